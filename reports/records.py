@@ -1,0 +1,175 @@
+"""The plain records a report is made of. Nothing here knows how a network was trained or priced."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+METRICS = ("error", "lut", "bram", "dsp", "latency", "ii")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One network of a search and what came out of it.
+
+    Attributes:
+        number: order in which the search asked for it, from 0.
+        id: short identifier; equal ids are the same candidate.
+        expression: the activation, as text; one per layer are joined by " | ".
+        choices: the other genes by path, such as {"topology.hidden": [64, 64], "folding.target_cycles": 64}.
+        reference: True for a plain sign evaluated for comparison.
+        status: "ok", "infeasible" (a constraint is violated) or "failed".
+        reason: why it is infeasible or failed, else None.
+        metrics: those of METRICS that are known: validation error in 0..1, LUT, BRAM18, DSP, latency and
+            initiation interval in cycles.
+    """
+
+    number: int
+    id: str
+    expression: str
+    choices: dict[str, Any]
+    reference: bool
+    status: Literal["ok", "infeasible", "failed"]
+    reason: str | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One channel of one activation over its integer grid, as trained.
+
+    Attributes:
+        channel: index.
+        accumulators: the integers shown (at most a few hundred).
+        values: activation value at each, before the sign.
+        crossings: accumulators at which the bit flips (the first value on the new side).
+    """
+
+    channel: int
+    accumulators: list[int]
+    values: list[float]
+    crossings: list[int]
+
+
+@dataclass(frozen=True)
+class Site:
+    """One activation layer of a trained network.
+
+    Attributes:
+        layer: its name.
+        expression: its activation.
+        low: least accumulator of the grid.
+        high: greatest accumulator of the grid.
+        step: distance between neighbours on the grid.
+        crossings: number of crossings of each channel.
+        curves: a few channels to look at.
+    """
+
+    layer: str
+    expression: str
+    low: int
+    high: int
+    step: int
+    crossings: list[int]
+    curves: list[Curve]
+
+
+@dataclass(frozen=True)
+class NodeCost:
+    """One hardware node's estimates.
+
+    Attributes:
+        node: its name in the dataflow graph.
+        layer: the network layer it serves.
+        op_type: FINN's operator name.
+        pe: processing elements, 0 where the node has none.
+        simd: inputs a cycle, 0 where the node has none.
+        cycles: cycles for one image.
+        finn: {"lut", "bram", "dsp"} as stock FINN reports them.
+        zerocross: the same as this project expects them.
+        way: how a crossing site is built ("comparators", "search" or "table"), else "".
+    """
+
+    node: str
+    layer: str
+    op_type: str
+    pe: int
+    simd: int
+    cycles: int
+    finn: dict[str, float]
+    zerocross: dict[str, float]
+    way: str = ""
+
+
+@dataclass(frozen=True)
+class Finalist:
+    """A network of the final front, or a plain-sign reference, trained again with several seeds.
+
+    Attributes:
+        id: as in `Evaluation`.
+        expression: as in `Evaluation`.
+        choices: as in `Evaluation`.
+        reference: True for a plain sign.
+        seeds: training seeds.
+        validation: validation accuracy of each seed, 0..1.
+        test: test accuracy of each seed, 0..1.
+        search_error: validation error the search saw.
+        metrics: METRICS of the first final seed, costs by this project's models.
+        finn: the same costs as stock FINN reports them.
+        fps: frames a second at the configured clock.
+        nodes: cost by node.
+        sites: activation layers.
+        agreement: {"images", "bits", "differences"}: network against crossing tables over the validation set.
+        weights: path of the weights file relative to the run's folder.
+        build: the command that builds it.
+        topology: topology name and resolved parameters.
+    """
+
+    id: str
+    expression: str
+    choices: dict[str, Any]
+    reference: bool
+    seeds: list[int]
+    validation: list[float]
+    test: list[float]
+    search_error: float
+    metrics: dict[str, float]
+    finn: dict[str, float]
+    fps: float
+    nodes: list[NodeCost]
+    sites: list[Site]
+    agreement: dict[str, int]
+    weights: str
+    build: str
+    topology: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Run:
+    """All of a run that a report shows.
+
+    Attributes:
+        name: the run's name.
+        description: data set, part and clock in a line.
+        objectives: the objectives minimised, a subset of METRICS.
+        strategy: search strategy.
+        seconds: time spent, all sittings together.
+        evaluations: everything evaluated, in order.
+        front: the final front.
+        references: plain-sign networks trained with the same final seeds.
+        verdict: whether a front network beats a plain sign in both error and LUT, in a sentence or two.
+        config: the resolved configuration.
+        versions: package versions.
+        finished: False for a page made while the search still runs.
+    """
+
+    name: str
+    description: str
+    objectives: list[str]
+    strategy: str
+    seconds: float
+    evaluations: list[Evaluation]
+    front: list[Finalist]
+    references: list[Finalist]
+    verdict: str
+    config: dict[str, Any]
+    versions: dict[str, str]
+    finished: bool = True
