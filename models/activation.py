@@ -1,0 +1,63 @@
+"""An expression as a torch module with learnable per-channel parameters."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from models.expressions import Expression
+
+
+def evaluate(expression: Expression, x: Tensor, parameters: Sequence[Tensor | float]) -> Tensor:
+    """Evaluate an expression.
+
+    Args:
+        expression: what to evaluate.
+        x: its variable, any shape.
+        parameters: one value for each learnable parameter, in the order of `Expression.nodes`; tensors
+            broadcast against x.
+
+    Returns:
+        A tensor of x's shape (or one that broadcasts to it, where the expression does not depend on x).
+    """
+    remaining = iter(parameters)
+
+    def visit(node: Expression) -> Tensor:
+        if node.name == "x":
+            return x
+        if node.name == "number":
+            return torch.tensor(node.value, dtype=x.dtype, device=x.device)
+        operands = [visit(operand) for operand in node.operands]
+        operation = node.operation
+        learned = [torch.as_tensor(next(remaining), dtype=x.dtype, device=x.device) for _ in operation.initial]
+        result = operation.function(*operands, *learned)
+        return result.to(x) if result.device != x.device else result
+
+    return visit(expression).expand_as(x)
+
+
+class ActivationFunction(nn.Module):
+    """f of an activation site: an expression whose parameters are learnt for each channel.
+
+    Shapes: input and output (N, C) or (N, C, H, W).
+
+    Args:
+        expression: the function.
+        channels: C.
+    """
+
+    def __init__(self, expression: Expression, channels: int) -> None:
+        super().__init__()
+        self.expression = expression
+        self.learned = nn.ParameterList(
+            nn.Parameter(torch.full((channels,), value)) for value in expression.initial_parameters()
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the function elementwise."""
+        shape = (1, -1) + (1,) * (x.dim() - 2)
+        return evaluate(self.expression, x, [parameter.reshape(shape) for parameter in self.learned])
+
+    def extra_repr(self) -> str:
+        """Show the expression in the module's text."""
+        return str(self.expression)

@@ -1,0 +1,221 @@
+"""Data sets: digits, torchvision's, and any .npz of the user's.
+
+Every sample is made of bytes 0..255. A validation part is held out of the training data and drives all
+decisions; the test set is a separate call, for the one reading at the very end.
+"""
+
+import hashlib
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.errors import ModelError
+
+SPLIT_SEED = 20_190_202
+"""Seed of the digits' fixed train/test split, so that everybody's test set is the same."""
+
+_TORCHVISION = {
+    "mnist": "MNIST",
+    "fashion_mnist": "FashionMNIST",
+    "cifar10": "CIFAR10",
+    "cifar100": "CIFAR100",
+}
+NAMES = ("digits", *_TORCHVISION)
+"""Data sets known by name."""
+
+
+class DataError(ModelError):
+    """Data that cannot be read or used; the message names the file, the array and the remedy."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Samples and their labels.
+
+    Attributes:
+        x: bytes, shape (N, features) or (N, channels, height, width), uint8.
+        y: labels 0..classes-1, shape (N,), int64.
+    """
+
+    x: Tensor
+    y: Tensor
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a search may see.
+
+    Attributes:
+        train: training samples.
+        validation: samples held out of the training data.
+        input_shape: (features,) or (channels, height, width).
+        classes: number of classes.
+        fingerprint: digest of all samples and of the way they were split.
+    """
+
+    train: Split
+    validation: Split
+    input_shape: tuple[int, ...]
+    classes: int
+    fingerprint: str
+
+
+Arrays = tuple[np.ndarray, np.ndarray]
+
+
+def load(
+    name: str, validation: float = 0.2, split_seed: int = 0, limit: int | None = None, root: str = "data"
+) -> Data:
+    """Load the training data of a set and hold a validation part out of it.
+
+    Args:
+        name: one of NAMES, or the path of an .npz file with x_train, y_train, x_test and y_test.
+        validation: share held out, 0..1, drawn class by class.
+        split_seed: which samples are held out.
+        limit: use only so many of the training samples (validation included), drawn class by class.
+        root: folder of torchvision's downloads.
+
+    Raises:
+        DataError: see `DataError`.
+    """
+    x, y = _source(name, root)(True)
+    classes = int(y.max()) + 1
+    rng = np.random.default_rng(split_seed)
+    if limit is not None and limit < len(y):
+        keep = _stratified(y, limit / len(y), rng)
+        x, y = x[keep], y[keep]
+    held_out = _stratified(y, validation, rng)
+    if not held_out.any() or held_out.all():
+        raise DataError(f"data.validation {validation}: leaves no samples to train or to validate with ({len(y)} in all)")
+    digest = hashlib.blake2b(digest_size=12)
+    for array in (x, y, held_out):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return Data(
+        _split(x[~held_out], y[~held_out]),
+        _split(x[held_out], y[held_out]),
+        tuple(x.shape[1:]),
+        classes,
+        digest.hexdigest(),
+    )
+
+
+def load_test(name: str, root: str = "data") -> Split:
+    """Load the test samples of a set; see `load`."""
+    return _split(*_source(name, root)(False))
+
+
+def _split(x: np.ndarray, y: np.ndarray) -> Split:
+    return Split(torch.from_numpy(np.ascontiguousarray(x)), torch.from_numpy(np.ascontiguousarray(y)))
+
+
+def _stratified(labels: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+    """Mark `share` of the samples of every class, rounded, in a boolean mask."""
+    mask = np.zeros(len(labels), bool)
+    for label in np.unique(labels):
+        members = rng.permutation(np.flatnonzero(labels == label))
+        mask[members[: round(share * len(members))]] = True
+    return mask
+
+
+def _source(name: str, root: str) -> Callable[[bool], Arrays]:
+    """Return a function from "training?" to (samples, labels)."""
+    if name == "digits":
+        return _digits
+    if name in _TORCHVISION:
+        return lambda train: _torchvision(name, root, train)
+    if name.endswith(".npz"):
+        return lambda train: _npz(Path(name), train)
+    raise DataError(f"unknown data set {name!r}: use {', '.join(NAMES)}, or the path of an .npz file")
+
+
+def _digits(train: bool) -> Arrays:
+    from sklearn.datasets import load_digits  # noqa: PLC0415 (slow to import)
+
+    digits = load_digits()
+    x = np.rint(digits.images * (255 / 16)).astype(np.uint8)[:, None]
+    y = digits.target.astype(np.int64)
+    test = _stratified(y, 0.2, np.random.default_rng(SPLIT_SEED))
+    chosen = ~test if train else test
+    return x[chosen], y[chosen]
+
+
+def _torchvision(name: str, root: str, train: bool) -> Arrays:
+    import torchvision  # noqa: PLC0415 (slow to import)
+
+    dataset = getattr(torchvision.datasets, _TORCHVISION[name])
+    try:
+        loaded = dataset(root, train=train, download=True)
+    except (OSError, RuntimeError) as error:
+        raise DataError(
+            f"data {name!r} could not be downloaded to or read from {Path(root).resolve()}: {error}. "
+            "Put torchvision's files there, or name an .npz file instead"
+        ) from None
+    x = np.asarray(loaded.data)
+    return _channels_first(x), np.asarray(loaded.targets, dtype=np.int64)
+
+
+def _npz(path: Path, train: bool) -> Arrays:
+    """Read one part of a user's file; floats are scaled to bytes by the range of the training samples."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            missing = [key for key in ("x_train", "y_train", "x_test", "y_test") if key not in file.files]
+            if missing:
+                raise DataError(f"{path} lacks the array {missing[0]!r} (it has {', '.join(file.files) or 'none'})")
+            part = "train" if train else "test"
+            x, y = file[f"x_{part}"], file[f"y_{part}"]
+            y_train = y if train else file["y_train"]
+            x_train = x if train or x.dtype == np.uint8 else file["x_train"]
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist") from None
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{path} is no readable .npz file without pickles: {error}") from None
+    _check(path, part, x, y)
+    classes = int(y_train.max()) + 1
+    outside = (y < 0) | (y >= classes)
+    if outside.any():
+        raise DataError(
+            f"{path}: y_{part} holds the label {int(y[outside][0])}; labels must be 0..{classes - 1}, "
+            "as many classes as y_train has"
+        )
+    return _channels_first(_bytes(path, x, x_train)), y.astype(np.int64)
+
+
+def _check(path: Path, part: str, x: np.ndarray, y: np.ndarray) -> None:
+    if y.ndim != 1 or y.dtype.kind not in "iu":
+        raise DataError(f"{path}: y_{part} must be integers of shape (samples,), found {y.dtype} {y.shape}")
+    if len(x) != len(y) or not len(x):
+        raise DataError(f"{path}: x_{part} has {len(x)} samples, y_{part} has {len(y)}: they must match, and not be empty")
+    if x.ndim not in (2, 3, 4):
+        raise DataError(
+            f"{path}: x_{part} has shape {x.shape}; use (samples, features), (samples, height, width) or "
+            "(samples, height, width, channels)"
+        )
+    if x.dtype.kind not in "iufb":
+        raise DataError(f"{path}: x_{part} must hold numbers, found {x.dtype}")
+
+
+def _bytes(path: Path, x: np.ndarray, x_train: np.ndarray) -> np.ndarray:
+    if x.dtype == np.uint8:
+        return x
+    for array in (x, x_train):
+        if not np.isfinite(array).all():
+            raise DataError(f"{path}: the samples hold NaN or infinity")
+    low, high = float(x_train.min()), float(x_train.max())
+    scaled = (x.astype(np.float64) - low) * (255 / (high - low if high > low else 1.0))
+    return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+
+
+def _channels_first(x: np.ndarray) -> np.ndarray:
+    if x.ndim == 3:
+        return x[:, None]
+    return x.transpose(0, 3, 1, 2) if x.ndim == 4 else x

@@ -1,0 +1,31 @@
+"""Named activations from the literature, usable wherever an expression is."""
+
+from models.expressions import Expression, parse
+
+PRESETS: dict[str, tuple[str, str]] = {
+    "sign": ("x", "the plain sign"),
+    "rsign": ("shift(x)", "ReActNet's RSign: a learnable threshold for each channel (Liu et al., 2020)"),
+    "rprelu": (
+        "add(max(shift(x), zero), scale(min(shift(x), zero)))",
+        "ReActNet's RPReLU shape: a shifted PReLU for each channel (Liu et al., 2020)",
+    ),
+    "swish": ("gate(x, x)", "Swish, x sigmoid(x) (Ramachandran et al., 2017)"),
+    "silu_shift": ("gate(shift(x), x)", "Swish with a learnable shift"),
+    "sine": ("sin(x)", "a sine, the simplest periodic activation"),
+    "sine_scaled": ("sin(scale(x))", "a sine of learnable frequency for each channel"),
+    "cosine": ("cos(x)", "a cosine: a band around the mean"),
+    "sine_linear": ("add(sin(x), x)", "snake-like, x + sin(x) (after Ziyin et al., 2020)"),
+    "band": ("sub(learned, abs(x))", "one where |x| is under a learnable bound"),
+}
+"""Name: (expression, where it comes from)."""
+
+
+def resolve(text: str) -> Expression:
+    """Return the expression of a preset's name or of an expression's text.
+
+    Raises:
+        ExpressionError: if it is neither.
+    """
+    return parse(PRESETS[text][0] if text in PRESETS else text)
+
+

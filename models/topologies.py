@@ -1,0 +1,215 @@
+"""Network topologies by name, each a function from sizes to a Brevitas module with activation slots.
+
+A topology is any function
+
+    def my_net(input_shape: tuple[int, ...], classes: int, width: int = 64) -> nn.Module
+
+registered with `register_topology("my_net")`; its further parameters, with their types, are what a configuration
+may set and search. `input_shape` is (features,) or (channels, height, width); inputs are pixels 0..255.
+"""
+
+import difflib
+import inspect
+import math
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from torch import nn
+
+from models.errors import ModelError
+from models.layers import ActivationSlot, BinaryConv2d, BinaryLinear, InputQuant, LogitScale
+
+Topology = Callable[..., nn.Module]
+
+TOPOLOGIES: dict[str, Topology] = {}
+
+
+def register_topology(name: str) -> Callable[[Topology], Topology]:
+    """Make a topology known by name (decorator). A later one of the same name replaces it."""
+
+    def register(topology: Topology) -> Topology:
+        TOPOLOGIES[name] = topology
+        return topology
+
+    return register
+
+
+def get_topology(name: str) -> Topology:
+    """Return a topology by name.
+
+    Raises:
+        ModelError: naming the nearest known ones.
+    """
+    if name in TOPOLOGIES:
+        return TOPOLOGIES[name]
+    near = difflib.get_close_matches(name, TOPOLOGIES, n=2)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(TOPOLOGIES)}"
+    raise ModelError(f"unknown topology {name!r}: {hint}")
+
+
+def check_parameters(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Check a topology's parameters against its signature.
+
+    Returns:
+        All parameters, defaults filled in, converted to their annotated types.
+
+    Raises:
+        ModelError: for an unknown parameter (naming the nearest), a missing one or a wrong type.
+    """
+    signature = inspect.signature(get_topology(name))
+    known = {
+        key: parameter
+        for key, parameter in signature.parameters.items()
+        if key not in ("input_shape", "classes")
+    }
+    for key in parameters:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known)}"
+            raise ModelError(f"topology {name!r} has no parameter {key!r}: {hint}")
+    checked = {}
+    for key, parameter in known.items():
+        if key not in parameters and parameter.default is inspect.Parameter.empty:
+            raise ModelError(f"topology {name!r} needs the parameter {key!r}")
+        given = parameters.get(key, parameter.default)
+        annotation = Any if parameter.annotation is inspect.Parameter.empty else parameter.annotation
+        try:
+            checked[key] = TypeAdapter(annotation, config=ConfigDict(strict=False)).validate_python(given)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = "".join(f"[{part}]" for part in first["loc"])
+            raise ModelError(f"topology {name!r}, {key}{place}: {first['msg']}, found {first['input']!r}") from None
+    return checked
+
+
+def build(name: str, input_shape: tuple[int, ...], classes: int, parameters: dict[str, Any]) -> nn.Module:
+    """Build a topology with plain signs in its slots.
+
+    Args:
+        name: a registered topology.
+        input_shape: (features,) or (channels, height, width).
+        classes: number of logits.
+        parameters: the topology's own.
+
+    Raises:
+        ModelError: for anything that cannot be built.
+    """
+    return get_topology(name)(input_shape, classes, **check_parameters(name, parameters))
+
+
+def _positive(name: str, values: list[int]) -> None:
+    for index, entry in enumerate(values):
+        if entry < 1:
+            raise ModelError(f"{name}[{index}] must be at least 1, not {entry}")
+
+
+@register_topology("mlp")
+def mlp(
+    input_shape: tuple[int, ...],
+    classes: int,
+    hidden: list[int],
+    input_bits: int = 8,
+    dropout: float = 0.0,
+) -> nn.Module:
+    """A fully connected network.
+
+    Args:
+        input_shape: (features,) or (channels, height, width).
+        classes: number of logits.
+        hidden: width of each hidden layer.
+        input_bits: 8 or 1.
+        dropout: share of the input dropped in training, 0..1.
+    """
+    _positive("hidden", hidden)
+    fan_in = math.prod(input_shape)
+    net = nn.Sequential()
+    net.add_module("input", InputQuant(input_bits))
+    net.add_module("flatten", nn.Flatten())
+    if dropout:
+        net.add_module("dropout", nn.Dropout(dropout))
+    return _head(net, fan_in, hidden, classes)
+
+
+def _head(net: nn.Sequential, fan_in: int, widths: list[int], classes: int) -> nn.Sequential:
+    """Append hidden fully connected layers and the classifier."""
+    for index, width in enumerate(widths, start=1):
+        net.add_module(f"dense{index}", BinaryLinear(fan_in, width))
+        net.add_module(f"dense{index}_sign", ActivationSlot(width))
+        fan_in = width
+    net.add_module("classifier", BinaryLinear(fan_in, classes))
+    net.add_module("scale", LogitScale(fan_in))
+    return net
+
+
+def _preset(width: int) -> Topology:
+    def preset(
+        input_shape: tuple[int, ...], classes: int, input_bits: int = 1, dropout: float = 0.0
+    ) -> nn.Module:
+        return mlp(input_shape, classes, [width] * 3, input_bits, dropout)
+
+    preset.__doc__ = f"FINN's fully connected network with three hidden layers of {width}."
+    return preset
+
+
+register_topology("tfc")(_preset(64))
+register_topology("sfc")(_preset(256))
+register_topology("lfc")(_preset(1024))
+
+
+@register_topology("cnv")
+def cnv(
+    input_shape: tuple[int, ...],
+    classes: int,
+    blocks: list[list[int]] | None = None,
+    dense: list[int] | None = None,
+    pool: list[bool] | None = None,
+    kernel: int = 3,
+    padding: int = 0,
+    input_bits: int = 8,
+) -> nn.Module:
+    """A convolutional network like FINN's CNV; its defaults are CNV itself.
+
+    Args:
+        input_shape: (channels, height, width).
+        classes: number of logits.
+        blocks: output channels of the convolutions of each block; CNV: [[64, 64], [128, 128], [256, 256]].
+        dense: widths of the hidden fully connected layers; CNV: [512, 512].
+        pool: for each block, whether a 2x2 max-pool ends it; CNV: all but the last.
+        kernel: side of the square kernels.
+        padding: pixels on each side of every convolution.
+        input_bits: 8 or 1.
+    """
+    if len(input_shape) != 3:
+        raise ModelError(f"cnv needs images, the data has samples of shape {input_shape}: use mlp")
+    blocks = [[64, 64], [128, 128], [256, 256]] if blocks is None else blocks
+    dense = [512, 512] if dense is None else dense
+    pool = [index < len(blocks) - 1 for index in range(len(blocks))] if pool is None else pool
+    if len(pool) != len(blocks):
+        raise ModelError(f"cnv has {len(blocks)} blocks and {len(pool)} entries in pool: give one for each block")
+    _positive("dense", dense)
+    channels, height, width = input_shape
+    net = nn.Sequential()
+    net.add_module("input", InputQuant(input_bits))
+    pad_value = 0.0 if input_bits == 8 else -1.0
+    count = 0
+    for index, block in enumerate(blocks):
+        _positive(f"blocks[{index}]", block)
+        for out in block:
+            height, width = height + 2 * padding - kernel + 1, width + 2 * padding - kernel + 1
+            if min(height, width) < 1:
+                raise ModelError(
+                    f"cnv blocks[{index}]: the image has shrunk below its {kernel}x{kernel} kernel; "
+                    "use fewer blocks, padding, or no pool"
+                )
+            count += 1
+            net.add_module(f"conv{count}", BinaryConv2d(channels, out, kernel, 1, padding, pad_value))
+            net.add_module(f"conv{count}_sign", ActivationSlot(out))
+            channels, pad_value = out, -1.0
+        if pool[index]:
+            if min(height, width) < 2:
+                raise ModelError(f"cnv pool[{index}]: a {height}x{width} image cannot be pooled by 2")
+            net.add_module(f"pool{index + 1}", nn.MaxPool2d(2))
+            height, width = height // 2, width // 2
+    net.add_module("flatten", nn.Flatten())
+    return _head(net, channels * height * width, dense, classes)
