@@ -1,0 +1,36 @@
+"""The integers a binary layer computes with: their ranges and FINN's names for their datatypes."""
+
+
+def accumulator_range(fan_in: int, input_bits: int) -> tuple[int, int]:
+    """Return the least and the largest accumulator of a product with binary weights.
+
+    One-bit inputs: a popcount in 0..fan_in. Wider, unsigned inputs: a sum of +x and -x.
+    """
+    return (0, fan_in) if input_bits == 1 else (-fan_in * (2**input_bits - 1), fan_in * (2**input_bits - 1))
+
+
+def accumulator_type(fan_in: int, input_bits: int) -> str:
+    """Return the datatype of that accumulator, whatever the weights.
+
+    FINN's own minimiser is a bit too narrow for one-bit inputs: it takes weights of -1 and +1 over inputs of
+    0 and 1.
+    """
+    return integer_type(*accumulator_range(fan_in, input_bits))
+
+
+def threshold_type(fan_in: int, input_bits: int) -> str:
+    """Return the datatype of thresholds beside that accumulator, the one that is never passed included."""
+    low, high = accumulator_range(fan_in, input_bits)
+    return integer_type(low, high + 1)
+
+
+def integer_type(low: int, high: int) -> str:
+    """Return the name of the narrowest integer datatype that holds low..high."""
+    if low >= 0:
+        return f"UINT{max(1, high.bit_length())}"
+    return f"INT{1 + max((-low - 1).bit_length(), high.bit_length())}"
+
+
+def type_bits(datatype: str) -> int:
+    """Return the width of a datatype by its name: `BINARY`, `BIPOLAR`, `UINT7`, `INT15`, ..."""
+    return 1 if datatype in ("BINARY", "BIPOLAR") else int(datatype.removeprefix("U").removeprefix("INT"))

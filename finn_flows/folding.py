@@ -1,0 +1,170 @@
+"""Choose how many lanes (PE) and inputs at a time (SIMD) each layer gets."""
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+from finn_flows import structural
+
+
+class FoldingError(ValueError):
+    """A layer cannot be folded as asked; the message names the layer, the best there is, and the remedy."""
+
+
+@dataclass(frozen=True)
+class Folding:
+    """What is asked of the folding: a rate, or explicit numbers of lanes.
+
+    One of `target_cycles` and `target_fps`, or both of `pe` and `simd`; neither means fully folded (PE = SIMD
+    = 1).
+
+    Attributes:
+        target_cycles: the most clock cycles that any node may take for an image.
+        target_fps: the least images a second; the clock is the estimate's.
+        pe: lanes of every product.
+        simd: inputs at a time of every product.
+        layers: (layer name, PE, SIMD) for layers that differ from the rest.
+        max_pe: the most lanes a product gets when a target is given, 1 or more.
+        max_simd: the most inputs at a time it gets, 1 or more.
+    """
+
+    target_cycles: int | None = None
+    target_fps: float | None = None
+    pe: int | None = None
+    simd: int | None = None
+    layers: tuple[tuple[str, int, int], ...] = ()
+    max_pe: int = 64
+    max_simd: int = 64
+
+    def __post_init__(self) -> None:
+        """Refuse requests that contradict themselves."""
+        rates = [rate for rate in (self.target_cycles, self.target_fps) if rate is not None]
+        if len(rates) + (self.pe is not None or self.simd is not None) > 1:
+            raise FoldingError("give one of target_cycles, target_fps, or pe with simd; not several")
+        if (self.pe is None) != (self.simd is None):
+            raise FoldingError("pe and simd are given together, or neither is")
+        numbers = (*rates, self.max_pe, self.max_simd, *(x for x in (self.pe, self.simd) if x is not None))
+        if any(number <= 0 for number in numbers):
+            raise FoldingError("targets, pe, simd, max_pe and max_simd are all greater than 0")
+
+    def cycles(self, clock_mhz: float) -> int | None:
+        """Return the most cycles an image may take at a clock, or None if no rate is asked for."""
+        if self.target_fps is not None:
+            return max(1, math.floor(clock_mhz * 1e6 / self.target_fps))
+        return self.target_cycles
+
+
+@lru_cache(maxsize=4096)
+def divisors(number: int) -> tuple[int, ...]:
+    """Return the divisors of a number, smallest first."""
+    small = [d for d in range(1, math.isqrt(number) + 1) if number % d == 0]
+    return tuple(small + [number // d for d in reversed(small) if d * d != number])
+
+
+def fold_product(
+    layer: str, fan_in: int, channels: int, vectors: int, input_bits: int, folding: Folding, clock_mhz: float
+) -> tuple[int, int]:
+    """Choose PE and SIMD of one product: the cheapest pair that meets the request.
+
+    Args:
+        layer: its name, for messages.
+        fan_in: inputs of one output; SIMD divides it.
+        channels: outputs; PE divides it.
+        vectors: how many input vectors an image has: 1, or the pixels of a convolution's output.
+        input_bits: 1, or more for unsigned integers.
+        folding: what is asked for.
+        clock_mhz: the clock, for `target_fps`.
+
+    Returns:
+        (PE, SIMD). Cycles are vectors * channels / PE * fan_in / SIMD.
+
+    Raises:
+        FoldingError: if an explicit number does not divide, or no pair within the limits meets the target.
+    """
+    explicit = {name: (pe, simd) for name, pe, simd in folding.layers}.get(layer)
+    if explicit is None and folding.pe is not None and folding.simd is not None:
+        explicit = folding.pe, folding.simd
+    if explicit is not None:
+        return _explicit(layer, fan_in, channels, *explicit)
+    target = folding.cycles(clock_mhz)
+    if target is None:
+        return 1, 1
+    chosen = _cheapest(fan_in, channels, vectors, input_bits, target, folding.max_pe, folding.max_simd)
+    if chosen is None:
+        raise FoldingError(_out_of_reach(layer, fan_in, channels, vectors, target, folding))
+    return chosen
+
+
+def _explicit(layer: str, fan_in: int, channels: int, pe: int, simd: int) -> tuple[int, int]:
+    """Return PE and SIMD as asked, if they divide the layer."""
+    for asked, name, size, what in ((pe, "pe", channels, "channels"), (simd, "simd", fan_in, "inputs")):
+        if asked < 1 or size % asked:
+            known = ", ".join(str(d) for d in divisors(size))
+            raise FoldingError(
+                f"{layer}: {name} {asked} does not divide its {size} {what}; choose one of {known}"
+            )
+    return pe, simd
+
+
+@lru_cache(maxsize=65536)
+def _cheapest(
+    fan_in: int, channels: int, vectors: int, input_bits: int, target: int, max_pe: int, max_simd: int
+) -> tuple[int, int] | None:
+    """Return the pair with the fewest LUTs, then the fewest block RAMs, then the fewest lanes."""
+    best = None
+    for pe in divisors(channels):
+        for simd in divisors(fan_in):
+            if pe > max_pe or simd > max_simd or vectors * (channels // pe) * (fan_in // simd) > target:
+                continue
+            price = _price(fan_in, channels, pe, simd, input_bits)
+            rank = (round(price.lut, 6), price.bram18, pe)
+            if best is None or rank < best[0]:
+                best = rank, (pe, simd)
+    return None if best is None else best[1]
+
+
+def _price(fan_in: int, channels: int, pe: int, simd: int, input_bits: int) -> structural.Price:
+    """Price the product with a plain threshold a channel, so that lanes are not taken to be free."""
+    if input_bits == 1:
+        product = structural.xnor_product(fan_in, channels, pe, simd)
+        levels = fan_in + 1
+    else:
+        product = structural.byte_product(fan_in, channels, pe, simd, input_bits)
+        levels = 2 * fan_in * (2**input_bits - 1) + 1
+    lane = structural.binary_search((1,) * (channels // pe), (levels - 1).bit_length())
+    return structural.Price(product.lut + pe * lane, product.bram18)
+
+
+def _out_of_reach(layer: str, fan_in: int, channels: int, vectors: int, target: int, folding: Folding) -> str:
+    """Say why a target cannot be met, and what would help."""
+    pe = max(d for d in divisors(channels) if d <= folding.max_pe)
+    simd = max(d for d in divisors(fan_in) if d <= folding.max_simd)
+    best = vectors * (channels // pe) * (fan_in // simd)
+    reasons = [
+        f"{what} {size} has no divisor up to {limit} but {'1' if most == 1 else f'those up to {most}'}"
+        for what, size, limit, most in (
+            ("width", channels, folding.max_pe, pe),
+            ("fan-in", fan_in, folding.max_simd, simd),
+        )
+        if most < min(size, limit)
+    ]
+    limits = f"the limits are max_pe {folding.max_pe} and max_simd {folding.max_simd}"
+    return (
+        f"{layer}: {channels} channels of {fan_in} inputs, {vectors} times an image, need at least {best} cycles "
+        f"(pe {pe}, simd {simd}), and {target} were asked for; {'; '.join(reasons) or limits}. "
+        f"Allow {best} cycles, raise max_pe or max_simd, or choose sizes with more divisors"
+    )
+
+
+def fold_stream(channels: int, cycles_at: dict[int, int], target: int) -> int:
+    """Return the fewest channels at a time with which a node other than a product keeps up.
+
+    Args:
+        channels: a pixel's channels.
+        cycles_at: the node's cycles an image, for each divisor of `channels`.
+        target: cycles that the node may take.
+
+    Returns:
+        The smallest divisor that meets the target; all channels at once if none does.
+    """
+    return min((lanes for lanes, cycles in cycles_at.items() if cycles <= target), default=channels)

@@ -1,0 +1,305 @@
+"""FINN's own flow, from an exported network of plain signs to folded hardware nodes and their estimates.
+
+This is the long way round that every FINN user takes: clean up, streamline, convert to hardware layers,
+specialise, fold. It serves as the yardstick of `graph.py`, which arrives at the same nodes without a trained
+network.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qonnx.core.datatype import DataType
+from qonnx.custom_op.registry import getCustomOp
+from qonnx.transformation.base import Transformation
+from qonnx.util.basic import get_by_name
+
+from finn_flows.accumulators import accumulator_range, accumulator_type, threshold_type
+from finn_flows.finn_setup import prepare_finn
+from finn_flows.network import Input
+
+if TYPE_CHECKING:
+    from qonnx.core.modelwrapper import ModelWrapper
+
+
+class StockFlowError(ValueError):
+    """The network left something that is no hardware node; the message names what."""
+
+
+class AbsorbBipolarPad(Transformation):
+    """Move a constant padding of bipolar data by -1 into the convolution that follows.
+
+    FINN pads with 0 only, which bipolar data does not have. But bipolar data travels as bits, and its bit 0
+    *is* -1: once the products have become XNOR-popcounts, padding with 0 is padding with -1. So `Pad(-1) ->
+    Conv` becomes a `Conv` with pads, which means the same from `ConvertBipolarMatMulToXnorPopcount` on, and
+    only from there on. Padding of other data by 0 is moved as well, where it means the same at once.
+    """
+
+    def apply(self, model: "ModelWrapper") -> tuple["ModelWrapper", bool]:
+        """Return the model with such paddings moved, and False: one pass does all."""
+        for pad in model.get_nodes_by_op_type("Pad"):
+            conv = model.find_consumer(pad.output[0])
+            amounts = model.get_initializer(pad.input[1])
+            value = (
+                model.get_initializer(pad.input[2]) if len(pad.input) > 2 and pad.input[2] else np.zeros(())
+            )
+            bipolar = model.get_tensor_datatype(pad.input[0]) == DataType["BIPOLAR"]
+            if conv is None or conv.op_type != "Conv" or amounts is None or value is None:
+                continue
+            if float(value) != (-1.0 if bipolar else 0.0):
+                raise StockFlowError(
+                    f"{pad.name} pads with {float(value)}; bipolar data can only be padded with -1"
+                )
+            top, left, bottom, right = (int(amounts[axis]) for axis in (2, 3, 6, 7))
+            pads = get_by_name(conv.attribute, "pads")
+            pads.ints[:] = [old + new for old, new in zip(pads.ints, (top, left, bottom, right), strict=True)]
+            conv.input[0] = pad.input[0]
+            model.graph.node.remove(pad)
+        return model, False
+
+
+class RemoveInputThreshold(Transformation):
+    """Remove a sign at the graph's input: the stream is bits already.
+
+    `shape` and datatype of the input stay as they were; the datatype becomes BINARY, in which 0 stands for
+    -1.
+    """
+
+    def apply(self, model: "ModelWrapper") -> tuple["ModelWrapper", bool]:
+        """Return the model without its first threshold, and False."""
+        name = model.graph.input[0].name
+        node = model.find_consumer(name)
+        if node is not None and node.op_type in ("MultiThreshold", "Thresholding"):
+            output = node.output[0]
+            consumer = model.find_consumer(output)
+            consumer.input[list(consumer.input).index(output)] = name
+            model.graph.node.remove(node)
+            model.set_tensor_datatype(name, DataType["BINARY"])
+        return model, False
+
+
+class RemoveInputTranspose(Transformation):
+    """Remove a layout change at the graph's input: images come as (height, width, channels)."""
+
+    def apply(self, model: "ModelWrapper") -> tuple["ModelWrapper", bool]:
+        """Return the model without its first transposition, and False."""
+        name = model.graph.input[0].name
+        node = model.find_consumer(name)
+        if node is not None and node.op_type == "Transpose":
+            output = node.output[0]
+            shape, datatype = model.get_tensor_shape(output), model.get_tensor_datatype(name)
+            for consumer in model.find_consumers(output):
+                consumer.input[list(consumer.input).index(output)] = name
+            model.graph.node.remove(node)
+            model.set_tensor_shape(name, shape)
+            model.set_tensor_datatype(name, datatype)
+        return model, False
+
+
+class FixAccumulators(Transformation):
+    """Give every product the accumulator it needs, and every threshold integer values that fit beside it.
+
+    An accumulator a in low..high passes the threshold t if a >= t. Thresholds are rounded up, which changes
+    nothing for integers a, and clipped to low..high+1, where low is always passed and high+1 never.
+    """
+
+    def apply(self, model: "ModelWrapper") -> tuple["ModelWrapper", bool]:
+        """Return the model with fixed datatypes, and False."""
+        for node in model.get_nodes_by_op_type("MVAU"):
+            product = getCustomOp(node)
+            fan_in, bits = product.get_nodeattr("MW"), product.get_input_datatype(0).bitwidth()
+            accumulator = accumulator_type(fan_in, bits)
+            product.set_nodeattr("accDataType", accumulator)
+            product.set_nodeattr("outputDataType", accumulator)
+            model.set_tensor_datatype(node.output[0], DataType[accumulator])
+            following = model.find_consumer(node.output[0])
+            if following is None or following.op_type != "Thresholding":
+                continue
+            low, high = accumulator_range(fan_in, bits)
+            thresholds = np.clip(np.ceil(model.get_initializer(following.input[1])), low, high + 1)
+            model.set_initializer(following.input[1], thresholds)
+            model.set_tensor_datatype(following.input[1], DataType[threshold_type(fan_in, bits)])
+            getCustomOp(following).set_nodeattr("inputDataType", accumulator)
+            getCustomOp(following).set_nodeattr("weightDataType", threshold_type(fan_in, bits))
+        return model, False
+
+
+def stock_graph(
+    source: "ModelWrapper | str | Path",
+    network_input: Input,
+    part: str = "xc7z020clg400-1",
+    foldings: Mapping[str, tuple[int, int]] | None = None,
+) -> "ModelWrapper":
+    """Run FINN's flow on a QONNX network of plain signs, as far as folded, specialised hardware nodes.
+
+    Args:
+        source: the exported network (a model or a file). One input, one output of logits; binary weights of
+            scale 1.
+        network_input: what the input stream is: bits (bipolar, 0 for -1) or unsigned bytes.
+        part: FINN's full part name; it decides between RTL and HLS nodes.
+        foldings: (PE, SIMD) by node name, as FINN names nodes (`MVAU_hls_0`, ...), each as far as the node
+            knows them.
+
+    Returns:
+        The model, nodes only of FINN's `_rtl` and `_hls` kinds, without width converters or FIFOs.
+
+    Raises:
+        StockFlowError: where something in the network became no hardware node.
+    """
+    prepare_finn()
+    model = _finn_onnx(source, network_input)
+    model = _streamlined(model)
+    model = _hardware(model, part)
+    for name, (pe, simd) in (foldings or {}).items():
+        node = getCustomOp(model.get_node_from_name(name))
+        known = node.get_nodeattr_types()
+        for attribute, value in (("PE", pe), ("SIMD", simd)):
+            if attribute in known:
+                node.set_nodeattr(attribute, value)
+    return model
+
+
+def with_streams(model: "ModelWrapper", part: str = "xc7z020clg400-1") -> "ModelWrapper":
+    """Return a folded graph with the width converters and FIFOs that FINN puts between its nodes."""
+    prepare_finn()
+    from finn.transformation.fpgadataflow.insert_dwc import InsertDWC  # noqa: PLC0415
+    from finn.transformation.fpgadataflow.insert_fifo import InsertFIFO  # noqa: PLC0415
+    from finn.transformation.fpgadataflow.specialize_layers import SpecializeLayers  # noqa: PLC0415
+    from qonnx.transformation.general import GiveUniqueNodeNames  # noqa: PLC0415
+
+    for transformation in (
+        InsertDWC(),
+        SpecializeLayers(part),
+        InsertFIFO(create_shallow_fifos=True),
+        SpecializeLayers(part),
+        GiveUniqueNodeNames(),
+    ):
+        model = model.transform(transformation)
+    return model
+
+
+def node_estimates(model: "ModelWrapper", part: str = "xc7z020clg400-1") -> list[dict[str, Any]]:
+    """Return what FINN says of each node, in order: op_type, cycles, LUT, BRAM_18K, DSP."""
+    answers = []
+    for node in model.graph.node:
+        instance = getCustomOp(node)
+        resources = instance.node_res_estimation(part)
+        answers.append(
+            {"op_type": node.op_type, "cycles": int(instance.get_exp_cycles())}
+            | {kind: int(resources[kind]) for kind in ("LUT", "BRAM_18K", "DSP")}
+        )
+    return answers
+
+
+def _finn_onnx(source: "ModelWrapper | str | Path", network_input: Input) -> "ModelWrapper":
+    """Read a QONNX network and bring it into FINN's dialect, ending in a TopK."""
+    from finn.transformation.qonnx.convert_qonnx_to_finn import ConvertQONNXtoFINN  # noqa: PLC0415
+    from qonnx.core.modelwrapper import ModelWrapper  # noqa: PLC0415
+    from qonnx.transformation.fold_constants import FoldConstants  # noqa: PLC0415
+    from qonnx.transformation.general import (  # noqa: PLC0415
+        GiveReadableTensorNames,
+        GiveUniqueNodeNames,
+        RemoveStaticGraphInputs,
+    )
+    from qonnx.transformation.infer_datatypes import InferDataTypes  # noqa: PLC0415
+    from qonnx.transformation.infer_shapes import InferShapes  # noqa: PLC0415
+    from qonnx.transformation.insert_topk import InsertTopK  # noqa: PLC0415
+    from qonnx.util.cleanup import cleanup_model  # noqa: PLC0415
+
+    model = ModelWrapper(str(source)) if isinstance(source, str | Path) else source
+    model = cleanup_model(model)
+    if network_input.bits != 1:
+        model.set_tensor_datatype(model.graph.input[0].name, DataType[f"UINT{network_input.bits}"])
+    for transformation in (
+        ConvertQONNXtoFINN(),
+        InferShapes(),
+        FoldConstants(),
+        InsertTopK(k=1),
+        InferShapes(),
+        GiveUniqueNodeNames(),
+        GiveReadableTensorNames(),
+        InferDataTypes(),
+        RemoveStaticGraphInputs(),
+        AbsorbBipolarPad(),
+        InferShapes(),
+    ):
+        model = model.transform(transformation)
+    return model
+
+
+def _streamlined(model: "ModelWrapper") -> "ModelWrapper":
+    """Gather scales into thresholds, lower convolutions, make products of bits XNOR-popcounts."""
+    from finn.transformation.streamline import Streamline, absorb  # noqa: PLC0415
+    from finn.transformation.streamline.reorder import MakeMaxPoolNHWC  # noqa: PLC0415
+    from qonnx.transformation.bipolar_to_xnor import ConvertBipolarMatMulToXnorPopcount  # noqa: PLC0415
+    from qonnx.transformation.general import RemoveUnusedTensors  # noqa: PLC0415
+    from qonnx.transformation.infer_data_layouts import InferDataLayouts  # noqa: PLC0415
+    from qonnx.transformation.infer_datatypes import InferDataTypes  # noqa: PLC0415
+    from qonnx.transformation.infer_shapes import InferShapes  # noqa: PLC0415
+    from qonnx.transformation.lower_convs_to_matmul import LowerConvsToMatMul  # noqa: PLC0415
+
+    for transformation in (
+        absorb.AbsorbScalarBiasIntoMultiThreshold(),
+        Streamline(),
+        LowerConvsToMatMul(),
+        MakeMaxPoolNHWC(),
+        absorb.AbsorbTransposeIntoMultiThreshold(),
+        MakeMaxPoolNHWC(),
+        absorb.AbsorbConsecutiveTransposes(),
+        ConvertBipolarMatMulToXnorPopcount(),
+        Streamline(),
+        absorb.AbsorbScalarMulAddIntoTopK(),
+        InferDataLayouts(),
+        RemoveUnusedTensors(),
+        RemoveInputThreshold(),
+        RemoveInputTranspose(),
+        InferShapes(),
+        InferDataTypes(),
+    ):
+        model = model.transform(transformation)
+    return model
+
+
+def _hardware(model: "ModelWrapper", part: str) -> "ModelWrapper":
+    """Convert to hardware layers with thresholds apart from products, fix their datatypes, and specialise."""
+    from finn.transformation.fpgadataflow.convert_to_hw.binary_matrix_vector_activation import (  # noqa: PLC0415
+        InferBinaryMatrixVectorActivation,
+    )
+    from finn.transformation.fpgadataflow.convert_to_hw.conv_inp_gen import InferConvInpGen  # noqa: PLC0415
+    from finn.transformation.fpgadataflow.convert_to_hw.label_select import InferLabelSelectLayer  # noqa: PLC0415
+    from finn.transformation.fpgadataflow.convert_to_hw.pool import InferPool  # noqa: PLC0415
+    from finn.transformation.fpgadataflow.convert_to_hw.quantized_matrix_vector_activation import (  # noqa: PLC0415
+        InferQuantizedMatrixVectorActivation,
+    )
+    from finn.transformation.fpgadataflow.convert_to_hw.thresholding import InferThresholdingLayer  # noqa: PLC0415
+    from finn.transformation.fpgadataflow.specialize_layers import SpecializeLayers  # noqa: PLC0415
+    from finn.transformation.move_reshape import RemoveCNVtoFCFlatten  # noqa: PLC0415
+    from finn.transformation.streamline import absorb  # noqa: PLC0415
+    from qonnx.transformation.general import GiveUniqueNodeNames, RemoveUnusedTensors  # noqa: PLC0415
+    from qonnx.transformation.infer_datatypes import InferDataTypes  # noqa: PLC0415
+    from qonnx.transformation.infer_shapes import InferShapes  # noqa: PLC0415
+
+    for transformation in (
+        InferThresholdingLayer(),
+        InferBinaryMatrixVectorActivation(),
+        InferQuantizedMatrixVectorActivation(),
+        InferLabelSelectLayer(),
+        InferPool(),
+        InferConvInpGen(),
+        RemoveCNVtoFCFlatten(),
+        absorb.AbsorbConsecutiveTransposes(),
+        RemoveUnusedTensors(),
+        FixAccumulators(),
+        SpecializeLayers(part),
+        GiveUniqueNodeNames(),
+        InferShapes(),
+        InferDataTypes(),
+    ):
+        model = model.transform(transformation)
+    foreign = [
+        node.name or node.op_type for node in model.graph.node if not node.op_type.endswith(("_rtl", "_hls"))
+    ]
+    if foreign:
+        raise StockFlowError(f"no hardware node exists for: {', '.join(foreign)}")
+    return model
