@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from finn_flows import structural
+from finn_flows.accumulators import accumulator_range
 
 
 class FoldingError(ValueError):
@@ -54,6 +55,39 @@ class Folding:
         return self.target_cycles
 
 
+@dataclass(frozen=True)
+class Product:
+    """A matrix product with binary weights, as folding sees it.
+
+    Attributes:
+        fan_in: inputs of one output; SIMD divides it.
+        channels: outputs; PE divides it.
+        vectors: input vectors of an image: 1, or the pixels of a convolution's output.
+        input_bits: 1, or more for unsigned integers.
+    """
+
+    fan_in: int
+    channels: int
+    vectors: int
+    input_bits: int
+
+    def cycles(self, pe: int, simd: int) -> int:
+        """Return the cycles an image takes with so many lanes and inputs at a time."""
+        return self.vectors * (self.channels // pe) * (self.fan_in // simd)
+
+    def price(self, pe: int, simd: int) -> structural.Price:
+        """Return this project's price of the product, without its activation."""
+        if self.input_bits == 1:
+            return structural.xnor_product(self.fan_in, self.channels, pe, simd)
+        return structural.byte_product(self.fan_in, self.channels, pe, simd, input_bits=self.input_bits)
+
+    @property
+    def levels(self) -> int:
+        """How many values its accumulator may take."""
+        low, high = accumulator_range(self.fan_in, self.input_bits)
+        return high - low + 1
+
+
 @lru_cache(maxsize=4096)
 def divisors(number: int) -> tuple[int, ...]:
     """Return the divisors of a number, smallest first."""
@@ -61,22 +95,17 @@ def divisors(number: int) -> tuple[int, ...]:
     return tuple(small + [number // d for d in reversed(small) if d * d != number])
 
 
-def fold_product(
-    layer: str, fan_in: int, channels: int, vectors: int, input_bits: int, folding: Folding, clock_mhz: float
-) -> tuple[int, int]:
+def fold_product(layer: str, product: Product, folding: Folding, clock_mhz: float) -> tuple[int, int]:
     """Choose PE and SIMD of one product: the cheapest pair that meets the request.
 
     Args:
         layer: its name, for messages.
-        fan_in: inputs of one output; SIMD divides it.
-        channels: outputs; PE divides it.
-        vectors: how many input vectors an image has: 1, or the pixels of a convolution's output.
-        input_bits: 1, or more for unsigned integers.
+        product: its sizes.
         folding: what is asked for.
         clock_mhz: the clock, for `target_fps`.
 
     Returns:
-        (PE, SIMD). Cycles are vectors * channels / PE * fan_in / SIMD.
+        (PE, SIMD).
 
     Raises:
         FoldingError: if an explicit number does not divide, or no pair within the limits meets the target.
@@ -85,19 +114,22 @@ def fold_product(
     if explicit is None and folding.pe is not None and folding.simd is not None:
         explicit = folding.pe, folding.simd
     if explicit is not None:
-        return _explicit(layer, fan_in, channels, *explicit)
+        return _explicit(layer, product, *explicit)
     target = folding.cycles(clock_mhz)
     if target is None:
         return 1, 1
-    chosen = _cheapest(fan_in, channels, vectors, input_bits, target, folding.max_pe, folding.max_simd)
+    chosen = _cheapest(product, target, folding.max_pe, folding.max_simd)
     if chosen is None:
-        raise FoldingError(_out_of_reach(layer, fan_in, channels, vectors, target, folding))
+        raise FoldingError(_out_of_reach(layer, product, target, folding))
     return chosen
 
 
-def _explicit(layer: str, fan_in: int, channels: int, pe: int, simd: int) -> tuple[int, int]:
+def _explicit(layer: str, product: Product, pe: int, simd: int) -> tuple[int, int]:
     """Return PE and SIMD as asked, if they divide the layer."""
-    for asked, name, size, what in ((pe, "pe", channels, "channels"), (simd, "simd", fan_in, "inputs")):
+    for asked, name, size, what in (
+        (pe, "pe", product.channels, "channels"),
+        (simd, "simd", product.fan_in, "inputs"),
+    ):
         if asked < 1 or size % asked:
             known = ", ".join(str(d) for d in divisors(size))
             raise FoldingError(
@@ -107,51 +139,42 @@ def _explicit(layer: str, fan_in: int, channels: int, pe: int, simd: int) -> tup
 
 
 @lru_cache(maxsize=65536)
-def _cheapest(
-    fan_in: int, channels: int, vectors: int, input_bits: int, target: int, max_pe: int, max_simd: int
-) -> tuple[int, int] | None:
+def _cheapest(product: Product, target: int, max_pe: int, max_simd: int) -> tuple[int, int] | None:
     """Return the pair with the fewest LUTs, then the fewest block RAMs, then the fewest lanes."""
     best = None
-    for pe in divisors(channels):
-        for simd in divisors(fan_in):
-            if pe > max_pe or simd > max_simd or vectors * (channels // pe) * (fan_in // simd) > target:
+    for pe in divisors(product.channels):
+        for simd in divisors(product.fan_in):
+            if pe > max_pe or simd > max_simd or product.cycles(pe, simd) > target:
                 continue
-            price = _price(fan_in, channels, pe, simd, input_bits)
-            rank = (round(price.lut, 6), price.bram18, pe)
+            price = product.price(pe, simd)
+            # A plain threshold a channel stands for the activation, so that lanes are not taken to be free.
+            lane = structural.binary_search(
+                (1,) * (product.channels // pe), (product.levels - 1).bit_length()
+            )
+            rank = (round(price.lut + pe * lane, 6), price.bram18, pe)
             if best is None or rank < best[0]:
                 best = rank, (pe, simd)
     return None if best is None else best[1]
 
 
-def _price(fan_in: int, channels: int, pe: int, simd: int, input_bits: int) -> structural.Price:
-    """Price the product with a plain threshold a channel, so that lanes are not taken to be free."""
-    if input_bits == 1:
-        product = structural.xnor_product(fan_in, channels, pe, simd)
-        levels = fan_in + 1
-    else:
-        product = structural.byte_product(fan_in, channels, pe, simd, input_bits)
-        levels = 2 * fan_in * (2**input_bits - 1) + 1
-    lane = structural.binary_search((1,) * (channels // pe), (levels - 1).bit_length())
-    return structural.Price(product.lut + pe * lane, product.bram18)
-
-
-def _out_of_reach(layer: str, fan_in: int, channels: int, vectors: int, target: int, folding: Folding) -> str:
+def _out_of_reach(layer: str, product: Product, target: int, folding: Folding) -> str:
     """Say why a target cannot be met, and what would help."""
-    pe = max(d for d in divisors(channels) if d <= folding.max_pe)
-    simd = max(d for d in divisors(fan_in) if d <= folding.max_simd)
-    best = vectors * (channels // pe) * (fan_in // simd)
+    pe = max(d for d in divisors(product.channels) if d <= folding.max_pe)
+    simd = max(d for d in divisors(product.fan_in) if d <= folding.max_simd)
+    best = product.cycles(pe, simd)
     reasons = [
         f"{what} {size} has no divisor up to {limit} but {'1' if most == 1 else f'those up to {most}'}"
         for what, size, limit, most in (
-            ("width", channels, folding.max_pe, pe),
-            ("fan-in", fan_in, folding.max_simd, simd),
+            ("width", product.channels, folding.max_pe, pe),
+            ("fan-in", product.fan_in, folding.max_simd, simd),
         )
         if most < min(size, limit)
     ]
     limits = f"the limits are max_pe {folding.max_pe} and max_simd {folding.max_simd}"
     return (
-        f"{layer}: {channels} channels of {fan_in} inputs, {vectors} times an image, need at least {best} cycles "
-        f"(pe {pe}, simd {simd}), and {target} were asked for; {'; '.join(reasons) or limits}. "
+        f"{layer}: {product.channels} channels of {product.fan_in} inputs, {product.vectors} times an image, "
+        f"need at least {best} cycles (pe {pe}, simd {simd}), and {target} were asked for; "
+        f"{'; '.join(reasons) or limits}. "
         f"Allow {best} cycles, raise max_pe or max_simd, or choose sizes with more divisors"
     )
 

@@ -294,9 +294,13 @@ def line_buffer(width: int, depth: int) -> Price:
     return Price(width * math.ceil(depth / k.lutram_depth) + counters, way="line buffer")
 
 
-def max_pool(lanes: int) -> Price:
-    """Price the OR of a max-pool over bits: a LUT a lane (bit, running value, first of window). Derived."""
-    return Price(float(lanes), way="OR")
+def max_pool(lanes: int, bits: int = 1) -> Price:
+    """Price the running maximum of a max-pool, for each lane. Derived.
+
+    Over bits it is an OR: one LUT (bit, running value, first of a window). Over wider values a comparison and
+    a multiplexer: 1.5 LUT a bit.
+    """
+    return Price(float(lanes) if bits == 1 else 1.5 * bits * lanes, way="OR" if bits == 1 else "maximum")
 
 
 def padding(width: int, height: int, columns: int, words: int) -> Price:

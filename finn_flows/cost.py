@@ -1,0 +1,192 @@
+"""What a candidate costs: its hardware nodes, FINN's opinion of each, and this project's own beside it."""
+
+import math
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import Any
+
+from finn_flows.finn_setup import prepare_finn
+from finn_flows.folding import Folding
+from finn_flows.graph import Attributes, Node, hardware_nodes, onnx_node
+from finn_flows.latency import pipeline_latency
+from finn_flows.network import Network
+from finn_flows.parts import Part, get_part
+from finn_flows.structural import on_family
+
+STAND_IN = "xc7z020"  # where no part is named: a 7-series part, whose LUTs have six inputs
+
+
+@dataclass(frozen=True)
+class Resources:
+    """LUTs (of the part's own kind), block RAMs of 18 kbit, and DSPs."""
+
+    lut: int = 0
+    bram18: int = 0
+    dsp: int = 0
+
+    def __add__(self, other: "Resources") -> "Resources":
+        return Resources(self.lut + other.lut, self.bram18 + other.bram18, self.dsp + other.dsp)
+
+
+@dataclass(frozen=True)
+class NodeCost:
+    """One hardware node.
+
+    Attributes:
+        node: its name in the graph.
+        layer: the layer it belongs to, or feeds.
+        op_type: FINN's name for what it is.
+        pe: lanes (1 where it has none).
+        simd: inputs at a time (1 where it has none).
+        cycles: for an image, by FINN.
+        finn: FINN's estimate.
+        zerocross: this project's estimate.
+        way: how this project builds it: "comparators", "search", "table", ...
+    """
+
+    node: str
+    layer: str
+    op_type: str
+    pe: int
+    simd: int
+    cycles: int
+    finn: Resources
+    zerocross: Resources
+    way: str
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A candidate's cost.
+
+    Attributes:
+        nodes: in the order of the stream.
+        finn: what stock FINN would report, all nodes together.
+        zerocross: what this project expects.
+        ii: initiation interval in cycles: the slowest node's, hence the time between images.
+        latency: cycles from an image's first word to its answer, this project's pipeline-fill model.
+        finn_latency: the same as FINN has it: the sum of all nodes' cycles.
+        fps: images a second at `clock_mhz`.
+        clock_mhz: the clock that `fps` assumes.
+        part: the part the figures are for.
+        finn_part: the part FINN was asked about: a 7-series stand-in for parts that it does not know.
+    """
+
+    nodes: tuple[NodeCost, ...]
+    finn: Resources
+    zerocross: Resources
+    ii: int
+    latency: int
+    finn_latency: int
+    fps: float
+    clock_mhz: float
+    part: str
+    finn_part: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain dictionaries, lists, strings and numbers."""
+        return asdict(self)
+
+
+def estimate(
+    network: Network, folding: Folding, part: Part | str | None = None, clock_mhz: float = 100.0
+) -> Cost:
+    """Estimate a candidate's resources and timing.
+
+    Args:
+        network: its layers and the crossings of its activations.
+        folding: how parallel it is to be.
+        part: the part or board; without one, the figures are for a 7-series part.
+        clock_mhz: the clock, for frames a second.
+
+    Raises:
+        UnknownPart: if there is no such part.
+        UnsupportedLayer, FoldingError, NetworkError: as `hardware_nodes`.
+    """
+    part = part if isinstance(part, Part) else get_part(part or STAND_IN)
+    nodes = hardware_nodes(network, folding, clock_mhz)
+    costs = tuple(_node_cost(node, part) for node in nodes)
+    cycles = [cost.cycles for cost in costs]
+    ii = max(*cycles, *(node.sink.words for node in nodes))
+    return Cost(
+        nodes=costs,
+        finn=sum((cost.finn for cost in costs), Resources()),
+        zerocross=sum((cost.zerocross for cost in costs), Resources()),
+        ii=ii,
+        latency=pipeline_latency(nodes, cycles),
+        finn_latency=sum(cycles),
+        fps=clock_mhz * 1e6 / ii,
+        clock_mhz=clock_mhz,
+        part=part.name,
+        finn_part=part.finn_part,
+    )
+
+
+def _node_cost(node: Node, part: Part) -> NodeCost:
+    """Put FINN's answer and this project's price of a node side by side."""
+    cycles, finn = ask_finn(node.op_type, finn_attributes(node), part.finn_part)
+    lut = round(on_family(node.price.lut, part.family, node.kind))
+    pe, simd = node.lanes
+    return NodeCost(
+        node=node.name,
+        layer=node.layer,
+        op_type=node.op_type,
+        pe=pe,
+        simd=simd,
+        cycles=cycles,
+        finn=finn,
+        zerocross=Resources(lut, node.price.bram18, node.price.dsp),
+        way=node.price.way,
+    )
+
+
+def finn_attributes(node: Node) -> Attributes:
+    """Return a node's attributes as stock FINN would have them.
+
+    They differ for activations with several crossings: FINN's node counts the thresholds passed, and its
+    memory estimate grows with the width of that count; here the stream that leaves is the count's last bit.
+    Of a FIFO and a converter FINN's estimates read the width of the words alone (a FIFO's in whole bytes), so
+    words of as many bits stand for all streams of that width: the answer is the same, and is asked for once.
+    """
+    known = dict(node.attributes)
+    if node.op_type == "StreamingFIFO_rtl":
+        word = (1, 8 * math.ceil(node.sink.width / 8))
+        known |= {"folded_shape": word, "normal_shape": word, "dataType": "BINARY"}
+    elif node.op_type == "StreamingDataWidthConverter_rtl":
+        words = (1, math.lcm(node.source.width, node.sink.width))
+        known |= {"inShape": words, "outShape": words, "dataType": "BINARY"}
+    elif known.get("numSteps", 1) > 1:
+        known["outputDataType"] = f"UINT{known['numSteps'].bit_length()}"
+    else:
+        return node.attributes
+    return tuple(known.items())
+
+
+@lru_cache(maxsize=65536)
+def ask_finn(op_type: str, attributes: Attributes, finn_part: str) -> tuple[int, Resources]:
+    """Ask FINN's own node for its cycles an image and its resources on a part.
+
+    Answers are kept: a search asks about the same nodes again and again.
+    """
+    prepare_finn()
+    from qonnx.custom_op.registry import getCustomOp  # noqa: PLC0415
+
+    inputs = {"MVAU_hls": ["x", "weights"], "Thresholding_rtl": ["x", "thresholds"]}.get(op_type, ["x"])
+    node = getCustomOp(onnx_node(op_type, attributes, inputs, ["y"]))
+    # These three are what node_res_estimation gathers; its efficiencies double the time.
+    answers = (
+        node.lut_estimation(finn_part),
+        node.bram_estimation(finn_part),
+        node.dsp_estimation(finn_part),
+    )
+    resources = Resources(*(int(answer) for answer in answers))
+    return int(node.get_exp_cycles()), resources
+
+
+def fits(cost: Cost, part: Part) -> bool:
+    """Tell whether this project's figures stay within a part."""
+    used = cost.zerocross
+    return used.lut <= part.luts and used.bram18 <= part.bram18 and used.dsp <= part.dsps
+
+
+__all__ = ["Cost", "NodeCost", "Resources", "ask_finn", "estimate", "finn_attributes", "fits"]

@@ -1,0 +1,462 @@
+"""Build a candidate directly as FINN's specialised hardware nodes, without weights and without a trained
+network.
+
+`hardware_nodes` gives the nodes in the order of the stream, each with the attributes that FINN's estimates
+read and with this project's own price; `finn_graph` makes a FINN model of them. Both hold what FINN's own
+flow would make of the same network (`stock_flow.py`), width converters and FIFOs included.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from finn_flows import structural
+from finn_flows.accumulators import accumulator_type, integer_type, threshold_type, type_bits
+from finn_flows.finn_setup import prepare_finn
+from finn_flows.folding import Folding, FoldingError, Product, divisors, fold_product, fold_stream
+from finn_flows.network import Activation, Conv, Dense, Flatten, LabelSelect, Layer, MaxPool, Network
+from finn_flows.structural import Price
+
+if TYPE_CHECKING:
+    from qonnx.core.modelwrapper import ModelWrapper
+
+Attributes = tuple[tuple[str, Any], ...]
+DEFAULT_FIFO_DEPTH = 2  # FINN's own, where nothing has measured a better one
+
+
+class UnsupportedLayer(ValueError):  # noqa: N818 - the message is for people
+    """A layer or a shape of network that this flow has no hardware nodes for; the message names it."""
+
+
+@dataclass(frozen=True)
+class Stream:
+    """What flows between two nodes for one image.
+
+    Attributes:
+        shape: FINN's normal shape: (1, features) or (1, height, width, channels).
+        lanes: elements in a word; divides the number of elements.
+        datatype: of an element: "BINARY", "UINT7", ...
+    """
+
+    shape: tuple[int, ...]
+    lanes: int
+    datatype: str
+
+    @property
+    def width(self) -> int:
+        """Bits of a word."""
+        return self.lanes * type_bits(self.datatype)
+
+    @property
+    def words(self) -> int:
+        """Words of an image."""
+        return math.prod(self.shape) // self.lanes
+
+    @property
+    def folded(self) -> tuple[int, ...]:
+        """The shape with its last axis split into words; flat where words do not divide that axis."""
+        if self.shape[-1] % self.lanes == 0:
+            return (*self.shape[:-1], self.shape[-1] // self.lanes, self.lanes)
+        return (self.words, self.lanes)
+
+
+@dataclass(frozen=True)
+class Node:
+    """A hardware node.
+
+    Attributes:
+        layer: the network's layer it belongs to; for converters and FIFOs, the one they feed.
+        op_type: FINN's name of the specialised node, ending in `_rtl` or `_hls`.
+        attributes: what FINN's custom operator is told, by name.
+        source: the stream it reads.
+        sink: the stream it writes.
+        price: this project's price, in 6-input LUTs.
+        kind: which of the price's conversions to 4-input LUTs applies (see `structural.on_family`).
+        name: unique in its graph, as FINN numbers nodes: op_type and a count.
+    """
+
+    layer: str
+    op_type: str
+    attributes: Attributes
+    source: Stream
+    sink: Stream
+    price: Price
+    kind: str = "other"
+    name: str = ""
+
+    @property
+    def lanes(self) -> tuple[int, int]:
+        """(PE, SIMD) as FINN's attributes have them; 1 for what the node does not have."""
+        known = dict(self.attributes)
+        return known.get("PE", 1), known.get("SIMD", 1)
+
+
+def hardware_nodes(
+    network: Network, folding: Folding, clock_mhz: float = 100.0, streams: bool = True
+) -> tuple[Node, ...]:
+    """Return a network's hardware nodes, in the order of the stream.
+
+    Args:
+        network: a chain of layers, groups=1.
+        folding: how parallel it is to be.
+        clock_mhz: the clock, for a target in frames a second.
+        streams: with width converters and FIFOs, as FINN would insert them.
+
+    Raises:
+        UnsupportedLayer: for branches, groups, or layers in an order no hardware exists for.
+        FoldingError: where the folding cannot be done; the message names the layer.
+        NetworkError: for layers that do not fit together.
+    """
+    nodes = _Builder(network, folding, clock_mhz).nodes()
+    if streams:
+        nodes = _with_streams(nodes)
+    return _named(nodes)
+
+
+class _Builder:
+    """Walks the chain once, keeping the shape and datatype of what flows."""
+
+    def __init__(self, network: Network, folding: Folding, clock_mhz: float) -> None:
+        self.network, self.folding, self.clock_mhz = network, folding, clock_mhz
+        self.shapes = network.shapes()
+        self.products = _products(network, self.shapes)
+        self.folds = {
+            name: fold_product(name, product, folding, clock_mhz) for name, product in self.products.items()
+        }
+        asked = folding.cycles(clock_mhz)
+        self.bound = asked is not None
+        slowest = max((p.cycles(*self.folds[name]) for name, p in self.products.items()), default=1)
+        self.target = slowest if asked is None else asked
+
+    def nodes(self) -> list[Node]:
+        """Return the nodes of all layers, without converters and FIFOs."""
+        bits = self.network.input.bits
+        self.datatype = "BINARY" if bits == 1 else f"UINT{bits}"
+        self.product: Product | None = None  # whose accumulators flow, if any
+        self.product_pe = 1
+        previous, nodes = "input", []
+        for layer in self.network.layers:
+            if layer.inputs != (previous,):
+                raise UnsupportedLayer(
+                    f"{layer.name}: reads {layer.inputs}, only chains have a hardware flow"
+                )
+            nodes += self._layer(layer, self.shapes[previous], self.shapes[layer.name])
+            previous = layer.name
+        return nodes
+
+    def _layer(self, layer: Layer, shape: tuple[int, ...], out: tuple[int, ...]) -> list[Node]:
+        match layer.operation:
+            case Dense():
+                return self._dense(layer.name)
+            case Conv() as conv:
+                return self._conv(layer.name, conv, shape, out)
+            case Activation(crossings):
+                return [self._thresholds(layer.name, crossings, shape)]
+            case MaxPool() as pool:
+                return self._pool(layer.name, pool, shape, out)
+            case Flatten():
+                return []
+            case LabelSelect():
+                return [self._label_select(layer.name, shape)]
+        raise UnsupportedLayer(f"{layer.name}: {type(layer.operation).__name__} has no hardware node")
+
+    def _dense(self, name: str) -> list[Node]:
+        return [self._product(name, (1,))]
+
+    def _conv(self, name: str, conv: Conv, shape: tuple[int, ...], out: tuple[int, ...]) -> list[Node]:
+        nodes = []
+        height, width, channels = shape
+        if any(conv.padding):
+            height, width = height + 2 * conv.padding[0], width + 2 * conv.padding[1]
+            nodes.append(self._padding(name, conv.padding, shape, (height, width, channels)))
+        if conv.kernel != (1, 1) or conv.stride != (1, 1) or any(conv.padding):
+            nodes.append(self._generator(name, conv, (height, width, channels), out))
+        return [*nodes, self._product(name, (1, *out[:2]))]
+
+    def _product(self, name: str, vectors: tuple[int, ...]) -> Node:
+        product = self.products[name]
+        pe, simd = self.folds[name]
+        binary = self.datatype == "BINARY"
+        accumulator = accumulator_type(product.fan_in, product.input_bits)
+        source = Stream((*vectors, product.fan_in), simd, self.datatype)
+        sink = Stream((*vectors, product.channels), pe, accumulator)
+        attributes = (
+            ("PE", pe),
+            ("SIMD", simd),
+            ("MW", product.fan_in),
+            ("MH", product.channels),
+            ("inputDataType", self.datatype),
+            ("weightDataType", "BINARY" if binary else "BIPOLAR"),
+            ("outputDataType", accumulator),
+            ("accDataType", accumulator),
+            ("binaryXnorMode", int(binary)),
+            ("noActivation", 1),
+            ("numInputVectors", vectors),
+        )
+        self.datatype, self.product, self.product_pe = accumulator, product, pe
+        kind = "product" if binary else "adder"
+        return Node(name, "MVAU_hls", attributes, source, sink, product.price(pe, simd), kind)
+
+    def _thresholds(self, name: str, crossings: tuple[int, ...], shape: tuple[int, ...]) -> Node:
+        if self.product is None:
+            raise UnsupportedLayer(f"{name}: an activation needs a product's accumulators before it")
+        product, channels, vectors = self.product, shape[-1], (1, *shape[:-1])
+        pe = self.product_pe
+        if product.vectors != math.prod(vectors):  # a pool stands between: its lanes decide
+            pe = self._lanes(channels, lambda lanes: math.prod(shape) // lanes)
+        attributes = (
+            ("PE", pe),
+            ("NumChannels", channels),
+            ("numSteps", max(1, *crossings)),
+            ("inputDataType", self.datatype),
+            ("weightDataType", threshold_type(product.fan_in, product.input_bits)),
+            ("outputDataType", "BINARY"),
+            ("numInputVectors", vectors),
+        )
+        source = Stream((*vectors, channels), pe, self.datatype)
+        self.datatype, self.product = "BINARY", None
+        sink = replace(source, datatype="BINARY")
+        price = _crossing_site(crossings, pe, product.levels)
+        return Node(name, "Thresholding_rtl", attributes, source, sink, price, "crossing")
+
+    def _padding(
+        self, name: str, padding: tuple[int, int], shape: tuple[int, ...], padded: tuple[int, ...]
+    ) -> Node:
+        simd = self._lanes(shape[2], lambda lanes: math.prod(padded) // lanes)
+        self._refuse_if_slow(name, "padding", math.prod(padded) // simd)
+        attributes = (
+            ("ImgDim", shape[:2]),
+            ("Padding", (*padding, *padding)),
+            ("NumChannels", shape[2]),
+            ("SIMD", simd),
+            ("inputDataType", self.datatype),
+        )
+        source = Stream((1, *shape), simd, self.datatype)
+        sink = replace(source, shape=(1, *padded))
+        price = structural.padding(source.width, padded[0], padded[1], shape[2] // simd)
+        return Node(name, "FMPadding_rtl", attributes, source, sink, price)
+
+    def _generator(
+        self, name: str, window: Conv | MaxPool, shape: tuple[int, ...], out: tuple[int, ...]
+    ) -> Node:
+        """Return the input generator of a convolution, or of a pool (`depthwise`, FINN calls it)."""
+        pool = isinstance(window, MaxPool)
+        channels, area = shape[2], math.prod(window.kernel)
+        simd = self._lanes(channels, lambda lanes: _generator_cycles(window, shape, out, channels // lanes))
+        cycles = _generator_cycles(window, shape, out, channels // simd)
+        parallel = self.bound and cycles > self.target and not pool
+        if parallel:
+            cycles = shape[0] * shape[1] + 2  # the whole window at once: a pixel a cycle
+        self._refuse_if_slow(name, "input generator", cycles)
+        attributes = (
+            ("ConvKernelDim", window.kernel),
+            ("IFMChannels", channels),
+            ("IFMDim", shape[:2]),
+            ("OFMDim", out[:2]),
+            ("SIMD", simd),
+            ("Stride", window.stride),
+            ("Dilation", (1, 1)),
+            ("inputDataType", self.datatype),
+            ("outputDataType", self.datatype),
+            ("depthwise", int(pool)),
+            ("parallel_window", int(parallel)),
+            ("is1D", int(1 in shape[:2])),
+        )
+        source = Stream((1, *shape), simd, self.datatype)
+        sink = Stream((1, *out[:2], area * channels), simd * (area if parallel else 1), self.datatype)
+        if pool and window.kernel == window.stride and self.datatype == "BINARY":
+            price = structural.line_buffer(source.width, out[1] * channels // simd)
+        else:
+            depth = ((window.kernel[0] - 1) * shape[1] + window.kernel[1]) * (channels // simd)
+            rows = window.kernel[0] if parallel else 0
+            price = (
+                structural.parallel_generator(source.width, depth, rows)
+                if parallel
+                else structural.input_generator(source.width, depth)
+            )
+        return Node(name, "ConvolutionInputGenerator_rtl", attributes, source, sink, price)
+
+    def _pool(self, name: str, pool: MaxPool, shape: tuple[int, ...], out: tuple[int, ...]) -> list[Node]:
+        if pool.kernel[0] < pool.stride[0] or pool.kernel[1] < pool.stride[1]:
+            raise UnsupportedLayer(
+                f"{name}: a max-pool's stride {pool.stride} exceeds its kernel {pool.kernel}"
+            )
+        generator = self._generator(name, pool, shape, out)
+        pe = generator.sink.lanes
+        attributes = (
+            ("Channels", shape[2]),
+            ("PE", pe),
+            ("KernelSize", pool.kernel),
+            ("Function", "MaxPool"),
+            ("OutImgDims", out[:2]),
+            ("InputDataType", self.datatype),
+            ("OutputDataType", self.datatype),
+        )
+        sink = Stream((1, *out), pe, self.datatype)
+        price = structural.max_pool(pe, type_bits(self.datatype))
+        return [generator, Node(name, "Pool_hls", attributes, generator.sink, sink, price)]
+
+    def _label_select(self, name: str, shape: tuple[int, ...]) -> Node:
+        labels, bits = shape[-1], type_bits(self.datatype)
+        pe = self._lanes(labels, lambda lanes: labels // lanes)
+        index_bits = 8 * math.ceil(type_bits(integer_type(0, labels - 1)) / 8)
+        attributes = (
+            ("Labels", labels),
+            ("PE", pe),
+            ("K", 1),
+            ("inputDataType", self.datatype),
+            ("outputDataType", f"UINT{index_bits}"),
+            ("numInputVectors", (1,)),
+        )
+        source = Stream((1, labels), pe, self.datatype)
+        self.datatype = f"UINT{index_bits}"
+        price = structural.label_select(labels, pe, bits)
+        return Node(name, "LabelSelect_hls", attributes, source, Stream((1, 1), 1, self.datatype), price)
+
+    def _refuse_if_slow(self, name: str, what: str, cycles: int) -> None:
+        """Raise if a node with all channels at once misses a target that was asked for."""
+        if self.bound and cycles > self.target:
+            raise FoldingError(
+                f"{name}: its {what} takes {cycles} cycles an image at best, "
+                f"and {self.target} were asked for; allow {cycles} cycles or make the image smaller"
+            )
+
+    def _lanes(self, channels: int, cycles: Callable[[int], int]) -> int:
+        """Return the fewest channels at a time that keep up with the target."""
+        return fold_stream(channels, {lanes: cycles(lanes) for lanes in divisors(channels)}, self.target)
+
+
+def _products(network: Network, shapes: dict[str, tuple[int, ...]]) -> dict[str, Product]:
+    """Return every product's sizes, by layer name."""
+    products = {}
+    for layer in network.layers:
+        operation, shape, out = layer.operation, shapes[layer.inputs[0]], shapes[layer.name]
+        bits = 1 if network.is_binary(layer.inputs[0]) else network.input.bits
+        if isinstance(operation, Conv):
+            if operation.groups != 1:
+                raise UnsupportedLayer(
+                    f"{layer.name}: {operation.groups} groups; only groups=1 has hardware nodes"
+                )
+            fan_in = math.prod(operation.kernel) * shape[-1]
+            products[layer.name] = Product(fan_in, operation.channels, out[0] * out[1], bits)
+        elif isinstance(operation, Dense):
+            products[layer.name] = Product(math.prod(shape), operation.channels, 1, bits)
+    return products
+
+
+def _generator_cycles(
+    window: Conv | MaxPool, shape: tuple[int, ...], out: tuple[int, ...], words: int
+) -> int:
+    """Return an input generator's cycles, `words` words to a pixel, by FINN's formula for two dimensions."""
+    (rows, columns), (down, along) = window.kernel, window.stride
+    pool = isinstance(window, MaxPool)
+    fill = ((rows - 1) * shape[1] + columns) * words
+    write = out[1] * columns * rows * words
+    line = max(write, along * shape[1] * words) + (out[1] * (along - 1) * (words - 1) if pool else 0)
+    return fill + out[0] * line + ((down - 1) * shape[1] * words if pool else 0)
+
+
+@lru_cache(maxsize=65536)
+def _crossing_site(crossings: tuple[int, ...], pe: int, levels: int) -> Price:
+    return structural.crossing_site(crossings, pe, levels)
+
+
+def _with_streams(nodes: list[Node]) -> list[Node]:
+    """Put a width converter between nodes whose words differ, and a FIFO on every stream."""
+    if not nodes:
+        return nodes
+    result = [_fifo(nodes[0].layer, nodes[0].source)]
+    for before, after in zip(nodes, [*nodes[1:], None], strict=True):
+        result.append(before)
+        layer = before.layer if after is None else after.layer
+        result.append(_fifo(layer, before.sink))
+        if after is not None and before.sink.lanes != after.source.lanes:
+            converter = _converter(layer, before.sink, after.source)
+            result += [converter, _fifo(layer, converter.sink)]
+    return result
+
+
+def _converter(layer: str, before: Stream, after: Stream) -> Node:
+    attributes = (
+        ("inShape", before.shape),
+        ("outShape", after.shape),
+        ("inWidth", before.width),
+        ("outWidth", after.width),
+        ("dataType", before.datatype),
+    )
+    price = structural.width_converter(before.width, after.width)
+    return Node(layer, "StreamingDataWidthConverter_rtl", attributes, before, after, price)
+
+
+def _fifo(layer: str, stream: Stream) -> Node:
+    attributes = (
+        ("depth", DEFAULT_FIFO_DEPTH),
+        ("folded_shape", stream.folded),
+        ("normal_shape", stream.shape),
+        ("dataType", stream.datatype),
+        ("ram_style", "auto"),
+    )
+    price = structural.fifo(DEFAULT_FIFO_DEPTH, stream.width)
+    return Node(layer, "StreamingFIFO_rtl", attributes, stream, stream, price)
+
+
+def _named(nodes: list[Node]) -> tuple[Node, ...]:
+    """Number nodes of a type from 0, as FINN's GiveUniqueNodeNames does."""
+    counts: dict[str, int] = {}
+    named = []
+    for node in nodes:
+        count = counts.get(node.op_type, 0)
+        counts[node.op_type] = count + 1
+        named.append(replace(node, name=f"{node.op_type}_{count}"))
+    return tuple(named)
+
+
+def onnx_node(
+    op_type: str, attributes: Attributes, inputs: list[str], outputs: list[str], name: str = ""
+) -> Any:
+    """Return the ONNX node that FINN wraps into its custom operator."""
+    from onnx import helper  # noqa: PLC0415
+
+    domain = "finn.custom_op.fpgadataflow." + op_type.rsplit("_", 1)[1]
+    return helper.make_node(
+        op_type, inputs, outputs, name=name, domain=domain, backend="fpgadataflow", **dict(attributes)
+    )
+
+
+def finn_graph(nodes: tuple[Node, ...]) -> "ModelWrapper":
+    """Return the nodes as a FINN model, `in` to `out`; weights and thresholds are named but not given."""
+    prepare_finn()
+    from onnx import TensorProto, helper  # noqa: PLC0415
+    from qonnx.core.datatype import DataType  # noqa: PLC0415
+    from qonnx.core.modelwrapper import ModelWrapper  # noqa: PLC0415
+    from qonnx.util.basic import qonnx_make_model  # noqa: PLC0415
+
+    def tensor(name: str, stream: Stream) -> Any:
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, stream.shape)
+
+    tensors = ["in", *(f"{node.name}_out" for node in nodes[:-1]), "out"]
+    parameters = {"MVAU_hls": "weights", "Thresholding_rtl": "thresholds"}
+    made = [
+        onnx_node(
+            node.op_type,
+            node.attributes,
+            [before, *(f"{node.name}_{parameters[node.op_type]}" for _ in [0] if node.op_type in parameters)],
+            [after],
+            node.name,
+        )
+        for node, before, after in zip(nodes, tensors, tensors[1:], strict=False)
+    ]
+    graph = helper.make_graph(
+        made,
+        "candidate",
+        [tensor("in", nodes[0].source)],
+        [tensor("out", nodes[-1].sink)],
+        value_info=[tensor(name, node.sink) for name, node in zip(tensors[1:-1], nodes, strict=False)],
+    )
+    model = ModelWrapper(qonnx_make_model(graph))
+    model.set_tensor_datatype("in", DataType[nodes[0].source.datatype])
+    for name, node in zip(tensors[1:], nodes, strict=True):
+        model.set_tensor_datatype(name, DataType[node.sink.datatype])
+    return model
