@@ -1,0 +1,155 @@
+"""The figure of the front: what was evaluated, and what stands out from it."""
+
+import math
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from reports import drawing, wording
+from reports.pareto import nondominated
+from reports.records import Evaluation, Run
+from reports.summary import front_evaluations
+
+
+def front(run: Run) -> go.Figure:
+    """Everything evaluated, faint, with the front and the plain signs standing out.
+
+    With three or more objectives a menu picks the pair to look at. Lines show what each set reaches in the
+    plane at hand: below and left of them there is nothing. Infeasible and failed evaluations are not drawn.
+    """
+    drawn = [e for e in run.evaluations if e.status == "ok"]
+    on_front = front_evaluations(run)
+    plain = [e for e in drawn if e.reference]
+    special = {id(e) for e in [*on_front, *plain]}
+    rest = [e for e in drawn if id(e) not in special]
+    pairs = _pairs(run.objectives)
+    stairs = [_staircase(on_front, pairs[0]), _staircase(plain, pairs[0])]
+    traces = [
+        _cloud(rest, pairs[0], "evaluated", {"color": drawing.FAINT, "size": 6, "opacity": 0.4}),
+        _line(*stairs[0], drawing.FOUND, "solid"),
+        _line(*stairs[1], drawing.PLAIN, "dash"),
+        _cloud(plain, pairs[0], "plain sign", {"color": drawing.PLAIN, "size": 10, "symbol": "diamond"}),
+        _cloud(
+            on_front, pairs[0], "front" if run.front else "front so far", {"color": drawing.FOUND, "size": 10}
+        ),
+    ]
+    figure = drawing.figure(traces, height=460, hovermode="closest")
+    figure.update_xaxes(**_axis(pairs[0][0], drawn))
+    figure.update_yaxes(**_axis(pairs[0][1], drawn))
+    if len(pairs) > 1:
+        buttons = [
+            drawing.button(f"{_name(y)} over {_name(x)}", _front_view((x, y), rest, on_front, plain, drawn))
+            for x, y in pairs
+        ]
+        drawing.menu(figure, "Axes", buttons)
+    return figure
+
+
+def _pairs(objectives: Sequence[str]) -> list[tuple[str, str]]:
+    """Planes to look at, (x, y): the error upright where there is one, and before all others."""
+    if len(objectives) == 1:
+        return [("number", objectives[0])]
+    pairs = [(b, a) if a == "error" else (a, b) for a, b in combinations(objectives, 2)]
+    return sorted(pairs, key=lambda pair: pair[1] != "error")
+
+
+def _name(metric: str) -> str:
+    return "evaluation" if metric == "number" else wording.LABELS.get(metric, metric)
+
+
+def _values(evaluations: Sequence[Evaluation], metric: str) -> list[float | None]:
+    if metric == "number":
+        return [e.number for e in evaluations]
+    scale = 100 if metric == "error" else 1
+    return [scale * e.metrics[metric] if metric in e.metrics else None for e in evaluations]
+
+
+def _axis(metric: str, drawn: Sequence[Evaluation]) -> dict[str, Any]:
+    """An axis for a metric; logarithmic where a cost spans more than a decade."""
+    text = "evaluation" if metric == "number" else wording.label(metric)
+    values = [v for v in _values(drawn, metric) if v is not None]
+    wide = metric not in ("error", "number") and len(values) > 0 and min(values) > 0
+    if wide and max(values) > 10 * min(values):
+        # Plotly labels 2 and 5 of a decade by that digit alone, which reads as another number.
+        decades = range(math.floor(math.log10(min(values))), math.ceil(math.log10(max(values))) + 1)
+        ticks = [digit * 10.0**decade for decade in decades for digit in (1, 2, 5)]
+        return {"title_text": text, "type": "log", "tickvals": ticks, "ticktext": [f"{t:,g}" for t in ticks]}
+    return {"title_text": text, "type": "linear", "tickvals": None, "ticktext": None}
+
+
+def _staircase(evaluations: Sequence[Evaluation], pair: tuple[str, str]) -> tuple[list[float], list[float]]:
+    """The best of these in one plane, from left to right."""
+    table = np.array([_values(evaluations, metric) for metric in pair], dtype=float).reshape(2, -1).T
+    best = table[nondominated(table)]
+    best = best[np.argsort(best[:, 0])]
+    return best[:, 0].tolist(), best[:, 1].tolist()
+
+
+def _front_view(
+    pair: tuple[str, str],
+    rest: list[Evaluation],
+    on_front: list[Evaluation],
+    plain: list[Evaluation],
+    drawn: list[Evaluation],
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What changes when another pair of objectives is picked; the order is that of the traces."""
+    (front_x, front_y), (plain_x, plain_y) = _staircase(on_front, pair), _staircase(plain, pair)
+    xs, ys = ([_values(group, metric) for group in (rest, plain, on_front)] for metric in pair)
+    data = {"x": [xs[0], front_x, plain_x, *xs[1:]], "y": [ys[0], front_y, plain_y, *ys[1:]]}
+    layout: dict[str, Any] = {}
+    for axis, metric in zip(("xaxis", "yaxis"), pair, strict=True):
+        style = _axis(metric, drawn)
+        layout[f"{axis}.title.text"] = style.pop("title_text")
+        layout |= {f"{axis}.{key}": value for key, value in style.items()}
+        layout[f"{axis}.autorange"] = True
+    return data, layout
+
+
+def _cloud(
+    evaluations: list[Evaluation], pair: tuple[str, str], name: str, marker: dict[str, Any]
+) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "name": f"{name} ({len(evaluations):,})",
+        "x": _values(evaluations, pair[0]),
+        "y": _values(evaluations, pair[1]),
+        "mode": "markers",
+        "marker": marker,
+        "hovertext": [_hover(e) for e in evaluations],
+        "hoverinfo": "text",
+        "customdata": [e.id for e in evaluations],
+        "showlegend": bool(evaluations),
+    }
+
+
+def _line(x: list[float], y: list[float], colour: str, dash: str) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "x": x,
+        "y": y,
+        "mode": "lines",
+        "line": {"color": colour, "width": 1.5, "dash": dash, "shape": "hv"},
+        "hoverinfo": "skip",
+        "showlegend": False,
+    }
+
+
+def _hover(evaluation: Evaluation) -> str:
+    known = evaluation.metrics
+    costs = [
+        f"{wording.LABELS[m]} {wording.number(known[m])}{' cycles' if m in ('latency', 'ii') else ''}"
+        for m in ("lut", "bram", "dsp", "latency", "ii")
+        if m in known
+    ]
+    lines = [
+        f"<b>{drawing.wrapped(evaluation.expression)}</b>",
+        drawing.wrapped(wording.choices(evaluation.choices)),
+    ]
+    if "error" in known:
+        lines.append(f"validation accuracy {wording.percent(1 - known['error'])} (search)")
+    lines.append(drawing.wrapped(", ".join(costs) + (" (estimated)" if costs else "")))
+    lines.append(drawing.escape(f"{evaluation.id}, evaluation {evaluation.number}"))
+    return "<br>".join(line for line in lines if line)

@@ -1,0 +1,110 @@
+"""The figures of a report. Each takes plain records and returns a plotly figure.
+
+Choices within a figure are plotly's own update menus, so a figure works on its own in a notebook too.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from reports import drawing, wording
+from reports.figure_accuracy import accuracy_spread
+from reports.figure_curves import curves
+from reports.figure_front import front
+from reports.pareto import Floats, hypervolume, hypervolume_history, reference_point
+from reports.records import NodeCost, Run
+from reports.summary import layer_costs, objective_points
+
+__all__ = ["accuracy_spread", "cost_by_layer", "curves", "front", "hypervolume_curve"]
+
+
+def hypervolume_curve(run: Run) -> go.Figure:
+    """Share of the space between the best seen and the reference point that the search dominates.
+
+    The volume is a share of that box, so it has no unit; the plain signs' own share is the dashed line.
+    """
+    points = objective_points(run.evaluations, run.objectives)
+    searched = np.array([not e.reference for e in run.evaluations], dtype=bool)
+    traces: list[Any] = []
+    if np.isfinite(points).all(axis=1).any():
+        corner = reference_point(points)
+        ideal = np.nanmin(points[np.isfinite(points).all(axis=1)], axis=0)
+        scaled, ones = (points - ideal) / (corner - ideal), np.ones(points.shape[1])
+        numbers = [e.number for e in run.evaluations]
+        history = hypervolume_history(np.where(searched[:, None], scaled, np.nan), ones)
+        corners = _steps(history)
+        traces.append(
+            {
+                "type": "scatter",
+                "name": "search",
+                "x": [numbers[i] for i in corners],
+                "y": history[corners].tolist(),
+                "mode": "lines",
+                "line": {"color": drawing.FOUND, "width": 2, "shape": "hv"},
+                "hovertemplate": "after evaluation %{x}: %{y:.3f}<extra></extra>",
+            }
+        )
+        if not searched.all():
+            level = hypervolume(scaled[~searched], ones)
+            traces.append(
+                {
+                    "type": "scatter",
+                    "name": "plain sign alone",
+                    "x": [numbers[0], numbers[-1]],
+                    "y": [level, level],
+                    "mode": "lines",
+                    "line": {"color": drawing.PLAIN, "width": 2, "dash": "dash"},
+                    "hovertemplate": "plain signs alone: %{y:.3f}<extra></extra>",
+                }
+            )
+    figure = drawing.figure(traces, height=320, hovermode="closest")
+    figure.update_xaxes(title_text="evaluations", rangemode="tozero")
+    figure.update_yaxes(title_text="hypervolume (share)", rangemode="tozero")
+    return figure
+
+
+def cost_by_layer(nodes: Sequence[NodeCost]) -> go.Figure:
+    """Estimated cost of each layer, this project's beside FINN's; a menu picks the resource."""
+    layers = layer_costs(nodes)
+    used = [r for r in ("lut", "bram", "dsp") if any(c.finn[r] or c.zerocross[r] for c in layers)] or ["lut"]
+    names = [drawing.escape(drawing.clip(cost.layer, 22)) for cost in layers]
+    operators = [drawing.escape(", ".join(dict.fromkeys(n.op_type for n in cost.nodes))) for cost in layers]
+    rows = list(range(len(layers)))
+    sides = (("our estimate", "zerocross", drawing.FOUND), ("FINN's estimate", "finn", drawing.FAINT))
+    traces = [
+        {
+            "type": "bar",
+            "name": name,
+            "orientation": "h",
+            "y": rows,
+            "x": [getattr(cost, side)[used[0]] for cost in layers],
+            "customdata": operators,
+            "marker": {"color": colour},
+            "hovertemplate": f"{name}: %{{x:,.0f}}<br>%{{customdata}}<extra></extra>",
+        }
+        for name, side, colour in sides
+    ]
+    figure = drawing.figure(traces, height=130 + 46 * len(layers), barmode="group", bargap=0.3)
+    figure.update_xaxes(title_text=f"{wording.label(used[0])}, estimated", rangemode="tozero")
+    figure.update_yaxes(tickvals=rows, ticktext=names, range=[len(rows) - 0.5, -0.5], showgrid=False)
+    if len(used) > 1:
+        buttons = [
+            drawing.button(
+                wording.label(r),
+                (
+                    {"x": [[getattr(cost, side)[r] for cost in layers] for _, side, _ in sides]},
+                    {"xaxis.title.text": f"{wording.label(r)}, estimated"},
+                ),
+            )
+            for r in used
+        ]
+        drawing.menu(figure, "Resource", buttons)
+    return figure
+
+
+def _steps(history: Floats) -> list[int]:
+    """Indices at which the volume grew, and both ends: all that a stepped line needs."""
+    grew = np.flatnonzero(np.diff(history, prepend=-1.0) > 0)
+    return sorted({*grew.tolist(), len(history) - 1})

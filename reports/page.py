@@ -1,0 +1,126 @@
+"""The report: one HTML file that opens anywhere, with nothing fetched from anywhere."""
+
+import json
+import os
+import re
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import plotly.graph_objects as go
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from reports import figures, summary, wording
+from reports.records import Finalist, Run, Site
+
+
+def render(run: Run) -> str:
+    """Makes the page.
+
+    Args:
+        run: what to show; a run that has only begun gives a page too.
+
+    Returns:
+        HTML with its styles, scripts and figures inside.
+    """
+    # A closing tag inside the script, were there one, would end it early.
+    plotly = re.sub(r"</(?=script)", r"<\\/", get_plotlyjs(), flags=re.IGNORECASE)
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            run=run,
+            finalists=[*run.front, *run.references],
+            counts=Counter(e.status for e in run.evaluations),
+            candidates=len({e.id for e in run.evaluations}),
+            references_evaluated=sum(e.reference for e in run.evaluations),
+            best=summary.front_evaluations(run),
+            losses=summary.losses(run.evaluations),
+            gains={f.id: summary.gain(f, run.references) for f in run.front},
+            config=_yaml(run.config),
+            plotly=Markup(plotly),  # trusted: it comes from the plotly package
+        )
+    )
+
+
+def write_report(run: Run, path: str | os.PathLike[str]) -> Path:
+    """Writes the page; a reader sees the old page or the new one, never half of one.
+
+    Args:
+        run: what to show.
+        path: the HTML file. Its folder must exist.
+
+    Returns:
+        The path.
+    """
+    target, page = Path(path), render(run)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(page)
+        os.chmod(name, 0o644)  # mkstemp keeps its files to their owner
+        os.replace(name, target)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    return target
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(
+        figures=figures, embed=_embed, crossings=_crossings, grid=_grid, layer_costs=summary.layer_costs
+    )
+    for function in (
+        wording.number,
+        wording.percent,
+        wording.signed,
+        wording.count,
+        wording.accuracy,
+        wording.duration,
+        wording.choices,
+        wording.label,
+    ):
+        environment.filters[function.__name__] = function
+    environment.filters["anchor"] = _anchor
+    return environment
+
+
+def _embed(figure: go.Figure) -> Markup:
+    """A figure as JSON for a script element: no tag can begin in it, whatever an expression holds."""
+    return Markup(figure.to_json().replace("<", "\\u003c"))
+
+
+def _anchor(finalist: Finalist) -> str:
+    """A network's place on the page."""
+    return "network-" + re.sub(r"[^\w-]+", "-", finalist.id)
+
+
+def _crossings(site: Site) -> str:
+    """Crossings of a site in a line: least, median and most of a channel, and the channels without any."""
+    counts = sorted(site.crossings)
+    if not counts:
+        return "not counted"
+    middle = (counts[(len(counts) - 1) // 2] + counts[len(counts) // 2]) / 2
+    text = f"{counts[0]} / {middle:g} / {counts[-1]}"
+    return f"{text}, {counts.count(0)} constant of {wording.count(len(counts), 'channel')}"
+
+
+def _grid(site: Site) -> str:
+    """The integers of a site: "-64 to 64 in steps of 2"."""
+    return f"{site.low:,} to {site.high:,} in steps of {site.step}".replace("-", "\u2212")
+
+
+def _yaml(config: dict[str, Any]) -> str:
+    """A configuration as its user would write it; what YAML has no word for becomes text."""
+    return yaml.safe_dump(json.loads(json.dumps(config, default=str)), sort_keys=False, allow_unicode=True)

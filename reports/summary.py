@@ -1,0 +1,145 @@
+"""What a page says of a run as a whole: its objectives as numbers, its front, its losses, its gains."""
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
+from statistics import fmean
+
+import numpy as np
+
+from reports import wording
+from reports.pareto import Floats, nondominated
+from reports.records import Evaluation, Finalist, NodeCost, Run
+
+_NUMBER = re.compile(r"\d[\d.,_]*")
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Evaluations that came to nothing for the same reason.
+
+    Attributes:
+        status: "infeasible" or "failed".
+        reason: the reason; where alike reasons differ only in their numbers, the first of them.
+        alike: True if the reasons differ in their numbers.
+        count: how many there are.
+    """
+
+    status: str
+    reason: str
+    alike: bool
+    count: int
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What an activation changes against the plain sign of the same choices.
+
+    Attributes:
+        reference: id of that plain sign.
+        accuracy: difference of the mean test accuracies, or None where one has no seed.
+        error: standard error of that difference, or None for fewer than two seeds on a side.
+        lut: difference in LUT, or None where one is unknown.
+        lut_share: the same relative to the plain sign, or None.
+    """
+
+    reference: str
+    accuracy: float | None
+    error: float | None
+    lut: float | None
+    lut_share: float | None
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """Cost of the nodes that serve one layer.
+
+    Attributes:
+        layer: the layer's name.
+        nodes: its nodes, in the order of the dataflow graph.
+        ways: how its crossing sites are built, joined.
+        cycles: the slowest node's cycles for one image.
+        finn: sums of FINN's estimates.
+        zerocross: sums of this project's estimates.
+    """
+
+    layer: str
+    nodes: list[NodeCost]
+    ways: str
+    cycles: int
+    finn: dict[str, float]
+    zerocross: dict[str, float]
+
+
+def objective_points(evaluations: Sequence[Evaluation], objectives: Sequence[str]) -> Floats:
+    """Objectives of each evaluation, shape (n, m); NaN for what is unknown, infeasible or failed."""
+    rows = [
+        [e.metrics.get(name, np.nan) if e.status == "ok" else np.nan for name in objectives]
+        for e in evaluations
+    ]
+    return np.array(rows, dtype=float).reshape(len(rows), len(objectives))
+
+
+def front_evaluations(run: Run) -> list[Evaluation]:
+    """The final front as the search saw it; without a final front, the best so far."""
+    found = [e for e in run.evaluations if e.status == "ok" and not e.reference]
+    ids = {finalist.id for finalist in run.front}
+    if ids:
+        first = {e.id: e for e in reversed(found)}
+        return sorted((first[i] for i in ids if i in first), key=attrgetter("number"))
+    if not found:
+        return []
+    return [found[i] for i in np.flatnonzero(nondominated(objective_points(found, run.objectives)))]
+
+
+def losses(evaluations: Sequence[Evaluation]) -> list[Loss]:
+    """Infeasible and failed evaluations by reason, numbers in it aside, the most frequent first."""
+    groups: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for evaluation in evaluations:
+        if evaluation.status != "ok":
+            reason = evaluation.reason or "no reason recorded"
+            groups[evaluation.status, _NUMBER.sub("#", reason)].append(reason)
+    grouped = [
+        Loss(status, reasons[0], len(set(reasons)) > 1, len(reasons))
+        for (status, _), reasons in groups.items()
+    ]
+    return sorted(grouped, key=lambda loss: (-loss.count, loss.status, loss.reason))
+
+
+def gain(finalist: Finalist, references: Sequence[Finalist]) -> Gain | None:
+    """Compares a network with the plain sign of the same choices, or returns None if there is none."""
+    plain = next((r for r in references if r.choices == finalist.choices), None)
+    if plain is None:
+        return None
+    accuracy = error = lut = share = None
+    if finalist.test and plain.test:
+        accuracy = fmean(finalist.test) - fmean(plain.test)
+        spreads = [(wording.deviation(f.test), len(f.test)) for f in (finalist, plain)]
+        if all(spread is not None for spread, _ in spreads):
+            error = sum((spread or 0.0) ** 2 / n for spread, n in spreads) ** 0.5
+    if "lut" in finalist.metrics and "lut" in plain.metrics:
+        lut = finalist.metrics["lut"] - plain.metrics["lut"]
+        share = lut / plain.metrics["lut"] if plain.metrics["lut"] else None
+    return Gain(plain.id, accuracy, error, lut, share)
+
+
+def layer_costs(nodes: Sequence[NodeCost]) -> list[LayerCost]:
+    """Sums the nodes of each layer; layers stand in the order in which the graph first names them."""
+    order = list(dict.fromkeys(node.layer for node in nodes))
+    ordered = sorted(nodes, key=lambda node: order.index(node.layer))
+    return [_layer_cost(layer, list(group)) for layer, group in groupby(ordered, attrgetter("layer"))]
+
+
+def _layer_cost(layer: str, nodes: list[NodeCost]) -> LayerCost:
+    resources = ("lut", "bram", "dsp")
+    return LayerCost(
+        layer=layer,
+        nodes=nodes,
+        ways=", ".join(dict.fromkeys(node.way for node in nodes if node.way)),
+        cycles=max(node.cycles for node in nodes),
+        finn={key: sum(node.finn.get(key, 0) for node in nodes) for key in resources},
+        zerocross={key: sum(node.zerocross.get(key, 0) for node in nodes) for key in resources},
+    )

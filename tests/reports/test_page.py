@@ -1,0 +1,171 @@
+import html
+import json
+import os
+import re
+import stat
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from reports.page import render, write_report
+
+
+@pytest.fixture(scope="module")
+def body():
+    """Renders a page and leaves out plotly itself, which would drown every search in it."""
+
+    def render_body(run):
+        page = render(run)
+        return page[: page.rindex("</main>")]
+
+    return render_body
+
+
+def text_of(body):
+    plain = re.sub(r"<(script|style).*?</\1>", " ", body, flags=re.DOTALL)
+    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", plain)))
+
+
+def test_page_tells_the_whole_story(make_run, body):
+    run = make_run(120, front=3)
+    page = body(run)
+    text = text_of(page)
+    for part in (
+        run.name,
+        run.description,
+        run.verdict,
+        "2 min 31 s",
+        "nsga2",
+        "The test set was read once",
+        "nothing was synthesised",
+        "our estimate",
+        "FINN's estimate",
+        "0 differences",
+        "the part has 5,280",
+        "finn-plus",
+        "note: a < b & 'c'",
+    ):
+        assert part in text, part
+    for finalist in run.front:
+        assert finalist.build in text
+        assert finalist.weights in text
+        assert f'href="#network-{finalist.id}"' in page
+        assert page.count(f'id="network-{finalist.id}"') == 1
+
+
+def test_page_refers_to_nothing_outside_itself(make_run, body):
+    page = body(make_run(60, front=2))
+    assert not re.findall(r"""(?:src|href)=["'](?!#|data:)""", page)
+    assert "url(" not in page
+    assert "http://" not in page
+    assert "https://" not in page
+
+
+def test_every_figure_is_json_without_a_tag(make_run, body):
+    found = re.findall(r'<script type="application/json">(.*?)</script>', body(make_run(60, front=2)))
+    assert len(found) > 5
+    for figure in found:
+        assert "<" not in figure
+        json.loads(figure)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"evaluations": 0, "finished": False},
+        {"evaluations": 40, "finished": False},
+        {"evaluations": 60, "seeds": 0, "front": 2},
+        {"evaluations": 60, "seeds": 1, "front": 2},
+        {"evaluations": 60, "per_layer": True, "front": 2},
+        {"evaluations": 60, "objectives": ("error",), "front": 2},
+        {"evaluations": 60, "objectives": ("lut", "latency"), "front": 2},
+        {"evaluations": 5000, "front": 2},
+    ],
+    ids=str,
+)
+def test_page_of_any_run(make_run, body, options):
+    run = make_run(**options)
+    text = text_of(body(run))
+    assert ("The search has not finished" in text) == (not run.finished)
+    if run.front:
+        assert "Networks" in text
+    if options.get("seeds") == 1:
+        assert "1 seed, no spread" in text
+    if options.get("seeds") == 0:
+        assert "0 seeds" in text
+
+
+def test_a_finished_run_with_an_empty_front(make_run, body):
+    run = make_run(20)
+    failed = [replace(e, status="failed", reason="out of memory", metrics={}) for e in run.evaluations]
+    text = text_of(body(replace(run, evaluations=failed, front=[], references=[])))
+    assert "The front is empty" in text
+    assert "20 failed out of memory" in text
+
+
+def test_records_with_nothing_in_them(make_run, body):
+    run = make_run(30, front=1)
+    bare = replace(
+        run.front[0], metrics={}, finn={}, nodes=[], sites=[], agreement={}, seeds=[], validation=[], test=[]
+    )
+    text = text_of(body(replace(run, front=[bare], references=[])))
+    assert "not compared" in text
+    assert "No activation layer was recorded" in text
+
+
+def test_what_a_run_holds_is_escaped(make_run, body):
+    run = make_run(30, front=1)
+    odd = "<b id=evil>max(x, y) & 'z'</b>"
+    finalist = replace(
+        run.front[0],
+        id="a'<&\" b",
+        expression=odd,
+        weights=odd,
+        build=odd,
+        choices={odd: odd},
+        topology={odd: odd},
+    )
+    evaluations = [replace(e, expression=odd, reason=odd, id=odd) for e in run.evaluations]
+    texts = dict.fromkeys(("name", "description", "verdict", "strategy"), odd)
+    run = replace(run, front=[finalist], evaluations=evaluations, **texts)
+    page = body(replace(run, config={odd: odd}, versions={odd: odd}))
+    assert "<b id" not in page
+    assert page.count("&lt;b id=evil&gt;") > 12
+
+
+def test_differences_from_the_tables_are_not_hidden(make_run, body):
+    run = make_run(30, front=1)
+    bad = replace(run.front[0], agreement={"images": 10, "bits": 1000, "differences": 3})
+    assert "agree on 997 bits over 10 images, 3 differences" in text_of(body(replace(run, front=[bad])))
+
+
+def test_a_report_replaces_the_old_one_whole(make_run, tmp_path):
+    path = tmp_path / "report.html"
+    path.write_text("old")
+    assert write_report(make_run(10), path) == path
+    assert path.read_text(encoding="utf-8").rstrip().endswith("</html>")
+    assert os.listdir(tmp_path) == ["report.html"]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+
+
+def test_a_write_that_fails_leaves_the_old_report(make_run, tmp_path, monkeypatch):
+    path = tmp_path / "report.html"
+    path.write_text("old")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OSError, match="No space"):
+        write_report(make_run(10), path)
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["report.html"]
+
+
+def test_records_import_nothing_heavy():
+    heavy = "('plotly', 'pymoo', 'jinja2', 'torch')"
+    code = f"import sys, reports.records; print([m for m in {heavy} if m in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
