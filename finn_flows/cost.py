@@ -173,6 +173,8 @@ def ask_finn(op_type: str, attributes: Attributes, finn_part: str) -> tuple[int,
 
     inputs = {"MVAU_hls": ["x", "weights"], "Thresholding_rtl": ["x", "thresholds"]}.get(op_type, ["x"])
     node = getCustomOp(onnx_node(op_type, attributes, inputs, ["y"]))
+    # FINN's formulas look the same attributes up again and again, each time listing all known ones.
+    node.get_nodeattr = lru_cache(maxsize=None)(node.get_nodeattr)
     # These three are what node_res_estimation gathers; its efficiencies double the time.
     answers = (
         node.lut_estimation(finn_part),

@@ -92,6 +92,11 @@ class Node:
         known = dict(self.attributes)
         return known.get("PE", 1), known.get("SIMD", 1)
 
+    @property
+    def folding(self) -> dict[str, int]:
+        """The attributes that say how parallel the node is, by FINN's names."""
+        return {name: value for name, value in self.attributes if name in ("PE", "SIMD", "parallel_window")}
+
 
 def hardware_nodes(
     network: Network, folding: Folding, clock_mhz: float = 100.0, streams: bool = True
@@ -374,7 +379,9 @@ def _with_streams(nodes: list[Node]) -> list[Node]:
         result.append(_fifo(layer, before.sink))
         if after is not None and before.sink.lanes != after.source.lanes:
             converter = _converter(layer, before.sink, after.source)
-            result += [converter, _fifo(layer, converter.sink)]
+            # FINN folds what leaves a converter by the shape of what enters it.
+            folded = replace(before.sink, lanes=after.source.lanes).folded
+            result += [converter, _fifo(layer, converter.sink, folded)]
     return result
 
 
@@ -390,10 +397,10 @@ def _converter(layer: str, before: Stream, after: Stream) -> Node:
     return Node(layer, "StreamingDataWidthConverter_rtl", attributes, before, after, price)
 
 
-def _fifo(layer: str, stream: Stream) -> Node:
+def _fifo(layer: str, stream: Stream, folded: tuple[int, ...] | None = None) -> Node:
     attributes = (
         ("depth", DEFAULT_FIFO_DEPTH),
-        ("folded_shape", stream.folded),
+        ("folded_shape", folded or stream.folded),
         ("normal_shape", stream.shape),
         ("dataType", stream.datatype),
         ("ram_style", "auto"),

@@ -125,38 +125,48 @@ class FixAccumulators(Transformation):
         return model, False
 
 
-def stock_graph(
-    source: "ModelWrapper | str | Path",
-    network_input: Input,
-    part: str = "xc7z020clg400-1",
-    foldings: Mapping[str, tuple[int, int]] | None = None,
-) -> "ModelWrapper":
-    """Run FINN's flow on a QONNX network of plain signs, as far as folded, specialised hardware nodes.
+def stock_layers(source: "ModelWrapper | str | Path", network_input: Input) -> "ModelWrapper":
+    """Run FINN's flow on a QONNX network of plain signs, as far as hardware layers.
+
+    These are FINN's abstract layers, which still run in Python (`qonnx.core.onnx_exec.execute_onnx`); bits
+    are 0 and 1 there, images (1, height, width, channels), and the answer is the index of the largest logit.
 
     Args:
         source: the exported network (a model or a file). One input, one output of logits; binary weights of
             scale 1.
         network_input: what the input stream is: bits (bipolar, 0 for -1) or unsigned bytes.
+
+    Raises:
+        StockFlowError: where something in the network became no hardware layer.
+    """
+    prepare_finn()
+    return _hardware_layers(_streamlined(_finn_onnx(source, network_input)))
+
+
+def stock_graph(
+    layers: "ModelWrapper",
+    foldings: Mapping[str, Mapping[str, int]] | None = None,
+    part: str = "xc7z020clg400-1",
+) -> "ModelWrapper":
+    """Specialise and fold hardware layers: FINN's nodes as they will be built.
+
+    Args:
+        layers: what `stock_layers` returned; it stays as it is.
+        foldings: attributes (PE, SIMD, parallel_window) by node name, as FINN names nodes: `MVAU_hls_0`, ...
         part: FINN's full part name; it decides between RTL and HLS nodes.
-        foldings: (PE, SIMD) by node name, as FINN names nodes (`MVAU_hls_0`, ...), each as far as the node
-            knows them.
 
     Returns:
         The model, nodes only of FINN's `_rtl` and `_hls` kinds, without width converters or FIFOs.
-
-    Raises:
-        StockFlowError: where something in the network became no hardware node.
     """
     prepare_finn()
-    model = _finn_onnx(source, network_input)
-    model = _streamlined(model)
-    model = _hardware(model, part)
-    for name, (pe, simd) in (foldings or {}).items():
+    from finn.transformation.fpgadataflow.specialize_layers import SpecializeLayers  # noqa: PLC0415
+    from qonnx.transformation.general import GiveUniqueNodeNames  # noqa: PLC0415
+
+    model = layers.transform(SpecializeLayers(part)).transform(GiveUniqueNodeNames())
+    for name, attributes in (foldings or {}).items():
         node = getCustomOp(model.get_node_from_name(name))
-        known = node.get_nodeattr_types()
-        for attribute, value in (("PE", pe), ("SIMD", simd)):
-            if attribute in known:
-                node.set_nodeattr(attribute, value)
+        for attribute, value in attributes.items():
+            node.set_nodeattr(attribute, value)
     return model
 
 
@@ -261,8 +271,8 @@ def _streamlined(model: "ModelWrapper") -> "ModelWrapper":
     return model
 
 
-def _hardware(model: "ModelWrapper", part: str) -> "ModelWrapper":
-    """Convert to hardware layers with thresholds apart from products, fix their datatypes, and specialise."""
+def _hardware_layers(model: "ModelWrapper") -> "ModelWrapper":
+    """Convert to hardware layers, thresholds apart from products, and fix their datatypes."""
     from finn.transformation.fpgadataflow.convert_to_hw.binary_matrix_vector_activation import (  # noqa: PLC0415
         InferBinaryMatrixVectorActivation,
     )
@@ -273,7 +283,6 @@ def _hardware(model: "ModelWrapper", part: str) -> "ModelWrapper":
         InferQuantizedMatrixVectorActivation,
     )
     from finn.transformation.fpgadataflow.convert_to_hw.thresholding import InferThresholdingLayer  # noqa: PLC0415
-    from finn.transformation.fpgadataflow.specialize_layers import SpecializeLayers  # noqa: PLC0415
     from finn.transformation.move_reshape import RemoveCNVtoFCFlatten  # noqa: PLC0415
     from finn.transformation.streamline import absorb  # noqa: PLC0415
     from qonnx.transformation.general import GiveUniqueNodeNames, RemoveUnusedTensors  # noqa: PLC0415
@@ -291,15 +300,12 @@ def _hardware(model: "ModelWrapper", part: str) -> "ModelWrapper":
         absorb.AbsorbConsecutiveTransposes(),
         RemoveUnusedTensors(),
         FixAccumulators(),
-        SpecializeLayers(part),
         GiveUniqueNodeNames(),
         InferShapes(),
         InferDataTypes(),
     ):
         model = model.transform(transformation)
-    foreign = [
-        node.name or node.op_type for node in model.graph.node if not node.op_type.endswith(("_rtl", "_hls"))
-    ]
+    foreign = [node.name for node in model.graph.node if node.domain != "finn.custom_op.fpgadataflow"]
     if foreign:
-        raise StockFlowError(f"no hardware node exists for: {', '.join(foreign)}")
+        raise StockFlowError(f"no hardware layer exists for: {', '.join(foreign)}")
     return model
