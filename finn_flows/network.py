@@ -4,6 +4,7 @@ A `Network` is a small record without weights. It is what the cost models price,
 who trained the network or how. Layouts are FINN's: images are (height, width, channels).
 """
 
+import math
 from dataclasses import dataclass, replace
 
 
@@ -75,6 +76,25 @@ class LabelSelect:
     """The index of the largest of the last layer's accumulators."""
 
 
+@dataclass(frozen=True)
+class Grid:
+    """The integers an accumulator can be: low, low + step, ..., high.
+
+    A binary product of fan-in K has the grid -K, -K + 2, ..., K; its i-th point is popcount i.
+    """
+
+    low: int
+    high: int
+    step: int = 1
+
+    def __len__(self) -> int:
+        return (self.high - self.low) // self.step + 1
+
+
+class NetworkError(ValueError):
+    """A network whose layers do not fit together; the message names the layer."""
+
+
 Operation = Dense | Conv | Activation | MaxPool | Flatten | LabelSelect
 
 
@@ -103,3 +123,105 @@ class Network:
                 for layer in self.layers
             ),
         )
+
+    def inputs(self) -> dict[str, Input | Layer]:
+        """Return what every name stands for: the input, and each layer."""
+        return {"input": self.input, **{layer.name: layer for layer in self.layers}}
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the output shape of the input and of every layer, by name.
+
+        Raises:
+            NetworkError: if a layer cannot take its input's shape.
+        """
+        shapes: dict[str, tuple[int, ...]] = {"input": self.input.shape}
+        for layer in self.layers:
+            shapes[layer.name] = _output_shape(layer, shapes[layer.inputs[0]])
+        return shapes
+
+    def fan_ins(self) -> dict[str, int]:
+        """Return K, the number of weights of one output, for every product by name."""
+        shapes = self.shapes()
+        fan_ins = {}
+        for layer in self.layers:
+            shape, operation = shapes[layer.inputs[0]], layer.operation
+            if isinstance(operation, Dense):
+                fan_ins[layer.name] = math.prod(shape)
+            elif isinstance(operation, Conv):
+                fan_ins[layer.name] = math.prod(operation.kernel) * shape[-1] // operation.groups
+        return fan_ins
+
+    def producers(self) -> dict[str, str]:
+        """Return, for every activation by name, the product whose accumulators it reads.
+
+        Raises:
+            NetworkError: if there is something between them that is not on the accumulator's grid.
+        """
+        layers = {layer.name: layer for layer in self.layers}
+        found = {}
+        for layer in self.layers:
+            if isinstance(layer.operation, Activation):
+                source = layers.get(layer.inputs[0])
+                # The largest of some accumulators is one of them: a pool keeps the grid.
+                while source is not None and isinstance(source.operation, MaxPool | Flatten):
+                    source = layers.get(source.inputs[0])
+                if source is None or not isinstance(source.operation, Dense | Conv):
+                    raise NetworkError(f"{layer.name}: an activation must follow a dense or convolution layer")
+                found[layer.name] = source.name
+        return found
+
+    def is_binary(self, name: str) -> bool:
+        """Tell whether the tensor of a name holds bits (-1 or +1): the others hold integers."""
+        if name == "input":
+            return self.input.bits == 1
+        layer = next(layer for layer in self.layers if layer.name == name)
+        if isinstance(layer.operation, MaxPool | Flatten):
+            return self.is_binary(layer.inputs[0])
+        return isinstance(layer.operation, Activation)
+
+    def grids(self) -> dict[str, Grid]:
+        """Return the accumulator grid of every product by name, for any weights."""
+        fan_ins = self.fan_ins()
+        grids = {}
+        for layer in self.layers:
+            if layer.name in fan_ins:
+                fan_in = fan_ins[layer.name]
+                if self.is_binary(layer.inputs[0]):
+                    grids[layer.name] = Grid(-fan_in, fan_in, 2)
+                else:
+                    reach = fan_in * (2**self.input.bits - 1)
+                    grids[layer.name] = Grid(-reach, reach, 1)
+        return grids
+
+
+def _output_shape(layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
+    match layer.operation:
+        case Dense(channels):
+            if len(shape) != 1:
+                raise NetworkError(f"{layer.name}: a dense layer takes (features,), not {shape}: flatten first")
+            return (channels,)
+        case Conv(channels, kernel, stride, padding, groups):
+            if len(shape) != 3 or shape[2] % groups or channels % groups:
+                raise NetworkError(f"{layer.name}: {groups} groups do not divide {shape} to {channels} channels")
+            size = [
+                (side + 2 * pad - k) // by + 1
+                for side, k, by, pad in zip(shape[:2], kernel, stride, padding, strict=True)
+            ]
+            if min(size) < 1:
+                raise NetworkError(f"{layer.name}: kernel {kernel} is larger than its input {shape}")
+            return (*size, channels)
+        case MaxPool(kernel, stride):
+            if len(shape) != 3:
+                raise NetworkError(f"{layer.name}: a max-pool takes an image, not {shape}")
+            size = [(side - k) // by + 1 for side, k, by in zip(shape[:2], kernel, stride, strict=True)]
+            if min(size) < 1:
+                raise NetworkError(f"{layer.name}: kernel {kernel} is larger than its input {shape}")
+            return (*size, shape[2])
+        case Activation(crossings):
+            if len(crossings) != shape[-1]:
+                raise NetworkError(f"{layer.name}: {len(crossings)} crossing counts for {shape[-1]} channels")
+            return shape
+        case Flatten():
+            return (math.prod(shape),)
+        case LabelSelect():
+            return (1,)

@@ -1,1 +1,33 @@
-"""."""
+"""The search: configuration, space, evolution, evaluations, store, and the command line.
+
+From Python:
+
+    from hw_search import load_config, search
+    result = search(load_config("examples/digits.yaml"))
+    for network in result.front: ...
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hw_search.config import Config, load_config, make_config
+    from hw_search.pipeline import SearchResult, search
+
+__all__ = ["Config", "SearchResult", "load_config", "make_config", "search"]
+
+_HOMES = {
+    "Config": "hw_search.config",
+    "load_config": "hw_search.config",
+    "make_config": "hw_search.config",
+    "SearchResult": "hw_search.pipeline",
+    "search": "hw_search.pipeline",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import late: torch and FINN take seconds, and the command line must answer at once."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415
+
+    return getattr(import_module(_HOMES[name]), name)

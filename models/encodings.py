@@ -1,40 +1,69 @@
-"""GAAF's two genome encodings of expressions.
+"""Genome encodings of expressions.
 
 `pair`    [u1, u2, b]               b(u1(x), u2(x))                              22*22*11 = 5,324 genomes
 `nested`  [u1, u2, u3, u4, b1, b2]  b2(u3(p), u4(x)) with p = b1(u1(x), u2(x))   28,344,976 genomes
+`tree`    a full binary tree of a given depth: t(0) = x, t(d) = b(u(t(d-1)), u(t(d-1))); depth 1 is `pair`
 
-A genome is a tuple of indices into the operations a space allows; with all of GAAF's operations in their order
-these are GAAF's own codes.
+`pair` and `nested` are GAAF's. A genome is a tuple of indices into the operations a space allows; with all of
+GAAF's operations in their order these are GAAF's own codes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from models.errors import ModelError
 from models.expressions import X, Expression
 from models.operations import GAAF_BINARY, GAAF_UNARY, get_operation
 
-ENCODINGS = {"pair": "uub", "nested": "uuuubb"}
-"""For each encoding the kind of each gene: unary or binary."""
+ENCODINGS = ("pair", "nested", "tree")
+
+MAX_TREE_DEPTH = 5
+"""Deepest full tree: 93 genes."""
+
+Shape = tuple["Shape | None", "Shape | None"]
+"""A tree of binary operations; None is x. A unary operation stands on every branch."""
+
+_PAIR: Shape = (None, None)
+_NESTED: Shape = (_PAIR, None)
+
+
+def _full(depth: int) -> Shape:
+    return _PAIR if depth == 1 else (_full(depth - 1), _full(depth - 1))
+
+
+def _branches(shape: Shape) -> int:
+    return sum(1 + (_branches(part) if part else 0) for part in shape)
+
+
+def _filled(name: str, expression: Expression, shape: Shape) -> Expression:
+    operands = (expression if part is None else _filled(name, expression, part) for part in shape)
+    return Expression(name, tuple(operands))
 
 
 @dataclass(frozen=True)
 class Encoding:
     """A space of expressions.
 
+    A genome holds the unary genes, then the binary genes, each in the order operands come before the operation
+    that uses them.
+
     Attributes:
-        name: "pair" or "nested".
+        name: "pair", "nested" or "tree".
         unary: operations of arity 0 or 1 the genes choose from; "x" is the identity.
         binary: operations of arity 2 the genes choose from.
+        depth: of a tree, 1..5.
     """
 
     name: str
     unary: tuple[str, ...] = GAAF_UNARY
     binary: tuple[str, ...] = GAAF_BINARY
+    depth: int = 2
 
     def __post_init__(self) -> None:
         if self.name not in ENCODINGS:
             raise ModelError(f"unknown encoding {self.name!r}: use one of {', '.join(ENCODINGS)}")
+        if not 1 <= self.depth <= MAX_TREE_DEPTH:
+            raise ModelError(f"a tree's depth must be 1..{MAX_TREE_DEPTH}, not {self.depth}")
         for names, arities, kind in ((self.unary, (0, 1), "unary"), (self.binary, (2,), "binary")):
             if not names:
                 raise ModelError(f"the list of {kind} operations is empty")
@@ -42,68 +71,73 @@ class Encoding:
                 if get_operation(name).arity not in arities:
                     raise ModelError(f"{name!r} is not a {kind} operation")
 
+    @property
+    def _shape(self) -> Shape:
+        return {"pair": _PAIR, "nested": _NESTED, "tree": _full(self.depth)}[self.name]
+
     def sizes(self) -> tuple[int, ...]:
         """Number of values of each gene."""
-        return tuple(len(self.unary if kind == "u" else self.binary) for kind in ENCODINGS[self.name])
+        branches = _branches(self._shape)
+        return (len(self.unary),) * branches + (len(self.binary),) * (branches // 2)
 
     def decode(self, genome: Sequence[int]) -> Expression:
         """Return the expression of a genome (indices into `unary` and `binary`)."""
-        if self.name == "pair":
-            u1, u2, b = genome
-            return self._binary(b, self._unary(u1, X), self._unary(u2, X))
-        u1, u2, u3, u4, b1, b2 = genome
-        inner = self._binary(b1, self._unary(u1, X), self._unary(u2, X))
-        return self._binary(b2, self._unary(u3, inner), self._unary(u4, X))
+        branches = _branches(self._shape)
+        unary, binary = iter(genome[:branches]), iter(genome[branches:])
+
+        def build(shape: Shape) -> Expression:
+            inner = [X if part is None else build(part) for part in shape]
+            left, right = (self._unary(next(unary), operand) for operand in inner)
+            return Expression(self.binary[next(binary)], (left, right))
+
+        return build(self._shape)
 
     def encode(self, expression: Expression) -> tuple[int, ...] | None:
-        """Return a genome whose decoded expression is the given one, or None if there is none."""
-        plain = self._encode_plain(expression)
-        if plain is not None or expression.operands and get_operation(expression.name).arity == 2:
-            return plain
-        # A bare unary u(x) is max(u(x), u(x)) where the space has it: max(a, a) = a.
-        for name in ("max", "min"):
-            if name in self.binary and not expression.initial_parameters():
-                found = self._encode_plain(Expression(name, (expression, expression)))
-                if found is not None:
-                    return found
+        """Return a genome whose decoded expression is the same function, or None if none is found.
+
+        An expression that does not fill the shape is doubled where that changes nothing: max(a, a) is a.
+        """
+        for candidate in (expression, *self._doubled(expression)):
+            unary: list[int] = []
+            binary: list[int] = []
+            if self._match(candidate, self._shape, unary, binary):
+                return (*unary, *binary)
         return None
 
-    def _encode_plain(self, expression: Expression) -> tuple[int, ...] | None:
-        if expression.name not in self.binary:
-            return None
-        left, right = expression.operands
-        if self.name == "pair":
-            u1, u2 = self._unary_index(left, X), self._unary_index(right, X)
-            return None if u1 is None or u2 is None else (u1, u2, self.binary.index(expression.name))
-        u4 = self._unary_index(right, X)
-        inner, u3 = self._peel(left)
-        if u4 is None or inner is None or u3 is None:
-            return None
-        u1, u2 = (self._unary_index(operand, X) for operand in inner.operands)
-        if u1 is None or u2 is None:
-            return None
-        return (u1, u2, u3, u4, self.binary.index(inner.name), self.binary.index(expression.name))
+    def _doubled(self, expression: Expression) -> Iterator[Expression]:
+        if not expression.initial_parameters():
+            for name in ("max", "min"):
+                yield _filled(name, expression, self._shape)
 
-    def _peel(self, expression: Expression) -> tuple[Expression | None, int | None]:
-        """Split u3(p) into p and u3's index; the identity where the binary operation stands bare."""
-        if expression.name in self.binary:
-            return expression, self.unary.index("x") if "x" in self.unary else None
-        if len(expression.operands) == 1 and expression.operands[0].name in self.binary:
-            return expression.operands[0], self._unary_index(expression, expression.operands[0])
-        return None, None
+    def _match(self, expression: Expression, shape: Shape, unary: list[int], binary: list[int]) -> bool:
+        if expression.name not in self.binary:
+            return False
+        codes = []
+        # As in decode: both operands' inner genes come before this operation's own two unary genes.
+        for operand, part in zip(expression.operands, shape, strict=True):
+            for inner, code in self._peelings(operand):
+                if part is None:
+                    if inner == X or (inner is None):
+                        codes.append(code)
+                        break
+                elif inner is not None and self._match(inner, part, unary, binary):
+                    codes.append(code)
+                    break
+            else:
+                return False
+        unary.extend(codes)
+        binary.append(self.binary.index(expression.name))
+        return True
+
+    def _peelings(self, expression: Expression) -> Iterator[tuple[Expression | None, int]]:
+        """Yield the ways to see an expression as unary(inner); inner is None for a leaf that ignores it."""
+        if "x" in self.unary:
+            yield expression, self.unary.index("x")
+        if expression.name in self.unary and expression.name != "x":
+            yield (expression.operands[0] if expression.operands else None), self.unary.index(expression.name)
 
     def _unary(self, index: int, operand: Expression) -> Expression:
         name = self.unary[index]
         if name == "x":
             return operand
         return Expression(name, () if get_operation(name).arity == 0 else (operand,))
-
-    def _unary_index(self, expression: Expression, operand: Expression) -> int | None:
-        name = "x" if expression == operand else expression.name
-        if name not in self.unary:
-            return None
-        index = self.unary.index(name)
-        return index if self._unary(index, operand) == expression else None
-
-    def _binary(self, index: int, left: Expression, right: Expression) -> Expression:
-        return Expression(self.binary[index], (left, right))

@@ -1,0 +1,181 @@
+"""The crossing table: all an activation and its sign are, on the integer grid of an accumulator.
+
+For each channel a row of bits over the grid; stored as the first bit and the places where the bit flips. Places
+are grid indices: index i is accumulator `low + i * step`, and for a binary product it is the popcount. A crossing
+at i means that bit i differs from bit i - 1, so
+
+    bit(i) = first XOR parity(number of crossings <= i)
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from finn_flows.network import Grid
+
+Response = Callable[[np.ndarray], np.ndarray]
+"""From accumulators (T,) to values of the activation ahead of its sign (channels, T)."""
+
+_CHUNK = 1 << 22  # values evaluated at once: 16 MB of float32
+_DENSE = 1 << 22  # tables of up to so many bits are looked up directly, larger ones by searching
+
+
+class CrossingError(ValueError):
+    """An activation that has no table; the message says which channel and accumulator."""
+
+
+@dataclass(frozen=True)
+class CrossingTable:
+    """First bits and crossings of every channel of one activation.
+
+    Attributes:
+        grid: the integers its accumulator can be.
+        first: the bit at the least accumulator, shape (channels,), uint8.
+        offsets: channel c's crossings are `places[offsets[c]:offsets[c + 1]]`, shape (channels + 1,), int64.
+        places: grid indices 1..len(grid)-1, rising within each channel, int64.
+    """
+
+    grid: Grid
+    first: np.ndarray
+    offsets: np.ndarray
+    places: np.ndarray
+
+    @property
+    def channels(self) -> int:
+        """Number of channels."""
+        return len(self.first)
+
+    def counts(self) -> np.ndarray:
+        """Return the number of crossings of each channel, shape (channels,)."""
+        return np.diff(self.offsets)
+
+    def crossings(self, channel: int) -> np.ndarray:
+        """Return a channel's crossings as grid indices."""
+        return self.places[self.offsets[channel] : self.offsets[channel + 1]]
+
+    def accumulators(self, channel: int) -> np.ndarray:
+        """Return a channel's crossings as accumulators: the first value on the new side of each."""
+        return self.grid.low + self.grid.step * self.crossings(channel)
+
+    def constants(self) -> dict[int, int]:
+        """Return the channels without crossings and the bit each of them always is."""
+        return {int(c): int(self.first[c]) for c in np.flatnonzero(self.counts() == 0)}
+
+    def row(self, channel: int) -> np.ndarray:
+        """Return a channel's bits over the whole grid, shape (len(grid),), uint8."""
+        flips = np.zeros(len(self.grid), np.uint8)
+        flips[self.crossings(channel)] = 1
+        flips[0] = self.first[channel]
+        return np.bitwise_xor.accumulate(flips)
+
+    def bits(self, accumulators: np.ndarray) -> np.ndarray:
+        """Look accumulators up.
+
+        Args:
+            accumulators: integers on the grid, shape (..., channels).
+
+        Returns:
+            Bits of the same shape, uint8.
+
+        Raises:
+            CrossingError: for an accumulator off the grid.
+        """
+        shift = np.asarray(accumulators, np.int64) - self.grid.low
+        index, off = np.divmod(shift, self.grid.step)
+        if off.any() or (index < 0).any() or (index >= len(self.grid)).any():
+            raise CrossingError("an accumulator lies off the grid")
+        if self.channels * len(self.grid) <= _DENSE:
+            rows = np.stack([self.row(channel) for channel in range(self.channels)])
+            return rows[np.arange(self.channels), index]
+        result = np.empty(index.shape, np.uint8)
+        for channel in range(self.channels):
+            passed = np.searchsorted(self.crossings(channel), index[..., channel], side="right")
+            result[..., channel] = (passed & 1) ^ self.first[channel]
+        return result
+
+    def select(self, channels: np.ndarray) -> "CrossingTable":
+        """Return the table of some channels, in the order given."""
+        return _assemble(self.grid, self.first[channels], [self.crossings(c) for c in channels])
+
+    def inverted(self, channels: np.ndarray) -> "CrossingTable":
+        """Return the table with the bits of some channels (boolean mask) inverted."""
+        return CrossingTable(self.grid, self.first ^ channels.astype(np.uint8), self.offsets, self.places)
+
+    def moved(self, grid: Grid, offsets: np.ndarray) -> "CrossingTable":
+        """Return the table for a smaller accumulator that has an offset for each channel.
+
+        The new table's bit at accumulator a is this one's at a + offset; used where constant inputs have been
+        taken out of a product.
+
+        Args:
+            grid: the new accumulator's grid; all of it, plus the offset, must be on this table's grid.
+            offsets: shape (channels,).
+        """
+        first, rows = [], []
+        for channel, offset in enumerate(offsets):
+            start = (grid.low + int(offset) - self.grid.low) // self.grid.step
+            here = self.crossings(channel)
+            before = int(np.searchsorted(here, start, side="right"))
+            first.append((before & 1) ^ int(self.first[channel]))
+            places = here[before:] - start
+            rows.append(places[places < len(grid)])
+        return _assemble(grid, np.array(first, np.uint8), rows)
+
+
+def _assemble(grid: Grid, first: np.ndarray, rows: list[np.ndarray]) -> CrossingTable:
+    offsets = np.concatenate([[0], np.cumsum([len(row) for row in rows], dtype=np.int64)]).astype(np.int64)
+    places = np.concatenate(rows).astype(np.int64) if rows else np.zeros(0, np.int64)
+    return CrossingTable(grid, first.astype(np.uint8), offsets, places)
+
+
+def from_bits(grid: Grid, bits: np.ndarray) -> CrossingTable:
+    """Make the table of rows of bits.
+
+    Args:
+        grid: T points.
+        bits: 0 or 1, shape (channels, T).
+    """
+    bits = np.asarray(bits, np.uint8)
+    if bits.shape[1:] != (len(grid),):
+        raise CrossingError(f"rows of {bits.shape[1:]} bits for a grid of {len(grid)} points")
+    channel, place = np.nonzero(bits[:, 1:] != bits[:, :-1])
+    offsets = np.searchsorted(channel, np.arange(len(bits) + 1))
+    return CrossingTable(grid, bits[:, 0].copy(), offsets.astype(np.int64), place.astype(np.int64) + 1)
+
+
+def from_response(grid: Grid, channels: int, response: Response) -> CrossingTable:
+    """Make the table of an activation by evaluating it at every integer of the grid; nothing is approximated.
+
+    Args:
+        grid: the accumulator's.
+        channels: number of channels.
+        response: the activation ahead of its sign; the bit is 1 where it is >= 0.
+
+    Raises:
+        CrossingError: if a value is not a number.
+    """
+    length = max(1, _CHUNK // max(1, channels))
+    first = last = None
+    found: list[tuple[np.ndarray, np.ndarray]] = []
+    for start in range(0, len(grid), length):
+        indices = np.arange(start, min(start + length, len(grid)))
+        values = np.asarray(response(grid.low + grid.step * indices))
+        if np.isnan(values).any():
+            channel, where = np.argwhere(np.isnan(values))[0]
+            raise CrossingError(
+                f"the activation of channel {channel} is not a number at accumulator "
+                f"{grid.low + grid.step * int(indices[where])}"
+            )
+        bits = (values >= 0).astype(np.uint8)
+        first = bits[:, 0].copy() if first is None else first
+        joined = bits if last is None else np.concatenate([last, bits], axis=1)
+        channel_, place = np.nonzero(joined[:, 1:] != joined[:, :-1])
+        found.append((channel_, place + start + (1 if last is None else 0)))
+        last = bits[:, -1:]
+    assert first is not None
+    channel_all = np.concatenate([c for c, _ in found])
+    place_all = np.concatenate([p for _, p in found])
+    order = np.lexsort((place_all, channel_all))
+    offsets = np.searchsorted(channel_all[order], np.arange(channels + 1))
+    return CrossingTable(grid, first, offsets.astype(np.int64), place_all[order].astype(np.int64))

@@ -1,0 +1,226 @@
+"""The integer network: weights of -1 and +1, crossing tables, and nothing that is not an integer.
+
+This is what the hardware computes, as a numpy program: the reference that both the trained network and the RTL
+are held against. Rewritings that make it cheaper (`remove_first_bits`, `remove_constants`) keep every logit.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from finn_flows.crossings import CrossingTable
+from finn_flows.network import (
+    Activation,
+    Conv,
+    Dense,
+    Flatten,
+    Grid,
+    LabelSelect,
+    Layer,
+    MaxPool,
+    Network,
+)
+
+
+@dataclass(frozen=True)
+class IntegerNetwork:
+    """A network with its numbers.
+
+    Attributes:
+        network: the layers; crossing counts agree with the tables.
+        weights: -1 or +1 (int8) for every product by name: dense (channels, features), convolution
+            (channels, kernel height, kernel width, input channels).
+        tables: crossing table of every activation by name.
+    """
+
+    network: Network
+    weights: dict[str, np.ndarray]
+    tables: dict[str, CrossingTable]
+
+    def run(self, inputs: np.ndarray) -> dict[str, np.ndarray]:
+        """Run samples through the network.
+
+        Args:
+            inputs: integers of shape (N, *network.input.shape); -1 and +1 where the input is binary.
+
+        Returns:
+            Every layer's output by name, shape (N, ...): accumulators of products, bits as -1 and +1 of
+            activations, class of the label select. A constant input channel counts as any other.
+        """
+        values = {"input": np.asarray(inputs, np.int64)}
+        for layer in self.network.layers:
+            x = values[layer.inputs[0]]
+            match layer.operation:
+                case Dense():
+                    values[layer.name] = _product(x, self.weights[layer.name].T)
+                case Conv() as conv:
+                    pad = -1 if self.network.is_binary(layer.inputs[0]) else 0
+                    values[layer.name] = _convolve(x, self.weights[layer.name], conv, pad)
+                case Activation():
+                    values[layer.name] = 2 * self.tables[layer.name].bits(x).astype(np.int64) - 1
+                case MaxPool(kernel, stride):
+                    windows = np.lib.stride_tricks.sliding_window_view(x, kernel, axis=(1, 2))
+                    values[layer.name] = windows[:, :: stride[0], :: stride[1]].max(axis=(-2, -1))
+                case Flatten():
+                    values[layer.name] = x.reshape(len(x), -1)
+                case LabelSelect():
+                    values[layer.name] = x.argmax(axis=1)[:, None]
+        return values
+
+
+def _product(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    # float64 products of integers below 2^53 are exact, and many times faster than integer ones.
+    return np.rint(x.astype(np.float64) @ weights.astype(np.float64)).astype(np.int64)
+
+
+def _convolve(x: np.ndarray, weights: np.ndarray, conv: Conv, pad: int) -> np.ndarray:
+    (top, left), (down, right) = conv.padding, conv.stride
+    x = np.pad(x, ((0, 0), (top, top), (left, left), (0, 0)), constant_values=pad)
+    windows = np.lib.stride_tricks.sliding_window_view(x, conv.kernel, axis=(1, 2))[:, ::down, ::right]
+    # (N, H, W, C, kh, kw) against (M, kh, kw, C), group by group.
+    ins, outs = x.shape[-1] // conv.groups, len(weights) // conv.groups
+    parts = []
+    for group in range(conv.groups):
+        patch = windows[..., group * ins : (group + 1) * ins, :, :].transpose(0, 1, 2, 4, 5, 3)
+        kernel = weights[group * outs : (group + 1) * outs].reshape(outs, -1)
+        parts.append(_product(patch.reshape(-1, kernel.shape[1]), kernel.T).reshape(*patch.shape[:3], outs))
+    return np.concatenate(parts, axis=-1)
+
+
+def _consumers(network: Network, name: str) -> list[Layer]:
+    return [layer for layer in network.layers if name in layer.inputs]
+
+
+def _next_product(network: Network, activation: str) -> tuple[Layer, list[Layer]] | None:
+    """Return the only product that reads an activation, and the layers between; None where there is no such one."""
+    between: list[Layer] = []
+    name = activation
+    while True:
+        readers = _consumers(network, name)
+        if len(readers) != 1:
+            return None
+        (reader,) = readers
+        if isinstance(reader.operation, Dense | Conv):
+            return reader, between
+        if not isinstance(reader.operation, Flatten | MaxPool):
+            return None
+        between.append(reader)
+        name = reader.name
+
+
+def _input_channels(operation: Dense | Conv, weights: np.ndarray, channels: int) -> np.ndarray:
+    """View a product's weights as (outputs, places, input channels): features run channel-fastest."""
+    assert weights.size % (len(weights) * channels) == 0, operation
+    return weights.reshape(len(weights), -1, channels)
+
+
+def remove_first_bits(net: IntegerNetwork) -> tuple[IntegerNetwork, dict[str, int]]:
+    """Let every channel that starts at 1 start at 0, by negating the weights that read it.
+
+    Done where nothing but a flatten stands between an activation and one product that neither pads nor has
+    groups: padding would have to pad with the flipped bit, and a max-pool would have to become a min-pool. There
+    the first bit stays, at the price of one XOR a channel.
+
+    Returns:
+        The rewritten network, whose logits are the same, and for every activation by name the number of channels
+        that still start at 1.
+    """
+    weights, tables, left = dict(net.weights), dict(net.tables), {}
+    for name, table in net.tables.items():
+        found = _next_product(net.network, name)
+        flip = table.first.astype(bool)
+        left[name] = int(flip.sum())
+        if found is None or not left[name]:
+            continue
+        product, between = found
+        padded = isinstance(product.operation, Conv) and (
+            product.operation.padding != (0, 0) or product.operation.groups != 1
+        )
+        if padded or any(isinstance(layer.operation, MaxPool) for layer in between):
+            continue
+        assert isinstance(product.operation, Dense | Conv)
+        view = _input_channels(product.operation, weights[product.name], table.channels)
+        negated = np.where(flip[None, None, :], -view, view).astype(np.int8)
+        weights[product.name] = negated.reshape(weights[product.name].shape)
+        tables[name] = table.inverted(flip)
+        left[name] = 0
+    return replace(net, weights=weights, tables=tables), left
+
+
+def remove_constants(net: IntegerNetwork) -> tuple[IntegerNetwork, dict[str, int]]:
+    """Take out channels that never change, moving their constant share into the next layer's crossings.
+
+    Done where one product without padding or groups reads the activation and an activation follows that product;
+    the classifier's logits have no crossings to take up an offset, so what it reads is left alone. At least
+    one channel of a layer always stays.
+
+    Returns:
+        The rewritten network, whose logits are the same, and the number of channels removed by activation name.
+    """
+    removed = {}
+    for name in net.tables:
+        constants = net.tables[name].constants()
+        found = _next_product(net.network, name)
+        follower = found and _reading_activation(net.network, found[0].name)
+        producer = net.network.producers()[name]
+        producer_layer = net.network.inputs()[producer]
+        assert isinstance(producer_layer, Layer)
+        if not constants or found is None or not follower:
+            continue
+        product = found[0]
+        if any(
+            isinstance(layer.operation, Conv) and (layer.operation.padding != (0, 0) or layer.operation.groups != 1)
+            for layer in (product,)
+        ) or (isinstance(producer_layer.operation, Conv) and producer_layer.operation.groups != 1):
+            continue
+        if len(constants) == net.tables[name].channels:
+            constants.pop(0)
+            if not constants:
+                continue
+        net = _without_channels(net, name, producer, product.name, follower, constants)
+        removed[name] = len(constants)
+    return net, removed
+
+
+def _reading_activation(network: Network, product: str) -> str | None:
+    """Return the activation that alone reads a product, possibly through a pool."""
+    name = product
+    while True:
+        readers = _consumers(network, name)
+        if len(readers) != 1:
+            return None
+        if isinstance(readers[0].operation, Activation):
+            return readers[0].name
+        if not isinstance(readers[0].operation, MaxPool | Flatten):
+            return None
+        name = readers[0].name
+
+
+def _without_channels(
+    net: IntegerNetwork, name: str, producer: str, product: str, follower: str, constants: dict[int, int]
+) -> IntegerNetwork:
+    table = net.tables[name]
+    keep = np.array([channel for channel in range(table.channels) if channel not in constants])
+    gone = np.array(sorted(constants))
+    bits = np.array([2 * constants[channel] - 1 for channel in gone])
+    weights, tables = dict(net.weights), dict(net.tables)
+    weights[producer] = weights[producer][keep]
+    operation = next(layer.operation for layer in net.network.layers if layer.name == product)
+    assert isinstance(operation, Dense | Conv)
+    view = _input_channels(operation, weights[product], table.channels)
+    shift = (view[:, :, gone].astype(np.int64) * bits).sum(axis=(1, 2))
+    kept = view[:, :, keep]
+    old_shape = weights[product].shape
+    weights[product] = kept.reshape(len(kept), *old_shape[1:-1], -1) if len(old_shape) == 4 else kept.reshape(len(kept), -1)
+    reach = kept.shape[1] * kept.shape[2]
+    tables[name] = table.select(keep)
+    tables[follower] = tables[follower].moved(Grid(-reach, reach, 2), shift)
+    layers = []
+    for layer in net.network.layers:
+        if layer.name == producer:
+            layer = replace(layer, operation=replace(layer.operation, channels=len(keep)))  # type: ignore[call-arg]
+        layers.append(layer)
+    network = replace(net.network, layers=tuple(layers)).with_crossings(
+        {key: tuple(int(count) for count in value.counts()) for key, value in tables.items()}
+    )
+    return IntegerNetwork(network, weights, tables)

@@ -1,0 +1,285 @@
+"""The configuration: one YAML file, checked field by field.
+
+Wherever a value of `topology`, `folding` or `training` may be one of several, write `{choose: [a, b, c]}` in its
+place: it becomes a gene of the search.
+"""
+
+import difflib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from hw_search.errors import UserError
+
+CHOOSE = "choose"
+
+Objective = Literal["error", "lut", "bram", "dsp", "latency", "ii"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataConfig(_Section):
+    """What to learn from."""
+
+    name: str = Field(
+        "digits",
+        description="`digits` (built in), `mnist`, `fashion_mnist`, `cifar10`, `cifar100` (downloaded by torchvision), "
+        "or the path of an .npz file with x_train, y_train, x_test, y_test (relative to the configuration's folder).",
+    )
+    validation: float = Field(
+        0.2, gt=0, lt=1, description="Share of the training data held out; it drives the search."
+    )
+    split_seed: int = Field(0, ge=0, description="Which samples are held out.")
+    limit: int | None = Field(
+        None, gt=0, description="Use only so many training samples, validation included; all where it is null."
+    )
+    root: str = Field("data", description="Folder of torchvision's downloads.")
+
+
+class ActivationConfig(_Section):
+    """The space of activations."""
+
+    encoding: Literal["pair", "nested", "tree", "list"] = Field(
+        "pair",
+        description="`pair`: b(u1(x), u2(x)). `nested`: b2(u3(p), u4(x)) with p = b1(u1(x), u2(x)). `tree`: a full binary "
+        "tree of `depth`. `list`: the `expressions` alone.",
+    )
+    unary: list[str] | None = Field(
+        None, description="Unary operations allowed; all 22 where it is null. A user's own may be named too."
+    )
+    binary: list[str] | None = Field(None, description="Binary operations allowed; all 11 where it is null.")
+    depth: int = Field(2, ge=1, le=5, description="Depth of `tree`.")
+    expressions: list[str] = Field(
+        default_factory=lambda: ["sign", "rsign", "sine", "cosine", "sine_linear", "swish"],
+        description="Expressions or presets: all there is to choose from with `list`; with the other encodings the ones "
+        "the first population starts with, where the encoding can write them.",
+    )
+    per_layer: bool = Field(False, description="One activation for each layer instead of one for the network.")
+
+
+class FoldingConfig(_Section):
+    """How parallel the hardware is: either a target, met as cheaply as possible, or PE and SIMD themselves."""
+
+    target_cycles: Any = Field(
+        None, description="Most cycles an image may take in any node (the initiation interval)."
+    )
+    target_fps: Any = Field(None, description="Least frames a second at the device's clock, instead of target_cycles.")
+    pe: Any = Field(None, description="PE of every layer, with simd, instead of a target.")
+    simd: Any = Field(None, description="SIMD of every layer.")
+    max_pe: int = Field(128, ge=1, description="Most processing elements of a layer.")
+    max_simd: int = Field(128, ge=1, description="Most inputs of a layer a cycle.")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "FoldingConfig":
+        ways = [self.target_cycles is not None, self.target_fps is not None, self.pe is not None]
+        if sum(ways) != 1 or (self.pe is None) != (self.simd is None):
+            raise ValueError("give exactly one of target_cycles, target_fps, or pe together with simd")
+        for name in ("target_cycles", "target_fps", "pe", "simd"):
+            values = alternatives(getattr(self, name))
+            if any(
+                value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or value <= 0)
+                for value in values
+            ):
+                raise ValueError(f"{name} must be a positive number, or {{choose: [...]}} of such")
+        return self
+
+
+class DeviceConfig(_Section):
+    """What the hardware must fit."""
+
+    part: str = Field("xc7z020", description="A part or board; `zerocross doctor` lists them.")
+    clock_mhz: float = Field(100.0, gt=0, le=1000, description="Clock, MHz.")
+
+
+class TrainingConfig(_Section):
+    """How each candidate is trained during the search."""
+
+    epochs: Any = Field(20, description="Passes over the training data.")
+    batch_size: Any = Field(64, description="Samples a step.")
+    learning_rate: Any = Field(5e-3, description="Of the first step; it falls along half a cosine.")
+    augment: Literal["none", "flip", "crop_flip"] = Field(
+        "none", description="Augmentation of images: none, left-right flips, or flips and shifts."
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where to train; auto takes a GPU if there is one.")
+
+    @model_validator(mode="after")
+    def _numbers(self) -> "TrainingConfig":
+        for name, kind in (("epochs", int), ("batch_size", int), ("learning_rate", (int, float))):
+            for value in alternatives(getattr(self, name)):
+                if isinstance(value, bool) or not isinstance(value, kind) or value <= 0:  # type: ignore[arg-type]
+                    raise ValueError(f"{name} must be a positive {'number' if kind != int else 'integer'}")
+        return self
+
+
+class ConstraintConfig(_Section):
+    """What a network must keep to; the others are left out of the front."""
+
+    fit: bool = Field(True, description="It must fit the part's LUT, BRAM and DSP.")
+    min_fps: float | None = Field(None, gt=0, description="Least frames a second.")
+    max_latency: int | None = Field(None, gt=0, description="Most cycles from first input to class.")
+    max_accuracy_loss: float | None = Field(
+        None, ge=0, le=1, description="Most validation accuracy lost against the plain sign of the same topology, 0..1."
+    )
+    max_crossings: int | None = Field(None, ge=1, description="Most crossings of any channel behind a binary product.")
+
+
+class SearchConfig(_Section):
+    """How to search."""
+
+    strategy: Literal["nsga2", "gaaf", "random", "exhaustive"] = Field(
+        "nsga2",
+        description="`nsga2`; `gaaf`, the paper's genetic algorithm, on the first objective alone; `random`; `exhaustive`.",
+    )
+    population: int = Field(24, ge=2, description="Candidates of a generation (of gaaf: of its population).")
+    generations: int = Field(8, ge=1, description="Generations, the first one included. Exhaustive search ignores it.")
+    children: int | None = Field(
+        None, ge=1, description="Candidates of each later generation; as many as population where null (gaaf: 10)."
+    )
+    mutation: float = Field(0.25, gt=0, le=1, description="Chance of each gene to be drawn anew (nsga2).")
+    seed: int = Field(0, ge=0, description="Decides everything random.")
+    workers: int | None = Field(None, ge=1, description="Worker processes; one for each core where it is null.")
+    worker_memory_gb: float | None = Field(
+        None, gt=0, description="Memory a worker may address; one that needs more fails its evaluation."
+    )
+
+
+class FinalConfig(_Section):
+    """What is done with the front at the end."""
+
+    seeds: int = Field(5, ge=1, description="Seeds each network of the front is trained with before it is tested.")
+    epochs: int | None = Field(None, ge=1, description="Epochs of these; as in the search where it is null.")
+    networks: int | None = Field(
+        None, ge=1, description="Most networks to do this for, spread over the front; all where it is null."
+    )
+
+
+class Config(_Section):
+    """One search."""
+
+    name: str = Field(description="The run's folder under `output`.", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    output: str = Field("runs", description="Folder of all runs.")
+    plugins: list[str] = Field(
+        default_factory=list,
+        description="Python files or modules imported first, that register topologies and operations of your own.",
+    )
+    data: DataConfig = Field(default_factory=DataConfig)  # type: ignore[arg-type]
+    activation: ActivationConfig = Field(default_factory=ActivationConfig)  # type: ignore[arg-type]
+    topology: dict[str, Any] = Field(
+        description="`name` of a topology (mlp, tfc, sfc, lfc, cnv or your own) and its parameters."
+    )
+    folding: FoldingConfig
+    device: DeviceConfig = Field(default_factory=DeviceConfig)  # type: ignore[arg-type]
+    training: TrainingConfig = Field(default_factory=TrainingConfig)  # type: ignore[arg-type]
+    objectives: list[Objective] = Field(
+        default_factory=lambda: ["error", "lut"],
+        description="What to minimise: of error, lut, bram, dsp, latency, ii.",
+    )
+    cost_model: Literal["zerocross", "finn"] = Field(
+        "zerocross", description="Whose estimates the search sees; both are kept."
+    )
+    constraints: ConstraintConfig = Field(default_factory=ConstraintConfig)  # type: ignore[arg-type]
+    search: SearchConfig = Field(default_factory=SearchConfig)  # type: ignore[arg-type]
+    final: FinalConfig = Field(default_factory=FinalConfig)  # type: ignore[arg-type]
+
+    @field_validator("objectives")
+    @classmethod
+    def _distinct(cls, value: list[str]) -> list[str]:
+        if not value or len(set(value)) != len(value):
+            raise ValueError("name at least one objective, each once")
+        return value
+
+    @field_validator("topology")
+    @classmethod
+    def _named(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if not isinstance(value.get("name"), str):
+            raise ValueError("topology needs a name, such as mlp or cnv")
+        return value
+
+
+def is_choice(value: Any) -> bool:
+    """Tell whether a configuration value stands for several."""
+    return isinstance(value, dict) and set(value) == {CHOOSE}
+
+
+def alternatives(value: Any) -> list[Any]:
+    """Return the values a configuration value stands for."""
+    if not is_choice(value):
+        return [value]
+    if not isinstance(value[CHOOSE], list) or not value[CHOOSE]:
+        raise ValueError("choose needs a list with at least one value")
+    return list(value[CHOOSE])
+
+
+def load_config(path: str | Path, overrides: dict[str, Any] | None = None) -> Config:
+    """Read a configuration file.
+
+    Args:
+        path: a YAML file.
+        overrides: values by dotted path, such as {"search.seed": 3}, that replace the file's.
+
+    Raises:
+        UserError: if it cannot be read, is no YAML, or a field is unknown or wrong; the message names the field
+            and, for an unknown one, the nearest that exists.
+    """
+    path = Path(path)
+    try:
+        content = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is no valid YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path} must be a mapping of fields such as name, data and topology")
+    for key, value in (overrides or {}).items():
+        section = content
+        *parents, last = key.split(".")
+        for parent in parents:
+            section = section.setdefault(parent, {})
+        section[last] = value
+    config = make_config(content, str(path))
+    return _with_paths(config, path.parent)
+
+
+def make_config(content: dict[str, Any], source: str = "configuration") -> Config:
+    """Check a configuration given as a mapping; see `load_config`."""
+    try:
+        return Config.model_validate(content)
+    except ValidationError as error:
+        raise UserError("\n".join(f"{source}: {line}" for line in _messages(error))) from None
+
+
+def _messages(error: ValidationError) -> Iterator[str]:
+    for entry in error.errors():
+        path = ".".join(str(part) for part in entry["loc"])
+        if entry["type"] == "extra_forbidden":
+            section: type[BaseModel] = Config
+            for part in entry["loc"][:-1]:
+                section = section.model_fields[str(part)].annotation  # type: ignore[assignment]
+            near = difflib.get_close_matches(str(entry["loc"][-1]), section.model_fields, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(section.model_fields)}"
+            yield f"unknown field {path!r}: {hint}"
+        elif entry["type"] == "missing":
+            yield f"the field {path!r} is missing"
+        else:
+            message = entry["msg"].removeprefix("Value error, ")
+            found = entry["input"]
+            yield f"{path}: {message}" + (f", found {found!r}" if not isinstance(found, dict | BaseModel) else "")
+
+
+def _with_paths(config: Config, folder: Path) -> Config:
+    """Make an .npz data set and plugin files relative to the configuration's own folder absolute."""
+    update: dict[str, Any] = {}
+    name = config.data.name
+    if name.endswith(".npz") and not Path(name).is_absolute():
+        update["data"] = config.data.model_copy(update={"name": str((folder / name).resolve())})
+    update["plugins"] = [
+        str((folder / plugin).resolve()) if plugin.endswith(".py") else plugin for plugin in config.plugins
+    ]
+    return config.model_copy(update=update)

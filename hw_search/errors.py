@@ -1,0 +1,5 @@
+"""A user's mistake, told in one message."""
+
+
+class UserError(Exception):
+    """Something the user can mend; the message names the field or file and the remedy."""

@@ -1,0 +1,219 @@
+"""Train one network and read its accuracy and crossings: what a worker does with a task.
+
+Tasks and results are plain JSON, so that they travel to any process or machine and into the store as they are.
+"""
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+from finn_flows.crossings import CrossingError
+from finn_flows.integer import IntegerNetwork, remove_constants, remove_first_bits
+from hw_search.config import Config
+from hw_search.errors import UserError
+from hw_search.files import replacing
+from hw_search.lowering import agreement, describe, to_integer
+from hw_search.space import Candidate, build_topology
+from models.data import Data, load, load_test
+from models.expressions import parse
+from models.layers import install, slots
+from models.training import TrainingFailure, TrainingSettings, accuracy, pick_device, train
+from reports.records import Curve, Site
+
+Progress = Callable[[int, float], None]
+
+_CURVES = 4
+_CURVE_POINTS = 256
+
+
+def task(config: Config, candidate: Candidate, seed: int, final: bool = False, weights: str | None = None) -> dict[str, Any]:
+    """Return the task of training a candidate.
+
+    Args:
+        config: the search's.
+        candidate: what to train.
+        seed: of the initial weights and the order of samples.
+        final: also read the test set, and look closely at the activations.
+        weights: where to write the trained weights (safetensors), if anywhere.
+    """
+    training = dict(candidate.training)
+    if final and config.final.epochs is not None:
+        training["epochs"] = config.final.epochs
+    return {
+        "plugins": config.plugins,
+        "data": config.data.model_dump(),
+        "expressions": [str(expression) for expression in candidate.expressions],
+        "topology": candidate.topology,
+        "training": training,
+        "seed": seed,
+        "final": final,
+        "weights": weights,
+        "memory_gb": config.search.worker_memory_gb,
+    }
+
+
+def task_key(candidate: Candidate, work: dict[str, Any], fingerprint: str) -> str:
+    """Return the store's key of a task: canonical candidate, fidelity, seed, data and code."""
+    parts = [candidate.network_key, repr(sorted(work["training"].items())), work["seed"], work["final"], fingerprint]
+    parts.append(code_version(tuple(work["plugins"])))
+    return hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()
+
+
+@lru_cache(maxsize=8)
+def code_version(plugins: tuple[str, ...] = ()) -> str:
+    """Return a digest of all code that decides a training's result: this project's, the plugins', torch's version."""
+    digest = hashlib.blake2b(torch.__version__.encode(), digest_size=8)
+    root = Path(__file__).resolve().parent.parent
+    own = [*sorted((root / "models").glob("*.py")), root / "finn_flows" / "crossings.py", Path(__file__)]
+    own.append(root / "hw_search" / "lowering.py")
+    for path in [*own, *(Path(plugin) for plugin in plugins if plugin.endswith(".py"))]:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+_imported: set[str] = set()
+
+
+def import_plugins(plugins: list[str]) -> None:
+    """Import the user's files and modules, once a process.
+
+    Raises:
+        UserError: if one cannot be imported.
+    """
+    for plugin in plugins:
+        if plugin in _imported:
+            continue
+        try:
+            if plugin.endswith(".py"):
+                name = f"zerocross_plugin_{hashlib.blake2b(plugin.encode(), digest_size=4).hexdigest()}"
+                spec = importlib.util.spec_from_file_location(name, plugin)
+                assert spec is not None and spec.loader is not None
+                module = importlib.util.module_from_spec(spec)
+                sys.modules[name] = module
+                spec.loader.exec_module(module)
+            else:
+                importlib.import_module(plugin)
+        except Exception as error:
+            raise UserError(f"plugins: {plugin} cannot be imported: {type(error).__name__}: {error}") from None
+        _imported.add(plugin)
+
+
+@lru_cache(maxsize=2)
+def load_data(name: str, validation: float, split_seed: int, limit: int | None, root: str) -> Data:
+    """Load a data section once a process."""
+    return load(name, validation, split_seed, limit, root)
+
+
+def evaluate(work: dict[str, Any], progress: Progress | None = None) -> dict[str, Any]:
+    """Do a task.
+
+    Args:
+        work: from `task`.
+        progress: called with the epoch and its loss.
+
+    Returns:
+        {"status": "ok", "accuracy", "crossings" (by layer), "seconds"}, for a final task also "test",
+        "sites", "agreement" and "savings"; or {"status": "failed", "reason", "seconds"}.
+    """
+    started = time.monotonic()
+    try:
+        result = _train_and_read(work, progress)
+    except (TrainingFailure, CrossingError) as failure:
+        result = {"status": "failed", "reason": str(failure)}
+    return {**result, "seconds": round(time.monotonic() - started, 3)}
+
+
+def _train_and_read(work: dict[str, Any], progress: Progress | None) -> dict[str, Any]:
+    import_plugins(work["plugins"])
+    data = load_data(**work["data"])
+    training = dict(work["training"])
+    device = pick_device(training.pop("device"))
+    torch.manual_seed(work["seed"])
+    model = build_topology(work["topology"], data.input_shape, data.classes)
+    install(model, [parse(text) for text in work["expressions"]])
+    train(model, data, TrainingSettings(**training), work["seed"], device, progress)
+    integer = to_integer(model, describe(model, data.input_shape))
+    result: dict[str, Any] = {
+        "status": "ok",
+        "accuracy": accuracy(model, data.validation, device),
+        "crossings": {name: table.counts().tolist() for name, table in integer.tables.items()},
+    }
+    if work["final"]:
+        test = load_test(work["data"]["name"], work["data"]["root"])
+        result["test"] = accuracy(model, test, device)
+        result["agreement"] = agreement(model, integer, data.validation)
+        result["sites"] = [asdict(site) for site in sites(model, integer)]
+        result["savings"] = savings(integer)
+    if work["weights"]:
+        with replacing(Path(work["weights"])) as temporary:
+            tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+            save_file(tensors, temporary)
+    return result
+
+
+def savings(integer: IntegerNetwork) -> dict[str, int]:
+    """Count what removing constant channels and first bits would save.
+
+    Returns:
+        {"constant_channels", "weight_bits"} that could be taken out of the network, and {"first_bits",
+        "first_bits_left"}: channels that start at 1, and those of them that cost an XOR because a pool or padding
+        stands behind them.
+    """
+    smaller, removed = remove_constants(integer)
+    _, left = remove_first_bits(smaller)
+    return {
+        "constant_channels": sum(removed.values()),
+        "weight_bits": _weight_bits(integer) - _weight_bits(smaller),
+        "first_bits": int(sum(table.first.sum() for table in smaller.tables.values())),
+        "first_bits_left": sum(left.values()),
+    }
+
+
+def _weight_bits(integer: IntegerNetwork) -> int:
+    return sum(weights.size for weights in integer.weights.values())
+
+
+def sites(model: torch.nn.Module, integer: IntegerNetwork) -> list[Site]:
+    """Return what a person wants to see of every activation: its curve over the grid, and its crossings."""
+    found = []
+    for name, slot in slots(model).items():
+        table = integer.tables[name]
+        counts = table.counts()
+        # Channels from the fewest to the most crossings.
+        order = np.argsort(counts, kind="stable")
+        chosen = sorted({int(order[round(share * (len(order) - 1))]) for share in np.linspace(0, 1, _CURVES)})
+        index = np.unique(np.linspace(0, len(table.grid) - 1, _CURVE_POINTS).round().astype(np.int64))
+        accumulators = table.grid.low + table.grid.step * index
+        values = slot.response(torch.from_numpy(accumulators)).cpu().numpy()
+        curves = [
+            Curve(
+                channel,
+                accumulators.tolist(),
+                [float(f"{value:.5g}") for value in np.nan_to_num(values[channel], posinf=1e9, neginf=-1e9)],
+                table.accumulators(channel).tolist(),
+            )
+            for channel in chosen
+        ]
+        found.append(
+            Site(
+                name,
+                str(slot.function.expression),
+                table.grid.low,
+                table.grid.high,
+                table.grid.step,
+                counts.tolist(),
+                curves,
+            )
+        )
+    return found

@@ -1,0 +1,262 @@
+"""The search space: genomes of small integers, and the candidates they stand for.
+
+Genes come in this order: the expression's (once, or once for each layer), then one for each `choose` of topology,
+training and folding, in the configuration's order.
+"""
+
+import hashlib
+import itertools
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from hw_search.config import CHOOSE, Config, alternatives, is_choice
+from hw_search.errors import UserError
+from models.canonical import canonical_key, constant_bit
+from models.encodings import Encoding
+from models.errors import ModelError
+from models.expressions import X, Expression
+from models.layers import slots
+from models.presets import resolve
+from models.topologies import build, check_parameters
+
+Genome = tuple[int, ...]
+
+_SECTIONS = ("topology", "training", "folding")
+_MOST_TOPOLOGIES = 4096
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One point of the space, written out.
+
+    Attributes:
+        expressions: one for all activation slots, or one for each.
+        topology: name and parameters, nothing left to choose.
+        training: the training section, nothing left to choose.
+        folding: the folding section, nothing left to choose.
+        choices: the chosen values by path, for people.
+    """
+
+    expressions: tuple[Expression, ...]
+    topology: dict[str, Any]
+    training: dict[str, Any]
+    folding: dict[str, Any]
+    choices: dict[str, Any]
+
+    @property
+    def text(self) -> str:
+        """The expressions as text."""
+        return " | ".join(str(expression) for expression in self.expressions)
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether every activation is the plain sign's x."""
+        return all(canonical_key(expression) == canonical_key(X) for expression in self.expressions)
+
+    @cached_property
+    def network_key(self) -> str:
+        """What training sees: canonical expressions, topology and training; equal keys train once."""
+        return _digest(self._trained())
+
+    @cached_property
+    def id(self) -> str:
+        """Short name of the candidate, folding included."""
+        return _digest([*self._trained(), self.folding])[:8]
+
+    def _trained(self) -> list[Any]:
+        keys = [canonical_key(expression) for expression in self.expressions]
+        return [keys[:1] if len(set(keys)) == 1 else keys, self.topology, self.training]
+
+    def with_expressions(self, expressions: tuple[Expression, ...]) -> "Candidate":
+        """Return the same candidate with other activations."""
+        return Candidate(expressions, self.topology, self.training, self.folding, self.choices)
+
+
+def _digest(content: Any) -> str:
+    return hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=12).hexdigest()
+
+
+@dataclass(frozen=True)
+class _Choice:
+    path: tuple[str | int, ...]
+    values: list[Any]
+
+    @property
+    def name(self) -> str:
+        return ".".join(str(part) for part in self.path)
+
+
+class Space:
+    """All candidates of a configuration.
+
+    Args:
+        config: the configuration; its plugins are imported already.
+        input_shape: the data's, (features,) or (channels, height, width).
+        classes: number of classes.
+
+    Raises:
+        UserError: naming the field, for an expression, operation or topology that cannot be.
+    """
+
+    def __init__(self, config: Config, input_shape: tuple[int, ...], classes: int) -> None:
+        self.config = config
+        self.input_shape = input_shape
+        self.classes = classes
+        self._fixed = {
+            "topology": config.topology,
+            "training": config.training.model_dump(),
+            "folding": config.folding.model_dump(),
+        }
+        self.choices = [choice for section in _SECTIONS for choice in _choices(self._fixed[section], (section,))]
+        self._expressions = self._named_expressions()
+        self.encoding = self._encoding()
+        self.copies = self._most_slots() if config.activation.per_layer else 1
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Number of values of each gene."""
+        own = self.encoding.sizes() if self.encoding else (len(self._expressions),)
+        return own * self.copies + tuple(len(choice.values) for choice in self.choices)
+
+    @property
+    def size(self) -> int:
+        """Number of genomes."""
+        return math.prod(self.sizes)
+
+    def genomes(self) -> Iterator[Genome]:
+        """Yield every genome, in a fixed order."""
+        return itertools.product(*(range(size) for size in self.sizes))
+
+    def candidate(self, genome: Sequence[int]) -> Candidate:
+        """Return what a genome stands for."""
+        width = len(self.encoding.sizes()) if self.encoding else 1
+        expressions = tuple(
+            self._decode(genome[copy * width : (copy + 1) * width]) for copy in range(self.copies)
+        )
+        chosen = {
+            choice.path: choice.values[index]
+            for choice, index in zip(self.choices, genome[self.copies * width :], strict=True)
+        }
+        sections = {name: _resolve(self._fixed[name], (name,), chosen) for name in _SECTIONS}
+        if self.copies > 1:
+            expressions = expressions[: self._slots(sections["topology"])]
+        names = {".".join(str(part) for part in path): value for path, value in chosen.items()}
+        return Candidate(expressions, sections["topology"], sections["training"], sections["folding"], names)
+
+    def seeds(self) -> list[Genome]:
+        """Return genomes of the configured expressions, each with middle choices, where they can be encoded."""
+        middle = tuple(len(choice.values) // 2 for choice in self.choices)
+        found = []
+        for index, expression in enumerate(self._expressions):
+            own = self.encoding.encode(expression) if self.encoding else (index,)
+            if own is not None:
+                found.append(own * self.copies + middle)
+        return list(dict.fromkeys(found))
+
+    def dead(self, candidate: Candidate) -> str | None:
+        """Return why a candidate cannot learn anything, or None."""
+        for expression in candidate.expressions:
+            bit = constant_bit(expression)
+            if bit is not None:
+                return f"{expression} is always {'+1' if bit else '-1'}, whatever it learns"
+        return None
+
+    def _decode(self, genes: Sequence[int]) -> Expression:
+        return self.encoding.decode(genes) if self.encoding else self._expressions[genes[0]]
+
+    def _named_expressions(self) -> list[Expression]:
+        found = []
+        for index, text in enumerate(self.config.activation.expressions):
+            try:
+                found.append(resolve(text))
+            except ModelError as error:
+                raise UserError(f"activation.expressions[{index}]: {error}") from None
+        if not found and self.config.activation.encoding == "list":
+            raise UserError("activation.expressions is empty: encoding 'list' needs at least one")
+        return found
+
+    def _encoding(self) -> Encoding | None:
+        section = self.config.activation
+        if section.encoding == "list":
+            return None
+        lists = {key: tuple(names) for key, names in (("unary", section.unary), ("binary", section.binary)) if names is not None}
+        try:
+            return Encoding(section.encoding, depth=section.depth, **lists)  # type: ignore[arg-type]
+        except ModelError as error:
+            raise UserError(f"activation: {error}") from None
+
+    def topologies(self) -> Iterator[dict[str, Any]]:
+        """Yield every topology section the choices allow."""
+        chosen = [choice for choice in self.choices if choice.path[0] == "topology"]
+        for values in itertools.product(*(choice.values for choice in chosen)):
+            paths = {choice.path: value for choice, value in zip(chosen, values, strict=True)}
+            yield _resolve(self._fixed["topology"], ("topology",), paths)
+
+    def foldings(self) -> Iterator[dict[str, Any]]:
+        """Yield every folding section the choices allow."""
+        chosen = [choice for choice in self.choices if choice.path[0] == "folding"]
+        for values in itertools.product(*(choice.values for choice in chosen)):
+            paths = {choice.path: value for choice, value in zip(chosen, values, strict=True)}
+            yield _resolve(self._fixed["folding"], ("folding",), paths)
+
+    def build(self, topology: dict[str, Any]) -> Any:
+        """Build a topology section for the data; a UserError names the field that is wrong."""
+        try:
+            return build_topology(topology, self.input_shape, self.classes)
+        except ModelError as error:
+            raise UserError(f"topology: {error}") from None
+
+    def _slots(self, topology: dict[str, Any]) -> int:
+        key = _digest(topology)
+        if key not in self._slot_counts:
+            self._slot_counts[key] = len(slots(self.build(topology)))
+        return self._slot_counts[key]
+
+    @cached_property
+    def _slot_counts(self) -> dict[str, int]:
+        return {}
+
+    def _most_slots(self) -> int:
+        count = math.prod(len(choice.values) for choice in self.choices if choice.path[0] == "topology")
+        if count > _MOST_TOPOLOGIES:
+            raise UserError(
+                f"activation.per_layer: the choices of topology make {count} networks, more than {_MOST_TOPOLOGIES}: "
+                "offer fewer"
+            )
+        return max(self._slots(topology) for topology in self.topologies())
+
+
+def build_topology(topology: dict[str, Any], input_shape: tuple[int, ...], classes: int) -> Any:
+    """Build a topology section (`name` and parameters)."""
+    parameters = {key: value for key, value in topology.items() if key != "name"}
+    return build(topology["name"], input_shape, classes, check_parameters(topology["name"], parameters))
+
+
+def _choices(value: Any, path: tuple[str | int, ...]) -> Iterator[_Choice]:
+    if is_choice(value):
+        try:
+            yield _Choice(path, alternatives(value))
+        except ValueError as error:
+            raise UserError(f"{'.'.join(str(part) for part in path)}: {error}") from None
+    elif isinstance(value, dict):
+        if CHOOSE in value:
+            raise UserError(f"{'.'.join(str(part) for part in path)}: choose must stand alone")
+        for key, inner in value.items():
+            yield from _choices(inner, (*path, key))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _choices(inner, (*path, index))
+
+
+def _resolve(value: Any, path: tuple[str | int, ...], chosen: dict[tuple[str | int, ...], Any]) -> Any:
+    if path in chosen:
+        return chosen[path]
+    if isinstance(value, dict):
+        return {key: _resolve(inner, (*path, key), chosen) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_resolve(inner, (*path, index), chosen) for index, inner in enumerate(value)]
+    return value

@@ -1,0 +1,158 @@
+"""Every evaluation ever made in a run folder: append-only SQLite.
+
+It is the cache, the provenance and the resume at once: a search that is started again replays the same seeded
+evolution and finds its past here. A row is keyed by everything that decides its result, so nothing in it is ever
+wrong for a changed configuration; it is merely not asked for.
+"""
+
+import fcntl
+import json
+import os
+import sqlite3
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from hw_search.errors import UserError
+
+LAYOUT = 1
+"""Version of the tables below."""
+
+_TABLES = """
+CREATE TABLE evaluations (key TEXT PRIMARY KEY, result TEXT NOT NULL, made REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE sittings (started REAL NOT NULL, seconds REAL NOT NULL);
+"""
+
+
+class Store:
+    """The evaluations of one run folder, locked against other processes while open.
+
+    Args:
+        folder: the run's folder; made if it is not there.
+        read_only: do not lock, do not create.
+
+    Raises:
+        UserError: if the folder cannot be written, another process has it, or the file is damaged or of another
+            layout.
+    """
+
+    def __init__(self, folder: Path, read_only: bool = False) -> None:
+        self.path = folder / "store.sqlite"
+        self._lock: int | None = None
+        if read_only and not self.path.exists():
+            raise UserError(f"{folder} holds no search (no {self.path.name} in it)")
+        if not read_only:
+            self._take(folder)
+        try:
+            mode = "ro" if read_only else "rwc"
+            self._base = sqlite3.connect(f"{self.path.resolve().as_uri()}?mode={mode}", uri=True)
+            self._open()
+        except sqlite3.DatabaseError as error:
+            self._release()
+            raise self._explain(error) from None
+        except UserError:
+            self._release()
+            raise
+
+    def _take(self, folder: Path) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT)
+        except OSError as error:
+            raise UserError(
+                f"{folder} cannot be written ({error.strerror}): choose another folder with --output or `output:`"
+            ) from None
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.pread(self._lock, 20, 0).decode(errors="replace").strip()
+            os.close(self._lock)
+            raise UserError(
+                f"{folder} is in use by another zerocross (process {holder or 'unknown'}): wait for it, or choose another name"
+            ) from None
+        os.ftruncate(self._lock, 0)
+        os.pwrite(self._lock, str(os.getpid()).encode(), 0)
+
+    def _open(self) -> None:
+        self._base.execute("PRAGMA synchronous = FULL")
+        version = self._base.execute("PRAGMA user_version").fetchone()[0]
+        names = {row[0] for row in self._base.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if version == 0 and not names:
+            with self._base:
+                for statement in _TABLES.strip().split(";\n"):
+                    self._base.execute(statement)
+                self._base.execute(f"PRAGMA user_version = {LAYOUT}")
+            return
+        if version != LAYOUT:
+            raise UserError(
+                f"{self.path} has layout {version}, this zerocross reads layout {LAYOUT}: use the version that wrote it, "
+                "or move it away to start anew"
+            )
+        check = self._base.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if check != "ok" or not {"evaluations", "sittings"} <= names:
+            raise sqlite3.DatabaseError(check)
+
+    def get(self, key: str) -> dict[str, Any] | None:
+        """Return the result of a key, or None."""
+        try:
+            row = self._base.execute("SELECT result FROM evaluations WHERE key = ?", (key,)).fetchone()
+        except sqlite3.DatabaseError as error:
+            raise self._explain(error) from None
+        return None if row is None else json.loads(row[0])
+
+    def put(self, key: str, result: dict[str, Any]) -> None:
+        """Append a result; on disk when this returns. A key that is there already keeps its first result."""
+        try:
+            with self._base:
+                self._base.execute(
+                    "INSERT OR IGNORE INTO evaluations VALUES (?, ?, ?)", (key, json.dumps(result), time.time())
+                )
+        except sqlite3.DatabaseError as error:
+            raise self._explain(error) from None
+
+    def __len__(self) -> int:
+        return int(self._base.execute("SELECT COUNT(*) FROM evaluations").fetchone()[0])
+
+    def add_sitting(self, started: float, seconds: float) -> None:
+        """Note how long one sitting took."""
+        try:
+            with self._base:
+                self._base.execute("INSERT INTO sittings VALUES (?, ?)", (started, seconds))
+        except sqlite3.DatabaseError as error:
+            raise self._explain(error) from None
+
+    def seconds(self) -> float:
+        """Return the time of all sittings together."""
+        return float(self._base.execute("SELECT COALESCE(SUM(seconds), 0) FROM sittings").fetchone()[0])
+
+    def close(self) -> None:
+        """Close and unlock."""
+        self._base.close()
+        self._release()
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _explain(self, error: sqlite3.DatabaseError) -> UserError:
+        text = str(error)
+        if "full" in text or "disk I/O" in text:
+            return UserError(
+                f"{self.path} cannot be written, the disk is full or failing ({text}): free some room and run the same "
+                "command again, it goes on where it stopped"
+            )
+        if "readonly" in text or "unable to open" in text:
+            return UserError(f"{self.path} cannot be opened for writing ({text}): check its permissions")
+        return UserError(
+            f"{self.path} is damaged ({text}): move it away to start the search anew, or restore it from a copy"
+        )
+
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

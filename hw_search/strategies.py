@@ -1,0 +1,299 @@
+"""Search strategies: who is evaluated next.
+
+A strategy is asked for a batch of genomes and told what came of them, until it has no more to ask for. All
+randomness comes from its seed, and nothing else enters: that is what makes replaying a search the same as resuming it.
+"""
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from pymoo.algorithms.moo.nsga2 import NSGA2
+from pymoo.core.duplicate import DuplicateElimination
+from pymoo.core.mutation import Mutation
+from pymoo.core.population import Population
+from pymoo.core.problem import Problem
+from pymoo.operators.crossover.ux import UniformCrossover
+
+from hw_search.config import SearchConfig
+from hw_search.space import Genome, Space
+
+Key = Callable[[Genome], str]
+"""Names what a genome stands for: equal keys are the same candidate."""
+
+_ATTEMPTS = 200
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a strategy learns of a candidate.
+
+    Attributes:
+        objectives: to be minimised; None where it failed.
+        violation: 0 if it is feasible, else how much it is not.
+    """
+
+    objectives: tuple[float, ...] | None
+    violation: float = 0.0
+
+    @property
+    def feasible(self) -> bool:
+        """Whether it may stand on the front."""
+        return self.objectives is not None and self.violation <= 0
+
+
+class Strategy(Protocol):
+    """See the module's text."""
+
+    planned: int
+    """About how many candidates will be asked for."""
+
+    def ask(self) -> list[Genome]:
+        """Return the next candidates; none when the search is over."""
+
+    def tell(self, genomes: Sequence[Genome], scores: Sequence[Score]) -> None:
+        """Say what came of the candidates of the last `ask`, in their order."""
+
+
+def make_strategy(config: SearchConfig, space: Space, objectives: int, key: Key, chance: float) -> Strategy:
+    """Return the configured strategy.
+
+    Args:
+        config: the search section.
+        space: what to search.
+        objectives: how many there are.
+        key: names what a genome stands for.
+        chance: the error of guessing, 0..1.
+    """
+    match config.strategy:
+        case "nsga2":
+            return EvolutionNSGA2(config, space, objectives, key)
+        case "gaaf":
+            return EvolutionGAAF(config, space, key, chance)
+        case "random":
+            return Random(config, space, key)
+        case "exhaustive":
+            return Exhaustive(config, space, key)
+
+
+def _draw(sizes: Sequence[int], rng: np.random.Generator) -> Genome:
+    return tuple(int(rng.integers(size)) for size in sizes)
+
+
+def _distinct(
+    count: int, sizes: Sequence[int], key: Key, rng: np.random.Generator, seen: set[str]
+) -> list[Genome]:
+    """Draw genomes that stand for candidates not seen yet; fewer where hardly any are left."""
+    found: list[Genome] = []
+    for _ in range(_ATTEMPTS * count):
+        if len(found) == count:
+            break
+        genome = _draw(sizes, rng)
+        name = key(genome)
+        if name not in seen:
+            seen.add(name)
+            found.append(genome)
+    return found
+
+
+class _ResetMutation(Mutation):
+    """Draws each gene anew with a given chance, and at least one gene of every genome."""
+
+    def __init__(self, chance: float) -> None:
+        super().__init__()
+        self.chance = chance
+
+    def _do(self, problem, X, *args, random_state=None, **kwargs):  # type: ignore[no-untyped-def] # noqa: N803
+        sizes = problem.xu + 1
+        anew = random_state.random(X.shape) < self.chance
+        anew[np.arange(len(X)), random_state.integers(X.shape[1], size=len(X))] = True
+        return np.where(anew, random_state.integers(0, sizes, size=X.shape), X)
+
+
+class _OneOfEach(DuplicateElimination):
+    """Keeps one genome of those that stand for the same candidate."""
+
+    def __init__(self, key: Key) -> None:
+        super().__init__()
+        self.key = key
+
+    def _do(self, pop, other, is_duplicate):  # type: ignore[no-untyped-def]
+        seen = set() if other is None else {self.key(_genome(individual.X)) for individual in other}
+        for index, individual in enumerate(pop):
+            name = self.key(_genome(individual.X))
+            is_duplicate[index] |= name in seen
+            seen.add(name)
+        return is_duplicate
+
+
+class EvolutionNSGA2:
+    """NSGA-II (Deb et al., 2002) by pymoo, on genes that are categories.
+
+    Constraints are handled by feasibility first. The first population holds the space's seeds; the rest is random.
+    """
+
+    def __init__(self, config: SearchConfig, space: Space, objectives: int, key: Key) -> None:
+        self.planned = config.population + (config.generations - 1) * (config.children or config.population)
+        rng = np.random.default_rng(config.seed)
+        seen: set[str] = set()
+        first = []
+        for genome in space.seeds()[: config.population // 2]:
+            if key(genome) not in seen:
+                seen.add(key(genome))
+                first.append(genome)
+        first += _distinct(config.population - len(first), space.sizes, key, rng, seen)
+        sizes = np.array(space.sizes)
+        self._objectives = objectives
+        self._algorithm = NSGA2(
+            pop_size=config.population,
+            n_offsprings=config.children,
+            sampling=Population.new("X", np.array(first, dtype=int)),
+            crossover=UniformCrossover(),
+            mutation=_ResetMutation(config.mutation),
+            eliminate_duplicates=_OneOfEach(key),
+        )
+        problem = Problem(n_var=len(sizes), n_obj=objectives, n_ieq_constr=1, xl=0, xu=sizes - 1, vtype=int)
+        self._algorithm.setup(problem, termination=("n_gen", config.generations), seed=config.seed, verbose=False)
+        self._asked: Population | None = None
+
+    def ask(self) -> list[Genome]:
+        """See `Strategy`."""
+        if not self._algorithm.has_next():
+            return []
+        self._asked = self._algorithm.ask()
+        if self._asked is None or len(self._asked) == 0:
+            return []
+        return [_genome(individual.X) for individual in self._asked]
+
+    def tell(self, genomes: Sequence[Genome], scores: Sequence[Score]) -> None:
+        """See `Strategy`."""
+        assert self._asked is not None
+        # A failure has no objectives: a violation larger than any other's puts it behind all.
+        values = [score.objectives or (1e30,) * self._objectives for score in scores]
+        violations = [1e30 if score.objectives is None else score.violation for score in scores]
+        self._asked.set("F", np.array(values, float))
+        self._asked.set("G", np.array(violations, float)[:, None])
+        for individual in self._asked:
+            individual.evaluated.update(("F", "G", "H"))
+        self._algorithm.tell(infills=self._asked)
+
+
+def _genome(row: np.ndarray) -> Genome:
+    return tuple(int(value) for value in row)
+
+
+class EvolutionGAAF:
+    """The genetic algorithm of GAAF (Li et al., 2023), on the error alone.
+
+    Each generation draws one way to choose its parents: elitism (the best two in turn), a tournament (a random
+    place in the ranking, then one further down with even chance at every step), or in proportion to accuracy. A
+    child is one parent with one gene drawn anew; it replaces the worst if it is better. The first population takes
+    only networks better than guessing by a tenth. What the paper's code lacks and this has: a seed, validation data
+    instead of test data, and a cache.
+    """
+
+    _ROUNDS = 20
+
+    def __init__(self, config: SearchConfig, space: Space, key: Key, chance: float) -> None:
+        self._size, self._children = config.population, config.children or 10
+        self._generations = config.generations - 1
+        self.planned = self._size + self._generations * self._children
+        self._sizes, self._key = space.sizes, key
+        self._rng = np.random.default_rng(config.seed)
+        self._limit = 1 - 1.1 * (1 - chance)
+        self._population: list[tuple[float, Genome]] = []
+        self._seen: set[str] = set()
+        self._rounds = 0
+
+    def ask(self) -> list[Genome]:
+        """See `Strategy`."""
+        missing = self._size - len(self._population)
+        if self._generations > 0 and missing > 0 and self._rounds < self._ROUNDS:
+            self._rounds += 1
+            drawn = _distinct(missing, self._sizes, self._key, self._rng, self._seen)
+            if drawn:
+                return drawn
+        if self._generations <= 0 or not self._population:
+            return []
+        self._generations -= 1
+        self._rounds = self._ROUNDS
+        way = self._rng.integers(3)
+        return [self._mutated(self._parent(int(way), child)) for child in range(self._children)]
+
+    def _parent(self, way: int, child: int) -> Genome:
+        ranked = self._population
+        if way == 0:
+            return ranked[child % min(2, len(ranked))][1]
+        if way == 1:
+            place = int(self._rng.integers(len(ranked)))
+            while place < len(ranked) - 1 and self._rng.random() < 0.5:
+                place += 1
+            return ranked[place][1]
+        weights = np.array([1 - error for error, _ in ranked])
+        return ranked[int(self._rng.choice(len(ranked), p=weights / weights.sum()))][1]
+
+    def _mutated(self, parent: Genome) -> Genome:
+        gene = int(self._rng.integers(len(parent)))
+        return (*parent[:gene], int(self._rng.integers(self._sizes[gene])), *parent[gene + 1 :])
+
+    def tell(self, genomes: Sequence[Genome], scores: Sequence[Score]) -> None:
+        """See `Strategy`."""
+        first = self._rounds < self._ROUNDS
+        for genome, score in zip(genomes, scores, strict=True):
+            if not score.feasible or score.objectives is None:
+                continue
+            error = score.objectives[0]
+            if first and error >= self._limit:
+                continue
+            if len(self._population) < self._size:
+                self._population.append((error, genome))
+            elif error < self._population[-1][0]:
+                self._population[-1] = (error, genome)
+            self._population.sort()
+
+
+class Random:
+    """Candidates drawn evenly, each once."""
+
+    def __init__(self, config: SearchConfig, space: Space, key: Key) -> None:
+        self.planned = min(config.population * config.generations, space.size)
+        self._batch, self._left = config.population, self.planned
+        self._sizes, self._key = space.sizes, key
+        self._rng = np.random.default_rng(config.seed)
+        self._seen: set[str] = set()
+
+    def ask(self) -> list[Genome]:
+        """See `Strategy`."""
+        drawn = _distinct(min(self._batch, self._left), self._sizes, self._key, self._rng, self._seen)
+        self._left -= len(drawn)
+        return drawn
+
+    def tell(self, genomes: Sequence[Genome], scores: Sequence[Score]) -> None:
+        """See `Strategy`."""
+
+
+class Exhaustive:
+    """Every candidate of the space once, in order."""
+
+    def __init__(self, config: SearchConfig, space: Space, key: Key) -> None:
+        self.planned = space.size
+        self._batch, self._key = config.population, key
+        self._genomes = iter(space.genomes())
+        self._seen: set[str] = set()
+
+    def ask(self) -> list[Genome]:
+        """See `Strategy`."""
+        fresh = (genome for genome in self._genomes if self._new(genome))
+        return list(itertools.islice(fresh, self._batch))
+
+    def _new(self, genome: Genome) -> bool:
+        name = self._key(genome)
+        if name in self._seen:
+            return False
+        self._seen.add(name)
+        return True
+
+    def tell(self, genomes: Sequence[Genome], scores: Sequence[Score]) -> None:
+        """See `Strategy`."""

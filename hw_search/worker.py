@@ -1,0 +1,54 @@
+"""A worker process: tasks in as lines of JSON, results out as lines of JSON.
+
+Started as `python -m hw_search.worker`. A worker knows nothing of the search; it ends when its input ends, so none
+outlives the process that started it.
+"""
+
+import json
+import os
+import resource
+import sys
+import traceback
+from typing import Any
+
+
+def main() -> None:
+    """Serve tasks until the input ends."""
+    # Results go out on a descriptor of their own: libraries print to standard output as they like.
+    results = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+
+    import torch  # noqa: PLC0415 (the descriptors come first)
+
+    torch.set_num_threads(1)
+    for line in sys.stdin:
+        results.write(json.dumps(_serve(json.loads(line))) + "\n")
+
+
+def _serve(work: dict[str, Any]) -> dict[str, Any]:
+    from hw_search.errors import UserError  # noqa: PLC0415
+    from hw_search.evaluation import evaluate  # noqa: PLC0415
+
+    if work.get("memory_gb"):
+        limit = int(work["memory_gb"] * 2**30)
+        resource.setrlimit(resource.RLIMIT_AS, (limit, resource.getrlimit(resource.RLIMIT_AS)[1]))
+    try:
+        return evaluate(work)
+    except (UserError, ValueError) as error:
+        return {"status": "error", "reason": str(error)}
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, MemoryError) or "memory" in str(error):
+            return {"status": "failed", "passing": True, "reason": f"out of memory: {_first_line(error)}"}
+        traceback.print_exc()
+        return {"status": "failed", "reason": f"{type(error).__name__}: {_first_line(error)}"}
+    except Exception as error:  # a user's topology or operation may raise anything
+        traceback.print_exc()
+        return {"status": "failed", "reason": f"{type(error).__name__}: {_first_line(error)}"}
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+
+
+if __name__ == "__main__":
+    main()

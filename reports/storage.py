@@ -1,0 +1,78 @@
+"""A run's records as files: `pareto.json`, `evaluations.jsonl` and `pareto.csv`."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, replace
+from pathlib import Path
+from statistics import fmean, stdev
+
+from pydantic import TypeAdapter, ValidationError
+
+from reports.records import METRICS, Evaluation, Finalist, Run
+
+PARETO, EVALUATIONS, TABLE = "pareto.json", "evaluations.jsonl", "pareto.csv"
+
+_RUN = TypeAdapter(Run)
+_EVALUATION = TypeAdapter(Evaluation)
+
+
+class UnreadableRun(ValueError):
+    """A folder without a run's records, or with damaged ones; the message names the file."""
+
+
+def contents(run: Run) -> dict[str, str]:
+    """Return the files of a run by name, as text.
+
+    `pareto.json` holds all but the evaluations, and all one needs to rebuild each network of the front;
+    `evaluations.jsonl` holds one evaluation a line; `pareto.csv` one network of the front a line.
+    """
+    return {
+        PARETO: json.dumps(asdict(replace(run, evaluations=[])), indent=1) + "\n",
+        EVALUATIONS: "".join(json.dumps(asdict(evaluation)) + "\n" for evaluation in run.evaluations),
+        TABLE: _table([*run.front, *run.references]),
+    }
+
+
+def load_run(folder: Path) -> Run:
+    """Read a run's records back.
+
+    Raises:
+        UnreadableRun: if a file is missing or damaged.
+    """
+    name = PARETO
+    try:
+        run = _RUN.validate_json((folder / PARETO).read_bytes())
+        name = EVALUATIONS
+        with (folder / EVALUATIONS).open("rb") as file:
+            evaluations = [_EVALUATION.validate_json(line) for line in file]
+    except FileNotFoundError:
+        raise UnreadableRun(f"{folder} holds no finished or interrupted search: there is no {name} in it") from None
+    except (OSError, ValidationError) as error:
+        raise UnreadableRun(f"{folder / name} cannot be read: {str(error).splitlines()[0]}") from None
+    return replace(run, evaluations=evaluations)
+
+
+def _table(finalists: Iterable[Finalist]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(
+        ["id", "expression", "plain_sign", "choices", "seeds", "validation_mean", "validation_std", "test_mean", "test_std"]
+        + [f"{name}_estimate" for name in METRICS if name != "error"]
+        + ["fps_estimate", "lut_finn", "bram_finn", "weights"]
+    )
+    for finalist in finalists:
+        writer.writerow(
+            [finalist.id, finalist.expression, finalist.reference, json.dumps(finalist.choices), len(finalist.seeds)]
+            + [*_spread(finalist.validation), *_spread(finalist.test)]
+            + [finalist.metrics.get(name) for name in METRICS if name != "error"]
+            + [round(finalist.fps, 1), finalist.finn.get("lut"), finalist.finn.get("bram"), finalist.weights]
+        )
+    return text.getvalue()
+
+
+def _spread(values: list[float]) -> tuple[float | str, float | str]:
+    if not values:
+        return "", ""
+    return round(fmean(values), 5), round(stdev(values), 5) if len(values) > 1 else ""
