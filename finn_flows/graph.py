@@ -181,6 +181,8 @@ class _Builder:
         return [*nodes, self._product(name, (1, *out[:2]))]
 
     def _product(self, name: str, vectors: tuple[int, ...]) -> Node:
+        if self.product is not None:
+            raise UnsupportedLayer(f"{name}: reads accumulators; an activation must stand before a product")
         product = self.products[name]
         pe, simd = self.folds[name]
         binary = self.datatype == "BINARY"

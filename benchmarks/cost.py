@@ -1,0 +1,128 @@
+"""Milliseconds to price one candidate, FIFOs and width converters included: `python benchmarks/cost.py`.
+
+Three figures for each network, medians, in one run and one process, imports excluded:
+
+* cold: nothing is known, every node is asked of FINN anew;
+* search: one of a row of candidates that differ in widths and folding, answers kept between them, as in a
+    search;
+* warm: the same candidate again, all answers known.
+
+The ratio to the cold figure of building a FINN graph and running FINN's own InsertDWC, InsertFIFO and
+estimates on it is printed beside them.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+from finn_flows import cost, folding, graph, structural
+from finn_flows.cost import estimate
+from finn_flows.finn_setup import prepare_finn
+from finn_flows.folding import Folding
+from finn_flows.graph import finn_graph, hardware_nodes
+from finn_flows.network import (
+    Activation,
+    Conv,
+    Dense,
+    Flatten,
+    Input,
+    LabelSelect,
+    Layer,
+    MaxPool,
+    Network,
+    Operation,
+)
+from finn_flows.stock_flow import node_estimates, with_streams
+
+CACHES = (
+    cost.ask_finn,
+    graph._crossing_site,
+    folding._cheapest,
+    folding.divisors,
+    structural.weight_bram18,
+    structural.comparators,
+    structural.binary_search,
+    structural.table,
+)
+
+
+def chain(source: Input, *operations: Operation) -> Network:
+    names = ["input", *(f"layer{i}" for i in range(len(operations)))]
+    return Network(
+        source,
+        tuple(Layer(names[i + 1], operation, (names[i],)) for i, operation in enumerate(operations)),
+    )
+
+
+def mlp(width: int = 64, crossings: int = 3) -> Network:
+    act = Activation((crossings,) * width)
+    return chain(Input((64,), 1), Dense(width), act, Dense(width), act, Dense(10), LabelSelect())
+
+
+def cnv(width: int = 32, crossings: int = 3) -> Network:
+    narrow, wide = Activation((crossings,) * width), Activation((crossings,) * (2 * width))
+    return chain(
+        Input((28, 28, 1), 8),
+        *(Conv(width, padding=(1, 1)), narrow, Conv(width, padding=(1, 1)), narrow, MaxPool()),
+        *(Conv(2 * width, padding=(1, 1)), wide, Conv(2 * width, padding=(1, 1)), wide, MaxPool()),
+        *(Conv(2 * width), wide, Flatten(), Dense(2 * width), wide, Dense(10), LabelSelect()),
+    )
+
+
+def milliseconds(action: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    action()
+    return 1e3 * (time.perf_counter() - start)
+
+
+def forget() -> None:
+    for cache in CACHES:
+        cache.cache_clear()
+
+
+def cold(action: Callable[[], Any], repeats: int = 15) -> float:
+    times = []
+    for _ in range(repeats):
+        forget()
+        times.append(milliseconds(action))
+    return statistics.median(times)
+
+
+def by_finns_transformations(network: Network, target: int) -> None:
+    nodes = hardware_nodes(network, Folding(target_cycles=target), streams=False)
+    node_estimates(with_streams(finn_graph(nodes)))
+
+
+def main() -> None:
+    prepare_finn()
+    estimate(mlp(16), Folding(target_cycles=64))  # imports
+    by_finns_transformations(mlp(16), 64)
+    print(f"{'network':24}{'nodes':>6}{'cold':>9}{'search':>9}{'warm':>9}{'FINN':>9}{'FINN/cold':>11}  ms")
+    cases: list[tuple[str, Callable[..., Network], int, list[int]]] = [
+        ("MLP 64-64-64-10", mlp, 256, [32, 48, 64, 80, 96]),
+        ("CNV 28x28, 32 to 64 wide", cnv, 30_000, [16, 24, 32, 40, 48]),
+    ]
+    for name, make, target, widths in cases:
+        network, request = make(), Folding(target_cycles=target)
+        asked_cold = cold(lambda n=network, r=request: estimate(n, r))
+        warm = statistics.median(milliseconds(lambda n=network, r=request: estimate(n, r)) for _ in range(50))
+        forget()
+        row = [
+            (make(width, crossings), Folding(target_cycles=target * factor))
+            for factor in (1, 2, 4, 8)
+            for width in widths
+            for crossings in (1, 2, 5)
+        ]
+        search = statistics.mean(milliseconds(lambda n=n, r=r: estimate(n, r)) for n, r in row)
+        finn = statistics.median(
+            milliseconds(lambda n=network, t=target: by_finns_transformations(n, t)) for _ in range(7)
+        )
+        count = len(hardware_nodes(network, request))
+        print(
+            f"{name:24}{count:6}{asked_cold:9.2f}{search:9.2f}{warm:9.2f}{finn:9.1f}{finn / asked_cold:11.1f}"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+import pytest
+
+from finn_flows.parts import BOARDS, PARTS, UnknownPart, get_part
+
+
+def test_names_are_known_in_any_case():
+    assert get_part("XC7Z020").luts == 53_200
+    assert get_part("Pynq-Z1") is get_part("pynq-z2") is get_part("xc7z020")
+    assert get_part("ZCU104").name == "xczu7ev"
+    assert get_part("U250").dsps == 12_288
+    assert get_part("ULX3S-85F").family == "ecp5"
+
+
+def test_every_board_has_a_known_part_and_every_figure_is_sensible():
+    for name in (*BOARDS, *(part.name for part in PARTS)):
+        part = get_part(name)
+        assert part.luts > 0 and part.ffs > 0 and part.bram18 > 0 and part.dsps >= 0
+        assert part.lut_inputs == (6 if part.family in ("7-series", "ultrascale+") else 4)
+        assert part.known_to_finn == (part.lut_inputs == 6)
+
+
+def test_boards_agree_with_finn():
+    from finn_flows.finn_setup import prepare_finn
+
+    prepare_finn()
+    from finn.util.basic import alveo_part_map, pynq_part_map
+
+    for board, finn_part in {**pynq_part_map, **alveo_part_map}.items():
+        assert finn_part.startswith(get_part(board).name)
+
+
+@pytest.mark.parametrize(
+    ("asked", "near"), [("xc7z02", "xc7z020"), ("pynq_z1", "pynq-z1"), ("ulx3s", "ulx3s-")]
+)
+def test_an_unknown_name_gets_the_nearest_ones(asked, near):
+    with pytest.raises(UnknownPart, match=near):
+        get_part(asked)
+    with pytest.raises(ValueError, match=r"known are: .*xc7z020"):
+        get_part("?")
