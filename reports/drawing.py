@@ -34,7 +34,11 @@ def figure(traces: list[Any], **layout: Any) -> go.Figure:
         font={"family": "system-ui, sans-serif", "size": 13},
         margin={"l": 56, "r": 12, "t": 32, "b": 48},
         legend={"orientation": "h", "x": 0, "y": 1.02, "xanchor": "left", "yanchor": "bottom"},
-        hoverlabel={"align": "left", "namelength": -1},
+        hoverlabel={
+            "align": "left",
+            "namelength": -1,
+            "font": {"family": "system-ui, sans-serif", "size": 12.5},
+        },
         xaxis=axis,
         yaxis=axis,
         **layout,
