@@ -1,7 +1,9 @@
 """Make FINN importable and quiet on a machine without Vivado."""
 
+import atexit
 import logging
 import os
+import shutil
 import sys
 import tempfile
 import warnings
@@ -28,7 +30,8 @@ def prepare_finn() -> None:
     cases. The call is idempotent and per process: workers started with "spawn" must call it again.
     """
     if "FINN_BUILD_DIR" not in os.environ:
-        os.environ["FINN_BUILD_DIR"] = tempfile.mkdtemp(prefix="finn_build_")
+        folder = os.environ["FINN_BUILD_DIR"] = tempfile.mkdtemp(prefix="finn_build_")
+        atexit.register(_remove, folder, os.getpid())
     logging.getLogger("finn_logger").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"(finn|qonnx)\.")
     if vivado_installed():
@@ -40,6 +43,12 @@ def prepare_finn() -> None:
 
     import finn.util.basic  # noqa: PLC0415
 
-    finn.util.basic.get_vivado_root = lambda: "none"
-    if "finn.builder.build_dataflow" in sys.modules:
-        sys.modules["finn.builder.build_dataflow"].get_vivado_root = finn.util.basic.get_vivado_root  # type: ignore[attr-defined]
+    for name in ("finn.util.basic", "finn.builder.build_dataflow"):  # the second copies it when imported
+        if name in sys.modules:
+            setattr(sys.modules[name], "get_vivado_root", lambda: "none")  # noqa: B010 - not in the module's type
+
+
+def _remove(folder: str, owner: int) -> None:
+    """Remove a build folder at exit, but not from a process that was forked from its owner."""
+    if os.getpid() == owner:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -356,9 +356,22 @@ def _products(network: Network, shapes: dict[str, tuple[int, ...]]) -> dict[str,
 def _generator_cycles(
     window: Conv | MaxPool, shape: tuple[int, ...], out: tuple[int, ...], words: int
 ) -> int:
-    """Return an input generator's cycles, `words` words to a pixel, by FINN's formula for two dimensions."""
-    (rows, columns), (down, along) = window.kernel, window.stride
+    """Return an input generator's cycles an image, `words` words to a pixel, by FINN's formulas.
+
+    FINN is asked for the figure that is reported; this one is for choosing, many times over.
+    """
     pool = isinstance(window, MaxPool)
+    if window.kernel == (1, 1):
+        return shape[0] * shape[1] * words + 2
+    if 1 in shape[:2]:
+        axis = 0 if shape[1] == 1 else 1
+        size, wide, steps, by = shape[axis], window.kernel[axis], out[axis], window.stride[axis]
+        write = steps * wide * words
+        if not pool:
+            return write + 2
+        read = size * words + words * (wide - 1) * (by - 1)
+        return max(write + (words - 1) * wide, read) + 2
+    (rows, columns), (down, along) = window.kernel, window.stride
     fill = ((rows - 1) * shape[1] + columns) * words
     write = out[1] * columns * rows * words
     line = max(write, along * shape[1] * words) + (out[1] * (along - 1) * (words - 1) if pool else 0)

@@ -4,10 +4,12 @@ from itertools import pairwise
 
 import pytest
 from finn_networks import chain, cnv, mlp
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from finn_flows.cost import Resources, estimate, fits
+from finn_flows.cost import Resources, ask_finn, estimate, finn_attributes, fits
 from finn_flows.folding import Folding
-from finn_flows.graph import UnsupportedLayer, hardware_nodes
+from finn_flows.graph import UnsupportedLayer, _generator_cycles, hardware_nodes
 from finn_flows.network import (
     Activation,
     Conv,
@@ -15,6 +17,7 @@ from finn_flows.network import (
     Input,
     LabelSelect,
     Layer,
+    MaxPool,
     Network,
     NetworkError,
 )
@@ -120,3 +123,27 @@ def test_what_has_no_hardware_is_named():
     integers = chain(Input((8,), 1), Dense(8), Dense(8))
     with pytest.raises(UnsupportedLayer, match=r"dense1: .*accumulators"):
         hardware_nodes(integers, Folding())
+
+
+@given(
+    st.tuples(st.integers(1, 9), st.integers(1, 9), st.sampled_from([1, 2, 4, 6])),
+    st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    st.booleans(),
+)
+@settings(max_examples=80, deadline=None)
+def test_generator_cycles_used_for_choosing_are_finns(shape, kernel, stride, pool):
+    height, width, channels = shape
+    window = (min(kernel[0], height), min(kernel[1], width)), (min(stride[0], height), min(stride[1], width))
+    if pool:
+        window = window[0], (min(window[0][0], window[1][0]), min(window[0][1], window[1][1]))
+        network = chain(Input(shape, 1), MaxPool(*window))
+    else:
+        network = chain(Input(shape, 1), Conv(4, *window))
+    operation = network.layers[0].operation
+    out = network.shapes()[network.layers[0].name]
+    for node in hardware_nodes(network, Folding(target_cycles=5000), streams=False):
+        if node.op_type == "ConvolutionInputGenerator_rtl":
+            cycles, _ = ask_finn(node.op_type, finn_attributes(node), "xc7z020clg400-1")
+            words = channels // dict(node.attributes)["SIMD"]
+            assert _generator_cycles(operation, shape, out, words) == cycles
