@@ -169,7 +169,7 @@ def ask_finn(op_type: str, attributes: Attributes, finn_part: str) -> tuple[int,
     Answers are kept: a search asks about the same nodes again and again.
     """
     prepare_finn()
-    from qonnx.custom_op.registry import getCustomOp  # noqa: PLC0415
+    from qonnx.custom_op.registry import getCustomOp
 
     inputs = {"MVAU_hls": ["x", "weights"], "Thresholding_rtl": ["x", "thresholds"]}.get(op_type, ["x"])
     node = getCustomOp(onnx_node(op_type, attributes, inputs, ["y"]))

@@ -37,11 +37,11 @@ def prepare_finn() -> None:
     if vivado_installed():
         return
 
-    import finn.xsi  # noqa: PLC0415 - FINN is imported late: it takes seconds
+    import finn.xsi
 
     finn.xsi.SimEngine = type("SimEngine", (), {})
 
-    import finn.util.basic  # noqa: PLC0415
+    import finn.util.basic
 
     for name in ("finn.util.basic", "finn.builder.build_dataflow"):  # the second copies it when imported
         if name in sys.modules:

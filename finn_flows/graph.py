@@ -26,7 +26,7 @@ Attributes = tuple[tuple[str, Any], ...]
 DEFAULT_FIFO_DEPTH = 2  # FINN's own, where nothing has measured a better one
 
 
-class UnsupportedLayer(ValueError):  # noqa: N818 - the message is for people
+class UnsupportedLayer(ValueError):
     """A layer or a shape of network that this flow has no hardware nodes for; the message names it."""
 
 
@@ -439,7 +439,7 @@ def onnx_node(
     op_type: str, attributes: Attributes, inputs: list[str], outputs: list[str], name: str = ""
 ) -> Any:
     """Return the ONNX node that FINN wraps into its custom operator."""
-    from onnx import helper  # noqa: PLC0415
+    from onnx import helper
 
     domain = "finn.custom_op.fpgadataflow." + op_type.rsplit("_", 1)[1]
     return helper.make_node(
@@ -450,10 +450,10 @@ def onnx_node(
 def finn_graph(nodes: tuple[Node, ...]) -> "ModelWrapper":
     """Return the nodes as a FINN model, `in` to `out`; weights and thresholds are named but not given."""
     prepare_finn()
-    from onnx import TensorProto, helper  # noqa: PLC0415
-    from qonnx.core.datatype import DataType  # noqa: PLC0415
-    from qonnx.core.modelwrapper import ModelWrapper  # noqa: PLC0415
-    from qonnx.util.basic import qonnx_make_model  # noqa: PLC0415
+    from onnx import TensorProto, helper
+    from qonnx.core.datatype import DataType
+    from qonnx.core.modelwrapper import ModelWrapper
+    from qonnx.util.basic import qonnx_make_model
 
     def tensor(name: str, stream: Stream) -> Any:
         return helper.make_tensor_value_info(name, TensorProto.FLOAT, stream.shape)

@@ -19,6 +19,9 @@ def pipeline_latency(nodes: Sequence[Node], cycles: Sequence[int]) -> int:
     is left to do after its last input. Assumes that FIFOs are deep enough never to stop a node that could
     work.
 
+    Against reckoning word by word: equal for dense networks, 1 to 8% above for convolutional ones. The depths
+    of the pipelines are estimates; nothing here has been simulated as hardware yet.
+
     Args:
         nodes: in the order of the stream.
         cycles: of each node, an image.

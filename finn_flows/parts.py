@@ -4,7 +4,7 @@ import difflib
 from dataclasses import dataclass
 
 
-class UnknownPart(ValueError):  # noqa: N818 - the message is for people
+class UnknownPart(ValueError):
     """No part or board has the name; the message gives the nearest known ones."""
 
 

@@ -159,8 +159,8 @@ def stock_graph(
         The model, nodes only of FINN's `_rtl` and `_hls` kinds, without width converters or FIFOs.
     """
     prepare_finn()
-    from finn.transformation.fpgadataflow.specialize_layers import SpecializeLayers  # noqa: PLC0415
-    from qonnx.transformation.general import GiveUniqueNodeNames  # noqa: PLC0415
+    from finn.transformation.fpgadataflow.specialize_layers import SpecializeLayers
+    from qonnx.transformation.general import GiveUniqueNodeNames
 
     model = layers.transform(SpecializeLayers(part)).transform(GiveUniqueNodeNames())
     for name, attributes in (foldings or {}).items():
@@ -173,10 +173,10 @@ def stock_graph(
 def with_streams(model: "ModelWrapper", part: str = "xc7z020clg400-1") -> "ModelWrapper":
     """Return a folded graph with the width converters and FIFOs that FINN puts between its nodes."""
     prepare_finn()
-    from finn.transformation.fpgadataflow.insert_dwc import InsertDWC  # noqa: PLC0415
-    from finn.transformation.fpgadataflow.insert_fifo import InsertFIFO  # noqa: PLC0415
-    from finn.transformation.fpgadataflow.specialize_layers import SpecializeLayers  # noqa: PLC0415
-    from qonnx.transformation.general import GiveUniqueNodeNames  # noqa: PLC0415
+    from finn.transformation.fpgadataflow.insert_dwc import InsertDWC
+    from finn.transformation.fpgadataflow.insert_fifo import InsertFIFO
+    from finn.transformation.fpgadataflow.specialize_layers import SpecializeLayers
+    from qonnx.transformation.general import GiveUniqueNodeNames
 
     for transformation in (
         InsertDWC(),
@@ -204,18 +204,18 @@ def node_estimates(model: "ModelWrapper", part: str = "xc7z020clg400-1") -> list
 
 def _finn_onnx(source: "ModelWrapper | str | Path", network_input: Input) -> "ModelWrapper":
     """Read a QONNX network and bring it into FINN's dialect, ending in a TopK."""
-    from finn.transformation.qonnx.convert_qonnx_to_finn import ConvertQONNXtoFINN  # noqa: PLC0415
-    from qonnx.core.modelwrapper import ModelWrapper  # noqa: PLC0415
-    from qonnx.transformation.fold_constants import FoldConstants  # noqa: PLC0415
-    from qonnx.transformation.general import (  # noqa: PLC0415
+    from finn.transformation.qonnx.convert_qonnx_to_finn import ConvertQONNXtoFINN
+    from qonnx.core.modelwrapper import ModelWrapper
+    from qonnx.transformation.fold_constants import FoldConstants
+    from qonnx.transformation.general import (
         GiveReadableTensorNames,
         GiveUniqueNodeNames,
         RemoveStaticGraphInputs,
     )
-    from qonnx.transformation.infer_datatypes import InferDataTypes  # noqa: PLC0415
-    from qonnx.transformation.infer_shapes import InferShapes  # noqa: PLC0415
-    from qonnx.transformation.insert_topk import InsertTopK  # noqa: PLC0415
-    from qonnx.util.cleanup import cleanup_model  # noqa: PLC0415
+    from qonnx.transformation.infer_datatypes import InferDataTypes
+    from qonnx.transformation.infer_shapes import InferShapes
+    from qonnx.transformation.insert_topk import InsertTopK
+    from qonnx.util.cleanup import cleanup_model
 
     model = ModelWrapper(str(source)) if isinstance(source, str | Path) else source
     model = cleanup_model(model)
@@ -240,14 +240,14 @@ def _finn_onnx(source: "ModelWrapper | str | Path", network_input: Input) -> "Mo
 
 def _streamlined(model: "ModelWrapper") -> "ModelWrapper":
     """Gather scales into thresholds, lower convolutions, make products of bits XNOR-popcounts."""
-    from finn.transformation.streamline import Streamline, absorb  # noqa: PLC0415
-    from finn.transformation.streamline.reorder import MakeMaxPoolNHWC  # noqa: PLC0415
-    from qonnx.transformation.bipolar_to_xnor import ConvertBipolarMatMulToXnorPopcount  # noqa: PLC0415
-    from qonnx.transformation.general import RemoveUnusedTensors  # noqa: PLC0415
-    from qonnx.transformation.infer_data_layouts import InferDataLayouts  # noqa: PLC0415
-    from qonnx.transformation.infer_datatypes import InferDataTypes  # noqa: PLC0415
-    from qonnx.transformation.infer_shapes import InferShapes  # noqa: PLC0415
-    from qonnx.transformation.lower_convs_to_matmul import LowerConvsToMatMul  # noqa: PLC0415
+    from finn.transformation.streamline import Streamline, absorb
+    from finn.transformation.streamline.reorder import MakeMaxPoolNHWC
+    from qonnx.transformation.bipolar_to_xnor import ConvertBipolarMatMulToXnorPopcount
+    from qonnx.transformation.general import RemoveUnusedTensors
+    from qonnx.transformation.infer_data_layouts import InferDataLayouts
+    from qonnx.transformation.infer_datatypes import InferDataTypes
+    from qonnx.transformation.infer_shapes import InferShapes
+    from qonnx.transformation.lower_convs_to_matmul import LowerConvsToMatMul
 
     for transformation in (
         absorb.AbsorbScalarBiasIntoMultiThreshold(),
@@ -273,21 +273,21 @@ def _streamlined(model: "ModelWrapper") -> "ModelWrapper":
 
 def _hardware_layers(model: "ModelWrapper") -> "ModelWrapper":
     """Convert to hardware layers, thresholds apart from products, and fix their datatypes."""
-    from finn.transformation.fpgadataflow.convert_to_hw.binary_matrix_vector_activation import (  # noqa: PLC0415
+    from finn.transformation.fpgadataflow.convert_to_hw.binary_matrix_vector_activation import (
         InferBinaryMatrixVectorActivation,
     )
-    from finn.transformation.fpgadataflow.convert_to_hw.conv_inp_gen import InferConvInpGen  # noqa: PLC0415
-    from finn.transformation.fpgadataflow.convert_to_hw.label_select import InferLabelSelectLayer  # noqa: PLC0415
-    from finn.transformation.fpgadataflow.convert_to_hw.pool import InferPool  # noqa: PLC0415
-    from finn.transformation.fpgadataflow.convert_to_hw.quantized_matrix_vector_activation import (  # noqa: PLC0415
+    from finn.transformation.fpgadataflow.convert_to_hw.conv_inp_gen import InferConvInpGen
+    from finn.transformation.fpgadataflow.convert_to_hw.label_select import InferLabelSelectLayer
+    from finn.transformation.fpgadataflow.convert_to_hw.pool import InferPool
+    from finn.transformation.fpgadataflow.convert_to_hw.quantized_matrix_vector_activation import (
         InferQuantizedMatrixVectorActivation,
     )
-    from finn.transformation.fpgadataflow.convert_to_hw.thresholding import InferThresholdingLayer  # noqa: PLC0415
-    from finn.transformation.move_reshape import RemoveCNVtoFCFlatten  # noqa: PLC0415
-    from finn.transformation.streamline import absorb  # noqa: PLC0415
-    from qonnx.transformation.general import GiveUniqueNodeNames, RemoveUnusedTensors  # noqa: PLC0415
-    from qonnx.transformation.infer_datatypes import InferDataTypes  # noqa: PLC0415
-    from qonnx.transformation.infer_shapes import InferShapes  # noqa: PLC0415
+    from finn.transformation.fpgadataflow.convert_to_hw.thresholding import InferThresholdingLayer
+    from finn.transformation.move_reshape import RemoveCNVtoFCFlatten
+    from finn.transformation.streamline import absorb
+    from qonnx.transformation.general import GiveUniqueNodeNames, RemoveUnusedTensors
+    from qonnx.transformation.infer_datatypes import InferDataTypes
+    from qonnx.transformation.infer_shapes import InferShapes
 
     for transformation in (
         InferThresholdingLayer(),
