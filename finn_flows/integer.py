@@ -114,6 +114,16 @@ def _input_channels(operation: Dense | Conv, weights: np.ndarray, channels: int)
     return weights.reshape(len(weights), -1, channels)
 
 
+def _is_grouped(layer: Layer) -> bool:
+    return isinstance(layer.operation, Conv) and layer.operation.groups != 1
+
+
+def _is_mixed(product: Layer) -> bool:
+    """Tell whether some outputs of a product see padding, or only some of its input channels."""
+    padded = isinstance(product.operation, Conv) and product.operation.padding != (0, 0)
+    return padded or _is_grouped(product)
+
+
 def remove_first_bits(net: IntegerNetwork) -> tuple[IntegerNetwork, dict[str, int]]:
     """Let every channel that starts at 1 start at 0, by negating the weights that read it.
 
@@ -133,10 +143,7 @@ def remove_first_bits(net: IntegerNetwork) -> tuple[IntegerNetwork, dict[str, in
         if found is None or not left[name]:
             continue
         product, between = found
-        padded = isinstance(product.operation, Conv) and (
-            product.operation.padding != (0, 0) or product.operation.groups != 1
-        )
-        if padded or any(isinstance(layer.operation, MaxPool) for layer in between):
+        if _is_mixed(product) or any(isinstance(layer.operation, MaxPool) for layer in between):
             continue
         assert isinstance(product.operation, Dense | Conv)
         view = _input_channels(product.operation, weights[product.name], table.channels)
@@ -168,10 +175,7 @@ def remove_constants(net: IntegerNetwork) -> tuple[IntegerNetwork, dict[str, int
         if not constants or found is None or not follower:
             continue
         product = found[0]
-        if any(
-            isinstance(layer.operation, Conv) and (layer.operation.padding != (0, 0) or layer.operation.groups != 1)
-            for layer in (product,)
-        ) or (isinstance(producer_layer.operation, Conv) and producer_layer.operation.groups != 1):
+        if _is_mixed(product) or _is_grouped(producer_layer):
             continue
         if len(constants) == net.tables[name].channels:
             constants.pop(0)
@@ -211,16 +215,21 @@ def _without_channels(
     shift = (view[:, :, gone].astype(np.int64) * bits).sum(axis=(1, 2))
     kept = view[:, :, keep]
     old_shape = weights[product].shape
-    weights[product] = kept.reshape(len(kept), *old_shape[1:-1], -1) if len(old_shape) == 4 else kept.reshape(len(kept), -1)
+    weights[product] = (
+        kept.reshape(len(kept), *old_shape[1:-1], -1) if len(old_shape) == 4 else kept.reshape(len(kept), -1)
+    )
     reach = kept.shape[1] * kept.shape[2]
     tables[name] = table.select(keep)
     tables[follower] = tables[follower].moved(Grid(-reach, reach, 2), shift)
-    layers = []
-    for layer in net.network.layers:
-        if layer.name == producer:
-            layer = replace(layer, operation=replace(layer.operation, channels=len(keep)))  # type: ignore[call-arg]
-        layers.append(layer)
+    layers = (
+        _narrowed(layer, len(keep)) if layer.name == producer else layer for layer in net.network.layers
+    )
     network = replace(net.network, layers=tuple(layers)).with_crossings(
         {key: tuple(int(count) for count in value.counts()) for key, value in tables.items()}
     )
     return IntegerNetwork(network, weights, tables)
+
+
+def _narrowed(layer: Layer, channels: int) -> Layer:
+    assert isinstance(layer.operation, Dense | Conv)
+    return replace(layer, operation=replace(layer.operation, channels=channels))

@@ -119,7 +119,9 @@ class Network:
         return replace(
             self,
             layers=tuple(
-                replace(layer, operation=Activation(crossings[layer.name])) if layer.name in crossings else layer
+                replace(layer, operation=Activation(crossings[layer.name]))
+                if layer.name in crossings
+                else layer
                 for layer in self.layers
             ),
         )
@@ -166,7 +168,9 @@ class Network:
                 while source is not None and isinstance(source.operation, MaxPool | Flatten):
                     source = layers.get(source.inputs[0])
                 if source is None or not isinstance(source.operation, Dense | Conv):
-                    raise NetworkError(f"{layer.name}: an activation must follow a dense or convolution layer")
+                    raise NetworkError(
+                        f"{layer.name}: an activation must follow a dense or convolution layer"
+                    )
                 found[layer.name] = source.name
         return found
 
@@ -198,11 +202,15 @@ def _output_shape(layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
     match layer.operation:
         case Dense(channels):
             if len(shape) != 1:
-                raise NetworkError(f"{layer.name}: a dense layer takes (features,), not {shape}: flatten first")
+                raise NetworkError(
+                    f"{layer.name}: a dense layer takes (features,), not {shape}: flatten first"
+                )
             return (channels,)
         case Conv(channels, kernel, stride, padding, groups):
             if len(shape) != 3 or shape[2] % groups or channels % groups:
-                raise NetworkError(f"{layer.name}: {groups} groups do not divide {shape} to {channels} channels")
+                raise NetworkError(
+                    f"{layer.name}: {groups} groups do not divide {shape} to {channels} channels"
+                )
             size = [
                 (side + 2 * pad - k) // by + 1
                 for side, k, by, pad in zip(shape[:2], kernel, stride, padding, strict=True)

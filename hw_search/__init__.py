@@ -28,6 +28,6 @@ def __getattr__(name: str) -> Any:
     """Import late: torch and FINN take seconds, and the command line must answer at once."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module  # noqa: PLC0415
+    from importlib import import_module
 
     return getattr(import_module(_HOMES[name]), name)

@@ -36,7 +36,9 @@ class DataConfig(_Section):
     )
     split_seed: int = Field(0, ge=0, description="Which samples are held out.")
     limit: int | None = Field(
-        None, gt=0, description="Use only so many training samples, validation included; all where it is null."
+        None,
+        gt=0,
+        description="Use only so many training samples, validation included; all where it is null.",
     )
     root: str = Field("data", description="Folder of torchvision's downloads.")
 
@@ -59,7 +61,9 @@ class ActivationConfig(_Section):
         description="Expressions or presets: all there is to choose from with `list`; with the other encodings the ones "
         "the first population starts with, where the encoding can write them.",
     )
-    per_layer: bool = Field(False, description="One activation for each layer instead of one for the network.")
+    per_layer: bool = Field(
+        False, description="One activation for each layer instead of one for the network."
+    )
 
 
 class FoldingConfig(_Section):
@@ -68,7 +72,9 @@ class FoldingConfig(_Section):
     target_cycles: Any = Field(
         None, description="Most cycles an image may take in any node (the initiation interval)."
     )
-    target_fps: Any = Field(None, description="Least frames a second at the device's clock, instead of target_cycles.")
+    target_fps: Any = Field(
+        None, description="Least frames a second at the device's clock, instead of target_cycles."
+    )
     pe: Any = Field(None, description="PE of every layer, with simd, instead of a target.")
     simd: Any = Field(None, description="SIMD of every layer.")
     max_pe: int = Field(128, ge=1, description="Most processing elements of a layer.")
@@ -82,7 +88,8 @@ class FoldingConfig(_Section):
         for name in ("target_cycles", "target_fps", "pe", "simd"):
             values = alternatives(getattr(self, name))
             if any(
-                value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or value <= 0)
+                value is not None
+                and (isinstance(value, bool) or not isinstance(value, int | float) or value <= 0)
                 for value in values
             ):
                 raise ValueError(f"{name} must be a positive number, or {{choose: [...]}} of such")
@@ -105,14 +112,17 @@ class TrainingConfig(_Section):
     augment: Literal["none", "flip", "crop_flip"] = Field(
         "none", description="Augmentation of images: none, left-right flips, or flips and shifts."
     )
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where to train; auto takes a GPU if there is one.")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="Where to train; auto takes a GPU if there is one."
+    )
 
     @model_validator(mode="after")
     def _numbers(self) -> "TrainingConfig":
-        for name, kind in (("epochs", int), ("batch_size", int), ("learning_rate", (int, float))):
+        for name in ("epochs", "batch_size", "learning_rate"):
+            kinds = (int, float) if name == "learning_rate" else (int,)
             for value in alternatives(getattr(self, name)):
-                if isinstance(value, bool) or not isinstance(value, kind) or value <= 0:  # type: ignore[arg-type]
-                    raise ValueError(f"{name} must be a positive {'number' if kind != int else 'integer'}")
+                if isinstance(value, bool) or not isinstance(value, kinds) or value <= 0:
+                    raise ValueError(f"{name} must be a positive {'number' if float in kinds else 'integer'}")
         return self
 
 
@@ -123,9 +133,14 @@ class ConstraintConfig(_Section):
     min_fps: float | None = Field(None, gt=0, description="Least frames a second.")
     max_latency: int | None = Field(None, gt=0, description="Most cycles from first input to class.")
     max_accuracy_loss: float | None = Field(
-        None, ge=0, le=1, description="Most validation accuracy lost against the plain sign of the same topology, 0..1."
+        None,
+        ge=0,
+        le=1,
+        description="Most validation accuracy lost against the plain sign of the same topology, 0..1.",
     )
-    max_crossings: int | None = Field(None, ge=1, description="Most crossings of any channel behind a binary product.")
+    max_crossings: int | None = Field(
+        None, ge=1, description="Most crossings of any channel behind a binary product."
+    )
 
 
 class SearchConfig(_Section):
@@ -136,13 +151,19 @@ class SearchConfig(_Section):
         description="`nsga2`; `gaaf`, the paper's genetic algorithm, on the first objective alone; `random`; `exhaustive`.",
     )
     population: int = Field(24, ge=2, description="Candidates of a generation (of gaaf: of its population).")
-    generations: int = Field(8, ge=1, description="Generations, the first one included. Exhaustive search ignores it.")
+    generations: int = Field(
+        8, ge=1, description="Generations, the first one included. Exhaustive search ignores it."
+    )
     children: int | None = Field(
-        None, ge=1, description="Candidates of each later generation; as many as population where null (gaaf: 10)."
+        None,
+        ge=1,
+        description="Candidates of each later generation; as many as population where null (gaaf: 10).",
     )
     mutation: float = Field(0.25, gt=0, le=1, description="Chance of each gene to be drawn anew (nsga2).")
     seed: int = Field(0, ge=0, description="Decides everything random.")
-    workers: int | None = Field(None, ge=1, description="Worker processes; one for each core where it is null.")
+    workers: int | None = Field(
+        None, ge=1, description="Worker processes; one for each core where it is null."
+    )
     worker_memory_gb: float | None = Field(
         None, gt=0, description="Memory a worker may address; one that needs more fails its evaluation."
     )
@@ -151,7 +172,9 @@ class SearchConfig(_Section):
 class FinalConfig(_Section):
     """What is done with the front at the end."""
 
-    seeds: int = Field(5, ge=1, description="Seeds each network of the front is trained with before it is tested.")
+    seeds: int = Field(
+        5, ge=1, description="Seeds each network of the front is trained with before it is tested."
+    )
     epochs: int | None = Field(None, ge=1, description="Epochs of these; as in the search where it is null.")
     networks: int | None = Field(
         None, ge=1, description="Most networks to do this for, spread over the front; all where it is null."
@@ -176,7 +199,7 @@ class Config(_Section):
     device: DeviceConfig = Field(default_factory=DeviceConfig)  # type: ignore[arg-type]
     training: TrainingConfig = Field(default_factory=TrainingConfig)  # type: ignore[arg-type]
     objectives: list[Objective] = Field(
-        default_factory=lambda: ["error", "lut"],
+        default=["error", "lut"],
         description="What to minimise: of error, lut, bram, dsp, latency, ii.",
     )
     cost_model: Literal["zerocross", "finn"] = Field(
@@ -270,7 +293,9 @@ def _messages(error: ValidationError) -> Iterator[str]:
         else:
             message = entry["msg"].removeprefix("Value error, ")
             found = entry["input"]
-            yield f"{path}: {message}" + (f", found {found!r}" if not isinstance(found, dict | BaseModel) else "")
+            yield f"{path}: {message}" + (
+                f", found {found!r}" if not isinstance(found, dict | BaseModel) else ""
+            )
 
 
 def _with_paths(config: Config, folder: Path) -> Config:

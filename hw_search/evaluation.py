@@ -37,7 +37,9 @@ _CURVES = 4
 _CURVE_POINTS = 256
 
 
-def task(config: Config, candidate: Candidate, seed: int, final: bool = False, weights: str | None = None) -> dict[str, Any]:
+def task(
+    config: Config, candidate: Candidate, seed: int, final: bool = False, weights: str | None = None
+) -> dict[str, Any]:
     """Return the task of training a candidate.
 
     Args:
@@ -65,7 +67,13 @@ def task(config: Config, candidate: Candidate, seed: int, final: bool = False, w
 
 def task_key(candidate: Candidate, work: dict[str, Any], fingerprint: str) -> str:
     """Return the store's key of a task: canonical candidate, fidelity, seed, data and code."""
-    parts = [candidate.network_key, repr(sorted(work["training"].items())), work["seed"], work["final"], fingerprint]
+    parts = [
+        candidate.network_key,
+        repr(sorted(work["training"].items())),
+        work["seed"],
+        work["final"],
+        fingerprint,
+    ]
     parts.append(code_version(tuple(work["plugins"])))
     return hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()
 
@@ -105,7 +113,9 @@ def import_plugins(plugins: list[str]) -> None:
             else:
                 importlib.import_module(plugin)
         except Exception as error:
-            raise UserError(f"plugins: {plugin} cannot be imported: {type(error).__name__}: {error}") from None
+            raise UserError(
+                f"plugins: {plugin} cannot be imported: {type(error).__name__}: {error}"
+            ) from None
         _imported.add(plugin)
 
 
@@ -157,7 +167,9 @@ def _train_and_read(work: dict[str, Any], progress: Progress | None) -> dict[str
         result["savings"] = savings(integer)
     if work["weights"]:
         with replacing(Path(work["weights"])) as temporary:
-            tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+            tensors = {
+                name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()
+            }
             save_file(tensors, temporary)
     return result
 

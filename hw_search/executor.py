@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Protocol
@@ -67,7 +68,14 @@ class LocalExecutor:
                 if attempts[index] < _ATTEMPTS:
                     waiting.append(index)
                 else:
-                    yield index, {"status": "failed", "passing": True, "reason": f"its worker process died twice: {death}"}
+                    yield (
+                        index,
+                        {
+                            "status": "failed",
+                            "passing": True,
+                            "reason": f"its worker process died twice: {death}",
+                        },
+                    )
 
     def _give(self, index: int, tasks: Sequence[Task], attempts: list[int]) -> None:
         attempts[index] += 1
@@ -109,7 +117,9 @@ class _Worker:
                     start_new_session=True,
                 )
         except OSError as error:
-            raise UserError(f"a worker process cannot be started ({error.strerror}); fewer --workers may help") from None
+            raise UserError(
+                f"a worker process cannot be started ({error.strerror}); fewer --workers may help"
+            ) from None
 
     @property
     def _out(self) -> IO[bytes]:
@@ -151,7 +161,5 @@ class _Worker:
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
-                try:
+                with suppress(BrokenPipeError):
                     pipe.close()
-                except BrokenPipeError:
-                    pass

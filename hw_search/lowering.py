@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, fx, nn
 
-from finn_flows.crossings import CrossingTable, from_response
+from finn_flows.crossings import CrossingTable, Response, from_response
 from finn_flows.integer import IntegerNetwork
 from finn_flows.network import (
     Activation,
@@ -75,7 +75,9 @@ def describe(model: nn.Module, input_shape: tuple[int, ...]) -> Network:
             continue
         else:
             if len(node.all_input_nodes) != 1:
-                raise UnsupportedModule(f"{node.name} joins {len(node.all_input_nodes)} tensors: only chains have hardware")
+                raise UnsupportedModule(
+                    f"{node.name} joins {len(node.all_input_nodes)} tensors: only chains have hardware"
+                )
             source = names[node.all_input_nodes[0]]
             module = modules.get(str(node.target)) if node.op == "call_module" else None
             if isinstance(module, InputQuant):
@@ -108,13 +110,17 @@ def _operation(node: fx.Node, module: nn.Module | None) -> Operation | None:
             raise UnsupportedModule(
                 f"{node.name} pads with zeros, a third value beside the bits: use models.layers.BinaryConv2d"
             )
-        return Conv(module.out_channels, _pair(module.kernel_size), _pair(module.stride), border, module.groups)
+        return Conv(
+            module.out_channels, _pair(module.kernel_size), _pair(module.stride), border, module.groups
+        )
     if isinstance(module, nn.MaxPool2d) and _pair(module.padding) == (0, 0):
         kernel = _pair(module.kernel_size)
         return MaxPool(kernel, _pair(module.stride or kernel))
     if isinstance(module, nn.Flatten) and module.start_dim == 1:
         return Flatten()
-    if node.target in (torch.flatten, "flatten") and (list(node.args[1:]) or [node.kwargs.get("start_dim")]) == [1]:
+    if node.target in (torch.flatten, "flatten") and (
+        list(node.args[1:]) or [node.kwargs.get("start_dim")]
+    ) == [1]:
         return Flatten()
     if node.target in (operator.getitem,):
         raise UnsupportedModule(f"{node.name}: indexing has no hardware")
@@ -131,9 +137,13 @@ def _pair(value: Any) -> tuple[int, int]:
 
 def _check_product(name: str, module: Any) -> None:
     if module.bias is not None:
-        raise UnsupportedModule(f"{name} has a bias: batch norm in the activation slot has one already, say bias=False")
+        raise UnsupportedModule(
+            f"{name} has a bias: batch norm in the activation slot has one already, say bias=False"
+        )
     if not bool((_weights(module).abs() == 1).all()):
-        raise UnsupportedModule(f"{name} has weights other than -1 and +1: use models.quantizers.BinaryWeight")
+        raise UnsupportedModule(
+            f"{name} has weights other than -1 and +1: use models.quantizers.BinaryWeight"
+        )
 
 
 def _weights(module: Any) -> Tensor:
@@ -169,10 +179,16 @@ def to_integer(model: nn.Module, network: Network) -> IntegerNetwork:
         assert isinstance(slot, ActivationSlot)
         grid = grids[producer] if grids[producer].step == 2 else _reach(weights[producer], network.input)
         tables[name] = from_response(
-            grid, slot.channels, lambda integers, slot=slot: slot.response(torch.from_numpy(integers)).cpu().numpy()
+            grid,
+            slot.channels,
+            _response(slot),
         )
     counts = {name: tuple(int(count) for count in table.counts()) for name, table in tables.items()}
     return IntegerNetwork(network.with_crossings(counts), weights, tables)
+
+
+def _response(slot: ActivationSlot) -> Response:
+    return lambda integers: slot.response(torch.from_numpy(integers)).cpu().numpy()
 
 
 def _channels_last(
@@ -183,9 +199,13 @@ def _channels_last(
     source = network.inputs()[layer.inputs[0]]
     if isinstance(source, Layer) and isinstance(source.operation, Flatten):
         shape = shapes[source.inputs[0]]
-        if len(shape) == 3:  # torch flattens (channels, height, width), the hardware's stream is channel-fastest
+        if (
+            len(shape) == 3
+        ):  # torch flattens (channels, height, width), the hardware's stream is channel-fastest
             height, width, channels = shape
-            values = values.reshape(-1, channels, height, width).transpose(0, 2, 3, 1).reshape(len(values), -1)
+            values = (
+                values.reshape(-1, channels, height, width).transpose(0, 2, 3, 1).reshape(len(values), -1)
+            )
     return np.ascontiguousarray(values)
 
 
@@ -207,7 +227,9 @@ def agreement(model: nn.Module, integer: IntegerNetwork, split: Split, batch: in
     """
     seen: dict[str, tuple[Tensor, Tensor]] = {}
     hooks = [
-        slot.register_forward_hook(lambda module, args, out, name=name: seen.__setitem__(name, (args[0], out)))
+        slot.register_forward_hook(
+            lambda module, args, out, name=name: seen.__setitem__(name, (args[0], out))
+        )
         for name, slot in slots(model).items()
     ]
     device = next(model.parameters()).device

@@ -27,7 +27,6 @@ from hw_search.verdict import verdict
 from models.data import Data
 from models.errors import ModelError
 from models.expressions import X
-from reports.page import write_report
 from reports.pareto import nondominated
 from reports.records import Evaluation, Finalist, NodeCost, Run, Site
 from reports.storage import contents
@@ -119,7 +118,11 @@ def search(config: Config, watcher: Watcher | None = None, executor: Executor | 
     folder = Path(config.output) / config.name
     with Store(folder) as store:
         write_text(folder / "config.yaml", yaml.safe_dump(config.model_dump(), sort_keys=False))
-        own = LocalExecutor(config.search.workers or os.cpu_count() or 1, folder / "workers.log") if executor is None else None
+        own = (
+            LocalExecutor(config.search.workers or os.cpu_count() or 1, folder / "workers.log")
+            if executor is None
+            else None
+        )
         bench = _Bench(config, space, pricer, data, store, executor or own, watcher)  # type: ignore[arg-type]
         front: list[Finalist] = []
         references: list[Finalist] = []
@@ -232,7 +235,9 @@ class _Bench:
         assert trial.result is not None
         metrics = {"error": 1 - trial.result["accuracy"]} if trial.result["status"] == "ok" else {}
         candidate = trial.candidate
-        return Evaluation(-1, candidate.id, candidate.text, candidate.choices, candidate.is_reference, "ok", None, metrics)
+        return Evaluation(
+            -1, candidate.id, candidate.text, candidate.choices, candidate.is_reference, "ok", None, metrics
+        )
 
     def _results(self, tasks: dict[str, dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any], bool]]:
         """Yield (key, result, whether it was stored) of all tasks: the stored ones first, then as they are done."""
@@ -264,7 +269,9 @@ class _Bench:
             if candidate.is_reference:
                 self._sign_error[self._architecture(candidate)] = metrics["error"]
             objectives = tuple(metrics[name] for name in self.config.objectives)
-            broken = self.pricer.violations(cost) | self._broken(candidate, metrics, trial.result["crossings"])
+            broken = self.pricer.violations(cost) | self._broken(
+                candidate, metrics, trial.result["crossings"]
+            )
             if broken:
                 trial.status, trial.reason, violation = "infeasible", "; ".join(broken), sum(broken.values())
         self._by_id[candidate.id] = candidate
@@ -286,18 +293,24 @@ class _Bench:
     def _architecture(candidate: Candidate) -> str:
         return candidate.with_expressions((X,)).network_key
 
-    def _broken(self, candidate: Candidate, metrics: dict[str, float], crossings: dict[str, list[int]]) -> dict[str, float]:
+    def _broken(
+        self, candidate: Candidate, metrics: dict[str, float], crossings: dict[str, list[int]]
+    ) -> dict[str, float]:
         """Return by how much a trained candidate breaks the constraints that need training to know."""
         limits = self.config.constraints
         found = {}
         most = max((max(counts, default=0) for counts in crossings.values()), default=0)
         if limits.max_crossings is not None and most > limits.max_crossings:
-            found[f"{most} crossings are above max_crossings {limits.max_crossings}"] = most / limits.max_crossings - 1
+            found[f"{most} crossings are above max_crossings {limits.max_crossings}"] = (
+                most / limits.max_crossings - 1
+            )
         sign = self._sign_error.get(self._architecture(candidate))
         if limits.max_accuracy_loss is not None and sign is not None:
             loss = metrics["error"] - sign
             if loss > limits.max_accuracy_loss:
-                found[f"{loss:.3f} accuracy lost are above max_accuracy_loss {limits.max_accuracy_loss}"] = loss
+                found[f"{loss:.3f} accuracy lost are above max_accuracy_loss {limits.max_accuracy_loss}"] = (
+                    loss
+                )
         return found
 
     def front(self, references: bool) -> list[Evaluation]:
@@ -315,11 +328,14 @@ class _Bench:
         return chosen
 
     def finals(self) -> tuple[list[Finalist], list[Finalist]]:
-        """Train the front and the best plain signs anew with several seeds, and read the test set.
+        """Train the front and its plain signs anew with several seeds, and read the test set.
 
-        The seeds are not the search's own, so that its luck does not count.
+        The plain signs are those with the front's own choices, and those no other plain sign dominates. The
+        seeds are not the search's own, so that its luck does not count.
         """
-        front, references = self.front(False), self.front(True)
+        front = self.front(False)
+        signs = {self._sign(evaluation).id for evaluation in front} | {e.id for e in self.front(True)}
+        references = [evaluation for evaluation in self.evaluations if evaluation.id in signs]
         members = list({evaluation.id: evaluation for evaluation in [*front, *references]}.values())
         seeds = [self.config.search.seed + 1 + index for index in range(self.config.final.seeds)]
         folder = Path(self.config.output) / self.config.name
@@ -327,12 +343,10 @@ class _Bench:
         for member in members:
             candidate = self._by_id[member.id]
             for seed in seeds:
-                weights = str((folder / "front" / f"{member.id}.safetensors").resolve()) if seed == seeds[0] else None
+                weights = str((folder / _weights(candidate)).resolve()) if seed == seeds[0] else None
                 work = task(self.config, candidate, seed, True, weights)
-                # Two foldings of one network train once, unless both leave their weights.
-                key = task_key(candidate, work, self.data.fingerprint) + (f":{member.id}" if weights else "")
+                places[member.id, seed] = key = task_key(candidate, work, self.data.fingerprint)
                 tasks[key] = work
-                places[member.id, seed] = key
         results: dict[str, dict[str, Any]] = {}
         self.watcher.finals(0, len(tasks))
         for key, result, _ in self._results(tasks):
@@ -347,9 +361,19 @@ class _Bench:
             [finalist for e in references if (finalist := made[e.id]) is not None],
         )
 
-    def _finalist(self, member: Evaluation, seeds: list[int], outcomes: list[dict[str, Any]]) -> Finalist | None:
+    def _sign(self, evaluation: Evaluation) -> Candidate:
+        """Return the plain sign of an evaluation's choices."""
+        return self._by_id[evaluation.id].with_expressions((X,))
+
+    def _finalist(
+        self, member: Evaluation, seeds: list[int], outcomes: list[dict[str, Any]]
+    ) -> Finalist | None:
         candidate = self._by_id[member.id]
-        good = [(seed, outcome) for seed, outcome in zip(seeds, outcomes, strict=True) if outcome["status"] == "ok"]
+        good = [
+            (seed, outcome)
+            for seed, outcome in zip(seeds, outcomes, strict=True)
+            if outcome["status"] == "ok"
+        ]
         if not good or good[0][0] != seeds[0]:
             return None  # it trained by luck in the search alone; its evaluation stays on record
         first = good[0][1]
@@ -375,10 +399,15 @@ class _Bench:
             nodes=_nodes(cost),
             sites=[_SITE.validate_python(site) for site in first["sites"]],
             agreement=first["agreement"],
-            weights=f"front/{member.id}.safetensors",
+            weights=_weights(candidate),
             build=f"zerocross activations '{member.expression.split(' | ')[0]}'",
             topology=candidate.topology,
         )
+
+
+def _weights(candidate: Candidate) -> str:
+    """Path of a network's weights in the run's folder; foldings of one network share them."""
+    return f"front/{candidate.network_key[:8]}.safetensors"
 
 
 def _nodes(cost: Cost) -> list[NodeCost]:
@@ -386,12 +415,18 @@ def _nodes(cost: Cost) -> list[NodeCost]:
     for node in cost.nodes:
         entry = asdict(node)
         for model in ("finn", "zerocross"):
-            entry[model] = {"lut": entry[model]["lut"], "bram": entry[model]["bram18"], "dsp": entry[model]["dsp"]}
+            entry[model] = {
+                "lut": entry[model]["lut"],
+                "bram": entry[model]["bram18"],
+                "dsp": entry[model]["dsp"],
+            }
         found.append(NodeCost(**entry))
     return found
 
 
-def _run(bench: _Bench, front: list[Finalist], references: list[Finalist], seconds: float, finished: bool) -> Run:
+def _run(
+    bench: _Bench, front: list[Finalist], references: list[Finalist], seconds: float, finished: bool
+) -> Run:
     config = bench.config
     data = bench.data
     return Run(
@@ -406,7 +441,9 @@ def _run(bench: _Bench, front: list[Finalist], references: list[Finalist], secon
         evaluations=bench.evaluations,
         front=front,
         references=references,
-        verdict=verdict(front, references) if finished else "The search is not finished: run the same command to go on.",
+        verdict=verdict(front, references)
+        if finished
+        else "The search is not finished: run the same command to go on.",
         config=config.model_dump(),
         versions={"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
         finished=finished,
@@ -416,9 +453,9 @@ def _run(bench: _Bench, front: list[Finalist], references: list[Finalist], secon
 def _leave(run: Run, folder: Path) -> None:
     for name, text in contents(run).items():
         write_text(folder / name, text)
+    from reports.page import write_report  # plotly is slow to import, and workers need none of it
+
     try:
         write_report(run, folder / "report.html")
     except OSError as error:
         raise UserError(f"{folder / 'report.html'} cannot be written ({error.strerror})") from None
-
-

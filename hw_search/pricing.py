@@ -77,7 +77,10 @@ class Pricer:
             counts = {name: tuple(values) for name, values in crossings.items()}
         try:
             return estimate(
-                network.with_crossings(counts), Folding(**candidate.folding), self.part, self.config.device.clock_mhz
+                network.with_crossings(counts),
+                Folding(**candidate.folding),
+                self.part,
+                self.config.device.clock_mhz,
             )
         except (FoldingError, UnsupportedLayer, NetworkError) as error:
             raise Infeasible(str(error)) from None
@@ -103,12 +106,18 @@ class Pricer:
                 ("DSP", used.dsp, self.part.dsps),
             ):
                 if value > limit:
-                    found[f"{value:,} {name} do not fit the {limit:,} of {self.part.name}"] = value / max(limit, 1) - 1
+                    found[f"{value:,} {name} do not fit the {limit:,} of {self.part.name}"] = (
+                        value / max(limit, 1) - 1
+                    )
         if limits.min_fps is not None and cost.fps < limits.min_fps:
-            found[f"{cost.fps:,.0f} frames a second are below min_fps {limits.min_fps:,.0f}"] = limits.min_fps / cost.fps - 1
+            found[f"{cost.fps:,.0f} frames a second are below min_fps {limits.min_fps:,.0f}"] = (
+                limits.min_fps / cost.fps - 1
+            )
         latency = self.metrics(cost)["latency"]
         if limits.max_latency is not None and latency > limits.max_latency:
-            found[f"{latency:,.0f} cycles are above max_latency {limits.max_latency:,}"] = latency / limits.max_latency - 1
+            found[f"{latency:,.0f} cycles are above max_latency {limits.max_latency:,}"] = (
+                latency / limits.max_latency - 1
+            )
         return found
 
     def check_space(self) -> None:
@@ -133,4 +142,6 @@ class Pricer:
                 nearest = (worst, "; ".join(broken))
         if nearest is not None:
             remedy = "offer a smaller topology, a slower folding target or a larger device.part"
-            raise UserError(f"no candidate can be built on {self.part.name}. The nearest: {nearest[1]}. Remedy: {remedy}")
+            raise UserError(
+                f"no candidate can be built on {self.part.name}. The nearest: {nearest[1]}. Remedy: {remedy}"
+            )

@@ -18,7 +18,7 @@ from hw_search.errors import UserError
 from models.canonical import canonical_key, constant_bit
 from models.encodings import Encoding
 from models.errors import ModelError
-from models.expressions import X, Expression
+from models.expressions import Expression, X
 from models.layers import slots
 from models.presets import resolve
 from models.topologies import build, check_parameters
@@ -111,7 +111,9 @@ class Space:
             "training": config.training.model_dump(),
             "folding": config.folding.model_dump(),
         }
-        self.choices = [choice for section in _SECTIONS for choice in _choices(self._fixed[section], (section,))]
+        self.choices = [
+            choice for section in _SECTIONS for choice in _choices(self._fixed[section], (section,))
+        ]
         self._expressions = self._named_expressions()
         self.encoding = self._encoding()
         self.copies = self._most_slots() if config.activation.per_layer else 1
@@ -183,9 +185,13 @@ class Space:
         section = self.config.activation
         if section.encoding == "list":
             return None
-        lists = {key: tuple(names) for key, names in (("unary", section.unary), ("binary", section.binary)) if names is not None}
+        lists = {
+            key: tuple(names)
+            for key, names in (("unary", section.unary), ("binary", section.binary))
+            if names is not None
+        }
         try:
-            return Encoding(section.encoding, depth=section.depth, **lists)  # type: ignore[arg-type]
+            return Encoding(section.encoding, depth=section.depth, **lists)
         except ModelError as error:
             raise UserError(f"activation: {error}") from None
 

@@ -69,7 +69,8 @@ class Store:
             holder = os.pread(self._lock, 20, 0).decode(errors="replace").strip()
             os.close(self._lock)
             raise UserError(
-                f"{folder} is in use by another zerocross (process {holder or 'unknown'}): wait for it, or choose another name"
+                f"{folder} is in use by another zerocross (process {holder or 'unknown'}): "
+                "wait for it, or choose another name"
             ) from None
         os.ftruncate(self._lock, 0)
         os.pwrite(self._lock, str(os.getpid()).encode(), 0)
@@ -106,7 +107,8 @@ class Store:
         try:
             with self._base:
                 self._base.execute(
-                    "INSERT OR IGNORE INTO evaluations VALUES (?, ?, ?)", (key, json.dumps(result), time.time())
+                    "INSERT OR IGNORE INTO evaluations VALUES (?, ?, ?)",
+                    (key, json.dumps(result), time.time()),
                 )
         except sqlite3.DatabaseError as error:
             raise self._explain(error) from None

@@ -155,7 +155,9 @@ class EvolutionNSGA2:
             eliminate_duplicates=_OneOfEach(key),
         )
         problem = Problem(n_var=len(sizes), n_obj=objectives, n_ieq_constr=1, xl=0, xu=sizes - 1, vtype=int)
-        self._algorithm.setup(problem, termination=("n_gen", config.generations), seed=config.seed, verbose=False)
+        self._algorithm.setup(
+            problem, termination=("n_gen", config.generations), seed=config.seed, verbose=False
+        )
         self._asked: Population | None = None
 
     def ask(self) -> list[Genome]:

@@ -54,7 +54,9 @@ def verdict(front: Sequence[Finalist], references: Sequence[Finalist]) -> str:
         return text + "one seed says nothing of significance."
     significant = "significant" if p < SIGNIFICANCE else "not significant"
     many = f", uncorrected for the {len(pairs)} such pairs" if len(pairs) > 1 else ""
-    return text + f"the difference in accuracy is {significant} (Welch's t-test, one-sided p = {p:.2g}{many})."
+    return (
+        text + f"the difference in accuracy is {significant} (Welch's t-test, one-sided p = {p:.2g}{many})."
+    )
 
 
 def _percent(values: Sequence[float]) -> str:

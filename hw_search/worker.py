@@ -18,7 +18,7 @@ def main() -> None:
     results = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
 
-    import torch  # noqa: PLC0415 (the descriptors come first)
+    import torch
 
     torch.set_num_threads(1)
     for line in sys.stdin:
@@ -26,8 +26,8 @@ def main() -> None:
 
 
 def _serve(work: dict[str, Any]) -> dict[str, Any]:
-    from hw_search.errors import UserError  # noqa: PLC0415
-    from hw_search.evaluation import evaluate  # noqa: PLC0415
+    from hw_search.errors import UserError
+    from hw_search.evaluation import evaluate
 
     if work.get("memory_gb"):
         limit = int(work["memory_gb"] * 2**30)

@@ -29,7 +29,9 @@ def evaluate(expression: Expression, x: Tensor, parameters: Sequence[Tensor | fl
             return torch.tensor(node.value, dtype=x.dtype, device=x.device)
         operands = [visit(operand) for operand in node.operands]
         operation = node.operation
-        learned = [torch.as_tensor(next(remaining), dtype=x.dtype, device=x.device) for _ in operation.initial]
+        learned = [
+            torch.as_tensor(next(remaining), dtype=x.dtype, device=x.device) for _ in operation.initial
+        ]
         result = operation.function(*operands, *learned)
         return result.to(x) if result.device != x.device else result
 

@@ -94,7 +94,9 @@ def load(
         x, y = x[keep], y[keep]
     held_out = _stratified(y, validation, rng)
     if not held_out.any() or held_out.all():
-        raise DataError(f"data.validation {validation}: leaves no samples to train or to validate with ({len(y)} in all)")
+        raise DataError(
+            f"data.validation {validation}: leaves no samples to train or to validate with ({len(y)} in all)"
+        )
     digest = hashlib.blake2b(digest_size=12)
     for array in (x, y, held_out):
         digest.update(np.ascontiguousarray(array).tobytes())
@@ -137,7 +139,7 @@ def _source(name: str, root: str) -> Callable[[bool], Arrays]:
 
 
 def _digits(train: bool) -> Arrays:
-    from sklearn.datasets import load_digits  # noqa: PLC0415 (slow to import)
+    from sklearn.datasets import load_digits
 
     digits = load_digits()
     x = np.rint(digits.images * (255 / 16)).astype(np.uint8)[:, None]
@@ -148,7 +150,7 @@ def _digits(train: bool) -> Arrays:
 
 
 def _torchvision(name: str, root: str, train: bool) -> Arrays:
-    import torchvision  # noqa: PLC0415 (slow to import)
+    import torchvision
 
     dataset = getattr(torchvision.datasets, _TORCHVISION[name])
     try:
@@ -168,7 +170,9 @@ def _npz(path: Path, train: bool) -> Arrays:
         with np.load(path, allow_pickle=False) as file:
             missing = [key for key in ("x_train", "y_train", "x_test", "y_test") if key not in file.files]
             if missing:
-                raise DataError(f"{path} lacks the array {missing[0]!r} (it has {', '.join(file.files) or 'none'})")
+                raise DataError(
+                    f"{path} lacks the array {missing[0]!r} (it has {', '.join(file.files) or 'none'})"
+                )
             part = "train" if train else "test"
             x, y = file[f"x_{part}"], file[f"y_{part}"]
             y_train = y if train else file["y_train"]
@@ -194,7 +198,9 @@ def _check(path: Path, part: str, x: np.ndarray, y: np.ndarray) -> None:
     if y.ndim != 1 or y.dtype.kind not in "iu":
         raise DataError(f"{path}: y_{part} must be integers of shape (samples,), found {y.dtype} {y.shape}")
     if len(x) != len(y) or not len(x):
-        raise DataError(f"{path}: x_{part} has {len(x)} samples, y_{part} has {len(y)}: they must match, and not be empty")
+        raise DataError(
+            f"{path}: x_{part} has {len(x)} samples, y_{part} has {len(y)}: they must match, and not be empty"
+        )
     if x.ndim not in (2, 3, 4):
         raise DataError(
             f"{path}: x_{part} has shape {x.shape}; use (samples, features), (samples, height, width) or "

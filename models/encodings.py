@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from models.errors import ModelError
-from models.expressions import X, Expression
+from models.expressions import Expression, X
 from models.operations import GAAF_BINARY, GAAF_UNARY, get_operation
 
 ENCODINGS = ("pair", "nested", "tree")

@@ -101,7 +101,9 @@ def _count(arity: int) -> str:
     return "no operand" if arity == 0 else "1 operand" if arity == 1 else f"{arity} operands"
 
 
-_TOKEN = re.compile(r"\s*(?:(?P<name>[A-Za-z_]\w*)|(?P<number>-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|(?P<mark>[(),]))")
+_TOKEN = re.compile(
+    r"\s*(?:(?P<name>[A-Za-z_]\w*)|(?P<number>-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|(?P<mark>[(),]))"
+)
 
 
 class _Parser:
@@ -146,9 +148,7 @@ class _Parser:
             raise self.fail(str(error), start) from None
         operands = self.operands(depth)
         if len(operands) != operation.arity:
-            raise self.fail(
-                f"{operation.name} takes {_count(operation.arity)}, found {len(operands)}", start
-            )
+            raise self.fail(f"{operation.name} takes {_count(operation.arity)}, found {len(operands)}", start)
         return Expression(operation.name, operands)
 
     def operands(self, depth: int) -> tuple[Expression, ...]:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from models.activation import ActivationFunction
 from models.errors import ModelError
-from models.expressions import X, Expression
+from models.expressions import Expression, X
 from models.quantizers import BinaryActivation, BinaryWeight, ByteInput, sign
 
 
@@ -32,8 +32,8 @@ class InputQuant(nn.Module):
         if bits not in (1, 8):
             raise ModelError(f"input_bits must be 1 or 8, not {bits}")
         self.bits = bits
-        self.quant = (
-            qnn.QuantIdentity(act_quant=ByteInput if bits == 8 else BinaryActivation, return_quant_tensor=False)
+        self.quant = qnn.QuantIdentity(
+            act_quant=ByteInput if bits == 8 else BinaryActivation, return_quant_tensor=False
         )
 
     def forward(self, x: Tensor) -> Tensor:

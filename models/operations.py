@@ -88,7 +88,14 @@ def register_operation(
     if arity not in (1, 2):
         raise ModelError(f"operation {name!r}: arity must be 1 or 2, not {arity}")
     operation = Operation(
-        name, arity, function, tuple(float(value) for value in initial), None, commutative, bounds, description
+        name,
+        arity,
+        function,
+        tuple(float(value) for value in initial),
+        None,
+        commutative,
+        bounds,
+        description,
     )
     OPERATIONS[name] = operation
     return operation
@@ -162,7 +169,9 @@ _UNARY: tuple[Operation, ...] = (
     Operation("x", 0, lambda: torch.empty(0), (), 0, description="x"),
     Operation("zero", 0, lambda: torch.tensor(0.0), (), 1, bounds=_constant(0, 0), description="0"),
     Operation("square", 1, torch.square, (), 2, bounds=_square_bounds, description="x^2"),
-    Operation("cube", 1, lambda x: x * x * x, (), 3, bounds=_increasing(lambda v: v * v * v), description="x^3"),
+    Operation(
+        "cube", 1, lambda x: x * x * x, (), 3, bounds=_increasing(lambda v: v * v * v), description="x^3"
+    ),
     Operation(
         "root",
         1,
@@ -175,7 +184,9 @@ _UNARY: tuple[Operation, ...] = (
     Operation("log", 1, lambda x: torch.log(torch.abs(x) + EPSILON), (), 5, description="log(|x| + 1e-8)"),
     Operation("sin", 1, torch.sin, (), 6, bounds=_constant(-1, 1), description="sin x"),
     Operation("cos", 1, torch.cos, (), 7, bounds=_constant(-1, 1), description="cos x"),
-    Operation("sigmoid", 1, torch.sigmoid, (), 8, bounds=_increasing(_sigmoid), description="1 / (1 + exp(-x))"),
+    Operation(
+        "sigmoid", 1, torch.sigmoid, (), 8, bounds=_increasing(_sigmoid), description="1 / (1 + exp(-x))"
+    ),
     Operation("tan", 1, torch.tan, (), 9, description="tan x"),
     Operation("atan", 1, torch.atan, (), 10, bounds=_increasing(math.atan), description="arctan x"),
     Operation("erf", 1, torch.erf, (), 11, bounds=_increasing(math.erf), description="erf x"),
@@ -252,7 +263,14 @@ _BINARY: tuple[Operation, ...] = (
         "a sigmoid(b)",
     ),
     Operation(
-        "gaussdiff", 2, lambda a, b: torch.exp(-((a - b) ** 2)), (), 8, True, _constant(0, 1), "exp(-(a - b)^2)"
+        "gaussdiff",
+        2,
+        lambda a, b: torch.exp(-((a - b) ** 2)),
+        (),
+        8,
+        True,
+        _constant(0, 1),
+        "exp(-(a - b)^2)",
     ),
     Operation(
         "expdiff", 2, lambda a, b: torch.exp(-torch.abs(a - b)), (), 9, True, _constant(0, 1), "exp(-|a - b|)"

@@ -27,5 +27,3 @@ def resolve(text: str) -> Expression:
         ExpressionError: if it is neither.
     """
     return parse(PRESETS[text][0] if text in PRESETS else text)
-
-

@@ -10,18 +10,19 @@ WINDOW = 1.3
 
 
 class _StraightThroughSign(torch.autograd.Function):
-    """+1 where x >= 0, else -1; the gradient passes unchanged where |x| <= window and is 0 elsewhere."""
+    """+1 where x >= 0, else -1; the gradient passes unchanged where |x| < window and is 0 elsewhere."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, window: float) -> Tensor:  # type: ignore[no-untyped-def, override]
+    def forward(ctx, x: Tensor, window: float) -> Tensor:  # type: ignore[no-untyped-def]
         ctx.save_for_backward(x)
         ctx.window = window
-        return (x >= 0).to(x.dtype).mul_(2).sub_(1)
+        # Three cheap kernels where a comparison and its conversion take twice the time; NaN stays NaN.
+        return torch.sign(x).add_(0.5).sign_()
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[no-untyped-def, override]
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[no-untyped-def]
         (x,) = ctx.saved_tensors
-        return gradient * (x.abs() <= ctx.window), None
+        return torch.ops.aten.hardtanh_backward(gradient, x, -ctx.window, ctx.window), None
 
 
 def sign(x: Tensor, window: float = WINDOW) -> Tensor:
@@ -35,6 +36,8 @@ class WindowedSign(nn.Module):
     def __init__(self, window: float) -> None:
         super().__init__()
         self.window = window
+        self.one: Tensor
+        self.zero: Tensor
         self.register_buffer("one", torch.tensor(1.0), persistent=False)
         self.register_buffer("zero", torch.tensor(0.0), persistent=False)
 
@@ -65,5 +68,3 @@ class ByteInput(Uint8ActPerTensorFloat):
     scaling_impl_type = "const"
     min_val = 0.0
     max_val = 255.0
-
-

@@ -79,7 +79,9 @@ def check_parameters(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
         except ValidationError as error:
             first = error.errors()[0]
             place = "".join(f"[{part}]" for part in first["loc"])
-            raise ModelError(f"topology {name!r}, {key}{place}: {first['msg']}, found {first['input']!r}") from None
+            raise ModelError(
+                f"topology {name!r}, {key}{place}: {first['msg']}, found {first['input']!r}"
+            ) from None
     return checked
 
 
@@ -186,7 +188,9 @@ def cnv(
     dense = [512, 512] if dense is None else dense
     pool = [index < len(blocks) - 1 for index in range(len(blocks))] if pool is None else pool
     if len(pool) != len(blocks):
-        raise ModelError(f"cnv has {len(blocks)} blocks and {len(pool)} entries in pool: give one for each block")
+        raise ModelError(
+            f"cnv has {len(blocks)} blocks and {len(pool)} entries in pool: give one for each block"
+        )
     _positive("dense", dense)
     channels, height, width = input_shape
     net = nn.Sequential()

@@ -50,7 +50,7 @@ def hypervolume(points: npt.ArrayLike, reference: npt.ArrayLike) -> float:
         return 0.0
     if values.shape[1] == 1:
         return float(corner[0] - values.min())
-    from pymoo.indicators.hv import HV  # noqa: PLC0415 - most users of this file need no volume
+    from pymoo.indicators.hv import HV
 
     return float(HV(ref_point=corner)(values))
 

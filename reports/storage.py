@@ -48,7 +48,9 @@ def load_run(folder: Path) -> Run:
         with (folder / EVALUATIONS).open("rb") as file:
             evaluations = [_EVALUATION.validate_json(line) for line in file]
     except FileNotFoundError:
-        raise UnreadableRun(f"{folder} holds no finished or interrupted search: there is no {name} in it") from None
+        raise UnreadableRun(
+            f"{folder} holds no finished or interrupted search: there is no {name} in it"
+        ) from None
     except (OSError, ValidationError) as error:
         raise UnreadableRun(f"{folder / name} cannot be read: {str(error).splitlines()[0]}") from None
     return replace(run, evaluations=evaluations)
@@ -58,13 +60,29 @@ def _table(finalists: Iterable[Finalist]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
-        ["id", "expression", "plain_sign", "choices", "seeds", "validation_mean", "validation_std", "test_mean", "test_std"]
+        [
+            "id",
+            "expression",
+            "plain_sign",
+            "choices",
+            "seeds",
+            "validation_mean",
+            "validation_std",
+            "test_mean",
+            "test_std",
+        ]
         + [f"{name}_estimate" for name in METRICS if name != "error"]
         + ["fps_estimate", "lut_finn", "bram_finn", "weights"]
     )
     for finalist in finalists:
         writer.writerow(
-            [finalist.id, finalist.expression, finalist.reference, json.dumps(finalist.choices), len(finalist.seeds)]
+            [
+                finalist.id,
+                finalist.expression,
+                finalist.reference,
+                json.dumps(finalist.choices),
+                len(finalist.seeds),
+            ]
             + [*_spread(finalist.validation), *_spread(finalist.test)]
             + [finalist.metrics.get(name) for name in METRICS if name != "error"]
             + [round(finalist.fps, 1), finalist.finn.get("lut"), finalist.finn.get("bram"), finalist.weights]

@@ -1,0 +1,223 @@
+"""The command `zerocross`. Everything heavy is imported inside the commands: --help must answer at once."""
+
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+app = typer.Typer(
+    help="Co-design of binary neural networks, their activation functions and their FPGA accelerators.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command()
+def search(
+    config: Annotated[Path, typer.Argument(help="YAML file: what to search. See docs/configuration.md.")],
+    output: Annotated[str | None, typer.Option(help="Folder of all runs, instead of the file's.")] = None,
+    name: Annotated[str | None, typer.Option(help="The run's name, instead of the file's.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Instead of search.seed.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Worker processes, instead of search.workers.")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Any field: --set search.generations=3. May be repeated."),
+    ] = None,
+) -> None:
+    """Search activations, architecture and folding; or go on with a search that was interrupted."""
+    from hw_search.config import load_config
+    from hw_search.progress import Terminal
+
+    overrides = {"output": output, "name": name, "search.seed": seed, "search.workers": workers}
+    overrides = {key: value for key, value in overrides.items() if value is not None} | _assignments(
+        set_ or []
+    )
+    checked = load_config(config, overrides)
+    try:
+        with Terminal() as watcher:
+            from hw_search.pipeline import search as run_search
+
+            result = run_search(checked, watcher)
+    except KeyboardInterrupt:
+        _fail("stopped. What was evaluated is kept: run the same command to go on.", 130)
+    if not result.trained:
+        typer.echo("This search was finished before: nothing new had to be trained.")
+    _tell(result.run)
+    typer.echo(f"\nReport: {result.folder / 'report.html'}")
+
+
+@app.command()
+def report(run: Annotated[Path, typer.Argument(help="A run's folder, such as runs/digits.")]) -> None:
+    """Write a run's page again, and say what it found."""
+    from reports.page import write_report
+    from reports.storage import load_run
+
+    loaded = load_run(run)
+    _tell(loaded)
+    typer.echo(f"\nReport: {write_report(loaded, run / 'report.html')}")
+
+
+@app.command()
+def doctor(
+    parts: Annotated[bool, typer.Option("--parts", help="List the parts and boards known.")] = False,
+) -> None:
+    """Say what is installed, what is missing, and what each missing thing would give."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    if parts:
+        from finn_flows.parts import BOARDS, PARTS
+
+        table = Table("part", "family", "LUT", "FF", "BRAM18", "DSP", "boards")
+        for part in PARTS:
+            boards = ", ".join(board for board, name in BOARDS.items() if name == part.name)
+            numbers = (f"{value:,}" for value in (part.luts, part.ffs, part.bram18, part.dsps))
+            table.add_row(part.name, part.family, *numbers, boards)
+        console.print(table)
+        return
+    from hw_search.doctor import findings
+
+    table = Table("", "what", "found", "what it gives")
+    missing = []
+    for finding in findings():
+        mark = "[green]✓" if finding.state else "[red]✗" if finding.needed else "[yellow]-"
+        table.add_row(mark, finding.name, finding.state or "missing", finding.gives)
+        if finding.needed and not finding.state:
+            missing.append(finding.name)
+    console.print(table)
+    if missing:
+        _fail(f"missing: {', '.join(missing)}")
+    typer.echo("Everything a search needs is here.")
+
+
+@app.command()
+def activations(
+    expression: Annotated[
+        str | None,
+        typer.Argument(help="An expression or a preset; without one, all operations and presets are listed."),
+    ] = None,
+    fan_in: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="Fan-in K of the binary product ahead of it.")
+    ] = 64,
+    html: Annotated[Path | None, typer.Option(help="Also write the curve as an interactive page.")] = None,
+) -> None:
+    """Look at one expression: its curve, its crossings at a fan-in, and what they cost."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    if expression is None:
+        from models.operations import OPERATIONS
+        from models.presets import PRESETS
+
+        table = Table(
+            "operation", "operands", "formula", "learnable", title="Operations", title_justify="left"
+        )
+        for operation in OPERATIONS.values():
+            initial = ", ".join(f"from {value:g}" for value in operation.initial)
+            table.add_row(operation.name, str(operation.arity), operation.description, initial)
+        console.print(table)
+        table = Table("preset", "expression", "where it comes from", title="Presets", title_justify="left")
+        for name, (text, source) in PRESETS.items():
+            table.add_row(name, text, source)
+        console.print(table)
+        return
+    from hw_search.inspection import inspect, picture
+    from models.presets import resolve
+
+    found = inspect(resolve(expression), fan_in)
+    places = found.site.curves[0].crossings
+    typer.echo(
+        f"{found.expression}    {found.parameters} learnable parameters a channel, canonical key {found.key}\n"
+    )
+    typer.echo(picture(found.site))
+    listed = ", ".join(str(place) for place in places[:16]) + (", ..." if len(places) > 16 else "")
+    where = f" at accumulators {listed}" if places else ""
+    typer.echo(
+        f"\n{len(places)} crossings on the {fan_in + 1} values of fan-in {fan_in}, x = a / sqrt({fan_in}){where}"
+    )
+    if found.constant is not None:
+        typer.echo(
+            f"Its bit is always {found.constant}, whatever it learns: a search turns it away untrained."
+        )
+    table = Table(
+        "PE", "LUT6", "BRAM18", "built as", title="64 such channels (estimate)", title_justify="left"
+    )
+    for pe, price in found.prices.items():
+        table.add_row(str(pe), f"{price.lut:,.0f}", str(price.bram18), price.way)
+    console.print(table)
+    if html is not None:
+        from hw_search.files import write_text
+        from reports.figure_curves import curves
+
+        write_text(html, curves(found.site).to_html(include_plotlyjs=True))
+        typer.echo(f"Curve: {html}")
+
+
+@app.command()
+def configuration() -> None:
+    """Print the configuration reference (Markdown), made from the program itself."""
+    from hw_search.reference import reference
+
+    typer.echo(reference(), nl=False)
+
+
+def _assignments(texts: list[str]) -> dict[str, Any]:
+    import yaml
+
+    from hw_search.errors import UserError
+
+    found = {}
+    for text in texts:
+        key, mark, value = text.partition("=")
+        if not mark:
+            raise UserError(f"--set {text}: write it as field=value")
+        try:
+            found[key] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise UserError(f"--set {text}: the value is no valid YAML") from None
+    return found
+
+
+def _tell(run: Any) -> None:
+    """Print a run's front and verdict."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from reports.wording import accuracy
+
+    table = Table(title=f"{run.name}: front (costs are estimates)", title_justify="left")
+    for column in ("id", "activation", "choices"):
+        table.add_column(column)
+    for column in ("test accuracy", "LUT", "BRAM18", "II", "frames/s"):
+        table.add_column(column, justify="right")
+    for net in run.front:
+        choices = ", ".join(str(value) for value in net.choices.values())
+        costs = (f"{net.metrics[name]:,.0f}" for name in ("lut", "bram", "ii"))
+        table.add_row(net.id, net.expression, choices, accuracy(net.test), *costs, f"{net.fps:,.0f}")
+    Console().print(table)
+    typer.echo(run.verdict)
+
+
+def _fail(message: str, code: int = 1) -> NoReturn:
+    typer.echo(f"error: {message}", err=True)
+    sys.exit(code)
+
+
+def main() -> None:
+    """Run the command line; a user's mistake becomes one message and exit status 1."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        app()
+    except Exception as error:
+        from hw_search.errors import UserError
+        from models.errors import ModelError
+        from reports.storage import UnreadableRun
+
+        if not isinstance(error, UserError | ModelError | UnreadableRun):
+            raise
+        _fail(str(error))

@@ -1,0 +1,84 @@
+"""What is installed, what is missing, and what each missing thing would give."""
+
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked for.
+
+    Attributes:
+        name: what.
+        state: version or place, or "" where it is missing.
+        needed: whether zerocross cannot work without it.
+        gives: what it is for, and how to get it.
+    """
+
+    name: str
+    state: str
+    needed: bool
+    gives: str
+
+
+_PACKAGES = (
+    ("torch", "training"),
+    ("brevitas", "quantized layers"),
+    ("finn-plus", "FINN's estimates and flow (it imports as finn)"),
+    ("qonnx", "quantized ONNX"),
+    ("pymoo", "evolution"),
+    ("scikit-learn", "the digits data set"),
+    ("torchvision", "mnist, fashion_mnist, cifar10, cifar100"),
+    ("plotly", "the report's pictures"),
+)
+
+
+def findings(data_root: str = "data") -> Iterator[Finding]:
+    """Look around; nothing is imported that takes long, and nothing is changed."""
+    yield Finding("python", platform.python_version(), True, "3.11 is what FINN's packages are tested with")
+    for name, gives in _PACKAGES:
+        yield Finding(name, _version(name), True, f"{gives}: pip install zerocross")
+    yield Finding("cores", str(os.cpu_count()), True, "one worker process each")
+    yield Finding("GPU", _gpu(), False, "training on the GPU: a CUDA build of torch and a driver")
+    yield Finding("data", _data(Path(data_root)), False, f"downloads of torchvision are kept in {data_root}/")
+    yield Finding(
+        "Vivado",
+        shutil.which("vivado") or os.environ.get("XILINX_VIVADO", ""),
+        False,
+        "bitstreams for AMD parts; searching and pricing do without",
+    )
+    yield Finding(
+        "chromium", _browser(), False, "the report's browser tests (developers only): apt install chromium"
+    )
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
+
+
+def _gpu() -> str:
+    """The driver's word, without loading torch."""
+    if find_spec("torch") is None or not Path("/proc/driver/nvidia/version").exists():
+        return ""
+    return "NVIDIA driver present"
+
+
+def _data(root: Path) -> str:
+    names = sorted(entry.name for entry in root.iterdir()) if root.is_dir() else []
+    return ", ".join(names)
+
+
+def _browser() -> str:
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if found := shutil.which(name):
+            return found
+    return ""

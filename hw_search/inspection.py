@@ -1,0 +1,122 @@
+"""One activation looked at closely: its curve, its crossings at a fan-in, and what they cost."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from finn_flows.crossings import CrossingTable, from_response
+from finn_flows.network import Grid
+from finn_flows.structural import Price, crossing_site
+from models.activation import evaluate
+from models.canonical import canonical_key, constant_bit
+from models.expressions import Expression
+from reports.records import Curve, Site
+
+_SHOWN = 256
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What there is to say of an expression before any training.
+
+    Attributes:
+        expression: what was looked at, its parameters at their initial values.
+        key: canonical key.
+        constant: its bit, if it is the same everywhere and always.
+        parameters: number of learnable parameters of a channel.
+        site: curve and crossings on the grid of the fan-in.
+        prices: LUT, BRAM18 and the way it is built, for a site of 64 channels by PE.
+    """
+
+    expression: Expression
+    key: str
+    constant: int | None
+    parameters: int
+    site: Site
+    prices: dict[int, Price]
+
+
+def inspect(expression: Expression, fan_in: int, channels: int = 64) -> Inspection:
+    """Look at an expression behind a binary product of K random bits.
+
+    Batch norm is taken to make such an accumulator's variance one: x = a / sqrt(K).
+
+    Args:
+        expression: what to look at.
+        fan_in: K, at least 1.
+        channels: of the site that is priced; all alike.
+    """
+    grid = Grid(-fan_in, fan_in, 2)
+    parameters = list(expression.initial_parameters())
+
+    def response(accumulators: np.ndarray) -> np.ndarray:
+        x = torch.from_numpy(accumulators).float() / math.sqrt(fan_in)
+        return evaluate(expression, x, parameters)[None].numpy()
+
+    table = from_response(grid, 1, response)
+    count = int(table.counts()[0])
+    levels = [1 << power for power in range(channels.bit_length()) if channels % (1 << power) == 0]
+    return Inspection(
+        expression,
+        canonical_key(expression),
+        constant_bit(expression),
+        len(parameters),
+        _site(expression, grid, table, response(_shown(grid))[0]),
+        {
+            pe: crossing_site((count,) * channels, pe, fan_in + 1)
+            for pe in (levels[0], 8, channels)
+            if pe in levels
+        },
+    )
+
+
+def _shown(grid: Grid) -> np.ndarray:
+    index = np.unique(np.linspace(0, len(grid) - 1, _SHOWN).round().astype(np.int64))
+    return grid.low + grid.step * index
+
+
+def _site(expression: Expression, grid: Grid, table: CrossingTable, values: np.ndarray) -> Site:
+    curve = Curve(
+        0,
+        _shown(grid).tolist(),
+        [float(f"{value:.5g}") for value in np.nan_to_num(values, posinf=1e9, neginf=-1e9)],
+        table.accumulators(0).tolist(),
+    )
+    return Site(
+        f"fan-in {grid.high}",
+        str(expression),
+        grid.low,
+        grid.high,
+        grid.step,
+        [len(curve.crossings)],
+        [curve],
+    )
+
+
+def picture(site: Site, width: int = 76, height: int = 13) -> str:
+    """Draw a site's first curve for a terminal, its bits underneath.
+
+    Args:
+        site: what to draw.
+        width: characters.
+        height: lines of the curve.
+    """
+    curve = site.curves[0]
+    at = np.linspace(site.low, site.high, width)
+    values = np.clip(np.interp(at, curve.accumulators, curve.values), -3, 3)
+    low, high = min(values.min(), -0.1), max(values.max(), 0.1)
+    rows = np.rint((high - values) / (high - low) * (height - 1)).astype(int)
+    zero = round(high / (high - low) * (height - 1))
+    lines = [["·" if row == zero else " "] * width for row in range(height)]
+    for column, row in enumerate(rows):
+        lines[row][column] = "●"
+    passed = np.searchsorted(curve.crossings, at, side="right")
+    first = curve.values[0] >= 0
+    bits = "".join("█" if (count + first) % 2 else "░" for count in passed)
+    labels = [f"{high:7.2f} ", *[" " * 8] * (height - 2), f"{low:7.2f} "]
+    labels[zero] = "      0 "
+    picture_ = [label + "".join(line) for label, line in zip(labels, lines, strict=True)]
+    ends = f"{site.low}{'accumulator':^{width - len(str(site.low)) - len(str(site.high))}}{site.high}"
+    return "\n".join([*picture_, f"{'bit':>7} {bits}", " " * 8 + ends])

@@ -1,0 +1,139 @@
+"""What a person sees while a search runs: a bar with its end in sight, and the front as it grows."""
+
+import sys
+import time
+from collections.abc import Sequence
+
+import numpy as np
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from reports.pareto import hypervolume, nondominated, reference_point
+from reports.records import Evaluation
+
+_SHOWN = 10
+_WIDEST = 44
+
+
+class Terminal:
+    """A watcher (see `hw_search.pipeline.Watcher`) on the terminal; plain lines where it is none.
+
+    Args:
+        console: where to draw.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(stderr=True)
+        self._progress = Progress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=self.console,
+        )
+        self._live = Live(self._progress, console=self.console, refresh_per_second=4)
+        self._search: TaskID | None = None
+        self._final: TaskID | None = None
+        self._asked = 0
+        self._shown = -1.0
+
+    def __enter__(self) -> "Terminal":
+        if self.console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self.console.is_terminal:
+            self._live.stop()
+
+    def begin(self, run: str, planned: int) -> None:
+        """See `Watcher`."""
+        self._search = self._progress.add_task(f"searching {run}", total=planned, note="starting workers")
+        self._say(f"searching {run}: about {planned} candidates")
+
+    def evaluated(self, evaluation: Evaluation, cached: bool) -> None:
+        """See `Watcher`."""
+        if self._search is not None:
+            note = f"{_short(evaluation.expression)} {_error(evaluation)}"
+            if evaluation.reference:
+                self._progress.update(self._search, note=note)
+            else:
+                self._progress.update(self._search, advance=1, note=note)
+
+    def generation(self, evaluations: Sequence[Evaluation], objectives: Sequence[str]) -> None:
+        """See `Watcher`."""
+        asked = sum(not evaluation.reference for evaluation in evaluations)
+        if self._search is not None:
+            self._progress.update(self._search, completed=asked)
+        good = [evaluation for evaluation in evaluations if evaluation.status == "ok"]
+        if not good:
+            self._say(f"{asked} candidates, none feasible yet")
+            return
+        points = np.array([[evaluation.metrics[name] for name in objectives] for evaluation in good])
+        front = [evaluation for evaluation, best in zip(good, nondominated(points), strict=True) if best]
+        front.sort(key=lambda evaluation: evaluation.metrics[objectives[0]])
+        if self.console.is_terminal:
+            self._live.update(Group(self._table(front, objectives), self._progress))
+        else:
+            volume = hypervolume(points, reference_point(points))
+            best = ", ".join(
+                f"{name} {_number(name, points[:, i].min())}" for i, name in enumerate(objectives)
+            )
+            self._say(f"{asked} candidates, front of {len(front)}, best {best}, hypervolume {volume:.4g}")
+
+    def finals(self, done: int, total: int) -> None:
+        """See `Watcher`."""
+        if self._final is None:
+            if self._search is not None:
+                self._progress.update(self._search, note="", total=self._progress.tasks[0].completed)
+            self._final = self._progress.add_task(
+                "training the front", total=total, note="with fresh seeds, then testing"
+            )
+        self._progress.update(self._final, completed=done)
+        if done in (0, total) or time.monotonic() - self._shown > 10:
+            self._shown = time.monotonic()
+            self._say(f"training the front with fresh seeds: {done} of {total}")
+
+    def _table(self, front: Sequence[Evaluation], objectives: Sequence[str]) -> Table:
+        extra = f", {len(front) - _SHOWN} more" if len(front) > _SHOWN else ""
+        table = Table(
+            title=f"front so far: {len(front)} networks{extra} (validation, estimates)", title_justify="left"
+        )
+        table.add_column("activation")
+        table.add_column("choices")
+        for name in objectives:
+            table.add_column(name, justify="right")
+        for evaluation in front[:_SHOWN]:
+            choices = ", ".join(str(value) for value in evaluation.choices.values())
+            name = "plain sign" if evaluation.reference else _short(evaluation.expression)
+            table.add_row(name, choices, *(_number(key, evaluation.metrics[key]) for key in objectives))
+        return table
+
+    def _say(self, text: str) -> None:
+        if not self.console.is_terminal:
+            print(text, file=sys.stderr, flush=True)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"
+
+
+def _error(evaluation: Evaluation) -> str:
+    return f"{100 * evaluation.metrics['error']:.1f} %" if "error" in evaluation.metrics else "failed"
+
+
+def _number(name: str, value: float) -> str:
+    return f"{100 * value:.1f} %" if name == "error" else f"{value:,.0f}"
