@@ -384,14 +384,20 @@ def _crossing_site(crossings: tuple[int, ...], pe: int, levels: int) -> Price:
 
 
 def _with_streams(nodes: list[Node]) -> list[Node]:
-    """Put a width converter between nodes whose words differ, and a FIFO on every stream."""
+    """Put a width converter between nodes whose words differ, and a FIFO on every stream.
+
+    FINN has a FIFO between a product and what takes its accumulators too. This project joins the two into one
+    unit (the units that `structural.xnor_product` was fitted to are such), so there it costs nothing.
+    """
     if not nodes:
         return nodes
     result = [_fifo(nodes[0].layer, nodes[0].source)]
     for before, after in zip(nodes, [*nodes[1:], None], strict=True):
         result.append(before)
         layer = before.layer if after is None else after.layer
-        result.append(_fifo(layer, before.sink))
+        fifo = _fifo(layer, before.sink)
+        fused = before.op_type == "MVAU_hls" and after is not None and before.sink == after.source
+        result.append(replace(fifo, price=structural.NO_FIFO) if fused else fifo)
         if after is not None and before.sink.lanes != after.source.lanes:
             converter = _converter(layer, before.sink, after.source)
             # FINN folds what leaves a converter by the shape of what enters it.

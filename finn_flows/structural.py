@@ -90,6 +90,9 @@ class Price:
     way: str = ""
 
 
+NO_FIFO = Price(0.0, way="joined to the product")
+
+
 def xnor_product(fan_in: int, channels: int, pe: int, simd: int) -> Price:
     """Price a product of bits with bits: XNOR, popcount, accumulate; thresholds are priced apart.
 
