@@ -71,30 +71,52 @@ class RemoveInputThreshold(Transformation):
         name = model.graph.input[0].name
         node = model.find_consumer(name)
         if node is not None and node.op_type in ("MultiThreshold", "Thresholding"):
-            output = node.output[0]
-            consumer = model.find_consumer(output)
-            consumer.input[list(consumer.input).index(output)] = name
-            model.graph.node.remove(node)
+            _bypass(model, node)
             model.set_tensor_datatype(name, DataType["BINARY"])
         return model, False
 
 
+class RemoveInputQuant(Transformation):
+    """Remove a quantizer of scale 1 at the graph's input, and a flatten: the stream is integers already.
+
+    A network with one-bit inputs has a sign there instead, which `RemoveInputThreshold` sees to.
+    """
+
+    def apply(self, model: "ModelWrapper") -> tuple["ModelWrapper", bool]:
+        """Return the model without such first nodes, and False."""
+        name = model.graph.input[0].name
+        node = model.find_consumer(name)
+        while node is not None and node.op_type in ("Quant", "Flatten"):
+            if node.op_type == "Quant":
+                scale, offset = (model.get_initializer(tensor) for tensor in node.input[1:3])
+                if scale is None or offset is None or np.any(scale != 1) or np.any(offset != 0):
+                    raise StockFlowError(f"{node.name}: an input quantizer needs scale 1 and offset 0")
+            _bypass(model, node)
+            node = model.find_consumer(name)
+        return model, False
+
+
 class RemoveInputTranspose(Transformation):
-    """Remove a layout change at the graph's input: images come as (height, width, channels)."""
+    """Remove a layout change or flatten at the graph's input: images come as (height, width, channels)."""
 
     def apply(self, model: "ModelWrapper") -> tuple["ModelWrapper", bool]:
         """Return the model without its first transposition, and False."""
         name = model.graph.input[0].name
         node = model.find_consumer(name)
-        if node is not None and node.op_type == "Transpose":
-            output = node.output[0]
-            shape, datatype = model.get_tensor_shape(output), model.get_tensor_datatype(name)
-            for consumer in model.find_consumers(output):
-                consumer.input[list(consumer.input).index(output)] = name
-            model.graph.node.remove(node)
-            model.set_tensor_shape(name, shape)
-            model.set_tensor_datatype(name, datatype)
+        if node is not None and node.op_type in ("Transpose", "Flatten"):
+            _bypass(model, node)
         return model, False
+
+
+def _bypass(model: "ModelWrapper", node: Any) -> None:
+    """Remove a node that reads the graph's input; the input takes the shape of what the node wrote."""
+    name, output = model.graph.input[0].name, node.output[0]
+    shape, datatype = model.get_tensor_shape(output), model.get_tensor_datatype(name)
+    for consumer in model.find_consumers(output):
+        consumer.input[list(consumer.input).index(output)] = name
+    model.graph.node.remove(node)
+    model.set_tensor_shape(name, shape)
+    model.set_tensor_datatype(name, datatype)
 
 
 class FixAccumulators(Transformation):
@@ -220,6 +242,7 @@ def _finn_onnx(source: "ModelWrapper | str | Path", network_input: Input) -> "Mo
     model = ModelWrapper(str(source)) if isinstance(source, str | Path) else source
     model = cleanup_model(model)
     if network_input.bits != 1:
+        model = model.transform(RemoveInputQuant())
         model.set_tensor_datatype(model.graph.input[0].name, DataType[f"UINT{network_input.bits}"])
     for transformation in (
         ConvertQONNXtoFINN(),

@@ -62,6 +62,7 @@ def export(network: Network, path: Path) -> Path:
     import torch
     from brevitas.export import export_qonnx
     from brevitas.quant.binary import SignedBinaryActPerTensorConst, SignedBinaryWeightPerTensorConst
+    from brevitas.quant.scaled_int import Uint8ActPerTensorFloat
     from torch import nn
 
     class Weight(SignedBinaryWeightPerTensorConst):
@@ -69,6 +70,10 @@ def export(network: Network, path: Path) -> Path:
 
     class Bit(SignedBinaryActPerTensorConst):
         scaling_const = 1.0
+
+    class Byte(Uint8ActPerTensorFloat):
+        scaling_impl_type = "const"
+        min_val, max_val = 0.0, 255.0
 
     class Pad(nn.Module):
         def __init__(self, amounts: tuple[int, ...], value: float) -> None:
@@ -84,7 +89,7 @@ def export(network: Network, path: Path) -> Path:
 
     torch.manual_seed(0)
     shapes = network.shapes()
-    modules: list[nn.Module] = [qnn.QuantIdentity(act_quant=Bit)] if network.input.bits == 1 else []
+    modules: list[nn.Module] = [qnn.QuantIdentity(act_quant=Bit if network.input.bits == 1 else Byte)]
     for layer in network.layers:
         shape = shapes[layer.inputs[0]]
         match layer.operation:
