@@ -1,0 +1,74 @@
+"""Integer networks of random numbers, and products by loops for the tests to compare with."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from finn_flows.crossings import CrossingTable, from_bits
+from finn_flows.integer import IntegerNetwork
+from finn_flows.network import Conv, Dense, Grid, Network
+
+
+def random_rows(grid: Grid, channels: int, rng: np.random.Generator, density: float) -> np.ndarray:
+    flips = (rng.random((channels, len(grid))) < density).astype(np.uint8)
+    flips[:, 0] = rng.random(channels) < 0.5
+    return np.bitwise_xor.accumulate(flips, axis=1)
+
+
+def random_network(
+    network: Network, seed: int, constant: float = 0.4, density: float = 0.3
+) -> IntegerNetwork:
+    """Give a network random weights and tables, a share of its channels constant."""
+    rng = np.random.default_rng(seed)
+    shapes, grids, producers = network.shapes(), network.grids(), network.producers()
+    weights, tables = {}, {}
+    for layer in network.layers:
+        inputs = shapes[layer.inputs[0]]
+        match layer.operation:
+            case Dense(channels):
+                size: tuple[int, ...] = (channels, inputs[0])
+            case Conv(channels, kernel, _, _, groups):
+                size = (channels, *kernel, inputs[-1] // groups)
+            case _:
+                continue
+        weights[layer.name] = rng.choice(np.array([-1, 1], np.int8), size)
+    for name, producer in producers.items():
+        channels = shapes[name][-1]
+        rows = random_rows(grids[producer], channels, rng, density)
+        still = rng.random(channels) < constant
+        rows[still] = rows[still][:, :1]
+        tables[name] = from_bits(grids[producer], rows)
+    return counted(IntegerNetwork(network, weights, tables))
+
+
+def with_table(net: IntegerNetwork, name: str, table: CrossingTable) -> IntegerNetwork:
+    return counted(replace(net, tables={**net.tables, name: table}))
+
+
+def counted(net: IntegerNetwork) -> IntegerNetwork:
+    """Bring the crossing counts of the layers in line with the tables."""
+    counts = {name: tuple(int(count) for count in table.counts()) for name, table in net.tables.items()}
+    return replace(net, network=net.network.with_crossings(counts))
+
+
+def random_inputs(network: Network, samples: int, seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    shape = (samples, *network.input.shape)
+    return rng.choice([-1, 1], shape) if network.input.bits == 1 else rng.integers(0, 256, shape)
+
+
+def convolution_by_loops(x: np.ndarray, weights: np.ndarray, conv: Conv, pad: int) -> np.ndarray:
+    """A convolution of one sample (height, width, channels), place by place and group by group."""
+    (top, left), (down, right), (kh, kw) = conv.padding, conv.stride, conv.kernel
+    x = np.pad(x, ((top, top), (left, left), (0, 0)), constant_values=pad)
+    height, width = (x.shape[0] - kh) // down + 1, (x.shape[1] - kw) // right + 1
+    ins, outs = x.shape[2] // conv.groups, conv.channels // conv.groups
+    result = np.zeros((height, width, conv.channels), np.int64)
+    for row in range(height):
+        for column in range(width):
+            patch = x[row * down : row * down + kh, column * right : column * right + kw]
+            for channel in range(conv.channels):
+                group = channel // outs
+                seen = patch[:, :, group * ins : (group + 1) * ins]
+                result[row, column, channel] = (seen * weights[channel].astype(np.int64)).sum()
+    return result

@@ -1,0 +1,284 @@
+"""The integer network against loops, and its rewritings against itself."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tests.finn_flows.finn_networks import chain, signs
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from integer_networks import convolution_by_loops, counted, random_inputs, random_network, with_table
+
+from finn_flows.crossings import from_bits
+from finn_flows.integer import IntegerNetwork, remove_constants, remove_first_bits
+from finn_flows.network import (
+    Conv,
+    Dense,
+    Flatten,
+    Grid,
+    Input,
+    LabelSelect,
+    Layer,
+    MaxPool,
+    Network,
+    Operation,
+)
+
+SEEDS = st.integers(0, 2**32)
+
+
+def dense_net(bits: int) -> Network:
+    return chain(Input((9,), bits), Dense(7), signs(7), Dense(6), signs(6), Dense(4), LabelSelect())
+
+
+def conv_net(bits: int, padding: int = 0, groups: int = 1) -> Network:
+    return chain(
+        Input((8, 7, 2), bits),
+        Conv(4, padding=(padding, padding)),
+        signs(4),
+        Conv(6, (3, 2), (2, 1), (padding, 0), groups),
+        signs(6),
+        Flatten(),
+        Dense(5),
+        signs(5),
+        Dense(3),
+        LabelSelect(),
+    )
+
+
+def pooled_net(bits: int, before: bool = False) -> Network:
+    """A max-pool behind a sign, or between a product and its sign."""
+    middle: tuple[Operation, ...] = (MaxPool(), signs(4)) if before else (signs(4), MaxPool())
+    return chain(
+        Input((8, 8, 2), bits),
+        Conv(4),
+        *middle,
+        Conv(5, (2, 2)),
+        signs(5),
+        Flatten(),
+        Dense(3),
+        LabelSelect(),
+    )
+
+
+NETWORKS = {
+    "dense": dense_net,
+    "conv": conv_net,
+    "padded": lambda bits: conv_net(bits, padding=1),
+    "grouped": lambda bits: conv_net(bits, groups=2),
+    "pooled": pooled_net,
+    "pooled before the sign": lambda bits: pooled_net(bits, before=True),
+}
+
+
+def by_loops(net: IntegerNetwork, sample: np.ndarray) -> dict[str, np.ndarray]:
+    """One sample, layer by layer, from the definitions."""
+    values = {"input": sample}
+    for layer in net.network.layers:
+        x = values[layer.inputs[0]]
+        match layer.operation:
+            case Dense(channels):
+                rows = net.weights[layer.name]
+                out = np.array(
+                    [sum(int(w) * int(v) for w, v in zip(rows[c], x, strict=True)) for c in range(channels)]
+                )
+            case Conv() as conv:
+                pad = -1 if net.network.is_binary(layer.inputs[0]) else 0
+                out = convolution_by_loops(x, net.weights[layer.name], conv, pad)
+            case MaxPool((kh, kw), (down, right)):
+                places = (
+                    range(0, side - k + 1, by)
+                    for side, k, by in zip(x.shape, (kh, kw), (down, right), strict=False)
+                )
+                rows_, columns = places
+                columns = list(columns)
+                out = np.array([[x[r : r + kh, c : c + kw].max(axis=(0, 1)) for c in columns] for r in rows_])
+            case Flatten():
+                out = x.reshape(-1)
+            case LabelSelect():
+                out = np.array([list(x).index(max(x))])
+            case _:
+                table = net.tables[layer.name]
+                places_ = (x - table.grid.low) // table.grid.step
+                out = np.empty_like(x)
+                for channel in range(table.channels):
+                    out[..., channel] = 2 * table.row(channel).astype(int)[places_[..., channel]] - 1
+        values[layer.name] = out
+    return values
+
+
+@pytest.mark.parametrize("bits", [1, 8])
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_every_layer_by_its_definition(kind: str, bits: int) -> None:
+    net = random_network(NETWORKS[kind](bits), seed=bits)
+    inputs = random_inputs(net.network, 3, seed=5)
+    values = net.run(inputs)
+    assert list(values) == ["input", *(layer.name for layer in net.network.layers)]
+    for index, sample in enumerate(inputs):
+        for name, expected in by_loops(net, sample).items():
+            assert np.array_equal(values[name][index], expected), name
+
+
+def logits(net: IntegerNetwork, inputs: np.ndarray) -> np.ndarray:
+    return net.run(inputs)[net.network.layers[-2].name]
+
+
+def check_consistent(net: IntegerNetwork) -> None:
+    """What a network says of itself agrees with its numbers."""
+    shapes, grids, producers = net.network.shapes(), net.network.grids(), net.network.producers()
+    for layer in net.network.layers:
+        if layer.name in net.tables:
+            table = net.tables[layer.name]
+            assert layer.operation.crossings == tuple(table.counts())  # type: ignore[union-attr]
+            assert table.channels == shapes[layer.name][-1]
+            if grids[producers[layer.name]].step == 2:
+                assert table.grid == grids[producers[layer.name]]
+        if layer.name in net.weights:
+            assert net.weights[layer.name].size == shapes[layer.name][-1] * net.network.fan_ins()[layer.name]
+            assert net.weights[layer.name].dtype == np.int8
+            assert set(np.unique(net.weights[layer.name])) <= {-1, 1}
+
+
+@pytest.mark.parametrize("bits", [1, 8])
+@pytest.mark.parametrize("kind", NETWORKS)
+@settings(max_examples=12, deadline=None)
+@given(seed=SEEDS, constant=st.sampled_from([0.0, 0.3, 0.8, 1.0]))
+def test_rewritings_keep_every_logit(kind: str, bits: int, seed: int, constant: float) -> None:
+    net = random_network(NETWORKS[kind](bits), seed, constant)
+    inputs = random_inputs(net.network, 6, seed)
+    expected = logits(net, inputs)
+    flipped, left = remove_first_bits(net)
+    smaller, removed = remove_constants(net)
+    both, _ = remove_first_bits(smaller)
+    other, _ = remove_constants(flipped)
+    for rewritten in (flipped, smaller, both, other):
+        check_consistent(rewritten)
+        assert np.array_equal(logits(rewritten, inputs), expected)
+    assert left == {name: int(table.first.sum()) for name, table in flipped.tables.items()}
+    assert removed == {
+        name: table.channels - smaller.tables[name].channels
+        for name, table in net.tables.items()
+        if smaller.tables[name].channels < table.channels
+    }
+
+
+def test_first_bits_are_gone_where_nothing_stands_between() -> None:
+    for kind in ("dense", "conv"):
+        net = random_network(NETWORKS[kind](8), seed=1)
+        assert any(table.first.any() for table in net.tables.values())
+        rewritten, left = remove_first_bits(net)
+        assert set(left) == set(net.tables)
+        assert set(left.values()) == {0}
+        assert not any(table.first.any() for table in rewritten.tables.values())
+
+
+@pytest.mark.parametrize("kind", ["padded", "grouped", "pooled"])
+def test_first_bits_stay_where_they_cannot_reach_through(kind: str) -> None:
+    net = random_network(NETWORKS[kind](8), seed=3)
+    first = "activation1"
+    starts = int(net.tables[first].first.sum())
+    assert starts
+    rewritten, left = remove_first_bits(net)
+    assert left[first] == starts
+    assert np.array_equal(rewritten.tables[first].first, net.tables[first].first)
+
+
+def test_a_second_reader_keeps_first_bits_and_constants() -> None:
+    """Two products that read one activation would both have to be told."""
+    layers = (
+        Layer("a", Dense(4), ("input",)),
+        Layer("a_sign", signs(4), ("a",)),
+        Layer("b", Dense(3), ("a_sign",)),
+        Layer("b_sign", signs(3), ("b",)),
+        Layer("c", Dense(3), ("a_sign",)),
+    )
+    net = random_network(Network(Input((5,), 1), layers), seed=2, constant=1.0)
+    rewritten, left = remove_first_bits(net)
+    assert left["a_sign"] == int(net.tables["a_sign"].first.sum()) > 0
+    assert rewritten.tables["a_sign"] is net.tables["a_sign"]
+    same, removed = remove_constants(net)
+    assert "a_sign" not in removed
+    assert same.tables["a_sign"].channels == 4
+
+
+def test_removed_constants_are_counted_and_taken_off() -> None:
+    net = random_network(dense_net(8), seed=4, constant=0.0, density=0.5)
+    rows = np.stack([net.tables["activation1"].row(channel) for channel in range(7)])
+    rows[[1, 2, 5]] = [[1], [0], [1]]
+    net = with_table(net, "activation1", from_bits(net.tables["activation1"].grid, rows))
+    smaller, removed = remove_constants(net)
+    assert removed["activation1"] == 3
+    assert np.array_equal(smaller.weights["dense0"], net.weights["dense0"][[0, 3, 4, 6]])
+    assert np.array_equal(smaller.weights["dense2"], net.weights["dense2"][:, [0, 3, 4, 6]])
+    assert smaller.tables["activation3"].grid == Grid(-4, 4, 2)
+    inputs = random_inputs(net.network, 40, seed=4)
+    assert np.array_equal(logits(smaller, inputs), logits(net, inputs))
+
+
+def test_a_channel_that_falls_still_by_the_removal_goes_too() -> None:
+    """With inputs fixed an accumulator reaches less far: the next layer's crossing may lie beyond it."""
+    net = chain(
+        Input((2,), 1), Dense(3), signs(3), Dense(2), signs(2), Dense(2), signs(2), Dense(2), LabelSelect()
+    )
+    ones = {
+        f"dense{index}": np.ones(size, np.int8)
+        for index, size in {0: (3, 2), 2: (2, 3), 4: (2, 2), 6: (2, 2)}.items()
+    }
+    rising = np.array([0, 0, 1])
+    tables = {
+        # Channels 0 and 1 are always +1 and -1: the next accumulator is -1 or +1 of -3..3.
+        "activation1": from_bits(Grid(-2, 2, 2), np.stack([rising * 0 + 1, rising * 0, rising])),
+        # Its first channel flips at 3 only, where it can no longer be.
+        "activation3": from_bits(Grid(-3, 3, 2), np.array([[0, 0, 0, 1], [0, 0, 1, 1]])),
+        "activation5": from_bits(Grid(-2, 2, 2), np.stack([rising, 1 - rising])),
+    }
+    full = counted(IntegerNetwork(net, ones, tables))
+    smaller, removed = remove_constants(full)
+    assert removed == {"activation1": 2, "activation3": 1}
+    inputs = np.array([[a, b] for a in (-1, 1) for b in (-1, 1)])
+    assert np.array_equal(logits(smaller, inputs), logits(full, inputs))
+
+
+def test_one_channel_of_a_constant_layer_stays() -> None:
+    net = random_network(dense_net(1), seed=6, constant=1.0)
+    smaller, removed = remove_constants(net)
+    assert removed == {"activation1": 6}
+    assert smaller.tables["activation1"].channels == 1
+    assert smaller.network.shapes()["dense0"] == (1,)
+
+
+@pytest.mark.parametrize("kind", ["padded", "grouped"])
+def test_constants_stay_where_padding_or_groups_read_them(kind: str) -> None:
+    net = random_network(NETWORKS[kind](8), seed=7, constant=0.7)
+    assert net.tables["activation1"].constants()
+    smaller, removed = remove_constants(net)
+    assert "activation1" not in removed
+    assert smaller.tables["activation1"].channels == 4
+
+
+def test_what_the_classifier_reads_is_left_alone() -> None:
+    net = random_network(dense_net(8), seed=8, constant=0.7)
+    assert net.tables["activation3"].constants()
+    smaller, removed = remove_constants(net)
+    assert "activation3" not in removed
+    assert smaller.tables["activation3"].channels == 6
+
+
+def test_a_constant_goes_through_a_pool() -> None:
+    """The largest of some constants is the constant: a pool behind the sign is no obstacle."""
+    net = random_network(pooled_net(8), seed=9, constant=0.0, density=0.5)
+    rows = np.stack([net.tables["activation1"].row(channel) for channel in range(4)])
+    rows[2] = 1
+    net = with_table(net, "activation1", from_bits(net.tables["activation1"].grid, rows))
+    smaller, removed = remove_constants(net)
+    assert removed == {"activation1": 1}
+    assert smaller.network.shapes()["maxpool2"][-1] == 3
+    inputs = random_inputs(net.network, 20, seed=1)
+    assert np.array_equal(logits(smaller, inputs), logits(net, inputs))
+
+
+def test_a_tie_goes_to_the_lowest_class() -> None:
+    net = chain(Input((2,), 1), Dense(3), LabelSelect())
+    weights = {"dense0": np.array([[-1, -1], [1, 1], [1, 1]], np.int8)}
+    run = replace(random_network(net, 0), weights=weights).run(np.array([[1, 1], [1, -1]]))
+    assert run["labelselect1"].tolist() == [[1], [0]]

@@ -1,0 +1,142 @@
+"""Networks as records: shapes, fan-ins, grids, and what does not fit together."""
+
+import math
+
+import pytest
+from tests.finn_flows.finn_networks import chain, signs
+from hypothesis import given
+from hypothesis import strategies as st
+
+from finn_flows.network import (
+    Activation,
+    Conv,
+    Dense,
+    Flatten,
+    Grid,
+    Input,
+    LabelSelect,
+    Layer,
+    MaxPool,
+    Network,
+    NetworkError,
+    Operation,
+)
+
+
+def image_net(bits: int = 8) -> Network:
+    return chain(
+        Input((9, 8, 4), bits),
+        Conv(6, (3, 2), (2, 1), (1, 0)),
+        signs(6),
+        MaxPool(),
+        Conv(8, (1, 1), groups=2),
+        signs(8),
+        Flatten(),
+        Dense(5),
+        LabelSelect(),
+    )
+
+
+@given(st.integers(-99, 99), st.integers(0, 50), st.integers(1, 9))
+def test_a_grid_is_as_long_as_its_points(low: int, steps: int, step: int) -> None:
+    grid = Grid(low, low + steps * step, step)
+    assert len(grid) == len(range(grid.low, grid.high + 1, grid.step)) == steps + 1
+
+
+def test_shapes_of_every_layer() -> None:
+    assert image_net().shapes() == {
+        "input": (9, 8, 4),
+        "conv0": (5, 7, 6),
+        "activation1": (5, 7, 6),
+        "maxpool2": (2, 3, 6),
+        "conv3": (2, 3, 8),
+        "activation4": (2, 3, 8),
+        "flatten5": (48,),
+        "dense6": (5,),
+        "labelselect7": (1,),
+    }
+
+
+def test_fan_ins_are_the_weights_of_one_output() -> None:
+    assert image_net().fan_ins() == {"conv0": 24, "conv3": 3, "dense6": 48}
+
+
+def test_grids_of_bytes_and_of_bits() -> None:
+    assert image_net(8).grids() == {
+        "conv0": Grid(-24 * 255, 24 * 255, 1),
+        "conv3": Grid(-3, 3, 2),
+        "dense6": Grid(-48, 48, 2),
+    }
+    assert image_net(1).grids()["conv0"] == Grid(-24, 24, 2)
+
+
+@given(st.integers(1, 200), st.integers(1, 8))
+def test_a_byte_grid_reaches_the_extremes_of_its_product(fan_in: int, bits: int) -> None:
+    grid = chain(Input((fan_in,), bits), Dense(1), LabelSelect()).grids()["dense0"]
+    top = fan_in * (2**bits - 1) if bits > 1 else fan_in
+    assert (grid.low, grid.high) == (-top, top)
+
+
+def test_what_is_binary() -> None:
+    net = image_net()
+    binary = [name for name in net.inputs() if net.is_binary(name)]
+    assert binary == ["activation1", "maxpool2", "activation4", "flatten5"]
+    assert image_net(1).is_binary("input")
+
+
+def test_producers_through_a_pool() -> None:
+    net = chain(Input((6, 6, 2)), Conv(3), MaxPool(), Flatten(), signs(12), Dense(2), LabelSelect())
+    assert net.producers() == {"activation3": "conv0"}
+    assert image_net().producers() == {"activation1": "conv0", "activation4": "conv3"}
+
+
+@pytest.mark.parametrize("operations", [(signs(4),), (Dense(4), signs(4), signs(4))])
+def test_an_activation_without_a_product(operations: tuple[Operation, ...]) -> None:
+    with pytest.raises(NetworkError, match=f"activation{len(operations) - 1}: .*must follow"):
+        chain(Input((4,)), *operations).producers()
+
+
+def test_crossing_counts_are_replaced_by_name() -> None:
+    net = image_net().with_crossings({"activation4": tuple(range(8))})
+    assert net.layers[4].operation == Activation(tuple(range(8)))
+    assert [layer for layer in net.layers if layer.name != "activation4"] == [
+        layer for layer in image_net().layers if layer.name != "activation4"
+    ]
+    assert net.shapes() == image_net().shapes()
+
+
+@pytest.mark.parametrize(
+    ("shape", "operation", "message"),
+    [
+        ((4, 4, 2), Dense(3), "dense0: .*flatten first"),
+        ((4,), Conv(3), "conv0: .*groups"),
+        ((4, 4, 3), Conv(4, groups=2), "conv0: 2 groups do not divide"),
+        ((4, 4, 4), Conv(3, groups=2), "conv0: 2 groups do not divide"),
+        ((2, 9, 1), Conv(3), r"conv0: kernel \(3, 3\) is larger"),
+        ((9,), MaxPool(), "maxpool0: .*an image"),
+        ((1, 4, 2), MaxPool(), "maxpool0: kernel"),
+        ((5,), signs(4), "activation0: 4 crossing counts for 5 channels"),
+    ],
+)
+def test_layers_that_do_not_fit(shape: tuple[int, ...], operation: Operation, message: str) -> None:
+    with pytest.raises(NetworkError, match=message):
+        chain(Input(shape), operation).shapes()
+
+
+def test_a_convolution_by_its_own_definition() -> None:
+    """Sizes are the number of places a window can stand at."""
+    for side in range(1, 9):
+        for kernel in range(1, 4):
+            for stride in range(1, 4):
+                for padding in range(3):
+                    places = len(range(0, side + 2 * padding - kernel + 1, stride))
+                    net = Network(
+                        Input((side, side, 1)),
+                        (Layer("c", Conv(1, (kernel,) * 2, (stride,) * 2, (padding,) * 2), ("input",)),),
+                    )
+                    if places:
+                        assert net.shapes()["c"] == (places, places, 1)
+                        assert math.prod(net.fan_ins().values()) == kernel**2
+                    else:
+                        with pytest.raises(NetworkError):
+                            net.shapes()
