@@ -4,10 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.finn_flows.finn_networks import chain, signs
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from integer_networks import convolution_by_loops, counted, random_inputs, random_network, with_table
 
 from finn_flows.crossings import from_bits
 from finn_flows.integer import IntegerNetwork, remove_constants, remove_first_bits
@@ -22,6 +20,14 @@ from finn_flows.network import (
     MaxPool,
     Network,
     Operation,
+)
+from tests.finn_flows.finn_networks import chain, signs
+from tests.finn_flows.integer_networks import (
+    convolution_by_loops,
+    counted,
+    random_inputs,
+    random_network,
+    with_table,
 )
 
 SEEDS = st.integers(0, 2**32)

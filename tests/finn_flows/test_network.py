@@ -3,7 +3,6 @@
 import math
 
 import pytest
-from tests.finn_flows.finn_networks import chain, signs
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,6 +20,7 @@ from finn_flows.network import (
     NetworkError,
     Operation,
 )
+from tests.finn_flows.finn_networks import chain, signs
 
 
 def image_net(bits: int = 8) -> Network:
