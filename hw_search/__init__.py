@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hw_search.config import Config, load_config, make_config
     from hw_search.pipeline import SearchResult, search
+    from hw_search.rebuild import rebuild
 
-__all__ = ["Config", "SearchResult", "load_config", "make_config", "search"]
+__all__ = ["Config", "SearchResult", "load_config", "make_config", "rebuild", "search"]
 
 _HOMES = {
     "Config": "hw_search.config",
@@ -21,6 +22,7 @@ _HOMES = {
     "make_config": "hw_search.config",
     "SearchResult": "hw_search.pipeline",
     "search": "hw_search.pipeline",
+    "rebuild": "hw_search.rebuild",
 }
 
 

@@ -3,6 +3,7 @@
 import signal
 import sys
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -37,7 +38,7 @@ def search(
     )
     checked = load_config(config, overrides)
     try:
-        with Terminal() as watcher:
+        with Terminal(seeds=checked.search.seeds) as watcher:
             from hw_search.pipeline import search as run_search
 
             result = run_search(checked, watcher)
@@ -188,19 +189,26 @@ def _tell(run: Any) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from reports.wording import accuracy
-
-    table = Table(title=f"{run.name}: front (costs are estimates)", title_justify="left")
-    for column in ("id", "activation", "choices"):
-        table.add_column(column)
-    for column in ("test accuracy", "LUT", "BRAM18", "II", "frames/s"):
-        table.add_column(column, justify="right")
+    seeds = max((len(net.seeds) for net in run.front), default=0)
+    title = f"{run.name}: front. Accuracy: mean and deviation of {seeds} seeds; costs are estimates"
+    table = Table(title=title, title_justify="left")
+    table.add_column("id", no_wrap=True)
+    table.add_column("activation", overflow="fold")
+    table.add_column("choices", overflow="fold")
+    for column in ("test %", "LUT", "BRAM", "II", "frames/s"):
+        table.add_column(column, justify="right", no_wrap=True)
     for net in run.front:
         choices = ", ".join(str(value) for value in net.choices.values())
         costs = (f"{net.metrics[name]:,.0f}" for name in ("lut", "bram", "ii"))
-        table.add_row(net.id, net.expression, choices, accuracy(net.test), *costs, f"{net.fps:,.0f}")
+        name = "plain sign" if net.reference else net.expression
+        table.add_row(net.id, name, choices, _mean_and_deviation(net.test), *costs, f"{net.fps:,.0f}")
     Console().print(table)
     typer.echo(run.verdict)
+
+
+def _mean_and_deviation(values: list[float]) -> str:
+    deviation = f" ± {100 * stdev(values):.1f}" if len(values) > 1 else ""
+    return f"{100 * fmean(values):.1f}{deviation}"
 
 
 def _fail(message: str, code: int = 1) -> NoReturn:

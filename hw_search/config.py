@@ -159,6 +159,11 @@ class SearchConfig(_Section):
         ge=1,
         description="Candidates of each later generation; as many as population where null (gaaf: 10).",
     )
+    seeds: int = Field(
+        1,
+        ge=1,
+        description="Seeds each candidate is trained with; its error is their mean. More tell luck from merit.",
+    )
     mutation: float = Field(0.25, gt=0, le=1, description="Chance of each gene to be drawn anew (nsga2).")
     seed: int = Field(0, ge=0, description="Decides everything random.")
     workers: int | None = Field(
@@ -216,6 +221,12 @@ class Config(_Section):
             raise ValueError("name at least one objective, each once")
         return value
 
+    @model_validator(mode="after")
+    def _gaaf_needs_the_error(self) -> "Config":
+        if self.search.strategy == "gaaf" and self.objectives[0] != "error":
+            raise ValueError("search.strategy gaaf minimises the error alone: put error first in objectives")
+        return self
+
     @field_validator("topology")
     @classmethod
     def _named(cls, value: dict[str, Any]) -> dict[str, Any]:
@@ -265,6 +276,8 @@ def load_config(path: str | Path, overrides: dict[str, Any] | None = None) -> Co
         *parents, last = key.split(".")
         for parent in parents:
             section = section.setdefault(parent, {})
+            if not isinstance(section, dict):
+                raise UserError(f"{key}: {parent!r} in {path} is no section")
         section[last] = value
     config = make_config(content, str(path))
     return _with_paths(config, path.parent)

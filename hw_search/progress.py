@@ -9,7 +9,6 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
     TaskID,
     TextColumn,
@@ -18,7 +17,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from reports.pareto import hypervolume, nondominated, reference_point
+from reports.pareto import nondominated
 from reports.records import Evaluation
 
 _SHOWN = 10
@@ -26,18 +25,19 @@ _WIDEST = 44
 
 
 class Terminal:
-    """A watcher (see `hw_search.pipeline.Watcher`) on the terminal; plain lines where it is none.
+    """A watcher (see `hw_search.watcher`) on the terminal; plain lines where it is none.
 
     Args:
         console: where to draw.
+        seeds: trainings of each candidate.
     """
 
-    def __init__(self, console: Console | None = None) -> None:
+    def __init__(self, console: Console | None = None, seeds: int = 1) -> None:
         self.console = console or Console(stderr=True)
         self._progress = Progress(
             TextColumn("[bold]{task.description}"),
             BarColumn(),
-            MofNCompleteColumn(),
+            TextColumn("{task.percentage:3.0f} %"),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
@@ -47,7 +47,7 @@ class Terminal:
         self._live = Live(self._progress, console=self.console, refresh_per_second=4)
         self._search: TaskID | None = None
         self._final: TaskID | None = None
-        self._asked = 0
+        self._seeds = seeds
         self._shown = -1.0
 
     def __enter__(self) -> "Terminal":
@@ -64,14 +64,13 @@ class Terminal:
         self._search = self._progress.add_task(f"searching {run}", total=planned, note="starting workers")
         self._say(f"searching {run}: about {planned} candidates")
 
-    def evaluated(self, evaluation: Evaluation, cached: bool) -> None:
+    def trained(self, expression: str, reference: bool, error: float | None, cached: bool) -> None:
         """See `Watcher`."""
         if self._search is not None:
-            note = f"{_short(evaluation.expression)} {_error(evaluation)}"
-            if evaluation.reference:
-                self._progress.update(self._search, note=note)
-            else:
-                self._progress.update(self._search, advance=1, note=note)
+            result = "failed" if error is None else f"{100 * error:.1f} % error"
+            # Plain signs are beside the count; with several seeds a candidate advances it by a part at a time.
+            advance = 0 if reference else 1 / self._seeds
+            self._progress.update(self._search, advance=advance, note=f"{_short(expression)} {result}")
 
     def generation(self, evaluations: Sequence[Evaluation], objectives: Sequence[str]) -> None:
         """See `Watcher`."""
@@ -88,11 +87,10 @@ class Terminal:
         if self.console.is_terminal:
             self._live.update(Group(self._table(front, objectives), self._progress))
         else:
-            volume = hypervolume(points, reference_point(points))
             best = ", ".join(
                 f"{name} {_number(name, points[:, i].min())}" for i, name in enumerate(objectives)
             )
-            self._say(f"{asked} candidates, front of {len(front)}, best {best}, hypervolume {volume:.4g}")
+            self._say(f"{asked} candidates, front of {len(front)}, best {best}")
 
     def finals(self, done: int, total: int) -> None:
         """See `Watcher`."""
@@ -129,10 +127,6 @@ class Terminal:
 
 def _short(text: str) -> str:
     return text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"
-
-
-def _error(evaluation: Evaluation) -> str:
-    return f"{100 * evaluation.metrics['error']:.1f} %" if "error" in evaluation.metrics else "failed"
 
 
 def _number(name: str, value: float) -> str:

@@ -35,7 +35,8 @@ def evaluate(expression: Expression, x: Tensor, parameters: Sequence[Tensor | fl
         result = operation.function(*operands, *learned)
         return result.to(x) if result.device != x.device else result
 
-    return visit(expression).expand_as(x)
+    result = visit(expression)
+    return result if result.shape == x.shape else result.expand_as(x)
 
 
 class ActivationFunction(nn.Module):

@@ -114,6 +114,19 @@ def load_test(name: str, root: str = "data") -> Split:
     return _split(*_source(name, root)(False))
 
 
+def check_test(name: str, root: str, data: Data) -> None:
+    """Make sure that the test set can be read at the end of a search; nothing is done with it.
+
+    Raises:
+        DataError: if it cannot, or its samples have another shape than the training samples.
+    """
+    test = load_test(name, root)
+    if tuple(test.x.shape[1:]) != data.input_shape:
+        raise DataError(
+            f"{name}: test samples have shape {tuple(test.x.shape[1:])}, training samples {data.input_shape}"
+        )
+
+
 def _split(x: np.ndarray, y: np.ndarray) -> Split:
     return Split(torch.from_numpy(np.ascontiguousarray(x)), torch.from_numpy(np.ascontiguousarray(y)))
 

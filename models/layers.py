@@ -51,7 +51,7 @@ class BinaryLinear(qnn.QuantLinear):
 
     def forward(self, x: Tensor) -> Tensor:
         """Multiply; outside of export without Brevitas' bookkeeping, which would double a step's time."""
-        if self.export_mode:
+        if self.weight_quant.export_mode:
             return super().forward(x)
         return nn.functional.linear(x, sign(self.weight, BinaryWeight.window))
 
@@ -86,7 +86,7 @@ class BinaryConv2d(qnn.QuantConv2d):
         """Pad and convolve."""
         if self.border:
             x = nn.functional.pad(x, [self.border] * 4, value=self.pad_value)
-        if self.export_mode:
+        if self.weight_quant.export_mode:
             return super().forward(x)
         return nn.functional.conv2d(x, sign(self.weight, BinaryWeight.window), stride=self.stride)
 
@@ -112,7 +112,7 @@ class ActivationSlot(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return -1 or +1 for every accumulator."""
         x = self.function(self.norm(x))
-        return self.sign(x) if self.sign.export_mode else sign(x)
+        return self.sign(x) if self.sign.act_quant.export_mode else sign(x)
 
     @torch.no_grad()
     def response(self, accumulators: Tensor) -> Tensor:

@@ -119,7 +119,9 @@ class Finalist:
         sites: activation layers.
         agreement: {"images", "bits", "differences"}: network against crossing tables over the validation set.
         weights: path of the weights file relative to the run's folder.
-        build: the command that builds it.
+        build: how to get the trained network back.
+        savings: {"constant_channels", "weight_bits", "first_bits", "first_bits_left"}: what taking out constant
+            channels would save, channels that start at 1, and those of them that no negated weight can absorb.
         topology: topology name and resolved parameters.
     """
 
@@ -137,6 +139,7 @@ class Finalist:
     nodes: list[NodeCost]
     sites: list[Site]
     agreement: dict[str, int]
+    savings: dict[str, int]
     weights: str
     build: str
     topology: dict[str, Any]
@@ -157,6 +160,8 @@ class Run:
         references: plain-sign networks trained with the same final seeds.
         verdict: whether a front network beats a plain sign in both error and LUT, in a sentence or two.
         config: the resolved configuration.
+        input_shape: (features,) or (channels, height, width) of the samples.
+        classes: number of classes.
         versions: package versions.
         finished: False for a page made while the search still runs.
     """
@@ -171,5 +176,7 @@ class Run:
     references: list[Finalist]
     verdict: str
     config: dict[str, Any]
+    input_shape: list[int]
+    classes: int
     versions: dict[str, str]
     finished: bool = True

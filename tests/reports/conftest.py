@@ -118,6 +118,7 @@ def make_finalist(evaluation: Evaluation, seeds: int = 5) -> Finalist:
         sites=sites,
         agreement={"images": 300, "bits": 300 * sum(hidden), "differences": 0},
         weights=f"weights/{evaluation.id}.safetensors",
+        savings={"constant_channels": 2, "weight_bits": 224, "first_bits": 17, "first_bits_left": 0},
         build=f"zerocross build runs/digits --id {evaluation.id}",
         topology={"name": "mlp", "hidden": hidden, "input_bits": 8},
     )
@@ -181,6 +182,8 @@ def make_run(
         front=[make_finalist(e, seeds) for e in finalists],
         references=[make_finalist(e, seeds) for e in plain],
         verdict=VERDICT if finished else "",
+        input_shape=[1, 8, 8],
+        classes=10,
         config={"name": "digits", "data": {"set": "digits", "validation": 0.2}, "note": "a < b & 'c'"},
         versions={"zerocross": "0.1.0", "torch": "2.12.0", "finn-plus": "1.6.1"},
         finished=finished,

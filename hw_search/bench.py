@@ -1,0 +1,201 @@
+"""Where candidates are evaluated: first what is free (is it dead? can it fit?), then what is stored, then training."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import fmean
+from typing import Literal
+
+from hw_search.config import Config
+from hw_search.errors import UserError
+from hw_search.evaluation import task, task_key
+from hw_search.executor import Executor, Result, Task
+from hw_search.pricing import Infeasible, Pricer
+from hw_search.space import Candidate, Space
+from hw_search.store import Store
+from hw_search.strategies import Score
+from hw_search.watcher import Watcher
+from models.data import Data
+from models.expressions import X
+from reports.records import Evaluation
+
+_LEARNED = 1.1  # a network must be better than guessing by a tenth, as in GAAF
+
+
+@dataclass
+class _Trial:
+    """A candidate on its way to an evaluation, with one result for each seed."""
+
+    candidate: Candidate
+    status: Literal["ok", "infeasible", "failed"] = "ok"
+    reason: str | None = None
+    results: list[Result] = field(default_factory=list)
+    metrics: dict[str, float] = field(default_factory=dict)
+    violation: float = 0.0
+
+
+class Bench:
+    """Evaluates candidates and keeps the record of all of them.
+
+    Args:
+        config: the search's.
+        space: where candidates come from.
+        pricer: what they cost.
+        data: what they learn from.
+        store: what is known already, and where new results go.
+        executor: where networks are trained.
+        watcher: told of every training.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        space: Space,
+        pricer: Pricer,
+        data: Data,
+        store: Store,
+        executor: Executor,
+        watcher: Watcher,
+    ) -> None:
+        self.config, self.space, self.pricer, self.data = config, space, pricer, data
+        self.evaluations: list[Evaluation] = []
+        self.candidates: dict[str, Candidate] = {}
+        self.trained = self.replayed = 0
+        self._store, self._executor, self._watcher = store, executor, watcher
+        self._scores: dict[str, Score] = {}
+        self._sign_error: dict[str, float] = {}
+
+    def evaluate(self, candidates: Sequence[Candidate]) -> list[Score]:
+        """Evaluate candidates and the plain signs of the same choices; what is new is added to the record."""
+        signs = [plain_sign(candidate) for candidate in candidates]
+        fresh: dict[str, _Trial] = {}
+        for candidate in [*signs, *candidates]:
+            if candidate.id not in self._scores and candidate.id not in fresh:
+                fresh[candidate.id] = self._screened(candidate)
+        self._train([trial for trial in fresh.values() if trial.reason is None])
+        for trial in fresh.values():
+            if trial.results:
+                self._judge(trial)
+            self._record(trial)
+        return [self._scores[candidate.id] for candidate in candidates]
+
+    def results(self, tasks: dict[str, Task]) -> Iterator[tuple[str, Result, bool]]:
+        """Do tasks, by store key.
+
+        Yields:
+            (key, result, whether it was stored): the stored ones first, the others as they are done.
+
+        Raises:
+            UserError: if a task shows a mistake of the user's.
+        """
+        missing = []
+        for key, work in tasks.items():
+            stored = self._store.get(key)
+            if stored is None or (work["weights"] and not Path(work["weights"]).exists()):
+                missing.append(key)
+            else:
+                self.replayed += 1
+                yield key, stored, True
+        for index, result in self._executor.run([tasks[key] for key in missing]):
+            if result["status"] == "error":
+                raise UserError(result["reason"])
+            if not result.get("passing"):
+                self._store.put(missing[index], result)
+            self.trained += 1
+            yield missing[index], result, False
+
+    def _screened(self, candidate: Candidate) -> _Trial:
+        """Turn away what no training can save."""
+        reason = self.space.dead(candidate)
+        if reason is None:
+            try:
+                reason = "; ".join(self.pricer.violations(self.pricer.cost(candidate))) or None
+            except Infeasible as error:
+                reason = str(error)
+        return _Trial(candidate, "ok" if reason is None else "infeasible", reason)
+
+    def _train(self, trials: Sequence[_Trial]) -> None:
+        """Give every trial its results; trials that differ in folding alone share them."""
+        seeds = range(self.config.search.seed, self.config.search.seed + self.config.search.seeds)
+        tasks: dict[str, Task] = {}
+        wanted: dict[str, list[str]] = {}
+        for trial in trials:
+            for seed in seeds:
+                work = task(self.config, trial.candidate, seed)
+                key = task_key(trial.candidate, work, self.data.fingerprint)
+                tasks.setdefault(key, work)
+                wanted.setdefault(trial.candidate.id, []).append(key)
+        done: dict[str, Result] = {}
+        for key, result, cached in self.results(tasks):
+            done[key] = result
+            text = " | ".join(tasks[key]["expressions"])
+            error = 1 - result["accuracy"] if result["status"] == "ok" else None
+            self._watcher.trained(text, text == str(X), error, cached)
+        for trial in trials:
+            trial.results = [done[key] for key in wanted[trial.candidate.id]]
+
+    def _judge(self, trial: _Trial) -> None:
+        """Turn a trial's results into metrics (means over the seeds) and a status."""
+        failures = [result["reason"] for result in trial.results if result["status"] != "ok"]
+        if failures:
+            trial.status, trial.reason = "failed", failures[0]
+            return
+        costs = [self.pricer.cost(trial.candidate, result["crossings"]) for result in trial.results]
+        priced = [self.pricer.metrics(cost) for cost in costs]
+        trial.metrics = {
+            "error": fmean(1 - result["accuracy"] for result in trial.results),
+            **{name: fmean(metrics[name] for metrics in priced) for name in priced[0]},
+        }
+        broken = {text: amount for cost in costs for text, amount in self.pricer.violations(cost).items()}
+        broken |= self._broken(trial)
+        if broken:
+            trial.status, trial.reason, trial.violation = (
+                "infeasible",
+                "; ".join(broken),
+                sum(broken.values()),
+            )
+
+    def _broken(self, trial: _Trial) -> dict[str, float]:
+        """Return by how much a trained candidate breaks the constraints that need training to know."""
+        limits, error = self.config.constraints, trial.metrics["error"]
+        architecture = plain_sign(trial.candidate).network_key
+        found = {}
+        guessing = 1 / self.data.classes
+        if 1 - error <= _LEARNED * guessing:
+            found[f"learned nothing: {1 - error:.1%} right where guessing gets {guessing:.1%}"] = 1.0
+        most = max(
+            max(counts, default=0) for result in trial.results for counts in result["crossings"].values()
+        )
+        if limits.max_crossings is not None and most > limits.max_crossings:
+            found[f"{most} crossings are above max_crossings {limits.max_crossings}"] = (
+                most / limits.max_crossings - 1
+            )
+        if trial.candidate.is_reference:
+            self._sign_error[architecture] = error
+        loss = error - self._sign_error.get(architecture, error)
+        if limits.max_accuracy_loss is not None and loss > limits.max_accuracy_loss:
+            found[f"{loss:.3f} accuracy lost are above max_accuracy_loss {limits.max_accuracy_loss}"] = loss
+        return found
+
+    def _record(self, trial: _Trial) -> None:
+        candidate = trial.candidate
+        known = tuple(trial.metrics[name] for name in self.config.objectives) if trial.metrics else None
+        self._scores[candidate.id] = Score(known, trial.violation)
+        self.candidates[candidate.id] = candidate
+        self.evaluations.append(
+            Evaluation(
+                number=len(self.evaluations),
+                id=candidate.id,
+                expression=candidate.text,
+                choices=candidate.choices,
+                reference=candidate.is_reference,
+                status=trial.status,
+                reason=trial.reason,
+                metrics=trial.metrics,
+            )
+        )
+
+
+def plain_sign(candidate: Candidate) -> Candidate:
+    """Return the plain sign of a candidate's choices."""
+    return candidate.with_expressions((X,))

@@ -1,0 +1,138 @@
+"""The end of a search: its front trained anew with fresh seeds, tested, and written down."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from finn_flows.cost import Cost
+from hw_search.bench import Bench, plain_sign
+from hw_search.evaluation import task, task_key
+from hw_search.executor import Result, Task
+from hw_search.space import Candidate
+from hw_search.watcher import Watcher
+from reports.pareto import nondominated
+from reports.records import Evaluation, Finalist, NodeCost, Site
+
+_SITE = TypeAdapter(Site)
+
+
+def front(bench: Bench, references: bool = False) -> list[Evaluation]:
+    """Return the evaluations no other dominates: of all feasible ones, or of the plain signs alone.
+
+    Sorted by the objectives; thinned evenly where the configuration limits the number of networks.
+    """
+    objectives, most = bench.config.objectives, bench.config.final.networks
+    pool = [e for e in bench.evaluations if e.status == "ok" and (e.reference or not references)]
+    if not pool:
+        return []
+    points = np.array([[e.metrics[name] for name in objectives] for e in pool])
+    chosen = [evaluation for evaluation, best in zip(pool, nondominated(points), strict=True) if best]
+    chosen.sort(key=lambda evaluation: [evaluation.metrics[name] for name in objectives])
+    if most is not None and len(chosen) > most:
+        places = np.linspace(0, len(chosen) - 1, most).round().astype(int)
+        chosen = [chosen[place] for place in dict.fromkeys(places.tolist())]
+    return chosen
+
+
+def finals(bench: Bench, watcher: Watcher, folder: Path) -> tuple[list[Finalist], list[Finalist]]:
+    """Train the front and its plain signs anew with several seeds, and read the test set.
+
+    The plain signs are those with the front's own choices, and those no other plain sign dominates. The seeds
+    are not the search's own, so that its luck does not count.
+
+    Args:
+        bench: the finished search.
+        watcher: told of the progress.
+        folder: the run's; weights go to `front/` in it.
+
+    Returns:
+        The front and the plain signs. A network that does not train with the first fresh seed is left out.
+    """
+    best = front(bench)
+    signs = {plain_sign(bench.candidates[e.id]).id for e in best} | {
+        e.id for e in front(bench, references=True)
+    }
+    references = [evaluation for evaluation in bench.evaluations if evaluation.id in signs]
+    members = {evaluation.id: evaluation for evaluation in [*best, *references]}
+    first = bench.config.search.seed + bench.config.search.seeds
+    seeds = list(range(first, first + bench.config.final.seeds))
+    tasks: dict[str, Task] = {}
+    wanted: dict[str, list[str]] = {}
+    for name in members:
+        candidate = bench.candidates[name]
+        for seed in seeds:
+            weights = str((folder / weights_file(candidate)).resolve()) if seed == first else None
+            work = task(bench.config, candidate, seed, True, weights)
+            key = task_key(candidate, work, bench.data.fingerprint)
+            tasks[key] = work
+            wanted.setdefault(name, []).append(key)
+    done: dict[str, Result] = {}
+    watcher.finals(0, len(tasks))
+    for key, result, _ in bench.results(tasks):
+        done[key] = result
+        watcher.finals(len(done), len(tasks))
+    made = {
+        name: _finalist(
+            bench, folder, member, {seed: done[key] for seed, key in zip(seeds, wanted[name], strict=True)}
+        )
+        for name, member in members.items()
+    }
+    kept = [[finalist for e in group if (finalist := made[e.id]) is not None] for group in (best, references)]
+    return kept[0], kept[1]
+
+
+def _finalist(bench: Bench, folder: Path, member: Evaluation, results: dict[int, Result]) -> Finalist | None:
+    good = {seed: result for seed, result in results.items() if result["status"] == "ok"}
+    first = next(iter(results.values()))
+    if first["status"] != "ok":
+        return None  # the search was lucky with it; its evaluation stays on record
+    candidate = bench.candidates[member.id]
+    cost = bench.pricer.cost(candidate, first["crossings"])
+    return Finalist(
+        id=member.id,
+        expression=member.expression,
+        choices=member.choices,
+        reference=member.reference,
+        seeds=list(good),
+        validation=[result["accuracy"] for result in good.values()],
+        test=[result["test"] for result in good.values()],
+        search_error=member.metrics["error"],
+        metrics={"error": 1 - first["accuracy"], **bench.pricer.metrics(cost)},
+        finn={
+            "lut": cost.finn.lut,
+            "bram": cost.finn.bram18,
+            "dsp": cost.finn.dsp,
+            "latency": cost.finn_latency,
+            "ii": cost.ii,
+        },
+        fps=cost.fps,
+        nodes=_nodes(cost),
+        sites=[_SITE.validate_python(site) for site in first["sites"]],
+        agreement=first["agreement"],
+        savings=first["savings"],
+        weights=weights_file(candidate),
+        build=f'from hw_search import rebuild\nmodel = rebuild("{folder}", "{member.id}")',
+        topology=candidate.topology,
+    )
+
+
+def weights_file(candidate: Candidate) -> str:
+    """Return the path of a network's weights in the run's folder; foldings of one network share them."""
+    return f"front/{candidate.network_key[:8]}.safetensors"
+
+
+def _nodes(cost: Cost) -> list[NodeCost]:
+    found = []
+    for node in cost.nodes:
+        entry: dict[str, Any] = asdict(node)
+        for model in ("finn", "zerocross"):
+            entry[model] = {
+                "lut": entry[model]["lut"],
+                "bram": entry[model]["bram18"],
+                "dsp": entry[model]["dsp"],
+            }
+        found.append(NodeCost(**entry))
+    return found

@@ -1,0 +1,81 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from hw_search.cli import app, main
+
+RUNNER = CliRunner()
+
+
+def test_help_names_every_command_and_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from hw_search.cli import main\n"
+        "sys.argv = ['zerocross', '--help']\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'torch', 'finn', 'brevitas', 'pymoo', 'plotly', 'sklearn'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    for command in ("search", "report", "doctor", "activations", "configuration"):
+        assert command in done.stdout
+    assert done.stdout.strip().endswith("[]")
+
+
+def test_doctor_finds_what_a_search_needs() -> None:
+    result = RUNNER.invoke(app, ["doctor"])
+    assert result.exit_code == 0 and "Everything a search needs is here." in result.output
+    assert "xc7z020" in RUNNER.invoke(app, ["doctor", "--parts"]).output
+
+
+def test_an_activation_is_drawn_counted_and_priced(tmp_path: Path) -> None:
+    page = tmp_path / "curve.html"
+    result = RUNNER.invoke(app, ["activations", "sin(mul(3, x))", "--fan-in", "100", "--html", str(page)])
+    # sin(3 a / 10) changes sign where 3 a / 10 is a multiple of pi: 2 * floor(30 / pi) + 1 times, once at 0.
+    assert result.exit_code == 0 and "19 crossings on the 101 values" in result.output
+    assert "table" in result.output and "plotly" in page.read_text()
+
+
+def test_a_constant_activation_is_called_one() -> None:
+    assert "always 1" in RUNNER.invoke(app, ["activations", "sigmoid(scale(x))"]).output
+
+
+def test_all_operations_and_presets_are_listed() -> None:
+    output = RUNNER.invoke(app, ["activations"]).output
+    assert all(name in output for name in ("gaussdiff", "learned", "rsign"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["activations", "sin(x"], "expected ',' or ')' at position 6"),
+        (["activations", "sim(x)"], "did you mean"),
+        (["search", "missing.yaml"], "missing.yaml does not exist"),
+        (["search", "examples/digits.yaml", "--set", "search"], "write it as field=value"),
+        (["report", "no/such/run"], "holds no finished or interrupted search"),
+    ],
+)
+def test_a_mistake_gets_one_message(
+    arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["zerocross", *arguments])
+    with pytest.raises(SystemExit) as ending:
+        main()
+    error = capsys.readouterr().err
+    assert (
+        ending.value.code == 1
+        and error.startswith("error: ")
+        and message in error
+        and "Traceback" not in error
+    )
+
+
+def test_an_unknown_command_says_which_is_near(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["zerocross", "serch"])
+    with pytest.raises(SystemExit) as ending:
+        main()
+    assert ending.value.code == 2 and "search" in capsys.readouterr().err

@@ -1,0 +1,80 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from hw_search.config import load_config, make_config
+from hw_search.errors import UserError
+from hw_search.reference import reference
+from tests.hw_search.conftest import CONTENT, merged
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"serach": {}}, "unknown field 'serach': did you mean 'search'?"),
+        ({"search": {"populaton": 3}}, "unknown field 'search.populaton': did you mean 'population'?"),
+        ({"search": {"population": "many"}}, "search.population: Input should be a valid integer"),
+        ({"search": {"strategy": "magic"}}, "search.strategy: Input should be 'nsga2'"),
+        ({"objectives": ["error", "error"]}, "objectives: name at least one objective, each once"),
+        ({"objectives": ["power"]}, "objectives.0"),
+        ({"objectives": ["lut"], "search": {"strategy": "gaaf"}}, "put error first in objectives"),
+        ({"folding": {"target_fps": 5}}, "exactly one of target_cycles"),
+        ({"folding": {"target_cycles": "fast"}}, "target_cycles must be a positive number"),
+        ({"training": {"epochs": 0}}, "epochs must be a positive integer"),
+        ({"training": {"epochs": {"choose": []}}}, "choose needs a list"),
+        ({"name": "a/b"}, "name: "),
+        ({"topology": {"name": 3}}, "topology needs a name"),
+        ({"data": {"validation": 1.5}}, "data.validation"),
+    ],
+)
+def test_a_wrong_field_is_named(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        make_config(merged(CONTENT, change))
+    assert message in str(caught.value)
+
+
+def test_a_missing_field_is_named() -> None:
+    with pytest.raises(UserError, match="the field 'folding' is missing"):
+        make_config({key: value for key, value in CONTENT.items() if key != "folding"})
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="does not exist"):
+        load_config(tmp_path / "none.yaml")
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("a: [1, 2")
+    with pytest.raises(UserError, match="no valid YAML"):
+        load_config(broken)
+    broken.write_text("- 1")
+    with pytest.raises(UserError, match="must be a mapping"):
+        load_config(broken)
+    broken.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UserError, match="cannot be read|no valid YAML"):
+        load_config(broken)
+
+
+def test_overrides_reach_into_sections(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(yaml.safe_dump(CONTENT))
+    assert load_config(path, {"search.seed": 7}).search.seed == 7
+    with pytest.raises(UserError, match="no section"):
+        load_config(path, {"name.x": 1})
+
+
+def test_a_data_file_is_relative_to_the_configuration(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(yaml.safe_dump(merged(CONTENT, {"data": {"name": "mine.npz"}, "plugins": ["net.py"]})))
+    config = load_config(path)
+    assert config.data.name == str(tmp_path / "mine.npz")
+    assert config.plugins == [str(tmp_path / "net.py")]
+
+
+def test_the_examples_are_valid() -> None:
+    for path in Path("examples").glob("*.yaml"):
+        load_config(path)
+
+
+def test_the_reference_in_the_docs_is_current() -> None:
+    assert Path("docs/configuration.md").read_text() == reference()

@@ -1,0 +1,95 @@
+"""Workers are real processes here; what they do is a plugin's operation that misbehaves."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hw_search.executor import LocalExecutor
+
+PLUGIN = """
+import os, signal
+from models.operations import register_operation
+
+def die(x):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def die_once(x):
+    marker = os.environ["ZEROCROSS_TEST_MARKER"]
+    if not os.path.exists(marker):
+        open(marker, "w").close()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return x
+
+def hoard(x):
+    return x + bytearray(64 << 30)[0]
+
+def stumble(x):
+    raise KeyError("nothing here")
+
+def nan(x):
+    return x * float("nan")
+
+for function in (die, die_once, hoard, stumble, nan):
+    register_operation(function.__name__, function)
+"""
+
+
+def task(plugin: Path, expression: str, **change: Any) -> dict[str, Any]:
+    return {
+        "plugins": [str(plugin)],
+        "data": {"name": "digits", "validation": 0.2, "split_seed": 0, "limit": 200, "root": "data"},
+        "expressions": [expression],
+        "topology": {"name": "mlp", "hidden": [4], "input_bits": 1},
+        "training": {
+            "epochs": 1,
+            "batch_size": 64,
+            "learning_rate": 0.005,
+            "augment": "none",
+            "device": "cpu",
+        },
+        "seed": 0,
+        "final": False,
+        "weights": None,
+        "memory_gb": None,
+        **change,
+    }
+
+
+@pytest.fixture
+def plugin(tmp_path: Path) -> Path:
+    path = tmp_path / "plugin.py"
+    path.write_text(PLUGIN)
+    return path
+
+
+def test_every_task_gets_its_own_result(
+    plugin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ZEROCROSS_TEST_MARKER", str(tmp_path / "marker"))
+    texts = ["x", "die(x)", "stumble(x)", "nan(x)", "die_once(x)", "sin(x)"]
+    tasks = [task(plugin, text) for text in texts]
+    with LocalExecutor(2, tmp_path / "workers.log") as executor:
+        results = dict(executor.run(tasks))
+    found = [results[index] for index in range(len(texts))]
+    assert [result["status"] for result in found] == ["ok", "failed", "failed", "failed", "ok", "ok"]
+    assert "its worker process died twice: killed (signal 9" in found[1]["reason"] and found[1]["passing"]
+    assert found[2]["reason"] == "KeyError: 'nothing here'"
+    assert "no longer finite after epoch 1" in found[3]["reason"]
+    assert "nothing here" in (tmp_path / "workers.log").read_text()
+
+
+def test_running_out_of_memory_fails_the_evaluation_alone(plugin: Path, tmp_path: Path) -> None:
+    tasks = [task(plugin, "hoard(x)", memory_gb=16), task(plugin, "x", memory_gb=16)]
+    with LocalExecutor(1, tmp_path / "workers.log") as executor:
+        results = dict(executor.run(tasks))
+    assert results[0]["status"] == "failed" and results[0]["reason"].startswith("out of memory")
+    assert results[1]["status"] == "ok"
+
+
+def test_a_users_mistake_stops_with_its_message(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.py"
+    broken.write_text("import nothing_of_that_name")
+    with LocalExecutor(1, tmp_path / "workers.log") as executor:
+        ((_, result),) = executor.run([task(broken, "x")])
+    assert result["status"] == "error" and "cannot be imported: ModuleNotFoundError" in result["reason"]

@@ -1,0 +1,261 @@
+"""The main job as a whole, on the digits, with networks too small to be good."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from hw_search import rebuild, search
+from hw_search.config import Config, make_config
+from hw_search.errors import UserError
+from hw_search.watcher import Silent
+from models.data import load, load_test
+from models.training import accuracy
+from reports.records import Evaluation
+from reports.storage import UnreadableRun, load_run
+from tests.hw_search.conftest import CONTENT, merged
+
+
+def front_of(folder: Path) -> Any:
+    run = json.loads((folder / "pareto.json").read_text())
+    lines = (folder / "evaluations.jsonl").read_text()
+    return run["front"], run["references"], run["verdict"], lines
+
+
+class Notes(Silent):
+    def __init__(self) -> None:
+        self.seen: list[Evaluation] = []
+        self.last: tuple[int, int] = (-1, -1)
+
+    def generation(self, evaluations: Sequence[Evaluation], objectives: Sequence[str]) -> None:
+        self.seen = list(evaluations)
+
+    def finals(self, done: int, total: int) -> None:
+        self.last = (done, total)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Config, Any, Notes]:
+    config = make_config({**CONTENT, "output": str(tmp_path_factory.mktemp("undisturbed"))})
+    notes = Notes()
+    return config, search(config, notes), notes
+
+
+def test_a_search_leaves_everything(undisturbed: tuple[Config, Any, Notes]) -> None:
+    config, result, notes = undisturbed
+    names = {path.name for path in result.folder.iterdir()}
+    wanted = {
+        "config.yaml",
+        "store.sqlite",
+        "pareto.json",
+        "pareto.csv",
+        "evaluations.jsonl",
+        "report.html",
+        "front",
+    }
+    assert wanted <= names
+    assert make_config(yaml.safe_load((result.folder / "config.yaml").read_text())) == config
+    assert result.run.finished and result.front and result.run.references
+    assert notes.last[0] == notes.last[1] > 0
+    assert [evaluation.number for evaluation in notes.seen] == list(range(len(notes.seen)))
+    assert load_run(result.folder) == result.run
+
+
+def test_the_plain_sign_stands_beside_every_choice(undisturbed: tuple[Config, Any, Notes]) -> None:
+    _, result, _ = undisturbed
+    signs = {json.dumps(e.choices) for e in result.run.evaluations if e.reference}
+    assert {json.dumps(e.choices) for e in result.run.evaluations} == signs
+    references = {json.dumps(finalist.choices) for finalist in result.run.references}
+    assert {json.dumps(finalist.choices) for finalist in result.front} <= references
+
+
+def test_the_front_is_what_no_other_dominates(undisturbed: tuple[Config, Any, Notes]) -> None:
+    _, result, _ = undisturbed
+    good = {e.id: [e.metrics["error"], e.metrics["lut"]] for e in result.run.evaluations if e.status == "ok"}
+    points = np.array(list(good.values()))
+    best = {
+        tuple(point)
+        for point in points
+        if not ((points <= point).all(axis=1) & (points < point).any(axis=1)).any()
+    }
+    assert {tuple(good[finalist.id]) for finalist in result.front} == best
+
+
+def test_a_network_is_rebuilt_from_what_is_left(undisturbed: tuple[Config, Any, Notes]) -> None:
+    config, result, _ = undisturbed
+    data, test = load(**config.data.model_dump()), load_test("digits")
+    for finalist in result.front:
+        model = rebuild(result.folder, finalist.id)
+        assert accuracy(model, data.validation) == pytest.approx(finalist.validation[0])
+        assert accuracy(model, test) == pytest.approx(finalist.test[0])
+        assert finalist.agreement["differences"] == 0 < finalist.agreement["bits"]
+
+
+def test_again_nothing_is_trained_and_nothing_changes(undisturbed: tuple[Config, Any, Notes]) -> None:
+    config, result, _ = undisturbed
+    before = front_of(result.folder)
+    again = search(config)
+    assert again.trained == 0 and again.replayed > 0
+    assert front_of(result.folder) == before
+
+
+def test_longer_goes_on_from_what_there_is(undisturbed: tuple[Config, Any, Notes]) -> None:
+    config, result, _ = undisturbed
+    longer = config.model_copy(update={"search": config.search.model_copy(update={"generations": 3})})
+    more = search(longer)
+    assert more.replayed > 0
+    count = len(result.run.evaluations)
+    assert more.run.evaluations[:count] == result.run.evaluations
+    search(config)  # leaves the folder as the other tests want it
+
+
+def test_killed_at_any_moment_it_ends_with_the_same_front(
+    undisturbed: tuple[Config, Any, Notes], tmp_path: Path
+) -> None:
+    file = tmp_path / "tiny.yaml"
+    file.write_text(yaml.safe_dump({**CONTENT, "output": str(tmp_path / "runs")}))
+    command = [sys.executable, "-c", "from hw_search.cli import main; main()", "search", str(file)]
+    store = tmp_path / "runs" / "tiny" / "store.sqlite"
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while process.poll() is None:
+        if store.exists() and _rows(store) >= 3:
+            os.kill(process.pid, signal.SIGKILL)
+        time.sleep(0.02)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert front_of(store.parent) == front_of(undisturbed[1].folder)
+
+
+def _rows(store: Path) -> int:
+    import sqlite3
+
+    try:
+        base = sqlite3.connect(f"file:{store}?mode=ro", uri=True)
+        count = base.execute("SELECT COUNT(*) FROM evaluations").fetchone()[0]
+        base.close()
+    except sqlite3.OperationalError:
+        return 0
+    return int(count)
+
+
+def test_interrupted_it_keeps_what_there_is_and_says_how_to_go_on(tmp_path: Path) -> None:
+    file = tmp_path / "tiny.yaml"
+    long = merged(CONTENT, {"output": str(tmp_path / "runs"), "training": {"epochs": 20}})
+    file.write_text(yaml.safe_dump(long))
+    command = [sys.executable, "-c", "from hw_search.cli import main; main()", "search", str(file)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    store = tmp_path / "runs" / "tiny" / "store.sqlite"
+    while not (store.exists() and _rows(store) > 8):  # the first generation is complete
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate()
+    assert process.returncode == 130
+    assert "run the same command to go on" in errors and "Traceback" not in errors
+    assert not load_run(store.parent).finished
+    assert (store.parent / "report.html").exists()
+
+
+def test_a_run_needs_its_own_weights_back(undisturbed: tuple[Config, Any, Notes]) -> None:
+    config, result, _ = undisturbed
+    lost = result.folder / result.front[0].weights
+    before = lost.read_bytes()
+    lost.unlink()
+    search(config)
+    assert lost.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"data": {"name": "digit"}}, "data: unknown data set 'digit'"),
+        ({"plugins": ["no_such_module_here"]}, "plugins: no_such_module_here cannot be imported"),
+    ],
+)
+def test_what_cannot_start(change: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=message):
+        search(make_config(merged(CONTENT, {**change, "output": str(tmp_path)})))
+
+
+def test_a_test_set_that_cannot_be_read_is_found_before_the_search(tmp_path: Path) -> None:
+    x, y = np.zeros((40, 6), np.uint8), np.arange(40) % 2
+    np.savez(tmp_path / "d.npz", x_train=x, y_train=y, x_test=x, y_test=y + 1)
+    with pytest.raises(UserError, match="y_test holds the label 2"):
+        search(
+            make_config(merged(CONTENT, {"data": {"name": str(tmp_path / "d.npz")}, "output": str(tmp_path)}))
+        )
+
+
+def test_a_users_data_topology_and_operation(tmp_path: Path) -> None:
+    """Three clouds of points, a network and an activation of one's own, from files beside the configuration."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, 400)
+    x = (rng.normal(0, 1, (400, 6)) + 3 * np.eye(3).repeat(2, 1)[y]).astype(np.float32)
+    np.savez(tmp_path / "clouds.npz", x_train=x[:300], y_train=y[:300], x_test=x[300:], y_test=y[300:])
+    (tmp_path / "own.py").write_text(
+        "import torch\n"
+        "from torch import nn\n"
+        "from models.layers import ActivationSlot, BinaryLinear, InputQuant, LogitScale\n"
+        "from models.operations import register_operation\n"
+        "from models.topologies import register_topology\n"
+        "register_operation('wave', lambda x, s: torch.sin(s * x), 1, (2.0,))\n"
+        "class Net(nn.Module):\n"
+        "    def __init__(self, features, width, classes):\n"
+        "        super().__init__()\n"
+        "        self.quant = InputQuant(8)\n"
+        "        self.hidden = BinaryLinear(features, width)\n"
+        "        self.sign = ActivationSlot(width)\n"
+        "        self.out = BinaryLinear(width, classes)\n"
+        "        self.scale = LogitScale(width)\n"
+        "    def forward(self, x):\n"
+        "        x = torch.flatten(self.quant(x), 1)\n"
+        "        return self.scale(self.out(self.sign(self.hidden(x))))\n"
+        "@register_topology('single')\n"
+        "def single(input_shape: tuple[int, ...], classes: int, width: int = 8) -> nn.Module:\n"
+        "    return Net(input_shape[0], width, classes)\n"
+    )
+    change = {
+        "plugins": [str(tmp_path / "own.py")],
+        "data": {"name": str(tmp_path / "clouds.npz"), "limit": None},
+        "activation": {"encoding": "list", "expressions": ["sign", "wave(x)"], "unary": None, "binary": None},
+        "training": {"epochs": 30},
+        "output": str(tmp_path / "runs"),
+    }
+    content = merged(CONTENT, change) | {"topology": {"name": "single", "width": {"choose": [8, 12]}}}
+    result = search(make_config(content))
+    assert {e.expression for e in result.run.evaluations} >= {"x", "wave(x)"}
+    assert max(np.mean(finalist.test) for finalist in result.front) > 0.6
+
+
+def test_a_full_disk_at_the_end_leaves_the_old_files(
+    undisturbed: tuple[Config, Any, Notes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, result, _ = undisturbed
+    before = front_of(result.folder)
+
+    def full(self: Path, *arguments: Any, **keywords: Any) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(UserError, match="No space left on device"):
+        search(config)
+    monkeypatch.undo()
+    assert front_of(result.folder) == before
+    assert not list(result.folder.glob(".*tmp"))
+
+
+def test_a_folder_without_a_run(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableRun, match="there is no pareto.json in it"):
+        load_run(tmp_path)
+    (tmp_path / "pareto.json").write_text("{}")
+    with pytest.raises(UnreadableRun, match="cannot be read"):
+        load_run(tmp_path)

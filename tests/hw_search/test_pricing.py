@@ -1,0 +1,136 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from finn_flows.cost import estimate
+from finn_flows.folding import Folding
+from finn_flows.graph import finn_graph, hardware_nodes
+from finn_flows.network import Activation
+from finn_flows.stock_flow import node_estimates, stock_graph, stock_layers, with_streams
+from hw_search.config import make_config
+from hw_search.errors import UserError
+from hw_search.lowering import describe
+from hw_search.pricing import Infeasible, Pricer
+from hw_search.space import Space
+from models.layers import slots
+from models.topologies import build
+from tests.hw_search.conftest import CONTENT, merged
+
+TOPOLOGIES = {
+    "mlp-1": ("mlp", (64,), {"hidden": [48, 32], "input_bits": 1}),
+    "mlp-8": ("mlp", (1, 8, 8), {"hidden": [36, 30, 24], "input_bits": 8}),
+    "cnv-8": ("cnv", (3, 12, 12), {"blocks": [[8, 8], [12]], "dense": [16], "padding": 1}),
+    "cnv-1": (
+        "cnv",
+        (1, 12, 12),
+        {"blocks": [[8], [16]], "pool": [True, True], "dense": [], "input_bits": 1},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TOPOLOGIES)
+def test_the_fast_way_gives_finns_own_numbers(name: str, tmp_path: Path) -> None:
+    """Export, streamline, convert, fold and estimate by FINN itself, against the graph built directly."""
+    from brevitas.export import export_qonnx
+
+    topology, shape, parameters = TOPOLOGIES[name]
+    torch.manual_seed(0)
+    model = build(topology, shape, 10, parameters).eval()
+    for slot in slots(model).values():
+        torch.nn.init.uniform_(slot.norm.running_mean, -3, 3)
+        torch.nn.init.uniform_(slot.norm.weight, 0.5, 2)
+    network = describe(model, shape)
+    path = tmp_path / "network.onnx"
+    export_qonnx(model, args=torch.zeros(1, *shape), export_path=str(path), dynamo=False)
+    layers = stock_layers(path, network.input)
+    for folding in (Folding(), Folding(target_cycles=1500)):
+        nodes = hardware_nodes(network, folding, streams=False)
+        stock = stock_graph(layers, {node.name: node.folding for node in nodes})
+        assert node_estimates(finn_graph(nodes)) == node_estimates(stock)
+        streamed = node_estimates(with_streams(stock))
+        mine = [
+            (n.op_type, n.cycles, n.finn.lut, n.finn.bram18, n.finn.dsp)
+            for n in estimate(network, folding).nodes
+        ]
+        assert mine == [tuple(entry.values()) for entry in streamed]
+
+
+def pricer(change: dict | None = None) -> Pricer:
+    config = make_config(merged(CONTENT, change or {}))
+    return Pricer(config, Space(config, (1, 8, 8), 10))
+
+
+def test_more_crossings_cost_more_and_none_cost_least() -> None:
+    own = pricer()
+    candidate = own._space.candidate((0, 0, 0, 1, 0))
+    (name,) = (
+        layer.name
+        for layer in own.network(candidate.topology).layers
+        if isinstance(layer.operation, Activation)
+    )
+    least, one, many = (
+        own.cost(candidate, crossings) for crossings in (None, {name: [1] * 16}, {name: [9] * 16})
+    )
+    assert least.zerocross.lut < one.zerocross.lut < many.zerocross.lut
+    assert one.finn.bram18 == many.finn.bram18
+
+
+def test_whose_model_counts_is_the_configurations_choice() -> None:
+    candidate = pricer()._space.candidate((0, 0, 0, 1, 0))
+    ours, finns = pricer(), pricer({"cost_model": "finn"})
+    cost = ours.cost(candidate)
+    assert ours.metrics(cost)["lut"] == cost.zerocross.lut
+    assert finns.metrics(cost)["lut"] == cost.finn.lut > cost.zerocross.lut
+
+
+def test_constraints_say_what_is_broken_and_by_how_much() -> None:
+    own = pricer({"device": {"part": "ice40up5k"}, "constraints": {"min_fps": 1e9, "max_latency": 10}})
+    broken = own.violations(own.cost(own._space.candidate((0, 0, 0, 1, 0))))
+    assert any("below min_fps 1,000,000,000" in text for text in broken)
+    assert any("above max_latency 10" in text for text in broken)
+    assert all(amount > 0 for amount in broken.values())
+
+
+def test_a_part_that_does_not_exist() -> None:
+    with pytest.raises(UserError, match=r"device.part: unknown part or board 'xc7z02': did you mean"):
+        pricer({"device": {"part": "xc7z02"}})
+
+
+def test_a_device_too_small_for_any_candidate() -> None:
+    small = pricer({"device": {"part": "ice40up5k"}, "topology": {"name": "mlp", "hidden": [2048, 2048]}})
+    with pytest.raises(
+        UserError, match=r"no candidate can be built on ice40up5k. The nearest: .* do not fit"
+    ):
+        small.check_space()
+
+
+def test_a_width_no_folding_divides() -> None:
+    own = pricer({"topology": {"hidden": [61]}, "folding": {"target_cycles": None, "pe": 8, "simd": 8}})
+    with pytest.raises(UserError, match="61"):
+        own.check_space()
+    with pytest.raises(Infeasible, match="61"):
+        own.cost(own._space.candidate((0, 0, 0)))
+
+
+def test_a_space_with_something_that_fits_passes() -> None:
+    pricer({"topology": {"hidden": {"choose": [[100_000], [8]]}}}).check_space()
+
+
+def test_a_users_topology_without_hardware_is_named() -> None:
+    from models.topologies import TOPOLOGIES as REGISTERED
+    from models.topologies import register_topology
+
+    @register_topology("soft")
+    def soft(input_shape: tuple[int, ...], classes: int) -> torch.nn.Module:
+        return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, classes))
+
+    try:
+        own = pricer({"topology": {"name": "soft", "hidden": 1, "input_bits": 1}})
+        with pytest.raises(UserError, match="has no parameter 'hidden'"):
+            own.check_space()
+        config = make_config({**CONTENT, "topology": {"name": "soft"}})
+        with pytest.raises(UserError, match=r"topology 'soft': .*Linear"):
+            Pricer(config, Space(config, (1, 8, 8), 10)).check_space()
+    finally:
+        del REGISTERED["soft"]

@@ -1,0 +1,71 @@
+from dataclasses import replace
+
+import pytest
+
+from hw_search.verdict import p_value, verdict
+from reports.records import Finalist
+
+BASE = Finalist(
+    id="a",
+    expression="sin(x)",
+    choices={},
+    reference=False,
+    seeds=[1, 2, 3],
+    validation=[0.9, 0.9, 0.9],
+    test=[0.95, 0.96, 0.94],
+    search_error=0.05,
+    metrics={"error": 0.05, "lut": 500, "ii": 64},
+    finn={},
+    fps=1.0,
+    nodes=[],
+    sites=[],
+    agreement={},
+    savings={},
+    weights="",
+    build="",
+    topology={},
+)
+SIGN = replace(
+    BASE,
+    id="b",
+    expression="x",
+    reference=True,
+    test=[0.90, 0.91, 0.92],
+    metrics={"error": 0.09, "lut": 600, "ii": 64},
+)
+
+
+def test_better_in_both_is_said_with_its_significance() -> None:
+    text = verdict([BASE], [SIGN], ["error", "lut", "ii"])
+    assert "beats the plain sign" in text and "is significant" in text and "3 seeds" in text
+
+
+def test_a_spread_that_covers_the_difference_is_not_significant() -> None:
+    text = verdict([replace(BASE, test=[0.85, 0.99, 0.92])], [SIGN], ["error", "lut"])
+    assert "not significant" in text
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"metrics": {"error": 0.05, "lut": 700, "ii": 64}}, "more LUT"),
+        ({"metrics": {"error": 0.05, "lut": 500, "ii": 65}}, "slower, and speed is an objective"),
+        ({"test": [0.9, 0.9, 0.9]}, "less accurate"),
+    ],
+)
+def test_what_does_not_count_as_better(change: dict, why: str) -> None:
+    assert verdict([replace(BASE, **change)], [SIGN], ["error", "lut", "ii"]).startswith("No network"), why
+
+
+def test_beating_a_bad_plain_sign_counts_for_nothing() -> None:
+    better = replace(
+        SIGN, id="c", validation=[0.95] * 3, test=[0.97] * 3, metrics={"error": 0.05, "lut": 450, "ii": 64}
+    )
+    assert verdict([BASE], [SIGN, better], ["error", "lut"]).startswith("No network")
+
+
+def test_nothing_to_compare() -> None:
+    assert "plain sign is not beaten" in verdict([SIGN], [SIGN], ["error"])
+    assert "No plain sign" in verdict([BASE], [], ["error"])
+    assert p_value([1.0], [0.5, 0.6]) is None
+    assert p_value([0.9, 0.9], [0.8, 0.8]) == 0.0
