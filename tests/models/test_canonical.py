@@ -145,7 +145,7 @@ def test_no_two_pairs_are_wrongly_joined() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(reason=NARROW)
+@pytest.mark.xfail(strict=True, reason=NARROW)
 def test_nested_expressions_are_not_wrongly_joined() -> None:
     assert wrongly_joined(groups(NESTED, 8000, seed=2), positive=False) == []
 
