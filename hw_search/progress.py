@@ -45,6 +45,7 @@ class Terminal:
             console=self.console,
         )
         self._live = Live(self._progress, console=self.console, refresh_per_second=4)
+        self._loading = self._progress.add_task("loading torch, Brevitas and FINN", total=None, note="")
         self._search: TaskID | None = None
         self._final: TaskID | None = None
         self._seeds = seeds
@@ -53,6 +54,7 @@ class Terminal:
     def __enter__(self) -> "Terminal":
         if self.console.is_terminal:
             self._live.start()
+        self._say("loading torch, Brevitas and FINN")
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -61,6 +63,7 @@ class Terminal:
 
     def begin(self, run: str, planned: int) -> None:
         """See `Watcher`."""
+        self._progress.remove_task(self._loading)
         self._search = self._progress.add_task(f"searching {run}", total=planned, note="starting workers")
         self._say(f"searching {run}: about {planned} candidates")
 

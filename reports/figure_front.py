@@ -68,10 +68,10 @@ def _values(evaluations: Sequence[Evaluation], metric: str) -> list[float | None
 
 
 def _axis(metric: str, drawn: Sequence[Evaluation]) -> dict[str, Any]:
-    """An axis for a metric; logarithmic where a cost spans more than a decade."""
+    """An axis for a metric; logarithmic where the values span more than a decade."""
     text = "evaluation" if metric == "number" else wording.label(metric)
     values = [v for v in _values(drawn, metric) if v is not None]
-    wide = metric not in ("error", "number") and len(values) > 0 and min(values) > 0
+    wide = metric != "number" and len(values) > 0 and min(values) > 0
     if wide and max(values) > 10 * min(values):
         # Plotly labels 2 and 5 of a decade by that digit alone, which reads as another number.
         decades = range(math.floor(math.log10(min(values))), math.ceil(math.log10(max(values))) + 1)

@@ -27,6 +27,8 @@ def render(run: Run) -> str:
     Returns:
         HTML with its styles, scripts and figures inside.
     """
+    on_front = {finalist.id for finalist in run.front}
+    other_signs = [finalist for finalist in run.references if finalist.id not in on_front]
     # A closing tag inside the script, were there one, would end it early.
     plotly = re.sub(r"</(?=script)", r"<\\/", get_plotlyjs(), flags=re.IGNORECASE)
     return (
@@ -34,7 +36,8 @@ def render(run: Run) -> str:
         .get_template("report.html.j2")
         .render(
             run=run,
-            finalists=[*run.front, *run.references],
+            finalists=[*run.front, *other_signs],
+            other_signs=other_signs,
             counts=Counter(e.status for e in run.evaluations),
             candidates=len({e.id for e in run.evaluations}),
             references_evaluated=sum(e.reference for e in run.evaluations),
