@@ -61,7 +61,9 @@ def speed(space: Space, count: int, workers: int) -> None:
         evaluate(work)
     serial = time.perf_counter() - started
     print(f"{count} networks of {CONFIG.name}, {workers} workers against one process, after imports")
-    print(f"  workers      {3600 * count / parallel:8,.0f} evaluations an hour ({parallel / count:.2f} s each)")
+    print(
+        f"  workers      {3600 * count / parallel:8,.0f} evaluations an hour ({parallel / count:.2f} s each)"
+    )
     print(f"  one process  {3600 * count / serial:8,.0f} evaluations an hour ({serial / count:.2f} s each)")
     print(f"  ratio        {serial / parallel:8.2f}")
 
@@ -76,8 +78,12 @@ def saved_in_the_space(space: Space) -> None:
     keys = {canonical_key(expression) for expression in alive}
     seconds = time.perf_counter() - started
     total = len(expressions)
-    print(f"pair space: {total:,} genomes, {total - len(alive):,} never change sign, {len(keys):,} functions to train")
-    print(f"  saved        {1 - len(keys) / total:8.1%} ({1000 * seconds / total:.1f} ms a genome to know it)")
+    print(
+        f"pair space: {total:,} genomes, {total - len(alive):,} never change sign, {len(keys):,} functions to train"
+    )
+    print(
+        f"  saved        {1 - len(keys) / total:8.1%} ({1000 * seconds / total:.1f} ms a genome to know it)"
+    )
 
 
 def saved_in_an_evolution() -> None:

@@ -7,6 +7,7 @@ From Python:
     for network in result.front: ...
 """
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from hw_search.rebuild import rebuild
 
 __all__ = ["Config", "SearchResult", "load_config", "make_config", "rebuild", "search"]
+
+# Brevitas looks for a CUDA compiler it does not need here; torch would warn of it at every start.
+logging.getLogger("torch.utils.cpp_extension").addFilter(lambda record: "No CUDA runtime" not in record.msg)
 
 _HOMES = {
     "Config": "hw_search.config",

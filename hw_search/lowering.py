@@ -31,8 +31,8 @@ from models.data import Split
 from models.errors import ModelError
 from models.layers import ActivationSlot, BinaryConv2d, InputQuant, LogitScale, slots
 
-_FREE = (nn.Dropout, nn.Dropout2d, nn.Identity, LogitScale)
-"""Modules that do nothing, or only scale all logits alike, once the network is trained."""
+_FREE = (nn.Dropout, nn.Dropout2d, nn.Identity)
+"""Modules that do nothing once the network is trained."""
 
 
 class UnsupportedModule(ModelError):
@@ -43,9 +43,8 @@ class _Tracer(fx.Tracer):
     """Stops at layers: ours, torch's and Brevitas'."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, ActivationSlot | InputQuant | LogitScale) or m.__module__.startswith(
-            ("torch.nn", "brevitas.nn", "models.layers")
-        )
+        layer = m.__module__.startswith(("torch.nn", "brevitas.nn", "models.layers"))
+        return layer and not isinstance(m, nn.Sequential)
 
 
 def describe(model: nn.Module, input_shape: tuple[int, ...]) -> Network:
@@ -67,6 +66,7 @@ def describe(model: nn.Module, input_shape: tuple[int, ...]) -> Network:
     shape = input_shape if len(input_shape) == 1 else (*input_shape[1:], input_shape[0])
     layers: list[Layer] = []
     bits: int | None = None
+    scaled = False
     names: dict[fx.Node, str] = {}
     for node in graph.nodes:
         if node.op == "placeholder":
@@ -81,23 +81,59 @@ def describe(model: nn.Module, input_shape: tuple[int, ...]) -> Network:
             source = names[node.all_input_nodes[0]]
             module = modules.get(str(node.target)) if node.op == "call_module" else None
             if isinstance(module, InputQuant):
+                if bits is not None or any(not isinstance(layer.operation, Flatten) for layer in layers):
+                    raise UnsupportedModule(
+                        f"{node.name}: one InputQuant stands first, and no other anywhere"
+                    )
                 bits = module.bits
-            operation = None if isinstance(module, (InputQuant, *_FREE)) else _operation(node, module)
-            if operation is None:
+            if isinstance(module, (InputQuant, LogitScale, *_FREE)):
                 names[node] = source
-            else:
-                names[node] = str(node.target) if module is not None else node.name
-                layers.append(Layer(names[node], operation, (source,)))
+                scaled = scaled or isinstance(module, LogitScale)
+                continue
+            if scaled:
+                raise UnsupportedModule(
+                    f"{node.name} stands behind a LogitScale, which is for the logits alone"
+                )
+            names[node] = str(node.target) if module is not None else node.name
+            if any(layer.name == names[node] for layer in layers):
+                raise UnsupportedModule(f"{names[node]} is used twice: every use needs a module of its own")
+            layers.append(Layer(names[node], _operation(node, module), (source,)))
     if bits is None:
         raise UnsupportedModule("the topology has no InputQuant: start it with models.layers.InputQuant(8)")
     layers.append(Layer("label", LabelSelect(), (layers[-1].name if layers else "input",)))
     network = Network(Input(shape, bits), tuple(layers))
     network.shapes()
     network.producers()
+    _check_streams(network, modules)
     return network
 
 
-def _operation(node: fx.Node, module: nn.Module | None) -> Operation | None:
+def _check_streams(network: Network, modules: dict[str, nn.Module]) -> None:
+    """Hold every layer against what it reads: products take bits or the input, and pad with what a bit can be."""
+    raw = {"input"}
+    for layer in network.layers:
+        source, operation = layer.inputs[0], layer.operation
+        if isinstance(operation, Flatten) and source in raw:
+            raw.add(layer.name)
+        if isinstance(operation, MaxPool) and source in raw:
+            raise UnsupportedModule(
+                f"{layer.name}: a max-pool of the input has no hardware: pool the data instead"
+            )
+        if not isinstance(operation, Dense | Conv):
+            continue
+        binary = network.is_binary(source)
+        if not binary and source not in raw:
+            raise UnsupportedModule(f"{layer.name} reads accumulators: put an ActivationSlot ahead of it")
+        module = modules[layer.name]
+        pads = isinstance(operation, Conv) and operation.padding != (0, 0)
+        if pads and getattr(module, "pad_value", 0.0) != (-1.0 if binary else 0.0):
+            wrong = (
+                "bits with a third value: use pad_value=-1" if binary else "bytes with -1: use pad_value=0"
+            )
+            raise UnsupportedModule(f"{layer.name} pads {wrong}")
+
+
+def _operation(node: fx.Node, module: nn.Module | None) -> Operation:
     if isinstance(module, ActivationSlot):
         return Activation((1,) * module.channels)
     if isinstance(module, qnn.QuantLinear):
@@ -105,6 +141,8 @@ def _operation(node: fx.Node, module: nn.Module | None) -> Operation | None:
         return Dense(module.out_features)
     if isinstance(module, qnn.QuantConv2d):
         _check_product(node.name, module)
+        if _pair(module.dilation) != (1, 1):
+            raise UnsupportedModule(f"{node.name} is dilated, which has no hardware")
         border = (module.border,) * 2 if isinstance(module, BinaryConv2d) else _pair(module.padding)
         if not isinstance(module, BinaryConv2d) and any(border):
             raise UnsupportedModule(
@@ -113,10 +151,14 @@ def _operation(node: fx.Node, module: nn.Module | None) -> Operation | None:
         return Conv(
             module.out_channels, _pair(module.kernel_size), _pair(module.stride), border, module.groups
         )
-    if isinstance(module, nn.MaxPool2d) and _pair(module.padding) == (0, 0):
+    if isinstance(module, nn.MaxPool2d):
+        if _pair(module.padding) != (0, 0) or _pair(module.dilation) != (1, 1) or module.ceil_mode:
+            raise UnsupportedModule(
+                f"{node.name} (MaxPool2d) pads, dilates or rounds up, which has no hardware"
+            )
         kernel = _pair(module.kernel_size)
         return MaxPool(kernel, _pair(module.stride or kernel))
-    if isinstance(module, nn.Flatten) and module.start_dim == 1:
+    if isinstance(module, nn.Flatten) and (module.start_dim, module.end_dim) == (1, -1):
         return Flatten()
     if node.target in (torch.flatten, "flatten") and (
         list(node.args[1:]) or [node.kwargs.get("start_dim")]
@@ -139,6 +181,10 @@ def _check_product(name: str, module: Any) -> None:
     if module.bias is not None:
         raise UnsupportedModule(
             f"{name} has a bias: batch norm in the activation slot has one already, say bias=False"
+        )
+    if module.input_quant.is_quant_enabled or module.output_quant.is_quant_enabled:
+        raise UnsupportedModule(
+            f"{name} quantizes its input or output: InputQuant and ActivationSlot do that"
         )
     if not bool((_weights(module).abs() == 1).all()):
         raise UnsupportedModule(
@@ -216,14 +262,24 @@ def _reach(weights: np.ndarray, source: Input) -> Grid:
 
 
 @torch.no_grad()
-def agreement(model: nn.Module, integer: IntegerNetwork, split: Split, batch: int = 500) -> dict[str, int]:
-    """Compare a trained network with its crossing tables, bit by bit, on data.
+def agreement(
+    model: nn.Module, integer: IntegerNetwork, split: Split, batch: int = 500, whole: int = 200
+) -> dict[str, int]:
+    """Compare a trained network with what the hardware is to compute, on data.
 
-    Every activation's accumulators are looked up in its table and compared with the bits the network made of
-    them.
+    Every activation's accumulators are looked up in its table and compared, bit by bit, with what the network
+    made of them. The first samples also run through the integer network from end to end, padding, pools and all.
+
+    Args:
+        model: the trained network.
+        integer: from `to_integer`.
+        split: samples.
+        batch: samples at a time.
+        whole: samples that run end to end.
 
     Returns:
-        {"images", "bits", "differences"}; a difference can only be a tie of rounding ahead of the sign.
+        {"images", "bits", "differences", "end_to_end", "wrong_classes"}; a difference can only be a tie of rounding
+        ahead of the sign.
     """
     seen: dict[str, tuple[Tensor, Tensor]] = {}
     hooks = [
@@ -246,4 +302,29 @@ def agreement(model: nn.Module, integer: IntegerNetwork, split: Split, batch: in
     finally:
         for hook in hooks:
             hook.remove()
-    return {"images": len(split), "bits": bits, "differences": differences}
+    samples = split.x[:whole]
+    logits = model(samples.to(device).float()).cpu()
+    # Ties go to the lowest class, as in the hardware's label select.
+    classes = (logits == logits.max(dim=1, keepdim=True).values).int().argmax(dim=1).numpy()
+    found = integer.run(hardware_input(samples, integer.network))["label"][:, 0]
+    return {
+        "images": len(split),
+        "bits": bits,
+        "differences": differences,
+        "end_to_end": len(samples),
+        "wrong_classes": int((found != classes).sum()),
+    }
+
+
+def hardware_input(samples: Tensor, network: Network) -> np.ndarray:
+    """Return samples as the hardware takes them.
+
+    Args:
+        samples: bytes, (N, features) or (N, channels, height, width).
+        network: whose input they are.
+
+    Returns:
+        Integers, (N, features) or (N, height, width, channels): -1 and +1 for a binary input, else 0..255.
+    """
+    values = np.moveaxis(samples.numpy().astype(np.int64), 1, -1)
+    return np.where(values >= 128, 1, -1) if network.input.bits == 1 else values

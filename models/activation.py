@@ -32,8 +32,7 @@ def evaluate(expression: Expression, x: Tensor, parameters: Sequence[Tensor | fl
         learned = [
             torch.as_tensor(next(remaining), dtype=x.dtype, device=x.device) for _ in operation.initial
         ]
-        result = operation.function(*operands, *learned)
-        return result.to(x) if result.device != x.device else result
+        return operation.function(*operands, *learned).to(x)
 
     result = visit(expression)
     return result if result.shape == x.shape else result.expand_as(x)

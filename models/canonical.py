@@ -37,11 +37,18 @@ def _grid() -> Tensor:
     return -GRID_LIMIT + width * (torch.arange(_GRID_POINTS, dtype=torch.float64) + jitter)
 
 
-def _settings(initial: tuple[float, ...], count: int) -> list[list[float]]:
-    """Two generic settings: for each, a value for the k-th parameter among those of the same initial value."""
+def _settings(start: float, count: int) -> list[list[float]]:
+    """Three generic settings of parameters that start at the same value: beyond it, below it, and on both sides.
+
+    Each is a value for every one of the parameters. Among three settings every pair of parameters is ordered both
+    ways and every sign occurs, as it may in training.
+    """
+    far = [0.37 + 0.41 * math.sqrt(2 + k) for k in range(count)]
+    mixed = [(-2.2 if k % 2 == 0 else 1.9) * far[count - 1 - k] for k in range(count)]
     return [
-        [start + sign * (0.37 + 0.41 * math.sqrt(2 + k)) for k in range(count)]
-        for start, sign in ((initial[0] if initial else 0.0, 1.0), (initial[0] if initial else 0.0, -0.6))
+        [start + step for step in far],
+        [start - 2.6 * step for step in far],
+        [start + step for step in mixed],
     ]
 
 
@@ -59,15 +66,20 @@ def _rounded(values: Tensor) -> bytes:
 
 
 def _relevant(expression: Expression, initial: tuple[float, ...]) -> list[int]:
-    """Indices of the parameters the function depends on at all."""
-    base = [value + 0.29 + 0.17 * index for index, value in enumerate(initial)]
-    reference = _rounded(evaluate(expression, _grid(), base))
-    return [
-        index
-        for index in range(len(initial))
-        if _rounded(evaluate(expression, _grid(), [*base[:index], base[index] - 0.83, *base[index + 1 :]]))
-        != reference
-    ]
+    """Indices of the parameters the function depends on, wherever they may be."""
+    count = len(initial)
+    found: set[int] = set()
+    for factor, ascending in ((0.5, True), (-2.4, True), (1.3, False), (-1.7, False)):
+        places = [index if ascending else count - 1 - index for index in range(count)]
+        base = [start + factor * (0.58 + 0.17 * place) for start, place in zip(initial, places, strict=True)]
+        reference = _rounded(evaluate(expression, _grid(), base))
+        for index in range(count):
+            for change in () if index in found else (-0.83, -2.9, 1.7):
+                moved = [*base[:index], base[index] + change, *base[index + 1 :]]
+                if _rounded(evaluate(expression, _grid(), moved)) != reference:
+                    found.add(index)
+                    break
+    return sorted(found)
 
 
 @lru_cache(maxsize=200_000)
@@ -75,7 +87,7 @@ def canonical_key(expression: Expression) -> str:
     """Return a key that two expressions share if they are the same function of x and of their parameters.
 
     Parameters with the same initial value may be renamed freely, those the function does not depend on are
-    left out. "Same" means six significant digits at 1,024 irregular points of -8..8, at two generic settings of
+    left out. "Same" means six significant digits at 1,024 irregular points of -8..8, at three generic settings of
     the parameters. Expressions with more parameters than can be permuted in 120 ways are joined only where
     their parameters stand in the same order.
 
@@ -97,10 +109,10 @@ def canonical_key(expression: Expression) -> str:
     prints = []
     for order in orders:
         print_ = b""
-        for setting in range(2):
+        for setting in range(3):
             values = list(initial)
             for start, indices in zip(starts, order, strict=True):
-                for index, value in zip(indices, _settings((start,), len(indices))[setting], strict=True):
+                for index, value in zip(indices, _settings(start, len(indices))[setting], strict=True):
                     values[index] = value
             print_ += _rounded(evaluate(expression, _grid(), values))
         prints.append(print_)
@@ -125,8 +137,8 @@ def constant_bit(expression: Expression) -> int | None:
     """Return the bit of an expression whose sign never changes, else None.
 
     Recognised are expressions whose value cannot change sign whatever their parameters learn (by interval
-    arithmetic), and expressions without parameters whose sign is the same all over -8..8. A constant with a
-    learnable parameter may come alive in training, and is not one.
+    arithmetic), and expressions whose sign is the same all over -8..8 and that no parameter changes. A constant
+    with a learnable parameter that matters may come alive in training, and is not one.
 
     Returns:
         1 (value >= 0 everywhere), 0 (value < 0 everywhere) or None.

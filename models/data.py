@@ -5,7 +5,6 @@ decisions; the test set is a separate call, for the one reading at the very end.
 """
 
 import hashlib
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -178,57 +177,67 @@ def _torchvision(name: str, root: str, train: bool) -> Arrays:
 
 
 def _npz(path: Path, train: bool) -> Arrays:
-    """Read one part of a user's file; floats are scaled to bytes by the range of the training samples."""
+    """Read one part of a user's file; numbers other than bytes are scaled by the range of the training samples."""
+    arrays = _read(path)
+    x_train, y_train = arrays["x_train"], arrays["y_train"]
+    _check(path, "train", x_train, y_train)
+    classes = int(y_train.max()) + 1
+    x, y = (x_train, y_train) if train else (arrays["x_test"], arrays["y_test"])
+    if not train:
+        _check(path, "test", x, y)
+        if x.shape[1:] != x_train.shape[1:] or x.dtype != x_train.dtype:
+            raise DataError(
+                f"{path}: x_test holds {x.dtype} samples of shape {x.shape[1:]}, x_train {x_train.dtype} samples of "
+                f"shape {x_train.shape[1:]}: they must be alike"
+            )
+    outside = (y < 0) | (y >= classes)
+    if outside.any():
+        raise DataError(
+            f"{path}: y_{'train' if train else 'test'} holds the label {int(y[outside][0])}; labels must be "
+            f"0..{max(0, classes - 1)}, as many classes as y_train has"
+        )
+    return _channels_first(_bytes(x, x_train)), y.astype(np.int64)
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    names = ("x_train", "y_train", "x_test", "y_test")
     try:
         with np.load(path, allow_pickle=False) as file:
-            missing = [key for key in ("x_train", "y_train", "x_test", "y_test") if key not in file.files]
+            missing = [key for key in names if key not in file.files]
             if missing:
                 raise DataError(
                     f"{path} lacks the array {missing[0]!r} (it has {', '.join(file.files) or 'none'})"
                 )
-            part = "train" if train else "test"
-            x, y = file[f"x_{part}"], file[f"y_{part}"]
-            y_train = y if train else file["y_train"]
-            x_train = x if train or x.dtype == np.uint8 else file["x_train"]
+            return {name: np.asarray(file[name]) for name in names}
     except FileNotFoundError:
         raise DataError(f"{path} does not exist") from None
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
-        if isinstance(error, DataError):
-            raise
+    except DataError:
+        raise
+    except Exception as error:  # whatever a damaged file makes zipfile, zlib and numpy stumble over
         raise DataError(f"{path} is no readable .npz file without pickles: {error}") from None
-    _check(path, part, x, y)
-    classes = int(y_train.max()) + 1
-    outside = (y < 0) | (y >= classes)
-    if outside.any():
-        raise DataError(
-            f"{path}: y_{part} holds the label {int(y[outside][0])}; labels must be 0..{classes - 1}, "
-            "as many classes as y_train has"
-        )
-    return _channels_first(_bytes(path, x, x_train)), y.astype(np.int64)
 
 
 def _check(path: Path, part: str, x: np.ndarray, y: np.ndarray) -> None:
     if y.ndim != 1 or y.dtype.kind not in "iu":
         raise DataError(f"{path}: y_{part} must be integers of shape (samples,), found {y.dtype} {y.shape}")
-    if len(x) != len(y) or not len(x):
-        raise DataError(
-            f"{path}: x_{part} has {len(x)} samples, y_{part} has {len(y)}: they must match, and not be empty"
-        )
-    if x.ndim not in (2, 3, 4):
+    if x.ndim not in (2, 3, 4) or 0 in x.shape[1:]:
         raise DataError(
             f"{path}: x_{part} has shape {x.shape}; use (samples, features), (samples, height, width) or "
             "(samples, height, width, channels)"
         )
+    if len(x) != len(y) or not len(x):
+        raise DataError(
+            f"{path}: x_{part} has {len(x)} samples, y_{part} has {len(y)}: they must match, and not be empty"
+        )
     if x.dtype.kind not in "iufb":
         raise DataError(f"{path}: x_{part} must hold numbers, found {x.dtype}")
+    if not np.isfinite(x).all():
+        raise DataError(f"{path}: x_{part} holds NaN or infinity")
 
 
-def _bytes(path: Path, x: np.ndarray, x_train: np.ndarray) -> np.ndarray:
+def _bytes(x: np.ndarray, x_train: np.ndarray) -> np.ndarray:
     if x.dtype == np.uint8:
         return x
-    for array in (x, x_train):
-        if not np.isfinite(array).all():
-            raise DataError(f"{path}: the samples hold NaN or infinity")
     low, high = float(x_train.min()), float(x_train.max())
     scaled = (x.astype(np.float64) - low) * (255 / (high - low if high > low else 1.0))
     return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)

@@ -141,7 +141,10 @@ class _Parser:
             raise self.fail(f"expected an operation, x or a number, found {found}", start)
         self.position = token.end()
         if token["number"]:
-            return number(float(token["number"]))
+            try:
+                return number(float(token["number"]))
+            except ExpressionError as error:
+                raise self.fail(str(error), start) from None
         try:
             operation = get_operation(token["name"])
         except ModelError as error:

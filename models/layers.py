@@ -126,7 +126,7 @@ class ActivationSlot(nn.Module):
             value >= 0.
         """
         column = accumulators.to(self.norm.running_mean)[:, None].expand(-1, self.channels)
-        return self.function(self.norm(column)).T
+        return self.function(self.norm(column)).detach().T
 
 
 class _BatchNorm(nn.modules.batchnorm._BatchNorm):

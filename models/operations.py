@@ -83,7 +83,7 @@ def register_operation(
     """
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
         raise ModelError(f"operation name {name!r}: use a letter, then letters, digits or underscores")
-    if name in OPERATIONS and OPERATIONS[name] in BUILT_IN:
+    if name == "number" or (name in OPERATIONS and OPERATIONS[name] in BUILT_IN):
         raise ModelError(f"operation name {name!r} is taken by a built-in operation: choose another")
     if arity not in (1, 2):
         raise ModelError(f"operation {name!r}: arity must be 1 or 2, not {arity}")

@@ -16,7 +16,8 @@ class _StraightThroughSign(torch.autograd.Function):
     def forward(ctx, x: Tensor, window: float) -> Tensor:  # type: ignore[no-untyped-def]
         ctx.save_for_backward(x)
         ctx.window = window
-        # Three cheap kernels where a comparison and its conversion take twice the time; NaN stays NaN.
+        # Three cheap kernels; a comparison and its conversion take twice the time. NaN becomes +1: it shows in the
+        # gradients, and in the crossing table at the latest.
         return torch.sign(x).add_(0.5).sign_()
 
     @staticmethod

@@ -124,6 +124,8 @@ def mlp(
         dropout: share of the input dropped in training, 0..1.
     """
     _positive("hidden", hidden)
+    if not 0 <= dropout < 1:
+        raise ModelError(f"dropout must be at least 0 and below 1, not {dropout}")
     fan_in = math.prod(input_shape)
     net = nn.Sequential()
     net.add_module("input", InputQuant(input_bits))
@@ -192,6 +194,8 @@ def cnv(
             f"cnv has {len(blocks)} blocks and {len(pool)} entries in pool: give one for each block"
         )
     _positive("dense", dense)
+    if kernel < 1 or padding < 0:
+        raise ModelError(f"kernel must be at least 1 and padding at least 0, not {kernel} and {padding}")
     channels, height, width = input_shape
     net = nn.Sequential()
     net.add_module("input", InputQuant(input_bits))

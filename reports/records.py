@@ -117,7 +117,8 @@ class Finalist:
         fps: frames a second at the configured clock.
         nodes: cost by node.
         sites: activation layers.
-        agreement: {"images", "bits", "differences"}: network against crossing tables over the validation set.
+        agreement: {"images", "bits", "differences"}: network against crossing tables over the validation set;
+            {"end_to_end", "wrong_classes"}: samples that ran through the whole integer network.
         weights: path of the weights file relative to the run's folder.
         build: how to get the trained network back.
         savings: {"constant_channels", "weight_bits", "first_bits", "first_bits_left"}: what taking out constant

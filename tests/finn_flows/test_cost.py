@@ -3,7 +3,6 @@ import math
 from itertools import pairwise
 
 import pytest
-from finn_networks import chain, cnv, mlp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,6 +21,7 @@ from finn_flows.network import (
     NetworkError,
 )
 from finn_flows.parts import UnknownPart, get_part
+from tests.finn_flows.finn_networks import chain, cnv, mlp
 
 
 def test_totals_are_the_sums_of_their_nodes():

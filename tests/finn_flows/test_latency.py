@@ -4,12 +4,12 @@ import itertools
 import math
 
 import pytest
-from finn_networks import cnv, mlp
 
 from finn_flows.cost import estimate
 from finn_flows.folding import Folding
 from finn_flows.graph import hardware_nodes
 from finn_flows.latency import PIPELINE_DEPTH
+from tests.finn_flows.finn_networks import cnv, mlp
 
 
 def product(node, known, arrivals):

@@ -198,18 +198,10 @@ BAD: dict[str, tuple[Arrays, str]] = {
     "a single number": (changed(x_train=np.array(3.0)), "x_train has shape"),
     "no features": (changed(x_train=np.zeros((20, 0))), "x_train"),
 }
-XFAIL = {
-    "nan": "the array is not named",
-    "infinity": "the array is not named",
-    "a single number": "a TypeError: len() of unsized object",
-    "no features": "a ValueError: zero-size array",
-}
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_arrays_are_named(tmp_path: Path, case: str, request: pytest.FixtureRequest) -> None:
-    if case in XFAIL:
-        request.applymarker(pytest.mark.xfail(strict=True, reason=XFAIL[case]))
+def test_bad_arrays_are_named(tmp_path: Path, case: str) -> None:
     arrays, message = BAD[case]
     path = saved(tmp_path, arrays)
     with pytest.raises(DataError, match=message) as caught:
@@ -238,7 +230,6 @@ def test_bad_test_arrays_are_named(tmp_path: Path, arrays: Arrays, message: str)
         pytest.param(changed(x_train=good()["x_train"] / 255.0), id="0..1 to train, bytes to test"),
     ],
 )
-@pytest.mark.xfail(strict=True, reason="x_test is not held against x_train")
 def test_test_samples_unlike_the_training_samples_are_refused(tmp_path: Path, arrays: Arrays) -> None:
     with pytest.raises(DataError, match="x_test"):
         load_test(saved(tmp_path, arrays))
@@ -272,19 +263,15 @@ def of_texts() -> bytes:
     return stream.getvalue()
 
 
-def uncaught(reason: str) -> pytest.MarkDecorator:
-    return pytest.mark.xfail(strict=True, reason=reason)
-
-
 @pytest.mark.parametrize(
     "content",
     [
         pytest.param(b"", id="empty"),
         pytest.param(b"hello, world", id="text"),
         pytest.param(as_npz(good())[:400], id="cut short"),
-        pytest.param(as_npy(good()), id="a single array", marks=uncaught("a TypeError: no context manager")),
-        pytest.param(damaged(as_npz(good())), id="damaged", marks=uncaught("a zlib.error")),
-        pytest.param(of_texts(), id="a zip of texts", marks=uncaught("an AttributeError: bytes")),
+        pytest.param(as_npy(good()), id="a single array"),
+        pytest.param(damaged(as_npz(good())), id="damaged"),
+        pytest.param(of_texts(), id="a zip of texts"),
     ],
 )
 def test_files_that_are_no_npz(tmp_path: Path, content: bytes) -> None:

@@ -135,7 +135,6 @@ def test_the_response_needs_no_gradient() -> None:
         assert not settled(parse(text), 2, 0).response(torch.arange(3)).requires_grad
 
 
-@pytest.mark.xfail(strict=True, reason="a view of the parameter still requires grad")
 def test_the_response_of_a_parameter_alone_needs_no_gradient() -> None:
     assert not settled(parse("learned"), 2, 0).response(torch.arange(3)).requires_grad
 

@@ -120,9 +120,6 @@ def test_what_cannot_be_built_is_named(name: str, parameters: dict, message: str
         ("mlp", {"hidden": [4], "dropout": -0.5}, "dropout"),
     ],
 )
-@pytest.mark.xfail(
-    strict=True, reason="torch's own errors, or none: kernel, padding and dropout are not checked"
-)
 def test_sizes_out_of_range_are_named(name: str, parameters: dict, field: str) -> None:
     with pytest.raises(ModelError, match=field):
         build(name, (1, 8, 8), 2, parameters)
