@@ -4,7 +4,6 @@ Wherever a value of `topology`, `folding` or `training` may be one of several, w
 place: it becomes a gene of the search.
 """
 
-import difflib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from hw_search.errors import UserError
+from models.errors import nearest
 
 CHOOSE = "choose"
 
@@ -298,9 +298,7 @@ def _messages(error: ValidationError) -> Iterator[str]:
             section: type[BaseModel] = Config
             for part in entry["loc"][:-1]:
                 section = section.model_fields[str(part)].annotation  # type: ignore[assignment]
-            near = difflib.get_close_matches(str(entry["loc"][-1]), section.model_fields, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(section.model_fields)}"
-            yield f"unknown field {path!r}: {hint}"
+            yield f"unknown field {path!r}: {nearest(str(entry['loc'][-1]), section.model_fields)}"
         elif entry["type"] == "missing":
             yield f"the field {path!r} is missing"
         else:

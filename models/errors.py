@@ -1,5 +1,15 @@
 """What a person did that a network cannot be made of."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class ModelError(ValueError):
     """A bad expression, topology or data set; the message names the part and the remedy."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return a hint for a name that is not known: the nearest ones that are, or all of them."""
+    known = list(known)
+    near = difflib.get_close_matches(name, known, n=3)
+    return f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"

@@ -5,7 +5,6 @@ Binary Neural Networks Through Genetic Algorithm", Tsinghua Science and Technolo
 A user's own operation is registered with `register_operation` and is from then on known by its name.
 """
 
-import difflib
 import math
 import re
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from models.errors import ModelError
+from models.errors import ModelError, nearest
 
 EPSILON = 1e-8
 """GAAF's guard in roots, logarithms, exponentials and quotients."""
@@ -109,9 +108,7 @@ def get_operation(name: str) -> Operation:
     """
     if name in OPERATIONS:
         return OPERATIONS[name]
-    near = difflib.get_close_matches(name, OPERATIONS, n=3)
-    hint = f"did you mean {', '.join(near)}?" if near else f"known: {', '.join(OPERATIONS)}"
-    raise ModelError(f"unknown operation {name!r}: {hint}")
+    raise ModelError(f"unknown operation {name!r}: {nearest(name, OPERATIONS)}")
 
 
 def _increasing(function: Callable[[float], float]) -> Callable[[Interval], Interval]:

@@ -8,7 +8,6 @@ registered with `register_topology("my_net")`; its further parameters, with thei
 may set and search. `input_shape` is (features,) or (channels, height, width); inputs are pixels 0..255.
 """
 
-import difflib
 import inspect
 import math
 from collections.abc import Callable
@@ -17,7 +16,7 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from torch import nn
 
-from models.errors import ModelError
+from models.errors import ModelError, nearest
 from models.layers import ActivationSlot, BinaryConv2d, BinaryLinear, InputQuant, LogitScale
 
 Topology = Callable[..., nn.Module]
@@ -43,9 +42,7 @@ def get_topology(name: str) -> Topology:
     """
     if name in TOPOLOGIES:
         return TOPOLOGIES[name]
-    near = difflib.get_close_matches(name, TOPOLOGIES, n=2)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(TOPOLOGIES)}"
-    raise ModelError(f"unknown topology {name!r}: {hint}")
+    raise ModelError(f"unknown topology {name!r}: {nearest(name, TOPOLOGIES)}")
 
 
 def check_parameters(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -65,9 +62,7 @@ def check_parameters(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
     }
     for key in parameters:
         if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known)}"
-            raise ModelError(f"topology {name!r} has no parameter {key!r}: {hint}")
+            raise ModelError(f"topology {name!r} has no parameter {key!r}: {nearest(key, known)}")
     checked = {}
     for key, parameter in known.items():
         if key not in parameters and parameter.default is inspect.Parameter.empty:

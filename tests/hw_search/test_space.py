@@ -90,7 +90,7 @@ def test_a_wrong_space_is_named(change: dict, message: str) -> None:
     ("topology", "message"),
     [
         ({"name": "mpl"}, "unknown topology 'mpl': did you mean mlp"),
-        ({"name": "mlp", "hiden": [3]}, "has no parameter 'hiden': did you mean 'hidden'"),
+        ({"name": "mlp", "hiden": [3]}, "has no parameter 'hiden': did you mean hidden"),
         ({"name": "mlp", "hidden": "wide"}, "hidden: Input should be a valid list"),
         ({"name": "mlp", "hidden": [0]}, r"hidden\[0\] must be at least 1"),
         ({"name": "cnv"}, "shrunk below its 3x3 kernel"),
