@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from finn_flows.crossings import CrossingError
@@ -85,7 +86,12 @@ def code_version(plugins: tuple[str, ...] = ()) -> str:
     root = Path(__file__).resolve().parent.parent
     own = [*sorted((root / "models").glob("*.py")), root / "finn_flows" / "crossings.py", Path(__file__)]
     own.append(root / "hw_search" / "lowering.py")
-    for path in [*own, *(Path(plugin) for plugin in plugins if plugin.endswith(".py"))]:
+    for plugin in plugins:
+        spec = None if plugin.endswith(".py") else importlib.util.find_spec(plugin)
+        source = spec.origin if spec is not None else plugin
+        if source and Path(source).is_file():
+            own.append(Path(source))
+    for path in own:
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
@@ -170,7 +176,10 @@ def _train_and_read(work: dict[str, Any], progress: Progress | None) -> dict[str
             tensors = {
                 name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()
             }
-            save_file(tensors, temporary)
+            try:
+                save_file(tensors, temporary)
+            except SafetensorError as error:
+                raise UserError(f"{work['weights']} cannot be written ({error}): is the disk full?") from None
     return result
 
 

@@ -58,7 +58,7 @@ class Store:
     def _take(self, folder: Path) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT)
+            self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
             raise UserError(
                 f"{folder} cannot be written ({error.strerror}): choose another folder with --output or `output:`"

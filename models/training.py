@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from models.data import Data, Split
+from models.errors import ModelError
 
 _EVALUATION_BATCH = 1000
 
@@ -34,9 +35,15 @@ class TrainingSettings:
 
 
 def pick_device(name: str) -> torch.device:
-    """Return the device of a name; "auto" is a GPU where there is one."""
+    """Return the device of a name; "auto" is a GPU where there is one.
+
+    Raises:
+        ModelError: if a GPU is asked for and there is none.
+    """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ModelError("training.device is cuda, and torch sees no GPU here: use auto or cpu")
     return torch.device(name)
 
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from finn_flows.crossings import CrossingError
 from hw_search.lowering import describe, to_integer
 from models.data import Data, Split, load
+from models.errors import ModelError
 from models.expressions import parse
 from models.layers import install
 from models.operations import OPERATIONS, register_operation
@@ -145,3 +146,9 @@ def test_accuracy_of_more_samples_than_a_batch() -> None:
 def test_devices() -> None:
     assert pick_device("cpu") == torch.device("cpu")
     assert pick_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there() -> None:
+    with pytest.raises(ModelError, match="training.device is cuda, and torch sees no GPU"):
+        pick_device("cuda")
