@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hw_search.config import Config, load_config, make_config
     from hw_search.pipeline import SearchResult, search
-    from hw_search.rebuild import rebuild
+    from hw_search.rebuilding import rebuild
 
 __all__ = ["Config", "SearchResult", "load_config", "make_config", "rebuild", "search"]
 
@@ -26,7 +26,7 @@ _HOMES = {
     "make_config": "hw_search.config",
     "SearchResult": "hw_search.pipeline",
     "search": "hw_search.pipeline",
-    "rebuild": "hw_search.rebuild",
+    "rebuild": "hw_search.rebuilding",
 }
 
 
