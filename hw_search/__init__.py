@@ -8,6 +8,7 @@ From Python:
 """
 
 import logging
+import warnings
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ __all__ = ["Config", "SearchResult", "load_config", "make_config", "rebuild", "s
 
 # Brevitas looks for a CUDA compiler it does not need here; torch would warn of it at every start.
 logging.getLogger("torch.utils.cpp_extension").addFilter(lambda record: "No CUDA runtime" not in record.msg)
+
+warnings.filterwarnings("ignore", message="Named tensors and all their associated APIs")
 
 _HOMES = {
     "Config": "hw_search.config",

@@ -42,6 +42,7 @@ class Bench:
         space: where candidates come from.
         pricer: what they cost.
         data: what they learn from.
+        test_fingerprint: digest of the test set, which the finals read.
         store: what is known already, and where new results go.
         executor: where networks are trained.
         watcher: told of every training.
@@ -53,11 +54,13 @@ class Bench:
         space: Space,
         pricer: Pricer,
         data: Data,
+        test_fingerprint: str,
         store: Store,
         executor: Executor,
         watcher: Watcher,
     ) -> None:
         self.config, self.space, self.pricer, self.data = config, space, pricer, data
+        self.test_fingerprint = test_fingerprint
         self.evaluations: list[Evaluation] = []
         self.candidates: dict[str, Candidate] = {}
         self.trained = self.replayed = 0
@@ -163,9 +166,8 @@ class Bench:
         guessing = 1 / self.data.classes
         if 1 - error <= _LEARNED * guessing:
             found[f"learned nothing: {1 - error:.1%} right where guessing gets {guessing:.1%}"] = 1.0
-        most = max(
-            max(counts, default=0) for result in trial.results for counts in result["crossings"].values()
-        )
+        counts = (counts for result in trial.results for counts in result["crossings"].values())
+        most = max((max(count, default=0) for count in counts), default=0)
         if limits.max_crossings is not None and most > limits.max_crossings:
             found[f"{most} crossings are above max_crossings {limits.max_crossings}"] = (
                 most / limits.max_crossings - 1

@@ -53,12 +53,14 @@ def search(
 @app.command()
 def report(run: Annotated[Path, typer.Argument(help="A run's folder, such as runs/digits.")]) -> None:
     """Write a run's page again, and say what it found."""
-    from reports.page import write_report
+    from hw_search.files import write_text
+    from reports.page import render
     from reports.storage import load_run
 
     loaded = load_run(run)
     _tell(loaded)
-    typer.echo(f"\nReport: {write_report(loaded, run / 'report.html')}")
+    write_text(run / "report.html", render(loaded))
+    typer.echo(f"\nReport: {run / 'report.html'}")
 
 
 @app.command()
@@ -195,13 +197,13 @@ def _tell(run: Any) -> None:
     table.add_column("id", no_wrap=True)
     table.add_column("activation", overflow="fold")
     table.add_column("choices", overflow="fold")
-    for column in ("test %", "LUT", "BRAM", "II", "frames/s"):
+    for column in ("test %", "LUT", "BRAM", "II"):
         table.add_column(column, justify="right", no_wrap=True)
     for net in run.front:
         choices = ", ".join(str(value) for value in net.choices.values())
         costs = (f"{net.metrics[name]:,.0f}" for name in ("lut", "bram", "ii"))
         name = "plain sign" if net.reference else net.expression
-        table.add_row(net.id, name, choices, _mean_and_deviation(net.test), *costs, f"{net.fps:,.0f}")
+        table.add_row(net.id, name, choices, _mean_and_deviation(net.test), *costs)
     Console().print(table)
     typer.echo(run.verdict)
 

@@ -1,9 +1,10 @@
 """The configuration: one YAML file, checked field by field.
 
-Wherever a value of `topology`, `folding` or `training` may be one of several, write `{choose: [a, b, c]}` in its
-place: it becomes a gene of the search.
+Any value of `topology`, the targets (or pe and simd) of `folding`, and epochs, batch_size and learning_rate of
+`training` may be one of several: written `{choose: [a, b, c]}` it becomes a gene of the search.
 """
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -40,7 +41,9 @@ class DataConfig(_Section):
         gt=0,
         description="Use only so many training samples, validation included; all where it is null.",
     )
-    root: str = Field("data", description="Folder of torchvision's downloads.")
+    root: str = Field(
+        "data", description="Folder of torchvision's downloads, relative to where the command is given."
+    )
 
 
 class ActivationConfig(_Section):
@@ -86,20 +89,18 @@ class FoldingConfig(_Section):
         if sum(ways) != 1 or (self.pe is None) != (self.simd is None):
             raise ValueError("give exactly one of target_cycles, target_fps, or pe together with simd")
         for name in ("target_cycles", "target_fps", "pe", "simd"):
-            values = alternatives(getattr(self, name))
-            if any(
-                value is not None
-                and (isinstance(value, bool) or not isinstance(value, int | float) or value <= 0)
-                for value in values
-            ):
-                raise ValueError(f"{name} must be a positive number, or {{choose: [...]}} of such")
+            given = getattr(self, name)
+            if given is not None and not all(_positive(value) for value in alternatives(given)):
+                raise ValueError(
+                    f"{name} must be a positive number, or {{choose: [...]}} of such, not {given!r}"
+                )
         return self
 
 
 class DeviceConfig(_Section):
     """What the hardware must fit."""
 
-    part: str = Field("xc7z020", description="A part or board; `zerocross doctor` lists them.")
+    part: str = Field("xc7z020", description="A part or board; `zerocross doctor --parts` lists them.")
     clock_mhz: float = Field(100.0, gt=0, le=1000, description="Clock, MHz.")
 
 
@@ -119,11 +120,22 @@ class TrainingConfig(_Section):
     @model_validator(mode="after")
     def _numbers(self) -> "TrainingConfig":
         for name in ("epochs", "batch_size", "learning_rate"):
-            kinds = (int, float) if name == "learning_rate" else (int,)
-            for value in alternatives(getattr(self, name)):
-                if isinstance(value, bool) or not isinstance(value, kinds) or value <= 0:
-                    raise ValueError(f"{name} must be a positive {'number' if float in kinds else 'integer'}")
+            given = getattr(self, name)
+            whole = name != "learning_rate"
+            if not all(_positive(value, whole) for value in alternatives(given)):
+                kind = "integer" if whole else "number"
+                raise ValueError(
+                    f"{name} must be a positive {kind}, or {{choose: [...]}} of such, not {given!r}"
+                )
         return self
+
+    @field_validator("learning_rate", mode="before")
+    @classmethod
+    def _exponents(cls, value: Any) -> Any:
+        """YAML 1.1 reads 5e-3, without a point, as text."""
+        if is_choice(value):
+            return {CHOOSE: [_number(entry) for entry in alternatives(value)]}
+        return _number(value)
 
 
 class ConstraintConfig(_Section):
@@ -190,7 +202,7 @@ class Config(_Section):
     """One search."""
 
     name: str = Field(description="The run's folder under `output`.", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    output: str = Field("runs", description="Folder of all runs.")
+    output: str = Field("runs", description="Folder of all runs, relative to where the command is given.")
     plugins: list[str] = Field(
         default_factory=list,
         description="Python files or modules imported first, that register topologies and operations of your own.",
@@ -232,6 +244,19 @@ class Config(_Section):
     def _named(cls, value: dict[str, Any]) -> dict[str, Any]:
         if not isinstance(value.get("name"), str):
             raise ValueError("topology needs a name, such as mlp or cnv")
+        return value
+
+
+def _positive(value: Any, whole: bool = False) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+        return False
+    return math.isfinite(value) and value > 0
+
+
+def _number(value: Any) -> Any:
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
         return value
 
 
@@ -304,7 +329,7 @@ def _messages(error: ValidationError) -> Iterator[str]:
         else:
             message = entry["msg"].removeprefix("Value error, ")
             found = entry["input"]
-            yield f"{path}: {message}" + (
+            yield f"{path}: {message}".removeprefix(": ") + (
                 f", found {found!r}" if not isinstance(found, dict | BaseModel) else ""
             )
 

@@ -84,8 +84,8 @@ def code_version(plugins: tuple[str, ...] = ()) -> str:
     """Return a digest of all code that decides a training's result: this project's, the plugins', torch's version."""
     digest = hashlib.blake2b(torch.__version__.encode(), digest_size=8)
     root = Path(__file__).resolve().parent.parent
-    own = [*sorted((root / "models").glob("*.py")), root / "finn_flows" / "crossings.py", Path(__file__)]
-    own.append(root / "hw_search" / "lowering.py")
+    own = [*sorted((root / "models").glob("*.py")), Path(__file__), root / "hw_search" / "lowering.py"]
+    own += [root / "finn_flows" / name for name in ("crossings.py", "integer.py", "network.py")]
     for plugin in plugins:
         spec = None if plugin.endswith(".py") else importlib.util.find_spec(plugin)
         source = spec.origin if spec is not None else plugin
@@ -139,7 +139,7 @@ def evaluate(work: dict[str, Any], progress: Progress | None = None) -> dict[str
         progress: called with the epoch and its loss.
 
     Returns:
-        {"status": "ok", "accuracy", "crossings" (by layer), "seconds"}, for a final task also "test",
+        {"status": "ok", "expressions", "accuracy", "crossings" (by layer), "seconds"}, for a final task also "test",
         "sites", "agreement" and "savings"; or {"status": "failed", "reason", "seconds"}.
     """
     started = time.monotonic()
@@ -162,6 +162,7 @@ def _train_and_read(work: dict[str, Any], progress: Progress | None) -> dict[str
     integer = to_integer(model, describe(model, data.input_shape))
     result: dict[str, Any] = {
         "status": "ok",
+        "expressions": work["expressions"],
         "accuracy": accuracy(model, data.validation, device),
         "crossings": {name: table.counts().tolist() for name, table in integer.tables.items()},
     }

@@ -109,7 +109,8 @@ class _Worker:
             with log.open("ab") as output:
                 # A session of its own: Ctrl-C reaches the search alone, which then stops its workers.
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", "hw_search.worker"],
+                    # -P: a folder of the user's named `models`, where they happen to be, is none of ours.
+                    [sys.executable, "-P", "-m", "hw_search.worker"],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=output,

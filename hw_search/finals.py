@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,6 @@ from finn_flows.cost import Cost
 from hw_search.bench import Bench, plain_sign
 from hw_search.evaluation import task, task_key
 from hw_search.executor import Result, Task
-from hw_search.space import Candidate
 from hw_search.watcher import Watcher
 from reports.pareto import nondominated
 from reports.records import Evaluation, Finalist, NodeCost, Site
@@ -64,10 +64,11 @@ def finals(bench: Bench, watcher: Watcher, folder: Path) -> tuple[list[Finalist]
     for name in members:
         candidate = bench.candidates[name]
         for seed in seeds:
-            weights = str((folder / weights_file(candidate)).resolve()) if seed == first else None
-            work = task(bench.config, candidate, seed, True, weights)
-            key = task_key(candidate, work, bench.data.fingerprint)
-            tasks[key] = work
+            work = task(bench.config, candidate, seed, final=True)
+            key = task_key(candidate, work, bench.data.fingerprint + bench.test_fingerprint)
+            if seed == first:
+                work["weights"] = str((folder / weights_file(key)).resolve())
+            tasks.setdefault(key, work)
             wanted.setdefault(name, []).append(key)
     done: dict[str, Result] = {}
     watcher.finals(0, len(tasks))
@@ -75,53 +76,55 @@ def finals(bench: Bench, watcher: Watcher, folder: Path) -> tuple[list[Finalist]
         done[key] = result
         watcher.finals(len(done), len(tasks))
     made = {
-        name: _finalist(
-            bench, folder, member, {seed: done[key] for seed, key in zip(seeds, wanted[name], strict=True)}
-        )
+        name: _finalist(bench, folder, member, dict(zip(seeds, wanted[name], strict=True)), done)
         for name, member in members.items()
     }
     kept = [[finalist for e in group if (finalist := made[e.id]) is not None] for group in (best, references)]
     return kept[0], kept[1]
 
 
-def _finalist(bench: Bench, folder: Path, member: Evaluation, results: dict[int, Result]) -> Finalist | None:
-    good = {seed: result for seed, result in results.items() if result["status"] == "ok"}
-    first = next(iter(results.values()))
+def _finalist(
+    bench: Bench, folder: Path, member: Evaluation, keys: dict[int, str], results: dict[str, Result]
+) -> Finalist | None:
+    good = {seed: results[key] for seed, key in keys.items() if results[key]["status"] == "ok"}
+    first_key = next(iter(keys.values()))
+    first = results[first_key]
     if first["status"] != "ok":
         return None  # the search was lucky with it; its evaluation stays on record
     candidate = bench.candidates[member.id]
-    cost = bench.pricer.cost(candidate, first["crossings"])
+    costs = [bench.pricer.cost(candidate, result["crossings"]) for result in good.values()]
+    priced = [bench.pricer.metrics(cost, "zerocross") for cost in costs]
+    finns = [bench.pricer.metrics(cost, "finn") for cost in costs]
     return Finalist(
         id=member.id,
         expression=member.expression,
+        trained=first["expressions"],
         choices=member.choices,
         reference=member.reference,
         seeds=list(good),
         validation=[result["accuracy"] for result in good.values()],
         test=[result["test"] for result in good.values()],
         search_error=member.metrics["error"],
-        metrics={"error": 1 - first["accuracy"], **bench.pricer.metrics(cost)},
-        finn={
-            "lut": cost.finn.lut,
-            "bram": cost.finn.bram18,
-            "dsp": cost.finn.dsp,
-            "latency": cost.finn_latency,
-            "ii": cost.ii,
-        },
-        fps=cost.fps,
-        nodes=_nodes(cost),
+        metrics={"error": fmean(1 - result["accuracy"] for result in good.values()), **_means(priced)},
+        finn=_means(finns),
+        fps=costs[0].fps,
+        nodes=_nodes(costs[0]),
         sites=[_SITE.validate_python(site) for site in first["sites"]],
         agreement=first["agreement"],
         savings=first["savings"],
-        weights=weights_file(candidate),
+        weights=weights_file(first_key),
         build=f'from hw_search import rebuild\nmodel = rebuild("{folder}", "{member.id}")',
         topology=candidate.topology,
     )
 
 
-def weights_file(candidate: Candidate) -> str:
-    """Return the path of a network's weights in the run's folder; foldings of one network share them."""
-    return f"front/{candidate.network_key[:8]}.safetensors"
+def _means(metrics: list[dict[str, float]]) -> dict[str, float]:
+    return {name: fmean(entry[name] for entry in metrics) for name in metrics[0]}
+
+
+def weights_file(key: str) -> str:
+    """Return the path of a training's weights in the run's folder; it is named by all that decided them."""
+    return f"front/{key[:12]}.safetensors"
 
 
 def _nodes(cost: Cost) -> list[NodeCost]:

@@ -3,6 +3,7 @@
 import os
 import platform
 import time
+from collections import Counter
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -25,7 +26,7 @@ from hw_search.watcher import Silent, Watcher
 from models.data import Data, check_test
 from models.errors import ModelError
 from reports.records import Finalist, Run
-from reports.storage import contents
+from reports.storage import UnreadableRun, contents, load_run
 
 _PACKAGES = ("zerocross", "torch", "brevitas", "finn-plus", "qonnx", "pymoo", "numpy")
 
@@ -70,7 +71,7 @@ def search(config: Config, watcher: Watcher | None = None, executor: Executor | 
     """
     watcher = watcher or Silent()
     started = time.time()
-    data = _data(config)
+    data, test_fingerprint = _data(config)
     space = Space(config, data.input_shape, data.classes)
     pricer = Pricer(config, space)
     pricer.check_space()
@@ -80,7 +81,7 @@ def search(config: Config, watcher: Watcher | None = None, executor: Executor | 
         workers = executor or LocalExecutor(
             config.search.workers or os.cpu_count() or 1, folder / "workers.log"
         )
-        bench = Bench(config, space, pricer, data, store, workers, watcher)
+        bench = Bench(config, space, pricer, data, test_fingerprint, store, workers, watcher)
         front: list[Finalist] = []
         references: list[Finalist] = []
         finished = False
@@ -88,24 +89,27 @@ def search(config: Config, watcher: Watcher | None = None, executor: Executor | 
             _evolve(bench, watcher)
             front, references = finals(bench, watcher, folder)
             finished = True
+            if not front:
+                raise UserError(
+                    f"no candidate came to anything. {_reasons(bench)}. {folder}/workers.log may say more"
+                )
         finally:
             if executor is None:
                 workers.close()
             store.add_sitting(started, time.time() - started)
             run = _run(bench, front, references, store.seconds(), finished)
-            if run.evaluations:
+            if run.evaluations and (finished or not _is_finished(folder)):
                 _leave(run, folder)
     return SearchResult(folder, run, bench.trained, bench.replayed)
 
 
-def _data(config: Config) -> Data:
+def _data(config: Config) -> tuple[Data, str]:
     import_plugins(config.plugins)
     try:
         data = load_data(**config.data.model_dump())
-        check_test(config.data.name, config.data.root, data)
+        return data, check_test(config.data.name, config.data.root, data)
     except ModelError as error:
         raise UserError(f"data: {error}") from None
-    return data
 
 
 def _evolve(bench: Bench, watcher: Watcher) -> None:
@@ -133,12 +137,17 @@ def _evolve(bench: Bench, watcher: Watcher) -> None:
 def _run(
     bench: Bench, front: list[Finalist], references: list[Finalist], seconds: float, finished: bool
 ) -> Run:
-    config, data = bench.config, bench.data
+    config, data, part = bench.config, bench.data, bench.pricer.part
+    stand_in = (
+        ""
+        if part.known_to_finn
+        else f" (FINN's own estimates are for {part.finn_part}: it does not know the part)"
+    )
     return Run(
         name=config.name,
         description=(
             f"{Path(config.data.name).name} ({len(data.train):,} training and {len(data.validation):,} validation "
-            f"samples), {config.topology['name']}, {bench.pricer.part.name} at {config.device.clock_mhz:g} MHz"
+            f"samples), {config.topology['name']}, {part.name} at {config.device.clock_mhz:g} MHz{stand_in}"
         ),
         objectives=list(config.objectives),
         strategy=config.search.strategy,
@@ -146,7 +155,7 @@ def _run(
         evaluations=bench.evaluations,
         front=front,
         references=references,
-        verdict=verdict(front, references, config.objectives)
+        verdict=(verdict(front, references, config.objectives) if front else _reasons(bench))
         if finished
         else "The search is not finished: run the same command to go on.",
         config=config.model_dump(),
@@ -155,6 +164,22 @@ def _run(
         versions={"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
         finished=finished,
     )
+
+
+def _reasons(bench: Bench) -> str:
+    """Say what most candidates failed of."""
+    reasons = Counter(evaluation.reason or "it did not train again" for evaluation in bench.evaluations)
+    return "; ".join(
+        f"{count} of {len(bench.evaluations)}: {reason}" for reason, count in reasons.most_common(2)
+    )
+
+
+def _is_finished(folder: Path) -> bool:
+    """Tell whether a finished run's records stand here: an interruption must not replace them."""
+    try:
+        return load_run(folder).finished
+    except UnreadableRun:
+        return False
 
 
 def _leave(run: Run, folder: Path) -> None:

@@ -49,15 +49,16 @@ class Pricer:
         """Return a topology's layers, every channel with one crossing.
 
         Raises:
-            UserError: if the topology cannot be built or has no hardware.
+            Infeasible: if the topology cannot be built or has no hardware.
         """
         key = json.dumps(topology, sort_keys=True)
         if key not in self._networks:
-            model = self._space.build(topology)
             try:
-                self._networks[key] = describe(model, self._space.input_shape)
+                self._networks[key] = describe(self._space.build(topology), self._space.input_shape)
+            except UserError as error:
+                raise Infeasible(str(error)) from None
             except (UnsupportedModule, NetworkError) as error:
-                raise UserError(f"topology {topology['name']!r}: {error}") from None
+                raise Infeasible(f"topology {topology['name']!r}: {error}") from None
         return self._networks[key]
 
     def cost(self, candidate: Candidate, crossings: Crossings | None = None) -> Cost:
@@ -89,10 +90,11 @@ class Pricer:
         """Return the estimates the search goes by."""
         return cost.finn if self.config.cost_model == "finn" else cost.zerocross
 
-    def metrics(self, cost: Cost) -> dict[str, float]:
-        """Return a cost as the objectives' names have it."""
-        used = self.resources(cost)
-        latency = cost.finn_latency if self.config.cost_model == "finn" else cost.latency
+    def metrics(self, cost: Cost, model: str | None = None) -> dict[str, float]:
+        """Return a cost as the objectives' names have it, by the search's cost model or the one named."""
+        finns = (model or self.config.cost_model) == "finn"
+        used = cost.finn if finns else cost.zerocross
+        latency = cost.finn_latency if finns else cost.latency
         return {"lut": used.lut, "bram": used.bram18, "dsp": used.dsp, "latency": latency, "ii": cost.ii}
 
     def violations(self, cost: Cost) -> dict[str, float]:
@@ -123,9 +125,12 @@ class Pricer:
     def check_space(self) -> None:
         """Look whether anything in the space can be built at all.
 
+        In a space of more than 256 architectures without one that can among the first 256, the search itself
+        is left to find out.
+
         Raises:
-            UserError: if every candidate looked at (256 at most) breaks a constraint at its cheapest; the message
-                says what the nearest one needs.
+            UserError: if every architecture breaks a constraint at its cheapest; the message says what the nearest
+                one needs.
         """
         nearest: tuple[float, str] | None = None
         pairs = itertools.product(self._space.topologies(), self._space.foldings())
@@ -140,8 +145,8 @@ class Pricer:
             worst = max(broken.values())
             if nearest is None or worst < nearest[0]:
                 nearest = (worst, "; ".join(broken))
-        if nearest is not None:
-            remedy = "offer a smaller topology, a slower folding target or a larger device.part"
+        if nearest is not None and next(pairs, None) is None:
+            remedy = "offer another topology, folding or device.part, or looser constraints"
             raise UserError(
                 f"no candidate can be built on {self.part.name}. The nearest: {nearest[1]}. Remedy: {remedy}"
             )

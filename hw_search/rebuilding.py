@@ -8,8 +8,8 @@ from torch import nn
 from hw_search.errors import UserError
 from hw_search.evaluation import import_plugins
 from hw_search.space import build_topology
+from models.expressions import parse
 from models.layers import install
-from models.presets import resolve
 from reports.storage import load_run
 
 
@@ -34,7 +34,7 @@ def rebuild(folder: str | Path, name: str) -> nn.Module:
     finalist = finalists[name]
     import_plugins(run.config["plugins"])
     model = build_topology(finalist.topology, tuple(run.input_shape), run.classes)
-    install(model, [resolve(text) for text in finalist.expression.split(" | ")])
+    install(model, [parse(text) for text in finalist.trained])
     try:
         model.load_state_dict(load_file(folder / finalist.weights))
     except OSError as error:

@@ -81,6 +81,8 @@ class Store:
         names = {row[0] for row in self._base.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if version == 0 and not names:
             with self._base:
+                # Without it every statement would be a transaction of its own, and a kill could leave half of them.
+                self._base.execute("BEGIN IMMEDIATE")
                 for statement in _TABLES.strip().split(";\n"):
                     self._base.execute(statement)
                 self._base.execute(f"PRAGMA user_version = {LAYOUT}")

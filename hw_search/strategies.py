@@ -208,19 +208,20 @@ class EvolutionGAAF:
         self._population: list[tuple[float, Genome]] = []
         self._seen: set[str] = set()
         self._rounds = 0
+        self._filling = True
 
     def ask(self) -> list[Genome]:
         """See `Strategy`."""
         missing = self._size - len(self._population)
-        if self._generations > 0 and missing > 0 and self._rounds < self._ROUNDS:
+        if self._filling and missing > 0 and self._rounds < self._ROUNDS:
             self._rounds += 1
             drawn = _distinct(missing, self._sizes, self._key, self._rng, self._seen)
             if drawn:
                 return drawn
+        self._filling = False
         if self._generations <= 0 or not self._population:
             return []
         self._generations -= 1
-        self._rounds = self._ROUNDS
         way = self._rng.integers(3)
         return [self._mutated(self._parent(int(way), child)) for child in range(self._children)]
 
@@ -242,12 +243,11 @@ class EvolutionGAAF:
 
     def tell(self, genomes: Sequence[Genome], scores: Sequence[Score]) -> None:
         """See `Strategy`."""
-        first = self._rounds < self._ROUNDS
         for genome, score in zip(genomes, scores, strict=True):
             if not score.feasible or score.objectives is None:
                 continue
             error = score.objectives[0]
-            if first and error >= self._limit:
+            if self._filling and error >= self._limit:
                 continue
             if len(self._population) < self._size:
                 self._population.append((error, genome))

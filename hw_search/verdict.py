@@ -13,11 +13,12 @@ SIGNIFICANCE = 0.05
 
 
 def p_value(better: Sequence[float], worse: Sequence[float]) -> float | None:
-    """Return the one-sided p-value of Welch's t-test that `better` has the greater mean, None below two seeds."""
-    if min(len(better), len(worse)) < 2:
+    """Return the one-sided p-value of Welch's t-test that `better` has the greater mean.
+
+    None below two seeds, and where neither side varies at all: nothing is known of the spread then.
+    """
+    if min(len(better), len(worse)) < 2 or len({*better}) == len({*worse}) == 1:
         return None
-    if len({*better}) == len({*worse}) == 1:
-        return 0.0 if fmean(better) > fmean(worse) else 1.0
     return float(ttest_ind(better, worse, equal_var=False, alternative="greater").pvalue)
 
 
@@ -41,31 +42,38 @@ def verdict(front: Sequence[Finalist], references: Sequence[Finalist], objective
     costs = list(dict.fromkeys(["lut", *(name for name in objectives if name != "error")]))
     points = [[-fmean(sign.validation), *(sign.metrics[name] for name in costs)] for sign in references]
     signs = [sign for sign, best in zip(references, nondominated(points), strict=True) if best]
+    # Pairs are chosen by cost alone: looking at the accuracies first would spoil the test of them.
     pairs = [
-        (p_value(net.test, sign.test), net, sign)
+        (net, sign)
         for net in searched
         for sign in signs
-        if fmean(net.test) > fmean(sign.test)
-        and net.metrics["lut"] < sign.metrics["lut"]
+        if net.metrics["lut"] < sign.metrics["lut"]
         and all(net.metrics[name] <= sign.metrics[name] for name in costs)
     ]
-    if not pairs:
+    better = [
+        (p_value(net.test, sign.test), net, sign) for net, sign in pairs if fmean(net.test) > fmean(sign.test)
+    ]
+    many = "the best plain sign" if len(signs) == 1 else f"any of the {len(signs)} best plain signs"
+    if not better:
         return (
-            f"No network of the front beats any of the {len(signs)} best plain signs in both test accuracy and LUT, "
-            f"over {_seeds(searched[0])}."
+            f"No network of the front beats {many} in both test accuracy and LUT without being worse in another "
+            f"objective, over {_seeds(searched[0])}."
         )
-    p, net, sign = min(pairs, key=lambda pair: (1.0 if pair[0] is None else pair[0], -fmean(pair[1].test)))
+    p, net, sign = min(
+        better, key=lambda entry: (1.0 if entry[0] is None else entry[0], -fmean(entry[1].test))
+    )
     text = (
         f"{net.expression} ({_percent(net.test)} test accuracy, {net.metrics['lut']:,.0f} LUT estimated) beats the "
         f"plain sign ({_percent(sign.test)}, {sign.metrics['lut']:,.0f} LUT) in both, over {_seeds(net)}; "
     )
     if p is None:
-        return text + "one seed says nothing of significance."
-    # The best of many pairs looks better than it is: Bonferroni's correction asks for that much more.
-    significant = "significant" if p * len(pairs) < SIGNIFICANCE else "not significant"
-    many = f", Bonferroni-corrected for {len(pairs)} such pairs" if len(pairs) > 1 else ""
+        return text + "these seeds say nothing of significance."
+    corrected = min(1.0, p * len(pairs))
+    significant = "significant" if corrected < SIGNIFICANCE else "not significant"
+    for_pairs = f", Bonferroni-corrected for {len(pairs)} pairs" if len(pairs) > 1 else ""
     return text + (
-        f"the difference in accuracy is {significant} (Welch's t-test, one-sided p = {min(1.0, p * len(pairs)):.2g}{many})."
+        f"over training seeds the difference in accuracy is {significant} (Welch's t-test, one-sided "
+        f"p = {corrected:.2g}{for_pairs})."
     )
 
 

@@ -28,13 +28,14 @@ def main() -> None:
 def _serve(work: dict[str, Any]) -> dict[str, Any]:
     from hw_search.errors import UserError
     from hw_search.evaluation import evaluate
+    from models.errors import ModelError
 
     if work.get("memory_gb"):
         limit = int(work["memory_gb"] * 2**30)
         resource.setrlimit(resource.RLIMIT_AS, (limit, resource.getrlimit(resource.RLIMIT_AS)[1]))
     try:
         return evaluate(work)
-    except (UserError, ValueError) as error:
+    except (UserError, ModelError) as error:
         return {"status": "error", "reason": str(error)}
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, MemoryError) or "memory" in str(error):

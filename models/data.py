@@ -94,7 +94,8 @@ def load(
     held_out = _stratified(y, validation, rng)
     if not held_out.any() or held_out.all():
         raise DataError(
-            f"data.validation {validation}: leaves no samples to train or to validate with ({len(y)} in all)"
+            f"data.validation {validation} and data.limit {limit} leave no samples to train or to validate with: "
+            "every class needs some of each"
         )
     digest = hashlib.blake2b(digest_size=12)
     for array in (x, y, held_out):
@@ -113,8 +114,11 @@ def load_test(name: str, root: str = "data") -> Split:
     return _split(*_source(name, root)(False))
 
 
-def check_test(name: str, root: str, data: Data) -> None:
-    """Make sure that the test set can be read at the end of a search; nothing is done with it.
+def check_test(name: str, root: str, data: Data) -> str:
+    """Make sure that the test set can be read at the end of a search; no network sees it here.
+
+    Returns:
+        A digest of its samples and labels.
 
     Raises:
         DataError: if it cannot, or its samples have another shape than the training samples.
@@ -124,6 +128,7 @@ def check_test(name: str, root: str, data: Data) -> None:
         raise DataError(
             f"{name}: test samples have shape {tuple(test.x.shape[1:])}, training samples {data.input_shape}"
         )
+    return hashlib.blake2b(test.x.numpy().tobytes() + test.y.numpy().tobytes(), digest_size=12).hexdigest()
 
 
 def _split(x: np.ndarray, y: np.ndarray) -> Split:
@@ -182,6 +187,8 @@ def _npz(path: Path, train: bool) -> Arrays:
     x_train, y_train = arrays["x_train"], arrays["y_train"]
     _check(path, "train", x_train, y_train)
     classes = int(y_train.max()) + 1
+    if classes < 2:
+        raise DataError(f"{path}: y_train holds one class alone: there is nothing to tell apart")
     x, y = (x_train, y_train) if train else (arrays["x_test"], arrays["y_test"])
     if not train:
         _check(path, "test", x, y)

@@ -1,11 +1,8 @@
 """The report: one HTML file that opens anywhere, with nothing fetched from anywhere."""
 
 import json
-import os
 import re
-import tempfile
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import plotly.graph_objects as go
@@ -48,29 +45,6 @@ def render(run: Run) -> str:
             plotly=Markup(plotly),  # trusted: it comes from the plotly package
         )
     )
-
-
-def write_report(run: Run, path: str | os.PathLike[str]) -> Path:
-    """Writes the page; a reader sees the old page or the new one, never half of one.
-
-    Args:
-        run: what to show.
-        path: the HTML file. Its folder must exist.
-
-    Returns:
-        The path.
-    """
-    target, page = Path(path), render(run)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(page)
-        os.chmod(name, 0o644)  # mkstemp keeps its files to their owner
-        os.replace(name, target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    return target
 
 
 def _environment() -> Environment:

@@ -106,17 +106,18 @@ class Finalist:
     Attributes:
         id: as in `Evaluation`.
         expression: as in `Evaluation`.
+        trained: the expressions whose training this is: `expression`, or another spelling of the same function.
         choices: as in `Evaluation`.
         reference: True for a plain sign.
         seeds: training seeds.
         validation: validation accuracy of each seed, 0..1.
         test: test accuracy of each seed, 0..1.
         search_error: validation error the search saw.
-        metrics: METRICS of the first final seed, costs by this project's models.
+        metrics: means of METRICS over the seeds, costs by this project's models.
         finn: the same costs as stock FINN reports them.
         fps: frames a second at the configured clock.
-        nodes: cost by node.
-        sites: activation layers.
+        nodes: cost by node, of the first seed's network.
+        sites: activation layers, of the first seed's network.
         agreement: {"images", "bits", "differences"}: network against crossing tables over the validation set;
             {"end_to_end", "wrong_classes"}: samples that ran through the whole integer network.
         weights: path of the weights file relative to the run's folder.
@@ -128,6 +129,7 @@ class Finalist:
 
     id: str
     expression: str
+    trained: list[str]
     choices: dict[str, Any]
     reference: bool
     seeds: list[int]

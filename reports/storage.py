@@ -49,7 +49,8 @@ def load_run(folder: Path) -> Run:
             evaluations = [_EVALUATION.validate_json(line) for line in file]
     except FileNotFoundError:
         raise UnreadableRun(
-            f"{folder} holds no finished or interrupted search: there is no {name} in it"
+            f"{folder} holds no finished or interrupted search (there is no {name} in it): a search leaves one when it "
+            "ends, or is interrupted after its first generation"
         ) from None
     except (OSError, ValidationError) as error:
         raise UnreadableRun(f"{folder / name} cannot be read: {str(error).splitlines()[0]}") from None

@@ -22,6 +22,10 @@ from tests.hw_search.conftest import CONTENT, merged
         ({"objectives": ["lut"], "search": {"strategy": "gaaf"}}, "put error first in objectives"),
         ({"folding": {"target_fps": 5}}, "exactly one of target_cycles"),
         ({"folding": {"target_cycles": "fast"}}, "target_cycles must be a positive number"),
+        ({"folding": {"target_cycles": float("nan")}}, "target_cycles must be a positive number"),
+        ({"folding": {"target_cycles": {"choose": [64, None]}}}, "target_cycles must be a positive number"),
+        ({"training": {"learning_rate": float("inf")}}, "learning_rate must be a positive number"),
+        ({"training": {"learning_rate": "fast"}}, "not 'fast'"),
         ({"training": {"epochs": 0}}, "epochs must be a positive integer"),
         ({"training": {"epochs": {"choose": []}}}, "choose needs a list"),
         ({"name": "a/b"}, "name: "),
@@ -61,6 +65,12 @@ def test_overrides_reach_into_sections(tmp_path: Path) -> None:
     assert load_config(path, {"search.seed": 7}).search.seed == 7
     with pytest.raises(UserError, match="no section"):
         load_config(path, {"name.x": 1})
+
+
+def test_numbers_as_yaml_reads_them() -> None:
+    assert (
+        make_config(merged(CONTENT, {"training": {"learning_rate": "5e-3"}})).training.learning_rate == 0.005
+    )
 
 
 def test_a_data_file_is_relative_to_the_configuration(tmp_path: Path) -> None:

@@ -179,6 +179,55 @@ def test_interrupted_it_keeps_what_there_is_and_says_how_to_go_on(tmp_path: Path
     assert (store.parent / "report.html").exists()
 
 
+def test_two_spellings_of_one_function_are_rebuilt_as_they_were_trained(tmp_path: Path) -> None:
+    """Which spelling is trained is the first one's luck; the weights belong to that one."""
+    texts = ["add(scale(x), shift(x))", "add(shift(x), scale(x))"]
+    activation = {"encoding": "list", "expressions": texts, "unary": None, "binary": None}
+    change = {"output": str(tmp_path), "activation": activation, "search": {"strategy": "random", "seed": 2}}
+    data = load(**make_config(CONTENT).data.model_dump())
+    for order in (texts, texts[::-1]):
+        result = search(make_config(merged(CONTENT, merged(change, {"activation": {"expressions": order}}))))
+        for finalist in [*result.front, *result.run.references]:
+            model = rebuild(result.folder, finalist.id)
+            assert accuracy(model, data.validation) == pytest.approx(finalist.validation[0])
+
+
+def test_another_test_set_is_another_result(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 200)
+    x = (100 * y[:, None] + rng.integers(0, 100, (200, 6))).astype(np.uint8)
+    arrays = {"x_train": x[:100], "y_train": y[:100], "x_test": x[100:], "y_test": y[100:]}
+    np.savez(tmp_path / "d.npz", **arrays)
+    data = {"name": str(tmp_path / "d.npz"), "limit": None}
+    config = make_config(merged(CONTENT, {"data": data, "training": {"epochs": 10}, "output": str(tmp_path)}))
+    before = search(config).front[0]
+    np.savez(tmp_path / "d.npz", **arrays | {"y_test": 1 - y[100:]})
+    after = search(config).front[0]
+    assert after.test[0] == pytest.approx(1 - before.test[0]) and after.validation == before.validation
+
+
+def test_nothing_that_works_is_said_and_is_no_success(tmp_path: Path) -> None:
+    activation = {"encoding": "list", "expressions": ["zero"], "unary": None, "binary": None}
+    change = {"activation": activation, "training": {"batch_size": 1, "epochs": 1}, "output": str(tmp_path)}
+    with pytest.raises(UserError, match="no candidate came to anything"):
+        search(make_config(merged(CONTENT, {**change, "search": {"strategy": "exhaustive"}})))
+
+
+def test_a_folder_named_models_where_one_happens_to_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "__init__.py").write_text("raise RuntimeError('not this one')")
+    monkeypatch.chdir(tmp_path)
+    change = {
+        "training": {"epochs": 1},
+        "search": {"generations": 1, "strategy": "gaaf"},
+        "final": {"seeds": 1},
+    }
+    result = search(make_config(merged(CONTENT, {**change, "output": str(tmp_path)})))
+    assert any(not evaluation.reference and evaluation.metrics for evaluation in result.run.evaluations)
+
+
 def test_a_run_needs_its_own_weights_back(undisturbed: tuple[Config, Any, Notes]) -> None:
     config, result, _ = undisturbed
     lost = result.folder / result.front[0].weights
@@ -268,7 +317,7 @@ def test_a_full_disk_at_the_end_leaves_the_old_files(
 
 
 def test_a_folder_without_a_run(tmp_path: Path) -> None:
-    with pytest.raises(UnreadableRun, match="there is no pareto.json in it"):
+    with pytest.raises(UnreadableRun, match=r"there is no pareto.json in it"):
         load_run(tmp_path)
     (tmp_path / "pareto.json").write_text("{}")
     with pytest.raises(UnreadableRun, match="cannot be read"):

@@ -117,6 +117,11 @@ def test_a_space_with_something_that_fits_passes() -> None:
     pricer({"topology": {"hidden": {"choose": [[100_000], [8]]}}}).check_space()
 
 
+def test_a_large_space_is_left_to_the_search() -> None:
+    widths = [{"choose": [4001, 61]}, {"choose": [*range(3001, 3301), 16]}]
+    pricer({"topology": {"hidden": widths}, "folding": {"target_cycles": 64}}).check_space()
+
+
 def test_a_users_topology_without_hardware_is_named() -> None:
     from models.topologies import TOPOLOGIES as REGISTERED
     from models.topologies import register_topology

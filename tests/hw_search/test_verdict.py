@@ -8,6 +8,7 @@ from reports.records import Finalist
 BASE = Finalist(
     id="a",
     expression="sin(x)",
+    trained=["sin(x)"],
     choices={},
     reference=False,
     seeds=[1, 2, 3],
@@ -68,4 +69,9 @@ def test_nothing_to_compare() -> None:
     assert "plain sign is not beaten" in verdict([SIGN], [SIGN], ["error"])
     assert "No plain sign" in verdict([BASE], [], ["error"])
     assert p_value([1.0], [0.5, 0.6]) is None
-    assert p_value([0.9, 0.9], [0.8, 0.8]) == 0.0
+    assert p_value([0.9, 0.9], [0.8, 0.8]) is None
+
+
+def test_all_pairs_that_cost_less_are_corrected_for() -> None:
+    worse = replace(BASE, id="d", test=[0.5, 0.6, 0.7])
+    assert "for 2 pairs" in verdict([BASE, worse], [SIGN], ["error", "lut"])

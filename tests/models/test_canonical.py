@@ -24,7 +24,7 @@ from tests.models.strategies import (
 PAIR, NESTED = Encoding("pair"), Encoding("nested")
 GRID = irregular(7.5, 3000)
 MATTERS = irregular(7.5, 200, seed=11)
-DISTINCT_PAIRS = 3463
+DISTINCT_PAIRS = 3460
 
 
 def decode(encoding: Encoding, number: int) -> Expression:

@@ -118,6 +118,7 @@ def make_finalist(evaluation: Evaluation, seeds: int = 5) -> Finalist:
         sites=sites,
         agreement={"images": 300, "bits": 300 * sum(hidden), "differences": 0},
         weights=f"weights/{evaluation.id}.safetensors",
+        trained=evaluation.expression.split(" | "),
         savings={"constant_channels": 2, "weight_bits": 224, "first_bits": 17, "first_bits_left": 0},
         build=f"zerocross build runs/digits --id {evaluation.id}",
         topology={"name": "mlp", "hidden": hidden, "input_bits": 8},

@@ -1,15 +1,13 @@
 import html
 import json
-import os
 import re
-import stat
 import subprocess
 import sys
 from dataclasses import replace
 
 import pytest
 
-from reports.page import render, write_report
+from reports.page import render
 
 
 @pytest.fixture(scope="module")
@@ -139,29 +137,6 @@ def test_differences_from_the_tables_are_not_hidden(make_run, body):
     run = make_run(30, front=1)
     bad = replace(run.front[0], agreement={"images": 10, "bits": 1000, "differences": 3})
     assert "agree on 997 bits over 10 images, 3 differences" in text_of(body(replace(run, front=[bad])))
-
-
-def test_a_report_replaces_the_old_one_whole(make_run, tmp_path):
-    path = tmp_path / "report.html"
-    path.write_text("old")
-    assert write_report(make_run(10), path) == path
-    assert path.read_text(encoding="utf-8").rstrip().endswith("</html>")
-    assert os.listdir(tmp_path) == ["report.html"]
-    assert stat.S_IMODE(path.stat().st_mode) == 0o644
-
-
-def test_a_write_that_fails_leaves_the_old_report(make_run, tmp_path, monkeypatch):
-    path = tmp_path / "report.html"
-    path.write_text("old")
-
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(OSError, match="No space"):
-        write_report(make_run(10), path)
-    assert path.read_text() == "old"
-    assert os.listdir(tmp_path) == ["report.html"]
 
 
 def test_records_import_nothing_heavy():

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from reports.page import write_report
+from reports.page import render
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
@@ -43,7 +43,8 @@ def open_page(browser, tmp_path):
     complaints, requests, pages = [], [], []
 
     def open_report(run, width=1280, **options):
-        path = write_report(run, tmp_path / "report.html")
+        path = tmp_path / "report.html"
+        path.write_text(render(run), encoding="utf-8")
         page = browser.new_page(viewport={"width": width, "height": 900}, **options)
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
