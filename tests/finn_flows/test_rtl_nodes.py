@@ -1,5 +1,6 @@
 """RTL against numpy, under random stalls on both sides."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from finn_flows.rtl_nodes import (
     from_bits,
     to_bits,
 )
-from finn_flows.simulation import Port, SimulationError, Simulator, ToolMissing, Trace, compile_design
+from finn_flows.simulation import Port, Simulator, Trace, compile_design
 
 SAMPLES = 12
 
@@ -78,7 +79,7 @@ def few_nodes() -> dict[str, HardwareNode]:
     return nodes
 
 
-def compile_nodes(nodes: dict[str, HardwareNode], folder: Path) -> Simulator:
+def compile_nodes(nodes: dict[str, HardwareNode], folder: Path, runtime: Path) -> Simulator:
     built = {name: (node, node.generate(folder, f"{name}_")) for name, node in nodes.items()}
     (folder / "top.sv").write_text(rtl_nodes.side_by_side(built))
     return compile_design(
@@ -87,6 +88,7 @@ def compile_nodes(nodes: dict[str, HardwareNode], folder: Path) -> Simulator:
         [Port(f"{n}_{s}", v.width) for n, node in nodes.items() for s, v in node.inputs.items()],
         [Port(f"{n}_{s}", v.width) for n, node in nodes.items() for s, v in node.outputs.items()],
         folder,
+        runtime,
     )
 
 
@@ -130,9 +132,9 @@ def simulate(
 
 
 @pytest.fixture(scope="module")
-def few(tmp_path_factory):
+def few(tmp_path_factory, runtime):
     nodes = few_nodes()
-    return nodes, compile_nodes(nodes, tmp_path_factory.mktemp("rtl"))
+    return nodes, compile_nodes(nodes, tmp_path_factory.mktemp("rtl"), runtime)
 
 
 @pytest.mark.parametrize("stalls", [(0.0, 0.0), (0.5, 0.5), (0.9, 0.1), (0.1, 0.9)])
@@ -150,3 +152,160 @@ def test_every_node_runs_at_its_interval(few):
         for key, stream in node.outputs.items():
             ends = trace.given[f"{name}_{key}"][stream.words - 1 :: stream.words]
             assert set(np.diff(ends)[2:]) == {node.interval}, name
+
+
+def test_a_wrong_weight_or_crossing_is_noticed(few):
+    nodes, simulator = few
+    weights = nodes["p_odd"].weights.copy()
+    weights[2, 5] *= -1
+    table = nodes["c_search_odd"].table
+    table = replace(table, first=table.first ^ (np.arange(15) == 3))
+    wrong_nodes = nodes | {
+        "p_odd": replace(nodes["p_odd"], weights=weights),
+        "c_search_odd": replace(nodes["c_search_odd"], table=table),
+    }
+    _, wrong = simulate(wrong_nodes, simulator, (0.3, 0.3), 0)
+    assert {name for name, count in wrong.items() if count} == {"p_odd_m", "c_search_odd_m"}
+    assert wrong["c_search_odd_m"] == SAMPLES
+
+
+CHAIN = """
+module chain (
+    input logic clk, input logic rst_n,
+    input logic [{s}:0] s_tdata, input logic s_tvalid, output logic s_tready,
+    output logic [{m}:0] m_tdata, output logic m_tvalid, input logic m_tready
+);
+{wires}
+{instances}
+endmodule
+"""
+
+
+def compile_chain(nodes: list[HardwareNode], folder: Path, runtime: Path) -> Simulator:
+    """Connect nodes one behind the other."""
+    wires, instances = [], []
+    for index, node in enumerate(nodes):
+        for prefix, stream in (*node.inputs.items(), *node.outputs.items()):
+            signal = f"n{index}_{prefix}_t"
+            wires.append(f"  wire [{stream.width - 1}:0] {signal}data; wire {signal}valid, {signal}ready;")
+        instances.append(rtl_nodes.instantiate(f"n{index}", node, node.generate(folder, f"n{index}_")))
+        source, sink = (f"n{index - 1}_m_t", f"n{index}_s_t") if index else ("s_t", "n0_s_t")
+        wires.append(f"  assign {sink}data = {source}data; assign {sink}valid = {source}valid;")
+        wires.append(f"  assign {source}ready = {sink}ready;")
+    end = f"n{len(nodes) - 1}_m_t"
+    wires.append(f"  assign m_tdata = {end}data; assign m_tvalid = {end}valid; assign {end}ready = m_tready;")
+    first, last = nodes[0].inputs["s"].width, nodes[-1].outputs["m"].width
+    text = CHAIN.format(s=first - 1, m=last - 1, wires="\n".join(wires), instances="\n".join(instances))
+    (folder / "chain.sv").write_text(text)
+    sources = [*rtl_nodes.library(), folder / "chain.sv"]
+    return compile_design("chain", sources, [Port("s", first)], [Port("m", last)], folder, runtime)
+
+
+def test_a_chain_runs_at_the_interval_of_its_slowest_layer(tmp_path, runtime):
+    # Bytes, whose offsets the crossings behind absorb; then bits; then the classifier. Intervals 30, 40, 20.
+    first = product(24, 20, 4, 5, bits=8)
+    reach = 24 * 255
+    table = crossing_table(20, 2 * reach + 1, 30, -reach).moved(Grid(0, reach), -first.row_offsets)
+    second = product(20, 30, 5, 3)
+    third = product(30, 10, 3, 5)
+    nodes: list[HardwareNode] = [
+        first,
+        Crossings(table, 5, "search"),
+        second,
+        Crossings(crossing_table(30, 21, 3), 3, "comparators"),
+        third,
+        LabelSelect(10, 5, third.outputs["m"].bits),
+    ]
+    simulator = compile_chain(nodes, tmp_path, runtime)
+    count = 60
+    images = np.random.default_rng(1).integers(0, 256, (count, 24))
+    right = images
+    for node in nodes:
+        (right,) = node.reference(right)
+    words = {"s": to_bits(images.reshape(-1, 4), 8)}
+    assert len(set(right[:, 0])) > 3
+    for stalls in ((0.0, 0.0), (0.3, 0.3)):
+        trace = simulator.run(words, {"m": count}, stalls)
+        assert (from_bits(trace.words["m"], 4) == right).all()
+        if not any(stalls):
+            slowest = max(node.interval for node in nodes)
+            assert slowest == second.interval == 40
+            assert set(np.diff(trace.given["m"])[4:]) == {slowest}
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: product(10, 6, 5, 4), "4 at once do not divide 6 channels"),
+        (lambda: product(10, 6, 3, 2), "3 at once do not divide 10 fan-in"),
+        (lambda: product(10, 6, 5, 2, bits=9), "9 bits"),
+        (lambda: product(10, 6, 5, 2, offsets=True), "no offsets"),
+        (lambda: Product(np.zeros((2, 2)), 1, 1), "-1 or \\+1"),
+        (lambda: Crossings(crossing_table(6, 9, 2), 4), "4 at once do not divide 6 channels"),
+        (lambda: Crossings(crossing_table(6, 9, 2), 2, "magic"), "magic"),
+        (lambda: MaxPool((4, 4, 6), (2, 2), 4), "4 at once"),
+        (lambda: MaxPool((1, 4, 6), (2, 2), 3), "larger than its image"),
+        (lambda: LabelSelect(10, 3, 4), "3 at once"),
+        (lambda: Add(Stream(4, 2, 3), Stream(4, 1, 3)), "different shapes"),
+    ],
+)
+def test_what_does_not_fit_is_refused(make, message):
+    with pytest.raises(NodeError, match=message):
+        make()
+
+
+def test_bits_and_integers_are_laid_out_lowest_first():
+    assert to_bits(np.array([[1, -2]]), 3).tolist() == [[1, 0, 0, 0, 1, 1]]
+    assert from_bits(np.array([[1, 0, 0, 0, 1, 1]]), 3, signed=True).tolist() == [[1, -2]]
+    values = np.random.default_rng(0).integers(-128, 128, (5, 6))
+    assert (from_bits(to_bits(values, 8), 8, signed=True) == values).all()
+
+
+# Everything below is slow.
+
+
+def random_node(rng: np.random.Generator) -> HardwareNode:
+    def divisor(number: int) -> int:
+        return int(rng.choice([d for d in range(1, number + 1) if number % d == 0]))
+
+    kind = rng.choice(["product", "product", "crossings", "crossings", "pool", "label", "add"])
+    if kind == "product":
+        fan_in, channels, bits = (int(rng.integers(1, top)) for top in (120, 40, 9))
+        bits = bits if rng.random() < 0.5 else 1
+        return product(
+            fan_in,
+            channels,
+            divisor(fan_in),
+            divisor(channels),
+            bits,
+            offsets=bool(bits > 1 and rng.random() < 0.5),
+        )
+    if kind == "crossings":
+        channels, levels = int(rng.integers(1, 30)), int(rng.integers(2, 200))
+        crossings = int(rng.integers(0, min(levels, 20)))
+        way = str(rng.choice(["comparators", "search", "table"]))
+        low, step = (0, 1) if rng.random() < 0.5 else (-int(rng.integers(0, 300)), int(rng.integers(1, 4)))
+        table = crossing_table(channels, levels, crossings, low, step)
+        return Crossings(table, divisor(channels), way, by_index=low == 0 and step == 1)
+    if kind == "pool":
+        kernel = (int(rng.integers(1, 4)), int(rng.integers(1, 4)))
+        shape = (int(rng.integers(kernel[0], 9)), int(rng.integers(kernel[1], 9)), int(rng.integers(1, 9)))
+        bits = int(rng.integers(1, 7))
+        return MaxPool(shape, kernel, divisor(shape[2]), bits, bool(bits > 1 and rng.random() < 0.5))
+    if kind == "label":
+        labels = int(rng.integers(1, 40))
+        return LabelSelect(labels, divisor(labels), int(rng.integers(1, 9)), bool(rng.random() < 0.5))
+    lanes, words = int(rng.integers(1, 5)), int(rng.integers(1, 5))
+    a, b = (Stream(lanes * words, lanes, int(rng.integers(1, 9)), bool(rng.random() < 0.5)) for _ in range(2))
+    return Add(a, b)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("batch", range(4))
+def test_random_nodes_agree_with_numpy(batch, tmp_path, runtime):
+    rng = np.random.default_rng(batch)
+    nodes = {f"n{index}": random_node(rng) for index in range(60)}
+    simulator = compile_nodes(nodes, tmp_path, runtime)
+    for seed, stalls in enumerate([(0.0, 0.0), (0.5, 0.5), (0.8, 0.2), (0.2, 0.8)]):
+        _, wrong = simulate(nodes, simulator, stalls, seed)
+        assert wrong == dict.fromkeys(wrong, 0)
