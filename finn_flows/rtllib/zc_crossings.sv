@@ -32,6 +32,9 @@ module zc_crossings #(
   localparam int STAGES = $clog2(LIMIT + 1);
   localparam int LATENCY = WAY == "search" ? STAGES : WAY == "table" ? 1 : 2;
 
+  // Yosys knows a ROM in LUTs as a RAM in registers; Vivado reads rom_style.
+  localparam string ROM_STYLE = RAM_STYLE == "distributed" ? "registers" : RAM_STYLE;
+
   wire en = m_tready || !m_tvalid;
   assign s_tready = en;
 
@@ -64,7 +67,7 @@ module zc_crossings #(
   for (genvar lane = 0; lane < PE; lane++) begin : g_lane
     wire [IN_BITS-1:0] value = values[lane*IN_BITS+:IN_BITS];
     if (WAY == "table") begin : g_table
-      (* ram_style = RAM_STYLE, rom_style = RAM_STYLE *)
+      (* ram_style = ROM_STYLE, rom_style = RAM_STYLE *)
       logic table_bits[FOLDS << IN_BITS];
       initial $readmemh($sformatf("%stable_%0d.mem", PREFIX, lane), table_bits);
       wire [FOLD_BITS+IN_BITS-1:0] place = {fold, value};

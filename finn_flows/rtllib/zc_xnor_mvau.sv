@@ -100,7 +100,9 @@ module zc_xnor_mvau #(
     initial $readmemh(WEIGHTS, rom);
     assign weights = rom[0];
   end else begin : g_weights
-    (* ram_style = RAM_STYLE, rom_style = RAM_STYLE *)
+    // Yosys knows a ROM in LUTs as a RAM in registers; Vivado reads rom_style.
+    localparam string ROM_STYLE = RAM_STYLE == "distributed" ? "registers" : RAM_STYLE;
+    (* ram_style = ROM_STYLE, rom_style = RAM_STYLE *)
     logic [PE*SIMD-1:0] rom[DEPTH];
     initial $readmemh(WEIGHTS, rom);
     always_ff @(posedge clk) if (en) weights <= rom[address];
@@ -155,7 +157,7 @@ module zc_xnor_mvau #(
   if (OFFSETS == "") begin : g_no_offsets
     assign start = '0;
   end else begin : g_offsets
-    (* ram_style = "distributed", rom_style = "distributed" *)
+    (* ram_style = "registers", rom_style = "distributed" *)
     logic [PE*OUT_BITS-1:0] rom[NF];
     initial $readmemh(OFFSETS, rom);
     localparam int NF_BITS = NF > 1 ? $clog2(NF) : 1;

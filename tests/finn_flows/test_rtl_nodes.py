@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finn_flows import rtl_nodes
+from finn_flows import rtl_nodes, structural
 from finn_flows.crossings import CrossingTable
 from finn_flows.crossings import from_bits as table_from_bits
 from finn_flows.network import Grid
@@ -24,6 +24,7 @@ from finn_flows.rtl_nodes import (
     to_bits,
 )
 from finn_flows.simulation import Port, Simulator, Trace, compile_design
+from tests.finn_flows.yosys import synthesise
 
 SAMPLES = 12
 
@@ -309,3 +310,49 @@ def test_random_nodes_agree_with_numpy(batch, tmp_path, runtime):
     for seed, stalls in enumerate([(0.0, 0.0), (0.5, 0.5), (0.8, 0.2), (0.2, 0.8)]):
         _, wrong = simulate(nodes, simulator, stalls, seed)
         assert wrong == dict.fromkeys(wrong, 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("shape", "first_try"),
+    # What a first unit of this kind took, its thresholds (0.86 LUT a bit and lane) taken off.
+    [((64, 64, 16, 8), 426 - 48), ((256, 10, 32, 1), 167 - 8), ((256, 256, 16, 8), 465 - 62)],
+)
+def test_a_product_is_no_larger_than_it_was_and_near_its_estimate(shape, first_try, tmp_path):
+    node = product(*shape)
+    cells = synthesise(node.generate(tmp_path), tmp_path)
+    fan_in, channels, simd, pe = shape
+    estimate = structural.xnor_product(fan_in, channels, pe, simd)
+    print(f"product {shape}: {cells}, estimate {estimate.lut:.0f} LUT, {estimate.bram18} BRAM18")
+    assert cells.lut < first_try
+    assert cells.bram18 == estimate.bram18
+    assert 0.6 < cells.lut / estimate.lut < 1.1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["comparators", "search", "table"])
+def test_a_crossing_site_is_near_its_estimate(way, tmp_path):
+    table = crossing_table(64, 65, 8)
+    cells = synthesise(Crossings(table, 8, way).generate(tmp_path), tmp_path)
+    price = {
+        "comparators": lambda lane: structural.comparators(lane, 7),
+        "search": lambda lane: structural.binary_search(lane, 7),
+        "table": lambda lane: structural.table(lane, 7, 65),
+    }[way]
+    estimate = sum(price(tuple(int(count) for count in table.counts()[lane::8])) for lane in range(8))
+    print(f"{way}: {cells}, estimate {estimate:.0f} LUT")
+    assert cells.bram18 == 0
+    assert 0.3 < cells.lut / estimate < 1.6
+
+
+@pytest.mark.slow
+def test_memories_go_where_they_are_told(tmp_path):
+    in_block, in_luts = (
+        synthesise(product(64, 64, 16, 8, ram_style=style).generate(tmp_path), tmp_path)
+        for style in ("block", "distributed")
+    )
+    assert in_block.bram18 == 4
+    assert in_luts.bram18 == 0
+    assert in_luts.lut > in_block.lut
+    table = Crossings(crossing_table(64, 65, 8), 8, "table", ram_style="block")
+    assert synthesise(table.generate(tmp_path), tmp_path).bram18 == 8
