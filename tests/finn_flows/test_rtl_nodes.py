@@ -146,13 +146,16 @@ def test_every_node_agrees_with_numpy_whatever_the_stalls(few, stalls):
         assert wrong == dict.fromkeys(wrong, 0)
 
 
-def test_every_node_runs_at_its_interval(few):
-    nodes, simulator = few
-    trace, _ = simulate(nodes, simulator, (0.0, 0.0), 0)
+def assert_intervals(nodes: dict[str, HardwareNode], trace: Trace) -> None:
     for name, node in nodes.items():
         for key, stream in node.outputs.items():
             ends = trace.given[f"{name}_{key}"][stream.words - 1 :: stream.words]
             assert set(np.diff(ends)[2:]) == {node.interval}, name
+
+
+def test_every_node_runs_at_its_interval(few):
+    nodes, simulator = few
+    assert_intervals(nodes, simulate(nodes, simulator, (0.0, 0.0), 0)[0])
 
 
 def test_a_wrong_weight_or_crossing_is_noticed(few):
@@ -303,13 +306,15 @@ def random_node(rng: np.random.Generator) -> HardwareNode:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("batch", range(4))
-def test_random_nodes_agree_with_numpy(batch, tmp_path, runtime):
+def test_random_nodes_agree_with_numpy_and_keep_their_intervals(batch, tmp_path, runtime):
     rng = np.random.default_rng(batch)
     nodes = {f"n{index}": random_node(rng) for index in range(60)}
     simulator = compile_nodes(nodes, tmp_path, runtime)
     for seed, stalls in enumerate([(0.0, 0.0), (0.5, 0.5), (0.8, 0.2), (0.2, 0.8)]):
-        _, wrong = simulate(nodes, simulator, stalls, seed)
+        trace, wrong = simulate(nodes, simulator, stalls, seed)
         assert wrong == dict.fromkeys(wrong, 0)
+        if not any(stalls):
+            assert_intervals(nodes, trace)
 
 
 @pytest.mark.slow
