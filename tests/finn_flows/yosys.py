@@ -8,7 +8,15 @@ from pathlib import Path
 
 from finn_flows.rtl_nodes import Instance, library
 
-_LUT_RAM = {"RAM32M": 4, "RAM64M": 4, "RAM32X1D": 2, "RAM64X1D": 2, "RAM128X1D": 4}
+_LUT_RAM = {
+    "RAM32M": 4,
+    "RAM64M": 4,
+    "RAM32X1D": 2,
+    "RAM64X1D": 2,
+    "RAM128X1D": 4,
+    "RAM128X1S": 2,
+    "RAM256X1S": 4,
+}
 
 
 @dataclass(frozen=True)
