@@ -1,0 +1,590 @@
+"""The hardware nodes that FINN has no RTL for, each with its numpy reference and its memory files.
+
+A node is a record of its shape and numbers. `reference` says what it computes, `generate` writes the memory
+files that its SystemVerilog module (in `rtllib/`) reads and says how to instantiate it. Streams follow FINN: a
+vector's elements in words of `lanes`, the first element in the lowest bits; element c of a layer's output is on lane
+c mod PE. Bits stand for -1 and +1 as 0 and 1.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from finn_flows.crossings import CrossingTable
+
+LIBRARY = Path(__file__).parent / "rtllib"
+
+
+class NodeError(ValueError):
+    """A node whose numbers do not fit its shape or folding; the message says which."""
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A stream of one node.
+
+    Attributes:
+        elements: of one sample, in the order they flow.
+        lanes: elements in a word; divides `elements`.
+        bits: of an element.
+        signed: whether they are two's complement.
+    """
+
+    elements: int
+    lanes: int
+    bits: int
+    signed: bool = False
+
+    @property
+    def width(self) -> int:
+        """Bits of a word."""
+        return self.lanes * self.bits
+
+    @property
+    def words(self) -> int:
+        """Words of a sample."""
+        return self.elements // self.lanes
+
+    @property
+    def range(self) -> tuple[int, int]:
+        """The least and the largest element."""
+        half = 1 << (self.bits - 1)
+        return (-half, half - 1) if self.signed else (0, 2 * half - 1)
+
+
+@dataclass(frozen=True)
+class Instance:
+    """How a node is built: a module of the library and its parameters, by name."""
+
+    module: str
+    parameters: dict[str, int | str]
+
+
+class HardwareNode(Protocol):
+    """What every node can tell."""
+
+    @property
+    def inputs(self) -> dict[str, Stream]:
+        """Streams by the prefix of their ports: "s" for s_tdata, s_tvalid and s_tready."""
+        ...
+
+    @property
+    def outputs(self) -> dict[str, Stream]:
+        """Streams by the prefix of their ports."""
+        ...
+
+    @property
+    def interval(self) -> int:
+        """Cycles from one sample to the next, where nothing makes it wait."""
+        ...
+
+    def reference(self, *samples: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Compute each output, shape (N, elements), from each input, shape (N, elements)."""
+        ...
+
+    def generate(self, folder: Path, prefix: str = "") -> Instance:
+        """Write the memory files, their names beginning with prefix; simulate and synthesise in that folder."""
+        ...
+
+
+@dataclass(frozen=True)
+class Product:
+    """A product with binary weights, `zc_xnor_mvau`.
+
+    Of bits it is the popcount of equal pairs, 0..fan-in. Of unsigned integers it is the sum of +-x; without
+    `offsets` it comes (2**input_bits - 1) times the row's number of -1 too high, which a crossing table absorbs for
+    nothing (`row_offsets`).
+
+    Attributes:
+        weights: -1 or +1, (channels, fan-in).
+        pe: rows computed at once.
+        simd: columns taken at once.
+        input_bits: 1 (bipolar) to 8 (unsigned).
+        offsets: whether to take the offsets off; only for `input_bits` > 1.
+        ram_style: "block" or "distributed", where the weights are kept.
+        buffer_style: the same for the input buffer.
+    """
+
+    weights: np.ndarray
+    pe: int
+    simd: int
+    input_bits: int = 1
+    offsets: bool = False
+    ram_style: str = "block"
+    buffer_style: str = "distributed"
+
+    def __post_init__(self) -> None:
+        _check_folding("channels", self.channels, self.pe)
+        _check_folding("fan-in", self.fan_in, self.simd)
+        if not 1 <= self.input_bits <= 8:
+            raise NodeError(f"inputs of {self.input_bits} bits: 1 to 8 are built")
+        if self.offsets and self.input_bits == 1:
+            raise NodeError("the popcount of a binary product has no offsets")
+        if not np.isin(self.weights, (-1, 1)).all():
+            raise NodeError("weights must be -1 or +1")
+
+    @property
+    def channels(self) -> int:
+        """Rows of the weights."""
+        return self.weights.shape[0]
+
+    @property
+    def fan_in(self) -> int:
+        """Columns of the weights."""
+        return self.weights.shape[1]
+
+    @property
+    def row_offsets(self) -> np.ndarray:
+        """How much too high each row is without `offsets`, shape (channels,)."""
+        return (2**self.input_bits - 1) * (self.weights < 0).sum(axis=1)
+
+    @property
+    def inputs(self) -> dict[str, Stream]:
+        """One vector."""
+        return {"s": Stream(self.fan_in, self.simd, self.input_bits)}
+
+    @property
+    def outputs(self) -> dict[str, Stream]:
+        """One accumulator a channel."""
+        reach = self.fan_in * (2**self.input_bits - 1)
+        return {"m": Stream(self.channels, self.pe, reach.bit_length() + self.offsets, self.offsets)}
+
+    @property
+    def interval(self) -> int:
+        """Cycles from one vector to the next."""
+        return (self.fan_in // self.simd) * (self.channels // self.pe)
+
+    def reference(self, *samples: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Compute accumulators (N, channels) from vectors (N, fan-in) of unsigned integers."""
+        x = np.asarray(samples[0], np.int64)
+        # x for +1, its complement for -1: equal bits, plane by plane.
+        total = x @ self.weights.T.astype(np.int64) + self.row_offsets
+        return (total - self.row_offsets if self.offsets else total,)
+
+    def generate(self, folder: Path, prefix: str = "") -> Instance:
+        """Write the weights, and the offsets if they are to be taken off."""
+        rows, columns = self.channels // self.pe, self.fan_in // self.simd
+        words = self.weights.reshape(rows, self.pe, columns, self.simd).transpose(0, 2, 1, 3) > 0
+        write_memory(folder / f"{prefix}weights.mem", words.reshape(rows * columns, -1))
+        if self.offsets:
+            starts = -self.row_offsets.reshape(rows, self.pe)
+            write_memory(folder / f"{prefix}offsets.mem", to_bits(starts, self.outputs["m"].bits))
+        return Instance(
+            "zc_xnor_mvau",
+            {
+                "MW": self.fan_in,
+                "MH": self.channels,
+                "PE": self.pe,
+                "SIMD": self.simd,
+                "IN_BITS": self.input_bits,
+                "OUT_BITS": self.outputs["m"].bits,
+                "WEIGHTS": f"{prefix}weights.mem",
+                "OFFSETS": f"{prefix}offsets.mem" if self.offsets else "",
+                "RAM_STYLE": self.ram_style,
+                "BUFFER_STYLE": self.buffer_style,
+            },
+        )
+
+
+@dataclass(frozen=True)
+class Crossings:
+    """A crossing site, `zc_crossings`: accumulators in, bits out.
+
+    Attributes:
+        table: the crossings.
+        pe: lanes.
+        way: "comparators", "search" or "table".
+        by_index: whether the stream brings grid indices (a popcount is one) or the accumulators themselves.
+        ram_style: "distributed" or "block", for the way "table".
+    """
+
+    table: CrossingTable
+    pe: int
+    way: str = "comparators"
+    by_index: bool = True
+    ram_style: str = "distributed"
+
+    def __post_init__(self) -> None:
+        _check_folding("channels", self.table.channels, self.pe)
+        if self.way not in ("comparators", "search", "table"):
+            raise NodeError(f"no way of building crossings is called {self.way!r}")
+
+    @property
+    def _lowest(self) -> int:
+        return 0 if self.by_index else self.table.grid.low
+
+    @property
+    def _step(self) -> int:
+        return 1 if self.by_index else self.table.grid.step
+
+    @property
+    def inputs(self) -> dict[str, Stream]:
+        """One accumulator a channel."""
+        low, high = self._lowest, self._lowest + self._step * (len(self.table.grid) - 1)
+        signed = low < 0
+        bits = max(high.bit_length(), (-low - 1).bit_length() if signed else 0) + signed
+        return {"s": Stream(self.table.channels, self.pe, max(bits, 1), signed)}
+
+    @property
+    def outputs(self) -> dict[str, Stream]:
+        """One bit a channel."""
+        return {"m": Stream(self.table.channels, self.pe, 1)}
+
+    @property
+    def interval(self) -> int:
+        """Cycles from one vector to the next."""
+        return self.table.channels // self.pe
+
+    @property
+    def limit(self) -> int:
+        """Crossings there is room for in a channel."""
+        most = max(1, int(self.table.counts().max()))
+        return 2 ** most.bit_length() - 1 if self.way == "search" else most
+
+    def reference(self, *samples: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Compute bits (N, channels) from grid indices or accumulators (N, channels)."""
+        index = (np.asarray(samples[0], np.int64) - self._lowest) // self._step
+        return (self.table.bits(self.table.grid.low + self.table.grid.step * index),)
+
+    def generate(self, folder: Path, prefix: str = "") -> Instance:
+        """Write first bits and crossings, or whole tables."""
+        if self.way == "table":
+            self._write_tables(folder, prefix)
+        else:
+            self._write_crossings(folder, prefix)
+        stream = self.inputs["s"]
+        return Instance(
+            "zc_crossings",
+            {
+                "CHANNELS": self.table.channels,
+                "PE": self.pe,
+                "IN_BITS": stream.bits,
+                "SIGNED": int(stream.signed),
+                "LIMIT": self.limit,
+                "WAY": self.way,
+                "PREFIX": prefix,
+                "RAM_STYLE": self.ram_style,
+            },
+        )
+
+    @property
+    def _bias(self) -> int:
+        """What the module adds to a signed accumulator."""
+        return -self.inputs["s"].range[0]
+
+    def _write_crossings(self, folder: Path, prefix: str) -> None:
+        channels, limit, bits = self.table.channels, self.limit, self.inputs["s"].bits
+        spare = limit - self.table.counts()
+        first = self.table.first ^ (spare & 1).astype(np.uint8)
+        write_memory(folder / f"{prefix}first.mem", first.reshape(-1, self.pe))
+        thresholds = np.zeros((channels, limit), np.int64)  # 0 has been passed by all: spare ones lead
+        for channel in range(channels):
+            places = self._lowest + self._step * self.table.crossings(channel) + self._bias
+            thresholds[channel, spare[channel] :] = places
+        for lane in range(self.pe):
+            mine = thresholds[lane :: self.pe]
+            if self.way == "comparators":
+                write_memory(folder / f"{prefix}thresholds_{lane}.mem", to_bits(mine, bits))
+            else:
+                for stage in range(limit.bit_length()):
+                    # The middles of what is left: of 7, the 4th; then the 2nd and 6th; then the odd ones.
+                    half = (limit + 1) >> (stage + 1)
+                    middles = mine[:, half - 1 :: 2 * half].reshape(-1, 1)
+                    write_memory(folder / f"{prefix}search_{lane}_{stage}.mem", to_bits(middles, bits))
+
+    def _write_tables(self, folder: Path, prefix: str) -> None:
+        # Values off the grid never come; there each row goes on as it is, which makes smaller logic.
+        values = np.arange(1 << self.inputs["s"].bits) - self._bias
+        index = np.clip((values - self._lowest) // self._step, 0, len(self.table.grid) - 1)
+        rows = np.stack([self.table.row(channel)[index] for channel in range(self.table.channels)])
+        for lane in range(self.pe):
+            write_memory(folder / f"{prefix}table_{lane}.mem", rows[lane :: self.pe].reshape(-1, 1))
+
+
+@dataclass(frozen=True)
+class MaxPool:
+    """The maximum over windows that do not overlap, `zc_maxpool`; of bits, an OR.
+
+    Attributes:
+        shape: (height, width, channels) of its input.
+        kernel: (height, width) of a window, and the stride.
+        pe: channels in a word.
+        bits: of an element.
+        signed: whether elements are two's complement.
+    """
+
+    shape: tuple[int, int, int]
+    kernel: tuple[int, int]
+    pe: int
+    bits: int = 1
+    signed: bool = False
+
+    def __post_init__(self) -> None:
+        _check_folding("channels", self.shape[2], self.pe)
+        if self.kernel[0] > self.shape[0] or self.kernel[1] > self.shape[1]:
+            raise NodeError(f"a window of {self.kernel} is larger than its image {self.shape}")
+
+    @property
+    def output_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels): whole windows only."""
+        return (self.shape[0] // self.kernel[0], self.shape[1] // self.kernel[1], self.shape[2])
+
+    @property
+    def inputs(self) -> dict[str, Stream]:
+        """One image."""
+        return {"s": Stream(int(np.prod(self.shape)), self.pe, self.bits, self.signed)}
+
+    @property
+    def outputs(self) -> dict[str, Stream]:
+        """One smaller image."""
+        return {"m": Stream(int(np.prod(self.output_shape)), self.pe, self.bits, self.signed)}
+
+    @property
+    def interval(self) -> int:
+        """Cycles from one image to the next."""
+        return self.inputs["s"].words
+
+    def reference(self, *samples: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Compute images (N, elements) from images (N, elements)."""
+        rows, columns, channels = self.output_shape
+        images = np.asarray(samples[0]).reshape(-1, *self.shape)
+        whole = images[:, : rows * self.kernel[0], : columns * self.kernel[1]]
+        windows = whole.reshape(-1, rows, self.kernel[0], columns, self.kernel[1], channels)
+        return (windows.max(axis=(2, 4)).reshape(len(images), -1),)
+
+    def generate(self, folder: Path, prefix: str = "") -> Instance:
+        """Name the module; there is nothing to write."""
+        height, width, channels = self.shape
+        return Instance(
+            "zc_maxpool",
+            {
+                "HEIGHT": height,
+                "WIDTH": width,
+                "CHANNELS": channels,
+                "PE": self.pe,
+                "BITS": self.bits,
+                "SIGNED": int(self.signed),
+                "KERNEL_H": self.kernel[0],
+                "KERNEL_W": self.kernel[1],
+            },
+        )
+
+
+@dataclass(frozen=True)
+class LabelSelect:
+    """The index of the largest value, the lowest index of equals, `zc_labelselect`.
+
+    Attributes:
+        labels: how many values.
+        pe: values in a word.
+        bits: of a value.
+        signed: whether values are two's complement.
+    """
+
+    labels: int
+    pe: int
+    bits: int
+    signed: bool = False
+
+    def __post_init__(self) -> None:
+        _check_folding("labels", self.labels, self.pe)
+
+    @property
+    def inputs(self) -> dict[str, Stream]:
+        """One value a label."""
+        return {"s": Stream(self.labels, self.pe, self.bits, self.signed)}
+
+    @property
+    def outputs(self) -> dict[str, Stream]:
+        """One index."""
+        return {"m": Stream(1, 1, max(1, (self.labels - 1).bit_length()))}
+
+    @property
+    def interval(self) -> int:
+        """Cycles from one decision to the next."""
+        return self.labels // self.pe
+
+    def reference(self, *samples: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Compute indices (N, 1) from values (N, labels)."""
+        return (np.asarray(samples[0]).argmax(axis=1)[:, None],)
+
+    def generate(self, folder: Path, prefix: str = "") -> Instance:
+        """Name the module; there is nothing to write."""
+        return Instance(
+            "zc_labelselect",
+            {"LABELS": self.labels, "PE": self.pe, "BITS": self.bits, "SIGNED": int(self.signed)},
+        )
+
+
+@dataclass(frozen=True)
+class Duplicate:
+    """A stream to two readers, `zc_duplicate`.
+
+    Attributes:
+        stream: the stream.
+    """
+
+    stream: Stream
+
+    @property
+    def inputs(self) -> dict[str, Stream]:
+        """The stream."""
+        return {"s": self.stream}
+
+    @property
+    def outputs(self) -> dict[str, Stream]:
+        """The stream, twice."""
+        return {"a": self.stream, "b": self.stream}
+
+    @property
+    def interval(self) -> int:
+        """Cycles from one sample to the next."""
+        return self.stream.words
+
+    def reference(self, *samples: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Return the samples twice."""
+        return (samples[0], samples[0])
+
+    def generate(self, folder: Path, prefix: str = "") -> Instance:
+        """Name the module; there is nothing to write."""
+        return Instance("zc_duplicate", {"WIDTH": self.stream.width})
+
+
+@dataclass(frozen=True)
+class Add:
+    """The sum of two streams, element by element, `zc_add`.
+
+    Attributes:
+        a: one stream.
+        b: the other, with the same elements and lanes.
+    """
+
+    a: Stream
+    b: Stream
+
+    def __post_init__(self) -> None:
+        if (self.a.elements, self.a.lanes) != (self.b.elements, self.b.lanes):
+            raise NodeError(f"streams of different shapes cannot be added: {self.a} and {self.b}")
+
+    @property
+    def inputs(self) -> dict[str, Stream]:
+        """Both streams."""
+        return {"a": self.a, "b": self.b}
+
+    @property
+    def outputs(self) -> dict[str, Stream]:
+        """The sums, wide enough for any."""
+        (a_low, a_high), (b_low, b_high) = self.a.range, self.b.range
+        signed = a_low + b_low < 0
+        bits = max((a_high + b_high).bit_length(), (-a_low - b_low - 1).bit_length() if signed else 0)
+        return {"m": Stream(self.a.elements, self.a.lanes, bits + signed, signed)}
+
+    @property
+    def interval(self) -> int:
+        """Cycles from one sample to the next."""
+        return self.a.words
+
+    def reference(self, *samples: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Compute the sums (N, elements)."""
+        return (np.asarray(samples[0], np.int64) + np.asarray(samples[1], np.int64),)
+
+    def generate(self, folder: Path, prefix: str = "") -> Instance:
+        """Name the module; there is nothing to write."""
+        return Instance(
+            "zc_add",
+            {
+                "PE": self.a.lanes,
+                "A_BITS": self.a.bits,
+                "B_BITS": self.b.bits,
+                "A_SIGNED": int(self.a.signed),
+                "B_SIGNED": int(self.b.signed),
+                "OUT_BITS": self.outputs["m"].bits,
+            },
+        )
+
+
+def library() -> tuple[Path, ...]:
+    """Return the SystemVerilog files of all nodes."""
+    return tuple(sorted(LIBRARY.glob("*.sv")))
+
+
+def to_bits(elements: np.ndarray, bits: int) -> np.ndarray:
+    """Lay rows of integers out as bits, the first element and its lowest bit first.
+
+    Args:
+        elements: (..., lanes).
+        bits: of an element; negative ones become two's complement.
+
+    Returns:
+        (..., lanes * bits), uint8.
+    """
+    elements = np.asarray(elements, np.int64)
+    spread = (elements[..., None] >> np.arange(bits)) & 1
+    return spread.reshape(*elements.shape[:-1], -1).astype(np.uint8)
+
+
+def from_bits(rows: np.ndarray, bits: int, signed: bool = False) -> np.ndarray:
+    """Read rows of bits (..., lanes * bits) back as integers (..., lanes)."""
+    split = np.asarray(rows, np.int64).reshape(*rows.shape[:-1], -1, bits)
+    weights = 1 << np.arange(bits, dtype=np.int64)
+    if signed:
+        weights[-1] *= -1
+    return split @ weights
+
+
+def write_memory(path: Path, rows: np.ndarray) -> None:
+    """Write rows of bits (words, width), lowest bit first, as a file for $readmemh."""
+    path.write_text("\n".join(_hexadecimal(row) for row in np.asarray(rows, np.uint8)) + "\n")
+
+
+def _hexadecimal(row: np.ndarray) -> str:
+    digits = (len(row) + 3) // 4
+    number = int.from_bytes(np.packbits(row, bitorder="little").tobytes(), "little")
+    return f"{number:0{digits}x}"
+
+
+def side_by_side(nodes: dict[str, tuple[HardwareNode, Instance]], top: str = "zc_side_by_side") -> str:
+    """Write a module in which nodes stand beside each other, unconnected: for tests and measurements.
+
+    Args:
+        nodes: by name; the name leads the names of a node's ports.
+        top: the module's name.
+
+    Returns:
+        Its SystemVerilog.
+    """
+    ports, bodies = ["input logic clk", "input logic rst_n"], []
+    for name, (node, instance) in nodes.items():
+        for prefix, stream in node.inputs.items():
+            ports.extend(_ports(f"{name}_{prefix}", stream.width, "input", "output"))
+        for prefix, stream in node.outputs.items():
+            ports.extend(_ports(f"{name}_{prefix}", stream.width, "output", "input"))
+        bodies.append(instantiate(name, node, instance))
+    return f"module {top} (\n    " + ",\n    ".join(ports) + "\n);\n" + "\n".join(bodies) + "\nendmodule\n"
+
+
+def _ports(name: str, width: int, forward: str, backward: str) -> Iterable[str]:
+    yield f"{forward} logic [{width - 1}:0] {name}_tdata"
+    yield f"{forward} logic {name}_tvalid"
+    yield f"{backward} logic {name}_tready"
+
+
+def instantiate(name: str, node: HardwareNode, instance: Instance) -> str:
+    """Write an instance whose streams are connected to signals called <name>_<stream>_tdata and so on."""
+    parameters = ", ".join(
+        f'.{key}("{value}")' if isinstance(value, str) else f".{key}({value})"
+        for key, value in instance.parameters.items()
+    )
+    connections = [".clk(clk)", ".rst_n(rst_n)"]
+    for stream in (*node.inputs, *node.outputs):
+        for signal in ("tdata", "tvalid", "tready"):
+            connections.append(f".{stream}_{signal}({name}_{stream}_{signal})")
+    return f"  {instance.module} #({parameters}) {name} ({', '.join(connections)});"
+
+
+def _check_folding(what: str, size: int, parallel: int) -> None:
+    if parallel < 1 or size % parallel:
+        raise NodeError(f"{parallel} at once do not divide {size} {what}")

