@@ -35,6 +35,9 @@ _FREE = (nn.Dropout, nn.Dropout2d, nn.Identity)
 """Modules that do nothing once the network is trained."""
 
 
+_TIES = 20
+
+
 class UnsupportedModule(ModelError):
     """A part of a topology that has no hardware; the message names it and what may stand there."""
 
@@ -264,7 +267,7 @@ def _reach(weights: np.ndarray, source: Input) -> Grid:
 @torch.no_grad()
 def agreement(
     model: nn.Module, integer: IntegerNetwork, split: Split, batch: int = 500, whole: int = 200
-) -> dict[str, int]:
+) -> dict[str, Any]:
     """Compare a trained network with what the hardware is to compute, on data.
 
     Every activation's accumulators are looked up in its table and compared, bit by bit, with what the network
@@ -278,8 +281,8 @@ def agreement(
         whole: samples that run end to end.
 
     Returns:
-        {"images", "bits", "differences", "end_to_end", "wrong_classes"}; a difference can only be a tie of rounding
-        ahead of the sign.
+        {"images", "bits", "differences", "end_to_end", "wrong_classes", "ties"}; a difference can only be a tie of
+        rounding ahead of the sign, and "ties" names the first twenty: layer, channel and accumulator.
     """
     seen: dict[str, tuple[Tensor, Tensor]] = {}
     hooks = [
@@ -290,6 +293,7 @@ def agreement(
     ]
     device = next(model.parameters()).device
     bits = differences = 0
+    ties: list[str] = []
     try:
         for x in split.x.split(batch):
             model(x.to(device).float())
@@ -297,8 +301,12 @@ def agreement(
                 # (N, C, H, W) to channels last; (N, C) is so already.
                 integers = np.rint(np.moveaxis(accumulators.cpu().numpy(), 1, -1)).astype(np.int64)
                 signs = np.moveaxis(out.cpu().numpy(), 1, -1) > 0
-                differences += int((integer.tables[name].bits(integers) != signs).sum())
-                bits += signs.size
+                wrong = np.argwhere(integer.tables[name].bits(integers) != signs)
+                bits, differences = bits + signs.size, differences + len(wrong)
+                ties += [
+                    f"{name} channel {place[-1]} at accumulator {integers[tuple(place)]}"
+                    for place in wrong[: max(0, _TIES - len(ties))]
+                ]
     finally:
         for hook in hooks:
             hook.remove()
@@ -313,6 +321,7 @@ def agreement(
         "differences": differences,
         "end_to_end": len(samples),
         "wrong_classes": int((found != classes).sum()),
+        "ties": ties,
     }
 
 

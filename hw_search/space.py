@@ -27,6 +27,7 @@ Genome = tuple[int, ...]
 
 _SECTIONS = ("topology", "training", "folding")
 _MOST_TOPOLOGIES = 4096
+_MOST_CHECKED = 512
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,7 @@ class Space:
         self.choices = [
             choice for section in _SECTIONS for choice in _choices(self._fixed[section], (section,))
         ]
+        self._check_topologies()
         self._expressions = self._named_expressions()
         self.encoding = self._encoding()
         self.copies = self._most_slots() if config.activation.per_layer else 1
@@ -208,6 +210,15 @@ class Space:
         for values in itertools.product(*(choice.values for choice in chosen)):
             paths = {choice.path: value for choice, value in zip(chosen, values, strict=True)}
             yield _resolve(self._fixed["folding"], ("folding",), paths)
+
+    def _check_topologies(self) -> None:
+        """Find a wrong name or type among the choices now, and not in the middle of a search."""
+        for topology in itertools.islice(self.topologies(), _MOST_CHECKED):
+            parameters = {key: value for key, value in topology.items() if key != "name"}
+            try:
+                check_parameters(topology["name"], parameters)
+            except ModelError as error:
+                raise UserError(f"topology: {error}") from None
 
     def build(self, topology: dict[str, Any]) -> Any:
         """Build a topology section for the data; a UserError names the field that is wrong."""

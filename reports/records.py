@@ -119,7 +119,8 @@ class Finalist:
         nodes: cost by node, of the first seed's network.
         sites: activation layers, of the first seed's network.
         agreement: {"images", "bits", "differences"}: network against crossing tables over the validation set;
-            {"end_to_end", "wrong_classes"}: samples that ran through the whole integer network.
+            {"end_to_end", "wrong_classes"}: samples that ran through the whole integer network;
+            "ties": the first differences by layer, channel and accumulator.
         weights: path of the weights file relative to the run's folder.
         build: how to get the trained network back.
         savings: {"constant_channels", "weight_bits", "first_bits", "first_bits_left"}: what taking out constant
@@ -141,7 +142,7 @@ class Finalist:
     fps: float
     nodes: list[NodeCost]
     sites: list[Site]
-    agreement: dict[str, int]
+    agreement: dict[str, Any]
     savings: dict[str, int]
     weights: str
     build: str
