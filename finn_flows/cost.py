@@ -1,9 +1,8 @@
 """What a candidate costs: its hardware nodes, FINN's opinion of each, and this project's own beside it."""
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 from finn_flows.finn_setup import prepare_finn
 from finn_flows.folding import Folding
@@ -82,10 +81,6 @@ class Cost:
     clock_mhz: float
     part: str
     finn_part: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return everything as plain dictionaries, lists, strings and numbers."""
-        return asdict(self)
 
 
 def estimate(
@@ -183,12 +178,3 @@ def ask_finn(op_type: str, attributes: Attributes, finn_part: str) -> tuple[int,
     )
     resources = Resources(*(int(answer) for answer in answers))
     return int(node.get_exp_cycles()), resources
-
-
-def fits(cost: Cost, part: Part) -> bool:
-    """Tell whether this project's figures stay within a part."""
-    used = cost.zerocross
-    return used.lut <= part.luts and used.bram18 <= part.bram18 and used.dsp <= part.dsps
-
-
-__all__ = ["Cost", "NodeCost", "Resources", "ask_finn", "estimate", "finn_attributes", "fits"]

@@ -27,7 +27,6 @@ class Constants:
         constant_synapse: LUTs a synapse where a product is fully unrolled and its weights are constants.
         constant_input: LUTs an input there, the negations shared by all channels.
         adder_per_input: LUTs for each PE * SIMD of a sum of +-8-bit inputs.
-        weight_bits_per_lut: weight bits that a LUT holds where weights are kept in LUTs.
         compare_per_bit: LUTs of one comparator, for each bit.
         small_rom_per_bit: LUTs for each bit of a threshold memory of at most `small_rom_depth` words.
         small_rom_depth: depth up to which Yosys merges the memory with the comparator behind it.
@@ -55,7 +54,6 @@ class Constants:
     constant_synapse: float = 0.753
     constant_input: float = 2.87
     adder_per_input: float = 20.6
-    weight_bits_per_lut: float = 16.0
     compare_per_bit: float = 0.5
     small_rom_per_bit: float = 0.36
     small_rom_depth: int = 8
@@ -120,17 +118,6 @@ def xnor_product(fan_in: int, channels: int, pe: int, simd: int) -> Price:
         k.product_per_synapse * simd + k.product_per_accumulator_bit * fan_in.bit_length()
     )
     return Price(lut, weight_bram18(fan_in, channels, pe, simd), way="weights in block RAM")
-
-
-def xnor_product_in_luts(fan_in: int, channels: int, pe: int, simd: int) -> Price:
-    """Price the same product with its weights in LUTs, for parts short of block RAM.
-
-    Yosys keeps 10 to 23 weight bits in a LUT (median 16) over six of the seven units above, random weights.
-    """
-    price = xnor_product(fan_in, channels, pe, simd)
-    if not price.bram18:
-        return price
-    return Price(price.lut + fan_in * channels / CONSTANTS.weight_bits_per_lut, way="weights in LUTs")
 
 
 def byte_product(fan_in: int, channels: int, pe: int, simd: int, input_bits: int = 8) -> Price:

@@ -147,7 +147,8 @@ def _run(
         name=config.name,
         description=(
             f"{Path(config.data.name).name} ({len(data.train):,} training and {len(data.validation):,} validation "
-            f"samples), {config.topology['name']}, {part.name} at {config.device.clock_mhz:g} MHz{stand_in}"
+            f"samples), {config.topology['name']}, {part.name} (LUT{part.lut_inputs}) at "
+            f"{config.device.clock_mhz:g} MHz{stand_in}"
         ),
         objectives=list(config.objectives),
         strategy=config.search.strategy,

@@ -30,23 +30,18 @@ class Store:
 
     Args:
         folder: the run's folder; made if it is not there.
-        read_only: do not lock, do not create.
 
     Raises:
         UserError: if the folder cannot be written, another process has it, or the file is damaged or of another
             layout.
     """
 
-    def __init__(self, folder: Path, read_only: bool = False) -> None:
+    def __init__(self, folder: Path) -> None:
         self.path = folder / "store.sqlite"
         self._lock: int | None = None
-        if read_only and not self.path.exists():
-            raise UserError(f"{folder} holds no search (no {self.path.name} in it)")
-        if not read_only:
-            self._take(folder)
+        self._take(folder)
         try:
-            mode = "ro" if read_only else "rwc"
-            self._base = sqlite3.connect(f"{self.path.resolve().as_uri()}?mode={mode}", uri=True)
+            self._base = sqlite3.connect(self.path)
             self._open()
         except sqlite3.DatabaseError as error:
             self._release()

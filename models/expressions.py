@@ -61,14 +61,6 @@ class Expression:
             value for node in self.nodes() if node.name != "number" for value in node.operation.initial
         )
 
-    def substitute(self, replacement: "Expression") -> "Expression":
-        """Return the expression with every x replaced."""
-        if self.name == "x":
-            return replacement
-        return Expression(
-            self.name, tuple(operand.substitute(replacement) for operand in self.operands), self.value
-        )
-
 
 X = Expression("x")
 """The plain sign's activation."""
@@ -83,18 +75,6 @@ def number(value: float) -> Expression:
     if not math.isfinite(value):
         raise ExpressionError(f"{value} is not a finite number")
     return Expression("number", (), float(value))
-
-
-def apply(name: str, *operands: Expression) -> Expression:
-    """Return operation `name` on the operands.
-
-    Raises:
-        ModelError: for an unknown operation or a wrong number of operands.
-    """
-    operation = get_operation(name)
-    if len(operands) != operation.arity:
-        raise ExpressionError(f"{name} takes {_count(operation.arity)}, not {len(operands)}")
-    return Expression(name, operands)
 
 
 def _count(arity: int) -> str:

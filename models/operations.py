@@ -34,7 +34,6 @@ class Operation:
         function: `function(*operands, *parameters)`, elementwise on tensors that broadcast.
         initial: initial value of each learnable per-channel parameter.
         code: GAAF's code among the unary or the binary operations, or None.
-        commutative: whether its two operands may be swapped.
         bounds: `bounds(*operand_intervals)` gives an interval that holds every result, whatever its
             parameters learn; all the reals where it is not given.
         description: the formula, for people.
@@ -45,7 +44,6 @@ class Operation:
     function: Callable[..., Tensor]
     initial: tuple[float, ...] = ()
     code: int | None = None
-    commutative: bool = False
     bounds: Callable[..., Interval] | None = None
     description: str = ""
 
@@ -59,7 +57,6 @@ def register_operation(
     arity: int = 1,
     initial: tuple[float, ...] = (),
     *,
-    commutative: bool = False,
     bounds: Callable[..., Interval] | None = None,
     description: str = "",
 ) -> Operation:
@@ -70,7 +67,6 @@ def register_operation(
         function: called with `arity` tensors and one tensor for each learnable parameter; elementwise.
         arity: 1 or 2.
         initial: initial values of its learnable per-channel parameters.
-        commutative: whether the two operands may be swapped.
         bounds: see `Operation`.
         description: the formula.
 
@@ -92,7 +88,6 @@ def register_operation(
         function,
         tuple(float(value) for value in initial),
         None,
-        commutative,
         bounds,
         description,
     )
@@ -236,26 +231,19 @@ _UNARY: tuple[Operation, ...] = (
 )
 
 _BINARY: tuple[Operation, ...] = (
-    Operation("add", 2, torch.add, (), 0, True, _add_bounds, "a + b"),
-    Operation("sub", 2, torch.sub, (), 1, False, _sub_bounds, "a - b"),
-    Operation("mul", 2, torch.mul, (), 2, True, _mul_bounds, "a b"),
-    Operation("div", 2, lambda a, b: a / (b + EPSILON), (), 3, False, _div_bounds, "a / (b + 1e-8)"),
-    Operation(
-        "ratio", 2, lambda a, b: a / (a + b + EPSILON), (), 4, False, _ratio_bounds, "a / (a + b + 1e-8)"
-    ),
-    Operation(
-        "max", 2, torch.maximum, (), 5, True, lambda a, b: (max(a[0], b[0]), max(a[1], b[1])), "max(a, b)"
-    ),
-    Operation(
-        "min", 2, torch.minimum, (), 6, True, lambda a, b: (min(a[0], b[0]), min(a[1], b[1])), "min(a, b)"
-    ),
+    Operation("add", 2, torch.add, (), 0, _add_bounds, "a + b"),
+    Operation("sub", 2, torch.sub, (), 1, _sub_bounds, "a - b"),
+    Operation("mul", 2, torch.mul, (), 2, _mul_bounds, "a b"),
+    Operation("div", 2, lambda a, b: a / (b + EPSILON), (), 3, _div_bounds, "a / (b + 1e-8)"),
+    Operation("ratio", 2, lambda a, b: a / (a + b + EPSILON), (), 4, _ratio_bounds, "a / (a + b + 1e-8)"),
+    Operation("max", 2, torch.maximum, (), 5, lambda a, b: (max(a[0], b[0]), max(a[1], b[1])), "max(a, b)"),
+    Operation("min", 2, torch.minimum, (), 6, lambda a, b: (min(a[0], b[0]), min(a[1], b[1])), "min(a, b)"),
     Operation(
         "gate",
         2,
         lambda a, b: a * torch.sigmoid(b),
         (),
         7,
-        False,
         lambda a, b: _mul_bounds(a, (_sigmoid(b[0]), _sigmoid(b[1]))),
         "a sigmoid(b)",
     ),
@@ -265,12 +253,11 @@ _BINARY: tuple[Operation, ...] = (
         lambda a, b: torch.exp(-((a - b) ** 2)),
         (),
         8,
-        True,
         _constant(0, 1),
         "exp(-(a - b)^2)",
     ),
     Operation(
-        "expdiff", 2, lambda a, b: torch.exp(-torch.abs(a - b)), (), 9, True, _constant(0, 1), "exp(-|a - b|)"
+        "expdiff", 2, lambda a, b: torch.exp(-torch.abs(a - b)), (), 9, _constant(0, 1), "exp(-|a - b|)"
     ),
     Operation(
         "mix",
@@ -278,7 +265,6 @@ _BINARY: tuple[Operation, ...] = (
         lambda a, b, g: g * a + (1 - g) * b,
         (1.0,),
         10,
-        False,
         _mix_bounds,
         "g a + (1 - g) b, g learnable from 1",
     ),

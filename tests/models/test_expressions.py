@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.errors import ModelError
-from models.expressions import MAX_DEPTH, Expression, ExpressionError, X, apply, number, parse
+from models.expressions import MAX_DEPTH, Expression, ExpressionError, number, parse
 from models.operations import BUILT_IN
 from models.presets import PRESETS, resolve
 from tests.models.strategies import NUMBERS, expressions
@@ -131,26 +130,6 @@ def test_any_text_is_an_expression_or_an_expression_error(text: str) -> None:
 def test_numbers_are_finite(value: float) -> None:
     with pytest.raises(ExpressionError, match="not a finite number"):
         number(value)
-
-
-def test_applying_operations() -> None:
-    assert apply("add", apply("sin", X), number(2)) == parse("add(sin(x), 2)")
-    with pytest.raises(ExpressionError, match="add takes 2 operands, not 1"):
-        apply("add", X)
-    with pytest.raises(ModelError, match="did you mean"):
-        apply("sinus", X)
-
-
-@settings(max_examples=100)
-@given(expressions(size=6), expressions(size=4))
-def test_substitution_replaces_every_x(outer: Expression, inner: Expression) -> None:
-    assert outer.substitute(X) == outer
-    replaced = outer.substitute(inner)
-    count = sum(node == X for node in outer.nodes())
-    assert sum(node == X for node in replaced.nodes()) == count * sum(node == X for node in inner.nodes())
-    assert sum(1 for _ in replaced.nodes()) == sum(1 for _ in outer.nodes()) + count * (
-        sum(1 for _ in inner.nodes()) - 1
-    )
 
 
 def test_parameters_come_operands_first() -> None:

@@ -72,16 +72,6 @@ def test_values_are_the_formulas(name: str, seed: int, reach: float) -> None:
     np.testing.assert_allclose(value.numpy(), expected, rtol=1e-9, atol=1e-15)
 
 
-@pytest.mark.parametrize("name", [operation.name for operation in BUILT_IN if operation.arity == 2])
-def test_commutative_operations_are_those_that_commute(name: str) -> None:
-    rng = np.random.default_rng(0)
-    a, b = torch.from_numpy(rng.normal(size=(2, 500)))
-    operation = get_operation(name)
-    learned = [torch.tensor(0.3, dtype=torch.float64)] * len(operation.initial)
-    swapped = torch.equal(operation.function(a, b, *learned), operation.function(b, a, *learned))
-    assert operation.commutative == swapped
-
-
 def inside(values: np.ndarray, interval: Interval) -> bool:
     """Whether all values that are numbers lie in an interval, up to rounding."""
     values = values[np.isfinite(values)]
@@ -144,9 +134,7 @@ def test_a_users_unary_operation_with_learnables() -> None:
 
 
 def test_a_users_binary_operation() -> None:
-    own = register_operation(
-        "mean", lambda a, b: (a + b) / 2, arity=2, commutative=True, description="(a+b)/2"
-    )
+    own = register_operation("mean", lambda a, b: (a + b) / 2, arity=2, description="(a+b)/2")
     assert get_operation("mean") is own
     x = torch.linspace(-2, 2, 9)
     assert torch.equal(evaluate(parse("mean(x, neg(x))"), x, []), torch.zeros(9))
