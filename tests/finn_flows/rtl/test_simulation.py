@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from finn_flows import simulation
-from finn_flows.simulation import Port, SimulationError, ToolMissing, compile_design
+from finn_flows.rtl.simulation import Port, SimulationError, ToolMissing, compile_design
 
 # Passes words on; a word of 1 makes it do what a stream must not.
 DESIGN = """

@@ -15,7 +15,7 @@ import numpy as np
 
 from finn_flows.crossings import CrossingTable
 
-LIBRARY = Path(__file__).parent / "rtllib"
+LIBRARY = Path(__file__).parents[1] / "rtllib"
 
 
 class NodeError(ValueError):
@@ -57,10 +57,17 @@ class Stream:
 
 @dataclass(frozen=True)
 class Instance:
-    """How a node is built: a module of the library and its parameters, by name."""
+    """How a node is built.
+
+    Attributes:
+        module: the module's name.
+        parameters: its parameters by name.
+        sources: SystemVerilog files it needs beside the library.
+    """
 
     module: str
     parameters: dict[str, int | str]
+    sources: tuple[Path, ...] = ()
 
 
 class HardwareNode(Protocol):

@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from finn_flows.rtl_nodes import Instance, library
+from finn_flows.rtl.nodes import Instance, library
 
 _LUT_RAM = {
     "RAM32M": 4,

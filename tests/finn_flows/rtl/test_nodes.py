@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finn_flows import rtl_nodes, structural
+from finn_flows import structural
+from finn_flows.rtl import nodes as rtl_nodes
 from finn_flows.crossings import CrossingTable
 from finn_flows.crossings import from_bits as table_from_bits
 from finn_flows.network import Grid
-from finn_flows.rtl_nodes import (
+from finn_flows.rtl.nodes import (
     Add,
     Crossings,
     Duplicate,
@@ -23,8 +24,8 @@ from finn_flows.rtl_nodes import (
     from_bits,
     to_bits,
 )
-from finn_flows.simulation import Port, Simulator, Trace, compile_design
-from tests.finn_flows.yosys import synthesise
+from finn_flows.rtl.simulation import Port, Simulator, Trace, compile_design
+from tests.finn_flows.rtl.yosys import synthesise
 
 SAMPLES = 12
 

@@ -1,0 +1,1 @@
+"""From any QONNX file to an integer network: activation regions become crossings."""

@@ -1,0 +1,1 @@
+"""Hardware nodes, their SystemVerilog, whole designs of them, and cycle-accurate simulation."""
