@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from finn_flows import structural
-from finn_flows.rtl import nodes as rtl_nodes
 from finn_flows.crossings import CrossingTable
 from finn_flows.crossings import from_bits as table_from_bits
 from finn_flows.network import Grid
+from finn_flows.rtl import nodes as rtl_nodes
 from finn_flows.rtl.nodes import (
     Add,
     Crossings,
