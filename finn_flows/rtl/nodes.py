@@ -200,12 +200,16 @@ class Product:
 class Crossings:
     """A crossing site, `zc_crossings`: accumulators in, bits out.
 
+    Outputs of b bits are b bit planes, each a row of crossings of its own: row c * b + j of the table is plane j (0 is
+    the lowest bit) of channel c.
+
     Attributes:
-        table: the crossings.
-        pe: lanes.
+        table: the crossings, `bits` rows a channel.
+        pe: channels at a time.
         way: "comparators", "search" or "table".
         by_index: whether the stream brings grid indices (a popcount is one) or the accumulators themselves.
         ram_style: "distributed" or "block", for the way "table".
+        bits: of an output.
     """
 
     table: CrossingTable
@@ -213,11 +217,19 @@ class Crossings:
     way: str = "comparators"
     by_index: bool = True
     ram_style: str = "distributed"
+    bits: int = 1
 
     def __post_init__(self) -> None:
-        _check_folding("channels", self.table.channels, self.pe)
+        if self.bits < 1 or self.table.channels % self.bits:
+            raise NodeError(f"a table of {self.table.channels} rows does not hold planes of {self.bits} bits")
+        _check_folding("channels", self.channels, self.pe)
         if self.way not in ("comparators", "search", "table"):
             raise NodeError(f"no way of building crossings is called {self.way!r}")
+
+    @property
+    def channels(self) -> int:
+        """Values in, and values out."""
+        return self.table.channels // self.bits
 
     @property
     def _lowest(self) -> int:
@@ -233,28 +245,30 @@ class Crossings:
         low, high = self._lowest, self._lowest + self._step * (len(self.table.grid) - 1)
         signed = low < 0
         bits = max(high.bit_length(), (-low - 1).bit_length() if signed else 0) + signed
-        return {"s": Stream(self.table.channels, self.pe, max(bits, 1), signed)}
+        return {"s": Stream(self.channels, self.pe, max(bits, 1), signed)}
 
     @property
     def outputs(self) -> dict[str, Stream]:
-        """One bit a channel."""
-        return {"m": Stream(self.table.channels, self.pe, 1)}
+        """One unsigned value a channel."""
+        return {"m": Stream(self.channels, self.pe, self.bits)}
 
     @property
     def interval(self) -> int:
         """Cycles from one vector to the next."""
-        return self.table.channels // self.pe
+        return self.channels // self.pe
 
     @property
     def limit(self) -> int:
-        """Crossings there is room for in a channel."""
+        """Crossings there is room for in a row."""
         most = max(1, int(self.table.counts().max()))
         return 2 ** most.bit_length() - 1 if self.way == "search" else most
 
     def reference(self, *samples: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Compute bits (N, channels) from grid indices or accumulators (N, channels)."""
+        """Compute values (N, channels) from grid indices or accumulators (N, channels)."""
         index = (np.asarray(samples[0], np.int64) - self._lowest) // self._step
-        return (self.table.bits(self.table.grid.low + self.table.grid.step * index),)
+        accumulators = self.table.grid.low + self.table.grid.step * index
+        planes = self.table.bits(accumulators.repeat(self.bits, axis=-1))
+        return (from_bits(planes, self.bits),)
 
     def generate(self, folder: Path, prefix: str = "") -> Instance:
         """Write first bits and crossings, or whole tables."""
@@ -266,9 +280,10 @@ class Crossings:
         return Instance(
             "zc_crossings",
             {
-                "CHANNELS": self.table.channels,
+                "CHANNELS": self.channels,
                 "PE": self.pe,
                 "IN_BITS": stream.bits,
+                "BITS": self.bits,
                 "SIGNED": int(stream.signed),
                 "LIMIT": self.limit,
                 "WAY": self.way,
@@ -283,16 +298,16 @@ class Crossings:
         return -self.inputs["s"].range[0]
 
     def _write_crossings(self, folder: Path, prefix: str) -> None:
-        channels, limit, bits = self.table.channels, self.limit, self.inputs["s"].bits
+        limit, bits, lanes = self.limit, self.inputs["s"].bits, self.pe * self.bits
         spare = limit - self.table.counts()
         first = self.table.first ^ (spare & 1).astype(np.uint8)
-        write_memory(folder / f"{prefix}first.mem", first.reshape(-1, self.pe))
-        thresholds = np.zeros((channels, limit), np.int64)  # 0 has been passed by all: spare ones lead
-        for channel in range(channels):
-            places = self._lowest + self._step * self.table.crossings(channel) + self._bias
-            thresholds[channel, spare[channel] :] = places
-        for lane in range(self.pe):
-            mine = thresholds[lane :: self.pe]
+        write_memory(folder / f"{prefix}first.mem", first.reshape(-1, lanes))
+        thresholds = np.zeros((self.table.channels, limit), np.int64)  # 0 has been passed by all: spare ones lead
+        for row in range(self.table.channels):
+            places = self._lowest + self._step * self.table.crossings(row) + self._bias
+            thresholds[row, spare[row] :] = places
+        for lane in range(lanes):
+            mine = thresholds[lane::lanes]
             if self.way == "comparators":
                 write_memory(folder / f"{prefix}thresholds_{lane}.mem", to_bits(mine, bits))
             else:
@@ -306,9 +321,10 @@ class Crossings:
         # Values off the grid never come; there each row goes on as it is, which makes smaller logic.
         values = np.arange(1 << self.inputs["s"].bits) - self._bias
         index = np.clip((values - self._lowest) // self._step, 0, len(self.table.grid) - 1)
-        rows = np.stack([self.table.row(channel)[index] for channel in range(self.table.channels)])
-        for lane in range(self.pe):
-            write_memory(folder / f"{prefix}table_{lane}.mem", rows[lane :: self.pe].reshape(-1, 1))
+        rows = np.stack([self.table.row(row)[index] for row in range(self.table.channels)])
+        lanes = self.pe * self.bits
+        for lane in range(lanes):
+            write_memory(folder / f"{prefix}table_{lane}.mem", rows[lane::lanes].reshape(-1, 1))
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 // Accumulators to bits: a channel's bit is its first bit, flipped by every crossing it has passed.
 //
-// Channel c is on lane c mod PE. A channel with fewer crossings than there is room for has crossings at 0 in front,
-// which every accumulator has passed; its first bit makes up for them.
+// Outputs of several BITS are bit planes: plane j is a row of crossings of its own, and lane l*BITS + j of the sites
+// below looks at value l. Channel c's value is on lane c mod PE. A row with fewer crossings than there is room for has crossings at 0 in
+// front, which every accumulator has passed; its first bit makes up for them.
 //
 // WAY: "comparators" side by side, LIMIT of them a lane;
 //      "search" through LIMIT = 2**stages - 1 sorted crossings, a stage a cycle;
@@ -12,6 +13,7 @@ module zc_crossings #(
     parameter int CHANNELS = 64,
     parameter int PE = 8,
     parameter int IN_BITS = 7,
+    parameter int BITS = 1,
     parameter bit SIGNED = 0,
     parameter int LIMIT = 1,
     parameter WAY = "comparators",
@@ -23,11 +25,12 @@ module zc_crossings #(
     input  logic [PE*IN_BITS-1:0] s_tdata,
     input  logic                  s_tvalid,
     output logic                  s_tready,
-    output logic [        PE-1:0] m_tdata,
+    output logic [   PE*BITS-1:0] m_tdata,
     output logic                  m_tvalid,
     input  logic                  m_tready
 );
   localparam int FOLDS = CHANNELS / PE;
+  localparam int LANES = PE * BITS;
   localparam int FOLD_BITS = FOLDS > 1 ? $clog2(FOLDS) : 1;
   localparam int STAGES = $clog2(LIMIT + 1);
   localparam int LATENCY = WAY == "search" ? STAGES : WAY == "table" ? 1 : 2;
@@ -59,13 +62,13 @@ module zc_crossings #(
   for (genvar i = 1; i < LATENCY; i++) begin : g_folds
     always_ff @(posedge clk) if (en) folds[i] <= folds[i-1];
   end
-  logic [PE-1:0] first[FOLDS];
+  logic [LANES-1:0] first[FOLDS];
   if (WAY != "table") begin : g_first
     initial $readmemh({PREFIX, "first.mem"}, first);
   end
 
-  for (genvar lane = 0; lane < PE; lane++) begin : g_lane
-    wire [IN_BITS-1:0] value = values[lane*IN_BITS+:IN_BITS];
+  for (genvar lane = 0; lane < LANES; lane++) begin : g_lane
+    wire [IN_BITS-1:0] value = values[lane/BITS*IN_BITS+:IN_BITS];
     if (WAY == "table") begin : g_table
       (* ram_style = ROM_STYLE, rom_style = RAM_STYLE *)
       logic table_bits[FOLDS << IN_BITS];

@@ -78,6 +78,7 @@ def few_nodes() -> dict[str, HardwareNode]:
         nodes[f"c_{way}_odd"] = Crossings(crossing_table(15, 27, 12), 5, way)
         nodes[f"c_{way}_signed"] = Crossings(crossing_table(6, 23, 4, -22, 2), 3, way, by_index=False)
         nodes[f"c_{way}_none"] = Crossings(crossing_table(4, 9, 0), 1, way)
+        nodes[f"c_{way}_levels"] = Crossings(crossing_table(24, 33, 7), 4, way, bits=3)
     return nodes
 
 
@@ -97,9 +98,9 @@ def compile_nodes(nodes: dict[str, HardwareNode], folder: Path, runtime: Path) -
 def random_samples(node: HardwareNode, rng: np.random.Generator) -> list[np.ndarray]:
     if isinstance(node, Crossings) and not node.by_index:  # only what is on the grid
         grid = node.table.grid
-        return [grid.low + grid.step * rng.integers(0, len(grid), (SAMPLES, node.table.channels))]
+        return [grid.low + grid.step * rng.integers(0, len(grid), (SAMPLES, node.channels))]
     if isinstance(node, Crossings):
-        return [rng.integers(0, len(node.table.grid), (SAMPLES, node.table.channels))]
+        return [rng.integers(0, len(node.table.grid), (SAMPLES, node.channels))]
     samples = []
     for stream in node.inputs.values():
         values = rng.integers(stream.range[0], stream.range[1] + 1, (SAMPLES, stream.elements))
@@ -157,6 +158,14 @@ def assert_intervals(nodes: dict[str, HardwareNode], trace: Trace) -> None:
 def test_every_node_runs_at_its_interval(few):
     nodes, simulator = few
     assert_intervals(nodes, simulate(nodes, simulator, (0.0, 0.0), 0)[0])
+
+
+def test_levels_are_the_numbers_their_planes_spell():
+    """Four levels, thresholds 3, 5, 6: plane 1 flips at 5, plane 0 at each."""
+    rows = np.array([[0, 0, 0, 1, 1, 0, 1, 1], [0, 0, 0, 0, 0, 1, 1, 1]], np.uint8)
+    node = Crossings(table_from_bits(Grid(0, 7), rows), 1, bits=2)
+    (levels,) = node.reference(np.arange(8)[:, None])
+    assert levels[:, 0].tolist() == [sum(a >= t for t in (3, 5, 6)) for a in range(8)]
 
 
 def test_a_wrong_weight_or_crossing_is_noticed(few):
@@ -248,6 +257,8 @@ def test_a_chain_runs_at_the_interval_of_its_slowest_layer(tmp_path, runtime):
         (lambda: Product(np.zeros((2, 2)), 1, 1), "-1 or \\+1"),
         (lambda: Crossings(crossing_table(6, 9, 2), 4), "4 at once do not divide 6 channels"),
         (lambda: Crossings(crossing_table(6, 9, 2), 2, "magic"), "magic"),
+        (lambda: Crossings(crossing_table(6, 9, 2), 1, bits=4), "6 rows does not hold planes of 4 bits"),
+        (lambda: Crossings(crossing_table(6, 9, 2), 2, bits=2), "2 at once do not divide 3 channels"),
         (lambda: MaxPool((4, 4, 6), (2, 2), 4), "4 at once"),
         (lambda: MaxPool((1, 4, 6), (2, 2), 3), "larger than its image"),
         (lambda: LabelSelect(10, 3, 4), "3 at once"),
@@ -290,8 +301,9 @@ def random_node(rng: np.random.Generator) -> HardwareNode:
         crossings = int(rng.integers(0, min(levels, 20)))
         way = str(rng.choice(["comparators", "search", "table"]))
         low, step = (0, 1) if rng.random() < 0.5 else (-int(rng.integers(0, 300)), int(rng.integers(1, 4)))
-        table = crossing_table(channels, levels, crossings, low, step)
-        return Crossings(table, divisor(channels), way, by_index=low == 0 and step == 1)
+        bits = int(rng.integers(1, 4))
+        table = crossing_table(channels * bits, levels, crossings, low, step)
+        return Crossings(table, divisor(channels), way, by_index=low == 0 and step == 1, bits=bits)
     if kind == "pool":
         kernel = (int(rng.integers(1, 4)), int(rng.integers(1, 4)))
         shape = (int(rng.integers(kernel[0], 9)), int(rng.integers(kernel[1], 9)), int(rng.integers(1, 9)))
