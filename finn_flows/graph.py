@@ -137,8 +137,7 @@ class _Builder:
 
     def nodes(self) -> list[Node]:
         """Return the nodes of all layers, without converters and FIFOs."""
-        bits = self.network.input.bits
-        self.datatype = "BINARY" if bits == 1 else f"UINT{bits}"
+        self.datatype = _unsigned(self.network.input.bits)
         self.product: Product | None = None  # whose accumulators flow, if any
         self.product_pe = 1
         previous, nodes = "input", []
@@ -157,8 +156,8 @@ class _Builder:
                 return self._dense(layer.name)
             case Conv() as conv:
                 return self._conv(layer.name, conv, shape, out)
-            case Activation(crossings):
-                return [self._thresholds(layer.name, crossings, shape)]
+            case Activation() as activation:
+                return [self._thresholds(layer.name, activation, shape)]
             case MaxPool() as pool:
                 return self._pool(layer.name, pool, shape, out)
             case Flatten():
@@ -206,7 +205,7 @@ class _Builder:
         kind = "product" if binary else "adder"
         return Node(name, "MVAU_hls", attributes, source, sink, product.price(pe, simd), kind)
 
-    def _thresholds(self, name: str, crossings: tuple[int, ...], shape: tuple[int, ...]) -> Node:
+    def _thresholds(self, name: str, activation: Activation, shape: tuple[int, ...]) -> Node:
         if self.product is None:
             raise UnsupportedLayer(f"{name}: an activation needs a product's accumulators before it")
         product, channels, vectors = self.product, shape[-1], (1, *shape[:-1])
@@ -216,16 +215,16 @@ class _Builder:
         attributes = (
             ("PE", pe),
             ("NumChannels", channels),
-            ("numSteps", max(1, *crossings)),
+            ("numSteps", max(1, *activation.crossings, 2**activation.bits - 1)),
             ("inputDataType", self.datatype),
             ("weightDataType", threshold_type(product.fan_in, product.input_bits)),
-            ("outputDataType", "BINARY"),
+            ("outputDataType", _unsigned(activation.bits)),
             ("numInputVectors", vectors),
         )
         source = Stream((*vectors, channels), pe, self.datatype)
-        self.datatype, self.product = "BINARY", None
-        sink = replace(source, datatype="BINARY")
-        price = _crossing_site(crossings, pe, product.levels)
+        self.datatype, self.product = _unsigned(activation.bits), None
+        sink = replace(source, datatype=self.datatype)
+        price = _crossing_site(activation.crossings, pe * activation.bits, product.levels)
         return Node(name, "Thresholding_rtl", attributes, source, sink, price, "crossing")
 
     def _padding(
@@ -335,12 +334,16 @@ class _Builder:
         return fold_stream(channels, {lanes: cycles(lanes) for lanes in divisors(channels)}, self.target)
 
 
+def _unsigned(bits: int) -> str:
+    return "BINARY" if bits == 1 else f"UINT{bits}"
+
+
 def _products(network: Network, shapes: dict[str, tuple[int, ...]]) -> dict[str, Product]:
     """Return every product's sizes, by layer name."""
     products = {}
     for layer in network.layers:
         operation, shape, out = layer.operation, shapes[layer.inputs[0]], shapes[layer.name]
-        bits = 1 if network.is_binary(layer.inputs[0]) else network.input.bits
+        bits = network.bits(layer.inputs[0]) or 1  # accumulators are refused where nodes are made
         if isinstance(operation, Conv):
             if operation.groups != 1:
                 raise UnsupportedLayer(

@@ -30,7 +30,8 @@ class IntegerNetwork:
         network: the layers; crossing counts agree with the tables.
         weights: -1 or +1 (int8) for every product by name: dense (channels, features), convolution
             (channels, kernel height, kernel width, input channels).
-        tables: crossing table of every activation by name.
+        tables: crossing table of every activation by name; of one with several bits, a row for each channel and
+            plane (see `Activation`).
     """
 
     network: Network
@@ -44,8 +45,8 @@ class IntegerNetwork:
             inputs: integers of shape (N, *network.input.shape); -1 and +1 where the input is binary.
 
         Returns:
-            Every layer's output by name, shape (N, ...): accumulators of products, bits as -1 and +1 of
-            activations, class of the label select. A constant input channel counts as any other.
+            Every layer's output by name, shape (N, ...): accumulators of products, bits as -1 and +1 (several
+            bits: levels from 0) of activations, class of the label select.
         """
         values = {"input": np.asarray(inputs, np.int64)}
         for layer in self.network.layers:
@@ -56,8 +57,8 @@ class IntegerNetwork:
                 case Conv() as conv:
                     pad = -1 if self.network.is_binary(layer.inputs[0]) else 0
                     values[layer.name] = _convolve(x, self.weights[layer.name], conv, pad)
-                case Activation():
-                    values[layer.name] = 2 * self.tables[layer.name].bits(x).astype(np.int64) - 1
+                case Activation(_, bits):
+                    values[layer.name] = _activate(x, self.tables[layer.name], bits)
                 case MaxPool(kernel, stride):
                     windows = np.lib.stride_tricks.sliding_window_view(x, kernel, axis=(1, 2))
                     values[layer.name] = windows[:, :: stride[0], :: stride[1]].max(axis=(-2, -1))
@@ -66,6 +67,13 @@ class IntegerNetwork:
                 case LabelSelect():
                     values[layer.name] = x.argmax(axis=1)[:, None]
         return values
+
+
+def _activate(x: np.ndarray, table: CrossingTable, bits: int) -> np.ndarray:
+    if bits == 1:
+        return 2 * table.bits(x).astype(np.int64) - 1
+    planes = table.bits(np.repeat(x, bits, axis=-1)).astype(np.int64)
+    return planes.reshape(*x.shape, bits) @ (1 << np.arange(bits))
 
 
 def _product(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -140,7 +148,7 @@ def remove_first_bits(net: IntegerNetwork) -> tuple[IntegerNetwork, dict[str, in
         found = _next_product(net.network, name)
         flip = table.first.astype(bool)
         left[name] = int(flip.sum())
-        if found is None or not left[name]:
+        if found is None or not left[name] or not net.network.is_binary(name):
             continue
         product, between = found
         if _is_mixed(product) or any(isinstance(layer.operation, MaxPool) for layer in between):
@@ -166,7 +174,7 @@ def remove_constants(net: IntegerNetwork) -> tuple[IntegerNetwork, dict[str, int
     """
     removed = {}
     for name in net.tables:
-        constants = net.tables[name].constants()
+        constants = net.tables[name].constants() if net.network.is_binary(name) else {}
         found = _next_product(net.network, name)
         follower = found and _reading_activation(net.network, found[0].name)
         producer = net.network.producers()[name]

@@ -49,18 +49,23 @@ class Conv:
 
 @dataclass(frozen=True)
 class Activation:
-    """An activation and its sign, as crossings of the accumulator in front of it.
+    """An activation and its quantizer, as crossings of the accumulator in front of it.
+
+    An output of 2**bits levels is `bits` rows of bits, the planes of the level's number.
 
     Attributes:
-        crossings: how many crossings each channel has; 0 for a constant channel, 1 for an ordinary threshold.
+        crossings: how many crossings each row has; 0 for a constant one, 1 for an ordinary threshold. Row
+            c * bits + j is plane j of channel c, plane 0 the lowest.
+        bits: 1 for a sign (-1 or +1), up to 8 for levels 0..2**bits - 1.
     """
 
     crossings: tuple[int, ...]
+    bits: int = 1
 
 
 @dataclass(frozen=True)
 class MaxPool:
-    """A max-pool over bits: an OR of each window."""
+    """The largest of each window; over bits an OR."""
 
     kernel: tuple[int, int] = (2, 2)
     stride: tuple[int, int] = (2, 2)
@@ -119,8 +124,8 @@ class Network:
         return replace(
             self,
             layers=tuple(
-                replace(layer, operation=Activation(crossings[layer.name]))
-                if layer.name in crossings
+                replace(layer, operation=replace(layer.operation, crossings=crossings[layer.name]))
+                if isinstance(layer.operation, Activation) and layer.name in crossings
                 else layer
                 for layer in self.layers
             ),
@@ -174,14 +179,18 @@ class Network:
                 found[layer.name] = source.name
         return found
 
-    def is_binary(self, name: str) -> bool:
-        """Tell whether the tensor of a name holds bits (-1 or +1): the others hold integers."""
+    def bits(self, name: str) -> int | None:
+        """Return the bits of the elements of a tensor: the input's or an activation's; None for accumulators."""
         if name == "input":
-            return self.input.bits == 1
+            return self.input.bits
         layer = next(layer for layer in self.layers if layer.name == name)
         if isinstance(layer.operation, MaxPool | Flatten):
-            return self.is_binary(layer.inputs[0])
-        return isinstance(layer.operation, Activation)
+            return self.bits(layer.inputs[0])
+        return layer.operation.bits if isinstance(layer.operation, Activation) else None
+
+    def is_binary(self, name: str) -> bool:
+        """Tell whether the tensor of a name holds bits (-1 or +1): the others hold integers."""
+        return self.bits(name) == 1
 
     def grids(self) -> dict[str, Grid]:
         """Return the accumulator grid of every product by name, for any weights."""
@@ -189,11 +198,13 @@ class Network:
         grids = {}
         for layer in self.layers:
             if layer.name in fan_ins:
-                fan_in = fan_ins[layer.name]
-                if self.is_binary(layer.inputs[0]):
+                fan_in, bits = fan_ins[layer.name], self.bits(layer.inputs[0])
+                if bits is None:
+                    raise NetworkError(f"{layer.name}: reads accumulators: an activation must stand before it")
+                if bits == 1:
                     grids[layer.name] = Grid(-fan_in, fan_in, 2)
                 else:
-                    reach = fan_in * (2**self.input.bits - 1)
+                    reach = fan_in * (2**bits - 1)
                     grids[layer.name] = Grid(-reach, reach, 1)
         return grids
 
@@ -225,9 +236,11 @@ def _output_shape(layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
             if min(size) < 1:
                 raise NetworkError(f"{layer.name}: kernel {kernel} is larger than its input {shape}")
             return (*size, shape[2])
-        case Activation(crossings):
-            if len(crossings) != shape[-1]:
-                raise NetworkError(f"{layer.name}: {len(crossings)} crossing counts for {shape[-1]} channels")
+        case Activation(crossings, bits):
+            if len(crossings) != shape[-1] * bits:
+                raise NetworkError(
+                    f"{layer.name}: {len(crossings)} crossing counts for {shape[-1]} channels of {bits} bits"
+                )
             return shape
         case Flatten():
             return (math.prod(shape),)
