@@ -302,7 +302,8 @@ class Crossings:
         spare = limit - self.table.counts()
         first = self.table.first ^ (spare & 1).astype(np.uint8)
         write_memory(folder / f"{prefix}first.mem", first.reshape(-1, lanes))
-        thresholds = np.zeros((self.table.channels, limit), np.int64)  # 0 has been passed by all: spare ones lead
+        # 0 has been passed by all: spare ones lead.
+        thresholds = np.zeros((self.table.channels, limit), np.int64)
         for row in range(self.table.channels):
             places = self._lowest + self._step * self.table.crossings(row) + self._bias
             thresholds[row, spare[row] :] = places
