@@ -9,10 +9,10 @@ import importlib.util
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 
 import numpy as np
 
@@ -38,10 +38,12 @@ class Port:
     Attributes:
         name: the signals' prefix.
         width: bits of a word.
+        tap: an output that only looks on: its words are taken at once, and it has no ready signal that counts.
     """
 
     name: str
     width: int
+    tap: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,11 +54,13 @@ class Trace:
         words: words of every output by name, (words, width) bits, lowest first.
         taken: the cycles at which each input's words were taken, by name.
         given: the cycles at which each output's words were, by name.
+        printed: lines that the design itself printed.
     """
 
     words: dict[str, np.ndarray]
     taken: dict[str, np.ndarray]
     given: dict[str, np.ndarray]
+    printed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,8 @@ class Simulator:
         expected: dict[str, int],
         stalls: tuple[float, float] = (0.0, 0.0),
         seed: int = 0,
+        pace: float = 0.0,
+        progress: Callable[[float], None] | None = None,
     ) -> Trace:
         """Stream words through the design until it has given as many as expected.
 
@@ -89,6 +95,8 @@ class Simulator:
             expected: number of words of every output by name.
             stalls: how often an input withholds its next word, and an output refuses one: 0 to 1.
             seed: of the stalls.
+            pace: cycles between the words of an input at least: word i is not offered before cycle i * pace.
+            progress: told now and then which share of the outputs' words has come.
 
         Raises:
             SimulationError: if the design gets stuck, gives a word too many, or withdraws or changes one.
@@ -100,18 +108,10 @@ class Simulator:
                 if rows.ndim != 2 or rows.shape[1] != port.width:
                     raise ValueError(f"{port.name} takes words of {port.width} bits, not {rows.shape}")
                 (folder / f"in{index}").write_bytes(_packed(rows))
-            arguments = [str(seed), str(stalls[0]), str(stalls[1]), str(_DRAIN), str(_QUIET), name]
+            arguments = [str(seed), str(stalls[0]), str(stalls[1]), str(pace), str(_DRAIN), str(_QUIET), name]
             counts = [str(len(words[port.name])) for port in self.inputs]
             counts += [str(expected[port.name]) for port in self.outputs]
-            done = subprocess.run(
-                [str(self.program.resolve()), *arguments, *counts],
-                cwd=self.folder,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            if done.returncode:
-                raise SimulationError(done.stderr.strip() or f"the simulation ended with {done.returncode}")
+            printed = _follow([str(self.program.resolve()), *arguments, *counts], self.folder, progress)
             return Trace(
                 words={
                     port.name: _unpacked((folder / f"out{index}").read_bytes(), port.width)
@@ -119,7 +119,31 @@ class Simulator:
                 },
                 taken=_cycles(folder, "taken", self.inputs),
                 given=_cycles(folder, "given", self.outputs),
+                printed=printed,
             )
+
+
+def _follow(command: list[str], folder: Path, progress: Callable[[float], None] | None) -> tuple[str, ...]:
+    """Run the program, passing its progress on; return what else it printed."""
+    printed: list[str] = []
+    with (
+        TemporaryFile("w+") as errors,
+        subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=errors, text=True) as process,
+    ):
+        try:
+            assert process.stdout is not None
+            for line in process.stdout:
+                if not line.startswith("progress "):
+                    printed.append(line.rstrip("\n"))
+                elif progress is not None:
+                    progress(float(line.split()[1]))
+        except BaseException:
+            process.kill()
+            raise
+        if process.wait():
+            errors.seek(0)
+            raise SimulationError(errors.read().strip() or f"the simulation ended with {process.returncode}")
+    return tuple(printed)
 
 
 def compile_design(
@@ -219,6 +243,8 @@ def _port_table(inputs: tuple[Port, ...], outputs: tuple[Port, ...]) -> str:
                 f'    {kind}s.push_back(make_{kind}("{port.name}", top.{port.name}_tdata, '
                 f"top.{port.name}_tvalid, top.{port.name}_tready, {_chunks(port.width)}));"
             )
+            if port.tap:
+                lines.append("    outputs.back().tap = true;")
     return "\n".join(lines) + "\n}\n"
 
 

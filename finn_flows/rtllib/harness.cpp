@@ -1,7 +1,9 @@
 // Streams words through a design compiled by Verilator. See simulation.py, which writes ports.h.
 //
-// simulate SEED STALL_IN STALL_OUT DRAIN QUIET FOLDER, then a number of words for each input and each output.
+// simulate SEED STALL_IN STALL_OUT PACE DRAIN QUIET FOLDER, then a number of words for each input and each output.
+// Prints lines "progress SHARE" now and then; a design may print others.
 // Reads FOLDER/in<i>, writes FOLDER/out<i> (words of 32-bit chunks) and FOLDER/taken<i>, given<i> (64-bit cycles).
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -53,7 +55,7 @@ struct Output {
     CData* ready;
     std::function<void(uint32_t*)> sample;
     Chunks words, waiting;
-    bool waits = false;
+    bool waits = false, tap = false;
     size_t count = 0;
     std::vector<uint64_t> given;
 };
@@ -90,15 +92,16 @@ static void save(const std::string& path, const std::vector<T>& data) {
 int main(int, char** argv) {
     const auto seed = strtoull(argv[1], nullptr, 10);
     const double stall_in = atof(argv[2]), stall_out = atof(argv[3]);
-    const uint64_t drain = strtoull(argv[4], nullptr, 10), quiet = strtoull(argv[5], nullptr, 10);
-    const std::string folder = std::string(argv[6]) + "/";
+    const double pace = atof(argv[4]);
+    const uint64_t drain = strtoull(argv[5], nullptr, 10), quiet = strtoull(argv[6], nullptr, 10);
+    const std::string folder = std::string(argv[7]) + "/";
 
     const auto context = std::make_unique<VerilatedContext>();
     const auto top = std::make_unique<Vtop>(context.get());
     std::vector<Input> inputs;
     std::vector<Output> outputs;
     connect(*top, inputs, outputs);
-    char** count = argv + 7;
+    char** count = argv + 8;
     for (size_t i = 0; i < inputs.size(); ++i) {
         auto& port = inputs[i];
         port.count = strtoull(*count++, nullptr, 10);
@@ -129,12 +132,12 @@ int main(int, char** argv) {
     for (uint64_t cycle = 0;; ++cycle) {
         for (auto& port : inputs) {
             // A word once offered stays.
-            if (!*port.valid && port.next < port.count && !stalls(stall_in)) {
+            if (!*port.valid && port.next < port.count && double(cycle) >= pace * double(port.next) && !stalls(stall_in)) {
                 *port.valid = 1;
                 port.drive(&port.words[port.next * port.chunks]);
             }
         }
-        for (auto& port : outputs) *port.ready = !stalls(stall_out);
+        for (auto& port : outputs) *port.ready = port.tap || !stalls(stall_out);
         top->eval();
 
         bool moved = false, done = true;
@@ -165,7 +168,15 @@ int main(int, char** argv) {
             moved = true;
         }
         since_word = moved ? 0 : since_word + 1;
+        for (auto& port : inputs)
+            if (port.next < port.count && double(cycle) < pace * double(port.next)) since_word = 0;
         if (done && ++since_done > drain) break;
+        if (cycle % 65536 == 65535) {
+            double share = 1;
+            for (auto& port : outputs)
+                if (port.count) share = std::min(share, double(port.given.size()) / double(port.count));
+            printf("progress %f\n", share), fflush(stdout);
+        }
         if (!done && since_word > quiet) {
             std::string state;
             for (auto& port : inputs)
