@@ -8,11 +8,15 @@ cycle by cycle. What nothing has said is None or left out, never 0.
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-# Of a unit or a whole design: "lut", "ff", "bram", "dsp", "carry"; those that are known. LUTs and block RAMs are the
+# Of a node or a whole design: "lut", "ff", "bram", "dsp", "carry", "uram"; those that are known. LUTs and block RAMs are the
 # family's own (see `LUT_OF` and `BLOCK_RAM_OF`); FINN's estimates are of 6-input LUTs and of block RAMs of 18 kbit.
 Counts = dict[str, float]
 
-RESOURCES = ("lut", "ff", "bram", "dsp", "carry")
+# Who says a number of hardware: FINN's models, this project's, the maker's HLS compiler (an estimate too), the
+# synthesiser, place and route, or the simulation of the design.
+Source = Literal["finn", "zerocross", "hls", "synthesis", "routing", "simulation"]
+
+RESOURCES = ("lut", "ff", "bram", "dsp", "carry", "uram")
 LUT_OF = {"7-series": "LUT6", "ultrascale+": "LUT6", "ecp5": "LUT4", "ice40": "LUT4", "gowin": "LUT4"}
 BLOCK_RAM_OF = {
     "7-series": "BRAM18",
@@ -57,6 +61,7 @@ class BuildNode:
         reads: names of the nodes whose output it reads; empty for the one before it in the list.
         estimate_finn: {"lut", "bram", "dsp"} by stock FINN's models; empty if FINN has none for it.
         estimate_zerocross: the same by this project's models, by family: {"7-series": {...}, "ecp5": {...}}.
+        estimate_hls: {"lut", "ff", "bram", "dsp"} by the maker's HLS compiler; empty for what it did not compile.
         synthesis: what the synthesiser counts for the node alone, by family.
         routed: what is left of it after place and route on the target, or None.
         ii_estimate: cycles between two images by formula, where nothing makes it wait.
@@ -77,6 +82,7 @@ class BuildNode:
     reads: list[str] = field(default_factory=list)
     estimate_finn: Counts = field(default_factory=dict)
     estimate_zerocross: dict[str, Counts] = field(default_factory=dict)
+    estimate_hls: Counts = field(default_factory=dict)
     synthesis: dict[str, Counts] = field(default_factory=dict)
     routed: Counts | None = None
     ii_estimate: int | None = None
@@ -165,7 +171,7 @@ class Timing:
         fmax_mhz: highest clock, by place and route (or the maker's timing report).
         slack_ns: time to spare at the clock asked for, negative if it is missed.
         critical_path: the slowest path in words.
-        source: the tool that said Fmax and slack, such as "nextpnr-ecp5"; "" if none did.
+        estimated_by: whose formulas the estimated cycles are, the nodes' too.
     """
 
     ii_estimate: int | None = None
@@ -175,7 +181,7 @@ class Timing:
     fmax_mhz: float | None = None
     slack_ns: float | None = None
     critical_path: str = ""
-    source: str = ""
+    estimated_by: Literal["finn", "zerocross"] = "zerocross"
 
 
 @dataclass(frozen=True)
@@ -186,13 +192,13 @@ class Usage:
         resource: the device's own name for it: "LUT4", "DP16KD", ...
         used: how many the whole design takes.
         available: how many the device has.
-        source: the tool that counted, such as "nextpnr-ecp5"; "estimate" where nothing was synthesised.
+        source: who counted; a model where nothing was synthesised.
     """
 
     resource: str
     used: float
     available: float
-    source: str
+    source: Source
 
 
 @dataclass(frozen=True)
