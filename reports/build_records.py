@@ -226,6 +226,7 @@ class Build:
         timing: of the whole design.
         utilisation: of the target's resources, by the last tool that counted.
         synthesis: what the synthesiser counts for the whole design, by family.
+        routed: the same after place and route on the target, or None.
         certificate: the comparisons, or None if none was made.
         files: what was made: {label: path relative to the build's folder}.
         hints: what to do about what did not fit or was too slow.
@@ -251,6 +252,7 @@ class Build:
     timing: Timing = field(default_factory=Timing)
     utilisation: list[Usage] = field(default_factory=list)
     synthesis: dict[str, Counts] = field(default_factory=dict)
+    routed: Counts | None = None
     certificate: Certificate | None = None
     files: dict[str, str] = field(default_factory=dict)
     hints: list[str] = field(default_factory=list)

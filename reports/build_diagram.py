@@ -1,0 +1,81 @@
+"""A build as a stream: its nodes in order, with what stands on the streams between them."""
+
+from dataclasses import dataclass
+
+from reports.build_facts import STREAM_KINDS, bottleneck, interval
+from reports.build_records import Build, BuildNode
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A stream into a node, with the converters and FIFOs on it.
+
+    Attributes:
+        origin: name of the node it comes from; "" for the design's input.
+        bits: widths of its word, one for each time it changes.
+        fifos: the FIFOs on it.
+    """
+
+    origin: str
+    bits: list[int]
+    fifos: list[BuildNode]
+
+
+@dataclass(frozen=True)
+class Step:
+    """A node of the diagram.
+
+    Attributes:
+        node: the node, or None for the design's output.
+        edges: the streams it reads.
+        joined: whether it reads the step before it, and that alone.
+        share: its cycles by those of the slowest node, 0..1.
+        slowest: whether it is that node.
+    """
+
+    node: BuildNode | None
+    edges: list[Edge]
+    joined: bool
+    share: float
+    slowest: bool
+
+
+def steps(build: Build) -> list[Step]:
+    """Return the nodes that do the work, in the order of the stream, and last the design's output.
+
+    Converters and FIFOs are on the edges. A node without `reads` reads the node before it in the list.
+    """
+    slowest = bottleneck(build)
+    longest = max((interval(node) or 0 for node in build.nodes if node.kind not in STREAM_KINDS), default=0)
+    by_name = {node.name: node for node in build.nodes}
+    before = dict(zip((node.name for node in build.nodes), ["", *by_name], strict=False))
+
+    def edge(name: str, reader_bits: int) -> Edge:
+        """Walk a stream back from its reader to the node that does work, or to the input."""
+        bits, fifos = [reader_bits], []
+        while name in by_name and by_name[name].kind in STREAM_KINDS:
+            node = by_name[name]
+            bits += [node.output_bits, node.input_bits]
+            if node.kind == "fifo":
+                fifos.append(node)
+            name = (node.reads or [before[name]])[0]
+        if name in by_name:
+            bits.append(by_name[name].output_bits)
+        widths = [width for width in reversed(bits) if width]
+        changes = [width for i, width in enumerate(widths) if i == 0 or width != widths[i - 1]]
+        return Edge(name, changes, fifos[::-1])
+
+    result: list[Step] = []
+    last = ""
+    for node in build.nodes:
+        if node.kind in STREAM_KINDS:
+            continue
+        edges = [edge(name, node.input_bits) for name in node.reads or [before[node.name]]]
+        joined = [e.origin for e in edges] == [last]
+        share = (interval(node) or 0) / longest if longest else 0.0
+        result.append(Step(node, edges, joined, share, node is slowest))
+        last = node.name
+    if result:
+        end = edge(build.nodes[-1].name, 0)
+        result.append(Step(None, [end], end.origin == last, 0.0, False))
+    return result
