@@ -113,8 +113,10 @@ def _finalist(
         agreement=first["agreement"],
         savings=first["savings"],
         weights=weights_file(first_key),
-        build=f'from hw_search import rebuild\nmodel = rebuild("{folder}", "{member.id}")',
+        build=f"zerocross build {folder} --pick {member.id} --target ulx3s-85f",
         topology=candidate.topology,
+        folding=candidate.folding,
+        training=candidate.training,
     )
 
 

@@ -1,6 +1,7 @@
 """A network of a run's front, trained, out of what the run left."""
 
 from pathlib import Path
+from typing import Any
 
 from safetensors.torch import load_file
 from torch import nn
@@ -8,9 +9,39 @@ from torch import nn
 from hw_search.errors import UserError
 from hw_search.evaluation import import_plugins
 from hw_search.space import build_topology
+from models.errors import nearest
 from models.expressions import parse
 from models.layers import install
+from reports.pareto import knee
+from reports.records import Finalist, Run
 from reports.storage import load_run
+
+_PICKS = ("knee", "best", "smallest")
+
+
+def choose(run: Run, pick: str) -> Finalist:
+    """Return a network of a run.
+
+    Args:
+        run: the run.
+        pick: its id; or "knee" (where giving up a little of one objective stops paying in another), "best" (the
+            least validation error), "smallest" (the fewest LUTs) of the front.
+
+    Raises:
+        UserError: if there is none.
+    """
+    if not run.front:
+        raise UserError(f"{run.name} has no front yet: {run.verdict or 'let the search finish'}")
+    if pick == "best":
+        return min(run.front, key=lambda network: network.metrics["error"])
+    if pick == "smallest":
+        return min(run.front, key=lambda network: network.metrics["lut"])
+    if pick == "knee":
+        return run.front[knee([[net.metrics[name] for name in run.objectives] for net in run.front])]
+    networks = {network.id: network for network in [*run.references, *run.front]}
+    if pick not in networks:
+        raise UserError(f"{run.name} has no network {pick!r}: {nearest(pick, [*_PICKS, *networks])}")
+    return networks[pick]
 
 
 def rebuild(folder: str | Path, name: str) -> nn.Module:
@@ -18,7 +49,7 @@ def rebuild(folder: str | Path, name: str) -> nn.Module:
 
     Args:
         folder: the run's.
-        name: the network's id, as `pareto.csv` and the report have it.
+        name: the network's id, as `pareto.csv` and the report have it, or a word as `choose` takes it.
 
     Returns:
         The Brevitas module in eval mode: from samples of bytes, (N, *input_shape), to logits (N, classes).
@@ -28,17 +59,46 @@ def rebuild(folder: str | Path, name: str) -> nn.Module:
     """
     folder = Path(folder)
     run = load_run(folder)
-    finalists = {finalist.id: finalist for finalist in [*run.references, *run.front]}
-    if name not in finalists:
-        raise UserError(f"{folder} has no network {name!r}: it has {', '.join(finalists)}")
-    finalist = finalists[name]
+    finalist = choose(run, name)
+    return with_weights(run, finalist, folder / finalist.weights)
+
+
+def with_weights(run: Run, finalist: Finalist, weights: Path) -> nn.Module:
+    """Return a network with the weights of a file, in eval mode.
+
+    Raises:
+        UserError: if the file cannot be read.
+    """
     import_plugins(run.config["plugins"])
     model = build_topology(finalist.topology, tuple(run.input_shape), run.classes)
     install(model, [parse(text) for text in finalist.trained])
     try:
-        model.load_state_dict(load_file(folder / finalist.weights))
+        model.load_state_dict(load_file(weights))
     except OSError as error:
         raise UserError(
-            f"{folder / finalist.weights} cannot be read ({error}): run the search again, it writes it anew"
+            f"{weights} cannot be read ({error}): run the search again, it writes it anew"
         ) from None
     return model.eval()
+
+
+def longer_training(run: Run, finalist: Finalist, epochs: int, seed: int, weights: Path) -> dict[str, Any]:
+    """Return the task (see `hw_search.evaluation.evaluate`) of training a network anew, to be tested at the end.
+
+    Args:
+        run: the network's run.
+        finalist: the network.
+        epochs: passes over the training data.
+        seed: of the initial weights and the order of samples.
+        weights: where the trained weights are to go.
+    """
+    return {
+        "plugins": run.config["plugins"],
+        "data": run.config["data"],
+        "expressions": finalist.trained,
+        "topology": finalist.topology,
+        "training": {**finalist.training, "epochs": epochs},
+        "seed": seed,
+        "final": True,
+        "weights": str(weights.resolve()),
+        "memory_gb": None,
+    }

@@ -122,10 +122,12 @@ class Finalist:
             {"end_to_end", "wrong_classes"}: samples that ran through the whole integer network;
             "ties": the first differences by layer, channel and accumulator.
         weights: path of the weights file relative to the run's folder.
-        build: how to get the trained network back.
+        build: the command that makes hardware of it.
         savings: {"constant_channels", "weight_bits", "first_bits", "first_bits_left"}: what taking out constant
             channels would save, channels that start at 1, and those of them that no negated weight can absorb.
         topology: topology name and resolved parameters.
+        folding: how parallel it is to be, resolved.
+        training: how it was trained, resolved.
     """
 
     id: str
@@ -147,6 +149,8 @@ class Finalist:
     weights: str
     build: str
     topology: dict[str, Any]
+    folding: dict[str, Any]
+    training: dict[str, Any]
 
 
 @dataclass(frozen=True)

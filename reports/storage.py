@@ -7,10 +7,13 @@ from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import fmean, stdev
+from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from reports.records import METRICS, Evaluation, Finalist, Run
+
+LAYOUT = 2  # to be raised whenever a record gains a field it cannot do without, or changes its meaning
 
 PARETO, EVALUATIONS, TABLE = "pareto.json", "evaluations.jsonl", "pareto.csv"
 
@@ -29,7 +32,7 @@ def contents(run: Run) -> dict[str, str]:
     `evaluations.jsonl` holds one evaluation a line; `pareto.csv` one network of the front a line.
     """
     return {
-        PARETO: json.dumps(asdict(replace(run, evaluations=[])), indent=1) + "\n",
+        PARETO: json.dumps({"layout": LAYOUT, **asdict(replace(run, evaluations=[]))}, indent=1) + "\n",
         EVALUATIONS: "".join(json.dumps(asdict(evaluation)) + "\n" for evaluation in run.evaluations),
         TABLE: _table([*run.front, *run.references]),
     }
@@ -43,7 +46,9 @@ def load_run(folder: Path) -> Run:
     """
     name = PARETO
     try:
-        run = _RUN.validate_json((folder / PARETO).read_bytes())
+        record = json.loads((folder / PARETO).read_bytes())
+        _check_layout(record, folder / PARETO)
+        run = _RUN.validate_python(record)
         name = EVALUATIONS
         with (folder / EVALUATIONS).open("rb") as file:
             evaluations = [_EVALUATION.validate_json(line) for line in file]
@@ -52,9 +57,20 @@ def load_run(folder: Path) -> Run:
             f"{folder} holds no finished or interrupted search (there is no {name} in it): a search leaves one when it "
             "ends, or is interrupted after its first generation"
         ) from None
-    except (OSError, ValidationError) as error:
+    except (OSError, ValueError) as error:
+        if isinstance(error, UnreadableRun):
+            raise
         raise UnreadableRun(f"{folder / name} cannot be read: {str(error).splitlines()[0]}") from None
     return replace(run, evaluations=evaluations)
+
+
+def _check_layout(record: Any, path: Path) -> None:
+    layout = record.pop("layout", 1) if isinstance(record, dict) else LAYOUT
+    if layout != LAYOUT:
+        raise UnreadableRun(
+            f"{path} was written by another version of zerocross (layout {layout}, this one reads {LAYOUT}): run the "
+            "search again"
+        )
 
 
 def _table(finalists: Iterable[Finalist]) -> str:

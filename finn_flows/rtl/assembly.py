@@ -3,15 +3,15 @@
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from finn_flows import graph
-from finn_flows.crossings import CrossingTable
 from finn_flows.integer import IntegerNetwork
-from finn_flows.network import Activation, Dense, Grid, MaxPool as PoolLayer
+from finn_flows.network import Activation, Grid
+from finn_flows.network import MaxPool as PoolLayer
 from finn_flows.rtl.design import INPUT, Design, Element
 from finn_flows.rtl.nodes import Crossings, HardwareNode, LabelSelect, MaxPool, Product, Stream
 from finn_flows.rtl.stream_nodes import InputGenerator, Padding, WidthConverter, WindowMaxPool
@@ -74,7 +74,8 @@ class _Assembler:
         wanted = node.inputs["s"]
         name = self._name(layer, kind)
         if not self.elements:
-            self.input = self.stream = wanted
+            size = math.prod(self.net.network.input.shape)
+            self.input = self.stream = replace(wanted, elements=max(size, wanted.elements))
         elif self.stream.lanes != wanted.lanes:
             converter = WidthConverter(self.stream, wanted.lanes)
             self._append(f"{name}_converter", layer, "converter", converter)
@@ -82,7 +83,8 @@ class _Assembler:
 
     def _append(self, name: str, layer: str, kind: str, node: HardwareNode) -> None:
         self.elements.append(Element(name, layer, kind, node, (self.source,)))
-        self.source, self.stream = (name, "m"), node.outputs["m"]
+        repeats, written = self.stream.words // node.inputs["s"].words, node.outputs["m"]
+        self.source, self.stream = (name, "m"), replace(written, elements=written.elements * repeats)
 
     def _name(self, layer: str, kind: str) -> str:
         name = f"{re.sub(r'[^A-Za-z0-9]+', '_', layer).strip('_')}_{kind}"
@@ -126,7 +128,7 @@ class _Assembler:
         if self.product.input_bits > 1:
             # The stream counts from 0 in every channel; what it is too high by goes into the crossings.
             reach = self.product.fan_in * (2**self.product.input_bits - 1)
-            table = on_grid(table, Grid(0, reach), -np.repeat(self.product.row_offsets, operation.bits))
+            table = table.moved(Grid(0, reach), -np.repeat(self.product.row_offsets, operation.bits))
         way = self.styles.ways.get(node.layer, node.price.way)
         style = "block" if way == "table in block RAM" else "distributed"
         way = {"constant": "comparators", "table in block RAM": "table"}.get(way, way)
@@ -190,11 +192,3 @@ _KINDS = {
     "Pool_hls": "pool",
     "LabelSelect_hls": "label",
 }
-
-
-def on_grid(table: CrossingTable, grid: Grid, offsets: np.ndarray) -> CrossingTable:
-    """Return a table for an accumulator with an offset (rows,), whatever part of the grid the table covers.
-
-    Accumulators off the table's grid never come; there each row goes on as it is.
-    """
-    return table.moved(grid, offsets)

@@ -5,6 +5,7 @@ Its top has `clk`, `rst_n` and two streams, `s` in and `m` out, with AXI-Stream'
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -55,42 +56,69 @@ class Design:
     elements: tuple[Element, ...]
 
     def __post_init__(self) -> None:
-        streams: dict[Source, Stream] = {(INPUT, "s"): self.input}
+        unread = {(INPUT, "s")}
         for element in self.elements:
             inputs = element.node.inputs
             if len(inputs) != len(element.sources):
                 raise DesignError(f"{element.name} reads {len(inputs)} streams, not {len(element.sources)}")
             for wanted, source in zip(inputs.values(), element.sources, strict=True):
-                given = streams.pop(source, None)
-                if given is None:
+                if source not in unread:
                     raise DesignError(f"{element.name}: nothing writes {source}, or two nodes read it")
-                if (given.words, given.width) != (wanted.words, wanted.width):
+                given = self.streams[source]
+                if given.width != wanted.width or given.words % wanted.words:
                     raise DesignError(f"{element.name} reads {wanted}, but {source[0]} writes {given}")
-            streams |= {(element.name, port): stream for port, stream in element.node.outputs.items()}
-        if list(streams) != [(self.elements[-1].name, "m")]:
-            raise DesignError(f"nothing reads {', '.join(name for name, _ in streams)}")
+                unread.remove(source)
+            unread |= {(element.name, port) for port in element.node.outputs}
+        if unread != {(self.elements[-1].name, "m")}:
+            raise DesignError(f"nothing reads {', '.join(sorted(name for name, _ in unread))}")
+
+    @cached_property
+    def repeats(self) -> dict[str, int]:
+        """How often each element does its work for a sample: a product of a convolution once a pixel."""
+        return {
+            element.name: max(1, self.streams[element.sources[0]].words // _first(element.node.inputs).words)
+            for element in self.elements
+        }
+
+    @cached_property
+    def streams(self) -> dict[Source, Stream]:
+        """Every stream by who writes it, as long as a sample makes it."""
+        streams: dict[Source, Stream] = {(INPUT, "s"): self.input}
+        for element in self.elements:
+            given = streams.get(element.sources[0])
+            if given is None:
+                raise DesignError(f"{element.name}: nothing writes {element.sources[0]}")
+            repeats = given.words // _first(element.node.inputs).words
+            for port, stream in element.node.outputs.items():
+                streams[element.name, port] = replace(stream, elements=stream.elements * repeats)
+        return streams
 
     @property
     def output(self) -> Stream:
         """The stream out of it."""
-        return self.elements[-1].node.outputs["m"]
+        return self.streams[self.elements[-1].name, "m"]
 
-    def run(self, samples: np.ndarray) -> dict[str, np.ndarray]:
-        """Compute every element's output `m` by name from inputs (N, elements), by the nodes' references."""
-        values: dict[Source, np.ndarray] = {(INPUT, "s"): np.asarray(samples, np.int64)}
+    def run(self, samples: np.ndarray) -> dict[Source, np.ndarray]:
+        """Compute every stream, (N, elements), from inputs (N, elements), by the nodes' references."""
+        samples = np.asarray(samples, np.int64)
+        values: dict[Source, np.ndarray] = {(INPUT, "s"): samples}
         for element in self.elements:
-            results = element.node.reference(*(values[source] for source in element.sources))
+            inputs = [
+                values[source].reshape(-1, stream.elements)
+                for source, stream in zip(element.sources, element.node.inputs.values(), strict=True)
+            ]
+            results = element.node.reference(*inputs)
             for port, result in zip(element.node.outputs, results, strict=True):
-                values[element.name, port] = result
-        return {
-            element.name: values[element.name, port]
-            for element in self.elements
-            for port in list(element.node.outputs)[:1]
-        }
+                values[element.name, port] = result.reshape(len(samples), -1)
+        return values
 
-    def interval(self) -> tuple[int, str]:
-        """Return the initiation interval to expect, and the element that sets it."""
-        return max((element.node.interval, element.name) for element in self.elements)
+    def intervals(self) -> dict[str, int]:
+        """Return the cycles each element is busy with a sample, where nothing makes it wait."""
+        return {element.name: element.node.interval * self.repeats[element.name] for element in self.elements}
+
+
+def _first(streams: dict[str, Stream]) -> Stream:
+    return next(iter(streams.values()))
 
 
 @dataclass(frozen=True)
@@ -134,7 +162,6 @@ def _top(design: Design, instances: dict[str, Instance], top: str, taps: Sequenc
     ports = ["input logic clk", "input logic rst_n"]
     ports += _stream_ports("s", design.input.width, inward=True)
     ports += _stream_ports("m", design.output.width, inward=False)
-    streams: dict[Source, Stream] = {(INPUT, "s"): design.input}
     readers: dict[Source, str] = {}
     declarations, bodies, assignments = [], [], []
     for element in design.elements:
@@ -145,7 +172,6 @@ def _top(design: Design, instances: dict[str, Instance], top: str, taps: Sequenc
         bodies.append(instantiate(element.name, element.node, instances[element.name]))
         for port, source in zip(element.node.inputs, element.sources, strict=True):
             readers[source] = f"{element.name}_{port}"
-        streams |= {(element.name, port): stream for port, stream in element.node.outputs.items()}
     readers[design.elements[-1].name, "m"] = "m"
     for (writer, port), reader in readers.items():
         written = "s" if writer == INPUT else f"{writer}_{port}"
@@ -153,7 +179,7 @@ def _top(design: Design, instances: dict[str, Instance], top: str, taps: Sequenc
         assignments.append(f"  assign {reader}_tvalid = {written}_tvalid;")
         assignments.append(f"  assign {written}_tready = {reader}_tready;")
     for name in taps:
-        ports += _stream_ports(f"{name}_tap", streams[name, "m"].width, inward=False)
+        ports += _stream_ports(f"{name}_tap", design.streams[name, "m"].width, inward=False)
         assignments.append(f"  assign {name}_tap_tdata = {name}_m_tdata;")
         assignments.append(f"  assign {name}_tap_tvalid = {name}_m_tvalid && {name}_m_tready;")
     body = "\n".join([*declarations, *assignments, *bodies])
@@ -178,11 +204,6 @@ def with_fifos(design: Design, depths: dict[str, int] | int, probe: bool = False
         probe: FIFOs that tell how full they were, for simulation.
     """
     kinds = {element.name: element.kind for element in design.elements}
-    streams = {
-        (element.name, port): stream
-        for element in design.elements
-        for port, stream in element.node.outputs.items()
-    }
     elements: list[Element] = []
     for element in design.elements:
         sources = []
@@ -193,7 +214,7 @@ def with_fifos(design: Design, depths: dict[str, int] | int, probe: bool = False
             if source[0] == INPUT or fused or depth == 0:
                 sources.append(source)
                 continue
-            fifo = Fifo(streams[source], depth, probe=probe)
+            fifo = Fifo(design.streams[source], depth, probe=probe)
             elements.append(Element(name, element.layer, "fifo", fifo, (source,)))
             sources.append((name, "m"))
         elements.append(replace(element, sources=tuple(sources)))

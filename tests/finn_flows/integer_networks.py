@@ -33,7 +33,7 @@ def random_network(
                 continue
         weights[layer.name] = rng.choice(np.array([-1, 1], np.int8), size)
     for name, producer in producers.items():
-        channels = shapes[name][-1]
+        channels = shapes[name][-1] * (network.bits(name) or 1)
         rows = random_rows(grids[producer], channels, rng, density)
         still = rng.random(channels) < constant
         rows[still] = rows[still][:, :1]

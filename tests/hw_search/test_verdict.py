@@ -25,6 +25,8 @@ BASE = Finalist(
     weights="",
     build="",
     topology={},
+    folding={},
+    training={},
 )
 SIGN = replace(
     BASE,

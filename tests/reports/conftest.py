@@ -122,6 +122,8 @@ def make_finalist(evaluation: Evaluation, seeds: int = 5) -> Finalist:
         savings={"constant_channels": 2, "weight_bits": 224, "first_bits": 17, "first_bits_left": 0},
         build=f"zerocross build runs/digits --id {evaluation.id}",
         topology={"name": "mlp", "hidden": hidden, "input_bits": 8},
+        folding={"target_cycles": 64},
+        training={"epochs": 20},
     )
 
 

@@ -1,0 +1,188 @@
+"""Whole designs in simulation: how deep FIFOs need to be, the interval and the latency, and every answer.
+
+What a design computes never changes when it computes it, so a few samples show the schedule of all.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from finn_flows.rtl.design import Design, Generated, generate, with_fifos
+from finn_flows.rtl.nodes import Stream, from_bits, to_bits
+from finn_flows.rtl.simulation import Port, SimulationError, Simulator, Trace, compile_design
+
+Progress = Callable[[float], None]
+
+_SIZING_SAMPLES = 4
+_FIRST_DEPTH = 512
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """What came out of a design.
+
+    Attributes:
+        outputs: of each sample, (N, elements of the output stream).
+        taps: the streams looked on, by element, (N, elements).
+        interval: cycles from one sample's last output word to the next one's, once the pipeline is full.
+        latency: cycles from the first sample's first input word to its last output word, both included.
+        cycles: from the first word in to the last word out.
+        printed: lines that the design printed.
+    """
+
+    outputs: np.ndarray
+    taps: dict[str, np.ndarray]
+    interval: float
+    latency: int
+    cycles: int
+    printed: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CompiledDesign:
+    """A design that samples can be streamed through.
+
+    Attributes:
+        design: the design.
+        simulator: its program.
+        taps: elements whose outputs are looked on.
+    """
+
+    design: Design
+    simulator: Simulator
+    taps: tuple[str, ...] = ()
+
+    def stream(
+        self,
+        samples: np.ndarray,
+        stalls: tuple[float, float] = (0.0, 0.0),
+        pace: float = 0.0,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> Streamed:
+        """Stream samples through, one close behind the other.
+
+        Args:
+            samples: (N, elements of the input stream), unsigned; bits as 0 and 1.
+            stalls: how often the input withholds a word, and the output refuses one.
+            pace: cycles from one sample to the next at least.
+            seed: of the stalls.
+            progress: told the share done.
+
+        Raises:
+            SimulationError: if the design gets stuck, or breaks the rules of a stream.
+        """
+        source, sink = self.design.input, self.design.output
+        streams = {"m": sink, **{f"{name}_tap": _output(self.design, name) for name in self.taps}}
+        trace = self.simulator.run(
+            {"s": words(samples, source)},
+            {name: len(samples) * stream.words for name, stream in streams.items()},
+            stalls=stalls,
+            seed=seed,
+            pace=pace / source.words,
+            progress=progress,
+        )
+        values = {name: elements(trace.words[name], stream) for name, stream in streams.items()}
+        interval, latency, cycles = _timing(trace, source, sink)
+        taps = {name: values[f"{name}_tap"] for name in self.taps}
+        return Streamed(values["m"], taps, interval, latency, cycles, trace.printed)
+
+
+def _timing(trace: Trace, source: Stream, sink: Stream) -> tuple[float, int, int]:
+    taken, given = trace.taken["s"], trace.given["m"]
+    ends = given[sink.words - 1 :: sink.words]
+    # The first samples fill the pipeline; the rest come at its interval.
+    settled = ends[len(ends) // 3 :]
+    interval = (settled[-1] - settled[0]) / (len(settled) - 1) if len(settled) > 1 else float("nan")
+    return float(interval), int(ends[0] - taken[0]) + 1, int(ends[-1] - taken[0]) + 1
+
+
+def compile_streaming(
+    design: Design, folder: Path, taps: Sequence[str] = (), cache: Path | None = None
+) -> tuple[CompiledDesign, Generated]:
+    """Write a design's files to a folder and compile its simulation there; see `compile_design`."""
+    generated = generate(design, folder, taps=taps)
+    ports = [Port("m", design.output.width)]
+    ports += [Port(f"{name}_tap", _output(design, name).width, tap=True) for name in taps]
+    simulator = compile_design(
+        generated.top, generated.sources, [Port("s", design.input.width)], ports, folder, cache
+    )
+    return CompiledDesign(design, simulator, tuple(taps)), generated
+
+
+def size_fifos(design: Design, folder: Path, cache: Path | None = None) -> tuple[dict[str, int], float]:
+    """Return the depth each FIFO needs, by name, and the interval that the design then has.
+
+    The design runs with FIFOs deeper than it needs: first as fast as it can, which shows its interval, then with
+    samples that come at that interval, while each FIFO notes the most words it held. With FIFOs of these
+    depths that same schedule is possible; and as a node never waits longer for words that come earlier, a design
+    that is fed faster is no slower.
+
+    Args:
+        design: without FIFOs.
+        folder: for the simulation.
+        cache: see `compile_design`.
+    """
+    depth = _FIRST_DEPTH
+    samples = np.zeros((_SIZING_SAMPLES, design.input.elements), np.int64)
+    while True:
+        deep, _ = compile_streaming(with_fifos(design, depth, probe=True), folder, cache=cache)
+        interval = deep.stream(samples).interval
+        marks = _marks(deep.stream(samples, pace=interval).printed)
+        if max(marks.values(), default=0) < depth:
+            return marks, interval
+        depth *= 8
+
+
+def _marks(printed: Sequence[str]) -> dict[str, int]:
+    """Read lines "FIFO <top.name...> <words>"."""
+    marks = {}
+    for line in printed:
+        kind, *rest = line.split()
+        if kind == "FIFO":
+            # Verilator's own root is in front, and the FIFO's inner modules behind.
+            name = next(part for part in rest[0].split(".") if part.endswith("_fifo"))
+            marks[name] = int(rest[1])
+    return marks
+
+
+def first_difference(
+    design: Design, samples: np.ndarray, folder: Path, cache: Path | None = None
+) -> str | None:
+    """Say which element first computes something else than its reference; None if none does.
+
+    Args:
+        design: the design.
+        samples: (N, elements).
+        folder: for a simulation that looks on every stream.
+        cache: see `compile_design`.
+    """
+    names = [element.name for element in design.elements if "m" in element.node.outputs]
+    compiled, _ = compile_streaming(design, folder, taps=names[:-1], cache=cache)
+    streamed = compiled.stream(samples)
+    values = design.run(samples)
+    for name in names:
+        found, expected = streamed.taps.get(name, streamed.outputs), values[name, "m"]
+        if (found != expected).any():
+            sample, place = np.argwhere(found != expected)[0]
+            return (
+                f"{name}: element {place} of sample {sample} is {found[sample, place]}, "
+                f"not {expected[sample, place]}"
+            )
+    return None
+
+
+def words(samples: np.ndarray, stream: Stream) -> np.ndarray:
+    """Lay samples (N, elements) out as a stream's words, (N * words, width) bits."""
+    return to_bits(np.asarray(samples).reshape(-1, stream.lanes), stream.bits)
+
+
+def elements(rows: np.ndarray, stream: Stream) -> np.ndarray:
+    """Read a stream's words (N * words, width) back as samples (N, elements)."""
+    return from_bits(rows, stream.bits, stream.signed).reshape(-1, stream.elements)
+
+
+def _output(design: Design, name: str) -> Stream:
+    return design.streams[name, "m"]

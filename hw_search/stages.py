@@ -1,0 +1,125 @@
+"""Steps of a build that are done once: an interrupted build goes on from its last finished step."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from hw_search.files import write_text
+from reports.build_records import Stage
+
+Facts = dict[str, Any]
+"""What a step found out, as JSON."""
+
+Report = Callable[[float, str], None]
+"""Told which share of a step is done (0..1; negative where nobody knows), and a word on it."""
+
+
+class BuildWatcher(Protocol):
+    """Told of every step of a build."""
+
+    def stage(self, name: str, note: str = "") -> None:
+        """A step begins; the note says whether it was found done."""
+
+    def progress(self, share: float, note: str) -> None:
+        """So much of the step is done; negative where nobody knows how much."""
+
+    def finished(self, stage: Stage) -> None:
+        """A step has ended."""
+
+
+class SilentBuild:
+    """A watcher that says nothing."""
+
+    def stage(self, name: str, note: str = "") -> None:
+        """See `BuildWatcher`."""
+
+    def progress(self, share: float, note: str) -> None:
+        """See `BuildWatcher`."""
+
+    def finished(self, stage: Stage) -> None:
+        """See `BuildWatcher`."""
+
+
+class Stages:
+    """The steps of one build, in order.
+
+    Each step has a key: all that decides its result, the steps before it included. A step whose facts lie in the
+    folder under the same key, and whose files are still there, is not done again.
+
+    Args:
+        folder: the build's; facts go to `stages/` in it.
+        watcher: told of every step.
+    """
+
+    def __init__(self, folder: Path, watcher: BuildWatcher) -> None:
+        self.folder, self._watcher = folder, watcher
+        self.done: list[Stage] = []
+        self._key = ""
+
+    def run(
+        self,
+        name: str,
+        inputs: Facts,
+        work: Callable[[Report], Facts],
+        files: Callable[[Facts], list[str]] = lambda facts: [],
+        note: Callable[[Facts], str] = lambda facts: "",
+    ) -> Facts:
+        """Do a step, or find it done.
+
+        Args:
+            name: of the step.
+            inputs: what decides its result, beside the steps before it.
+            work: does it; what it returns is kept.
+            files: the files that must still be there, relative to the folder.
+            note: a sentence on what came out.
+        """
+        text = json.dumps([self._key, name, inputs], sort_keys=True, default=str)
+        self._key = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+        record = self.folder / "stages" / f"{name.replace(' ', '_')}.json"
+        found = self._found(record, files)
+        if found is not None:
+            facts, seconds = found
+            self._watcher.stage(name, "found done")
+        else:
+            self._watcher.stage(name)
+            started = time.monotonic()
+            with self._failing(name, started):
+                facts = json.loads(json.dumps(work(self._watcher.progress)))
+            seconds = time.monotonic() - started
+            write_text(
+                record, json.dumps({"key": self._key, "seconds": seconds, "facts": facts}, indent=1) + "\n"
+            )
+        self._end(Stage(name, "done", round(seconds, 1), note(facts)))
+        return facts
+
+    def skip(self, name: str, why: str) -> None:
+        """Note that a step is not done, and why."""
+        self._end(Stage(name, "skipped", note=why))
+
+    def _end(self, stage: Stage) -> None:
+        self.done.append(stage)
+        self._watcher.finished(stage)
+
+    @contextmanager
+    def _failing(self, name: str, started: float) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            seconds = round(time.monotonic() - started, 1)
+            self._end(Stage(name, "failed", seconds, str(error).splitlines()[0] if str(error) else ""))
+            raise
+
+    def _found(self, record: Path, files: Callable[[Facts], list[str]]) -> tuple[Facts, float] | None:
+        try:
+            content = json.loads(record.read_text())
+            if content["key"] != self._key:
+                return None
+            facts: Facts = content["facts"]
+            there = all((self.folder / file).exists() for file in files(facts))
+            return (facts, float(content["seconds"])) if there else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
