@@ -11,7 +11,7 @@ import numpy as np
 
 from finn_flows.rtl.design import Design, Generated, generate, with_fifos
 from finn_flows.rtl.nodes import Stream, from_bits, to_bits
-from finn_flows.rtl.simulation import Port, SimulationError, Simulator, Trace, compile_design
+from finn_flows.rtl.simulation import Port, Simulator, Trace, compile_design
 
 Progress = Callable[[float], None]
 

@@ -1,0 +1,89 @@
+"""The forms a network takes on its way to hardware, each run on the same samples for the certificate."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from finn_flows.integer import IntegerNetwork
+from finn_flows.network import Conv, Dense
+from reports.build_records import Link
+
+_BATCH = 250
+
+
+def export(model: nn.Module, input_shape: tuple[int, ...], path: Path) -> None:
+    """Write a trained Brevitas network as QONNX."""
+    from brevitas.export import export_qonnx
+
+    export_qonnx(model.eval().cpu(), args=torch.zeros(1, *input_shape), export_path=str(path), dynamo=False)
+
+
+@torch.no_grad()
+def torch_logits(model: nn.Module, samples: Tensor) -> np.ndarray:
+    """Return the trained network's logits, (N, classes), for samples of bytes."""
+    parts = [model(batch.float()).numpy() for batch in samples.split(_BATCH)]
+    return np.concatenate(parts)
+
+
+def qonnx_logits(path: Path, samples: np.ndarray) -> np.ndarray:
+    """Return a QONNX file's output, (N, classes), by qonnx's own reference implementation.
+
+    Args:
+        path: the file; one input, one output.
+        samples: as the file's input has them, (N, ...).
+    """
+    from qonnx.core.modelwrapper import ModelWrapper
+    from qonnx.core.onnx_exec import execute_onnx
+    from qonnx.transformation.change_batchsize import ChangeBatchSize
+    from qonnx.transformation.infer_shapes import InferShapes
+    from qonnx.util.cleanup import cleanup_model
+
+    model = cleanup_model(ModelWrapper(str(path)))
+    name, output = model.graph.input[0].name, model.graph.output[0].name
+    parts = []
+    for start in range(0, len(samples), _BATCH):
+        batch = np.asarray(samples[start : start + _BATCH], np.float32)
+        sized = model.transform(ChangeBatchSize(len(batch))).transform(InferShapes())
+        parts.append(execute_onnx(sized, {name: batch})[output].reshape(len(batch), -1))
+    return np.concatenate(parts)
+
+
+def integer_logits(net: IntegerNetwork, inputs: np.ndarray) -> np.ndarray:
+    """Return the integer network's logits, (N, classes), batch by batch.
+
+    Args:
+        net: the network.
+        inputs: as `IntegerNetwork.run` takes them.
+    """
+    last = logits_layer(net)
+    parts = [net.run(inputs[start : start + _BATCH])[last] for start in range(0, len(inputs), _BATCH)]
+    return np.concatenate(parts).reshape(len(inputs), -1)
+
+
+def logits_layer(net: IntegerNetwork) -> str:
+    """Return the name of the product whose accumulators are the logits."""
+    return next(
+        layer.name for layer in reversed(net.network.layers) if isinstance(layer.operation, Dense | Conv)
+    )
+
+
+def classes(logits: np.ndarray) -> np.ndarray:
+    """Return the index of the largest logit of each sample; of equals the first."""
+    return logits.argmax(axis=1)
+
+
+def compare(left: str, right: str, compared: str, one: np.ndarray, other: np.ndarray, note: str = "") -> Link:
+    """Count the samples in which two forms differ.
+
+    Args:
+        left: a form's name.
+        right: another's.
+        compared: "classes" or "logits".
+        one: classes (N,) or logits (N, classes) of the left one.
+        other: the same of the right one.
+        note: on how they were run.
+    """
+    differ = (np.asarray(one) != np.asarray(other)).reshape(len(one), -1).any(axis=1)
+    return Link(left, right, len(one), compared, int(differ.sum()), note)
