@@ -1,0 +1,381 @@
+"""A design as a FINN graph, and that graph executed in Python.
+
+The graph's nodes are FINN's specialised ones: this project's (`finn_nodes.py`) with their weights and crossings, and
+FINN's own padding and input generators. Width converters and FIFOs are FINN's to insert. Images are (1, height,
+width, channels), bits 0 and 1; each node's `doc_string` is the network's layer that it belongs to.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from finn_flows.accumulators import integer_type
+from finn_flows.finn_setup import prepare_finn
+from finn_flows.graph import DEFAULT_FIFO_DEPTH, Attributes
+from finn_flows.network import Grid
+from finn_flows.rtl.design import INPUT, Design, Element
+from finn_flows.rtl.nodes import Add, Crossings, Duplicate, LabelSelect, MaxPool, Product, Stream
+from finn_flows.rtl.stream_nodes import InputGenerator, Padding, WidthConverter, WindowMaxPool
+from finn_flows.vendor.finn_nodes import ZcProduct, crossing_parameters, register, stream_type
+from finn_flows.vendor.stream_node import StreamNode
+
+if TYPE_CHECKING:
+    from qonnx.core.modelwrapper import ModelWrapper
+
+Shape = tuple[int, ...]
+Parameter = tuple[str, np.ndarray, str]
+"""An initializer: its name, values and FINN's name of their datatype."""
+
+
+class DataflowError(ValueError):
+    """A design or graph that has no FINN graph or cannot be executed; the message names the node."""
+
+
+@dataclass(frozen=True)
+class FinnNode:
+    """What becomes of an element.
+
+    Attributes:
+        op_type: FINN's name, without the "_rtl" of the specialised node.
+        attributes: what the operator is told.
+        shape: of the image it writes.
+        parameters: its initializers behind the streams.
+        datatype: of what it writes, where that is not the record's.
+    """
+
+    op_type: str
+    attributes: Attributes
+    shape: Shape
+    parameters: tuple[Parameter, ...] = ()
+    datatype: str | None = None
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a graph answers.
+
+    Attributes:
+        logits: the last product's accumulators, (N, labels), as the integer network has them.
+        classes: (N, 1), where the graph ends in a label select.
+    """
+
+    logits: np.ndarray
+    classes: np.ndarray | None
+
+
+def dataflow_model(design: Design, shape: Shape, depths: Mapping[str, int] | None = None) -> "ModelWrapper":
+    """Return a design as a FINN graph.
+
+    Args:
+        design: without FIFOs; its width converters are left out, FINN inserts its own.
+        shape: of the network's input, (features,) or (height, width, channels).
+        depths: FIFO depths by name, as `streaming.size_fifos` finds them; they become the nodes' in- and
+            outFIFODepths, of which FINN makes its FIFOs.
+
+    Returns:
+        A graph of specialised nodes, named as FINN names them.
+    """
+    prepare_finn()
+    register()
+    from onnx import TensorProto, helper
+    from qonnx.core.datatype import DataType
+    from qonnx.core.modelwrapper import ModelWrapper
+    from qonnx.util.basic import qonnx_make_model
+
+    builder = _Builder(design, (1, *shape), depths or {})
+    for element in design.elements:
+        builder.add(element)
+
+    def value(name: str) -> Any:
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, builder.shapes[name])
+
+    last = design.elements[-1].name
+    inner = [name for name in builder.shapes if name not in (INPUT, last)]
+    graph = helper.make_graph(
+        builder.nodes, "zerocross", [value(INPUT)], [value(last)], value_info=[value(name) for name in inner]
+    )
+    model = ModelWrapper(qonnx_make_model(graph))
+    for name, datatype in builder.datatypes.items():
+        model.set_tensor_datatype(name, DataType[datatype])
+    for name, values, datatype in builder.parameters:
+        model.set_initializer(name, values)
+        model.set_tensor_datatype(name, DataType[datatype])
+    return model
+
+
+class _Builder:
+    """Walks a design once, keeping the shape and datatype of each tensor by name."""
+
+    def __init__(self, design: Design, shape: Shape, depths: Mapping[str, int]) -> None:
+        self.depths = depths
+        self.converters = {
+            element.sources[0]: element.name
+            for element in design.elements
+            if isinstance(element.node, WidthConverter)
+        }
+        self.tensors = {(INPUT, "s"): INPUT}
+        self.shapes = {INPUT: shape}
+        self.datatypes = {INPUT: stream_type(design.input)}
+        self.parameters: list[Parameter] = []
+        self.nodes: list[Any] = []
+        self.counts: dict[str, int] = {}
+
+    def add(self, element: Element) -> None:
+        """Append the node of an element, if it has one."""
+        if isinstance(element.node, WidthConverter):
+            self.tensors[element.name, "m"] = self.tensors[element.sources[0]]
+            return
+        inputs = [self.tensors[source] for source in element.sources]
+        node = _describe(element, self.shapes[inputs[0]])
+        outputs = []
+        for port, stream in element.node.outputs.items():
+            name = element.name if port == "m" else f"{element.name}_{port}"
+            outputs.append(name)
+            self.tensors[element.name, port] = name
+            self.shapes[name] = node.shape
+            self.datatypes[name] = node.datatype or stream_type(stream)
+        for name, values, datatype in node.parameters:
+            inputs.append(f"{element.name}_{name}")
+            self.parameters.append((inputs[-1], values, datatype))
+        self.nodes.append(self._onnx(element, node, inputs, outputs))
+
+    def _onnx(self, element: Element, node: FinnNode, inputs: list[str], outputs: list[str]) -> Any:
+        from onnx import helper
+
+        op_type = f"{node.op_type}_rtl"
+        number = self.counts.get(op_type, 0)
+        self.counts[op_type] = number + 1
+        ports = [
+            f"{element.name}_fifo" if port == "s" else f"{element.name}_{port}_fifo"
+            for port in element.node.inputs
+        ]
+        converters = [self.converters.get((element.name, port)) for port in element.node.outputs]
+        return helper.make_node(
+            op_type,
+            inputs,
+            outputs,
+            name=f"{op_type}_{number}",
+            doc_string=element.layer,
+            domain="finn.custom_op.fpgadataflow.rtl",
+            backend="fpgadataflow",
+            exec_mode="cppsim",  # FINN's own nodes compute in Python in this mode alone
+            inFIFODepths=[self._depth(port) for port in ports],
+            outFIFODepths=[self._depth(f"{converter}_fifo") for converter in converters],
+            **dict(node.attributes),
+        )
+
+    def _depth(self, name: str) -> int:
+        return max(DEFAULT_FIFO_DEPTH, self.depths.get(name, 0))
+
+
+def _describe(element: Element, shape: Shape) -> FinnNode:
+    """Return what becomes of an element that reads images of a shape."""
+    match element.node:
+        case Product() as product:
+            return _product(product, shape)
+        case Crossings() as crossings:
+            return _crossings(crossings, shape)
+        case MaxPool() as pool:
+            return _max_pool(pool)
+        case WindowMaxPool() as pool:
+            return _window_max_pool(pool, element, shape)
+        case Padding() as padding:
+            return _padding(padding)
+        case InputGenerator() as generator:
+            return _generator(generator)
+        case LabelSelect() as label:
+            return _label_select(label)
+        case Duplicate() as duplicate:
+            return FinnNode("ZcDuplicate", _elementwise(duplicate.stream, shape), shape)
+        case Add() as add:
+            return _add(add, shape)
+    raise DataflowError(f"{element.name}: FINN has no node for a {type(element.node).__name__}")
+
+
+def _product(product: Product, shape: Shape) -> FinnNode:
+    # A dense layer reads a whole image as one vector, a convolution a vector for each of its windows.
+    vectors = shape[:-1] if shape[-1] == product.fan_in else (1,)
+    attributes = (
+        ("MW", product.fan_in),
+        ("MH", product.channels),
+        ("SIMD", product.simd),
+        ("PE", product.pe),
+        ("inputDataType", stream_type(product.inputs["s"])),
+        ("offsets", int(product.offsets)),
+        ("ram_style", product.ram_style),
+        ("numInputVectors", vectors),
+    )
+    weights = ("weights", product.weights.T.astype(np.float32), "BIPOLAR")
+    return FinnNode("ZcProduct", attributes, (*vectors, product.channels), (weights,))
+
+
+def _crossings(site: Crossings, shape: Shape) -> FinnNode:
+    table = site.table if not site.by_index else replace(site.table, grid=Grid(0, len(site.table.grid) - 1))
+    first, places = crossing_parameters(table)
+    attributes = (
+        ("NumChannels", site.channels),
+        ("PE", site.pe),
+        ("outputDataType", stream_type(site.outputs["m"])),
+        ("gridLow", table.grid.low),
+        ("gridStep", table.grid.step),
+        ("gridPoints", len(table.grid)),
+        ("numCrossings", tuple(int(count) for count in table.counts())),
+        ("way", site.way),
+        ("ram_style", site.ram_style),
+        ("numInputVectors", shape[:-1]),
+    )
+    low, high = min(0, table.grid.low), table.grid.high + table.grid.step
+    parameters = (("first", first, "BINARY"), ("crossings", places, integer_type(low, high)))
+    return FinnNode("ZcCrossings", attributes, shape, parameters)
+
+
+def _max_pool(pool: MaxPool) -> FinnNode:
+    height, width, channels = pool.shape
+    attributes = (
+        ("ImgDim", (height, width)),
+        ("NumChannels", channels),
+        ("KernelSize", pool.kernel),
+        ("PE", pool.pe),
+        ("inputDataType", stream_type(pool.inputs["s"])),
+    )
+    return FinnNode("ZcMaxPool", attributes, (1, *pool.output_shape))
+
+
+def _window_max_pool(pool: WindowMaxPool, element: Element, shape: Shape) -> FinnNode:
+    attributes = (
+        ("OutImgDim", shape[1:3]),
+        ("NumChannels", pool.channels),
+        ("KernelSize", (pool.area, 1)),
+        ("PE", pool.pe),
+        ("inputDataType", stream_type(pool.inputs["s"])),
+    )
+    return FinnNode("ZcWindowMaxPool", attributes, (*shape[:3], pool.channels))
+
+
+def _padding(padding: Padding) -> FinnNode:
+    height, width, channels = padding.shape
+    attributes = (
+        ("ImgDim", (height, width)),
+        ("Padding", padding.amounts),
+        ("NumChannels", channels),
+        ("SIMD", padding.simd),
+        ("inputDataType", stream_type(padding.inputs["s"])),
+    )
+    return FinnNode("FMPadding", attributes, (1, *padding.output_shape))
+
+
+def _generator(generator: InputGenerator) -> FinnNode:
+    height, width, channels = generator.shape
+    datatype = stream_type(generator.inputs["s"])
+    attributes = (
+        ("ConvKernelDim", generator.kernel),
+        ("IFMChannels", channels),
+        ("IFMDim", (height, width)),
+        ("OFMDim", generator.output_shape[:2]),
+        ("SIMD", generator.simd),
+        ("Stride", generator.stride),
+        ("Dilation", (1, 1)),
+        ("inputDataType", datatype),
+        ("outputDataType", datatype),
+        ("depthwise", int(generator.depthwise)),
+        ("parallel_window", int(generator.parallel)),
+        ("is1D", int(1 in (height, width))),
+        ("ram_style", generator.ram_style),
+    )
+    return FinnNode("ConvolutionInputGenerator", attributes, (1, *generator.output_shape))
+
+
+def _label_select(label: LabelSelect) -> FinnNode:
+    attributes = (
+        ("Labels", label.labels),
+        ("PE", label.pe),
+        ("inputDataType", stream_type(label.inputs["s"])),
+    )
+    # In whole bytes, as FINN's own label select gives it.
+    datatype = f"UINT{8 * -(-label.outputs['m'].bits // 8)}"
+    return FinnNode("ZcLabelSelect", attributes, (1, 1), datatype=datatype)
+
+
+def _elementwise(stream: Stream, shape: Shape) -> Attributes:
+    return (
+        ("NumChannels", shape[-1]),
+        ("PE", stream.lanes),
+        ("inputDataType", stream_type(stream)),
+        ("numInputVectors", shape[:-1]),
+    )
+
+
+def _add(add: Add, shape: Shape) -> FinnNode:
+    attributes = (
+        ("NumChannels", shape[-1]),
+        ("PE", add.a.lanes),
+        ("lhsDataType", stream_type(add.a)),
+        ("rhsDataType", stream_type(add.b)),
+        ("numInputVectors", shape[:-1]),
+    )
+    return FinnNode("ZcAdd", attributes, shape)
+
+
+def execute(model: "ModelWrapper", samples: np.ndarray) -> Answers:
+    """Execute a FINN graph in Python, node by node; nodes of this project's take all samples at once.
+
+    Args:
+        model: from `dataflow_model`, possibly with FINN's width converters and FIFOs in it.
+        samples: (N, *shape of the input) as `IntegerNetwork.run` takes them, -1 and +1 where it is binary.
+
+    Raises:
+        DataflowError: if the graph does not end in a product, with or without a label select behind.
+    """
+    prepare_finn()
+    register()
+    from finn.transformation.fpgadataflow.set_exec_mode import SetExecMode
+    from qonnx.custom_op.registry import getCustomOp
+
+    model = model.transform(SetExecMode("cppsim"))
+    name = model.graph.input[0].name
+    values = {name: finn_input(samples, model.get_tensor_datatype(name).name)}
+    products = []
+    for node in model.graph.node:
+        operator = getCustomOp(node)
+        streams = [values[tensor] for tensor in node.input if tensor in values]
+        if isinstance(operator, StreamNode):
+            parameters = [model.get_initializer(tensor) for tensor in node.input[len(streams) :]]
+            results = operator.compute(streams, parameters)
+        else:
+            results = [_one_by_one(operator, model.graph, streams[0])]
+        values.update(zip(node.output, results, strict=True))
+        products += [operator] if isinstance(operator, ZcProduct) else []
+    return _answers(model, values, products)
+
+
+def finn_input(samples: np.ndarray, datatype: str) -> np.ndarray:
+    """Return samples as FINN's graphs and its drivers take them: float32, bits as 0 and 1."""
+    values = (np.asarray(samples) + 1) // 2 if datatype == "BINARY" else np.asarray(samples)
+    return values.astype(np.float32)
+
+
+def _one_by_one(operator: Any, graph: Any, values: np.ndarray) -> np.ndarray:
+    """Have a node of FINN's own compute sample by sample."""
+    node, results = operator.onnx_node, []
+    shape = tuple(operator.get_normal_input_shape())
+    empty = np.zeros(tuple(operator.get_normal_output_shape()), np.float32)
+    for value in values:
+        context = {node.input[0]: value.reshape(shape), node.output[0]: empty}
+        operator.execute_node(context, graph)
+        results.append(context[node.output[0]][0])
+    return np.stack(results)
+
+
+def _answers(model: "ModelWrapper", values: dict[str, np.ndarray], products: list[ZcProduct]) -> Answers:
+    labels = model.get_nodes_by_op_type("ZcLabelSelect_rtl")
+    logits = values[labels[0].input[0] if labels else model.graph.output[0].name]
+    classes = values[labels[0].output[0]].astype(np.int64) if labels else None
+    if not products:
+        raise DataflowError("the graph holds no product, whose accumulators would be its logits")
+    last = products[-1]
+    logits = logits.reshape(len(logits), -1).astype(np.int64)
+    if last.get_nodeattr("inputDataType") == "BINARY":  # popcounts
+        logits = 2 * logits - last.get_nodeattr("MW")
+    return Answers(logits, classes)
