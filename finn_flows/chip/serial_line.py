@@ -1,0 +1,307 @@
+"""A design on a board: the top with clock, reset and serial line, and what host and device say to each other.
+
+The frames are described in rtllib/zc_serial.sv. `accelerator.py` is the host.
+"""
+
+import binascii
+from dataclasses import dataclass
+
+import numpy as np
+
+from finn_flows.chip.boards import Board
+from finn_flows.chip.clocks import Pll, pll
+from finn_flows.rtl.nodes import Stream, from_bits, to_bits
+
+PROTOCOL = 1
+REQUEST, ANSWER = b"\xa5", b"\x5a"
+RUN, IDENTIFY, ERROR = b"R", b"I", b"E"
+IDENTITY_BYTES = 10
+_PATIENCE = 0.1  # seconds of silence after which the device forgets a frame
+_BAUD_ERROR = 0.02  # receivers sample a byte's last bit 9.5 bits after its first edge
+
+
+class LineError(ValueError):
+    """A serial line that cannot be built, or samples that do not fit it; the message says why."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """What host and device have to agree on.
+
+    Attributes:
+        source: the design's input.
+        sink: the design's output.
+        design_id: 32 bits by which the host knows that the board runs its design.
+        baud: bits a second.
+    """
+
+    source: Stream
+    sink: Stream
+    design_id: int
+    baud: int = 115_200
+
+    @property
+    def sample_bytes(self) -> int:
+        """Bytes of a sample."""
+        return (self.source.elements * self.source.bits + 7) // 8
+
+    @property
+    def output_bytes(self) -> int:
+        """Bytes of an output."""
+        return (self.sink.elements * self.sink.bits + 7) // 8
+
+    @property
+    def identity(self) -> bytes:
+        """What the device says of itself: protocol, design, bytes of a sample and of an output."""
+        return (
+            bytes([PROTOCOL])
+            + (self.design_id & 0xFFFFFFFF).to_bytes(4, "little")
+            + self.sample_bytes.to_bytes(3, "little")
+            + self.output_bytes.to_bytes(2, "little")
+        )
+
+    def pack(self, samples: np.ndarray) -> list[bytes]:
+        """Lay out samples (N, elements) as they are sent, elements in the order of the stream.
+
+        Raises:
+            LineError: if they have another shape, or values that the input does not have.
+        """
+        samples = np.asarray(samples)
+        if samples.ndim != 2 or samples.shape[1] != self.source.elements:
+            raise LineError(
+                f"samples must have the shape (N, {self.source.elements}), not {tuple(samples.shape)}"
+            )
+        low, high = self.source.range
+        if samples.size and not (low <= samples.min() and samples.max() <= high):
+            raise LineError(
+                f"inputs are {low} to {high}, but the samples have {samples.min()} to {samples.max()}"
+            )
+        bits = to_bits(samples, self.source.bits)
+        return [row.tobytes() for row in np.packbits(bits, axis=1, bitorder="little")]
+
+    def unpack(self, answers: list[bytes]) -> np.ndarray:
+        """Read outputs (N, elements) from what was received for each sample."""
+        rows = np.frombuffer(b"".join(answers), np.uint8).reshape(-1, self.output_bytes)
+        bits = np.unpackbits(rows, axis=1, bitorder="little")[:, : self.sink.elements * self.sink.bits]
+        return from_bits(bits, self.sink.bits, self.sink.signed)
+
+
+_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+
+
+def checksum(data: bytes) -> bytes:
+    """CRC-16/MCRF4XX, which is the standard library's CRC-CCITT with the bits of each byte reversed."""
+    return binascii.crc_hqx(data.translate(_REVERSED), 0xFFFF).to_bytes(2, "big").translate(_REVERSED)
+
+
+def frame(start: bytes, kind: bytes, payload: bytes = b"") -> bytes:
+    """Frame a request or an answer."""
+    return start + kind + payload + checksum(kind + payload)
+
+
+def design_clock(board: Board, clock_mhz: float | None) -> tuple[float, Pll | None]:
+    """Return the clock a design gets on a board, in MHz, and the PLL that makes it, if it is not the board's own.
+
+    Args:
+        board: the board.
+        clock_mhz: the clock wanted; left out, the board's own.
+
+    Raises:
+        Unreachable: if the PLL cannot make it.
+        LineError: if a bare part is given no clock.
+    """
+    wanted = clock_mhz or board.clock_mhz
+    if not wanted:
+        raise LineError(f"{board.name} has no clock of its own: say which clock its pin is given, in MHz")
+    if not board.clock_mhz:
+        return wanted, None
+    if abs(wanted - board.clock_mhz) < 1e-3 * wanted:
+        return board.clock_mhz, None
+    settings = pll(board.family, board.clock_mhz, wanted)
+    return settings.output_mhz, settings
+
+
+def serial_top(name: str, design: str, link: Link, board: Board, clock_mhz: float | None = None) -> str:
+    """Write the top of a board: clock, reset, serial line and the design, as instance `accelerator`.
+
+    Args:
+        name: the top's module name; its ports are clk, rx, tx and, where the board has a light, led, which blinks
+            once in one or two seconds while nothing is computed.
+        design: the design's top module, with `clk`, `rst_n` and the streams `s` and `m`.
+        link: what it is to agree on with the host.
+        board: the board.
+        clock_mhz: the design's clock; left out, the board's own.
+
+    Raises:
+        Unreachable: if the board cannot have that clock.
+        LineError: if that clock does not make the link's baud rate.
+    """
+    clock, settings = design_clock(board, clock_mhz)
+    ports = ["input logic clk", "input logic rx", "output logic tx"] + ["output logic led"] * bool(board.led)
+    lines = [f"module {name} (\n    " + ",\n    ".join(ports) + "\n);"]
+    lines += _clock(settings, board.clock_at_pll)
+    lines += ["  logic rst_n, active;"]
+    lines += ["  zc_serial_reset power_on (.clk(design_clk), .locked(locked), .rst_n(rst_n));"]
+    lines += _line_and_design(design, link, _divider(clock, link.baud), round(_PATIENCE * clock * 1e6))
+    if board.led:
+        beat = round(clock * 1e6).bit_length()
+        lines += [
+            f"  logic [{beat - 1}:0] beat;",
+            "  always_ff @(posedge design_clk) beat <= rst_n ? beat + 1'b1 : '0;",
+            f"  assign led = {'!' if board.led_low else ''}(beat[{beat - 1}] || active);",
+        ]
+    lines += ["endmodule", ""]
+    return "\n".join([*_BLACK_BOXES.get(settings.family if settings else "", ()), *lines])
+
+
+def simulated_top(name: str, design: str, link: Link, divider: int = 8, patience: int = 1000) -> str:
+    """Write a top for simulation: line and design as on a board, and a host's UART on the line's other end.
+
+    A word on the stream `host` is a byte to send, or, with bit 8 set, waits until nothing has happened for twice the
+    device's patience; then a word comes on the stream `quiet`. Bytes heard are printed as "heard 5a".
+
+    Args:
+        name: the top's module name.
+        design: the design's top module.
+        link: what it is to agree on with the host.
+        divider: clock cycles a bit.
+        patience: cycles after which the device forgets a frame that stopped.
+    """
+    lines = [
+        f"module {name} (",
+        "    input logic clk, input logic rst_n,",
+        "    input logic [8:0] host_tdata, input logic host_tvalid, output logic host_tready,",
+        "    output logic [0:0] quiet_tdata, output logic quiet_tvalid, input logic quiet_tready",
+        ");",
+        "  wire design_clk = clk;",
+        "  logic rx, tx, active, sent, heard_valid;",
+        "  logic [7:0] heard;",
+        *_line_and_design(design, link, divider, patience),
+        f"  zc_uart_tx #(.DIVIDER({divider})) mouth (.clk, .rst_n, .s_tdata(host_tdata[7:0]),",
+        "    .s_tvalid(host_tvalid && !host_tdata[8]), .s_tready(sent), .tx(rx));",
+        f"  zc_uart_rx #(.DIVIDER({divider})) ear (.clk, .rst_n, .rx(tx), .data(heard), .valid(heard_valid));",
+        "  int silent;",
+        "  always_ff @(posedge clk) begin",
+        '    if (heard_valid) $display("heard %02x", heard);',
+        '    if (quiet_tvalid && quiet_tready) $display("quiet");',
+        "    if (!rst_n || active || !sent || !tx || heard_valid || (host_tvalid && host_tready)) silent <= 0;",
+        f"    else if (silent < {2 * patience}) silent <= silent + 1;",
+        "  end",
+        "  assign quiet_tdata = 1'b0;",
+        f"  assign quiet_tvalid = host_tvalid && host_tdata[8] && silent == {2 * patience};",
+        "  assign host_tready = host_tdata[8] ? quiet_tvalid && quiet_tready : sent;",
+        "endmodule",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _line_and_design(design: str, link: Link, divider: int, timeout: int) -> list[str]:
+    identity = int.from_bytes(link.identity, "little")
+    parameters = {
+        "DIVIDER": str(divider),
+        "TIMEOUT": str(timeout),
+        "IN_WIDTH": str(link.source.width),
+        "IN_WORDS": str(link.source.words),
+        "OUT_WIDTH": str(link.sink.width),
+        "OUT_WORDS": str(link.sink.words),
+        "IDENTITY": f"80'h{identity:020x}",
+    }
+    given = ", ".join(f".{key}({value})" for key, value in parameters.items())
+    return [
+        "  logic design_rst_n;",
+        f"  logic [{link.source.width - 1}:0] s_tdata;",
+        "  logic s_tvalid, s_tready;",
+        f"  logic [{link.sink.width - 1}:0] m_tdata;",
+        "  logic m_tvalid, m_tready;",
+        f"  zc_serial #({given}) serial_line (",
+        "    .clk(design_clk), .rst_n(rst_n), .rx(rx), .tx(tx), .active(active), .design_rst_n(design_rst_n),",
+        "    .m_tdata(s_tdata), .m_tvalid(s_tvalid), .m_tready(s_tready),",
+        "    .s_tdata(m_tdata), .s_tvalid(m_tvalid), .s_tready(m_tready));",
+        f"  {design} accelerator (",
+        "    .clk(design_clk), .rst_n(design_rst_n),",
+        "    .s_tdata(s_tdata), .s_tvalid(s_tvalid), .s_tready(s_tready),",
+        "    .m_tdata(m_tdata), .m_tvalid(m_tvalid), .m_tready(m_tready));",
+    ]
+
+
+def _divider(clock_mhz: float, baud: int) -> int:
+    exact = clock_mhz * 1e6 / baud
+    if exact < 8:
+        raise LineError(
+            f"{baud} baud is too fast for a clock of {clock_mhz:g} MHz: at most {clock_mhz * 1e6 / 8:.0f}"
+        )
+    if abs(round(exact) / exact - 1) > _BAUD_ERROR:
+        raise LineError(
+            f"{baud} baud cannot be divided from {clock_mhz:g} MHz: near it, {clock_mhz * 1e6 / round(exact):.0f}"
+        )
+    return round(exact)
+
+
+def _clock(settings: Pll | None, at_pad: bool) -> list[str]:
+    """Lines that make `design_clk` and `locked` of `clk`."""
+    if settings is None:
+        return ["  wire design_clk = clk;", "  wire locked = 1'b1;"]
+    given = ", ".join(f".{key}({value})" for key, value in settings.parameters.items())
+    lines = ["  logic design_clk, locked;"]
+    if settings.family == "ecp5":
+        # The loop filter is ecppll's; the feedback goes over the output's own clock tree.
+        return [
+            *lines,
+            f'  (* FREQUENCY_PIN_CLKI="{settings.input_mhz:g}", FREQUENCY_PIN_CLKOP="{settings.output_mhz:g}",',
+            '     ICP_CURRENT="12", LPF_RESISTOR="8", MFG_ENABLE_FILTEROPAMP="1", MFG_GMCREF_SEL="2" *)',
+            f'  EHXPLLL #({given}, .CLKOP_ENABLE("ENABLED"), .CLKOP_FPHASE(0), .FEEDBK_PATH("CLKOP")) pll (',
+            "    .CLKI(clk), .CLKFB(design_clk), .CLKOP(design_clk), .LOCK(locked), .RST(1'b0), .STDBY(1'b0),",
+            "    .PHASESEL0(1'b0), .PHASESEL1(1'b0), .PHASEDIR(1'b1), .PHASESTEP(1'b1), .PHASELOADREG(1'b1),",
+            "    .PLLWAKESYNC(1'b0), .ENCLKOP(1'b0));",
+        ]
+    if settings.family == "ice40":
+        primitive, pin = ("PAD", "PACKAGEPIN") if at_pad else ("CORE", "REFERENCECLK")
+        return [
+            *lines,
+            f'  SB_PLL40_{primitive} #(.FEEDBACK_PATH("SIMPLE"), {given}) pll (',
+            f"    .{pin}(clk), .PLLOUTCORE(design_clk), .LOCK(locked), .RESETB(1'b1), .BYPASS(1'b0));",
+        ]
+    zeros = {"RESET": 1, "RESET_P": 1, "CLKFB": 1, "FBDSEL": 6, "IDSEL": 6, "ODSEL": 6}
+    zeros |= {"PSDA": 4, "DUTYDA": 4, "FDLY": 4}
+    tied = ", ".join(f".{port}({width}'b0)" for port, width in zeros.items())
+    return [
+        *lines,
+        f"  rPLL #({given}) pll (.CLKIN(clk), .CLKOUT(design_clk), .LOCK(locked),",
+        f"    {tied});",
+    ]
+
+
+# What SystemVerilog readers are to know of the primitives; synthesis has their definitions.
+_BLACK_BOXES: dict[str, tuple[str, ...]] = {
+    "ecp5": (
+        "(* blackbox *) module EHXPLLL #(",
+        "    parameter CLKI_DIV = 1, parameter CLKFB_DIV = 1, parameter CLKOP_DIV = 8, parameter CLKOP_CPHASE = 0,",
+        '    parameter CLKOP_FPHASE = 0, parameter CLKOP_ENABLE = "ENABLED", parameter FEEDBK_PATH = "CLKOP"',
+        ") (",
+        "    input CLKI, CLKFB, RST, STDBY, PHASESEL0, PHASESEL1, PHASEDIR, PHASESTEP, PHASELOADREG,",
+        "    input PLLWAKESYNC, ENCLKOP, output CLKOP, LOCK",
+        ");",
+        "endmodule",
+    ),
+    "ice40": tuple(
+        line
+        for primitive, pin in (("PAD", "PACKAGEPIN"), ("CORE", "REFERENCECLK"))
+        for line in (
+            f"(* blackbox *) module SB_PLL40_{primitive} #(",
+            '    parameter FEEDBACK_PATH = "SIMPLE", parameter [3:0] DIVR = 0, parameter [6:0] DIVF = 0,',
+            "    parameter [2:0] DIVQ = 0, parameter [2:0] FILTER_RANGE = 0",
+            f") (input {pin}, RESETB, BYPASS, output PLLOUTCORE, LOCK);",
+            "endmodule",
+        )
+    ),
+    "gowin": (
+        '(* blackbox *) module rPLL #(parameter FCLKIN = "100.0", parameter IDIV_SEL = 0, parameter FBDIV_SEL = 0,',
+        "    parameter ODIV_SEL = 8",
+        ") (",
+        "    input CLKIN, CLKFB, RESET, RESET_P, input [5:0] FBDSEL, IDSEL, ODSEL, input [3:0] PSDA, DUTYDA, FDLY,",
+        "    output CLKOUT, LOCK",
+        ");",
+        "endmodule",
+    ),
+}

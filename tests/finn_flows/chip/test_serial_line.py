@@ -1,0 +1,132 @@
+"""The serial line, in simulation, against numpy and against noise."""
+
+import binascii
+
+import numpy as np
+import pytest
+
+from finn_flows.chip.accelerator import Accelerator, NoAnswer, SimulatedLine, WrongDesign, compile_line
+from finn_flows.chip.boards import get_target
+from finn_flows.chip.clocks import Unreachable
+from finn_flows.chip.serial_line import (
+    ANSWER,
+    ERROR,
+    IDENTIFY,
+    REQUEST,
+    RUN,
+    LineError,
+    Link,
+    checksum,
+    design_clock,
+    frame,
+    serial_top,
+)
+from finn_flows.rtl.nodes import Stream
+from tests.finn_flows.chip.small_designs import built, labels, small_design
+
+SAMPLES = 5
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory, runtime):
+    design = small_design()
+    link = Link(design.input, design.output, design_id=0x600D1D)
+    files = built(design, tmp_path_factory.mktemp("line"))
+    board = compile_line(files.top, files.sources, files.folder, link, runtime)
+    samples = np.random.default_rng(1).integers(0, 2, (SAMPLES, 60))
+    return board, link, samples, labels(design, samples)
+
+
+def test_the_line_gives_what_numpy_computes(small):
+    simulator, link, samples, right = small
+    assert len(np.unique(right)) > 1
+    seen = []
+    with Accelerator(SimulatedLine(simulator), link) as board:
+        assert (board.run(samples, lambda done, of: seen.append((done, of))) == right).all()
+        assert (board.infer(samples) == right[:, 0]).all()
+    assert seen == [(index + 1, SAMPLES) for index in range(SAMPLES)]
+
+
+def test_a_lost_byte_is_noticed_and_the_sample_sent_again(small):
+    simulator, link, samples, right = small
+    # The identification is 4 bytes, a sample 12: lose a header, a command, one of a sample, one of a checksum.
+    for lost in (4, 5, 9, 15):
+        board = Accelerator(SimulatedLine(simulator, [lost]), link, pause=0)
+        assert (board.infer(samples[:2]) == right[:2, 0]).all()
+    with pytest.raises(NoAnswer, match=r"after 3 attempts.*a part of a frame"):
+        Accelerator(SimulatedLine(simulator, range(6, 100, 4)), link, retries=2, pause=0).infer(samples[:1])
+
+
+def test_one_board_survives_any_conversation(small):
+    simulator, link, samples, right = small
+    first, second = link.pack(samples[:2])
+    good = frame(REQUEST, RUN, first)
+    flipped = bytearray(good)
+    flipped[6] ^= 0x10
+    late, broken, unknown = (frame(ANSWER, ERROR, bytes([code])) for code in (2, 1, 3))
+    answers = [frame(ANSWER, RUN, bytes([label])) for label in right[:2, 0]]
+    identity = frame(ANSWER, IDENTIFY, link.identity)
+    conversation = [
+        (good, answers[0]),
+        (b"\x00\xffnoise" + good, answers[0]),
+        (good[:-1], late),
+        (good[:5] + good[6:], late),
+        (bytes(flipped), broken),
+        (frame(REQUEST, b"?")[:2], unknown),
+        (frame(REQUEST, RUN, second), answers[1]),
+        (frame(REQUEST, IDENTIFY), identity),
+        # Nobody waits for the first answer: the identification comes while it is computed or sent.
+        (good + frame(REQUEST, IDENTIFY), None),
+        (frame(REQUEST, RUN, second), answers[1]),
+    ]
+    heard = SimulatedLine(simulator).converse([message for message, _ in conversation])
+    for (_, wanted), answer in zip(conversation, heard, strict=True):
+        assert answer.endswith(identity) if wanted is None else answer == wanted
+
+
+def test_another_design_is_not_asked(small):
+    simulator, link, *_ = small
+    with pytest.raises(WrongDesign, match=r"runs design 00600d1d, not 0badc0de"):
+        Accelerator(SimulatedLine(simulator), Link(link.source, link.sink, 0x0BADC0DE))
+
+
+def test_the_checksum_is_the_one_of_its_name():
+    assert checksum(b"123456789") == (0x6F91).to_bytes(2, "little")  # CRC-16/MCRF4XX's check value
+    assert binascii.crc_hqx(b"123456789", 0xFFFF) == 0x29B1
+
+
+@pytest.mark.parametrize(
+    "stream", [Stream(12, 4, 8), Stream(13, 1, 1), Stream(10, 5, 3), Stream(6, 3, 5, signed=True)]
+)
+def test_packing_is_the_streams_bits_in_order(stream):
+    link = Link(stream, stream, 0)
+    values = np.random.default_rng(0).integers(stream.range[0], stream.range[1] + 1, (4, stream.elements))
+    packed = link.pack(values)
+    assert (link.unpack(packed) == values).all()
+    number = sum(
+        (int(value) % (1 << stream.bits)) << (index * stream.bits) for index, value in enumerate(values[0])
+    )
+    assert packed[0] == number.to_bytes(link.sample_bytes, "little")
+    with pytest.raises(LineError, match="shape"):
+        link.pack(values[:, :-1])
+    with pytest.raises(LineError, match="inputs are"):
+        link.pack(values + 1000)
+
+
+def test_tops_have_the_clock_that_is_asked_for():
+    link = Link(Stream(8, 8, 1), Stream(1, 1, 4), 7)
+    assert design_clock(get_target("ulx3s-85f"), None) == (25.0, None)
+    assert design_clock(get_target("ice40hx8k"), 33.0) == (33.0, None)
+    text = serial_top("board", "small_design", link, get_target("ulx3s-85f"), 50)
+    assert "EHXPLLL" in text and ".DIVIDER(434)" in text and ".TIMEOUT(5000000)" in text
+    assert "SB_PLL40_PAD" in serial_top("board", "small_design", link, get_target("icebreaker"), 24)
+    assert "SB_PLL40_CORE" in serial_top("board", "small_design", link, get_target("ice40hx8k-b-evn"), 24)
+    assert "rPLL" in serial_top("board", "small_design", link, get_target("tangnano9k"), 54)
+    with pytest.raises(LineError, match="has no clock of its own"):
+        serial_top("board", "small_design", link, get_target("lfe5u-45f"))
+    with pytest.raises(Unreachable, match="10 to 400 MHz, not 5"):
+        serial_top("board", "small_design", link, get_target("ulx3s-85f"), 5)
+    with pytest.raises(LineError, match="too fast"):
+        serial_top(
+            "board", "small_design", Link(link.source, link.sink, 7, 3_000_000), get_target("icebreaker")
+        )
