@@ -100,7 +100,7 @@ def estimate(
     """
     part = part if isinstance(part, Part) else get_part(part or STAND_IN)
     nodes = hardware_nodes(network, folding, clock_mhz)
-    costs = tuple(_node_cost(node, part) for node in nodes)
+    costs = tuple(node_cost(node, part) for node in nodes)
     cycles = [cost.cycles for cost in costs]
     ii = max(*cycles, *(node.sink.words for node in nodes))
     return Cost(
@@ -117,8 +117,8 @@ def estimate(
     )
 
 
-def _node_cost(node: Node, part: Part) -> NodeCost:
-    """Put FINN's answer and this project's price of a node side by side."""
+def node_cost(node: Node, part: Part) -> NodeCost:
+    """Return FINN's answer and this project's price of a node side by side."""
     cycles, finn = ask_finn(node.op_type, finn_attributes(node), part.finn_part)
     lut = round(on_family(node.price.lut, part.family, node.kind))
     pe, simd = node.lanes

@@ -394,22 +394,23 @@ def _with_streams(nodes: list[Node]) -> list[Node]:
     """
     if not nodes:
         return nodes
-    result = [_fifo(nodes[0].layer, nodes[0].source)]
+    result = [fifo(nodes[0].layer, nodes[0].source)]
     for before, after in zip(nodes, [*nodes[1:], None], strict=True):
         result.append(before)
         layer = before.layer if after is None else after.layer
-        fifo = _fifo(layer, before.sink)
+        behind = fifo(layer, before.sink)
         fused = before.op_type == "MVAU_hls" and after is not None and before.sink == after.source
-        result.append(replace(fifo, price=structural.NO_FIFO) if fused else fifo)
+        result.append(replace(behind, price=structural.NO_FIFO) if fused else behind)
         if after is not None and before.sink.lanes != after.source.lanes:
-            converter = _converter(layer, before.sink, after.source)
+            between = converter(layer, before.sink, after.source)
             # FINN folds what leaves a converter by the shape of what enters it.
             folded = replace(before.sink, lanes=after.source.lanes).folded
-            result += [converter, _fifo(layer, converter.sink, folded)]
+            result += [between, fifo(layer, between.sink, folded)]
     return result
 
 
-def _converter(layer: str, before: Stream, after: Stream) -> Node:
+def converter(layer: str, before: Stream, after: Stream) -> Node:
+    """Return the width converter between two streams of the same elements, ahead of a layer."""
     attributes = (
         ("inShape", before.shape),
         ("outShape", after.shape),
@@ -421,15 +422,18 @@ def _converter(layer: str, before: Stream, after: Stream) -> Node:
     return Node(layer, "StreamingDataWidthConverter_rtl", attributes, before, after, price)
 
 
-def _fifo(layer: str, stream: Stream, folded: tuple[int, ...] | None = None) -> Node:
+def fifo(
+    layer: str, stream: Stream, folded: tuple[int, ...] | None = None, depth: int = DEFAULT_FIFO_DEPTH
+) -> Node:
+    """Return a FIFO ahead of a layer; `folded` is the stream's shape in words, where it is not the usual one."""
     attributes = (
-        ("depth", DEFAULT_FIFO_DEPTH),
+        ("depth", depth),
         ("folded_shape", folded or stream.folded),
         ("normal_shape", stream.shape),
         ("dataType", stream.datatype),
         ("ram_style", "auto"),
     )
-    price = structural.fifo(DEFAULT_FIFO_DEPTH, stream.width)
+    price = structural.fifo(depth, stream.width)
     return Node(layer, "StreamingFIFO_rtl", attributes, stream, stream, price)
 
 

@@ -55,6 +55,7 @@ class _Assembler:
         self.source, self.stream = (INPUT, "s"), Stream(1, 1, 1)
         self.product: Product | None = None  # whose accumulators flow
         self.windows: graph.Node | None = None  # the generator of a pool that is to come
+        self.planned: list[str] = []  # nodes of the plan since the last element
 
     def add(self, node: graph.Node) -> None:
         """Append the node, with a width converter where words differ."""
@@ -66,6 +67,7 @@ class _Assembler:
             "Pool_hls": self._pool,
             "LabelSelect_hls": self._label,
         }
+        self.planned.append(node.name)
         made = make[node.op_type](node)
         if made is not None:
             self._place(node.layer, _KINDS[node.op_type], made)
@@ -79,10 +81,13 @@ class _Assembler:
         elif self.stream.lanes != wanted.lanes:
             converter = WidthConverter(self.stream, wanted.lanes)
             self._append(f"{name}_converter", layer, "converter", converter)
-        self._append(name, layer, kind, node)
+        self._append(name, layer, kind, node, tuple(self.planned))
+        self.planned = []
 
-    def _append(self, name: str, layer: str, kind: str, node: HardwareNode) -> None:
-        self.elements.append(Element(name, layer, kind, node, (self.source,)))
+    def _append(
+        self, name: str, layer: str, kind: str, node: HardwareNode, planned: tuple[str, ...] = ()
+    ) -> None:
+        self.elements.append(Element(name, layer, kind, node, (self.source,), planned))
         repeats, written = self.stream.words // node.inputs["s"].words, node.outputs["m"]
         self.source, self.stream = (name, "m"), replace(written, elements=written.elements * repeats)
 

@@ -34,6 +34,7 @@ class Element:
         kind: "product", "crossings", "generator", "padding", "pool", "label", "converter" or "fifo".
         node: what it is.
         sources: where each of the node's inputs comes from, in order.
+        planned: names of the plan's nodes that it stands for (`graph.Node.name`).
     """
 
     name: str
@@ -41,6 +42,7 @@ class Element:
     kind: str
     node: HardwareNode
     sources: tuple[Source, ...]
+    planned: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
