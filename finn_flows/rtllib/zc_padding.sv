@@ -1,0 +1,69 @@
+// Zeros around an image: words flow by row, column, channel fold; a word a cycle out. An image's first zero leaves
+// when its first word is there, so that nothing of an image flows before the image comes.
+module zc_padding #(
+    parameter int HEIGHT = 8,  // of the image
+    parameter int WIDTH = 8,
+    parameter int TOP = 1,
+    parameter int LEFT = 1,
+    parameter int BOTTOM = 1,
+    parameter int RIGHT = 1,
+    parameter int FOLDS = 1,  // words of a pixel
+    parameter int BITS = 8  // of a word
+) (
+    input  logic            clk,
+    input  logic            rst_n,
+    input  logic [BITS-1:0] s_tdata,
+    input  logic            s_tvalid,
+    output logic            s_tready,
+    output logic [BITS-1:0] m_tdata,
+    output logic            m_tvalid,
+    input  logic            m_tready
+);
+  localparam int COLUMNS = LEFT + WIDTH + RIGHT;
+  localparam int ROWS = TOP + HEIGHT + BOTTOM;
+  localparam int FOLD_BITS = $clog2(FOLDS + 1);
+  localparam int COLUMN_BITS = $clog2(COLUMNS + 1);
+  localparam int ROW_BITS = $clog2(ROWS + 1);
+
+  // Where in the padded image the next word is; whether its column and its row cross the image.
+  logic [FOLD_BITS-1:0] fold;
+  logic [COLUMN_BITS-1:0] column;
+  logic [ROW_BITS-1:0] row;
+  logic in_columns, in_rows;
+  logic begun;  // the image whose words flow
+  wire fold_last = fold == FOLD_BITS'(FOLDS - 1);
+  wire column_last = column == COLUMN_BITS'(COLUMNS - 1);
+  wire row_last = row == ROW_BITS'(ROWS - 1);
+  wire on_image = in_columns && in_rows;
+
+  wire free = m_tready || !m_tvalid;
+  wire move = free && (s_tvalid || (begun && !on_image));
+  assign s_tready = free && on_image;
+  always_ff @(posedge clk) begin
+    if (free) m_tdata <= on_image ? s_tdata : '0;
+    if (!rst_n) begin
+      m_tvalid <= 1'b0;
+      {fold, column, row, begun} <= '0;
+      in_columns <= LEFT == 0;
+      in_rows <= TOP == 0;
+    end else begin
+      if (free) m_tvalid <= move;
+      if (move) begin
+        begun <= !(fold_last && column_last && row_last);
+        fold  <= fold_last ? '0 : fold + 1'b1;
+        if (fold_last) begin
+          column <= column_last ? '0 : column + 1'b1;
+          if (column_last) in_columns <= LEFT == 0;
+          else if (column == COLUMN_BITS'(LEFT + WIDTH - 1)) in_columns <= 1'b0;
+          else if (LEFT != 0 && column == COLUMN_BITS'(LEFT - 1)) in_columns <= 1'b1;
+          if (column_last) begin
+            row <= row_last ? '0 : row + 1'b1;
+            if (row_last) in_rows <= TOP == 0;
+            else if (row == ROW_BITS'(TOP + HEIGHT - 1)) in_rows <= 1'b0;
+            else if (TOP != 0 && row == ROW_BITS'(TOP - 1)) in_rows <= 1'b1;
+          end
+        end
+      end
+    end
+  end
+endmodule
