@@ -101,10 +101,9 @@ def columns(build: Build) -> list[Column]:
     FINN's and the HLS compiler's estimates stand under the Xilinx family that the build has counts of.
     """
     named = [build.family] if build.family else []
-    for counts in (build, *build.nodes):
-        named += counts.synthesis
+    named += build.synthesis
     for node in build.nodes:
-        named += node.estimate_zerocross
+        named += [*node.synthesis, *node.estimate_zerocross]
     families = list(dict.fromkeys(named))
     xilinx = next((family for family in families if family in XILINX), "7-series")
     result = []
@@ -208,13 +207,12 @@ def _exact(build: Build) -> Verdict:
             f"{link.differences:,} {link.compared} between {link.left} and {link.right}" for link in wrong
         )
         return Verdict("bad", f"Not exact: differences in {found}")
-    images = min(link.images for link in links)
+    images = max(link.images for link in links)
     if not images:
         return Verdict("unknown", "Compared on no images")
-    return Verdict(
-        "good",
-        f"Exact from {links[0].left} to {links[-1].right}: 0 differences on {wording.count(images, 'image')}",
-    )
+    fewer = [f"{link.right} on {link.images:,}" for link in links if link.images < images]
+    found = f"0 differences on {wording.count(images, 'image')}" + (f" ({', '.join(fewer)})" if fewer else "")
+    return Verdict("good", f"Exact from {links[0].left} to {links[-1].right}: {found}")
 
 
 def _fits(build: Build) -> Verdict:

@@ -30,7 +30,8 @@ CHARTED = ("lut", "bram", "dsp", "ff")
 
 def counts_by_layer(build: Build) -> go.Figure | None:
     """Draw each layer's resources, estimates beside counts; a menu picks family and resource. None if none is known."""
-    layers, columns = build_facts.layers(build), build_facts.columns(build)
+    layers = build_facts.layers(build)
+    columns = [c for c in build_facts.columns(build) if any(c.counts(node) for node in build.nodes)]
     views = [
         (family, resource)
         for family in dict.fromkeys(column.family for column in columns)

@@ -5,13 +5,10 @@ import re
 from collections import Counter
 from typing import Any
 
-import plotly.graph_objects as go
 import yaml
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-from plotly.offline import get_plotlyjs
+from jinja2 import Environment
 
-from reports import figures, summary, wording
+from reports import figures, pages, summary, wording
 from reports.records import Finalist, Run, Site
 
 
@@ -26,8 +23,6 @@ def render(run: Run) -> str:
     """
     on_front = {finalist.id for finalist in run.front}
     other_signs = [finalist for finalist in run.references if finalist.id not in on_front]
-    # A closing tag inside the script, were there one, would end it early.
-    plotly = re.sub(r"</(?=script)", r"<\\/", get_plotlyjs(), flags=re.IGNORECASE)
     return (
         _environment()
         .get_template("report.html.j2")
@@ -42,40 +37,18 @@ def render(run: Run) -> str:
             losses=summary.losses(run.evaluations),
             gains={f.id: summary.gain(f, run.references) for f in run.front},
             config=_yaml(run.config),
-            plotly=Markup(plotly),  # trusted: it comes from the plotly package
+            plotly=pages.plotly_script(),
         )
     )
 
 
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("reports"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = pages.environment()
     environment.globals.update(
-        figures=figures, embed=_embed, crossings=_crossings, grid=_grid, layer_costs=summary.layer_costs
+        figures=figures, crossings=_crossings, grid=_grid, layer_costs=summary.layer_costs
     )
-    for function in (
-        wording.number,
-        wording.percent,
-        wording.signed,
-        wording.count,
-        wording.accuracy,
-        wording.duration,
-        wording.choices,
-        wording.label,
-    ):
-        environment.filters[function.__name__] = function
     environment.filters["anchor"] = _anchor
     return environment
-
-
-def _embed(figure: go.Figure) -> Markup:
-    """A figure as JSON for a script element: no tag can begin in it, whatever an expression holds."""
-    return Markup(figure.to_json().replace("<", "\\u003c"))
 
 
 def _anchor(finalist: Finalist) -> str:

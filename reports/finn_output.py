@@ -1,0 +1,271 @@
+"""The folder that a build of FINN leaves, read as a build: its estimates, its simulation, its synthesis.
+
+Which files there are depends on FINN's version and on the outputs it was asked for: each is read if it is there.
+"""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from reports import vendor_reports
+from reports.build_records import Build, BuildNode, Counts, Kind, Stage, Timing
+from reports.vendor_reports import UnreadableReport
+
+ESTIMATES = "estimate_layer_resources.json"
+HLS = "estimate_layer_resources_hls.json"
+CYCLES = "estimate_layer_cycles.json"
+OPERATIONS = "op_and_param_counts.json"
+PERFORMANCE = "estimate_network_performance.json"
+SIMULATION = "rtlsim_performance.json"
+SYNTHESISED = "post_synth_resources_dcp.json"
+ROUTED = "post_synth_resources.json"
+ROUTED_XML = "post_synth_resources.xml"
+OUT_OF_CONTEXT = "ooc_synth_and_timing.json"
+TIMING = ("post_route_timing.rpt", "ooc_timing.rpt")
+FIFOS = "fifo_sizing.json"
+FOLDING = ("final_hw_config.json", "applied_folding_config.json", "auto_folding_config.json")
+SECONDS = "time_per_step.json"
+OUTCOME = "metadata_builder.json"
+
+_TABLE = TypeAdapter(dict[str, dict[str, float]])
+_NUMBERS = TypeAdapter(dict[str, float])
+_ANYTHING = TypeAdapter(dict[str, Any])
+
+_KINDS: dict[str, Kind] = {
+    "MVAU": "product",
+    "VVAU": "product",
+    "Thresholding": "crossings",
+    "ConvolutionInputGenerator": "generator",
+    "FMPadding": "padding",
+    "Pool": "pool",
+    "StreamingMaxPool": "pool",
+    "LabelSelect": "label",
+    "AddStreams": "add",
+    "ElementwiseAdd": "add",
+    "DuplicateStreams": "duplicate",
+    "StreamingDataWidthConverter": "converter",
+    "StreamingFIFO": "fifo",
+}
+_NODE = re.compile(r"(?:StreamingDataflowPartition_\d+_)?([A-Za-z]\w*?)_(?:hls|rtl)_\d+")
+_PARTITION = re.compile(r"StreamingDataflowPartition_\d+_")
+
+
+def holds_finn_output(folder: Path) -> bool:
+    """Whether any of the files that tell of nodes or of the whole design is in a folder, or in its `report`."""
+    return any(
+        _find(folder, name) for name in (ESTIMATES, CYCLES, PERFORMANCE, ROUTED, ROUTED_XML, OUT_OF_CONTEXT)
+    )
+
+
+def read_finn_output(folder: Path) -> Build:
+    """Read FINN's reports as a build.
+
+    Args:
+        folder: FINN's output folder, or the `report` folder in it.
+
+    Returns:
+        A build whose nodes bear FINN's names. FINN does not say which layer a node serves: each node but
+        converters, FIFOs, paddings and input generators is its own, and those belong to the one behind them.
+
+    Raises:
+        UnreadableReport: if there is none of FINN's reports, or one is damaged.
+    """
+    if not holds_finn_output(folder):
+        raise UnreadableReport(
+            f"{folder} holds none of FINN's reports (such as {ESTIMATES} or {ROUTED}): "
+            "name the output folder of a FINN build, or the report folder in it"
+        )
+    name = folder.resolve().parent.name if folder.resolve().name == "report" else folder.resolve().name
+    build = Build(name=name, network="FINN", run=str(folder), tools={"simulation": "FINN's RTL simulation"})
+    build = replace(build, **_hardware(folder))
+    build = replace(build, nodes=_nodes(folder, build), stages=_stages(folder))
+    return replace(build, **_pace(folder, build))
+
+
+def _hardware(folder: Path) -> dict[str, Any]:
+    """What Vivado said of the whole design: part, tool, counts, timing."""
+    result: dict[str, Any] = {"tools": {"simulation": "FINN's RTL simulation"}}
+    part, tool = "", ""
+    if path := _find(folder, ROUTED_XML):
+        heading, _ = vendor_reports.read_hierarchy(path)
+        part = heading.part
+    routed = _table(folder, ROUTED).get("(top)")
+    if path := _find(folder, OUT_OF_CONTEXT):
+        whole = _json(path, _ANYTHING)
+        routed = {key: value for key, value in whole.items() if isinstance(value, int | float)}
+        tool = f"Vivado {whole['vivado_version']}" if "vivado_version" in whole else ""
+        period = whole.get("clk_period_ns")
+        result["clock_mhz"] = 1000.0 / period if period else None
+        result["timing"] = Timing(
+            fmax_mhz=whole.get("fmax_mhz"), slack_ns=whole.get("WNS"), estimated_by="finn"
+        )
+    if path := next((path for name in TIMING if (path := _find(folder, name))), None):
+        summary = vendor_reports.read_timing(path)
+        part, tool = part or summary.heading.part, summary.heading.tool
+        if summary.period_ns:
+            result["clock_mhz"] = 1000.0 / summary.period_ns
+        result["timing"] = Timing(
+            fmax_mhz=summary.fmax_mhz,
+            slack_ns=summary.slack_ns,
+            critical_path=summary.critical_path,
+            estimated_by="finn",
+        )
+    if path := _find(folder, OUTCOME):
+        tool = tool or f"Vivado {_json(path, _ANYTHING).get('tool_version', '')}".strip()
+    tool = tool or "Vivado"
+    result["tools"] |= {"synthesis": tool, "routing": tool}
+    result |= {"part": part, "family": vendor_reports.family_of(part) or "7-series"}
+    return result | {"routed": _counts(routed) if routed else None}
+
+
+def _nodes(folder: Path, build: Build) -> list[BuildNode]:
+    estimates, hls = _table(folder, ESTIMATES), _table(folder, HLS)
+    synthesised, routed = _by_node(_table(folder, SYNTHESISED)), _by_node(_routed(folder))
+    cycles, operations = _numbers(folder, CYCLES), _table(folder, OPERATIONS)
+    folding = next((_json(path, _ANYTHING) for name in FOLDING if (path := _find(folder, name))), {})
+    path = _find(folder, FIFOS)
+    depths = _json(path, _ANYTHING).get("fifo_depths", {}) if path else {}
+    # What was synthesised has the FIFOs and converters too, in the order of the stream.
+    names = dict.fromkeys([*routed, *synthesised, *estimates, *cycles, *depths])
+    nodes = []
+    for name in names:
+        if not (found := _NODE.fullmatch(name)):
+            continue
+        attributes = folding.get(name, {})
+        whole = synthesised.get(name)
+        nodes.append(
+            BuildNode(
+                name=name,
+                layer="",
+                kind=_KINDS.get(found[1], "other"),
+                way=str(attributes.get("ram_style", "")).replace("auto", ""),
+                pe=int(attributes.get("PE", 0)),
+                simd=int(attributes.get("SIMD", 0)),
+                note=_operations(operations.get(name, {})) or found[1],
+                estimate_finn=_counts(estimates.get(name, {})),
+                estimate_hls=_counts(hls.get(name, {})),
+                synthesis={build.family: _counts(whole)} if whole else {},
+                routed=_counts(routed[name]) if name in routed else None,
+                ii_estimate=int(cycles[name]) if name in cycles else None,
+                fifo_depth=depths.get(name),
+            )
+        )
+    return _with_layers(nodes)
+
+
+def _routed(folder: Path) -> dict[str, dict[str, float]]:
+    """Counts by node after place and route, from FINN's own extract or from the report it extracts them from."""
+    if table := _table(folder, ROUTED):
+        return table
+    if not (path := _find(folder, ROUTED_XML)):
+        return {}
+    result: dict[str, dict[str, float]] = {}
+    for instance in vendor_reports.read_hierarchy(path)[1]:
+        if _NODE.fullmatch(instance.path[-1]):
+            result.setdefault(instance.path[-1], {key.upper(): value for key, value in instance.used.items()})
+    return result
+
+
+def _by_node(table: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+    """Drop the partition that FINN puts before a node's name, where the rest is still unique."""
+    short = [_PARTITION.sub("", name) for name in table]
+    return {
+        (new if short.count(new) == 1 else old): counts
+        for new, (old, counts) in zip(short, table.items(), strict=True)
+        if old != "(top)"
+    }
+
+
+def _with_layers(nodes: list[BuildNode]) -> list[BuildNode]:
+    layer, result = nodes[-1].name if nodes else "", []
+    for node in reversed(nodes):
+        if node.kind not in ("fifo", "converter", "padding", "generator"):
+            layer = node.name
+        result.append(replace(node, layer=layer))
+    return result[::-1]
+
+
+def _pace(folder: Path, build: Build) -> dict[str, Any]:
+    """Cycles by FINN's formulas and by its simulation, and the clock if they alone tell it."""
+    timing, clock = replace(build.timing, estimated_by="finn"), build.clock_mhz
+    if path := _find(folder, PERFORMANCE):
+        told = _json(path, _ANYTHING)
+        interval, latency = told.get("max_cycles"), told.get("critical_path_cycles")
+        timing = replace(timing, ii_estimate=interval, latency_estimate=latency)
+        if clock is None and interval and told.get("estimated_throughput_fps"):
+            clock = round(told["estimated_throughput_fps"] * interval / 1e6, 6)
+    if path := _find(folder, SIMULATION):
+        try:
+            interval, latency = _simulated(json.loads(vendor_reports.read_text(path)))
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError):
+            raise UnreadableReport(f"{path} is damaged, or of an unknown version of FINN") from None
+        timing = replace(timing, ii_measured=interval, latency_measured=latency)
+    return {"timing": timing, "clock_mhz": clock}
+
+
+def _simulated(told: Any) -> tuple[int | None, int | None]:
+    """(II, latency) of FINN's simulation: one record for the design, or, in finn-plus, one for each output."""
+    if isinstance(told, list):
+        intervals = [int(output["intervals"][0]) for output in told if output["intervals"]]
+        latencies = [int(output["latency_cycles"][0]) for output in told if output.get("latency_cycles")]
+        return max(intervals, default=None), max(latencies, default=None)
+    # The interval of a single image is no interval.
+    steady = told.get("interval_is_steady_state", told.get("N", 1) > 1)
+    return (told.get("interval_cycles") if steady else None), told["latency_cycles"]
+
+
+def _stages(folder: Path) -> list[Stage]:
+    seconds = _numbers(folder, SECONDS)
+    stages = [Stage(name, "done", value) for name, value in seconds.items() if name != "total_build_time"]
+    if (path := _find(folder, OUTCOME)) and _json(path, _ANYTHING).get("status") == "failed":
+        stages.append(Stage("FINN's build", "failed", 0.0, "FINN's log says why"))
+    return stages
+
+
+def _counts(told: dict[str, float]) -> Counts:
+    """FINN's names of resources in ours."""
+    halves = told.get("BRAM_18K"), told.get("BRAM_36K")
+    dsps = [told[name] for name in ("DSP", "DSP48E", "DSP48") if name in told]
+    counts = {"lut": told.get("LUT"), "ff": told.get("FF"), "uram": told.get("URAM")}
+    if any(value is not None for value in halves):
+        counts["bram"] = (halves[0] or 0) + 2 * (halves[1] or 0)
+    elif "BRAM" in told:
+        counts["bram"] = 2 * told["BRAM"]  # Vivado's tiles of 36 kbit
+    if dsps:
+        counts["dsp"] = sum(dsps)
+    return {name: value for name, value in counts.items() if value is not None}
+
+
+def _operations(told: dict[str, float]) -> str:
+    return ", ".join(f"{value:,.0f} {name.replace('_', ' ')}" for name, value in told.items())
+
+
+def _find(folder: Path, name: str) -> Path | None:
+    return next((path for path in (folder / "report" / name, folder / name) if path.is_file()), None)
+
+
+def _table(folder: Path, name: str) -> dict[str, dict[str, float]]:
+    """A file of resources by node; the sum FINN adds to it is left out."""
+    path = _find(folder, name)
+    table = _json(path, _TABLE) if path else {}
+    return {node: counts for node, counts in table.items() if node != "total"}
+
+
+def _numbers(folder: Path, name: str) -> dict[str, float]:
+    path = _find(folder, name)
+    return _json(path, _NUMBERS) if path else {}
+
+
+def _json(path: Path, kind: TypeAdapter[Any]) -> dict[str, Any]:
+    try:
+        return kind.validate_python(json.loads(vendor_reports.read_text(path)))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise UnreadableReport(f"{path} is damaged: {place}: {first['msg']}") from None
+    except ValueError as error:
+        raise UnreadableReport(f"{path} is damaged: {error}") from None

@@ -1,0 +1,45 @@
+"""What all pages share: the template environment, figures as JSON, plotly itself."""
+
+import re
+
+import plotly.graph_objects as go
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from reports import wording
+
+
+def environment() -> Environment:
+    """Return the environment of the templates, with the wording of numbers as filters."""
+    result = Environment(
+        loader=PackageLoader("reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    result.globals["embed"] = embed
+    for function in (
+        wording.number,
+        wording.percent,
+        wording.signed,
+        wording.count,
+        wording.accuracy,
+        wording.duration,
+        wording.choices,
+        wording.label,
+    ):
+        result.filters[function.__name__] = function
+    return result
+
+
+def embed(figure: go.Figure) -> Markup:
+    """A figure as JSON for a script element: no tag can begin in it, whatever an expression holds."""
+    return Markup(figure.to_json().replace("<", "\\u003c"))
+
+
+def plotly_script() -> Markup:
+    """Plotly's own text for a script element, trusted since it comes from its package."""
+    # A closing tag inside the script, were there one, would end it early.
+    return Markup(re.sub(r"</(?=script)", r"<\\/", get_plotlyjs(), flags=re.IGNORECASE))
