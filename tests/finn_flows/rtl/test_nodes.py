@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from finn_flows import structural
+from finn_flows.chip.cells import Cells
+from finn_flows.chip.synthesis import synthesise
 from finn_flows.crossings import CrossingTable
 from finn_flows.crossings import from_bits as table_from_bits
 from finn_flows.network import Grid
@@ -25,7 +27,6 @@ from finn_flows.rtl.nodes import (
     to_bits,
 )
 from finn_flows.rtl.simulation import Port, Simulator, Trace, compile_design
-from tests.finn_flows.rtl.yosys import synthesise
 
 SAMPLES = 12
 
@@ -85,9 +86,10 @@ def few_nodes() -> dict[str, HardwareNode]:
 def compile_nodes(nodes: dict[str, HardwareNode], folder: Path, runtime: Path) -> Simulator:
     built = {name: (node, node.generate(folder, f"{name}_")) for name, node in nodes.items()}
     (folder / "top.sv").write_text(rtl_nodes.side_by_side(built))
+    sources = dict.fromkeys(source for _, instance in built.values() for source in instance.sources)
     return compile_design(
         "zc_side_by_side",
-        [*rtl_nodes.library(), folder / "top.sv"],
+        [*rtl_nodes.library(), *sources, folder / "top.sv"],
         [Port(f"{n}_{s}", v.width) for n, node in nodes.items() for s, v in node.inputs.items()],
         [Port(f"{n}_{s}", v.width) for n, node in nodes.items() for s, v in node.outputs.items()],
         folder,
@@ -198,11 +200,14 @@ endmodule
 def compile_chain(nodes: list[HardwareNode], folder: Path, runtime: Path) -> Simulator:
     """Connect nodes one behind the other."""
     wires, instances = [], []
+    files: dict[Path, None] = {}
     for index, node in enumerate(nodes):
         for prefix, stream in (*node.inputs.items(), *node.outputs.items()):
             signal = f"n{index}_{prefix}_t"
             wires.append(f"  wire [{stream.width - 1}:0] {signal}data; wire {signal}valid, {signal}ready;")
-        instances.append(rtl_nodes.instantiate(f"n{index}", node, node.generate(folder, f"n{index}_")))
+        instance = node.generate(folder, f"n{index}_")
+        instances.append(rtl_nodes.instantiate(f"n{index}", node, instance))
+        files |= dict.fromkeys(instance.sources)
         source, sink = (f"n{index - 1}_m_t", f"n{index}_s_t") if index else ("s_t", "n0_s_t")
         wires.append(f"  assign {sink}data = {source}data; assign {sink}valid = {source}valid;")
         wires.append(f"  assign {source}ready = {sink}ready;")
@@ -211,7 +216,7 @@ def compile_chain(nodes: list[HardwareNode], folder: Path, runtime: Path) -> Sim
     first, last = nodes[0].inputs["s"].width, nodes[-1].outputs["m"].width
     text = CHAIN.format(s=first - 1, m=last - 1, wires="\n".join(wires), instances="\n".join(instances))
     (folder / "chain.sv").write_text(text)
-    sources = [*rtl_nodes.library(), folder / "chain.sv"]
+    sources = [*rtl_nodes.library(), *files, folder / "chain.sv"]
     return compile_design("chain", sources, [Port("s", first)], [Port("m", last)], folder, runtime)
 
 
@@ -330,6 +335,12 @@ def test_random_nodes_agree_with_numpy_and_keep_their_intervals(batch, tmp_path,
             assert_intervals(nodes, trace)
 
 
+def cells_of(node: HardwareNode, folder: Path) -> Cells:
+    instance = node.generate(folder)
+    sources = rtl_nodes.library()
+    return synthesise(instance.module, sources, folder, "7-series", parameters=instance.parameters).total
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("shape", "first_try"),
@@ -338,7 +349,7 @@ def test_random_nodes_agree_with_numpy_and_keep_their_intervals(batch, tmp_path,
 )
 def test_a_product_is_no_larger_than_it_was_and_near_its_estimate(shape, first_try, tmp_path):
     node = product(*shape)
-    cells = synthesise(node.generate(tmp_path), tmp_path)
+    cells = cells_of(node, tmp_path)
     fan_in, channels, simd, pe = shape
     estimate = structural.xnor_product(fan_in, channels, pe, simd)
     print(f"product {shape}: {cells}, estimate {estimate.lut:.0f} LUT, {estimate.bram18} BRAM18")
@@ -351,7 +362,7 @@ def test_a_product_is_no_larger_than_it_was_and_near_its_estimate(shape, first_t
 @pytest.mark.parametrize("way", ["comparators", "search", "table"])
 def test_a_crossing_site_is_near_its_estimate(way, tmp_path):
     table = crossing_table(64, 65, 8)
-    cells = synthesise(Crossings(table, 8, way).generate(tmp_path), tmp_path)
+    cells = cells_of(Crossings(table, 8, way), tmp_path)
     price = {
         "comparators": lambda lane: structural.comparators(lane, 7),
         "search": lambda lane: structural.binary_search(lane, 7),
@@ -366,11 +377,10 @@ def test_a_crossing_site_is_near_its_estimate(way, tmp_path):
 @pytest.mark.slow
 def test_memories_go_where_they_are_told(tmp_path):
     in_block, in_luts = (
-        synthesise(product(64, 64, 16, 8, ram_style=style).generate(tmp_path), tmp_path)
-        for style in ("block", "distributed")
+        cells_of(product(64, 64, 16, 8, ram_style=style), tmp_path) for style in ("block", "distributed")
     )
     assert in_block.bram18 == 4
     assert in_luts.bram18 == 0
     assert in_luts.lut > in_block.lut
     table = Crossings(crossing_table(64, 65, 8), 8, "table", ram_style="block")
-    assert synthesise(table.generate(tmp_path), tmp_path).bram18 == 8
+    assert cells_of(table, tmp_path).bram18 == 8

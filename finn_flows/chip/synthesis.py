@@ -1,0 +1,279 @@
+"""Synthesis of a design, node by node: SystemVerilog to a mapped netlist, and what each node takes of a part.
+
+Three steps, each in children of its own (`yosys.py`). *Elaborate*: the design is read once and cut at its nodes.
+*Map*: each node, and what is left of the top around them, is mapped to the family's cells; they run side by side,
+equal nodes once, and what was mapped before is found in the cache. *Link*: the mapped parts are joined and flattened,
+cells named <node>.<cell>, and written for place and route (JSON) and for simulation (Verilog).
+"""
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import re
+import shutil
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from finn_flows.chip.cells import Cells, count_cells
+from finn_flows.chip.yosys import Script, SynthesisError, quoted, run_scripts
+
+FAMILIES = {
+    "7-series": "synth_xilinx -family xc7 -flatten -noiopad -noclkbuf",
+    "ultrascale+": "synth_xilinx -family xcup -flatten -noiopad -noclkbuf",
+    "ecp5": "synth_ecp5 -nowidelut",
+    "ice40": "synth_ice40 -device {device}",
+    "gowin": "synth_gowin -family {device} -nowidelut",
+}
+_BATCH = 300_000  # characters of elaborated parts that are mapped in one child: some 2,000 LUT
+_PART = "part"  # the name under which every part of a design is mapped
+
+
+@dataclass(frozen=True)
+class Synthesis:
+    """A mapped design.
+
+    Attributes:
+        top: its top module.
+        family: the family it is mapped to.
+        total: what it takes.
+        by_node: what each node takes, by name; what belongs to none is under "".
+        netlist: JSON for place and route.
+        verilog: the same netlist for simulation; see `finn_flows.chip.netlist`.
+    """
+
+    top: str
+    family: str
+    total: Cells
+    by_node: dict[str, Cells]
+    netlist: Path
+    verilog: Path
+
+
+def synthesise(
+    top: str,
+    sources: Sequence[Path],
+    folder: Path,
+    family: str,
+    nodes: Sequence[str] = (),
+    *,
+    part: str = "",
+    parameters: dict[str, int | str] | None = None,
+    pads: bool = False,
+    cache: Path | None = None,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] = lambda done, of: None,
+) -> Synthesis:
+    """Map a design to the cells of a family.
+
+    Args:
+        top: the top module.
+        sources: SystemVerilog files.
+        folder: where the memory files are; everything goes to its subfolder synthesis/<family>.
+        family: one of `FAMILIES`.
+        nodes: instances to be mapped and counted apart, by their path below the top: "conv1", "design.conv1".
+        part: the part's name, for families whose parts are not mapped alike (gw2..., ice40up...).
+        parameters: of the top.
+        pads: whether the netlist is to have the pads that Gowin's place and route asks for.
+        cache: a folder in which mapped parts are kept from one call to the next; left out, they are kept beside
+            the design.
+        workers: children at once; left out, as many as there are processor cores.
+        progress: called with how many parts are mapped, of how many.
+
+    Raises:
+        ToolMissing: if pyosys is not there.
+        SynthesisError: if the family is unknown, or the design does not synthesise.
+    """
+    if family not in FAMILIES:
+        raise SynthesisError(
+            f"nothing is synthesised for {family!r}: known families are {', '.join(FAMILIES)}"
+        )
+    work = (folder / "synthesis" / family).resolve()
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    cache = (cache or folder / "synthesis" / "mapped").resolve()
+    cache.mkdir(parents=True, exist_ok=True)
+
+    parts = _elaborate(top, sources, folder, nodes, parameters or {}, work)
+    flow = FAMILIES[family].format(device=_device(family, part))
+    if family == "ice40":  # has no memories in LUTs: Yosys is to choose between block RAM and flip-flops
+        parts = [replace(part, text=_wish("distributed").sub("", part.text)) for part in parts]
+    mapped = _map(parts, flow, family == "gowin" and pads, cache, work, workers, progress)
+    _link(top, mapped, flow, work)
+    netlist = work / "netlist.json"
+    by_node = _counts(netlist, top, nodes, family)
+    return Synthesis(top, family, _sum(by_node, family), by_node, netlist, work / "netlist.v")
+
+
+def _device(family: str, part: str) -> str:
+    known = {"gowin": {"gw2": "gw2a", "": "gw1n"}, "ice40": {"ice40up": "u", "ice40lp": "lp", "": "hx"}}
+    return next((name for start, name in known.get(family, {}).items() if part.lower().startswith(start)), "")
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A node, or the top around them: its name, its module, and the text of its elaborated form."""
+
+    name: str
+    module: str
+    text: str
+
+
+def _elaborate(
+    top: str,
+    sources: Sequence[Path],
+    folder: Path,
+    nodes: Sequence[str],
+    parameters: dict[str, int | str],
+    work: Path,
+) -> list[_Part]:
+    """Read a design and cut it at its nodes; the top is the last part."""
+    options = ["--ignore-assertions", f"--top {top}"]
+    if nodes:
+        options.append("--best-effort-hierarchy")  # its modules are named <module>$<top>.<path>
+    for name, value in parameters.items():
+        text = f'\\"{value}\\"' if isinstance(value, str) else value
+        options.append(f'-G "{name}={text}"')
+    options += [f'"{Path(source).resolve()}"' for source in sources]
+    listing = work / "sources.f"  # a file, because there names may contain spaces
+    listing.write_text("\n".join(options) + "\n")
+    modules = [f"*${top}.{node}" for node in nodes]
+    commands = [f"read_slang -f {listing.relative_to(folder.resolve())}"]
+    commands += [f"setattr -mod -set keep_hierarchy 1 {module}" for module in modules]
+    commands += [f"hierarchy -top {top}", "flatten -noscopeinfo"]
+    # Nothing but the logic itself is left, so that equal nodes have equal texts.
+    commands += ["setattr -unset src -unset hdlname */*", "rename -enumerate -pattern _%_ */*"]
+    commands += ["setattr -mod -unset src -unset hdlname -unset keep_hierarchy *"]
+    for index, module in enumerate(modules):
+        commands += [
+            f"select {module}",
+            f"write_rtlil -selected {quoted(work / f'{index}.il')}",
+            "select -clear",
+        ]
+    commands += [f"blackbox {module}" for module in modules]
+    commands += [f"write_rtlil {quoted(work / 'top.il')}"]
+    run_scripts([Script(top, tuple(commands), work / "elaborate.ys")], folder)
+    parts = []
+    for index, node in enumerate(nodes):
+        text = (work / f"{index}.il").read_text()
+        found = re.search(r"^module \\(\S+)$", text, re.MULTILINE)
+        if not found:
+            raise SynthesisError(f"{top} has no instance {node!r} to be counted apart")
+        parts.append(_part(node, found.group(1), text))
+    return [*parts, _part("", top, (work / "top.il").read_text())]
+
+
+def _wish(style: str) -> re.Pattern[str]:
+    """Match the attribute that asks for a memory's style: a string, or in RTLIL sometimes its bits."""
+    bits = "".join(f"{byte:08b}" for byte in style.encode())
+    return re.compile(rf"""^ *attribute .ram_style (?:"{style}"|{len(bits)}'{bits})\n""", re.MULTILINE)
+
+
+def _part(name: str, module: str, text: str) -> _Part:
+    text = re.sub(r"^(#|autoidx).*\n", "", text, flags=re.MULTILINE)
+    return _Part(name, module, text.replace(f"module \\{module}\n", f"module \\{_PART}\n"))
+
+
+def _map(
+    parts: Sequence[_Part],
+    flow: str,
+    pads: bool,
+    cache: Path,
+    work: Path,
+    workers: int | None,
+    progress: Callable[[int, int], None],
+) -> list[tuple[_Part, Path]]:
+    """Map the parts that are not in the cache, the largest first; return where each one is."""
+    version = importlib.metadata.version("pyosys") if importlib.util.find_spec("pyosys") else ""
+    mapped: list[tuple[_Part, Path]] = []
+    batches: list[dict[Path, _Part]] = []
+    room = 0
+    for part in sorted(parts, key=lambda part: -len(part.text)):
+        key = hashlib.sha256("\n".join([version, flow, str(pads and not part.name), part.text]).encode())
+        result = cache / f"{key.hexdigest()[:24]}.il"
+        mapped.append((part, result))
+        if result.exists() or any(result in batch for batch in batches):
+            continue
+        alone = pads and not part.name
+        if room < len(part.text) or alone:
+            batches.append({})
+            room = _BATCH
+        batches[-1][result] = part
+        room = 0 if alone else room - len(part.text)
+    scripts = {_batch_script(index, batch, flow, pads, work): batch for index, batch in enumerate(batches)}
+    total, ended = sum(map(len, batches)), 0
+
+    def keep(script: Script) -> None:
+        nonlocal ended
+        for result in scripts[script]:
+            (work / result.name).replace(result)
+            ended += 1
+            progress(ended, total)
+
+    run_scripts(scripts, work, workers, keep)
+    return mapped
+
+
+def _batch_script(index: int, batch: dict[Path, _Part], flow: str, pads: bool, work: Path) -> Script:
+    """Map parts in one child, as modules that are kept apart: every start of a flow takes seconds."""
+    modules = [f"node.{part.name}" if part.name else part.module for part in batch.values()]
+    commands: list[str] = []
+    for module, part in zip(modules, batch.values(), strict=True):
+        source = work / f"batch{index}.{len(commands)}.il"
+        source.write_text(part.text.replace(f"module \\{_PART}\n", f"module \\{module}\n"))
+        commands += [f"read_rtlil {quoted(source)}"]
+    if "gowin" in flow and not (pads and any(not part.name for part in batch.values())):
+        flow += " -noiopads"
+    if len(modules) == 1:
+        commands += [f"{flow} -top {modules[0]}"]
+    else:
+        around = work / f"batch{index}.il"
+        cells = [f"  attribute \\keep 1\n  cell \\{module} \\i{n}\n  end" for n, module in enumerate(modules)]
+        around.write_text("\n".join(["module \\around", *cells, "end"]) + "\n")
+        commands += [f"setattr -mod -set keep_hierarchy 1 {module}" for module in modules]
+        commands += [f"read_rtlil {quoted(around)}", f"{flow} -top around"]
+    commands += ["setattr -unset src */*", "setattr -mod -unset src -unset keep_hierarchy *"]
+    for module, result in zip(modules, batch, strict=True):
+        commands += [f"rename {module} {_PART}", f"select {_PART}"]
+        commands += [
+            f"write_rtlil -selected {quoted(work / result.name)}",
+            "select -clear",
+            f"delete {_PART}",
+        ]
+    return Script(
+        ", ".join(part.name or part.module for part in batch.values()),
+        tuple(commands),
+        work / f"batch{index}.ys",
+    )
+
+
+def _link(top: str, mapped: Sequence[tuple[_Part, Path]], flow: str, work: Path) -> None:
+    commands = []
+    for part, result in mapped:
+        commands += [f"read_rtlil {quoted(result)}", f"rename {_PART} {part.module}"]
+    # The cell library goes along: place and route wants to know which ports drive.
+    second = {"synth_xilinx": "prepare", "synth_ice40": "flatten"}.get(flow.split(maxsplit=1)[0], "coarse")
+    commands += [f"{flow} -top {top} -run begin:{second}", "flatten -noscopeinfo", "clean"]
+    commands += ["blackbox =A:whitebox", f"write_json {quoted(work / 'netlist.json')}"]
+    commands += [f"write_verilog -noattr -noexpr {quoted(work / 'netlist.v')}"]
+    run_scripts([Script(top, tuple(commands), work / "link.ys")], work)
+
+
+def _counts(netlist: Path, top: str, nodes: Sequence[str], family: str) -> dict[str, Cells]:
+    """Count the cells of each node, and those of none, by the cells' names."""
+    cells = json.loads(netlist.read_text())["modules"][top]["cells"]
+    found: dict[str, Counter[str]] = {name: Counter() for name in (*nodes, "")}
+    for name, cell in cells.items():
+        path = name.removeprefix("$flatten\\").split(".")
+        node = next((head for end in range(len(path)) if (head := ".".join(path[:end])) in found and end), "")
+        found[node][cell["type"]] += 1
+    return {name: count_cells(types, family) for name, types in found.items()}
+
+
+def _sum(by_node: dict[str, Cells], family: str) -> Cells:
+    types: Counter[str] = Counter()
+    for cells in by_node.values():
+        types.update(cells.by_type)
+    return count_cells(types, family)
