@@ -25,6 +25,14 @@ SAID: dict[Source, str] = {
     "routing": "place and route",
     "simulation": "simulation",
 }
+SHORT: dict[Source, str] = {  # where there is little room
+    "finn": "FINN",
+    "hls": "HLS",
+    "zerocross": "ours",
+    "synthesis": "synthesis",
+    "routing": "routed",
+    "simulation": "simulation",
+}
 CHARTED = ("lut", "bram", "dsp", "ff")
 
 

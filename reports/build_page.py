@@ -9,8 +9,6 @@ from reports import build_diagram, build_facts, build_figures, pages, wording
 from reports.build_facts import Column, Sum
 from reports.build_records import Build, BuildNode, Link
 
-SHORT = {"finn": "FINN", "hls": "HLS", "zerocross": "ours", "synthesis": "synthesis", "routing": "routed"}
-
 
 def render_build(build: Build) -> str:
     """Make the page of a build.
@@ -85,7 +83,7 @@ def _environment() -> Environment:
         facts=build_facts,
         names=build_facts.FAMILY_NAMES,
         source_names=build_figures.SAID,
-        short_names=SHORT,
+        short_names=build_figures.SHORT,
         say=_say,
         say_sum=_say_sum,
         ratio_to_count=_ratio_to_count,

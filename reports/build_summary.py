@@ -1,0 +1,86 @@
+"""A build in the terminal: its verdicts, its numbers with who says them, its layers."""
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from reports import build_facts, build_figures, wording
+from reports.build_facts import Column
+from reports.build_records import Build
+
+_MARKS = {"good": ("✓", "green"), "bad": ("✗", "bold red"), "unknown": ("?", "dim")}
+
+
+def build_table(build: Build) -> RenderableType:
+    """Return what one prints of a build: verdicts, numbers, a table by layer, hints.
+
+    Args:
+        build: finished or stopped half-way.
+    """
+    parts: list[RenderableType] = [Text(build.name, style="bold")]
+    for verdict in build_facts.verdicts(build):
+        mark, style = _MARKS[verdict.state]
+        parts.append(Text(f"{mark} {verdict.text}", style=style))
+    parts.append(_numbers(build))
+    if build.nodes:
+        parts.append(_layers(build))
+    parts += [Text(hint, style="yellow") for hint in build.hints]
+    return Group(*parts)
+
+
+def _numbers(build: Build) -> Table:
+    """A line for each of the numbers of the whole, with who says it."""
+    timing = build.timing
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_column(style="dim")
+    if build.accuracy.test is not None:
+        table.add_row(
+            "test accuracy",
+            wording.percent(build.accuracy.test),
+            wording.count(build.accuracy.images, "image"),
+        )
+    for measured in (False, True):
+        said = "simulation" if measured else build_figures.SAID[timing.estimated_by]
+        interval = timing.ii_measured if measured else timing.ii_estimate
+        latency = timing.latency_measured if measured else timing.latency_estimate
+        rate = build_facts.images_a_second(build, build.clock_mhz, measured)
+        if interval is not None:
+            at = "" if rate is None else f", {rate:,.0f} images a second at {build.clock_mhz:g} MHz"
+            table.add_row("II", f"{interval:,}", f"cycles, {said}{at}")
+        if latency is not None:
+            table.add_row("latency", f"{latency:,}", f"cycles, {said}")
+    if timing.fmax_mhz is not None:
+        table.add_row("highest clock", f"{timing.fmax_mhz:.1f}", "MHz, place and route")
+    for use in build.utilisation:
+        share = f", {100 * use.used / use.available:.1f}% of {use.available:,.0f}" if use.available else ""
+        table.add_row(use.resource, f"{use.used:,.0f}", f"{build_figures.SAID[use.source]}{share}")
+    return table
+
+
+def _layers(build: Build) -> Table:
+    """LUTs and block RAMs of each layer, estimates beside counts."""
+    columns = [c for c in build_facts.columns(build) if any(c.counts(node) for node in build.nodes)]
+    shown = [(c, "lut") for c in columns] + [
+        (c, "bram") for c in columns if c.family == build.family and c.total(build.nodes, "bram").value
+    ]
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    table.add_column("layer")
+    table.add_column("II", justify="right")
+    for column, resource in shown:
+        table.add_column(_title(build, column, resource), justify="right")
+    for layer in build_facts.layers(build):
+        interval = layer.interval(measured=True) or layer.interval(measured=False)
+        sums = [wording.number(column.total(layer.nodes, resource).value) for column, resource in shown]
+        table.add_row(layer.name, wording.number(interval), *sums)
+    interval = build.timing.ii_measured or build.timing.ii_estimate
+    sums = [wording.number(build_facts.whole(build, column, resource).value) for column, resource in shown]
+    table.add_row("whole design", wording.number(interval), *sums, style="bold")
+    return table
+
+
+def _title(build: Build, column: Column, resource: str) -> str:
+    unit = build_facts.unit(build, resource, column.family).split(" (")[0]
+    family = build_facts.FAMILY_NAMES.get(column.family, column.family)
+    return f"{unit} {family}\n{build_figures.SHORT[column.source]}"
