@@ -66,7 +66,7 @@ def _layers(build: Build) -> Table:
         (c, "bram") for c in columns if c.family == build.family and c.total(build.nodes, "bram").value
     ]
     table = Table(box=None, header_style="dim", pad_edge=False)
-    table.add_column("layer")
+    table.add_column("layer", no_wrap=True)
     table.add_column("II", justify="right")
     for column, resource in shown:
         table.add_column(_title(build, column, resource), justify="right")
@@ -76,11 +76,11 @@ def _layers(build: Build) -> Table:
         table.add_row(layer.name, wording.number(interval), *sums)
     interval = build.timing.ii_measured or build.timing.ii_estimate
     sums = [wording.number(build_facts.whole(build, column, resource).value) for column, resource in shown]
-    table.add_row("whole design", wording.number(interval), *sums, style="bold")
+    table.add_row("whole", wording.number(interval), *sums, style="bold")
     return table
 
 
 def _title(build: Build, column: Column, resource: str) -> str:
     unit = build_facts.unit(build, resource, column.family).split(" (")[0]
     family = build_facts.FAMILY_NAMES.get(column.family, column.family)
-    return f"{unit} {family}\n{build_figures.SHORT[column.source]}"
+    return f"{unit}\n{family}\n{build_figures.SHORT[column.source]}"

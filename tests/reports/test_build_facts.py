@@ -1,0 +1,154 @@
+from dataclasses import replace
+
+import pytest
+
+from reports import build_facts
+from reports.build_diagram import steps
+from reports.build_records import Build, BuildNode, Certificate, Link, Timing, Usage
+from tests.reports.builds import fifo, make_build, make_long_build, make_node
+
+
+def states(build):
+    return [(verdict.state, verdict.text) for verdict in build_facts.verdicts(build)]
+
+
+def test_verdicts_of_a_finished_build():
+    assert states(make_build()) == [
+        ("good", "Exact from torch to netlist: 0 differences on 360 images (netlist on 50)"),
+        ("good", "Fits ulx3s-25f: at most 21% of a resource (DP16KD)"),
+        ("good", "Meets 50 MHz: up to 61.9 MHz, slack +3.85 ns"),
+    ]
+
+
+def test_verdicts_when_nothing_is_known():
+    assert {state for state, _ in states(Build("bare", "x"))} == {"unknown"}
+
+
+def test_a_failed_stage_and_a_full_part_come_first_and_in_numbers():
+    found = states(make_long_build())
+    assert found[0] == (
+        "bad",
+        "Stopped at place and route: 31,033 LUT4 do not fit lfe5u-25f, which has 24,288",
+    )
+    assert ("bad", "Does not fit ulx3s-25f: 31,033 LUT4 of 24,288") in found
+
+
+def test_one_difference_is_enough():
+    links = [Link("torch", "QONNX", 10, "logits", 0), Link("QONNX", "RTL", 10, "classes", 1)]
+    build = make_build(certificate=Certificate("digits", links))
+    assert states(build)[0] == ("bad", "Not exact: differences in 1 classes between QONNX and RTL")
+
+
+@pytest.mark.parametrize(
+    ("timing", "clock", "state"),
+    [
+        (Timing(fmax_mhz=61.9, slack_ns=-0.01), 50.0, "bad"),  # slack speaks of all clocks
+        (Timing(fmax_mhz=49.9), 50.0, "bad"),
+        (Timing(fmax_mhz=50.0), 50.0, "good"),
+        (Timing(slack_ns=0.0), None, "good"),
+        (Timing(fmax_mhz=50.0), None, "unknown"),
+        (Timing(), 50.0, "unknown"),
+    ],
+)
+def test_whether_the_clock_is_met(timing, clock, state):
+    assert states(make_build(timing=timing, clock_mhz=clock))[-1][0] == state
+
+
+def test_an_estimate_only_promises():
+    build = make_build(utilisation=[Usage("LUT4", 10, 100, "zerocross")])
+    assert states(build)[1] == ("unknown", "Should fit ulx3s-25f: at most 10% of a resource (LUT4)")
+
+
+def test_columns_are_those_somebody_filled():
+    found = [(column.family, column.source) for column in build_facts.columns(make_build())]
+    assert found == [
+        ("ecp5", "zerocross"),
+        ("ecp5", "synthesis"),
+        ("ecp5", "routing"),
+        ("7-series", "finn"),
+        ("7-series", "zerocross"),
+        ("7-series", "synthesis"),
+    ]
+    assert build_facts.columns(Build("bare", "x")) == []
+    only_finn = [BuildNode("a", "a", "product", estimate_finn={"lut": 3})]
+    columns = build_facts.columns(Build("b", "x", family="ecp5", nodes=only_finn))
+    assert [(column.family, column.source) for column in columns] == [("7-series", "finn")]
+
+
+def test_sums_and_ratios_say_of_how_many_nodes():
+    nodes = [
+        BuildNode("a", "l", "product", estimate_finn={"lut": 30}, synthesis={"7-series": {"lut": 10}}),
+        BuildNode("b", "l", "fifo", synthesis={"7-series": {"lut": 90}}),  # FINN says nothing of it
+    ]
+    finn, synthesis = build_facts.columns(Build("b", "x", family="7-series", nodes=nodes))
+    assert finn.total(nodes, "lut") == build_facts.Sum(30, 1, 2)
+    assert synthesis.total(nodes, "lut") == build_facts.Sum(100, 2, 2)
+    assert synthesis.total(nodes, "dsp") == build_facts.Sum(None, 0, 2)
+    assert build_facts.ratio(nodes, finn, synthesis, "lut") == pytest.approx(3.0)
+    assert build_facts.ratio(nodes, finn, synthesis, "dsp") is None
+
+
+def test_the_whole_is_what_was_counted_whole():
+    build = make_build()
+    columns = {(c.family, c.source): c for c in build_facts.columns(build)}
+    assert build_facts.whole(build, columns["ecp5", "synthesis"], "lut").value == 2411
+    assert build_facts.whole(build, columns["ecp5", "routing"], "lut").value == 2417
+    ours = build_facts.whole(build, columns["7-series", "zerocross"], "lut").value
+    assert ours == sum(n.estimate_zerocross.get("7-series", {}).get("lut", 0) for n in build.nodes)
+
+
+def test_the_bottleneck_is_by_formula():
+    build = make_build()
+    assert build_facts.bottleneck(build).name == "fc3_product"
+    assert build_facts.bottleneck(Build("bare", "x")) is None
+
+
+def test_rates():
+    build = make_build()
+    assert build_facts.images_a_second(build, 50.0, measured=False) == pytest.approx(50e6 / 64)
+    assert build_facts.images_a_second(build, None, measured=True) is None
+    assert build_facts.microseconds(417, 50.0) == pytest.approx(8.34)
+
+
+def test_streams_carry_their_converters_and_fifos():
+    found = steps(make_build())
+    assert [step.node.name if step.node else "out" for step in found] == [
+        "fc1_product", "fc1_crossings", "fc2_product", "fc2_crossings", "fc3_product", "label", "out",
+    ]  # fmt: skip
+    assert all(step.joined for step in found)
+    first, _, third = (step.edges[0] for step in found[:3])
+    assert (first.origin, first.bits, [n.name for n in first.fifos]) == ("", [16], ["fc1_fifo"])
+    assert (third.origin, third.bits, [n.fifo_depth for n in third.fifos]) == ("fc1_crossings", [8], [32])
+    assert [step.slowest for step in found].index(True) == 4
+    assert found[0].share == pytest.approx(32 / 80)
+
+
+def test_a_width_converter_shows_as_a_change_of_width():
+    nodes = [
+        make_node("a", "a", "product", 9, output_bits=8),
+        make_node("c", "b", "converter", 9, input_bits=8, output_bits=64),
+        fifo("f", "b", 64, 16),
+        make_node("b", "b", "product", 9, input_bits=64, output_bits=7),
+        fifo("tail", "b", 7, 2),
+    ]
+    *_, second, end = steps(Build("x", "x", nodes=nodes))
+    assert second.edges[0].bits == [8, 64]
+    assert (end.node, end.edges[0].origin, [n.name for n in end.edges[0].fifos]) == (None, "b", ["tail"])
+
+
+def test_a_branch_reads_both_its_nodes():
+    *_, add, end = steps(make_long_build())
+    assert add.node.name == "skip_add"
+    assert [edge.origin for edge in add.edges] == ["conv8_pool", "conv4_pool"]
+    assert not add.joined
+    assert end.joined
+
+
+def test_no_node_is_lost_among_the_layers():
+    build = make_long_build()
+    layers = build_facts.layers(build)
+    assert sum(len(layer.nodes) for layer in layers) == len(build.nodes)
+    assert layers[0].interval(measured=False) == 9216
+    assert layers[0].interval(measured=True) is None
+    unnamed = replace(build, nodes=[BuildNode("serial", "", "serial")])
+    assert [layer.name for layer in build_facts.layers(unnamed)] == ["around the network"]

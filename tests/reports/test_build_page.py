@@ -1,0 +1,216 @@
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from reports.build_page import render_build, render_comparison
+from reports.build_records import Build, BuildNode, Certificate, Link
+from tests.reports.builds import make_build, make_long_build
+
+
+class Page(HTMLParser):
+    """Collects the text, the numbers with their sources, the links and the ids of a page."""
+
+    VOID = ("meta", "link", "br")
+
+    def __init__(self, html):
+        super().__init__()
+        self.numbers, self.links, self.ids, self.open, self.words = [], [], [], [], []
+        self.feed(html)
+        self.close()
+        self.text = re.sub(r"\s+", " ", "".join(self.words))
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        if tag not in self.VOID:
+            self.open.append(tag)
+        if tag == "data":
+            self.numbers.append((attributes["class"], float(attributes["value"]), attributes["title"]))
+        self.links += [attributes[name] for name in ("href", "src") if name in attributes]
+        if "id" in attributes:
+            self.ids.append(attributes["id"])
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if not {"script", "style"} & set(self.open):
+            self.words.append(data)
+        self.words.append(" ")
+
+
+def body(html):
+    """A page without plotly, which would drown every search in it."""
+    return html[: html.rindex("</main>")] + "</main></body></html>"
+
+
+@pytest.fixture(scope="module")
+def pages():
+    builds = {"whole": make_build(), "long": make_long_build(), "bare": Build("bare", "x")}
+    return {name: body(render_build(build)) for name, build in builds.items()}
+
+
+def test_every_number_of_the_records_is_there_with_its_source(pages):
+    build, page = make_build(), Page(pages["whole"])
+    said = {(source, value) for source, value, _ in page.numbers}
+    for node in build.nodes:
+        for counts in node.synthesis.values():
+            assert {("synthesis", value) for value in counts.values() if value} <= said
+        for counts in node.estimate_zerocross.values():
+            assert {("zerocross", value) for value in counts.values() if value} <= said
+        assert {("finn", value) for value in node.estimate_finn.values() if value} <= said
+        for source, cycles in (("zerocross", node.ii_estimate), ("simulation", node.ii_measured)):
+            assert cycles is None or (source, cycles) in said
+        assert node.fifo_peak is None or ("simulation", node.fifo_peak) in said
+    for use in build.utilisation:
+        assert {(use.source, use.used), ("given", use.available)} <= said
+    timing = build.timing
+    assert {("simulation", timing.ii_measured), ("simulation", timing.latency_measured)} <= said
+    assert {("zerocross", timing.ii_estimate), ("zerocross", timing.latency_estimate)} <= said
+    assert {("routing", timing.fmax_mhz), ("routing", timing.slack_ns)} <= said
+    assert {("comparison", 0.0)} <= said
+
+
+def test_every_title_names_the_tool(pages):
+    tools = {"synthesis": "Yosys 0.70", "routing": "nextpnr-ecp5 0.11", "simulation": "Verilator 5.48"}
+    tools |= {"finn": "FINN's models", "zerocross": "zerocross' models"}
+    for source, _, title in Page(pages["whole"]).numbers:
+        assert tools.get(source, "") in title
+    # FINN's LUTs are of 6 inputs even where the target's have 4
+    assert all("LUT4" not in t for s, _, t in Page(pages["whole"]).numbers if s == "finn")
+
+
+def test_the_page_tells_the_whole_story(pages):
+    text = Page(pages["whole"]).text
+    for part in (
+        "Exact from torch to netlist: 0 differences on 360 images",
+        "integer network",
+        "under random stalls",
+        "PE 8 · SIMD 16, block",
+        "slowest",
+        "FIFO 32 (≤9)",
+        "fc1_product.sum -> fc1_crossings.compare, 9 levels",
+        "LUT4, ECP5",
+        "LUT6, 7-series",
+        "Power is left out",
+        "1 min 53 s",
+        "Vivado is not installed",
+        "design.bit",
+        "mul(sin(x), sigmoid(x))",
+        "92.78% of 360 images",
+        "nextpnr-ecp5 0.11",
+    ):
+        assert part in text, part
+
+
+def test_ratios_are_of_the_nodes_that_both_know(pages):
+    text = Page(pages["whole"]).text
+    assert "958 \u00d72.50" in text  # FINN's estimate of fc1 on 7 series
+    assert "652 \u00d71.04" in text  # ours on ECP5: the FIFO's 9 of 11 are in it
+
+
+def test_links_lead_to_the_builds_files_and_nowhere_else(pages):
+    assert Page(pages["whole"]).links == ["data:,", "design.bit", "rtl/top.sv", "logs/simulation.log"]
+    for page in pages.values():
+        assert "url(" not in page
+        assert "http" not in page.replace("http-equiv", "")
+
+
+def test_ids_are_unique_and_figures_are_json(pages):
+    for page in pages.values():
+        ids = Page(page).ids
+        assert len(ids) == len(set(ids))
+        for figure in re.findall(r'<script type="application/json">(.*?)</script>', page):
+            json.loads(figure)
+    assert len(re.findall("application/json", pages["whole"])) == 1
+
+
+def test_what_is_missing_is_said_and_never_a_zero(pages):
+    page = Page(pages["bare"])
+    assert page.numbers == []
+    for part in (
+        "Not compared with the trained network",
+        "No hardware nodes were recorded",
+        "What the part has is not known here",
+        "not placed and routed",
+        "No step was recorded",
+        "No file was recorded",
+    ):
+        assert part in page.text, part
+
+
+def test_a_build_without_routing_has_no_column_for_it():
+    build = make_build(routed=None, timing=replace(make_build().timing, fmax_mhz=None, slack_ns=None))
+    sources = {source for source, _, _ in Page(body(render_build(replace(build, utilisation=[])))).numbers}
+    assert "routing" not in sources
+    assert {"finn", "zerocross", "synthesis", "simulation"} <= sources
+
+
+def test_a_long_design_draws_only_what_works(pages):
+    build, page = make_long_build(), Page(pages["long"])
+    boxes = len(re.findall(r'<li class="box', pages["long"]))
+    assert boxes == sum(node.kind not in ("fifo", "converter") for node in build.nodes) > 30
+    assert pages["long"].count('class="box slowest"') == 1
+    assert "from conv4_pool" in page.text
+    assert "FIFO 128" in page.text
+    assert "state-failed" in pages["long"]
+    assert 'class="meter full"' in pages["long"]
+    assert "Fold more: a target of 150000 cycles" in page.text
+    assert f"{len(build.nodes)} hardware nodes" in page.text
+
+
+def test_differences_are_not_hidden():
+    links = [Link("torch", "QONNX", 360, "logits", 0), Link("QONNX", "RTL", 360, "classes", 7)]
+    page = Page(body(render_build(make_build(certificate=Certificate("digits", links)))))
+    assert ("comparison", 7.0) in {(source, value) for source, value, _ in page.numbers}
+    assert "Not exact: differences in 7 classes between QONNX and RTL" in page.text
+
+
+def test_what_a_build_holds_is_escaped():
+    odd = "<b id=evil>max(x, y) & 'z'</b>"
+    fields = ("name", "network", "run", "expression", "topology", "board", "part", "created")
+    node = replace(make_build().nodes[1], name=odd, layer=odd, note=odd, way=odd, reads=[odd])
+    build = make_build(
+        **dict.fromkeys(fields, odd),
+        nodes=[node],
+        hints=[odd],
+        files={odd: odd},
+        choices={odd: odd},
+        trained=[odd],
+        tools={"synthesis": odd, "routing": odd, "simulation": odd},
+        certificate=Certificate(odd, [Link(odd, odd, 3, odd, 0, odd)]),
+    )
+    page = body(render_build(build))
+    assert "<b id" not in page
+    assert page.count("&lt;b id=evil&gt;") > 15
+    assert "<b id" not in body(render_comparison([build, build]))
+
+
+def test_builds_side_by_side():
+    builds = [make_build(), make_long_build(), Build("bare", "x")]
+    html = body(render_comparison(builds))
+    page = Page(html)
+    said = {(source, value) for source, value, _ in page.numbers}
+    assert {("synthesis", 2411.0), ("routing", 2417.0), ("routing", 61.93), ("simulation", 66.0)} <= said
+    assert ("zerocross", 73728.0) in said
+    for build in builds:
+        assert build.name in page.text
+    assert "LUT6, FINN's estimate" in page.text
+    assert len(re.findall("application/json", html)) == 1
+    # a row has a cell for each build
+    rows = re.findall(r"<tr><th[^>]*>.*?</tr>", html[html.index("<tbody>") :], re.DOTALL)
+    assert rows
+    assert {row.count("<td") for row in rows} == {3}
+
+
+def test_nothing_to_compare_is_a_page_too():
+    assert "1 build side by side" in Page(body(render_comparison([Build("bare", "x")]))).text
+
+
+def test_counts_of_another_family_have_their_own_columns():
+    node = BuildNode("a", "a", "product", synthesis={"ice40": {"lut": 5, "bram": 2}})
+    page = Page(body(render_build(Build("b", "x", family="ice40", nodes=[node]))))
+    assert "EBR (4 kbit), iCE40" in page.text
+    assert "LUT4, iCE40" in page.text
