@@ -175,7 +175,7 @@ class Product:
         """Write the weights, and the offsets if they are to be taken off."""
         rows, columns = self.channels // self.pe, self.fan_in // self.simd
         words = self.weights.reshape(rows, self.pe, columns, self.simd).transpose(0, 2, 1, 3) > 0
-        write_memory(folder / f"{prefix}weights.mem", words.reshape(rows * columns, -1))
+        write_memory(folder / f"{prefix}weights.mem", _with_parities(words).reshape(rows * columns, -1))
         if self.offsets:
             starts = -self.row_offsets.reshape(rows, self.pe)
             write_memory(folder / f"{prefix}offsets.mem", to_bits(starts, self.outputs["m"].bits))
@@ -194,6 +194,14 @@ class Product:
                 "BUFFER_STYLE": self.buffer_style,
             },
         )
+
+
+def _with_parities(bits: np.ndarray) -> np.ndarray:
+    """Replace the first of every three bits by the parity of the three; missing ones count as 1."""
+    padding = [(0, 0)] * (bits.ndim - 1) + [(0, -bits.shape[-1] % 3)]
+    triples = np.pad(bits, padding, constant_values=True).reshape(*bits.shape[:-1], -1, 3)
+    triples[..., 0] ^= triples[..., 1] ^ triples[..., 2]
+    return triples.reshape(*bits.shape[:-1], -1)[..., : bits.shape[-1]]
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,11 @@
 // that is the product of x with -1 and +1 plus (2**IN_BITS - 1) times the row's number of -1; OFFSETS, if given, takes
 // that constant off again. Crossings behind it can absorb the constant for nothing.
 //
-// The next vector is taken in while this one is replayed: a vector every MW/SIMD * MH/PE cycles, without gaps.
+// The next vector is taken in while this one is replayed: a vector every MW/SIMD * MH/PE cycles, without gaps. Where
+// a result takes several words, it waits in a register of its own, and s_tready does not depend on m_tready.
 //
-// WEIGHTS: hex file of words in the order they are used (columns fastest); bit pe*SIMD + i of a word is 1 for +1.
+// WEIGHTS: hex file of words in the order they are used (columns fastest); bit pe*SIMD + i of a word is 1 for +1, but
+// in each triple of i the first is the parity of the three (see zc_xnor_popcount).
 // OFFSETS: hex file of MH/PE words of PE * OUT_BITS bits, two's complement; "" for none.
 module zc_xnor_mvau #(
     parameter int MW = 64,
@@ -38,8 +40,21 @@ module zc_xnor_mvau #(
   localparam int DEPTH_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1;
   localparam int WORD = SIMD * IN_BITS;
 
-  // The whole pipeline moves together, unless a finished word waits to be taken.
-  wire en = m_tready || !m_tvalid;
+  // The whole pipeline moves together, unless a result is complete and the last one has not been taken.
+  logic en, sum_valid, sum_last;
+  assign en = SF > 1 ? !(m_tvalid && sum_valid && sum_last) : m_tready || !m_tvalid;
+
+  // Each triple's first bit becomes the parity of the triple, in each plane.
+  logic [WORD-1:0] word;
+  for (genvar i = 0; i < SIMD; i++) begin : g_recode
+    if (i % 3 == 0) begin : g_parity
+      wire [IN_BITS-1:0] second = i + 1 < SIMD ? s_tdata[(i+1)%SIMD*IN_BITS+:IN_BITS] : '0;
+      wire [IN_BITS-1:0] third = i + 2 < SIMD ? s_tdata[(i+2)%SIMD*IN_BITS+:IN_BITS] : '0;
+      assign word[i*IN_BITS+:IN_BITS] = s_tdata[i*IN_BITS+:IN_BITS] ^ second ^ third;
+    end else begin : g_same
+      assign word[i*IN_BITS+:IN_BITS] = s_tdata[i*IN_BITS+:IN_BITS];
+    end
+  end
 
   // Where the current vector is being read: word column, and weight word address.
   logic issue;
@@ -58,11 +73,11 @@ module zc_xnor_mvau #(
   end
 
   // Inputs: straight in where they are used once, else through a double buffer.
-  logic [WORD-1:0] x;
+  logic [WORD-1:0] x_read;
   if (NF == 1) begin : g_straight
     assign issue = s_tvalid && en;
     assign s_tready = en;
-    always_ff @(posedge clk) if (en) x <= s_tdata;
+    always_ff @(posedge clk) if (en) x_read <= word;
   end else begin : g_buffer
     (* ram_style = BUFFER_STYLE *)
     logic [WORD-1:0] buffer[2 << SF_BITS];
@@ -89,29 +104,39 @@ module zc_xnor_mvau #(
       end
     end
     always_ff @(posedge clk) begin
-      if (write) buffer[{write_bank, write_column}] <= s_tdata;
-      if (en) x <= buffer[{read_bank, column}];
+      if (write) buffer[{write_bank, write_column}] <= word;
+      if (en) x_read <= buffer[{read_bank, column}];
     end
   end
 
-  logic [PE*SIMD-1:0] weights;
+  // A block RAM is slow to answer: its words rest in a register before they are used.
+  localparam bit REST = DEPTH > 1 && RAM_STYLE != "distributed";
+  logic [PE*SIMD-1:0] weights_read, weights;
+  logic [WORD-1:0] x;
   if (DEPTH == 1) begin : g_constants
     logic [PE*SIMD-1:0] rom[1];
     initial $readmemh(WEIGHTS, rom);
-    assign weights = rom[0];
+    assign weights_read = rom[0];
   end else begin : g_weights
     // Yosys knows a ROM in LUTs as a RAM in registers; Vivado reads rom_style.
     localparam string ROM_STYLE = RAM_STYLE == "distributed" ? "registers" : RAM_STYLE;
     (* ram_style = ROM_STYLE, rom_style = RAM_STYLE *)
     logic [PE*SIMD-1:0] rom[DEPTH];
     initial $readmemh(WEIGHTS, rom);
-    always_ff @(posedge clk) if (en) weights <= rom[address];
+    always_ff @(posedge clk) if (en) weights_read <= rom[address];
+  end
+  if (REST) begin : g_rest
+    always_ff @(posedge clk) if (en) {weights, x} <= {weights_read, x_read};
+  end else begin : g_no_rest
+    assign {weights, x} = {weights_read, x_read};
   end
 
   // Popcount of each lane and bit plane; sums of planes.
   localparam int COUNT = $clog2(SIMD + 1);
   localparam int SUM = COUNT + $clog2(IN_BITS) + (1 << $clog2(IN_BITS)) - 1;
-  localparam int LATENCY = 4 + $clog2((SIMD + 17) / 18) + $clog2(IN_BITS);  // from issue to sum
+  localparam int TRIPLES = (SIMD + 2) / 3;
+  localparam int SIXES = (TRIPLES + (TRIPLES + 2) / 3 + 5) / 6;
+  localparam int LATENCY = 4 + REST + $clog2(SIXES) + $clog2(IN_BITS);  // from issue to sum
   logic [PE*SUM-1:0] sums;
   for (genvar pe = 0; pe < PE; pe++) begin : g_lane
     logic [IN_BITS*COUNT-1:0] counts;
@@ -149,10 +174,9 @@ module zc_xnor_mvau #(
     else if (en) valid <= LATENCY'({valid, issue});
     if (en) last <= LATENCY'({last, column_last});
   end
-  wire sum_valid = valid[LATENCY-1];
-  wire sum_last = last[LATENCY-1];
+  assign sum_valid = valid[LATENCY-1];
+  assign sum_last  = last[LATENCY-1];
 
-  // Accumulators, which are the output registers too: nothing moves while they wait.
   logic [PE*OUT_BITS-1:0] start;
   if (OFFSETS == "") begin : g_no_offsets
     assign start = '0;
@@ -169,23 +193,24 @@ module zc_xnor_mvau #(
     assign start = rom[fold];
   end
 
+  // Accumulators, begun anew with each row; complete ones move on to the output.
   logic begins;
-  if (SF == 1) begin : g_one_word
-    assign begins = 1'b1;
-  end else begin : g_words
-    always_ff @(posedge clk) begin
-      if (!rst_n) begins <= 1'b1;
-      else if (en && sum_valid) begins <= sum_last;
-    end
+  always_ff @(posedge clk) begin
+    if (!rst_n) begins <= 1'b1;
+    else if (en && sum_valid) begins <= sum_last;
   end
   for (genvar pe = 0; pe < PE; pe++) begin : g_accumulate
-    wire [OUT_BITS-1:0] previous = begins ? start[pe*OUT_BITS+:OUT_BITS] : m_tdata[pe*OUT_BITS+:OUT_BITS];
+    logic [OUT_BITS-1:0] partial;
+    wire [OUT_BITS-1:0] previous = begins || SF == 1 ? start[pe*OUT_BITS+:OUT_BITS] : partial;
+    wire [OUT_BITS-1:0] total = OUT_BITS'(sums[pe*SUM+:SUM]) + previous;
     always_ff @(posedge clk) begin
-      if (en && sum_valid) m_tdata[pe*OUT_BITS+:OUT_BITS] <= OUT_BITS'(sums[pe*SUM+:SUM]) + previous;
+      if (en && sum_valid) partial <= total;
+      if (en && sum_valid && sum_last) m_tdata[pe*OUT_BITS+:OUT_BITS] <= total;
     end
   end
   always_ff @(posedge clk) begin
     if (!rst_n) m_tvalid <= 1'b0;
-    else if (en) m_tvalid <= sum_valid && sum_last;
+    else if (en && sum_valid && sum_last) m_tvalid <= 1'b1;
+    else if (m_tready) m_tvalid <= 1'b0;
   end
 endmodule

@@ -1,8 +1,12 @@
-// How many of N bits of x equal their weight. Latency 3 + $clog2(ceil(N / 18)) enabled cycles.
+// How many of N bits of x equal their weight. Latency 3 + $clog2(ceil((T + U) / 6)) enabled cycles, T triples.
 //
-// Shaped for 6-input LUTs, with registers between so that no tool rebuilds it as a tree of small adders: three pairs
-// are six inputs, so each bit of their count is one LUT; six such bits are six inputs again. That leaves
-// 3-bit numbers, one for each 18 pairs and column, and only these are added by carry chains.
+// Bits and weights come in triples (the last one may be short), the first of each replaced by the parity of all three,
+// missing weights counting as 1. Then s = x ^~ w of that element is the parity of the triple's count, and the count's
+// upper bit is a majority that needs no more than the same six wires:
+//     of the other two, if they agree, their value; else the parity, inverted.
+// So a triple is two LUTs of six inputs, and the first of them vanishes into the next level: three parities are again a
+// triple of XNORs, six wires. What is left are T + U twos and U = T/3 ones, counted six by six, three LUTs each; only
+// those numbers are added by carry chains. The registers between keep tools from making small adders of it.
 module zc_xnor_popcount #(
     parameter  int N   = 16,
     localparam int OUT = $clog2(N + 1)
@@ -13,8 +17,10 @@ module zc_xnor_popcount #(
     input  logic [  N-1:0] w,
     output logic [OUT-1:0] count
 );
-  localparam int TRIPLES = (N + 2) / 3;
-  localparam int SIXES = (TRIPLES + 5) / 6;
+  localparam int T = (N + 2) / 3;
+  localparam int U = (T + 2) / 3;
+  localparam int SIXES = (T + U + 5) / 6;
+  localparam int SUM = 3 + $clog2(SIXES);
 
   function automatic logic [1:0] three(input logic a, input logic b, input logic c);
     return {(a & b) | (a & c) | (b & c), a ^ b ^ c};
@@ -29,27 +35,37 @@ module zc_xnor_popcount #(
     return {upper, low[0] ^ high[0]};
   endfunction
 
-  wire [3*TRIPLES-1:0] same = (3 * TRIPLES)'(~(x ^ w) & {N{1'b1}});
-  logic [TRIPLES-1:0] ones_q, twos_q;
-  for (genvar i = 0; i < TRIPLES; i++) begin : g_three
+  logic [3*U-1:0] parity;
+  logic [T+U-1:0] twos;
+  logic [U-1:0] ones;
+  for (genvar i = 0; i < 3 * U; i++) begin : g_triple
+    if (i < T) begin : g_bits
+      wire second = 3 * i + 1 < N && x[(3*i+1)%N] == w[(3*i+1)%N];
+      wire third = 3 * i + 2 < N && x[(3*i+2)%N] == w[(3*i+2)%N];
+      assign parity[i] = x[3*i] == w[3*i];
+      always_ff @(posedge clk) if (en) twos[i] <= second == third ? second : !parity[i];
+    end else begin : g_none
+      assign parity[i] = 1'b0;
+    end
+  end
+  for (genvar i = 0; i < U; i++) begin : g_parities
     always_ff @(posedge clk) begin
-      if (en) {twos_q[i], ones_q[i]} <= three(same[3*i], same[3*i+1], same[3*i+2]);
+      if (en) {twos[T+i], ones[i]} <= three(parity[3*i], parity[3*i+1], parity[3*i+2]);
     end
   end
 
-  wire [6*SIXES-1:0] ones = (6 * SIXES)'(ones_q);
-  wire [6*SIXES-1:0] twos = (6 * SIXES)'(twos_q);
+  wire [6*SIXES-1:0] all_ones = (6 * SIXES)'(ones);
+  wire [6*SIXES-1:0] all_twos = (6 * SIXES)'(twos);
   logic [3*SIXES-1:0] of_ones, of_twos;
   for (genvar i = 0; i < SIXES; i++) begin : g_six
     always_ff @(posedge clk) begin
       if (en) begin
-        of_ones[3*i+:3] <= six(ones[6*i+:6]);
-        of_twos[3*i+:3] <= six(twos[6*i+:6]);
+        of_ones[3*i+:3] <= six(all_ones[6*i+:6]);
+        of_twos[3*i+:3] <= six(all_twos[6*i+:6]);
       end
     end
   end
 
-  localparam int SUM = 3 + $clog2(SIXES);
   logic [SUM-1:0] sum_ones, sum_twos;
   zc_sum #(
       .N(SIXES),
