@@ -18,7 +18,7 @@ from finn_flows.network import Grid
 from finn_flows.rtl.design import INPUT, Design, Element
 from finn_flows.rtl.nodes import Add, Crossings, Duplicate, LabelSelect, MaxPool, Product, Stream
 from finn_flows.rtl.stream_nodes import InputGenerator, Padding, WidthConverter, WindowMaxPool
-from finn_flows.vendor.finn_nodes import ZcProduct, crossing_parameters, register, stream_type
+from finn_flows.vendor.finn_nodes import crossing_parameters, register, stream_type
 from finn_flows.vendor.stream_node import StreamNode
 
 if TYPE_CHECKING:
@@ -319,14 +319,36 @@ def _add(add: Add, shape: Shape) -> FinnNode:
 
 
 def execute(model: "ModelWrapper", samples: np.ndarray) -> Answers:
-    """Execute a FINN graph in Python, node by node; nodes of this project's take all samples at once.
+    """Execute a FINN graph in Python and return its answers as the integer network gives them.
 
     Args:
         model: from `dataflow_model`, possibly with FINN's width converters and FIFOs in it.
         samples: (N, *shape of the input) as `IntegerNetwork.run` takes them, -1 and +1 where it is binary.
 
     Raises:
-        DataflowError: if the graph does not end in a product, with or without a label select behind.
+        DataflowError: if the graph holds no product.
+    """
+    from qonnx.custom_op.registry import getCustomOp
+
+    values = tensors(model, samples)
+    products = model.get_nodes_by_op_type("ZcProduct_rtl")
+    if not products:
+        raise DataflowError("the graph holds no product, whose accumulators would be its logits")
+    labels = model.get_nodes_by_op_type("ZcLabelSelect_rtl")
+    logits = values[labels[0].input[0] if labels else model.graph.output[0].name]
+    logits = logits.reshape(len(logits), -1).astype(np.int64)
+    last = getCustomOp(products[-1])
+    if last.get_nodeattr("inputDataType") == "BINARY":  # popcounts
+        logits = 2 * logits - last.get_nodeattr("MW")
+    return Answers(logits, values[labels[0].output[0]].astype(np.int64) if labels else None)
+
+
+def tensors(model: "ModelWrapper", samples: np.ndarray) -> dict[str, np.ndarray]:
+    """Execute a FINN graph in Python, node by node; this project's nodes take all samples at once.
+
+    Returns:
+        Every stream by the name of its tensor, (N, *shape of an image), as FINN has them: bits are 0 and 1, the
+        accumulators of bits popcounts.
     """
     prepare_finn()
     register()
@@ -336,7 +358,6 @@ def execute(model: "ModelWrapper", samples: np.ndarray) -> Answers:
     model = model.transform(SetExecMode("cppsim"))
     name = model.graph.input[0].name
     values = {name: finn_input(samples, model.get_tensor_datatype(name).name)}
-    products = []
     for node in model.graph.node:
         operator = getCustomOp(node)
         streams = [values[tensor] for tensor in node.input if tensor in values]
@@ -346,8 +367,7 @@ def execute(model: "ModelWrapper", samples: np.ndarray) -> Answers:
         else:
             results = [_one_by_one(operator, model.graph, streams[0])]
         values.update(zip(node.output, results, strict=True))
-        products += [operator] if isinstance(operator, ZcProduct) else []
-    return _answers(model, values, products)
+    return values
 
 
 def finn_input(samples: np.ndarray, datatype: str) -> np.ndarray:
@@ -366,16 +386,3 @@ def _one_by_one(operator: Any, graph: Any, values: np.ndarray) -> np.ndarray:
         operator.execute_node(context, graph)
         results.append(context[node.output[0]][0])
     return np.stack(results)
-
-
-def _answers(model: "ModelWrapper", values: dict[str, np.ndarray], products: list[ZcProduct]) -> Answers:
-    labels = model.get_nodes_by_op_type("ZcLabelSelect_rtl")
-    logits = values[labels[0].input[0] if labels else model.graph.output[0].name]
-    classes = values[labels[0].output[0]].astype(np.int64) if labels else None
-    if not products:
-        raise DataflowError("the graph holds no product, whose accumulators would be its logits")
-    last = products[-1]
-    logits = logits.reshape(len(logits), -1).astype(np.int64)
-    if last.get_nodeattr("inputDataType") == "BINARY":  # popcounts
-        logits = 2 * logits - last.get_nodeattr("MW")
-    return Answers(logits, classes)

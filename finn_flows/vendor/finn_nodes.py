@@ -280,14 +280,15 @@ class ZcWindowMaxPool(StreamNode):
         )
 
     def compute(self, values: list[np.ndarray], parameters: list[np.ndarray]) -> list[np.ndarray]:
-        """Compute the maxima of windows in the order that FINN's generator has in Python: pixels first.
+        """Compute the maxima of windows, in the order in which FINN's generator of the same kind computes them.
 
-        Its hardware has groups of PE channels first, then pixels.
+        Specialised, it has groups of PE channels first, then pixels, as its hardware; before that, pixels first.
         """
-        pe, channels = self.get_nodeattr("PE"), self.get_nodeattr("NumChannels")
-        windows = np.asarray(values[0]).reshape(-1, self._area, channels // pe, pe)
-        streamed = windows.transpose(0, 2, 1, 3).reshape(len(values[0]), -1)
-        return super().compute([streamed], parameters)
+        if self.onnx_node.op_type == "ZcWindowMaxPool":
+            pe, channels = self.get_nodeattr("PE"), self.get_nodeattr("NumChannels")
+            windows = np.asarray(values[0]).reshape(-1, self._area, channels // pe, pe)
+            values = [windows.transpose(0, 2, 1, 3).reshape(len(values[0]), -1)]
+        return super().compute(values, parameters)
 
     def price(self) -> Price:
         """Return the price of the comparisons."""

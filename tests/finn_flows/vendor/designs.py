@@ -1,0 +1,101 @@
+"""Small designs with every kind of node."""
+
+import numpy as np
+
+from finn_flows.rtl.design import INPUT, Design, Element
+from finn_flows.rtl.nodes import (
+    Add,
+    Crossings,
+    Duplicate,
+    HardwareNode,
+    LabelSelect,
+    MaxPool,
+    Product,
+    Stream,
+)
+from finn_flows.rtl.stream_nodes import InputGenerator, Padding, WindowMaxPool
+from tests.finn_flows.rtl.test_nodes import crossing_table, product
+
+
+def chain(source: Stream, *nodes: HardwareNode) -> Design:
+    elements, before = [], (INPUT, "s")
+    for index, node in enumerate(nodes):
+        elements.append(Element(f"node{index}", f"layer{index}", "any", node, (before,)))
+        before = (f"node{index}", "m")
+    return Design(source, tuple(elements))
+
+
+def single(node: HardwareNode) -> Design:
+    return chain(node.inputs["s"], node)
+
+
+def residual() -> Design:
+    """Two products of the same bits, their sum, and its largest element."""
+    first = product(12, 10, 3, 2)
+    stream = first.inputs["s"]
+    twice = Duplicate(stream)
+    second = Product(-first.weights[::-1], 2, 3)
+    total = Add(first.outputs["m"], second.outputs["m"])
+    best = LabelSelect(10, 2, total.outputs["m"].bits)
+    return Design(
+        stream,
+        (
+            Element("twice", "fork", "any", twice, ((INPUT, "s"),)),
+            Element("first", "first", "product", first, (("twice", "a"),)),
+            Element("second", "second", "product", second, (("twice", "b"),)),
+            Element("total", "join", "any", total, (("first", "m"), ("second", "m"))),
+            Element("best", "best", "label", best, (("total", "m"),)),
+        ),
+    )
+
+
+def designs() -> dict[str, tuple[Design, tuple[int, ...]]]:
+    """Designs by name, with the shape of their input."""
+    image, windows = Padding((5, 6, 4), (1, 1, 1, 1), 2), InputGenerator((7, 8, 4), (3, 3), (2, 1), 2)
+    pooled = InputGenerator((6, 7, 6), (3, 3), (2, 2), 2, bits=3, depthwise=True)
+    rows, columns, _ = pooled.output_shape
+    found = {
+        "bits": single(product(45, 21, 9, 7)),
+        "bytes": single(product(30, 8, 5, 2, bits=8)),
+        "bytes_signed": single(product(30, 8, 10, 4, bits=8, offsets=True, ram_style="distributed")),
+        "two_bits": single(product(21, 6, 7, 3, bits=2, offsets=True)),
+        "pool": single(MaxPool((7, 5, 4), (3, 2), 2)),
+        "pool_signed": single(MaxPool((4, 4, 2), (2, 2), 1, bits=5, signed=True)),
+        "label": single(LabelSelect(12, 4, 4, signed=True)),
+        "many_labels": single(LabelSelect(300, 10, 3)),
+        "padded": chain(image.inputs["s"], image, windows, product(36, 6, 2, 3)),
+        "overlapping": chain(pooled.inputs["s"], pooled, WindowMaxPool(rows * columns, 9, 6, 2, bits=3)),
+        "residual": residual(),
+    }
+    for way in ("comparators", "search", "table"):
+        found[f"{way}_signed"] = single(Crossings(crossing_table(6, 23, 4, -22, 2), 3, way, by_index=False))
+        found[f"{way}_two_bits"] = single(Crossings(crossing_table(12, 27, 7), 3, way, bits=2))
+    found["constant"] = single(Crossings(crossing_table(4, 9, 0), 2))
+    found["index"] = single(Crossings(crossing_table(6, 23, 4, -22, 2), 3))
+    shapes = {"pool": (7, 5, 4), "pool_signed": (4, 4, 2), "padded": (5, 6, 4), "overlapping": (6, 7, 6)}
+    return {name: (design, shapes.get(name, (design.input.elements,))) for name, design in found.items()}
+
+
+def samples(design: Design, count: int, seed: int = 0) -> np.ndarray:
+    """Inputs of a design (count, elements), what never comes left out."""
+    rng = np.random.default_rng(seed)
+    node = design.elements[0].node
+    size = (count, design.input.elements)
+    if isinstance(node, Crossings):
+        grid = node.table.grid
+        index = rng.integers(0, len(grid), size)
+        return index if node.by_index else grid.low + grid.step * index
+    low, high = design.input.range
+    return rng.integers(low, high + 1, size)
+
+
+def answers(design: Design, values: np.ndarray) -> np.ndarray:
+    """What a design answers, by its records: (N, elements of its output)."""
+    streams = {(INPUT, "s"): values}
+    for element in design.elements:
+        inputs = zip(element.sources, element.node.inputs.values(), strict=True)
+        given = [streams[source].reshape(-1, stream.elements) for source, stream in inputs]
+        results = element.node.reference(*given)
+        for port, result in zip(element.node.outputs, results, strict=True):
+            streams[element.name, port] = result.reshape(len(values), -1)
+    return streams[design.elements[-1].name, "m"]

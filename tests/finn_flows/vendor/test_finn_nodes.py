@@ -1,0 +1,222 @@
+"""FINN's operators against the records that they wrap: in Python, in FINN's passes, and as Verilog."""
+
+import numpy as np
+import pytest
+from finn.analysis.fpgadataflow.op_and_param_counts import op_and_param_counts
+from finn.analysis.fpgadataflow.res_estimation import res_estimation, res_estimation_complete
+from finn.core.onnx_exec import execute_onnx
+from finn.custom_op.fpgadataflow.rtlbackend import RTLBackend
+from finn.transformation.fpgadataflow.prepare_ip import PrepareIP
+from finn.transformation.fpgadataflow.replace_verilog_relpaths import ReplaceVerilogRelPaths
+from finn.transformation.fpgadataflow.specialize_layers import SpecializeLayers
+from onnx import helper
+from qonnx.custom_op.registry import getCustomOp
+from qonnx.transformation.general import GiveUniqueNodeNames
+from qonnx.transformation.infer_datatypes import InferDataTypes
+from qonnx.transformation.infer_shapes import InferShapes
+
+from finn_flows import structural
+from finn_flows.rtl.nodes import Product
+from finn_flows.vendor import finn_nodes
+from finn_flows.vendor.dataflow import dataflow_model
+from finn_flows.vendor.stream_node import StreamNode
+from tests.finn_flows.vendor import block_design
+from tests.finn_flows.vendor.designs import answers, designs, samples
+
+PART = "xc7z020clg400-1"
+SAMPLES = 5
+ALL = designs()
+BUILT = (
+    "bits",
+    "bytes_signed",
+    "pool",
+    "label",
+    "overlapping",
+    "residual",
+    "search_signed",
+    "table_two_bits",
+)
+
+
+@pytest.fixture(scope="module")
+def models():
+    return {name: dataflow_model(*case) for name, case in ALL.items()}
+
+
+def test_every_kind_of_node_is_tried():
+    kinds = {node.op_type for case in ALL.values() for node in dataflow_model(*case).graph.node}
+    assert {f"{node.__name__}_rtl" for node in finn_nodes.NODES} <= kinds
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_finn_computes_what_the_records_do(models, name):
+    (design, _), model = ALL[name], models[name]
+    values = samples(design, SAMPLES)
+    right = answers(design, values)
+    shape = model.get_tensor_shape("input")
+    for value, expected in zip(values, right, strict=True):
+        given = {"input": value.reshape(shape).astype(np.float32)}
+        (answer,) = execute_onnx(model, given).values()
+        assert (answer.reshape(-1) == expected.reshape(-1)).all()
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_streams_cycles_and_shapes_are_the_records(models, name):
+    (design, _), model = ALL[name], models[name]
+    for element, node in zip(design.elements, model.graph.node, strict=True):
+        operator = getCustomOp(node)
+        if not isinstance(operator, StreamNode):
+            continue
+        total = int(np.prod(operator.get_normal_input_shape()))
+        parts = total // next(iter(element.node.inputs.values())).elements
+        assert operator.get_exp_cycles() == element.node.interval * parts
+        for index, stream in enumerate(element.node.inputs.values()):
+            assert operator.get_instream_width(index) == stream.width
+            assert operator.get_folded_input_shape(index)[-1] == stream.lanes
+        for index, stream in enumerate(element.node.outputs.values()):
+            folded = operator.get_folded_output_shape(index)
+            assert (folded[-1], np.prod(folded)) == (stream.lanes, stream.elements * parts)
+            assert operator.get_outstream_width_padded(index) == -(-stream.width // 8) * 8
+        assert operator.get_number_output_values() is not None
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_finns_inference_and_analyses_take_the_nodes(models, name):
+    model = models[name]
+    inferred = model.transform(InferShapes()).transform(InferDataTypes())
+    for tensor in [output for node in model.graph.node for output in node.output]:
+        assert inferred.get_tensor_shape(tensor) == model.get_tensor_shape(tensor)
+        assert inferred.get_tensor_datatype(tensor) == model.get_tensor_datatype(tensor)
+    estimates = res_estimation(model, PART)
+    assert (
+        set(estimates)
+        == {node.name for node in model.graph.node}
+        == set(res_estimation_complete(model, PART))
+    )
+    assert model.analysis(op_and_param_counts)
+
+
+def test_resources_are_this_projects_prices(models):
+    def resources(name: str) -> dict[str, float]:
+        (found,) = res_estimation(models[name], PART).values()
+        return found
+
+    bits = structural.xnor_product(45, 21, 7, 9)
+    assert (resources("bits")["LUT"], resources("bits")["BRAM_18K"]) == (round(bits.lut), bits.bram18)
+    assert resources("bytes_signed")["BRAM_18K"] == 0
+    assert resources("bytes_signed")["LUT"] > structural.byte_product(30, 8, 4, 10).lut
+    assert resources("constant")["LUT"] == 0
+    assert resources("label")["LUT"] == round(structural.label_select(12, 4, 4).lut)
+    assert resources("search_signed")["LUT"] != resources("comparators_signed")["LUT"]
+
+
+def test_other_folding_is_another_price_and_time(models):
+    model = models["bits"].transform(InferShapes())
+    operator = getCustomOp(model.graph.node[0])
+    before = (operator.get_exp_cycles(), operator.lut_estimation(PART))
+    operator.set_nodeattr("PE", 21)
+    assert operator.get_exp_cycles() * 3 == before[0]
+    assert operator.lut_estimation(PART) > before[1]
+    assert operator.record(model.get_initializer(model.graph.node[0].input[1])).pe == 21
+
+
+def test_registering_twice_changes_nothing():
+    from finn.custom_op import fpgadataflow
+    from finn.custom_op.fpgadataflow import rtl
+
+    finn_nodes.register()
+    before = dict(rtl.custom_op), dict(fpgadataflow.custom_op)
+    finn_nodes.register()
+    assert (dict(rtl.custom_op), dict(fpgadataflow.custom_op)) == before
+    for node in finn_nodes.NODES:
+        assert issubclass(before[0][f"{node.__name__}_rtl"], RTLBackend)
+
+
+def abstract(model):
+    """The same graph before FINN has specialised it."""
+    model = model.transform(InferShapes())
+    for node in list(model.graph.node):
+        made = helper.make_node(
+            node.op_type.removesuffix("_rtl"), node.input, node.output, domain="finn.custom_op.fpgadataflow"
+        )
+        made.attribute.extend(node.attribute)
+        model.graph.node.remove(node)
+        model.graph.node.append(made)
+    return model
+
+
+@pytest.mark.parametrize("name", ["residual", "padded", "search_signed"])
+def test_specialize_layers_keeps_specialised_nodes_and_makes_them_of_abstract_ones(models, name):
+    model = models[name]
+    types = [node.op_type for node in model.graph.node]
+    assert [node.op_type for node in model.transform(SpecializeLayers(PART)).graph.node] == types
+    assert [node.op_type for node in abstract(model).transform(SpecializeLayers(PART)).graph.node] == types
+
+
+@pytest.mark.parametrize("name", ["residual", "overlapping"])
+def test_an_abstract_graph_computes_the_same(models, name):
+    (design, _), model = ALL[name], abstract(models[name])
+    value = samples(design, 1)
+    given = {"input": value.reshape(model.get_tensor_shape("input")).astype(np.float32)}
+    (answer,) = execute_onnx(model, given).values()
+    assert (answer.reshape(-1) == answers(design, value)[0]).all()
+
+
+def test_finn_simulates_a_node_without_its_parameters(models, monkeypatch):
+    model = models["bits"].transform(InferShapes())
+    operator = getCustomOp(model.graph.node[0])
+    operator.set_nodeattr("exec_mode", "rtlsim")
+    seen = []
+
+    def simulate(self, context, graph):
+        seen.extend(self.onnx_node.input)
+        self.set_nodeattr("cycles_rtlsim", 77)
+
+    monkeypatch.setattr(RTLBackend, "execute_node", simulate)
+    operator.execute_node({}, model.graph)
+    assert seen == ["input"]
+    assert operator.get_nodeattr("cycles_rtlsim") == 77
+
+
+@pytest.fixture(scope="module")
+def generated(models):
+    """The models with their code, the names of their nodes apart from each other's."""
+    made = {}
+    for name in BUILT:
+        model = models[name].transform(GiveUniqueNodeNames(f"{name}_")).transform(PrepareIP(PART, 10.0))
+        made[name] = model.transform(ReplaceVerilogRelPaths())  # FINN does it before it stitches
+    return made
+
+
+def test_wrappers_and_memory_files_are_bit_exact_in_verilator(generated, tmp_path, runtime):
+    blocks = {name: (model, block_design.of_model(model)) for name, model in generated.items()}
+    simulator = block_design.compile_blocks(list(blocks.values()), tmp_path, runtime)
+    given, expected, right = {}, {}, {}
+    for name, (model, block) in blocks.items():
+        design, _ = ALL[name]
+        values = samples(design, SAMPLES)
+        first, last = (getCustomOp(model.graph.node[index]) for index in (0, -1))
+        source, sink = (pin.replace("/", "_") for pin in sorted(block.external))
+        given[source] = block_design.words(values, first)
+        values = answers(design, values).reshape(-1, last.get_folded_output_shape()[-1])
+        expected[sink], right[sink] = len(values), (last, values, name)
+    for stalls in ((0.0, 0.0), (0.4, 0.4)):
+        trace = simulator.run(given, expected, stalls)
+        for sink, (last, values, name) in right.items():
+            assert (block_design.elements(trace.words[sink], last) == values).all(), name
+
+
+def test_a_nodes_tcl_names_files_that_are_there(generated):
+    operator = getCustomOp(generated["bits"].graph.node[0])
+    design = block_design.read_tcl(operator.code_generation_ipi())
+    assert design.cells == {"bits_ZcProduct_rtl_0": "bits_ZcProduct_rtl_0"}
+    assert [file.split("/")[-1] for file in design.files] == operator.get_rtl_file_list()
+    assert operator.get_rtl_file_list(abspath=True) == list(design.files)
+
+
+def test_weights_come_back_from_their_initializer(models):
+    model = models["bits"]
+    operator = getCustomOp(model.graph.node[0])
+    record = operator.record(model.get_initializer(model.graph.node[0].input[1]))
+    assert isinstance(record, Product)
+    assert (record.weights == ALL["bits"][0].elements[0].node.weights).all()
