@@ -1,5 +1,6 @@
 """Whatever may be compared with a build, read as one: a build's folder, FINN's output, a folder of Vivado's reports."""
 
+import re
 from pathlib import Path
 
 from reports import finn_output, vendor_reports
@@ -59,7 +60,7 @@ def _vivado_build(path: Path, reports: list[Path]) -> Build | None:
                 for name, used in whole.items()
                 if name in counted.available
             ]
-        elif "| Instance" in text:
+        elif re.search(r"^\|\s*Instance\s*\|", text, re.MULTILINE):
             heading, instances = vendor_reports.read_hierarchy(report)
             headings.append(heading)
             nodes = _instances(instances, heading)

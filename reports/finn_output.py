@@ -5,7 +5,7 @@ Which files there are depends on FINN's version and on the outputs it was asked 
 
 import json
 import re
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +31,57 @@ FOLDING = ("final_hw_config.json", "applied_folding_config.json", "auto_folding_
 SECONDS = "time_per_step.json"
 OUTCOME = "metadata_builder.json"
 
-_TABLE = TypeAdapter(dict[str, dict[str, float]])
-_NUMBERS = TypeAdapter(dict[str, float])
-_ANYTHING = TypeAdapter(dict[str, Any])
+
+@dataclass(frozen=True)
+class _Performance:
+    max_cycles: int | None = None
+    critical_path_cycles: int | None = None
+    estimated_throughput_fps: float | None = None
+
+
+@dataclass(frozen=True)
+class _OutOfContext:
+    clk_period_ns: float | None = None
+    WNS: float | None = None
+    fmax_mhz: float | None = None
+    vivado_version: str = ""
+
+
+@dataclass(frozen=True)
+class _Simulation:
+    """Of the whole design, as FINN tells it."""
+
+    latency_cycles: int
+    interval_cycles: int | None = None
+    N: int = 1
+    interval_is_steady_state: bool | None = None
+
+
+@dataclass(frozen=True)
+class _Output:
+    """Of one output, as finn-plus tells it."""
+
+    intervals: list[int]
+    latency_cycles: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Folding:
+    PE: int = 0
+    SIMD: int = 0
+    ram_style: str = ""
+
+
+@dataclass(frozen=True)
+class _Fifos:
+    fifo_depths: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    status: str = "ok"
+    tool_version: str = ""
+
 
 _KINDS: dict[str, Kind] = {
     "MVAU": "product",
@@ -95,14 +143,11 @@ def _hardware(folder: Path) -> dict[str, Any]:
         part = heading.part
     routed = _table(folder, ROUTED).get("(top)")
     if path := _find(folder, OUT_OF_CONTEXT):
-        whole = _json(path, _ANYTHING)
+        whole, told = _json(path, dict[str, Any]), _json(path, _OutOfContext)
         routed = {key: value for key, value in whole.items() if isinstance(value, int | float)}
-        tool = f"Vivado {whole['vivado_version']}" if "vivado_version" in whole else ""
-        period = whole.get("clk_period_ns")
-        result["clock_mhz"] = 1000.0 / period if period else None
-        result["timing"] = Timing(
-            fmax_mhz=whole.get("fmax_mhz"), slack_ns=whole.get("WNS"), estimated_by="finn"
-        )
+        tool = f"Vivado {told.vivado_version}" if told.vivado_version else ""
+        result["clock_mhz"] = 1000.0 / told.clk_period_ns if told.clk_period_ns else None
+        result["timing"] = Timing(fmax_mhz=told.fmax_mhz, slack_ns=told.WNS, estimated_by="finn")
     if path := next((path for name in TIMING if (path := _find(folder, name))), None):
         summary = vendor_reports.read_timing(path)
         part, tool = part or summary.heading.part, summary.heading.tool
@@ -115,7 +160,7 @@ def _hardware(folder: Path) -> dict[str, Any]:
             estimated_by="finn",
         )
     if path := _find(folder, OUTCOME):
-        tool = tool or f"Vivado {_json(path, _ANYTHING).get('tool_version', '')}".strip()
+        tool = tool or f"Vivado {_json(path, _Outcome).tool_version}".strip()
     tool = tool or "Vivado"
     result["tools"] |= {"synthesis": tool, "routing": tool}
     result |= {"part": part, "family": vendor_reports.family_of(part) or "7-series"}
@@ -126,25 +171,26 @@ def _nodes(folder: Path, build: Build) -> list[BuildNode]:
     estimates, hls = _table(folder, ESTIMATES), _table(folder, HLS)
     synthesised, routed = _by_node(_table(folder, SYNTHESISED)), _by_node(_routed(folder))
     cycles, operations = _numbers(folder, CYCLES), _table(folder, OPERATIONS)
-    folding = next((_json(path, _ANYTHING) for name in FOLDING if (path := _find(folder, name))), {})
+    path = next((path for name in FOLDING if (path := _find(folder, name))), None)
+    folding = _json(path, dict[str, _Folding], leave_out="Defaults") if path else {}
     path = _find(folder, FIFOS)
-    depths = _json(path, _ANYTHING).get("fifo_depths", {}) if path else {}
+    depths = _json(path, _Fifos).fifo_depths if path else {}
     # What was synthesised has the FIFOs and converters too, in the order of the stream.
     names = dict.fromkeys([*routed, *synthesised, *estimates, *cycles, *depths])
     nodes = []
     for name in names:
         if not (found := _NODE.fullmatch(name)):
             continue
-        attributes = folding.get(name, {})
+        folded = folding.get(name, _Folding())
         whole = synthesised.get(name)
         nodes.append(
             BuildNode(
                 name=name,
                 layer="",
                 kind=_KINDS.get(found[1], "other"),
-                way=str(attributes.get("ram_style", "")).replace("auto", ""),
-                pe=int(attributes.get("PE", 0)),
-                simd=int(attributes.get("SIMD", 0)),
+                way=folded.ram_style.replace("auto", ""),
+                pe=folded.PE,
+                simd=folded.SIMD,
                 note=_operations(operations.get(name, {})) or found[1],
                 estimate_finn=_counts(estimates.get(name, {})),
                 estimate_hls=_counts(hls.get(name, {})),
@@ -165,8 +211,9 @@ def _routed(folder: Path) -> dict[str, dict[str, float]]:
         return {}
     result: dict[str, dict[str, float]] = {}
     for instance in vendor_reports.read_hierarchy(path)[1]:
-        if _NODE.fullmatch(instance.path[-1]):
-            result.setdefault(instance.path[-1], {key.upper(): value for key, value in instance.used.items()})
+        *above, name = instance.path
+        if _NODE.fullmatch(name) and not any(map(_NODE.fullmatch, above)):
+            result[name] = {key.upper(): value for key, value in instance.used.items()}
     return result
 
 
@@ -193,35 +240,33 @@ def _pace(folder: Path, build: Build) -> dict[str, Any]:
     """Cycles by FINN's formulas and by its simulation, and the clock if they alone tell it."""
     timing, clock = replace(build.timing, estimated_by="finn"), build.clock_mhz
     if path := _find(folder, PERFORMANCE):
-        told = _json(path, _ANYTHING)
-        interval, latency = told.get("max_cycles"), told.get("critical_path_cycles")
-        timing = replace(timing, ii_estimate=interval, latency_estimate=latency)
-        if clock is None and interval and told.get("estimated_throughput_fps"):
-            clock = round(told["estimated_throughput_fps"] * interval / 1e6, 6)
+        told = _json(path, _Performance)
+        interval = told.max_cycles
+        timing = replace(timing, ii_estimate=interval, latency_estimate=told.critical_path_cycles)
+        if clock is None and interval and told.estimated_throughput_fps:
+            clock = round(told.estimated_throughput_fps * interval / 1e6, 6)
     if path := _find(folder, SIMULATION):
-        try:
-            interval, latency = _simulated(json.loads(vendor_reports.read_text(path)))
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError):
-            raise UnreadableReport(f"{path} is damaged, or of an unknown version of FINN") from None
+        interval, latency = _simulated(_json(path, list[_Output] | _Simulation))
         timing = replace(timing, ii_measured=interval, latency_measured=latency)
     return {"timing": timing, "clock_mhz": clock}
 
 
-def _simulated(told: Any) -> tuple[int | None, int | None]:
-    """(II, latency) of FINN's simulation: one record for the design, or, in finn-plus, one for each output."""
+def _simulated(told: "list[_Output] | _Simulation") -> tuple[int | None, int | None]:
+    """(II, latency) in the simulation."""
     if isinstance(told, list):
-        intervals = [int(output["intervals"][0]) for output in told if output["intervals"]]
-        latencies = [int(output["latency_cycles"][0]) for output in told if output.get("latency_cycles")]
+        intervals = [output.intervals[0] for output in told if output.intervals]
+        latencies = [output.latency_cycles[0] for output in told if output.latency_cycles]
         return max(intervals, default=None), max(latencies, default=None)
-    # The interval of a single image is no interval.
-    steady = told.get("interval_is_steady_state", told.get("N", 1) > 1)
-    return (told.get("interval_cycles") if steady else None), told["latency_cycles"]
+    steady = told.interval_is_steady_state
+    if steady is None:
+        steady = told.N > 1  # the interval of a single image is no interval
+    return (told.interval_cycles if steady else None), told.latency_cycles
 
 
 def _stages(folder: Path) -> list[Stage]:
     seconds = _numbers(folder, SECONDS)
     stages = [Stage(name, "done", value) for name, value in seconds.items() if name != "total_build_time"]
-    if (path := _find(folder, OUTCOME)) and _json(path, _ANYTHING).get("status") == "failed":
+    if (path := _find(folder, OUTCOME)) and _json(path, _Outcome).status == "failed":
         stages.append(Stage("FINN's build", "failed", 0.0, "FINN's log says why"))
     return stages
 
@@ -251,21 +296,24 @@ def _find(folder: Path, name: str) -> Path | None:
 def _table(folder: Path, name: str) -> dict[str, dict[str, float]]:
     """A file of resources by node; the sum FINN adds to it is left out."""
     path = _find(folder, name)
-    table = _json(path, _TABLE) if path else {}
-    return {node: counts for node, counts in table.items() if node != "total"}
+    return _json(path, dict[str, dict[str, float]], leave_out="total") if path else {}
 
 
 def _numbers(folder: Path, name: str) -> dict[str, float]:
     path = _find(folder, name)
-    return _json(path, _NUMBERS) if path else {}
+    return _json(path, dict[str, float]) if path else {}
 
 
-def _json(path: Path, kind: TypeAdapter[Any]) -> dict[str, Any]:
+def _json(path: Path, kind: Any, leave_out: str = "") -> Any:
+    """What a file holds, checked to be of a kind; an entry may be left out unchecked."""
     try:
-        return kind.validate_python(json.loads(vendor_reports.read_text(path)))
+        told = json.loads(vendor_reports.read_text(path))
+        if isinstance(told, dict):
+            told.pop(leave_out, None)
+        return TypeAdapter(kind).validate_python(told)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise UnreadableReport(f"{path} is damaged: {place}: {first['msg']}") from None
+        raise UnreadableReport(f"{path} is damaged: {f'{place}: ' if place else ''}{first['msg']}") from None
     except ValueError as error:
         raise UnreadableReport(f"{path} is damaged: {error}") from None
