@@ -2,6 +2,8 @@
 
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Annotated, Any, NoReturn
@@ -47,6 +49,79 @@ def search(
     if not result.trained:
         typer.echo("This search was finished before: nothing new had to be trained.")
     _tell(result.run)
+    typer.echo(f"\nReport: {result.folder / 'report.html'}")
+
+
+@app.command()
+def build(
+    source: Annotated[Path, typer.Argument(help="A run's folder, such as runs/digits, or a QONNX file.")],
+    target: Annotated[str, typer.Option(help="A board or part: `zerocross doctor --parts` lists them.")],
+    pick: Annotated[
+        str, typer.Option(help="Of a run: an id, or knee, best (least error), smallest (fewest LUTs).")
+    ] = "knee",
+    clock: Annotated[
+        float | None, typer.Option(help="The design's clock in MHz; the board's own where left out.")
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(help="Train the network anew for so long, instead of taking the run's weights."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of that training.")] = None,
+    cycles: Annotated[
+        int | None,
+        typer.Option(help="Most cycles an image may take in any node, instead of the search's folding."),
+    ] = None,
+    images: Annotated[int, typer.Option(min=1, help="Test images run through every form, at most.")] = 1000,
+    data: Annotated[
+        Path | None, typer.Option(help="Of a QONNX file: an .npz file with x_test and y_test to compare on.")
+    ] = None,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Where a layer's weights are kept: --weights fc1=distributed (or block). Repeatable."
+        ),
+    ] = None,
+    way: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="How a layer's crossings are built: --way act1=table (comparators, search). Repeatable."
+        ),
+    ] = None,
+    gate_level: Annotated[
+        bool, typer.Option("--gate-level", help="Simulate the mapped netlist too.")
+    ] = False,
+    route: Annotated[bool, typer.Option(help="Place and route, where open tools can.")] = True,
+    route_seed: Annotated[int, typer.Option(help="Of place and route.")] = 1,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="The build's folder; builds/<network>-<target> beside the source by default."),
+    ] = None,
+) -> None:
+    """Make an accelerator of a network: simulated, synthesised, placed and routed, with its report."""
+    from hw_search.build_progress import BuildTerminal
+
+    with _stoppable("what was finished is kept: run the same command to go on"), BuildTerminal() as watcher:
+        watcher.stage("loading", "torch, Brevitas and FINN")
+        from hw_search.building import BuildOptions
+        from hw_search.building import build as run_build
+        from hw_search.subject import from_source
+
+        subject = from_source(source, pick, epochs, seed, data)
+        options = BuildOptions(
+            target=target,
+            clock_mhz=clock,
+            cycles=cycles,
+            images=images,
+            weights=_pairs("--weights", weights or []),
+            ways=_pairs("--way", way or []),
+            gate_level=gate_level,
+            route=route,
+            seed=route_seed,
+        )
+        beside = source if source.is_dir() else source.parent
+        folder = output or beside / "builds" / f"{subject.origin.name}-{target.lower()}"
+        result = run_build(subject, options, folder, watcher)
+    _tell_build(result.build)
     typer.echo(f"\nReport: {result.folder / 'report.html'}")
 
 
@@ -184,6 +259,35 @@ def _assignments(texts: list[str]) -> dict[str, Any]:
         except yaml.YAMLError:
             raise UserError(f"--set {text}: the value is no valid YAML") from None
     return found
+
+
+@contextmanager
+def _stoppable(remedy: str) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        _fail(f"stopped: {remedy}", 130)
+
+
+def _pairs(option: str, texts: list[str]) -> dict[str, str]:
+    from hw_search.errors import UserError
+
+    found = {}
+    for text in texts:
+        key, mark, value = text.partition("=")
+        if not mark:
+            raise UserError(f"{option} {text}: write it as layer=value")
+        found[key] = value
+    return found
+
+
+def _tell_build(built: Any) -> None:
+    """Print a build's numbers."""
+    from rich.console import Console
+
+    from reports.build_summary import build_table
+
+    Console().print(build_table(built))
 
 
 def _tell(run: Any) -> None:

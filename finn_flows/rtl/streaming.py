@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from finn_flows.rtl.design import Design, Generated, generate, with_fifos
+from finn_flows.rtl.design import TOP, Design, Generated, generate, with_fifos
 from finn_flows.rtl.nodes import Stream, from_bits, to_bits
 from finn_flows.rtl.simulation import Port, Simulator, Trace, compile_design
 
@@ -100,10 +100,14 @@ def _timing(trace: Trace, source: Stream, sink: Stream) -> tuple[float, int, int
 
 
 def compile_streaming(
-    design: Design, folder: Path, taps: Sequence[str] = (), cache: Path | None = None
+    design: Design,
+    folder: Path,
+    taps: Sequence[str] = (),
+    cache: Path | None = None,
+    top: str = TOP,
 ) -> tuple[CompiledDesign, Generated]:
-    """Write a design's files to a folder and compile its simulation there; see `compile_design`."""
-    generated = generate(design, folder, taps=taps)
+    """Write a design's files to a folder and compile its simulation there; see `generate` and `compile_design`."""
+    generated = generate(design, folder, top, taps)
     ports = [Port("m", design.output.width)]
     ports += [Port(f"{name}_tap", _output(design, name).width, tap=True) for name in taps]
     simulator = compile_design(

@@ -1,0 +1,63 @@
+"""What a person sees while a build runs: a line for each step, and how far the present one is."""
+
+import sys
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from reports.build_records import Stage
+
+_MARKS = {"done": "[green]✓[/]", "skipped": "[yellow]-[/]", "failed": "[red]✗[/]"}
+
+
+class BuildTerminal:
+    """A watcher (see `hw_search.stages.BuildWatcher`) on the terminal; plain lines where it is none.
+
+    Args:
+        console: where to draw.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(stderr=True)
+        self._progress = Progress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(bar_width=24),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=self.console,
+            transient=True,
+        )
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> "BuildTerminal":
+        if self.console.is_terminal:
+            self._progress.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self.console.is_terminal:
+            self._progress.stop()
+
+    def stage(self, name: str, note: str = "") -> None:
+        """See `BuildWatcher`."""
+        self._task = self._progress.add_task(name, total=None, note=note)
+
+    def progress(self, share: float, note: str) -> None:
+        """See `BuildWatcher`."""
+        if self._task is not None:
+            known = {"total": 1.0, "completed": share} if share >= 0 else {"total": None}
+            self._progress.update(self._task, note=note, **known)
+
+    def finished(self, stage: Stage) -> None:
+        """See `BuildWatcher`."""
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+            self._task = None
+        seconds = f"{stage.seconds:6.1f} s" if stage.state != "skipped" else " " * 8
+        line = f"{_MARKS[stage.state]} {stage.name:16}{seconds}  {stage.note}"
+        if self.console.is_terminal:
+            self._progress.console.print(line, highlight=False)
+        else:
+            print(f"{stage.state}: {stage.name}{seconds}  {stage.note}", file=sys.stderr, flush=True)

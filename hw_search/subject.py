@@ -1,0 +1,251 @@
+"""What a build starts from: a network of a run's front, or anyone's QONNX file."""
+
+import hashlib
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hw_search.errors import UserError
+from hw_search.evaluation import evaluate, import_plugins
+from hw_search.files import replacing
+from hw_search.forms import export, torch_logits
+from hw_search.rebuilding import choose, longer_training, with_weights
+from hw_search.stages import Facts, Report
+from models.data import load_test
+from reports.records import Finalist, Run
+from reports.storage import load_run
+
+MODEL, WEIGHTS = "model.onnx", "weights.safetensors"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a network comes from, for the report; see `reports.build_records.Build`."""
+
+    name: str
+    run: str = ""
+    expression: str = ""
+    trained: list[str] = field(default_factory=list)
+    choices: dict[str, Any] = field(default_factory=dict)
+    topology: str = ""
+
+
+class Subject(Protocol):
+    """A network to be built."""
+
+    @property
+    def origin(self) -> Origin:
+        """Where it comes from."""
+        ...
+
+    @property
+    def folding(self) -> dict[str, Any]:
+        """How parallel it is to be, fields of `finn_flows.folding.Folding`; empty if it does not say."""
+        ...
+
+    @property
+    def key(self) -> Facts:
+        """All that decides what `write` writes."""
+        ...
+
+    def write(self, folder: Path, report: Report) -> Facts:
+        """Write `model.onnx`, training the network first where that is asked; return accuracies as known.
+
+        Returns:
+            {"validation", "test", "training"}: shares or None, and how it was trained.
+        """
+        ...
+
+    def images(self, most: int) -> "Images":
+        """Return what the forms of the network are compared on."""
+        ...
+
+    def logits(self, folder: Path, samples: Tensor) -> np.ndarray | None:
+        """Return what the trained module says of samples, where there is one, shape (N, classes)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Images:
+    """Samples to compare forms on.
+
+    Attributes:
+        x: (N, features) or (N, channels, height, width), as the QONNX file takes them.
+        y: labels (N,), or None.
+        name: what they are.
+    """
+
+    x: Tensor
+    y: Tensor | None
+    name: str
+
+
+@dataclass(frozen=True)
+class RunSubject:
+    """A network of a run's front.
+
+    Attributes:
+        folder: the run's.
+        record: the run.
+        network: the network.
+        epochs: train it anew for so many passes; None takes the weights that the run left.
+        seed: of that training; that of the run's own weights where None.
+    """
+
+    folder: Path
+    record: Run
+    network: Finalist
+    epochs: int | None = None
+    seed: int | None = None
+
+    @property
+    def origin(self) -> Origin:
+        """See `Subject`."""
+        net, topology = self.network, dict(self.network.topology)
+        name = topology.pop("name", "")
+        text = ", ".join(f"{key} {value}" for key, value in topology.items())
+        return Origin(net.id, str(self.folder), net.expression, net.trained, net.choices, f"{name}: {text}")
+
+    @property
+    def folding(self) -> dict[str, Any]:
+        """See `Subject`."""
+        return self.network.folding
+
+    @property
+    def key(self) -> Facts:
+        """See `Subject`."""
+        weights = self.folder / self.network.weights
+        digest = hashlib.blake2b(weights.read_bytes()).hexdigest() if weights.is_file() else ""
+        return {"network": self.network.id, "epochs": self.epochs, "seed": self.seed, "weights": digest}
+
+    def write(self, folder: Path, report: Report) -> Facts:
+        """See `Subject`."""
+        net, own = self.network, folder / WEIGHTS
+        seed = net.seeds[0] if self.seed is None else self.seed
+        if self.epochs is None and self.seed in (None, net.seeds[0]):
+            _copy(self.folder / net.weights, own)
+            facts: Facts = {"validation": net.validation[0], "test": net.test[0]}
+            epochs = net.training["epochs"]
+        else:
+            epochs = self.epochs or net.training["epochs"]
+            task = longer_training(self.record, net, epochs, seed, own)
+            result = evaluate(
+                task, lambda epoch, loss: report(epoch / epochs, f"epoch {epoch}, loss {loss:.3f}")
+            )
+            if result["status"] != "ok":
+                raise UserError(f"{net.id} does not train with seed {seed}: {result['reason']}")
+            facts = {"validation": result["accuracy"], "test": result["test"]}
+        export(with_weights(self.record, net, own), tuple(self.record.input_shape), folder / MODEL)
+        return {**facts, "training": f"{epochs} epochs, seed {seed}"}
+
+    def images(self, most: int) -> Images:
+        """See `Subject`."""
+        import_plugins(self.record.config["plugins"])
+        data = self.record.config["data"]
+        test = load_test(data["name"], data["root"])
+        return Images(test.x[:most], test.y[:most], f"{Path(data['name']).stem}, test set")
+
+    def logits(self, folder: Path, samples: Tensor) -> np.ndarray:
+        """See `Subject`."""
+        return torch_logits(with_weights(self.record, self.network, folder / WEIGHTS), samples)
+
+
+def from_run(folder: Path, pick: str, epochs: int | None = None, seed: int | None = None) -> RunSubject:
+    """Return a network of a run as something to build.
+
+    Args:
+        folder: the run's.
+        pick: see `hw_search.rebuilding.choose`.
+        epochs: see `RunSubject`.
+        seed: see `RunSubject`.
+
+    Raises:
+        UserError: if there is no such network.
+    """
+    record = load_run(folder)
+    return RunSubject(folder, record, choose(record, pick), epochs, seed)
+
+
+def from_source(
+    source: Path,
+    pick: str = "knee",
+    epochs: int | None = None,
+    seed: int | None = None,
+    data: Path | None = None,
+) -> Subject:
+    """Return what is to be built of a run's folder or a QONNX file; see `from_run` and `FileSubject`.
+
+    Raises:
+        UserError: if there is no such thing.
+    """
+    if source.suffix == ".onnx":
+        if not source.is_file():
+            raise UserError(f"{source} is not there")
+        if epochs is not None or seed is not None:
+            raise UserError(f"{source} cannot be trained: --epochs and --seed are for the networks of a run")
+        return FileSubject(source, data)
+    if data is not None:
+        raise UserError(f"--data is for QONNX files: {source} knows its own data")
+    return from_run(source, pick, epochs, seed)
+
+
+@dataclass(frozen=True)
+class FileSubject:
+    """Anyone's QONNX file.
+
+    Attributes:
+        path: the file.
+        data: an .npz file with x_test and, if there are labels, y_test; random samples where it is None.
+    """
+
+    path: Path
+    data: Path | None = None
+
+    @property
+    def origin(self) -> Origin:
+        """See `Subject`."""
+        return Origin(self.path.stem, str(self.path))
+
+    @property
+    def folding(self) -> dict[str, Any]:
+        """See `Subject`."""
+        return {}
+
+    @property
+    def key(self) -> Facts:
+        """See `Subject`."""
+        return {"file": hashlib.blake2b(self.path.read_bytes()).hexdigest()}
+
+    def write(self, folder: Path, report: Report) -> Facts:
+        """See `Subject`."""
+        _copy(self.path, folder / MODEL)
+        return {"validation": None, "test": None, "training": "as the file has it"}
+
+    def images(self, most: int) -> Images:
+        """See `Subject`."""
+        if self.data is not None:
+            test = load_test(str(self.data))
+            return Images(test.x[:most], test.y[:most], f"{self.data.stem}, test set")
+        from qonnx.core.modelwrapper import ModelWrapper
+
+        model = ModelWrapper(str(self.path))
+        shape = model.get_tensor_shape(model.graph.input[0].name)[1:]
+        values = np.random.default_rng(0).integers(0, 256, (min(most, 200), *shape))
+        return Images(torch.from_numpy(values), None, "random samples")
+
+    def logits(self, folder: Path, samples: Tensor) -> None:
+        """See `Subject`."""
+        return None
+
+
+def _copy(source: Path, target: Path) -> None:
+    try:
+        with replacing(target) as temporary:
+            shutil.copyfile(source, temporary)
+    except FileNotFoundError as error:
+        raise UserError(f"{source} is not there ({error.strerror})") from None
