@@ -1,0 +1,102 @@
+"""Quantization levels: a few equidistant values, and the integers that stand for them in hardware."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+MOST = 256
+"""Levels of the widest quantizer: 8 bits."""
+
+_NOISE = 4 * float(np.finfo(np.float32).eps)
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Values `scale * x + offset` of integers x: -1 and +1 with one bit, 0..2**bits - 1 with more.
+
+    Attributes:
+        bits: 1..8.
+        scale: above 0.
+        offset: the value of x = 0.
+    """
+
+    bits: int
+    scale: float = 1.0
+    offset: float = 0.0
+
+    @property
+    def low(self) -> int:
+        """The least integer x."""
+        return -1 if self.bits == 1 else 0
+
+    @property
+    def high(self) -> int:
+        """The largest integer x."""
+        return 1 if self.bits == 1 else 2**self.bits - 1
+
+    @property
+    def step(self) -> int:
+        """The difference of neighbouring integers x."""
+        return 2 if self.bits == 1 else 1
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether the values are the integers themselves."""
+        return self.scale == 1 and self.offset == 0
+
+    def value(self, x: int) -> float:
+        """Return the value an integer stands for."""
+        return self.scale * x + self.offset
+
+    def index(self, values: np.ndarray) -> np.ndarray:
+        """Return which level each value is, counted from 0, as int64."""
+        return np.rint((values - self.value(self.low)) / (self.scale * self.step)).astype(np.int64)
+
+
+def equidistant(values: np.ndarray, from_zero: bool = False) -> Levels | None:
+    """Find the levels that some values are.
+
+    A quantizer is, here, whatever leaves no more than 256 equidistant values: Quant and BipolarQuant, but also a
+    Sign, a Floor behind a Clip, or a comparison.
+
+    Args:
+        values: all that occur, in any order.
+        from_zero: spend a bit more to have 0 and one value above it as 0 and 1 instead of -1 and +1.
+
+    Returns:
+        Levels that hold all the values, or None if there are none with up to 8 bits.
+    """
+    found = np.unique(values.astype(np.float64))
+    if not np.isfinite(found).all():
+        return None
+    if len(found) == 1:  # any second value will do; the opposite one makes an ordinary sign of it
+        found = np.array([-abs(found[0]), abs(found[0])]) if found[0] else np.array([0.0, 1.0])
+    step = _step(found)
+    count = round((found[-1] - found[0]) / step) + 1
+    if count > MOST:
+        return None
+    lattice = found[0] + step * np.rint((found - found[0]) / step)
+    if np.abs(lattice - found).max() > _NOISE * np.abs(found).max():
+        return None
+    if count == 2 and not (from_zero and found[0] == 0):
+        return Levels(1, step / 2, (found[0] + found[-1]) / 2)
+    return Levels(max(2, (count - 1).bit_length()), step, found[0])
+
+
+def _step(values: np.ndarray) -> float:
+    """Return the largest distance that divides all distances of rising values, up to rounding (Euclid)."""
+    reach = values[-1] - values[0]
+    step = 0.0
+    for distance in np.diff(values):
+        a, b = max(step, distance), min(step, distance)
+        while b > reach / (4 * MOST):
+            a, b = b, abs(a - b * round(a / b))
+        step = a
+    # Rounding hides in the last digits: take the float32 that reproduces the most values, the middle one if in doubt.
+    rough = np.float32(reach / round(reach / step))
+    near = [rough, np.nextafter(rough, np.float32(np.inf)), np.nextafter(rough, np.float32(-np.inf))]
+    return float(max(near, key=lambda each: _hits(values, float(each))))
+
+
+def _hits(values: np.ndarray, step: float) -> int:
+    return int((np.float32(step * np.rint(values / step)) == values).sum())

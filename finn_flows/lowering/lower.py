@@ -1,0 +1,178 @@
+"""From a QONNX file to an integer network, as one story: tidy, absorb, read."""
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from onnx import ModelProto, NodeProto
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.transformation.change_batchsize import ChangeBatchSize
+from qonnx.transformation.fold_constants import FoldConstants
+from qonnx.transformation.general import (
+    GiveUniqueNodeNames,
+    GiveUniqueParameterTensors,
+    MovePadAttributeToTensor,
+    RemoveStaticGraphInputs,
+    RemoveUnusedTensors,
+    SortGraph,
+)
+from qonnx.transformation.infer_shapes import InferShapes
+
+from finn_flows.integer import IntegerNetwork
+from finn_flows.lowering.absorb import AbsorbActivations
+from finn_flows.lowering.errors import LoweringError
+from finn_flows.lowering.execution import constants, execute
+from finn_flows.lowering.reading import input_tensor, read_network
+
+_BATCH = 256
+
+
+@dataclass(frozen=True)
+class Site:
+    """What an activation has become.
+
+    Attributes:
+        name: the layer's, in the integer network.
+        operations: types of the nodes it stands for, in their order.
+        channels: number of channels.
+        levels: how many levels its bits can say: 2 for a sign.
+        points: integers of the accumulator's grid.
+        least: crossings of the row of bits with the fewest.
+        mean: crossings of a row, on average.
+        most: crossings of the row with the most.
+    """
+
+    name: str
+    operations: tuple[str, ...]
+    channels: int
+    levels: int
+    points: int
+    least: int
+    mean: float
+    most: int
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """A lowered QONNX file.
+
+    Attributes:
+        network: what hardware computes.
+        original: the tidied graph, before anything was absorbed.
+        model: the absorbed graph, which qonnx still executes.
+        sites: its activations.
+    """
+
+    network: IntegerNetwork
+    original: ModelWrapper
+    model: ModelWrapper
+    sites: tuple[Site, ...]
+
+    def quantize(self, samples: np.ndarray) -> np.ndarray:
+        """Return samples as the integer network takes them, by the graph's own input quantizer.
+
+        Args:
+            samples: what the QONNX file takes, shape (N, ...).
+
+        Returns:
+            Integers, shape (N, features) or (N, height, width, channels).
+        """
+        model, tensor = self.model, input_tensor(self.model)
+        nodes = _ancestors(model, tensor)
+        known, parts = constants(model), []
+        for start in range(0, len(samples), _BATCH):
+            tensors = {**known, model.graph.input[0].name: samples[start : start + _BATCH]}
+            execute(model, nodes, tensors)
+            parts.append(np.rint(tensors[tensor]).astype(np.int64))
+        return np.moveaxis(np.concatenate(parts), 1, -1)
+
+
+def lower(source: Path | str | ModelWrapper) -> Lowered:
+    """Lower a QONNX file.
+
+    Args:
+        source: a file from Brevitas (`export_qonnx(..., dynamo=False)`) or from anywhere, or a graph.
+
+    Raises:
+        LoweringError: if the file is none, or a part of it has no hardware; the message names the node.
+    """
+    original = tidy(source if isinstance(source, ModelWrapper) else load_model(Path(source)))
+    model = copy.deepcopy(original).transform(AbsorbActivations())
+    network = read_network(model)
+    return Lowered(network, original, model, _sites(model, network))
+
+
+def load_model(path: Path) -> ModelWrapper:
+    """Load an ONNX file.
+
+    Raises:
+        LoweringError: if there is none.
+    """
+    try:
+        proto = ModelProto.FromString(path.read_bytes())
+    except OSError as error:
+        raise LoweringError(f"{path} cannot be read ({error.strerror or error})") from None
+    except Exception:  # protobuf's DecodeError, wherever it lives
+        raise LoweringError(f"{path} is not an ONNX file") from None
+    if not proto.graph.node:
+        raise LoweringError(f"{path} is not an ONNX file, or an empty one")
+    return ModelWrapper(proto, fix_float64=True)
+
+
+def tidy(model: ModelWrapper) -> ModelWrapper:
+    """Return a graph as the lowering takes it.
+
+    For one sample at a time, its shapes inferred, its constants folded, weight quantizers too, every node with a
+    name of its own; names that are so already stay, for messages to name what its author knows.
+    """
+    model = copy.deepcopy(model)
+    if len([each for each in model.graph.input if model.get_initializer(each.name) is None]) != 1:
+        names = ", ".join(each.name for each in model.graph.input)
+        raise LoweringError(f"the graph has the inputs {names}: only networks with one input have hardware")
+    for node in model.graph.node:
+        if node.op_type in ("Quant", "BipolarQuant", "Trunc"):
+            node.domain = "qonnx.custom_op.general"
+    model = model.transform(RemoveStaticGraphInputs())
+    if not model.get_tensor_shape(model.graph.input[0].name):
+        raise LoweringError(f"{model.graph.input[0].name}: the graph does not say its input's shape")
+    if model.get_tensor_shape(model.graph.input[0].name)[0] != 1:
+        model = model.transform(ChangeBatchSize(1))
+    for step in (SortGraph(), InferShapes(), GiveUniqueParameterTensors(), MovePadAttributeToTensor()):
+        model = model.transform(step)
+    model = model.transform(FoldConstants(exclude_op_types=[])).transform(RemoveUnusedTensors())
+    called = [node.name for node in model.graph.node]
+    return (
+        model if all(called) and len(set(called)) == len(called) else model.transform(GiveUniqueNodeNames())
+    )
+
+
+def _ancestors(model: ModelWrapper, tensor: str) -> list[NodeProto]:
+    needed = {tensor}
+    nodes: list[NodeProto] = []
+    for node in reversed(model.graph.node):
+        if needed & set(node.output):
+            needed.update(node.input)
+            nodes.insert(0, node)
+    return nodes
+
+
+def _sites(model: ModelWrapper, network: IntegerNetwork) -> tuple[Site, ...]:
+    nodes = [node for node in model.graph.node if node.op_type == "Crossings"]
+    sites = []
+    for node, (name, table) in zip(nodes, network.tables.items(), strict=True):
+        op, counts = model.get_customop_wrapper(node), table.counts()
+        bits = op.levels.bits
+        sites.append(
+            Site(
+                name,
+                tuple(op.get_nodeattr("operations")),
+                table.channels // bits,
+                2**bits,
+                len(table.grid),
+                int(counts.min()),
+                float(counts.mean()),
+                int(counts.max()),
+            )
+        )
+    return tuple(sites)

@@ -1,0 +1,119 @@
+"""The QONNX node that holds an activation's crossings.
+
+qonnx finds it by its domain, which is this module's name; nothing has to be registered.
+"""
+
+from typing import Any
+
+import numpy as np
+from onnx import GraphProto, NodeProto, helper
+from qonnx.core.datatype import DataType
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.custom_op.base import CustomOp
+
+from finn_flows.crossings import CrossingTable
+from finn_flows.lowering.levels import Levels
+from finn_flows.network import Grid
+
+__all__ = ["Crossings"]
+
+DOMAIN = __name__
+
+
+class Crossings(CustomOp):
+    """An activation and its quantizer as a crossing table: from accumulators to levels.
+
+    Input and output have the same shape, float32. The input holds integers of the table's grid; the output is
+    `out_scale * x + out_bias` of integers x, -1 and +1 with one bit, 0..2**bits - 1 with more.
+
+    Attributes of the node: `low`, `high`, `step` (the grid), `first`, `offsets`, `places` (the table: row
+    c * bits + j is plane j of channel c), `bits`, `axis` (where the channels are), `out_scale`, `out_bias`, and
+    `operations`, the types of the nodes it stands for.
+    """
+
+    def get_nodeattr_types(self) -> dict[str, tuple]:
+        """Return the attributes and their types, in qonnx's form."""
+        empty = np.zeros(0, np.int64)
+        return {
+            "low": ("i", True, 0),
+            "high": ("i", True, 0),
+            "step": ("i", True, 1),
+            "first": ("t", True, empty),
+            "offsets": ("t", True, empty),
+            "places": ("t", True, empty),
+            "bits": ("i", False, 1),
+            "axis": ("i", False, 1),
+            "out_scale": ("f", False, 1.0),
+            "out_bias": ("f", False, 0.0),
+            "operations": ("strings", False, [""]),
+        }
+
+    @property
+    def table(self) -> CrossingTable:
+        """The crossing table, a row for each channel and plane."""
+        grid = Grid(*(self.get_nodeattr(name) for name in ("low", "high", "step")))
+        return CrossingTable(grid, *(self.get_nodeattr(name) for name in ("first", "offsets", "places")))
+
+    @property
+    def levels(self) -> Levels:
+        """What the node's output is."""
+        return Levels(*(self.get_nodeattr(name) for name in ("bits", "out_scale", "out_bias")))
+
+    def execute_node(self, context: dict[str, Any], graph: GraphProto) -> None:
+        """Look the input's integers up in the table."""
+        del graph
+        node, bits, axis = self.onnx_node, self.get_nodeattr("bits"), self.get_nodeattr("axis")
+        integers = np.rint(np.moveaxis(context[node.input[0]], axis, -1)).astype(np.int64)
+        planes = self.table.bits(np.repeat(integers, bits, axis=-1)).astype(np.int64)
+        index = planes.reshape(*integers.shape, bits) @ (1 << np.arange(bits))
+        x = self.levels.low + self.levels.step * index
+        values = self.get_nodeattr("out_scale") * x + self.get_nodeattr("out_bias")
+        context[node.output[0]] = np.moveaxis(values, -1, axis).astype(np.float32)
+
+    def make_shape_compatible_op(self, model: ModelWrapper) -> NodeProto:
+        """Return a standard node that keeps the shape."""
+        return helper.make_node("Relu", [self.onnx_node.input[0]], [self.onnx_node.output[0]])
+
+    def infer_node_datatype(self, model: ModelWrapper) -> None:
+        """Annotate the output: BIPOLAR, UINTn, or FLOAT32 while it is scaled."""
+        integer = "BIPOLAR" if self.levels.bits == 1 else f"UINT{self.levels.bits}"
+        name = integer if self.levels.is_integer else "FLOAT32"
+        model.set_tensor_datatype(self.onnx_node.output[0], DataType[name])
+
+    def verify_node(self) -> list[str]:
+        """Check that the attributes are there and fit together."""
+        table = self.table
+        if len(table.offsets) != table.channels + 1 or table.channels % self.get_nodeattr("bits"):
+            return [
+                f"{self.onnx_node.name}: its table has {table.channels} rows and {len(table.offsets)} offsets"
+            ]
+        return ["All necessary attributes exist"]
+
+
+def make_crossings(
+    name: str, source: str, sink: str, table: CrossingTable, levels: Levels, axis: int, operations: list[str]
+) -> NodeProto:
+    """Return a Crossings node.
+
+    Args:
+        name: the node's.
+        source: the tensor it reads.
+        sink: the tensor it makes.
+        table: a row for each channel and plane.
+        levels: what its output is.
+        axis: where the channels are.
+        operations: types of the nodes it stands for.
+    """
+    node = helper.make_node("Crossings", [source], [sink], name=name, domain=DOMAIN)
+    op = Crossings(node)
+    grid = table.grid
+    for key, value in {"low": grid.low, "high": grid.high, "step": grid.step, "axis": axis}.items():
+        op.set_nodeattr(key, int(value))
+    op.set_nodeattr("first", table.first.astype(np.uint8))
+    op.set_nodeattr("offsets", table.offsets.astype(np.int64))
+    op.set_nodeattr("places", table.places.astype(np.int64))
+    op.set_nodeattr("bits", levels.bits)
+    op.set_nodeattr("out_scale", float(levels.scale))
+    op.set_nodeattr("out_bias", float(levels.offset))
+    op.set_nodeattr("operations", operations or [""])
+    return node

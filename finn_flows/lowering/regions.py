@@ -1,0 +1,332 @@
+"""The region between a product and the next: what an activation and its quantizer are in a QONNX graph.
+
+A region is made of elementwise nodes, whatever they compute, and of nodes that only move elements: pools, flattens,
+transposes, padding. Cut at the latter, it is a row of segments, each a function of one value for each channel, which
+is evaluated by executing its nodes.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from onnx import NodeProto
+from qonnx.core.modelwrapper import ModelWrapper
+
+from finn_flows.lowering.errors import LoweringError
+from finn_flows.lowering.execution import RESHAPES, Tensors, constants, execute
+from finn_flows.lowering.products import attributes, is_product
+
+_STANDARD = """
+    Abs Acos Acosh Add And Asin Asinh Atan Atanh BatchNormalization Cast CastLike Ceil Celu Clip Cos Cosh
+    DequantizeLinear Div Dropout Elu Equal Erf Exp Floor Gelu Greater GreaterOrEqual HardSigmoid HardSwish Identity
+    IsInf IsNaN LeakyRelu Less LessOrEqual Log Max Mean Min Mish Mod Mul Neg Not Or PRelu Pow QuantizeLinear
+    Reciprocal Relu Round Selu Shrink Sigmoid Sign Sin Sinh Softplus Softsign Sqrt Sub Sum Tan Tanh
+    ThresholdedRelu Where Xor"""
+
+_QONNX = "BipolarQuant Crossings FloatQuant IntQuant MultiThreshold Quant Trunc"
+
+ELEMENTWISE = frozenset(_STANDARD.split() + _QONNX.split())
+"""Nodes whose every output element depends on the input elements at its own place, and on its channel."""
+
+MOVING = RESHAPES | {"MaxPool", "Pad", "Transpose"}
+"""Nodes that move, repeat or drop elements, and compute nothing of them but the largest."""
+
+_BY_CHANNEL = frozenset({"BatchNormalization", "MultiThreshold"})
+"""Nodes whose parameters are one for each channel, rather than arrays that broadcast."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """What stands behind a product.
+
+    Attributes:
+        product: whose output it reads.
+        body: elementwise and moving nodes, in topological order, as far as the last elementwise one.
+        tail: moving nodes behind.
+        end: the tensor the body ends at.
+        reader: the next product; None where the region is the network's end.
+        ending: nodes of any kind behind the body at the network's end, such as a Softmax or an ArgMax.
+    """
+
+    product: NodeProto
+    body: tuple[NodeProto, ...]
+    tail: tuple[NodeProto, ...]
+    end: str
+    reader: NodeProto | None
+    ending: tuple[NodeProto, ...] = ()
+
+
+def find_region(model: ModelWrapper, product: NodeProto) -> Region:
+    """Follow a product's output to the next product or to the network's end.
+
+    Raises:
+        LoweringError: if the way branches, joins, or leads through a node that mixes elements.
+    """
+    known = {product.output[0]}
+    outputs = {output.name for output in model.graph.output}
+    nodes: list[NodeProto] = []
+    ending: list[NodeProto] = []
+    readers: list[NodeProto] = []
+    for node in model.graph.node:
+        if node is product or known.isdisjoint(node.input):
+            continue
+        strange = [
+            name for name in node.input if name and name not in known and model.get_initializer(name) is None
+        ]
+        if strange:
+            raise LoweringError(
+                f"{node.name} ({node.op_type}) joins {product.name}'s accumulators with another tensor, {strange[0]}: "
+                "only chains have hardware"
+            )
+        if is_product(node):
+            readers.append(node)
+            continue
+        kind = ending if ending or not (node.op_type in ELEMENTWISE or node.op_type in MOVING) else nodes
+        kind.append(node)
+        known.update(node.output)
+    ends = [node.name for node in (product, *nodes, *ending) if outputs & set(node.output)]
+    _check_way(product, ending, readers, ends)
+    last = max((i for i, node in enumerate(nodes) if node.op_type in ELEMENTWISE), default=-1)
+    body, tail = nodes[: last + 1], nodes[last + 1 :]
+    after = tail[0] if tail else (readers + ending + [None])[0]
+    end = next(iter(known & (outputs if after is None else set(after.input))))
+    return Region(product, tuple(body), tuple(tail), end, readers[0] if readers else None, tuple(ending))
+
+
+def _check_way(
+    product: NodeProto, ending: list[NodeProto], readers: list[NodeProto], ends: list[str]
+) -> None:
+    if ending and readers:
+        node = ending[0]
+        raise LoweringError(
+            f"{node.name} ({node.op_type}) stands between {product.name} and {readers[0].name} and is not elementwise: "
+            "an activation with crossings may use elementwise and per-channel nodes, max-pools and flattens only"
+        )
+    if len(readers) + len(ends) > 1:
+        who = " and ".join(
+            [node.name for node in readers] + [f"the network's output ({end})" for end in ends]
+        )
+        raise LoweringError(f"{product.name}'s activation is read by {who}: only chains have hardware")
+    if not readers and not ends:
+        raise LoweringError(
+            f"nothing reads {product.name} ({product.op_type}): the activation behind it is constant, or was never used"
+        )
+
+
+@dataclass(frozen=True)
+class _Segment:
+    """Elementwise nodes between two moving ones.
+
+    Attributes:
+        nodes: in topological order.
+        source: the tensor they read.
+        sink: the tensor they make.
+        shape: of both, of one sample.
+        axis: where the channels are.
+        spread: for each channel of this segment, the channel of the one before it that it comes from; None where
+            they are the same.
+    """
+
+    nodes: tuple[NodeProto, ...]
+    source: str
+    sink: str
+    shape: tuple[int, ...]
+    axis: int
+    spread: np.ndarray | None
+
+    @property
+    def channels(self) -> int:
+        return self.shape[self.axis]
+
+
+@dataclass
+class Response:
+    """A region's body as a function of one value for each channel.
+
+    Attributes:
+        movers: the body's moving nodes; segment i + 1 begins behind mover i.
+        segments: what stands between them.
+    """
+
+    model: ModelWrapper
+    region: Region
+    movers: list[NodeProto] = field(init=False)
+    segments: list[_Segment] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.movers, self.segments = _cut(self.model, self.region)
+        known = constants(self.model)
+        self._constants = [_parameters(segment, known) for segment in self.segments]
+
+    @property
+    def channels(self) -> int:
+        """Channels of the body's output; features if it flattens."""
+        return self.segments[-1].channels
+
+    def stages(self, values: np.ndarray, start: int = 0) -> list[np.ndarray]:
+        """Evaluate the body.
+
+        Args:
+            values: float32, shape (T, channels), at the product's output or behind a mover.
+            start: the segment to begin with.
+
+        Returns:
+            What goes into each mover from there on, and at last the body's output; shapes (T, channels).
+
+        Raises:
+            LoweringError: if a node is not per channel or cannot be executed.
+        """
+        results = []
+        for index in range(start, len(self.segments)):
+            segment = self.segments[index]
+            if segment.spread is not None and index > start:
+                values = values[:, segment.spread]
+            values = self._evaluate(segment, self._constants[index], values)
+            results.append(values)
+        return results
+
+    def trace(self, values: np.ndarray) -> list[tuple[NodeProto, np.ndarray]]:
+        """Evaluate the body from its beginning; return every elementwise node's output, shape (T, channels)."""
+        seen: list[tuple[NodeProto, np.ndarray]] = []
+        for segment, known in zip(self.segments, self._constants, strict=True):
+            values = values if segment.spread is None else values[:, segment.spread]
+            values = self._evaluate(segment, known, values, seen)
+        return seen
+
+    def padding(self) -> Iterator[tuple[NodeProto, float]]:
+        """Give what every padding of the region, and of the product behind, adds to the body's output."""
+        for index, node in enumerate(self.movers):
+            if node.op_type == "Pad":
+                segment = self.segments[index + 1]
+                row = np.full((1, segment.channels), pad_value(self.model, node), np.float32)
+                values = np.unique(self.stages(row, index + 1)[-1])
+                if len(values) > 1:
+                    raise LoweringError(f"{node.name} (Pad) pads with other values from channel to channel")
+                yield node, float(values[0])
+        for node in self.region.tail:
+            if node.op_type == "Pad":
+                yield node, pad_value(self.model, node)
+
+    def _evaluate(
+        self,
+        segment: _Segment,
+        known: Tensors,
+        values: np.ndarray,
+        seen: list[tuple[NodeProto, np.ndarray]] | None = None,
+    ) -> np.ndarray:
+        shape = [1] * len(segment.shape)
+        shape[0], shape[segment.axis] = len(values), segment.channels
+        tensors = {**known, segment.source: values.reshape(shape)}
+        for node in segment.nodes:
+            execute(self.model, [node], tensors)
+            for name in node.output:
+                if name and tensors[name].shape != tuple(shape):
+                    raise LoweringError(
+                        f"{node.name} ({node.op_type}) does not work channel by channel: from {shape} it makes "
+                        f"{list(tensors[name].shape)}"
+                    )
+            if seen is not None:
+                seen.append((node, tensors[node.output[0]].reshape(len(values), segment.channels)))
+        return tensors[segment.sink].reshape(len(values), segment.channels)
+
+
+def pad_value(model: ModelWrapper, node: NodeProto) -> float:
+    """Return what a Pad node pads with.
+
+    Raises:
+        LoweringError: if it does not pad with a constant.
+    """
+    known = attributes(node)
+    if known.get("mode", b"constant") != b"constant":
+        raise LoweringError(
+            f"{node.name} (Pad) repeats its input, which has no hardware: pad with a constant"
+        )
+    if len(node.input) > 2 and node.input[2]:
+        return float(np.asarray(model.get_initializer(node.input[2])).reshape(-1)[0])
+    return float(known.get("value", 0.0))
+
+
+def _cut(model: ModelWrapper, region: Region) -> tuple[list[NodeProto], list[_Segment]]:
+    """Cut a region's body into segments at its moving nodes."""
+    tensor = region.product.output[0]
+    shape, axis = tuple(model.get_tensor_shape(tensor)), 1
+    spread = None
+    movers: list[NodeProto] = []
+    segments: list[_Segment] = []
+    nodes: list[NodeProto] = []
+    made = {tensor}
+    for node in region.body:
+        dynamic = [name for name in node.input if name and model.get_initializer(name) is None]
+        if not made.issuperset(dynamic):
+            past = movers[-1]
+            raise LoweringError(
+                f"{node.name} ({node.op_type}) reads {dynamic[0]} past {past.name} ({past.op_type}): an activation may "
+                "not branch around a pool or a flatten"
+            )
+        if node.op_type in ELEMENTWISE:
+            if node.op_type in _BY_CHANNEL and axis != 1:
+                raise LoweringError(
+                    f"{node.name} ({node.op_type}) finds its channels at axis 1, here they are at axis {axis}: "
+                    "transpose behind it"
+                )
+            nodes.append(node)
+            made.update(node.output)
+            continue
+        segments.append(_Segment(tuple(nodes), tensor, node.input[0], shape, axis, spread))
+        movers.append(node)
+        shape, axis, spread = _moved(model, node, shape, axis)
+        tensor, nodes, made = node.output[0], [], {node.output[0]}
+    segments.append(_Segment(tuple(nodes), tensor, region.end, shape, axis, spread))
+    return movers, segments
+
+
+def _moved(
+    model: ModelWrapper, node: NodeProto, shape: tuple[int, ...], axis: int
+) -> tuple[tuple[int, ...], int, np.ndarray | None]:
+    """Return the shape behind a moving node, its channel axis, and where its channels come from."""
+    after = tuple(model.get_tensor_shape(node.output[0]))
+    if node.op_type == "Transpose":
+        order = list(attributes(node).get("perm", range(len(shape))[::-1]))
+        if order[0] != 0:
+            raise LoweringError(f"{node.name} (Transpose) moves the batch axis, which has no hardware")
+        return after, order.index(axis), None
+    if node.op_type not in RESHAPES or after == shape:
+        return after, axis, None
+    size = math.prod(shape[1:])
+    if len(after) == 2 and after[1] == size:
+        origin = np.arange(shape[axis]).reshape([-1 if i == axis else 1 for i in range(1, len(shape))])
+        return after, 1, np.broadcast_to(origin, shape[1:]).reshape(-1)
+    if size == shape[axis] and size in after[1:]:
+        return after, 1 + after[1:].index(size), None
+    raise LoweringError(
+        f"{node.name} ({node.op_type}) makes {list(after)} of {list(shape)}: an activation may be flattened only"
+    )
+
+
+def _parameters(segment: _Segment, known: Tensors) -> Tensors:
+    """Return the constants of a segment, those that repeat one value for each channel without the repetition."""
+    found = {}
+    for node in segment.nodes:
+        for name in node.input:
+            if name in known:
+                value = np.asarray(known[name])
+                found[name] = (
+                    value if node.op_type in _BY_CHANNEL else _per_channel(value, name, node, segment)
+                )
+    return {"": None, **found}  # type: ignore[dict-item]  # QONNX's nodes look omitted inputs up
+
+
+def _per_channel(value: np.ndarray, name: str, node: NodeProto, segment: _Segment) -> np.ndarray:
+    first_axis = len(segment.shape) - value.ndim
+    for axis in range(value.ndim):
+        if value.shape[axis] == 1 or first_axis + axis == segment.axis:
+            continue
+        first = value.take([0], axis)
+        if not (value == first).all():
+            raise LoweringError(
+                f"{node.name} ({node.op_type}): its parameter {name} of shape {list(value.shape)} differs from place to "
+                "place: an activation with crossings may have one value for each channel"
+            )
+        value = first
+    return value

@@ -1,0 +1,165 @@
+"""Integer networks on disk: one .npz file of arrays, with the layers as JSON text among them. No pickles."""
+
+import dataclasses
+import json
+import os
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from finn_flows.crossings import CrossingTable
+from finn_flows.integer import IntegerNetwork
+from finn_flows.network import (
+    Activation,
+    Conv,
+    Dense,
+    Flatten,
+    Grid,
+    Input,
+    LabelSelect,
+    Layer,
+    MaxPool,
+    Network,
+    NetworkError,
+    Operation,
+)
+
+FORMAT = "zerocross integer network"
+VERSION = 1
+
+_OPERATIONS: dict[str, type] = {
+    each.__name__: each for each in (Activation, Conv, Dense, Flatten, LabelSelect, MaxPool)
+}
+
+
+class StorageError(ValueError):
+    """A file that holds no integer network this version can read; the message names it and what is wrong."""
+
+
+def save(net: IntegerNetwork, path: Path) -> None:
+    """Write an integer network, all of it or nothing.
+
+    Args:
+        net: the network.
+        path: the file, by habit `*.npz`; replaced if it exists.
+
+    Raises:
+        StorageError: if the file cannot be written.
+    """
+    layers = [
+        {
+            "name": layer.name,
+            "operation": type(layer.operation).__name__,
+            "inputs": layer.inputs,
+            **{key: value for key, value in vars(layer.operation).items() if key != "crossings"},
+        }
+        for layer in net.network.layers
+    ]
+    grids = {name: dataclasses.astuple(table.grid) for name, table in net.tables.items()}
+    shapes = {name: weights.shape for name, weights in net.weights.items()}
+    record = {
+        "format": FORMAT,
+        "version": VERSION,
+        "input": vars(net.network.input),
+        "layers": layers,
+        "grids": grids,
+        "weights": shapes,
+    }
+    arrays = {"network": np.frombuffer(json.dumps(record).encode(), np.uint8)}
+    for name, weights in net.weights.items():
+        arrays[f"weights/{name}"] = np.packbits(weights.reshape(-1) > 0)
+    for name, table in net.tables.items():
+        arrays[f"first/{name}"] = table.first
+        arrays[f"offsets/{name}"] = table.offsets
+        arrays[f"places/{name}"] = table.places
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # numpy's stub knows a flag there
+        os.replace(temporary, path)
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written ({error.strerror or error})") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load(path: Path) -> IntegerNetwork:
+    """Read an integer network.
+
+    Raises:
+        StorageError: if the file is missing, damaged, of another version or no integer network at all.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except FileNotFoundError:
+        raise StorageError(f"{path} does not exist") from None
+    except (OSError, ValueError, AttributeError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise StorageError(f"{path} is damaged, or no integer network ({error})") from None
+    try:
+        record = json.loads(arrays["network"].tobytes())
+        if record["format"] != FORMAT:
+            raise KeyError("format")
+    except (KeyError, TypeError, ValueError):
+        raise StorageError(f"{path} holds no integer network") from None
+    if record.get("version") != VERSION:
+        raise StorageError(
+            f"{path} is of version {record.get('version')}, this zerocross reads {VERSION}: lower the network again"
+        )
+    try:
+        net = _network(record, arrays)
+        _check(net)
+    except (KeyError, TypeError, ValueError, NetworkError) as error:
+        raise StorageError(f"{path} does not fit together: {error}") from None
+    return net
+
+
+def _network(record: dict[str, Any], arrays: dict[str, np.ndarray]) -> IntegerNetwork:
+    weights = {}
+    for name, shape in record["weights"].items():
+        bits = np.unpackbits(arrays[f"weights/{name}"], count=int(np.prod(shape)))
+        weights[name] = (2 * bits.astype(np.int8) - 1).reshape(shape)
+    tables = {
+        name: CrossingTable(
+            Grid(*grid), arrays[f"first/{name}"], arrays[f"offsets/{name}"], arrays[f"places/{name}"]
+        )
+        for name, grid in record["grids"].items()
+    }
+    layers = tuple(_layer(layer, tables) for layer in record["layers"])
+    source = record["input"]
+    return IntegerNetwork(Network(Input(tuple(source["shape"]), source["bits"]), layers), weights, tables)
+
+
+def _layer(record: dict[str, Any], tables: dict[str, CrossingTable]) -> Layer:
+    kind = _OPERATIONS[record["operation"]]
+    fields = {
+        field.name: tuple(value) if isinstance(value, list) else value
+        for field in dataclasses.fields(kind)
+        if (value := record.get(field.name)) is not None
+    }
+    if kind is Activation:
+        fields["crossings"] = tuple(int(count) for count in tables[record["name"]].counts())
+    operation: Operation = kind(**fields)
+    return Layer(record["name"], operation, tuple(record["inputs"]))
+
+
+def _check(net: IntegerNetwork) -> None:
+    """Hold the arrays against the layers they belong to."""
+    network = net.network
+    shapes, fan_ins = network.shapes(), network.fan_ins()
+    network.producers()
+    for name, fan_in in fan_ins.items():
+        channels, weights = shapes[name][-1], net.weights[name]
+        if weights.shape[0] != channels or weights[0].size != fan_in:
+            raise NetworkError(f"{name} has weights of shape {weights.shape} for {channels} x {fan_in}")
+    for name, table in net.tables.items():
+        counts = table.counts()
+        if len(counts) != table.channels or (counts < 0).any() or counts.sum() != len(table.places):
+            raise NetworkError(f"{name} has {len(table.places)} crossings for offsets that say otherwise")
+        ordered = np.repeat(np.arange(table.channels), counts) * len(table.grid) + table.places
+        inside = (table.places >= 1) & (table.places < len(table.grid))
+        if table.offsets[0] != 0 or not inside.all() or (np.diff(ordered) <= 0).any():
+            raise NetworkError(f"{name} has crossings off its grid, or out of order")
