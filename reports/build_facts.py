@@ -95,6 +95,19 @@ def sources(build: Build) -> dict[Source, str]:
     }
 
 
+def sources_used(build: Build) -> list[Source]:
+    """Return who says any number of a build, in the order of `sources`."""
+    timing, used = build.timing, {column.source for column in columns(build)}
+    used |= {use.source for use in build.utilisation}
+    if timing.ii_estimate is not None or any(node.ii_estimate is not None for node in build.nodes):
+        used.add(timing.estimated_by)
+    if timing.ii_measured is not None or any(node.ii_measured is not None for node in build.nodes):
+        used.add("simulation")
+    if timing.fmax_mhz is not None:
+        used.add("routing")
+    return [source for source in sources(build) if source in used]
+
+
 def columns(build: Build) -> list[Column]:
     """Return the columns of counts that any node has, the target's family first, estimates before counts.
 

@@ -96,6 +96,9 @@ def builds_compared(builds: Sequence[Build]) -> go.Figure | None:
             views[title] = known
     if not views:
         return None
+    views = dict(
+        sorted(views.items(), key=lambda view: -_known(view[1]))
+    )  # what most builds have comes first
     sources = [source for source in COLOURS if any(source in said for said in views.values())]
     first = next(iter(views))
     rows = list(range(len(builds)))
@@ -169,6 +172,11 @@ def _quantities(builds: Sequence[Build]) -> dict[str, dict[Source, list[float | 
     result["latency (µs) at the clock asked for"] = {"simulation": latency}
     result["highest clock (MHz)"] = {"routing": [b.timing.fmax_mhz for b in builds]}
     return result
+
+
+def _known(said: dict[Source, list[float | None]]) -> int:
+    """Of how many builds anybody says it."""
+    return sum(any(value is not None for value in values) for values in zip(*said.values(), strict=True))
 
 
 def _rate(build: Build, measured: bool) -> float | None:

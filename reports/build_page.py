@@ -66,6 +66,7 @@ def render_comparison(builds: Sequence[Build]) -> str:
         .render(
             builds=builds,
             rows=rows,
+            used={source for build in builds for source in build_facts.sources_used(build)},
             column_of={
                 (index, column.family, column.source): column
                 for index, some in enumerate(columns)

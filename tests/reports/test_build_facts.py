@@ -75,6 +75,18 @@ def test_columns_are_those_somebody_filled():
     assert [(column.family, column.source) for column in columns] == [("7-series", "finn")]
 
 
+def test_sources_are_those_that_said_something():
+    assert build_facts.sources_used(make_build()) == [
+        "finn",
+        "zerocross",
+        "synthesis",
+        "routing",
+        "simulation",
+    ]
+    assert build_facts.sources_used(make_long_build()) == ["finn", "zerocross", "synthesis"]
+    assert build_facts.sources_used(Build("bare", "x")) == []
+
+
 def test_sums_and_ratios_say_of_how_many_nodes():
     nodes = [
         BuildNode("a", "l", "product", estimate_finn={"lut": 30}, synthesis={"7-series": {"lut": 10}}),
