@@ -32,6 +32,7 @@ from finn_flows.rtl.streaming import size_fifos
 from finn_flows.vendor.dataflow import dataflow_model
 from finn_flows.vendor.vivado import write_vivado_folder
 from hw_search.build_record import CALIBRATED, build_record
+from hw_search.inference import save_accelerator
 from hw_search.certifying import RTL, certify
 from hw_search.errors import UserError
 from hw_search.files import write_text
@@ -191,6 +192,7 @@ class Builder:
         }
         self.complete = with_fifos(self.bare, self.depths)
         self.generated = generate(self.complete, self.folder / RTL)
+        save_accelerator(self.generated, self.link, self.folder)
 
     def _asked(self) -> dict[str, Any]:
         if self.options.cycles is not None:

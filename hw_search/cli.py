@@ -126,6 +126,74 @@ def build(
 
 
 @app.command()
+def infer(
+    build: Annotated[Path, typer.Argument(help="A build's folder.")],
+    images: Annotated[list[Path] | None, typer.Argument(help="Image files, or .npy arrays.")] = None,
+    port: Annotated[str | None, typer.Option(help="The board's serial device, such as /dev/ttyUSB0.")] = None,
+    simulate: Annotated[bool, typer.Option("--simulate", help="Simulate the board and its serial line.")] = False,
+    test: Annotated[int, typer.Option(min=0, help="Send so many samples of the test set, too.")] = 0,
+) -> None:
+    """Send samples to a built accelerator over the board's serial line, and get their classes."""
+    from rich.console import Console
+    from rich.progress import Progress
+    from rich.table import Table
+
+    from hw_search.errors import UserError
+
+    if simulate == (port is not None):
+        raise UserError("say where the accelerator is: --port /dev/ttyUSB0 for a board, or --simulate")
+    with _stoppable("no sample was left half sent"), Progress(console=Console(stderr=True)) as progress:
+        task = progress.add_task("simulating" if simulate else "talking to the board", total=None)
+        from hw_search.building import cache_folder
+        from hw_search.inference import infer as run_infer
+
+        found = run_infer(
+            build,
+            images or [],
+            test,
+            port,
+            lambda done, of: progress.update(task, completed=done, total=of),
+            cache_folder(),
+        )
+    table = Table("sample", "class", "network says", *([] if found.labels is None else ["label"]))
+    for index, name in enumerate(found.names):
+        label = [] if found.labels is None else [str(found.labels[index])]
+        table.add_row(name, str(found.classes[index]), str(found.expected[index]), *label)
+    Console().print(table)
+    wrong = int((found.classes != found.expected).sum())
+    typer.echo(f"{len(found.names)} samples, {wrong} answers other than the network's")
+    if found.labels is not None:
+        typer.echo(f"accuracy on them: {100 * float((found.classes == found.labels).mean()):.1f} %")
+    if wrong:
+        sys.exit(1)
+
+
+@app.command()
+def lower(
+    model: Annotated[Path, typer.Argument(help="A QONNX file, from Brevitas or anywhere.")],
+    output: Annotated[
+        Path | None, typer.Option(help="The integer network (.npz); beside the file by default.")
+    ] = None,
+) -> None:
+    """Absorb every activation of a QONNX file into crossings, and say what became of it."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from finn_flows.lowering.lower import lower as run_lower
+    from finn_flows.lowering.storage import save
+
+    lowered = run_lower(model)
+    table = Table("activation", "operations absorbed", "channels", "levels", "grid", "crossings: least", "mean", "most")
+    for site in lowered.sites:
+        counts = (f"{site.points:,}", str(site.least), f"{site.mean:.1f}", str(site.most))
+        table.add_row(site.name, " ".join(site.operations), str(site.channels), str(site.levels), *counts)
+    Console().print(table)
+    path = output or model.with_suffix(".npz")
+    save(lowered.network, path)
+    typer.echo(f"Integer network: {path}")
+
+
+@app.command()
 def report(run: Annotated[Path, typer.Argument(help="A run's folder, such as runs/digits.")]) -> None:
     """Write a run's page again, and say what it found."""
     from hw_search.files import write_text
