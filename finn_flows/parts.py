@@ -66,8 +66,9 @@ PARTS: tuple[Part, ...] = (
     Part("xcu250", "ultrascale+", 1_728_000, 3_456_000, 5_376, 12_288, finn_part="xcu250-figd2104-2L-e"),
     Part("xcu280", "ultrascale+", 1_303_680, 2_607_360, 4_032, 9_024, finn_part="xcu280-fsvh2892-2L-e"),
     Part("xcu55c", "ultrascale+", 1_303_680, 2_607_360, 4_032, 9_024, finn_part="xcu55c-fsvh2892-2L-e"),
-    # ECP5: Lattice FPGA-DS-02012; LUTs of 25F, 45F, 85F as the open place and route counts them
-    Part("lfe5u-12f", "ecp5", 12_000, 12_000, 32, 28, lut_inputs=4),
+    # ECP5: Lattice FPGA-DS-02012; LUTs and block RAMs as the open place and route counts them. The 12F
+    # is sold with 12k LUTs and 32 block RAMs; its silicon is that of a 25F, and open tools use it.
+    Part("lfe5u-12f", "ecp5", 24_288, 24_288, 56, 28, lut_inputs=4),
     Part("lfe5u-25f", "ecp5", 24_288, 24_288, 56, 28, lut_inputs=4),
     Part("lfe5u-45f", "ecp5", 43_848, 43_848, 108, 72, lut_inputs=4),
     Part("lfe5u-85f", "ecp5", 83_640, 83_640, 208, 156, lut_inputs=4),

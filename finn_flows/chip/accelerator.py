@@ -233,7 +233,13 @@ def _why_not(device: str, code: int | None, said: str) -> str:
 
 
 def compile_line(
-    design: str, sources: Sequence[Path], folder: Path, link: Link, cache: Path | None = None
+    design: str,
+    sources: Sequence[Path],
+    folder: Path,
+    link: Link,
+    cache: Path | None = None,
+    divider: int = 8,
+    drift: float = 1.0,
 ) -> Simulator:
     """Compile a board for `SimulatedLine`: everything but its clock generator, UARTs included.
 
@@ -243,11 +249,13 @@ def compile_line(
         folder: where the design's memory files are; the program goes to its subfolder "serial".
         link: what the device is to agree on with the host.
         cache: see `compile_design`.
+        divider: clock cycles a bit.
+        drift: of the host's clock: a bit of its takes so many times as long.
     """
     work = folder / "serial"
     work.mkdir(parents=True, exist_ok=True)
     top = work / "simulated_line.sv"
-    top.write_text(simulated_top("simulated_line", design, link))
+    top.write_text(simulated_top("simulated_line", design, link, divider, drift))
     compiled = compile_design(
         "simulated_line", [*sources, top], [Port("host", 9)], [Port("quiet", 1)], work, cache
     )

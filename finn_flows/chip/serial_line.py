@@ -154,7 +154,7 @@ def serial_top(name: str, design: str, link: Link, board: Board, clock_mhz: floa
     return "\n".join([*_BLACK_BOXES.get(settings.family if settings else "", ()), *lines])
 
 
-def simulated_top(name: str, design: str, link: Link, divider: int = 8, patience: int = 1000) -> str:
+def simulated_top(name: str, design: str, link: Link, divider: int = 8, drift: float = 1.0) -> str:
     """Write a top for simulation: line and design as on a board, and a host's UART on the line's other end.
 
     A word on the stream `host` is a byte to send, or, with bit 8 set, waits until nothing has happened for twice the
@@ -164,9 +164,10 @@ def simulated_top(name: str, design: str, link: Link, divider: int = 8, patience
         name: the top's module name.
         design: the design's top module.
         link: what it is to agree on with the host.
-        divider: clock cycles a bit.
-        patience: cycles after which the device forgets a frame that stopped.
+        divider: clock cycles a bit; the device forgets a frame that stops for twelve bytes' time.
+        drift: of the host's clock: a bit of its takes so many times as long.
     """
+    patience, host_divider = 120 * divider, round(divider * drift)
     lines = [
         f"module {name} (",
         "    input logic clk, input logic rst_n,",
@@ -177,9 +178,9 @@ def simulated_top(name: str, design: str, link: Link, divider: int = 8, patience
         "  logic rx, tx, active, sent, heard_valid;",
         "  logic [7:0] heard;",
         *_line_and_design(design, link, divider, patience),
-        f"  zc_uart_tx #(.DIVIDER({divider})) mouth (.clk, .rst_n, .s_tdata(host_tdata[7:0]),",
+        f"  zc_uart_tx #(.DIVIDER({host_divider})) mouth (.clk, .rst_n, .s_tdata(host_tdata[7:0]),",
         "    .s_tvalid(host_tvalid && !host_tdata[8]), .s_tready(sent), .tx(rx));",
-        f"  zc_uart_rx #(.DIVIDER({divider})) ear (.clk, .rst_n, .rx(tx), .data(heard), .valid(heard_valid));",
+        f"  zc_uart_rx #(.DIVIDER({host_divider})) ear (.clk, .rst_n, .rx(tx), .data(heard), .valid(heard_valid));",
         "  int silent;",
         "  always_ff @(posedge clk) begin",
         '    if (heard_valid) $display("heard %02x", heard);',

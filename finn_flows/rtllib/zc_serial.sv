@@ -56,32 +56,27 @@ module zc_serial #(
       .valid(byte_valid)
   );
 
-  typedef enum logic [2:0] {HEADER, COMMAND, SAMPLE, CHECK_LOW, CHECK_HIGH} receive_t;
+  typedef enum logic [2:0] {HEADER, COMMAND, SAMPLE, CHECK_LOW, CHECK_HIGH, VERDICT} receive_t;
   receive_t receive;
   logic run_frame;  // what the frame asks for
   logic [15:0] crc_in;
   logic [IN_BITS-1:0] place;
   logic [TIMEOUT_BITS-1:0] silent;
-  wire [15:0] crc_next = crc(crc_in, byte_in);
-  wire whole = byte_valid && receive == CHECK_HIGH && crc_next == 0;  // a checksum checks itself to 0
-  wire run = whole && run_frame;
-  wire identify = whole && !run_frame;
-  wire late = receive != HEADER && silent == TIMEOUT_BITS'(TIMEOUT);
-  logic complain;
+  logic late, run, identify, complain;
   logic [7:0] complaint;
-  always_comb begin
-    complain  = 1'b1;
-    complaint = BAD_CHECKSUM;
-    if (late) complaint = TOO_LATE;
-    else if (byte_valid && receive == COMMAND && byte_in == RUN && active) complaint = BUSY;
-    else if (byte_valid && receive == COMMAND && byte_in != RUN && byte_in != IDENTIFY) complaint = UNKNOWN;
-    else complain = byte_valid && receive == CHECK_HIGH && !whole;
-  end
+  wire right = crc_in == 0;  // a checksum checks itself to 0
+  wire command_known = byte_in == RUN || byte_in == IDENTIFY;
+  wire refused = byte_valid && receive == COMMAND && (!command_known || (byte_in == RUN && active));
   always_ff @(posedge clk) begin
     silent <= byte_valid || receive == HEADER ? '0 : silent + 1'b1;
-    if (!rst_n || complain) receive <= HEADER;
+    late <= receive != HEADER && !byte_valid && silent == TIMEOUT_BITS'(TIMEOUT);
+    run <= receive == VERDICT && right && run_frame;
+    identify <= receive == VERDICT && right && !run_frame;
+    complain <= (receive == VERDICT && !right) || late || refused;
+    complaint <= late ? TOO_LATE : receive == VERDICT ? BAD_CHECKSUM : command_known ? BUSY : UNKNOWN;
+    if (!rst_n || late || refused || receive == VERDICT) receive <= HEADER;
     else if (byte_valid) begin
-      crc_in <= receive == HEADER ? 16'hFFFF : crc_next;
+      crc_in <= receive == HEADER ? 16'hFFFF : crc(crc_in, byte_in);
       place  <= receive == SAMPLE ? place + 1'b1 : '0;
       case (receive)
         HEADER: if (byte_in == REQUEST) receive <= COMMAND;
@@ -91,7 +86,7 @@ module zc_serial #(
         end
         SAMPLE: if (place == IN_BITS'(IN_BYTES - 1)) receive <= CHECK_LOW;
         CHECK_LOW: receive <= CHECK_HIGH;
-        default: receive <= HEADER;
+        default: receive <= VERDICT;
       endcase
     end
   end
@@ -155,19 +150,22 @@ module zc_serial #(
   logic [7:0] kind, code, output_byte, byte_out;
   logic tell_error, tell_identity, byte_offered, byte_taken;
   logic [15:0] crc_out;
+  logic [7:0] byte_summed;
+  logic sum_starts, sum_goes_on;  // a cycle after its byte
   logic [INDEX_BITS-1:0] index;
   logic [OUT_POSITION_BITS-1:0] output_position;
   logic [OUT_COUNT_BITS-1:0] outputs_left;
   logic [3:0] gathered;  // bits in output_byte
 
-  wire gather = active && !gathered[3] && (outputs_left == 0 || s_tvalid);
+  // A word is taken the cycle after its last bit: a register cuts the way back into the design.
+  wire gather = active && !gathered[3] && !s_tready && (outputs_left == 0 || s_tvalid);
   wire output_last = output_position == OUT_POSITION_BITS'(OUT_WIDTH - 1);
-  assign s_tready = active && !gathered[3] && outputs_left != 0 && output_last;
   wire use_output = send == BODY && kind == RUN && byte_taken;
   wire answered = send == SUM_HIGH && kind == RUN && byte_taken;
   always_ff @(posedge clk) begin
     if (!rst_n || identify || answered) active <= 1'b0;
     else if (run) active <= 1'b1;
+    s_tready <= gather && outputs_left != 0 && output_last;
     if (run) begin
       gathered        <= '0;
       output_position <= '0;
@@ -202,8 +200,7 @@ module zc_serial #(
   always_ff @(posedge clk) begin
     if (!rst_n || identify) send <= REST;  // an answer half sent will never be whole
     else if (byte_taken) begin
-      crc_out <= send == REST ? 16'hFFFF : crc(crc_out, byte_out);
-      index   <= send == BODY ? index + 1'b1 : '0;
+      index <= send == BODY ? index + 1'b1 : '0;
       case (send)
         REST: begin
           send <= KIND;
@@ -211,13 +208,15 @@ module zc_serial #(
         end
         KIND: send <= BODY;
         BODY: if (body_last) send <= SUM_LOW;
-        SUM_LOW: begin
-          send    <= SUM_HIGH;
-          crc_out <= crc_out;
-        end
+        SUM_LOW: send <= SUM_HIGH;
         default: send <= REST;
       endcase
     end
+    byte_summed <= byte_out;
+    sum_starts  <= byte_taken && send == REST;
+    sum_goes_on <= byte_taken && (send == KIND || send == BODY);
+    if (sum_starts) crc_out <= '1;
+    else if (sum_goes_on) crc_out <= crc(crc_out, byte_summed);
     if (!rst_n) {tell_error, tell_identity} <= '0;
     else begin
       if (complain) {tell_error, code} <= {1'b1, complaint};

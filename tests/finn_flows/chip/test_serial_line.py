@@ -21,7 +21,8 @@ from finn_flows.chip.serial_line import (
     frame,
     serial_top,
 )
-from finn_flows.rtl.nodes import Stream
+from finn_flows.rtl.design import INPUT, Design, Element
+from finn_flows.rtl.nodes import MaxPool, Stream
 from tests.finn_flows.chip.small_designs import built, labels, small_design
 
 SAMPLES = 5
@@ -130,3 +131,21 @@ def test_tops_have_the_clock_that_is_asked_for():
         serial_top(
             "board", "small_design", Link(link.source, link.sink, 7, 3_000_000), get_target("icebreaker")
         )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("drift", [0.97, 1.0, 1.03])
+def test_bytes_signs_several_words_and_a_clock_that_drifts(tmp_path, runtime, drift):
+    """Words of 3 elements of 5 signed bits in, of 3 maxima out, that fill no whole bytes."""
+    a = Stream(15, 3, 5, signed=True)
+    rng = np.random.default_rng(5)
+    pool = MaxPool((1, 5, 3), (1, 2), 3, bits=5, signed=True)
+    design = Design(a, (Element("pool", "0", "pool", pool, ((INPUT, "s"),)),))
+    files = built(design, tmp_path)
+    link = Link(a, design.output, 1)
+    board = compile_line(files.top, files.sources, tmp_path, link, runtime, divider=100, drift=drift)
+    samples = rng.integers(-16, 16, (4, 15))
+    accelerator = Accelerator(SimulatedLine(board), link)
+    outputs = accelerator.run(samples)
+    assert (outputs == labels(design, samples)).all()
+    assert (accelerator.infer(samples) == outputs.argmax(axis=1)).all()

