@@ -8,8 +8,24 @@ import numpy as np
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
 
-from finn_flows.rtl.nodes import from_bits, to_bits
+from finn_flows.rtl.nodes import LIBRARY, from_bits, to_bits
 from finn_flows.rtl.simulation import Port, Simulator, compile_design
+
+# FINN's FIFO has a constant of a structure type, which Verilator does not evaluate; ours has its ports here.
+FIFO = """
+module fifo #(int unsigned DEPTH, int unsigned DATA_WIDTH, parameter RAM_STYLE = "auto") (
+    input logic clk, input logic rst,
+    input logic [DATA_WIDTH-1:0] idat, input logic ivld, output logic irdy,
+    output logic [DATA_WIDTH-1:0] odat, output logic ovld, input logic ordy,
+    output logic [$clog2(DEPTH+1):0] count, output logic [$clog2(DEPTH+1):0] maxcount
+);
+  zc_fifo #(.WIDTH(DATA_WIDTH), .DEPTH(DEPTH), .STYLE("distributed")) held (
+      .clk, .rst_n(!rst), .s_tdata(idat), .s_tvalid(ivld), .s_tready(irdy),
+      .m_tdata(odat), .m_tvalid(ovld), .m_tready(ordy)
+  );
+  assign {count, maxcount} = '0;
+endmodule
+"""
 
 
 @dataclass(frozen=True)
@@ -99,7 +115,9 @@ def compile_blocks(designs: list[tuple[ModelWrapper, BlockDesign]], folder: Path
             body.append(f"{module} {name} ({', '.join(signals)});")
     text = "module blocks (" + ",\n".join(ports) + ");\n" + "\n".join(body) + "\nendmodule\n"
     (folder / "blocks.sv").write_text(text)
-    sources = [Path(file) for file in files if not file.endswith("_gauge.sv")]  # a simulation model
+    own = [Path(file) for file in files if Path(file).name not in ("fifo.sv", "fifo_gauge.sv")]
+    (folder / "fifo.sv").write_text(FIFO)
+    sources = [*own, LIBRARY / "zc_fifo.sv", folder / "fifo.sv"]
     sources.sort(key=lambda path: not path.stem.endswith("_pkg"))
     return compile_design("blocks", [*sources, folder / "blocks.sv"], inputs, outputs, folder, runtime)
 

@@ -1,0 +1,263 @@
+"""Whole networks as FINN graphs: what they compute, and what FINN's passes make of them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from finn.analysis.fpgadataflow.dataflow_performance import dataflow_performance
+from finn.analysis.fpgadataflow.exp_cycles_per_layer import exp_cycles_per_layer
+from finn.core.onnx_exec import execute_onnx
+from finn.transformation.fpgadataflow.annotate_cycles import AnnotateCycles
+from finn.transformation.fpgadataflow.create_dataflow_partition import CreateDataflowPartition
+from finn.transformation.fpgadataflow.insert_dwc import InsertDWC
+from finn.transformation.fpgadataflow.insert_fifo import InsertFIFO
+from finn.transformation.fpgadataflow.insert_iodma import InsertIODMA
+from finn.transformation.fpgadataflow.set_folding import SetFolding
+from finn.transformation.fpgadataflow.specialize_layers import SpecializeLayers
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.custom_op.registry import getCustomOp
+from qonnx.transformation.general import GiveReadableTensorNames, GiveUniqueNodeNames
+from qonnx.transformation.infer_datatypes import InferDataTypes
+
+from finn_flows.crossings import from_bits
+from finn_flows.folding import Folding
+from finn_flows.graph import hardware_nodes
+from finn_flows.integer import IntegerNetwork
+from finn_flows.network import Activation, Conv, Dense, Flatten, Input, LabelSelect, MaxPool, Network
+from finn_flows.rtl.assembly import Styles, assemble
+from finn_flows.rtl.design import INPUT, Design, Element
+from finn_flows.rtl.nodes import Crossings, Stream
+from finn_flows.rtl.stream_nodes import Fifo, WidthConverter
+from finn_flows.vendor.dataflow import DataflowError, dataflow_model, execute, finn_input, tensors
+from tests.finn_flows.finn_networks import chain, cnv, mlp, signs
+from tests.finn_flows.integer_networks import random_inputs, random_network, with_table
+from tests.finn_flows.rtl.test_nodes import crossing_table
+from tests.finn_flows.vendor.designs import single
+
+PART = "xc7z020clg400-1"
+SAMPLES = 40
+
+
+def odd() -> Network:
+    """Odd sizes, a pool whose windows overlap and one that leaves some over, a pool of accumulators."""
+    return chain(
+        Input((11, 9, 3), 8),
+        Conv(7, kernel=(3, 2), padding=(1, 0)),
+        signs(7),
+        MaxPool((3, 3), (2, 2)),
+        Conv(6, kernel=(2, 3), stride=(1, 1), padding=(1, 1)),
+        MaxPool((2, 2)),
+        signs(6),
+        Flatten(),
+        Dense(15),
+        signs(15),
+        Dense(7),
+        LabelSelect(),
+    )
+
+
+def levels() -> Network:
+    """Activations of several bits, the last product among their readers."""
+    return chain(
+        Input((20,), 4),
+        Dense(12),
+        Activation((1,) * 24, 2),
+        Dense(9),
+        Activation((1,) * 27, 3),
+        Dense(5),
+        LabelSelect(),
+    )
+
+
+NETWORKS = {
+    "mlp": mlp(1),
+    "mlp_bytes": mlp(8, (18, 14, 5)),
+    "cnv": cnv(1),
+    "cnv_bytes": cnv(8),
+    "odd": odd(),
+    "levels": levels(),
+    "one_layer": chain(Input((9,), 8), Dense(4), LabelSelect()),
+    "no_label": chain(Input((9,), 1), Dense(6), signs(6), Dense(4)),
+    "pixelwise": chain(
+        Input((3, 4, 5), 1), Conv(6, kernel=(1, 1)), signs(6), Flatten(), Dense(5), LabelSelect()
+    ),
+}
+
+
+def numbers(network: Network) -> IntegerNetwork:
+    """Random weights, and crossings where the accumulators of random samples lie, so that all bits flip."""
+    rng, net = np.random.default_rng(1), random_network(network, 1, constant=0.0)
+    x = inputs(network, 60, 1)
+    for layer in network.layers:
+        if isinstance(layer.operation, Activation):
+            seen = net.run(x)[layer.inputs[0]]
+            rows, grid = net.tables[layer.name].channels, net.tables[layer.name].grid
+            places = (seen.reshape(-1, seen.shape[-1]) - grid.low) // grid.step
+            flips = np.zeros((rows, len(grid)), np.uint8)
+            flips[:, 0] = rng.integers(0, 2, rows)
+            for row in range(rows):
+                often = np.quantile(places[:, row * seen.shape[-1] // rows], (0.3, 0.5, 0.8)).astype(int)
+                flips[row, rng.choice(often, rng.integers(1, 4), replace=False)] ^= 1
+            table = from_bits(grid, np.bitwise_xor.accumulate(flips, axis=1))
+            net = with_table(net, layer.name, table)
+    return net
+
+
+def inputs(network: Network, count: int, seed: int) -> np.ndarray:
+    values = random_inputs(network, count, seed)
+    return values if network.input.bits == 1 else values % 2**network.input.bits
+
+
+def design_of(net: IntegerNetwork, styles: Styles | None = None, folding: Folding | None = None) -> Design:
+    plan = hardware_nodes(net.network, folding or Folding(target_cycles=2000), streams=False)
+    return assemble(net, plan, styles)
+
+
+@pytest.fixture(scope="module")
+def made():
+    nets = {name: numbers(network) for name, network in NETWORKS.items()}
+    return {
+        name: (net, dataflow_model(design_of(net), net.network.input.shape)) for name, net in nets.items()
+    }
+
+
+def assert_same(net: IntegerNetwork, model: ModelWrapper, count: int = SAMPLES) -> None:
+    x = inputs(net.network, count, 3)
+    right, answers = net.run(x), execute(model, x)
+    last = net.network.layers[-1]
+    labelled = isinstance(last.operation, LabelSelect)
+    logits = right[last.inputs[0] if labelled else last.name]
+    assert (answers.logits == logits.reshape(count, -1)).all()
+    assert len(np.unique(answers.logits, axis=0)) > 3
+    assert (answers.classes is not None) == labelled
+    if labelled:
+        assert (answers.classes == right[last.name]).all()
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_graph_computes_what_the_integer_network_does(made, name):
+    assert_same(*made[name])
+
+
+@pytest.mark.parametrize("name", ["mlp", "cnv_bytes", "odd", "levels"])
+def test_finns_own_execution_gives_the_same_streams(made, name):
+    net, model = made[name]
+    x = inputs(net.network, 1, 5)
+    datatype = model.get_tensor_datatype(INPUT).name
+    context = execute_onnx(model, {INPUT: finn_input(x, datatype)}, return_full_exec_context=True)
+    for tensor, value in tensors(model, x).items():
+        assert (context[tensor].reshape(-1) == value.reshape(-1)).all(), tensor
+
+
+@pytest.mark.parametrize("way", ["comparators", "search", "table", "table in block RAM"])
+def test_every_way_of_building_crossings_is_the_same_function(way):
+    net = numbers(NETWORKS["mlp_bytes"])
+    styles = Styles(ways=dict.fromkeys(net.tables, way), weights={"dense0": "distributed"})
+    model = dataflow_model(design_of(net, styles), net.network.input.shape)
+    sites = [getCustomOp(node) for node in model.get_nodes_by_op_type("ZcCrossings_rtl")]
+    assert {site.get_nodeattr("way") for site in sites} == {way.removesuffix(" in block RAM")}
+    assert_same(net, model)
+
+
+def test_a_wrong_weight_or_crossing_is_noticed():
+    net = numbers(NETWORKS["mlp"])
+    weights = {**net.weights, "dense4": -net.weights["dense4"]}
+    model = dataflow_model(design_of(replace(net, weights=weights)), net.network.input.shape)
+    with pytest.raises(AssertionError):
+        assert_same(net, model)
+
+
+def test_a_saved_graph_computes_the_same(made, tmp_path):
+    net, model = made["odd"]
+    model.save(str(tmp_path / "model.onnx"))
+    assert_same(net, ModelWrapper(str(tmp_path / "model.onnx")))
+
+
+def test_nodes_say_their_layer(made):
+    net, model = made["odd"]
+    names = {layer.name for layer in net.network.layers}
+    assert {node.doc_string for node in model.graph.node} <= names
+    assert [node.name for node in model.graph.node] == [
+        node.name for node in model.transform(GiveUniqueNodeNames()).graph.node
+    ]
+
+
+def with_streams(model: ModelWrapper) -> ModelWrapper:
+    passes = (
+        InsertDWC(),
+        InsertFIFO(create_shallow_fifos=True),
+        SpecializeLayers(PART),
+        GiveUniqueNodeNames(),
+    )
+    for transformation in (*passes, GiveReadableTensorNames(), InferDataTypes()):
+        model = model.transform(transformation)
+    return model
+
+
+@pytest.mark.parametrize("name", ["mlp", "cnv_bytes", "odd"])
+def test_finn_inserts_converters_and_fifos_and_the_function_stays(made, name):
+    net, model = made[name]
+    streamed = with_streams(model)
+    design = design_of(net)
+    converters = sum(isinstance(element.node, WidthConverter) for element in design.elements)
+    assert len(streamed.get_nodes_by_op_type("StreamingDataWidthConverter_rtl")) == converters
+    nodes = len(model.graph.node)
+    assert len(streamed.get_nodes_by_op_type("StreamingFIFO_rtl")) == nodes + converters + 1
+    assert_same(net, streamed)
+
+
+def test_fifo_depths_arrive_where_they_belong():
+    net = numbers(NETWORKS["odd"])
+    design = design_of(net)
+    converter = next(element for element in design.elements if isinstance(element.node, WidthConverter))
+    reader = next(e for e in design.elements if e.sources == ((converter.name, "m"),))
+    depths = {f"{converter.name}_fifo": 31, f"{reader.name}_fifo": 17}
+    streamed = with_streams(dataflow_model(design, net.network.input.shape, depths))
+    fifos = streamed.get_nodes_by_op_type("StreamingFIFO_rtl")
+    found = {getCustomOp(fifo).get_nodeattr("depth"): fifo for fifo in fifos}
+    assert set(found) == {2, 31, 17}
+    behind = streamed.find_direct_successors(found[31])
+    assert [node.op_type for node in behind] == ["StreamingDataWidthConverter_rtl"]
+    assert streamed.find_direct_successors(behind[0]) == [found[17]]
+
+
+def test_cycles_and_performance_are_finns_own_figures(made):
+    net, model = made["cnv_bytes"]
+    cycles = model.analysis(exp_cycles_per_layer)
+    design = design_of(net)
+    performance = model.transform(AnnotateCycles()).analysis(dataflow_performance)
+    assert performance["max_cycles"] == max(cycles.values())
+    products = [element.node for element in design.elements if element.kind == "product"]
+    shapes = [
+        getCustomOp(node).ints("numInputVectors") for node in model.get_nodes_by_op_type("ZcProduct_rtl")
+    ]
+    right = [
+        node.fan_in // node.simd * node.channels // node.pe * int(np.prod(shape))
+        for node, shape in zip(products, shapes, strict=True)
+    ]
+    assert [cycles[f"ZcProduct_rtl_{index}"] for index in range(len(products))] == right
+
+
+def test_the_graph_is_one_partition_and_takes_dmas_and_folding(made, tmp_path):
+    net, model = made["odd"]
+    parent = model.transform(CreateDataflowPartition(str(tmp_path)))
+    assert [node.op_type for node in parent.graph.node] == ["StreamingDataflowPartition"]
+    child = ModelWrapper(getCustomOp(parent.graph.node[0]).get_nodeattr("model"))
+    assert_same(net, child)
+    dmas = with_streams(child).transform(InsertIODMA()).get_nodes_by_op_type("IODMA_hls")
+    assert len(dmas) == 2
+    folded = child.transform(SetFolding(500))  # knows FINN's nodes alone, and leaves ours
+    ours = [getCustomOp(n).get_nodeattr("PE") for n in model.graph.node if n.op_type.startswith("Zc")]
+    assert [
+        getCustomOp(n).get_nodeattr("PE") for n in folded.graph.node if n.op_type.startswith("Zc")
+    ] == ours
+
+
+def test_what_has_no_finn_graph_is_refused():
+    stream = Stream(4, 2, 1)
+    design = Design(stream, (Element("queue", "queue", "fifo", Fifo(stream, 4), ((INPUT, "s"),)),))
+    with pytest.raises(DataflowError, match="queue: FINN has no node for a Fifo"):
+        dataflow_model(design, (4,))
+    site = single(Crossings(crossing_table(6, 9, 2), 2))
+    with pytest.raises(DataflowError, match="holds no product"):
+        execute(dataflow_model(site, (6,)), np.zeros((1, 6)))
