@@ -1,7 +1,7 @@
 """The nodes between the nodes: padding, windows of an image, other word sizes, FIFOs.
 
-FINN's own RTL (`finn_library.py`) where it has it and it maps well; this project's FIFO and pool. Images flow by
-row, column and channel; the records are those of `nodes.py`.
+They do what FINN's nodes of these names do. Images flow by row, column and channel; the records are those of
+`nodes.py`.
 """
 
 import math
@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from finn_flows.rtl.finn_library import copy_sources, generate_implementation, write_source
+from finn_flows.rtl.finn_library import copy_source, write_source
 from finn_flows.rtl.nodes import Instance, NodeError, Stream
 
 Pair = tuple[int, int]
-_BLOCK_FIFO = (64, 4096)  # words and bits past which a FIFO is worth a block RAM
+_BLOCK_FIFO = (32, 2048)  # words and bits past which a FIFO is worth a block RAM
 
 
 @dataclass(frozen=True)
@@ -92,10 +92,11 @@ class Padding:
 
 @dataclass(frozen=True)
 class InputGenerator:
-    """The windows of an image, one behind the other: FINN's ConvolutionInputGenerator_rtl.
+    """The windows of an image, one behind the other: `zc_windows`, or `zc_windows_parallel`.
 
     A window's elements flow by kernel row, kernel column and channel. `depthwise` moves the channel folds (groups of
-    `simd` channels) in front of the kernel's rows and columns, which is what a pool wants.
+    `simd` channels) in front of the kernel's rows and columns, which is what a pool wants. The streams are those of
+    FINN's ConvolutionInputGenerator_rtl, which refuses some strides, gets stuck at others, and is twice the size.
 
     Attributes:
         shape: (height, width, channels) of the image.
@@ -161,10 +162,8 @@ class InputGenerator:
 
     @property
     def interval(self) -> int:
-        """Cycles from one image to the next: the module takes the next image only after the last window."""
-        if self._whole_words:
-            return max(self.inputs["s"].words, self._last_needed + 2)
-        return _sequential_interval(self)
+        """Cycles from one image to the next."""
+        return self.inputs["s"].words if self._at_once else _windows_interval(self)
 
     def reference(self, *samples: np.ndarray) -> tuple[np.ndarray, ...]:
         """Compute windows (N, elements) from images (N, elements)."""
@@ -177,128 +176,78 @@ class InputGenerator:
         return (split.transpose(order).reshape(count, -1),)
 
     def generate(self, folder: Path, prefix: str = "") -> Instance:
-        """Have FINN write its module, named by its configuration: equal generators share one."""
-        module = self._module
-        attributes = (
-            ("ConvKernelDim", self.kernel),
-            ("IFMChannels", self.shape[2]),
-            ("IFMDim", self.shape[:2]),
-            ("OFMDim", self.output_shape[:2]),
-            ("SIMD", self.simd),
-            ("Stride", self.stride),
-            ("Dilation", (1, 1)),
-            ("inputDataType", f"UINT{self.bits}"),
-            ("outputDataType", f"UINT{self.bits}"),
-            ("depthwise", int(self.depthwise)),
-            ("parallel_window", int(self.parallel)),
-            ("is1D", int(1 in self.shape[:2])),
-            ("ram_style", self.ram_style),
-        )
-        written = generate_implementation("ConvolutionInputGenerator_rtl", attributes, module, folder)
-        wrapper = _GENERATOR.format(
-            module=module,
-            bits=self.bits,
-            simd=self.simd,
-            area=self.area if self.parallel else 1,
-            width_in=self.inputs["s"].width,
-            width_out=self.outputs["m"].width,
-        )
-        library = copy_sources(folder, "swg/swg_pkg.sv", "swg/swg_common.sv")
-        return Instance(module, {}, (*library, written, write_source(folder / f"{module}.sv", wrapper)))
+        """Name the module; there is nothing to write."""
+        parameters: dict[str, int | str] = {
+            "HEIGHT": self.shape[0],
+            "WIDTH": self.shape[1],
+            "FOLDS": self.folds,
+            "KERNEL_H": self.kernel[0],
+            "KERNEL_W": self.kernel[1],
+            "STRIDE_H": self.stride[0],
+            "STRIDE_W": self.stride[1],
+            "BITS": self.inputs["s"].width,
+            "RAM_STYLE": self.ram_style,
+        }
+        if self._at_once:
+            return Instance("zc_windows_parallel", parameters)
+        return Instance("zc_windows", parameters | {"APART": int(self.depthwise), "PLACES": self.places})
 
     @property
-    def _module(self) -> str:
-        sizes = "_".join("x".join(map(str, size)) for size in (self.shape, self.kernel, self.stride))
-        kind = ("_depthwise" if self.depthwise else "") + ("_parallel" if self.parallel else "")
-        return f"zc_windows_{sizes}_{self.simd}_{self.bits}{kind}_{self.ram_style}"
-
-    @property
-    def _whole_words(self) -> bool:
-        """Whether FINN builds registers and line buffers rather than one memory."""
+    def _at_once(self) -> bool:
+        """Whether a word holds all of a window's pixels."""
         return self.parallel or self.area == 1
 
     @property
-    def _last_needed(self) -> int:
-        """The last word of the image that any window needs."""
-        (rows, columns, _), width = self.output_shape, self.shape[1]
-        row = (rows - 1) * self.stride[0] + self.kernel[0] - 1
-        column = (columns - 1) * self.stride[1] + self.kernel[1] - 1
-        return (row * width + column + 1) * self.folds - 1
-
-
-_GENERATOR = """// FINN's generator with this project's ports: words without padding to bytes.
-module {module} (
-    input  logic clk,
-    input  logic rst_n,
-    input  logic [{width_in}-1:0] s_tdata,
-    input  logic s_tvalid,
-    output logic s_tready,
-    output logic [{width_out}-1:0] m_tdata,
-    output logic m_tvalid,
-    input  logic m_tready
-);
-  {module}_impl #(.BIT_WIDTH({bits}), .SIMD({simd}), .MMV_IN(1), .MMV_OUT({area})) core (
-      .ap_clk(clk),
-      .ap_rst_n(rst_n),
-      .in0_V_V_TDATA(s_tdata),
-      .in0_V_V_TVALID(s_tvalid),
-      .in0_V_V_TREADY(s_tready),
-      .out_V_V_TDATA(m_tdata),
-      .out_V_V_TVALID(m_tvalid),
-      .out_V_V_TREADY(m_tready)
-  );
-endmodule
-"""
+    def places(self) -> int:
+        """Words of the image that `zc_windows` keeps: a window's reach and, as FINN, what a stride skips."""
+        (rows, columns), width = self.kernel, self.shape[1]
+        pixels = (rows - 1) * width + columns + max(0, (self.stride[0] - 1) * width - self.area)
+        return 1 << (pixels * self.folds - 1).bit_length()
 
 
 @lru_cache(maxsize=256)
-def _sequential_interval(generator: InputGenerator) -> int:
-    """Return the cycles an image takes in FINN's module with one memory, whose steps this follows.
+def _windows_interval(generator: InputGenerator) -> int:
+    """Return the cycles between images in `zc_windows` where nothing makes it wait, by following its steps.
 
-    A word is fetched the cycle after it was stored at the earliest. A word is stored once the one whose place it
-    takes lies before the next fetch and before the run of fetches after the one that has begun.
+    A word is fetched the cycle after it was stored at the earliest, and stored the cycle after a place was freed.
     """
-    total, places = generator.inputs["s"].words, _memory_words(generator)
-    stored: list[int] = []  # the cycle of each word
+    (height, width, _), folds, places = generator.shape, generator.folds, generator.places
+    (rows, columns, _), (down, along) = generator.output_shape, generator.stride
+    total, images = generator.inputs["s"].words, 4
+    pixels = (
+        np.arange(generator.kernel[0])[:, None] * width + np.arange(generator.kernel[1])
+    ).ravel() * folds
+    every = np.arange(folds)
+    order = (every[:, None] + pixels if generator.depthwise else pixels[:, None] + every).ravel()
+    steps = np.arange(len(order))
+    early = (
+        generator.kernel[1] * (1 if generator.depthwise else folds) - 1
+    )  # the first kernel row's last fetch
+    early += (len(order) - len(order) // folds) if generator.depthwise else 0  # of the last fold
 
-    def store(bound: int, cycle: int) -> None:
-        for _ in range(len(stored), min(bound, total)):
-            stored.append(max(stored[-1] + 1 if stored else 0, cycle))
-
-    store(places, 0)
-    fetched = -1  # the cycle of the last fetch
-    runs: list[list[int]] = [*_runs(generator), [total]]
-    for run, following in pairwise(runs):
-        for word, next_word in zip(run, [*run[1:], following[0]], strict=True):
-            fetched = max(fetched, stored[word]) + 1
-            store(places + min(following[0], next_word), fetched + 1)
-    store(total, fetched + 1)
-    return max(fetched + 1, stored[-1]) + 1  # the last word leaves the cycle after it was fetched
-
-
-def _memory_words(generator: InputGenerator) -> int:
-    """Return the size of FINN's memory: a window's rows, and what a stride lets it take ahead."""
-    (rows, columns), (down, along), width = generator.kernel, generator.stride, generator.shape[1]
-    pixels = (rows - 1) * width + columns
-    pixels += max(0, along - 1 - generator.area) + max(0, (down - 1) * width - generator.area)
-    return pixels * generator.folds
-
-
-def _runs(generator: InputGenerator) -> list[list[int]]:
-    """Return the image's words in the order they are fetched: a run a window, or a window and channel fold."""
-    (rows, columns, _), (down, along), folds = generator.output_shape, generator.stride, generator.folds
-    width = generator.shape[1]
-    apart = generator.depthwise and folds > 1
-    pixels = [
-        row * width + column for row in range(generator.kernel[0]) for column in range(generator.kernel[1])
+    stored = np.empty(images * total + places, np.int64)  # the cycle of each word
+    stored[:places] = np.arange(places)
+    count, last, ends = places, -1, []
+    corners = [
+        (image * height + row * down) * width * folds + column * along * folds
+        for image in range(images)
+        for row in range(rows)
+        for column in range(columns)
     ]
-    runs = []
-    for row in range(rows):
-        for column in range(columns):
-            corner = row * down * width + column * along
-            words = [[(corner + pixel) * folds + fold for pixel in pixels] for fold in range(folds)]
-            runs += words if apart else [[word for pixel in zip(*words, strict=True) for word in pixel]]
-    return runs
+    for index, (corner, following) in enumerate(pairwise([*corners, images * total])):
+        fetched = stored[corner + order] + 1 - steps
+        fetched[0] = max(fetched[0], last + 1)
+        fetched = np.maximum.accumulate(fetched) + steps
+        last = int(fetched[-1])
+        late = (index + 1) % columns == 0 and (down > 1 or (index + 1) % (rows * columns) == 0)
+        freed = last if late else int(fetched[early])
+        bound = following + places
+        start = max(int(stored[count - 1]), freed) + 1
+        stored[count:bound] = np.arange(start, start + bound - count)
+        count = bound
+        if (index + 1) % (rows * columns) == 0:
+            ends.append(last)
+    return ends[-1] - ends[-2]
 
 
 @dataclass(frozen=True)
@@ -346,7 +295,7 @@ class WidthConverter:
                 "LANES_OUT": self.lanes,
                 "COMMON": math.lcm(self.stream.lanes, self.lanes),
             },
-            (*copy_sources(folder, "dwc/hdl/vpc.sv"), write_source(folder / "zc_converter.sv", _CONVERTER)),
+            (copy_source(folder, "dwc/hdl/vpc.sv"), write_source(folder / "zc_converter.sv", _CONVERTER)),
         )
 
 

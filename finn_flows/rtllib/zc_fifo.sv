@@ -45,7 +45,7 @@ module zc_fifo #(
     logic [ADDRESS_BITS-1:0] write_address, read_address;
     logic some, room;  // words in memory, and space for more
     wire write, read;
-    (* ram_style = STYLE *)
+    (* ram_style = STYLE, no_rw_check *)
     logic [WIDTH-1:0] memory[WORDS];
 
     function automatic logic [ADDRESS_BITS-1:0] next(logic [ADDRESS_BITS-1:0] address);

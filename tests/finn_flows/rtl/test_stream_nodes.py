@@ -9,7 +9,7 @@ import pytest
 from finn_flows.rtl import finn_library
 from finn_flows.rtl.finn_library import LibraryError
 from finn_flows.rtl.nodes import LIBRARY, HardwareNode, NodeError, Stream, from_bits, to_bits
-from finn_flows.rtl.simulation import Port, compile_design
+from finn_flows.rtl.simulation import Port, Trace, compile_design
 from finn_flows.rtl.stream_nodes import Fifo, InputGenerator, Padding, WidthConverter, WindowMaxPool
 from tests.finn_flows.rtl.test_nodes import (
     assert_intervals,
@@ -151,39 +151,29 @@ def test_overlapping_pools_are_windows_and_a_maximum(tmp_path, runtime):
     assert (from_bits(trace.words["m"], 3, signed=True).reshape(right.shape) == right).all()
 
 
-def high_water(trace) -> dict[str, int]:
+def high_water(trace: Trace) -> dict[str, int]:
     found = [re.fullmatch(r"FIFO (\S+) (\d+)", line) for line in trace.printed]
     return {match[1].rsplit(".", 1)[1]: int(match[2]) for match in found if match}
 
 
 def test_a_fifo_of_the_depth_that_a_probe_found_keeps_the_schedule(tmp_path, runtime):
-    # Windows come in bursts: a line must be there before any; the product takes its time for each.
-    def chain(first: Fifo, second: Fifo) -> list:
-        return [
-            first,
-            InputGenerator((8, 8, 2), (3, 3), (1, 1), 2, parallel=True),
-            second,
-            Vectors(product(18, 6, 18, 3), 36),
-        ]
+    # Windows come in bursts: none in the first lines of an image, and then six a line.
+    windows = Stream(36 * 18, 18, 1)
 
-    before, after = Stream(128, 2, 1), Stream(36 * 18, 18, 1)
+    def run(name: str, fifo: Fifo) -> Trace:
+        (tmp_path / name).mkdir()
+        generator = InputGenerator((8, 8, 2), (3, 3), (1, 1), 2, parallel=True)
+        nodes = [generator, fifo, Vectors(product(18, 6, 18, 3), 36)]
+        return compile_chain(nodes, tmp_path / name, runtime).run(words, {"m": 10 * 72}, pace=1.2)
+
     words = {"s": np.random.default_rng(0).integers(0, 2, (10 * 64, 2)).astype(np.uint8)}
-    deep = chain(Fifo(before, 1000, probe=True), Fifo(after, 1000, probe=True))
-    folders = {name: tmp_path / name for name in ("deep", "exact", "less")}
-    for folder in folders.values():
-        folder.mkdir()
-    traces, simulator = {}, compile_chain(deep, folders["deep"], runtime)
-    traces["deep"] = simulator.run(words, {"m": 720})
-    marks = high_water(traces["deep"])
-    assert set(marks) == {"n0", "n2"} and marks["n0"] > 4
-    for name, depth in (("exact", marks["n0"]), ("less", marks["n0"] - 1)):
-        nodes = chain(Fifo(before, depth), Fifo(after, marks["n2"]))
-        traces[name] = compile_chain(nodes, folders[name], runtime).run(words, {"m": 720})
-    for kind in ("taken", "given"):
-        assert np.array_equal(
-            *(getattr(traces[name], kind)["s" if kind == "taken" else "m"] for name in ("deep", "exact"))
-        )
-    assert not np.array_equal(traces["deep"].taken["s"], traces["less"].taken["s"])
+    deep = run("deep", Fifo(windows, 1000, probe=True))
+    (mark,) = high_water(deep).values()
+    assert mark > 4
+    exact, less = (run(f"{depth}", Fifo(windows, depth)) for depth in (mark, mark - 1))
+    assert np.array_equal(exact.taken["s"], deep.taken["s"])
+    assert np.array_equal(exact.given["m"], deep.given["m"])
+    assert not np.array_equal(less.taken["s"], deep.taken["s"])
 
 
 LOCKSTEP = """
@@ -254,10 +244,10 @@ def test_another_finn_is_noticed(tmp_path, monkeypatch):
     monkeypatch.setattr(finn_library, "_root", lambda: tmp_path)
     finn_library._mended.cache_clear()
     with pytest.raises(LibraryError, match=r"no dwc/hdl/vpc\.sv"):
-        finn_library.copy_sources(tmp_path, "dwc/hdl/vpc.sv")
+        finn_library.copy_source(tmp_path, "dwc/hdl/vpc.sv")
     (tmp_path / "dwc" / "hdl" / "vpc.sv").write_text("module vpc; endmodule")
     with pytest.raises(LibraryError, match="not the one known here"):
-        finn_library.copy_sources(tmp_path, "dwc/hdl/vpc.sv")
+        finn_library.copy_source(tmp_path, "dwc/hdl/vpc.sv")
     finn_library._mended.cache_clear()
 
 
