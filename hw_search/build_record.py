@@ -13,6 +13,7 @@ from finn_flows.rtl.pricing import estimates
 from finn_flows.rtl.stream_nodes import Fifo
 from reports.build_records import (
     BLOCK_RAM_OF,
+    RESOURCES,
     Accuracy,
     Build,
     BuildNode,
@@ -70,6 +71,11 @@ def build_record(builder: "Builder") -> Build:
         timing=_timing(builder),
         utilisation=_utilisation(builder),
         synthesis={family: _counts(entry["total"]) for family, entry in facts.get("synthesis", {}).items()},
+        routed={
+            name: used
+            for name, (used, _) in facts.get("route", {}).get("used", {}).items()
+            if name in RESOURCES
+        },
         certificate=_certificate(facts),
         files=_files(builder),
         hints=builder.hints,

@@ -32,10 +32,10 @@ from finn_flows.rtl.streaming import size_fifos
 from finn_flows.vendor.dataflow import dataflow_model
 from finn_flows.vendor.vivado import write_vivado_folder
 from hw_search.build_record import CALIBRATED, build_record
-from hw_search.inference import save_accelerator
 from hw_search.certifying import RTL, certify
 from hw_search.errors import UserError
 from hw_search.files import write_text
+from hw_search.inference import save_accelerator
 from hw_search.stages import BuildWatcher, Facts, Report, SilentBuild, Stages
 from hw_search.subject import MODEL, Subject
 from models.errors import nearest
@@ -59,7 +59,7 @@ class BuildOptions:
         ways: "comparators", "search", "table" or "table in block RAM" by activation layer, likewise.
         gate_level: also simulate the mapped netlist.
         route: place and route, and make a bitstream, where open tools can.
-        seed: of place and route.
+        route_seed: of place and route.
         baud: of the serial line.
     """
 
@@ -71,7 +71,7 @@ class BuildOptions:
     ways: Mapping[str, str] = field(default_factory=dict)
     gate_level: bool = False
     route: bool = True
-    seed: int = 1
+    route_seed: int = 1
     baud: int = 115_200
 
 
@@ -300,7 +300,7 @@ class Builder:
                 board,
                 self.folder,
                 self.clock,
-                seed=self.options.seed,
+                seed=self.options.route_seed,
                 progress=lambda what, share: report(-1 if share is None else share, what),
             )
             return _routing(routed, self.folder)
@@ -310,7 +310,7 @@ class Builder:
             {
                 "board": board.name,
                 "clock": self.clock,
-                "seed": self.options.seed,
+                "seed": self.options.route_seed,
                 "link": asdict(self.link),
                 "code": _code("finn_flows/chip"),
             },

@@ -18,19 +18,61 @@ app = typer.Typer(
 )
 
 
+_CONFIG = Annotated[Path, typer.Argument(help="YAML file: what to search. See docs/configuration.md.")]
+_OUTPUT = Annotated[str | None, typer.Option(help="Folder of all runs, instead of the file's.")]
+_NAME = Annotated[str | None, typer.Option(help="The run's name, instead of the file's.")]
+_SEED = Annotated[int | None, typer.Option(help="Instead of search.seed.")]
+_WORKERS = Annotated[int | None, typer.Option(help="Worker processes, instead of search.workers.")]
+_SET = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Any field: --set search.generations=3. May be repeated."),
+]
+
+
+@app.command()
+def run(
+    config: _CONFIG,
+    output: _OUTPUT = None,
+    name: _NAME = None,
+    seed: _SEED = None,
+    workers: _WORKERS = None,
+    set_: _SET = None,
+) -> None:
+    """Search, then build a network of the front for each target; or go on where that was interrupted."""
+    folder, checked = _search(config, output, name, seed, workers, set_)
+    for target in checked.build.targets:
+        typer.echo(f"\nBuilding for {target}")
+        _build(
+            folder,
+            pick=checked.build.pick,
+            epochs=checked.build.epochs,
+            target=target,
+            clock_mhz=checked.build.clock_mhz,
+            images=checked.build.images,
+        )
+
+
 @app.command()
 def search(
-    config: Annotated[Path, typer.Argument(help="YAML file: what to search. See docs/configuration.md.")],
-    output: Annotated[str | None, typer.Option(help="Folder of all runs, instead of the file's.")] = None,
-    name: Annotated[str | None, typer.Option(help="The run's name, instead of the file's.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Instead of search.seed.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Worker processes, instead of search.workers.")] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Any field: --set search.generations=3. May be repeated."),
-    ] = None,
+    config: _CONFIG,
+    output: _OUTPUT = None,
+    name: _NAME = None,
+    seed: _SEED = None,
+    workers: _WORKERS = None,
+    set_: _SET = None,
 ) -> None:
     """Search activations, architecture and folding; or go on with a search that was interrupted."""
+    _search(config, output, name, seed, workers, set_)
+
+
+def _search(
+    path: Path,
+    output: str | None,
+    name: str | None,
+    seed: int | None,
+    workers: int | None,
+    set_: list[str] | None,
+) -> tuple[Path, Any]:
     from hw_search.config import load_config
     from hw_search.progress import Terminal
 
@@ -38,18 +80,19 @@ def search(
     overrides = {key: value for key, value in overrides.items() if value is not None} | _assignments(
         set_ or []
     )
-    checked = load_config(config, overrides)
-    try:
-        with Terminal(seeds=checked.search.seeds) as watcher:
-            from hw_search.pipeline import search as run_search
+    checked = load_config(path, overrides)
+    with (
+        _stoppable("what was evaluated is kept: run the same command to go on"),
+        Terminal(seeds=checked.search.seeds) as watcher,
+    ):
+        from hw_search.pipeline import search as run_search
 
-            result = run_search(checked, watcher)
-    except KeyboardInterrupt:
-        _fail("stopped. What was evaluated is kept: run the same command to go on.", 130)
+        result = run_search(checked, watcher)
     if not result.trained:
         typer.echo("This search was finished before: nothing new had to be trained.")
     _tell(result.run)
     typer.echo(f"\nReport: {result.folder / 'report.html'}")
+    return result.folder, checked
 
 
 @app.command()
@@ -98,6 +141,34 @@ def build(
     ] = None,
 ) -> None:
     """Make an accelerator of a network: simulated, synthesised, placed and routed, with its report."""
+    _build(
+        source,
+        pick=pick,
+        epochs=epochs,
+        seed=seed,
+        data=data,
+        output=output,
+        target=target,
+        clock_mhz=clock,
+        cycles=cycles,
+        images=images,
+        weights=_pairs("--weights", weights or []),
+        ways=_pairs("--way", way or []),
+        gate_level=gate_level,
+        route=route,
+        route_seed=route_seed,
+    )
+
+
+def _build(
+    source: Path,
+    pick: str,
+    epochs: int | None = None,
+    seed: int | None = None,
+    data: Path | None = None,
+    output: Path | None = None,
+    **options: Any,
+) -> None:
     from hw_search.build_progress import BuildTerminal
 
     with _stoppable("what was finished is kept: run the same command to go on"), BuildTerminal() as watcher:
@@ -107,20 +178,9 @@ def build(
         from hw_search.subject import from_source
 
         subject = from_source(source, pick, epochs, seed, data)
-        options = BuildOptions(
-            target=target,
-            clock_mhz=clock,
-            cycles=cycles,
-            images=images,
-            weights=_pairs("--weights", weights or []),
-            ways=_pairs("--way", way or []),
-            gate_level=gate_level,
-            route=route,
-            seed=route_seed,
-        )
         beside = source if source.is_dir() else source.parent
-        folder = output or beside / "builds" / f"{subject.origin.name}-{target.lower()}"
-        result = run_build(subject, options, folder, watcher)
+        folder = output or beside / "builds" / f"{subject.origin.name}-{options['target'].lower()}"
+        result = run_build(subject, BuildOptions(**options), folder, watcher)
     _tell_build(result.build)
     typer.echo(f"\nReport: {result.folder / 'report.html'}")
 
@@ -130,7 +190,9 @@ def infer(
     build: Annotated[Path, typer.Argument(help="A build's folder.")],
     images: Annotated[list[Path] | None, typer.Argument(help="Image files, or .npy arrays.")] = None,
     port: Annotated[str | None, typer.Option(help="The board's serial device, such as /dev/ttyUSB0.")] = None,
-    simulate: Annotated[bool, typer.Option("--simulate", help="Simulate the board and its serial line.")] = False,
+    simulate: Annotated[
+        bool, typer.Option("--simulate", help="Simulate the board and its serial line.")
+    ] = False,
     test: Annotated[int, typer.Option(min=0, help="Send so many samples of the test set, too.")] = 0,
 ) -> None:
     """Send samples to a built accelerator over the board's serial line, and get their classes."""
@@ -183,7 +245,9 @@ def lower(
     from finn_flows.lowering.storage import save
 
     lowered = run_lower(model)
-    table = Table("activation", "operations absorbed", "channels", "levels", "grid", "crossings: least", "mean", "most")
+    table = Table(
+        "activation", "operations absorbed", "channels", "levels", "grid", "crossings: least", "mean", "most"
+    )
     for site in lowered.sites:
         counts = (f"{site.points:,}", str(site.least), f"{site.mean:.1f}", str(site.most))
         table.add_row(site.name, " ".join(site.operations), str(site.channels), str(site.levels), *counts)
@@ -194,16 +258,36 @@ def lower(
 
 
 @app.command()
-def report(run: Annotated[Path, typer.Argument(help="A run's folder, such as runs/digits.")]) -> None:
-    """Write a run's page again, and say what it found."""
+def report(
+    folders: Annotated[
+        list[Path],
+        typer.Argument(help="A run's folder; or builds, FINN's output folders or Vivado's among them, to compare."),
+    ],
+    output: Annotated[Path, typer.Option(help="The page of a comparison.")] = Path("comparison.html"),
+) -> None:
+    """Write a run's or a build's page again; or compare builds side by side."""
     from hw_search.files import write_text
-    from reports.page import render
-    from reports.storage import load_run
+    from reports.build_storage import BUILD
+    from reports.storage import PARETO, load_run
 
-    loaded = load_run(run)
-    _tell(loaded)
-    write_text(run / "report.html", render(loaded))
-    typer.echo(f"\nReport: {run / 'report.html'}")
+    if len(folders) == 1 and not (folders[0] / BUILD).exists() and (folders[0] / PARETO).exists():
+        from reports.page import render
+
+        loaded = load_run(folders[0])
+        _tell(loaded)
+        path, text = folders[0] / "report.html", render(loaded)
+    else:
+        from reports.build_page import render_build, render_comparison
+        from reports.build_reading import read_build
+
+        builds = [read_build(folder) for folder in folders]
+        for built in builds:
+            _tell_build(built)
+        alone = len(builds) == 1 and (folders[0] / BUILD).exists()
+        path = folders[0] / "report.html" if alone else output
+        text = render_build(builds[0]) if alone else render_comparison(builds)
+    write_text(path, text)
+    typer.echo(f"\nReport: {path}")
 
 
 @app.command()

@@ -198,6 +198,26 @@ class FinalConfig(_Section):
     )
 
 
+class BuildConfig(_Section):
+    """What `zerocross run` builds when the search is done."""
+
+    targets: list[str] = Field(
+        default_factory=lambda: ["ulx3s-85f"],
+        description="Boards or parts, one build each; `zerocross doctor --parts` lists them.",
+    )
+    pick: str = Field(
+        "knee",
+        description="The network to build: `knee` of the front, `best` (least error), `smallest` (fewest LUTs), or an id.",
+    )
+    clock_mhz: float | None = Field(
+        None, gt=0, le=1000, description="The design's clock; each board's own where it is null."
+    )
+    epochs: int | None = Field(
+        None, ge=1, description="Train the network anew for so long; the run's own weights where it is null."
+    )
+    images: int = Field(1000, ge=1, description="Test images run through every form of the network, at most.")
+
+
 class Config(_Section):
     """One search."""
 
@@ -225,6 +245,7 @@ class Config(_Section):
     constraints: ConstraintConfig = Field(default_factory=ConstraintConfig)  # type: ignore[arg-type]
     search: SearchConfig = Field(default_factory=SearchConfig)  # type: ignore[arg-type]
     final: FinalConfig = Field(default_factory=FinalConfig)  # type: ignore[arg-type]
+    build: BuildConfig = Field(default_factory=BuildConfig)  # type: ignore[arg-type]
 
     @field_validator("objectives")
     @classmethod

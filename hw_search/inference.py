@@ -124,7 +124,9 @@ def _read(path: Path, shape: tuple[int, ...]) -> np.ndarray:
                 return values[None]
             if values.shape[1:] == shape:
                 return values
-            raise UserError(f"{path} holds an array of {values.shape}; a sample is {shape}, several are (N, *{shape})")
+            raise UserError(
+                f"{path} holds an array of {values.shape}; a sample is {shape}, several are (N, *{shape})"
+            )
         return _image(path, shape)[None]
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read as a sample ({error})") from None
