@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from finn_flows.errors import FlowError
 from finn_flows.network import Grid
 
 Response = Callable[[np.ndarray], np.ndarray]
@@ -21,7 +22,7 @@ _CHUNK = 1 << 22  # values evaluated at once: 16 MB of float32
 _DENSE = 1 << 22  # tables of up to so many bits are looked up directly, larger ones by searching
 
 
-class CrossingError(ValueError):
+class CrossingError(FlowError):
     """An activation that has no table; the message says which channel and accumulator."""
 
 

@@ -6,9 +6,10 @@ from functools import lru_cache
 
 from finn_flows import structural
 from finn_flows.accumulators import accumulator_range
+from finn_flows.errors import FlowError
 
 
-class FoldingError(ValueError):
+class FoldingError(FlowError):
     """A layer cannot be folded as asked; the message names the layer, the best there is, and the remedy."""
 
 

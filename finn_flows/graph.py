@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from finn_flows import structural
 from finn_flows.accumulators import accumulator_type, integer_type, threshold_type, type_bits
+from finn_flows.errors import FlowError
 from finn_flows.finn_setup import prepare_finn
 from finn_flows.folding import Folding, FoldingError, Product, divisors, fold_product, fold_stream
 from finn_flows.network import Activation, Conv, Dense, Flatten, LabelSelect, Layer, MaxPool, Network
@@ -26,7 +27,7 @@ Attributes = tuple[tuple[str, Any], ...]
 DEFAULT_FIFO_DEPTH = 2  # FINN's own, where nothing has measured a better one
 
 
-class UnsupportedLayer(ValueError):
+class UnsupportedLayer(FlowError):
     """A layer or a shape of network that this flow has no hardware nodes for; the message names it."""
 
 

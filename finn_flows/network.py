@@ -7,6 +7,8 @@ who trained the network or how. Layouts are FINN's: images are (height, width, c
 import math
 from dataclasses import dataclass, replace
 
+from finn_flows.errors import FlowError
+
 
 @dataclass(frozen=True)
 class Input:
@@ -96,7 +98,7 @@ class Grid:
         return (self.high - self.low) // self.step + 1
 
 
-class NetworkError(ValueError):
+class NetworkError(FlowError):
     """A network whose layers do not fit together; the message names the layer."""
 
 
@@ -200,7 +202,9 @@ class Network:
             if layer.name in fan_ins:
                 fan_in, bits = fan_ins[layer.name], self.bits(layer.inputs[0])
                 if bits is None:
-                    raise NetworkError(f"{layer.name}: reads accumulators: an activation must stand before it")
+                    raise NetworkError(
+                        f"{layer.name}: reads accumulators: an activation must stand before it"
+                    )
                 if bits == 1:
                     grids[layer.name] = Grid(-fan_in, fan_in, 2)
                 else:

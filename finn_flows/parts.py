@@ -3,8 +3,10 @@
 import difflib
 from dataclasses import dataclass
 
+from finn_flows.errors import FlowError
 
-class UnknownPart(ValueError):
+
+class UnknownPart(FlowError):
     """No part or board has the name; the message gives the nearest known ones."""
 
 

@@ -16,6 +16,7 @@ from qonnx.transformation.base import Transformation
 from qonnx.util.basic import get_by_name
 
 from finn_flows.accumulators import accumulator_range, accumulator_type, threshold_type
+from finn_flows.errors import FlowError
 from finn_flows.finn_setup import prepare_finn
 from finn_flows.network import Input
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
 
 
-class StockFlowError(ValueError):
+class StockFlowError(FlowError):
     """The network left something that is no hardware node; the message names what."""
 
 

@@ -10,7 +10,8 @@ from finn_flows.lowering.lower import Lowered
 from finn_flows.rtl.design import TOP, Design
 from finn_flows.rtl.nodes import Product
 from finn_flows.rtl.streaming import CompiledDesign, compile_streaming, first_difference
-from finn_flows.vendor.dataflow import dataflow_model, execute
+from finn_flows.vendor.dataflow import dataflow_model
+from finn_flows.vendor.execution import execute
 from hw_search.errors import UserError
 from hw_search.forms import classes, compare, integer_logits, qonnx_logits
 from hw_search.stages import Facts, Report

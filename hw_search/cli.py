@@ -480,10 +480,14 @@ def main() -> None:
     try:
         app()
     except Exception as error:
+        from finn_flows.errors import FlowError
         from hw_search.errors import UserError
         from models.errors import ModelError
+        from reports.build_storage import UnreadableBuild
         from reports.storage import UnreadableRun
+        from reports.vendor_reports import UnreadableReport
 
-        if not isinstance(error, UserError | ModelError | UnreadableRun):
+        mistakes = UserError, FlowError, ModelError, UnreadableRun, UnreadableBuild, UnreadableReport
+        if not isinstance(error, mistakes):
             raise
         _fail(str(error))

@@ -24,11 +24,12 @@ from finn_flows.chip.serial_line import (
     frame,
     simulated_top,
 )
+from finn_flows.errors import FlowError
 from finn_flows.rtl.nodes import to_bits
 from finn_flows.rtl.simulation import Port, Simulator, compile_design
 
 
-class BoardError(RuntimeError):
+class BoardError(FlowError):
     """A board that cannot be talked to; the message says what is wrong and what to try."""
 
 

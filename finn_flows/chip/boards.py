@@ -7,11 +7,12 @@ converter is on their other ends.
 import difflib
 from dataclasses import dataclass, replace
 
+from finn_flows.errors import FlowError
 from finn_flows.parts import BOARDS as PRICED_BOARDS
 from finn_flows.parts import PARTS, Part, get_part
 
 
-class NoTarget(ValueError):
+class NoTarget(FlowError):
     """Nothing to make a bitstream for has the name; the message says what there is, or what else to use."""
 
 

@@ -7,8 +7,10 @@ Apicula), with the limits of the data sheets that these state, and finds the sam
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from finn_flows.errors import FlowError
 
-class Unreachable(ValueError):
+
+class Unreachable(FlowError):
     """A clock that no setting of the part's PLL comes near to; the message gives the range or the nearest."""
 
 

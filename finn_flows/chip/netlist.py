@@ -10,13 +10,14 @@ from pathlib import Path
 
 from finn_flows.chip.block_rams import block_ram_models
 from finn_flows.chip.synthesis import Synthesis
+from finn_flows.errors import FlowError
 
 _LIBRARY = {"7-series": "xilinx", "ecp5": "ecp5", "ice40": "ice40", "gowin": "gowin"}
 _TIMING = re.compile(r"^\s*specify\b.*?\bendspecify\b", re.MULTILINE | re.DOTALL)
 _MODULE = re.compile(r"^(?:\(\*[^\n]*\*\)\s*)*module\s+(\w+).*?\bendmodule\b", re.MULTILINE | re.DOTALL)
 
 
-class NoModel(RuntimeError):
+class NoModel(FlowError):
     """A netlist whose cells cannot be simulated; the message says which."""
 
 

@@ -21,10 +21,11 @@ from tempfile import TemporaryDirectory
 
 from finn_flows.chip.boards import Board
 from finn_flows.chip.serial_line import design_clock
+from finn_flows.errors import FlowError
 from finn_flows.rtl.simulation import ToolMissing
 
 
-class RouteError(RuntimeError):
+class RouteError(FlowError):
     """A netlist that cannot be placed and routed; the message has the tool's essential line and names the log."""
 
 
@@ -335,10 +336,7 @@ def read_use(utilization: dict, family: str) -> dict[str, Use]:
 
 
 def read_critical_path(report: dict, clock: str) -> CriticalPath | None:
-    """Read the slowest path from a register to a register of a clock from nextpnr's report.
-
-    Cells that nextpnr itself put in are named $..., and belong to no node.
-    """
+    """Read the slowest path from a register to a register of a clock from nextpnr's report."""
     for path in report["critical_paths"]:
         if path["from"].endswith(f" {clock}") and path["to"].endswith(f" {clock}"):
             steps = path["path"]
@@ -346,7 +344,7 @@ def read_critical_path(report: dict, clock: str) -> CriticalPath | None:
             return CriticalPath(
                 start=cells[0],
                 end=cells[-1],
-                nodes=tuple(dict.fromkeys(_node(cell) for cell in cells if not cell.startswith("$"))),
+                nodes=tuple(dict.fromkeys(filter(None, map(_node, cells)))),
                 delay_ns=sum(step["delay"] for step in steps),
                 routing_ns=sum(step["delay"] for step in steps if step["type"] == "routing"),
                 levels=sum(step["type"] == "logic" for step in steps),
@@ -355,8 +353,9 @@ def read_critical_path(report: dict, clock: str) -> CriticalPath | None:
 
 
 def _node(cell: str) -> str:
-    """The node that a cell belongs to, by the cell's name."""
-    return cell.removeprefix("accelerator.").split(".")[0]
+    """The node that a cell belongs to by its name, or "" for the top's own cells and those nextpnr put in."""
+    node, dot, _ = cell.removeprefix("accelerator.").partition(".")
+    return node if dot and not node.startswith("$") else ""
 
 
 def _ports(netlist: Path) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from finn_flows.chip.boards import Board
 from finn_flows.chip.clocks import Pll, pll
+from finn_flows.errors import FlowError
 from finn_flows.rtl.nodes import Stream, from_bits, to_bits
 
 PROTOCOL = 1
@@ -20,7 +21,7 @@ _PATIENCE = 0.1  # seconds of silence after which the device forgets a frame
 _BAUD_ERROR = 0.02  # receivers sample a byte's last bit 9.5 bits after its first edge
 
 
-class LineError(ValueError):
+class LineError(FlowError):
     """A serial line that cannot be built, or samples that do not fit it; the message says why."""
 
 

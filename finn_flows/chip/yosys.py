@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from finn_flows.errors import FlowError
 from finn_flows.rtl.simulation import ToolMissing
 
 _RUN = """
@@ -23,7 +24,7 @@ for line in open(sys.argv[1]):
 _COMPLAINT = re.compile(r"^(?:.*: )?ERROR: .*$", re.MULTILINE)
 
 
-class SynthesisError(RuntimeError):
+class SynthesisError(FlowError):
     """A design that does not synthesise; the message has the essential line and names the log."""
 
 

@@ -299,12 +299,6 @@ def _evaluate(response: Response, real: _Accumulator) -> tuple[_Steps, list[np.n
         indices = np.arange(start, min(start + length, len(grid)))
         stages = response.stages(real.values(grid.low + grid.step * indices))
         found = stages[-1].astype(np.float64).T
-        if np.isnan(found).any():
-            channel, where = np.argwhere(np.isnan(found))[0]
-            raise LoweringError(
-                f"the activation of {response.region.product.name} is not a number in channel {channel} at accumulator "
-                f"{grid.low + grid.step * int(indices[where])}"
-            )
         if pools:
             kept.append(stages)
         joined = found if last is None else np.concatenate([last, found], axis=1)
@@ -512,11 +506,12 @@ def _pad_explicitly(model: ModelWrapper, conv: NodeProto, value: float) -> None:
     source, output = conv.input[0], f"{conv.output[0]}_padded"
     shape = model.get_tensor_shape(source)
     model.set_initializer(f"{output}_pads", np.array([0, 0, top, left, 0, 0, top, left], np.int64))
-    pad = helper.make_node("Pad", [source, f"{output}_pads"], [output], name=f"{conv.name}_pad")
+    model.set_initializer(f"{output}_value", np.array(value, np.float32))
+    inputs = [source, f"{output}_pads", f"{output}_value"]
+    pad = helper.make_node("Pad", inputs, [output], name=f"{conv.name}_pad")
     model.graph.node.insert(model.get_node_index(conv), pad)
     model.set_tensor_shape(output, [*shape[:2], shape[2] + 2 * top, shape[3] + 2 * left])
     model.set_tensor_datatype(output, DataType["BIPOLAR"])
-    _set_pad_value(model, pad, value)
     conv.input[0] = output
     for attribute in list(conv.attribute):
         if attribute.name in ("pads", "auto_pad"):

@@ -26,6 +26,8 @@ _STANDARD = """
 
 _QONNX = "BipolarQuant Crossings FloatQuant IntQuant MultiThreshold Quant Trunc"
 
+_QUANTIZERS = frozenset({"BipolarQuant", "IntQuant", "MultiThreshold", "Quant", "Trunc"})
+
 ELEMENTWISE = frozenset(_STANDARD.split() + _QONNX.split())
 """Nodes whose every output element depends on the input elements at its own place, and on its channel."""
 
@@ -219,6 +221,8 @@ class Response:
         shape[0], shape[segment.axis] = len(values), segment.channels
         tensors = {**known, segment.source: values.reshape(shape)}
         for node in segment.nodes:
+            if node.op_type in _QUANTIZERS:
+                self._check_numbers(node, tensors[node.input[0]].reshape(values.shape), values)
             execute(self.model, [node], tensors)
             for name in node.output:
                 if name and tensors[name].shape != tuple(shape):
@@ -229,6 +233,16 @@ class Response:
             if seen is not None:
                 seen.append((node, tensors[node.output[0]].reshape(len(values), segment.channels)))
         return tensors[segment.sink].reshape(len(values), segment.channels)
+
+    def _check_numbers(self, node: NodeProto, found: np.ndarray, values: np.ndarray) -> None:
+        """Refuse what is not a number, of which a quantizer would make its lowest level without a word."""
+        if np.isnan(found).any():
+            row, channel = np.argwhere(np.isnan(found))[0]
+            raise LoweringError(
+                f"{node.name} ({node.op_type}): what it quantizes is not a number in channel {channel} where "
+                f"{values[row, channel]:g} comes of {self.region.product.name}: keep the activation's arguments in its "
+                "domain"
+            )
 
 
 def pad_value(model: ModelWrapper, node: NodeProto) -> float:
@@ -258,11 +272,10 @@ def _cut(model: ModelWrapper, region: Region) -> tuple[list[NodeProto], list[_Se
     made = {tensor}
     for node in region.body:
         dynamic = [name for name in node.input if name and model.get_initializer(name) is None]
-        if not made.issuperset(dynamic):
-            past = movers[-1]
+        if past := [name for name in dynamic if name not in made]:
             raise LoweringError(
-                f"{node.name} ({node.op_type}) reads {dynamic[0]} past {past.name} ({past.op_type}): an activation may "
-                "not branch around a pool or a flatten"
+                f"{node.name} ({node.op_type}) reads {past[0]} past {movers[-1].name} ({movers[-1].op_type}): an "
+                "activation may not branch around a pool or a flatten"
             )
         if node.op_type in ELEMENTWISE:
             if node.op_type in _BY_CHANNEL and axis != 1:

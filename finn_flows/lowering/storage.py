@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from finn_flows.crossings import CrossingTable
+from finn_flows.errors import FlowError
 from finn_flows.integer import IntegerNetwork
 from finn_flows.network import (
     Activation,
@@ -35,7 +36,7 @@ _OPERATIONS: dict[str, type] = {
 }
 
 
-class StorageError(ValueError):
+class StorageError(FlowError):
     """A file that holds no integer network this version can read; the message names it and what is wrong."""
 
 

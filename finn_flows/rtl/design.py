@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from finn_flows.errors import FlowError
 from finn_flows.rtl.nodes import HardwareNode, Instance, Stream, instantiate, library
 from finn_flows.rtl.stream_nodes import Fifo
 
@@ -20,7 +21,7 @@ Source = tuple[str, str]
 """The element that writes a stream, and its port; (INPUT, "s") for the design's own input."""
 
 
-class DesignError(ValueError):
+class DesignError(FlowError):
     """Nodes that do not fit together; the message names them."""
 
 

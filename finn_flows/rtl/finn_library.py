@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
+from finn_flows.errors import FlowError
+
 _INSTALL = "pip install finn-plus==1.6.1"
 
 # Patterns and what takes their place, by file.
@@ -20,7 +22,7 @@ _MENDINGS: Mapping[str, Mapping[str, str]] = {
 }
 
 
-class LibraryError(RuntimeError):
+class LibraryError(FlowError):
     """finn-rtllib is not there, or not as it was; the message says what to install."""
 
 

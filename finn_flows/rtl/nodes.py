@@ -14,11 +14,12 @@ from typing import Protocol
 import numpy as np
 
 from finn_flows.crossings import CrossingTable
+from finn_flows.errors import FlowError
 
 LIBRARY = Path(__file__).parents[1] / "rtllib"
 
 
-class NodeError(ValueError):
+class NodeError(FlowError):
     """A node whose numbers do not fit its shape or folding; the message says which."""
 
 

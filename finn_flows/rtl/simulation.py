@@ -16,6 +16,8 @@ from tempfile import TemporaryDirectory, TemporaryFile
 
 import numpy as np
 
+from finn_flows.errors import FlowError
+
 _HARNESS = Path(__file__).parents[1] / "rtllib" / "harness.cpp"
 _RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
 _FLAGS = ("-std=c++17", "-O1", "-DVL_TIME_CONTEXT")
@@ -23,11 +25,11 @@ _DRAIN = 64  # cycles after the last expected word, to see that there is none to
 _QUIET = 100_000  # cycles without a word taken or given after which a design counts as stuck
 
 
-class ToolMissing(RuntimeError):
+class ToolMissing(FlowError):
     """A program that is not installed; the message says how to get it."""
 
 
-class SimulationError(RuntimeError):
+class SimulationError(FlowError):
     """A design that does not compile, gets stuck or breaks the rules of a stream; the message says which."""
 
 

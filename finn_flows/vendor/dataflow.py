@@ -1,4 +1,4 @@
-"""A design as a FINN graph, and that graph executed in Python.
+"""A design as a FINN graph.
 
 The graph's nodes are FINN's specialised ones: this project's (`finn_nodes.py`) with their weights and crossings, and
 FINN's own padding and input generators. Width converters and FIFOs are FINN's to insert. Images are (1, height,
@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from finn_flows.accumulators import integer_type
+from finn_flows.errors import FlowError
 from finn_flows.finn_setup import prepare_finn
 from finn_flows.graph import DEFAULT_FIFO_DEPTH, Attributes
 from finn_flows.network import Grid
 from finn_flows.rtl.design import INPUT, Design, Element
 from finn_flows.rtl.nodes import Add, Crossings, Duplicate, LabelSelect, MaxPool, Product, Stream
 from finn_flows.rtl.stream_nodes import InputGenerator, Padding, WidthConverter, WindowMaxPool
-from finn_flows.vendor.finn_nodes import crossing_parameters, register, stream_type
-from finn_flows.vendor.stream_node import StreamNode
+from finn_flows.vendor.crossings_node import crossing_parameters
+from finn_flows.vendor.finn_nodes import register
+from finn_flows.vendor.stream_types import stream_type
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
@@ -28,9 +30,11 @@ Shape = tuple[int, ...]
 Parameter = tuple[str, np.ndarray, str]
 """An initializer: its name, values and FINN's name of their datatype."""
 
+_EXACT = 1 << 24  # FINN keeps all numbers as float32, which holds integers up to here
 
-class DataflowError(ValueError):
-    """A design or graph that has no FINN graph or cannot be executed; the message names the node."""
+
+class DataflowError(FlowError):
+    """A design that has no FINN graph; the message names the node."""
 
 
 @dataclass(frozen=True)
@@ -50,19 +54,6 @@ class FinnNode:
     shape: Shape
     parameters: tuple[Parameter, ...] = ()
     datatype: str | None = None
-
-
-@dataclass(frozen=True)
-class Answers:
-    """What a graph answers.
-
-    Attributes:
-        logits: the last product's accumulators, (N, labels), as the integer network has them.
-        classes: (N, 1), where the graph ends in a label select.
-    """
-
-    logits: np.ndarray
-    classes: np.ndarray | None
 
 
 def dataflow_model(design: Design, shape: Shape, depths: Mapping[str, int] | None = None) -> "ModelWrapper":
@@ -176,11 +167,11 @@ def _describe(element: Element, shape: Shape) -> FinnNode:
         case Product() as product:
             return _product(product, shape)
         case Crossings() as crossings:
-            return _crossings(crossings, shape)
+            return _crossings(element.name, crossings, shape)
         case MaxPool() as pool:
             return _max_pool(pool)
         case WindowMaxPool() as pool:
-            return _window_max_pool(pool, element, shape)
+            return _window_max_pool(pool, shape)
         case Padding() as padding:
             return _padding(padding)
         case InputGenerator() as generator:
@@ -211,8 +202,13 @@ def _product(product: Product, shape: Shape) -> FinnNode:
     return FinnNode("ZcProduct", attributes, (*vectors, product.channels), (weights,))
 
 
-def _crossings(site: Crossings, shape: Shape) -> FinnNode:
+def _crossings(name: str, site: Crossings, shape: Shape) -> FinnNode:
     table = site.table if not site.by_index else replace(site.table, grid=Grid(0, len(site.table.grid) - 1))
+    low, high = min(0, table.grid.low), table.grid.high + table.grid.step
+    if max(-low, high) > _EXACT:
+        raise DataflowError(
+            f"{name}: FINN keeps numbers as float32, which does not hold accumulators up to {high}"
+        )
     first, places = crossing_parameters(table)
     attributes = (
         ("NumChannels", site.channels),
@@ -226,7 +222,6 @@ def _crossings(site: Crossings, shape: Shape) -> FinnNode:
         ("ram_style", site.ram_style),
         ("numInputVectors", shape[:-1]),
     )
-    low, high = min(0, table.grid.low), table.grid.high + table.grid.step
     parameters = (("first", first, "BINARY"), ("crossings", places, integer_type(low, high)))
     return FinnNode("ZcCrossings", attributes, shape, parameters)
 
@@ -243,7 +238,7 @@ def _max_pool(pool: MaxPool) -> FinnNode:
     return FinnNode("ZcMaxPool", attributes, (1, *pool.output_shape))
 
 
-def _window_max_pool(pool: WindowMaxPool, element: Element, shape: Shape) -> FinnNode:
+def _window_max_pool(pool: WindowMaxPool, shape: Shape) -> FinnNode:
     attributes = (
         ("OutImgDim", shape[1:3]),
         ("NumChannels", pool.channels),
@@ -316,73 +311,3 @@ def _add(add: Add, shape: Shape) -> FinnNode:
         ("numInputVectors", shape[:-1]),
     )
     return FinnNode("ZcAdd", attributes, shape)
-
-
-def execute(model: "ModelWrapper", samples: np.ndarray) -> Answers:
-    """Execute a FINN graph in Python and return its answers as the integer network gives them.
-
-    Args:
-        model: from `dataflow_model`, possibly with FINN's width converters and FIFOs in it.
-        samples: (N, *shape of the input) as `IntegerNetwork.run` takes them, -1 and +1 where it is binary.
-
-    Raises:
-        DataflowError: if the graph holds no product.
-    """
-    from qonnx.custom_op.registry import getCustomOp
-
-    values = tensors(model, samples)
-    products = model.get_nodes_by_op_type("ZcProduct_rtl")
-    if not products:
-        raise DataflowError("the graph holds no product, whose accumulators would be its logits")
-    labels = model.get_nodes_by_op_type("ZcLabelSelect_rtl")
-    logits = values[labels[0].input[0] if labels else model.graph.output[0].name]
-    logits = logits.reshape(len(logits), -1).astype(np.int64)
-    last = getCustomOp(products[-1])
-    if last.get_nodeattr("inputDataType") == "BINARY":  # popcounts
-        logits = 2 * logits - last.get_nodeattr("MW")
-    return Answers(logits, values[labels[0].output[0]].astype(np.int64) if labels else None)
-
-
-def tensors(model: "ModelWrapper", samples: np.ndarray) -> dict[str, np.ndarray]:
-    """Execute a FINN graph in Python, node by node; this project's nodes take all samples at once.
-
-    Returns:
-        Every stream by the name of its tensor, (N, *shape of an image), as FINN has them: bits are 0 and 1, the
-        accumulators of bits popcounts.
-    """
-    prepare_finn()
-    register()
-    from finn.transformation.fpgadataflow.set_exec_mode import SetExecMode
-    from qonnx.custom_op.registry import getCustomOp
-
-    model = model.transform(SetExecMode("cppsim"))
-    name = model.graph.input[0].name
-    values = {name: finn_input(samples, model.get_tensor_datatype(name).name)}
-    for node in model.graph.node:
-        operator = getCustomOp(node)
-        streams = [values[tensor] for tensor in node.input if tensor in values]
-        if isinstance(operator, StreamNode):
-            parameters = [model.get_initializer(tensor) for tensor in node.input[len(streams) :]]
-            results = operator.compute(streams, parameters)
-        else:
-            results = [_one_by_one(operator, model.graph, streams[0])]
-        values.update(zip(node.output, results, strict=True))
-    return values
-
-
-def finn_input(samples: np.ndarray, datatype: str) -> np.ndarray:
-    """Return samples as FINN's graphs and its drivers take them: float32, bits as 0 and 1."""
-    values = (np.asarray(samples) + 1) // 2 if datatype == "BINARY" else np.asarray(samples)
-    return values.astype(np.float32)
-
-
-def _one_by_one(operator: Any, graph: Any, values: np.ndarray) -> np.ndarray:
-    """Have a node of FINN's own compute sample by sample."""
-    node, results = operator.onnx_node, []
-    shape = tuple(operator.get_normal_input_shape())
-    empty = np.zeros(tuple(operator.get_normal_output_shape()), np.float32)
-    for value in values:
-        context = {node.input[0]: value.reshape(shape), node.output[0]: empty}
-        operator.execute_node(context, graph)
-        results.append(context[node.output[0]][0])
-    return np.stack(results)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import yaml
 
+from finn_flows.errors import FlowError
 from finn_flows.finn_setup import prepare_finn
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ except VivadoError as error:
 '''
 
 
-class VivadoError(RuntimeError):
+class VivadoError(FlowError):
     """Vivado is missing, a board is unknown, or a build failed; the message says which and what to do."""
 
 
@@ -110,7 +111,7 @@ def write_vivado_folder(
         folder: made if missing; files of an earlier build in it are overwritten.
         board: a board or a full part name (see `target`).
         clock_ns: period of the clock to aim at.
-        samples: a few samples as `dataflow.execute` takes them: Vivado's simulation of the stitched design is then held
+        samples: a few samples as `execution.execute` takes them: Vivado's simulation of the stitched design is then held
             against what the graph answers in Python. That simulation is slow: one or two will do.
 
     Returns:
@@ -273,7 +274,7 @@ def _run(folder: Path, arguments: Sequence[str]) -> Path:
 
 
 def _write_samples(model: "ModelWrapper", folder: Path, samples: np.ndarray) -> None:
-    from finn_flows.vendor.dataflow import tensors
+    from finn_flows.vendor.execution import tensors
 
     values = tensors(model, samples)
     np.save(folder / INPUTS, values[model.graph.input[0].name])

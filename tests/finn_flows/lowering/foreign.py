@@ -1,6 +1,7 @@
 """QONNX graphs as strangers write them: node by node with onnx.helper."""
 
 import copy
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,7 +23,7 @@ class Graph:
     def __init__(self, shape: Sequence[int], seed: int = 0, elem_type: int = TensorProto.FLOAT) -> None:
         self.rng = np.random.default_rng(seed)
         self.shape = tuple(shape)
-        self.elem_type = elem_type
+        self.inputs = [helper.make_tensor_value_info("in", elem_type, self.shape)]
         self.tensor = "in"
         self.nodes: list[Any] = []
         self.constants: dict[str, np.ndarray] = {}
@@ -79,6 +80,26 @@ class Graph:
         weights = self.weights((channels, inputs // group, kernel, kernel), scale)
         return self.node("Conv", weights, kernel_shape=[kernel, kernel], **attributes)
 
+    def pad(self, rows: int, columns: int, value: float) -> "Graph":
+        pads = [0, 0, rows, columns, 0, 0, rows, columns]
+        return self.node("Pad", self.constant(pads, np.int64), self.constant(value))
+
+    def branch(self, op_type: str, join: str) -> "Graph":
+        """Join a tensor with a function of itself."""
+        tensor = self.tensor
+        self.node(op_type)
+        return self.node(join, tensor)
+
+    def where(self, above: float, below: float) -> "Graph":
+        """One of two values, by whether the tensor is above 0.5."""
+        return self.node("Greater", self.constant(0.5)).node(
+            "Where", self.constant(above), self.constant(below)
+        )
+
+    def features(self) -> int:
+        """Elements of one sample of the current tensor."""
+        return math.prod(self.model().transform(InferShapes()).get_tensor_shape(self.tensor))
+
     def norm(self, channels: int, spread: float = 3.0) -> "Graph":
         """Batch norm of accumulators that spread so far."""
         draw = self.rng
@@ -95,7 +116,7 @@ class Graph:
         graph = helper.make_graph(
             self.nodes,
             "foreign",
-            [helper.make_tensor_value_info("in", self.elem_type, self.shape)],
+            self.inputs,
             [helper.make_tensor_value_info(name, elem_type, None) for name in names],
             [numpy_helper.from_array(value, name) for name, value in self.constants.items()],
         )

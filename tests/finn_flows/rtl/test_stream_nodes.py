@@ -6,9 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from finn_flows import structural
+from finn_flows.chip.synthesis import synthesise
 from finn_flows.rtl import finn_library
 from finn_flows.rtl.finn_library import LibraryError
-from finn_flows.rtl.nodes import LIBRARY, HardwareNode, NodeError, Stream, from_bits, to_bits
+from finn_flows.rtl.nodes import LIBRARY, HardwareNode, NodeError, Stream, from_bits, library, to_bits
 from finn_flows.rtl.simulation import Port, Trace, compile_design
 from finn_flows.rtl.stream_nodes import Fifo, InputGenerator, Padding, WidthConverter, WindowMaxPool
 from tests.finn_flows.rtl.test_nodes import (
@@ -298,3 +300,37 @@ def test_random_nodes_agree_with_numpy_and_keep_their_intervals(batch, tmp_path,
         assert {name: nodes[name[:-2]] for name, count in wrong.items() if count} == {}
         if not any(stalls):
             assert_intervals(nodes, trace)
+
+
+def typical_nodes() -> dict[str, tuple[HardwareNode, float]]:
+    """Nodes and their estimates in 6-input LUTs."""
+
+    def fifo(depth: int, width: int) -> tuple[HardwareNode, float]:
+        return Fifo(Stream(width, width, 1), depth), structural.fifo(depth, width).lut
+
+    windows = InputGenerator((28, 28, 8), (3, 3), (1, 1), 8)
+    return {
+        "padding": (Padding((28, 28, 1), (1, 1, 1, 1), 1, 8), structural.padding(8, 30, 30, 1).lut),
+        "windows": (windows, structural.input_generator(8, 59).lut),
+        "windows_parallel": (replace(windows, parallel=True), structural.parallel_generator(8, 59, 3).lut),
+        "widen": (WidthConverter(Stream(24, 8, 1), 24), structural.width_converter(8, 24).lut),
+        "narrow": (WidthConverter(Stream(24, 24, 1), 8), structural.width_converter(24, 8).lut),
+        "neither": (WidthConverter(Stream(24, 8, 1), 12), structural.width_converter(8, 12).lut),
+        "pool": (WindowMaxPool(169, 9, 64, 8), structural.max_pool(8).lut),
+    } | {f"fifo_{depth}x{width}": fifo(depth, width) for depth in (2, 16, 128) for width in (8, 64)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("family", "most"), [("7-series", 1.0), ("ecp5", 2.6)])
+def test_synthesis_takes_them_and_makes_them_small(family, most, tmp_path):
+    for name, (node, estimate) in typical_nodes().items():
+        folder = tmp_path / name
+        folder.mkdir()
+        instance = node.generate(folder)
+        sources = [*library(), *instance.sources]
+        cells = synthesise(instance.module, sources, folder, family, parameters=instance.parameters).total
+        print(
+            f"{family} {name}: {cells.lut} LUT, {cells.ff} FF, {cells.bram} BRAM, estimate {estimate:.0f} LUT6"
+        )
+        assert cells.lut <= most * (estimate + 20)
+        assert bool(cells.bram) == (name == "fifo_128x64")

@@ -19,16 +19,17 @@ from qonnx.custom_op.registry import getCustomOp
 from qonnx.transformation.general import GiveReadableTensorNames, GiveUniqueNodeNames
 from qonnx.transformation.infer_datatypes import InferDataTypes
 
-from finn_flows.crossings import from_bits
+from finn_flows.crossings import CrossingTable, from_bits
 from finn_flows.folding import Folding
 from finn_flows.graph import hardware_nodes
 from finn_flows.integer import IntegerNetwork
-from finn_flows.network import Activation, Conv, Dense, Flatten, Input, LabelSelect, MaxPool, Network
+from finn_flows.network import Activation, Conv, Dense, Flatten, Grid, Input, LabelSelect, MaxPool, Network
 from finn_flows.rtl.assembly import Styles, assemble
 from finn_flows.rtl.design import INPUT, Design, Element
 from finn_flows.rtl.nodes import Crossings, Stream
 from finn_flows.rtl.stream_nodes import Fifo, WidthConverter
-from finn_flows.vendor.dataflow import DataflowError, dataflow_model, execute, finn_input, tensors
+from finn_flows.vendor.dataflow import DataflowError, dataflow_model
+from finn_flows.vendor.execution import ExecutionError, execute, finn_input, tensors
 from tests.finn_flows.finn_networks import chain, cnv, mlp, signs
 from tests.finn_flows.integer_networks import random_inputs, random_network, with_table
 from tests.finn_flows.rtl.test_nodes import crossing_table
@@ -259,5 +260,12 @@ def test_what_has_no_finn_graph_is_refused():
     with pytest.raises(DataflowError, match="queue: FINN has no node for a Fifo"):
         dataflow_model(design, (4,))
     site = single(Crossings(crossing_table(6, 9, 2), 2))
-    with pytest.raises(DataflowError, match="holds no product"):
+    with pytest.raises(ExecutionError, match="holds no product"):
         execute(dataflow_model(site, (6,)), np.zeros((1, 6)))
+
+
+def test_accumulators_past_float32_are_refused():
+    grid = Grid(0, 1 << 24)
+    table = CrossingTable(grid, np.zeros(2, np.uint8), np.zeros(3, np.int64), np.zeros(0, np.int64))
+    with pytest.raises(DataflowError, match="node0: FINN keeps numbers as float32"):
+        dataflow_model(single(Crossings(table, 2)), (2,))

@@ -14,7 +14,8 @@ from qonnx.custom_op.registry import getCustomOp
 
 from finn_flows.network import Conv, Dense, Flatten, Input, MaxPool
 from finn_flows.vendor import vivado
-from finn_flows.vendor.dataflow import dataflow_model, execute
+from finn_flows.vendor.dataflow import dataflow_model
+from finn_flows.vendor.execution import execute
 from finn_flows.vendor.vivado import VivadoError, generate_code, run_vivado, target, write_vivado_folder
 from tests.finn_flows.finn_networks import chain, signs
 from tests.finn_flows.integer_networks import random_inputs
