@@ -1,0 +1,49 @@
+"""Children: what becomes of them when one fails or the person has had enough."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from finn_flows.chip.yosys import Script, SynthesisError, run_scripts
+
+
+def still_runs(argument: str) -> bool:
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if argument.encode() in file.read_bytes():
+                return True
+        except OSError:  # it has just ended
+            continue
+    return False
+
+
+@pytest.mark.parametrize("ending", [KeyboardInterrupt, SynthesisError])
+def test_nothing_is_left_running(ending, tmp_path):
+    # The second waits in a process of its own, as it does for ABC.
+    seconds = f"61.{abs(hash(str(tmp_path))) % 10**9:09d}"
+    waits = Script("waits", (f"exec -- sleep {seconds}",), tmp_path / "waits.ys")
+    second = ("exec -- sleep 0.5", "nonsense" if ending is SynthesisError else "stat")
+    seen = []
+
+    def done(script: Script) -> None:
+        seen.append(still_runs(seconds))
+        raise KeyboardInterrupt
+
+    with pytest.raises(ending, match="nonsense" if ending is SynthesisError else None):
+        run_scripts([waits, Script("ends", second, tmp_path / "ends.ys")], tmp_path, 2, done)
+    assert seen == ([True] if ending is KeyboardInterrupt else [])
+    deadline = time.monotonic() + 10  # the killed end in their own time
+    while still_runs(seconds):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_scripts_run_in_their_folder(tmp_path):
+    folder = tmp_path / "a folder"
+    folder.mkdir()
+    (folder / "m.v").write_text("module m; endmodule")
+    script = Script("m", ("read_verilog m.v", "write_json m.json"), tmp_path / "other" / "m.ys")
+    run_scripts([script], folder)
+    assert (folder / "m.json").exists()
+    assert "read_verilog" in script.log.read_text()
