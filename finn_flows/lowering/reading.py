@@ -240,9 +240,10 @@ class _Reader:
                 f"{node.name} (Pad) pads {[int(a) for a in ahead]} ahead and {[int(b) for b in behind]} behind: only "
                 "height and width are padded, both sides alike"
             )
-        if pad_value(self.model, node) != self.low:
+        value = pad_value(self.model, node)
+        if value != self.low:
             raise LoweringError(
-                f"{node.name} (Pad) pads with {pad_value(self.model, node):g} instead of {self.low}"
+                f"{node.name} (Pad) pads with {value:g}, which is not the lowest level of its input, {self.low}"
             )
         self.padding = (self.padding[0] + int(ahead[2]), self.padding[1] + int(ahead[3]))
 

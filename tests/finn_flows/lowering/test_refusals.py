@@ -1,0 +1,308 @@
+"""What cannot be lowered says which node it is, why, and what to do."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx import helper
+
+from finn_flows.lowering.errors import LoweringError
+from finn_flows.lowering.lower import lower
+from tests.finn_flows.lowering.foreign import Graph
+
+
+def start(shape: tuple[int, ...] = (1, 10)) -> Graph:
+    return Graph(shape, 3).bipolar()
+
+
+def image() -> Graph:
+    return start((1, 2, 6, 6))
+
+
+def dense(g: Graph | None = None) -> Graph:
+    return (g or start()).dense(10, 12).norm(12)
+
+
+def finish(g: Graph) -> Graph:
+    return g.bipolar().dense(12, 5)
+
+
+def finish_image(g: Graph) -> Graph:
+    g.bipolar().node("Flatten")
+    return g.dense(g.features(), 5)
+
+
+def residual() -> Graph:
+    g = start().dense(10, 12).bipolar()
+    skip = g.tensor
+    return finish(g.dense(12, 12).norm(12).node("Add", skip))
+
+
+def two_readers() -> Graph:
+    g = dense().bipolar()
+    tensor = g.tensor
+    g.dense(12, 12).norm(12).bipolar()
+    other = g.tensor
+    g.tensor = tensor
+    return g.dense(12, 12).norm(12).bipolar().node("Add", other).dense(12, 5)
+
+
+def around_a_pool() -> Graph:
+    g = image().conv(2, 4)
+    tensor = g.node("Relu").tensor
+    g.node("MaxPool", kernel_shape=[1, 1]).node("Sin").node("Add", tensor)
+    return finish_image(g)
+
+
+def computed_weights() -> Graph:
+    g = start((1, 4))
+    return g.node("MatMul", g.tensor).bipolar().dense(4, 5)
+
+
+def three_weights() -> Graph:
+    g = start()
+    return g.node("MatMul", g.constant(np.arange(120).reshape(12, 10).T % 3 - 1.0)).bipolar().dense(12, 5)
+
+
+def mixed_scales() -> Graph:
+    g = start()
+    return g.node("MatMul", g.weights((10, 12), np.linspace(0.5, 1, 10)[:, None])).bipolar().dense(12, 5)
+
+
+def two_inputs() -> Graph:
+    g = dense()
+    g.inputs.append(helper.make_tensor_value_info("other", 1, [1, 12]))
+    return finish(g.node("Add", "other"))
+
+
+def pool_in_the_wrong_place() -> Graph:
+    g = image().conv(2, 4).node("Sin").node("MaxPool", kernel_shape=[2, 2]).node("Cos")
+    return finish_image(g.node("Sub", g.constant(0.8)))
+
+
+def two_best() -> Graph:
+    g = finish(dense())
+    g.node("TopK", g.constant([2], np.int64))
+    g.nodes[-1].output.append("class")
+    return g
+
+
+def unused() -> Graph:
+    g = dense()
+    g.tensor = g.constant(np.ones((1, 12)))
+    return finish(g)
+
+
+def scaled_by_class() -> Graph:
+    g = finish(dense())
+    return g.node("Mul", g.constant(np.linspace(1, 2, 5)))
+
+
+REFUSED: dict[str, tuple[Callable[[], Graph], str]] = {
+    "a residual": (
+        residual,
+        r"Add_7 \(Add\) joins MatMul_2's accumulators with another tensor, t6: only chains",
+    ),
+    "two readers": (two_readers, r"MatMul_2's activation is read by MatMul_6 and MatMul_10: only chains"),
+    "around a pool": (
+        around_a_pool,
+        r"Add_6 \(Add\) reads t3 past MaxPool_4 \(MaxPool\): .* may not branch around",
+    ),
+    "a mean": (
+        lambda: finish_image(image().conv(2, 4).node("GlobalAveragePool")),
+        r"GlobalAveragePool_3 \(GlobalAveragePool\) stands between Conv_2 and MatMul_7 and is not elementwise",
+    ),
+    "a softmax inside": (
+        lambda: finish(dense().node("Softmax")),
+        r"Softmax_4 \(Softmax\) stands between MatMul_2 and MatMul_7 and is not elementwise",
+    ),
+    "no quantizer": (
+        lambda: dense().node("Sin").dense(12, 5),
+        r"MatMul_6 \(MatMul\): its input, from MatMul_2, does not have up to 256 equidistant levels: put a BipolarQuant",
+    ),
+    "a scale for each channel": (
+        lambda: dense().quant(2, np.linspace(0.3, 1, 12)).dense(12, 5),
+        r"MatMul_6 \(MatMul\): its input, from MatMul_2, does not have up to 256 equidistant levels",
+    ),
+    "not a number": (
+        lambda: finish(start().dense(10, 12).node("Log").node("Sqrt")),
+        r"BipolarQuant_5 \(BipolarQuant\): what it quantizes is not a number in channel 0 where -10 comes of MatMul_2",
+    ),
+    "place by place": (
+        lambda: finish_image((g := image().conv(2, 4)).node("Add", g.constant(g.rng.normal(size=(4, 4, 4))))),
+        r"Add_3 \(Add\): its parameter const\d of shape \[4, 4, 4\] differs from place to place",
+    ),
+    "computed weights": (computed_weights, r"MatMul_1 \(MatMul\) multiplies two computed tensors"),
+    "three weights": (
+        three_weights,
+        r"MatMul_1 \(MatMul\): its weights are not bipolar: channel 0 holds -1, 0, 1; quantize them to one bit",
+    ),
+    "float weights": (
+        lambda: (g := start()).node("MatMul", g.constant(g.rng.normal(size=(10, 5)))),
+        r"MatMul_1 \(MatMul\): its weights are not bipolar: channel 0 holds .*, \.\.\.; quantize them",
+    ),
+    "scales by input": (mixed_scales, r"MatMul_2 \(MatMul\): its weights are not bipolar"),
+    "zero padding of signs": (
+        lambda: finish_image(image().conv(2, 4, pads=[1, 1, 1, 1])),
+        r"Conv_2 \(Conv\) pads with 0, which is not the lowest level of its input, -1: pad with -1 \(a Pad node",
+    ),
+    "zero padding of signed levels": (
+        lambda: finish_image(
+            image().conv(2, 4).quant(2, 1.0, signed=True).conv(4, 4, pads=[1, 1, 1, 1]).norm(4)
+        ),
+        r"Conv_5 \(Conv\) pads with 0, which is not the lowest level of its input, -2: pad with -2",
+    ),
+    "a padding that differs": (
+        lambda: finish_image(image().conv(2, 4, pads=[0, 1, 0, 0])),
+        r"Conv_2 \(Conv\) pads \(0, 1\) ahead and \(0, 0\) behind: pad both sides alike",
+    ),
+    "a reflecting padding": (
+        lambda: finish_image(
+            (g := image()).node("Pad", g.constant([0, 0, 1, 1] * 2, np.int64), mode="reflect").conv(2, 4)
+        ),
+        r"Pad_1 \(Pad\) repeats its input",
+    ),
+    "dilation": (
+        lambda: finish_image(image().conv(2, 4, dilations=[2, 2])),
+        r"Conv_2 \(Conv\) is dilated, which has no hardware",
+    ),
+    "automatic padding": (
+        lambda: finish_image(image().conv(2, 4, auto_pad="SAME_UPPER")),
+        r"Conv_2 \(Conv\) pads automatically: write its pads out",
+    ),
+    "a transposed input": (
+        lambda: (g := start((1, 1))).node("Gemm", g.weights((1, 5)), transA=1),
+        r"Gemm_2 \(Gemm\) transposes its input",
+    ),
+    "a dense layer of an image": (
+        lambda: image().dense(6, 5),
+        r"MatMul_2 \(MatMul\): a dense layer is \(1, features\) times .*: flatten first",
+    ),
+    "a float input": (
+        lambda: Graph((1, 10)).dense(10, 5),
+        r"MatMul_1 \(MatMul\): its input is not quantized: put a BipolarQuant or a Quant of up to 8 bits ahead of it, "
+        "or annotate in with an integer datatype",
+    ),
+    "a wide input": (
+        lambda: Graph((1, 10)).quant(9, 0.1).dense(10, 5),
+        r"Quant_0 \(Quant\) has 9 bits: the input may have up to 8",
+    ),
+    "an input scale for each channel": (
+        lambda: Graph((1, 10)).quant(2, np.arange(1, 11)).dense(10, 5),
+        r"Quant_0 \(Quant\): the input is quantized with a scale for each channel",
+    ),
+    "a later input scale for each channel": (
+        lambda: (g := start()).node("Mul", g.constant(np.arange(1, 11))).dense(10, 5),
+        r"MatMul_3 \(MatMul\): its input has another scale from channel to channel",
+    ),
+    "a pooled input": (
+        lambda: finish_image(image().node("MaxPool", kernel_shape=[2, 2]).conv(2, 4)),
+        r"MaxPool_1 \(MaxPool\) pools the network's input",
+    ),
+    "a padded pool": (
+        lambda: finish_image(image().conv(2, 4).bipolar().node("MaxPool", kernel_shape=[2, 2], pads=[1] * 4)),
+        r"MaxPool_4 \(MaxPool\) pads, dilates or rounds up",
+    ),
+    "a pool in the wrong place": (
+        pool_in_the_wrong_place,
+        r"MaxPool_4 \(MaxPool\) stands inside the activation of Conv_2, where it cannot be exchanged with it",
+    ),
+    "padding of accumulators": (
+        lambda: finish_image(
+            image().conv(2, 4).node("MaxPool", kernel_shape=[2, 2]).pad(1, 1, 0.0).node("Sin")
+        ),
+        r"Pad_4 \(Pad\) pads with 1, which is not the lowest level of its input, -1",
+    ),
+    "padding ahead of a dense layer": (
+        lambda: (g := image().conv(2, 4).bipolar().pad(1, 1, -1.0).node("Flatten")).dense(g.features(), 5),
+        r"Flatten_5 \(Flatten\) stands behind padding: only a Conv may",
+    ),
+    "a strange reshape": (
+        lambda: finish_image(
+            (g := image().conv(2, 4)).node("Reshape", g.constant([1, 8, 2, 4], np.int64)).node("Sin")
+        ),
+        r"Reshape_3 \(Reshape\) makes \[1, 8, 2, 4\] of \[1, 4, 4, 4\]: an activation may be flattened only",
+    ),
+    "norm of the wrong axis": (
+        lambda: finish_image(image().conv(2, 4).node("Transpose", perm=[0, 2, 3, 1]).norm(4)),
+        r"BatchNormalization_4 \(BatchNormalization\) finds its channels at axis 1, here they are at axis 3",
+    ),
+    "a convolution of another layout": (
+        lambda: finish_image(image().conv(2, 4).bipolar().node("Transpose", perm=[0, 2, 3, 1]).conv(4, 4)),
+        r"Conv_6 \(Conv\) reads a tensor that is not \(1, channels, height, width\): transpose it back",
+    ),
+    "logit scales by class": (
+        scaled_by_class,
+        r"Mul_7 \(Mul\) treats the classes differently, so that the largest accumulator of MatMul_6 is not the class",
+    ),
+    "logit weight scales": (
+        lambda: dense().bipolar().dense(12, 5, scale=np.linspace(1, 2, 5)),
+        r"MatMul_6_scale \(Mul\) treats the classes differently",
+    ),
+    "logit bias": (
+        lambda: (g := dense().bipolar()).node("Gemm", g.weights((12, 5)), g.constant(g.rng.normal(size=5))),
+        r"Gemm_6_offset \(Add\) treats the classes differently, .* give the logits one scale and no bias",
+    ),
+    "signed levels ahead of the classifier": (
+        lambda: dense().quant(2, 1.0, signed=True).dense(12, 5),
+        r"MatMul_6_offset \(Add\) treats the classes differently, .* levels that start at 0, or signs",
+    ),
+    "a negative logit scale": (
+        lambda: (g := finish(dense())).node("Mul", g.constant(-1.0)),
+        r"Mul_7 \(Mul\) changes the order of the logits of MatMul_6, or makes different ones equal",
+    ),
+    "rounded logits": (
+        lambda: finish(dense()).quant(2, 3.0, signed=True),
+        r"Quant_7 \(Quant\) changes the order of the logits",
+    ),
+    "a softmax of something else": (
+        lambda: finish(dense()).node("Softmax", axis=0),
+        r"Softmax_7 \(Softmax\) stands behind the logits: only a Softmax over the classes",
+    ),
+    "two best": (
+        two_best,
+        r"TopK_7 \(TopK\) stands behind the logits",
+    ),
+    "an image for an ending": (
+        lambda: image().conv(2, 5),
+        r"Conv_2 \(Conv\) is the last product and still an image, \[1, 5, 4, 4\]",
+    ),
+    "a pool behind the classifier": (
+        lambda: image().conv(2, 5, kernel=6).node("MaxPool", kernel_shape=[1, 1]),
+        r"MaxPool_3 \(MaxPool\) stands behind the last product, Conv_2",
+    ),
+    "no product": (lambda: start().node("Relu"), r"the network has no product"),
+    "two inputs": (two_inputs, r"the graph has the inputs in, other: only networks with one input"),
+    "a constant activation": (
+        unused,
+        r"nothing reads MatMul_2 \(MatMul\): the activation behind it is constant",
+    ),
+    "an unknown node": (
+        lambda: finish(dense().node("NoSuchNode")),
+        r"NoSuchNode_4 \(NoSuchNode\) stands between",
+    ),
+    "a node that fails": (
+        lambda: (g := dense()).node("Clip", g.constant([0.0, 1.0])).bipolar().dense(12, 5),
+        r"Clip_4 \(Clip\) cannot be executed: ",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refusals(name: str) -> None:
+    build, message = REFUSED[name]
+    with pytest.raises(LoweringError, match=message):
+        lower(build().model())
+
+
+def test_files(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    with pytest.raises(LoweringError, match=r"net.onnx cannot be read \(No such file"):
+        lower(path)
+    path.write_bytes(b"")
+    with pytest.raises(LoweringError, match="net.onnx is not an ONNX file"):
+        lower(path)
+    path.write_text("no network")
+    with pytest.raises(LoweringError, match="net.onnx is not an ONNX file"):
+        lower(path)

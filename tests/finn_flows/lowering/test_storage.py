@@ -1,0 +1,127 @@
+"""Integer networks written and read back."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from finn_flows.integer import IntegerNetwork
+from finn_flows.lowering.lower import lower
+from finn_flows.lowering.storage import StorageError, load, save
+from tests.finn_flows.lowering.foreign import Graph
+
+
+@pytest.fixture(scope="module")
+def net() -> IntegerNetwork:
+    g = Graph((1, 2, 8, 8), 5).quant(4, 0.25).conv(2, 4, scale=0.5, pads=[1, 1, 1, 1]).norm(4).node("Sin")
+    g.quant(2, 0.3).node("MaxPool", kernel_shape=[2, 2], strides=[2, 2]).conv(4, 6).norm(6).bipolar()
+    g.node("Flatten")
+    return lower(g.dense(g.features(), 5).model()).network
+
+
+def rewrite(path: Path, **changes: object) -> None:
+    """Change the record or the arrays of a file, by name; None takes one away."""
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files}
+    record = json.loads(arrays["network"].tobytes())
+    for name, value in changes.items():
+        target = arrays if name in arrays else record
+        if value is None:
+            del target[name]
+        else:
+            target[name] = value
+    arrays["network"] = np.frombuffer(json.dumps(record).encode(), np.uint8)
+    with path.open("wb") as out:
+        np.savez(out, **arrays)
+
+
+def test_round_trip(net: IntegerNetwork, tmp_path: Path) -> None:
+    path = tmp_path / "net.npz"
+    save(net, path)
+    again = load(path)
+    assert again.network == net.network
+    for name, weights in net.weights.items():
+        assert np.array_equal(again.weights[name], weights) and again.weights[name].dtype == np.int8
+    for name, table in net.tables.items():
+        assert again.tables[name].grid == table.grid
+        for field in ("first", "offsets", "places"):
+            found, expected = getattr(again.tables[name], field), getattr(table, field)
+            assert np.array_equal(found, expected) and found.dtype == expected.dtype
+    x = np.random.default_rng(0).integers(0, 16, (20, 8, 8, 2))
+    assert np.array_equal(again.run(x)["label"], net.run(x)["label"])
+    assert [each.name for each in tmp_path.iterdir()] == ["net.npz"]
+
+
+def test_the_same_network_is_the_same_file(net: IntegerNetwork, tmp_path: Path) -> None:
+    for name in ("one.npz", "two.npz"):
+        save(net, tmp_path / name)
+    assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
+
+
+def test_missing(tmp_path: Path, net: IntegerNetwork) -> None:
+    with pytest.raises(StorageError, match=r"net.npz does not exist"):
+        load(tmp_path / "net.npz")
+    with pytest.raises(StorageError, match=r"net.npz cannot be written \(No such file"):
+        save(net, tmp_path / "no" / "net.npz")
+
+
+@pytest.mark.parametrize("cut", [0, 1, 100, -1, -60])
+def test_cut_short(net: IntegerNetwork, tmp_path: Path, cut: int) -> None:
+    path = tmp_path / "net.npz"
+    save(net, path)
+    path.write_bytes(path.read_bytes()[:cut])
+    with pytest.raises(StorageError, match=r"net.npz is damaged, or no integer network"):
+        load(path)
+
+
+def test_any_damaged_byte_is_noticed_or_harmless(net: IntegerNetwork, tmp_path: Path) -> None:
+    path = tmp_path / "net.npz"
+    save(net, path)
+    whole = bytearray(path.read_bytes())
+    rng = np.random.default_rng(0)
+    for place in rng.integers(0, len(whole), 60):
+        damaged = whole.copy()
+        damaged[place] ^= 1 << int(rng.integers(8))
+        path.write_bytes(damaged)
+        try:
+            again = load(path)
+        except StorageError:
+            continue
+        assert again.network == net.network
+        assert all(np.array_equal(again.weights[name], net.weights[name]) for name in net.weights)
+
+
+def test_something_else(tmp_path: Path) -> None:
+    path = tmp_path / "net.npz"
+    np.savez(path, a=np.arange(3))
+    with pytest.raises(StorageError, match="net.npz holds no integer network"):
+        load(path)
+    np.save(tmp_path / "one.npy", np.arange(3))
+    with pytest.raises(StorageError, match="one.npy is damaged, or no integer network"):
+        load(tmp_path / "one.npy")
+    path.write_text("hello")
+    with pytest.raises(StorageError, match="net.npz is damaged, or no integer network"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"version": 2}, "is of version 2, this zerocross reads 1: lower the network again"),
+        ({"format": "another"}, "holds no integer network"),
+        ({"weights/conv1": None}, "does not fit together"),
+        ({"first/conv1_levels": np.zeros(3, np.uint8)}, "conv1_levels"),
+        ({"places/conv1_levels": np.zeros(3, np.int64)}, "conv1_levels has 3 crossings for offsets"),
+        ({"layers": []}, "does not fit together"),
+        ({"input": {"shape": [8, 8, 3], "bits": 4}}, "conv1 has weights of shape"),
+    ],
+)
+def test_what_does_not_fit(
+    net: IntegerNetwork, tmp_path: Path, changes: dict[str, object], message: str
+) -> None:
+    path = tmp_path / "net.npz"
+    save(net, path)
+    rewrite(path, **changes)
+    with pytest.raises(StorageError, match=message):
+        load(path)
