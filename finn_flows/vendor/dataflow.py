@@ -1,8 +1,8 @@
 """A design as a FINN graph.
 
-The graph's nodes are FINN's specialised ones: this project's (`finn_nodes.py`) with their weights and crossings, and
-FINN's own padding and input generators. Width converters and FIFOs are FINN's to insert. Images are (1, height,
-width, channels), bits 0 and 1; each node's `doc_string` is the network's layer that it belongs to.
+The graph's nodes are specialised ones: this project's (`finn_nodes.py`) with their weights and crossings, and FINN's
+own padding. Width converters and FIFOs are FINN's to insert. Images are (1, height, width, channels), bits 0 and 1;
+each node's `doc_string` is the network's layer that it belongs to.
 """
 
 from collections.abc import Mapping
@@ -263,23 +263,18 @@ def _padding(padding: Padding) -> FinnNode:
 
 def _generator(generator: InputGenerator) -> FinnNode:
     height, width, channels = generator.shape
-    datatype = stream_type(generator.inputs["s"])
     attributes = (
         ("ConvKernelDim", generator.kernel),
         ("IFMChannels", channels),
         ("IFMDim", (height, width)),
-        ("OFMDim", generator.output_shape[:2]),
-        ("SIMD", generator.simd),
         ("Stride", generator.stride),
-        ("Dilation", (1, 1)),
-        ("inputDataType", datatype),
-        ("outputDataType", datatype),
+        ("SIMD", generator.simd),
+        ("inputDataType", stream_type(generator.inputs["s"])),
         ("depthwise", int(generator.depthwise)),
         ("parallel_window", int(generator.parallel)),
-        ("is1D", int(1 in (height, width))),
         ("ram_style", generator.ram_style),
     )
-    return FinnNode("ConvolutionInputGenerator", attributes, (1, *generator.output_shape))
+    return FinnNode("ZcInputGenerator", attributes, (1, *generator.output_shape))
 
 
 def _label_select(label: LabelSelect) -> FinnNode:

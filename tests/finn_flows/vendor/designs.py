@@ -65,6 +65,7 @@ def designs() -> dict[str, tuple[Design, tuple[int, ...]]]:
         "many_labels": single(LabelSelect(300, 10, 3)),
         "padded": chain(image.inputs["s"], image, windows, product(36, 6, 2, 3)),
         "overlapping": chain(pooled.inputs["s"], pooled, WindowMaxPool(rows * columns, 9, 6, 2, bits=3)),
+        "parallel": single(InputGenerator((5, 6, 4), (3, 2), (2, 1), 4, bits=2, parallel=True)),
         "residual": residual(),
     }
     for way in ("comparators", "search", "table"):
@@ -73,6 +74,7 @@ def designs() -> dict[str, tuple[Design, tuple[int, ...]]]:
     found["constant"] = single(Crossings(crossing_table(4, 9, 0), 2))
     found["index"] = single(Crossings(crossing_table(6, 23, 4, -22, 2), 3))
     shapes = {"pool": (7, 5, 4), "pool_signed": (4, 4, 2), "padded": (5, 6, 4), "overlapping": (6, 7, 6)}
+    shapes["parallel"] = (5, 6, 4)
     return {name: (design, shapes.get(name, (design.input.elements,))) for name, design in found.items()}
 
 

@@ -32,6 +32,7 @@ BUILT = (
     "pool",
     "label",
     "overlapping",
+    "parallel",
     "residual",
     "search_signed",
     "table_two_bits",

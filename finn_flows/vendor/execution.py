@@ -1,0 +1,111 @@
+"""A FINN graph executed in Python, node by node."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from finn_flows.errors import FlowError
+from finn_flows.finn_setup import prepare_finn
+from finn_flows.vendor.finn_nodes import register
+from finn_flows.vendor.stream_node import StreamNode
+
+if TYPE_CHECKING:
+    from qonnx.core.modelwrapper import ModelWrapper
+
+_BATCH = 32  # samples at once: a convolution's windows take megabytes each
+
+
+class ExecutionError(FlowError):
+    """A graph that gives no answers; the message says why."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a graph answers.
+
+    Attributes:
+        logits: the last product's accumulators, (N, labels), as the integer network has them.
+        classes: (N, 1), where the graph ends in a label select.
+    """
+
+    logits: np.ndarray
+    classes: np.ndarray | None
+
+
+def execute(model: "ModelWrapper", samples: np.ndarray) -> Answers:
+    """Execute a FINN graph in Python and return its answers as the integer network gives them.
+
+    Args:
+        model: from `dataflow_model`, possibly with FINN's width converters and FIFOs in it.
+        samples: (N, *shape of the input), N >= 1, as `IntegerNetwork.run` takes them, -1 and +1 where it is binary.
+
+    Raises:
+        ExecutionError: if the graph holds no product.
+    """
+    batches = [samples[start : start + _BATCH] for start in range(0, len(samples), _BATCH)]
+    answers = [_answers(model, tensors(model, batch)) for batch in batches]
+    classes = [answer.classes for answer in answers if answer.classes is not None]
+    return Answers(
+        np.concatenate([answer.logits for answer in answers]), np.concatenate(classes) if classes else None
+    )
+
+
+def _answers(model: "ModelWrapper", values: dict[str, np.ndarray]) -> Answers:
+    from qonnx.custom_op.registry import getCustomOp
+
+    products = model.get_nodes_by_op_type("ZcProduct_rtl")
+    if not products:
+        raise ExecutionError("the graph holds no product, whose accumulators would be its logits")
+    labels = model.get_nodes_by_op_type("ZcLabelSelect_rtl")
+    logits = values[labels[0].input[0] if labels else model.graph.output[0].name]
+    logits = logits.reshape(len(logits), -1).astype(np.int64)
+    last = getCustomOp(products[-1])
+    if last.get_nodeattr("inputDataType") == "BINARY":  # popcounts
+        logits = 2 * logits - last.get_nodeattr("MW")
+    return Answers(logits, values[labels[0].output[0]].astype(np.int64) if labels else None)
+
+
+def tensors(model: "ModelWrapper", samples: np.ndarray) -> dict[str, np.ndarray]:
+    """Execute a FINN graph in Python, node by node; this project's nodes take all samples at once.
+
+    Returns:
+        Every stream by the name of its tensor, (N, *shape of an image), as FINN has them: bits are 0 and 1, the
+        accumulators of bits popcounts.
+    """
+    prepare_finn()
+    register()
+    from finn.transformation.fpgadataflow.set_exec_mode import SetExecMode
+    from qonnx.custom_op.registry import getCustomOp
+
+    model = model.transform(SetExecMode("cppsim"))
+    name = model.graph.input[0].name
+    values = {name: finn_input(samples, model.get_tensor_datatype(name).name)}
+    for node in model.graph.node:
+        operator = getCustomOp(node)
+        streams = [values[tensor] for tensor in node.input if tensor in values]
+        if isinstance(operator, StreamNode):
+            parameters = [model.get_initializer(tensor) for tensor in node.input[len(streams) :]]
+            results = operator.compute(streams, parameters)
+        else:
+            results = [_one_by_one(operator, model.graph, streams[0])]
+        values.update(zip(node.output, results, strict=True))
+    return values
+
+
+def finn_input(samples: np.ndarray, datatype: str) -> np.ndarray:
+    """Return samples as FINN's graphs and its drivers take them: float32, bits as 0 and 1."""
+    values = (np.asarray(samples) + 1) // 2 if datatype == "BINARY" else np.asarray(samples)
+    return values.astype(np.float32)
+
+
+def _one_by_one(operator: Any, graph: Any, values: np.ndarray) -> np.ndarray:
+    """Have a node of FINN's own compute sample by sample."""
+    node, results = operator.onnx_node, []
+    shape = tuple(operator.get_normal_input_shape())
+    empty = np.zeros(tuple(operator.get_normal_output_shape()), np.float32)
+    for value in values:
+        context = {node.input[0]: value.reshape(shape), node.output[0]: empty}
+        operator.execute_node(context, graph)
+        results.append(context[node.output[0]][0])
+    return np.stack(results)

@@ -1,0 +1,83 @@
+"""The product with binary weights as FINN's operator."""
+
+from typing import ClassVar
+
+import numpy as np
+
+from finn_flows import structural
+from finn_flows.accumulators import type_bits
+from finn_flows.graph import Stream
+from finn_flows.rtl import nodes
+from finn_flows.structural import Price
+from finn_flows.vendor.stream_node import AttributeTypes, StreamNode, vectors
+from finn_flows.vendor.stream_types import stream_type
+
+
+class ZcProduct(StreamNode):
+    """A product with binary weights (`nodes.Product`). Parameter: the weights, -1 or +1, (MW, MH)."""
+
+    attributes: ClassVar[AttributeTypes] = {
+        "MW": ("i", True, 0),
+        "MH": ("i", True, 0),
+        "SIMD": ("i", True, 1),
+        "PE": ("i", True, 1),
+        "inputDataType": ("s", True, ""),
+        # whether what makes all sums of integers positive is taken off again
+        "offsets": ("i", False, 0, {0, 1}),
+        "ram_style": ("s", False, "block", {"block", "distributed"}),
+        "numInputVectors": ("ints", False, [1]),
+    }
+    library = ("zc_xnor_mvau.sv", "zc_xnor_popcount.sv", "zc_sum.sv")
+
+    def sources(self) -> tuple[Stream, ...]:
+        """Return the vectors."""
+        shape = (*self.ints("numInputVectors"), self.get_nodeattr("MW"))
+        return (Stream(shape, self.get_nodeattr("SIMD"), self.get_nodeattr("inputDataType")),)
+
+    def sinks(self) -> tuple[Stream, ...]:
+        """Return the accumulators, a vector for each."""
+        reach = self.get_nodeattr("MW") * (2**self._input_bits - 1)
+        signed = bool(self.get_nodeattr("offsets"))
+        datatype = stream_type(nodes.Stream(1, 1, reach.bit_length() + signed, signed))
+        shape = (*self.ints("numInputVectors"), self.get_nodeattr("MH"))
+        return (Stream(shape, self.get_nodeattr("PE"), datatype),)
+
+    def record(self, *parameters: np.ndarray) -> nodes.Product:
+        """Return the product."""
+        return nodes.Product(
+            np.asarray(parameters[0]).T.astype(np.int8),
+            self.get_nodeattr("PE"),
+            self.get_nodeattr("SIMD"),
+            self._input_bits,
+            offsets=bool(self.get_nodeattr("offsets")),
+            ram_style=self.get_nodeattr("ram_style"),
+        )
+
+    def price(self) -> Price:
+        """Return the price; weights in LUT memory take a LUT a bit for every 64 words."""
+        fan_in, channels, pe, simd = (self.get_nodeattr(name) for name in ("MW", "MH", "PE", "SIMD"))
+        bits = self._input_bits
+        price = (
+            structural.xnor_product(fan_in, channels, pe, simd)
+            if bits == 1
+            else structural.byte_product(fan_in, channels, pe, simd, bits)
+        )
+        if self.get_nodeattr("ram_style") == "block" or not price.bram18:
+            return price
+        words = fan_in * channels // (pe * simd)
+        return Price(price.lut + pe * simd * -(-words // 64), way="weights in LUT memory")
+
+    def get_exp_cycles(self) -> int:
+        """Return its cycles an image: a vector takes a word of weights a cycle."""
+        fan_in, channels, pe, simd = (self.get_nodeattr(name) for name in ("MW", "MH", "PE", "SIMD"))
+        return vectors(self.sources()[0].shape) * (fan_in // simd) * (channels // pe)
+
+    def get_op_and_param_counts(self) -> dict[str, int]:
+        """Return multiplications and weights, as FINN counts them."""
+        weights = self.get_nodeattr("MW") * self.get_nodeattr("MH")
+        macs = weights * vectors(self.sources()[0].shape)
+        return {f"op_mac_1bx{self._input_bits}b": macs, "param_weight_1b": weights}
+
+    @property
+    def _input_bits(self) -> int:
+        return type_bits(self.get_nodeattr("inputDataType"))
