@@ -178,7 +178,7 @@ def test_tables_of_every_operation(name: str, fan_in: int, seed: int, byte: bool
     slot = slot_of(Expression(name, operands), 5, seed, float(fan_in))
     table = from_response(grid, 5, lambda a: slot.response(torch.from_numpy(a)).detach().numpy())
     with torch.no_grad():
-        plain = torch.from_numpy(points(grid)).float()[:, None].expand(-1, 5)
+        plain = torch.from_numpy(points(grid)).float()[:, None].expand(-1, 5).contiguous()
         bits = (slot.function(slot.norm(plain)).numpy().T >= 0).astype(np.uint8)
     assert isinstance(slot.function, ActivationFunction)
     assert same(table, from_bits(grid, bits))

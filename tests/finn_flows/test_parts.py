@@ -35,5 +35,5 @@ def test_boards_agree_with_finn():
 def test_an_unknown_name_gets_the_nearest_ones(asked, near):
     with pytest.raises(UnknownPart, match=near):
         get_part(asked)
-    with pytest.raises(ValueError, match=r"known are: .*xc7z020"):
+    with pytest.raises(UnknownPart, match=r"known are: .*xc7z020"):
         get_part("?")

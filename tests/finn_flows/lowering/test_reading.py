@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from finn_flows.crossings import CrossingTable
+from finn_flows.errors import FlowError
 from finn_flows.integer import IntegerNetwork
 from finn_flows.lowering.execution import run
 from finn_flows.lowering.lower import Lowered, lower
@@ -160,7 +161,7 @@ def test_brevitas_with_levels(tmp_path: Path) -> None:
     path = tmp_path / "net.onnx"
     export_qonnx(model, torch.randn(1, 2, 6, 6), str(path), dynamo=False)
     message = "Conv.* pads with 0, which is not the lowest level of its input"
-    with pytest.raises(ValueError, match=message):  # a signed input padded with 0 has no hardware
+    with pytest.raises(FlowError, match=message):  # a signed input padded with 0 has no hardware
         lower(path)
     model[1].padding = (0, 0)
     model[9] = qnn.QuantLinear(8 * 4, 5, bias=False, weight_quant=Weight).eval()
