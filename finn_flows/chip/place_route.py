@@ -487,7 +487,7 @@ _REMEDY = {
 }
 
 
-def _complaint(text: str, code: int, board: Board, flow: _Flow, log: Path) -> RuntimeError:
+def _complaint(text: str, code: int, board: Board, flow: _Flow, log: Path) -> FlowError:
     """Say why nextpnr failed: too little of something, or its own words."""
     resources = {name: (int(used), int(of)) for name, used, of in _USE.findall(text)}
     over = {name: use for name, use in resources.items() if use[0] > use[1]}
@@ -503,7 +503,12 @@ def _complaint(text: str, code: int, board: Board, flow: _Flow, log: Path) -> Ru
             available,
         )
     said = next(iter(re.findall(r"^ERROR: (.*)$", text, re.MULTILINE)), "")
-    full = {name: use for name, use in resources.items() if use[0] > 0.9 * use[1] and name in flow.resources}
+    full = {
+        name: use
+        for name, use in resources.items()
+        if flow.resources.get(name) in ("lut", "ff", "carry", "lut_memory", "bram", "dsp")
+        and use[0] > 0.8 * use[1]
+    }
     if full and re.search(r"place|legali[sz]e|route|congest", said):
         name = max(full, key=lambda name: full[name][0] / full[name][1])
         (used, available), resource = full[name], flow.resources[name]

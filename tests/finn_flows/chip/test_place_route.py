@@ -125,7 +125,8 @@ def test_timing_says_what_to_do():
             "needs 61 block RAMs.*keep weights of small layers in LUTs",
         ),
         (
-            "Info: \t         ICESTORM_LC:    5230/   5280    99%\nERROR: Unable to find legal placement for all cells",
+            "Info: \t         ICESTORM_LC:    5230/   5280    99%\n"
+            "Info: \t        ICESTORM_PLL:       1/      1   100%\nERROR: Unable to find legal placement for all cells",
             125,
             DoesNotFit,
             "takes 5,230 of 5,280 logic cells.*too many to be placed",
