@@ -398,9 +398,11 @@ def _pack(board: Board, flow: _Flow, work: Path) -> None:
     (work / partial).replace(work / flow.packed)
 
 
-# gowin_pack reads its arguments from the command line, the others take them.
+# A child is to end with us, however we end. gowin_pack reads its arguments from the command line, the others take them.
 _CHILD = """
-import importlib, sys
+import ctypes, importlib, signal, sys
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 module, function, arguments = sys.argv[1], sys.argv[2], sys.argv[3:]
 call = getattr(importlib.import_module(module), function)
 sys.argv[1:] = arguments
