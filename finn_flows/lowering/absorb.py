@@ -24,6 +24,7 @@ from finn_flows.lowering.levels import MOST, Levels, equidistant
 from finn_flows.lowering.ops import DOMAIN, make_crossings
 from finn_flows.lowering.products import Product, attributes, conv_padding, is_product, read_product
 from finn_flows.lowering.regions import ELEMENTWISE, MOVING, Region, Response, find_region, pad_value
+from finn_flows.lowering.tidying import tidy
 from finn_flows.network import Grid
 
 _CHUNK = 1 << 20  # values evaluated at once: 4 MB a tensor of float32
@@ -33,7 +34,7 @@ class AbsorbActivations(Transformation):
     """Replace every activation and quantizer by a Crossings node, and make every product one of integers.
 
     Takes a cleaned QONNX graph for one sample: shapes inferred, constants folded, weight quantizers too (see
-    `finn_flows.lowering.lower.tidy`). The graph computes what it did before.
+    `finn_flows.lowering.tidying.tidy`). The graph computes what it did before.
 
     Raises:
         LoweringError: for a region that cannot be absorbed, naming the node and the reason.
@@ -51,9 +52,9 @@ class AbsorbActivations(Transformation):
 
 
 def step_absorb_activations(model: ModelWrapper, cfg: Any) -> ModelWrapper:
-    """Absorb activations as a custom step of FINN's builder; the configuration is not read."""
+    """Tidy a graph and absorb its activations: a custom step for FINN's builder; `cfg` is not read."""
     del cfg
-    return model.transform(AbsorbActivations())
+    return tidy(model).transform(AbsorbActivations())
 
 
 @dataclass(frozen=True)
@@ -162,6 +163,10 @@ def _declared(model: ModelWrapper, tensor: str) -> np.ndarray | None:
         return np.array(
             [v for v in range(int(datatype.min()), int(datatype.max()) + 1) if datatype.allowed(v)]
         )
+    if node.op_type == "MultiThreshold":
+        thresholds, known = model.get_initializer(node.input[1]), attributes(node)
+        counts = np.arange(thresholds.shape[1] + 1)
+        return known.get("out_scale", 1.0) * counts + known.get("out_bias", 0.0)
     if node.op_type not in ("BipolarQuant", "Quant", "IntQuant"):
         return None
     scale, *rest = (model.get_initializer(name) for name in node.input[1:])
@@ -290,30 +295,25 @@ def _evaluate(response: Response, real: _Accumulator) -> tuple[_Steps, list[np.n
     grid = real.grid
     length = max(1, _CHUNK // max(response.channels, len(real.scale)))
     pools = any(node.op_type == "MaxPool" for node in response.movers)
-    channels: list[np.ndarray] = []
-    places: list[np.ndarray] = []
-    values: list[np.ndarray] = []
     kept: list[list[np.ndarray]] = []
-    last = None
+    changes: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    before: np.ndarray | None = None
     for start in range(0, len(grid), length):
         indices = np.arange(start, min(start + length, len(grid)))
         stages = response.stages(real.values(grid.low + grid.step * indices))
-        found = stages[-1].astype(np.float64).T
+        found = stages[-1]
         if pools:
             kept.append(stages)
-        joined = found if last is None else np.concatenate([last, found], axis=1)
-        channel_, place = np.nonzero(joined[:, 1:] != joined[:, :-1])
-        if last is None:
-            channels.append(np.arange(len(found)))
-            places.append(np.zeros(len(found), np.int64))
-            values.append(found[:, 0])
-        channels.append(channel_)
-        places.append(place + start + (1 if last is None else 0))
-        values.append(joined[channel_, place + 1])
-        last = found[:, -1:]
-        if len(np.unique(values[-1])) > MOST:
+        changed = np.empty(found.shape, bool)
+        changed[0] = True if before is None else found[0] != before
+        np.not_equal(found[1:], found[:-1], out=changed[1:])
+        place, channel = np.nonzero(changed)
+        value = found[place, channel]
+        changes.append((channel, place + start, value))
+        before = found[-1]
+        if len(np.unique(value)) > MOST:
             raise _not_quantized(response.region)
-    channel, place, value = (np.concatenate(each) for each in (channels, places, values))
+    channel, place, value = (np.concatenate(each) for each in zip(*changes, strict=True))
     order = np.lexsort((place, channel))
     whole = [np.concatenate(each) for each in zip(*kept, strict=True)]
     return _Steps(grid, channel[order], place[order], value[order]), whole

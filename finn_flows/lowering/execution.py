@@ -5,6 +5,7 @@ is fixed beforehand, so that an activation can be evaluated at thousands of inte
 """
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 import numpy as np
 import onnxruntime  # type: ignore[import-untyped]
@@ -113,12 +114,16 @@ def _execute_standard(node: NodeProto, tensors: Tensors, opset: int) -> None:
     )
     opsets = [helper.make_opsetid("", opset)]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION)
+    found = _session(model.SerializeToString()).run(outputs, inputs)
+    tensors.update(zip(outputs, found, strict=True))
+
+
+@lru_cache(maxsize=64)
+def _session(model: bytes) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # what goes wrong is raised
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-    tensors.update(zip(outputs, session.run(outputs, inputs), strict=True))
+    options.intra_op_num_threads = 1  # sums have one order on every machine
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def run(model: ModelWrapper, inputs: np.ndarray, batch: int = 256) -> np.ndarray:

@@ -7,23 +7,13 @@ from pathlib import Path
 import numpy as np
 from onnx import ModelProto, NodeProto
 from qonnx.core.modelwrapper import ModelWrapper
-from qonnx.transformation.change_batchsize import ChangeBatchSize
-from qonnx.transformation.fold_constants import FoldConstants
-from qonnx.transformation.general import (
-    GiveUniqueNodeNames,
-    GiveUniqueParameterTensors,
-    MovePadAttributeToTensor,
-    RemoveStaticGraphInputs,
-    RemoveUnusedTensors,
-    SortGraph,
-)
-from qonnx.transformation.infer_shapes import InferShapes
 
 from finn_flows.integer import IntegerNetwork
 from finn_flows.lowering.absorb import AbsorbActivations
 from finn_flows.lowering.errors import LoweringError
 from finn_flows.lowering.execution import constants, execute
 from finn_flows.lowering.reading import input_tensor, read_network
+from finn_flows.lowering.tidying import tidy
 
 _BATCH = 256
 
@@ -118,33 +108,6 @@ def load_model(path: Path) -> ModelWrapper:
     if not proto.graph.node:
         raise LoweringError(f"{path} is not an ONNX file, or an empty one")
     return ModelWrapper(proto, fix_float64=True)
-
-
-def tidy(model: ModelWrapper) -> ModelWrapper:
-    """Return a graph as the lowering takes it.
-
-    For one sample at a time, its shapes inferred, its constants folded, weight quantizers too, every node with a
-    name of its own; names that are so already stay, for messages to name what its author knows.
-    """
-    model = copy.deepcopy(model)
-    if len([each for each in model.graph.input if model.get_initializer(each.name) is None]) != 1:
-        names = ", ".join(each.name for each in model.graph.input)
-        raise LoweringError(f"the graph has the inputs {names}: only networks with one input have hardware")
-    for node in model.graph.node:
-        if node.op_type in ("Quant", "BipolarQuant", "Trunc"):
-            node.domain = "qonnx.custom_op.general"
-    model = model.transform(RemoveStaticGraphInputs())
-    if not model.get_tensor_shape(model.graph.input[0].name):
-        raise LoweringError(f"{model.graph.input[0].name}: the graph does not say its input's shape")
-    if model.get_tensor_shape(model.graph.input[0].name)[0] != 1:
-        model = model.transform(ChangeBatchSize(1))
-    for step in (SortGraph(), InferShapes(), GiveUniqueParameterTensors(), MovePadAttributeToTensor()):
-        model = model.transform(step)
-    model = model.transform(FoldConstants(exclude_op_types=[])).transform(RemoveUnusedTensors())
-    called = [node.name for node in model.graph.node]
-    return (
-        model if all(called) and len(set(called)) == len(called) else model.transform(GiveUniqueNodeNames())
-    )
 
 
 def _ancestors(model: ModelWrapper, tensor: str) -> list[NodeProto]:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from onnx import TensorProto
 from qonnx.core.datatype import DataType
 from qonnx.core.modelwrapper import ModelWrapper
@@ -17,8 +19,10 @@ from qonnx.transformation.infer_shapes import InferShapes
 from qonnx.util.cleanup import cleanup_model
 
 from finn_flows.lowering.absorb import AbsorbActivations, step_absorb_activations
-from finn_flows.lowering.lower import lower, tidy
+from finn_flows.lowering.lower import lower
+from finn_flows.lowering.tidying import tidy
 from finn_flows.network import Conv, Flatten, Input, MaxPool
+from tests.finn_flows.finn_networks import cnv, export
 from tests.finn_flows.lowering.foreign import QONNX, Graph, assert_same, execute, samples
 
 
@@ -356,3 +360,79 @@ def test_shapes_of_the_layers() -> None:
     kinds = [type(layer.operation) for layer in network.layers]
     assert kinds.count(MaxPool) == kinds.count(Flatten) == 1
     assert network.shapes()["conv2"] == (1, 1, 6)
+
+
+@pytest.mark.parametrize("batch", [4, "N"])
+def test_graphs_for_batches(batch: int | str) -> None:
+    g = Graph((1, 2, 6, 6), 5).bipolar().conv(2, 4).norm(4).bipolar()
+    g.node("Reshape", g.constant([4 if batch == 4 else 0, -1], np.int64))
+    model = g.dense(64, 5).model()
+    one = copy.deepcopy(model)
+    dim = model.graph.input[0].type.tensor_type.shape.dim[0]
+    if batch == 4:
+        dim.dim_value = 4
+        (reshape,) = one.get_nodes_by_op_type("Reshape")
+        one.set_initializer(reshape.input[1], np.array([1, -1]))
+    else:
+        dim.ClearField("dim_value")
+        dim.dim_param = batch
+    assert_same(lower(model), one, samples((1, 2, 6, 6)))
+
+
+def test_any_order_of_operator_sets() -> None:
+    model = convolutional().model()
+    model.model.opset_import.sort(key=lambda opset: opset.domain == "")
+    assert_same(lower(model), convolutional().model(), samples((1, 2, 8, 8)))
+
+
+OPERATIONS = ["Abs", "Cos", "Elu", "Erf", "Exp", "Neg", "Relu", "Round", "Sigmoid", "Sin", "Softplus", "Tanh"]
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    st.lists(st.sampled_from(OPERATIONS), max_size=3),
+    st.sampled_from([None, "Add", "Max", "Mul", "Sub"]),
+    st.integers(0, 4),
+    st.booleans(),
+    st.integers(0, 1000),
+)
+def test_any_region(operations: list[str], join: str | None, bits: int, norm: bool, seed: int) -> None:
+    """Elementwise nodes in any order, some of them in two branches, and any quantizer.
+
+    Scales are powers of two: with others an accumulator of 0 is a tie that floats decide by their rounding.
+    """
+    g = Graph((1, 9), seed).quant(4, 0.25, signed=True).dense(9, 8, scale=2.0 ** -(seed % 4))
+    if norm:
+        g.norm(8, 0.5)
+    start = g.tensor
+    for operation in operations:
+        g.node(operation)
+    if join:
+        g.node("Add", g.constant(g.rng.normal(size=8))).node(join, start)
+    g = g.quant(bits, 0.37, signed=bool(seed % 2)) if bits > 1 else g.bipolar(1.0 + bits)
+    model = g.dense(8, 8).norm(8, 1.0).bipolar().dense(8, 4).model()
+    x = samples((1, 9))
+    lowered = lower(model)
+    given_ = lowered.quantize(x)
+    np.testing.assert_allclose(execute(lowered.model, x), execute(tidy(model), x), atol=1e-5)
+    found = lowered.network.run(given_)["classifier"]
+    assert np.array_equal(found, execute(lowered.model, x))
+
+
+@pytest.mark.parametrize("step", ["before", "after"])
+def test_finns_passes(step: str, tmp_path: Path) -> None:
+    """FINN's own conversion ahead, which makes thresholds of quantizers; its tidying behind."""
+    from finn_flows.finn_setup import prepare_finn
+
+    prepare_finn()
+    from finn.transformation.qonnx.convert_qonnx_to_finn import ConvertQONNXtoFINN
+
+    lowered = lower(export(cnv(8), tmp_path / "net.onnx"))
+    model = lowered.original if step == "before" else lowered.model
+    converted = model.transform(ConvertQONNXtoFINN())
+    assert "BipolarQuant" not in {node.op_type for node in converted.graph.node}
+    again = lower(converted).network
+    assert again.network == lowered.network.network
+    for name, table in lowered.network.tables.items():
+        assert np.array_equal(again.tables[name].places, table.places)
+        assert np.array_equal(again.tables[name].first, table.first)

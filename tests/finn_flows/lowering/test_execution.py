@@ -8,7 +8,7 @@ from scipy import special
 
 from finn_flows.lowering.errors import LoweringError
 from finn_flows.lowering.execution import run
-from finn_flows.lowering.lower import tidy
+from finn_flows.lowering.tidying import tidy
 from tests.finn_flows.lowering.foreign import Graph, execute, samples
 
 

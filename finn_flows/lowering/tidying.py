@@ -1,0 +1,64 @@
+"""Tidying a QONNX graph, so that the lowering meets one form of everything."""
+
+import copy
+
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.transformation.fold_constants import FoldConstants
+from qonnx.transformation.general import (
+    GiveUniqueNodeNames,
+    GiveUniqueParameterTensors,
+    MovePadAttributeToTensor,
+    RemoveStaticGraphInputs,
+    RemoveUnusedTensors,
+    SortGraph,
+)
+from qonnx.transformation.infer_shapes import InferShapes
+
+from finn_flows.lowering.errors import LoweringError
+
+
+def tidy(model: ModelWrapper) -> ModelWrapper:
+    """Return a graph as the lowering takes it; the one given is left alone.
+
+    For one sample at a time, its shapes inferred, its constants folded, weight quantizers too, every node with a
+    name of its own; names that are so already stay, for messages to name what the graph's author knows.
+
+    Raises:
+        LoweringError: if the graph has not one input, or does not say its shape.
+    """
+    model = copy.deepcopy(model).transform(RemoveStaticGraphInputs())
+    names = [each.name for each in model.graph.input]
+    if len(names) != 1:
+        raise LoweringError(
+            f"the graph has the inputs {', '.join(names)}: only networks with one input have hardware"
+        )
+    if not model.get_tensor_shape(names[0]):
+        raise LoweringError(f"{names[0]}: the graph does not say its input's shape")
+    for node in model.graph.node:
+        if node.op_type in ("Quant", "BipolarQuant", "Trunc"):
+            node.domain = "qonnx.custom_op.general"
+    # Constants are folded by the first operator set that is named.
+    model.model.opset_import.sort(key=lambda opset: opset.domain not in ("", "ai.onnx"))
+    if model.get_tensor_shape(names[0])[0] != 1:
+        _take_one_sample(model)
+    for step in (SortGraph(), InferShapes(), GiveUniqueParameterTensors(), MovePadAttributeToTensor()):
+        model = model.transform(step)
+    model = model.transform(FoldConstants(exclude_op_types=[])).transform(RemoveUnusedTensors())
+    called = [node.name for node in model.graph.node]
+    return (
+        model if all(called) and len(set(called)) == len(called) else model.transform(GiveUniqueNodeNames())
+    )
+
+
+def _take_one_sample(model: ModelWrapper) -> None:
+    """Set the batch to 1, in the input and in what reshapes, and forget all shapes that follow from it."""
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+    for output in model.graph.output:
+        output.type.tensor_type.ClearField("shape")
+    del model.graph.value_info[:]
+    for node in model.graph.node:
+        shape = model.get_initializer(node.input[1]) if node.op_type == "Reshape" else None
+        if shape is not None and shape.size and shape[0] > 1:
+            shape = shape.copy()
+            shape[0] = 1
+            model.set_initializer(node.input[1], shape)
