@@ -108,7 +108,10 @@ def _accuracy(facts: dict[str, Any]) -> Accuracy:
 
 def _certificate(facts: dict[str, Any]) -> Certificate | None:
     found = facts.get("simulation")
-    return found and Certificate(found["test_set"], [Link(**link) for link in found["links"]])
+    if found is None:
+        return None
+    links = [*found["links"], *([facts["netlist"]["link"]] if "netlist" in facts else [])]
+    return Certificate(found["test_set"], [Link(**link) for link in links])
 
 
 def _timing(builder: "Builder") -> Timing:

@@ -17,22 +17,24 @@ import numpy as np
 
 from finn_flows import graph
 from finn_flows.chip.boards import Board, NoTarget, get_target
+from finn_flows.chip.memory import choose_ram_styles
 from finn_flows.chip.place_route import Routed, place_and_route
 from finn_flows.chip.serial_line import Link, serial_top
-from finn_flows.chip.synthesis import synthesise
+from finn_flows.chip.synthesis import Synthesis, synthesise
 from finn_flows.cost import estimate
 from finn_flows.folding import Folding
 from finn_flows.integer import remove_first_bits
 from finn_flows.lowering.lower import Lowered, lower
 from finn_flows.lowering.storage import load, save
 from finn_flows.parts import Part, UnknownPart, get_part
-from finn_flows.rtl.assembly import Styles, assemble
+from finn_flows.rtl.assembly import WAYS, Styles, assemble
 from finn_flows.rtl.design import generate, with_fifos
+from finn_flows.rtl.nodes import Product
 from finn_flows.rtl.streaming import size_fifos
 from finn_flows.vendor.dataflow import dataflow_model
 from finn_flows.vendor.vivado import write_vivado_folder
 from hw_search.build_record import CALIBRATED, build_record
-from hw_search.certifying import RTL, certify
+from hw_search.certifying import RTL, certify, certify_netlist
 from hw_search.errors import UserError
 from hw_search.files import write_text
 from hw_search.inference import save_accelerator
@@ -129,6 +131,7 @@ class Builder:
             self._design()
             self._simulate()
             self._synthesise()
+            self._simulate_netlist()
             self._place_and_route()
             self._vendor()
         finally:
@@ -200,13 +203,26 @@ class Builder:
         return dict(self.subject.folding)
 
     def _styles(self) -> Styles:
-        for what, asked in (("weights", self.options.weights), ("ways", self.options.ways)):
-            layers = {node.layer for node in self.plan}
-            for layer in asked:
-                if layer not in layers:
-                    raise UserError(f"--{what} {layer}: no such layer: {nearest(layer, layers)}")
-        chosen = choose_ram_styles(self.net, self.plan, self.part)
-        return Styles({**chosen, **self.options.weights}, dict(self.options.ways))
+        """Choose how memories and crossings are built: by cost and by what the part has, unless told."""
+        products = {
+            element.layer: element.node
+            for element in assemble(self.net, self.plan).elements
+            if isinstance(element.node, Product)
+        }
+        weights = choose_ram_styles(products, self.part, self.options.weights)
+        return Styles(
+            {layer: style for layer, style in weights.items() if style != "constants"}, self._ways()
+        )
+
+    def _ways(self) -> dict[str, str]:
+        for layer, way in self.options.ways.items():
+            if layer not in self.net.tables:
+                raise UserError(
+                    f"--way {layer}: no activation has that name: {nearest(layer, self.net.tables)}"
+                )
+            if way not in WAYS:
+                raise UserError(f"--way {layer}={way}: crossings are built as {', '.join(WAYS)}")
+        return dict(self.options.ways)
 
     def _simulate(self) -> None:
         def work(report: Report) -> Facts:
@@ -239,19 +255,11 @@ class Builder:
         def work(report: Report) -> Facts:
             found: Facts = {}
             for number, family in enumerate(families):
-                names = [element.name for element in self.complete.elements]
-                done = synthesise(
-                    self.generated.top,
-                    self.generated.sources,
-                    self.generated.folder,
-                    family,
-                    names,
-                    part=self.part.name if family == self.part.family else "",
-                    cache=self.folder / "mapped",
-                    progress=lambda done, of, n=number, f=family: report(
-                        (n + done / max(1, of)) / len(families), f"{f}: {done} of {of} nodes"
-                    ),
-                )
+
+                def tell(share: float, note: str, number: int = number) -> None:
+                    report((number + share) / len(families), note)
+
+                done = self._synthesis(family, tell)
                 found[family] = {
                     "total": asdict(done.total),
                     "nodes": {name: asdict(cells) for name, cells in done.by_node.items()},
@@ -264,6 +272,42 @@ class Builder:
             work,
             note=lambda facts: ", ".join(
                 f"{facts[name]['total']['lut']:,} LUT ({name})" for name in families
+            ),
+        )
+
+    def _synthesis(self, family: str, report: Report) -> Synthesis:
+        return synthesise(
+            self.generated.top,
+            self.generated.sources,
+            self.generated.folder,
+            family,
+            [element.name for element in self.complete.elements],
+            part=self.part.name if family == self.part.family else "",
+            cache=self.folder / "mapped",
+            progress=lambda done, of: report(done / max(1, of), f"{family}: {done} of {of} nodes"),
+        )
+
+    def _simulate_netlist(self) -> None:
+        if not self.options.gate_level:
+            return
+
+        def work(report: Report) -> Facts:
+            report(-1, "compiling the mapped netlist")
+            images = self.subject.images(self.options.images)
+            inputs = self.lowered.quantize(images.x.numpy().astype(np.float32))
+            mapped = self._synthesis(self.part.family, report)
+            return {
+                "link": asdict(
+                    certify_netlist(mapped, self.net, self.complete, self.folder, inputs, self.cache)
+                )
+            }
+
+        self.facts["netlist"] = self.stages.run(
+            "netlist",
+            {"images": self.options.images},
+            work,
+            note=lambda facts: (
+                f"{facts['link']['differences']} differences in {facts['link']['images']} images"
             ),
         )
 

@@ -5,10 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
+from finn_flows.chip.netlist import netlist_sources
+from finn_flows.chip.synthesis import Synthesis
 from finn_flows.integer import IntegerNetwork
 from finn_flows.lowering.lower import Lowered
 from finn_flows.rtl.design import TOP, Design
 from finn_flows.rtl.nodes import Product
+from finn_flows.rtl.simulation import Port, compile_design
 from finn_flows.rtl.streaming import CompiledDesign, compile_streaming, first_difference
 from finn_flows.vendor.dataflow import dataflow_model
 from finn_flows.vendor.execution import execute
@@ -99,6 +102,26 @@ def certify(
         "cycles": streamed.cycles,
         "accuracy": right,
     }
+
+
+def certify_netlist(
+    mapped: Synthesis, net: IntegerNetwork, design: Design, folder: Path, inputs: np.ndarray, cache: Path
+) -> Link:
+    """Compare a mapped netlist's classes with the integer network's.
+
+    Raises:
+        UserError: if they differ.
+    """
+    ports = [Port("s", design.input.width)], [Port("m", design.output.width)]
+    simulator = compile_design(mapped.top, netlist_sources(mapped), *ports, folder / RTL / "netlist", cache)
+    streamed = CompiledDesign(design, simulator).stream(stream_elements(net, inputs))
+    expected = classes(integer_logits(net, inputs))
+    link = compare(
+        "RTL", "netlist", "classes", expected, streamed.outputs[:, 0], f"mapped to {mapped.family}"
+    )
+    if link.differences:
+        raise UserError(f"the mapped netlist is not the network: {_worst([link])}")
+    return link
 
 
 def _labels(design: Design, expected: np.ndarray, outputs: np.ndarray) -> Link:

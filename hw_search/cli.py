@@ -261,7 +261,9 @@ def lower(
 def report(
     folders: Annotated[
         list[Path],
-        typer.Argument(help="A run's folder; or builds, FINN's output folders or Vivado's among them, to compare."),
+        typer.Argument(
+            help="A run's folder; or builds, FINN's output folders or Vivado's among them, to compare."
+        ),
     ],
     output: Annotated[Path, typer.Option(help="The page of a comparison.")] = Path("comparison.html"),
 ) -> None:

@@ -109,8 +109,8 @@ def infer(
 def _accelerator(folder: Path) -> tuple[str, list[str], Link]:
     try:
         content = json.loads((folder / ACCELERATOR).read_text())
-        streams = (Stream(**content[name]) for name in ("source", "sink"))
-        return content["top"], content["sources"], Link(*streams, content["design_id"], content["baud"])
+        source, sink = Stream(**content["source"]), Stream(**content["sink"])
+        return content["top"], content["sources"], Link(source, sink, content["design_id"], content["baud"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{folder / ACCELERATOR} cannot be read ({error}): build again") from None
 

@@ -17,6 +17,9 @@ from finn_flows.rtl.nodes import Crossings, HardwareNode, LabelSelect, MaxPool, 
 from finn_flows.rtl.stream_nodes import InputGenerator, Padding, WidthConverter, WindowMaxPool
 
 
+WAYS = ("comparators", "search", "table", "table in block RAM")
+
+
 @dataclass(frozen=True)
 class Styles:
     """How memories and crossings are built, where a layer is not left to the default.
