@@ -45,6 +45,7 @@ from reports.build_records import Build
 from reports.build_storage import save_build
 
 NETWORK, VIVADO, REPORT = "network.npz", "vivado", "report.html"
+_SYNTHESIS = tuple(f"finn_flows/chip/{name}.py" for name in ("synthesis", "cells", "yosys"))
 _VIVADO_BOARD = "Pynq-Z1"  # what the folder for Vivado is for, where the target is not Xilinx'
 
 
@@ -268,7 +269,7 @@ class Builder:
 
         self.facts["synthesis"] = self.stages.run(
             "synthesis",
-            {"families": families, "part": self.part.name, "code": _code("finn_flows/chip/synthesis.py")},
+            {"families": families, "part": self.part.name, "code": _code(*_SYNTHESIS)},
             work,
             note=lambda facts: ", ".join(
                 f"{facts[name]['total']['lut']:,} LUT ({name})" for name in families
@@ -304,7 +305,7 @@ class Builder:
 
         self.facts["netlist"] = self.stages.run(
             "netlist",
-            {"images": self.options.images},
+            {"images": self.options.images, "code": _code("finn_flows/chip/netlist.py", "finn_flows/chip/block_rams.py")},
             work,
             note=lambda facts: (
                 f"{facts['link']['differences']} differences in {facts['link']['images']} images"
