@@ -60,7 +60,10 @@ class Design:
 
     def __post_init__(self) -> None:
         unread = {(INPUT, "s")}
+        names = [element.name for element in self.elements]
         for element in self.elements:
+            if names.count(element.name) > 1:
+                raise DesignError(f"two elements are called {element.name}")
             inputs = element.node.inputs
             if len(inputs) != len(element.sources):
                 raise DesignError(f"{element.name} reads {len(inputs)} streams, not {len(element.sources)}")
@@ -68,7 +71,7 @@ class Design:
                 if source not in unread:
                     raise DesignError(f"{element.name}: nothing writes {source}, or two nodes read it")
                 given = self.streams[source]
-                if given.width != wanted.width or given.words % wanted.words:
+                if replace(given, elements=wanted.elements) != wanted or given.words % wanted.words:
                     raise DesignError(f"{element.name} reads {wanted}, but {source[0]} writes {given}")
                 unread.remove(source)
             unread |= {(element.name, port) for port in element.node.outputs}
