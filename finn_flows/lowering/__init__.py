@@ -1,1 +1,1 @@
-"""From any QONNX file to an integer network: activation regions become crossings."""
+"""From any QONNX file to an integer network: activation regions become crossings. It begins in `lower`."""

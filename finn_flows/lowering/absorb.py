@@ -75,7 +75,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Site:
+class _Site:
     """A product, what it reads and what stands behind it."""
 
     product: Product
@@ -94,8 +94,8 @@ def _count_elementwise(nodes: tuple[NodeProto, ...]) -> int:
     return sum(node.op_type in ELEMENTWISE for node in nodes)
 
 
-def _read_site(model: ModelWrapper, node: NodeProto) -> Site:
-    return Site(read_product(model, node), find_source(model, node), find_region(model, node))
+def _read_site(model: ModelWrapper, node: NodeProto) -> _Site:
+    return _Site(read_product(model, node), find_source(model, node), find_region(model, node))
 
 
 def find_source(model: ModelWrapper, product: NodeProto) -> Source:
@@ -134,9 +134,9 @@ def _input_levels(model: ModelWrapper, product: NodeProto, tensor: str) -> Level
     if len(shape) < 2:
         raise LoweringError(f"{start} has shape {shape}: give the network's input a batch axis")
     # The nodes behind the quantizer, such as a scale, as a region of their own.
-    channels = shape[1] if len(shape) > 1 else 1
     front = Region(helper.make_node("Input", [], [start], name=start), tuple(behind), (), tensor, None)
-    found = Response(model, front).stages(np.repeat(values[:, None], channels, axis=1).astype(np.float32))[-1]
+    columns = np.repeat(values[:, None], shape[1], axis=1).astype(np.float32)
+    found = Response(model, front).stages(columns)[-1]
     if (found != found[:, :1]).any():
         raise LoweringError(
             f"{product.name} ({product.op_type}): its input has another scale from channel to channel: quantize it "
@@ -193,7 +193,7 @@ def _declared(model: ModelWrapper, tensor: str) -> np.ndarray | None:
     return (whole.astype(np.float32) - np.float32(zero)) * scale
 
 
-def _absorb(model: ModelWrapper, site: Site) -> None:
+def _absorb(model: ModelWrapper, site: _Site) -> None:
     """Make a site one of integers: its product, and its region by crossings."""
     real = _Accumulator(site)  # before anything is rewritten
     _check_padding(model, site)
@@ -209,7 +209,7 @@ def _absorb(model: ModelWrapper, site: Site) -> None:
 class _Accumulator:
     """The real value of a product's output, as a function of its integer accumulator."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: _Site) -> None:
         product, levels = site.product, site.source.levels
         flat = product.signs.reshape(product.channels, -1).astype(np.int64)
         self.scale = product.scale * levels.scale
@@ -260,7 +260,7 @@ class _Steps:
         )
 
 
-def _cross(model: ModelWrapper, site: Site, real: _Accumulator) -> None:
+def _cross(model: ModelWrapper, site: _Site, real: _Accumulator) -> None:
     """Evaluate a region and put a Crossings node in its place."""
     region, reader = site.region, site.region.reader
     assert reader is not None
@@ -354,7 +354,7 @@ def _never_falls_on(arguments: np.ndarray, values: np.ndarray) -> bool:
 
 def _replace_body(
     model: ModelWrapper,
-    site: Site,
+    site: _Site,
     response: Response,
     position: int,
     padding: dict[str, float],
@@ -393,7 +393,7 @@ def _replace_body(
         model.set_tensor_datatype(name, DataType["FLOAT32"])
 
 
-def _rewrite_product(model: ModelWrapper, site: Site) -> None:
+def _rewrite_product(model: ModelWrapper, site: _Site) -> None:
     """Give a product its signs as weights, and nothing else."""
     product, node = site.product, site.product.node
     name = f"{node.output[0]}_signs"
@@ -410,7 +410,7 @@ def _rewrite_product(model: ModelWrapper, site: Site) -> None:
     model.set_tensor_datatype(node.output[0], DataType["INT32"])
 
 
-def _rescale_logits(model: ModelWrapper, site: Site, real: _Accumulator) -> None:
+def _rescale_logits(model: ModelWrapper, site: _Site, real: _Accumulator) -> None:
     """Put the last product's scales and biases behind it, as nodes."""
     node = site.product.node
     output, shape = node.output[0], model.get_tensor_shape(node.output[0])
@@ -434,7 +434,7 @@ def _rescale_logits(model: ModelWrapper, site: Site, real: _Accumulator) -> None
     model.set_tensor_datatype(output, DataType["FLOAT32"])
 
 
-def _check_padding(model: ModelWrapper, site: Site) -> None:
+def _check_padding(model: ModelWrapper, site: _Site) -> None:
     """Refuse a padding that is not the input's lowest level, which is what hardware pads with."""
     node, levels = site.product.node, site.source.levels
     values = [(each, pad_value(model, each)) for each in site.source.movers if each.op_type == "Pad"]
@@ -449,7 +449,7 @@ def _check_padding(model: ModelWrapper, site: Site) -> None:
             )
 
 
-def _settle_source(model: ModelWrapper, site: Site) -> None:
+def _settle_source(model: ModelWrapper, site: _Site) -> None:
     """Let the tensor a product reads hold integers, and pad with the lowest of them."""
     source, node = site.source, site.product.node
     integers = [mover.output[0] for mover in source.movers]

@@ -71,29 +71,23 @@ def equidistant(values: np.ndarray, from_zero: bool = False) -> Levels | None:
         return None
     if len(found) == 1:  # any second value will do; the opposite one makes an ordinary sign of it
         found = np.array([-abs(found[0]), abs(found[0])]) if found[0] else np.array([0.0, 1.0])
-    step = _step(found)
-    count = round((found[-1] - found[0]) / step) + 1
-    if count > MOST:
+    reach = found[-1] - found[0]
+    steps = np.arange(1, MOST)[:, None]  # how many there may be between the least and the largest value
+    places = (found - found[0]) / reach * steps
+    off = (np.abs(places - np.rint(places)) / steps).max(axis=1) * reach
+    fits = np.flatnonzero(off <= _NOISE * np.abs(found).max())
+    if not len(fits):
         return None
-    lattice = found[0] + step * np.rint((found - found[0]) / step)
-    if np.abs(lattice - found).max() > _NOISE * np.abs(found).max():
-        return None
+    count = int(steps[fits[0], 0]) + 1
+    step = _snapped(found, reach / (count - 1))
     if count == 2 and not (from_zero and found[0] == 0):
         return Levels(1, step / 2, (found[0] + found[-1]) / 2)
     return Levels(max(2, (count - 1).bit_length()), step, found[0])
 
 
-def _step(values: np.ndarray) -> float:
-    """Return the largest distance that divides all distances of rising values, up to rounding (Euclid)."""
-    reach = values[-1] - values[0]
-    step = 0.0
-    for distance in np.diff(values):
-        a, b = max(step, distance), min(step, distance)
-        while b > reach / (4 * MOST):
-            a, b = b, abs(a - b * round(a / b))
-        step = a
-    # Rounding hides in the last digits: take the float32 that reproduces the most values, the middle one if in doubt.
-    rough = np.float32(reach / round(reach / step))
+def _snapped(values: np.ndarray, step: float) -> float:
+    """Return the float32 near a step that reproduces the most values: rounding hides in the last digits."""
+    rough = np.float32(step)
     near = [rough, np.nextafter(rough, np.float32(np.inf)), np.nextafter(rough, np.float32(-np.inf))]
     return float(max(near, key=lambda each: _hits(values, float(each))))
 

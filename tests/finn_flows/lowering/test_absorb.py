@@ -385,10 +385,10 @@ def test_any_order_of_operator_sets() -> None:
     assert_same(lower(model), convolutional().model(), samples((1, 2, 8, 8)))
 
 
-OPERATIONS = ["Abs", "Cos", "Elu", "Erf", "Exp", "Neg", "Relu", "Round", "Sigmoid", "Sin", "Softplus", "Tanh"]
+OPERATIONS = ["Abs", "Cos", "Elu", "Erf", "Neg", "Relu", "Round", "Sigmoid", "Sin", "Softplus", "Tanh"]
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12, deadline=None, derandomize=True)
 @given(
     st.lists(st.sampled_from(OPERATIONS), max_size=3),
     st.sampled_from([None, "Add", "Max", "Mul", "Sub"]),
