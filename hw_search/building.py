@@ -305,7 +305,10 @@ class Builder:
 
         self.facts["netlist"] = self.stages.run(
             "netlist",
-            {"images": self.options.images, "code": _code("finn_flows/chip/netlist.py", "finn_flows/chip/block_rams.py")},
+            {
+                "images": self.options.images,
+                "code": _code("finn_flows/chip/netlist.py", "finn_flows/chip/block_rams.py"),
+            },
             work,
             note=lambda facts: (
                 f"{facts['link']['differences']} differences in {facts['link']['images']} images"

@@ -100,7 +100,10 @@ def build(
     source: Annotated[Path, typer.Argument(help="A run's folder, such as runs/digits, or a QONNX file.")],
     target: Annotated[str, typer.Option(help="A board or part: `zerocross doctor --parts` lists them.")],
     pick: Annotated[
-        str, typer.Option(help="Of a run: an id, or knee, best (least error), smallest (fewest LUTs).")
+        str,
+        typer.Option(
+            help="Of a run: an id, knee, best (least error), smallest (fewest LUTs), searched (best but plain signs)."
+        ),
     ] = "knee",
     clock: Annotated[
         float | None, typer.Option(help="The design's clock in MHz; the board's own where left out.")

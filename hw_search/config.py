@@ -207,7 +207,8 @@ class BuildConfig(_Section):
     )
     pick: str = Field(
         "knee",
-        description="The network to build: `knee` of the front, `best` (least error), `smallest` (fewest LUTs), or an id.",
+        description="The network to build, of the front: `knee`, `best` (least error), `smallest` (fewest LUTs), `searched` "
+        "(the best that is no plain sign), or an id.",
     )
     clock_mhz: float | None = Field(
         None, gt=0, le=1000, description="The design's clock; each board's own where it is null."

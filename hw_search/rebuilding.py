@@ -16,7 +16,7 @@ from reports.pareto import knee
 from reports.records import Finalist, Run
 from reports.storage import load_run
 
-_PICKS = ("knee", "best", "smallest")
+_PICKS = ("knee", "best", "smallest", "searched")
 
 
 def choose(run: Run, pick: str) -> Finalist:
@@ -24,8 +24,9 @@ def choose(run: Run, pick: str) -> Finalist:
 
     Args:
         run: the run.
-        pick: its id; or "knee" (where giving up a little of one objective stops paying in another), "best" (the
-            least validation error), "smallest" (the fewest LUTs) of the front.
+        pick: its id; or, of the front, "knee" (where giving up a little of one objective stops paying in another),
+            "best" (the least validation error), "smallest" (the fewest LUTs), "searched" (the best that is no plain
+            sign).
 
     Raises:
         UserError: if there is none.
@@ -36,6 +37,11 @@ def choose(run: Run, pick: str) -> Finalist:
         return min(run.front, key=lambda network: network.metrics["error"])
     if pick == "smallest":
         return min(run.front, key=lambda network: network.metrics["lut"])
+    if pick == "searched":
+        searched = [network for network in run.front if not network.reference]
+        if not searched:
+            raise UserError(f"{run.name} has plain signs alone on its front: pick knee, best or smallest")
+        return min(searched, key=lambda network: network.metrics["error"])
     if pick == "knee":
         return run.front[knee([[net.metrics[name] for name in run.objectives] for net in run.front])]
     networks = {network.id: network for network in [*run.references, *run.front]}
