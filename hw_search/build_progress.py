@@ -42,6 +42,7 @@ class BuildTerminal:
 
     def stage(self, name: str, note: str = "") -> None:
         """See `BuildWatcher`."""
+        self._forget()
         self._task = self._progress.add_task(name, total=None, note=note)
 
     def progress(self, share: float, note: str) -> None:
@@ -52,12 +53,15 @@ class BuildTerminal:
 
     def finished(self, stage: Stage) -> None:
         """See `BuildWatcher`."""
-        if self._task is not None:
-            self._progress.remove_task(self._task)
-            self._task = None
+        self._forget()
         seconds = f"{stage.seconds:6.1f} s" if stage.state != "skipped" else " " * 8
         line = f"{_MARKS[stage.state]} {stage.name:16}{seconds}  {stage.note}"
         if self.console.is_terminal:
             self._progress.console.print(line, highlight=False)
         else:
             print(f"{stage.state}: {stage.name}{seconds}  {stage.note}", file=sys.stderr, flush=True)
+
+    def _forget(self) -> None:
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+            self._task = None

@@ -101,9 +101,10 @@ def _tools(family: str, facts: dict[str, Any]) -> dict[str, str]:
 
 def _accuracy(facts: dict[str, Any]) -> Accuracy:
     model, simulated = facts.get("model", {}), facts.get("simulation", {})
-    return Accuracy(
-        model.get("validation"), model.get("test"), simulated.get("images", 0), model.get("training", "")
-    )
+    test, images = model.get("test"), model.get("images", 0)
+    if test is None:  # nobody trained it here: what the hardware got right of the images given
+        test, images = simulated.get("accuracy"), simulated.get("images", 0)
+    return Accuracy(model.get("validation"), test, images, model.get("training", ""))
 
 
 def _certificate(facts: dict[str, Any]) -> Certificate | None:
@@ -219,5 +220,6 @@ def _files(builder: "Builder") -> dict[str, str]:
         "integer network": "network.npz",
         "SystemVerilog": "rtl",
         "folder for Vivado": builder.facts.get("vivado", {}).get("folder", ""),
+        "FINN's and Vivado's output": builder.facts.get("vivado", {}).get("output", ""),
     }
     return {label: path for label, path in candidates.items() if path and (builder.folder / path).exists()}

@@ -4,6 +4,7 @@ Each step leaves what it found out in the build's folder, so that an interrupted
 step, and one with other options does again only what they change.
 """
 
+import errno
 import hashlib
 import os
 import shutil
@@ -32,7 +33,7 @@ from finn_flows.rtl.design import generate, with_fifos
 from finn_flows.rtl.nodes import Product
 from finn_flows.rtl.streaming import size_fifos
 from finn_flows.vendor.dataflow import dataflow_model
-from finn_flows.vendor.vivado import write_vivado_folder
+from finn_flows.vendor.vivado import run_vivado, vivado_found, write_vivado_folder
 from hw_search.build_record import CALIBRATED, build_record
 from hw_search.certifying import RTL, certify, certify_netlist
 from hw_search.errors import UserError
@@ -44,8 +45,10 @@ from models.errors import nearest
 from reports.build_records import Build
 from reports.build_storage import save_build
 
+STYLES = ("block", "distributed")
 NETWORK, VIVADO, REPORT = "network.npz", "vivado", "report.html"
 _SYNTHESIS = tuple(f"finn_flows/chip/{name}.py" for name in ("synthesis", "cells", "yosys"))
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EEXIST, errno.ENOTDIR)
 _VIVADO_BOARD = "Pynq-Z1"  # what the folder for Vivado is for, where the target is not Xilinx'
 
 
@@ -105,9 +108,14 @@ def build(
     Raises:
         UserError: for anything the user can mend.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    stages = Stages(folder, watcher or SilentBuild())
-    return Builder(subject, options, folder, stages).run()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        stages = Stages(folder, watcher or SilentBuild())
+        return Builder(subject, options, folder, stages).run()
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        raise UserError(f"{error.filename or folder} cannot be written ({error.strerror})") from None
 
 
 class Builder:
@@ -210,6 +218,9 @@ class Builder:
             for element in assemble(self.net, self.plan).elements
             if isinstance(element.node, Product)
         }
+        for layer, style in self.options.weights.items():
+            if style not in STYLES:
+                raise UserError(f"--weights {layer}={style}: weights are kept as {' or '.join(STYLES)}")
         weights = choose_ram_styles(products, self.part, self.options.weights)
         return Styles(
             {layer: style for layer, style in weights.items() if style != "constants"}, self._ways()
@@ -383,11 +394,15 @@ class Builder:
             name = _finn_target(self.options.target, self.part)
             model = dataflow_model(self.bare, self.net.network.input.shape, self.depths)
             written = write_vivado_folder(model, self.folder / VIVADO, name, 1000 / self.clock, samples)
-            return {"folder": str(written.relative_to(self.folder)), "board": name}
+            facts: Facts = {"folder": str(written.relative_to(self.folder)), "board": name}
+            if vivado_found() and self.part.known_to_finn:
+                report(-1, "FINN and Vivado build the bitfile: this takes hours")
+                facts["output"] = str(run_vivado(written).relative_to(self.folder))
+            return facts
 
         self.facts["vivado"] = self.stages.run(
             "Vivado",
-            {"clock": self.clock, "code": _code("finn_flows/vendor")},
+            {"clock": self.clock, "found": str(vivado_found()), "code": _code("finn_flows/vendor")},
             work,
             lambda facts: [facts["folder"]],
             lambda facts: f"model, configuration and script for {facts['board']} in {facts['folder']}/",

@@ -16,7 +16,7 @@ from hw_search.files import replacing
 from hw_search.forms import export, torch_logits
 from hw_search.rebuilding import choose, longer_training, with_weights
 from hw_search.stages import Facts, Report
-from models.data import load_test
+from models.data import Split, load_test
 from reports.records import Finalist, Run
 from reports.storage import load_run
 
@@ -50,14 +50,15 @@ class Subject(Protocol):
 
     @property
     def key(self) -> Facts:
-        """All that decides what `write` writes."""
+        """All that decides what `write` writes and `images` returns."""
         ...
 
     def write(self, folder: Path, report: Report) -> Facts:
         """Write `model.onnx`, training the network first where that is asked; return accuracies as known.
 
         Returns:
-            {"validation", "test", "training"}: shares or None, and how it was trained.
+            {"validation", "test", "images", "training"}: shares or None, of how many images the second one is, and
+            how it was trained.
         """
         ...
 
@@ -141,14 +142,17 @@ class RunSubject:
                 raise UserError(f"{net.id} does not train with seed {seed}: {result['reason']}")
             facts = {"validation": result["accuracy"], "test": result["test"]}
         export(with_weights(self.record, net, own), tuple(self.record.input_shape), folder / MODEL)
-        return {**facts, "training": f"{epochs} epochs, seed {seed}"}
+        return {**facts, "images": len(self._test().x), "training": f"{epochs} epochs, seed {seed}"}
 
     def images(self, most: int) -> Images:
         """See `Subject`."""
+        test, name = self._test(), self.record.config["data"]["name"]
+        return Images(test.x[:most], test.y[:most], f"{Path(name).stem}, test set")
+
+    def _test(self) -> Split:
         import_plugins(self.record.config["plugins"])
         data = self.record.config["data"]
-        test = load_test(data["name"], data["root"])
-        return Images(test.x[:most], test.y[:most], f"{Path(data['name']).stem}, test set")
+        return load_test(data["name"], data["root"])
 
     def logits(self, folder: Path, samples: Tensor) -> np.ndarray:
         """See `Subject`."""
@@ -219,12 +223,13 @@ class FileSubject:
     @property
     def key(self) -> Facts:
         """See `Subject`."""
-        return {"file": hashlib.blake2b(self.path.read_bytes()).hexdigest()}
+        files = [self.path] if self.data is None else [self.path, self.data]
+        return {"files": [hashlib.blake2b(_content(file)).hexdigest() for file in files]}
 
     def write(self, folder: Path, report: Report) -> Facts:
         """See `Subject`."""
         _copy(self.path, folder / MODEL)
-        return {"validation": None, "test": None, "training": "as the file has it"}
+        return {"validation": None, "test": None, "images": 0, "training": "as the file has it"}
 
     def images(self, most: int) -> Images:
         """See `Subject`."""
@@ -241,6 +246,13 @@ class FileSubject:
     def logits(self, folder: Path, samples: Tensor) -> None:
         """See `Subject`."""
         return None
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise UserError(f"{file} cannot be read ({error.strerror})") from None
 
 
 def _copy(source: Path, target: Path) -> None:
