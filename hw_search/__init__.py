@@ -22,6 +22,7 @@ __all__ = ["Config", "SearchResult", "load_config", "make_config", "rebuild", "s
 logging.getLogger("torch.utils.cpp_extension").addFilter(lambda record: "No CUDA runtime" not in record.msg)
 
 warnings.filterwarnings("ignore", message="Named tensors and all their associated APIs")
+warnings.filterwarnings("ignore", message="fast_hadamard_transform package not found")
 
 _HOMES = {
     "Config": "hw_search.config",

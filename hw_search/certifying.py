@@ -18,7 +18,7 @@ from finn_flows.vendor.execution import execute
 from hw_search.errors import UserError
 from hw_search.forms import classes, compare, integer_logits, qonnx_logits
 from hw_search.stages import Facts, Report
-from hw_search.subject import MODEL, Images, Subject
+from hw_search.subject import Images, Subject
 from reports.build_records import Link
 
 RTL = "rtl"  # the design's folder in the build's
@@ -62,7 +62,7 @@ def certify(
     report(0.0, "the trained network")
     trained = subject.logits(folder, images.x)
     report(0.1, "QONNX")
-    exported = qonnx_logits(folder / MODEL, x)
+    exported = qonnx_logits(lowered, x)
     report(0.2, "integers")
     integer = integer_logits(net, inputs)
     report(0.3, "FINN graph")
