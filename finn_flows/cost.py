@@ -108,7 +108,7 @@ def estimate(
         finn=sum((cost.finn for cost in costs), Resources()),
         zerocross=sum((cost.zerocross for cost in costs), Resources()),
         ii=ii,
-        latency=pipeline_latency(nodes, cycles),
+        latency=pipeline_latency(nodes),
         finn_latency=sum(cycles),
         fps=clock_mhz * 1e6 / ii,
         clock_mhz=clock_mhz,

@@ -305,13 +305,16 @@ def doctor(
 
     console = Console()
     if parts:
+        from finn_flows.chip.boards import TARGETS
         from finn_flows.parts import BOARDS, PARTS
 
-        table = Table("part", "family", "LUT", "FF", "BRAM18", "DSP", "boards")
+        table = Table("part", "family", "LUT", "FF", "BRAM18", "DSP", "bitstream", "boards")
         for part in PARTS:
             boards = ", ".join(board for board, name in BOARDS.items() if name == part.name)
             numbers = (f"{value:,}" for value in (part.luts, part.ffs, part.bram18, part.dsps))
-            table.add_row(part.name, part.family, *numbers, boards)
+            ready = [name for name, board in TARGETS.items() if board.part_name == part.name]
+            maker = f"open tools: {', '.join(ready)}" if ready else "Vivado" if part.lut_inputs == 6 else "-"
+            table.add_row(part.name, part.family, *numbers, maker, boards)
         console.print(table)
         return
     from hw_search.doctor import findings

@@ -1,5 +1,6 @@
 """Small searches to try things on."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -36,3 +37,32 @@ def content() -> dict[str, Any]:
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
     return make_config({**CONTENT, "output": str(tmp_path / "runs")})
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run's folder: a search on the digits too short to be good, made once for all test processes."""
+    from filelock import FileLock
+
+    from hw_search import search
+
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    with FileLock(shared / "tiny_run.lock"):
+        if not (shared / "tiny_run" / "pareto.json").exists():
+            search(
+                make_config(
+                    {
+                        "name": "tiny_run",
+                        "output": str(shared),
+                        "data": {"name": "digits", "limit": 200},
+                        "activation": {"encoding": "pair", "unary": ["x", "sin"], "binary": ["add"]},
+                        "topology": {"name": "mlp", "hidden": [16], "input_bits": 1},
+                        "folding": {"target_cycles": 256},
+                        "training": {"epochs": 1, "batch_size": 64},
+                        "search": {"population": 2, "generations": 1, "workers": 1},
+                        "final": {"seeds": 1},
+                    }
+                )
+            )
+    return shared / "tiny_run"
