@@ -1,7 +1,6 @@
 """What a build starts from: a network of a run's front, or anyone's QONNX file."""
 
 import hashlib
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -256,8 +255,6 @@ def _content(file: Path) -> bytes:
 
 
 def _copy(source: Path, target: Path) -> None:
-    try:
-        with replacing(target) as temporary:
-            shutil.copyfile(source, temporary)
-    except FileNotFoundError as error:
-        raise UserError(f"{source} is not there ({error.strerror})") from None
+    content = _content(source)
+    with replacing(target) as temporary:
+        temporary.write_bytes(content)

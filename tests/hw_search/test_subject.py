@@ -1,0 +1,155 @@
+"""What a build starts from: networks of a run, and QONNX files."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from finn_flows.lowering.lower import lower
+from hw_search.errors import UserError
+from hw_search.forms import integer_logits
+from hw_search.rebuilding import choose
+from hw_search.subject import MODEL, WEIGHTS, FileSubject, from_run, from_source
+from models.data import load_test
+from reports.records import Run
+from reports.storage import UnreadableRun, load_run
+from tests.finn_flows.finn_networks import export, mlp
+
+
+def quiet(share: float, note: str) -> None:
+    """Nobody listens."""
+
+
+@pytest.fixture(scope="module")
+def run(tiny_run: Path) -> Run:
+    return load_run(tiny_run)
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export(mlp(8, (6, 5, 3)), tmp_path_factory.mktemp("file") / "mine.onnx")
+
+
+def test_every_network_of_a_run_can_be_picked(tiny_run: Path, run: Run) -> None:
+    names = [network.id for network in [*run.front, *run.references]]
+    for name in names:
+        assert from_run(tiny_run, name).origin.name == name
+    for word in ("knee", "best", "smallest"):
+        assert from_run(tiny_run, word).network in run.front
+
+
+def test_a_network_that_is_not_there_is_named_with_those_that_are(tiny_run: Path, run: Run) -> None:
+    near = run.front[0].id[:-1] + "x"
+    with pytest.raises(UserError, match=f"no network '{near}': did you mean {run.front[0].id}"):
+        from_run(tiny_run, near)
+    with pytest.raises(UserError, match="no network '\\?\\?': known: knee, best"):
+        from_run(tiny_run, "??")
+
+
+def test_the_origin_says_what_was_searched(tiny_run: Path, run: Run) -> None:
+    subject, net = from_run(tiny_run, "best"), min(run.front, key=lambda network: network.metrics["error"])
+    origin = subject.origin
+    assert (origin.expression, origin.trained, origin.run) == (net.expression, net.trained, str(tiny_run))
+    assert origin.topology.startswith("mlp: ") and "hidden [16]" in origin.topology
+    assert subject.folding == net.folding and subject.folding["target_cycles"] == 256
+
+
+def test_the_runs_weights_become_a_qonnx_file_that_says_the_same(tiny_run: Path, tmp_path: Path) -> None:
+    subject = from_run(tiny_run, "knee")
+    facts = subject.write(tmp_path, quiet)
+    net, test = subject.network, load_test("digits")
+    assert facts["test"] == net.test[0] and facts["validation"] == net.validation[0]
+    assert facts["images"] == len(test.x) and facts["training"] == f"1 epochs, seed {net.seeds[0]}"
+    assert (tmp_path / WEIGHTS).read_bytes() == (tiny_run / net.weights).read_bytes()
+    images = subject.images(50)
+    assert len(images.x) == len(images.y) == 50 and images.name == "digits, test set"
+    logits = subject.logits(tmp_path, images.x)
+    assert logits.shape == (50, 10)
+    lowered = lower(tmp_path / MODEL)
+    integer = integer_logits(lowered.network, lowered.quantize(images.x.numpy().astype(np.float32)))
+    assert (integer.argmax(axis=1) == logits.argmax(axis=1)).all()
+    whole = subject.logits(tmp_path, test.x).argmax(axis=1)
+    assert np.mean(whole == test.y.numpy()) == pytest.approx(facts["test"])
+
+
+def test_a_network_is_trained_anew_when_asked(tiny_run: Path, tmp_path: Path) -> None:
+    shares: list[float] = []
+    subject = from_run(tiny_run, "knee", epochs=1, seed=77)
+    facts = subject.write(tmp_path, lambda share, note: shares.append(share))
+    assert facts["training"] == "1 epochs, seed 77" and shares
+    assert (tmp_path / WEIGHTS).read_bytes() != (tiny_run / subject.network.weights).read_bytes()
+    whole = subject.logits(tmp_path, load_test("digits").x).argmax(axis=1)
+    assert np.mean(whole == load_test("digits").y.numpy()) == pytest.approx(facts["test"])
+
+
+def test_its_key_says_how_it_is_trained_and_what_its_weights_are(tiny_run: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(tiny_run, tmp_path / "copy"))
+    before, before_copying = from_run(copy, "knee"), from_run(copy, "knee").key
+    keys = [before.key, from_run(copy, "knee", 2).key, from_run(copy, "knee", 2, 3).key]
+    weights = copy / before.network.weights
+    weights.write_bytes(weights.read_bytes() + b" ")
+    keys.append(from_run(copy, "knee").key)
+    assert all(one != other for index, one in enumerate(keys) for other in keys[:index])
+    assert from_run(tiny_run, "knee").key == before_copying
+
+
+def test_weights_that_are_gone_are_said_to_be(tiny_run: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(tiny_run, tmp_path / "copy"))
+    shutil.rmtree(copy / "front")
+    subject = from_run(copy, "knee")
+    with pytest.raises(UserError, match=r"front/.*safetensors cannot be read \(No such file"):
+        subject.write(tmp_path / "build", quiet)
+
+
+def test_a_file_is_taken_as_it_is(file: Path, tmp_path: Path) -> None:
+    subject = from_source(file)
+    assert isinstance(subject, FileSubject)
+    facts = subject.write(tmp_path, quiet)
+    assert (tmp_path / MODEL).read_bytes() == file.read_bytes() and facts["test"] is None
+    images = subject.images(10)
+    assert images.x.shape == (10, 6) and images.y is None and images.name == "random samples"
+    assert torch.equal(images.x, subject.images(10).x)
+    assert subject.logits(tmp_path, images.x) is None and subject.origin.name == "mine"
+
+
+def test_a_files_data_are_its_images_and_part_of_its_key(file: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 256, (20, 6)).astype(np.uint8), rng.integers(0, 3, 20)
+    data = tmp_path / "mine.npz"
+    np.savez(data, x_train=x, y_train=y, x_test=x, y_test=y)
+    subject = from_source(file, data=data)
+    images = subject.images(7)
+    assert (images.x.numpy() == x[:7]).all() and (images.y.numpy() == y[:7]).all()
+    assert images.name == "mine, test set"
+    keys = [from_source(file).key, subject.key]
+    np.savez(data, x_train=x, y_train=y, x_test=x[::-1], y_test=y)
+    keys.append(subject.key)
+    assert all(one != other for index, one in enumerate(keys) for other in keys[:index])
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "error", "message"),
+    [
+        ("gone.onnx", {}, UserError, "gone.onnx is not there"),
+        ("there.onnx", {"epochs": 3}, UserError, "--epochs and --seed are for the networks of a run"),
+        ("there.onnx", {"seed": 3}, UserError, "--epochs and --seed are for the networks of a run"),
+        (".", {"data": Path("x.npz")}, UserError, "--data is for QONNX files"),
+        ("no/run", {}, UnreadableRun, "no/run holds no finished or interrupted search"),
+        (".", {}, UnreadableRun, "holds no finished or interrupted search"),
+    ],
+)
+def test_what_cannot_be_built_is_said(
+    name: str, options: dict[str, Any], error: type[Exception], message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "there.onnx").write_bytes(b"not read here")
+    with pytest.raises(error, match=message):
+        from_source(tmp_path / name, **options)
+
+
+def test_a_run_without_a_front_has_nothing_to_build(run: Run) -> None:
+    with pytest.raises(UserError, match="has no front yet"):
+        choose(replace(run, front=[], verdict=""), "knee")
