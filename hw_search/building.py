@@ -109,9 +109,9 @@ def build(
         UserError: for anything the user can mend.
     """
     try:
+        builder = Builder(subject, options, folder, Stages(folder, watcher or SilentBuild()))
         folder.mkdir(parents=True, exist_ok=True)
-        stages = Stages(folder, watcher or SilentBuild())
-        return Builder(subject, options, folder, stages).run()
+        return builder.run()
     except OSError as error:
         if error.errno not in _UNWRITABLE:
             raise

@@ -47,8 +47,8 @@ class SilentBuild:
 class Stages:
     """The steps of one build, in order.
 
-    Each step has a key: all that decides its result, the steps before it included. A step whose facts lie in the
-    folder under the same key, and whose files are still there, is not done again.
+    Each step has a key: all that decides its result, the steps before it included, but for those that none depends
+    on. A step whose facts lie in the folder under the same key, and whose files are still there, is not done again.
 
     Args:
         folder: the build's; facts go to `stages/` in it.
@@ -67,6 +67,7 @@ class Stages:
         work: Callable[[Report], Facts],
         files: Callable[[Facts], list[str]] = lambda facts: [],
         note: Callable[[Facts], str] = lambda facts: "",
+        last: bool = False,
     ) -> Facts:
         """Do a step, or find it done.
 
@@ -76,11 +77,14 @@ class Stages:
             work: does it; what it returns is kept.
             files: the files that must still be there, relative to the folder.
             note: a sentence on what came out.
+            last: whether no later step depends on this one.
         """
         text = json.dumps([self._key, name, inputs], sort_keys=True, default=str)
-        self._key = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+        key = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+        if not last:
+            self._key = key
         record = self.folder / "stages" / f"{name.replace(' ', '_')}.json"
-        found = self._found(record, files)
+        found = self._found(record, key, files)
         if found is not None:
             facts, seconds = found
             self._watcher.stage(name, "found done")
@@ -90,9 +94,7 @@ class Stages:
             with self._failing(name, started):
                 facts = json.loads(json.dumps(work(self._watcher.progress)))
             seconds = time.monotonic() - started
-            write_text(
-                record, json.dumps({"key": self._key, "seconds": seconds, "facts": facts}, indent=1) + "\n"
-            )
+            write_text(record, json.dumps({"key": key, "seconds": seconds, "facts": facts}, indent=1) + "\n")
         self._end(Stage(name, "done", round(seconds, 1), note(facts)))
         return facts
 
@@ -113,10 +115,12 @@ class Stages:
             self._end(Stage(name, "failed", seconds, str(error).splitlines()[0] if str(error) else ""))
             raise
 
-    def _found(self, record: Path, files: Callable[[Facts], list[str]]) -> tuple[Facts, float] | None:
+    def _found(
+        self, record: Path, key: str, files: Callable[[Facts], list[str]]
+    ) -> tuple[Facts, float] | None:
         try:
             content = json.loads(record.read_text())
-            if content["key"] != self._key:
+            if content["key"] != key:
                 return None
             facts: Facts = content["facts"]
             there = all((self.folder / file).exists() for file in files(facts))

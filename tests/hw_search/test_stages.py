@@ -174,3 +174,21 @@ def test_a_full_disk_is_one_message_and_no_half_a_record(
     assert not list((steps.folder / "stages").glob(".*"))
     steps.run()
     assert steps.did == ["c"]
+
+
+def test_a_step_on_which_none_depends_is_the_only_one_that_its_change_redoes(tmp_path: Path) -> None:
+    did: list[str] = []
+
+    def run(value: int) -> None:
+        stages = Stages(tmp_path, Notes())
+        for name, last in (("a", False), ("check", True), ("b", False)):
+
+            def work(report: Any, name: str = name) -> dict[str, Any]:
+                did.append(name)
+                return {}
+
+            stages.run(name, {"value": value} if last else {}, work, last=last)
+
+    run(1)
+    run(2)
+    assert did == ["a", "check", "b", "check"]
