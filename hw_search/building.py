@@ -253,12 +253,13 @@ class Builder:
 
         self.facts["simulation"] = self.stages.run(
             "simulation",
-            {"images": self.options.images},
+            {"images": self.options.images, "code": _code("hw_search/certifying.py", "finn_flows/vendor")},
             work,
             note=lambda facts: (
                 f"{sum(link['differences'] for link in facts['links'])} differences in "
                 f"{facts['images']} images of {facts['test_set']}"
             ),
+            last=True,
         )
 
     def _synthesise(self) -> None:
@@ -285,6 +286,7 @@ class Builder:
             note=lambda facts: ", ".join(
                 f"{facts[name]['total']['lut']:,} LUT ({name})" for name in families
             ),
+            last=True,
         )
 
     def _synthesis(self, family: str, report: Report) -> Synthesis:
@@ -318,12 +320,14 @@ class Builder:
             "netlist",
             {
                 "images": self.options.images,
-                "code": _code("finn_flows/chip/netlist.py", "finn_flows/chip/block_rams.py"),
+                "code": _code(*_SYNTHESIS, "finn_flows/chip/netlist.py", "finn_flows/chip/block_rams.py"),
+                "part": self.part.name,
             },
             work,
             note=lambda facts: (
                 f"{facts['link']['differences']} differences in {facts['link']['images']} images"
             ),
+            last=True,
         )
 
     def _place_and_route(self) -> None:
@@ -376,6 +380,7 @@ class Builder:
             work,
             lambda facts: [facts["bitstream"]],
             lambda facts: facts["timing"],
+            last=True,
         )
         if not self.facts["route"]["met"]:
             self.hints.append(self.facts["route"]["timing"])
@@ -402,10 +407,15 @@ class Builder:
 
         self.facts["vivado"] = self.stages.run(
             "Vivado",
-            {"clock": self.clock, "found": str(vivado_found()), "code": _code("finn_flows/vendor")},
+            {
+                "target": self.options.target,
+                "found": str(vivado_found()),
+                "code": _code("finn_flows/vendor"),
+            },
             work,
             lambda facts: [facts["folder"]],
             lambda facts: f"model, configuration and script for {facts['board']} in {facts['folder']}/",
+            last=True,
         )
 
     def record(self) -> Build:
