@@ -308,13 +308,16 @@ def doctor(
         from finn_flows.chip.boards import TARGETS
         from finn_flows.parts import BOARDS, PARTS
 
-        table = Table("part", "family", "LUT", "FF", "BRAM18", "DSP", "bitstream", "boards")
+        title = "Bitstreams: by Vivado for AMD parts, else with open tools for bare parts and boards with a *"
+        table = Table(title=title, title_justify="left")
+        for column in ("part", "LUT", "FF", "BRAM18", "DSP"):
+            table.add_column(column, no_wrap=True)
+        table.add_column("boards", overflow="fold")
         for part in PARTS:
-            boards = ", ".join(board for board, name in BOARDS.items() if name == part.name)
+            boards = [board for board, name in BOARDS.items() if name == part.name]
+            marked = ", ".join(f"{board}*" if board in TARGETS else board for board in boards)
             numbers = (f"{value:,}" for value in (part.luts, part.ffs, part.bram18, part.dsps))
-            ready = [name for name, board in TARGETS.items() if board.part_name == part.name]
-            maker = f"open tools: {', '.join(ready)}" if ready else "Vivado" if part.lut_inputs == 6 else "-"
-            table.add_row(part.name, part.family, *numbers, maker, boards)
+            table.add_row(part.name, *numbers, marked)
         console.print(table)
         return
     from hw_search.doctor import findings
