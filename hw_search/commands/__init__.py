@@ -1,0 +1,1 @@
+"""The commands of `zerocross`, a file for each thing a person wants to do. Heavy imports are inside them."""

@@ -1,0 +1,194 @@
+"""`zerocross build`, `infer` and `lower`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hw_search.commands.telling import stoppable, tell_build
+
+
+def build(
+    source: Annotated[Path, typer.Argument(help="A run's folder, such as runs/digits, or a QONNX file.")],
+    target: Annotated[str, typer.Option(help="A board or part: `zerocross doctor --parts` lists them.")],
+    pick: Annotated[
+        str,
+        typer.Option(
+            help="Of a run: an id, knee, best (least error), smallest (fewest LUTs), searched (best but plain signs)."
+        ),
+    ] = "knee",
+    clock: Annotated[
+        float | None, typer.Option(help="The design's clock in MHz; the board's own where left out.")
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(help="Train the network anew for so long, instead of taking the run's weights."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of that training.")] = None,
+    cycles: Annotated[
+        int | None,
+        typer.Option(help="Most cycles an image may take in any node, instead of the search's folding."),
+    ] = None,
+    images: Annotated[int, typer.Option(min=1, help="Test images run through every form, at most.")] = 1000,
+    data: Annotated[
+        Path | None, typer.Option(help="Of a QONNX file: an .npz file with x_test and y_test to compare on.")
+    ] = None,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Where a layer's weights are kept: --weights fc1=distributed (or block). Repeatable."
+        ),
+    ] = None,
+    way: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="How a layer's crossings are built: --way act1=table (comparators, search). Repeatable."
+        ),
+    ] = None,
+    gate_level: Annotated[
+        bool, typer.Option("--gate-level", help="Simulate the mapped netlist too.")
+    ] = False,
+    route: Annotated[bool, typer.Option(help="Place and route, where open tools can.")] = True,
+    route_seed: Annotated[int, typer.Option(help="Of place and route.")] = 1,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="The build's folder; builds/<network>-<target> beside the source by default."),
+    ] = None,
+) -> None:
+    """Make an accelerator of a network: simulated, synthesised, placed and routed, with its report."""
+    build_for(
+        source,
+        pick=pick,
+        epochs=epochs,
+        seed=seed,
+        data=data,
+        output=output,
+        target=target,
+        clock_mhz=clock,
+        cycles=cycles,
+        images=images,
+        weights=_pairs("--weights", weights or []),
+        ways=_pairs("--way", way or []),
+        gate_level=gate_level,
+        route=route,
+        route_seed=route_seed,
+    )
+
+
+def build_for(
+    source: Path,
+    pick: str,
+    epochs: int | None = None,
+    seed: int | None = None,
+    data: Path | None = None,
+    output: Path | None = None,
+    **options: Any,
+) -> None:
+    """Build a network of a run, or a QONNX file, and say what came out.
+
+    Args:
+        source: a run's folder or a QONNX file.
+        pick: see `hw_search.rebuilding.choose`.
+        epochs: train it anew for so long.
+        seed: of that training.
+        data: see `hw_search.subject.FileSubject`.
+        output: the build's folder.
+        **options: fields of `hw_search.building.BuildOptions`.
+    """
+    from hw_search.build_progress import BuildTerminal
+
+    with stoppable("what was finished is kept: run the same command to go on"), BuildTerminal() as watcher:
+        watcher.stage("loading", "torch, Brevitas and FINN")
+        from hw_search.building import BuildOptions
+        from hw_search.building import build as run_build
+        from hw_search.subject import from_source
+
+        subject = from_source(source, pick, epochs, seed, data)
+        beside = source if source.is_dir() else source.parent
+        folder = output or beside / "builds" / f"{subject.origin.name}-{options['target'].lower()}"
+        result = run_build(subject, BuildOptions(**options), folder, watcher)
+    tell_build(result.build)
+    typer.echo(f"\nReport: {result.folder / 'report.html'}")
+
+
+def infer(
+    build: Annotated[Path, typer.Argument(help="A build's folder.")],
+    images: Annotated[list[Path] | None, typer.Argument(help="Image files, or .npy arrays.")] = None,
+    port: Annotated[str | None, typer.Option(help="The board's serial device, such as /dev/ttyUSB0.")] = None,
+    simulate: Annotated[
+        bool, typer.Option("--simulate", help="Simulate the board and its serial line.")
+    ] = False,
+    test: Annotated[int, typer.Option(min=0, help="Send so many samples of the test set, too.")] = 0,
+) -> None:
+    """Send samples to a built accelerator over the board's serial line, and get their classes."""
+    from rich.console import Console
+    from rich.progress import Progress
+    from rich.table import Table
+
+    from hw_search.errors import UserError
+
+    if simulate == (port is not None):
+        raise UserError("say where the accelerator is: --port /dev/ttyUSB0 for a board, or --simulate")
+    with stoppable("no sample was left half sent"), Progress(console=Console(stderr=True)) as progress:
+        task = progress.add_task("simulating" if simulate else "talking to the board", total=None)
+        from hw_search.building import cache_folder
+        from hw_search.inference import infer as run_infer
+
+        found = run_infer(
+            build,
+            images or [],
+            test,
+            port,
+            lambda done, of: progress.update(task, completed=done, total=of),
+            cache_folder(),
+        )
+    table = Table("sample", "class", "network says", *([] if found.labels is None else ["label"]))
+    for index, name in enumerate(found.names):
+        label = [] if found.labels is None else [str(found.labels[index])]
+        table.add_row(name, str(found.classes[index]), str(found.expected[index]), *label)
+    Console().print(table)
+    wrong = int((found.classes != found.expected).sum())
+    typer.echo(f"{len(found.names)} samples, {wrong} answers other than the network's")
+    if found.labels is not None:
+        typer.echo(f"accuracy on them: {100 * float((found.classes == found.labels).mean()):.1f} %")
+    if wrong:
+        sys.exit(1)
+
+
+def lower(
+    model: Annotated[Path, typer.Argument(help="A QONNX file, from Brevitas or anywhere.")],
+    output: Annotated[
+        Path | None, typer.Option(help="The integer network (.npz); beside the file by default.")
+    ] = None,
+) -> None:
+    """Absorb every activation of a QONNX file into crossings, and say what became of it."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from finn_flows.lowering.lower import lower as run_lower
+    from finn_flows.lowering.storage import save
+
+    lowered = run_lower(model)
+    table = Table(
+        "activation", "operations absorbed", "channels", "levels", "grid", "crossings: least", "mean", "most"
+    )
+    for site in lowered.sites:
+        counts = (f"{site.points:,}", str(site.least), f"{site.mean:.1f}", str(site.most))
+        table.add_row(site.name, " ".join(site.operations), str(site.channels), str(site.levels), *counts)
+    Console().print(table)
+    path = output or model.with_suffix(".npz")
+    save(lowered.network, path)
+    typer.echo(f"Integer network: {path}")
+
+
+def _pairs(option: str, texts: list[str]) -> dict[str, str]:
+    from hw_search.errors import UserError
+
+    found = {}
+    for text in texts:
+        key, mark, value = text.partition("=")
+        if not mark:
+            raise UserError(f"{option} {text}: write it as layer=value")
+        found[key] = value
+    return found

@@ -1,0 +1,117 @@
+"""`zerocross doctor`, `activations` and `configuration`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hw_search.commands.telling import fail
+
+
+def doctor(
+    parts: Annotated[bool, typer.Option("--parts", help="List the parts and boards known.")] = False,
+) -> None:
+    """Say what is installed, what is missing, and what each missing thing would give."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    if parts:
+        from finn_flows.chip.boards import TARGETS
+        from finn_flows.parts import BOARDS, PARTS
+
+        title = "Bitstreams: by Vivado for AMD parts, else with open tools for bare parts and boards with a *"
+        table = Table(title=title, title_justify="left")
+        for column in ("part", "LUT", "FF", "BRAM18", "DSP"):
+            table.add_column(column, no_wrap=True)
+        table.add_column("boards", overflow="fold")
+        for part in PARTS:
+            boards = [board for board, name in BOARDS.items() if name == part.name]
+            marked = ", ".join(f"{board}*" if board in TARGETS else board for board in boards)
+            numbers = (f"{value:,}" for value in (part.luts, part.ffs, part.bram18, part.dsps))
+            table.add_row(part.name, *numbers, marked)
+        console.print(table)
+        return
+    from hw_search.doctor import findings
+
+    table = Table("", "what", "found", "what it gives")
+    missing = []
+    for finding in findings():
+        mark = "[green]✓" if finding.state else "[red]✗" if finding.needed else "[yellow]-"
+        table.add_row(mark, finding.name, finding.state or "missing", finding.gives)
+        if finding.needed and not finding.state:
+            missing.append(finding.name)
+    console.print(table)
+    if missing:
+        fail(f"missing: {', '.join(missing)}")
+    typer.echo("Everything a search needs is here.")
+
+
+def activations(
+    expression: Annotated[
+        str | None,
+        typer.Argument(help="An expression or a preset; without one, all operations and presets are listed."),
+    ] = None,
+    fan_in: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="Fan-in K of the binary product ahead of it.")
+    ] = 64,
+    html: Annotated[Path | None, typer.Option(help="Also write the curve as an interactive page.")] = None,
+) -> None:
+    """Look at one expression: its curve, its crossings at a fan-in, and what they cost."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    if expression is None:
+        from models.operations import OPERATIONS
+        from models.presets import PRESETS
+
+        table = Table(
+            "operation", "operands", "formula", "learnable", title="Operations", title_justify="left"
+        )
+        for operation in OPERATIONS.values():
+            initial = ", ".join(f"from {value:g}" for value in operation.initial)
+            table.add_row(operation.name, str(operation.arity), operation.description, initial)
+        console.print(table)
+        table = Table("preset", "expression", "where it comes from", title="Presets", title_justify="left")
+        for name, (text, source) in PRESETS.items():
+            table.add_row(name, text, source)
+        console.print(table)
+        return
+    from hw_search.inspection import inspect, picture
+    from models.presets import resolve
+
+    found = inspect(resolve(expression), fan_in)
+    places = found.site.curves[0].crossings
+    typer.echo(
+        f"{found.expression}    {found.parameters} learnable parameters a channel, canonical key {found.key}\n"
+    )
+    typer.echo(picture(found.site))
+    listed = ", ".join(str(place) for place in places[:16]) + (", ..." if len(places) > 16 else "")
+    where = f" at accumulators {listed}" if places else ""
+    typer.echo(
+        f"\n{len(places)} crossings on the {fan_in + 1} values of fan-in {fan_in}, x = a / sqrt({fan_in}){where}"
+    )
+    if found.constant is not None:
+        typer.echo(
+            f"Its bit is always {found.constant}, whatever it learns: a search turns it away untrained."
+        )
+    table = Table(
+        "PE", "LUT6", "BRAM18", "built as", title="64 such channels (estimate)", title_justify="left"
+    )
+    for pe, price in found.prices.items():
+        table.add_row(str(pe), f"{price.lut:,.0f}", str(price.bram18), price.way)
+    console.print(table)
+    if html is not None:
+        from hw_search.files import write_text
+        from reports.figure_curves import curves
+
+        write_text(html, curves(found.site).to_html(include_plotlyjs=True))
+        typer.echo(f"Curve: {html}")
+
+
+def configuration() -> None:
+    """Print the configuration reference (Markdown), made from the program itself."""
+    from hw_search.reference import reference
+
+    typer.echo(reference(), nl=False)

@@ -1,0 +1,63 @@
+"""What every command says at its end, or when it is stopped."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from statistics import fmean, stdev
+from typing import NoReturn
+
+import typer
+
+from reports.build_records import Build
+from reports.records import Run
+
+
+def fail(message: str, code: int = 1) -> NoReturn:
+    """Say what went wrong, and end the program."""
+    typer.echo(f"error: {message}", err=True)
+    sys.exit(code)
+
+
+@contextmanager
+def stoppable(remedy: str) -> Iterator[None]:
+    """End quietly on Ctrl-C: "stopped", and the remedy."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        fail(f"stopped: {remedy}", 130)
+
+
+def tell_run(run: Run) -> None:
+    """Print a run's front and verdict."""
+    from rich.console import Console
+    from rich.table import Table
+
+    seeds = max((len(net.seeds) for net in run.front), default=0)
+    title = f"{run.name}: front. Accuracy: mean and deviation of {seeds} seeds; costs are estimates"
+    table = Table(title=title, title_justify="left")
+    table.add_column("id", no_wrap=True)
+    table.add_column("activation", overflow="fold")
+    table.add_column("choices", overflow="fold")
+    for column in ("test %", "LUT", "BRAM", "II"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for net in run.front:
+        choices = ", ".join(str(value) for value in net.choices.values())
+        costs = (f"{net.metrics[name]:,.0f}" for name in ("lut", "bram", "ii"))
+        name = "plain sign" if net.reference else net.expression
+        table.add_row(net.id, name, choices, _mean_and_deviation(net.test), *costs)
+    Console().print(table)
+    typer.echo(run.verdict)
+
+
+def tell_build(built: Build) -> None:
+    """Print a build's numbers."""
+    from rich.console import Console
+
+    from reports.build_summary import build_table
+
+    Console().print(build_table(built))
+
+
+def _mean_and_deviation(values: list[float]) -> str:
+    deviation = f" ± {100 * stdev(values):.1f}" if len(values) > 1 else ""
+    return f"{100 * fmean(values):.1f}{deviation}"
