@@ -30,8 +30,8 @@ def read_build(path: Path) -> Build:
     build = _vivado_build(path, reports)
     if build is None:
         raise UnreadableBuild(
-            f"{path} holds no build: neither {BUILD} (`zerocross build` leaves one), nor FINN's reports, nor "
-            "utilisation or timing reports of Vivado (*.rpt)"
+            f"{path} holds no search and no build: neither pareto.json (`zerocross search` leaves one), nor {BUILD} "
+            "(`zerocross build`), nor FINN's reports, nor utilisation or timing reports of Vivado (*.rpt)"
         )
     return build
 

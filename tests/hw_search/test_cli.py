@@ -54,7 +54,7 @@ def test_all_operations_and_presets_are_listed() -> None:
         (["activations", "sim(x)"], "did you mean"),
         (["search", "missing.yaml"], "missing.yaml does not exist"),
         (["search", "examples/digits.yaml", "--set", "search"], "write it as field=value"),
-        (["report", "no/such/run"], "holds no finished or interrupted search"),
+        (["report", "no/such/run"], "holds no search and no build"),
     ],
 )
 def test_a_mistake_gets_one_message(

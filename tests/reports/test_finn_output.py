@@ -264,9 +264,9 @@ def test_whatever_is_given_is_read(finn, tmp_path):
     ]  # fmt: skip
     assert build.timing.slack_ns == -0.333
     assert read_build(vivado / "util.rpt").part == "xc7z020clg400-1"
-    with pytest.raises(UnreadableBuild, match="holds no build"):
+    with pytest.raises(UnreadableBuild, match="holds no search and no build"):
         read_build(empty)
-    with pytest.raises(UnreadableBuild, match="holds no build"):
+    with pytest.raises(UnreadableBuild, match="holds no search and no build"):
         read_build(vivado / "drc.rpt")
 
 
