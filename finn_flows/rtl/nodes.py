@@ -6,6 +6,7 @@ vector's elements in words of `lanes`, the first element in the lowest bits; ele
 c mod PE. Bits stand for -1 and +1 as 0 and 1.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,6 +90,11 @@ class HardwareNode(Protocol):
         """Cycles from one sample to the next, where nothing makes it wait."""
         ...
 
+    @property
+    def latency(self) -> int:
+        """Cycles from the last input word that the first output word needs to that output word, nothing waiting."""
+        ...
+
     def reference(self, *samples: np.ndarray) -> tuple[np.ndarray, ...]:
         """Compute each output, shape (N, elements), from each input, shape (N, elements)."""
         ...
@@ -165,6 +171,20 @@ class Product:
         """Cycles from one vector to the next."""
         return (self.fan_in // self.simd) * (self.channels // self.pe)
 
+    @property
+    def latency(self) -> int:
+        """Cycles from the last input word that the first output word needs to that output word."""
+        constant = (
+            self.interval == 1
+        )  # the weights; else they come from a memory, block RAM taking a cycle longer
+        left, majorities, level = self.simd, 0, 0
+        while left > 1 if constant else level < 2:
+            left, level = math.ceil(left / 3), level + 1
+            majorities += left
+        sums = math.ceil(math.log2(max(1, math.ceil(majorities / 6)))) + (self.input_bits - 1).bit_length()
+        buffered = self.channels > self.pe
+        return 4 + sums + (0 if constant else 1 + (self.ram_style == "block")) + buffered
+
     def reference(self, *samples: np.ndarray) -> tuple[np.ndarray, ...]:
         """Compute accumulators (N, channels) from vectors (N, fan-in) of unsigned integers."""
         x = np.asarray(samples[0], np.int64)
@@ -176,7 +196,9 @@ class Product:
         """Write the weights, and the offsets if they are to be taken off."""
         rows, columns = self.channels // self.pe, self.fan_in // self.simd
         words = self.weights.reshape(rows, self.pe, columns, self.simd).transpose(0, 2, 1, 3) > 0
-        write_memory(folder / f"{prefix}weights.mem", _with_parities(words).reshape(rows * columns, -1))
+        if rows * columns > 1:
+            words = _with_parities(words)
+        write_memory(folder / f"{prefix}weights.mem", words.reshape(rows * columns, -1))
         if self.offsets:
             starts = -self.row_offsets.reshape(rows, self.pe)
             write_memory(folder / f"{prefix}offsets.mem", to_bits(starts, self.outputs["m"].bits))
@@ -265,6 +287,11 @@ class Crossings:
     def interval(self) -> int:
         """Cycles from one vector to the next."""
         return self.channels // self.pe
+
+    @property
+    def latency(self) -> int:
+        """Cycles from an input word to its output word."""
+        return {"comparators": 2, "search": self.limit.bit_length(), "table": 1}[self.way]
 
     @property
     def limit(self) -> int:
@@ -380,6 +407,11 @@ class MaxPool:
         """Cycles from one image to the next."""
         return self.inputs["s"].words
 
+    @property
+    def latency(self) -> int:
+        """Cycles from a window's last word of a channel to that channel's output word."""
+        return 1
+
     def reference(self, *samples: np.ndarray) -> tuple[np.ndarray, ...]:
         """Compute images (N, elements) from images (N, elements)."""
         rows, columns, channels = self.output_shape
@@ -440,6 +472,11 @@ class LabelSelect:
         """Cycles from one decision to the next."""
         return self.labels // self.pe
 
+    @property
+    def latency(self) -> int:
+        """Cycles from the last values to the index."""
+        return 2
+
     def reference(self, *samples: np.ndarray) -> tuple[np.ndarray, ...]:
         """Compute indices (N, 1) from values (N, labels)."""
         return (np.asarray(samples[0]).argmax(axis=1)[:, None],)
@@ -476,6 +513,11 @@ class Duplicate:
     def interval(self) -> int:
         """Cycles from one sample to the next."""
         return self.stream.words
+
+    @property
+    def latency(self) -> int:
+        """A word is there for both readers as soon as it comes."""
+        return 0
 
     def reference(self, *samples: np.ndarray) -> tuple[np.ndarray, ...]:
         """Return the samples twice."""
@@ -519,6 +561,11 @@ class Add:
     def interval(self) -> int:
         """Cycles from one sample to the next."""
         return self.a.words
+
+    @property
+    def latency(self) -> int:
+        """Cycles from two words to their sums."""
+        return 1
 
     def reference(self, *samples: np.ndarray) -> tuple[np.ndarray, ...]:
         """Compute the sums (N, elements)."""

@@ -62,9 +62,13 @@ module zc_crossings #(
   for (genvar i = 1; i < LATENCY; i++) begin : g_folds
     always_ff @(posedge clk) if (en) folds[i] <= folds[i-1];
   end
-  logic [LANES-1:0] first[FOLDS];
+  // Small ROMs are read as constants that an address selects: as memories they would be given registers of their own,
+  // and not be one with the logic behind.
+  logic [FOLDS-1:0][LANES-1:0] first;
   if (WAY != "table") begin : g_first
-    initial $readmemh({PREFIX, "first.mem"}, first);
+    logic [LANES-1:0] rom[FOLDS];
+    initial $readmemh({PREFIX, "first.mem"}, rom);
+    for (genvar i = 0; i < FOLDS; i++) assign first[i] = rom[i];
   end
 
   for (genvar lane = 0; lane < LANES; lane++) begin : g_lane
@@ -82,8 +86,11 @@ module zc_crossings #(
       assign held[0] = value;
       assign counts[0] = '0;
       for (genvar stage = 0; stage < STAGES; stage++) begin : g_stage
-        logic [IN_BITS-1:0] thresholds[FOLDS << stage];
-        initial $readmemh($sformatf("%ssearch_%0d_%0d.mem", PREFIX, lane, stage), thresholds);
+        localparam int WORDS = FOLDS << stage;
+        logic [IN_BITS-1:0] rom[WORDS];
+        initial $readmemh($sformatf("%ssearch_%0d_%0d.mem", PREFIX, lane, stage), rom);
+        logic [WORDS-1:0][IN_BITS-1:0] thresholds;
+        for (genvar i = 0; i < WORDS; i++) assign thresholds[i] = rom[i];
         localparam int PLACE = FOLD_BITS + stage;
         wire [PLACE-1:0] place = (PLACE'(folds[stage]) << stage) | PLACE'(counts[stage]);
         wire passed = held[stage] >= thresholds[place];
@@ -100,8 +107,10 @@ module zc_crossings #(
         end
       end
     end else begin : g_comparators
-      logic [LIMIT*IN_BITS-1:0] thresholds[FOLDS];
-      initial $readmemh($sformatf("%sthresholds_%0d.mem", PREFIX, lane), thresholds);
+      logic [LIMIT*IN_BITS-1:0] rom[FOLDS];
+      initial $readmemh($sformatf("%sthresholds_%0d.mem", PREFIX, lane), rom);
+      logic [FOLDS-1:0][LIMIT*IN_BITS-1:0] thresholds;
+      for (genvar i = 0; i < FOLDS; i++) assign thresholds[i] = rom[i];
       wire [LIMIT*IN_BITS-1:0] here = thresholds[fold];
       logic [LIMIT-1:0] passed;
       for (genvar i = 0; i < LIMIT; i++) begin : g_compare

@@ -9,8 +9,8 @@
 // The next vector is taken in while this one is replayed: a vector every MW/SIMD * MH/PE cycles, without gaps. Where
 // a result takes several words, it waits in a register of its own, and s_tready does not depend on m_tready.
 //
-// WEIGHTS: hex file of words in the order they are used (columns fastest); bit pe*SIMD + i of a word is 1 for +1, but
-// in each triple of i the first is the parity of the three (see zc_xnor_popcount).
+// WEIGHTS: hex file of words in the order they are used (columns fastest); bit pe*SIMD + i of a word is 1 for +1. Where
+// there are several words, the first in each triple of i is the parity of the three instead (see zc_xnor_popcount).
 // OFFSETS: hex file of MH/PE words of PE * OUT_BITS bits, two's complement; "" for none.
 module zc_xnor_mvau #(
     parameter int MW = 64,
@@ -44,10 +44,10 @@ module zc_xnor_mvau #(
   logic en, sum_valid, sum_last;
   assign en = SF > 1 ? !(m_tvalid && sum_valid && sum_last) : m_tready || !m_tvalid;
 
-  // Each triple's first bit becomes the parity of the triple, in each plane.
+  // As in the weights, each triple's first bit becomes the parity of the triple, in each plane.
   logic [WORD-1:0] word;
   for (genvar i = 0; i < SIMD; i++) begin : g_recode
-    if (i % 3 == 0) begin : g_parity
+    if (DEPTH > 1 && i % 3 == 0) begin : g_parity
       wire [IN_BITS-1:0] second = i + 1 < SIMD ? s_tdata[(i+1)%SIMD*IN_BITS+:IN_BITS] : '0;
       wire [IN_BITS-1:0] third = i + 2 < SIMD ? s_tdata[(i+2)%SIMD*IN_BITS+:IN_BITS] : '0;
       assign word[i*IN_BITS+:IN_BITS] = s_tdata[i*IN_BITS+:IN_BITS] ^ second ^ third;
@@ -134,9 +134,18 @@ module zc_xnor_mvau #(
   // Popcount of each lane and bit plane; sums of planes.
   localparam int COUNT = $clog2(SIMD + 1);
   localparam int SUM = COUNT + $clog2(IN_BITS) + (1 << $clog2(IN_BITS)) - 1;
-  localparam int TRIPLES = (SIMD + 2) / 3;
-  localparam int SIXES = (TRIPLES + (TRIPLES + 2) / 3 + 5) / 6;
-  localparam int LATENCY = 4 + REST + $clog2(SIXES) + $clog2(IN_BITS);  // from issue to sum
+  localparam int COUNTING = (DEPTH > 1 ? 3 : 2) + $clog2((majorities() + 5) / 6);
+  localparam int LATENCY = 1 + REST + COUNTING + $clog2(IN_BITS);  // from issue to sum
+  // What a popcount makes of SIMD bits to be counted: one for each triple, and again for each triple of those.
+  function automatic int majorities();
+    int total = 0;
+    int n = SIMD;
+    for (int level = 0; DEPTH > 1 ? level < 2 : n > 1; level++) begin
+      n = (n + 2) / 3;
+      total += n;
+    end
+    return total;
+  endfunction
   logic [PE*SUM-1:0] sums;
   for (genvar pe = 0; pe < PE; pe++) begin : g_lane
     logic [IN_BITS*COUNT-1:0] counts;
@@ -145,15 +154,27 @@ module zc_xnor_mvau #(
       for (genvar i = 0; i < SIMD; i++) begin : g_bit
         assign bits[i] = x[i*IN_BITS+plane];
       end
-      zc_xnor_popcount #(
-          .N(SIMD)
-      ) popcount (
-          .clk,
-          .en,
-          .x(bits),
-          .w(weights[pe*SIMD+:SIMD]),
-          .count(counts[plane*COUNT+:COUNT])
-      );
+      if (DEPTH == 1) begin : g_constants
+        zc_constant_popcount #(
+            .N(SIMD)
+        ) popcount (
+            .clk,
+            .en,
+            .x(bits),
+            .w(weights[pe*SIMD+:SIMD]),
+            .count(counts[plane*COUNT+:COUNT])
+        );
+      end else begin : g_weights
+        zc_xnor_popcount #(
+            .N(SIMD)
+        ) popcount (
+            .clk,
+            .en,
+            .x(bits),
+            .w(weights[pe*SIMD+:SIMD]),
+            .count(counts[plane*COUNT+:COUNT])
+        );
+      end
     end
     zc_sum #(
         .N(IN_BITS),

@@ -5,8 +5,7 @@
 // upper bit is a majority that needs no more than the same six wires:
 //     of the other two, if they agree, their value; else the parity, inverted.
 // So a triple is two LUTs of six inputs, and the first of them vanishes into the next level: three parities are again a
-// triple of XNORs, six wires. What is left are T + U twos and U = T/3 ones, counted six by six, three LUTs each; only
-// those numbers are added by carry chains. The registers between keep tools from making small adders of it.
+// triple of XNORs, six wires. What is left to count are T + U twos and U = T/3 ones.
 module zc_xnor_popcount #(
     parameter  int N   = 16,
     localparam int OUT = $clog2(N + 1)
@@ -19,21 +18,7 @@ module zc_xnor_popcount #(
 );
   localparam int T = (N + 2) / 3;
   localparam int U = (T + 2) / 3;
-  localparam int SIXES = (T + U + 5) / 6;
-  localparam int SUM = 3 + $clog2(SIXES);
-
-  function automatic logic [1:0] three(input logic a, input logic b, input logic c);
-    return {(a & b) | (a & c) | (b & c), a ^ b ^ c};
-  endfunction
-
-  // Gates, not "+": an adder would be given a carry chain.
-  function automatic logic [2:0] six(input logic [5:0] bits);
-    logic [1:0] low, high, upper;
-    low   = three(bits[0], bits[1], bits[2]);
-    high  = three(bits[3], bits[4], bits[5]);
-    upper = three(low[1], high[1], low[0] & high[0]);
-    return {upper, low[0] ^ high[0]};
-  endfunction
+  localparam int SUM = 3 + $clog2((T + U + 5) / 6);
 
   logic [3*U-1:0] parity;
   logic [T+U-1:0] twos;
@@ -49,41 +34,29 @@ module zc_xnor_popcount #(
     end
   end
   for (genvar i = 0; i < U; i++) begin : g_parities
+    wire [2:0] p = parity[3*i+:3];
     always_ff @(posedge clk) begin
-      if (en) {twos[T+i], ones[i]} <= three(parity[3*i], parity[3*i+1], parity[3*i+2]);
-    end
-  end
-
-  wire [6*SIXES-1:0] all_ones = (6 * SIXES)'(ones);
-  wire [6*SIXES-1:0] all_twos = (6 * SIXES)'(twos);
-  logic [3*SIXES-1:0] of_ones, of_twos;
-  for (genvar i = 0; i < SIXES; i++) begin : g_six
-    always_ff @(posedge clk) begin
-      if (en) begin
-        of_ones[3*i+:3] <= six(all_ones[6*i+:6]);
-        of_twos[3*i+:3] <= six(all_twos[6*i+:6]);
-      end
+      if (en) ones[i] <= ^p;
+      if (en) twos[T+i] <= (p[0] & p[1]) | (p[0] & p[2]) | (p[1] & p[2]);
     end
   end
 
   logic [SUM-1:0] sum_ones, sum_twos;
-  zc_sum #(
-      .N(SIXES),
-      .W(3)
-  ) add_ones (
+  zc_popcount #(
+      .N(T + U)
+  ) count_ones (
       .clk,
       .en,
-      .terms(of_ones),
-      .sum  (sum_ones)
+      .bits ((T + U)'(ones)),
+      .count(sum_ones)
   );
-  zc_sum #(
-      .N(SIXES),
-      .W(3)
-  ) add_twos (
+  zc_popcount #(
+      .N(T + U)
+  ) count_twos (
       .clk,
       .en,
-      .terms(of_twos),
-      .sum  (sum_twos)
+      .bits (twos),
+      .count(sum_twos)
   );
   always_ff @(posedge clk) begin
     if (en) count <= OUT'({1'b0, sum_ones} + {sum_twos, 1'b0});

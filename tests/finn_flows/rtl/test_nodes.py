@@ -57,6 +57,9 @@ def few_nodes() -> dict[str, HardwareNode]:
         "p_one_column": product(20, 12, 20, 3),
         "p_one_row": product(36, 5, 6, 5),
         "p_unrolled": product(25, 6, 25, 6),
+        "p_unrolled_wide": product(64, 7, 64, 7),
+        "p_unrolled_bytes": product(11, 3, 11, 3, bits=4, offsets=True),
+        "p_unrolled_one": product(1, 2, 1, 2),
         "p_wide": product(144, 6, 72, 2, ram_style="distributed"),
         "p_bytes": product(30, 8, 5, 2, bits=8),
         "p_bytes_signed": product(30, 8, 10, 4, bits=8, offsets=True),
@@ -157,9 +160,28 @@ def assert_intervals(nodes: dict[str, HardwareNode], trace: Trace) -> None:
             assert set(np.diff(ends)[2:]) == {node.interval}, name
 
 
-def test_every_node_runs_at_its_interval(few):
+def words_needed(node: HardwareNode) -> int:
+    """How many input words the first output word is made of."""
+    if isinstance(node, Product | LabelSelect):
+        return node.inputs["s"].words
+    if isinstance(node, MaxPool):
+        rows, columns = node.kernel
+        return ((rows - 1) * node.shape[1] + columns - 1) * node.shape[2] // node.pe + 1
+    return 1
+
+
+def assert_latencies(nodes: dict[str, HardwareNode], trace: Trace) -> None:
+    for name, node in nodes.items():
+        taken = max(trace.taken[f"{name}_{key}"][words_needed(node) - 1] for key in node.inputs)
+        for key in node.outputs:
+            assert trace.given[f"{name}_{key}"][0] - taken == node.latency, name
+
+
+def test_every_node_runs_at_its_interval_and_latency(few):
     nodes, simulator = few
-    assert_intervals(nodes, simulate(nodes, simulator, (0.0, 0.0), 0)[0])
+    trace, _ = simulate(nodes, simulator, (0.0, 0.0), 0)
+    assert_intervals(nodes, trace)
+    assert_latencies(nodes, trace)
 
 
 def test_levels_are_the_numbers_their_planes_spell():
@@ -333,6 +355,7 @@ def test_random_nodes_agree_with_numpy_and_keep_their_intervals(batch, tmp_path,
         assert wrong == dict.fromkeys(wrong, 0)
         if not any(stalls):
             assert_intervals(nodes, trace)
+            assert_latencies(nodes, trace)
 
 
 def cells_of(node: HardwareNode, folder: Path) -> Cells:
