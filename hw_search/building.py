@@ -20,7 +20,7 @@ from finn_flows import graph
 from finn_flows.chip.boards import Board, NoTarget, get_target
 from finn_flows.chip.memory import choose_ram_styles
 from finn_flows.chip.place_route import Routed, place_and_route
-from finn_flows.chip.serial_line import Link, serial_top
+from finn_flows.chip.serial_line import Link, design_clock, serial_top
 from finn_flows.chip.synthesis import Synthesis, synthesise
 from finn_flows.cost import estimate
 from finn_flows.folding import Folding
@@ -49,6 +49,7 @@ STYLES = ("block", "distributed")
 NETWORK, VIVADO, REPORT = "network.npz", "vivado", "report.html"
 _SYNTHESIS = tuple(f"finn_flows/chip/{name}.py" for name in ("synthesis", "cells", "yosys"))
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EEXIST, errno.ENOTDIR)
+_ANY_CLOCK = 100.0  # MHz, where neither board nor person says
 _VIVADO_BOARD = "Pynq-Z1"  # what the folder for Vivado is for, where the target is not Xilinx'
 
 
@@ -125,9 +126,7 @@ class Builder:
         self.subject, self.options, self.folder, self.stages = subject, options, folder, stages
         self.board = _target(options.target)
         self.part = self.board.part if isinstance(self.board, Board) else self.board
-        self.clock = (
-            options.clock_mhz or (self.board.clock_mhz if isinstance(self.board, Board) else 0) or 100.0
-        )
+        self.clock = _clock(self.board, options.clock_mhz)
         self.cache = cache_folder()
         self.facts: dict[str, Facts] = {}
         self.hints: list[str] = []
@@ -345,7 +344,7 @@ class Builder:
         def work(report: Report) -> Facts:
             top = f"{self.generated.top}_board"
             path = self.generated.folder / f"{top}.sv"
-            path.write_text(serial_top(top, self.generated.top, self.link, board, self.options.clock_mhz))
+            path.write_text(serial_top(top, self.generated.top, self.link, board, self.clock))
             names = [f"accelerator.{element.name}" for element in self.complete.elements]
             mapped = synthesise(
                 top,
@@ -467,6 +466,13 @@ def _target(name: str) -> Board | Part:
         return get_target(name)
     except NoTarget as error:
         raise UserError(f"--target: {error}") from None
+
+
+def _clock(target: Board | Part, asked: float | None) -> float:
+    """Return the design's clock in MHz: what the board's PLL makes of the one asked for, or the board's own."""
+    if isinstance(target, Board) and (asked or target.clock_mhz):
+        return design_clock(target, asked)[0]
+    return asked or _ANY_CLOCK
 
 
 def cache_folder() -> Path:

@@ -68,13 +68,13 @@ def certify(
     report(0.3, "FINN graph")
     finn = execute(dataflow_model(graph_of, net.network.input.shape), inputs).logits.reshape(len(x), -1)
     report(0.5, "compiling the RTL")
-    last = last_product(design)
+    last = logits_element(design)
     compiled, _ = compile_streaming(design, folder / RTL, [last], cache, top=f"{TOP}_tapped")
     flat = stream_elements(net, inputs)
     streamed = compiled.stream(
         flat, progress=lambda share: report(0.6 + 0.4 * share, "RTL, image after image")
     )
-    logits = network_logits(design, last, streamed.taps[last])
+    logits = network_logits(design, streamed.taps[last])
 
     links = (
         [] if trained is None else [compare("torch", "QONNX", "classes", classes(trained), classes(exported))]
@@ -140,16 +140,16 @@ def _worst(links: list[Link]) -> str:
     return f"{link.left} and {link.right} differ in {link.differences} of {link.images} images"
 
 
-def last_product(design: Design) -> str:
-    """Return the element whose accumulators are the logits."""
-    return next(e.name for e in reversed(design.elements) if isinstance(e.node, Product))
+def logits_element(design: Design) -> str:
+    """Return the element that the label select reads."""
+    (source, _) = design.elements[-1].sources[0]
+    return source
 
 
-def network_logits(design: Design, name: str, stream: np.ndarray) -> np.ndarray:
-    """Return logits as the integer network has them, from the stream (N, classes) of the last product."""
-    node = next(element.node for element in design.elements if element.name == name)
-    assert isinstance(node, Product)
-    return 2 * stream - node.fan_in if node.input_bits == 1 else stream
+def network_logits(design: Design, stream: np.ndarray) -> np.ndarray:
+    """Return logits as the integer network has them, from the stream (N, elements) that the label select reads."""
+    product = next(e.node for e in reversed(design.elements) if isinstance(e.node, Product))
+    return 2 * stream - product.fan_in if product.input_bits == 1 else stream
 
 
 def stream_elements(net: IntegerNetwork, inputs: np.ndarray) -> np.ndarray:

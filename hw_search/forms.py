@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from finn_flows.integer import IntegerNetwork
 from finn_flows.lowering.execution import run
 from finn_flows.lowering.lower import Lowered
-from finn_flows.network import Conv, Dense
 from reports.build_records import Link
 
 _BATCH = 250
@@ -64,10 +63,8 @@ def integer_logits(net: IntegerNetwork, inputs: np.ndarray) -> np.ndarray:
 
 
 def logits_layer(net: IntegerNetwork) -> str:
-    """Return the name of the product whose accumulators are the logits."""
-    return next(
-        layer.name for layer in reversed(net.network.layers) if isinstance(layer.operation, Dense | Conv)
-    )
+    """Return the name of the layer whose largest output is the class: a product, or a pool or flatten behind it."""
+    return net.network.layers[-1].inputs[0]
 
 
 def classes(logits: np.ndarray) -> np.ndarray:

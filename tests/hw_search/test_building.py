@@ -259,6 +259,24 @@ def test_a_target_that_is_not_there_leaves_nothing(
     assert not (tmp_path / "build").exists()
 
 
+@pytest.mark.parametrize(
+    ("target", "asked", "clock"),
+    [("ulx3s-25f", None, 25), ("lfe5u-25f", None, 100), ("lfe5u-25f", 33, 33), ("icebreaker", 20, 19.875)],
+)
+def test_the_clock_is_the_one_the_board_can_have(
+    target: str, asked: float | None, clock: float, again: Path, tiny_run: Path
+) -> None:
+    options = replace(OPTIONS, target=target, clock_mhz=asked)
+    assert build(from_run(tiny_run, "knee"), options, again).build.clock_mhz == clock
+
+
+def test_a_clock_the_board_cannot_have_is_refused_at_once(tiny_run: Path, tmp_path: Path) -> None:
+    options = replace(OPTIONS, target="icebreaker", clock_mhz=3.0)
+    with pytest.raises(Exception, match="the PLL of ice40 parts gives clocks of 16 to 275 MHz, not 3"):
+        build(from_run(tiny_run, "knee"), options, tmp_path / "build")
+    assert not (tmp_path / "build").exists()
+
+
 @pytest.mark.parametrize("target", ["pynq-z1", "zcu104"])
 def test_a_part_that_only_vivado_can_route_is_built_for_vivado(
     target: str, again: Path, tiny_run: Path

@@ -1,0 +1,212 @@
+"""The certificate: forms that agree, and hardware that is made to differ."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from finn_flows.folding import Folding
+from finn_flows.graph import hardware_nodes
+from finn_flows.integer import IntegerNetwork
+from finn_flows.lowering.lower import Lowered, lower
+from finn_flows.rtl import streaming
+from finn_flows.rtl.assembly import assemble
+from finn_flows.rtl.design import Design, with_fifos
+from finn_flows.rtl.nodes import Product
+from finn_flows.rtl.streaming import Streamed
+from hw_search import certifying
+from hw_search.certifying import certify, certify_netlist, stream_elements
+from hw_search.errors import UserError
+from hw_search.forms import export, torch_logits
+from hw_search.stages import Facts
+from hw_search.subject import Images
+from models.expressions import parse
+from models.layers import install
+from models.topologies import build
+from tests.hw_search.test_lowering import pixels, settle
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A subject that is only asked for its logits."""
+
+    model: nn.Module
+    wrong: int = 0
+
+    def logits(self, folder: Path, samples: Tensor) -> np.ndarray:
+        found = torch_logits(self.model, samples)
+        found[: self.wrong] = -found[: self.wrong]
+        return found
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network in all its forms."""
+
+    model: nn.Module
+    lowered: Lowered
+    design: Design
+    images: Images
+
+    @property
+    def net(self) -> IntegerNetwork:
+        return self.lowered.network
+
+
+def case(model: nn.Module, shape: tuple[int, ...], folder: Path) -> Case:
+    export(settle(model), shape, folder / "model.onnx")
+    lowered = lower(folder / "model.onnx")
+    plan = hardware_nodes(lowered.network.network, Folding(target_cycles=200), streams=False)
+    x = pixels(shape, 40)
+    labels = lowered.network.run(lowered.quantize(x.numpy().astype(np.float32)))["label"][:, 0]
+    labels[:10] += 1  # three of four are right
+    return Case(
+        model, lowered, assemble(lowered.network, plan), Images(x, torch.from_numpy(labels), "forty samples")
+    )
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Case:
+    torch.manual_seed(3)
+    model = build("mlp", (9,), 4, {"hidden": [8], "input_bits": 1})
+    install(model, [parse("add(sin(x), x)")])
+    return case(model, (9,), tmp_path_factory.mktemp("small"))
+
+
+def certified(
+    which: Case, folder: Path, runtime: Path, design: Design | None = None, wrong: int = 0, **options: Any
+) -> Facts:
+    design = design or with_fifos(which.design, 2)
+    subject: Any = Trained(which.model, wrong)
+    shares: list[float] = []
+
+    def report(share: float, note: str) -> None:
+        shares.append(share)
+
+    given = (which.lowered, which.net, design, which.design, folder, which.images, runtime, report)
+    facts = certify(subject, *given)
+    assert shares == sorted(shares)
+    return facts
+
+
+@pytest.fixture
+def simulated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The nodes' records stand in for the simulator."""
+
+    class Simulated:
+        def __init__(self, design: Design, taps: Any) -> None:
+            self.design, self.taps = design, taps
+
+        def stream(self, samples: np.ndarray, **options: Any) -> Streamed:
+            values = self.design.run(samples)
+            taps = {name: values[name, "m"] for name in self.taps}
+            return Streamed(values[self.design.elements[-1].name, "m"], taps, 5.0, 9, 100, ())
+
+    def compile_streaming(design: Design, folder: Path, taps: Any = (), *rest: Any, **options: Any) -> Any:
+        return Simulated(design, taps), None
+
+    monkeypatch.setattr(certifying, "compile_streaming", compile_streaming)
+    monkeypatch.setattr(streaming, "compile_streaming", compile_streaming)
+
+
+def test_forms_that_agree_are_certified(small: Case, tmp_path: Path, runtime: Path) -> None:
+    facts = certified(small, tmp_path, runtime)
+    assert facts["test_set"] == "forty samples" and facts["images"] == 40
+    assert facts["accuracy"] == 0.75
+    links = [(link["left"], link["right"], link["compared"], link["images"]) for link in facts["links"]]
+    assert links == [
+        ("torch", "QONNX", "classes", 40),
+        ("QONNX", "integers", "classes", 40),
+        ("integers", "FINN graph", "logits", 40),
+        ("FINN graph", "RTL", "logits", 40),
+        ("RTL's logits", "RTL's classes", "classes", 40),
+        ("RTL", "RTL, stalled", "classes", 24),
+    ]
+    assert not any(link["differences"] for link in facts["links"])
+    assert facts["interval"] >= max(small.design.intervals().values()) <= facts["latency"] < facts["cycles"]
+
+
+def flipped(memory: str) -> Callable[..., Any]:
+    """Return `generate`, but for one bit of a memory that it writes."""
+    generate = streaming.generate
+
+    def wrong(design: Design, folder: Path, *options: Any) -> Any:
+        generated = generate(design, folder, *options)
+        lines = (folder / memory).read_text().splitlines()
+        lines[0] = f"{int(lines[0], 16) ^ 1:0{len(lines[0])}x}"
+        (folder / memory).write_text("\n".join(lines) + "\n")
+        return generated
+
+    return wrong
+
+
+def test_a_wrong_weight_in_the_hardware_is_caught_and_its_node_named(
+    small: Case, tmp_path: Path, runtime: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streaming, "generate", flipped("dense1_product_weights.mem"))
+    message = (
+        r"the hardware is not the network: .* differ in \d+ of \d+ images; dense1_product: element \d+ of"
+    )
+    with pytest.raises(UserError, match=message):
+        certified(small, tmp_path, runtime)
+
+
+def test_a_trained_network_that_says_otherwise_is_counted_and_no_fault_of_the_hardware(
+    small: Case, tmp_path: Path, runtime: Path, simulated: None
+) -> None:
+    facts = certified(small, tmp_path, runtime, wrong=7)
+    assert [link["differences"] for link in facts["links"]] == [7, 0, 0, 0, 0, 0]
+
+
+def test_a_design_put_together_wrongly_is_caught(
+    small: Case, tmp_path: Path, runtime: Path, simulated: None
+) -> None:
+    elements = list(small.design.elements)
+    for index, element in enumerate(elements):
+        if isinstance(element.node, Product) and element.layer == "classifier":
+            node = replace(element.node, weights=np.roll(element.node.weights, 1, axis=0))
+            elements[index] = replace(element, node=node)
+    with pytest.raises(UserError, match=r"FINN graph and RTL differ in \d+ of 40 images"):
+        certified(small, tmp_path, runtime, replace(small.design, elements=tuple(elements)))
+
+
+def test_a_file_without_a_trained_network_has_a_link_less(
+    small: Case, tmp_path: Path, runtime: Path, simulated: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Trained, "logits", lambda *_: None)
+    assert certified(small, tmp_path, runtime)["links"][0]["left"] == "QONNX"
+
+
+def test_a_netlist_that_answers_otherwise_is_caught(
+    small: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from finn_flows.chip.cells import Cells
+    from finn_flows.chip.synthesis import Synthesis
+
+    inputs = small.lowered.quantize(small.images.x.numpy().astype(np.float32))
+    answers = small.net.run(inputs)["label"]
+
+    class Simulated:
+        def __init__(self, design: Design, simulator: Any) -> None:
+            pass
+
+        def stream(self, samples: np.ndarray) -> Streamed:
+            assert (samples == stream_elements(small.net, inputs)).all()
+            return Streamed(answers, {}, 5.0, 9, 100, ())
+
+    monkeypatch.setattr(certifying, "compile_design", lambda *_: None)
+    monkeypatch.setattr(certifying, "netlist_sources", lambda mapped: [])
+    monkeypatch.setattr(certifying, "CompiledDesign", Simulated)
+    mapped = Synthesis("top", "ecp5", Cells(), {}, tmp_path, tmp_path)
+    given = (small.net, small.design, tmp_path, inputs, tmp_path)
+    link = certify_netlist(mapped, *given)
+    assert (link.right, link.images, link.differences) == ("netlist", 40, 0) and "ecp5" in link.note
+    answers = answers.copy()
+    answers[3] += 1
+    with pytest.raises(UserError, match="the mapped netlist is not the network: .* differ in 1 of 40 images"):
+        certify_netlist(mapped, *given)
