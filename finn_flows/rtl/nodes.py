@@ -90,11 +90,6 @@ class HardwareNode(Protocol):
         """Cycles from one sample to the next, where nothing makes it wait."""
         ...
 
-    @property
-    def latency(self) -> int:
-        """Cycles from the last input word that the first output word needs to that output word, nothing waiting."""
-        ...
-
     def reference(self, *samples: np.ndarray) -> tuple[np.ndarray, ...]:
         """Compute each output, shape (N, elements), from each input, shape (N, elements)."""
         ...
