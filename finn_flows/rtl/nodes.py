@@ -6,7 +6,7 @@ vector's elements in words of `lanes`, the first element in the lowest bits; ele
 c mod PE. Bits stand for -1 and +1 as 0 and 1.
 """
 
-import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
+from finn_flows import schedule
 from finn_flows.crossings import CrossingTable
 from finn_flows.errors import FlowError
 
@@ -169,16 +170,8 @@ class Product:
     @property
     def latency(self) -> int:
         """Cycles from the last input word that the first output word needs to that output word."""
-        constant = (
-            self.interval == 1
-        )  # the weights; else they come from a memory, block RAM taking a cycle longer
-        left, majorities, level = self.simd, 0, 0
-        while left > 1 if constant else level < 2:
-            left, level = math.ceil(left / 3), level + 1
-            majorities += left
-        sums = math.ceil(math.log2(max(1, math.ceil(majorities / 6)))) + (self.input_bits - 1).bit_length()
-        buffered = self.channels > self.pe
-        return 4 + sums + (0 if constant else 1 + (self.ram_style == "block")) + buffered
+        words, passes = self.fan_in // self.simd, self.channels // self.pe
+        return schedule.product_depth(self.simd, self.input_bits, words, passes, self.ram_style == "block")
 
     def reference(self, *samples: np.ndarray) -> tuple[np.ndarray, ...]:
         """Compute accumulators (N, channels) from vectors (N, fan-in) of unsigned integers."""
@@ -286,7 +279,7 @@ class Crossings:
     @property
     def latency(self) -> int:
         """Cycles from an input word to its output word."""
-        return {"comparators": 2, "search": self.limit.bit_length(), "table": 1}[self.way]
+        return schedule.crossings_depth(self.way, self.limit)
 
     @property
     def limit(self) -> int:
@@ -354,9 +347,13 @@ class Crossings:
         values = np.arange(1 << self.inputs["s"].bits) - self._bias
         index = np.clip((values - self._lowest) // self._step, 0, len(self.table.grid) - 1)
         rows = np.stack([self.table.row(row)[index] for row in range(self.table.channels)])
-        lanes = self.pe * self.bits
-        for lane in range(lanes):
-            write_memory(folder / f"{prefix}table_{lane}.mem", rows[lane::lanes].reshape(-1, 1))
+        lanes, folds = self.pe * self.bits, self.interval
+        room = max(2, 1 << (folds - 1).bit_length()) * len(values)
+        for lane in range(0, lanes, 2):
+            pair = np.zeros((2, room), np.uint8)
+            for half, mine in enumerate(range(lane, min(lane + 2, lanes))):
+                pair[half, : folds * len(values)] = rows[mine::lanes].ravel()
+            write_memory(folder / f"{prefix}table_{lane // 2}.mem", pair.reshape(-1, 1))
 
 
 @dataclass(frozen=True)
@@ -405,7 +402,7 @@ class MaxPool:
     @property
     def latency(self) -> int:
         """Cycles from a window's last word of a channel to that channel's output word."""
-        return 1
+        return schedule.POOL_DEPTH
 
     def reference(self, *samples: np.ndarray) -> tuple[np.ndarray, ...]:
         """Compute images (N, elements) from images (N, elements)."""
@@ -470,7 +467,7 @@ class LabelSelect:
     @property
     def latency(self) -> int:
         """Cycles from the last values to the index."""
-        return 2
+        return schedule.LABEL_DEPTH
 
     def reference(self, *samples: np.ndarray) -> tuple[np.ndarray, ...]:
         """Compute indices (N, 1) from values (N, labels)."""
@@ -584,6 +581,17 @@ class Add:
 def library() -> tuple[Path, ...]:
     """Return the SystemVerilog files of all nodes."""
     return tuple(sorted(LIBRARY.glob("*.sv")))
+
+
+def library_of(*modules: str) -> tuple[Path, ...]:
+    """Return the files of some modules of the library and of all modules inside them."""
+    known = {path.stem: path for path in library()}
+    found, wanted = set(), set(modules)
+    while wanted:
+        found |= wanted
+        text = " ".join(known[name].read_text() for name in wanted)
+        wanted = set(re.findall(r"\bzc_\w+", text)) & set(known) - found
+    return tuple(known[name] for name in sorted(found))
 
 
 def to_bits(elements: np.ndarray, bits: int) -> np.ndarray:

@@ -6,9 +6,9 @@
 //
 // WAY: "comparators" side by side, LIMIT of them a lane;
 //      "search" through LIMIT = 2**stages - 1 sorted crossings, a stage a cycle;
-//      "table" of all bits, addressed by fold and accumulator.
+//      "table" of all bits, addressed by fold and accumulator; two lanes share a memory, whose two ports they read.
 // SIGNED accumulators are compared with 2**(IN_BITS - 1) added, and so are their crossings.
-// PREFIX names the hex files: PREFIX + first.mem, thresholds_<lane>.mem, search_<lane>_<stage>.mem, table_<lane>.mem.
+// PREFIX names the hex files: PREFIX + first.mem, thresholds_<lane>.mem, search_<lane>_<stage>.mem, table_<lane/2>.mem.
 module zc_crossings #(
     parameter int CHANNELS = 64,
     parameter int PE = 8,
@@ -74,11 +74,17 @@ module zc_crossings #(
   for (genvar lane = 0; lane < LANES; lane++) begin : g_lane
     wire [IN_BITS-1:0] value = values[lane/BITS*IN_BITS+:IN_BITS];
     if (WAY == "table") begin : g_table
-      (* ram_style = ROM_STYLE, rom_style = RAM_STYLE *)
-      logic table_bits[FOLDS << IN_BITS];
-      initial $readmemh($sformatf("%stable_%0d.mem", PREFIX, lane), table_bits);
-      wire [FOLD_BITS+IN_BITS-1:0] place = {fold, value};
-      always_ff @(posedge clk) if (en) m_tdata[lane] <= table_bits[place];
+      if (lane % 2 == 0) begin : g_pair
+        (* ram_style = ROM_STYLE, rom_style = RAM_STYLE *)
+        logic table_bits[2 << (FOLD_BITS + IN_BITS)];
+        initial $readmemh($sformatf("%stable_%0d.mem", PREFIX, lane / 2), table_bits);
+        wire [FOLD_BITS+IN_BITS-1:0] place = {fold, value};
+        always_ff @(posedge clk) if (en) m_tdata[lane] <= table_bits[{1'b0, place}];
+        if (lane + 1 < LANES) begin : g_second
+          wire [FOLD_BITS+IN_BITS-1:0] other = {fold, values[(lane+1)/BITS*IN_BITS+:IN_BITS]};
+          always_ff @(posedge clk) if (en) m_tdata[lane+1] <= table_bits[{1'b1, other}];
+        end
+      end
     end else if (WAY == "search") begin : g_search
       // Stage i knows the count's upper i bits, and finds the next.
       logic [IN_BITS-1:0] held[STAGES];
