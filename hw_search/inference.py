@@ -82,6 +82,8 @@ def infer(
     names, parts = [], []
     for path in files:
         samples = _read(path, shape)
+        if build.trained:
+            _check_bytes(path, samples)
         names += [path.name if len(samples) == 1 else f"{path.name}[{i}]" for i in range(len(samples))]
         parts.append(samples)
     labels = None
@@ -119,17 +121,30 @@ def _read(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     """Read samples, (N, *shape), bytes."""
     try:
         if path.suffix == ".npy":
-            values = np.load(path, allow_pickle=False)
-            if values.shape == shape:
-                return values[None]
-            if values.shape[1:] == shape:
-                return values
-            raise UserError(
-                f"{path} holds an array of {values.shape}; a sample is {shape}, several are (N, *{shape})"
-            )
+            return _array(path, np.load(path, allow_pickle=False), shape)
         return _image(path, shape)[None]
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read as a sample ({error})") from None
+
+
+def _array(path: Path, values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    if values.shape == shape:
+        values = values[None]
+    if values.shape[1:] != shape or not len(values):
+        sizes = ", ".join(map(str, shape))
+        raise UserError(
+            f"{path} holds an array of {values.shape}; a sample is {shape}, several are (N, {sizes})"
+        )
+    if values.dtype.kind not in "buif" or not np.isfinite(values).all():
+        raise UserError(f"{path} holds {values.dtype} values that are no numbers")
+    return values
+
+
+def _check_bytes(path: Path, values: np.ndarray) -> None:
+    """Refuse what no network of a run was trained on; such as pixels that were scaled to 0..1."""
+    least, most = values.min(), values.max()
+    if least < 0 or most > 255 or (values != np.rint(values)).any():
+        raise UserError(f"{path} holds values of {least:g} to {most:g}: samples are whole numbers, 0 to 255")
 
 
 def _image(path: Path, shape: tuple[int, ...]) -> np.ndarray:
