@@ -102,7 +102,7 @@ def estimate(
     nodes = hardware_nodes(network, folding, clock_mhz)
     costs = tuple(node_cost(node, part) for node in nodes)
     cycles = [cost.cycles for cost in costs]
-    ii = max(*cycles, *(node.sink.words for node in nodes))
+    ii = max(node.interval for node in nodes)
     return Cost(
         nodes=costs,
         finn=sum((cost.finn for cost in costs), Resources()),

@@ -7,6 +7,7 @@ from functools import lru_cache
 from finn_flows import structural
 from finn_flows.accumulators import accumulator_range
 from finn_flows.errors import FlowError
+from finn_flows.schedule import converter_interval
 
 
 class FoldingError(FlowError):
@@ -76,6 +77,10 @@ class Product:
         """Return the cycles an image takes with so many lanes and inputs at a time."""
         return self.vectors * (self.channels // pe) * (self.fan_in // simd)
 
+    def words(self, simd: int) -> int:
+        """Return the words of an image that it reads, so many inputs at a time."""
+        return self.vectors * self.fan_in // simd
+
     def price(self, pe: int, simd: int) -> structural.Price:
         """Return this project's price of the product, without its activation."""
         if self.input_bits == 1:
@@ -96,7 +101,9 @@ def divisors(number: int) -> tuple[int, ...]:
     return tuple(small + [number // d for d in reversed(small) if d * d != number])
 
 
-def fold_product(layer: str, product: Product, folding: Folding, clock_mhz: float) -> tuple[int, int]:
+def fold_product(
+    layer: str, product: Product, folding: Folding, clock_mhz: float, arriving: int | None = None
+) -> tuple[int, int]:
     """Choose PE and SIMD of one product: the cheapest pair that meets the request.
 
     Args:
@@ -104,6 +111,8 @@ def fold_product(layer: str, product: Product, folding: Folding, clock_mhz: floa
         product: its sizes.
         folding: what is asked for.
         clock_mhz: the clock, for `target_fps`.
+        arriving: words of an image as they come; the width converter that makes the product's own of them meets
+            the target too.
 
     Returns:
         (PE, SIMD).
@@ -119,7 +128,7 @@ def fold_product(layer: str, product: Product, folding: Folding, clock_mhz: floa
     target = folding.cycles(clock_mhz)
     if target is None:
         return 1, 1
-    chosen = _cheapest(product, target, folding.max_pe, folding.max_simd)
+    chosen = _cheapest(product, target, folding.max_pe, folding.max_simd, arriving)
     if chosen is None:
         raise FoldingError(_out_of_reach(layer, product, target, folding))
     return chosen
@@ -140,12 +149,16 @@ def _explicit(layer: str, product: Product, pe: int, simd: int) -> tuple[int, in
 
 
 @lru_cache(maxsize=65536)
-def _cheapest(product: Product, target: int, max_pe: int, max_simd: int) -> tuple[int, int] | None:
+def _cheapest(
+    product: Product, target: int, max_pe: int, max_simd: int, arriving: int | None
+) -> tuple[int, int] | None:
     """Return the pair with the fewest LUTs, then the fewest block RAMs, then the fewest lanes."""
     best = None
     for pe in divisors(product.channels):
         for simd in divisors(product.fan_in):
             if pe > max_pe or simd > max_simd or product.cycles(pe, simd) > target:
+                continue
+            if arriving is not None and converter_interval(arriving, product.words(simd)) > target:
                 continue
             price = product.price(pe, simd)
             # A plain threshold a channel stands for the activation, so that lanes are not taken to be free.

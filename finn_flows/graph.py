@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from finn_flows import structural
+from finn_flows import schedule, structural
 from finn_flows.accumulators import accumulator_type, integer_type, threshold_type, type_bits
 from finn_flows.errors import FlowError
 from finn_flows.finn_setup import prepare_finn
@@ -94,6 +94,22 @@ class Node:
         return known.get("PE", 1), known.get("SIMD", 1)
 
     @property
+    def interval(self) -> int:
+        """Cycles from one image to the next as this project builds the node, where nothing makes it wait."""
+        known = dict(self.attributes)
+        words = max(self.source.words, self.sink.words)
+        match self.op_type:
+            case "MVAU_hls":
+                return self.source.words * known["MH"] // known["PE"]
+            case "StreamingDataWidthConverter_rtl":
+                return schedule.converter_interval(self.source.words, self.sink.words)
+            case "ConvolutionInputGenerator_rtl":
+                folds, pool = known["IFMChannels"] // known["SIMD"], bool(known["depthwise"])
+                sizes = known["IFMDim"], known["ConvKernelDim"], known["Stride"], folds, pool
+                return _generator_interval(*sizes, parallel=bool(known["parallel_window"]))
+        return words
+
+    @property
     def folding(self) -> dict[str, int]:
         """The attributes that say how parallel the node is, by FINN's names."""
         return {name: value for name, value in self.attributes if name in ("PE", "SIMD", "parallel_window")}
@@ -141,7 +157,8 @@ class _Builder:
         self.datatype = _unsigned(self.network.input.bits)
         self.product: Product | None = None  # whose accumulators flow, if any
         self.product_pe = 1
-        previous, nodes = "input", []
+        self.flowing: Stream | None = None  # what the last node writes
+        previous, nodes = "input", list[Node]()
         for layer in self.network.layers:
             if layer.inputs != (previous,):
                 raise UnsupportedLayer(
@@ -185,6 +202,8 @@ class _Builder:
             raise UnsupportedLayer(f"{name}: reads accumulators; an activation must stand before a product")
         product = self.products[name]
         pe, simd = self.folds[name]
+        if self.bound and self.flowing is not None and self._converted(product.words(simd)) > self.target:
+            pe, simd = fold_product(name, product, self.folding, self.clock_mhz, self.flowing.words)
         binary = self.datatype == "BINARY"
         accumulator = accumulator_type(product.fan_in, product.input_bits)
         source = Stream((*vectors, product.fan_in), simd, self.datatype)
@@ -202,7 +221,7 @@ class _Builder:
             ("noActivation", 1),
             ("numInputVectors", vectors),
         )
-        self.datatype, self.product, self.product_pe = accumulator, product, pe
+        self.datatype, self.product, self.product_pe, self.flowing = accumulator, product, pe, sink
         kind = "product" if binary else "adder"
         return Node(name, "MVAU_hls", attributes, source, sink, product.price(pe, simd), kind)
 
@@ -212,7 +231,7 @@ class _Builder:
         product, channels, vectors = self.product, shape[-1], (1, *shape[:-1])
         pe = self.product_pe
         if product.vectors != math.prod(vectors):  # a pool stands between: its lanes decide
-            pe = self._lanes(channels, lambda lanes: math.prod(shape) // lanes)
+            pe = self._lanes(channels, math.prod(shape), lambda lanes: math.prod(shape) // lanes)
         attributes = (
             ("PE", pe),
             ("NumChannels", channels),
@@ -224,14 +243,14 @@ class _Builder:
         )
         source = Stream((*vectors, channels), pe, self.datatype)
         self.datatype, self.product = _unsigned(activation.bits), None
-        sink = replace(source, datatype=self.datatype)
+        sink = self.flowing = replace(source, datatype=self.datatype)
         price = _crossing_site(activation.crossings, pe * activation.bits, product.levels)
         return Node(name, "Thresholding_rtl", attributes, source, sink, price, "crossing")
 
     def _padding(
         self, name: str, padding: tuple[int, int], shape: tuple[int, ...], padded: tuple[int, ...]
     ) -> Node:
-        simd = self._lanes(shape[2], lambda lanes: math.prod(padded) // lanes)
+        simd = self._lanes(shape[2], math.prod(shape), lambda lanes: math.prod(padded) // lanes)
         self._refuse_if_slow(name, "padding", math.prod(padded) // simd)
         attributes = (
             ("ImgDim", shape[:2]),
@@ -241,7 +260,7 @@ class _Builder:
             ("inputDataType", self.datatype),
         )
         source = Stream((1, *shape), simd, self.datatype)
-        sink = replace(source, shape=(1, *padded))
+        sink = self.flowing = replace(source, shape=(1, *padded))
         price = structural.padding(source.width, padded[0], padded[1], shape[2] // simd)
         return Node(name, "FMPadding_rtl", attributes, source, sink, price)
 
@@ -251,12 +270,17 @@ class _Builder:
         """Return the input generator of a convolution, or of a pool (`depthwise`, FINN calls it)."""
         pool = isinstance(window, MaxPool)
         channels, area = shape[2], math.prod(window.kernel)
-        simd = self._lanes(channels, lambda lanes: _generator_cycles(window, shape, out, channels // lanes))
-        cycles = _generator_cycles(window, shape, out, channels // simd)
-        parallel = self.bound and cycles > self.target and not pool
-        if parallel:
-            cycles = shape[0] * shape[1] + 2  # the whole window at once: a pixel a cycle
-        self._refuse_if_slow(name, "input generator", cycles)
+        size = shape[0], shape[1]
+
+        def cycles(lanes: int, parallel: bool = False) -> int:
+            return _generator_interval(size, window.kernel, window.stride, channels // lanes, pool, parallel)
+
+        behind = None
+        if not pool:
+            behind = math.prod(out[:2]) * area * channels, self.products[name].words(self.folds[name][1])
+        simd = self._lanes(channels, math.prod(shape), cycles, behind)
+        parallel = self.bound and cycles(simd) > self.target and not pool
+        self._refuse_if_slow(name, "input generator", cycles(simd, parallel))
         attributes = (
             ("ConvKernelDim", window.kernel),
             ("IFMChannels", channels),
@@ -272,7 +296,8 @@ class _Builder:
             ("is1D", int(1 in shape[:2])),
         )
         source = Stream((1, *shape), simd, self.datatype)
-        sink = Stream((1, *out[:2], area * channels), simd * (area if parallel else 1), self.datatype)
+        lanes = simd * (area if parallel else 1)
+        sink = self.flowing = Stream((1, *out[:2], area * channels), lanes, self.datatype)
         if pool and window.kernel == window.stride and self.datatype == "BINARY":
             price = structural.line_buffer(source.width, out[1] * channels // simd)
         else:
@@ -301,13 +326,13 @@ class _Builder:
             ("InputDataType", self.datatype),
             ("OutputDataType", self.datatype),
         )
-        sink = Stream((1, *out), pe, self.datatype)
+        sink = self.flowing = Stream((1, *out), pe, self.datatype)
         price = structural.max_pool(pe, type_bits(self.datatype))
         return [generator, Node(name, "Pool_hls", attributes, generator.sink, sink, price)]
 
     def _label_select(self, name: str, shape: tuple[int, ...]) -> Node:
         labels, bits = shape[-1], type_bits(self.datatype)
-        pe = self._lanes(labels, lambda lanes: labels // lanes)
+        pe = self._lanes(labels, labels, lambda lanes: labels // lanes)
         index_bits = 8 * math.ceil(type_bits(integer_type(0, labels - 1)) / 8)
         attributes = (
             ("Labels", labels),
@@ -330,9 +355,33 @@ class _Builder:
                 f"and {self.target} were asked for; allow {cycles} cycles or make the image smaller"
             )
 
-    def _lanes(self, channels: int, cycles: Callable[[int], int]) -> int:
-        """Return the fewest channels at a time that keep up with the target."""
-        return fold_stream(channels, {lanes: cycles(lanes) for lanes in divisors(channels)}, self.target)
+    def _lanes(
+        self,
+        channels: int,
+        elements: int,
+        cycles: Callable[[int], int],
+        behind: tuple[int, int] | None = None,
+    ) -> int:
+        """Return the fewest channels at a time that keep up with the target, width converters included.
+
+        Args:
+            channels: of a pixel.
+            elements: of the stream that is read.
+            cycles: the node's own, by lanes.
+            behind: the elements it writes, and the words in which they are read.
+        """
+
+        def slowest(lanes: int) -> int:
+            result = max(cycles(lanes), self._converted(elements // lanes))
+            if behind is not None:
+                result = max(result, schedule.converter_interval(behind[0] // lanes, behind[1]))
+            return result
+
+        return fold_stream(channels, {lanes: slowest(lanes) for lanes in divisors(channels)}, self.target)
+
+    def _converted(self, words: int) -> int:
+        """Return the cycles an image takes to become so many words, from those that flow."""
+        return words if self.flowing is None else schedule.converter_interval(self.flowing.words, words)
 
 
 def _unsigned(bits: int) -> str:
@@ -357,29 +406,18 @@ def _products(network: Network, shapes: dict[str, tuple[int, ...]]) -> dict[str,
     return products
 
 
-def _generator_cycles(
-    window: Conv | MaxPool, shape: tuple[int, ...], out: tuple[int, ...], words: int
+def _generator_interval(
+    shape: tuple[int, int],
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    folds: int,
+    pool: bool,
+    parallel: bool = False,
 ) -> int:
-    """Return an input generator's cycles an image, `words` words to a pixel, by FINN's formulas.
-
-    FINN is asked for the figure that is reported; this one is for choosing, many times over.
-    """
-    pool = isinstance(window, MaxPool)
-    if window.kernel == (1, 1):
-        return shape[0] * shape[1] * words + 2
-    if 1 in shape[:2]:
-        axis = 0 if shape[1] == 1 else 1
-        size, wide, steps, by = shape[axis], window.kernel[axis], out[axis], window.stride[axis]
-        write = steps * wide * words
-        if not pool:
-            return write + 2
-        read = size * words + words * (wide - 1) * (by - 1)
-        return max(write + (words - 1) * wide, read) + 2
-    (rows, columns), (down, along) = window.kernel, window.stride
-    fill = ((rows - 1) * shape[1] + columns) * words
-    write = out[1] * columns * rows * words
-    line = max(write, along * shape[1] * words) + (out[1] * (along - 1) * (words - 1) if pool else 0)
-    return fill + out[0] * line + ((down - 1) * shape[1] * words if pool else 0)
+    """Return an input generator's cycles an image; a pool whose windows do not overlap reads the image itself."""
+    if parallel or kernel == (1, 1) or (pool and kernel == stride):
+        return math.prod(shape) * folds
+    return schedule.Windows(shape, kernel, stride, folds, pool).interval
 
 
 @lru_cache(maxsize=65536)

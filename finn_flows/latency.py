@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from finn_flows import schedule
 from finn_flows.accumulators import type_bits
 from finn_flows.graph import Node
+from finn_flows.schedule import Windows
 
 Row = tuple[float, float]
 
@@ -20,10 +21,12 @@ class _Flow:
         rows: for each row of pixels the cycles of the last words of its first and its last pixel; pixels between them
             come evenly.
         columns: pixels of a row.
+        spread: cycles from a pixel's first word to its last.
     """
 
     rows: list[Row]
     columns: int
+    spread: float
 
     def at(self, row: int, column: int) -> float:
         """Return when a pixel is complete."""
@@ -51,12 +54,12 @@ def pipeline_latency(nodes: Sequence[Node]) -> int:
                 depth += schedule.product_depth(known["SIMD"], bits, words, passes)
                 if math.prod(node.source.shape[:-1]) == 1:
                     flow = _flat(flow)
-                flow = _worked(flow, words * passes, words * (passes - 1))
+                flow = _worked(flow, words * passes, words * (passes - 1), words * (passes - 1))
             case "Thresholding_rtl":
                 depth += schedule.crossings_depth(node.price.way, known["numSteps"])
             case "FMPadding_rtl":
                 depth += schedule.PADDING_DEPTH
-                flow = _padded(flow, node, known)
+                flow = _padded(flow, node, known, node.source is nodes[0].source)
             case "ConvolutionInputGenerator_rtl":
                 depth += _generator_depth(known)
                 flow = _windows(flow, known)
@@ -67,9 +70,7 @@ def pipeline_latency(nodes: Sequence[Node]) -> int:
                 flow = _flat(flow)
             case "StreamingDataWidthConverter_rtl":
                 depth += schedule.CONVERTER_DEPTH
-                pixels = len(flow.rows) * flow.columns
-                work = schedule.converter_interval(node.source.words, node.sink.words)
-                flow = _worked(flow, work / pixels, math.ceil(node.sink.words / node.source.words) - 1)
+                flow = _converted(flow, node)
     return math.ceil(flow.rows[-1][1]) + depth + 1
 
 
@@ -78,42 +79,66 @@ def _input(node: Node) -> _Flow:
     _, rows, columns, _ = node.source.shape if len(node.source.shape) == 4 else (1, 1, 1, 1)
     words = node.source.words // (rows * columns)
     line = columns * words
-    return _Flow([(row * line + words - 1, (row + 1) * line - 1) for row in range(rows)], columns)
+    return _Flow([(row * line + words - 1, (row + 1) * line - 1) for row in range(rows)], columns, words - 1)
 
 
 def _flat(flow: _Flow) -> _Flow:
     """Return an image as one vector."""
-    return _Flow([(flow.rows[-1][1],) * 2], 1)
+    begin, end = flow.rows[0][0] - flow.spread, flow.rows[-1][1]
+    return _Flow([(end, end)], 1, end - begin)
 
 
-def _worked(flow: _Flow, work: float, left: float) -> _Flow:
-    """Return what leaves a node that works so many cycles on each pixel, and so many after its last word."""
+def _worked(flow: _Flow, work: float, left: float, spread: float) -> _Flow:
+    """Return what leaves a node that works so many cycles on each pixel.
+
+    Args:
+        flow: its input.
+        work: cycles from a pixel to the next, where nothing makes it wait.
+        left: cycles that it works after a pixel's last word at least.
+        spread: of its output.
+    """
+    left = max(left, work - 1 - flow.spread)
     done, rows = -math.inf, []
     for first, last in flow.rows:
         begun = max(first + left, done + work)
         done = max(last + left, begun + (flow.columns - 1) * work)
         rows.append((begun, done))
-    return replace(flow, rows=rows)
+    return _Flow(rows, flow.columns, spread)
 
 
-def _padded(flow: _Flow, node: Node, known: dict[str, Any]) -> _Flow:
-    """Return an image and the zeros around it: nothing leaves before the first word is there, then a word a cycle."""
+def _converted(flow: _Flow, node: Node) -> _Flow:
+    """Return a stream in other words; each leaves with the last of what is in it."""
+    pixels = len(flow.rows) * flow.columns
+    words, given = node.source.words / pixels, node.sink.words / pixels
+    work = schedule.converter_interval(node.source.words, node.sink.words) / pixels
+    left = max(0.0, math.ceil(given / words) - 1)
+    whole = max(left, work - 1 - flow.spread) + flow.spread  # from the first word in to the last word out
+    needed = flow.spread * (math.ceil(words / given) - 1) / max(1.0, words - 1)
+    return _worked(flow, work, left, max(given - 1, whole - needed))
+
+
+def _padded(flow: _Flow, node: Node, known: dict[str, Any], is_first: bool) -> _Flow:
+    """Return an image and the zeros around it: nothing leaves before the first word is there, then a word a cycle.
+
+    A design's input is taken only when the zeros before it have left, and cycles are counted from there.
+    """
     top, left, bottom, right = known["Padding"]
     words, columns = known["NumChannels"] // known["SIMD"], node.sink.shape[2]
     done, rows = flow.rows[0][0] - words, []
+    if is_first:
+        done -= (top * columns + left) * words
     for _ in range(top):
         rows.append((done + words, done + columns * words))
         done += columns * words
     for first, last in flow.rows:
         # Zeros on the left are placed as if they came evenly with the pixels that follow.
-        first = max(first, done + (left + 1) * words)
-        last = max(last, first + (flow.columns - 1) * words)
-        done = last + right * words
-        rows.append((first - left * words, done))
+        begun = max(first - left * words, done + words)
+        done = max(last, begun + (left + flow.columns - 1) * words) + right * words
+        rows.append((begun, done))
     for _ in range(bottom):
         rows.append((done + words, done + columns * words))
         done += columns * words
-    return _Flow(rows, columns)
+    return _Flow(rows, columns, words - 1)
 
 
 def _generator_depth(known: dict[str, Any]) -> int:
@@ -133,15 +158,14 @@ def _is_at_once(known: dict[str, Any]) -> bool:
 
 def _windows(flow: _Flow, known: dict[str, Any]) -> _Flow:
     """Return the windows of an image, each as a pixel: complete with the word of its last pixel at the earliest."""
-    kernel, stride, shape = known["ConvKernelDim"], known["Stride"], known["IFMDim"]
-    (height, width), (down, along), (rows, columns) = kernel, stride, known["OFMDim"]
-    folds, apart = known["IFMChannels"] // known["SIMD"], bool(known["depthwise"])
+    (height, width), (down, along) = known["ConvKernelDim"], known["Stride"]
+    rows, columns = known["OFMDim"]
     work = left = wait = 0
     if not (_is_pooled_directly(known) or _is_at_once(known)):
-        work = height * width * folds
+        folds, apart = known["IFMChannels"] // known["SIMD"], bool(known["depthwise"])
+        windows = Windows(known["IFMDim"], (height, width), (down, along), folds, apart)
+        work, wait = windows.cycles, windows.row_stall
         left = (folds - 1) * (height * width - 1) if apart else 0  # the folds that follow the first
-        jump = (down * shape[1] - (columns - 1) * along) * folds
-        wait = schedule.window_stall(jump, down > 1, shape, kernel, stride, folds, apart)
     done, result = -math.inf, []
     for row in range(rows):
         newest = row * down + height - 1
@@ -149,4 +173,4 @@ def _windows(flow: _Flow, known: dict[str, Any]) -> _Flow:
         last = flow.at(newest, (columns - 1) * along + width - 1) + left
         done = max(last, first + (columns - 1) * work)
         result.append((first, done))
-    return _Flow(result, columns)
+    return _Flow(result, columns, max(0, work - 1))

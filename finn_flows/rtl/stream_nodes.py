@@ -6,12 +6,11 @@ They do what FINN's nodes of these names do. Images flow by row, column and chan
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
+from finn_flows import schedule
 from finn_flows.rtl.finn_library import copy_source, write_source
 from finn_flows.rtl.nodes import Instance, NodeError, Stream
 
@@ -64,6 +63,11 @@ class Padding:
     def interval(self) -> int:
         """Cycles from one image to the next."""
         return self.outputs["m"].words
+
+    @property
+    def latency(self) -> int:
+        """Cycles from a word of the image to its own place in the output."""
+        return schedule.PADDING_DEPTH
 
     def reference(self, *samples: np.ndarray) -> tuple[np.ndarray, ...]:
         """Compute images (N, elements) from images (N, elements)."""
@@ -163,7 +167,12 @@ class InputGenerator:
     @property
     def interval(self) -> int:
         """Cycles from one image to the next."""
-        return self.inputs["s"].words if self._at_once else _windows_interval(self)
+        return self.inputs["s"].words if self.at_once else self._windows.interval
+
+    @property
+    def latency(self) -> int:
+        """Cycles from the last word that the first window's first word needs to that word."""
+        return schedule.windows_depth(self.at_once)
 
     def reference(self, *samples: np.ndarray) -> tuple[np.ndarray, ...]:
         """Compute windows (N, elements) from images (N, elements)."""
@@ -188,66 +197,20 @@ class InputGenerator:
             "BITS": self.inputs["s"].width,
             "RAM_STYLE": self.ram_style,
         }
-        if self._at_once:
+        if self.at_once:
             return Instance("zc_windows_parallel", parameters)
-        return Instance("zc_windows", parameters | {"APART": int(self.depthwise), "PLACES": self.places})
+        return Instance(
+            "zc_windows", parameters | {"APART": int(self.depthwise), "PLACES": self._windows.places}
+        )
 
     @property
-    def _at_once(self) -> bool:
+    def at_once(self) -> bool:
         """Whether a word holds all of a window's pixels."""
         return self.parallel or self.area == 1
 
     @property
-    def places(self) -> int:
-        """Words of the image that `zc_windows` keeps: a window's reach and, as FINN, what a stride skips."""
-        (rows, columns), width = self.kernel, self.shape[1]
-        pixels = (rows - 1) * width + columns + max(0, (self.stride[0] - 1) * width - self.area)
-        return 1 << (pixels * self.folds - 1).bit_length()
-
-
-@lru_cache(maxsize=256)
-def _windows_interval(generator: InputGenerator) -> int:
-    """Return the cycles between images in `zc_windows` where nothing makes it wait, by following its steps.
-
-    A word is fetched the cycle after it was stored at the earliest, and stored the cycle after a place was freed.
-    """
-    (height, width, _), folds, places = generator.shape, generator.folds, generator.places
-    (rows, columns, _), (down, along) = generator.output_shape, generator.stride
-    total, images = generator.inputs["s"].words, 4
-    pixels = (
-        np.arange(generator.kernel[0])[:, None] * width + np.arange(generator.kernel[1])
-    ).ravel() * folds
-    every = np.arange(folds)
-    order = (every[:, None] + pixels if generator.depthwise else pixels[:, None] + every).ravel()
-    steps = np.arange(len(order))
-    early = (
-        generator.kernel[1] * (1 if generator.depthwise else folds) - 1
-    )  # the first kernel row's last fetch
-    early += (len(order) - len(order) // folds) if generator.depthwise else 0  # of the last fold
-
-    stored = np.empty(images * total + places, np.int64)  # the cycle of each word
-    stored[:places] = np.arange(places)
-    count, last, ends = places, -1, []
-    corners = [
-        (image * height + row * down) * width * folds + column * along * folds
-        for image in range(images)
-        for row in range(rows)
-        for column in range(columns)
-    ]
-    for index, (corner, following) in enumerate(pairwise([*corners, images * total])):
-        fetched = stored[corner + order] + 1 - steps
-        fetched[0] = max(fetched[0], last + 1)
-        fetched = np.maximum.accumulate(fetched) + steps
-        last = int(fetched[-1])
-        late = (index + 1) % columns == 0 and (down > 1 or (index + 1) % (rows * columns) == 0)
-        freed = last if late else int(fetched[early])
-        bound = following + places
-        start = max(int(stored[count - 1]), freed) + 1
-        stored[count:bound] = np.arange(start, start + bound - count)
-        count = bound
-        if (index + 1) % (rows * columns) == 0:
-            ends.append(last)
-    return ends[-1] - ends[-2]
+    def _windows(self) -> schedule.Windows:
+        return schedule.Windows(self.shape[:2], self.kernel, self.stride, self.folds, self.depthwise)
 
 
 @dataclass(frozen=True)
@@ -279,7 +242,12 @@ class WidthConverter:
     @property
     def interval(self) -> int:
         """Cycles from one sample to the next."""
-        return _converter_interval(self.stream.words, self.outputs["m"].words)
+        return schedule.converter_interval(self.stream.words, self.outputs["m"].words)
+
+    @property
+    def latency(self) -> int:
+        """Cycles from the last word that the first output word needs to that word."""
+        return 0 if self.lanes == self.stream.lanes else schedule.CONVERTER_DEPTH
 
     def reference(self, *samples: np.ndarray) -> tuple[np.ndarray, ...]:
         """Return the samples (N, elements) as they are."""
@@ -334,29 +302,6 @@ endmodule
 """
 
 
-@lru_cache(maxsize=1024)
-def _converter_interval(words_in: int, words_out: int) -> int:
-    """Return the cycles between samples that become so many words of so many.
-
-    The rate of the side with more words where the one number divides the other. Where not, `vpc` has room for one
-    word of either size, and decides before it knows what the other side does: sometimes it waits.
-    """
-    if words_in % words_out == 0 or words_out % words_in == 0:
-        return max(words_in, words_out)
-    common = math.gcd(words_in, words_out)
-    give, take = words_in // common, words_out // common  # parts in a word, out and in
-    room, given, cycle = give, 0, 0
-    ends: list[int] = []  # cycles of the samples' last words
-    while len(ends) < 4:
-        takes, gives = room >= 0, room <= 0
-        room += give * gives - take * takes
-        given += gives
-        if gives and given % words_out == 0:
-            ends.append(cycle)
-        cycle += 1
-    return ends[-1] - ends[-2]
-
-
 @dataclass(frozen=True)
 class Fifo:
     """A FIFO, `zc_fifo`: a word is offered the cycle after it was taken, whatever the style.
@@ -398,6 +343,11 @@ class Fifo:
     def interval(self) -> int:
         """Cycles from one sample to the next."""
         return self.stream.words
+
+    @property
+    def latency(self) -> int:
+        """Cycles from a word to the same word."""
+        return schedule.FIFO_DEPTH
 
     @property
     def way(self) -> str:
@@ -464,6 +414,11 @@ class WindowMaxPool:
     def interval(self) -> int:
         """Cycles from one image to the next."""
         return self.inputs["s"].words
+
+    @property
+    def latency(self) -> int:
+        """Cycles from a window's last word of a channel to that channel's output word."""
+        return schedule.POOL_DEPTH
 
     def reference(self, *samples: np.ndarray) -> tuple[np.ndarray, ...]:
         """Compute images (N, windows * channels) from windows (N, elements)."""

@@ -2,13 +2,11 @@ import math
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from finn_flows.cost import Resources, ask_finn, estimate, finn_attributes
+from finn_flows.cost import Resources, estimate
 from finn_flows.errors import FlowError
 from finn_flows.folding import Folding
-from finn_flows.graph import UnsupportedLayer, _generator_cycles, hardware_nodes
+from finn_flows.graph import UnsupportedLayer, hardware_nodes
 from finn_flows.network import (
     Activation,
     Conv,
@@ -16,7 +14,6 @@ from finn_flows.network import (
     Input,
     LabelSelect,
     Layer,
-    MaxPool,
     Network,
     NetworkError,
 )
@@ -28,7 +25,7 @@ def test_totals_are_the_sums_of_their_nodes():
     cost = estimate(cnv(8), Folding(target_cycles=5000))
     assert cost.finn == sum((node.finn for node in cost.nodes), Resources())
     assert cost.zerocross == sum((node.zerocross for node in cost.nodes), Resources())
-    assert cost.ii == max(node.cycles for node in cost.nodes)
+    assert cost.ii == max(node.interval for node in hardware_nodes(cnv(8), Folding(target_cycles=5000)))
     assert cost.finn_latency == sum(node.cycles for node in cost.nodes)
     assert cost.fps == pytest.approx(100e6 / cost.ii)
 
@@ -112,27 +109,3 @@ def test_what_has_no_hardware_is_named():
     integers = chain(Input((8,), 1), Dense(8), Dense(8))
     with pytest.raises(UnsupportedLayer, match=r"dense1: .*accumulators"):
         hardware_nodes(integers, Folding())
-
-
-@given(
-    st.tuples(st.integers(1, 9), st.integers(1, 9), st.sampled_from([1, 2, 4, 6])),
-    st.tuples(st.integers(1, 3), st.integers(1, 3)),
-    st.tuples(st.integers(1, 3), st.integers(1, 3)),
-    st.booleans(),
-)
-@settings(max_examples=80, deadline=None)
-def test_generator_cycles_used_for_choosing_are_finns(shape, kernel, stride, pool):
-    height, width, channels = shape
-    window = (min(kernel[0], height), min(kernel[1], width)), (min(stride[0], height), min(stride[1], width))
-    if pool:
-        window = window[0], (min(window[0][0], window[1][0]), min(window[0][1], window[1][1]))
-        network = chain(Input(shape, 1), MaxPool(*window))
-    else:
-        network = chain(Input(shape, 1), Conv(4, *window))
-    operation = network.layers[0].operation
-    out = network.shapes()[network.layers[0].name]
-    for node in hardware_nodes(network, Folding(target_cycles=5000), streams=False):
-        if node.op_type == "ConvolutionInputGenerator_rtl":
-            cycles, _ = ask_finn(node.op_type, finn_attributes(node), "xc7z020clg400-1")
-            words = channels // dict(node.attributes)["SIMD"]
-            assert _generator_cycles(operation, shape, out, words) == cycles

@@ -1,95 +1,105 @@
-"""The pipeline-fill model against a reckoning word by word."""
+"""Estimated interval and latency against designs in simulation."""
 
-import itertools
-import math
+from dataclasses import dataclass, replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 
+from benchmarks.timing import Case, measure, random_cases, with_numbers
 from finn_flows.cost import estimate
 from finn_flows.folding import Folding
 from finn_flows.graph import hardware_nodes
-from finn_flows.latency import PIPELINE_DEPTH
-from tests.finn_flows.finn_networks import cnv, mlp
+from finn_flows.network import Activation, Conv, Dense, Flatten, Input, LabelSelect, MaxPool
+from finn_flows.rtl.assembly import assemble
+from finn_flows.rtl.design import INPUT, Design, generate, with_fifos
+from finn_flows.rtl.nodes import Instance, Stream
+from finn_flows.rtl.streaming import words
+from tests.finn_flows.finn_networks import chain, mlp, signs
+from tests.finn_flows.rtl.test_nodes import compile_nodes
 
-
-def product(node, known, arrivals):
-    words, passes = known["MW"] // known["SIMD"], known["MH"] // known["PE"]
-    now, leaving = -1, []
-    for vector in range(0, len(arrivals), words):
-        for arrival in arrivals[vector : vector + words]:
-            now = max(now + 1, arrival)
-        leaving += [now + replay * words for replay in range(passes)]
-        now = leaving[-1]
-    return leaving
-
-
-def padding(node, known, arrivals):
-    (height, width), (top, left, _, _) = known["ImgDim"], known["Padding"]
-    now, leaving, arriving = -1, [], iter(arrivals)
-    for row in range(node.sink.shape[1]):
-        for column in range(node.sink.shape[2]):
-            inside = top <= row < top + height and left <= column < left + width
-            for _ in range(known["NumChannels"] // known["SIMD"]):
-                now = max(now + 1, next(arriving)) if inside else now + 1
-                leaving.append(now)
-    return leaving
-
-
-def generator(node, known, arrivals):
-    (rows, columns), (down, along) = known["ConvKernelDim"], known["Stride"]
-    words, line = known["IFMChannels"] // known["SIMD"], known["IFMDim"][1]
-    window = list(itertools.product(range(rows), range(columns)))
-    if known["parallel_window"]:
-        window = window[-1:]
-    now, leaving = -1, []
-    for y, x in itertools.product(range(known["OFMDim"][0]), range(known["OFMDim"][1])):
-        for (i, j), word in itertools.product(window, range(words)):
-            now = max(now + 1, arrivals[((y * down + i) * line + x * along + j) * words + word])
-            leaving.append(now)
-    return leaving
-
-
-def pool(node, known, arrivals):
-    window = math.prod(known["KernelSize"])
-    return arrivals[window - 1 :: window]
-
-
-def label_select(node, known, arrivals):
-    return arrivals[-1:]
-
-
-def converter(node, known, arrivals):
-    ratio = node.sink.lanes / node.source.lanes
-    now, leaving = -1, []
-    for word in range(node.sink.words):
-        now = max(now + 1, arrivals[math.ceil((word + 1) * ratio) - 1])
-        leaving.append(now)
-    return leaving
-
-
-UNITS = {
-    "MVAU_hls": product,
-    "FMPadding_rtl": padding,
-    "ConvolutionInputGenerator_rtl": generator,
-    "Pool_hls": pool,
-    "LabelSelect_hls": label_select,
+IMAGES = 6
+CASES = {
+    "folded": Case(mlp(8, (30, 12, 10, 5)), Folding(target_cycles=60)),
+    "unrolled": Case(mlp(1, (16, 12, 8, 4)), Folding(target_cycles=1)),
+    "undivided": Case(
+        chain(Input((12,), 1), Dense(24), signs(24), Dense(6), LabelSelect()),
+        Folding(layers=(("dense0", 8, 12), ("dense2", 6, 6))),
+    ),
+    "convolutions": Case(
+        chain(
+            *(Input((7, 6, 2), 8), Conv(4, padding=(1, 1)), Activation((1,) * 8, 2), MaxPool()),
+            *(Conv(6, kernel=(2, 2)), signs(6), Flatten(), Dense(4), LabelSelect()),
+        ),
+        Folding(target_cycles=600),
+    ),
+    "strides": Case(
+        chain(
+            *(Input((9, 9, 1), 1), Conv(4, kernel=(2, 2)), signs(4), MaxPool((3, 3), (2, 2))),
+            *(Conv(4, stride=(2, 2), padding=(1, 1)), signs(4), Flatten(), Dense(3), LabelSelect()),
+        ),
+        Folding(target_cycles=300),
+    ),
+    "windows": Case(  # whole ones
+        chain(Input((8, 8, 1), 1), Conv(4), MaxPool(), signs(4), Flatten(), Dense(4), LabelSelect()),
+        Folding(target_cycles=64),
+    ),
 }
 
 
-def words_out(node, arrivals):
-    """When each output word leaves a node, given when each input word arrives; FIFOs never fill."""
-    leaving = UNITS.get(node.op_type, converter)(node, dict(node.attributes), arrivals)
-    return [time + PIPELINE_DEPTH.get(node.op_type, 1) for time in leaving]
+@dataclass(frozen=True)
+class Whole:
+    """A design beside others in one simulation: its elements are named after it."""
+
+    name: str
+    design: Design
+
+    @property
+    def inputs(self) -> dict[str, Stream]:
+        return {"s": self.design.input}
+
+    @property
+    def outputs(self) -> dict[str, Stream]:
+        return {"m": self.design.output}
+
+    def generate(self, folder: Path, prefix: str = "") -> Instance:
+        def own(name: str) -> str:
+            return name if name == INPUT else prefix + name
+
+        elements = tuple(
+            replace(e, name=own(e.name), sources=tuple((own(name), port) for name, port in e.sources))
+            for e in self.design.elements
+        )
+        generated = generate(Design(self.design.input, elements), folder, f"{prefix}top")
+        return Instance(generated.top, {}, generated.sources)
 
 
-@pytest.mark.parametrize("target", [300, 2_500, 20_000, 1_000_000])
-@pytest.mark.parametrize(
-    ("network", "tolerance"), [(mlp(1), 0.0), (mlp(8, (36, 30, 24, 10)), 0.0), (cnv(1), 0.06), (cnv(8), 0.06)]
-)
-def test_latency_is_that_of_word_by_word_reckoning(network, tolerance, target):
-    folding = Folding(target_cycles=target)
-    nodes = hardware_nodes(network, folding)
-    times = list(range(nodes[0].source.words))
-    for node in nodes:
-        times = words_out(node, times)
-    assert times[-1] + 1 == pytest.approx(estimate(network, folding).latency, rel=tolerance, abs=2)
+def deep(case: Case) -> Design:
+    """The design with FIFOs on all its streams that never fill."""
+    net = with_numbers(case.network)
+    return with_fifos(assemble(net, hardware_nodes(net.network, case.folding, streams=False)), 2048)
+
+
+def test_designs_take_the_estimated_cycles(tmp_path, runtime):
+    wholes = {name: Whole(name, deep(case)) for name, case in CASES.items()}
+    simulator = compile_nodes(wholes, tmp_path, runtime)
+    samples = {name: np.zeros((IMAGES, whole.design.input.elements), int) for name, whole in wholes.items()}
+    trace = simulator.run(
+        {f"{name}_s": words(samples[name], whole.design.input) for name, whole in wholes.items()},
+        {f"{name}_m": IMAGES for name in wholes},
+    )
+    for name, case in CASES.items():
+        cost, ends = estimate(case.network, case.folding), trace.given[f"{name}_m"]
+        fifos = sum(element.kind == "fifo" for element in wholes[name].design.elements)  # a cycle each
+        latency = ends[0] - trace.taken[f"{name}_s"][0] + 1 - fifos
+        assert cost.ii == pytest.approx(ends[-1] - ends[-2], rel=0.02), name
+        assert cost.latency == pytest.approx(latency, rel=0.05, abs=1), name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("index", range(40))
+def test_random_designs_take_the_estimated_cycles(index, tmp_path, runtime):
+    case = random_cases(40, seed=0)[index]
+    cost, measured = estimate(case.network, case.folding), measure(case, tmp_path, runtime)
+    assert cost.ii == pytest.approx(measured.interval, rel=0.02), case.text
+    assert cost.latency == pytest.approx(measured.latency, rel=0.1), case.text

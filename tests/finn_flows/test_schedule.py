@@ -1,0 +1,57 @@
+"""Closed forms of intervals against stepping through the hardware's decisions."""
+
+import math
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmarks.timing import random_cases, with_numbers
+from finn_flows.cost import estimate
+from finn_flows.graph import hardware_nodes
+from finn_flows.rtl.assembly import assemble
+from finn_flows.schedule import Windows, converter_interval, followed_interval
+
+
+@st.composite
+def windows(draw):
+    shape = draw(st.tuples(st.integers(1, 14), st.integers(1, 14)))
+    kernel = tuple(draw(st.integers(1, min(size, 5))) for size in shape)
+    stride = tuple(draw(st.integers(1, wide)) for wide in kernel)
+    return Windows(shape, kernel, stride, draw(st.integers(1, 5)), draw(st.booleans()))
+
+
+@given(windows())
+@settings(max_examples=150, deadline=None)
+def test_windows_wait_as_long_as_their_steps_say(drawn):
+    if math.prod(drawn.kernel) > 1:
+        assert drawn.interval == followed_interval(drawn)
+
+
+def steps_of_a_converter(words_in, words_out):
+    """Cycles between samples in FINN's `vpc`: `room` parts are free beyond a word of the output."""
+    common = math.gcd(words_in, words_out)
+    give, take = words_in // common, words_out // common  # parts in a word, out and in
+    room, given_words, cycle, ends = give, 0, 0, []
+    while len(ends) < 4:
+        takes, gives = room >= 0, room <= 0
+        room += give * gives - take * takes
+        given_words += gives
+        if gives and given_words % words_out == 0:
+            ends.append(cycle)
+        cycle += 1
+    return ends[-1] - ends[-2]
+
+
+@given(st.integers(1, 60), st.integers(1, 60))
+def test_converters_wait_as_long_as_their_steps_say(words_in, words_out):
+    assert converter_interval(words_in, words_out) == steps_of_a_converter(words_in, words_out)
+
+
+def test_the_plan_is_as_fast_as_the_design_and_as_was_asked():
+    for case in random_cases(30, seed=2):
+        cost = estimate(case.network, case.folding)
+        net = with_numbers(case.network)
+        design = assemble(net, hardware_nodes(net.network, case.folding, streams=False))
+        assert cost.ii == max(design.intervals().values()), case.text
+        if case.folding.target_cycles is not None:
+            assert cost.ii <= case.folding.target_cycles, case.text
