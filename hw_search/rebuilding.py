@@ -1,5 +1,6 @@
 """A network of a run's front, trained, out of what the run left."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,16 @@ def choose(run: Run, pick: str) -> Finalist:
     if pick not in networks:
         raise UserError(f"{run.name} has no network {pick!r}: {nearest(pick, [*_PICKS, *networks])}")
     return networks[pick]
+
+
+def check_pick(pick: str) -> None:
+    """Make sure that a pick is a word known, or looks like an id.
+
+    Raises:
+        UserError: if it does not.
+    """
+    if pick not in _PICKS and not re.fullmatch(r"[0-9a-f]{8}", pick):
+        raise UserError(f"build.pick: {pick!r} is no id of a network; {nearest(pick, _PICKS)}")
 
 
 def rebuild(folder: str | Path, name: str) -> nn.Module:

@@ -90,6 +90,7 @@ class Stages:
             self._watcher.stage(name, "found done")
         else:
             self._watcher.stage(name)
+            record.unlink(missing_ok=True)  # the files it speaks of are about to change
             started = time.monotonic()
             with self._failing(name, started):
                 facts = json.loads(json.dumps(work(self._watcher.progress)))

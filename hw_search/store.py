@@ -5,16 +5,16 @@ evolution and finds its past here. A row is keyed by everything that decides its
 wrong for a changed configuration; it is merely not asked for.
 """
 
-import fcntl
 import json
-import os
 import sqlite3
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from hw_search.errors import UserError
+from hw_search.files import holding
 
 LAYOUT = 1
 """Version of the tables below."""
@@ -38,37 +38,17 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "store.sqlite"
-        self._lock: int | None = None
-        self._take(folder)
+        self._held = ExitStack()
+        self._held.enter_context(holding(folder, "choose another folder or name (`output:`, `name:`)"))
         try:
             self._base = sqlite3.connect(self.path)
             self._open()
         except sqlite3.DatabaseError as error:
-            self._release()
+            self._held.close()
             raise self._explain(error) from None
         except UserError:
-            self._release()
+            self._held.close()
             raise
-
-    def _take(self, folder: Path) -> None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
-        except OSError as error:
-            raise UserError(
-                f"{folder} cannot be written ({error.strerror}): choose another folder with --output or `output:`"
-            ) from None
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            holder = os.pread(self._lock, 20, 0).decode(errors="replace").strip()
-            os.close(self._lock)
-            raise UserError(
-                f"{folder} is in use by another zerocross (process {holder or 'unknown'}): "
-                "wait for it, or choose another name"
-            ) from None
-        os.ftruncate(self._lock, 0)
-        os.pwrite(self._lock, str(os.getpid()).encode(), 0)
 
     def _open(self) -> None:
         self._base.execute("PRAGMA synchronous = FULL")
@@ -128,12 +108,7 @@ class Store:
     def close(self) -> None:
         """Close and unlock."""
         self._base.close()
-        self._release()
-
-    def _release(self) -> None:
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        self._held.close()
 
     def _explain(self, error: sqlite3.DatabaseError) -> UserError:
         text = str(error)

@@ -1,6 +1,7 @@
 """What a build starts from: a network of a run's front, or anyone's QONNX file."""
 
 import hashlib
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from finn_flows.lowering.lower import load_model
 from hw_search.errors import UserError
-from hw_search.evaluation import evaluate, import_plugins
+from hw_search.evaluation import code_version, evaluate, import_plugins
 from hw_search.files import replacing
 from hw_search.forms import export, torch_logits
 from hw_search.rebuilding import choose, longer_training, with_weights
@@ -19,6 +20,8 @@ from hw_search.stages import Facts, Report
 from models.data import Split, load_test
 from reports.records import Finalist, Run
 from reports.storage import load_run
+
+_CYCLES_AN_INPUT = 16
 
 MODEL, WEIGHTS = "model.onnx", "weights.safetensors"
 
@@ -110,7 +113,9 @@ class RunSubject:
         net, topology = self.network, dict(self.network.topology)
         name = topology.pop("name", "")
         text = ", ".join(f"{key} {value}" for key, value in topology.items())
-        return Origin(net.id, str(self.folder), net.expression, net.trained, net.choices, f"{name}: {text}")
+        return Origin(
+            net.id, str(self.folder.resolve()), net.expression, net.trained, net.choices, f"{name}: {text}"
+        )
 
     @property
     def folding(self) -> dict[str, Any]:
@@ -120,9 +125,16 @@ class RunSubject:
     @property
     def key(self) -> Facts:
         """See `Subject`."""
-        weights = self.folder / self.network.weights
-        digest = hashlib.blake2b(weights.read_bytes()).hexdigest() if weights.is_file() else ""
-        return {"network": self.network.id, "epochs": self.epochs, "seed": self.seed, "weights": digest}
+        weights, config = self.folder / self.network.weights, self.record.config
+        test = self._test()
+        return {
+            "network": self.network.id,
+            "epochs": self.epochs,
+            "seed": self.seed,
+            "weights": _digest(weights.read_bytes()) if weights.is_file() else "",
+            "test": _digest(test.x.numpy().tobytes(), test.y.numpy().tobytes()),
+            "code": code_version(tuple(config["plugins"])),
+        }
 
     def write(self, folder: Path, report: Report) -> Facts:
         """See `Subject`."""
@@ -142,7 +154,8 @@ class RunSubject:
                 raise UserError(f"{net.id} does not train with seed {seed}: {result['reason']}")
             facts = {"validation": result["accuracy"], "test": result["test"]}
         export(with_weights(self.record, net, own), tuple(self.record.input_shape), folder / MODEL)
-        return {**facts, "images": len(self._test().x), "training": f"{epochs} epochs, seed {seed}"}
+        facts |= {"images": len(self._test().x), "training": f"{epochs} epochs, seed {seed}"}
+        return {**facts, "files": [MODEL, WEIGHTS]}
 
     def images(self, most: int) -> Images:
         """See `Subject`."""
@@ -204,7 +217,8 @@ class FileSubject:
 
     Attributes:
         path: the file.
-        data: an .npz file with x_test and, if there are labels, y_test; random samples where it is None.
+        data: an .npz file with x_test, samples as the network takes them, and y_test if there are labels; random
+            samples where it is None.
     """
 
     path: Path
@@ -217,36 +231,66 @@ class FileSubject:
 
     @property
     def folding(self) -> dict[str, Any]:
-        """See `Subject`."""
-        return {}
+        """See `Subject`; a file says nothing of it, so it is a pace that folds little: 16 cycles an input."""
+        model = load_model(self.path)
+        shape = model.get_tensor_shape(model.graph.input[0].name)[1:]
+        return {"target_cycles": _CYCLES_AN_INPUT * math.prod(shape)}
 
     @property
     def key(self) -> Facts:
         """See `Subject`."""
         files = [self.path] if self.data is None else [self.path, self.data]
-        return {"files": [hashlib.blake2b(_content(file)).hexdigest() for file in files]}
+        return {"files": [_digest(_content(file)) for file in files]}
 
     def write(self, folder: Path, report: Report) -> Facts:
         """See `Subject`."""
         load_model(self.path)  # what is no network is told by its own name
         _copy(self.path, folder / MODEL)
-        return {"validation": None, "test": None, "images": 0, "training": "as the file has it"}
+        facts: Facts = {"validation": None, "test": None, "images": 0, "training": "as the file has it"}
+        return {**facts, "files": [MODEL]}
 
     def images(self, most: int) -> Images:
         """See `Subject`."""
+        model = load_model(self.path)
+        shape = tuple(model.get_tensor_shape(model.graph.input[0].name)[1:])
         if self.data is not None:
-            test = load_test(str(self.data))
-            return Images(test.x[:most], test.y[:most], f"{self.data.stem}, test set")
-        from qonnx.core.modelwrapper import ModelWrapper
-
-        model = ModelWrapper(str(self.path))
-        shape = model.get_tensor_shape(model.graph.input[0].name)[1:]
+            x, y = _samples(self.data, shape)
+            labels = None if y is None else torch.from_numpy(y[:most])
+            return Images(torch.from_numpy(x[:most]), labels, f"{self.data.stem}, test set")
         values = np.random.default_rng(0).integers(0, 256, (min(most, 200), *shape))
         return Images(torch.from_numpy(values), None, "random samples")
 
     def logits(self, folder: Path, samples: Tensor) -> None:
         """See `Subject`."""
         return None
+
+
+def _digest(*parts: bytes) -> str:
+    return hashlib.blake2b(b"".join(parts), digest_size=16).hexdigest()
+
+
+def _samples(path: Path, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray | None]:
+    """Read samples (N, *shape) and their labels, if there are any, of an .npz file."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in ("x_test", "y_test") if name in file.files}
+    except FileNotFoundError:
+        raise UserError(f"{path} is not there") from None
+    except Exception as error:  # whatever a damaged file makes zipfile, zlib and numpy stumble over
+        raise UserError(f"{path} is no readable .npz file without pickles: {error}") from None
+    x, y = arrays.get("x_test"), arrays.get("y_test")
+    if x is not None and len(shape) == 3 and x.ndim == 3:
+        x = x[:, None]
+    if x is not None and x.shape[1:] != shape and len(shape) == 3 and x.shape[1:] == (*shape[1:], shape[0]):
+        x = np.ascontiguousarray(np.moveaxis(x, -1, 1))
+    if x is None or x.shape[1:] != shape or x.dtype.kind not in "biuf" or not len(x):
+        found = "no such array" if x is None else f"{x.dtype} {x.shape}"
+        raise UserError(
+            f"{path}: x_test must hold numbers of shape (N, {', '.join(map(str, shape))}), found {found}"
+        )
+    if y is not None and (y.shape != (len(x),) or y.dtype.kind not in "iu"):
+        raise UserError(f"{path}: y_test must hold {len(x)} integers, found {y.dtype} {y.shape}")
+    return x, None if y is None else y.astype(np.int64)
 
 
 def _content(file: Path) -> bytes:

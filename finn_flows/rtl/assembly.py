@@ -16,7 +16,6 @@ from finn_flows.rtl.design import INPUT, Design, Element
 from finn_flows.rtl.nodes import Crossings, HardwareNode, LabelSelect, MaxPool, Product, Stream
 from finn_flows.rtl.stream_nodes import InputGenerator, Padding, WidthConverter, WindowMaxPool
 
-
 WAYS = ("comparators", "search", "table", "table in block RAM")
 
 

@@ -22,7 +22,7 @@ _HARNESS = Path(__file__).parents[1] / "rtllib" / "harness.cpp"
 _RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
 _FLAGS = ("-std=c++17", "-O1", "-DVL_TIME_CONTEXT")
 _DRAIN = 64  # cycles after the last expected word, to see that there is none too many
-_QUIET = 100_000  # cycles without a word taken or given after which a design counts as stuck
+_QUIET = 100_000
 
 
 class ToolMissing(FlowError):
@@ -89,6 +89,7 @@ class Simulator:
         seed: int = 0,
         pace: float = 0.0,
         progress: Callable[[float], None] | None = None,
+        quiet: int = _QUIET,
     ) -> Trace:
         """Stream words through the design until it has given as many as expected.
 
@@ -99,6 +100,7 @@ class Simulator:
             seed: of the stalls.
             pace: cycles between the words of an input at least: word i is not offered before cycle i * pace.
             progress: told now and then which share of the outputs' words has come.
+            quiet: cycles without a word taken or given after which the design counts as stuck.
 
         Raises:
             SimulationError: if the design gets stuck, gives a word too many, or withdraws or changes one.
@@ -110,7 +112,7 @@ class Simulator:
                 if rows.ndim != 2 or rows.shape[1] != port.width:
                     raise ValueError(f"{port.name} takes words of {port.width} bits, not {rows.shape}")
                 (folder / f"in{index}").write_bytes(_packed(rows))
-            arguments = [str(seed), str(stalls[0]), str(stalls[1]), str(pace), str(_DRAIN), str(_QUIET), name]
+            arguments = [str(seed), str(stalls[0]), str(stalls[1]), str(pace), str(_DRAIN), str(quiet), name]
             counts = [str(len(words[port.name])) for port in self.inputs]
             counts += [str(expected[port.name]) for port in self.outputs]
             printed = _follow([str(self.program.resolve()), *arguments, *counts], self.folder, progress)

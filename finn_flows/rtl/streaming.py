@@ -83,6 +83,8 @@ class CompiledDesign:
             seed=seed,
             pace=pace / source.words,
             progress=progress,
+            # A word may wait for all that every element has to do.
+            quiet=100_000 + 4 * sum(self.design.intervals().values()),
         )
         values = {name: elements(trace.words[name], stream) for name, stream in streams.items()}
         interval, latency, cycles = _timing(trace, source, sink)

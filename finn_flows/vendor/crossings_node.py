@@ -36,7 +36,7 @@ class ZcCrossings(StreamNode):
         "ram_style": ("s", False, "distributed", {"distributed", "block"}),
         "numInputVectors": ("ints", False, [1]),
     }
-    library = ("zc_crossings.sv",)
+    modules = ("zc_crossings",)
 
     def sources(self) -> tuple[Stream, ...]:
         """Return the accumulators."""

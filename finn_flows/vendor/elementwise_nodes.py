@@ -21,7 +21,7 @@ class ZcLabelSelect(StreamNode):
         "PE": ("i", True, 1),
         "inputDataType": ("s", True, ""),
     }
-    library = ("zc_labelselect.sv",)
+    modules = ("zc_labelselect",)
 
     def sources(self) -> tuple[Stream, ...]:
         """Return the values."""
@@ -59,7 +59,7 @@ class ZcDuplicate(StreamNode):
         "numInputVectors": ("ints", False, [1]),
         "outFIFODepths": ("ints", False, [2, 2]),
     }
-    library = ("zc_duplicate.sv",)
+    modules = ("zc_duplicate",)
 
     def sources(self) -> tuple[Stream, ...]:
         """Return the stream."""
@@ -94,7 +94,7 @@ class ZcAdd(StreamNode):
         "numInputVectors": ("ints", False, [1]),
         "inFIFODepths": ("ints", False, [2, 2]),
     }
-    library = ("zc_add.sv",)
+    modules = ("zc_add",)
 
     def sources(self) -> tuple[Stream, ...]:
         """Return both streams."""

@@ -30,7 +30,7 @@ class ZcInputGenerator(StreamNode):
         "parallel_window": ("i", False, 0, {0, 1}),
         "ram_style": ("s", False, "auto", {"auto", "block", "distributed"}),
     }
-    library = ("zc_windows.sv", "zc_windows_parallel.sv", "zc_counter.sv")
+    modules = ("zc_windows", "zc_windows_parallel")
 
     def sources(self) -> tuple[Stream, ...]:
         """Return the image."""

@@ -22,7 +22,7 @@ class ZcMaxPool(StreamNode):
         "PE": ("i", True, 1),
         "inputDataType": ("s", True, ""),
     }
-    library = ("zc_maxpool.sv",)
+    modules = ("zc_maxpool",)
 
     def sources(self) -> tuple[Stream, ...]:
         """Return the image."""
@@ -66,7 +66,7 @@ class ZcWindowMaxPool(StreamNode):
         "PE": ("i", True, 1),
         "inputDataType": ("s", True, ""),
     }
-    library = ("zc_windowpool.sv",)
+    modules = ("zc_windowpool",)
 
     def sources(self) -> tuple[Stream, ...]:
         """Return the windows."""

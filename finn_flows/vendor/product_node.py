@@ -27,7 +27,7 @@ class ZcProduct(StreamNode):
         "ram_style": ("s", False, "block", {"block", "distributed"}),
         "numInputVectors": ("ints", False, [1]),
     }
-    library = ("zc_xnor_mvau.sv", "zc_xnor_popcount.sv", "zc_sum.sv")
+    modules = ("zc_xnor_mvau",)
 
     def sources(self) -> tuple[Stream, ...]:
         """Return the vectors."""

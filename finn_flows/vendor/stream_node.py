@@ -17,7 +17,7 @@ from onnx import GraphProto, NodeProto
 from qonnx.core.datatype import BaseDataType, DataType
 
 from finn_flows.graph import Stream
-from finn_flows.rtl.nodes import LIBRARY, HardwareNode
+from finn_flows.rtl.nodes import HardwareNode, library_of
 from finn_flows.structural import Price
 from finn_flows.vendor.wrapper import wrapper
 
@@ -32,11 +32,11 @@ class StreamNode(HWCustomOp):
 
     Attributes:
         attributes: its own attributes by name: (kind, required, default, allowed values), as FINN has them.
-        library: the files of `rtllib/` that it is built of.
+        modules: the modules of `rtllib/` that it is built of.
     """
 
     attributes: ClassVar[AttributeTypes] = {}
-    library: ClassVar[tuple[str, ...]] = ()
+    modules: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def sources(self) -> tuple[Stream, ...]:
@@ -175,10 +175,11 @@ class _Generated(RTLBackend):
     def get_rtl_file_list(self, abspath: bool = False) -> list[str]:
         """Return its files; all nodes share those of the library, which modules of one name must."""
         wrapped = f"{self.get_nodeattr('gen_top_module')}.v"
+        files = library_of(*self.modules)
         if not abspath:
-            return [*self.library, wrapped]
+            return [*(path.name for path in files), wrapped]
         folder = Path(self.get_nodeattr("code_gen_dir_ipgen"))
-        return [str(path) for path in (*(LIBRARY / name for name in self.library), folder / wrapped)]
+        return [str(path) for path in (*files, folder / wrapped)]
 
     def code_generation_ipi(self) -> list[str]:
         """Return the Tcl that places it in a block design."""

@@ -19,16 +19,18 @@ def build(
         ),
     ] = "knee",
     clock: Annotated[
-        float | None, typer.Option(help="The design's clock in MHz; the board's own where left out.")
+        float | None, typer.Option(min=0.1, help="The design's clock in MHz; the board's own where left out.")
     ] = None,
     epochs: Annotated[
         int | None,
-        typer.Option(help="Train the network anew for so long, instead of taking the run's weights."),
+        typer.Option(min=1, help="Train the network anew for so long, instead of taking the run's weights."),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Of that training.")] = None,
     cycles: Annotated[
         int | None,
-        typer.Option(help="Most cycles an image may take in any node, instead of the search's folding."),
+        typer.Option(
+            min=1, help="Most cycles an image may take in any node, instead of the search's folding."
+        ),
     ] = None,
     images: Annotated[int, typer.Option(min=1, help="Test images run through every form, at most.")] = 1000,
     data: Annotated[
@@ -37,13 +39,14 @@ def build(
     weights: Annotated[
         list[str] | None,
         typer.Option(
-            help="Where a layer's weights are kept: --weights fc1=distributed (or block). Repeatable."
+            help="Where a layer's weights are kept: --weights dense1=distributed (or block). Repeatable."
         ),
     ] = None,
     way: Annotated[
         list[str] | None,
         typer.Option(
-            help="How a layer's crossings are built: --way act1=table (comparators, search). Repeatable."
+            help="How a layer's crossings are built, comparators, search, table or 'table in block RAM': "
+            "--way dense1_sign=table. `zerocross lower` tells the names. Repeatable."
         ),
     ] = None,
     gate_level: Annotated[
@@ -100,13 +103,14 @@ def build_for(
 
     with stoppable("what was finished is kept: run the same command to go on"), BuildTerminal() as watcher:
         watcher.stage("loading", "torch, Brevitas and FINN")
-        from hw_search.building import BuildOptions
+        from hw_search.building import BuildOptions, check_target
         from hw_search.building import build as run_build
         from hw_search.subject import from_source
 
         subject = from_source(source, pick, epochs, seed, data)
         beside = source if source.is_dir() else source.parent
-        folder = output or beside / "builds" / f"{subject.origin.name}-{options['target'].lower()}"
+        board = check_target(options["target"], options["clock_mhz"])
+        folder = output or beside / "builds" / f"{subject.origin.name}-{board}"
         result = run_build(subject, BuildOptions(**options), folder, watcher)
     tell_build(result.build)
     typer.echo(f"\nReport: {result.folder / 'report.html'}")
@@ -130,7 +134,10 @@ def infer(
 
     if simulate == (port is not None):
         raise UserError("say where the accelerator is: --port /dev/ttyUSB0 for a board, or --simulate")
-    with stoppable("no sample was left half sent"), Progress(console=Console(stderr=True)) as progress:
+    with (
+        stoppable("a board forgets a frame it got a part of"),
+        Progress(console=Console(stderr=True)) as progress,
+    ):
         task = progress.add_task("simulating" if simulate else "talking to the board", total=None)
         from hw_search.building import cache_folder
         from hw_search.inference import infer as run_infer
@@ -159,7 +166,7 @@ def infer(
 def lower(
     model: Annotated[Path, typer.Argument(help="A QONNX file, from Brevitas or anywhere.")],
     output: Annotated[
-        Path | None, typer.Option(help="The integer network (.npz); beside the file by default.")
+        Path | None, typer.Option(help="The integer network; <name>.integers.npz beside the file by default.")
     ] = None,
 ) -> None:
     """Absorb every activation of a QONNX file into crossings, and say what became of it."""
@@ -177,7 +184,7 @@ def lower(
         counts = (f"{site.points:,}", str(site.least), f"{site.mean:.1f}", str(site.most))
         table.add_row(site.name, " ".join(site.operations), str(site.channels), str(site.levels), *counts)
     Console().print(table)
-    path = output or model.with_suffix(".npz")
+    path = output or model.with_suffix(".integers.npz")
     save(lowered.network, path)
     typer.echo(f"Integer network: {path}")
 

@@ -1,12 +1,16 @@
 """`zerocross search` and `zerocross run`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from finn_flows.errors import FlowError
 from hw_search.commands.building import build_for
-from hw_search.commands.telling import stoppable, tell_run
+from hw_search.commands.telling import fail, stoppable, tell_run
+
+if TYPE_CHECKING:
+    from hw_search.config import Config
 
 _CONFIG = Annotated[Path, typer.Argument(help="YAML file: what to search. See docs/configuration.md.")]
 _OUTPUT = Annotated[str | None, typer.Option(help="Folder of all runs, instead of the file's.")]
@@ -28,17 +32,32 @@ def run(
     set_: _SET = None,
 ) -> None:
     """Search, then build a network of the front for each target; or go on where that was interrupted."""
-    folder, checked = _search(config, output, name, seed, workers, set_)
+    checked = _checked(config, output, name, seed, workers, set_)
+    with stoppable("nothing was begun"):
+        from hw_search.building import check_target
+        from hw_search.rebuilding import check_pick
+
+        check_pick(checked.build.pick)
+        for target in checked.build.targets:
+            check_target(target, checked.build.clock_mhz)
+    folder = _search(checked)
+    failed = []
     for target in checked.build.targets:
         typer.echo(f"\nBuilding for {target}")
-        build_for(
-            folder,
-            pick=checked.build.pick,
-            epochs=checked.build.epochs,
-            target=target,
-            clock_mhz=checked.build.clock_mhz,
-            images=checked.build.images,
-        )
+        try:
+            build_for(
+                folder,
+                pick=checked.build.pick,
+                epochs=checked.build.epochs,
+                target=target,
+                clock_mhz=checked.build.clock_mhz,
+                images=checked.build.images,
+            )
+        except FlowError as error:  # the next target may be large enough
+            typer.echo(f"error: {target}: {error}", err=True)
+            failed.append(target)
+    if failed:
+        fail(f"not built: {', '.join(failed)}")
 
 
 def search(
@@ -50,25 +69,29 @@ def search(
     set_: _SET = None,
 ) -> None:
     """Search activations, architecture and folding; or go on with a search that was interrupted."""
-    _search(config, output, name, seed, workers, set_)
+    _search(_checked(config, output, name, seed, workers, set_))
 
 
-def _search(
+def _checked(
     path: Path,
     output: str | None,
     name: str | None,
     seed: int | None,
     workers: int | None,
     set_: list[str] | None,
-) -> tuple[Path, Any]:
+) -> "Config":
     from hw_search.config import load_config
-    from hw_search.progress import Terminal
 
     overrides = {"output": output, "name": name, "search.seed": seed, "search.workers": workers}
     overrides = {key: value for key, value in overrides.items() if value is not None} | _assignments(
         set_ or []
     )
-    checked = load_config(path, overrides)
+    return load_config(path, overrides)
+
+
+def _search(checked: "Config") -> Path:
+    from hw_search.progress import Terminal
+
     with (
         stoppable("what was evaluated is kept: run the same command to go on"),
         Terminal(seeds=checked.search.seeds) as watcher,
@@ -80,7 +103,7 @@ def _search(
         typer.echo("This search was finished before: nothing new had to be trained.")
     tell_run(result.run)
     typer.echo(f"\nReport: {result.folder / 'report.html'}")
-    return result.folder, checked
+    return result.folder
 
 
 def _assignments(texts: list[str]) -> dict[str, Any]:
