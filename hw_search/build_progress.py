@@ -3,6 +3,7 @@
 import sys
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from reports.build_records import Stage
@@ -25,7 +26,7 @@ class BuildTerminal:
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             console=self.console,
             transient=True,
         )
@@ -55,8 +56,8 @@ class BuildTerminal:
         """See `BuildWatcher`."""
         self._forget()
         seconds = f"{stage.seconds:6.1f} s" if stage.state != "skipped" else " " * 8
-        line = f"{_MARKS[stage.state]} {stage.name:16}{seconds}  {stage.note}"
         if self.console.is_terminal:
+            line = f"{_MARKS[stage.state]} {stage.name:16}{seconds}  {escape(stage.note)}"
             self._progress.console.print(line, highlight=False)
         else:
             print(f"{stage.state}: {stage.name}{seconds}  {stage.note}", file=sys.stderr, flush=True)
