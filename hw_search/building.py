@@ -22,7 +22,7 @@ import numpy as np
 from finn_flows import graph
 from finn_flows.chip.boards import TARGETS, Board, NoTarget, get_target
 from finn_flows.chip.memory import choose_ram_styles
-from finn_flows.chip.place_route import Routed, place_and_route
+from finn_flows.chip.place_route import DoesNotFit, Routed, place_and_route
 from finn_flows.chip.serial_line import Link, design_clock, serial_top
 from finn_flows.chip.synthesis import Synthesis, synthesise
 from finn_flows.cost import estimate
@@ -133,6 +133,7 @@ class Builder:
         self.cache = cache_folder()
         self.facts: dict[str, Facts] = {}
         self.hints: list[str] = []
+        self.misfit: DoesNotFit | None = None
 
     def run(self) -> BuildResult:
         """Do all steps; whatever happens, leave the record of those that were done."""
@@ -385,14 +386,19 @@ class Builder:
                 cache=self.folder / "mapped",
             )
             report(-1, "nextpnr")
-            routed = place_and_route(
-                mapped.netlist,
-                board,
-                self.folder,
-                self.clock,
-                seed=self.options.route_seed,
-                progress=lambda what, share: report(-1 if share is None else share, what),
-            )
+            try:
+                routed = place_and_route(
+                    mapped.netlist,
+                    board,
+                    self.folder,
+                    self.clock,
+                    seed=self.options.route_seed,
+                    progress=lambda what, share: report(-1 if share is None else share, what),
+                )
+            except DoesNotFit as error:
+                self.misfit = error
+                self.hints.append(str(error))
+                raise
             return _routing(routed, self.folder)
 
         self.facts["route"] = self.stages.run(

@@ -13,10 +13,12 @@ from finn_flows.lowering.lower import lower
 from finn_flows.lowering.storage import load
 from finn_flows.rtl.design import Generated
 from finn_flows.rtl.nodes import Stream, library
+from hw_search.certifying import stream_elements
 from hw_search.errors import UserError
 from hw_search.files import write_text
 from hw_search.forms import classes, integer_logits
-from hw_search.subject import MODEL, from_source
+from hw_search.subject import MODEL, Subject, from_source
+from reports.build_records import Build
 from reports.build_storage import load_build
 
 ACCELERATOR, NETWORK = "accelerator.json", "network.npz"
@@ -88,16 +90,14 @@ def infer(
         parts.append(samples)
     labels = None
     if test:
-        source = Path(build.run)
-        images = from_source(source, build.network).images(test)
+        images = _test_set(build, folder).images(test)
         names += [f"test[{index}]" for index in range(len(images.x))]
         parts.append(images.x.numpy())
         labels = images.y.numpy() if images.y is not None and not files else None
     if not parts:
         raise UserError("nothing to infer: name image files, or --test with a number of test samples")
     inputs = lowered.quantize(np.concatenate(parts).astype(np.float32))
-    flat = inputs.reshape(len(inputs), -1)
-    flat = (flat > 0).astype(np.int64) if net.network.input.bits == 1 else flat
+    flat = stream_elements(net, inputs)
     if port is None:
         paths = [*library(), *(folder / "rtl" / name for name in sources)]
         simulator = compile_line(top, paths, folder / "rtl", link, cache)
@@ -106,6 +106,15 @@ def infer(
         with open_board(port, link) as board:
             found = board.infer(flat, progress)
     return Inference(names, found, classes(integer_logits(net, inputs)), labels)
+
+
+def _test_set(build: Build, folder: Path) -> Subject:
+    if not build.trained:
+        raise UserError("--test is for networks of a run: name image files or .npy arrays")
+    for run in (Path(build.run), folder.resolve().parents[1]):
+        if run.is_dir():
+            return from_source(run, build.network)
+    raise UserError(f"the build's run is not at {build.run} any more: name image files or .npy arrays")
 
 
 def _accelerator(folder: Path) -> tuple[str, list[str], Link]:
