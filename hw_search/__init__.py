@@ -1,10 +1,13 @@
-"""The search: configuration, space, evolution, evaluations, store, and the command line.
+"""Searches and builds: configuration, space, evolution, evaluations, store; builds; and the command line.
 
 From Python:
 
     from hw_search import load_config, search
     result = search(load_config("examples/digits.yaml"))
     for network in result.front: ...
+
+    from hw_search import BuildOptions, build, from_run
+    build(from_run(result.folder, "knee"), BuildOptions(target="ulx3s-85f"), folder)
 """
 
 import logging
@@ -12,11 +15,24 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hw_search.building import BuildOptions, BuildResult, build
     from hw_search.config import Config, load_config, make_config
     from hw_search.pipeline import SearchResult, search
     from hw_search.rebuilding import rebuild
+    from hw_search.subject import from_run
 
-__all__ = ["Config", "SearchResult", "load_config", "make_config", "rebuild", "search"]
+__all__ = [
+    "BuildOptions",
+    "BuildResult",
+    "Config",
+    "SearchResult",
+    "build",
+    "from_run",
+    "load_config",
+    "make_config",
+    "rebuild",
+    "search",
+]
 
 # Brevitas looks for a CUDA compiler it does not need here; torch would warn of it at every start.
 logging.getLogger("torch.utils.cpp_extension").addFilter(lambda record: "No CUDA runtime" not in record.msg)
@@ -25,6 +41,10 @@ warnings.filterwarnings("ignore", message="Named tensors and all their associate
 warnings.filterwarnings("ignore", message="fast_hadamard_transform package not found")
 
 _HOMES = {
+    "BuildOptions": "hw_search.building",
+    "BuildResult": "hw_search.building",
+    "build": "hw_search.building",
+    "from_run": "hw_search.subject",
     "Config": "hw_search.config",
     "load_config": "hw_search.config",
     "make_config": "hw_search.config",
