@@ -515,7 +515,7 @@ def _target(name: str) -> Board | Part:
         return get_target(name)
     except NoTarget as error:
         text = str(error)
-    known = [*TARGETS, *BOARDS, *(entry.name for entry in PARTS)]
+    known = list(dict.fromkeys([*TARGETS, *BOARDS, *(entry.name for entry in PARTS)]))
     if part is None and (near := get_close_matches(name.lower(), known, n=3, cutoff=0.5)):
         text = f"unknown board or part {name!r}: did you mean {' or '.join(near)}?"
     raise UserError(f"--target: {text}")

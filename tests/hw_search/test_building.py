@@ -174,6 +174,7 @@ def test_an_interrupted_build_goes_on_from_its_last_finished_step(
     step: str, again: Path, tiny_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.rmtree(again / "stages")
+    (again / "report.html").unlink()
     find = building.certify
 
     def certify(*arguments: Any) -> Any:
@@ -227,11 +228,11 @@ def test_a_file_that_is_gone_is_made_again(again: Path, tiny_run: Path) -> None:
 def test_options_that_cannot_be_are_refused_and_nothing_is_lost(
     changes: dict[str, Any], message: str, again: Path, tiny_run: Path
 ) -> None:
-    subject = from_run(tiny_run, "knee")
+    subject, before = from_run(tiny_run, "knee"), load_build(again)
     with pytest.raises(Exception, match=message) as refused:
         build(subject, replace(OPTIONS, **changes), again)
     assert isinstance(refused.value, _mistakes())
-    assert [stage.name for stage in load_build(again).stages] == STEPS[:2]
+    assert load_build(again) == before
     notes = Notes()
     build(subject, OPTIONS, again, notes)
     assert notes.did == []
@@ -247,7 +248,10 @@ def _mistakes() -> tuple[type[Exception], ...]:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("ulx4s", "--target: nothing to make a bitstream for is called 'ulx4s': did you mean ulx3s"),
+        (
+            "ulx4s",
+            "--target: unknown board or part 'ulx4s': did you mean ulx3s-85f or ulx3s-45f or ulx3s-25f",
+        ),
         ("", "--target: nothing to make a bitstream for is called ''"),
     ],
 )
@@ -352,6 +356,22 @@ def test_a_file_with_no_hardware_says_which_node(tmp_path: Path) -> None:
         build(FileSubject(path), OPTIONS, tmp_path / "build")
     assert isinstance(refused.value, _mistakes()) and "\n" not in str(refused.value)
     assert load_build(tmp_path / "build").stages[-1].state == "failed"
+
+
+def test_ctrl_c_says_how_to_go_on(
+    tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped(*arguments: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(building, "build", stopped)
+    arguments = ["build", str(tiny_run), "--target", "ulx3s-25f", "--output", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["zerocross", *arguments])
+    with pytest.raises(SystemExit) as ending:
+        cli.main()
+    error = capsys.readouterr().err
+    assert ending.value.code == 130
+    assert error.endswith("error: stopped: what was finished is kept: run the same command to go on\n")
 
 
 def failing(arguments: list[Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
