@@ -28,11 +28,6 @@ class _Flow:
     columns: int
     spread: float
 
-    def at(self, row: int, column: int) -> float:
-        """Return when a pixel is complete."""
-        first, last = self.rows[row]
-        return last if self.columns == 1 else first + (last - first) * column / (self.columns - 1)
-
 
 def pipeline_latency(nodes: Sequence[Node]) -> int:
     """Return the cycles from the first input word to the last output word, the pipeline being empty before.
@@ -46,9 +41,12 @@ def pipeline_latency(nodes: Sequence[Node]) -> int:
     """
     flow, depth = _input(nodes[0]), 0
     for node in nodes:
-        known = dict(node.attributes)
         match node.op_type:
+            case "StreamingDataWidthConverter_rtl":
+                depth += schedule.CONVERTER_DEPTH
+                flow = _converted(flow, node)
             case "MVAU_hls":
+                known = dict(node.attributes)
                 words, passes = known["MW"] // known["SIMD"], known["MH"] // known["PE"]
                 bits = type_bits(known["inputDataType"])
                 depth += schedule.product_depth(known["SIMD"], bits, words, passes)
@@ -56,11 +54,12 @@ def pipeline_latency(nodes: Sequence[Node]) -> int:
                     flow = _flat(flow)
                 flow = _worked(flow, words * passes, words * (passes - 1), words * (passes - 1))
             case "Thresholding_rtl":
-                depth += schedule.crossings_depth(node.price.way, known["numSteps"])
+                depth += schedule.crossings_depth(node.price.way, dict(node.attributes)["numSteps"])
             case "FMPadding_rtl":
                 depth += schedule.PADDING_DEPTH
-                flow = _padded(flow, node, known, node.source is nodes[0].source)
+                flow = _padded(flow, node, dict(node.attributes), node.source is nodes[0].source)
             case "ConvolutionInputGenerator_rtl":
+                known = dict(node.attributes)
                 depth += _generator_depth(known)
                 flow = _windows(flow, known)
             case "Pool_hls":
@@ -68,9 +67,6 @@ def pipeline_latency(nodes: Sequence[Node]) -> int:
             case "LabelSelect_hls":
                 depth += schedule.LABEL_DEPTH
                 flow = _flat(flow)
-            case "StreamingDataWidthConverter_rtl":
-                depth += schedule.CONVERTER_DEPTH
-                flow = _converted(flow, node)
     return math.ceil(flow.rows[-1][1]) + depth + 1
 
 
@@ -97,11 +93,11 @@ def _worked(flow: _Flow, work: float, left: float, spread: float) -> _Flow:
         left: cycles that it works after a pixel's last word at least.
         spread: of its output.
     """
-    left = max(left, work - 1 - flow.spread)
+    left, row = max(left, work - 1 - flow.spread), (flow.columns - 1) * work
     done, rows = -math.inf, []
     for first, last in flow.rows:
         begun = max(first + left, done + work)
-        done = max(last + left, begun + (flow.columns - 1) * work)
+        done = max(last + left, begun + row)
         rows.append((begun, done))
     return _Flow(rows, flow.columns, spread)
 
@@ -166,11 +162,13 @@ def _windows(flow: _Flow, known: dict[str, Any]) -> _Flow:
         windows = Windows(known["IFMDim"], (height, width), (down, along), folds, apart)
         work, wait = windows.cycles, windows.row_stall
         left = (folds - 1) * (height * width - 1) if apart else 0  # the folds that follow the first
+    gaps = max(
+        1, flow.columns - 1
+    )  # the newest pixels of a row's first and last window are these parts of it away
+    near, far = (width - 1) / gaps, ((columns - 1) * along + width - 1) / gaps
     done, result = -math.inf, []
-    for row in range(rows):
-        newest = row * down + height - 1
-        first = max(flow.at(newest, width - 1) + left, done + work + wait)
-        last = flow.at(newest, (columns - 1) * along + width - 1) + left
-        done = max(last, first + (columns - 1) * work)
-        result.append((first, done))
+    for first, last in flow.rows[height - 1 :: down][:rows]:
+        begun = max(first + near * (last - first) + left, done + work + wait)
+        done = max(first + far * (last - first) + left, begun + (columns - 1) * work)
+        result.append((begun, done))
     return _Flow(result, columns, max(0, work - 1))
