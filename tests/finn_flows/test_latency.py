@@ -20,8 +20,8 @@ from tests.finn_flows.rtl.test_nodes import compile_nodes
 
 IMAGES = 6
 CASES = {
-    "folded": Case(mlp(8, (30, 12, 10, 5)), Folding(target_cycles=60)),
-    "unrolled": Case(mlp(1, (16, 12, 8, 4)), Folding(target_cycles=1)),
+    "folded": Case(mlp(8, (30, 12, 10, 5)), Folding(target_cycles=150)),
+    "unrolled": Case(mlp(1, (12, 8, 4)), Folding(target_cycles=1)),
     "undivided": Case(
         chain(Input((12,), 1), Dense(24), signs(24), Dense(6), LabelSelect()),
         Folding(layers=(("dense0", 8, 12), ("dense2", 6, 6))),
@@ -31,14 +31,14 @@ CASES = {
             *(Input((7, 6, 2), 8), Conv(4, padding=(1, 1)), Activation((1,) * 8, 2), MaxPool()),
             *(Conv(6, kernel=(2, 2)), signs(6), Flatten(), Dense(4), LabelSelect()),
         ),
-        Folding(target_cycles=600),
+        Folding(target_cycles=2000),
     ),
     "strides": Case(
         chain(
             *(Input((9, 9, 1), 1), Conv(4, kernel=(2, 2)), signs(4), MaxPool((3, 3), (2, 2))),
             *(Conv(4, stride=(2, 2), padding=(1, 1)), signs(4), Flatten(), Dense(3), LabelSelect()),
         ),
-        Folding(target_cycles=300),
+        Folding(target_cycles=900),
     ),
     "windows": Case(  # whole ones
         chain(Input((8, 8, 1), 1), Conv(4), MaxPool(), signs(4), Flatten(), Dense(4), LabelSelect()),
