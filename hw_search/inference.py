@@ -20,6 +20,7 @@ from hw_search.forms import classes, integer_logits
 from hw_search.subject import MODEL, Subject, from_source
 from reports.build_records import Build
 from reports.build_storage import load_build
+from reports.storage import PARETO
 
 ACCELERATOR, NETWORK = "accelerator.json", "network.npz"
 
@@ -112,7 +113,7 @@ def _test_set(build: Build, folder: Path) -> Subject:
     if not build.trained:
         raise UserError("--test is for networks of a run: name image files or .npy arrays")
     for run in (Path(build.run), folder.resolve().parents[1]):
-        if run.is_dir():
+        if (run / PARETO).is_file():
             return from_source(run, build.network)
     raise UserError(f"the build's run is not at {build.run} any more: name image files or .npy arrays")
 

@@ -116,9 +116,9 @@ def test_images_and_arrays_go_through_the_simulated_line(gray: Path, tmp_path: P
     np.save(tmp_path / "three.npy", pixels((3, 1, 4, 5), 1))
     done: list[tuple[int, int]] = []
     files = [tmp_path / name for name in ("one.png", "same.npy", "three.npy")]
-    found = infer(folder, files, 2, progress=lambda *counts: done.append(counts), cache=runtime)
-    assert found.names[:5] == ["one.png", "same.npy", "three.npy[0]", "three.npy[1]", "three.npy[2]"]
-    assert found.names[5:] == ["test[0]", "test[1]"] and done[-1] == (7, 7)
+    found = infer(folder, files, progress=lambda *counts: done.append(counts), cache=runtime)
+    assert found.names == ["one.png", "same.npy", "three.npy[0]", "three.npy[1]", "three.npy[2]"]
+    assert done[-1] == (5, 5)
     assert (found.classes == found.expected).all() and found.classes[0] == found.classes[1]
     net = load(folder / "network.npz")
     assert found.expected[0] == net.run(image[None, :, :, None])["label"][0, 0]
@@ -159,6 +159,18 @@ def test_test_samples_of_a_run_have_labels(
             infer(folder, [tmp_path / "scaled.npy"], port="any")
     logits = subject.logits(folder, load_test("digits").x[:25])
     assert (found.expected == logits.argmax(axis=1)).all()
+
+
+def test_a_run_that_moved_is_found_beside_its_builds(
+    quick: None, tiny_run: Path, tmp_path: Path, boards: list[Any]
+) -> None:
+    before = Path(shutil.copytree(tiny_run, tmp_path / "before"))
+    build(from_run(before, "knee"), OPTIONS, before / "builds" / "mine")
+    after = before.rename(tmp_path / "after")
+    assert len(infer(after / "builds" / "mine", test=3, port="any").names) == 3
+    alone = (after / "builds" / "mine").rename(tmp_path / "alone")
+    with pytest.raises(UserError, match="the build's run is not at .*before any more"):
+        infer(alone, test=3, port="any")
 
 
 @pytest.mark.parametrize(
@@ -207,19 +219,17 @@ def test_a_build_that_is_not_there_or_not_whole_is_said(gray: Path, tmp_path: Pa
         infer(gray, port="any")
     with pytest.raises(UnreadableBuild, match="holds no build"):
         infer(tmp_path, test=1)
+    sample = tmp_path / "one.npy"
+    np.save(sample, pixels((1, 4, 5)))
     for file in ("accelerator.json", "model.onnx", "network.npz"):
         folder = Path(shutil.copytree(gray, tmp_path / file))
         (folder / file).unlink()
         with pytest.raises(Exception, match=file) as refused:
-            infer(folder, test=1, port="any")
+            infer(folder, [sample], port="any")
         assert isinstance(refused.value, UserError | FlowError), file
     folder = Path(shutil.copytree(gray, tmp_path / "damaged"))
     (folder / "accelerator.json").write_text('{"top": 3}')
     with pytest.raises(UserError, match="accelerator.json cannot be read .*: build again"):
-        infer(folder, test=1, port="any")
-    with pytest.raises(UserError, match=r"mine.onnx is not there"):
-        shutil.move(gray.parent / "mine.onnx", gray.parent / "moved.onnx")
-        try:
-            infer(gray, test=1, port="any")
-        finally:
-            shutil.move(gray.parent / "moved.onnx", gray.parent / "mine.onnx")
+        infer(folder, [sample], port="any")
+    with pytest.raises(UserError, match="--test is for networks of a run"):
+        infer(gray, test=1, port="any")
