@@ -319,6 +319,11 @@ def test_a_full_disk_at_the_end_leaves_the_old_files(
 def test_a_folder_without_a_run(tmp_path: Path) -> None:
     with pytest.raises(UnreadableRun, match=r"there is no pareto.json in it"):
         load_run(tmp_path)
-    (tmp_path / "pareto.json").write_text("{}")
-    with pytest.raises(UnreadableRun, match="cannot be read"):
-        load_run(tmp_path)
+    for text, message in (
+        ("{", "cannot be read"),
+        ('{"layout": 2}', "cannot be read"),
+        ("{}", "another version"),
+    ):
+        (tmp_path / "pareto.json").write_text(text)
+        with pytest.raises(UnreadableRun, match=message):
+            load_run(tmp_path)
