@@ -126,7 +126,9 @@ class ActivationSlot(nn.Module):
             value >= 0.
         """
         column = accumulators.to(self.norm.running_mean)[:, None].expand(-1, self.channels)
-        column = column.contiguous()  # torch's batch norm rounds otherwise where memory is strided, unlike `forward`
+        column = (
+            column.contiguous()
+        )  # torch's batch norm rounds otherwise where memory is strided, unlike `forward`
         return self.function(self.norm(column)).detach().T
 
 
