@@ -10,21 +10,26 @@ from finn_flows.graph import Attributes, Node, hardware_nodes, onnx_node
 from finn_flows.latency import pipeline_latency
 from finn_flows.network import Network
 from finn_flows.parts import Part, get_part
-from finn_flows.structural import on_family
+from finn_flows.structural import Price, on_family
 
 STAND_IN = "xc7z020"  # where no part is named: a 7-series part, whose LUTs have six inputs
 
 
 @dataclass(frozen=True)
 class Resources:
-    """LUTs (of the part's own kind), block RAMs of 18 kbit, and DSPs."""
+    """LUTs (of the part's own kind), the capacity of its block RAMs that are taken, and DSPs."""
 
     lut: int = 0
-    bram18: int = 0
+    bram_kbit: int = 0
     dsp: int = 0
 
+    @property
+    def bram18(self) -> int:
+        """Block RAMs of 18 kbit that hold as much."""
+        return math.ceil(self.bram_kbit / 18)
+
     def __add__(self, other: "Resources") -> "Resources":
-        return Resources(self.lut + other.lut, self.bram18 + other.bram18, self.dsp + other.dsp)
+        return Resources(self.lut + other.lut, self.bram_kbit + other.bram_kbit, self.dsp + other.dsp)
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,7 @@ class Cost:
         nodes: in the order of the stream.
         finn: what stock FINN would report, all nodes together.
         zerocross: what this project expects.
-        ii: initiation interval in cycles: the slowest node's, hence the time between images.
+        ii: initiation interval in cycles, the time between images: the slowest node's as this project builds it.
         latency: cycles from an image's first word to its answer, this project's pipeline-fill model.
         finn_latency: the same as FINN has it: the sum of all nodes' cycles.
         fps: images a second at `clock_mhz`.
@@ -120,7 +125,6 @@ def estimate(
 def node_cost(node: Node, part: Part) -> NodeCost:
     """Return FINN's answer and this project's price of a node side by side."""
     cycles, finn = ask_finn(node.op_type, finn_attributes(node), part.finn_part)
-    lut = round(on_family(node.price.lut, part.family, node.kind))
     pe, simd = node.lanes
     return NodeCost(
         node=node.name,
@@ -130,9 +134,15 @@ def node_cost(node: Node, part: Part) -> NodeCost:
         simd=simd,
         cycles=cycles,
         finn=finn,
-        zerocross=Resources(lut, node.price.bram18, node.price.dsp),
+        zerocross=on_part(node.price, part),
         way=node.price.way,
     )
+
+
+def on_part(price: Price, part: Part) -> Resources:
+    """Return a price in what a part has."""
+    lut, blocks = on_family(price, part.family)
+    return Resources(lut, blocks * part.block_kbit, price.dsp)
 
 
 def finn_attributes(node: Node) -> Attributes:
@@ -176,5 +186,5 @@ def ask_finn(op_type: str, attributes: Attributes, finn_part: str) -> tuple[int,
         node.bram_estimation(finn_part),
         node.dsp_estimation(finn_part),
     )
-    resources = Resources(*(int(answer) for answer in answers))
-    return int(node.get_exp_cycles()), resources
+    lut, bram18, dsp = (int(answer) for answer in answers)
+    return int(node.get_exp_cycles()), Resources(lut, 18 * bram18, dsp)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from finn_flows import structural
-from finn_flows.accumulators import accumulator_range
 from finn_flows.errors import FlowError
 from finn_flows.schedule import converter_interval
 
@@ -83,15 +82,12 @@ class Product:
 
     def price(self, pe: int, simd: int) -> structural.Price:
         """Return this project's price of the product, without its activation."""
-        if self.input_bits == 1:
-            return structural.xnor_product(self.fan_in, self.channels, pe, simd)
-        return structural.byte_product(self.fan_in, self.channels, pe, simd, input_bits=self.input_bits)
+        return structural.product(self.fan_in, self.channels, pe, simd, self.input_bits)
 
     @property
     def levels(self) -> int:
-        """How many values its accumulator may take."""
-        low, high = accumulator_range(self.fan_in, self.input_bits)
-        return high - low + 1
+        """How many values the accumulators that leave it may take; of integers they count from 0 too."""
+        return self.fan_in * (2**self.input_bits - 1) + 1
 
 
 @lru_cache(maxsize=4096)
@@ -129,6 +125,12 @@ def fold_product(
     if target is None:
         return 1, 1
     chosen = _cheapest(product, target, folding.max_pe, folding.max_simd, arriving)
+    if chosen is None and arriving is not None:
+        raise FoldingError(
+            f"{layer}: its inputs come in {arriving} words, and within max_pe {folding.max_pe} and max_simd "
+            f"{folding.max_simd} no simd takes them in {target} cycles; raise these, allow more cycles, or choose "
+            "sizes with more divisors in common"
+        )
     if chosen is None:
         raise FoldingError(_out_of_reach(layer, product, target, folding))
     return chosen
@@ -162,9 +164,7 @@ def _cheapest(
                 continue
             price = product.price(pe, simd)
             # A plain threshold a channel stands for the activation, so that lanes are not taken to be free.
-            lane = structural.binary_search(
-                (1,) * (product.channels // pe), (product.levels - 1).bit_length()
-            )
+            lane = structural.comparators((1,) * (product.channels // pe), (product.levels - 1).bit_length())
             rank = (round(price.lut + pe * lane, 6), price.bram18, pe)
             if best is None or rank < best[0]:
                 best = rank, (pe, simd)

@@ -73,8 +73,7 @@ class Node:
         attributes: what FINN's custom operator is told, by name.
         source: the stream it reads.
         sink: the stream it writes.
-        price: this project's price, in 6-input LUTs.
-        kind: which of the price's conversions to 4-input LUTs applies (see `structural.on_family`).
+        price: this project's price, in 6-input LUTs (see `structural.on_family`).
         name: unique in its graph, as FINN numbers nodes: op_type and a count.
     """
 
@@ -84,7 +83,6 @@ class Node:
     source: Stream
     sink: Stream
     price: Price
-    kind: str = "other"
     name: str = ""
 
     @property
@@ -96,18 +94,20 @@ class Node:
     @property
     def interval(self) -> int:
         """Cycles from one image to the next as this project builds the node, where nothing makes it wait."""
-        known = dict(self.attributes)
-        words = max(self.source.words, self.sink.words)
         match self.op_type:
-            case "MVAU_hls":
-                return self.source.words * known["MH"] // known["PE"]
+            case "StreamingFIFO_rtl":
+                return self.source.words
             case "StreamingDataWidthConverter_rtl":
                 return schedule.converter_interval(self.source.words, self.sink.words)
+            case "MVAU_hls":
+                known = dict(self.attributes)
+                return self.source.words * known["MH"] // known["PE"]
             case "ConvolutionInputGenerator_rtl":
+                known = dict(self.attributes)
                 folds, pool = known["IFMChannels"] // known["SIMD"], bool(known["depthwise"])
                 sizes = known["IFMDim"], known["ConvKernelDim"], known["Stride"], folds, pool
                 return _generator_interval(*sizes, parallel=bool(known["parallel_window"]))
-        return words
+        return max(self.source.words, self.sink.words)
 
     @property
     def folding(self) -> dict[str, int]:
@@ -222,8 +222,7 @@ class _Builder:
             ("numInputVectors", vectors),
         )
         self.datatype, self.product, self.product_pe, self.flowing = accumulator, product, pe, sink
-        kind = "product" if binary else "adder"
-        return Node(name, "MVAU_hls", attributes, source, sink, product.price(pe, simd), kind)
+        return Node(name, "MVAU_hls", attributes, source, sink, product.price(pe, simd))
 
     def _thresholds(self, name: str, activation: Activation, shape: tuple[int, ...]) -> Node:
         if self.product is None:
@@ -245,7 +244,7 @@ class _Builder:
         self.datatype, self.product = _unsigned(activation.bits), None
         sink = self.flowing = replace(source, datatype=self.datatype)
         price = _crossing_site(activation.crossings, pe * activation.bits, product.levels)
-        return Node(name, "Thresholding_rtl", attributes, source, sink, price, "crossing")
+        return Node(name, "Thresholding_rtl", attributes, source, sink, price)
 
     def _padding(
         self, name: str, padding: tuple[int, int], shape: tuple[int, ...], padded: tuple[int, ...]
@@ -298,16 +297,15 @@ class _Builder:
         source = Stream((1, *shape), simd, self.datatype)
         lanes = simd * (area if parallel else 1)
         sink = self.flowing = Stream((1, *out[:2], area * channels), lanes, self.datatype)
-        if pool and window.kernel == window.stride and self.datatype == "BINARY":
-            price = structural.line_buffer(source.width, out[1] * channels // simd)
+        folds = channels // simd
+        if pool and window.kernel == window.stride:
+            price = structural.line_buffer(source.width, out[1] * folds)
+        elif parallel or area == 1:
+            depth = ((window.kernel[0] - 1) * shape[1] + window.kernel[1]) * folds
+            price = structural.parallel_generator(source.width, depth, window.kernel[0])
         else:
-            depth = ((window.kernel[0] - 1) * shape[1] + window.kernel[1]) * (channels // simd)
-            rows = window.kernel[0] if parallel else 0
-            price = (
-                structural.parallel_generator(source.width, depth, rows)
-                if parallel
-                else structural.input_generator(source.width, depth)
-            )
+            places = schedule.Windows((shape[0], shape[1]), window.kernel, window.stride, folds, pool).places
+            price = structural.input_generator(source.width, places)
         return Node(name, "ConvolutionInputGenerator_rtl", attributes, source, sink, price)
 
     def _pool(self, name: str, pool: MaxPool, shape: tuple[int, ...], out: tuple[int, ...]) -> list[Node]:
@@ -406,6 +404,7 @@ def _products(network: Network, shapes: dict[str, tuple[int, ...]]) -> dict[str,
     return products
 
 
+@lru_cache(maxsize=65536)
 def _generator_interval(
     shape: tuple[int, int],
     kernel: tuple[int, int],
@@ -428,24 +427,30 @@ def _crossing_site(crossings: tuple[int, ...], pe: int, levels: int) -> Price:
 def _with_streams(nodes: list[Node]) -> list[Node]:
     """Put a width converter between nodes whose words differ, and a FIFO on every stream.
 
-    FINN has a FIFO between a product and what takes its accumulators too. This project joins the two into one
-    unit (the units that `structural.xnor_product` was fitted to are such), so there it costs nothing.
+    FINN has a FIFO between a product and what takes its accumulators too, and one at either end. This project has
+    none there, and between others where the schedule asks for one.
     """
     if not nodes:
         return nodes
-    result = [fifo(nodes[0].layer, nodes[0].source)]
+    none = structural.NO_FIFO
+    result = [replace(fifo(nodes[0].layer, nodes[0].source), price=none)]
     for before, after in zip(nodes, [*nodes[1:], None], strict=True):
         result.append(before)
         layer = before.layer if after is None else after.layer
-        behind = fifo(layer, before.sink)
+        behind = _planned(fifo(layer, before.sink))
         fused = before.op_type == "MVAU_hls" and after is not None and before.sink == after.source
-        result.append(replace(behind, price=structural.NO_FIFO) if fused else behind)
+        result.append(replace(behind, price=none) if fused or after is None else behind)
         if after is not None and before.sink.lanes != after.source.lanes:
             between = converter(layer, before.sink, after.source)
             # FINN folds what leaves a converter by the shape of what enters it.
             folded = replace(before.sink, lanes=after.source.lanes).folded
-            result += [between, fifo(layer, between.sink, folded)]
+            result += [between, _planned(fifo(layer, between.sink, folded))]
     return result
+
+
+def _planned(node: Node) -> Node:
+    """Return a FIFO with the price that is expected of it before FIFOs are sized."""
+    return replace(node, price=structural.planned_fifo(node.sink.width))
 
 
 def converter(layer: str, before: Stream, after: Stream) -> Node:

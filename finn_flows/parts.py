@@ -38,6 +38,11 @@ class Part:
     finn_part: str = "xc7z020clg400-1"
 
     @property
+    def block_kbit(self) -> int:
+        """Capacity of one of its block RAMs."""
+        return block_kbit(self.family)
+
+    @property
     def known_to_finn(self) -> bool:
         """Whether FINN's answers are about this part, and not about a stand-in."""
         return self.finn_part.startswith(self.name)
@@ -147,3 +152,8 @@ def get_part(name: str) -> Part:
     near = difflib.get_close_matches(key, known, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known are: {', '.join(known)}"
     raise UnknownPart(f"unknown part or board {name!r}: {hint}")
+
+
+def block_kbit(family: str) -> int:
+    """Return the capacity of one of a family's block RAMs."""
+    return 4 if family == "ice40" else 18

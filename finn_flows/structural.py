@@ -1,18 +1,24 @@
 """What each hardware unit costs in LUT, block RAM and DSP, from its structure: this project's own models.
 
 FINN's estimates stand beside these (see `cost.py`). These exist where FINN's are blind (crossings, padding,
-pools, label selection) or far off (XNOR products). All numbers that were fitted or measured are fields of
-`Constants`, so that they can be fitted again to more designs in one place. "Measured" means mapped by Yosys
-0.70 without placement, LUTs and carries counted as the part has them, one design a figure unless said
-otherwise. All LUT figures are for 6-input LUTs; `on_family` converts them.
+pools, label selection) or far off (XNOR products). A formula counts what the unit's SystemVerilog (`rtllib/`) asks
+for; the constants by which counts are multiplied are fields of `Constants`. `benchmarks/calibration.py` fits them to
+elements that Yosys mapped, and shows the error on networks that nothing was fitted to: docs/benchmarks.md has the
+figures, docs/calibration/ the data. All LUT figures are for 6-input LUTs; `on_family` converts them.
 
 A *lane* is what one PE computes: it serves `channels / PE` channels in turn, channel c on lane c mod PE.
 """
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
+
+Memory = tuple[int, int]
+"""Bits of a word, and words."""
+
+_SHAPES_18 = ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384))
+_SHAPES_4 = ((16, 256), (8, 512), (4, 1024), (2, 2048))  # iCE40
 
 
 @dataclass(frozen=True)
@@ -20,59 +26,90 @@ class Constants:
     """Every fitted or measured number of the models.
 
     Attributes:
-        product_base: LUTs of an XNOR product's control and handshakes.
-        product_per_synapse: LUTs of XNOR and popcount for each PE * SIMD.
-        product_per_accumulator_bit: LUTs of the accumulator for each PE and bit, beyond what the tree
-            absorbs.
-        constant_synapse: LUTs a synapse where a product is fully unrolled and its weights are constants.
-        constant_input: LUTs an input there, the negations shared by all channels.
-        adder_per_input: LUTs for each PE * SIMD of a sum of +-8-bit inputs.
-        compare_per_bit: LUTs of one comparator, for each bit.
-        small_rom_per_bit: LUTs for each bit of a threshold memory of at most `small_rom_depth` words.
-        small_rom_depth: depth up to which Yosys merges the memory with the comparator behind it.
-        bank_fixed: LUTs a bit for the first comparator of a lane with one channel (its threshold is a
-            constant).
-        bank_shallow: the same where up to 8 channels share the lane.
-        bank_deep: the same where more do.
-        bank_fixed_power: how a lane's comparators grow with crossings: LUT ~ crossings ** power, one channel
-            a lane.
-        bank_shallow_power: the same where up to 8 channels share the lane (more: power 1).
-        table_per_bit: LUTs for each accumulator bit of a table's first crossing.
-        table_power: how a channel's table grows with its crossings.
-        table_leaf: LUTs for each 64 entries of a table, its multiplexers included.
+        product_base: LUTs of a product's control.
+        product_count: LUTs for each LUT that its popcounts are counted to take.
+        product_accumulator: LUTs for each PE and bit of the accumulator, where a row takes several words.
+        product_buffer: LUTs for each LUT of memory of the input's double buffer.
+        product_address: LUTs for each bit of the address of the weights.
+        product_recode: LUTs for each triple of inputs, whose first becomes their parity.
+        product_rom: LUTs for each bit of weights kept in LUTs.
+        unrolled_count: LUTs for each LUT that a channel's own popcount is counted to take, weights being constants.
+        unrolled_shared: LUTs for each majority of three inputs, shared by all channels.
+        unrolled_channel: LUTs for each channel and bit of its count.
+        site_base: LUTs of a crossing site's control.
+        compare: LUTs for each bit of a comparison with a threshold.
+        rom_word: LUTs for each bit of a ROM of thresholds, of its words to this power:
+        rom_power: how it grows with its words.
+        compare_power: how a lane's comparators grow with its busiest channel's crossings.
+        table_row: LUTs of a lane's table for each accumulator bit and row of one crossing.
+        table_power: how a row grows with its crossings.
+        table_rows_power: how a table grows with the sum of its rows.
+        table_leaf: the most LUTs for each 64 entries.
+        table_channel: the same for each channel, whose entries begin anew.
         bram18_in_luts: how many LUTs one would give for a block RAM of 18 kbit, where a site may choose.
-        generator_control: LUTs of an input generator's counters and addresses.
-        lutram_depth: words of one bit that a LUT of the input generator's buffer holds.
-        counter_per_bit: LUTs for each bit of a counter with its comparison.
-        lut4_product, lut4_adder, lut4_crossing: 4-input LUTs for each 6-input LUT, by family.
-        lut4_other: the same for everything else.
+        lutram_most: LUTs of memory past which Yosys takes block RAM.
+        generator_base, generator_address: LUTs of an input generator, and for each bit of its addresses.
+        whole_base: LUTs of a generator of whole windows.
+        padding_base, padding_counter: LUTs of padding, and for each bit of its counters.
+        line_base: LUTs of the counters of a pool's line buffer.
+        pool_base, pool_bit: LUTs of a pool's control, and for each bit of a value.
+        label_base, label_compare, label_index: LUTs of a label select, for each bit compared, and of an index.
+        converter_base: LUTs of a width converter's control.
+        converter_place: LUTs for each place of its buffer, where neither width divides the other.
+        converter_turn: LUTs for each bit of a word in and each level of multiplexers that turn it, there.
+        fifo_base, fifo_address: LUTs of a deep FIFO's control, and for each bit of its addresses.
+        fifo_wrap: the same where the number of words is no power of two.
+        fifo_share: the share of a plan's streams that get a FIFO when FIFOs are sized.
+        lut4: LUTs of 4 inputs for each of 6, by family and by what is built; see `on_family`.
     """
 
-    product_base: float = 84.4
-    product_per_synapse: float = 2.28
-    product_per_accumulator_bit: float = 0.18
-    constant_synapse: float = 0.753
-    constant_input: float = 2.87
-    adder_per_input: float = 20.6
-    compare_per_bit: float = 0.5
-    small_rom_per_bit: float = 0.36
-    small_rom_depth: int = 8
-    bank_fixed: float = 0.49
-    bank_shallow: float = 1.42
-    bank_deep: float = 1.6
-    bank_fixed_power: float = 0.7
-    bank_shallow_power: float = 0.84
-    table_per_bit: float = 0.27
-    table_power: float = 0.68
-    table_leaf: float = 1.5
+    product_base: float = 0.0
+    product_count: float = 1.01
+    product_accumulator: float = 1.28
+    product_buffer: float = 2.14
+    product_address: float = 2.26
+    product_recode: float = 0.0727
+    product_rom: float = 0.0703
+    unrolled_count: float = 1.26
+    unrolled_shared: float = 3.72
+    unrolled_channel: float = 0.0881
+    site_base: float = 5.0
+    compare: float = 0.553
+    rom_word: float = 0.0257
+    rom_power: float = 1.05
+    compare_power: float = 0.974
+    table_row: float = 0.181
+    table_power: float = 1.25
+    table_rows_power: float = 0.907
+    table_leaf: float = 1.68
+    table_channel: float = 0.387
     bram18_in_luts: float = 190.0
-    generator_control: float = 300.0
-    lutram_depth: int = 38
-    counter_per_bit: float = 2.0
-    lut4_product: dict[str, float] = field(default_factory=lambda: {"ecp5": 1.5, "ice40": 1.3, "gowin": 1.5})
-    lut4_adder: dict[str, float] = field(default_factory=lambda: {"ecp5": 1.75, "ice40": 1.95, "gowin": 1.75})
-    lut4_crossing: dict[str, float] = field(default_factory=lambda: {"ecp5": 2.4, "ice40": 2.6, "gowin": 2.4})
-    lut4_other: float = 1.75
+    lutram_most: int = 48
+    generator_base: float = 21.7
+    generator_address: float = 6.52
+    whole_base: float = 22.7
+    padding_base: float = 19.1
+    padding_counter: float = 0.402
+    line_base: float = 19.9
+    pool_base: float = 9.09
+    pool_bit: float = 0.983
+    label_base: float = 10.2
+    label_compare: float = 1.63
+    label_index: float = 0.684
+    converter_base: float = 11.1
+    converter_place: float = 2.12
+    converter_turn: float = 1.8
+    fifo_base: float = 5.07
+    fifo_address: float = 2.67
+    fifo_wrap: float = 1.47
+    fifo_share: float = 0.5
+    lut4: Mapping[str, Mapping[str, float]] = field(
+        default_factory=lambda: {
+            "ecp5": {"product": 1.5, "unrolled": 1.75, "crossings": 2.4, "other": 1.75},
+            "ice40": {"product": 1.3, "unrolled": 1.75, "crossings": 2.6, "other": 1.75},
+            "gowin": {"product": 1.5, "unrolled": 1.75, "crossings": 2.4, "other": 1.75},
+        }
+    )
 
 
 CONSTANTS = Constants()
@@ -80,69 +117,188 @@ CONSTANTS = Constants()
 
 @dataclass(frozen=True)
 class Price:
-    """LUTs (a real number; round sums, not terms), block RAMs of 18 kbit, DSPs, and how it is built."""
+    """What a unit takes of a part with 6-input LUTs.
+
+    Attributes:
+        lut: LUTs, a real number; round sums, not terms.
+        bram18: block RAMs of 18 kbit.
+        dsp: DSPs.
+        way: how it is built.
+        kind: "product", "unrolled", "crossings" or "other": what its LUTs become where they have 4 inputs.
+        blocks: the memories in block RAM that `bram18` counts.
+        rams: the memories in LUTs that are part of `lut`.
+        roms: the read-only memories in LUTs that are part of `lut`.
+    """
 
     lut: float
     bram18: int = 0
     dsp: int = 0
     way: str = ""
+    kind: str = "other"
+    blocks: tuple[Memory, ...] = ()
+    rams: tuple[Memory, ...] = ()
+    roms: tuple[Memory, ...] = ()
 
 
 NO_FIFO = Price(0.0, way="joined to the product")
 
 
-def xnor_product(fan_in: int, channels: int, pe: int, simd: int) -> Price:
-    """Price a product of bits with bits: XNOR, popcount, accumulate; thresholds are priced apart.
-
-    PE lanes each take SIMD XNORs into a popcount tree and add its sum to an accumulator of ceil(log2(fan_in +
-    1)) bits:
-
-        LUT = 84 + 2.28 PE SIMD + 0.18 PE bits, weights in block RAM.
-
-    Fitted to seven units of (fan-in, channels, SIMD/PE) = (64, 64, 16/8 and 32/16), (256, 10, 32/1), (256,
-    256, 16/8, 32/16 and 64/32), (784, 256, 16/64): 426, 1266, 167, 465, 1458, 5307, 3060 LUT measured, their
-    one threshold a channel included (0.86 LUT a bit, taken off here). Error: at most 8%, five of seven within
-    4%. A single PE alone measured 43, 88, 161 LUT for SIMD 16, 32, 64. Block RAMs agreed with FINN's formula
-    on all seven.
-
-    Fully unrolled (PE = channels, SIMD = fan_in) the weights are constants: LUT = 0.753 fan_in channels +
-    2.87 fan_in, fitted to 643, 3129, 13291, 2785 LUT for 64x10, 64x64, 128x128, 256x10; error at most 5%,
-    thresholds included.
-    """
-    k = CONSTANTS
-    if pe == channels and simd == fan_in:
-        return Price(
-            k.constant_synapse * fan_in * channels + k.constant_input * fan_in, way="constant weights"
+def total(prices: Iterable[Price]) -> Price:
+    """Add prices up; the last one's way and kind are those of all."""
+    result = Price(0.0)
+    for price in prices:
+        result = Price(
+            result.lut + price.lut,
+            result.bram18 + price.bram18,
+            result.dsp + price.dsp,
+            price.way,
+            price.kind,
+            result.blocks + price.blocks,
+            result.rams + price.rams,
+            result.roms + price.roms,
         )
-    lut = k.product_base + pe * (
-        k.product_per_synapse * simd + k.product_per_accumulator_bit * fan_in.bit_length()
-    )
-    return Price(lut, weight_bram18(fan_in, channels, pe, simd), way="weights in block RAM")
+    return result
 
 
-def byte_product(fan_in: int, channels: int, pe: int, simd: int, input_bits: int = 8) -> Price:
-    """Price a product of unsigned bytes with bipolar weights: a tree of adders and subtractors.
-
-    Measured for one PE with 8-bit inputs and a 16-bit accumulator: 86, 165, 332 LUT for SIMD 4, 8, 16, that
-    is 20.6 LUT an input within 5% (two LUTs an input bit and the tree's growth), control as in
-    `xnor_product`. Other input widths in proportion, which is derived and not measured.
-    """
-    lut = CONSTANTS.product_base + CONSTANTS.adder_per_input * pe * simd * input_bits / 8
-    return Price(lut, weight_bram18(fan_in, channels, pe, simd), way="adder tree")
+def in_block_ram(lut: float, memory: Memory, way: str, kind: str = "other") -> Price:
+    """Price a unit of so many LUTs and one memory in block RAM; a memory of one word is none."""
+    if memory[1] <= 1:
+        return Price(lut, way=way, kind=kind)
+    return Price(lut, block_rams(*memory), way=way, kind=kind, blocks=(memory,))
 
 
 @lru_cache(maxsize=65536)
-def weight_bram18(fan_in: int, channels: int, pe: int, simd: int) -> int:
-    """Return the block RAMs that hold a product's weights: PE * SIMD bits wide, as deep as a pass is long.
+def block_rams(width: int, depth: int, family: str = "7-series") -> int:
+    """Return the block RAMs, of the family's own size, that a memory takes in the best of the shapes they have.
 
-    A RAMB18 holds 16384x1, 8192x2, 4096x4, 2048x9, 1024x18 or 512x36 bits; each is tried alone. No memory of
-    one word.
+    A RAMB18 (DP16KD, BSRAM) holds 16384x1, 8192x2, 4096x4, 2048x9, 1024x18 or 512x36 bits, an iCE40 EBR 2048x2,
+    1024x4, 512x8 or 256x16.
     """
-    width, depth = pe * simd, fan_in * channels // (pe * simd)
-    if depth <= 1:
-        return 0
-    shapes = ((1, 16384), (2, 8192), (4, 4096), (9, 2048), (18, 1024), (36, 512))
+    shapes = _SHAPES_4 if family == "ice40" else _SHAPES_18
     return min(math.ceil(width / bits) * math.ceil(depth / words) for bits, words in shapes)
+
+
+def lutram(width: int, depth: int) -> int:
+    """Return the LUTs of a memory that is written too: 6 bits of 32 words, or 3 bits of 64, take four."""
+    return 4 * math.ceil(width / 6) if depth <= 32 else 4 * math.ceil(width / 3) * math.ceil(depth / 64)
+
+
+def small_memory(lut: float, width: int, depth: int, way: str) -> Price:
+    """Price a unit of so many LUTs and a memory that goes to LUTs or, where it is large, to block RAM."""
+    if lutram(width, depth) > CONSTANTS.lutram_most:
+        return in_block_ram(lut, (width, depth), f"{way} in block RAM")
+    return in_lut_memory(lut, (width, depth), f"{way} in LUT memory")
+
+
+def in_lut_memory(lut: float, memory: Memory, way: str) -> Price:
+    """Price a unit of so many LUTs and one memory in LUTs."""
+    return Price(lut + lutram(*memory), way=way, rams=(memory,))
+
+
+def rom(words: int) -> float:
+    """Return the LUTs for each bit of a ROM of thresholds, which is mapped as one with the comparison behind it."""
+    return CONSTANTS.rom_word * words**CONSTANTS.rom_power if words > 1 else 0.0
+
+
+# ---- products
+
+
+def product(
+    fan_in: int, channels: int, pe: int, simd: int, input_bits: int = 1, style: str = "block"
+) -> Price:
+    """Price a product with binary weights, accumulators out; thresholds are priced apart.
+
+    PE lanes each count the equal pairs of SIMD inputs and weights, once for each bit of an input, add the planes'
+    counts up, and their sum to an accumulator. With `popcount` LUTs a plane,
+
+        LUT = base + a PE (planes popcount + planes' adders) + b PE accumulator bits + c buffer + d address bits
+            + e planes triples.
+
+    The buffer holds two vectors in LUT memory, unless a vector is used once. Weights are in block RAM, or with style
+    "distributed" in LUTs (`weights_in_luts`). Fully unrolled (PE = channels, SIMD = fan-in)
+    they are constants: majorities of three inputs are shared by all channels, and each only counts its own.
+    """
+    k = CONSTANTS
+    reach = (fan_in * ((1 << input_bits) - 1)).bit_length()
+    planes_sum = adders(input_bits, simd.bit_length(), 1)
+    words, passes = fan_in // simd, channels // pe
+    if words * passes == 1:
+        own = input_bits * unrolled_popcount(simd) + planes_sum
+        lut = k.unrolled_count * own + k.unrolled_channel * input_bits * simd.bit_length()
+        shared = k.unrolled_shared * input_bits * majorities(simd)
+        return Price(channels * lut + shared, way="constant weights", kind="unrolled")
+    lut = k.product_base + k.product_count * pe * (input_bits * popcount(simd) + planes_sum)
+    lut += k.product_address * math.log2(words * passes)
+    lut += k.product_recode * input_bits * (math.ceil(simd / 3) - (simd % 3 == 1))
+    if words > 1:
+        lut += k.product_accumulator * pe * reach
+    buffers: tuple[Memory, ...] = ()
+    if passes > 1:
+        buffers = ((simd * input_bits, 2 << max(1, (words - 1).bit_length())),)
+        lut += k.product_buffer * lutram(*buffers[0])
+    memory = (pe * simd, words * passes)
+    if style == "block":
+        return replace(in_block_ram(lut, memory, "weights in block RAM", "product"), rams=buffers)
+    lut += weights_in_luts(*memory)
+    return Price(lut, way="weights in LUTs", kind="product", rams=buffers, roms=(memory,))
+
+
+def weights_in_luts(width: int, depth: int, lut_inputs: int = 6) -> float:
+    """Return the LUTs that hold a product's weights.
+
+    Of six inputs, fitted; alone a LUT holds 64 bits, but a product has slack for them, and Yosys' mapper then looks for
+    shared logic that random words lack. Of four, a LUT for every 16 bits and, past 16 words, multiplexers that take as
+    much: 0.135 a bit was measured on memories alone, and in products.
+    """
+    if lut_inputs == 6:
+        return CONSTANTS.product_rom * width * depth
+    return width * (1 if depth <= 16 else 0.135 * depth)
+
+
+@lru_cache(maxsize=4096)
+def popcount(inputs: int) -> int:
+    """Return the LUTs that count the equal pairs of bits, as `zc_xnor_popcount` does: by triples, and by six."""
+    triples = math.ceil(inputs / 3)
+    groups = math.ceil(triples / 3)
+    # A triple or group of one has no majority.
+    twos = triples - (inputs % 3 == 1) + groups - (triples % 3 == 1)
+    lut = twos + groups + _counted(groups) + _counted(twos)
+    if groups > 1:
+        lut += inputs.bit_length() - 1
+        waits = math.ceil((triples + groups) / 6).bit_length() - math.ceil(groups / 6).bit_length()
+        lut += groups.bit_length() if waits > 1 else 0  # shift registers
+    return lut
+
+
+@lru_cache(maxsize=4096)
+def unrolled_popcount(inputs: int) -> int:
+    """Return the LUTs that count a channel's majorities, as `zc_constant_popcount` does."""
+    return _counted(majorities(inputs))
+
+
+@lru_cache(maxsize=4096)
+def majorities(inputs: int) -> int:
+    """Return how many there are of three inputs, of three parities of these, and so on."""
+    return 0 if inputs == 1 else math.ceil(inputs / 3) - (inputs % 3 == 1) + majorities(math.ceil(inputs / 3))
+
+
+def _counted(bits: int) -> int:
+    """Return the LUTs that count bits six by six, three LUTs each, and add the numbers up."""
+    sixes, rest = divmod(bits, 6)
+    return 3 * sixes + (0, 0, 2, 2, 3, 3)[rest] + adders(math.ceil(bits / 6), 3)
+
+
+@lru_cache(maxsize=4096)
+def adders(terms: int, bits: int, shift: int = 0) -> int:
+    """Return the LUTs of `zc_sum`'s tree: one for each bit of the terms of an adder."""
+    lut = 0
+    while terms > 1:
+        lut += terms // 2 * bits * (shift < bits)  # shifted past each other they are only joined
+        bits, shift, terms = bits + 1 + shift, 2 * shift, (terms + 1) // 2
+    return lut
+
+
+# ---- crossings
 
 
 def crossing_site(crossings: Sequence[int], pe: int, levels: int) -> Price:
@@ -154,21 +310,33 @@ def crossing_site(crossings: Sequence[int], pe: int, levels: int) -> Price:
         levels: how many values the accumulator takes: fan_in + 1 for a popcount.
 
     Returns:
-        The price, with `way` one of "constant", "comparators", "search", "table", "table in block RAM". A
-        table's price is bounded by `levels` alone, and so is the site's.
+        The price, with `way` one of "constant", "comparators", "search", "table", "table in block RAM". Where a
+        table may be built it is no higher than `table_bound`, whatever the crossings.
     """
-    if not any(crossings):
-        return Price(0.0, way="constant")
-    lanes = [tuple(crossings[lane::pe]) for lane in range(pe)]
-    bits = (levels - 1).bit_length()
-    ways: list[tuple[str, Callable[[tuple[int, ...]], float]]] = [
-        ("comparators", lambda lane: comparators(lane, bits)),
-        ("search", lambda lane: binary_search(lane, bits)),
-        ("table", lambda lane: table(lane, bits, levels)),
-    ]
-    prices = [Price(sum(price(lane) for lane in lanes), way=way) for way, price in ways]
-    prices.append(table_in_bram(lanes, bits))
+    prices = [crossing_way(crossings, pe, levels, way) for way in ways(levels)]
     return min(prices, key=lambda price: price.lut + CONSTANTS.bram18_in_luts * price.bram18)
+
+
+def ways(levels: int) -> tuple[str, ...]:
+    """Return the ways to build crossings; tables of more than 4,096 entries a channel take hours to synthesise."""
+    tables = ("table", "table in block RAM") if levels <= 4096 else ()
+    return ("comparators", "search", *tables)
+
+
+def crossing_way(counts: Sequence[int], pe: int, levels: int, way: str) -> Price:
+    """Price a layer's crossings as built in a way; arguments as for `crossing_site`."""
+    if not any(counts):
+        return Price(0.0, way="constant", kind="crossings")
+    lanes, bits = [tuple(counts[lane::pe]) for lane in range(pe)], (levels - 1).bit_length()
+    if way == "table in block RAM":
+        return table_in_bram(lanes, bits)
+    if way == "table":
+        lut = sum(table(lane, bits, levels) for lane in lanes)
+    elif way == "search":
+        lut = sum(binary_search(lane, bits) for lane in lanes)
+    else:
+        lut = sum(comparators(lane, bits) for lane in lanes)
+    return Price(CONSTANTS.site_base + lut, way=way, kind="crossings")
 
 
 @lru_cache(maxsize=65536)
@@ -176,20 +344,10 @@ def comparators(lane: tuple[int, ...], bits: int) -> float:
     """Return the LUTs of one comparator for each crossing, and the parity of their outcomes.
 
     The lane has as many comparators as its busiest channel has crossings, k; each compares `bits` bits with a
-    threshold that the channel selects. Measured with random crossings, LUT a lane for k = 1, 2, 4, 8, 16:
-    one channel a lane, 7 bits: 3.3, 8.2, 12, 18, 21 and 10 bits: 5, 11, 19, 29, 39 (constant thresholds);
-    8 channels, 7 bits: 10, 20, 34, 59, 103 and 10 bits: 14, 27, 47, 82, 142; 16 channels, 9 bits: 14, 30, 59,
-    125, 238. The powers below meet these within 10%, but for the first row (up to 35% at k = 2). Past 64
-    channels each threshold bit takes a LUT for every 64 channels; that part is derived.
+    threshold that the channel selects: LUT = bits k**power (compare + rom(channels)).
     """
-    k, most, channels = CONSTANTS, max(lane), len(lane)
-    if most == 0:
-        return 0.0
-    if channels == 1:
-        return k.bank_fixed * bits * most**k.bank_fixed_power
-    if channels <= k.small_rom_depth:
-        return k.bank_shallow * bits * most**k.bank_shallow_power
-    return bits * most * (k.bank_deep + math.ceil(channels / 64) - 1)
+    k = CONSTANTS
+    return bits * max(lane) ** k.compare_power * (k.compare + rom(len(lane)))
 
 
 @lru_cache(maxsize=65536)
@@ -197,163 +355,168 @@ def binary_search(lane: tuple[int, ...], bits: int) -> float:
     """Return the LUTs of a pipelined binary search among each channel's sorted crossings; the count's last
     bit decides.
 
-    ceil(log2(k + 1)) stages for k crossings in the lane's busiest channel. Stage j compares `bits` bits with
-    one of channels * 2**j stored thresholds: 0.5 LUT a bit for the comparator, and for the memory none if it
-    has one word, 0.36 LUT a bit up to 8 words, else one a bit for every 64. Measured for (bits, channels,
-    stages) = (7, 8, 1), (7, 8, 3), (7, 8, 4), (10, 8, 4), (9, 16, 4), (7, 1, 4): 6, 29, 42, 59, 63, 22 LUT;
-    the formula is within 11% of each.
+    ceil(log2(k + 1)) stages for k crossings in the lane's busiest channel; stage j compares `bits` bits with one of
+    channels * 2**j thresholds: LUT = bits * sum of (compare + rom(words)).
     """
-    k, most, channels = CONSTANTS, max(lane), len(lane)
-    total = 0.0
-    for stage in range(most.bit_length()):
-        words = channels << stage
-        if words == 1:
-            memory = 0.0
-        elif words <= k.small_rom_depth:
-            memory = k.small_rom_per_bit
-        else:
-            memory = math.ceil(words / 64)
-        total += bits * (k.compare_per_bit + memory)
-    return total
+    stages = range(max(lane).bit_length())
+    return bits * sum(CONSTANTS.compare + rom(len(lane) << stage) for stage in stages)
 
 
 @lru_cache(maxsize=65536)
 def table(lane: tuple[int, ...], bits: int, levels: int) -> float:
     """Return the LUTs of the table of the lane's bits, addressed by channel and accumulator.
 
-    Left to the synthesiser, a row of k random crossings takes about 0.27 bits k**0.68 LUT, rows summed.
-    Measured, LUT a lane for k = 1, 2, 4, 8, 16: 8 channels, 65 levels: 13, 22, 32, 42, 53; 16 channels, 257
-    levels: 35, 68, 117, 194, 288; 8 channels, 785 levels: 23, 37, 66, 99, 146; one channel, 577 levels: 2.1,
-    3.4, 6, 10, 14. The formula is within 30% of these, but for the first row past k = 4, where the bound
-    below is lower. Written as 64-bit leaves and multiplexers it takes at most 1.5 LUT a leaf whatever the
-    crossings: measured with k = 16: 9, 147, 126, 13 LUT in the order above against 12, 96, 147, 14. The
-        cheaper of the two is the price.
+    Few crossings make small logic: a row of k takes r = row bits k**power LUT; rows together less than their sum,
+    R = (sum of r)**rows_power. Many make it a memory, of B LUTs (`table_bound`). Between the two,
+
+        LUT = B (1 - exp(-R / B)).
     """
     k = CONSTANTS
-    rows = k.table_per_bit * bits * sum(count**k.table_power for count in lane)
-    return min(rows, table_bound(sum(count > 0 for count in lane), levels))
+    rows = sum(count**k.table_power for count in lane)
+    bound = table_bound(sum(count > 0 for count in lane), levels)
+    return bound * -math.expm1(-k.table_row * bits * rows**k.table_rows_power / bound) if bound else 0.0
 
 
 def table_bound(channels: int, levels: int) -> float:
-    """Return the most LUTs that the tables of so many channels can take: 1.5 for every 64 entries."""
-    return CONSTANTS.table_leaf * math.ceil(channels * levels / 64)
+    """Return the most LUTs that the table of so many channels of a lane can take."""
+    k = CONSTANTS
+    return channels * (k.table_leaf * levels / 64 + k.table_channel)
 
 
 def table_in_bram(lanes: Sequence[tuple[int, ...]], bits: int) -> Price:
     """Price the tables in block RAM, one bit wide, a lane's channels side by side.
 
-    Derived: two lanes share a RAM by its two ports; entries are padded to 2**bits a channel; one LUT a lane
-        for the output's handshake.
+    Two lanes share a RAM by its two ports; entries are padded to 2**bits a channel; one LUT a lane for the output's
+    handshake, which is derived.
     """
-    entries = len(lanes[0]) << bits
-    ports = math.ceil(entries * 2 / 16384) if entries * 2 > 16384 else 1
-    busy = sum(any(lane) for lane in lanes)
-    return Price(float(busy), math.ceil(busy / 2) * ports, way="table in block RAM")
+    memories = ((1, 2 * len(lanes[0]) << bits),) * math.ceil(sum(any(lane) for lane in lanes) / 2)
+    blocks = sum(block_rams(*memory) for memory in memories)
+    return Price(float(len(lanes)), blocks, way="table in block RAM", kind="crossings", blocks=memories)
+
+
+# ---- images
 
 
 def input_generator(width: int, depth: int) -> Price:
-    """Price a sliding window's buffer of `depth` words of `width` bits in LUT memory, and its control.
+    """Price a generator of windows, word by word: counters and addresses, and a ring of at least `depth` words.
 
-    FINN's own figures for its generator: 300 LUT for counters and addresses, and a LUT for each bit of 38
-    words.
+    LUT = base + a address bits, and the memory.
     """
-    k = CONSTANTS
-    return Price(k.generator_control + width * math.ceil(depth / k.lutram_depth), way="LUT memory")
+    k, bits = CONSTANTS, max(1, (depth - 1).bit_length())
+    return small_memory(k.generator_base + k.generator_address * bits, width, 1 << bits, "rows")
 
 
 def parallel_generator(width: int, buffer_depth: int, rows: int) -> Price:
-    """Price a generator that shows the whole window at once: registers and `rows - 1` line buffers.
+    """Price a generator that shows the whole window at once: registers, and `rows - 1` lines in one memory.
 
-    Derived: as `input_generator`; the window's registers are flip-flops and cost no LUT.
+    The window's registers are flip-flops and cost no LUT.
     """
-    lines = max(0, rows - 1)
-    per_line = math.ceil(buffer_depth / max(1, lines))
-    lut = CONSTANTS.generator_control + lines * width * math.ceil(per_line / CONSTANTS.lutram_depth)
-    return Price(lut, way="LUT memory, whole window")
+    if rows <= 1:
+        return Price(CONSTANTS.whole_base, way="whole window")
+    line = math.ceil(buffer_depth / (rows - 1))
+    return small_memory(CONSTANTS.whole_base, (rows - 1) * width, line, "whole window, rows")
 
 
 def line_buffer(width: int, depth: int) -> Price:
     """Price the buffer of a max-pool: one line of results so far, `depth` words of `width` bits.
 
-    Derived: with windows that do not overlap, an OR is taken as the bits arrive, so a line of the *output* is
-    all there is to keep, where FINN's pool keeps whole input lines. One LUT a bit of 38 words, and counters
-    for row, column and word.
+    With windows that do not overlap, a maximum is taken as values arrive, so a line of the *output* is all there is to
+    keep, where FINN's pool keeps whole input lines.
     """
-    k = CONSTANTS
-    counters = 3 * k.counter_per_bit * math.ceil(math.log2(depth + 1))
-    return Price(width * math.ceil(depth / k.lutram_depth) + counters, way="line buffer")
+    return in_lut_memory(CONSTANTS.line_base, (width, depth), "line buffer")
 
 
 def max_pool(lanes: int, bits: int = 1) -> Price:
-    """Price the running maximum of a max-pool, for each lane. Derived.
-
-    Over bits it is an OR: one LUT (bit, running value, first of a window). Over wider values a comparison and
-    a multiplexer: 1.5 LUT a bit.
-    """
-    return Price(float(lanes) if bits == 1 else 1.5 * bits * lanes, way="OR" if bits == 1 else "maximum")
+    """Price the running maximum of a max-pool: base + a lanes bits; over bits it is an OR."""
+    k = CONSTANTS
+    return Price(k.pool_base + k.pool_bit * bits * lanes, way="OR" if bits == 1 else "maximum")
 
 
 def padding(width: int, height: int, columns: int, words: int) -> Price:
-    """Price padding with bit 0: counters of rows, columns and words, and a gate a bit. Derived."""
+    """Price padding with bit 0: counters of rows, columns and words. The zeros are the registers' reset."""
     bits = sum(math.ceil(math.log2(size + 1)) for size in (height, columns, words))
-    return Price(CONSTANTS.counter_per_bit * bits + width, way="counters")
+    return Price(CONSTANTS.padding_base + CONSTANTS.padding_counter * bits, way="counters")
+
+
+# ---- the rest
 
 
 def label_select(labels: int, pe: int, bits: int) -> Price:
     """Price the index of the largest of `labels` values of `bits` bits, PE at a time.
 
-    Derived: a lane compares (half a LUT a bit), keeps the larger value (a LUT a bit) and its index (a LUT a
-        bit).
+    Each value but the first of a word is compared and chosen, and its index: base + (PE - 1) (a bits + index bits) +
+    bits / 2 + b index bits.
     """
-    index = math.ceil(math.log2(max(2, labels)))
-    return Price(pe * (1.5 * bits + index) + CONSTANTS.counter_per_bit * index, way="running maximum")
+    k, index = CONSTANTS, math.ceil(math.log2(max(2, labels)))
+    lut = k.label_base + (pe - 1) * (k.label_compare * bits + index) + bits / 2 + k.label_index * index
+    return Price(lut, way="running maximum")
 
 
 def width_converter(width_in: int, width_out: int) -> Price:
-    """Price a change of stream width, by way of the least common multiple where neither divides the other.
+    """Price a change of stream width, FINN's `vpc`.
 
-    Derived: growing words need only enabled flip-flops and a counter, shrinking ones a 2:1 multiplexer (a
-        LUT) a bit.
+    Where the one divides the other: a LUT for each bit of a word in, and when words shrink for each bit of one out.
+    Else each word in, of so many parts as both widths are multiples of, is turned to its place in a buffer that has a
+    place for each part of both words: base + a places + b bits in log2(parts in).
     """
-    common = math.lcm(width_in, width_out)
-    ratios = (common // width_in, common // width_out)
-    counters = sum(math.ceil(math.log2(ratio)) for ratio in ratios)
-    shifted = common if common > width_out else 0
-    return Price(shifted + CONSTANTS.counter_per_bit * counters, way="shift register")
+    k, common = CONSTANTS, math.gcd(width_in, width_out)
+    if width_in == width_out:
+        return Price(0.0, way="none")
+    if common == width_in:
+        return Price(k.converter_base + width_in, way="shift register")
+    if common == width_out:
+        return Price(k.converter_base + width_in + width_out, way="shift register")
+    turned = k.converter_turn * width_in * math.log2(width_in / common)
+    places = k.converter_place * (width_in + width_out) / common
+    return Price(k.converter_base + places + turned, way="barrel shifter")
 
 
 def fifo(depth: int, width: int) -> Price:
-    """Price a FIFO. Two deep: a skid buffer, a multiplexer a bit and four LUTs of control. Derived.
+    """Price a FIFO of `depth` words.
 
-    Deeper: a LUT a bit for every 32 words (shift registers) or, past 256 words, block RAM; control as FINN
-    fitted it for its own FIFO: 5 LUT for each counter bit, less 7.
+    Two deep: registers, a multiplexer a bit and three LUTs of control. Deeper: LUT memory or, past 32 words and 2,048
+    bits, block RAM; base + a address bits, more where words are no power of two.
     """
+    k = CONSTANTS
     if depth <= 2:
-        return Price(width + 4.0, way="skid buffer")
-    control = 5.0 * (depth.bit_length() + 1) - 7
-    if depth <= 256:
-        return Price(width * math.ceil(depth / 32) + control, way="shift register")
-    return Price(54.0, math.ceil(width / 36) * math.ceil(depth / 512), way="block RAM")
+        return Price(width + 3.0, way="registers")
+    block = depth > 32 and depth * width > 2048
+    words = depth - block  # one is in a register
+    bits = (words - 1).bit_length()
+    control = k.fifo_base + (k.fifo_address + k.fifo_wrap * (words != 1 << bits)) * bits
+    if block:
+        return in_block_ram(control + width, (width, words), "block RAM")
+    return in_lut_memory(control, (width, depth), "LUT memory")
 
 
-def on_family(lut: float, family: str, kind: str = "other") -> float:
-    """Convert 6-input LUTs to the LUTs of a family: as they are on Xilinx parts, more where LUTs have 4
-    inputs.
+def planned_fifo(width: int) -> Price:
+    """Price what a stream's FIFO is expected to take before FIFOs are sized: some streams get none."""
+    return Price(CONSTANTS.fifo_share * fifo(2, width).lut, way="registers, where the schedule needs them")
 
-    Measured by mapping the same source with synth_xilinx and with synth_ecp5, synth_gowin (both with
-    -nowidelut) and synth_ice40; a carry cell counts as the LUTs it occupies (ECP5: two).
-    "product", one PE, SIMD 16 and 64: 43, 161 LUT6 became 73, 209 on ECP5, 62, 201 on iCE40, 76, 216 on
-    Gowin. "adder", SIMD 4, 8, 16: 86, 165, 332 became 145, 285, 603 on ECP5 and 161, 321, 665 on iCE40.
-    "crossing": a search of four stages and a table of 785 levels, 42 and 126, became 141 and 176 on ECP5, 143
-    and 174 on Gowin; iCE40's factor is the median of four searches. Gowin's adders are taken from ECP5, and
-    "other" from the adders; neither was measured. Without -nowidelut the same products take 99 and 395 LUT on
-    ECP5, 104 and 630 on Gowin: wide multiplexers made of LUT pairs do not suit a popcount.
+
+def on_family(price: Price, family: str) -> tuple[int, int]:
+    """Return a price in a family's own LUTs and block RAMs.
+
+    Xilinx parts take a price as it is. Where LUTs have 4 inputs there are more of them: the factors of
+    `Constants.lut4`, fitted to elements that were mapped to both, a carry cell counting as the LUTs it occupies. Memory
+    is counted anew: 16 words of 4 bits take six LUTs of ECP5 and Gowin, and multiplexers between; iCE40 has none and
+    takes block RAM, whose blocks are of 4 kbit where other families' are of 18.
     """
     if family in ("7-series", "ultrascale+"):
-        return lut
-    factors = {
-        "product": CONSTANTS.lut4_product,
-        "adder": CONSTANTS.lut4_adder,
-        "crossing": CONSTANTS.lut4_crossing,
-    }
-    return lut * (factors[kind][family] if kind in factors else CONSTANTS.lut4_other)
+        return round(price.lut), price.bram18
+    logic = price.lut - sum(lutram(*memory) for memory in price.rams)
+    logic -= sum(weights_in_luts(*memory) for memory in price.roms)
+    factors = CONSTANTS.lut4[family]
+    lut = logic * factors.get(price.kind, factors["other"])
+    lut += sum(weights_in_luts(*memory, lut_inputs=4) for memory in price.roms)
+    blocks = price.blocks
+    if family == "ice40":
+        blocks += price.rams
+    else:
+        lut += sum(_lut4_ram(*memory) for memory in price.rams)
+    return round(lut), sum(block_rams(*memory, family) for memory in blocks)
+
+
+def _lut4_ram(width: int, depth: int) -> int:
+    banks = math.ceil(depth / 16)
+    return 6 * math.ceil(width / 4) * banks + width * (banks - 1)

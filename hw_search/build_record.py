@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from finn_flows.chip.boards import Board
 from finn_flows.cost import Resources
-from finn_flows.parts import get_part
+from finn_flows.parts import block_kbit, get_part
 from finn_flows.rtl.design import Element
 from finn_flows.rtl.nodes import Crossings, Product
 from finn_flows.rtl.pricing import estimates
@@ -167,8 +167,10 @@ def _nodes(builder: "Builder") -> list[BuildNode]:
                 if product is None
                 else f"{product.fan_in} x {product.channels}, {product.input_bits}-bit inputs",
                 reads=[name for name, _ in element.sources if name != "input"],
-                estimate_finn=_estimate(prices[CALIBRATED].finn),
-                estimate_zerocross={family: _estimate(price.zerocross) for family, price in prices.items()},
+                estimate_finn=_estimate(prices[CALIBRATED].finn, 18),
+                estimate_zerocross={
+                    family: _estimate(price.zerocross, block_kbit(family)) for family, price in prices.items()
+                },
                 synthesis={
                     family: _counts(entry["nodes"][element.name])
                     for family, entry in synthesis.items()
@@ -189,8 +191,8 @@ def _way(element: Element) -> str:
     return node.way if isinstance(node, Crossings) else ""
 
 
-def _estimate(resources: Resources) -> Counts:
-    return {"lut": resources.lut, "bram": resources.bram18, "dsp": resources.dsp}
+def _estimate(resources: Resources, kbit: int) -> Counts:
+    return {"lut": resources.lut, "bram": -(-resources.bram_kbit // kbit), "dsp": resources.dsp}
 
 
 def _counts(cells: dict[str, Any]) -> Counts:

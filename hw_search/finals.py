@@ -133,11 +133,7 @@ def _nodes(cost: Cost) -> list[NodeCost]:
     found = []
     for node in cost.nodes:
         entry: dict[str, Any] = asdict(node)
-        for model in ("finn", "zerocross"):
-            entry[model] = {
-                "lut": entry[model]["lut"],
-                "bram": entry[model]["bram18"],
-                "dsp": entry[model]["dsp"],
-            }
+        for model, used in (("finn", node.finn), ("zerocross", node.zerocross)):
+            entry[model] = {"lut": used.lut, "bram": used.bram18, "dsp": used.dsp}
         found.append(NodeCost(**entry))
     return found

@@ -1,20 +1,25 @@
 """What each element of a design is expected to cost: FINN's estimate and this project's, side by side."""
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
-from finn_flows import graph
-from finn_flows.cost import NodeCost, Resources, node_cost
+from finn_flows import graph, structural
+from finn_flows.cost import NodeCost, Resources, node_cost, on_part
 from finn_flows.parts import Part
-from finn_flows.rtl import nodes
+from finn_flows.rtl import nodes, stream_nodes
 from finn_flows.rtl.design import Design, Element
-from finn_flows.rtl.stream_nodes import Fifo
+from finn_flows.structural import Price
+
+Unit = tuple[str, dict[str, Any]]
+"""A function of `structural`, by name, and its arguments."""
 
 
 def estimates(design: Design, plan: Sequence[graph.Node], part: Part) -> dict[str, NodeCost]:
     """Return each element's estimate by name, on a part.
 
-    An element that stands for several nodes of the plan has their sum; converters and FIFOs are priced as they
-    are in the design.
+    This project's prices are of what is built: weights where the design keeps them, FIFOs as deep as they are.
+    FINN's are of the planned nodes that an element stands for, added up.
     """
     planned = {node.name: node for node in plan}
     return {element.name: _estimate(design, element, planned, part) for element in design.elements}
@@ -23,7 +28,7 @@ def estimates(design: Design, plan: Sequence[graph.Node], part: Part) -> dict[st
 def _estimate(design: Design, element: Element, planned: dict[str, graph.Node], part: Part) -> NodeCost:
     parts = [planned[name] for name in element.planned] or [_between(design, element)]
     costs = [node_cost(node, part) for node in parts]
-    main = costs[-1]
+    main, built = costs[-1], price(element.node)
     return NodeCost(
         node=element.name,
         layer=element.layer,
@@ -32,9 +37,53 @@ def _estimate(design: Design, element: Element, planned: dict[str, graph.Node], 
         simd=main.simd,
         cycles=max(cost.cycles for cost in costs),
         finn=sum((cost.finn for cost in costs), Resources()),
-        zerocross=sum((cost.zerocross for cost in costs), Resources()),
-        way=main.way,
+        zerocross=on_part(built, part),
+        way=built.way,
     )
+
+
+def price(node: nodes.HardwareNode) -> Price:
+    """Return a node's price, as it is built."""
+    return structural.total([getattr(structural, name)(**arguments) for name, arguments in units(node)])
+
+
+def units(node: nodes.HardwareNode) -> list[Unit]:
+    """Return what a node is made of, as `structural` prices it; nothing for nodes that it has no price for."""
+    match node:
+        case nodes.Product():
+            sizes = {"fan_in": node.fan_in, "channels": node.channels, "pe": node.pe, "simd": node.simd}
+            style = {"input_bits": node.input_bits, "style": node.ram_style}
+            return [("product", sizes | style)]
+        case nodes.Crossings():
+            way = "table in block RAM" if node.ram_style == "block" and node.way == "table" else node.way
+            counts = tuple(int(count) for count in node.table.counts())
+            lanes = {"pe": node.pe * node.bits, "levels": len(node.table.grid)}
+            return [("crossing_way", {"counts": counts, "way": way} | lanes)]
+        case nodes.MaxPool():
+            slots = math.prod(node.output_shape[1:]) // node.pe
+            lanes = {"lanes": node.pe, "bits": node.bits}
+            return [("line_buffer", {"width": node.pe * node.bits, "depth": slots}), ("max_pool", lanes)]
+        case nodes.LabelSelect():
+            return [("label_select", {"labels": node.labels, "pe": node.pe, "bits": node.bits})]
+        case stream_nodes.Padding():
+            height, width, channels = node.output_shape
+            size = {"width": node.inputs["s"].width, "height": height, "columns": width}
+            return [("padding", size | {"words": channels // node.simd})]
+        case stream_nodes.InputGenerator():
+            width = node.inputs["s"].width
+            if node.at_once:
+                (rows, columns), line = node.kernel, node.shape[1]
+                depth = ((rows - 1) * line + columns) * node.folds
+                return [("parallel_generator", {"width": width, "buffer_depth": depth, "rows": rows})]
+            return [("input_generator", {"width": width, "depth": node.windows.places})]
+        case stream_nodes.WindowMaxPool():
+            return [("max_pool", {"lanes": node.pe, "bits": node.bits})]
+        case stream_nodes.WidthConverter():
+            widths = {"width_in": node.stream.width, "width_out": node.outputs["m"].width}
+            return [("width_converter", widths)]
+        case stream_nodes.Fifo():
+            return [("fifo", {"depth": max(2, node.depth), "width": node.stream.width})]
+    return []
 
 
 def _between(design: Design, element: Element) -> graph.Node:
@@ -42,7 +91,7 @@ def _between(design: Design, element: Element) -> graph.Node:
     source = _stream(design.streams[element.sources[0]])
     if element.kind == "converter":
         return graph.converter(element.layer, source, _stream(design.streams[element.name, "m"]))
-    assert isinstance(element.node, Fifo)
+    assert isinstance(element.node, stream_nodes.Fifo)
     return graph.fifo(element.layer, source, depth=max(graph.DEFAULT_FIFO_DEPTH, element.node.depth))
 
 

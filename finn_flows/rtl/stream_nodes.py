@@ -167,7 +167,7 @@ class InputGenerator:
     @property
     def interval(self) -> int:
         """Cycles from one image to the next."""
-        return self.inputs["s"].words if self.at_once else self._windows.interval
+        return self.inputs["s"].words if self.at_once else self.windows.interval
 
     @property
     def latency(self) -> int:
@@ -200,7 +200,7 @@ class InputGenerator:
         if self.at_once:
             return Instance("zc_windows_parallel", parameters)
         return Instance(
-            "zc_windows", parameters | {"APART": int(self.depthwise), "PLACES": self._windows.places}
+            "zc_windows", parameters | {"APART": int(self.depthwise), "PLACES": self.windows.places}
         )
 
     @property
@@ -209,7 +209,8 @@ class InputGenerator:
         return self.parallel or self.area == 1
 
     @property
-    def _windows(self) -> schedule.Windows:
+    def windows(self) -> schedule.Windows:
+        """How windows follow each other."""
         return schedule.Windows(self.shape[:2], self.kernel, self.stride, self.folds, self.depthwise)
 
 

@@ -63,19 +63,10 @@ class ZcCrossings(StreamNode):
 
     def price(self) -> Price:
         """Return the price of the way it is built."""
-        counts, lanes = self.ints("numCrossings"), self.get_nodeattr("PE") * self._bits
-        levels = self.get_nodeattr("gridPoints")
-        bits, way = (levels - 1).bit_length(), self.get_nodeattr("way")
-        if not any(counts):
-            return Price(0.0, way="constant")
-        rows = [counts[lane::lanes] for lane in range(lanes)]
-        if way == "comparators":
-            return Price(sum(structural.comparators(row, bits) for row in rows), way=way)
-        if way == "search":
-            return Price(sum(structural.binary_search(row, bits) for row in rows), way=way)
-        if self.get_nodeattr("ram_style") == "block":
-            return structural.table_in_bram(rows, bits)
-        return Price(sum(structural.table(row, bits, levels) for row in rows), way=way)
+        lanes, way = self.get_nodeattr("PE") * self._bits, self.get_nodeattr("way")
+        if way == "table" and self.get_nodeattr("ram_style") == "block":
+            way = "table in block RAM"
+        return structural.crossing_way(self.ints("numCrossings"), lanes, self.get_nodeattr("gridPoints"), way)
 
     def get_op_and_param_counts(self) -> dict[str, int]:
         """Return the crossings, as FINN counts thresholds."""

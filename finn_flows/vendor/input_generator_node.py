@@ -4,9 +4,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from finn_flows import structural
 from finn_flows.accumulators import type_bits
 from finn_flows.graph import Stream
+from finn_flows.rtl import pricing
 from finn_flows.rtl.stream_nodes import InputGenerator
 from finn_flows.structural import Price
 from finn_flows.vendor.stream_node import AttributeTypes, StreamNode
@@ -62,13 +62,8 @@ class ZcInputGenerator(StreamNode):
         )
 
     def price(self) -> Price:
-        """Return the price, as of FINN's."""
-        record = self.record()
-        (rows, columns), width = record.kernel, record.shape[1]
-        depth, bits = ((rows - 1) * width + columns) * record.folds, record.inputs["s"].width
-        if record.parallel:
-            return structural.parallel_generator(bits, depth, rows)
-        return structural.input_generator(bits, depth)
+        """Return the price."""
+        return pricing.price(self.record())
 
     def get_exp_cycles(self) -> int:
         """Return its cycles an image."""

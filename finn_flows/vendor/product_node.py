@@ -54,18 +54,11 @@ class ZcProduct(StreamNode):
         )
 
     def price(self) -> Price:
-        """Return the price; weights in LUT memory take a LUT a bit for every 64 words."""
+        """Return the price, its weights kept where they are to be."""
         fan_in, channels, pe, simd = (self.get_nodeattr(name) for name in ("MW", "MH", "PE", "SIMD"))
-        bits = self._input_bits
-        price = (
-            structural.xnor_product(fan_in, channels, pe, simd)
-            if bits == 1
-            else structural.byte_product(fan_in, channels, pe, simd, bits)
+        return structural.product(
+            fan_in, channels, pe, simd, self._input_bits, self.get_nodeattr("ram_style")
         )
-        if self.get_nodeattr("ram_style") == "block" or not price.bram18:
-            return price
-        words = fan_in * channels // (pe * simd)
-        return Price(price.lut + pe * simd * -(-words // 64), way="weights in LUT memory")
 
     def get_exp_cycles(self) -> int:
         """Return its cycles an image: a vector takes a word of weights a cycle."""

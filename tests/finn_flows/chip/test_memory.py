@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from finn_flows import structural
-from finn_flows.chip.memory import UnknownLayer, block_ram_kbit, choose_ram_styles, rom_luts
+from finn_flows.chip.memory import UnknownLayer, block_ram_kbit, choose_ram_styles
 from finn_flows.parts import get_part
 from finn_flows.rtl.nodes import Product
 
@@ -50,16 +50,12 @@ def test_a_choice_by_hand_comes_before_all_others():
 def test_block_ram_is_counted_as_the_structural_model_counts_it(shape):
     channels, fan_in, pe, simd = shape
     kbit = block_ram_kbit(pe * simd, fan_in * channels // (pe * simd), "7-series")
-    assert kbit == 18 * structural.weight_bram18(fan_in, channels, pe, simd)
+    assert kbit == 18 * structural.product(fan_in, channels, pe, simd).bram18
 
 
-@pytest.mark.parametrize(
-    ("lut_inputs", "measured"),
-    [
-        (6, {16: 16, 64: 16, 128: 32, 256: 64, 512: 149, 1024: 360}),
-        (4, {8: 16, 16: 16, 32: 64, 64: 147, 128: 298, 256: 575, 512: 1050, 1024: 1928}),
-    ],
-)
-def test_the_price_of_a_memory_in_luts_is_near_what_was_measured(lut_inputs, measured):
-    for depth, luts in measured.items():
-        assert rom_luts(16, depth, lut_inputs) == pytest.approx(luts, rel=0.15)
+@pytest.mark.parametrize("shape", [(64, 128), (32, 256), (48, 24), (32, 32)])
+def test_weights_in_luts_are_priced_as_in_products_that_were_mapped(shape):
+    """LUTs of 6 and of 4 inputs, what the same product takes with its weights in block RAM taken off."""
+    measured = {(64, 128): (590, 1097), (32, 256): (637, 1063), (48, 24): (85, 169), (32, 32): (71, 136)}
+    for lut_inputs, luts in zip((6, 4), measured[shape], strict=True):
+        assert structural.weights_in_luts(*shape, lut_inputs=lut_inputs) == pytest.approx(luts, rel=0.2)

@@ -374,11 +374,11 @@ def test_a_product_is_no_larger_than_it_was_and_near_its_estimate(shape, first_t
     node = product(*shape)
     cells = cells_of(node, tmp_path)
     fan_in, channels, simd, pe = shape
-    estimate = structural.xnor_product(fan_in, channels, pe, simd)
+    estimate = structural.product(fan_in, channels, pe, simd)
     print(f"product {shape}: {cells}, estimate {estimate.lut:.0f} LUT, {estimate.bram18} BRAM18")
     assert cells.lut < first_try
     assert cells.bram18 == estimate.bram18
-    assert 0.6 < cells.lut / estimate.lut < 1.1
+    assert 0.85 < cells.lut / estimate.lut < 1.15
 
 
 @pytest.mark.slow
@@ -386,15 +386,11 @@ def test_a_product_is_no_larger_than_it_was_and_near_its_estimate(shape, first_t
 def test_a_crossing_site_is_near_its_estimate(way, tmp_path):
     table = crossing_table(64, 65, 8)
     cells = cells_of(Crossings(table, 8, way), tmp_path)
-    price = {
-        "comparators": lambda lane: structural.comparators(lane, 7),
-        "search": lambda lane: structural.binary_search(lane, 7),
-        "table": lambda lane: structural.table(lane, 7, 65),
-    }[way]
-    estimate = sum(price(tuple(int(count) for count in table.counts()[lane::8])) for lane in range(8))
-    print(f"{way}: {cells}, estimate {estimate:.0f} LUT")
+    estimate = structural.crossing_way(table.counts().tolist(), 8, 65, way)
+    print(f"{way}: {cells}, estimate {estimate.lut:.0f} LUT")
     assert cells.bram18 == 0
-    assert 0.3 < cells.lut / estimate < 1.6
+    # The models are of trained activations, whose channels cross near each other; these cross anywhere.
+    assert 0.6 < cells.lut / estimate.lut < 2
 
 
 @pytest.mark.slow

@@ -102,10 +102,10 @@ def test_resources_are_this_projects_prices(models):
         (found,) = res_estimation(models[name], PART).values()
         return found
 
-    bits = structural.xnor_product(45, 21, 7, 9)
+    bits = structural.product(45, 21, 7, 9)
     assert (resources("bits")["LUT"], resources("bits")["BRAM_18K"]) == (round(bits.lut), bits.bram18)
     assert resources("bytes_signed")["BRAM_18K"] == 0
-    assert resources("bytes_signed")["LUT"] > structural.byte_product(30, 8, 4, 10).lut
+    assert resources("bytes_signed")["LUT"] > structural.product(30, 8, 4, 10, 8).lut
     assert resources("constant")["LUT"] == 0
     assert resources("label")["LUT"] == round(structural.label_select(12, 4, 4).lut)
     assert resources("search_signed")["LUT"] != resources("comparators_signed")["LUT"]

@@ -1,0 +1,551 @@
+"""The estimates against synthesis: makes the data set, fits the models' constants, shows the error on designs held out.
+
+    python benchmarks/calibration.py [--cache FOLDER] [--fit-only]
+
+Synthesises the designs of `designs.py` with Yosys, element by element, into docs/calibration/elements.csv. Rows that are
+there for the very same SystemVerilog and memories are kept: an interrupted run goes on, and after a change of the RTL
+only what it touched is synthesised again. The constants of `finn_flows/structural.py` are fitted to the single nodes and
+to the networks that are not held out (docs/calibration/constants.json; they go into `structural.Constants` by hand), and
+the networks held out are estimated with them: docs/calibration/networks.csv and held_out.png.
+"""
+
+import argparse
+import csv
+import hashlib
+import json
+import math
+import re
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from designs import Case, networks, single_nodes
+from scipy.optimize import least_squares, minimize_scalar
+from scipy.stats import spearmanr
+
+from finn_flows import folding, graph, structural
+from finn_flows.chip.synthesis import FAMILIES, synthesise
+from finn_flows.cost import estimate
+from finn_flows.parts import get_part
+from finn_flows.rtl.assembly import Styles, assemble
+from finn_flows.rtl.design import Design, generate, with_fifos
+from finn_flows.rtl.nodes import LIBRARY, HardwareNode, library, side_by_side
+from finn_flows.rtl.pricing import Unit, units
+from finn_flows.rtl.streaming import size_fifos
+
+FOLDER = Path(__file__).parents[1] / "docs" / "calibration"
+# Single nodes by the beginning of their names, and how many networks of each part (fitted, held out), by family.
+FAMILY_NODES = {
+    "7-series": "",
+    "ecp5": "product|crossings_.?[05]$",
+    "ice40": "product_.*(_8_|distributed)|product_(64x10|32x16)_",
+    "gowin": "product_.*(_8_|distributed)|product_(64x10|32x16)_",
+}
+FAMILY_NETWORKS = {"7-series": (99, 99), "ecp5": (9, 10), "ice40": (5, 5), "gowin": (5, 5)}
+COLUMNS = ("digest", "design", "use", "numbers", "family", "element", "kind", "lut", "bram", "units")
+PARTS = {"7-series": "xc7z020", "ecp5": "lfe5u-45f", "ice40": "ice40hx8k", "gowin": "gw2ar-18"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """What an element of a design took.
+
+    Attributes:
+        digest: of the design's files and of the flow.
+        design: its name.
+        use: "node" or "network" (fitted), "held out".
+        numbers: what its numbers are; see `designs`.
+        family: what it was mapped to.
+        element: its name in the design.
+        kind: what it is.
+        lut: LUTs of the family.
+        bram: the family's own block RAMs.
+        units: what it is made of, as `structural` prices it.
+    """
+
+    digest: str
+    design: str
+    use: str
+    numbers: str
+    family: str
+    element: str
+    kind: str
+    lut: int
+    bram: int
+    units: tuple[Unit, ...]
+
+
+# ---- the data set
+
+
+def read_rows() -> dict[str, list[Row]]:
+    """Return the kept rows by digest."""
+    kept: dict[str, list[Row]] = {}
+    file = FOLDER / "elements.csv"
+    if file.exists():
+        with file.open(newline="") as stream:
+            for entry in csv.DictReader(stream):
+                numbers = {"lut": int(entry["lut"]), "bram": int(entry["bram"])}
+                row = Row(**{**entry, **numbers, "units": _units_of(entry["units"])})
+                kept.setdefault(row.digest, []).append(row)
+    return kept
+
+
+def write_rows(rows: Iterable[Row]) -> None:
+    """Write the data set; a half-written file never stands in its place."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    partial = FOLDER / "elements.csv.part"
+    with partial.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        for row in rows:
+            writer.writerow({**asdict(row), "units": json.dumps(row.units, separators=(",", ":"))})
+    partial.replace(FOLDER / "elements.csv")
+
+
+def _units_of(text: str) -> tuple[Unit, ...]:
+    def frozen(value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value
+
+    return tuple(
+        (name, {key: frozen(value) for key, value in arguments.items()})
+        for name, arguments in json.loads(text)
+    )
+
+
+@cache
+def _code(module: str) -> str:
+    """Return the code of a module of the library and of the modules it uses, without comments."""
+    text = re.sub(r"//.*|^\s+", "", (LIBRARY / f"{module}.sv").read_text(), flags=re.MULTILINE)
+    known = {file.stem for file in LIBRARY.glob("*.sv")} - {module}
+    return text + "".join(_code(used) for used in sorted(known & set(re.findall(r"\bzc_\w+", text))))
+
+
+def _digest(top: str, folder: Path, sources: Iterable[Path], prefix: str, family: str) -> str:
+    """Digest what is synthesised: modules, memories, and the flow."""
+    own = [file.read_text() for file in sources if file.parent != LIBRARY]
+    known = {file.stem for file in LIBRARY.glob("*.sv")}
+    code = [_code(module) for module in sorted(known & set(re.findall(r"\bzc_\w+", top + "".join(own))))]
+    memories = [file.read_text() for file in sorted(folder.glob(f"{prefix}*.mem"))]
+    return hashlib.sha256("\n".join([FAMILIES[family], top, *own, *code, *memories]).encode()).hexdigest()[
+        :16
+    ]
+
+
+class Maker:
+    """Makes the rows that are not kept yet.
+
+    Args:
+        cache: a folder for simulations and mapped parts.
+    """
+
+    def __init__(self, cache: Path) -> None:
+        self.cache = cache
+        self.kept = read_rows()
+        self.rows: list[Row] = []
+        self.started = time.monotonic()
+
+    def nodes(self, nodes: dict[str, HardwareNode], family: str) -> None:
+        """Add the rows of single nodes, which are synthesised side by side."""
+        with tempfile.TemporaryDirectory() as name:
+            folder, missing = Path(name), {}
+            built = {key: (node, node.generate(folder, f"{key}_")) for key, node in nodes.items()}
+            digests = {}
+            for key, (node, instance) in built.items():
+                top = side_by_side({"node": (node, instance)}).replace(key, "node")
+                digests[key] = _digest(top, folder, instance.sources, f"{key}_", family)
+                if digests[key] not in self.kept:
+                    missing[key] = (node, instance)
+            if missing:
+                top_file = folder / "side_by_side.sv"
+                top_file.write_text(side_by_side(missing))
+                own = [source for _, instance in missing.values() for source in instance.sources]
+                sources = list(dict.fromkeys([*library(), *own, top_file]))
+                cells = synthesise(
+                    *("zc_side_by_side", sources, folder, family, list(missing)),
+                    cache=self.cache / "mapped",
+                    progress=lambda done, of: self._tell(f"{family}: single nodes", done, of),
+                ).by_node
+                for key, (node, _) in missing.items():
+                    kind = key.split("_", maxsplit=1)[0]
+                    what = (digests[key], key, "node", "", family, key, kind)
+                    row = Row(*what, cells[key].lut, cells[key].bram, tuple(units(node)))
+                    self.kept[digests[key]] = [row]
+            for key, (node, _) in built.items():
+                self.rows += [replace(row, units=tuple(units(node))) for row in self.kept[digests[key]]]
+        self._save()
+
+    def network(self, case: Case, family: str, done: int, of: int) -> None:
+        """Add the rows of a network, with FIFOs as a build has them."""
+        plan = graph.hardware_nodes(case.net.network, case.folding, streams=False)
+        bare = assemble(case.net, plan, Styles(weights=dict.fromkeys(case.in_luts, "distributed")))
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            generated = generate(bare, folder / "bare")
+            top = (generated.folder / f"{generated.top}.sv").read_text()
+            digest = _digest(top, generated.folder, generated.sources, "", family)
+            if digest in self.kept:
+                depths = {
+                    row.element: row.units[0][1]["depth"] for row in self.kept[digest] if row.kind == "fifo"
+                }
+            else:
+                self._tell(f"{family}: {case.name}", done, of)
+                marks, _ = size_fifos(bare, folder / "sizing", self.cache)
+                depths = {name: depth for name, depth in marks.items() if depth > 1}
+            design = with_fifos(bare, depths)
+            if digest in self.kept:
+                counts = {row.element: (row.lut, row.bram) for row in self.kept[digest]}
+            else:
+                counts = self._synthesise(design, family, folder)
+        use = "held out" if case.held_out else "network"
+        what = (digest, case.name, use, case.numbers, family)
+        self.rows += [
+            Row(*what, element.name, element.kind, *counts[element.name], tuple(units(element.node)))
+            for element in design.elements
+        ]
+        self.rows.append(Row(*what, "", "rest", *counts[""], ()))
+        self._save()
+
+    def _save(self) -> None:
+        """Write what there is, and what an interrupted run may still want."""
+        made = {row.digest for row in self.rows}
+        write_rows([*self.rows, *(row for key, rows in self.kept.items() if key not in made for row in rows)])
+
+    def _synthesise(self, design: Design, family: str, folder: Path) -> dict[str, tuple[int, int]]:
+        generated = generate(design, folder / "complete")
+        names = [element.name for element in design.elements]
+        cells = synthesise(
+            *(generated.top, generated.sources, generated.folder, family, names),
+            part=PARTS[family] if family != "7-series" else "",
+            cache=self.cache / "mapped",
+        ).by_node
+        return {name: (found.lut, found.bram) for name, found in cells.items()}
+
+    def _tell(self, note: str, done: int = 0, of: int = 0) -> None:
+        seconds = time.monotonic() - self.started
+        count = f", {done} of {of}, about {seconds * (of / done - 1):.0f} s left" if done else ""
+        print(f"{seconds:6.0f} s  {note}{count}", flush=True)
+
+
+# ---- the fit
+
+# What is fitted together: constants, to the elements whose price they make.
+FITS: dict[str, tuple[str, ...]] = {
+    "product": (
+        *("product_base", "product_count", "product_accumulator"),
+        *("product_buffer", "product_address", "product_recode"),
+    ),
+    "weights in LUTs": ("product_rom",),
+    "unrolled": ("unrolled_count", "unrolled_shared", "unrolled_channel"),
+    "thresholds": ("compare", "compare_power", "rom_word", "rom_power"),
+    "table": ("table_row", "table_power", "table_rows_power", "table_leaf", "table_channel"),
+    "input_generator": ("generator_base", "generator_address"),
+    "parallel_generator": ("whole_base",),
+    "padding": ("padding_base", "padding_counter"),
+    "pool": ("line_base", "pool_base", "pool_bit"),
+    "label_select": ("label_base", "label_compare", "label_index"),
+    "width_converter": ("converter_base", "converter_place", "converter_turn"),
+    "fifo": ("fifo_base", "fifo_address", "fifo_wrap"),
+}
+
+
+def _group(row: Row) -> str:
+    """Say which constants an element's price is made of; "" where none is fitted to it."""
+    if not row.units:
+        return ""
+    name, arguments = row.units[0]
+    if name == "product":
+        if arguments["pe"] == arguments["channels"] and arguments["simd"] == arguments["fan_in"]:
+            return "unrolled"
+        return "product" if arguments["style"] == "block" else "weights in LUTs"
+    if name == "crossing_way":
+        way = arguments["way"] if any(arguments["counts"]) else ""
+        return {"comparators": "thresholds", "search": "thresholds", "table": "table"}.get(way, "")
+    return "pool" if name in ("line_buffer", "max_pool") else name
+
+
+@contextmanager
+def using(constants: structural.Constants) -> Iterator[None]:
+    """Price with other constants."""
+    before = structural.CONSTANTS
+    structural.CONSTANTS = constants
+    _forget()
+    try:
+        yield
+    finally:
+        structural.CONSTANTS = before
+        _forget()
+
+
+def _forget() -> None:
+    for module in (structural, folding, graph):
+        for function in vars(module).values():
+            if hasattr(function, "cache_clear"):
+                function.cache_clear()
+
+
+def price(row: Row) -> structural.Price:
+    """Return the price of an element as it is built, in 6-input LUTs."""
+    return structural.total([getattr(structural, name)(**arguments) for name, arguments in row.units])
+
+
+def fit(rows: Sequence[Row], constants: structural.Constants) -> structural.Constants:
+    """Fit the constants to elements mapped to 7-series, group by group.
+
+    What is made small is the sum of squares of the logarithm of (estimate + 20) / (LUT + 20): relative errors, but for
+    small elements.
+    """
+    for group, names in FITS.items():
+        mine = [row for row in rows if row.family == "7-series" and _group(row) == group]
+        start = [getattr(constants, name) for name in names]
+        scale = [max(abs(value), 0.1) for value in start]
+        found = least_squares(
+            _errors, start, bounds=(0, np.inf), x_scale=scale, args=(constants, names, mine)
+        )
+        constants = _replaced(constants, names, [_short(value) for value in found.x])
+    return constants
+
+
+def _fitted(rows: Sequence[Row]) -> list[Row]:
+    return [row for row in rows if row.use != "held out"]
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.3g}") if value > 1e-3 else 0.0
+
+
+def _errors(
+    values: Sequence[float], constants: structural.Constants, names: Sequence[str], rows: Sequence[Row]
+) -> list[float]:
+    with using(_replaced(constants, names, values)):
+        return [math.log((price(row).lut + 20) / (row.lut + 20)) for row in rows]
+
+
+def _replaced(
+    constants: structural.Constants, names: Sequence[str], values: Sequence[float]
+) -> structural.Constants:
+    return replace(constants, **dict(zip(names, map(float, values), strict=True)))
+
+
+# ---- what comes of it
+
+
+@dataclass(frozen=True)
+class Network:
+    """A whole network: what it takes, and what was expected, in LUTs of the family.
+
+    Attributes:
+        design: its name.
+        use: "network" (fitted) or "held out".
+        numbers: what its numbers are.
+        family: what it was mapped to.
+        style: where its weights are: "block" or "LUTs".
+        lut: what it takes.
+        searched: the estimate that a search goes by, before anything is built.
+        built: the estimate of its elements as they are built.
+        finn: FINN's estimate; of another family that of a 7-series part.
+        bram: the family's own block RAMs that it takes.
+        bram_built: the estimate of these.
+    """
+
+    design: str
+    use: str
+    numbers: str
+    family: str
+    style: str
+    lut: int
+    searched: int
+    built: int
+    finn: int
+    bram: int
+    bram_built: int
+
+
+def compare(cases: Sequence[Case], rows: Sequence[Row]) -> list[Network]:
+    """Estimate the networks that rows tell of."""
+    named = {case.name: case for case in cases}
+    found = []
+    for name, family in dict.fromkeys((row.design, row.family) for row in rows if row.use != "node"):
+        mine = [row for row in rows if (row.design, row.family) == (name, family)]
+        case = named[name]
+        cost = estimate(case.net.network, case.folding, get_part(PARTS[family]))
+        built = [structural.on_family(price(row), family) for row in mine]
+        found.append(
+            Network(
+                *(name, mine[0].use, mine[0].numbers, family, "LUTs" if case.in_luts else "block"),
+                lut=sum(row.lut for row in mine),
+                searched=cost.zerocross.lut,
+                built=sum(lut for lut, _ in built),
+                finn=cost.finn.lut,
+                bram=sum(row.bram for row in mine),
+                bram_built=sum(blocks for _, blocks in built),
+            )
+        )
+    return found
+
+
+def tell(networks: Sequence[Network]) -> None:
+    """Print the errors, by family and by what the numbers are."""
+    print(f"{'family':10}{'networks':28}{'n':>4}  {'searched':>18}  {'as built':>18}  {'FINN':>18}")
+    for family in PARTS:
+        mine = [network for network in networks if network.family == family]
+        block = [network for network in mine if network.style == "block"]
+        held = [network for network in block if network.use == "held out"]
+        parts = {
+            "held out": held,
+            **{
+                f"held out, {kind}": [n for n in held if n.numbers == kind]
+                for kind in ("trained", "drawn", "random")
+            },
+            "held out, weights in LUTs": [n for n in mine if n.use == "held out" and n.style == "LUTs"],
+            "fitted": [n for n in block if n.use == "network"],
+        }
+        for name, part in parts.items():
+            if len(part) > 2:
+                columns = "  ".join(_errors_of(part, column) for column in ("searched", "built", "finn"))
+                print(f"{family:10}{name:28}{len(part):4}  {columns}")
+
+
+def _errors_of(networks: Sequence[Network], column: str) -> str:
+    """Say the mean absolute error, the mean ratio and the rank correlation."""
+    estimated = np.array([getattr(network, column) for network in networks], float)
+    taken = np.array([network.lut for network in networks], float)
+    error, ratio = np.abs(estimated / taken - 1).mean(), np.exp(np.log(estimated / taken).mean())
+    return f"{100 * error:5.1f}% x{ratio:4.2f} {spearmanr(estimated, taken).statistic:5.3f}"
+
+
+def draw(networks: Sequence[Network], file: Path) -> None:
+    """Draw the estimates of the networks held out against what they take."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    mine = [n for n in networks if n.use == "held out" and n.family == "7-series" and n.style == "block"]
+    figure, axes = pyplot.subplots(figsize=(5.6, 5.2), dpi=120)
+    taken = [network.lut for network in mine]
+    ends = [0.8 * min(taken), 4 * max(taken)]
+    axes.plot(ends, ends, color="0.6", linewidth=1, zorder=0)
+    axes.plot(
+        taken, [network.finn for network in mine], "^", color="#b5651d", markersize=5, label="FINN's estimate"
+    )
+    axes.plot(
+        taken,
+        [network.searched for network in mine],
+        "o",
+        color="#1f6f8b",
+        markersize=5,
+        label="this project's",
+    )
+    axes.set(xscale="log", yscale="log", xlim=(ends[0], 1.3 * max(taken)), ylim=ends)
+    axes.set(xlabel="LUTs after synthesis (7-series)", ylabel="LUTs estimated before anything is built")
+    axes.set_title(f"{len(mine)} networks that nothing was fitted to", fontsize=11)
+    axes.legend(frameon=False, loc="upper left")
+    axes.grid(which="both", color="0.92", linewidth=0.6)
+    figure.tight_layout()
+    figure.savefig(file)
+
+
+def _some(cases: Sequence[Case], count: tuple[int, int]) -> list[Case]:
+    """Return so many networks of either part, from its first to its last."""
+    chosen: list[Case] = []
+    for held_out, most in zip((False, True), count, strict=True):
+        part = [case for case in cases if case.held_out == held_out]
+        places = np.linspace(0, len(part) - 1, min(most, len(part))).round().astype(int)
+        chosen += [part[place] for place in places]
+    return chosen
+
+
+def with_shares(
+    constants: structural.Constants, rows: Sequence[Row], cases: Sequence[Case]
+) -> structural.Constants:
+    """Take what is no fit to elements from the fitted networks: the share of streams with a FIFO, and LUT4 factors."""
+    fifos = sum(
+        row.lut for row in rows if row.use == "network" and row.kind == "fifo" and row.family == "7-series"
+    )
+    planned = sum(
+        structural.fifo(2, node.sink.width).lut
+        for case in cases
+        if not case.held_out
+        for node in graph.hardware_nodes(case.net.network, case.folding)
+        if node.op_type == "StreamingFIFO_rtl" and node.price != structural.NO_FIFO
+    )
+    if planned:
+        constants = replace(constants, fifo_share=_short(fifos / planned))
+    for family, kinds in constants.lut4.items():
+        for kind in kinds:
+            mine = [
+                row
+                for row in rows
+                if row.family == family and row.use != "held out" and price(row).kind == kind
+            ]
+            if len(mine) > 2:
+                found = minimize_scalar(
+                    _off_family, bounds=(0.5, 5), args=(constants, family, kind, mine), method="bounded"
+                )
+                constants = _with_factor(constants, family, kind, _short(found.x))
+    return constants
+
+
+def _off_family(
+    factor: float, constants: structural.Constants, family: str, kind: str, rows: Sequence[Row]
+) -> float:
+    with using(_with_factor(constants, family, kind, factor)):
+        estimated = [structural.on_family(price(row), family)[0] for row in rows]
+    return sum(math.log((lut + 20) / (row.lut + 20)) ** 2 for lut, row in zip(estimated, rows, strict=True))
+
+
+def _with_factor(
+    constants: structural.Constants, family: str, kind: str, factor: float
+) -> structural.Constants:
+    factors = {name: dict(kinds) for name, kinds in constants.lut4.items()}
+    factors[family][kind] = factor
+    return replace(constants, lut4=factors)
+
+
+def main() -> None:
+    """Make the data set, fit, and show the error."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cache", type=Path, help="a folder that keeps mapped parts and simulations")
+    parser.add_argument("--nodes-only", action="store_true", help="fit to single nodes alone, and stop")
+    options = parser.parse_args()
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as spare:
+        maker = Maker(options.cache or Path(spare))
+        for family, wanted in FAMILY_NODES.items():
+            nodes = {name: node for name, node in single_nodes().items() if re.match(wanted, name)}
+            maker.nodes(nodes, family)
+        cases = [] if options.nodes_only else list(networks())
+        jobs = [(family, case) for family, count in FAMILY_NETWORKS.items() for case in _some(cases, count)]
+        for done, (family, case) in enumerate(jobs):
+            maker.network(case, family, done, len(jobs))
+    if not options.nodes_only:
+        write_rows(maker.rows)
+    constants = with_shares(fit(_fitted(maker.rows), structural.CONSTANTS), maker.rows, cases)
+    (FOLDER / "constants.json").write_text(json.dumps(asdict(constants), indent=1) + "\n")
+    for entry in fields(constants):
+        before, after = getattr(structural.CONSTANTS, entry.name), getattr(constants, entry.name)
+        if before != after:
+            print(f"{entry.name}: {after} (finn_flows/structural.py has {before})")
+    with using(constants):
+        for row in maker.rows:
+            if row.use == "node" and row.family == "7-series":
+                print(
+                    f"  {row.element:40}{row.lut:6}{price(row).lut:8.0f}{100 * (price(row).lut / max(1, row.lut) - 1):7.1f}%"
+                )
+        found = compare(cases, maker.rows)
+        for network in found:
+            print(f"  {network}")
+        tell(found)
+    if found:
+        draw(found, FOLDER / "held_out.png")
+
+
+if __name__ == "__main__":
+    main()

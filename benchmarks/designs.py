@@ -1,0 +1,353 @@
+"""The designs that `calibration.py` synthesises: single nodes, and whole networks of three kinds of numbers.
+
+Numbers are "trained" (networks of scikit-learn's digits), "drawn" (random weights; each channel an expression behind a
+random batch norm, as trained ones have) or "random" (crossings anywhere, the worst case).
+"""
+
+import math
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from timing import Case as Drawn
+from timing import random_cases
+
+from finn_flows.cost import estimate
+from finn_flows.crossings import CrossingTable, from_bits, from_response
+from finn_flows.folding import Folding, divisors
+from finn_flows.graph import hardware_nodes
+from finn_flows.integer import IntegerNetwork, remove_first_bits
+from finn_flows.network import Activation, Conv, Dense, Grid, Network
+from finn_flows.rtl.nodes import Crossings, HardwareNode, LabelSelect, MaxPool, Product, Stream
+from finn_flows.rtl.stream_nodes import Fifo, InputGenerator, Padding, WidthConverter, WindowMaxPool
+from hw_search.lowering import describe, to_integer
+from models.data import Data, load
+from models.expressions import parse
+from models.layers import ActivationSlot, install
+from models.topologies import build
+from models.training import TrainingSettings, train
+
+EXPRESSIONS = (
+    "x",
+    "add(sin(x), x)",
+    "sin(scale(x))",
+    "sub(learned, abs(x))",
+    "mul(sin(x), sigmoid(x))",
+    "cos(x)",
+    "sin(mul(3, x))",
+    "max(cos(x), atan(x))",
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network with its numbers, and how it is folded.
+
+    Attributes:
+        name: unique.
+        held_out: whether no model is fitted to it.
+        numbers: "trained", "drawn" or "random".
+        net: the network.
+        folding: its folding.
+        in_luts: layers whose weights are kept in LUTs; in block RAM the others.
+    """
+
+    name: str
+    held_out: bool
+    numbers: str
+    net: IntegerNetwork
+    folding: Folding
+    in_luts: tuple[str, ...] = field(default=())
+
+
+# fan-in, channels, SIMD, PE, input bits, where the weights are
+_PRODUCTS = """
+ 64 64 16  8 1 block | 64 64 32 16 1 block | 64 32  8  4 1 block | 256 10 32  1 1 block | 144 16  9  4 1 block
+256 64  4 16 1 block | 72 24 24  2 1 block | 48 48 48  2 1 block | 100 10  1  1 1 block |  36 12  3 12 1 block
+512 32 64  4 1 block | 576 64 16 2 1 block | 64 24  2  4 8 block |  64 16  8  1 8 block |  27  8  3  4 8 block
+  9  8  1  1 8 block | 64 32  4  8 2 block | 48 16  8  2 2 block |  64 32  8  2 8 block |  40 20 10  5 1 block
+ 64 10 64 10 1 block | 32 16 32 16 1 block | 24 24 24 24 1 block |   9  8  9  8 1 block |  48 10 48 10 1 block
+ 64 10 64  5 1 distributed | 256 32 16 4 1 distributed | 48 24 6 8 1 distributed | 128 64 16 2 1 distributed
+  9 16  9  2 8 distributed |  32 32  8 4 1 distributed
+"""
+# bits or bytes, fan-in, channels, PE, crossings (an expression's, or so many anywhere), way
+_SITES = """
+bits 64 64 8; x; table | bits 64 64 8; add(sin(x), x); table | bits 256 64 8; cos(x); table
+bits 64 64 8; x; comparators | bits 64 64 8; add(sin(x), x); comparators | bits 256 64 8; cos(x); comparators
+bits 64 64 8; 1; table | bits 64 64 8; 4; table | bits 256 32 4; 8; table | bits 48 48 48; sin(mul(3, x)); table
+bits 576 16 16; sub(learned, abs(x)); table | bits 144 16 2; cos(x); table | bits 784 32 4; x; table
+bits 784 16 4; sin(mul(3, x)); table | bits 64 24 24; x; table | bits 128 128 4; sin(scale(x)); table
+bits 36 12 3; x; table | bits 256 32 1; x; table | bits 256 16 1; sin(mul(3, x)); table
+bits 32 32 4; max(cos(x), atan(x)); table | bits 512 16 8; sin(mul(3, x)); table
+bits 100 10 5; mul(sin(x), sigmoid(x)); table | bits 64 64 8; sin(mul(3, x)); search | bits 784 32 2; cos(x); search
+bytes 9 16 4; sin(mul(3, x)); search | bytes 64 32 4; x; search | bytes 64 16 2; sin(mul(3, x)); search
+bytes 64 16 16; cos(x); search | bytes 64 24 2; x; comparators | bytes 9 16 4; cos(x); comparators
+bytes 64 24 4; x; comparators | bytes 64 16 16; add(sin(x), x); comparators | bytes 27 8 2; cos(x); comparators
+bytes 9 16 4; x; comparators | bytes 27 16 16; x; comparators | bytes 16 32 8; cos(x); comparators
+bytes 9 16 4; x; table | bytes 9 8 8; cos(x); table | bytes 3 16 4; x; table
+bits 64 64 8; cos(x); table | bits 64 48 6; sub(learned, abs(x)); table | bits 128 32 4; cos(x); table
+bits 256 32 4; sub(learned, abs(x)); table | bits 64 32 8; sin(scale(x)); table | bits 144 16 4; sin(scale(x)); table
+bits 48 24 4; mul(sin(x), sigmoid(x)); table | bits 72 24 3; sin(mul(3, x)); table | bits 100 20 2; cos(x); table
+bits 512 32 4; sub(learned, abs(x)); table | bits 96 48 48; sub(learned, abs(x)); table | bits 24 24 6; x; table
+bits 400 16 2; x; table | bits 32 64 4; cos(x); table | bits 64 128 2; sin(scale(x)); table
+bits 64 64 1; sub(learned, abs(x)); table | bits 30 128 16; 1; table | bits 192 30 5; 1; table | bits 64 48 2; x; table
+bits 64 64 1; x; comparators | bits 48 96 3; cos(x); comparators | bits 128 64 2; sub(learned, abs(x)); comparators
+ bits 256 32 4; sin(mul(3, x)); table in block RAM
+"""
+# bits of an element, elements in a word before and behind
+_CONVERTERS = """
+1 2 16 | 1 8 24 | 1 16 64 | 1 1 9 | 1 24 8 | 1 64 16 | 1 16 2 | 1 48 1 | 1 8 12 | 1 12 8 | 1 24 16 | 1 10 64
+1 48 36 | 8 1 4 | 8 4 1 | 7 2 10 | 8 2 3
+"""
+# words, bits
+_FIFOS = """
+2 1 | 2 8 | 2 24 | 2 72 | 3 8 | 4 24 | 8 4 | 16 8 | 24 16 | 32 64 | 64 1 | 64 9 | 100 8 | 200 2 | 34 32 | 500 8
+1026 16 | 3000 1
+"""
+# height, width, channels, kernel, stride, SIMD, bits, form
+_WINDOWS = """
+ 8  8  1 3 1 1 8 dense | 12 12 16 3 1 4 1 dense | 28 28 8 3 1 8 1 dense | 14 14 32 3 1 32 1 dense
+16 16  3 5 1 3 8 dense | 14 14 24 3 2 24 1 dense | 6 6 8 3 1 1 1 dense | 12 12 12 1 2 4 1 dense
+10 10 12 2 2 6 1 apart | 9 9 8 3 2 2 1 apart | 28 28 1 3 1 1 8 whole | 12 12 8 3 1 8 1 whole
+14 14 16 2 1 16 1 whole | 8 8 12 5 1 12 1 whole | 12 12 16 3 2 16 1 whole
+"""
+# height, width, channels, amount, SIMD, bits
+_PADDINGS = "28 28 1 1 1 8 | 8 8 16 1 4 1 | 12 12 8 1 8 1 | 10 10 24 2 24 1 | 14 14 64 1 2 1 | 6 6 3 1 3 8"
+# height, width, channels, kernel, PE, bits
+_POOLS = """
+8 8 16 2 4 1 | 12 12 8 2 8 1 | 26 26 64 2 16 1 | 9 9 24 3 6 1 | 10 10 8 2 2 7 | 12 12 4 2 4 9 | 14 14 32 2 1 1
+"""
+# windows, pixels of one, channels, PE, bits
+_WINDOW_POOLS = "36 4 16 4 1 | 25 9 24 24 1 | 16 9 8 2 7 | 49 4 12 12 6"
+# labels, PE, bits
+_LABELS = "10 1 7 | 10 10 7 | 10 2 9 | 10 5 6 | 2 1 5 | 12 4 8 | 100 1 10 | 5 5 5"
+
+
+def _rows(text: str) -> Iterator[list[Any]]:
+    for row in text.replace("\n", "|").split("|"):
+        if row.strip():
+            yield [int(word) if word.isdigit() else word for word in row.split()]
+
+
+def single_nodes() -> dict[str, HardwareNode]:
+    """Return nodes over the space that networks are made of, by name; models are fitted to all of them."""
+    nodes: dict[str, HardwareNode] = {}
+    for fan_in, channels, simd, pe, bits, style in _rows(_PRODUCTS):
+        name = f"product_{fan_in}x{channels}_{simd}x{pe}_{bits}_{style}"
+        nodes[name] = Product(_weights((channels, fan_in), seed=fan_in), pe, simd, bits, ram_style=style)
+    for number, row in enumerate(filter(str.strip, _SITES.replace("\n", "|").split("|"))):
+        nodes[f"crossings_{number}"] = _site(row, number)
+    for bits, before, after in _rows(_CONVERTERS):
+        stream = Stream(24 * before * after, before, bits)
+        nodes[f"converter_{before}x{bits}_{after}"] = WidthConverter(stream, after)
+    for depth, width in _rows(_FIFOS):
+        nodes[f"fifo_{depth}x{width}"] = Fifo(Stream(width, width, 1), depth)
+    for height, width, channels, kernel, stride, simd, bits, form in _rows(_WINDOWS):
+        name = f"windows_{height}x{width}x{channels}_{kernel}by{stride}_{simd}x{bits}_{form}"
+        shape, window, by = (height, width, channels), (kernel, kernel), (stride, stride)
+        nodes[name] = InputGenerator(shape, window, by, simd, bits, form == "whole", form == "apart")
+    for height, width, channels, amount, simd, bits in _rows(_PADDINGS):
+        name = f"padding_{height}x{width}x{channels}_{amount}_{simd}x{bits}"
+        nodes[name] = Padding((height, width, channels), (amount,) * 4, simd, bits)
+    for height, width, channels, kernel, pe, bits in _rows(_POOLS):
+        name = f"pool_{height}x{width}x{channels}_{kernel}_{pe}x{bits}"
+        nodes[name] = MaxPool((height, width, channels), (kernel, kernel), pe, bits)
+    for windows, area, channels, pe, bits in _rows(_WINDOW_POOLS):
+        nodes[f"windowpool_{area}_{channels}_{pe}x{bits}"] = WindowMaxPool(windows, area, channels, pe, bits)
+    for labels, pe, bits in _rows(_LABELS):
+        nodes[f"label_{labels}_{pe}x{bits}"] = LabelSelect(labels, pe, bits, False)
+    return nodes
+
+
+def _site(row: str, seed: int) -> Crossings:
+    sizes, what, way = (part.strip() for part in row.split(";"))
+    source, *numbers = sizes.split()
+    fan_in, channels, pe = map(int, numbers)
+    grid = Grid(0, fan_in * (255 if source == "bytes" else 1))
+    table = (
+        random_table(grid, channels, int(what), seed)
+        if what.isdigit()
+        else drawn_table(grid, channels, what, seed)
+    )
+    style = "block" if way == "table in block RAM" else "distributed"
+    return Crossings(table, pe, way.split()[0], ram_style=style)
+
+
+def _weights(shape: tuple[int, ...], seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).choice(np.array([-1, 1], np.int8), shape)
+
+
+def random_table(grid: Grid, channels: int, crossings: int, seed: int) -> CrossingTable:
+    """Return crossings anywhere, as many in each channel."""
+    rng = np.random.default_rng(seed)
+    flips = np.zeros((channels, len(grid)), np.uint8)
+    for row in flips:
+        row[1 + rng.permutation(len(grid) - 1)[:crossings]] = 1
+    return from_bits(grid, np.bitwise_xor.accumulate(flips, axis=1))
+
+
+def _drawn_slot(grid: Grid, channels: int, expression: str, seed: int) -> ActivationSlot:
+    """Return an activation behind a batch norm of random statistics and parameters.
+
+    The accumulators are taken to be sums of independent terms; of bytes, of pixels of which half are dark.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    terms, size = (len(grid) - 1, 1) if grid.step == 2 or len(grid) < 2000 else ((len(grid) - 1) / 255, 100.0)
+    deviation = size * terms**0.5 * grid.step / 2
+
+    def normal(scale: float) -> torch.Tensor:
+        return scale * torch.randn(channels, generator=generator)
+
+    slot = ActivationSlot(channels)
+    slot.install(parse(expression))
+    slot.norm.running_mean = (grid.low + grid.high) / 2 + normal(0.5 * deviation)
+    slot.norm.running_var = (deviation * torch.exp(normal(0.2))) ** 2
+    slot.norm.weight.data = 1 + normal(0.2)
+    slot.norm.bias.data = normal(0.3)
+    for parameter in slot.function.parameters():
+        parameter.data += 0.2 * torch.randn(parameter.shape, generator=generator)
+    return slot.eval()
+
+
+def drawn_table(grid: Grid, channels: int, expression: str, seed: int, bits: int = 1) -> CrossingTable:
+    """Return the crossings of an expression behind random batch norms; of several bits, of a ladder of levels."""
+    slot = _drawn_slot(grid, channels, expression, seed)
+
+    def response(accumulators: np.ndarray) -> np.ndarray:
+        return slot.response(torch.from_numpy(accumulators)).numpy()
+
+    if bits == 1:
+        return from_response(grid, channels, response)
+    values = response(np.arange(grid.low, grid.high + 1, grid.step))
+    levels = np.clip(np.rint(values * 2 ** (bits - 1) + (2**bits - 1) / 2), 0, 2**bits - 1).astype(int)
+    return from_bits(
+        grid, np.stack([(levels >> plane) & 1 for plane in range(bits)], 1).reshape(-1, len(grid))
+    )
+
+
+def networks() -> Iterator[Case]:
+    """Yield the networks, those that models are fitted to first; no shape is in both parts."""
+    for part, digits in _TRAINED.items():
+        for index, (topology, parameters, expression, cycles) in enumerate(digits):
+            net = remove_first_bits(_trained(topology, parameters, expression, seed=index))[0]
+            folding = _explicit(net.network, Folding(target_cycles=cycles))
+            yield Case(f"digits {index}, {part}", part == "held out", "trained", net, folding)
+        cases = [case for seed, count, most in _DRAWN[part] for case in _drawn_cases(seed, count, most)]
+        for index, case in enumerate(cases):
+            numbers = "random" if index % 6 == 5 else "drawn"
+            net = remove_first_bits(with_numbers(case.network, index, numbers == "random"))[0]
+            folding = _explicit(net.network, case.folding)
+            layers = tuple(net.weights) if index % 5 == 3 else ()
+            yield Case(f"{numbers} {index}, {part}", part == "held out", numbers, net, folding, layers)
+
+
+# Networks with random weights: seed, how many, and the most LUTs that FINN expects of one.
+_DRAWN = {"fitted": ((1, 10, 4500), (2, 18, 4500)), "held out": ((3, 24, 12_000),)}
+
+
+def _drawn_cases(seed: int, count: int, most: int) -> list[Drawn]:
+    """Draw networks of all sizes, evenly on a logarithmic scale."""
+    sizes = {case: estimate(case.network, case.folding).finn.lut for case in random_cases(4 * count, seed)}
+    left, chosen = [case for case in sizes if sizes[case] <= most], list[Drawn]()
+    for size in np.geomspace(min(sizes.values()), most, count):
+        chosen.append(min(left, key=lambda case: abs(math.log(sizes[case] / size))))
+        left.remove(chosen[-1])
+    return chosen
+
+
+def _explicit(network: Network, folding: Folding) -> Folding:
+    """Return a folding that does not depend on the models' prices: the fewest PE * SIMD that meet its target."""
+    if folding.target_cycles is None:
+        return folding
+    layers = []
+    for node in hardware_nodes(network, Folding(), streams=False):
+        if node.op_type == "MVAU_hls":
+            known = dict(node.attributes)
+            pairs = [(pe, simd) for pe in divisors(known["MH"]) for simd in divisors(known["MW"])]
+            work = math.prod(known["numInputVectors"]) * known["MH"] * known["MW"]
+            fast = [pair for pair in pairs if work <= folding.target_cycles * math.prod(pair)]
+            pe, simd = min(fast, key=lambda pair: (math.prod(pair), abs(math.log(4 * pair[0] / pair[1]))))
+            layers.append((node.layer, pe, simd))
+    return Folding(layers=tuple(layers))
+
+
+# Networks of the digits: topology, its parameters, activation, cycles an image.
+_TRAINED: dict[str, list[tuple[str, dict[str, Any], str, int]]] = {
+    "fitted": [
+        ("mlp", {"hidden": [16, 16], "input_bits": 8}, "add(sin(x), x)", 64),
+        ("mlp", {"hidden": [32, 32], "input_bits": 8}, "x", 256),
+        ("mlp", {"hidden": [64, 64], "input_bits": 1}, "mul(sin(x), sigmoid(x))", 256),
+        ("mlp", {"hidden": [24, 24], "input_bits": 8}, "sin(scale(x))", 64),
+        ("mlp", {"hidden": [48, 48], "input_bits": 8}, "sub(learned, abs(x))", 64),
+        ("mlp", {"hidden": [56, 56], "input_bits": 1}, "sin(mul(3, x))", 256),
+        ("mlp", {"hidden": [64, 64, 64], "input_bits": 8}, "add(sin(x), x)", 256),
+        ("mlp", {"hidden": [128, 32], "input_bits": 1}, "max(cos(x), atan(x))", 512),
+        ("cnv", {"blocks": [[8]], "dense": [], "input_bits": 8}, "cos(x)", 400),
+        ("cnv", {"blocks": [[8, 8]], "dense": [16], "input_bits": 8}, "mul(sin(x), sigmoid(x))", 500),
+        ("cnv", {"blocks": [[12], [12]], "dense": [], "padding": 1, "input_bits": 8}, "x", 1200),
+        ("cnv", {"blocks": [[8], [16]], "dense": [24], "padding": 1, "input_bits": 1}, "sin(scale(x))", 640),
+    ],
+    "held out": [
+        ("mlp", {"hidden": [8], "input_bits": 1}, "x", 512),
+        ("mlp", {"hidden": [20, 20], "input_bits": 8}, "sub(learned, abs(x))", 128),
+        ("mlp", {"hidden": [40, 40], "input_bits": 8}, "x", 64),
+        ("mlp", {"hidden": [36, 36, 36], "input_bits": 1}, "sin(mul(3, x))", 128),
+        ("mlp", {"hidden": [96, 48], "input_bits": 1}, "mul(sin(x), sigmoid(x))", 64),
+        ("mlp", {"hidden": [80, 80], "input_bits": 8}, "cos(x)", 128),
+        ("mlp", {"hidden": [128, 128], "input_bits": 1}, "add(sin(x), x)", 64),
+        ("mlp", {"hidden": [256], "input_bits": 1}, "sin(scale(x))", 256),
+        ("cnv", {"blocks": [[6]], "dense": [12], "input_bits": 1}, "max(cos(x), atan(x))", 300),
+        ("cnv", {"blocks": [[16, 16]], "dense": [], "input_bits": 8}, "sin(scale(x))", 600),
+        ("cnv", {"blocks": [[10], [20]], "dense": [32], "padding": 1, "input_bits": 8}, "cos(x)", 1000),
+        ("cnv", {"blocks": [[12, 12]], "dense": [24], "padding": 1, "input_bits": 1}, "add(sin(x), x)", 400),
+    ],
+}
+
+
+@lru_cache(maxsize=1)
+def _digits() -> Data:
+    return load("digits", validation=0.3)
+
+
+def _trained(topology: str, parameters: dict[str, Any], expression: str, seed: int) -> IntegerNetwork:
+    """Return a network of the digits, trained for seconds."""
+    data = _digits()
+    torch.set_num_threads(1)  # small networks: threads would only wait for each other
+    torch.manual_seed(seed)
+    model = build(topology, data.input_shape, data.classes, parameters)
+    install(model, [parse(expression)])
+    train(model, data, TrainingSettings(epochs=8, batch_size=64), seed)
+    return to_integer(model, describe(model, data.input_shape))
+
+
+def with_numbers(network: Network, seed: int, anywhere: bool) -> IntegerNetwork:
+    """Give a network random weights, and activations that are drawn, or with crossings anywhere.
+
+    Args:
+        network: its layers; where crossings are anywhere, with their number.
+        seed: of the numbers.
+        anywhere: whether crossings are anywhere.
+    """
+    shapes, grids, producers = network.shapes(), network.grids(), network.producers()
+    expression = random.Random(seed).choice(EXPRESSIONS)
+    weights, tables = {}, {}
+    for number, layer in enumerate(network.layers):
+        match layer.operation:
+            case Dense(channels):
+                weights[layer.name] = _weights((channels, shapes[layer.inputs[0]][0]), seed + number)
+            case Conv(channels, kernel):
+                size = (channels, *kernel, shapes[layer.inputs[0]][-1])
+                weights[layer.name] = _weights(size, seed + number)
+            case Activation(crossings, bits):
+                grid, channels = grids[producers[layer.name]], len(crossings) // bits
+                tables[layer.name] = (
+                    random_table(grid, len(crossings), max(crossings), seed + number)
+                    if anywhere
+                    else drawn_table(grid, channels, expression, seed + number, bits)
+                )
+    counts = {name: tuple(int(count) for count in table.counts()) for name, table in tables.items()}
+    return IntegerNetwork(network.with_crossings(counts), weights, tables)
