@@ -1,4 +1,4 @@
-"""The integer network: weights of -1 and +1, crossing tables, and nothing that is not an integer.
+"""The integer network: weights, crossing tables, and nothing that is not an integer.
 
 This is what the hardware computes, as a numpy program: the reference that both the trained network and the RTL
 are held against. Rewritings that make it cheaper (`remove_first_bits`, `remove_constants`) keep every logit.
@@ -11,14 +11,16 @@ import numpy as np
 from finn_flows.crossings import CrossingTable
 from finn_flows.network import (
     Activation,
+    Add,
     Conv,
     Dense,
     Flatten,
-    Grid,
     LabelSelect,
     Layer,
     MaxPool,
     Network,
+    SumPool,
+    product_grid,
 )
 
 
@@ -28,8 +30,8 @@ class IntegerNetwork:
 
     Attributes:
         network: the layers; crossing counts agree with the tables.
-        weights: -1 or +1 (int8) for every product by name: dense (channels, features), convolution
-            (channels, kernel height, kernel width, input channels).
+        weights: for every product by name, -1 or +1 (int8), or integers (int16) where it has several weight bits:
+            dense (channels, features), convolution (channels, kernel height, kernel width, input channels of a group).
         tables: crossing table of every activation by name; of one with several bits, a row for each channel and
             plane (see `Activation`).
     """
@@ -60,13 +62,35 @@ class IntegerNetwork:
                 case Activation(_, bits):
                     values[layer.name] = _activate(x, self.tables[layer.name], bits)
                 case MaxPool(kernel, stride):
-                    windows = np.lib.stride_tricks.sliding_window_view(x, kernel, axis=(1, 2))
-                    values[layer.name] = windows[:, :: stride[0], :: stride[1]].max(axis=(-2, -1))
+                    values[layer.name] = _windows(x, kernel, stride).max(axis=(-2, -1))
+                case SumPool(kernel, stride):
+                    values[layer.name] = _windows(x, kernel, stride).sum(axis=(-2, -1))
+                case Add():
+                    values[layer.name] = _sum([values[name] for name in layer.inputs])
                 case Flatten():
                     values[layer.name] = x.reshape(len(x), -1)
                 case LabelSelect():
                     values[layer.name] = x.argmax(axis=1)[:, None]
         return values
+
+
+def _windows(
+    x: np.ndarray, kernel: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int] = (1, 1)
+) -> np.ndarray:
+    """View images (N, H, W, C) as windows (N, H', W', C, kernel height, kernel width)."""
+    reach = tuple((side - 1) * apart + 1 for side, apart in zip(kernel, dilation, strict=True))
+    windows = np.lib.stride_tricks.sliding_window_view(x, reach, axis=(1, 2))
+    return windows[:, :: stride[0], :: stride[1], :, :: dilation[0], :: dilation[1]]
+
+
+def _sum(tensors: list[np.ndarray]) -> np.ndarray:
+    """Add tensors; a vector (N, C) to every pixel of images (N, H, W, C)."""
+    most = max(tensor.ndim for tensor in tensors)
+    whole = [
+        tensor if tensor.ndim == most else np.expand_dims(tensor, tuple(range(1, most - 1)))
+        for tensor in tensors
+    ]
+    return np.sum(np.broadcast_arrays(*whole), axis=0)
 
 
 def _activate(x: np.ndarray, table: CrossingTable, bits: int) -> np.ndarray:
@@ -82,9 +106,9 @@ def _product(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def _convolve(x: np.ndarray, weights: np.ndarray, conv: Conv, pad: int) -> np.ndarray:
-    (top, left), (down, right) = conv.padding, conv.stride
+    top, left = conv.padding
     x = np.pad(x, ((0, 0), (top, top), (left, left), (0, 0)), constant_values=pad)
-    windows = np.lib.stride_tricks.sliding_window_view(x, conv.kernel, axis=(1, 2))[:, ::down, ::right]
+    windows = _windows(x, conv.kernel, conv.stride, conv.dilation)
     # (N, H, W, C, kh, kw) against (M, kh, kw, C), group by group.
     ins, outs = x.shape[-1] // conv.groups, len(weights) // conv.groups
     parts = []
@@ -95,16 +119,12 @@ def _convolve(x: np.ndarray, weights: np.ndarray, conv: Conv, pad: int) -> np.nd
     return np.concatenate(parts, axis=-1)
 
 
-def _consumers(network: Network, name: str) -> list[Layer]:
-    return [layer for layer in network.layers if name in layer.inputs]
-
-
 def _next_product(network: Network, activation: str) -> tuple[Layer, list[Layer]] | None:
     """Return the only product that reads an activation, and the layers between; None where there is no such one."""
     between: list[Layer] = []
     name = activation
     while True:
-        readers = _consumers(network, name)
+        readers = network.readers(name)
         if len(readers) != 1:
             return None
         (reader,) = readers
@@ -155,7 +175,7 @@ def remove_first_bits(net: IntegerNetwork) -> tuple[IntegerNetwork, dict[str, in
             continue
         assert isinstance(product.operation, Dense | Conv)
         view = _input_channels(product.operation, weights[product.name], table.channels)
-        negated = np.where(flip[None, None, :], -view, view).astype(np.int8)
+        negated = np.where(flip[None, None, :], -view, view)
         weights[product.name] = negated.reshape(weights[product.name].shape)
         tables[name] = table.inverted(flip)
         left[name] = 0
@@ -183,6 +203,9 @@ def remove_constants(net: IntegerNetwork) -> tuple[IntegerNetwork, dict[str, int
         if not constants or found is None or not follower:
             continue
         product = found[0]
+        alone = _reading_activation(net.network, producer) == name
+        if not isinstance(producer_layer.operation, Dense | Conv) or not alone:
+            continue
         if _is_mixed(product) or _is_grouped(producer_layer):
             continue
         if len(constants) == net.tables[name].channels:
@@ -198,7 +221,7 @@ def _reading_activation(network: Network, product: str) -> str | None:
     """Return the activation that alone reads a product, possibly through a pool."""
     name = product
     while True:
-        readers = _consumers(network, name)
+        readers = network.readers(name)
         if len(readers) != 1:
             return None
         if isinstance(readers[0].operation, Activation):
@@ -226,9 +249,10 @@ def _without_channels(
     weights[product] = (
         kept.reshape(len(kept), *old_shape[1:-1], -1) if len(old_shape) == 4 else kept.reshape(len(kept), -1)
     )
-    reach = kept.shape[1] * kept.shape[2]
     tables[name] = table.select(keep)
-    tables[follower] = tables[follower].moved(Grid(-reach, reach, 2), shift)
+    fan_in, inputs = kept.shape[1] * kept.shape[2], net.network.grids()[name]
+    grid = product_grid(fan_in, inputs, operation.weight_bits)
+    tables[follower] = tables[follower].moved(grid, np.repeat(shift, tables[follower].channels // len(shift)))
     layers = (
         _narrowed(layer, len(keep)) if layer.name == producer else layer for layer in net.network.layers
     )

@@ -2,10 +2,15 @@
 
 A `Network` is a small record without weights. It is what the cost models price, and it says nothing about
 who trained the network or how. Layouts are FINN's: images are (height, width, channels).
+
+What flows between layers is one of three: *bits* (-1 and +1), which a sign makes; *levels*, integers that count from 0,
+which an activation of several bits makes, and sums of levels; and *accumulators*, integers of either sign, which
+products make and only an activation or the label select may read.
 """
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from finn_flows.errors import FlowError
 
@@ -25,21 +30,29 @@ class Input:
 
 @dataclass(frozen=True)
 class Dense:
-    """A fully connected product with binary weights; the fan-in is its input's size."""
+    """A fully connected product; the fan-in is its input's size.
+
+    Attributes:
+        channels: outputs.
+        weight_bits: 1 for weights of -1 and +1; W up to 8 for integers of -2**(W-1) to 2**(W-1).
+    """
 
     channels: int
+    weight_bits: int = 1
 
 
 @dataclass(frozen=True)
 class Conv:
-    """A 2-d convolution with binary weights.
+    """A 2-d convolution.
 
     Attributes:
         channels: output channels.
         kernel: (height, width).
         stride: (vertical, horizontal).
-        padding: (vertical, horizontal), the same on both sides; bit 0 (that is -1) for binary inputs.
+        padding: (vertical, horizontal), the same on both sides; bit 0 (that is -1) for binary inputs, level 0 for others.
         groups: input channels are split in as many groups; the fan-in is `kernel area * input channels / groups`.
+        dilation: (vertical, horizontal) distance of the pixels under a kernel.
+        weight_bits: as of `Dense`.
     """
 
     channels: int
@@ -47,11 +60,19 @@ class Conv:
     stride: tuple[int, int] = (1, 1)
     padding: tuple[int, int] = (0, 0)
     groups: int = 1
+    dilation: tuple[int, int] = (1, 1)
+    weight_bits: int = 1
+
+    @property
+    def reach(self) -> tuple[int, int]:
+        """Height and width of what a dilated kernel covers."""
+        (height, width), (down, along) = self.kernel, self.dilation
+        return (height - 1) * down + 1, (width - 1) * along + 1
 
 
 @dataclass(frozen=True)
 class Activation:
-    """An activation and its quantizer, as crossings of the accumulator in front of it.
+    """An activation and its quantizer, as crossings of the integers it reads: accumulators or levels.
 
     An output of 2**bits levels is `bits` rows of bits, the planes of the level's number.
 
@@ -74,6 +95,22 @@ class MaxPool:
 
 
 @dataclass(frozen=True)
+class SumPool:
+    """The sum of each window of levels; a mean but for its scale, which the activation behind knows."""
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Add:
+    """The sum of two or more tensors of levels, element by element: a residual stream and what is added to it.
+
+    A vector (channels,) among images is added to every pixel: a threshold that depends on the sample.
+    """
+
+
+@dataclass(frozen=True)
 class Flatten:
     """(height, width, channels) to (features,), in that order. Free in hardware."""
 
@@ -85,9 +122,10 @@ class LabelSelect:
 
 @dataclass(frozen=True)
 class Grid:
-    """The integers an accumulator can be: low, low + step, ..., high.
+    """The integers a tensor can hold: low, low + step, ..., high.
 
-    A binary product of fan-in K has the grid -K, -K + 2, ..., K; its i-th point is popcount i.
+    A binary product of fan-in K has the grid -K, -K + 2, ..., K; its i-th point is popcount i. Levels of B bits have the
+    grid 0, 1, ..., 2**B - 1.
     """
 
     low: int
@@ -102,7 +140,7 @@ class NetworkError(FlowError):
     """A network whose layers do not fit together; the message names the layer."""
 
 
-Operation = Dense | Conv | Activation | MaxPool | Flatten | LabelSelect
+Operation = Dense | Conv | Activation | MaxPool | SumPool | Add | Flatten | LabelSelect
 
 
 @dataclass(frozen=True)
@@ -145,7 +183,7 @@ class Network:
         """
         shapes: dict[str, tuple[int, ...]] = {"input": self.input.shape}
         for layer in self.layers:
-            shapes[layer.name] = _output_shape(layer, shapes[layer.inputs[0]])
+            shapes[layer.name] = _output_shape(layer, [shapes[name] for name in layer.inputs])
         return shapes
 
     def fan_ins(self) -> dict[str, int]:
@@ -161,85 +199,139 @@ class Network:
         return fan_ins
 
     def producers(self) -> dict[str, str]:
-        """Return, for every activation by name, the product whose accumulators it reads.
+        """Return, for every activation by name, the layer whose integers it reads, pools and flattens left out.
 
         Raises:
-            NetworkError: if there is something between them that is not on the accumulator's grid.
+            NetworkError: if it reads bits or the input.
         """
         layers = {layer.name: layer for layer in self.layers}
         found = {}
         for layer in self.layers:
             if isinstance(layer.operation, Activation):
                 source = layers.get(layer.inputs[0])
-                # The largest of some accumulators is one of them: a pool keeps the grid.
+                # The largest of some integers is one of them: a pool keeps the grid.
                 while source is not None and isinstance(source.operation, MaxPool | Flatten):
                     source = layers.get(source.inputs[0])
-                if source is None or not isinstance(source.operation, Dense | Conv):
+                if source is None or self.is_binary(source.name):
                     raise NetworkError(
-                        f"{layer.name}: an activation must follow a dense or convolution layer"
+                        f"{layer.name}: an activation must follow a dense or convolution layer, or levels"
                     )
                 found[layer.name] = source.name
         return found
 
+    def weight_bits(self, name: str) -> int:
+        """Return the bits of the weights of a product."""
+        found = {layer.name: layer.operation for layer in self.layers}.get(name)
+        if not isinstance(found, Dense | Conv):
+            raise NetworkError(f"{name} is no product")
+        return found.weight_bits
+
+    def readers(self, name: str) -> list[Layer]:
+        """Return the layers that read a tensor, in order."""
+        return [layer for layer in self.layers if name in layer.inputs]
+
     def bits(self, name: str) -> int | None:
-        """Return the bits of the elements of a tensor: the input's or an activation's; None for accumulators."""
-        if name == "input":
-            return self.input.bits
-        layer = next(layer for layer in self.layers if layer.name == name)
-        if isinstance(layer.operation, MaxPool | Flatten):
-            return self.bits(layer.inputs[0])
-        return layer.operation.bits if isinstance(layer.operation, Activation) else None
+        """Return the bits of the elements of a tensor: the input's, an activation's, a sum's; None for accumulators."""
+        return self._bits[name]
 
     def is_binary(self, name: str) -> bool:
         """Tell whether the tensor of a name holds bits (-1 or +1): the others hold integers."""
         return self.bits(name) == 1
 
     def grids(self) -> dict[str, Grid]:
-        """Return the accumulator grid of every product by name, for any weights."""
-        fan_ins = self.fan_ins()
-        grids = {}
+        """Return the integers that every tensor but the label can hold, by name, for any weights.
+
+        Raises:
+            NetworkError: where levels are wanted and something else is there.
+        """
+        return dict(self._grids)
+
+    @cached_property
+    def _bits(self) -> dict[str, int | None]:
+        bits: dict[str, int | None] = {"input": self.input.bits}
         for layer in self.layers:
-            if layer.name in fan_ins:
-                fan_in, bits = fan_ins[layer.name], self.bits(layer.inputs[0])
-                if bits is None:
-                    raise NetworkError(
-                        f"{layer.name}: reads accumulators: an activation must stand before it"
-                    )
-                if bits == 1:
-                    grids[layer.name] = Grid(-fan_in, fan_in, 2)
-                else:
-                    reach = fan_in * (2**bits - 1)
-                    grids[layer.name] = Grid(-reach, reach, 1)
+            source = layer.inputs[0]
+            match layer.operation:
+                case MaxPool() | Flatten():
+                    bits[layer.name] = bits[source]
+                case Activation(_, own):
+                    bits[layer.name] = own
+                case Add() | SumPool():
+                    bits[layer.name] = self._grids[layer.name].high.bit_length()
+                case _:
+                    bits[layer.name] = None
+        return bits
+
+    @cached_property
+    def _grids(self) -> dict[str, Grid]:
+        grids = {"input": level_grid(self.input.bits)}
+        accumulators: set[str] = set()
+        fan_ins = self.fan_ins()
+        for layer in self.layers:
+            grid, name, operation = grids[layer.inputs[0]], layer.name, layer.operation
+            unfit = [source for source in layer.inputs if source in accumulators]
+            if unfit and isinstance(operation, Dense | Conv | Add | SumPool):
+                raise NetworkError(
+                    f"{name}: reads accumulators, of {unfit[0]}: an activation must stand before it"
+                )
+            match operation:
+                case Dense() | Conv():
+                    grids[name] = product_grid(fan_ins[name], grid, operation.weight_bits)
+                    accumulators.add(name)
+                case Activation(_, bits):
+                    grids[name] = level_grid(bits)
+                case Add() | SumPool():
+                    sources = [grids[source] for source in layer.inputs]
+                    if any(source.low != 0 for source in sources):
+                        raise NetworkError(f"{name}: sums are of levels, and it reads bits")
+                    times = math.prod(operation.kernel) if isinstance(operation, SumPool) else 1
+                    grids[name] = Grid(0, times * sum(source.high for source in sources))
+                case MaxPool() | Flatten():
+                    grids[name] = grid
+                    accumulators |= {name} if unfit else set()
+                case LabelSelect():
+                    pass
         return grids
 
 
-def _output_shape(layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
+def level_grid(bits: int) -> Grid:
+    """Return the grid of bits, -1 and +1, or of levels of several bits, from 0."""
+    return Grid(-1, 1, 2) if bits == 1 else Grid(0, 2**bits - 1)
+
+
+def product_grid(fan_in: int, inputs: Grid, weight_bits: int = 1) -> Grid:
+    """Return what a product of so many inputs can come to, whatever its weights.
+
+    Weights of several bits reach 2**(weight_bits - 1) both ways.
+    """
+    reach = fan_in * inputs.high * (1 if weight_bits == 1 else 1 << (weight_bits - 1))
+    return Grid(-reach, reach, inputs.step if weight_bits == 1 else 1)
+
+
+def _output_shape(layer: Layer, sources: list[tuple[int, ...]]) -> tuple[int, ...]:
+    shape = sources[0]
+    if len(sources) != 1 and not isinstance(layer.operation, Add):
+        raise NetworkError(f"{layer.name}: reads {len(sources)} tensors; only a sum reads more than one")
     match layer.operation:
-        case Dense(channels):
+        case Dense():
             if len(shape) != 1:
                 raise NetworkError(
                     f"{layer.name}: a dense layer takes (features,), not {shape}: flatten first"
                 )
-            return (channels,)
-        case Conv(channels, kernel, stride, padding, groups):
+            return (layer.operation.channels,)
+        case Conv(channels, kernel, stride, padding, groups) as conv:
             if len(shape) != 3 or shape[2] % groups or channels % groups:
                 raise NetworkError(
                     f"{layer.name}: {groups} groups do not divide {shape} to {channels} channels"
                 )
-            size = [
-                (side + 2 * pad - k) // by + 1
-                for side, k, by, pad in zip(shape[:2], kernel, stride, padding, strict=True)
-            ]
-            if min(size) < 1:
-                raise NetworkError(f"{layer.name}: kernel {kernel} is larger than its input {shape}")
-            return (*size, channels)
-        case MaxPool(kernel, stride):
+            padded = tuple(side + 2 * pad for side, pad in zip(shape[:2], padding, strict=True))
+            return (*_places(layer.name, padded, conv.reach, stride, kernel), channels)
+        case MaxPool(kernel, stride) | SumPool(kernel, stride):
             if len(shape) != 3:
-                raise NetworkError(f"{layer.name}: a max-pool takes an image, not {shape}")
-            size = [(side - k) // by + 1 for side, k, by in zip(shape[:2], kernel, stride, strict=True)]
-            if min(size) < 1:
-                raise NetworkError(f"{layer.name}: kernel {kernel} is larger than its input {shape}")
-            return (*size, shape[2])
+                raise NetworkError(f"{layer.name}: a pool takes an image, not {shape}")
+            return (*_places(layer.name, shape[:2], kernel, stride, kernel), shape[2])
+        case Add():
+            return _sum_shape(layer, sources)
         case Activation(crossings, bits):
             if len(crossings) != shape[-1] * bits:
                 raise NetworkError(
@@ -250,3 +342,27 @@ def _output_shape(layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
             return (math.prod(shape),)
         case LabelSelect():
             return (1,)
+
+
+def _places(
+    name: str,
+    image: tuple[int, ...],
+    reach: tuple[int, int],
+    stride: tuple[int, int],
+    kernel: tuple[int, int],
+) -> tuple[int, int]:
+    """Return how many places windows have, down and along."""
+    down, along = ((side - k) // by + 1 for side, k, by in zip(image, reach, stride, strict=True))
+    if min(down, along) < 1:
+        raise NetworkError(f"{name}: kernel {kernel} is larger than its input {image}")
+    return down, along
+
+
+def _sum_shape(layer: Layer, sources: list[tuple[int, ...]]) -> tuple[int, ...]:
+    largest = max(sources, key=len)
+    for name, shape in zip(layer.inputs, sources, strict=True):
+        if shape not in (largest, largest[-1:]):
+            raise NetworkError(f"{layer.name}: {name} has shape {shape}, which does not add to {largest}")
+    if len(sources) < 2:
+        raise NetworkError(f"{layer.name}: a sum reads two tensors or more")
+    return largest

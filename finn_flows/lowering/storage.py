@@ -4,34 +4,19 @@ import dataclasses
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from finn_flows.crossings import CrossingTable
 from finn_flows.errors import FlowError
 from finn_flows.integer import IntegerNetwork
-from finn_flows.network import (
-    Activation,
-    Conv,
-    Dense,
-    Flatten,
-    Grid,
-    Input,
-    LabelSelect,
-    Layer,
-    MaxPool,
-    Network,
-    NetworkError,
-    Operation,
-)
+from finn_flows.network import Activation, Grid, Input, Layer, Network, NetworkError, Operation
 
 FORMAT = "zerocross integer network"
-VERSION = 1
+VERSION = 2
 
-_OPERATIONS: dict[str, type] = {
-    each.__name__: each for each in (Activation, Conv, Dense, Flatten, LabelSelect, MaxPool)
-}
+_OPERATIONS: dict[str, type] = {each.__name__: each for each in get_args(Operation)}
 
 
 class StorageError(FlowError):
@@ -69,7 +54,8 @@ def save(net: IntegerNetwork, path: Path) -> None:
     }
     arrays = {"network": np.frombuffer(json.dumps(record).encode(), np.uint8)}
     for name, weights in net.weights.items():
-        arrays[f"weights/{name}"] = np.packbits(weights.reshape(-1) > 0)
+        bits = net.network.weight_bits(name)
+        arrays[f"weights/{name}"] = np.packbits(weights.reshape(-1) > 0) if bits == 1 else weights.reshape(-1)
     for name, table in net.tables.items():
         arrays[f"first/{name}"] = table.first
         arrays[f"offsets/{name}"] = table.offsets
@@ -117,10 +103,6 @@ def load(path: Path) -> IntegerNetwork:
 
 
 def _network(record: dict[str, Any], arrays: dict[str, np.ndarray]) -> IntegerNetwork:
-    weights = {}
-    for name, shape in record["weights"].items():
-        bits = np.unpackbits(arrays[f"weights/{name}"], count=int(np.prod(shape)))
-        weights[name] = (2 * bits.astype(np.int8) - 1).reshape(shape)
     tables = {
         name: CrossingTable(
             Grid(*grid), arrays[f"first/{name}"], arrays[f"offsets/{name}"], arrays[f"places/{name}"]
@@ -129,7 +111,14 @@ def _network(record: dict[str, Any], arrays: dict[str, np.ndarray]) -> IntegerNe
     }
     layers = tuple(_layer(layer, tables) for layer in record["layers"])
     source = record["input"]
-    return IntegerNetwork(Network(Input(tuple(source["shape"]), source["bits"]), layers), weights, tables)
+    network = Network(Input(tuple(source["shape"]), source["bits"]), layers)
+    weights = {}
+    for name, shape in record["weights"].items():
+        values = arrays[f"weights/{name}"]
+        if network.weight_bits(name) == 1:
+            values = 2 * np.unpackbits(values, count=int(np.prod(shape))).astype(np.int8) - 1
+        weights[name] = values.reshape(shape)
+    return IntegerNetwork(network, weights, tables)
 
 
 def _layer(record: dict[str, Any], tables: dict[str, CrossingTable]) -> Layer:

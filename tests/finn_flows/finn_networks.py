@@ -4,6 +4,7 @@ from pathlib import Path
 
 from finn_flows.network import (
     Activation,
+    Add,
     Conv,
     Dense,
     Flatten,
@@ -13,6 +14,7 @@ from finn_flows.network import (
     MaxPool,
     Network,
     Operation,
+    SumPool,
 )
 
 
@@ -54,6 +56,67 @@ def cnv(bits: int) -> Network:
         Dense(10),
         LabelSelect(),
     )
+
+
+def levels(channels: int, bits: int) -> Activation:
+    return Activation((1,) * channels * bits, bits)
+
+
+def residual(bits: int = 8, channels: int = 4, stream: int = 3) -> Network:
+    """Two binary convolutions around which levels go, the second over a smaller image; 8-bit weights at both ends."""
+    return _layers(
+        Input((8, 8, 2), bits),
+        stem=(Conv(channels, padding=(1, 1), weight_bits=8), "input"),
+        stream=(levels(channels, stream), "stem"),
+        sign1=(signs(channels), "stream"),
+        conv1=(Conv(channels, padding=(2, 2), dilation=(2, 2)), "sign1"),
+        level1=(levels(channels, stream), "conv1"),
+        sum1=(Add(), "level1", "stream"),
+        sign2=(signs(channels), "sum1"),
+        conv2=(Conv(2 * channels, stride=(2, 2), padding=(1, 1)), "sign2"),
+        level2=(levels(2 * channels, stream), "conv2"),
+        halved=(SumPool((2, 2), (2, 2)), "sum1"),
+        mean=(levels(channels, stream), "halved"),
+        wider=(Conv(2 * channels, kernel=(1, 1)), "mean"),
+        short=(levels(2 * channels, stream), "wider"),
+        sum2=(Add(), "level2", "short"),
+        whole=(SumPool((4, 4), (1, 1)), "sum2"),
+        features=(levels(2 * channels, 4), "whole"),
+        flat=(Flatten(), "features"),
+        classifier=(Dense(5, weight_bits=8), "flat"),
+        label=(LabelSelect(), "classifier"),
+    )
+
+
+def dynamic(bits: int = 8, channels: int = 4) -> Network:
+    """A sign whose thresholds come from the image itself: a pool and two small layers."""
+    return _layers(
+        Input((6, 6, 2), bits),
+        conv1=(Conv(channels), "input"),
+        stream=(levels(channels, 3), "conv1"),
+        whole=(SumPool((4, 4), (1, 1)), "stream"),
+        mean=(levels(channels, 4), "whole"),
+        flat=(Flatten(), "mean"),
+        hyper1=(Dense(3, weight_bits=4), "flat"),
+        hidden=(levels(3, 2), "hyper1"),
+        hyper2=(Dense(channels, weight_bits=3), "hidden"),
+        shift=(levels(channels, 3), "hyper2"),
+        shifted=(Add(), "stream", "shift"),
+        sign=(signs(channels), "shifted"),
+        conv2=(Conv(6), "sign"),
+        sign2=(signs(6), "conv2"),
+        features=(Flatten(), "sign2"),
+        classifier=(Dense(5), "features"),
+        label=(LabelSelect(), "classifier"),
+    )
+
+
+def _layers(source: Input, **layers: tuple[Operation | str, ...]) -> Network:
+    made = []
+    for name, (operation, *inputs) in layers.items():
+        assert not isinstance(operation, str)
+        made.append(Layer(name, operation, tuple(str(each) for each in inputs)))
+    return Network(source, tuple(made))
 
 
 def export(network: Network, path: Path) -> Path:

@@ -31,7 +31,12 @@ def random_network(
                 size = (channels, *kernel, inputs[-1] // groups)
             case _:
                 continue
-        weights[layer.name] = rng.choice(np.array([-1, 1], np.int8), size)
+        bits = layer.operation.weight_bits
+        if bits == 1:
+            weights[layer.name] = rng.choice(np.array([-1, 1], np.int8), size)
+        else:
+            reach = 2 ** (bits - 1)
+            weights[layer.name] = rng.integers(-reach, reach + 1, size, np.int16)
     for name, producer in producers.items():
         channels = shapes[name][-1] * (network.bits(name) or 1)
         rows = random_rows(grids[producer], channels, rng, density)
@@ -61,12 +66,13 @@ def convolution_by_loops(x: np.ndarray, weights: np.ndarray, conv: Conv, pad: in
     """A convolution of one sample (height, width, channels), place by place and group by group."""
     (top, left), (down, right), (kh, kw) = conv.padding, conv.stride, conv.kernel
     x = np.pad(x, ((top, top), (left, left), (0, 0)), constant_values=pad)
-    height, width = (x.shape[0] - kh) // down + 1, (x.shape[1] - kw) // right + 1
+    (apart, aside), (rows, columns) = conv.dilation, conv.reach
+    height, width = (x.shape[0] - rows) // down + 1, (x.shape[1] - columns) // right + 1
     ins, outs = x.shape[2] // conv.groups, conv.channels // conv.groups
     result = np.zeros((height, width, conv.channels), np.int64)
     for row in range(height):
         for column in range(width):
-            patch = x[row * down : row * down + kh, column * right : column * right + kw]
+            patch = x[row * down :, column * right :][:rows:apart, :columns:aside][:kh, :kw]
             for channel in range(conv.channels):
                 group = channel // outs
                 seen = patch[:, :, group * ins : (group + 1) * ins]

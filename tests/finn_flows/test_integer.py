@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from finn_flows.crossings import from_bits
 from finn_flows.integer import IntegerNetwork, remove_constants, remove_first_bits
 from finn_flows.network import (
+    Add,
     Conv,
     Dense,
     Flatten,
@@ -20,8 +21,9 @@ from finn_flows.network import (
     MaxPool,
     Network,
     Operation,
+    SumPool,
 )
-from tests.finn_flows.finn_networks import chain, signs
+from tests.finn_flows.finn_networks import chain, dynamic, residual, signs
 from tests.finn_flows.integer_networks import (
     convolution_by_loops,
     counted,
@@ -74,6 +76,8 @@ NETWORKS = {
     "grouped": lambda bits: conv_net(bits, groups=2),
     "pooled": pooled_net,
     "pooled before the sign": lambda bits: pooled_net(bits, before=True),
+    "residual": residual,
+    "dynamic": dynamic,
 }
 
 
@@ -91,6 +95,19 @@ def by_loops(net: IntegerNetwork, sample: np.ndarray) -> dict[str, np.ndarray]:
             case Conv() as conv:
                 pad = -1 if net.network.is_binary(layer.inputs[0]) else 0
                 out = convolution_by_loops(x, net.weights[layer.name], conv, pad)
+            case Add():
+                out = np.zeros(net.network.shapes()[layer.name], np.int64)
+                for place in np.ndindex(out.shape):
+                    out[place] = sum(
+                        int(values[name][place if values[name].ndim == out.ndim else place[-1:]])
+                        for name in layer.inputs
+                    )
+            case SumPool((kh, kw), (down, right)):
+                rows, columns, channels = net.network.shapes()[layer.name]
+                out = np.zeros((rows, columns, channels), np.int64)
+                for row, column in np.ndindex(rows, columns):
+                    window = x[row * down : row * down + kh, column * right : column * right + kw]
+                    out[row, column] = window.sum(axis=(0, 1))
             case MaxPool((kh, kw), (down, right)):
                 places = (
                     range(0, side - k + 1, by)
@@ -104,11 +121,15 @@ def by_loops(net: IntegerNetwork, sample: np.ndarray) -> dict[str, np.ndarray]:
             case LabelSelect():
                 out = np.array([list(x).index(max(x))])
             case _:
-                table = net.tables[layer.name]
+                table, planes = net.tables[layer.name], net.network.bits(layer.name) or 1
                 places_ = (x - table.grid.low) // table.grid.step
-                out = np.empty_like(x)
-                for channel in range(table.channels):
-                    out[..., channel] = 2 * table.row(channel).astype(int)[places_[..., channel]] - 1
+                out = np.zeros_like(x)
+                for row in range(table.channels):
+                    channel, plane = divmod(row, planes)
+                    bit = table.row(row).astype(int)[places_[..., channel]]
+                    out[..., channel] += bit << plane
+                if planes == 1:
+                    out = 2 * out - 1
         values[layer.name] = out
     return values
 
@@ -136,13 +157,14 @@ def check_consistent(net: IntegerNetwork) -> None:
         if layer.name in net.tables:
             table = net.tables[layer.name]
             assert layer.operation.crossings == tuple(table.counts())  # type: ignore[union-attr]
-            assert table.channels == shapes[layer.name][-1]
+            assert table.channels == shapes[layer.name][-1] * (net.network.bits(layer.name) or 1)
             if grids[producers[layer.name]].step == 2:
                 assert table.grid == grids[producers[layer.name]]
         if layer.name in net.weights:
             assert net.weights[layer.name].size == shapes[layer.name][-1] * net.network.fan_ins()[layer.name]
-            assert net.weights[layer.name].dtype == np.int8
-            assert set(np.unique(net.weights[layer.name])) <= {-1, 1}
+            if net.network.weight_bits(layer.name) == 1:
+                assert net.weights[layer.name].dtype == np.int8
+                assert set(np.unique(net.weights[layer.name])) <= {-1, 1}
 
 
 @pytest.mark.parametrize("bits", [1, 8])

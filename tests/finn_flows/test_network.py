@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from finn_flows.network import (
     Activation,
+    Add,
     Conv,
     Dense,
     Flatten,
@@ -19,8 +20,9 @@ from finn_flows.network import (
     Network,
     NetworkError,
     Operation,
+    SumPool,
 )
-from tests.finn_flows.finn_networks import chain, signs
+from tests.finn_flows.finn_networks import chain, dynamic, residual, signs
 
 
 def image_net(bits: int = 8) -> Network:
@@ -62,11 +64,43 @@ def test_fan_ins_are_the_weights_of_one_output() -> None:
 
 
 def test_grids_of_bytes_and_of_bits() -> None:
-    assert image_net(8).grids() == {
-        "conv0": Grid(-24 * 255, 24 * 255, 1),
-        "conv3": Grid(-3, 3, 2),
-        "dense6": Grid(-48, 48, 2),
-    }
+    grids = image_net(8).grids()
+    assert grids["input"] == Grid(0, 255)
+    assert grids["conv0"] == Grid(-24 * 255, 24 * 255, 1)
+    assert grids["conv3"] == Grid(-3, 3, 2)
+    assert grids["dense6"] == Grid(-48, 48, 2)
+
+
+def test_grids_of_levels_and_their_sums() -> None:
+    net = residual(channels=4, stream=3)
+    grids = net.grids()
+    assert grids["stem"] == Grid(-18 * 255 * 128, 18 * 255 * 128)
+    assert grids["stream"] == Grid(0, 7)
+    assert grids["sum1"] == Grid(0, 14)
+    assert grids["halved"] == Grid(0, 56)
+    assert grids["wider"] == Grid(-28, 28)
+    assert (net.bits("sum1"), net.bits("halved"), net.bits("stem")) == (4, 6, None)
+    assert net.producers()["sign1"] == "stream"
+    assert dynamic().shapes()["shifted"] == (4, 4, 4)
+
+
+@pytest.mark.parametrize(
+    "layer, message",
+    [
+        (Layer("sum", Add(), ("stem", "stream")), "reads accumulators"),
+        (Layer("sum", Add(), ("sign1", "stream")), "it reads bits"),
+        (Layer("sum", Add(), ("stream",)), "two tensors"),
+        (Layer("sum", Add(), ("stream", "classifier")), "does not add"),
+        (Layer("pool", SumPool((2, 2), (2, 2)), ("sign1",)), "it reads bits"),
+        (Layer("pool", MaxPool(), ("stream", "stream")), "only a sum reads more than one"),
+    ],
+)
+def test_sums_that_are_none(layer: Layer, message: str) -> None:
+    net = residual()
+    bad = Network(net.input, (*net.layers, layer))
+    with pytest.raises(NetworkError, match=message):
+        bad.shapes()
+        bad.grids()
     assert image_net(1).grids()["conv0"] == Grid(-24, 24, 2)
 
 
