@@ -489,6 +489,35 @@ def fifo(depth: int, width: int) -> Price:
     return in_lut_memory(control, (width, depth), "LUT memory")
 
 
+# ---- sums of levels
+
+
+def add(lanes: int, bits: int) -> Price:
+    """Price the sum of two streams, whose sums have so many bits: an adder's LUT for each, and the handshake."""
+    return Price(float(lanes * bits + 2), way="adders")
+
+
+def add_vector(lanes: int, bits: int, vector_bits: int, words: int) -> Price:
+    """Price a vector of `words` words that is kept, twice, and added to every pixel."""
+    counters = 2.0 * max(1, (words - 1).bit_length()) + 8
+    return small_memory(lanes * bits + counters, lanes * vector_bits, 2 * words, "adders, vector")
+
+
+def sum_pool(lanes: int, bits: int, words: int) -> Price:
+    """Price running sums of windows that do not overlap: a line of `words` words of sums so far."""
+    return small_memory(CONSTANTS.line_base + lanes * bits, lanes * bits, words, "adders, line buffer")
+
+
+def window_sum(lanes: int, bits: int) -> Price:
+    """Price the running sum of windows that come word by word."""
+    return Price(CONSTANTS.pool_base + lanes * bits, way="adders")
+
+
+def duplicate(readers: int) -> Price:
+    """Price a fork: each reader's handshake."""
+    return Price(2.0 * readers, way="handshakes")
+
+
 def planned_fifo(width: int) -> Price:
     """Price what a stream's FIFO is expected to take before FIFOs are sized: some streams get none."""
     return Price(CONSTANTS.fifo_share * fifo(2, width).lut, way="registers, where the schedule needs them")
