@@ -20,7 +20,8 @@ from finn_flows import cost, folding, graph, structural
 from finn_flows.cost import estimate
 from finn_flows.finn_setup import prepare_finn
 from finn_flows.folding import Folding
-from finn_flows.graph import finn_graph, hardware_nodes
+from finn_flows.graph import hardware_nodes
+from finn_flows.plan import finn_graph
 from finn_flows.network import (
     Activation,
     Conv,

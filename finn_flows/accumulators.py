@@ -1,26 +1,30 @@
 """The integers a binary layer computes with: their ranges and FINN's names for their datatypes."""
 
 
-def accumulator_range(fan_in: int, input_bits: int) -> tuple[int, int]:
-    """Return the least and the largest accumulator of a product with binary weights.
+def accumulator_range(fan_in: int, input_bits: int, weight_bits: int = 1) -> tuple[int, int]:
+    """Return the least and the largest accumulator of a product.
 
-    One-bit inputs: a popcount in 0..fan_in. Wider, unsigned inputs: a sum of +x and -x.
+    One-bit inputs and weights: a popcount in 0..fan_in. Else a sum of products: of -1 and +1, or of unsigned integers,
+    with weights of -1 and +1, or of -2**(weight_bits - 1) to 2**(weight_bits - 1).
     """
-    return (0, fan_in) if input_bits == 1 else (-fan_in * (2**input_bits - 1), fan_in * (2**input_bits - 1))
+    if input_bits == weight_bits == 1:
+        return 0, fan_in
+    reach = fan_in * (2**input_bits - 1) * (1 if weight_bits == 1 else 1 << (weight_bits - 1))
+    return -reach, reach
 
 
-def accumulator_type(fan_in: int, input_bits: int) -> str:
+def accumulator_type(fan_in: int, input_bits: int, weight_bits: int = 1) -> str:
     """Return the datatype of that accumulator, whatever the weights.
 
     FINN's own minimiser is a bit too narrow for one-bit inputs: it takes weights of -1 and +1 over inputs of
     0 and 1.
     """
-    return integer_type(*accumulator_range(fan_in, input_bits))
+    return integer_type(*accumulator_range(fan_in, input_bits, weight_bits))
 
 
-def threshold_type(fan_in: int, input_bits: int) -> str:
+def threshold_type(fan_in: int, input_bits: int, weight_bits: int = 1) -> str:
     """Return the datatype of thresholds beside that accumulator, the one that is never passed included."""
-    low, high = accumulator_range(fan_in, input_bits)
+    low, high = accumulator_range(fan_in, input_bits, weight_bits)
     return integer_type(low, high + 1)
 
 

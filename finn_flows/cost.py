@@ -6,10 +6,11 @@ from functools import lru_cache
 
 from finn_flows.finn_setup import prepare_finn
 from finn_flows.folding import Folding
-from finn_flows.graph import Attributes, Node, hardware_nodes, onnx_node
+from finn_flows.graph import hardware_nodes
 from finn_flows.latency import pipeline_latency
 from finn_flows.network import Network
 from finn_flows.parts import Part, get_part
+from finn_flows.plan import Attributes, Node, onnx_node
 from finn_flows.structural import Price, on_family
 
 STAND_IN = "xc7z020"  # where no part is named: a 7-series part, whose LUTs have six inputs
@@ -176,7 +177,8 @@ def ask_finn(op_type: str, attributes: Attributes, finn_part: str) -> tuple[int,
     prepare_finn()
     from qonnx.custom_op.registry import getCustomOp
 
-    inputs = {"MVAU_hls": ["x", "weights"], "Thresholding_rtl": ["x", "thresholds"]}.get(op_type, ["x"])
+    second = {"MVAU_hls": "weights", "Thresholding_rtl": "thresholds", "ElementwiseAdd_hls": "z"}.get(op_type)
+    inputs = ["x"] if second is None else ["x", second]
     node = getCustomOp(onnx_node(op_type, attributes, inputs, ["y"]))
     # FINN's formulas look the same attributes up again and again, each time listing all known ones.
     node.get_nodeattr = lru_cache(maxsize=None)(node.get_nodeattr)

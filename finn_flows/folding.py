@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from finn_flows import structural
+from finn_flows.accumulators import accumulator_range
 from finn_flows.errors import FlowError
 from finn_flows.schedule import converter_interval
 
@@ -58,19 +59,21 @@ class Folding:
 
 @dataclass(frozen=True)
 class Product:
-    """A matrix product with binary weights, as folding sees it.
+    """A matrix product, as folding sees it.
 
     Attributes:
         fan_in: inputs of one output; SIMD divides it.
         channels: outputs; PE divides it.
         vectors: input vectors of an image: 1, or the pixels of a convolution's output.
         input_bits: 1, or more for unsigned integers.
+        weight_bits: 1 for -1 and +1, or more for integers.
     """
 
     fan_in: int
     channels: int
     vectors: int
     input_bits: int
+    weight_bits: int = 1
 
     def cycles(self, pe: int, simd: int) -> int:
         """Return the cycles an image takes with so many lanes and inputs at a time."""
@@ -82,12 +85,15 @@ class Product:
 
     def price(self, pe: int, simd: int) -> structural.Price:
         """Return this project's price of the product, without its activation."""
-        return structural.product(self.fan_in, self.channels, pe, simd, self.input_bits)
+        return structural.product(
+            self.fan_in, self.channels, pe, simd, self.input_bits, weight_bits=self.weight_bits
+        )
 
     @property
     def levels(self) -> int:
-        """How many values the accumulators that leave it may take; of integers they count from 0 too."""
-        return self.fan_in * (2**self.input_bits - 1) + 1
+        """How many values the accumulators that leave it may take, which count from 0."""
+        low, high = accumulator_range(self.fan_in, self.input_bits, self.weight_bits)
+        return (high if self.weight_bits == 1 else high - low if self.input_bits == 1 else high) + 1
 
 
 @lru_cache(maxsize=4096)

@@ -1,144 +1,91 @@
-"""Build a candidate directly as FINN's specialised hardware nodes, without weights and without a trained
-network.
+"""From a network and its folding to a plan, without weights and without a trained network.
 
-`hardware_nodes` gives the nodes in the order of the stream, each with the attributes that FINN's estimates
-read and with this project's own price; `finn_graph` makes a FINN model of them. Both hold what FINN's own
-flow would make of the same network (`stock_flow.py`), width converters and FIFOs included.
+`hardware_nodes` gives the nodes in the order of the streams. Of a chain they are what FINN's own flow would make of the
+same network (`stock_flow.py`), width converters and FIFOs included.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
 
 from finn_flows import schedule, structural
 from finn_flows.accumulators import accumulator_type, integer_type, threshold_type, type_bits
 from finn_flows.errors import FlowError
-from finn_flows.finn_setup import prepare_finn
 from finn_flows.folding import Folding, FoldingError, Product, divisors, fold_product, fold_stream
-from finn_flows.network import Activation, Conv, Dense, Flatten, LabelSelect, Layer, MaxPool, Network
+from finn_flows.latency import waiting_words
+from finn_flows.network import (
+    Activation,
+    Add,
+    Conv,
+    Dense,
+    Flatten,
+    LabelSelect,
+    Layer,
+    MaxPool,
+    Network,
+    SumPool,
+)
+from finn_flows.plan import (
+    DEFAULT_FIFO_DEPTH,
+    INPUT,
+    Attributes,
+    Node,
+    Stream,
+    converter,
+    fifo,
+    generator_interval,
+)
 from finn_flows.structural import Price
-
-if TYPE_CHECKING:
-    from qonnx.core.modelwrapper import ModelWrapper
-
-Attributes = tuple[tuple[str, Any], ...]
-DEFAULT_FIFO_DEPTH = 2  # FINN's own, where nothing has measured a better one
 
 
 class UnsupportedLayer(FlowError):
     """A layer or a shape of network that this flow has no hardware nodes for; the message names it."""
 
 
-@dataclass(frozen=True)
-class Stream:
-    """What flows between two nodes for one image.
-
-    Attributes:
-        shape: FINN's normal shape: (1, features) or (1, height, width, channels).
-        lanes: elements in a word; divides the number of elements.
-        datatype: of an element: "BINARY", "UINT7", ...
-    """
-
-    shape: tuple[int, ...]
-    lanes: int
-    datatype: str
-
-    @property
-    def width(self) -> int:
-        """Bits of a word."""
-        return self.lanes * type_bits(self.datatype)
-
-    @property
-    def words(self) -> int:
-        """Words of an image."""
-        return math.prod(self.shape) // self.lanes
-
-    @property
-    def folded(self) -> tuple[int, ...]:
-        """The shape with its last axis split into words; flat where words do not divide that axis."""
-        if self.shape[-1] % self.lanes == 0:
-            return (*self.shape[:-1], self.shape[-1] // self.lanes, self.lanes)
-        return (self.words, self.lanes)
-
-
-@dataclass(frozen=True)
-class Node:
-    """A hardware node.
-
-    Attributes:
-        layer: the network's layer it belongs to; for converters and FIFOs, the one they feed.
-        op_type: FINN's name of the specialised node, ending in `_rtl` or `_hls`.
-        attributes: what FINN's custom operator is told, by name.
-        source: the stream it reads.
-        sink: the stream it writes.
-        price: this project's price, in 6-input LUTs (see `structural.on_family`).
-        name: unique in its graph, as FINN numbers nodes: op_type and a count.
-    """
-
-    layer: str
-    op_type: str
-    attributes: Attributes
-    source: Stream
-    sink: Stream
-    price: Price
-    name: str = ""
-
-    @property
-    def lanes(self) -> tuple[int, int]:
-        """(PE, SIMD) as FINN's attributes have them; 1 for what the node does not have."""
-        known = dict(self.attributes)
-        return known.get("PE", 1), known.get("SIMD", 1)
-
-    @property
-    def interval(self) -> int:
-        """Cycles from one image to the next as this project builds the node, where nothing makes it wait."""
-        match self.op_type:
-            case "StreamingFIFO_rtl":
-                return self.source.words
-            case "StreamingDataWidthConverter_rtl":
-                return schedule.converter_interval(self.source.words, self.sink.words)
-            case "MVAU_hls":
-                known = dict(self.attributes)
-                return self.source.words * known["MH"] // known["PE"]
-            case "ConvolutionInputGenerator_rtl":
-                known = dict(self.attributes)
-                folds, pool = known["IFMChannels"] // known["SIMD"], bool(known["depthwise"])
-                sizes = known["IFMDim"], known["ConvKernelDim"], known["Stride"], folds, pool
-                return _generator_interval(*sizes, parallel=bool(known["parallel_window"]))
-        return max(self.source.words, self.sink.words)
-
-    @property
-    def folding(self) -> dict[str, int]:
-        """The attributes that say how parallel the node is, by FINN's names."""
-        return {name: value for name, value in self.attributes if name in ("PE", "SIMD", "parallel_window")}
-
-
 def hardware_nodes(
     network: Network, folding: Folding, clock_mhz: float = 100.0, streams: bool = True
 ) -> tuple[Node, ...]:
-    """Return a network's hardware nodes, in the order of the stream.
+    """Return a network's hardware nodes, each behind those it reads.
 
     Args:
-        network: a chain of layers, groups=1.
+        network: the layers.
         folding: how parallel it is to be.
         clock_mhz: the clock, for a target in frames a second.
         streams: with width converters and FIFOs, as FINN would insert them.
 
     Raises:
-        UnsupportedLayer: for branches, groups, or layers in an order no hardware exists for.
+        UnsupportedLayer: for groups, or layers in an order no hardware exists for.
         FoldingError: where the folding cannot be done; the message names the layer.
         NetworkError: for layers that do not fit together.
     """
     nodes = _Builder(network, folding, clock_mhz).nodes()
     if streams:
-        nodes = _with_streams(nodes)
+        nodes = _with_fifos(_with_converters(nodes))
     return _named(nodes)
 
 
+@dataclass(frozen=True)
+class _Tensor:
+    """What a layer gives.
+
+    Attributes:
+        writer: the node that writes it.
+        stream: in which words; None for the network's input, which comes as its reader takes it.
+        datatype: of an element.
+        points: how many values an element can have, in hardware.
+        product: whose accumulators they are, if any.
+    """
+
+    writer: str
+    stream: Stream | None
+    datatype: str
+    points: int
+    product: Product | None = None
+
+
 class _Builder:
-    """Walks the chain once, keeping the shape and datatype of what flows."""
+    """Walks the layers once, keeping what each gives."""
 
     def __init__(self, network: Network, folding: Folding, clock_mhz: float) -> None:
         self.network, self.folding, self.clock_mhz = network, folding, clock_mhz
@@ -151,134 +98,197 @@ class _Builder:
         self.bound = asked is not None
         slowest = max((p.cycles(*self.folds[name]) for name, p in self.products.items()), default=1)
         self.target = slowest if asked is None else asked
+        self.made: list[Node] = []
+        first = network.input
+        self.tensors = {INPUT: _Tensor(INPUT, None, _unsigned(first.bits), 1 << first.bits)}
 
     def nodes(self) -> list[Node]:
         """Return the nodes of all layers, without converters and FIFOs."""
-        self.datatype = _unsigned(self.network.input.bits)
-        self.product: Product | None = None  # whose accumulators flow, if any
-        self.product_pe = 1
-        self.flowing: Stream | None = None  # what the last node writes
-        previous, nodes = "input", list[Node]()
+        if self._readers(INPUT) > 1:
+            names = " and ".join(layer.name for layer in self.network.readers(INPUT))
+            raise UnsupportedLayer(f"{names}: read the network's input: one layer may, and fork behind it")
         for layer in self.network.layers:
-            if layer.inputs != (previous,):
-                raise UnsupportedLayer(
-                    f"{layer.name}: reads {layer.inputs}, only chains have a hardware flow"
-                )
-            nodes += self._layer(layer, self.shapes[previous], self.shapes[layer.name])
-            previous = layer.name
-        return nodes
+            found = self._layer(layer, self.shapes[layer.inputs[0]], self.shapes[layer.name])
+            readers = self._readers(layer.name)
+            if readers == 0 and layer is not self.network.layers[-1]:
+                raise UnsupportedLayer(f"{layer.name}: nothing reads it")
+            if readers > 1 and not isinstance(layer.operation, Flatten):
+                found = self._fork(layer.name, found, readers)
+            self.tensors[layer.name] = found
+        return self.made
 
-    def _layer(self, layer: Layer, shape: tuple[int, ...], out: tuple[int, ...]) -> list[Node]:
+    def _readers(self, name: str) -> int:
+        """Return how many nodes read a tensor; a flatten is none, but those behind it are."""
+        return sum(
+            self._readers(layer.name) if isinstance(layer.operation, Flatten) else layer.inputs.count(name)
+            for layer in self.network.readers(name)
+        )
+
+    def _place(
+        self,
+        layer: str,
+        op_type: str,
+        attributes: Attributes,
+        sources: Sequence[tuple[_Tensor, Stream]],
+        sink: Stream,
+        price: Price,
+    ) -> _Tensor:
+        """Append a node; return what it writes, with the points of what it reads."""
+        name = f"#{len(self.made)}"
+        (first, stream), *rest = sources
+        writers = tuple(tensor.writer for tensor, _ in sources)
+        others = tuple(other for _, other in rest)
+        self.made.append(Node(layer, op_type, attributes, stream, sink, price, name, writers, others))
+        return _Tensor(name, sink, sink.datatype, first.points, first.product)
+
+    def _fork(self, layer: str, tensor: _Tensor, readers: int) -> _Tensor:
+        assert tensor.stream is not None
+        stream = tensor.stream
+        attributes = (
+            ("NumChannels", stream.shape[-1]),
+            ("PE", stream.lanes),
+            ("NumOutputStreams", readers),
+            ("inputDataType", stream.datatype),
+            ("numInputVectors", stream.shape[:-1]),
+            ("outFIFODepths", (DEFAULT_FIFO_DEPTH,) * readers),
+        )
+        price = structural.duplicate(readers)
+        return self._place(layer, "DuplicateStreams_hls", attributes, [(tensor, stream)], stream, price)
+
+    def _layer(self, layer: Layer, shape: tuple[int, ...], out: tuple[int, ...]) -> _Tensor:
+        x = self.tensors[layer.inputs[0]]
         match layer.operation:
             case Dense():
-                return self._dense(layer.name)
+                return self._product(layer.name, x, (1,))
             case Conv() as conv:
-                return self._conv(layer.name, conv, shape, out)
+                return self._conv(layer.name, conv, x, shape, out)
             case Activation() as activation:
-                return [self._thresholds(layer.name, activation, shape)]
-            case MaxPool() as pool:
-                return self._pool(layer.name, pool, shape, out)
+                return self._thresholds(layer.name, activation, x, shape)
+            case MaxPool() | SumPool() as pool:
+                return self._pool(layer.name, pool, x, shape, out)
+            case Add():
+                return self._add(layer, out)
             case Flatten():
-                return []
+                return x
             case LabelSelect():
-                return [self._label_select(layer.name, shape)]
+                return self._label_select(layer.name, x, shape)
         raise UnsupportedLayer(f"{layer.name}: {type(layer.operation).__name__} has no hardware node")
 
-    def _dense(self, name: str) -> list[Node]:
-        return [self._product(name, (1,))]
-
-    def _conv(self, name: str, conv: Conv, shape: tuple[int, ...], out: tuple[int, ...]) -> list[Node]:
-        nodes = []
+    def _conv(
+        self, name: str, conv: Conv, x: _Tensor, shape: tuple[int, ...], out: tuple[int, ...]
+    ) -> _Tensor:
         height, width, channels = shape
         if any(conv.padding):
             height, width = height + 2 * conv.padding[0], width + 2 * conv.padding[1]
-            nodes.append(self._padding(name, conv.padding, shape, (height, width, channels)))
+            x = self._padding(name, conv.padding, x, shape, (height, width, channels))
         if conv.kernel != (1, 1) or conv.stride != (1, 1) or any(conv.padding):
-            nodes.append(self._generator(name, conv, (height, width, channels), out))
-        return [*nodes, self._product(name, (1, *out[:2]))]
+            x = self._generator(name, conv, x, (height, width, channels), out)
+        return self._product(name, x, (1, *out[:2]))
 
-    def _product(self, name: str, vectors: tuple[int, ...]) -> Node:
-        if self.product is not None:
+    def _product(self, name: str, x: _Tensor, vectors: tuple[int, ...]) -> _Tensor:
+        if x.product is not None:
             raise UnsupportedLayer(f"{name}: reads accumulators; an activation must stand before a product")
         product = self.products[name]
         pe, simd = self.folds[name]
-        if self.bound and self.flowing is not None and self._converted(product.words(simd)) > self.target:
-            pe, simd = fold_product(name, product, self.folding, self.clock_mhz, self.flowing.words)
-        binary = self.datatype == "BINARY"
-        accumulator = accumulator_type(product.fan_in, product.input_bits)
-        source = Stream((*vectors, product.fan_in), simd, self.datatype)
+        if self.bound and x.stream is not None and _converted(x, product.words(simd)) > self.target:
+            pe, simd = fold_product(name, product, self.folding, self.clock_mhz, x.stream.words)
+        binary, wide = x.datatype == "BINARY", product.weight_bits > 1
+        accumulator = accumulator_type(product.fan_in, product.input_bits, product.weight_bits)
+        source = Stream((*vectors, product.fan_in), simd, x.datatype)
         sink = Stream((*vectors, product.channels), pe, accumulator)
+        weights = f"INT{product.weight_bits}" if wide else "BINARY" if binary else "BIPOLAR"
         attributes = (
             ("PE", pe),
             ("SIMD", simd),
             ("MW", product.fan_in),
             ("MH", product.channels),
-            ("inputDataType", self.datatype),
-            ("weightDataType", "BINARY" if binary else "BIPOLAR"),
+            ("inputDataType", "BIPOLAR" if binary and wide else x.datatype),
+            ("weightDataType", weights),
             ("outputDataType", accumulator),
             ("accDataType", accumulator),
-            ("binaryXnorMode", int(binary)),
+            ("binaryXnorMode", int(binary and not wide)),
             ("noActivation", 1),
             ("numInputVectors", vectors),
         )
-        self.datatype, self.product, self.product_pe, self.flowing = accumulator, product, pe, sink
-        return Node(name, "MVAU_hls", attributes, source, sink, product.price(pe, simd))
+        found = self._place(name, "MVAU_hls", attributes, [(x, source)], sink, product.price(pe, simd))
+        return replace(found, points=product.levels, product=product)
 
-    def _thresholds(self, name: str, activation: Activation, shape: tuple[int, ...]) -> Node:
-        if self.product is None:
-            raise UnsupportedLayer(f"{name}: an activation needs a product's accumulators before it")
-        product, channels, vectors = self.product, shape[-1], (1, *shape[:-1])
-        pe = self.product_pe
-        if product.vectors != math.prod(vectors):  # a pool stands between: its lanes decide
-            pe = self._lanes(channels, math.prod(shape), lambda lanes: math.prod(shape) // lanes)
+    def _thresholds(self, name: str, activation: Activation, x: _Tensor, shape: tuple[int, ...]) -> _Tensor:
+        if x.stream is None or x.datatype == "BINARY":
+            raise UnsupportedLayer(f"{name}: an activation needs accumulators or levels before it")
+        channels, vectors = shape[-1], (1, *shape[:-1])
+        pe = x.stream.lanes
+        # Behind a product it has the product's lanes; elsewhere its own decide.
+        if x.product is None or x.product.vectors != math.prod(vectors):
+            elements = math.prod(shape)
+            pe = self._lanes(x, channels, elements, lambda lanes: elements // lanes)
+        product = x.product
         attributes = (
             ("PE", pe),
             ("NumChannels", channels),
             ("numSteps", max(1, *activation.crossings, 2**activation.bits - 1)),
-            ("inputDataType", self.datatype),
-            ("weightDataType", threshold_type(product.fan_in, product.input_bits)),
+            ("inputDataType", x.datatype),
+            (
+                "weightDataType",
+                threshold_type(product.fan_in, product.input_bits, product.weight_bits)
+                if product is not None
+                else integer_type(0, x.points),
+            ),
             ("outputDataType", _unsigned(activation.bits)),
             ("numInputVectors", vectors),
         )
-        source = Stream((*vectors, channels), pe, self.datatype)
-        self.datatype, self.product = _unsigned(activation.bits), None
-        sink = self.flowing = replace(source, datatype=self.datatype)
-        price = _crossing_site(activation.crossings, pe * activation.bits, product.levels)
-        return Node(name, "Thresholding_rtl", attributes, source, sink, price)
+        source = Stream((*vectors, channels), pe, x.datatype)
+        sink = replace(source, datatype=_unsigned(activation.bits))
+        price = _crossing_site(activation.crossings, pe * activation.bits, x.points)
+        found = self._place(name, "Thresholding_rtl", attributes, [(x, source)], sink, price)
+        return replace(found, points=1 << activation.bits, product=None)
 
     def _padding(
-        self, name: str, padding: tuple[int, int], shape: tuple[int, ...], padded: tuple[int, ...]
-    ) -> Node:
-        simd = self._lanes(shape[2], math.prod(shape), lambda lanes: math.prod(padded) // lanes)
+        self,
+        name: str,
+        padding: tuple[int, int],
+        x: _Tensor,
+        shape: tuple[int, ...],
+        padded: tuple[int, ...],
+    ) -> _Tensor:
+        simd = self._lanes(x, shape[2], math.prod(shape), lambda lanes: math.prod(padded) // lanes)
         self._refuse_if_slow(name, "padding", math.prod(padded) // simd)
         attributes = (
             ("ImgDim", shape[:2]),
             ("Padding", (*padding, *padding)),
             ("NumChannels", shape[2]),
             ("SIMD", simd),
-            ("inputDataType", self.datatype),
+            ("inputDataType", x.datatype),
         )
-        source = Stream((1, *shape), simd, self.datatype)
-        sink = self.flowing = replace(source, shape=(1, *padded))
+        source = Stream((1, *shape), simd, x.datatype)
+        sink = replace(source, shape=(1, *padded))
         price = structural.padding(source.width, padded[0], padded[1], shape[2] // simd)
-        return Node(name, "FMPadding_rtl", attributes, source, sink, price)
+        return self._place(name, "FMPadding_rtl", attributes, [(x, source)], sink, price)
 
     def _generator(
-        self, name: str, window: Conv | MaxPool, shape: tuple[int, ...], out: tuple[int, ...]
-    ) -> Node:
-        """Return the input generator of a convolution, or of a pool (`depthwise`, FINN calls it)."""
-        pool = isinstance(window, MaxPool)
+        self,
+        name: str,
+        window: Conv | MaxPool | SumPool,
+        x: _Tensor,
+        shape: tuple[int, ...],
+        out: tuple[int, ...],
+    ) -> _Tensor:
+        """Place the input generator of a convolution, or of a pool (`depthwise`, FINN calls it)."""
+        pool = not isinstance(window, Conv)
+        dilation = window.dilation if isinstance(window, Conv) else (1, 1)
+        reach = window.reach if isinstance(window, Conv) else window.kernel
         channels, area = shape[2], math.prod(window.kernel)
         size = shape[0], shape[1]
 
         def cycles(lanes: int, parallel: bool = False) -> int:
-            return _generator_interval(size, window.kernel, window.stride, channels // lanes, pool, parallel)
+            folds = channels // lanes
+            return generator_interval(size, window.kernel, window.stride, folds, pool, parallel, dilation)
 
         behind = None
         if not pool:
             behind = math.prod(out[:2]) * area * channels, self.products[name].words(self.folds[name][1])
-        simd = self._lanes(channels, math.prod(shape), cycles, behind)
-        parallel = self.bound and cycles(simd) > self.target and not pool
+        simd = self._lanes(x, channels, math.prod(shape), cycles, behind)
+        parallel = self.bound and cycles(simd) > self.target and not pool and dilation == (1, 1)
         self._refuse_if_slow(name, "input generator", cycles(simd, parallel))
         attributes = (
             ("ConvKernelDim", window.kernel),
@@ -287,63 +297,106 @@ class _Builder:
             ("OFMDim", out[:2]),
             ("SIMD", simd),
             ("Stride", window.stride),
-            ("Dilation", (1, 1)),
-            ("inputDataType", self.datatype),
-            ("outputDataType", self.datatype),
+            ("Dilation", dilation),
+            ("inputDataType", x.datatype),
+            ("outputDataType", x.datatype),
             ("depthwise", int(pool)),
             ("parallel_window", int(parallel)),
             ("is1D", int(1 in shape[:2])),
         )
-        source = Stream((1, *shape), simd, self.datatype)
+        source = Stream((1, *shape), simd, x.datatype)
         lanes = simd * (area if parallel else 1)
-        sink = self.flowing = Stream((1, *out[:2], area * channels), lanes, self.datatype)
+        sink = Stream((1, *out[:2], area * channels), lanes, x.datatype)
         folds = channels // simd
         if pool and window.kernel == window.stride:
             price = structural.line_buffer(source.width, out[1] * folds)
         elif parallel or area == 1:
-            depth = ((window.kernel[0] - 1) * shape[1] + window.kernel[1]) * folds
+            depth = ((reach[0] - 1) * shape[1] + reach[1]) * folds
             price = structural.parallel_generator(source.width, depth, window.kernel[0])
         else:
-            places = schedule.Windows((shape[0], shape[1]), window.kernel, window.stride, folds, pool).places
+            places = schedule.Windows(size, window.kernel, window.stride, folds, pool, dilation).places
             price = structural.input_generator(source.width, places)
-        return Node(name, "ConvolutionInputGenerator_rtl", attributes, source, sink, price)
+        return self._place(name, "ConvolutionInputGenerator_rtl", attributes, [(x, source)], sink, price)
 
-    def _pool(self, name: str, pool: MaxPool, shape: tuple[int, ...], out: tuple[int, ...]) -> list[Node]:
+    def _pool(
+        self, name: str, pool: MaxPool | SumPool, x: _Tensor, shape: tuple[int, ...], out: tuple[int, ...]
+    ) -> _Tensor:
         if pool.kernel[0] < pool.stride[0] or pool.kernel[1] < pool.stride[1]:
-            raise UnsupportedLayer(
-                f"{name}: a max-pool's stride {pool.stride} exceeds its kernel {pool.kernel}"
-            )
-        generator = self._generator(name, pool, shape, out)
-        pe = generator.sink.lanes
+            raise UnsupportedLayer(f"{name}: a pool's stride {pool.stride} exceeds its kernel {pool.kernel}")
+        summed = isinstance(pool, SumPool)
+        if summed and out[:2] == (1, 1):
+            pool = SumPool(pool.kernel, pool.kernel)  # one window has no stride
+        windows = self._generator(name, pool, x, shape, out)
+        assert windows.stream is not None
+        pe, area = windows.stream.lanes, math.prod(pool.kernel)
+        points = (x.points - 1) * area + 1 if summed else x.points
+        datatype = integer_type(0, points - 1) if summed else x.datatype
         attributes = (
             ("Channels", shape[2]),
             ("PE", pe),
             ("KernelSize", pool.kernel),
-            ("Function", "MaxPool"),
+            ("Function", "AccPool" if summed else "MaxPool"),
             ("OutImgDims", out[:2]),
-            ("InputDataType", self.datatype),
-            ("OutputDataType", self.datatype),
+            ("InputDataType", x.datatype),
+            ("OutputDataType", datatype),
+            *((("AccumBits", type_bits(datatype)),) if summed else ()),
         )
-        sink = self.flowing = Stream((1, *out), pe, self.datatype)
-        price = structural.max_pool(pe, type_bits(self.datatype))
-        return [generator, Node(name, "Pool_hls", attributes, generator.sink, sink, price)]
+        sink, bits = Stream((1, *out), pe, datatype), type_bits(datatype)
+        if not summed:
+            price = structural.max_pool(pe, bits)
+        elif pool.kernel == pool.stride:  # the line of sums is in the price; the generator's is narrower
+            price = structural.sum_pool(pe, bits, math.prod(out[1:]) // pe)
+            self.made[-1] = replace(self.made[-1], price=Price(0.0, way="none"))
+        else:
+            price = structural.window_sum(pe, bits)
+        found = self._place(name, "Pool_hls", attributes, [(windows, windows.stream)], sink, price)
+        return replace(found, points=points)
 
-    def _label_select(self, name: str, shape: tuple[int, ...]) -> Node:
-        labels, bits = shape[-1], type_bits(self.datatype)
-        pe = self._lanes(labels, labels, lambda lanes: labels // lanes)
+    def _add(self, layer: Layer, out: tuple[int, ...]) -> _Tensor:
+        """Place a sum; of more than two tensors one node after the other, vectors last."""
+        ordered = sorted(layer.inputs, key=lambda name: -len(self.shapes[name]))
+        total = self.tensors[ordered[0]]
+        elements = math.prod(out)
+        for name in ordered[1:]:
+            x = self.tensors[name]
+            slower = max((total, x), key=lambda each: each.stream.words if each.stream else 0)
+            pe = self._lanes(slower, out[-1], elements, lambda lanes: elements // lanes)
+            points = total.points + x.points - 1
+            datatype = integer_type(0, points - 1)
+            shapes = (1, *out), (1, *self.shapes[name])
+            attributes = (
+                ("lhs_dtype", total.datatype),
+                ("rhs_dtype", x.datatype),
+                ("out_dtype", datatype),
+                ("lhs_shape", shapes[0]),
+                ("rhs_shape", (1,) * (len(out) + 1 - len(shapes[1])) + shapes[1]),
+                ("out_shape", shapes[0]),
+                ("PE", pe),
+            )
+            sources = [(total, Stream(shapes[0], pe, total.datatype)), (x, Stream(shapes[1], pe, x.datatype))]
+            sink, bits = Stream(shapes[0], pe, datatype), type_bits(datatype)
+            price = structural.add(pe, bits)
+            if shapes[0] != shapes[1]:
+                price = structural.add_vector(pe, bits, type_bits(x.datatype), out[-1] // pe)
+            found = self._place(layer.name, "ElementwiseAdd_hls", attributes, sources, sink, price)
+            total = replace(found, points=points)
+        return total
+
+    def _label_select(self, name: str, x: _Tensor, shape: tuple[int, ...]) -> _Tensor:
+        labels, bits = shape[-1], type_bits(x.datatype)
+        pe = self._lanes(x, labels, labels, lambda lanes: labels // lanes)
         index_bits = 8 * math.ceil(type_bits(integer_type(0, labels - 1)) / 8)
         attributes = (
             ("Labels", labels),
             ("PE", pe),
             ("K", 1),
-            ("inputDataType", self.datatype),
+            ("inputDataType", x.datatype),
             ("outputDataType", f"UINT{index_bits}"),
             ("numInputVectors", (1,)),
         )
-        source = Stream((1, labels), pe, self.datatype)
-        self.datatype = f"UINT{index_bits}"
+        source, sink = Stream((1, labels), pe, x.datatype), Stream((1, 1), 1, f"UINT{index_bits}")
         price = structural.label_select(labels, pe, bits)
-        return Node(name, "LabelSelect_hls", attributes, source, Stream((1, 1), 1, self.datatype), price)
+        return self._place(name, "LabelSelect_hls", attributes, [(x, source)], sink, price)
 
     def _refuse_if_slow(self, name: str, what: str, cycles: int) -> None:
         """Raise if a node with all channels at once misses a target that was asked for."""
@@ -355,6 +408,7 @@ class _Builder:
 
     def _lanes(
         self,
+        x: _Tensor,
         channels: int,
         elements: int,
         cycles: Callable[[int], int],
@@ -363,6 +417,7 @@ class _Builder:
         """Return the fewest channels at a time that keep up with the target, width converters included.
 
         Args:
+            x: what is read.
             channels: of a pixel.
             elements: of the stream that is read.
             cycles: the node's own, by lanes.
@@ -370,16 +425,17 @@ class _Builder:
         """
 
         def slowest(lanes: int) -> int:
-            result = max(cycles(lanes), self._converted(elements // lanes))
+            result = max(cycles(lanes), _converted(x, elements // lanes))
             if behind is not None:
                 result = max(result, schedule.converter_interval(behind[0] // lanes, behind[1]))
             return result
 
         return fold_stream(channels, {lanes: slowest(lanes) for lanes in divisors(channels)}, self.target)
 
-    def _converted(self, words: int) -> int:
-        """Return the cycles an image takes to become so many words, from those that flow."""
-        return words if self.flowing is None else schedule.converter_interval(self.flowing.words, words)
+
+def _converted(x: _Tensor, words: int) -> int:
+    """Return the cycles an image takes to become so many words, from those that flow."""
+    return words if x.stream is None else schedule.converter_interval(x.stream.words, words)
 
 
 def _unsigned(bits: int) -> str:
@@ -397,26 +453,13 @@ def _products(network: Network, shapes: dict[str, tuple[int, ...]]) -> dict[str,
                 raise UnsupportedLayer(
                     f"{layer.name}: {operation.groups} groups; only groups=1 has hardware nodes"
                 )
-            fan_in = math.prod(operation.kernel) * shape[-1]
-            products[layer.name] = Product(fan_in, operation.channels, out[0] * out[1], bits)
+            fan_in, vectors = math.prod(operation.kernel) * shape[-1], out[0] * out[1]
         elif isinstance(operation, Dense):
-            products[layer.name] = Product(math.prod(shape), operation.channels, 1, bits)
+            fan_in, vectors = math.prod(shape), 1
+        else:
+            continue
+        products[layer.name] = Product(fan_in, operation.channels, vectors, bits, operation.weight_bits)
     return products
-
-
-@lru_cache(maxsize=65536)
-def _generator_interval(
-    shape: tuple[int, int],
-    kernel: tuple[int, int],
-    stride: tuple[int, int],
-    folds: int,
-    pool: bool,
-    parallel: bool = False,
-) -> int:
-    """Return an input generator's cycles an image; a pool whose windows do not overlap reads the image itself."""
-    if parallel or kernel == (1, 1) or (pool and kernel == stride):
-        return math.prod(shape) * folds
-    return schedule.Windows(shape, kernel, stride, folds, pool).interval
 
 
 @lru_cache(maxsize=65536)
@@ -424,118 +467,75 @@ def _crossing_site(crossings: tuple[int, ...], pe: int, levels: int) -> Price:
     return structural.crossing_site(crossings, pe, levels)
 
 
-def _with_streams(nodes: list[Node]) -> list[Node]:
-    """Put a width converter between nodes whose words differ, and a FIFO on every stream.
+def _with_converters(nodes: list[Node]) -> list[Node]:
+    """Put a width converter between nodes whose words differ."""
+    written = {node.name: node for node in nodes}
+    result: list[Node] = []
+    for node in nodes:
+        inputs: list[str] = []
+        for name, source in zip(node.inputs, node.sources, strict=True):
+            before = written.get(name)
+            if before is None or before.sink.lanes == source.lanes:
+                inputs.append(name)
+                continue
+            inputs.append(f"{node.name}<{len(inputs)}")
+            between = converter(node.layer, before.sink, source)
+            result.append(replace(between, name=inputs[-1], inputs=(name,)))
+        result.append(replace(node, inputs=tuple(inputs)))
+    return result
+
+
+def _with_fifos(nodes: list[Node]) -> list[Node]:
+    """Put a FIFO on every stream.
 
     FINN has a FIFO between a product and what takes its accumulators too, and one at either end. This project has
-    none there, and between others where the schedule asks for one.
+    none there, and between others where the schedule asks for one. Where two ways of different length meet, the
+    shorter one's is as deep as the longer one is slow.
     """
     if not nodes:
         return nodes
     none = structural.NO_FIFO
-    result = [replace(fifo(nodes[0].layer, nodes[0].source), price=none)]
-    for before, after in zip(nodes, [*nodes[1:], None], strict=True):
-        result.append(before)
-        layer = before.layer if after is None else after.layer
-        behind = _planned(fifo(layer, before.sink))
-        fused = before.op_type == "MVAU_hls" and after is not None and before.sink == after.source
-        result.append(replace(behind, price=none) if fused or after is None else behind)
-        if after is not None and before.sink.lanes != after.source.lanes:
-            between = converter(layer, before.sink, after.source)
-            # FINN folds what leaves a converter by the shape of what enters it.
-            folded = replace(before.sink, lanes=after.source.lanes).folded
-            result += [between, _planned(fifo(layer, between.sink, folded))]
-    return result
+    written = {node.name: node for node in nodes}
+    depths = waiting_words(nodes)
+    result: list[Node] = []
+    for node in nodes:
+        inputs: list[str] = []
+        for port, (name, source) in enumerate(zip(node.inputs, node.sources, strict=True)):
+            before = written.get(name)
+            if before is None:
+                made = replace(fifo(node.layer, source), price=none)
+            elif before.op_type == "StreamingDataWidthConverter_rtl":
+                # FINN folds what leaves a converter by the shape of what enters it.
+                folded = replace(before.source, lanes=source.lanes).folded
+                made = _planned(node.layer, before.sink, depths.get((node.name, port), 0), folded)
+            else:
+                made = _planned(node.layer, before.sink, depths.get((node.name, port), 0))
+                fused = before.op_type == "MVAU_hls" and before.sink == source
+                made = replace(made, price=none) if fused else made
+            result.append(replace(made, name=f"{node.name}={port}", inputs=(name,)))
+            inputs.append(result[-1].name)
+        result.append(replace(node, inputs=tuple(inputs)))
+    last = nodes[-1]
+    behind = replace(fifo(last.layer, last.sink), price=none, name="=", inputs=(last.name,))
+    return [*result, behind]
 
 
-def _planned(node: Node) -> Node:
+def _planned(layer: str, stream: Stream, waiting: int, folded: tuple[int, ...] | None = None) -> Node:
     """Return a FIFO with the price that is expected of it before FIFOs are sized."""
-    return replace(node, price=structural.planned_fifo(node.sink.width))
-
-
-def converter(layer: str, before: Stream, after: Stream) -> Node:
-    """Return the width converter between two streams of the same elements, ahead of a layer."""
-    attributes = (
-        ("inShape", before.shape),
-        ("outShape", after.shape),
-        ("inWidth", before.width),
-        ("outWidth", after.width),
-        ("dataType", before.datatype),
-    )
-    price = structural.width_converter(before.width, after.width)
-    return Node(layer, "StreamingDataWidthConverter_rtl", attributes, before, after, price)
-
-
-def fifo(
-    layer: str, stream: Stream, folded: tuple[int, ...] | None = None, depth: int = DEFAULT_FIFO_DEPTH
-) -> Node:
-    """Return a FIFO ahead of a layer; `folded` is the stream's shape in words, where it is not the usual one."""
-    attributes = (
-        ("depth", depth),
-        ("folded_shape", folded or stream.folded),
-        ("normal_shape", stream.shape),
-        ("dataType", stream.datatype),
-        ("ram_style", "auto"),
-    )
-    price = structural.fifo(depth, stream.width)
-    return Node(layer, "StreamingFIFO_rtl", attributes, stream, stream, price)
+    if waiting > DEFAULT_FIFO_DEPTH:
+        return fifo(layer, stream, folded, depth=waiting)
+    return replace(fifo(layer, stream, folded), price=structural.planned_fifo(stream.width))
 
 
 def _named(nodes: list[Node]) -> tuple[Node, ...]:
     """Number nodes of a type from 0, as FINN's GiveUniqueNodeNames does."""
     counts: dict[str, int] = {}
+    names = {INPUT: INPUT}
     named = []
     for node in nodes:
         count = counts.get(node.op_type, 0)
         counts[node.op_type] = count + 1
-        named.append(replace(node, name=f"{node.op_type}_{count}"))
+        names[node.name] = f"{node.op_type}_{count}"
+        inputs = tuple(names[name] for name in node.inputs)
+        named.append(replace(node, name=names[node.name], inputs=inputs))
     return tuple(named)
-
-
-def onnx_node(
-    op_type: str, attributes: Attributes, inputs: list[str], outputs: list[str], name: str = ""
-) -> Any:
-    """Return the ONNX node that FINN wraps into its custom operator."""
-    from onnx import helper
-
-    domain = "finn.custom_op.fpgadataflow." + op_type.rsplit("_", 1)[1]
-    return helper.make_node(
-        op_type, inputs, outputs, name=name, domain=domain, backend="fpgadataflow", **dict(attributes)
-    )
-
-
-def finn_graph(nodes: tuple[Node, ...]) -> "ModelWrapper":
-    """Return the nodes as a FINN model, `in` to `out`; weights and thresholds are named but not given."""
-    prepare_finn()
-    from onnx import TensorProto, helper
-    from qonnx.core.datatype import DataType
-    from qonnx.core.modelwrapper import ModelWrapper
-    from qonnx.util.basic import qonnx_make_model
-
-    def tensor(name: str, stream: Stream) -> Any:
-        return helper.make_tensor_value_info(name, TensorProto.FLOAT, stream.shape)
-
-    tensors = ["in", *(f"{node.name}_out" for node in nodes[:-1]), "out"]
-    parameters = {"MVAU_hls": "weights", "Thresholding_rtl": "thresholds"}
-    made = [
-        onnx_node(
-            node.op_type,
-            node.attributes,
-            [before, *(f"{node.name}_{parameters[node.op_type]}" for _ in [0] if node.op_type in parameters)],
-            [after],
-            node.name,
-        )
-        for node, before, after in zip(nodes, tensors, tensors[1:], strict=False)
-    ]
-    graph = helper.make_graph(
-        made,
-        "candidate",
-        [tensor("in", nodes[0].source)],
-        [tensor("out", nodes[-1].sink)],
-        value_info=[tensor(name, node.sink) for name, node in zip(tensors[1:-1], nodes, strict=False)],
-    )
-    model = ModelWrapper(qonnx_make_model(graph))
-    model.set_tensor_datatype("in", DataType[nodes[0].source.datatype])
-    for name, node in zip(tensors[1:], nodes, strict=True):
-        model.set_tensor_datatype(name, DataType[node.sink.datatype])
-    return model

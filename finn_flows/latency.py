@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+import numpy as np
 
 from finn_flows import schedule
 from finn_flows.accumulators import type_bits
-from finn_flows.graph import Node
+from finn_flows.plan import INPUT, Node
 from finn_flows.schedule import Windows
 
 Row = tuple[float, float]
@@ -22,11 +24,20 @@ class _Flow:
             come evenly.
         columns: pixels of a row.
         spread: cycles from a pixel's first word to its last.
+        depth: cycles that all this is later, for the registers on the way.
     """
 
     rows: list[Row]
     columns: int
     spread: float
+    depth: int = 0
+
+    @property
+    def times(self) -> np.ndarray:
+        """When each pixel is complete, shape (pixels,), registers included."""
+        share = np.linspace(0, 1, self.columns) if self.columns > 1 else np.ones(1)
+        first, last = np.array(self.rows, float).T[:, :, None]
+        return (first + share * (last - first)).reshape(-1) + self.depth
 
 
 def pipeline_latency(nodes: Sequence[Node]) -> int:
@@ -37,37 +48,85 @@ def pipeline_latency(nodes: Sequence[Node]) -> int:
     the schedules of the RTL; FIFOs never stop a node that could work.
 
     Args:
-        nodes: in the order of the stream, converters included.
+        nodes: each behind those it reads, converters included.
     """
-    flow, depth = _input(nodes[0]), 0
+    flow = _flows(nodes)[nodes[-1].name]
+    return math.ceil(flow.rows[-1][1]) + flow.depth + 1
+
+
+def waiting_words(nodes: Sequence[Node]) -> dict[tuple[str, int], int]:
+    """Return how many words wait ahead of each sum, by its name and the number of the stream it reads.
+
+    The way through more layers is the longer one; what comes by the shorter one waits, and the next image comes meanwhile.
+
+    Args:
+        nodes: each behind those it reads, converters included.
+    """
+    if all(len(node.inputs) == 1 for node in nodes):
+        return {}
+    flows, interval = _flows(nodes), max(node.interval for node in nodes)
+    waiting = {}
     for node in nodes:
-        match node.op_type:
-            case "StreamingDataWidthConverter_rtl":
-                depth += schedule.CONVERTER_DEPTH
-                flow = _converted(flow, node)
-            case "MVAU_hls":
-                known = dict(node.attributes)
-                words, passes = known["MW"] // known["SIMD"], known["MH"] // known["PE"]
-                bits = type_bits(known["inputDataType"])
-                depth += schedule.product_depth(known["SIMD"], bits, words, passes)
-                if math.prod(node.source.shape[:-1]) == 1:
-                    flow = _flat(flow)
-                flow = _worked(flow, words * passes, words * (passes - 1), words * (passes - 1))
-            case "Thresholding_rtl":
-                depth += schedule.crossings_depth(node.price.way, dict(node.attributes)["numSteps"])
-            case "FMPadding_rtl":
-                depth += schedule.PADDING_DEPTH
-                flow = _padded(flow, node, dict(node.attributes), node.source is nodes[0].source)
-            case "ConvolutionInputGenerator_rtl":
-                known = dict(node.attributes)
-                depth += _generator_depth(known)
-                flow = _windows(flow, known)
-            case "Pool_hls":
-                depth += schedule.POOL_DEPTH
-            case "LabelSelect_hls":
-                depth += schedule.LABEL_DEPTH
+        if len(node.inputs) == 1:
+            continue
+        taken = flows[node.name].times - schedule.ADD_DEPTH
+        for port, (name, source) in enumerate(zip(node.inputs, node.sources, strict=True)):
+            come = flows[name].times
+            if len(come) < len(taken):  # a vector is taken once
+                waiting[node.name, port] = source.words
+                continue
+            there = sum(
+                np.searchsorted(come, taken - later, side="right")
+                for later in np.arange(0, max(1, taken[-1] - come[0]), interval)
+            )
+            most = int((there - np.arange(len(taken))).max())
+            waiting[node.name, port] = math.ceil(most * source.words / len(come))
+    return waiting
+
+
+def _flows(nodes: Sequence[Node]) -> dict[str, _Flow]:
+    """Return what leaves each node."""
+    flows: dict[str, _Flow] = {}
+    raw = {INPUT}  # the input, as it comes
+    for node in nodes:
+        if node.op_type == "StreamingFIFO_rtl" and node.inputs[0] in raw:
+            raw.add(node.name)
+        reads = [_input(node) if name == INPUT else flows[name] for name in node.inputs]
+        flows[node.name] = _through(node, reads, node.inputs[0] in raw)
+    return flows
+
+
+def _through(node: Node, reads: list[_Flow], is_first: bool) -> _Flow:
+    """Return what leaves a node that reads these flows."""
+    flow, depth, known = reads[0], 0, dict(node.attributes)
+    match node.op_type:
+        case "StreamingDataWidthConverter_rtl":
+            depth = schedule.CONVERTER_DEPTH
+            flow = _converted(flow, node)
+        case "MVAU_hls":
+            words, passes = known["MW"] // known["SIMD"], known["MH"] // known["PE"]
+            bits = type_bits(known["inputDataType"])
+            depth = schedule.product_depth(known["SIMD"], bits, words, passes)
+            if math.prod(node.source.shape[:-1]) == 1:
                 flow = _flat(flow)
-    return math.ceil(flow.rows[-1][1]) + depth + 1
+            flow = _worked(flow, words * passes, words * (passes - 1), words * (passes - 1))
+        case "Thresholding_rtl":
+            depth = schedule.crossings_depth(node.price.way, known["numSteps"])
+        case "FMPadding_rtl":
+            depth = schedule.PADDING_DEPTH
+            flow = _padded(flow, node, known, is_first)
+        case "ConvolutionInputGenerator_rtl":
+            depth = _generator_depth(known)
+            flow = _windows(flow, known)
+        case "Pool_hls":
+            depth = schedule.POOL_DEPTH
+        case "LabelSelect_hls":
+            depth = schedule.LABEL_DEPTH
+            flow = _flat(flow)
+        case "ElementwiseAdd_hls":
+            depth = schedule.ADD_DEPTH
+            flow = _joined(reads, node)
+    return replace(flow, depth=flow.depth + depth)
 
 
 def _input(node: Node) -> _Flow:
@@ -81,7 +140,25 @@ def _input(node: Node) -> _Flow:
 def _flat(flow: _Flow) -> _Flow:
     """Return an image as one vector."""
     begin, end = flow.rows[0][0] - flow.spread, flow.rows[-1][1]
-    return _Flow([(end, end)], 1, end - begin)
+    return _Flow([(end, end)], 1, end - begin, flow.depth)
+
+
+def _joined(reads: list[_Flow], node: Node) -> _Flow:
+    """Return the sum of two flows; a vector must be there before the first pixel."""
+    depth, columns = max(flow.depth for flow in reads), max(flow.columns for flow in reads)
+    count = max(len(flow.rows) for flow in reads)
+    work = node.sink.words / (count * columns)
+    late = []
+    for flow in reads:
+        behind = depth - flow.depth
+        rows = [(first - behind, last - behind) for first, last in flow.rows]
+        late.append(rows if len(rows) * flow.columns == count * columns else [rows[-1][-1:] * 2] * count)
+    done, result = -math.inf, []
+    for row in zip(*late, strict=True):
+        begun = max(*(first for first, _ in row), done + work)
+        done = max(*(last for _, last in row), begun + (columns - 1) * work)
+        result.append((begun, done))
+    return _Flow(result, columns, max(work - 1, *(flow.spread for flow in reads)), depth)
 
 
 def _worked(flow: _Flow, work: float, left: float, spread: float) -> _Flow:
@@ -99,7 +176,7 @@ def _worked(flow: _Flow, work: float, left: float, spread: float) -> _Flow:
         begun = max(first + left, done + work)
         done = max(last + left, begun + row)
         rows.append((begun, done))
-    return _Flow(rows, flow.columns, spread)
+    return _Flow(rows, flow.columns, spread, flow.depth)
 
 
 def _converted(flow: _Flow, node: Node) -> _Flow:
@@ -134,7 +211,7 @@ def _padded(flow: _Flow, node: Node, known: dict[str, Any], is_first: bool) -> _
     for _ in range(bottom):
         rows.append((done + words, done + columns * words))
         done += columns * words
-    return _Flow(rows, columns, words - 1)
+    return _Flow(rows, columns, words - 1, flow.depth)
 
 
 def _generator_depth(known: dict[str, Any]) -> int:
@@ -171,4 +248,4 @@ def _windows(flow: _Flow, known: dict[str, Any]) -> _Flow:
         begun = max(first + near * (last - first) + left, done + work + wait)
         done = max(first + far * (last - first) + left, begun + (columns - 1) * work)
         result.append((begun, done))
-    return _Flow(result, columns, max(0, work - 1))
+    return _Flow(result, columns, max(0, work - 1), flow.depth)

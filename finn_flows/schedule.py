@@ -13,7 +13,7 @@ import numpy as np
 
 Pair = tuple[int, int]
 
-FIFO_DEPTH = CONVERTER_DEPTH = PADDING_DEPTH = POOL_DEPTH = 1
+FIFO_DEPTH = CONVERTER_DEPTH = PADDING_DEPTH = POOL_DEPTH = ADD_DEPTH = 1
 LABEL_DEPTH = 2
 
 
@@ -78,6 +78,7 @@ class Windows:
     stride: Pair
     folds: int
     apart: bool = False
+    dilation: Pair = (1, 1)
 
     @property
     def counts(self) -> Pair:

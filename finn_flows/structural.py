@@ -204,9 +204,15 @@ def rom(words: int) -> float:
 
 
 def product(
-    fan_in: int, channels: int, pe: int, simd: int, input_bits: int = 1, style: str = "block"
+    fan_in: int,
+    channels: int,
+    pe: int,
+    simd: int,
+    input_bits: int = 1,
+    style: str = "block",
+    weight_bits: int = 1,
 ) -> Price:
-    """Price a product with binary weights, accumulators out; thresholds are priced apart.
+    """Price a product, accumulators out; thresholds are priced apart.
 
     PE lanes each count the equal pairs of SIMD inputs and weights, once for each bit of an input, add the planes'
     counts up, and their sum to an accumulator. With `popcount` LUTs a plane,
@@ -217,7 +223,14 @@ def product(
     The buffer holds two vectors in LUT memory, unless a vector is used once. Weights are in block RAM, or with style
     "distributed" in LUTs (`weights_in_luts`). Fully unrolled (PE = channels, SIMD = fan-in)
     they are constants: majorities of three inputs are shared by all channels, and each only counts its own.
+
+    Weights of W bits are W + 1 rows of binary weights, whose accumulators are added up: an adder's LUT a bit.
     """
+    if weight_bits > 1:
+        planes = weight_bits + 1
+        rows = product(fan_in, planes * channels, planes * pe, simd, input_bits, style)
+        bits = (fan_in * ((1 << input_bits) - 1)).bit_length()
+        return replace(rows, lut=rows.lut + pe * weight_bits * (bits + 1))
     k = CONSTANTS
     reach = (fan_in * ((1 << input_bits) - 1)).bit_length()
     planes_sum = adders(input_bits, simd.bit_length(), 1)

@@ -8,12 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from finn_flows import graph
 from finn_flows.integer import IntegerNetwork
 from finn_flows.network import Activation, Grid
 from finn_flows.network import MaxPool as PoolLayer
-from finn_flows.rtl.design import INPUT, Design, Element
-from finn_flows.rtl.nodes import Crossings, HardwareNode, LabelSelect, MaxPool, Product, Stream
+from finn_flows.plan import INPUT, Node
+from finn_flows.rtl.design import Design, Element, Source
+from finn_flows.rtl.nodes import (
+    Add,
+    Crossings,
+    Duplicate,
+    HardwareNode,
+    LabelSelect,
+    MaxPool,
+    Product,
+    Stream,
+)
 from finn_flows.rtl.stream_nodes import InputGenerator, Padding, WidthConverter, WindowMaxPool
 
 WAYS = ("comparators", "search", "table", "table in block RAM")
@@ -33,7 +42,7 @@ class Styles:
     ways: Mapping[str, str] = field(default_factory=dict)
 
 
-def assemble(net: IntegerNetwork, plan: Sequence[graph.Node], styles: Styles | None = None) -> Design:
+def assemble(net: IntegerNetwork, plan: Sequence[Node], styles: Styles | None = None) -> Design:
     """Return the design of a network, width converters included, FIFOs not.
 
     Args:
@@ -47,51 +56,112 @@ def assemble(net: IntegerNetwork, plan: Sequence[graph.Node], styles: Styles | N
     return Design(builder.input, tuple(builder.elements))
 
 
+@dataclass(frozen=True)
+class _Written:
+    """What a node of the plan gives.
+
+    Attributes:
+        sources: where its words come from, one for each reader that is left.
+        stream: in which words, a sample long.
+        product: whose accumulators they are, if any.
+    """
+
+    sources: tuple[Source, ...]
+    stream: Stream
+    product: Product | None = None
+
+
 class _Assembler:
-    """Walks the plan once, keeping the stream that flows."""
+    """Walks the plan once, keeping what each of its nodes gives."""
 
     def __init__(self, net: IntegerNetwork, styles: Styles) -> None:
         self.net, self.styles = net, styles
-        self.shapes = net.network.shapes()
         self.elements: list[Element] = []
-        self.source, self.stream = (INPUT, "s"), Stream(1, 1, 1)
-        self.product: Product | None = None  # whose accumulators flow
-        self.windows: graph.Node | None = None  # the generator of a pool that is to come
+        self.written: dict[str, _Written] = {}
+        self.windows: dict[str, Node] = {}  # generators of pools that are to come, by name
         self.planned: list[str] = []  # nodes of the plan since the last element
 
-    def add(self, node: graph.Node) -> None:
-        """Append the node, with a width converter where words differ."""
-        make: dict[str, Callable[[graph.Node], HardwareNode | None]] = {
+    def add(self, node: Node) -> None:
+        """Append the node, with width converters where words differ."""
+        self.planned.append(node.name)
+        if node.op_type == "DuplicateStreams_hls":
+            self.written[node.name] = self._fork(node)
+            return
+        if self._is_left_out(node):
+            self.windows[node.name] = node
+            self.written[node.name] = self.written[node.inputs[0]]
+            return
+        make: dict[str, Callable[[Node], HardwareNode]] = {
             "MVAU_hls": self._product,
             "Thresholding_rtl": self._crossings,
             "FMPadding_rtl": self._padding,
             "ConvolutionInputGenerator_rtl": self._generator,
             "Pool_hls": self._pool,
             "LabelSelect_hls": self._label,
+            "ElementwiseAdd_hls": self._add,
         }
-        self.planned.append(node.name)
         made = make[node.op_type](node)
-        if made is not None:
-            self._place(node.layer, _KINDS[node.op_type], made)
+        stream = self._place(node, _KINDS[node.op_type], made)
+        product = made if isinstance(made, Product) else None
+        if node.op_type == "Pool_hls":  # the largest of accumulators is one of them
+            product = self._read(node).product
+        self.written[node.name] = _Written(((self.elements[-1].name, "m"),), stream, product)
 
-    def _place(self, layer: str, kind: str, node: HardwareNode) -> None:
-        wanted = node.inputs["s"]
-        name = self._name(layer, kind)
-        if not self.elements:
-            size = math.prod(self.net.network.input.shape)
-            self.input = self.stream = replace(wanted, elements=max(size, wanted.elements))
-        elif self.stream.lanes != wanted.lanes:
-            converter = WidthConverter(self.stream, wanted.lanes)
-            self._append(f"{name}_converter", layer, "converter", converter)
-        self._append(name, layer, kind, node, tuple(self.planned))
+    def _is_left_out(self, node: Node) -> bool:
+        """Tell whether a node only shows how windows lie that do not overlap: these need no generator."""
+        known = dict(node.attributes)
+        return bool(known.get("depthwise")) and known["ConvKernelDim"] == known["Stride"]
+
+    def _read(self, node: Node, port: int = 0) -> _Written:
+        return self.written[node.inputs[port]]
+
+    def _take(self, name: str) -> Source:
+        """Return where a node's words come from, for one reader more."""
+        written = self.written[name]
+        source, *rest = written.sources
+        if rest:
+            self.written[name] = replace(written, sources=tuple(rest))
+        return source
+
+    def _bits(self, node: Node) -> int:
+        return self.net.network.input.bits if node.inputs[0] == INPUT else self._read(node).stream.bits
+
+    def _place(self, node: Node, kind: str, made: HardwareNode) -> Stream:
+        """Append an element and the converters ahead of it; return what it writes for a sample."""
+        name = self._name(node.layer, kind)
+        sources, repeats = [], 1
+        for port, (writer, wanted) in enumerate(zip(node.inputs, made.inputs.values(), strict=True)):
+            if writer == INPUT:
+                size = math.prod(self.net.network.input.shape)
+                stream = self.input = replace(wanted, elements=max(size, wanted.elements))
+                source: Source = (INPUT, "s")
+            else:
+                stream, source = self.written[writer].stream, self._take(writer)
+            if stream.lanes != wanted.lanes:
+                between = WidthConverter(stream, wanted.lanes)
+                made_name = f"{name}_converter{port + 1 if port else ''}"
+                self.elements.append(Element(made_name, node.layer, "converter", between, (source,)))
+                source, stream = (made_name, "m"), between.outputs["m"]
+            sources.append(source)
+            if port == 0:
+                repeats = stream.words // wanted.words
+        self.elements.append(Element(name, node.layer, kind, made, tuple(sources), tuple(self.planned)))
         self.planned = []
+        written = made.outputs["m"]
+        return replace(written, elements=written.elements * repeats)
 
-    def _append(
-        self, name: str, layer: str, kind: str, node: HardwareNode, planned: tuple[str, ...] = ()
-    ) -> None:
-        self.elements.append(Element(name, layer, kind, node, (self.source,), planned))
-        repeats, written = self.stream.words // node.inputs["s"].words, node.outputs["m"]
-        self.source, self.stream = (name, "m"), replace(written, elements=written.elements * repeats)
+    def _fork(self, node: Node) -> _Written:
+        """Append forks to two readers each, until there is a stream for every reader."""
+        read = self._read(node)
+        source, free = self._take(node.inputs[0]), []
+        for _ in range(dict(node.attributes)["NumOutputStreams"] - 1):
+            name = self._name(node.layer, "fork")
+            fork = Duplicate(read.stream)
+            self.elements.append(Element(name, node.layer, "fork", fork, (source,), tuple(self.planned)))
+            self.planned = []
+            free.append((name, "a"))
+            source = (name, "b")
+        return replace(read, sources=(*free, source))
 
     def _name(self, layer: str, kind: str) -> str:
         name = f"{re.sub(r'[^A-Za-z0-9]+', '_', layer).strip('_')}_{kind}"
@@ -103,39 +173,33 @@ class _Assembler:
             unique, count = f"{name}_{count}", count + 1
         return unique
 
-    def _product(self, node: graph.Node) -> Product:
+    def _product(self, node: Node) -> Product:
         weights = self.net.weights[node.layer]
         pe, simd = node.lanes
-        bits = self._input_bits(node.layer)
-        self.product = Product(
+        return Product(
             weights.reshape(len(weights), -1),
             pe,
             simd,
-            bits,
-            offsets=bits > 1 and not self._is_absorbed(node.layer),
+            self._bits(node),
+            offsets=not self._is_absorbed(node.layer) and self._has_offsets(node),
             ram_style=self.styles.weights.get(node.layer, "block"),
+            weight_bits=self.net.network.weight_bits(node.layer),
         )
-        return self.product
 
-    def _input_bits(self, layer: str) -> int:
-        source = next(entry.inputs[0] for entry in self.net.network.layers if entry.name == layer)
-        bits = self.net.network.bits(source)
-        assert bits is not None
-        return bits
+    def _has_offsets(self, node: Node) -> bool:
+        return self._bits(node) > 1 or self.net.network.weight_bits(node.layer) > 1
 
     def _is_absorbed(self, layer: str) -> bool:
         """Tell whether an activation takes a product's accumulators, and with them their offsets."""
         return layer in self.net.network.producers().values()
 
-    def _crossings(self, node: graph.Node) -> Crossings:
-        assert self.product is not None
-        operation = self._operation(node.layer)
+    def _crossings(self, node: Node) -> Crossings:
+        operation, product = self._operation(node.layer), self._read(node).product
         assert isinstance(operation, Activation)
         table = self.net.tables[node.layer]
-        if self.product.input_bits > 1:
+        if product is not None and (product.input_bits > 1 or product.weight_bits > 1):
             # The stream counts from 0 in every channel; what it is too high by goes into the crossings.
-            reach = self.product.fan_in * (2**self.product.input_bits - 1)
-            table = table.moved(Grid(0, reach), -np.repeat(self.product.row_offsets, operation.bits))
+            table = table.moved(Grid(0, product.highest), -np.repeat(product.row_offsets, operation.bits))
         way = self.styles.ways.get(node.layer, node.price.way)
         style = "block" if way == "table in block RAM" else "distributed"
         way = {"constant": "comparators", "table in block RAM": "table"}.get(way, way)
@@ -144,51 +208,50 @@ class _Assembler:
     def _operation(self, layer: str) -> Any:
         return next(entry.operation for entry in self.net.network.layers if entry.name == layer)
 
-    def _padding(self, node: graph.Node) -> Padding:
+    def _padding(self, node: Node) -> Padding:
         known = dict(node.attributes)
         shape = (*known["ImgDim"], known["NumChannels"])
-        return Padding(
-            shape, known["Padding"], known["SIMD"], self.stream.bits if self.elements else self._raw
-        )
+        return Padding(shape, known["Padding"], known["SIMD"], self._bits(node))
 
-    @property
-    def _raw(self) -> int:
-        return self.net.network.input.bits
-
-    def _generator(self, node: graph.Node) -> InputGenerator | None:
+    def _generator(self, node: Node) -> InputGenerator:
         known = dict(node.attributes)
-        bits = self.stream.bits if self.elements else self._raw
-        operation = self._operation(node.layer)
-        if known["depthwise"] and operation.kernel == operation.stride:
-            self.windows = node
-            return None  # windows that do not overlap need no generator
         return InputGenerator(
             (*known["IFMDim"], known["IFMChannels"]),
             known["ConvKernelDim"],
             known["Stride"],
             known["SIMD"],
-            bits,
+            self._bits(node),
             parallel=bool(known["parallel_window"]),
             depthwise=bool(known["depthwise"]),
+            dilation=known["Dilation"],
         )
 
-    def _pool(self, node: graph.Node) -> HardwareNode:
-        known, windows = dict(node.attributes), self.windows
-        self.windows = None
-        bits, signed = self.stream.bits, self.stream.signed
-        operation = self._operation(node.layer)
-        assert isinstance(operation, PoolLayer)
+    def _pool(self, node: Node) -> HardwareNode:
+        known, windows = dict(node.attributes), self.windows.get(node.inputs[0])
+        stream, operation = self._read(node).stream, self._operation(node.layer)
+        largest = isinstance(operation, PoolLayer)
+        pe, channels = known["PE"], known["Channels"]
         if windows is not None:
-            shape = (*dict(windows.attributes)["IFMDim"], known["Channels"])
-            return MaxPool(shape, operation.kernel, known["PE"], bits, signed)
-        positions = math.prod(known["OutImgDims"])
-        return WindowMaxPool(
-            positions, math.prod(operation.kernel), known["Channels"], known["PE"], bits, signed
-        )
+            shape = (*dict(windows.attributes)["IFMDim"], channels)
+            if not largest:
+                return SumPool(shape, known["KernelSize"], pe, stream.bits, self._high(node))
+            return MaxPool(shape, operation.kernel, pe, stream.bits, stream.signed)
+        positions, area = math.prod(known["OutImgDims"]), math.prod(operation.kernel)
+        if not largest:
+            return WindowSum(positions, area, channels, pe, stream.bits, self._high(node))
+        return WindowMaxPool(positions, area, channels, pe, stream.bits, stream.signed)
 
-    def _label(self, node: graph.Node) -> LabelSelect:
-        known = dict(node.attributes)
-        return LabelSelect(known["Labels"], known["PE"], self.stream.bits, self.stream.signed)
+    def _add(self, node: Node) -> HardwareNode:
+        a, b = (self._read(node, port).stream for port in (0, 1))
+        known, pe = dict(node.attributes), node.lanes[0]
+        bits = type_bits(known["out_dtype"])
+        if known["lhs_shape"] == known["rhs_shape"]:
+            return Add(replace(a, lanes=pe), replace(b, lanes=pe), bits)
+        return AddVector(replace(a, lanes=pe), replace(b, lanes=pe), bits)
+
+    def _label(self, node: Node) -> LabelSelect:
+        known, stream = dict(node.attributes), self._read(node).stream
+        return LabelSelect(known["Labels"], known["PE"], stream.bits, stream.signed)
 
 
 _KINDS = {
@@ -198,4 +261,5 @@ _KINDS = {
     "ConvolutionInputGenerator_rtl": "generator",
     "Pool_hls": "pool",
     "LabelSelect_hls": "label",
+    "ElementwiseAdd_hls": "sum",
 }

@@ -35,7 +35,7 @@ class Element:
         kind: "product", "crossings", "generator", "padding", "pool", "label", "converter" or "fifo".
         node: what it is.
         sources: where each of the node's inputs comes from, in order.
-        planned: names of the plan's nodes that it stands for (`graph.Node.name`).
+        planned: names of the plan's nodes that it stands for (`plan.Node.name`).
     """
 
     name: str

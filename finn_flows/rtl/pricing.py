@@ -4,9 +4,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from finn_flows import graph, structural
+from finn_flows import structural
 from finn_flows.cost import NodeCost, Resources, node_cost, on_part
 from finn_flows.parts import Part
+from finn_flows.plan import DEFAULT_FIFO_DEPTH, Node, Stream, converter, fifo
 from finn_flows.rtl import nodes, stream_nodes
 from finn_flows.rtl.design import Design, Element
 from finn_flows.structural import Price
@@ -15,7 +16,7 @@ Unit = tuple[str, dict[str, Any]]
 """A function of `structural`, by name, and its arguments."""
 
 
-def estimates(design: Design, plan: Sequence[graph.Node], part: Part) -> dict[str, NodeCost]:
+def estimates(design: Design, plan: Sequence[Node], part: Part) -> dict[str, NodeCost]:
     """Return each element's estimate by name, on a part.
 
     This project's prices are of what is built: weights where the design keeps them, FIFOs as deep as they are.
@@ -25,7 +26,7 @@ def estimates(design: Design, plan: Sequence[graph.Node], part: Part) -> dict[st
     return {element.name: _estimate(design, element, planned, part) for element in design.elements}
 
 
-def _estimate(design: Design, element: Element, planned: dict[str, graph.Node], part: Part) -> NodeCost:
+def _estimate(design: Design, element: Element, planned: dict[str, Node], part: Part) -> NodeCost:
     parts = [planned[name] for name in element.planned] or [_between(design, element)]
     costs = [node_cost(node, part) for node in parts]
     main, built = costs[-1], price(element.node)
@@ -86,15 +87,15 @@ def units(node: nodes.HardwareNode) -> list[Unit]:
     return []
 
 
-def _between(design: Design, element: Element) -> graph.Node:
+def _between(design: Design, element: Element) -> Node:
     """Describe a converter or FIFO as the plan would."""
     source = _stream(design.streams[element.sources[0]])
     if element.kind == "converter":
-        return graph.converter(element.layer, source, _stream(design.streams[element.name, "m"]))
+        return converter(element.layer, source, _stream(design.streams[element.name, "m"]))
     assert isinstance(element.node, stream_nodes.Fifo)
-    return graph.fifo(element.layer, source, depth=max(graph.DEFAULT_FIFO_DEPTH, element.node.depth))
+    return fifo(element.layer, source, depth=max(DEFAULT_FIFO_DEPTH, element.node.depth))
 
 
-def _stream(stream: nodes.Stream) -> graph.Stream:
+def _stream(stream: nodes.Stream) -> Stream:
     datatype = "BINARY" if stream.bits == 1 else f"{'INT' if stream.signed else 'UINT'}{stream.bits}"
-    return graph.Stream((1, stream.elements), stream.lanes, datatype)
+    return Stream((1, stream.elements), stream.lanes, datatype)

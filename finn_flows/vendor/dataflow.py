@@ -14,8 +14,8 @@ import numpy as np
 from finn_flows.accumulators import integer_type
 from finn_flows.errors import FlowError
 from finn_flows.finn_setup import prepare_finn
-from finn_flows.graph import DEFAULT_FIFO_DEPTH, Attributes
 from finn_flows.network import Grid
+from finn_flows.plan import DEFAULT_FIFO_DEPTH, Attributes
 from finn_flows.rtl.design import INPUT, Design, Element
 from finn_flows.rtl.nodes import Add, Crossings, Duplicate, LabelSelect, MaxPool, Product, Stream
 from finn_flows.rtl.stream_nodes import InputGenerator, Padding, WidthConverter, WindowMaxPool

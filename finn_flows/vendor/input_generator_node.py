@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 
 from finn_flows.accumulators import type_bits
-from finn_flows.graph import Stream
+from finn_flows.plan import Stream
 from finn_flows.rtl import pricing
 from finn_flows.rtl.stream_nodes import InputGenerator
 from finn_flows.structural import Price

@@ -6,7 +6,7 @@ import numpy as np
 
 from finn_flows import structural
 from finn_flows.accumulators import type_bits
-from finn_flows.graph import Stream
+from finn_flows.plan import Stream
 from finn_flows.rtl import nodes, stream_nodes
 from finn_flows.structural import Price
 from finn_flows.vendor.stream_node import AttributeTypes, StreamNode, vectors

@@ -16,7 +16,7 @@ from finn.custom_op.fpgadataflow.rtlbackend import RTLBackend
 from onnx import GraphProto, NodeProto
 from qonnx.core.datatype import BaseDataType, DataType
 
-from finn_flows.graph import Stream
+from finn_flows.plan import Stream
 from finn_flows.rtl.nodes import HardwareNode, library_of
 from finn_flows.structural import Price
 from finn_flows.vendor.wrapper import wrapper

@@ -1,7 +1,7 @@
 """A stream's elements by FINN's names of datatypes, and back."""
 
 from finn_flows.accumulators import type_bits
-from finn_flows.graph import Stream
+from finn_flows.plan import Stream
 from finn_flows.rtl import nodes
 
 

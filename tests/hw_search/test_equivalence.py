@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from finn_flows.folding import Folding, FoldingError
-from finn_flows.graph import Node, hardware_nodes
+from finn_flows.graph import hardware_nodes
 from finn_flows.integer import IntegerNetwork, remove_first_bits
 from finn_flows.lowering.lower import lower
+from finn_flows.plan import Node
 from finn_flows.rtl.assembly import WAYS, Styles, assemble
 from finn_flows.rtl.design import with_fifos
 from finn_flows.rtl.streaming import compile_streaming, size_fifos

@@ -5,8 +5,9 @@ import torch
 
 from finn_flows.cost import estimate
 from finn_flows.folding import Folding
-from finn_flows.graph import finn_graph, hardware_nodes
+from finn_flows.graph import hardware_nodes
 from finn_flows.network import Activation
+from finn_flows.plan import finn_graph
 from finn_flows.stock_flow import node_estimates, stock_graph, stock_layers, with_streams
 from hw_search.config import make_config
 from hw_search.errors import UserError
