@@ -324,6 +324,13 @@ class _Builder:
         if pool.kernel[0] < pool.stride[0] or pool.kernel[1] < pool.stride[1]:
             raise UnsupportedLayer(f"{name}: a pool's stride {pool.stride} exceeds its kernel {pool.kernel}")
         summed = isinstance(pool, SumPool)
+        if isinstance(pool, MaxPool) and any(pool.padding):
+            if x.product is not None:
+                raise UnsupportedLayer(
+                    f"{name}: pads accumulators, which have no zero: pool behind the activation"
+                )
+            padded = shape[0] + 2 * pool.padding[0], shape[1] + 2 * pool.padding[1], shape[2]
+            x, shape = self._padding(name, pool.padding, x, shape, padded), padded
         if summed and out[:2] == (1, 1):
             pool = SumPool(pool.kernel, pool.kernel)  # one window has no stride
         windows = self._generator(name, pool, x, shape, out)

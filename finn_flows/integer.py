@@ -61,8 +61,9 @@ class IntegerNetwork:
                     values[layer.name] = _convolve(x, self.weights[layer.name], conv, pad)
                 case Activation(_, bits):
                     values[layer.name] = _activate(x, self.tables[layer.name], bits)
-                case MaxPool(kernel, stride):
-                    values[layer.name] = _windows(x, kernel, stride).max(axis=(-2, -1))
+                case MaxPool(kernel, stride, padding):
+                    padded = _padded(x, padding, self.network.grids()[layer.name].low)
+                    values[layer.name] = _windows(padded, kernel, stride).max(axis=(-2, -1))
                 case SumPool(kernel, stride):
                     values[layer.name] = _windows(x, kernel, stride).sum(axis=(-2, -1))
                 case Add():
@@ -81,6 +82,11 @@ def _windows(
     reach = tuple((side - 1) * apart + 1 for side, apart in zip(kernel, dilation, strict=True))
     windows = np.lib.stride_tricks.sliding_window_view(x, reach, axis=(1, 2))
     return windows[:, :: stride[0], :: stride[1], :, :: dilation[0], :: dilation[1]]
+
+
+def _padded(x: np.ndarray, padding: tuple[int, int], value: int) -> np.ndarray:
+    (top, left) = padding
+    return np.pad(x, ((0, 0), (top, top), (left, left), (0, 0)), constant_values=value)
 
 
 def _sum(tensors: list[np.ndarray]) -> np.ndarray:
@@ -106,9 +112,7 @@ def _product(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def _convolve(x: np.ndarray, weights: np.ndarray, conv: Conv, pad: int) -> np.ndarray:
-    top, left = conv.padding
-    x = np.pad(x, ((0, 0), (top, top), (left, left), (0, 0)), constant_values=pad)
-    windows = _windows(x, conv.kernel, conv.stride, conv.dilation)
+    windows = _windows(_padded(x, conv.padding, pad), conv.kernel, conv.stride, conv.dilation)
     # (N, H, W, C, kh, kw) against (M, kh, kw, C), group by group.
     ins, outs = x.shape[-1] // conv.groups, len(weights) // conv.groups
     parts = []

@@ -88,10 +88,17 @@ class Activation:
 
 @dataclass(frozen=True)
 class MaxPool:
-    """The largest of each window; over bits an OR."""
+    """The largest of each window; over bits an OR.
+
+    Attributes:
+        kernel: (height, width).
+        stride: (vertical, horizontal).
+        padding: (vertical, horizontal), the same on both sides, with the least value there is, which is never the largest.
+    """
 
     kernel: tuple[int, int] = (2, 2)
     stride: tuple[int, int] = (2, 2)
+    padding: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -329,7 +336,9 @@ def _output_shape(layer: Layer, sources: list[tuple[int, ...]]) -> tuple[int, ..
         case MaxPool(kernel, stride) | SumPool(kernel, stride):
             if len(shape) != 3:
                 raise NetworkError(f"{layer.name}: a pool takes an image, not {shape}")
-            return (*_places(layer.name, shape[:2], kernel, stride, kernel), shape[2])
+            padding = layer.operation.padding if isinstance(layer.operation, MaxPool) else (0, 0)
+            padded = tuple(side + 2 * pad for side, pad in zip(shape[:2], padding, strict=True))
+            return (*_places(layer.name, padded, kernel, stride, kernel), shape[2])
         case Add():
             return _sum_shape(layer, sources)
         case Activation(crossings, bits):

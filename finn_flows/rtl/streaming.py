@@ -131,7 +131,14 @@ def size_fifos(design: Design, folder: Path, cache: Path | None = None) -> tuple
         folder: for the simulation.
         cache: see `compile_design`.
     """
-    depth = _FIRST_DEPTH
+    # What meets a slower way may have to wait for it a whole sample long, and one sample more while that one leaves.
+    waiting = [
+        design.streams[source].words
+        for element in design.elements
+        if len(element.sources) > 1
+        for source in element.sources
+    ]
+    depth = max(_FIRST_DEPTH, 2 * max(waiting, default=0))
     samples = np.zeros((_SIZING_SAMPLES, design.input.elements), np.int64)
     while True:
         deep, _ = compile_streaming(with_fifos(design, depth, probe=True), folder, cache=cache)

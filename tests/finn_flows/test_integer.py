@@ -23,7 +23,7 @@ from finn_flows.network import (
     Operation,
     SumPool,
 )
-from tests.finn_flows.finn_networks import chain, dynamic, residual, signs
+from tests.finn_flows.finn_networks import chain, dynamic, levels, residual, signs
 from tests.finn_flows.integer_networks import (
     convolution_by_loops,
     counted,
@@ -69,6 +69,15 @@ def pooled_net(bits: int, before: bool = False) -> Network:
     )
 
 
+def padded_pools(bits: int) -> Network:
+    """Pools that pad levels, bits and accumulators."""
+    pool = MaxPool((3, 3), (1, 1), (1, 1))
+    return chain(
+        *(Input((6, 5, 2), bits), Conv(4), levels(4, 3), pool, Conv(5, (2, 2)), pool, signs(5), pool),
+        *(Flatten(), Dense(3), LabelSelect()),
+    )
+
+
 NETWORKS = {
     "dense": dense_net,
     "conv": conv_net,
@@ -76,6 +85,7 @@ NETWORKS = {
     "grouped": lambda bits: conv_net(bits, groups=2),
     "pooled": pooled_net,
     "pooled before the sign": lambda bits: pooled_net(bits, before=True),
+    "padded pools": padded_pools,
     "residual": residual,
     "dynamic": dynamic,
 }
@@ -108,7 +118,9 @@ def by_loops(net: IntegerNetwork, sample: np.ndarray) -> dict[str, np.ndarray]:
                 for row, column in np.ndindex(rows, columns):
                     window = x[row * down : row * down + kh, column * right : column * right + kw]
                     out[row, column] = window.sum(axis=(0, 1))
-            case MaxPool((kh, kw), (down, right)):
+            case MaxPool((kh, kw), (down, right), (top, left)):
+                least = net.network.grids()[layer.name].low
+                x = np.pad(x, ((top, top), (left, left), (0, 0)), constant_values=least)
                 places = (
                     range(0, side - k + 1, by)
                     for side, k, by in zip(x.shape, (kh, kw), (down, right), strict=False)
