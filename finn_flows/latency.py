@@ -69,7 +69,7 @@ def waiting_words(nodes: Sequence[Node]) -> dict[tuple[str, int], int]:
     for node in nodes:
         if len(node.inputs) == 1:
             continue
-        taken = flows[node.name].times - schedule.ADD_DEPTH
+        taken = flows[node.name].times - schedule.SUM_DEPTH
         for port, (name, source) in enumerate(zip(node.inputs, node.sources, strict=True)):
             come = flows[name].times
             if len(come) < len(taken):  # a vector is taken once
@@ -107,6 +107,9 @@ def _through(node: Node, reads: list[_Flow], is_first: bool) -> _Flow:
             words, passes = known["MW"] // known["SIMD"], known["MH"] // known["PE"]
             bits = type_bits(known["inputDataType"])
             depth = schedule.product_depth(known["SIMD"], bits, words, passes)
+            # Nothing but an activation takes accumulators with their offsets; the last product's are taken off.
+            wide = type_bits(known["weightDataType"])
+            depth += schedule.planes_depth(wide, offsets=False)
             if math.prod(node.source.shape[:-1]) == 1:
                 flow = _flat(flow)
             flow = _worked(flow, words * passes, words * (passes - 1), words * (passes - 1))
@@ -124,7 +127,7 @@ def _through(node: Node, reads: list[_Flow], is_first: bool) -> _Flow:
             depth = schedule.LABEL_DEPTH
             flow = _flat(flow)
         case "ElementwiseAdd_hls":
-            depth = schedule.ADD_DEPTH
+            depth = schedule.SUM_DEPTH
             flow = _joined(reads, node)
     return replace(flow, depth=flow.depth + depth)
 

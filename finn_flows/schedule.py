@@ -13,7 +13,7 @@ import numpy as np
 
 Pair = tuple[int, int]
 
-FIFO_DEPTH = CONVERTER_DEPTH = PADDING_DEPTH = POOL_DEPTH = ADD_DEPTH = 1
+FIFO_DEPTH = CONVERTER_DEPTH = PADDING_DEPTH = POOL_DEPTH = SUM_DEPTH = 1
 LABEL_DEPTH = 2
 
 
@@ -36,6 +36,11 @@ def product_depth(simd: int, input_bits: int, words: int, passes: int, block_ram
     sixes = math.ceil(majorities / 6)
     sums = max(0, sixes - 1).bit_length() + (input_bits - 1).bit_length()
     return 4 + sums + (0 if constant else 1 + block_ram) + (passes > 1)
+
+
+def planes_depth(weight_bits: int, offsets: bool) -> int:
+    """Return the cycles that a product takes longer for weights of several bits: sums of planes, offsets taken off."""
+    return 0 if weight_bits == 1 else 1 + (weight_bits - 1).bit_length() + offsets
 
 
 def crossings_depth(way: str, most: int) -> int:

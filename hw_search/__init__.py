@@ -15,11 +15,12 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hw_search.building import BuildOptions, BuildResult, build
+    from hw_search.builds.builder import BuildResult, build
+    from hw_search.builds.options import BuildOptions
+    from hw_search.builds.subject import from_run
     from hw_search.config import Config, load_config, make_config
+    from hw_search.finalists import rebuild
     from hw_search.pipeline import SearchResult, search
-    from hw_search.rebuilding import rebuild
-    from hw_search.subject import from_run
 
 __all__ = [
     "BuildOptions",
@@ -41,16 +42,16 @@ warnings.filterwarnings("ignore", message="Named tensors and all their associate
 warnings.filterwarnings("ignore", message="fast_hadamard_transform package not found")
 
 _HOMES = {
-    "BuildOptions": "hw_search.building",
-    "BuildResult": "hw_search.building",
-    "build": "hw_search.building",
-    "from_run": "hw_search.subject",
+    "BuildOptions": "hw_search.builds.options",
+    "BuildResult": "hw_search.builds.builder",
+    "build": "hw_search.builds.builder",
+    "from_run": "hw_search.builds.subject",
     "Config": "hw_search.config",
     "load_config": "hw_search.config",
     "make_config": "hw_search.config",
     "SearchResult": "hw_search.pipeline",
     "search": "hw_search.pipeline",
-    "rebuild": "hw_search.rebuilding",
+    "rebuild": "hw_search.finalists",
 }
 
 

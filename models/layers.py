@@ -1,14 +1,17 @@
 """The layers of a binary network, on Brevitas.
 
-Everything a network computes ahead of an activation is an exact integer in float32: inputs are the integers
-0..255 (or -1 and +1), weights are -1 and +1. That is what makes crossings exact.
+Everything a network computes ahead of an activation is an exact integer in float32, times a power of two: inputs are
+the integers 0..255 (or -1 and +1), weights are -1 and +1 or integers of a few bits, and a residual stream holds
+integers of a few bits. That is what makes crossings exact.
 
 A topology puts an `ActivationSlot` wherever a sign goes; what function stands ahead of the sign is filled in later
-with `install`, so a topology never speaks of expressions.
+with `install`, so a topology never speaks of expressions. A `StreamSlot` stands where a residual stream is quantized;
+its function is the topology's own.
 """
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import brevitas.nn as qnn
 import torch
@@ -17,7 +20,16 @@ from torch import Tensor, nn
 from models.activation import ActivationFunction
 from models.errors import ModelError
 from models.expressions import Expression, X
-from models.quantizers import BinaryActivation, BinaryWeight, ByteInput, sign
+from models.quantizers import (
+    WINDOW,
+    BinaryActivation,
+    BinaryWeight,
+    ByteInput,
+    FixedPoint,
+    activation_quantizer,
+    sign,
+    weight_quantizer,
+)
 
 
 class InputQuant(nn.Module):
@@ -44,20 +56,47 @@ class InputQuant(nn.Module):
 
 
 class BinaryLinear(qnn.QuantLinear):
-    """A fully connected layer with binary weights and no bias. Shapes: (N, fan_in) to (N, channels)."""
+    """A fully connected layer with binary weights and no bias. Shapes: (N, fan_in) to (N, channels).
+
+    Attributes:
+        sharpness: nu of `models.self_binarizing`, whose smooth weights are tanh(nu w); None for signs.
+    """
 
     def __init__(self, fan_in: int, channels: int) -> None:
         super().__init__(fan_in, channels, bias=False, weight_quant=BinaryWeight)
+        self.sharpness: float | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """Multiply; outside of export without Brevitas' bookkeeping, which would double a step's time."""
         if self.weight_quant.export_mode:
             return super().forward(x)
-        return nn.functional.linear(x, sign(self.weight, BinaryWeight.window))
+        return nn.functional.linear(x, _binary(self.weight, BinaryWeight.window, self.sharpness))
 
 
-class BinaryConv2d(qnn.QuantConv2d):
-    """A convolution with binary weights and no bias. Shapes: (N, C, H, W) to (N, channels, H', W').
+class IntegerLinear(qnn.QuantLinear):
+    """A fully connected layer with weights of several bits and no bias. Shapes: (N, fan_in) to (N, channels).
+
+    Args:
+        fan_in: inputs.
+        channels: outputs.
+        weight_bits: 2..8; see `models.quantizers.weight_quantizer`.
+    """
+
+    def __init__(self, fan_in: int, channels: int, weight_bits: int = 8) -> None:
+        super().__init__(fan_in, channels, bias=False, weight_quant=weight_quantizer(weight_bits))
+        self.grid = _integer_weights(self.weight, weight_bits)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Multiply."""
+        if self.weight_quant.export_mode:
+            return super().forward(x)
+        return nn.functional.linear(x, self.grid(self.weight)[0])
+
+
+class PaddedConv2d(qnn.QuantConv2d):
+    """A convolution without bias that pads with a value of choice; the base of those here.
+
+    Shapes: (N, C, H, W) to (N, channels, H', W').
 
     Args:
         in_channels: C.
@@ -66,7 +105,10 @@ class BinaryConv2d(qnn.QuantConv2d):
         stride: both ways.
         padding: pixels on each side.
         pad_value: -1 where the input is binary (a zero would be a third value, off the accumulator's grid), 0
-            where it is bytes.
+            where it is bytes, the value of the least level where it is levels.
+        dilation: distance of the pixels under the kernel, both ways.
+        groups: input channels are split in as many groups.
+        weight_quant: Brevitas' quantizer of the weights.
     """
 
     def __init__(
@@ -77,10 +119,27 @@ class BinaryConv2d(qnn.QuantConv2d):
         stride: int = 1,
         padding: int = 0,
         pad_value: float = -1.0,
+        dilation: int = 1,
+        groups: int = 1,
+        *,
+        weight_quant: type,
     ) -> None:
-        super().__init__(in_channels, channels, kernel, stride=stride, bias=False, weight_quant=BinaryWeight)
+        super().__init__(
+            in_channels,
+            channels,
+            kernel,
+            stride=stride,
+            dilation=dilation,
+            groups=groups,
+            bias=False,
+            weight_quant=weight_quant,
+        )
         self.border = padding
         self.pad_value = pad_value
+
+    def quantized(self) -> Tensor:
+        """Return the weights as the product takes them."""
+        raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
         """Pad and convolve."""
@@ -88,48 +147,195 @@ class BinaryConv2d(qnn.QuantConv2d):
             x = nn.functional.pad(x, [self.border] * 4, value=self.pad_value)
         if self.weight_quant.export_mode:
             return super().forward(x)
-        return nn.functional.conv2d(x, sign(self.weight, BinaryWeight.window), stride=self.stride)
+        return nn.functional.conv2d(
+            x, self.quantized(), stride=self.stride, dilation=self.dilation, groups=self.groups
+        )
 
 
-class ActivationSlot(nn.Module):
-    """Batch norm, an activation function, and the sign. Shapes: (N, C) or (N, C, H, W), kept.
+class BinaryConv2d(PaddedConv2d):
+    """A convolution with binary weights; arguments as of `PaddedConv2d`.
+
+    Attributes:
+        sharpness: nu of `models.self_binarizing`, whose smooth weights are tanh(nu w); None for signs.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        kernel: int = 3,
+        stride: int = 1,
+        padding: int = 0,
+        pad_value: float = -1.0,
+        dilation: int = 1,
+        groups: int = 1,
+    ) -> None:
+        super().__init__(
+            in_channels,
+            channels,
+            kernel,
+            stride,
+            padding,
+            pad_value,
+            dilation,
+            groups,
+            weight_quant=BinaryWeight,
+        )
+        self.sharpness: float | None = None
+
+    def quantized(self) -> Tensor:
+        """Return the weights' signs."""
+        return _binary(self.weight, BinaryWeight.window, self.sharpness)
+
+
+class IntegerConv2d(PaddedConv2d):
+    """A convolution with weights of several bits; arguments as of `PaddedConv2d`.
+
+    Args:
+        in_channels: C.
+        channels: output channels.
+        weight_bits: 2..8; see `models.quantizers.weight_quantizer`.
+        settings: the others, by name.
+    """
+
+    def __init__(self, in_channels: int, channels: int, weight_bits: int = 8, **settings: Any) -> None:
+        super().__init__(in_channels, channels, **settings, weight_quant=weight_quantizer(weight_bits))
+        self.grid = _integer_weights(self.weight, weight_bits)
+
+    def quantized(self) -> Tensor:
+        """Return the weights on their grid."""
+        return self.grid(self.weight)[0]
+
+
+def linear(fan_in: int, channels: int, weight_bits: int = 1) -> nn.Module:
+    """Return a fully connected layer with binary weights, or with weights of 2..8 bits."""
+    return (
+        BinaryLinear(fan_in, channels) if weight_bits == 1 else IntegerLinear(fan_in, channels, weight_bits)
+    )
+
+
+def conv2d(in_channels: int, channels: int, weight_bits: int = 1, **settings: Any) -> PaddedConv2d:
+    """Return a convolution with binary weights, or with weights of 2..8 bits; settings as of `PaddedConv2d`."""
+    if weight_bits == 1:
+        return BinaryConv2d(in_channels, channels, **settings)
+    return IntegerConv2d(in_channels, channels, weight_bits, **settings)
+
+
+def _binary(x: Tensor, window: float, sharpness: float | None) -> Tensor:
+    return sign(x, window) if sharpness is None else torch.tanh(sharpness * x)
+
+
+def _integer_weights(weight: Tensor, bits: int) -> FixedPoint:
+    """Spread fresh weights over all integers, which small ones would not reach, and return their quantizer."""
+    nn.init.uniform_(weight, -1.0, 1.0)
+    return FixedPoint(bits, 2.0 ** (1 - bits), signed=True, narrow_range=True)
+
+
+class _Slot(nn.Module):
+    """Batch norm and a function of every channel: what stands ahead of a quantizer.
 
     Args:
         channels: C.
+        function: the function.
+        norm: whether there is a batch norm.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, function: Expression = X, norm: bool = True) -> None:
         super().__init__()
         self.channels = channels
-        self.norm = _BatchNorm(channels)
-        self.function = ActivationFunction(X, channels)
+        self.norm = _BatchNorm(channels) if norm else nn.Identity()
+        self.function = ActivationFunction(function, channels)
+
+    @torch.no_grad()
+    def response(self, values: Tensor) -> Tensor:
+        """Return the function's value ahead of the quantizer for every channel and value.
+
+        Args:
+            values: what the slot may read, the same for all channels, shape (T,), or for each, (T, channels).
+
+        Returns:
+            Values of shape (channels, T) in float32, by the module as it stands (eval mode expected).
+        """
+        place = next(self.buffers())
+        column = values.to(place)
+        column = column[:, None].expand(-1, self.channels) if column.dim() == 1 else column
+        # torch's batch norm rounds otherwise where memory is strided, unlike `forward`
+        return self.function(self.norm(column.contiguous())).detach().T
+
+
+class ActivationSlot(_Slot):
+    """Batch norm, an activation function, and the sign. Shapes: (N, C) or (N, C, H, W), kept.
+
+    It reads accumulators or levels. The bit is 1 where `response` is >= 0.
+
+    Args:
+        channels: C.
+        function: the function; what a search installs takes its place.
+        norm: whether there is a batch norm; ReActNet and Bi-Real-Net have none ahead of a sign.
+
+    Attributes:
+        sharpness: nu of `models.self_binarizing`, where tanh(nu x) stands for the sign; None for the sign.
+    """
+
+    def __init__(self, channels: int, function: Expression = X, norm: bool = True) -> None:
+        super().__init__(channels, function, norm)
         self.sign = qnn.QuantIdentity(act_quant=BinaryActivation, return_quant_tensor=False)
+        self.sharpness: float | None = None
 
     def install(self, expression: Expression) -> None:
         """Put a function, with fresh parameters, ahead of the sign."""
         self.function = ActivationFunction(expression, self.channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return -1 or +1 for every accumulator."""
+        """Return -1 or +1 for every value."""
         x = self.function(self.norm(x))
-        return self.sign(x) if self.sign.act_quant.export_mode else sign(x)
+        return self.sign(x) if self.sign.act_quant.export_mode else _binary(x, WINDOW, self.sharpness)
+
+
+class StreamSlot(_Slot):
+    """Batch norm, a function, and a quantizer of several bits: what puts values on a residual stream.
+
+    Shapes: (N, C) or (N, C, H, W), kept. Values are scale * q with an integer q; the hardware's level is
+    q - low, which counts from 0.
+
+    Args:
+        channels: C.
+        bits: 2..8.
+        scale: a power of two, the same for all that are added.
+        function: the function.
+        norm: whether there is a batch norm.
+        signed: q of -2**(bits - 1)..2**(bits - 1) - 1, or of 0..2**bits - 1, which rectifies.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        bits: int,
+        scale: float,
+        function: Expression = X,
+        norm: bool = True,
+        signed: bool = True,
+    ) -> None:
+        super().__init__(channels, function, norm)
+        self.bits = bits
+        self.quant = qnn.QuantIdentity(
+            act_quant=activation_quantizer(bits, scale, signed), return_quant_tensor=False
+        )
+        self.grid = FixedPoint(bits, float(scale), signed, narrow_range=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return values on the scale's grid."""
+        x = self.function(self.norm(x))
+        return self.quant(x) if self.quant.act_quant.export_mode else self.grid(x)[0]
 
     @torch.no_grad()
-    def response(self, accumulators: Tensor) -> Tensor:
-        """Return the function's value ahead of the sign for every channel and accumulator.
+    def levels(self, values: Tensor) -> Tensor:
+        """Return the hardware's level for every channel and value, shape (channels, T), NaN where there is none.
 
         Args:
-            accumulators: integers, shape (T,).
-
-        Returns:
-            Values of shape (channels, T) in float32, by the module as it stands (eval mode expected): bit is
-            value >= 0.
+            values: as of `response`.
         """
-        column = accumulators.to(self.norm.running_mean)[:, None].expand(-1, self.channels)
-        column = (
-            column.contiguous()
-        )  # torch's batch norm rounds otherwise where memory is strided, unlike `forward`
-        return self.function(self.norm(column)).detach().T
+        return self.grid.integers(self.response(values)) - self.grid.low
 
 
 class _BatchNorm(nn.modules.batchnorm._BatchNorm):
@@ -159,6 +365,11 @@ class LogitScale(nn.Module):
 def slots(model: nn.Module) -> dict[str, ActivationSlot]:
     """Return a network's activation slots by name, in the order they were defined."""
     return {name: module for name, module in model.named_modules() if isinstance(module, ActivationSlot)}
+
+
+def stream_slots(model: nn.Module) -> dict[str, StreamSlot]:
+    """Return a network's stream slots by name, in the order they were defined; a search leaves them alone."""
+    return {name: module for name, module in model.named_modules() if isinstance(module, StreamSlot)}
 
 
 def install(model: nn.Module, expressions: Sequence[Expression]) -> None:

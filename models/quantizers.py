@@ -1,9 +1,15 @@
-"""Brevitas quantizers of a binary network: bipolar weights and activations, byte or bit inputs."""
+"""Brevitas quantizers: bipolar weights and activations, integers on power-of-two scales, byte or bit inputs."""
+
+import math
 
 import torch
+from brevitas.quant.base import IntQuant, NarrowIntQuant
 from brevitas.quant.binary import SignedBinaryActPerTensorConst, SignedBinaryWeightPerTensorConst
 from brevitas.quant.scaled_int import Uint8ActPerTensorFloat
+from brevitas.quant.solver import ActQuantSolver, WeightQuantSolver
 from torch import Tensor, nn
+
+from models.errors import ModelError
 
 WINDOW = 1.3
 """Where the straight-through estimator lets gradients pass: GAAF's Hardtanh(-1.3, 1.3) ahead of the sign."""
@@ -61,6 +67,106 @@ class BinaryWeight(SignedBinaryWeightPerTensorConst):
     scaling_const = 1.0
     window = 1.0
     tensor_quant = WindowedSign
+
+
+class _StraightThroughRound(torch.autograd.Function):
+    """The nearest integer (halves to even) of low..high; the gradient passes unchanged inside and is 0 outside."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, low: int, high: int) -> Tensor:  # type: ignore[no-untyped-def]
+        ctx.save_for_backward(x)
+        ctx.range = (low - 0.5, high + 0.5)
+        return torch.round(x).clamp_(low, high)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[no-untyped-def]
+        (x,) = ctx.saved_tensors
+        return torch.ops.aten.hardtanh_backward(gradient, x, *ctx.range), None, None
+
+
+def integer_range(bits: int, signed: bool, narrow: bool = False) -> tuple[int, int]:
+    """Return the least and the largest integer of so many bits; `narrow` leaves out the least signed one."""
+    if not signed:
+        return 0, 2**bits - 1
+    return -(2 ** (bits - 1)) + narrow, 2 ** (bits - 1) - 1
+
+
+class FixedPoint(nn.Module):
+    """Integers on a constant power-of-two scale: y = scale * clip(round(x / scale)).
+
+    Dividing and multiplying by a power of two is exact, and so are sums of such values in float32 as long as their
+    integers stay below 2**24. As Brevitas' tensor quantizer it returns (y, scale, zero point 0, bit width).
+
+    Args:
+        bit_width: 2..8.
+        step: the scale.
+        signed: integers -2**(bits - 1)..2**(bits - 1) - 1, or 0..2**bits - 1.
+        narrow_range: leave the least signed integer out.
+    """
+
+    def __init__(self, bit_width: int, step: float, signed: bool, narrow_range: bool) -> None:
+        super().__init__()
+        self.low, self.high = integer_range(bit_width, signed, narrow_range)
+        self.step = step
+        self.scale: Tensor
+        self.zero: Tensor
+        self.width: Tensor
+        self.register_buffer("scale", torch.tensor(step), persistent=False)
+        self.register_buffer("zero", torch.tensor(0.0), persistent=False)
+        self.register_buffer("width", torch.tensor(float(bit_width)), persistent=False)
+
+    def integers(self, x: Tensor) -> Tensor:
+        """Return clip(round(x / scale)), with a straight-through gradient in the range; NaN stays NaN."""
+        return _StraightThroughRound.apply(x / self.step, self.low, self.high)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Quantize a tensor of any shape."""
+        return self.integers(x) * self.step, self.scale, self.zero, self.width
+
+
+class _FixedPointActivation(IntQuant, ActQuantSolver):
+    tensor_quant = FixedPoint
+
+
+class _FixedPointWeight(NarrowIntQuant, WeightQuantSolver):
+    tensor_quant = FixedPoint
+
+
+def activation_quantizer(bits: int, scale: float, signed: bool = True) -> type:
+    """Return Brevitas' quantizer of an activation of several bits.
+
+    Args:
+        bits: 2..8.
+        scale: a power of two.
+        signed: integers of either sign, or from 0.
+
+    Raises:
+        ModelError: for other bits or scales.
+    """
+    _check(bits, "stream_bits")
+    if not scale > 0 or math.frexp(scale)[0] != 0.5:
+        raise ModelError(f"stream_scale must be a power of two, such as 0.25, not {scale}")
+    return _FixedPointActivation.let(bit_width=bits, step=float(scale), signed=signed)
+
+
+def weight_quantizer(bits: int) -> type:
+    """Return Brevitas' quantizer of weights of several bits: -(2**(bits-1) - 1)..2**(bits-1) - 1 times 2**(1 - bits).
+
+    One scale does for all channels: batch norm behind the product, or the one scale of the logits, takes up any other.
+
+    Args:
+        bits: 2..8.
+
+    Raises:
+        ModelError: for other bits.
+    """
+    _check(bits, "weight_bits")
+    return _FixedPointWeight.let(bit_width=bits, step=2.0 ** (1 - bits))
+
+
+def _check(bits: int, name: str) -> None:
+    if not 2 <= bits <= 8:
+        raise ModelError(f"{name} must be 2 to 8 here, not {bits}")
 
 
 class ByteInput(Uint8ActPerTensorFloat):

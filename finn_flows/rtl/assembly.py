@@ -8,22 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from finn_flows.accumulators import type_bits
 from finn_flows.integer import IntegerNetwork
 from finn_flows.network import Activation, Grid
 from finn_flows.network import MaxPool as PoolLayer
 from finn_flows.plan import INPUT, Node
 from finn_flows.rtl.design import Design, Element, Source
-from finn_flows.rtl.nodes import (
-    Add,
-    Crossings,
-    Duplicate,
-    HardwareNode,
-    LabelSelect,
-    MaxPool,
-    Product,
-    Stream,
-)
+from finn_flows.rtl.nodes import Crossings, HardwareNode, LabelSelect, MaxPool, Product, Stream
 from finn_flows.rtl.stream_nodes import InputGenerator, Padding, WidthConverter, WindowMaxPool
+from finn_flows.rtl.sum_nodes import Add, AddVector, Duplicate, SumPool, WindowSumPool
 
 WAYS = ("comparators", "search", "table", "table in block RAM")
 
@@ -89,7 +82,8 @@ class _Assembler:
             return
         if self._is_left_out(node):
             self.windows[node.name] = node
-            self.written[node.name] = self.written[node.inputs[0]]
+            read = self._read(node)
+            self.written[node.name] = replace(read, sources=(self._take(node.inputs[0]),))
             return
         make: dict[str, Callable[[Node], HardwareNode]] = {
             "MVAU_hls": self._product,
@@ -199,7 +193,7 @@ class _Assembler:
         table = self.net.tables[node.layer]
         if product is not None and (product.input_bits > 1 or product.weight_bits > 1):
             # The stream counts from 0 in every channel; what it is too high by goes into the crossings.
-            table = table.moved(Grid(0, product.highest), -np.repeat(product.row_offsets, operation.bits))
+            table = table.moved(Grid(0, product.reach), -np.repeat(product.row_offsets, operation.bits))
         way = self.styles.ways.get(node.layer, node.price.way)
         style = "block" if way == "table in block RAM" else "distributed"
         way = {"constant": "comparators", "table in block RAM": "table"}.get(way, way)
@@ -223,7 +217,6 @@ class _Assembler:
             self._bits(node),
             parallel=bool(known["parallel_window"]),
             depthwise=bool(known["depthwise"]),
-            dilation=known["Dilation"],
         )
 
     def _pool(self, node: Node) -> HardwareNode:
@@ -231,23 +224,23 @@ class _Assembler:
         stream, operation = self._read(node).stream, self._operation(node.layer)
         largest = isinstance(operation, PoolLayer)
         pe, channels = known["PE"], known["Channels"]
+        high = (1 << type_bits(known["OutputDataType"])) - 1
         if windows is not None:
             shape = (*dict(windows.attributes)["IFMDim"], channels)
             if not largest:
-                return SumPool(shape, known["KernelSize"], pe, stream.bits, self._high(node))
+                return SumPool(shape, known["KernelSize"], pe, stream.bits, high)
             return MaxPool(shape, operation.kernel, pe, stream.bits, stream.signed)
         positions, area = math.prod(known["OutImgDims"]), math.prod(operation.kernel)
         if not largest:
-            return WindowSum(positions, area, channels, pe, stream.bits, self._high(node))
+            return WindowSumPool(positions, area, channels, pe, stream.bits, high)
         return WindowMaxPool(positions, area, channels, pe, stream.bits, stream.signed)
 
     def _add(self, node: Node) -> HardwareNode:
         a, b = (self._read(node, port).stream for port in (0, 1))
         known, pe = dict(node.attributes), node.lanes[0]
-        bits = type_bits(known["out_dtype"])
-        if known["lhs_shape"] == known["rhs_shape"]:
-            return Add(replace(a, lanes=pe), replace(b, lanes=pe), bits)
-        return AddVector(replace(a, lanes=pe), replace(b, lanes=pe), bits)
+        high = (1 << type_bits(known["out_dtype"])) - 1
+        kind = Add if known["lhs_shape"] == known["rhs_shape"] else AddVector
+        return kind(replace(a, lanes=pe), replace(b, lanes=pe), high)
 
     def _label(self, node: Node) -> LabelSelect:
         known, stream = dict(node.attributes), self._read(node).stream

@@ -8,7 +8,7 @@ c mod PE. Bits stand for -1 and +1 as 0 and 1.
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -102,20 +102,29 @@ class HardwareNode(Protocol):
 
 @dataclass(frozen=True)
 class Product:
-    """A product with binary weights, `zc_xnor_mvau`.
+    """A product with weights of -1 and +1, `zc_xnor_mvau`, or with integer weights, `zc_plane_mvau`.
 
-    Of bits it is the popcount of equal pairs, 0..fan-in. Of unsigned integers it is the sum of +-x; without
-    `offsets` it comes (2**input_bits - 1) times the row's number of -1 too high, which a crossing table absorbs for
-    nothing (`row_offsets`).
+    Without `offsets` its accumulators u count from 0. With a = sum of w x, K the fan-in, and W `weight_bits`:
+
+    - bits x of -1 and +1, W = 1: u = (a + K) / 2, the popcount of equal pairs;
+    - bits x of -1 and +1, W > 1: u = a + K * 2**(W-1);
+    - levels x of 0 to 2**input_bits - 1: u = a + row_offsets.
+
+    A crossing table absorbs what u is too high by for nothing. Levels whose highest is less than 2**input_bits - 1
+    change none of this: the hardware inverts all bits of x where a weight is -1.
+
+    Weights of W > 1 bits are W + 1 planes, rows of -1 and +1 that weigh 1, 1, 2, 4, ..., 2**(W-1) and come to twice the
+    weight; all planes of a channel are computed at once.
 
     Attributes:
-        weights: -1 or +1, (channels, fan-in).
-        pe: rows computed at once.
+        weights: -1 or +1, or integers of -2**(W-1) to 2**(W-1), (channels, fan-in).
+        pe: channels computed at once.
         simd: columns taken at once.
         input_bits: 1 (bipolar) to 8 (unsigned).
-        offsets: whether to take the offsets off; only for `input_bits` > 1.
+        offsets: whether to take off what u is too high by: accumulators are a then, signed. Not for a popcount.
         ram_style: "block" or "distributed", where the weights are kept.
         buffer_style: the same for the input buffer.
+        weight_bits: W, 1 to 8.
     """
 
     weights: np.ndarray
@@ -125,16 +134,22 @@ class Product:
     offsets: bool = False
     ram_style: str = "block"
     buffer_style: str = "distributed"
+    weight_bits: int = 1
 
     def __post_init__(self) -> None:
-        _check_folding("channels", self.channels, self.pe)
-        _check_folding("fan-in", self.fan_in, self.simd)
-        if not 1 <= self.input_bits <= 8:
-            raise NodeError(f"inputs of {self.input_bits} bits: 1 to 8 are built")
-        if self.offsets and self.input_bits == 1:
+        check_folding("channels", self.channels, self.pe)
+        check_folding("fan-in", self.fan_in, self.simd)
+        for what, bits in (("inputs", self.input_bits), ("weights", self.weight_bits)):
+            if not 1 <= bits <= 8:
+                raise NodeError(f"{what} of {bits} bits: 1 to 8 are built")
+        if self.offsets and self.input_bits == self.weight_bits == 1:
             raise NodeError("the popcount of a binary product has no offsets")
-        if not np.isin(self.weights, (-1, 1)).all():
+        if self.weight_bits == 1 and not np.isin(self.weights, (-1, 1)).all():
             raise NodeError("weights must be -1 or +1")
+        if self.weight_bits > 1 and np.abs(self.weights.astype(np.int64)).max() > self._half:
+            raise NodeError(
+                f"weights of {self.weight_bits} bits must be integers within {-self._half} to {self._half}"
+            )
 
     @property
     def channels(self) -> int:
@@ -147,9 +162,35 @@ class Product:
         return self.weights.shape[1]
 
     @property
+    def planes(self) -> np.ndarray:
+        """The rows of -1 and +1 that are multiplied, a channel's behind each other, shape (rows, fan-in)."""
+        if self.weight_bits == 1:
+            return self.weights
+        value = self.weights.astype(np.int64) + self._half  # 0 to 2**W, the sum of the planes that are +1
+        full = value >> self.weight_bits
+        digits = [full, *(((value - full) >> bit) & 1 for bit in range(self.weight_bits))]
+        return (2 * np.stack(digits, axis=1) - 1).reshape(-1, self.fan_in)
+
+    @property
     def row_offsets(self) -> np.ndarray:
-        """How much too high each row is without `offsets`, shape (channels,)."""
-        return (2**self.input_bits - 1) * (self.weights < 0).sum(axis=1)
+        """How much too high each row is without `offsets`, shape (channels,); of a popcount, with bits as 0 and 1."""
+        if self.weight_bits == 1:
+            return (2**self.input_bits - 1) * (self.weights < 0).sum(axis=1)
+        if self.input_bits == 1:
+            return np.full(self.channels, self.fan_in * self._half)
+        # Twice the product comes out, and a constant; of their half the product is an integer.
+        return (2**self.input_bits - 1) * (self._half - self.weights.astype(np.int64)).sum(axis=1) // 2
+
+    @property
+    def reach(self) -> int:
+        """The largest accumulator without `offsets`."""
+        scale = 1 << (self.weight_bits - (self.input_bits > 1) if self.weight_bits > 1 else 0)
+        return self.fan_in * (2**self.input_bits - 1) * scale
+
+    @property
+    def memory(self) -> tuple[int, int]:
+        """Bits of a word and words of the memory of weights."""
+        return self._rows.pe * self.simd, self.interval
 
     @property
     def inputs(self) -> dict[str, Stream]:
@@ -159,8 +200,10 @@ class Product:
     @property
     def outputs(self) -> dict[str, Stream]:
         """One accumulator a channel."""
-        reach = self.fan_in * (2**self.input_bits - 1)
-        return {"m": Stream(self.channels, self.pe, reach.bit_length() + self.offsets, self.offsets)}
+        bits = self.reach.bit_length()
+        if self.offsets:  # of bits, half the reach is on either side of 0
+            bits += self.input_bits > 1
+        return {"m": Stream(self.channels, self.pe, bits, self.offsets)}
 
     @property
     def interval(self) -> int:
@@ -171,40 +214,56 @@ class Product:
     def latency(self) -> int:
         """Cycles from the last input word that the first output word needs to that output word."""
         words, passes = self.fan_in // self.simd, self.channels // self.pe
-        return schedule.product_depth(self.simd, self.input_bits, words, passes, self.ram_style == "block")
+        depth = schedule.product_depth(self.simd, self.input_bits, words, passes, self.ram_style == "block")
+        return depth + schedule.planes_depth(self.weight_bits, self.offsets)
 
     def reference(self, *samples: np.ndarray) -> tuple[np.ndarray, ...]:
         """Compute accumulators (N, channels) from vectors (N, fan-in) of unsigned integers."""
         x = np.asarray(samples[0], np.int64)
+        if self.input_bits == 1 and self.weight_bits > 1:
+            x = 2 * x - 1
+        total = x @ self.weights.T.astype(np.int64)
         # x for +1, its complement for -1: equal bits, plane by plane.
-        total = x @ self.weights.T.astype(np.int64) + self.row_offsets
-        return (total - self.row_offsets if self.offsets else total,)
+        return (total if self.offsets else total + self.row_offsets,)
 
     def generate(self, folder: Path, prefix: str = "") -> Instance:
         """Write the weights, and the offsets if they are to be taken off."""
+        rows, passes = self._rows, self.channels // self.pe
+        rows.write_weights(folder / f"{prefix}weights.mem")
+        if self.offsets:
+            starts = -self.row_offsets.reshape(passes, self.pe)
+            write_memory(folder / f"{prefix}offsets.mem", to_bits(starts, self.outputs["m"].bits))
+        sizes = {"MW": self.fan_in, "MH": self.channels, "PE": self.pe, "SIMD": self.simd}
+        widths = {"IN_BITS": self.input_bits, "OUT_BITS": self.outputs["m"].bits}
+        if self.weight_bits > 1:
+            widths["WEIGHT_BITS"] = self.weight_bits
+        files = {
+            "WEIGHTS": f"{prefix}weights.mem",
+            "OFFSETS": f"{prefix}offsets.mem" if self.offsets else "",
+        }
+        styles = {"RAM_STYLE": self.ram_style, "BUFFER_STYLE": self.buffer_style}
+        module = "zc_xnor_mvau" if self.weight_bits == 1 else "zc_plane_mvau"
+        return Instance(module, {**sizes, **widths, **files, **styles})
+
+    def write_weights(self, file: Path) -> None:
+        """Write the weights of -1 and +1 in the order they are used."""
         rows, columns = self.channels // self.pe, self.fan_in // self.simd
         words = self.weights.reshape(rows, self.pe, columns, self.simd).transpose(0, 2, 1, 3) > 0
         if rows * columns > 1:
             words = _with_parities(words)
-        write_memory(folder / f"{prefix}weights.mem", words.reshape(rows * columns, -1))
-        if self.offsets:
-            starts = -self.row_offsets.reshape(rows, self.pe)
-            write_memory(folder / f"{prefix}offsets.mem", to_bits(starts, self.outputs["m"].bits))
-        return Instance(
-            "zc_xnor_mvau",
-            {
-                "MW": self.fan_in,
-                "MH": self.channels,
-                "PE": self.pe,
-                "SIMD": self.simd,
-                "IN_BITS": self.input_bits,
-                "OUT_BITS": self.outputs["m"].bits,
-                "WEIGHTS": f"{prefix}weights.mem",
-                "OFFSETS": f"{prefix}offsets.mem" if self.offsets else "",
-                "RAM_STYLE": self.ram_style,
-                "BUFFER_STYLE": self.buffer_style,
-            },
-        )
+        write_memory(file, words.reshape(rows * columns, -1))
+
+    @property
+    def _half(self) -> int:
+        return 1 << (self.weight_bits - 1)
+
+    @property
+    def _rows(self) -> "Product":
+        """The product of the planes."""
+        if self.weight_bits == 1:
+            return self
+        pe = self.pe * (self.weight_bits + 1)
+        return replace(self, weights=self.planes, pe=pe, offsets=False, weight_bits=1)
 
 
 def _with_parities(bits: np.ndarray) -> np.ndarray:
@@ -241,7 +300,7 @@ class Crossings:
     def __post_init__(self) -> None:
         if self.bits < 1 or self.table.channels % self.bits:
             raise NodeError(f"a table of {self.table.channels} rows does not hold planes of {self.bits} bits")
-        _check_folding("channels", self.channels, self.pe)
+        check_folding("channels", self.channels, self.pe)
         if self.way not in ("comparators", "search", "table"):
             raise NodeError(f"no way of building crossings is called {self.way!r}")
 
@@ -375,7 +434,7 @@ class MaxPool:
     signed: bool = False
 
     def __post_init__(self) -> None:
-        _check_folding("channels", self.shape[2], self.pe)
+        check_folding("channels", self.shape[2], self.pe)
         if self.kernel[0] > self.shape[0] or self.kernel[1] > self.shape[1]:
             raise NodeError(f"a window of {self.kernel} is larger than its image {self.shape}")
 
@@ -447,7 +506,7 @@ class LabelSelect:
     signed: bool = False
 
     def __post_init__(self) -> None:
-        _check_folding("labels", self.labels, self.pe)
+        check_folding("labels", self.labels, self.pe)
 
     @property
     def inputs(self) -> dict[str, Stream]:
@@ -478,103 +537,6 @@ class LabelSelect:
         return Instance(
             "zc_labelselect",
             {"LABELS": self.labels, "PE": self.pe, "BITS": self.bits, "SIGNED": int(self.signed)},
-        )
-
-
-@dataclass(frozen=True)
-class Duplicate:
-    """A stream to two readers, `zc_duplicate`.
-
-    Attributes:
-        stream: the stream.
-    """
-
-    stream: Stream
-
-    @property
-    def inputs(self) -> dict[str, Stream]:
-        """The stream."""
-        return {"s": self.stream}
-
-    @property
-    def outputs(self) -> dict[str, Stream]:
-        """The stream, twice."""
-        return {"a": self.stream, "b": self.stream}
-
-    @property
-    def interval(self) -> int:
-        """Cycles from one sample to the next."""
-        return self.stream.words
-
-    @property
-    def latency(self) -> int:
-        """A word is there for both readers as soon as it comes."""
-        return 0
-
-    def reference(self, *samples: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Return the samples twice."""
-        return (samples[0], samples[0])
-
-    def generate(self, folder: Path, prefix: str = "") -> Instance:
-        """Name the module; there is nothing to write."""
-        return Instance("zc_duplicate", {"WIDTH": self.stream.width})
-
-
-@dataclass(frozen=True)
-class Add:
-    """The sum of two streams, element by element, `zc_add`.
-
-    Attributes:
-        a: one stream.
-        b: the other, with the same elements and lanes.
-    """
-
-    a: Stream
-    b: Stream
-
-    def __post_init__(self) -> None:
-        if (self.a.elements, self.a.lanes) != (self.b.elements, self.b.lanes):
-            raise NodeError(f"streams of different shapes cannot be added: {self.a} and {self.b}")
-
-    @property
-    def inputs(self) -> dict[str, Stream]:
-        """Both streams."""
-        return {"a": self.a, "b": self.b}
-
-    @property
-    def outputs(self) -> dict[str, Stream]:
-        """The sums, wide enough for any."""
-        (a_low, a_high), (b_low, b_high) = self.a.range, self.b.range
-        signed = a_low + b_low < 0
-        bits = max((a_high + b_high).bit_length(), (-a_low - b_low - 1).bit_length() if signed else 0)
-        return {"m": Stream(self.a.elements, self.a.lanes, bits + signed, signed)}
-
-    @property
-    def interval(self) -> int:
-        """Cycles from one sample to the next."""
-        return self.a.words
-
-    @property
-    def latency(self) -> int:
-        """Cycles from two words to their sums."""
-        return 1
-
-    def reference(self, *samples: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Compute the sums (N, elements)."""
-        return (np.asarray(samples[0], np.int64) + np.asarray(samples[1], np.int64),)
-
-    def generate(self, folder: Path, prefix: str = "") -> Instance:
-        """Name the module; there is nothing to write."""
-        return Instance(
-            "zc_add",
-            {
-                "PE": self.a.lanes,
-                "A_BITS": self.a.bits,
-                "B_BITS": self.b.bits,
-                "A_SIGNED": int(self.a.signed),
-                "B_SIGNED": int(self.b.signed),
-                "OUT_BITS": self.outputs["m"].bits,
-            },
         )
 
 
@@ -668,6 +630,7 @@ def instantiate(name: str, node: HardwareNode, instance: Instance) -> str:
     return f"  {instance.module} #({parameters}) {name} ({', '.join(connections)});"
 
 
-def _check_folding(what: str, size: int, parallel: int) -> None:
+def check_folding(what: str, size: int, parallel: int) -> None:
+    """Raise a `NodeError` unless so many at once divide so many of what there is."""
     if parallel < 1 or size % parallel:
         raise NodeError(f"{parallel} at once do not divide {size} {what}")

@@ -12,7 +12,7 @@ import numpy as np
 
 from finn_flows import schedule
 from finn_flows.rtl.finn_library import copy_source, write_source
-from finn_flows.rtl.nodes import Instance, NodeError, Stream
+from finn_flows.rtl.nodes import Instance, NodeError, Stream, check_folding
 
 Pair = tuple[int, int]
 _BLOCK_FIFO = (32, 2048)  # words and bits past which a FIFO is worth a block RAM
@@ -39,7 +39,7 @@ class Padding:
     signed: bool = False
 
     def __post_init__(self) -> None:
-        _check_lanes("channels", self.shape[2], self.simd)
+        check_folding("channels", self.shape[2], self.simd)
         if min(self.amounts) < 0:
             raise NodeError(f"padding by {self.amounts} would cut the image")
 
@@ -125,7 +125,7 @@ class InputGenerator:
     ram_style: str = "auto"
 
     def __post_init__(self) -> None:
-        _check_lanes("channels", self.shape[2], self.simd)
+        check_folding("channels", self.shape[2], self.simd)
         for size, wide, by in zip(self.shape, self.kernel, self.stride, strict=False):
             if not 1 <= wide <= size or by < 1:
                 raise NodeError(f"no windows of {self.kernel} by {self.stride} in an image of {self.shape}")
@@ -227,7 +227,7 @@ class WidthConverter:
     lanes: int
 
     def __post_init__(self) -> None:
-        _check_lanes("elements", self.stream.elements, self.lanes)
+        check_folding("elements", self.stream.elements, self.lanes)
 
     @property
     def inputs(self) -> dict[str, Stream]:
@@ -399,7 +399,7 @@ class WindowMaxPool:
     signed: bool = False
 
     def __post_init__(self) -> None:
-        _check_lanes("channels", self.channels, self.pe)
+        check_folding("channels", self.channels, self.pe)
 
     @property
     def inputs(self) -> dict[str, Stream]:
@@ -433,8 +433,3 @@ class WindowMaxPool:
             "zc_windowpool",
             {"AREA": self.area, "PE": self.pe, "BITS": self.bits, "SIGNED": int(self.signed)},
         )
-
-
-def _check_lanes(what: str, size: int, lanes: int) -> None:
-    if lanes < 1 or size % lanes:
-        raise NodeError(f"{lanes} at once do not divide {size} {what}")

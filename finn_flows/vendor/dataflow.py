@@ -17,8 +17,9 @@ from finn_flows.finn_setup import prepare_finn
 from finn_flows.network import Grid
 from finn_flows.plan import DEFAULT_FIFO_DEPTH, Attributes
 from finn_flows.rtl.design import INPUT, Design, Element
-from finn_flows.rtl.nodes import Add, Crossings, Duplicate, LabelSelect, MaxPool, Product, Stream
+from finn_flows.rtl.nodes import Crossings, LabelSelect, MaxPool, Product, Stream
 from finn_flows.rtl.stream_nodes import InputGenerator, Padding, WidthConverter, WindowMaxPool
+from finn_flows.rtl.sum_nodes import Add, AddVector, Duplicate, SumPool, WindowSumPool
 from finn_flows.vendor.crossings_node import crossing_parameters
 from finn_flows.vendor.finn_nodes import register
 from finn_flows.vendor.stream_types import stream_type
@@ -181,7 +182,13 @@ def _describe(element: Element, shape: Shape) -> FinnNode:
         case Duplicate() as duplicate:
             return FinnNode("ZcDuplicate", _elementwise(duplicate.stream, shape), shape)
         case Add() as add:
-            return _add(add, shape)
+            return FinnNode("ZcAdd", _sum(add.a, add.b, add.high, shape), shape)
+        case AddVector() as add:
+            return FinnNode("ZcAddVector", _sum(add.image, add.vector, add.high, shape), shape)
+        case SumPool() as pool:
+            return _sum_pool(pool)
+        case WindowSumPool() as pool:
+            return _window_sum_pool(pool, shape)
     raise DataflowError(f"{element.name}: FINN has no node for a {type(element.node).__name__}")
 
 
@@ -194,11 +201,13 @@ def _product(product: Product, shape: Shape) -> FinnNode:
         ("SIMD", product.simd),
         ("PE", product.pe),
         ("inputDataType", stream_type(product.inputs["s"])),
+        ("weightBits", product.weight_bits),
         ("offsets", int(product.offsets)),
         ("ram_style", product.ram_style),
         ("numInputVectors", vectors),
     )
-    weights = ("weights", product.weights.T.astype(np.float32), "BIPOLAR")
+    datatype = "BIPOLAR" if product.weight_bits == 1 else f"INT{product.weight_bits + 1}"
+    weights = ("weights", product.weights.T.astype(np.float32), datatype)
     return FinnNode("ZcProduct", attributes, (*vectors, product.channels), (weights,))
 
 
@@ -297,12 +306,37 @@ def _elementwise(stream: Stream, shape: Shape) -> Attributes:
     )
 
 
-def _add(add: Add, shape: Shape) -> FinnNode:
-    attributes = (
+def _sum(first: Stream, second: Stream, high: int | None, shape: Shape) -> Attributes:
+    return (
         ("NumChannels", shape[-1]),
-        ("PE", add.a.lanes),
-        ("lhsDataType", stream_type(add.a)),
-        ("rhsDataType", stream_type(add.b)),
+        ("PE", first.lanes),
+        ("lhsDataType", stream_type(first)),
+        ("rhsDataType", stream_type(second)),
+        ("high", high or 0),
         ("numInputVectors", shape[:-1]),
     )
-    return FinnNode("ZcAdd", attributes, shape)
+
+
+def _sum_pool(pool: SumPool) -> FinnNode:
+    height, width, channels = pool.shape
+    attributes = (
+        ("ImgDim", (height, width)),
+        ("NumChannels", channels),
+        ("KernelSize", pool.kernel),
+        ("PE", pool.pe),
+        ("inputDataType", stream_type(pool.inputs["s"])),
+        ("high", pool.high or 0),
+    )
+    return FinnNode("ZcSumPool", attributes, (1, *pool.output_shape))
+
+
+def _window_sum_pool(pool: WindowSumPool, shape: Shape) -> FinnNode:
+    attributes = (
+        ("OutImgDim", shape[1:3]),
+        ("NumChannels", pool.channels),
+        ("KernelSize", (pool.area, 1)),
+        ("PE", pool.pe),
+        ("inputDataType", stream_type(pool.inputs["s"])),
+        ("high", pool.high or 0),
+    )
+    return FinnNode("ZcWindowSumPool", attributes, (*shape[:3], pool.channels))

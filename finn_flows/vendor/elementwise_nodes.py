@@ -1,4 +1,4 @@
-"""What stands between layers and behind the last, as FINN's operators: a fork, a sum, the choice of a label."""
+"""What stands between layers and behind the last, as FINN's operators: a fork, sums, the choice of a label."""
 
 from typing import ClassVar
 
@@ -7,7 +7,7 @@ import numpy as np
 from finn_flows import structural
 from finn_flows.accumulators import type_bits
 from finn_flows.plan import Stream
-from finn_flows.rtl import nodes
+from finn_flows.rtl import nodes, sum_nodes
 from finn_flows.structural import Price
 from finn_flows.vendor.stream_node import AttributeTypes, StreamNode
 from finn_flows.vendor.stream_types import record_stream, stream_type
@@ -50,7 +50,7 @@ class ZcLabelSelect(StreamNode):
 
 
 class ZcDuplicate(StreamNode):
-    """A stream to two readers (`nodes.Duplicate`)."""
+    """A stream to two readers (`sum_nodes.Duplicate`)."""
 
     attributes: ClassVar[AttributeTypes] = {
         "NumChannels": ("i", True, 0),
@@ -70,13 +70,13 @@ class ZcDuplicate(StreamNode):
         """Return the stream, twice."""
         return self.sources() * 2
 
-    def record(self, *parameters: np.ndarray) -> nodes.Duplicate:
+    def record(self, *parameters: np.ndarray) -> sum_nodes.Duplicate:
         """Return the duplication."""
-        return nodes.Duplicate(record_stream(self.sources()[0]))
+        return sum_nodes.Duplicate(record_stream(self.sources()[0]))
 
     def price(self) -> Price:
-        """Return the price: who has taken the word in front, and whether both have. Derived."""
-        return Price(4.0, way="handshake")
+        """Return the price."""
+        return structural.duplicate(2)
 
     def get_number_output_values(self) -> dict[str, int]:
         """Return the words of each output, as FINN wants them of nodes with several."""
@@ -84,13 +84,15 @@ class ZcDuplicate(StreamNode):
 
 
 class ZcAdd(StreamNode):
-    """The sum of two streams, element by element (`nodes.Add`)."""
+    """The sum of two streams, element by element (`sum_nodes.Add`)."""
 
     attributes: ClassVar[AttributeTypes] = {
         "NumChannels": ("i", True, 0),
         "PE": ("i", True, 1),
         "lhsDataType": ("s", True, ""),
         "rhsDataType": ("s", True, ""),
+        # the largest sum of levels; 0 for what their datatypes allow
+        "high": ("i", False, 0),
         "numInputVectors": ("ints", False, [1]),
         "inFIFODepths": ("ints", False, [2, 2]),
     }
@@ -107,10 +109,53 @@ class ZcAdd(StreamNode):
         source = self.sources()[0]
         return (Stream(source.shape, source.lanes, stream_type(self.record().outputs["m"])),)
 
-    def record(self, *parameters: np.ndarray) -> nodes.Add:
+    def record(self, *parameters: np.ndarray) -> sum_nodes.Add:
         """Return the addition."""
-        return nodes.Add(*(record_stream(source) for source in self.sources()))
+        a, b = (record_stream(source) for source in self.sources())
+        return sum_nodes.Add(a, b, self.get_nodeattr("high") or None)
 
     def price(self) -> Price:
-        """Return the price: a LUT and its carry for each bit of a sum. Derived."""
-        return Price(float(self.sinks()[0].width), way="adders")
+        """Return the price."""
+        return structural.add(self.get_nodeattr("PE"), self.record().outputs["m"].bits)
+
+
+class ZcAddVector(StreamNode):
+    """A vector added to every pixel of an image (`sum_nodes.AddVector`)."""
+
+    attributes: ClassVar[AttributeTypes] = {
+        "NumChannels": ("i", True, 0),
+        "PE": ("i", True, 1),
+        # of the image, and of the vector
+        "lhsDataType": ("s", True, ""),
+        "rhsDataType": ("s", True, ""),
+        # the largest sum; 0 for what the datatypes allow
+        "high": ("i", False, 0),
+        # the image's shape but for its channels
+        "numInputVectors": ("ints", True, []),
+        "inFIFODepths": ("ints", False, [2, 2]),
+    }
+    modules = ("zc_add_vector",)
+
+    def sources(self) -> tuple[Stream, ...]:
+        """Return the image and the vector."""
+        channels, pe = self.get_nodeattr("NumChannels"), self.get_nodeattr("PE")
+        shape = (*self.ints("numInputVectors"), channels)
+        vector = Stream((1, channels), pe, self.get_nodeattr("rhsDataType"))
+        return (Stream(shape, pe, self.get_nodeattr("lhsDataType")), vector)
+
+    def sinks(self) -> tuple[Stream, ...]:
+        """Return the sums."""
+        image = self.sources()[0]
+        return (Stream(image.shape, image.lanes, stream_type(self.record().outputs["m"])),)
+
+    def record(self, *parameters: np.ndarray) -> sum_nodes.AddVector:
+        """Return the addition."""
+        image, vector = (record_stream(source) for source in self.sources())
+        return sum_nodes.AddVector(image, vector, self.get_nodeattr("high") or None)
+
+    def price(self) -> Price:
+        """Return the price."""
+        record = self.record()
+        return structural.add_vector(
+            record.image.lanes, record.outputs["m"].bits, record.vector.bits, record.vector.words
+        )

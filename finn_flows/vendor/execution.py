@@ -61,8 +61,11 @@ def _answers(model: "ModelWrapper", values: dict[str, np.ndarray]) -> Answers:
     logits = values[labels[0].input[0] if labels else model.graph.output[0].name]
     logits = logits.reshape(len(logits), -1).astype(np.int64)
     last = getCustomOp(products[-1])
-    if last.get_nodeattr("inputDataType") == "BINARY":  # popcounts
-        logits = 2 * logits - last.get_nodeattr("MW")
+    weight_bits = last.get_nodeattr("weightBits")
+    if last.get_nodeattr("inputDataType") == "BINARY" and not last.get_nodeattr("offsets"):
+        # Popcounts, or accumulators that count from 0.
+        fan_in = last.get_nodeattr("MW")
+        logits = 2 * logits - fan_in if weight_bits == 1 else logits - (fan_in << (weight_bits - 1))
     return Answers(logits, values[labels[0].output[0]].astype(np.int64) if labels else None)
 
 

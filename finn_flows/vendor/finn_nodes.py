@@ -10,9 +10,9 @@ from finn.custom_op.fpgadataflow import rtl
 
 from finn_flows.finn_setup import prepare_finn
 from finn_flows.vendor.crossings_node import ZcCrossings
-from finn_flows.vendor.elementwise_nodes import ZcAdd, ZcDuplicate, ZcLabelSelect
+from finn_flows.vendor.elementwise_nodes import ZcAdd, ZcAddVector, ZcDuplicate, ZcLabelSelect
 from finn_flows.vendor.input_generator_node import ZcInputGenerator
-from finn_flows.vendor.pool_nodes import ZcMaxPool, ZcWindowMaxPool
+from finn_flows.vendor.pool_nodes import ZcMaxPool, ZcSumPool, ZcWindowMaxPool, ZcWindowSumPool
 from finn_flows.vendor.product_node import ZcProduct
 from finn_flows.vendor.stream_node import StreamNode, specialised
 
@@ -22,9 +22,12 @@ NODES: tuple[type[StreamNode], ...] = (
     ZcInputGenerator,
     ZcMaxPool,
     ZcWindowMaxPool,
+    ZcSumPool,
+    ZcWindowSumPool,
     ZcLabelSelect,
     ZcDuplicate,
     ZcAdd,
+    ZcAddVector,
 )
 
 

@@ -1,4 +1,4 @@
-"""The max-pools as FINN's operators."""
+"""The pools as FINN's operators."""
 
 from typing import ClassVar
 
@@ -7,9 +7,10 @@ import numpy as np
 from finn_flows import structural
 from finn_flows.accumulators import type_bits
 from finn_flows.plan import Stream
-from finn_flows.rtl import nodes, stream_nodes
+from finn_flows.rtl import nodes, stream_nodes, sum_nodes
 from finn_flows.structural import Price
 from finn_flows.vendor.stream_node import AttributeTypes, StreamNode, vectors
+from finn_flows.vendor.stream_types import stream_type
 
 
 class ZcMaxPool(StreamNode):
@@ -98,3 +99,88 @@ class ZcWindowMaxPool(StreamNode):
     @property
     def _area(self) -> int:
         return int(np.prod(self.ints("KernelSize")))
+
+
+class ZcSumPool(StreamNode):
+    """The sum over windows of levels that do not overlap, or over an image (`sum_nodes.SumPool`)."""
+
+    attributes: ClassVar[AttributeTypes] = {
+        "ImgDim": ("ints", True, []),
+        "NumChannels": ("i", True, 0),
+        "KernelSize": ("ints", True, []),
+        "PE": ("i", True, 1),
+        "inputDataType": ("s", True, ""),
+        # the largest sum; 0 for what the datatype allows
+        "high": ("i", False, 0),
+    }
+    modules = ("zc_sumpool",)
+
+    def sources(self) -> tuple[Stream, ...]:
+        """Return the image."""
+        shape = (1, *self.ints("ImgDim"), self.get_nodeattr("NumChannels"))
+        return (Stream(shape, self.get_nodeattr("PE"), self.get_nodeattr("inputDataType")),)
+
+    def sinks(self) -> tuple[Stream, ...]:
+        """Return the smaller image."""
+        record = self.record()
+        return (Stream((1, *record.output_shape), record.pe, stream_type(record.outputs["m"])),)
+
+    def record(self, *parameters: np.ndarray) -> sum_nodes.SumPool:
+        """Return the pool."""
+        height, width = self.ints("ImgDim")
+        down, along = self.ints("KernelSize")
+        return sum_nodes.SumPool(
+            (height, width, self.get_nodeattr("NumChannels")),
+            (down, along),
+            self.get_nodeattr("PE"),
+            type_bits(self.get_nodeattr("inputDataType")),
+            self.get_nodeattr("high") or None,
+        )
+
+    def price(self) -> Price:
+        """Return the price."""
+        record = self.record()
+        return structural.sum_pool(record.pe, record.outputs["m"].bits, record.slots)
+
+
+class ZcWindowSumPool(StreamNode):
+    """The sum over windows that a depthwise `ZcInputGenerator` gives (`sum_nodes.WindowSumPool`)."""
+
+    attributes: ClassVar[AttributeTypes] = {
+        "OutImgDim": ("ints", True, []),
+        "NumChannels": ("i", True, 0),
+        "KernelSize": ("ints", True, []),
+        "PE": ("i", True, 1),
+        "inputDataType": ("s", True, ""),
+        # the largest sum; 0 for what the datatype allows
+        "high": ("i", False, 0),
+    }
+    modules = ("zc_windowsum",)
+
+    def sources(self) -> tuple[Stream, ...]:
+        """Return the windows."""
+        record = self.record()
+        shape = (1, *self.ints("OutImgDim"), record.area * record.channels)
+        return (Stream(shape, record.pe, self.get_nodeattr("inputDataType")),)
+
+    def sinks(self) -> tuple[Stream, ...]:
+        """Return the image."""
+        record = self.record()
+        shape = (1, *self.ints("OutImgDim"), record.channels)
+        return (Stream(shape, record.pe, stream_type(record.outputs["m"])),)
+
+    def record(self, *parameters: np.ndarray) -> sum_nodes.WindowSumPool:
+        """Return the pool."""
+        return sum_nodes.WindowSumPool(
+            int(np.prod(self.ints("OutImgDim"))),
+            int(np.prod(self.ints("KernelSize"))),
+            self.get_nodeattr("NumChannels"),
+            self.get_nodeattr("PE"),
+            type_bits(self.get_nodeattr("inputDataType")),
+            self.get_nodeattr("high") or None,
+        )
+
+    def price(self) -> Price:
+        """Return the price."""
+        record = self.record()
+        return structural.window_sum(record.pe, record.outputs["m"].bits)

@@ -1,5 +1,6 @@
-"""The product with binary weights as FINN's operator."""
+"""The product as FINN's operator."""
 
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -14,7 +15,7 @@ from finn_flows.vendor.stream_types import stream_type
 
 
 class ZcProduct(StreamNode):
-    """A product with binary weights (`nodes.Product`). Parameter: the weights, -1 or +1, (MW, MH)."""
+    """A product (`nodes.Product`). Parameter: the weights, -1 or +1 or integers of several bits, (MW, MH)."""
 
     attributes: ClassVar[AttributeTypes] = {
         "MW": ("i", True, 0),
@@ -22,12 +23,14 @@ class ZcProduct(StreamNode):
         "SIMD": ("i", True, 1),
         "PE": ("i", True, 1),
         "inputDataType": ("s", True, ""),
-        # whether what makes all sums of integers positive is taken off again
+        # 1 for -1 and +1; W for integers of -2**(W-1) to 2**(W-1)
+        "weightBits": ("i", False, 1),
+        # whether what makes all sums positive is taken off again
         "offsets": ("i", False, 0, {0, 1}),
         "ram_style": ("s", False, "block", {"block", "distributed"}),
         "numInputVectors": ("ints", False, [1]),
     }
-    modules = ("zc_xnor_mvau",)
+    modules = ("zc_xnor_mvau", "zc_plane_mvau")
 
     def sources(self) -> tuple[Stream, ...]:
         """Return the vectors."""
@@ -36,29 +39,37 @@ class ZcProduct(StreamNode):
 
     def sinks(self) -> tuple[Stream, ...]:
         """Return the accumulators, a vector for each."""
-        reach = self.get_nodeattr("MW") * (2**self._input_bits - 1)
-        signed = bool(self.get_nodeattr("offsets"))
-        datatype = stream_type(nodes.Stream(1, 1, reach.bit_length() + signed, signed))
+        # Any weights give the widths.
+        record = self.record(np.ones((self.get_nodeattr("MW"), self.get_nodeattr("MH"))))
         shape = (*self.ints("numInputVectors"), self.get_nodeattr("MH"))
-        return (Stream(shape, self.get_nodeattr("PE"), datatype),)
+        return (Stream(shape, self.get_nodeattr("PE"), stream_type(record.outputs["m"])),)
 
     def record(self, *parameters: np.ndarray) -> nodes.Product:
         """Return the product."""
         return nodes.Product(
-            np.asarray(parameters[0]).T.astype(np.int8),
+            np.asarray(parameters[0]).T.astype(np.int16),
             self.get_nodeattr("PE"),
             self.get_nodeattr("SIMD"),
             self._input_bits,
             offsets=bool(self.get_nodeattr("offsets")),
             ram_style=self.get_nodeattr("ram_style"),
+            weight_bits=self.get_nodeattr("weightBits"),
         )
 
     def price(self) -> Price:
         """Return the price, its weights kept where they are to be."""
         fan_in, channels, pe, simd = (self.get_nodeattr(name) for name in ("MW", "MH", "PE", "SIMD"))
-        return structural.product(
-            fan_in, channels, pe, simd, self._input_bits, self.get_nodeattr("ram_style")
+        bits, style, weight_bits = (
+            self._input_bits,
+            self.get_nodeattr("ram_style"),
+            self.get_nodeattr("weightBits"),
         )
+        if weight_bits == 1:
+            return structural.product(fan_in, channels, pe, simd, bits, style)
+        # Rows of -1 and +1, and an adder for each but one of a channel's.
+        planes, lane = weight_bits + 1, (fan_in * (2**bits - 1)).bit_length()
+        rows = structural.product(fan_in, channels * planes, pe * planes, simd, bits, style)
+        return replace(rows, lut=rows.lut + pe * (lane + structural.adders(weight_bits, lane + 1, 1)))
 
     def get_exp_cycles(self) -> int:
         """Return its cycles an image: a vector takes a word of weights a cycle."""
@@ -69,7 +80,8 @@ class ZcProduct(StreamNode):
         """Return multiplications and weights, as FINN counts them."""
         weights = self.get_nodeattr("MW") * self.get_nodeattr("MH")
         macs = weights * vectors(self.sources()[0].shape)
-        return {f"op_mac_1bx{self._input_bits}b": macs, "param_weight_1b": weights}
+        bits = self.get_nodeattr("weightBits")
+        return {f"op_mac_{bits}bx{self._input_bits}b": macs, f"param_weight_{bits}b": weights}
 
     @property
     def _input_bits(self) -> int:

@@ -92,20 +92,21 @@ def build_for(
 
     Args:
         source: a run's folder or a QONNX file.
-        pick: see `hw_search.rebuilding.choose`.
+        pick: see `hw_search.finalists.choose`.
         epochs: train it anew for so long.
         seed: of that training.
-        data: see `hw_search.subject.FileSubject`.
+        data: see `hw_search.builds.subject.FileSubject`.
         output: the build's folder.
-        **options: fields of `hw_search.building.BuildOptions`.
+        **options: fields of `hw_search.builds.options.BuildOptions`.
     """
-    from hw_search.build_progress import BuildTerminal
+    from hw_search.builds.progress import BuildTerminal
 
     with stoppable("what was finished is kept: run the same command to go on"), BuildTerminal() as watcher:
         watcher.stage("loading", "torch, Brevitas and FINN")
-        from hw_search.building import BuildOptions, check_target
-        from hw_search.building import build as run_build
-        from hw_search.subject import from_source
+        from hw_search.builds.builder import build as run_build
+        from hw_search.builds.options import BuildOptions
+        from hw_search.builds.subject import from_source
+        from hw_search.builds.targets import check_target
 
         subject = from_source(source, pick, epochs, seed, data)
         beside = source if source.is_dir() else source.parent
@@ -139,8 +140,8 @@ def infer(
         Progress(console=Console(stderr=True)) as progress,
     ):
         task = progress.add_task("simulating" if simulate else "talking to the board", total=None)
-        from hw_search.building import cache_folder
-        from hw_search.inference import infer as run_infer
+        from hw_search.builds.builder import cache_folder
+        from hw_search.builds.host import infer as run_infer
 
         found = run_infer(
             build,

@@ -34,8 +34,8 @@ def run(
     """Search, then build a network of the front for each target; or go on where that was interrupted."""
     checked = _checked(config, output, name, seed, workers, set_)
     with stoppable("nothing was begun"):
-        from hw_search.building import check_target
-        from hw_search.rebuilding import check_pick
+        from hw_search.builds.targets import check_target
+        from hw_search.finalists import check_pick
 
         check_pick(checked.build.pick)
         for target in checked.build.targets:

@@ -62,14 +62,14 @@ def levels(channels: int, bits: int) -> Activation:
     return Activation((1,) * channels * bits, bits)
 
 
-def residual(bits: int = 8, channels: int = 4, stream: int = 3) -> Network:
+def residual(bits: int = 8, channels: int = 4, stream: int = 3, apart: int = 1) -> Network:
     """Two binary convolutions around which levels go, the second over a smaller image; 8-bit weights at both ends."""
     return _layers(
         Input((8, 8, 2), bits),
         stem=(Conv(channels, padding=(1, 1), weight_bits=8), "input"),
         stream=(levels(channels, stream), "stem"),
         sign1=(signs(channels), "stream"),
-        conv1=(Conv(channels, padding=(2, 2), dilation=(2, 2)), "sign1"),
+        conv1=(Conv(channels, padding=(apart, apart), dilation=(apart, apart)), "sign1"),
         level1=(levels(channels, stream), "conv1"),
         sum1=(Add(), "level1", "stream"),
         sign2=(signs(channels), "sum1"),

@@ -87,6 +87,7 @@ NETWORKS = {
     "pooled before the sign": lambda bits: pooled_net(bits, before=True),
     "padded pools": padded_pools,
     "residual": residual,
+    "dilated": lambda bits: residual(bits, apart=2),
     "dynamic": dynamic,
 }
 

@@ -25,7 +25,16 @@ from models.data import Split, load
 from models.encodings import Encoding
 from models.errors import ModelError
 from models.expressions import Expression, parse
-from models.layers import ActivationSlot, BinaryConv2d, BinaryLinear, InputQuant, LogitScale, install, slots
+from models.layers import (
+    ActivationSlot,
+    BinaryConv2d,
+    BinaryLinear,
+    InputQuant,
+    LogitScale,
+    StreamSlot,
+    install,
+    slots,
+)
 from models.quantizers import BinaryWeight
 from models.topologies import build
 
@@ -229,6 +238,18 @@ class Join(Net):
         return self.classifier(x + self.through(x))
 
 
+class Cat(Net):
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.input(x)
+        return self.classifier(torch.cat([x, self.through(x)]))
+
+
+class Doubled(Net):
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.through(self.input(x))
+        return self.classifier(x + x)
+
+
 class Branching(Net):
     def forward(self, x: Tensor) -> Tensor:
         return self.classifier(self.through(x) if x.sum() > 0 else x)
@@ -258,7 +279,8 @@ def conv(**settings: object) -> nn.Module:
         (Net(nn.BatchNorm1d(8)), r"middle_0 \(BatchNorm1d\) has no hardware"),
         (Net(dense(bias=True)), "middle_0 has a bias"),
         (Net(qnn.QuantLinear(8, 8, bias=False, weight_bit_width=4)), r"middle_0 .*other than -1 and \+1"),
-        (Join(BinaryLinear(8, 8), ActivationSlot(8)), "joins 2 tensors"),
+        (Cat(BinaryLinear(8, 8), ActivationSlot(8)), "joins 2 tensors"),
+        (Doubled(BinaryLinear(8, 8), StreamSlot(8, 4, 0.25)), "a sum is of two different tensors"),
         (Branching(), "cannot be followed"),
         (NoInput(), "no InputQuant"),
     ],
@@ -273,7 +295,8 @@ def test_what_has_no_hardware_is_named(model: nn.Module, message: str) -> None:
     [
         (conv(padding=1), r"middle_0 pads with zeros.*BinaryConv2d"),
         (nn.MaxPool2d(3, padding=1), r"middle_0 \(MaxPool2d\)"),
-        (nn.AvgPool2d(2), r"middle_0 \(AvgPool2d\)"),
+        (nn.AvgPool2d(2, padding=1), r"middle_0 \(AvgPool2d\)"),
+        (nn.AdaptiveAvgPool2d(2), r"middle_0 \(AdaptiveAvgPool2d\)"),
         (nn.Flatten(2), r"middle_0 \(Flatten\)"),
     ],
 )
@@ -285,7 +308,19 @@ def test_what_has_no_hardware_on_images(module: nn.Module, message: str) -> None
 @pytest.mark.parametrize(
     "middle",
     [
-        pytest.param([conv(dilation=2)], id="dilated convolution"),
+        pytest.param([BinaryConv2d(2, 2), nn.AvgPool2d(2), ActivationSlot(2)], id="mean of accumulators"),
+        pytest.param(
+            [BinaryConv2d(2, 2), ActivationSlot(2), nn.AvgPool2d(2), ActivationSlot(2)], id="mean of bits"
+        ),
+        pytest.param([BinaryConv2d(2, 2), StreamSlot(2, 4, 0.25)], id="logits of signed levels"),
+        pytest.param(
+            [BinaryConv2d(2, 2), StreamSlot(2, 4, 0.25, signed=False), nn.AvgPool2d(3)],
+            id="product of ninths",
+        ),
+        pytest.param(
+            [BinaryConv2d(2, 2), StreamSlot(2, 4, 0.25), BinaryConv2d(2, 2, padding=1), ActivationSlot(2)],
+            id="levels padded with -1",
+        ),
         pytest.param([nn.MaxPool2d(2, ceil_mode=True)], id="pool that rounds up"),
         pytest.param([nn.MaxPool2d(2, dilation=2)], id="dilated pool"),
         pytest.param([nn.Flatten(1, 2)], id="flatten of some axes"),
@@ -327,6 +362,11 @@ class Twice(Net):
 def test_a_module_used_twice_is_refused() -> None:
     with pytest.raises(UnsupportedModule):
         describe(Twice(BinaryLinear(8, 8), ActivationSlot(8)), (8,))
+
+
+def test_a_sum_of_bits_is_refused() -> None:
+    with pytest.raises(NetworkError, match="sums are of levels"):
+        describe(Join(BinaryLinear(8, 8), ActivationSlot(8)), (8,))
 
 
 def test_two_signs_in_a_row_are_a_models_error() -> None:

@@ -11,7 +11,22 @@ from torch import Tensor, nn
 from models.activation import ActivationFunction
 from models.errors import ModelError
 from models.expressions import Expression, X, parse
-from models.layers import ActivationSlot, BinaryConv2d, BinaryLinear, InputQuant, LogitScale, install, slots
+from models.layers import (
+    ActivationSlot,
+    BinaryConv2d,
+    BinaryLinear,
+    InputQuant,
+    IntegerConv2d,
+    IntegerLinear,
+    LogitScale,
+    PaddedConv2d,
+    StreamSlot,
+    conv2d,
+    install,
+    linear,
+    slots,
+    stream_slots,
+)
 from models.topologies import build
 from tests.models.strategies import expressions
 
@@ -56,7 +71,7 @@ def test_a_convolution_is_exact(kernel: int, stride: int, padding: int, pad_valu
 
 def through_brevitas(layer: nn.Module, x: Tensor) -> Tensor:
     """The same product by Brevitas' own forward and weights."""
-    if isinstance(layer, BinaryConv2d):
+    if isinstance(layer, PaddedConv2d):
         if layer.border:
             x = nn.functional.pad(x, [layer.border] * 4, value=layer.pad_value)
         return qnn.QuantConv2d.forward(layer, x)
@@ -86,6 +101,52 @@ def test_the_short_way_is_brevitas_way(layer: nn.Module, shape: tuple[int, ...],
     quantized = layer.quant_weight()
     assert np.array_equal(getattr(quantized, "value", quantized).detach().numpy(), signs(layer.weight))
     assert not results[0][1][layer.weight.detach().abs() > 1].any()
+
+
+def whole(layer: nn.Module, bits: int) -> np.ndarray:
+    """Weights as integers, by numpy."""
+    top = 2 ** (bits - 1)
+    return np.clip(np.rint(layer.weight.detach().numpy() * top), 1 - top, top - 1).astype(np.int64)
+
+
+@pytest.mark.parametrize("weight_bits", [2, 5, 8])
+def test_a_dense_layer_of_integers_is_exact(weight_bits: int) -> None:
+    torch.manual_seed(weight_bits)
+    layer = IntegerLinear(40, 6, weight_bits).eval()
+    x = torch.randint(0, 256, (5, 40)).float()
+    integers = whole(layer, weight_bits)
+    assert len(np.unique(integers)) > min(2**weight_bits - 2, 100)
+    expected = x.numpy().astype(np.int64) @ integers.T / 2 ** (weight_bits - 1)
+    assert np.array_equal(layer(x).detach().numpy(), expected)
+    assert torch.equal(layer(x), through_brevitas(layer, x))
+
+
+@pytest.mark.parametrize("weight_bits", [1, 4])
+def test_a_dilated_convolution_of_groups_is_exact(weight_bits: int) -> None:
+    torch.manual_seed(weight_bits)
+    layer = conv2d(4, 6, weight_bits, stride=2, padding=2, pad_value=-0.5, dilation=2, groups=2).eval()
+    x = torch.randint(-4, 5, (3, 4, 9, 8)).float() / 2
+    padded = np.pad(x.numpy(), ((0, 0), (0, 0), (2, 2), (2, 2)), constant_values=-0.5)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (5, 5), axis=(2, 3))[:, :, ::2, ::2, ::2, ::2]
+    integers = signs(layer.weight) if weight_bits == 1 else whole(layer, weight_bits) / 8
+    expected = np.concatenate(
+        [
+            np.einsum("nchwij,ocij->nohw", windows[:, 2 * g : 2 * g + 2], integers[3 * g : 3 * g + 3])
+            for g in range(2)
+        ],
+        axis=1,
+    )
+    assert np.array_equal(layer(x).detach().numpy(), expected)
+    assert torch.equal(layer(x), through_brevitas(layer, x))
+
+
+def test_weight_bits_choose_the_layer() -> None:
+    assert isinstance(linear(3, 2), BinaryLinear)
+    assert isinstance(linear(3, 2, 4), IntegerLinear)
+    assert isinstance(conv2d(3, 2), BinaryConv2d)
+    assert isinstance(conv2d(3, 2, 8, kernel=1), IntegerConv2d)
+    with pytest.raises(ModelError, match="weight_bits must be 2 to 8 here, not 9"):
+        linear(3, 2, 9)
 
 
 def test_input_of_bytes_and_of_bits() -> None:
@@ -128,6 +189,40 @@ def test_the_response_is_the_forward(image: bool, expression: Expression, seed: 
     out = out[0, :, 0] if image else out.T
     number = ~torch.isnan(response)
     assert torch.equal((out > 0)[number], (response >= 0)[number])
+
+
+@pytest.mark.parametrize("image", [False, True])
+@pytest.mark.parametrize(("signed", "norm"), [(True, True), (False, True), (True, False)])
+@settings(max_examples=20, deadline=None)
+@given(expression=expressions(numbers=False), bits=st.integers(2, 8), seed=st.integers(0, 2**32))
+def test_levels_are_the_forward(
+    image: bool, signed: bool, norm: bool, expression: Expression, bits: int, seed: int
+) -> None:
+    """Values for each channel of its own, as vectors and as an image; the quantizer by numpy."""
+    generator = torch.Generator().manual_seed(seed)
+    slot = StreamSlot(5, bits, 0.25, expression, norm, signed)
+    with torch.no_grad():
+        for tensor in (*slot.function.learned, *((slot.norm.running_mean, slot.norm.weight) if norm else ())):
+            tensor.normal_(0, 1.5, generator=generator)
+    values = torch.randint(-99, 100, (70, 5), generator=generator) / 8
+    levels = slot.eval().levels(values)
+    x = values.T.reshape(1, 5, 1, -1).contiguous() if image else values
+    with torch.no_grad():
+        out = slot(x)
+    out = out[0, :, 0] if image else out.T
+    low = -(2 ** (bits - 1)) if signed else 0
+    assert torch.allclose((levels + low) * 0.25, out, equal_nan=True, rtol=0, atol=0)
+    expected = np.clip(np.rint(slot.response(values).numpy() / 0.25), low, low + 2**bits - 1) - low
+    assert np.array_equal(levels.numpy(), expected, equal_nan=True)
+
+
+def test_stream_slots_are_no_sites() -> None:
+    net = nn.Sequential(StreamSlot(4, 3, 0.5), ActivationSlot(4, parse("shift(x)"), norm=False))
+    assert list(slots(net)) == ["1"]
+    assert list(stream_slots(net)) == ["0"]
+    install(net, [parse("sin(x)")])
+    assert str(net[0].function.expression) == "x"
+    assert str(net[1].function.expression) == "sin(x)"
 
 
 def test_the_response_needs_no_gradient() -> None:

@@ -112,7 +112,7 @@ def as_streams(net: IntegerNetwork, inputs: np.ndarray) -> np.ndarray:
 def held_against(net: IntegerNetwork, design: Design, inputs: np.ndarray) -> int:
     """Compare the last element of every layer with the network's layer; return how many were compared."""
     expected, values = net.run(inputs), design.run(as_streams(net, inputs))
-    last = {element.layer: element for element in design.elements}
+    last = {element.layer: element for element in design.elements if element.kind != "fork"}
     grids, producers = net.network.grids(), net.network.producers()
     for layer in net.network.layers:
         if layer.name not in last:
@@ -120,7 +120,7 @@ def held_against(net: IntegerNetwork, design: Design, inputs: np.ndarray) -> int
         element, wanted = last[layer.name], expected[layer.name].reshape(len(inputs), -1)
         found = values[element.name, "m"]
         if isinstance(element.node, Product):  # counts from 0, unless nothing absorbs the offsets
-            if element.node.input_bits == 1:
+            if element.node.input_bits == element.node.weight_bits == 1:
                 wanted = (wanted - grids[layer.name].low) // 2
             elif layer.name in producers.values():
                 wanted = (

@@ -14,27 +14,29 @@ from finn_flows.crossings import from_bits as table_from_bits
 from finn_flows.network import Grid
 from finn_flows.rtl import nodes as rtl_nodes
 from finn_flows.rtl.nodes import (
-    Add,
     Crossings,
-    Duplicate,
     HardwareNode,
     LabelSelect,
     MaxPool,
     NodeError,
     Product,
-    Stream,
     from_bits,
     to_bits,
 )
 from finn_flows.rtl.simulation import Port, Simulator, Trace, compile_design
+from finn_flows.rtl.sum_nodes import Add, AddVector, SumPool, WindowSumPool
 
 SAMPLES = 12
 
 
-def product(fan_in, channels, simd, pe, bits=1, **options) -> Product:
+def product(fan_in, channels, simd, pe, bits=1, weight_bits=1, **options) -> Product:
     rng = np.random.default_rng([fan_in, channels, simd, pe])
     weights = rng.choice(np.array([-1, 1], np.int8), (channels, fan_in))
-    return Product(weights, pe, simd, bits, **options)
+    if weight_bits > 1:
+        half = 2 ** (weight_bits - 1)
+        weights = rng.integers(-half, half + 1, weights.shape, np.int16)
+        weights[0, 0], weights[-1, -1] = half, -half  # the extremes
+    return Product(weights, pe, simd, bits, weight_bits=weight_bits, **options)
 
 
 def crossing_table(channels: int, levels: int, crossings: int, low: int = 0, step: int = 1) -> CrossingTable:
@@ -72,9 +74,15 @@ def few_nodes() -> dict[str, HardwareNode]:
         "label": LabelSelect(10, 1, 3),
         "label_signed": LabelSelect(12, 4, 4, signed=True),
         "label_all": LabelSelect(5, 5, 2),
-        "twice": Duplicate(Stream(12, 3, 5)),
-        "add": Add(Stream(12, 3, 4), Stream(12, 3, 6, signed=True)),
-        "add_wide": Add(Stream(8, 8, 8), Stream(8, 8, 7)),
+        "p_wide_weights": product(30, 8, 5, 2, weight_bits=4),
+        "p_wide_weights_signed": product(21, 4, 7, 2, weight_bits=2, offsets=True),
+        "p_wide_bytes": product(12, 6, 4, 3, bits=8, weight_bits=8),
+        "p_wide_bytes_signed": product(15, 6, 5, 1, bits=8, weight_bits=8, offsets=True),
+        "p_wide_in_luts": product(24, 4, 6, 2, bits=3, weight_bits=5, offsets=True, ram_style="distributed"),
+        "p_wide_one_column": product(9, 6, 9, 2, bits=4, weight_bits=3),
+        "p_wide_unrolled": product(11, 3, 11, 3, bits=2, weight_bits=3, offsets=True),
+        "p_wide_unrolled_bits": product(14, 2, 14, 2, weight_bits=8),
+        "p_wide_one": product(1, 2, 1, 2, bits=8, weight_bits=2),
     }
     for way in ("comparators", "search", "table"):
         nodes[f"c_{way}"] = Crossings(crossing_table(24, 46, 5), 8, way)
@@ -83,6 +91,11 @@ def few_nodes() -> dict[str, HardwareNode]:
         nodes[f"c_{way}_signed"] = Crossings(crossing_table(6, 23, 4, -22, 2), 3, way, by_index=False)
         nodes[f"c_{way}_none"] = Crossings(crossing_table(4, 9, 0), 1, way)
         nodes[f"c_{way}_levels"] = Crossings(crossing_table(24, 33, 7), 4, way, bits=3)
+        # Of levels whose highest is not one less than a power of two: sums.
+        nodes[f"c_{way}_of_levels"] = Crossings(crossing_table(6, 15, 3), 2, way, by_index=False)
+        nodes[f"c_{way}_levels_of_levels"] = Crossings(crossing_table(24, 17, 7), 3, way, bits=4)
+    table = crossing_table(12, 61, 9)
+    nodes["c_block_levels_of_levels"] = Crossings(table, 2, "table", ram_style="block", bits=2)
     return nodes
 
 
@@ -107,14 +120,29 @@ def random_samples(node: HardwareNode, rng: np.random.Generator) -> list[np.ndar
     if isinstance(node, Crossings):
         return [rng.integers(0, len(node.table.grid), (SAMPLES, node.channels))]
     samples = []
-    for stream in node.inputs.values():
-        values = rng.integers(stream.range[0], stream.range[1] + 1, (SAMPLES, stream.elements))
-        values[0], values[1] = stream.range  # the extremes
+    for stream, high in zip(node.inputs.values(), highest(node), strict=True):
+        low = stream.range[0]
+        values = rng.integers(low, high + 1, (SAMPLES, stream.elements))
+        values[0], values[1] = low, high  # the extremes
         samples.append(values)
     if isinstance(node, Product):  # and the largest and least of a row
         samples[0][2] = np.where(node.weights[0] > 0, node.inputs["s"].range[1], 0)
         samples[0][3] = np.where(node.weights[0] > 0, 0, node.inputs["s"].range[1])
     return samples
+
+
+def highest(node: HardwareNode) -> list[int]:
+    """The highest element of each input that a node is built for."""
+    most = [stream.range[1] for stream in node.inputs.values()]
+    match node:
+        case Add(high=int(high)) | AddVector(high=int(high)):
+            second = min(most[1], high - min(most[0], high // 2))
+            return [min(most[0], high - second), second]
+        case SumPool(kernel=(rows, columns), high=int(high)):
+            return [high // (rows * columns)]
+        case WindowSumPool(area=area, high=int(high)):
+            return [high // area]
+    return most
 
 
 def simulate(
@@ -160,19 +188,19 @@ def assert_intervals(nodes: dict[str, HardwareNode], trace: Trace) -> None:
             assert set(np.diff(ends)[2:]) == {node.interval}, name
 
 
-def words_needed(node: HardwareNode) -> int:
-    """How many input words the first output word is made of."""
-    if isinstance(node, Product | LabelSelect):
-        return node.inputs["s"].words
-    if isinstance(node, MaxPool):
+def words_needed(node: HardwareNode, key: str) -> int:
+    """How many words of an input the first output word is made of."""
+    if isinstance(node, Product | LabelSelect) or key == "v":
+        return node.inputs[key].words
+    if isinstance(node, MaxPool | SumPool):
         rows, columns = node.kernel
         return ((rows - 1) * node.shape[1] + columns - 1) * node.shape[2] // node.pe + 1
-    return 1
+    return node.area if isinstance(node, WindowSumPool) else 1
 
 
 def assert_latencies(nodes: dict[str, HardwareNode], trace: Trace) -> None:
     for name, node in nodes.items():
-        taken = max(trace.taken[f"{name}_{key}"][words_needed(node) - 1] for key in node.inputs)
+        taken = max(trace.taken[f"{name}_{key}"][words_needed(node, key) - 1] for key in node.inputs)
         for key in node.outputs:
             assert trace.given[f"{name}_{key}"][0] - taken == node.latency, name
 
@@ -182,6 +210,43 @@ def test_every_node_runs_at_its_interval_and_latency(few):
     trace, _ = simulate(nodes, simulator, (0.0, 0.0), 0)
     assert_intervals(nodes, trace)
     assert_latencies(nodes, trace)
+
+
+@pytest.mark.parametrize("weight_bits", range(1, 9))
+def test_planes_come_to_twice_the_weights(weight_bits):
+    half = 2 ** (weight_bits - 1)
+    weights = np.arange(-half, half + 1).reshape(1, -1) if weight_bits > 1 else np.array([[-1, 1]])
+    node = Product(weights, 1, 1, weight_bits=weight_bits)
+    assert np.isin(node.planes, (-1, 1)).all()
+    if weight_bits == 1:
+        assert (node.planes == weights).all()
+    else:
+        assert (np.array([1, *(2**i for i in range(weight_bits))]) @ node.planes == 2 * weights).all()
+
+
+@pytest.mark.parametrize(("bits", "weight_bits"), [(1, 1), (1, 3), (4, 1), (4, 2), (3, 3), (8, 8)])
+def test_accumulators_count_from_0_by_what_the_record_says(bits, weight_bits):
+    node = product(13, 6, 13, 6, bits, weight_bits)
+    levels = np.random.default_rng(0).integers(0, 2**bits - (bits > 1), (200, 13))  # the highest never comes
+    levels = np.concatenate(
+        [levels, np.where(node.weights > 0, 2**bits - 1, 0), np.where(node.weights > 0, 0, 1)]
+    )
+    values = 2 * levels - 1 if bits == 1 else levels
+    accumulators = values @ node.weights.astype(int).T
+    (counted,) = node.reference(levels)
+    if bits == weight_bits == 1:
+        assert (counted == (accumulators + 13) // 2).all()
+    else:
+        assert (counted == accumulators + node.row_offsets).all()
+        (signed,) = replace(node, offsets=True).reference(levels)
+        assert (signed == accumulators).all()
+    # And it is what the hardware adds up.
+    factors = [1, *(2**i for i in range(weight_bits))] if weight_bits > 1 else [1]
+    lanes = np.where(node.planes > 0, levels[:, None], 2**bits - 1 - levels[:, None]).sum(axis=2)
+    total = lanes.reshape(len(levels), -1, len(factors)) @ factors
+    assert (counted == (total >> 1 if bits > 1 and weight_bits > 1 else total)).all()
+    assert counted.min() >= 0
+    assert node.reach / 2 < counted.max() <= node.reach
 
 
 def test_levels_are_the_numbers_their_planes_spell():
@@ -289,7 +354,8 @@ def test_a_chain_runs_at_the_interval_of_its_slowest_layer(tmp_path, runtime):
         (lambda: MaxPool((4, 4, 6), (2, 2), 4), "4 at once"),
         (lambda: MaxPool((1, 4, 6), (2, 2), 3), "larger than its image"),
         (lambda: LabelSelect(10, 3, 4), "3 at once"),
-        (lambda: Add(Stream(4, 2, 3), Stream(4, 1, 3)), "different shapes"),
+        (lambda: product(10, 6, 5, 2, weight_bits=9), "weights of 9 bits"),
+        (lambda: Product(np.full((2, 2), 5), 1, 1, weight_bits=3), "within -4 to 4"),
     ],
 )
 def test_what_does_not_fit_is_refused(make, message):
@@ -311,17 +377,20 @@ def random_node(rng: np.random.Generator) -> HardwareNode:
     def divisor(number: int) -> int:
         return int(rng.choice([d for d in range(1, number + 1) if number % d == 0]))
 
-    kind = rng.choice(["product", "product", "crossings", "crossings", "pool", "label", "add"])
+    kind = rng.choice(["product", "product", "crossings", "crossings", "pool", "label"])
     if kind == "product":
         fan_in, channels, bits = (int(rng.integers(1, top)) for top in (120, 40, 9))
         bits = bits if rng.random() < 0.5 else 1
+        weight_bits = int(rng.integers(2, 9)) if rng.random() < 0.4 else 1
         return product(
             fan_in,
             channels,
             divisor(fan_in),
             divisor(channels),
             bits,
-            offsets=bool(bits > 1 and rng.random() < 0.5),
+            weight_bits,
+            offsets=bool(max(bits, weight_bits) > 1 and rng.random() < 0.5),
+            ram_style=str(rng.choice(["block", "distributed"])),
         )
     if kind == "crossings":
         channels, levels = int(rng.integers(1, 30)), int(rng.integers(2, 200))
@@ -336,12 +405,8 @@ def random_node(rng: np.random.Generator) -> HardwareNode:
         shape = (int(rng.integers(kernel[0], 9)), int(rng.integers(kernel[1], 9)), int(rng.integers(1, 9)))
         bits = int(rng.integers(1, 7))
         return MaxPool(shape, kernel, divisor(shape[2]), bits, bool(bits > 1 and rng.random() < 0.5))
-    if kind == "label":
-        labels = int(rng.integers(1, 40))
-        return LabelSelect(labels, divisor(labels), int(rng.integers(1, 9)), bool(rng.random() < 0.5))
-    lanes, words = int(rng.integers(1, 5)), int(rng.integers(1, 5))
-    a, b = (Stream(lanes * words, lanes, int(rng.integers(1, 9)), bool(rng.random() < 0.5)) for _ in range(2))
-    return Add(a, b)
+    labels = int(rng.integers(1, 40))
+    return LabelSelect(labels, divisor(labels), int(rng.integers(1, 9)), bool(rng.random() < 0.5))
 
 
 @pytest.mark.slow

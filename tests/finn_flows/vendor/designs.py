@@ -4,9 +4,7 @@ import numpy as np
 
 from finn_flows.rtl.design import INPUT, Design, Element
 from finn_flows.rtl.nodes import (
-    Add,
     Crossings,
-    Duplicate,
     HardwareNode,
     LabelSelect,
     MaxPool,
@@ -14,7 +12,8 @@ from finn_flows.rtl.nodes import (
     Stream,
 )
 from finn_flows.rtl.stream_nodes import InputGenerator, Padding, WindowMaxPool
-from tests.finn_flows.rtl.test_nodes import crossing_table, product
+from finn_flows.rtl.sum_nodes import Add, AddVector, Duplicate, SumPool, WindowSumPool
+from tests.finn_flows.rtl.test_nodes import crossing_table, highest, product
 
 
 def chain(source: Stream, *nodes: HardwareNode) -> Design:
@@ -49,11 +48,29 @@ def residual() -> Design:
     )
 
 
+def dynamic() -> Design:
+    """An image, and what the sum of all its pixels comes to added to each: the image waits for it, 20 words and more."""
+    image = Stream(4 * 5 * 2, 2, 3)
+    pool = SumPool((4, 5, 2), (4, 5), 2, 3)
+    levels = Crossings(crossing_table(4, 141, 9), 2, "search", bits=2)
+    total = AddVector(image, levels.outputs["m"], high=10)
+    return Design(
+        image,
+        (
+            Element("twice", "fork", "fork", Duplicate(image), ((INPUT, "s"),)),
+            Element("pool", "pool", "pool", pool, (("twice", "a"),)),
+            Element("levels", "levels", "crossings", levels, (("pool", "m"),)),
+            Element("total", "join", "sum", total, (("twice", "b"), ("levels", "m"))),
+        ),
+    )
+
+
 def designs() -> dict[str, tuple[Design, tuple[int, ...]]]:
     """Designs by name, with the shape of their input."""
     image, windows = Padding((5, 6, 4), (1, 1, 1, 1), 2), InputGenerator((7, 8, 4), (3, 3), (2, 1), 2)
     pooled = InputGenerator((6, 7, 6), (3, 3), (2, 2), 2, bits=3, depthwise=True)
     rows, columns, _ = pooled.output_shape
+    summed = WindowSumPool(rows * columns, 9, 6, 2, 3, high=63)
     found = {
         "bits": single(product(45, 21, 9, 7)),
         "bytes": single(product(30, 8, 5, 2, bits=8)),
@@ -67,6 +84,12 @@ def designs() -> dict[str, tuple[Design, tuple[int, ...]]]:
         "overlapping": chain(pooled.inputs["s"], pooled, WindowMaxPool(rows * columns, 9, 6, 2, bits=3)),
         "parallel": single(InputGenerator((5, 6, 4), (3, 2), (2, 1), 4, bits=2, parallel=True)),
         "residual": residual(),
+        "dynamic": dynamic(),
+        "wide_bits": single(product(30, 8, 10, 4, weight_bits=3)),
+        "wide_bytes": single(product(12, 6, 4, 3, bits=8, weight_bits=8)),
+        "wide_levels_signed": single(product(15, 6, 5, 2, bits=4, weight_bits=4, offsets=True)),
+        "sum_pool": single(SumPool((7, 5, 4), (3, 2), 2, 4, high=60)),
+        "overlapping_sums": chain(pooled.inputs["s"], pooled, summed),
     }
     for way in ("comparators", "search", "table"):
         found[f"{way}_signed"] = single(Crossings(crossing_table(6, 23, 4, -22, 2), 3, way, by_index=False))
@@ -74,7 +97,12 @@ def designs() -> dict[str, tuple[Design, tuple[int, ...]]]:
     found["constant"] = single(Crossings(crossing_table(4, 9, 0), 2))
     found["index"] = single(Crossings(crossing_table(6, 23, 4, -22, 2), 3))
     shapes = {"pool": (7, 5, 4), "pool_signed": (4, 4, 2), "padded": (5, 6, 4), "overlapping": (6, 7, 6)}
-    shapes["parallel"] = (5, 6, 4)
+    shapes |= {
+        "parallel": (5, 6, 4),
+        "dynamic": (4, 5, 2),
+        "sum_pool": (7, 5, 4),
+        "overlapping_sums": (6, 7, 6),
+    }
     return {name: (design, shapes.get(name, (design.input.elements,))) for name, design in found.items()}
 
 
@@ -87,8 +115,7 @@ def samples(design: Design, count: int, seed: int = 0) -> np.ndarray:
         grid = node.table.grid
         index = rng.integers(0, len(grid), size)
         return index if node.by_index else grid.low + grid.step * index
-    low, high = design.input.range
-    return rng.integers(low, high + 1, size)
+    return rng.integers(design.input.range[0], highest(node)[0] + 1, size)
 
 
 def answers(design: Design, values: np.ndarray) -> np.ndarray:

@@ -15,12 +15,13 @@ from finn_flows.chip.cells import Cells
 from finn_flows.chip.synthesis import Synthesis
 from finn_flows.errors import FlowError
 from finn_flows.lowering.storage import load
-from hw_search import building, inference
-from hw_search.building import BuildOptions, build
+from hw_search.builds import builder, host
+from hw_search.builds.builder import build
+from hw_search.builds.forms import export
+from hw_search.builds.host import infer
+from hw_search.builds.options import BuildOptions
+from hw_search.builds.subject import FileSubject, from_run
 from hw_search.errors import UserError
-from hw_search.forms import export
-from hw_search.inference import infer
-from hw_search.subject import FileSubject, from_run
 from models.data import load_test
 from models.topologies import build as topology
 from reports.build_storage import UnreadableBuild
@@ -36,9 +37,9 @@ def quick() -> Iterator[pytest.MonkeyPatch]:
         return Synthesis(top, family, Cells(), {}, folder, folder)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(building, "size_fifos", lambda *_: ({}, 1.0))
-        patch.setattr(building, "certify", lambda *_: {**nothing, "accuracy": None})
-        patch.setattr(building, "synthesise", synthesise)
+        patch.setattr(builder, "size_fifos", lambda *_: ({}, 1.0))
+        patch.setattr(builder, "certify", lambda *_: {**nothing, "accuracy": None})
+        patch.setattr(builder, "synthesise", synthesise)
         yield patch
 
 
@@ -93,14 +94,14 @@ def boards(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
         return boards_of[0]
 
     boards_of: list[Answering] = []
-    original = inference.load
+    original = host.load
 
     def load_network(path: Path) -> Any:
         boards_of[:] = [Answering(path.parent)]
         return original(path)
 
-    monkeypatch.setattr(inference, "load", load_network)
-    monkeypatch.setattr(inference, "open_board", open_board)
+    monkeypatch.setattr(host, "load", load_network)
+    monkeypatch.setattr(host, "open_board", open_board)
     return opened
 
 

@@ -22,10 +22,12 @@ from finn_flows.chip.cells import Cells
 from finn_flows.chip.synthesis import Synthesis
 from finn_flows.lowering.storage import load
 from finn_flows.rtl.simulation import ToolMissing
-from hw_search import building, cli
-from hw_search.building import BuildOptions, build
+from hw_search import cli
+from hw_search.builds import builder
+from hw_search.builds.builder import build
+from hw_search.builds.options import BuildOptions
+from hw_search.builds.subject import FileSubject, from_run
 from hw_search.errors import UserError
-from hw_search.subject import FileSubject, from_run
 from reports.build_records import Build, Stage
 from reports.build_storage import load_build
 
@@ -63,8 +65,8 @@ class Notes:
 @pytest.fixture(scope="module", autouse=True)
 def quick(runtime: Path) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(building, "synthesise", counted)
-        patch.setattr(building, "cache_folder", lambda: runtime)
+        patch.setattr(builder, "synthesise", counted)
+        patch.setattr(builder, "cache_folder", lambda: runtime)
         yield
 
 
@@ -85,9 +87,9 @@ def again(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for name in ("design", "simulation")
     }
     monkeypatch.setattr(
-        building, "size_fifos", lambda *_: (facts["design"]["depths"], facts["design"]["interval"])
+        builder, "size_fifos", lambda *_: (facts["design"]["depths"], facts["design"]["interval"])
     )
-    monkeypatch.setattr(building, "certify", lambda *_: facts["simulation"])
+    monkeypatch.setattr(builder, "certify", lambda *_: facts["simulation"])
     return folder
 
 
@@ -175,7 +177,7 @@ def test_an_interrupted_build_goes_on_from_its_last_finished_step(
 ) -> None:
     shutil.rmtree(again / "stages")
     (again / "report.html").unlink()
-    find = building.certify
+    find = builder.certify
 
     def certify(*arguments: Any) -> Any:
         arguments[-1](0.0, "the trained network")
@@ -188,9 +190,9 @@ def test_an_interrupted_build_goes_on_from_its_last_finished_step(
         progress(0, 1)
         return counted(*arguments, **options)
 
-    sizes = building.size_fifos
-    monkeypatch.setattr(building, "certify", certify)
-    monkeypatch.setattr(building, "synthesise", synthesise)
+    sizes = builder.size_fifos
+    monkeypatch.setattr(builder, "certify", certify)
+    monkeypatch.setattr(builder, "synthesise", synthesise)
     subject = from_run(tiny_run, "knee")
     with pytest.raises(KeyboardInterrupt):
         build(subject, OPTIONS, again, Notes(stop=step))
@@ -334,7 +336,7 @@ def test_without_yosys_the_remedy_is_named(
     from finn_flows.chip.synthesis import synthesise
 
     (again / "stages" / "synthesis.json").unlink()
-    monkeypatch.setattr(building, "synthesise", synthesise)
+    monkeypatch.setattr(builder, "synthesise", synthesise)
     find = importlib.util.find_spec
     monkeypatch.setattr(
         yosys.importlib.util, "find_spec", lambda name, *rest: None if name == "pyosys" else find(name, *rest)
@@ -364,7 +366,7 @@ def test_ctrl_c_says_how_to_go_on(
     def stopped(*arguments: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(building, "build", stopped)
+    monkeypatch.setattr(builder, "build", stopped)
     arguments = ["build", str(tiny_run), "--target", "ulx3s-25f", "--output", str(tmp_path)]
     monkeypatch.setattr(sys, "argv", ["zerocross", *arguments])
     with pytest.raises(SystemExit) as ending:
@@ -427,7 +429,7 @@ def test_a_target_too_small_says_by_how_much(tiny_run: Path, tmp_path: Path) -> 
     from finn_flows.chip.synthesis import synthesise
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(building, "synthesise", synthesise)
+        patch.setattr(builder, "synthesise", synthesise)
         options = replace(OPTIONS, target="ice40hx1k", route=True, cycles=20)
         with pytest.raises(DoesNotFit) as refused:
             build(from_run(tiny_run, "knee"), options, tmp_path / "build")
@@ -442,7 +444,7 @@ def test_a_whole_build_ends_in_a_bitstream(tiny_run: Path, tmp_path: Path) -> No
     from finn_flows.chip.synthesis import synthesise
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(building, "synthesise", synthesise)
+        patch.setattr(builder, "synthesise", synthesise)
         options = replace(OPTIONS, route=True, gate_level=True)
         result: Build = build(from_run(tiny_run, "knee"), options, tmp_path / "build").build
         notes = Notes()

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from hw_search.builds.stages import Stages
 from hw_search.errors import UserError
-from hw_search.stages import Stages
 from reports.build_records import Stage
 
 

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from hw_search.build_progress import BuildTerminal
+from hw_search.builds.progress import BuildTerminal
 from reports.build_records import Stage
 
 

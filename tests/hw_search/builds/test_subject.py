@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from finn_flows.lowering.lower import lower
+from hw_search.builds.forms import integer_logits
+from hw_search.builds.subject import MODEL, WEIGHTS, FileSubject, from_run, from_source
 from hw_search.errors import UserError
-from hw_search.forms import integer_logits
-from hw_search.rebuilding import choose
-from hw_search.subject import MODEL, WEIGHTS, FileSubject, from_run, from_source
+from hw_search.finalists import choose
 from models.data import load_test
 from reports.records import Run
 from reports.storage import UnreadableRun, load_run

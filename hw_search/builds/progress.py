@@ -12,7 +12,7 @@ _MARKS = {"done": "[green]âœ“[/]", "skipped": "[yellow]-[/]", "failed": "[red]âœ
 
 
 class BuildTerminal:
-    """A watcher (see `hw_search.stages.BuildWatcher`) on the terminal; plain lines where it is none.
+    """A watcher (see `hw_search.builds.stages.BuildWatcher`) on the terminal; plain lines where it is none.
 
     Args:
         console: where to draw.

@@ -19,12 +19,12 @@ from finn_flows.rtl.assembly import assemble
 from finn_flows.rtl.design import Design, with_fifos
 from finn_flows.rtl.nodes import Product
 from finn_flows.rtl.streaming import Streamed
-from hw_search import certifying
-from hw_search.certifying import certify, certify_netlist, stream_elements
+from hw_search.builds import certificate
+from hw_search.builds.certificate import certify, certify_netlist, stream_elements
+from hw_search.builds.forms import export, torch_logits
+from hw_search.builds.stages import Facts
+from hw_search.builds.subject import Images
 from hw_search.errors import UserError
-from hw_search.forms import export, torch_logits
-from hw_search.stages import Facts
-from hw_search.subject import Images
 from models.expressions import parse
 from models.layers import install
 from models.topologies import build
@@ -110,7 +110,7 @@ def simulated(monkeypatch: pytest.MonkeyPatch) -> None:
     def compile_streaming(design: Design, folder: Path, taps: Any = (), *rest: Any, **options: Any) -> Any:
         return Simulated(design, taps), None
 
-    monkeypatch.setattr(certifying, "compile_streaming", compile_streaming)
+    monkeypatch.setattr(certificate, "compile_streaming", compile_streaming)
     monkeypatch.setattr(streaming, "compile_streaming", compile_streaming)
 
 
@@ -199,9 +199,9 @@ def test_a_netlist_that_answers_otherwise_is_caught(
             assert (samples == stream_elements(small.net, inputs)).all()
             return Streamed(answers, {}, 5.0, 9, 100, ())
 
-    monkeypatch.setattr(certifying, "compile_design", lambda *_: None)
-    monkeypatch.setattr(certifying, "netlist_sources", lambda mapped: [])
-    monkeypatch.setattr(certifying, "CompiledDesign", Simulated)
+    monkeypatch.setattr(certificate, "compile_design", lambda *_: None)
+    monkeypatch.setattr(certificate, "netlist_sources", lambda mapped: [])
+    monkeypatch.setattr(certificate, "CompiledDesign", Simulated)
     mapped = Synthesis("top", "ecp5", Cells(), {}, tmp_path, tmp_path)
     given = (small.net, small.design, tmp_path, inputs, tmp_path)
     link = certify_netlist(mapped, *given)

@@ -13,11 +13,11 @@ from finn_flows.lowering.lower import lower
 from finn_flows.lowering.storage import load
 from finn_flows.rtl.design import Generated
 from finn_flows.rtl.nodes import Stream, library
-from hw_search.certifying import stream_elements
+from hw_search.builds.certificate import stream_elements
+from hw_search.builds.forms import classes, integer_logits
+from hw_search.builds.subject import MODEL, Subject, from_source
 from hw_search.errors import UserError
 from hw_search.files import write_text
-from hw_search.forms import classes, integer_logits
-from hw_search.subject import MODEL, Subject, from_source
 from reports.build_records import Build
 from reports.build_storage import load_build
 from reports.storage import PARETO

@@ -23,8 +23,8 @@ from finn_flows.rtl.design import with_fifos
 from finn_flows.rtl.streaming import compile_streaming, size_fifos
 from finn_flows.vendor.dataflow import dataflow_model
 from finn_flows.vendor.execution import execute
-from hw_search.certifying import logits_element, network_logits, stream_elements
-from hw_search.forms import export, integer_logits, qonnx_logits, torch_logits
+from hw_search.builds.certificate import logits_element, network_logits, stream_elements
+from hw_search.builds.forms import export, integer_logits, qonnx_logits, torch_logits
 from models.expressions import parse
 from models.layers import ActivationSlot, BinaryConv2d, BinaryLinear, InputQuant, LogitScale
 from models.operations import GAAF_BINARY, GAAF_UNARY, get_operation

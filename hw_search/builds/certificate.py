@@ -15,10 +15,10 @@ from finn_flows.rtl.simulation import Port, compile_design
 from finn_flows.rtl.streaming import CompiledDesign, compile_streaming, first_difference
 from finn_flows.vendor.dataflow import dataflow_model
 from finn_flows.vendor.execution import execute
+from hw_search.builds.forms import classes, compare, integer_logits, qonnx_logits
+from hw_search.builds.stages import Facts, Report
+from hw_search.builds.subject import Images, Subject
 from hw_search.errors import UserError
-from hw_search.forms import classes, compare, integer_logits, qonnx_logits
-from hw_search.stages import Facts, Report
-from hw_search.subject import Images, Subject
 from reports.build_records import Link
 
 RTL = "rtl"  # the design's folder in the build's

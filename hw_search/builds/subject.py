@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from finn_flows.lowering.lower import load_model
+from hw_search.builds.forms import export, torch_logits
+from hw_search.builds.stages import Facts, Report
 from hw_search.errors import UserError
 from hw_search.evaluation import code_version, evaluate, import_plugins
 from hw_search.files import replacing
-from hw_search.forms import export, torch_logits
-from hw_search.rebuilding import choose, longer_training, with_weights
-from hw_search.stages import Facts, Report
+from hw_search.finalists import choose, longer_training, with_weights
 from models.data import Split, load_test
 from reports.records import Finalist, Run
 from reports.storage import load_run
@@ -177,7 +177,7 @@ def from_run(folder: Path, pick: str, epochs: int | None = None, seed: int | Non
 
     Args:
         folder: the run's.
-        pick: see `hw_search.rebuilding.choose`.
+        pick: see `hw_search.finalists.choose`.
         epochs: see `RunSubject`.
         seed: see `RunSubject`.
 

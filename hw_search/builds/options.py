@@ -1,0 +1,71 @@
+"""What is asked of a build."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from finn_flows.chip.memory import choose_ram_styles
+from finn_flows.plan import Node
+from finn_flows.integer import IntegerNetwork
+from finn_flows.parts import Part
+from finn_flows.rtl.assembly import WAYS, Styles, assemble
+from finn_flows.rtl.nodes import Product
+from hw_search.errors import UserError
+from models.errors import nearest
+
+_STYLES = ("block", "distributed")
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """What is asked of a build.
+
+    Attributes:
+        target: a board or part.
+        clock_mhz: the design's clock; the board's own where it is None.
+        cycles: most cycles an image may take in any node, instead of the search's folding.
+        images: how many images of the test set are run through every form of the network, at most.
+        weights: "block" or "distributed" by layer, where the choice is not to be left to the cost.
+        ways: "comparators", "search", "table" or "table in block RAM" by activation layer, likewise.
+        gate_level: also simulate the mapped netlist.
+        route: place and route, and make a bitstream, where open tools can.
+        route_seed: of place and route.
+        baud: of the serial line.
+    """
+
+    target: str
+    clock_mhz: float | None = None
+    cycles: int | None = None
+    images: int = 1000
+    weights: Mapping[str, str] = field(default_factory=dict)
+    ways: Mapping[str, str] = field(default_factory=dict)
+    gate_level: bool = False
+    route: bool = True
+    route_seed: int = 1
+    baud: int = 115_200
+
+
+def choose_styles(options: BuildOptions, net: IntegerNetwork, plan: Sequence[Node], part: Part) -> Styles:
+    """Choose how memories and crossings are built: by cost and by what the part has, unless told.
+
+    Raises:
+        UserError: if an option names no layer of the network, or no style.
+        finn_flows.errors.FlowError: if an option asks for what cannot be.
+    """
+    for layer, style in options.weights.items():
+        if style not in _STYLES:
+            raise UserError(f"--weights {layer}={style}: weights are kept as {' or '.join(_STYLES)}")
+    for layer, way in options.ways.items():
+        if layer not in net.tables:
+            raise UserError(f"--way {layer}: no activation has that name: {nearest(layer, net.tables)}")
+        if way not in WAYS:
+            raise UserError(f"--way {layer}={way}: crossings are built as {', '.join(WAYS)}")
+    products = {
+        element.layer: element.node
+        for element in assemble(net, plan).elements
+        if isinstance(element.node, Product)
+    }
+    others = sum(node.price.bram18 for node in plan if node.op_type == "Thresholding_rtl")
+    weights = choose_ram_styles(products, part, options.weights, taken_kbit=18 * others)
+    return Styles(
+        {layer: style for layer, style in weights.items() if style != "constants"}, dict(options.ways)
+    )

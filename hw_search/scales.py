@@ -1,0 +1,170 @@
+"""What torch's values are, given the hardware's integers: the scale of every tensor of a network."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from torch import nn
+
+from finn_flows.network import (
+    Activation,
+    Add,
+    Conv,
+    Dense,
+    Flatten,
+    LabelSelect,
+    Layer,
+    MaxPool,
+    Network,
+    SumPool,
+)
+from hw_search.weights import integer_weights
+from models.errors import ModelError
+from models.layers import PaddedConv2d, StreamSlot
+
+_EXACT = 1 << 24
+"""float32 holds every integer up to here."""
+
+
+class UnsupportedModule(ModelError):
+    """A part of a topology that has no hardware; the message names it and what may stand there."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """torch's value is step * (integer - zero) / divisor.
+
+    Attributes:
+        step: a power of two.
+        zero: the integer of value 0, shape (), or (channels,) behind products of levels; int64.
+        divisor: odd; other than 1 behind means of windows whose size is no power of two, and nowhere else.
+    """
+
+    step: float
+    zero: np.ndarray
+    divisor: int = 1
+
+    def values(self, integers: np.ndarray) -> np.ndarray:
+        """Return torch's values.
+
+        Args:
+            integers: shape (T,).
+
+        Returns:
+            float32, shape (T,), or (T, channels) where channels have zeros of their own.
+        """
+        shifted = integers[:, None] - self.zero if self.zero.ndim else integers - self.zero
+        # One rounding, as torch's: a quotient in float64 rounds to the same float32 as the quotient itself.
+        return (shifted * self.step / self.divisor).astype(np.float32)
+
+    def integers(self, values: np.ndarray) -> np.ndarray:
+        """Return the integers of torch's values, shape (..., channels)."""
+        return np.rint(values.astype(np.float64) * self.divisor / self.step).astype(np.int64) + self.zero
+
+
+_WHOLE = Scale(1.0, np.int64(0) * np.ones((), np.int64))
+
+
+def scales(network: Network, modules: dict[str, nn.Module]) -> dict[str, Scale]:
+    """Return the scale of the input and of every layer's output but the label, by name.
+
+    Args:
+        network: layers, shapes and bits.
+        modules: the torch modules of its layers, by name.
+
+    Raises:
+        UnsupportedModule: where torch would compute something else than integers can, or not exactly.
+    """
+    found = {"input": _WHOLE}
+    for layer in network.layers:
+        source = found[layer.inputs[0]]
+        match layer.operation:
+            case Dense() | Conv():
+                found[layer.name] = _product(layer, network, source, modules[layer.name])
+            case Activation():
+                module = modules[layer.name]
+                found[layer.name] = (
+                    Scale(module.grid.step, np.array(-module.grid.low, np.int64))
+                    if isinstance(module, StreamSlot)
+                    else _WHOLE
+                )
+            case SumPool(kernel):
+                found[layer.name] = _mean(layer, source, kernel[0] * kernel[1])
+            case Add():
+                found[layer.name] = _sum(layer, [found[name] for name in layer.inputs])
+            case MaxPool() | Flatten():
+                found[layer.name] = source
+            case LabelSelect():
+                _check_logits(layer, source)
+    _check_exact(network, found)
+    return found
+
+
+def _product(layer: Layer, network: Network, source: Scale, module: nn.Module) -> Scale:
+    _check_whole(layer, source)
+    integers, step = integer_weights(module)
+    _check_padding(layer, network, source, module)
+    flat = integers.reshape(len(integers), -1).astype(np.int64)
+    grid = network.grids()[layer.inputs[0]]
+    reach = np.abs(flat).sum(axis=1).max() * max(
+        abs(grid.low - int(source.zero)), abs(grid.high - int(source.zero))
+    )
+    if reach >= _EXACT:
+        raise UnsupportedModule(
+            f"{layer.name} reaches {reach:,}, and float32 is exact up to {_EXACT:,}: use fewer inputs or bits"
+        )
+    zero = source.zero * flat.sum(axis=1) if source.zero else source.zero
+    return Scale(source.step * step, np.asarray(zero, np.int64))
+
+
+def _check_padding(layer: Layer, network: Network, source: Scale, module: nn.Module) -> None:
+    if not isinstance(layer.operation, Conv) or layer.operation.padding == (0, 0):
+        return
+    assert isinstance(module, PaddedConv2d)
+    binary = network.is_binary(layer.inputs[0])
+    least = -1.0 if binary else float(source.values(np.zeros(1, np.int64))[0])
+    if module.pad_value != least:
+        kind = "bits with a third value" if binary else f"levels with {module.pad_value:g}"
+        raise UnsupportedModule(f"{layer.name} pads {kind}: use pad_value={least:g}")
+
+
+def _mean(layer: Layer, source: Scale, area: int) -> Scale:
+    _check_whole(layer, source)
+    twos = area & -area
+    return Scale(source.step / twos, source.zero * area, area // twos)
+
+
+def _sum(layer: Layer, sources: list[Scale]) -> Scale:
+    for source in sources:
+        _check_whole(layer, source)
+    steps = sorted({source.step for source in sources})
+    if len(steps) > 1:
+        raise UnsupportedModule(
+            f"{layer.name} adds values on the scales {' and '.join(f'{step:g}' for step in steps)}: "
+            "a StreamSlot ahead of each brings them on one"
+        )
+    return Scale(steps[0], sum((source.zero for source in sources), np.zeros((), np.int64)))
+
+
+def _check_whole(layer: Layer, source: Scale) -> None:
+    if source.divisor != 1:
+        raise UnsupportedModule(
+            f"{layer.name} reads a mean that is no multiple of a power of two: put a StreamSlot ahead of it"
+        )
+
+
+def _check_logits(layer: Layer, source: Scale) -> None:
+    if source.zero.ndim and len(set(source.zero.tolist())) > 1:
+        raise UnsupportedModule(
+            "the classifier reads signed levels, whose zero gives every class an offset of its own: put a StreamSlot "
+            "with signed=False ahead of it"
+        )
+
+
+def _check_exact(network: Network, found: dict[str, Scale]) -> None:
+    """Sums of levels are exact in float32 as long as they are small."""
+    grids = network.grids()
+    for layer in network.layers:
+        if isinstance(layer.operation, Add | SumPool) and grids[layer.name].high >= _EXACT:
+            raise UnsupportedModule(
+                f"{layer.name} reaches {grids[layer.name].high:,}, and float32 is exact up to {_EXACT:,}"
+            )
