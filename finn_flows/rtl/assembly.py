@@ -97,7 +97,7 @@ class _Assembler:
         made = make[node.op_type](node)
         stream = self._place(node, _KINDS[node.op_type], made)
         product = made if isinstance(made, Product) else None
-        if node.op_type == "Pool_hls":  # the largest of accumulators is one of them
+        if node.op_type in _KEEPING and node.inputs[0] != INPUT:  # the largest of accumulators is one of them
             product = self._read(node).product
         self.written[node.name] = _Written(((self.elements[-1].name, "m"),), stream, product)
 
@@ -247,6 +247,7 @@ class _Assembler:
         return LabelSelect(known["Labels"], known["PE"], stream.bits, stream.signed)
 
 
+_KEEPING = ("ConvolutionInputGenerator_rtl", "Pool_hls")
 _KINDS = {
     "MVAU_hls": "product",
     "Thresholding_rtl": "crossings",
