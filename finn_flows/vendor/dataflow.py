@@ -277,6 +277,7 @@ def _generator(generator: InputGenerator) -> FinnNode:
         ("IFMChannels", channels),
         ("IFMDim", (height, width)),
         ("Stride", generator.stride),
+        ("Dilation", generator.dilation),
         ("SIMD", generator.simd),
         ("inputDataType", stream_type(generator.inputs["s"])),
         ("depthwise", int(generator.depthwise)),

@@ -83,6 +83,7 @@ def designs() -> dict[str, tuple[Design, tuple[int, ...]]]:
         "padded": chain(image.inputs["s"], image, windows, product(36, 6, 2, 3)),
         "overlapping": chain(pooled.inputs["s"], pooled, WindowMaxPool(rows * columns, 9, 6, 2, bits=3)),
         "parallel": single(InputGenerator((5, 6, 4), (3, 2), (2, 1), 4, bits=2, parallel=True)),
+        "dilated": single(InputGenerator((7, 6, 4), (3, 2), (1, 1), 2, bits=2, dilation=(2, 3))),
         "residual": residual(),
         "dynamic": dynamic(),
         "wide_bits": single(product(30, 8, 10, 4, weight_bits=3)),
@@ -99,6 +100,7 @@ def designs() -> dict[str, tuple[Design, tuple[int, ...]]]:
     shapes = {"pool": (7, 5, 4), "pool_signed": (4, 4, 2), "padded": (5, 6, 4), "overlapping": (6, 7, 6)}
     shapes |= {
         "parallel": (5, 6, 4),
+        "dilated": (7, 6, 4),
         "dynamic": (4, 5, 2),
         "sum_pool": (7, 5, 4),
         "overlapping_sums": (6, 7, 6),

@@ -34,6 +34,7 @@ BUILT = (
     "label",
     "overlapping",
     "parallel",
+    "dilated",
     "residual",
     "dynamic",
     "wide_bytes",
