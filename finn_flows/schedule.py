@@ -43,6 +43,13 @@ def planes_depth(weight_bits: int, offsets: bool) -> int:
     return 0 if weight_bits == 1 else 1 + (weight_bits - 1).bit_length() + offsets
 
 
+def grouped_depth(simd: int, input_bits: int) -> int:
+    """Return the depth of a grouped product: reading, terms, their sum or popcount, accumulators."""
+    if input_bits > 1 or simd == 1:
+        return 3 + (simd - 1).bit_length()
+    return 4 + (math.ceil(simd / 6) - 1).bit_length()
+
+
 def crossings_depth(way: str, most: int) -> int:
     """Return the depth of a crossing site built in a way, with so many crossings in a row at most."""
     return most.bit_length() if way == "search" else 1 if way.startswith("table") else 2

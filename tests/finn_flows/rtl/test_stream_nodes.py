@@ -142,7 +142,7 @@ class Vectors:
         self.generate = layer.generate
 
     def reference(self, samples: np.ndarray) -> tuple[np.ndarray]:
-        (result,) = self.layer.reference(samples.reshape(-1, self.layer.fan_in))
+        (result,) = self.layer.reference(samples.reshape(-1, self.layer.inputs["s"].elements))
         return (result.reshape(len(samples), -1),)
 
 

@@ -35,6 +35,7 @@ BUILT = (
     "overlapping",
     "parallel",
     "dilated",
+    "grouped",
     "residual",
     "dynamic",
     "wide_bytes",
