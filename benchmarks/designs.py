@@ -24,7 +24,8 @@ from finn_flows.integer import IntegerNetwork, remove_first_bits
 from finn_flows.network import Activation, Conv, Dense, Grid, Network
 from finn_flows.rtl.nodes import Crossings, HardwareNode, LabelSelect, MaxPool, Product, Stream
 from finn_flows.rtl.stream_nodes import Fifo, InputGenerator, Padding, WidthConverter, WindowMaxPool
-from hw_search.lowering import describe, to_integer
+from hw_search.extraction.integers import to_integer
+from hw_search.extraction.layers import describe
 from models.data import Data, load
 from models.expressions import parse
 from models.layers import ActivationSlot, install

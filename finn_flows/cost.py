@@ -177,7 +177,12 @@ def ask_finn(op_type: str, attributes: Attributes, finn_part: str) -> tuple[int,
     prepare_finn()
     from qonnx.custom_op.registry import getCustomOp
 
-    second = {"MVAU_hls": "weights", "Thresholding_rtl": "thresholds", "ElementwiseAdd_hls": "z"}.get(op_type)
+    second = {
+        "MVAU_hls": "weights",
+        "VVAU_hls": "weights",
+        "Thresholding_rtl": "thresholds",
+        "ElementwiseAdd_hls": "z",
+    }.get(op_type)
     inputs = ["x"] if second is None else ["x", second]
     node = getCustomOp(onnx_node(op_type, attributes, inputs, ["y"]))
     # FINN's formulas look the same attributes up again and again, each time listing all known ones.

@@ -1,5 +1,6 @@
 """Choose how many lanes (PE) and inputs at a time (SIMD) each layer gets."""
 
+import itertools
 import math
 from dataclasses import dataclass
 from functools import lru_cache
@@ -67,6 +68,9 @@ class Product:
         vectors: input vectors of an image: 1, or the pixels of a convolution's output.
         input_bits: 1, or more for unsigned integers.
         weight_bits: 1 for -1 and +1, or more for integers.
+        groups: of the channels. All outputs of a group are computed at once, of several groups where SIMD takes all
+            inputs of a pixel.
+        area: pixels of a window.
     """
 
     fan_in: int
@@ -74,17 +78,31 @@ class Product:
     vectors: int
     input_bits: int
     weight_bits: int = 1
+    groups: int = 1
+    area: int = 1
+
+    @property
+    def pairs(self) -> tuple[tuple[int, int], ...]:
+        """All there are of PE and SIMD, smallest PE first."""
+        if self.groups == 1:
+            return tuple(itertools.product(divisors(self.channels), divisors(self.fan_in)))
+        outs, ins = self.channels // self.groups, self.fan_in // self.area
+        slow = [(outs, simd) for simd in divisors(ins)]
+        return (*slow, *((outs * groups, ins) for groups in divisors(self.groups)[1:]))
 
     def cycles(self, pe: int, simd: int) -> int:
         """Return the cycles an image takes with so many lanes and inputs at a time."""
         return self.vectors * (self.channels // pe) * (self.fan_in // simd)
 
-    def words(self, simd: int) -> int:
+    def words(self, pe: int, simd: int) -> int:
         """Return the words of an image that it reads, so many inputs at a time."""
-        return self.vectors * self.fan_in // simd
+        return self.vectors * self.fan_in // simd * (1 if self.groups == 1 else self.channels // pe)
 
     def price(self, pe: int, simd: int) -> structural.Price:
         """Return this project's price of the product, without its activation."""
+        if self.groups > 1:
+            words = self.words(pe, simd) // self.vectors
+            return structural.grouped_product(self.fan_in, pe, words, simd, self.input_bits, self.weight_bits)
         return structural.product(
             self.fan_in, self.channels, pe, simd, self.input_bits, weight_bits=self.weight_bits
         )
@@ -129,7 +147,7 @@ def fold_product(
         return _explicit(layer, product, *explicit)
     target = folding.cycles(clock_mhz)
     if target is None:
-        return 1, 1
+        return product.pairs[0]
     chosen = _cheapest(product, target, folding.max_pe, folding.max_simd, arriving)
     if chosen is None and arriving is not None:
         raise FoldingError(
@@ -153,6 +171,11 @@ def _explicit(layer: str, product: Product, pe: int, simd: int) -> tuple[int, in
             raise FoldingError(
                 f"{layer}: {name} {asked} does not divide its {size} {what}; choose one of {known}"
             )
+    if (pe, simd) not in product.pairs:
+        known = ", ".join(f"{a} and {b}" for a, b in product.pairs)
+        raise FoldingError(
+            f"{layer}: in {product.groups} groups, pe and simd may be {known}; not {pe} and {simd}"
+        )
     return pe, simd
 
 
@@ -162,25 +185,24 @@ def _cheapest(
 ) -> tuple[int, int] | None:
     """Return the pair with the fewest LUTs, then the fewest block RAMs, then the fewest lanes."""
     best = None
-    for pe in divisors(product.channels):
-        for simd in divisors(product.fan_in):
-            if pe > max_pe or simd > max_simd or product.cycles(pe, simd) > target:
-                continue
-            if arriving is not None and converter_interval(arriving, product.words(simd)) > target:
-                continue
-            price = product.price(pe, simd)
-            # A plain threshold a channel stands for the activation, so that lanes are not taken to be free.
-            lane = structural.comparators((1,) * (product.channels // pe), (product.levels - 1).bit_length())
-            rank = (round(price.lut + pe * lane, 6), price.bram18, pe)
-            if best is None or rank < best[0]:
-                best = rank, (pe, simd)
+    for pe, simd in product.pairs:
+        if pe > max_pe or simd > max_simd or product.cycles(pe, simd) > target:
+            continue
+        if arriving is not None and converter_interval(arriving, product.words(pe, simd)) > target:
+            continue
+        price = product.price(pe, simd)
+        # A plain threshold a channel stands for the activation, so that lanes are not taken to be free.
+        lane = structural.comparators((1,) * (product.channels // pe), (product.levels - 1).bit_length())
+        rank = (round(price.lut + pe * lane, 6), price.bram18, pe)
+        if best is None or rank < best[0]:
+            best = rank, (pe, simd)
     return None if best is None else best[1]
 
 
 def _out_of_reach(layer: str, product: Product, target: int, folding: Folding) -> str:
     """Say why a target cannot be met, and what would help."""
-    pe = max(d for d in divisors(product.channels) if d <= folding.max_pe)
-    simd = max(d for d in divisors(product.fan_in) if d <= folding.max_simd)
+    within = [(pe, simd) for pe, simd in product.pairs if pe <= folding.max_pe and simd <= folding.max_simd]
+    pe, simd = min(within or product.pairs, key=lambda pair: product.cycles(*pair))
     best = product.cycles(pe, simd)
     reasons = [
         f"{what} {size} has no divisor up to {limit} but {'1' if most == 1 else f'those up to {most}'}"

@@ -55,7 +55,7 @@ def hardware_nodes(
         streams: with width converters and FIFOs, as FINN would insert them.
 
     Raises:
-        UnsupportedLayer: for groups, or layers in an order no hardware exists for.
+        UnsupportedLayer: for layers in an order no hardware exists for.
         FoldingError: where the folding cannot be done; the message names the layer.
         NetworkError: for layers that do not fit together.
     """
@@ -183,14 +183,39 @@ class _Builder:
             x = self._padding(name, conv.padding, x, shape, (height, width, channels))
         if conv.kernel != (1, 1) or conv.stride != (1, 1) or any(conv.padding):
             x = self._generator(name, conv, x, (height, width, channels), out)
+        if conv.groups > 1:
+            return self._grouped_product(name, conv, x, out)
         return self._product(name, x, (1, *out[:2]))
+
+    def _grouped_product(self, name: str, conv: Conv, x: _Tensor, out: tuple[int, ...]) -> _Tensor:
+        """Place a product in groups: FINN's for channels that are a group each, and as it would be for others."""
+        product = self.products[name]
+        pe, simd = self.folds[name]
+        accumulator = accumulator_type(product.fan_in, product.input_bits, product.weight_bits)
+        vectors, groups = (1, *out[:2]), conv.groups * pe // product.channels
+        source = Stream((*vectors, product.fan_in * conv.groups), groups * simd, x.datatype)
+        sink = Stream((*vectors, product.channels), pe, accumulator)
+        attributes = (
+            ("PE", pe),
+            ("SIMD", simd),
+            ("Dim", out[:2]),
+            ("Channels", product.channels),
+            ("Kernel", (product.area, product.fan_in // product.area)),
+            ("inputDataType", "BIPOLAR" if x.datatype == "BINARY" else x.datatype),
+            ("weightDataType", f"INT{product.weight_bits}" if product.weight_bits > 1 else "BIPOLAR"),
+            ("outputDataType", accumulator),
+            ("accDataType", accumulator),
+            ("noActivation", 1),
+        )
+        found = self._place(name, "VVAU_hls", attributes, [(x, source)], sink, product.price(pe, simd))
+        return replace(found, points=product.levels, product=product)
 
     def _product(self, name: str, x: _Tensor, vectors: tuple[int, ...]) -> _Tensor:
         if x.product is not None:
             raise UnsupportedLayer(f"{name}: reads accumulators; an activation must stand before a product")
         product = self.products[name]
         pe, simd = self.folds[name]
-        if self.bound and x.stream is not None and _converted(x, product.words(simd)) > self.target:
+        if self.bound and x.stream is not None and _converted(x, product.words(pe, simd)) > self.target:
             pe, simd = fold_product(name, product, self.folding, self.clock_mhz, x.stream.words)
         binary, wide = x.datatype == "BINARY", product.weight_bits > 1
         accumulator = accumulator_type(product.fan_in, product.input_bits, product.weight_bits)
@@ -273,22 +298,34 @@ class _Builder:
         shape: tuple[int, ...],
         out: tuple[int, ...],
     ) -> _Tensor:
-        """Place the input generator of a convolution, or of a pool (`depthwise`, FINN calls it)."""
-        pool = not isinstance(window, Conv)
-        dilation = window.dilation if isinstance(window, Conv) else (1, 1)
-        reach = window.reach if isinstance(window, Conv) else window.kernel
+        """Place the input generator of a convolution, or of a pool.
+
+        Of a pool and of groups it gives each fold's pixels together (`depthwise`, FINN calls it).
+        """
+        conv = window if isinstance(window, Conv) else None
+        grouped = conv is not None and conv.groups > 1
+        pool = conv is None
+        apart = pool or grouped
+        dilation = (1, 1) if conv is None else conv.dilation
+        reach = window.kernel if conv is None else conv.reach
         channels, area = shape[2], math.prod(window.kernel)
         size = shape[0], shape[1]
 
         def cycles(lanes: int, parallel: bool = False) -> int:
             folds = channels // lanes
-            return generator_interval(size, window.kernel, window.stride, folds, pool, parallel, dilation)
+            if pool and window.kernel == window.stride:
+                return math.prod(size) * folds
+            return generator_interval(size, window.kernel, window.stride, folds, apart, parallel, dilation)
 
         behind = None
         if not pool:
-            behind = math.prod(out[:2]) * area * channels, self.products[name].words(self.folds[name][1])
+            behind = math.prod(out[:2]) * area * channels, self.products[name].words(*self.folds[name])
         simd = self._lanes(x, channels, math.prod(shape), cycles, behind)
-        parallel = self.bound and cycles(simd) > self.target and not pool and dilation == (1, 1)
+        if grouped:  # the product's own order
+            assert conv is not None
+            pe, inputs = self.folds[name]
+            simd = conv.groups * pe // conv.channels * inputs
+        parallel = self.bound and cycles(simd) > self.target and not apart and dilation == (1, 1)
         self._refuse_if_slow(name, "input generator", cycles(simd, parallel))
         attributes = (
             ("ConvKernelDim", window.kernel),
@@ -300,7 +337,7 @@ class _Builder:
             ("Dilation", dilation),
             ("inputDataType", x.datatype),
             ("outputDataType", x.datatype),
-            ("depthwise", int(pool)),
+            ("depthwise", int(apart)),
             ("parallel_window", int(parallel)),
             ("is1D", int(1 in shape[:2])),
         )
@@ -314,7 +351,7 @@ class _Builder:
             depth = ((reach[0] - 1) * shape[1] + reach[1]) * folds
             price = structural.parallel_generator(source.width, depth, window.kernel[0])
         else:
-            places = schedule.Windows(size, window.kernel, window.stride, folds, pool, dilation).places
+            places = schedule.Windows(size, window.kernel, window.stride, folds, apart, dilation).places
             price = structural.input_generator(source.width, places)
         return self._place(name, "ConvolutionInputGenerator_rtl", attributes, [(x, source)], sink, price)
 
@@ -353,7 +390,7 @@ class _Builder:
             price = structural.max_pool(pe, bits)
         elif pool.kernel == pool.stride:  # the line of sums is in the price; the generator's is narrower
             price = structural.sum_pool(pe, bits, math.prod(out[1:]) // pe)
-            self.made[-1] = replace(self.made[-1], price=Price(0.0, way="none"))
+            self.made[-1] = replace(self.made[-1], price=Price(0.0, way=structural.LINE_BUFFER))
         else:
             price = structural.window_sum(pe, bits)
         found = self._place(name, "Pool_hls", attributes, [(windows, windows.stream)], sink, price)
@@ -456,16 +493,15 @@ def _products(network: Network, shapes: dict[str, tuple[int, ...]]) -> dict[str,
         operation, shape, out = layer.operation, shapes[layer.inputs[0]], shapes[layer.name]
         bits = network.bits(layer.inputs[0]) or 1  # accumulators are refused where nodes are made
         if isinstance(operation, Conv):
-            if operation.groups != 1:
-                raise UnsupportedLayer(
-                    f"{layer.name}: {operation.groups} groups; only groups=1 has hardware nodes"
-                )
-            fan_in, vectors = math.prod(operation.kernel) * shape[-1], out[0] * out[1]
+            area = math.prod(operation.kernel)
+            fan_in, vectors, groups = area * shape[-1] // operation.groups, out[0] * out[1], operation.groups
         elif isinstance(operation, Dense):
-            fan_in, vectors = math.prod(shape), 1
+            fan_in, vectors, groups, area = math.prod(shape), 1, 1, 1
         else:
             continue
-        products[layer.name] = Product(fan_in, operation.channels, vectors, bits, operation.weight_bits)
+        products[layer.name] = Product(
+            fan_in, operation.channels, vectors, bits, operation.weight_bits, groups, area
+        )
     return products
 
 

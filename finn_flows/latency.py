@@ -113,14 +113,20 @@ def _through(node: Node, reads: list[_Flow], is_first: bool) -> _Flow:
             if math.prod(node.source.shape[:-1]) == 1:
                 flow = _flat(flow)
             flow = _worked(flow, words * passes, words * (passes - 1), words * (passes - 1))
+        case "VVAU_hls":
+            bits, wide = type_bits(known["inputDataType"]), type_bits(known["weightDataType"])
+            depth = schedule.grouped_depth(known["SIMD"], bits) + schedule.planes_depth(wide, offsets=False)
+            # It works as words come: the first of a pixel's outputs is there with the first group's last word.
+            pixels = math.prod(node.source.shape[1:-1])
+            flow = _worked(flow, node.source.words // pixels, 0, node.sink.words // pixels - 1)
         case "Thresholding_rtl":
             depth = schedule.crossings_depth(node.price.way, known["numSteps"])
         case "FMPadding_rtl":
             depth = schedule.PADDING_DEPTH
             flow = _padded(flow, node, known, is_first)
         case "ConvolutionInputGenerator_rtl":
-            depth = _generator_depth(known)
-            flow = _windows(flow, known)
+            depth = 0 if node.is_line_buffer else schedule.windows_depth(_is_at_once(known))
+            flow = _windows(flow, known, node.is_line_buffer)
         case "Pool_hls":
             depth = schedule.POOL_DEPTH
         case "LabelSelect_hls":
@@ -217,29 +223,18 @@ def _padded(flow: _Flow, node: Node, known: dict[str, Any], is_first: bool) -> _
     return _Flow(rows, columns, words - 1, flow.depth)
 
 
-def _generator_depth(known: dict[str, Any]) -> int:
-    if _is_pooled_directly(known):
-        return 0
-    return schedule.windows_depth(_is_at_once(known))
-
-
-def _is_pooled_directly(known: dict[str, Any]) -> bool:
-    """Tell whether windows do not overlap, so that the pool behind needs no generator."""
-    return bool(known["depthwise"]) and known["ConvKernelDim"] == known["Stride"]
-
-
 def _is_at_once(known: dict[str, Any]) -> bool:
     return bool(known["parallel_window"]) or known["ConvKernelDim"] == (1, 1)
 
 
-def _windows(flow: _Flow, known: dict[str, Any]) -> _Flow:
+def _windows(flow: _Flow, known: dict[str, Any], pooled: bool) -> _Flow:
     """Return the windows of an image, each as a pixel: complete with the word of its last pixel at the earliest."""
     (height, width), (down, along) = known["ConvKernelDim"], known["Stride"]
     rows, columns = known["OFMDim"]
     work = left = wait = 0
-    if not (_is_pooled_directly(known) or _is_at_once(known)):
+    if not (pooled or _is_at_once(known)):
         folds, apart = known["IFMChannels"] // known["SIMD"], bool(known["depthwise"])
-        windows = Windows(known["IFMDim"], (height, width), (down, along), folds, apart)
+        windows = Windows(known["IFMDim"], (height, width), (down, along), folds, apart, known["Dilation"])
         work, wait = windows.cycles, windows.row_stall
         left = (folds - 1) * (height * width - 1) if apart else 0  # the folds that follow the first
     gaps = max(

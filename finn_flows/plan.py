@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from finn_flows import schedule, structural
 from finn_flows.accumulators import type_bits
 from finn_flows.finn_setup import prepare_finn
-from finn_flows.structural import Price
+from finn_flows.structural import LINE_BUFFER, Price
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
@@ -102,12 +102,17 @@ class Node:
             case "MVAU_hls":
                 known = dict(self.attributes)
                 return self.source.words * known["MH"] // known["PE"]
-            case "ConvolutionInputGenerator_rtl":
+            case "ConvolutionInputGenerator_rtl" if not self.is_line_buffer:
                 known = dict(self.attributes)
-                folds, pool = known["IFMChannels"] // known["SIMD"], bool(known["depthwise"])
-                sizes = known["IFMDim"], known["ConvKernelDim"], known["Stride"], folds, pool
+                folds, apart = known["IFMChannels"] // known["SIMD"], bool(known["depthwise"])
+                sizes = known["IFMDim"], known["ConvKernelDim"], known["Stride"], folds, apart
                 return generator_interval(*sizes, bool(known["parallel_window"]), known["Dilation"])
         return max(self.sink.words, *(source.words for source in self.sources))
+
+    @property
+    def is_line_buffer(self) -> bool:
+        """Whether it only shows how a pool's windows lie that do not overlap: such a pool reads the image itself."""
+        return self.op_type == "ConvolutionInputGenerator_rtl" and self.price.way == LINE_BUFFER
 
     @property
     def folding(self) -> dict[str, int]:
@@ -121,14 +126,14 @@ def generator_interval(
     kernel: tuple[int, int],
     stride: tuple[int, int],
     folds: int,
-    pool: bool,
+    apart: bool,
     parallel: bool = False,
     dilation: tuple[int, int] = (1, 1),
 ) -> int:
-    """Return an input generator's cycles an image; a pool whose windows do not overlap reads the image itself."""
-    if parallel or kernel == (1, 1) or (pool and kernel == stride):
+    """Return an input generator's cycles an image; arguments as of `schedule.Windows`."""
+    if parallel or kernel == (1, 1):
         return math.prod(shape) * folds
-    return schedule.Windows(shape, kernel, stride, folds, pool, dilation).interval
+    return schedule.Windows(shape, kernel, stride, folds, apart, dilation).interval
 
 
 def converter(layer: str, before: Stream, after: Stream) -> Node:
@@ -192,7 +197,7 @@ def finn_graph(nodes: tuple[Node, ...]) -> "ModelWrapper":
         count = readers.count(node.name)
         outputs = [f"{node.name}_out{index or ''}" for index in range(count)] or ["out"]
         inputs = [free[name].pop(0) for name in node.inputs]
-        parameters = {"MVAU_hls": "weights", "Thresholding_rtl": "thresholds"}
+        parameters = {"MVAU_hls": "weights", "VVAU_hls": "weights", "Thresholding_rtl": "thresholds"}
         if node.op_type in parameters:
             inputs.append(f"{node.name}_{parameters[node.op_type]}")
         made.append(onnx_node(node.op_type, node.attributes, inputs, outputs, node.name))

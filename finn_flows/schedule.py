@@ -43,6 +43,13 @@ def planes_depth(weight_bits: int, offsets: bool) -> int:
     return 0 if weight_bits == 1 else 1 + (weight_bits - 1).bit_length() + offsets
 
 
+def grouped_depth(simd: int, input_bits: int) -> int:
+    """Return the depth of a grouped product: reading, terms, their sum or popcount, accumulators."""
+    if input_bits > 1 or simd == 1:
+        return 3 + (simd - 1).bit_length()
+    return 4 + (math.ceil(simd / 6) - 1).bit_length()
+
+
 def crossings_depth(way: str, most: int) -> int:
     """Return the depth of a crossing site built in a way, with so many crossings in a row at most."""
     return most.bit_length() if way == "search" else 1 if way.startswith("table") else 2
@@ -76,6 +83,7 @@ class Windows:
         stride: (down, along).
         folds: words of a pixel.
         apart: whether the folds come first in a window, each with all pixels, as a pool wants them.
+        dilation: (down, along) distance of the pixels under the kernel.
     """
 
     shape: Pair
@@ -86,10 +94,16 @@ class Windows:
     dilation: Pair = (1, 1)
 
     @property
+    def reach(self) -> Pair:
+        """Height and width of what the kernel covers."""
+        (rows, columns), (down, along) = self.kernel, self.dilation
+        return (rows - 1) * down + 1, (columns - 1) * along + 1
+
+    @property
     def counts(self) -> Pair:
         """Rows of windows, and windows in a row."""
         (height, width), (down, along) = self.shape, self.stride
-        return (height - self.kernel[0]) // down + 1, (width - self.kernel[1]) // along + 1
+        return (height - self.reach[0]) // down + 1, (width - self.reach[1]) // along + 1
 
     @property
     def cycles(self) -> int:
@@ -99,8 +113,9 @@ class Windows:
     @property
     def places(self) -> int:
         """Words of the image that the ring keeps: a window's reach and, as FINN, what a stride skips."""
-        (rows, columns), width = self.kernel, self.shape[1]
-        pixels = (rows - 1) * width + columns + max(0, (self.stride[0] - 1) * width - rows * columns)
+        (height, columns), width = self.reach, self.shape[1]
+        skipped = (self.stride[0] - 1) * width - math.prod(self.kernel)
+        pixels = (height - 1) * width + columns + max(0, skipped)
         return 1 << (pixels * self.folds - 1).bit_length()
 
     @property
@@ -121,12 +136,13 @@ class Windows:
             jump: words from the window before to this one.
             late: whether the places of the former are freed at its end, and not after its first kernel row.
         """
-        (rows, columns), width = self.kernel, self.shape[1]
+        rows, columns = self.kernel
+        last = (self.reach[0] - 1) * self.shape[1] + self.reach[1] - 1  # pixel of a window
         if self.apart:  # the first fold's last pixel is the first fetch that may have to wait
-            lead = ((rows - 1) * width + columns - 1) * self.folds - (rows * columns - 1)
+            lead = last * self.folds - (rows * columns - 1)
             rest = (rows - 1) * columns
         else:
-            lead = (rows - 1) * (width - columns) * self.folds
+            lead = (last - (rows * columns - 1)) * self.folds
             rest = (rows - 1) * columns * self.folds
         return max(0, jump + lead - self.places + 1 - (0 if late else rest))
 
@@ -152,7 +168,8 @@ def followed_interval(windows: Windows) -> int:
     (height, width), kernel, stride, folds = windows.shape, windows.kernel, windows.stride, windows.folds
     (rows, columns), places = windows.counts, windows.places
     total, images = height * width * folds, 4
-    pixels = (np.arange(kernel[0])[:, None] * width + np.arange(kernel[1])).ravel() * folds
+    down, along = windows.dilation
+    pixels = (np.arange(kernel[0])[:, None] * down * width + np.arange(kernel[1]) * along).ravel() * folds
     every = np.arange(folds)
     order = (every[:, None] + pixels if windows.apart else pixels[:, None] + every).ravel()
     steps = np.arange(len(order))

@@ -140,6 +140,7 @@ class Price:
     roms: tuple[Memory, ...] = ()
 
 
+LINE_BUFFER = "line buffer"
 NO_FIFO = Price(0.0, way="joined to the product")
 
 
@@ -311,6 +312,41 @@ def adders(terms: int, bits: int, shift: int = 0) -> int:
     return lut
 
 
+def grouped_product(
+    fan_in: int,
+    lanes: int,
+    words: int,
+    simd: int,
+    input_bits: int = 1,
+    weight_bits: int = 1,
+    style: str = "distributed",
+) -> Price:
+    """Price the product of a convolution in groups, whose rows of a group are all computed at once.
+
+    Of each lane a term for each input bit, their sum and an accumulator; derived, not fitted.
+
+    Args:
+        fan_in: inputs of one output.
+        lanes: outputs computed at once.
+        words: of the memory of weights: one for each word of a window.
+        simd: inputs of an output taken at once.
+        input_bits: 1, or more for unsigned integers.
+        weight_bits: 1 for -1 and +1, or more for integers.
+        style: "block" or "distributed", where the weights are kept.
+    """
+    planes = 1 if weight_bits == 1 else weight_bits + 1
+    reach = (fan_in * (2**input_bits - 1)).bit_length()
+    lut = float(planes * lanes * (simd * input_bits + adders(simd, input_bits) + reach))
+    if weight_bits > 1:
+        lut += lanes * (reach + adders(weight_bits, reach + 1, 1))
+    memory = (planes * lanes * simd, words)
+    if words == 1:
+        return Price(lut, way="constant weights")
+    if style == "block":
+        return in_block_ram(lut, memory, "weights in block RAM")
+    return Price(lut + weights_in_luts(*memory), way="weights in LUTs", roms=(memory,))
+
+
 # ---- crossings
 
 
@@ -436,7 +472,7 @@ def line_buffer(width: int, depth: int) -> Price:
     With windows that do not overlap, a maximum is taken as values arrive, so a line of the *output* is all there is to
     keep, where FINN's pool keeps whole input lines.
     """
-    return in_lut_memory(CONSTANTS.line_base, (width, depth), "line buffer")
+    return in_lut_memory(CONSTANTS.line_base, (width, depth), LINE_BUFFER)
 
 
 def max_pool(lanes: int, bits: int = 1) -> Price:

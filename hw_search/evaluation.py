@@ -23,8 +23,10 @@ from finn_flows.crossings import CrossingError
 from finn_flows.integer import IntegerNetwork, remove_constants, remove_first_bits
 from hw_search.config import Config
 from hw_search.errors import UserError
+from hw_search.extraction.agreement import agreement
+from hw_search.extraction.integers import to_integer
+from hw_search.extraction.layers import describe
 from hw_search.files import replacing
-from hw_search.lowering import agreement, describe, to_integer
 from hw_search.space import Candidate, build_topology
 from models.data import Data, load, load_test
 from models.expressions import parse
@@ -84,7 +86,8 @@ def code_version(plugins: tuple[str, ...] = ()) -> str:
     """Return a digest of all code that decides a training's result: this project's, the plugins', torch's version."""
     digest = hashlib.blake2b(torch.__version__.encode(), digest_size=8)
     root = Path(__file__).resolve().parent.parent
-    own = [*sorted((root / "models").glob("*.py")), Path(__file__), root / "hw_search" / "lowering.py"]
+    own = [*sorted((root / "models").glob("*.py")), Path(__file__)]
+    own += sorted((root / "hw_search" / "extraction").glob("*.py"))
     own += [root / "finn_flows" / name for name in ("crossings.py", "integer.py", "network.py")]
     for plugin in plugins:
         spec = None if plugin.endswith(".py") else importlib.util.find_spec(plugin)

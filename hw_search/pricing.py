@@ -12,7 +12,8 @@ from finn_flows.network import Activation, Network, NetworkError
 from finn_flows.parts import UnknownPart, get_part
 from hw_search.config import Config
 from hw_search.errors import UserError
-from hw_search.lowering import UnsupportedModule, describe
+from hw_search.extraction.layers import describe
+from hw_search.extraction.scales import UnsupportedModule
 from hw_search.space import Candidate, Space
 
 Crossings = Mapping[str, list[int]]

@@ -1,8 +1,9 @@
 """The operations an activation expression is made of.
 
 The 22 unary and 11 binary operations are those of GAAF (Li et al., "GAAF: Searching Activation Functions for
-Binary Neural Networks Through Genetic Algorithm", Tsinghua Science and Technology 28(1), 2023), with its codes.
-A user's own operation is registered with `register_operation` and is from then on known by its name.
+Binary Neural Networks Through Genetic Algorithm", Tsinghua Science and Technology 28(1), 2023), with its codes;
+those beyond it have none, and no encoding takes them unless they are named. A user's own operation is registered
+with `register_operation` and is from then on known by its name.
 """
 
 import math
@@ -270,7 +271,18 @@ _BINARY: tuple[Operation, ...] = (
     ),
 )
 
-BUILT_IN: tuple[Operation, ...] = _UNARY + _BINARY
+_FURTHER: tuple[Operation, ...] = (
+    Operation(
+        "prelu",
+        1,
+        lambda x, s: torch.relu(x) + s * torch.clamp(x, max=0.0),
+        (0.25,),
+        bounds=lambda a: a if a[0] >= 0 else REALS,
+        description="max(x, 0) + s min(x, 0), s learnable from 0.25",
+    ),
+)
+
+BUILT_IN: tuple[Operation, ...] = _UNARY + _BINARY + _FURTHER
 OPERATIONS.update({operation.name: operation for operation in BUILT_IN})
 
 GAAF_UNARY: tuple[str, ...] = tuple(operation.name for operation in _UNARY)

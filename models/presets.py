@@ -6,8 +6,8 @@ PRESETS: dict[str, tuple[str, str]] = {
     "sign": ("x", "the plain sign"),
     "rsign": ("shift(x)", "ReActNet's RSign: a learnable threshold for each channel (Liu et al., 2020)"),
     "rprelu": (
-        "add(max(shift(x), zero), scale(min(shift(x), zero)))",
-        "ReActNet's RPReLU shape: a shifted PReLU for each channel (Liu et al., 2020)",
+        "shift(prelu(shift(x)))",
+        "ReActNet's RPReLU: a PReLU with learnable shifts for each channel (Liu et al., 2020)",
     ),
     "swish": ("gate(x, x)", "Swish, x sigmoid(x) (Ramachandran et al., 2017)"),
     "silu_shift": ("gate(shift(x), x)", "Swish with a learnable shift"),

@@ -16,8 +16,19 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from torch import nn
 
+from models.dynamic import Dynamic
 from models.errors import ModelError, nearest
 from models.layers import ActivationSlot, BinaryConv2d, BinaryLinear, InputQuant, LogitScale
+from models.residual import (
+    BIREAL,
+    REACTNET,
+    REACTNET_MOBILENET,
+    RESNETE,
+    Backbone,
+    Stream,
+    Style,
+)
+from models.residual import stream_scale as automatic_scale
 
 Topology = Callable[..., nn.Module]
 
@@ -216,3 +227,105 @@ def cnv(
             height, width = height // 2, width // 2
     net.add_module("flatten", nn.Flatten())
     return _head(net, channels * height * width, dense, classes)
+
+
+def _backbone(style: Style, full_widths: list[int], full_blocks: list[int], doc: str) -> Topology:
+    def topology(
+        input_shape: tuple[int, ...],
+        classes: int,
+        widths: list[int] | None = None,
+        blocks: list[int] | None = None,
+        stream_bits: int = 4,
+        stream_scale: float | None = None,
+        input_bits: int = 8,
+        weight_bits: int = 8,
+        shortcut_bits: int = 1,
+        stem_kernel: int = 3,
+        stem_stride: int = 1,
+        dynamic: Dynamic = "none",
+        reduction: int = 8,
+        dynamic_bits: int = 4,
+    ) -> nn.Module:
+        if len(input_shape) != 3:
+            raise ModelError(
+                f"residual backbones need images, the data has samples of shape {input_shape}: use mlp"
+            )
+        scale = automatic_scale(stream_bits) if stream_scale is None else stream_scale
+        stream = Stream(stream_bits, scale, shortcut_bits, dynamic, reduction, dynamic_bits)
+        return Backbone(
+            input_shape,
+            classes,
+            style,
+            stream,
+            full_widths if widths is None else widths,
+            full_blocks if blocks is None else blocks,
+            input_bits,
+            weight_bits,
+            stem_kernel,
+            stem_stride,
+        )
+
+    topology.__doc__ = f"""{doc}
+
+    Args:
+        input_shape: (channels, height, width).
+        classes: number of logits.
+        widths: channels of each stage; {full_widths} where it is null.
+        blocks: blocks of each stage; {full_blocks} where it is null.
+        stream_bits: bits of the residual stream's quantizers, 2..8.
+        stream_scale: the stream's scale, a power of two; by its bits where it is null (`models.residual.stream_scale`).
+        input_bits: 8 or 1.
+        weight_bits: of the stem and the classifier, 1..8.
+        shortcut_bits: of the weights of 1x1 shortcuts, 1..8.
+        stem_kernel: side of the stem's kernel, odd.
+        stem_stride: the stem's stride.
+        dynamic: DyBNN's thresholds for each sample: none, threshold, or threshold_and_shift where there are PReLUs.
+        reduction: how much a hyper-function squeezes its channels.
+        dynamic_bits: bits of weights and levels inside a hyper-function, 1..8.
+    """
+    return topology
+
+
+register_topology("resnete")(
+    _backbone(
+        RESNETE,
+        [64, 128, 256, 512],
+        [4, 4, 4, 4],
+        """ResNetE18, GAAF's backbone (Bethge et al., 2019), for images of CIFAR's size: a block is one 3x3 convolution.
+
+    Ahead of every sign: batch norm, then the activation. (The published network has full-precision shortcuts and ends.)""",
+    )
+)
+register_topology("bireal")(
+    _backbone(
+        BIREAL,
+        [64, 128, 256, 512],
+        [4, 4, 4, 4],
+        """Bi-Real-Net 18 (Liu et al., 2018, arXiv:1808.00278): like `resnete`, but signs read the stream as it is.
+
+    No batch norm stands ahead of a sign. Its piecewise polynomial gradient is not used: gradients pass the sign unchanged
+    inside the window, as everywhere here.""",
+    )
+)
+register_topology("reactnet_resnet")(
+    _backbone(
+        REACTNET,
+        [64, 128, 256, 512],
+        [4, 4, 4, 4],
+        """ReActNet on ResNet-18 (Liu et al., 2020, arXiv:2003.03488): `bireal` with RSign and RPReLU.
+
+    RSign, a learnable threshold for each channel, is the default activation of the sites; RPReLU, a PReLU with learnable
+    shifts, works on every sum, which is then quantized again.""",
+    )
+)
+register_topology("reactnet_mobilenet")(
+    _backbone(
+        REACTNET_MOBILENET,
+        [64, 128, 256, 512, 1024],
+        [1, 2, 2, 6, 2],
+        """ReActNet on MobileNetV1 (Liu et al., 2020): a block is a 3x3 and a 1x1 convolution, each with its shortcut.
+
+    The published network doubles its channels by joining two 1x1 convolutions, each with the same shortcut. Joining has no
+    hardware here: one 1x1 convolution doubles them, and so does its shortcut.""",
+    )
+)

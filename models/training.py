@@ -3,12 +3,14 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from models.data import Data, Split
 from models.errors import ModelError
+from models.self_binarizing import Schedule, set_sharpness
 
 _EVALUATION_BATCH = 1000
 
@@ -26,12 +28,44 @@ class TrainingSettings:
         batch_size: samples a step.
         learning_rate: of the first step.
         augment: "none", "flip" (left-right) or "crop_flip" (shifts by up to an eighth of the side, too).
+        method: "straight_through" trains signs by their straight-through gradient; "self_binarizing" puts tanh(nu x)
+            in their place, nu growing step by step (`models.self_binarizing`), and signs at the end.
+        nu_start: of self_binarizing; see `models.self_binarizing.Schedule`.
+        nu_end: likewise.
+        nu_shape: likewise.
     """
 
     epochs: int
     batch_size: int = 128
     learning_rate: float = 5e-3
     augment: str = "none"
+    method: Literal["straight_through", "self_binarizing"] = "straight_through"
+    nu_start: float = 1.0
+    nu_end: float = 1000.0
+    nu_shape: Literal["geometric", "linear"] = "geometric"
+
+    def schedule(self) -> Schedule | None:
+        """Return how nu grows, where it does.
+
+        Raises:
+            ModelError: if it cannot.
+        """
+        if self.method == "straight_through":
+            return None
+        return Schedule(self.nu_start, self.nu_end, self.nu_shape)
+
+
+@dataclass(frozen=True)
+class Binarized:
+    """What the last step of self_binarizing, from tanh to signs, did to the validation accuracy.
+
+    Attributes:
+        before: share of samples right with tanh(nu_end x), 0..1.
+        after: with signs.
+    """
+
+    before: float
+    after: float
 
 
 def pick_device(name: str) -> torch.device:
@@ -54,8 +88,8 @@ def train(
     seed: int,
     device: torch.device | None = None,
     after_epoch: Callable[[int, float], None] | None = None,
-) -> None:
-    """Train a network in place; it is left in eval mode.
+) -> Binarized | None:
+    """Train a network in place; it is left in eval mode, its signs signs.
 
     Args:
         model: logits from samples of bytes.
@@ -64,6 +98,9 @@ def train(
         seed: order of the samples and augmentation; the initial weights are the caller's.
         device: where to train; the model is moved there.
         after_epoch: called with the epoch (from 1) and its mean loss.
+
+    Returns:
+        What the last step of self_binarizing did; None for other methods.
 
     Raises:
         TrainingFailure: if a parameter is no longer finite after an epoch, because a gradient was not.
@@ -76,22 +113,32 @@ def train(
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.Adam(parameters, lr=settings.learning_rate, fused=True)
     steps = max(1, math.ceil(len(y) / settings.batch_size))
+    sharpening = settings.schedule()
+    last, step = max(1, settings.epochs * steps - 1), 0
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.epochs * steps)
     for epoch in range(1, settings.epochs + 1):
         total = torch.zeros((), device=device)
         # Batches of nearly equal size: a last one of a single sample would break batch norm.
         for batch in torch.randperm(len(y), generator=generator).to(device).tensor_split(steps):
+            if sharpening is not None:
+                set_sharpness(model, sharpening.nu(step / last))
             samples = _augment(x[batch].float(), settings.augment, generator)
             loss = nn.functional.cross_entropy(model(samples), y[batch])
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
             schedule.step()
+            step += 1
             total += loss.detach()
         _check_finite(model, epoch)
         if after_epoch is not None:
             after_epoch(epoch, float(total) / steps)
     model.eval()
+    if sharpening is None:
+        return None
+    before = accuracy(model, data.validation, device)
+    set_sharpness(model, None)
+    return Binarized(before, accuracy(model, data.validation, device))
 
 
 def _check_finite(model: nn.Module, epoch: int) -> None:

@@ -14,6 +14,7 @@ from finn_flows.network import Activation, Grid
 from finn_flows.network import MaxPool as PoolLayer
 from finn_flows.plan import INPUT, Node
 from finn_flows.rtl.design import Design, Element, Source
+from finn_flows.rtl.grouped_nodes import GroupedProduct
 from finn_flows.rtl.nodes import Crossings, HardwareNode, LabelSelect, MaxPool, Product, Stream
 from finn_flows.rtl.stream_nodes import InputGenerator, Padding, WidthConverter, WindowMaxPool
 from finn_flows.rtl.sum_nodes import Add, AddVector, Duplicate, SumPool, WindowSumPool
@@ -61,7 +62,7 @@ class _Written:
 
     sources: tuple[Source, ...]
     stream: Stream
-    product: Product | None = None
+    product: Product | GroupedProduct | None = None
 
 
 class _Assembler:
@@ -80,13 +81,14 @@ class _Assembler:
         if node.op_type == "DuplicateStreams_hls":
             self.written[node.name] = self._fork(node)
             return
-        if self._is_left_out(node):
+        if node.is_line_buffer:
             self.windows[node.name] = node
             read = self._read(node)
             self.written[node.name] = replace(read, sources=(self._take(node.inputs[0]),))
             return
         make: dict[str, Callable[[Node], HardwareNode]] = {
             "MVAU_hls": self._product,
+            "VVAU_hls": self._grouped_product,
             "Thresholding_rtl": self._crossings,
             "FMPadding_rtl": self._padding,
             "ConvolutionInputGenerator_rtl": self._generator,
@@ -96,15 +98,10 @@ class _Assembler:
         }
         made = make[node.op_type](node)
         stream = self._place(node, _KINDS[node.op_type], made)
-        product = made if isinstance(made, Product) else None
+        product = made if isinstance(made, Product | GroupedProduct) else None
         if node.op_type in _KEEPING and node.inputs[0] != INPUT:  # the largest of accumulators is one of them
             product = self._read(node).product
         self.written[node.name] = _Written(((self.elements[-1].name, "m"),), stream, product)
-
-    def _is_left_out(self, node: Node) -> bool:
-        """Tell whether a node only shows how windows lie that do not overlap: these need no generator."""
-        known = dict(node.attributes)
-        return bool(known.get("depthwise")) and known["ConvKernelDim"] == known["Stride"]
 
     def _read(self, node: Node, port: int = 0) -> _Written:
         return self.written[node.inputs[port]]
@@ -180,6 +177,19 @@ class _Assembler:
             weight_bits=self.net.network.weight_bits(node.layer),
         )
 
+    def _grouped_product(self, node: Node) -> GroupedProduct:
+        weights, operation = self.net.weights[node.layer], self._operation(node.layer)
+        pe, simd = node.lanes
+        return GroupedProduct(
+            weights.reshape(len(weights), -1, weights.shape[-1]),
+            operation.groups,
+            pe * operation.groups // operation.channels,
+            simd,
+            self._bits(node),
+            operation.weight_bits,
+            self.styles.weights.get(node.layer, "distributed"),
+        )
+
     def _has_offsets(self, node: Node) -> bool:
         return self._bits(node) > 1 or self.net.network.weight_bits(node.layer) > 1
 
@@ -217,6 +227,7 @@ class _Assembler:
             self._bits(node),
             parallel=bool(known["parallel_window"]),
             depthwise=bool(known["depthwise"]),
+            dilation=known["Dilation"],
         )
 
     def _pool(self, node: Node) -> HardwareNode:
@@ -250,6 +261,7 @@ class _Assembler:
 _KEEPING = ("ConvolutionInputGenerator_rtl", "Pool_hls")
 _KINDS = {
     "MVAU_hls": "product",
+    "VVAU_hls": "product",
     "Thresholding_rtl": "crossings",
     "FMPadding_rtl": "padding",
     "ConvolutionInputGenerator_rtl": "generator",

@@ -96,7 +96,7 @@ class Padding:
 
 @dataclass(frozen=True)
 class InputGenerator:
-    """The windows of an image, one behind the other: `zc_windows`, or `zc_windows_parallel`.
+    """The windows of an image, one behind the other: `zc_windows`, or `zc_windows_parallel`; `..._dilated`.
 
     A window's elements flow by kernel row, kernel column and channel. `depthwise` moves the channel folds (groups of
     `simd` channels) in front of the kernel's rows and columns, which is what a pool wants. The streams are those of
@@ -112,6 +112,7 @@ class InputGenerator:
         depthwise: whether the channel folds come first.
         signed: whether elements are two's complement.
         ram_style: "auto", "block" or "distributed", where the image's rows are kept.
+        dilation: (down, along) distance of the pixels under the kernel.
     """
 
     shape: tuple[int, int, int]
@@ -123,12 +124,16 @@ class InputGenerator:
     depthwise: bool = False
     signed: bool = False
     ram_style: str = "auto"
+    dilation: Pair = (1, 1)
 
     def __post_init__(self) -> None:
         check_folding("channels", self.shape[2], self.simd)
-        for size, wide, by in zip(self.shape, self.kernel, self.stride, strict=False):
-            if not 1 <= wide <= size or by < 1:
-                raise NodeError(f"no windows of {self.kernel} by {self.stride} in an image of {self.shape}")
+        for size, wide, by, reach in zip(self.shape, self.kernel, self.stride, self.reach, strict=False):
+            if not 1 <= wide <= reach <= size or by < 1:
+                apart = "" if self.reach == self.kernel else f", {self.dilation} apart,"
+                raise NodeError(
+                    f"no windows of {self.kernel}{apart} by {self.stride} in an image of {self.shape}"
+                )
         if self.parallel and not self.depthwise and self.area > 1 and self.folds > 1:
             raise NodeError(
                 f"a whole window at once needs all {self.shape[2]} channels in a word, not {self.simd}"
@@ -140,6 +145,11 @@ class InputGenerator:
         return math.prod(self.kernel)
 
     @property
+    def reach(self) -> Pair:
+        """Height and width of what the kernel covers."""
+        return self.windows.reach
+
+    @property
     def folds(self) -> int:
         """Words of a pixel."""
         return self.shape[2] // self.simd
@@ -147,11 +157,7 @@ class InputGenerator:
     @property
     def output_shape(self) -> tuple[int, int, int]:
         """(rows of windows, windows in a row, elements of a window)."""
-        rows, columns = (
-            (size - wide) // by + 1
-            for size, wide, by in zip(self.shape, self.kernel, self.stride, strict=False)
-        )
-        return (rows, columns, self.area * self.shape[2])
+        return (*self.windows.counts, self.area * self.shape[2])
 
     @property
     def inputs(self) -> dict[str, Stream]:
@@ -177,8 +183,9 @@ class InputGenerator:
     def reference(self, *samples: np.ndarray) -> tuple[np.ndarray, ...]:
         """Compute windows (N, elements) from images (N, elements)."""
         images = np.asarray(samples[0]).reshape(-1, *self.shape)
-        windows = np.lib.stride_tricks.sliding_window_view(images, self.kernel, axis=(1, 2))
+        windows = np.lib.stride_tricks.sliding_window_view(images, self.reach, axis=(1, 2))
         windows = windows[:, :: self.stride[0], :: self.stride[1]]  # image, row, column, channel, kernel
+        windows = windows[..., :: self.dilation[0], :: self.dilation[1]]
         count, rows, columns = windows.shape[:3]
         split = windows.reshape(count, rows, columns, self.folds, self.simd, *self.kernel)
         order = (0, 1, 2, 3, 5, 6, 4) if self.depthwise else (0, 1, 2, 5, 6, 3, 4)
@@ -197,11 +204,13 @@ class InputGenerator:
             "BITS": self.inputs["s"].width,
             "RAM_STYLE": self.ram_style,
         }
-        if self.at_once:
-            return Instance("zc_windows_parallel", parameters)
-        return Instance(
-            "zc_windows", parameters | {"APART": int(self.depthwise), "PLACES": self.windows.places}
-        )
+        dilated = self.reach != self.kernel
+        if dilated:
+            parameters |= {"DILATION_H": self.dilation[0], "DILATION_W": self.dilation[1]}
+        module = "zc_windows_parallel" if self.at_once else "zc_windows"
+        if not self.at_once:
+            parameters |= {"APART": int(self.depthwise), "PLACES": self.windows.places}
+        return Instance(f"{module}_dilated" if dilated else module, parameters)
 
     @property
     def at_once(self) -> bool:
@@ -211,7 +220,8 @@ class InputGenerator:
     @property
     def windows(self) -> schedule.Windows:
         """How windows follow each other."""
-        return schedule.Windows(self.shape[:2], self.kernel, self.stride, self.folds, self.depthwise)
+        sizes = self.shape[:2], self.kernel, self.stride, self.folds, self.depthwise
+        return schedule.Windows(*sizes, self.dilation)
 
 
 @dataclass(frozen=True)

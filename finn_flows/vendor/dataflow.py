@@ -17,6 +17,7 @@ from finn_flows.finn_setup import prepare_finn
 from finn_flows.network import Grid
 from finn_flows.plan import DEFAULT_FIFO_DEPTH, Attributes
 from finn_flows.rtl.design import INPUT, Design, Element
+from finn_flows.rtl.grouped_nodes import GroupedProduct
 from finn_flows.rtl.nodes import Crossings, LabelSelect, MaxPool, Product, Stream
 from finn_flows.rtl.stream_nodes import InputGenerator, Padding, WidthConverter, WindowMaxPool
 from finn_flows.rtl.sum_nodes import Add, AddVector, Duplicate, SumPool, WindowSumPool
@@ -167,6 +168,8 @@ def _describe(element: Element, shape: Shape) -> FinnNode:
     match element.node:
         case Product() as product:
             return _product(product, shape)
+        case GroupedProduct() as product:
+            return _grouped_product(product, shape)
         case Crossings() as crossings:
             return _crossings(element.name, crossings, shape)
         case MaxPool() as pool:
@@ -206,9 +209,29 @@ def _product(product: Product, shape: Shape) -> FinnNode:
         ("ram_style", product.ram_style),
         ("numInputVectors", vectors),
     )
-    datatype = "BIPOLAR" if product.weight_bits == 1 else f"INT{product.weight_bits + 1}"
-    weights = ("weights", product.weights.T.astype(np.float32), datatype)
+    weights = _weights(product.weights, product.weight_bits)
     return FinnNode("ZcProduct", attributes, (*vectors, product.channels), (weights,))
+
+
+def _weights(weights: np.ndarray, bits: int) -> Parameter:
+    return ("weights", weights.T.astype(np.float32), "BIPOLAR" if bits == 1 else f"INT{bits + 1}")
+
+
+def _grouped_product(product: GroupedProduct, shape: Shape) -> FinnNode:
+    attributes = (
+        ("Channels", product.groups * product.weights.shape[2]),
+        ("MH", product.channels),
+        ("Groups", product.groups),
+        ("Kernel", (product.weights.shape[1], 1)),
+        ("PE", product.pe),
+        ("SIMD", product.simd),
+        ("inputDataType", stream_type(product.inputs["s"])),
+        ("weightBits", product.weight_bits),
+        ("ram_style", product.ram_style),
+        ("numInputVectors", shape[:-1]),
+    )
+    weights = _weights(product.weights.reshape(product.channels, -1), product.weight_bits)
+    return FinnNode("ZcGroupedProduct", attributes, (*shape[:-1], product.channels), (weights,))
 
 
 def _crossings(name: str, site: Crossings, shape: Shape) -> FinnNode:
@@ -277,6 +300,7 @@ def _generator(generator: InputGenerator) -> FinnNode:
         ("IFMChannels", channels),
         ("IFMDim", (height, width)),
         ("Stride", generator.stride),
+        ("Dilation", generator.dilation),
         ("SIMD", generator.simd),
         ("inputDataType", stream_type(generator.inputs["s"])),
         ("depthwise", int(generator.depthwise)),

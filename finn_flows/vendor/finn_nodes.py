@@ -11,6 +11,7 @@ from finn.custom_op.fpgadataflow import rtl
 from finn_flows.finn_setup import prepare_finn
 from finn_flows.vendor.crossings_node import ZcCrossings
 from finn_flows.vendor.elementwise_nodes import ZcAdd, ZcAddVector, ZcDuplicate, ZcLabelSelect
+from finn_flows.vendor.grouped_product_node import ZcGroupedProduct
 from finn_flows.vendor.input_generator_node import ZcInputGenerator
 from finn_flows.vendor.pool_nodes import ZcMaxPool, ZcSumPool, ZcWindowMaxPool, ZcWindowSumPool
 from finn_flows.vendor.product_node import ZcProduct
@@ -18,6 +19,7 @@ from finn_flows.vendor.stream_node import StreamNode, specialised
 
 NODES: tuple[type[StreamNode], ...] = (
     ZcProduct,
+    ZcGroupedProduct,
     ZcCrossings,
     ZcInputGenerator,
     ZcMaxPool,

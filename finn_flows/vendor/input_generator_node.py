@@ -24,13 +24,19 @@ class ZcInputGenerator(StreamNode):
         "IFMChannels": ("i", True, 0),
         "IFMDim": ("ints", True, []),
         "Stride": ("ints", True, []),
+        "Dilation": ("ints", False, [1, 1]),
         "SIMD": ("i", True, 1),
         "inputDataType": ("s", True, ""),
         "depthwise": ("i", False, 0, {0, 1}),
         "parallel_window": ("i", False, 0, {0, 1}),
         "ram_style": ("s", False, "auto", {"auto", "block", "distributed"}),
     }
-    modules = ("zc_windows", "zc_windows_parallel")
+    modules = (
+        "zc_windows",
+        "zc_windows_parallel",
+        "zc_windows_dilated",
+        "zc_windows_parallel_dilated",
+    )
 
     def sources(self) -> tuple[Stream, ...]:
         """Return the image."""
@@ -48,6 +54,7 @@ class ZcInputGenerator(StreamNode):
         height, width = self.ints("IFMDim")
         rows, columns = self.ints("ConvKernelDim")
         down, along = self.ints("Stride")
+        lines, pixels = self.ints("Dilation")
         datatype = self.get_nodeattr("inputDataType")
         return InputGenerator(
             (height, width, self.get_nodeattr("IFMChannels")),
@@ -59,6 +66,7 @@ class ZcInputGenerator(StreamNode):
             depthwise=bool(self.get_nodeattr("depthwise")),
             signed=datatype.startswith("INT"),
             ram_style=self.get_nodeattr("ram_style"),
+            dilation=(lines, pixels),
         )
 
     def price(self) -> Price:

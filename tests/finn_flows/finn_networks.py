@@ -88,6 +88,16 @@ def residual(bits: int = 8, channels: int = 4, stream: int = 3, apart: int = 1) 
     )
 
 
+def grouped(bits: int = 1) -> Network:
+    """Depthwise convolutions of bits and of levels, one in two groups, one of four bits a weight, and pools that pad."""
+    return chain(
+        *(Input((8, 7, 2), bits), Conv(6, padding=(1, 1)), signs(6), Conv(6, padding=(1, 1), groups=6)),
+        *(levels(6, 3), Conv(8, (2, 2), (2, 2), groups=2), signs(8), MaxPool((3, 3), (1, 1), (1, 1))),
+        *(Conv(8, (3, 2), groups=4, weight_bits=4), levels(8, 2), Conv(8, (1, 1), groups=8), signs(8)),
+        *(Flatten(), Dense(4), LabelSelect()),
+    )
+
+
 def dynamic(bits: int = 8, channels: int = 4) -> Network:
     """A sign whose thresholds come from the image itself: a pool and two small layers."""
     return _layers(

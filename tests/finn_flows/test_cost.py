@@ -9,7 +9,6 @@ from finn_flows.folding import Folding
 from finn_flows.graph import UnsupportedLayer, hardware_nodes
 from finn_flows.network import (
     Activation,
-    Conv,
     Dense,
     Input,
     LabelSelect,
@@ -97,9 +96,6 @@ def test_words_between_nodes_fit_and_no_word_is_lost():
 
 
 def test_what_has_no_hardware_is_named():
-    grouped = chain(Input((8, 8, 4), 1), Conv(4, groups=2))
-    with pytest.raises(UnsupportedLayer, match="conv0: 2 groups"):
-        hardware_nodes(grouped, Folding())
     forked = Network(Input((8,), 1), (Layer("a", Dense(8), ("input",)), Layer("b", Dense(8), ("input",))))
     with pytest.raises(UnsupportedLayer, match="b: "):
         hardware_nodes(forked, Folding())

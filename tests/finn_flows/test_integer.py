@@ -23,7 +23,7 @@ from finn_flows.network import (
     Operation,
     SumPool,
 )
-from tests.finn_flows.finn_networks import chain, dynamic, levels, residual, signs
+from tests.finn_flows.finn_networks import chain, dynamic, grouped, levels, residual, signs
 from tests.finn_flows.integer_networks import (
     convolution_by_loops,
     counted,
@@ -83,6 +83,7 @@ NETWORKS = {
     "conv": conv_net,
     "padded": lambda bits: conv_net(bits, padding=1),
     "grouped": lambda bits: conv_net(bits, groups=2),
+    "in groups": grouped,
     "pooled": pooled_net,
     "pooled before the sign": lambda bits: pooled_net(bits, before=True),
     "padded pools": padded_pools,

@@ -9,12 +9,15 @@ from finn_flows.folding import Folding
 from finn_flows.graph import UnsupportedLayer, hardware_nodes
 from finn_flows.network import Add, Dense, Input, LabelSelect, Layer, Network
 from finn_flows.plan import INPUT, Node, finn_graph
-from tests.finn_flows.finn_networks import dynamic, levels, residual
+from tests.finn_flows.finn_networks import dynamic, grouped, levels, residual
 
 NETWORKS = {
     "residual": residual(),
     "residual of bits": residual(1),
+    "dilated": residual(apart=2),
     "dynamic": dynamic(),
+    "grouped": grouped(),
+    "grouped bytes": grouped(8),
     "wide": residual(channels=12, stream=5),
 }
 FOLDINGS = [Folding(), Folding(target_cycles=1000), Folding(target_cycles=5000)]

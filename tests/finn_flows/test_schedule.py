@@ -17,7 +17,11 @@ def windows(draw):
     shape = draw(st.tuples(st.integers(1, 14), st.integers(1, 14)))
     kernel = tuple(draw(st.integers(1, min(size, 5))) for size in shape)
     stride = tuple(draw(st.integers(1, wide)) for wide in kernel)
-    return Windows(shape, kernel, stride, draw(st.integers(1, 5)), draw(st.booleans()))
+    dilation = tuple(
+        draw(st.integers(1, max(1, (size - 1) // max(1, wide - 1))))
+        for size, wide in zip(shape, kernel, strict=True)
+    )
+    return Windows(shape, kernel, stride, draw(st.integers(1, 5)), draw(st.booleans()), dilation)
 
 
 @given(windows())

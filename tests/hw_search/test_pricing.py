@@ -11,7 +11,7 @@ from finn_flows.plan import finn_graph
 from finn_flows.stock_flow import node_estimates, stock_graph, stock_layers, with_streams
 from hw_search.config import make_config
 from hw_search.errors import UserError
-from hw_search.lowering import describe
+from hw_search.extraction.layers import describe
 from hw_search.pricing import Infeasible, Pricer
 from hw_search.space import Space
 from models.layers import slots

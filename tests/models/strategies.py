@@ -15,6 +15,7 @@ Array = NDArray[np.float64]
 
 REFERENCE: dict[str, Callable[..., Array]] = {
     "x": lambda x: x,
+    "prelu": lambda x, s: np.where(x > 0, x, s * x),
     "zero": lambda: np.float64(0),
     "square": lambda x: x**2,
     "cube": lambda x: x**3,
@@ -50,7 +51,7 @@ REFERENCE: dict[str, Callable[..., Array]] = {
 }
 """The facts of the paper's code, written down a second time, in numpy and scipy."""
 
-INITIAL = {"scale": 1.0, "shift": 0.0, "learned": 1.0, "mix": 1.0}
+INITIAL = {"scale": 1.0, "shift": 0.0, "learned": 1.0, "mix": 1.0, "prelu": 0.25}
 """The operations that learn, and where they start."""
 
 UNARY_CODES = (

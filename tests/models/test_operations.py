@@ -49,7 +49,7 @@ def registry() -> Iterator[None]:
 def test_codes_are_those_of_the_paper() -> None:
     assert GAAF_UNARY == UNARY_CODES
     assert GAAF_BINARY == BINARY_CODES
-    assert [operation.code for operation in BUILT_IN] == [*range(22), *range(11)]
+    assert [operation.code for operation in BUILT_IN] == [*range(22), *range(11), None]
     assert {operation.name: operation.initial for operation in BUILT_IN if operation.initial} == {
         name: (value,) for name, value in INITIAL.items()
     }

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from finn_flows.crossings import CrossingError
-from hw_search.lowering import describe, to_integer
+from hw_search.extraction.integers import to_integer
+from hw_search.extraction.layers import describe
 from models.data import Data, Split, load
 from models.errors import ModelError
 from models.expressions import parse

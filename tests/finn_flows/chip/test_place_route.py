@@ -215,7 +215,8 @@ def test_a_small_design_becomes_a_bitstream(tmp_path, name, clock_mhz, first):
     assert routed.met and routed.fmax_mhz > clock_mhz
     assert routed.clocks[0].wanted_mhz == pytest.approx(clock_mhz, rel=1e-3)
     assert 400 < routed.used["lut"].used < 1500 and routed.used["bram"].used >= 2
-    assert set(routed.critical.nodes) <= {"hidden", "hidden_activation", "classes", "label", "serial_line"}
+    around = {"serial_line", "power_on"}
+    assert set(routed.critical.nodes) <= {"hidden", "hidden_activation", "classes", "label"} | around
     assert {"placing", "routing", "packing the bitstream"} <= set(told)
     assert routed.bitstream.read_bytes().startswith(first) and routed.bitstream.stat().st_size > 50_000
 

@@ -1,4 +1,4 @@
-"""Exported Brevitas networks against `hw_search.lowering.to_integer` and against torch itself."""
+"""Exported Brevitas networks against `hw_search.extraction.integers.to_integer` and against torch itself."""
 
 import dataclasses
 from pathlib import Path
@@ -14,13 +14,14 @@ from finn_flows.integer import IntegerNetwork
 from finn_flows.lowering.execution import run
 from finn_flows.lowering.lower import Lowered, lower
 from finn_flows.network import Flatten, Network
-from hw_search.lowering import describe, to_integer
+from hw_search.extraction.integers import to_integer
+from hw_search.extraction.layers import describe
 from models.expressions import parse
 from models.layers import install, slots
 from models.operations import BUILT_IN, Operation
 from models.topologies import build
 from tests.finn_flows.finn_networks import cnv, export, mlp
-from tests.hw_search.test_lowering import (
+from tests.hw_search.extraction.test_extraction import (
     TOPOLOGIES,
     integers,
     outputs,

@@ -19,6 +19,7 @@ from finn_flows.network import (
 )
 from finn_flows.rtl.assembly import Styles, assemble
 from finn_flows.rtl.design import Design
+from finn_flows.rtl.grouped_nodes import GroupedProduct
 from finn_flows.rtl.nodes import Crossings, Product
 from finn_flows.rtl.stream_nodes import WindowMaxPool
 from tests.finn_flows.finn_networks import chain, mlp, signs
@@ -119,7 +120,9 @@ def held_against(net: IntegerNetwork, design: Design, inputs: np.ndarray) -> int
             continue
         element, wanted = last[layer.name], expected[layer.name].reshape(len(inputs), -1)
         found = values[element.name, "m"]
-        if isinstance(element.node, Product):  # counts from 0, unless nothing absorbs the offsets
+        if isinstance(
+            element.node, Product | GroupedProduct
+        ):  # counts from 0, unless nothing absorbs the offsets
             if element.node.input_bits == element.node.weight_bits == 1:
                 wanted = (wanted - grids[layer.name].low) // 2
             elif layer.name in producers.values():

@@ -11,14 +11,17 @@ from finn_flows.graph import hardware_nodes
 from finn_flows.rtl.assembly import assemble
 from finn_flows.rtl.design import with_fifos
 from finn_flows.rtl.streaming import compile_streaming, size_fifos
-from tests.finn_flows.finn_networks import dynamic, residual
+from tests.finn_flows.finn_networks import dynamic, grouped, residual
 from tests.finn_flows.integer_networks import random_inputs, random_network
 from tests.finn_flows.rtl.test_assembly import as_streams, held_against
 
 NETWORKS = {
     "residual": residual(),
     "residual of bits": residual(1, channels=6, stream=2),
+    "dilated": residual(apart=2),
     "dynamic": dynamic(),
+    "grouped": grouped(),
+    "grouped bytes": grouped(8),
     "dynamic, wide": dynamic(channels=10),
 }
 FOLDINGS = [Folding(), Folding(target_cycles=1000), Folding(target_cycles=3000)]
@@ -32,7 +35,7 @@ def test_elements_compute_what_the_layers_do(name: str, folding: Folding) -> Non
     assert held_against(net, design, random_inputs(net.network, 4, seed=2)) > 10
 
 
-@pytest.mark.parametrize("name", ["residual", "dynamic"])
+@pytest.mark.parametrize("name", ["residual", "dilated", "dynamic", "grouped bytes"])
 def test_simulated_as_computed(name: str, tmp_path: Path, runtime: Path) -> None:
     net, folding = (
         random_network(NETWORKS[name], seed=3, constant=0.0, density=0.2),

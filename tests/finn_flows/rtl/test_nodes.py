@@ -13,6 +13,7 @@ from finn_flows.crossings import CrossingTable
 from finn_flows.crossings import from_bits as table_from_bits
 from finn_flows.network import Grid
 from finn_flows.rtl import nodes as rtl_nodes
+from finn_flows.rtl.grouped_nodes import GroupedProduct
 from finn_flows.rtl.nodes import (
     Crossings,
     HardwareNode,
@@ -195,7 +196,7 @@ def words_needed(node: HardwareNode, key: str) -> int:
     if isinstance(node, MaxPool | SumPool):
         rows, columns = node.kernel
         return ((rows - 1) * node.shape[1] + columns - 1) * node.shape[2] // node.pe + 1
-    return node.area if isinstance(node, WindowSumPool) else 1
+    return node.area if isinstance(node, WindowSumPool | GroupedProduct) else 1
 
 
 def assert_latencies(nodes: dict[str, HardwareNode], trace: Trace) -> None:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from finn_flows.rtl.design import INPUT, Design, Element
+from finn_flows.rtl.grouped_nodes import GroupedProduct
 from finn_flows.rtl.nodes import (
     Crossings,
     HardwareNode,
@@ -71,6 +72,8 @@ def designs() -> dict[str, tuple[Design, tuple[int, ...]]]:
     pooled = InputGenerator((6, 7, 6), (3, 3), (2, 2), 2, bits=3, depthwise=True)
     rows, columns, _ = pooled.output_shape
     summed = WindowSumPool(rows * columns, 9, 6, 2, 3, high=63)
+    apart = InputGenerator((5, 6, 4), (3, 2), (1, 1), 2, 2, depthwise=True)
+    depthwise = np.random.default_rng(0).choice([-1, 1], (4, 6, 1))
     found = {
         "bits": single(product(45, 21, 9, 7)),
         "bytes": single(product(30, 8, 5, 2, bits=8)),
@@ -83,6 +86,8 @@ def designs() -> dict[str, tuple[Design, tuple[int, ...]]]:
         "padded": chain(image.inputs["s"], image, windows, product(36, 6, 2, 3)),
         "overlapping": chain(pooled.inputs["s"], pooled, WindowMaxPool(rows * columns, 9, 6, 2, bits=3)),
         "parallel": single(InputGenerator((5, 6, 4), (3, 2), (2, 1), 4, bits=2, parallel=True)),
+        "grouped": chain(apart.inputs["s"], apart, GroupedProduct(depthwise, 4, 2, 1, 2)),
+        "dilated": single(InputGenerator((7, 6, 4), (3, 2), (1, 1), 2, bits=2, dilation=(2, 3))),
         "residual": residual(),
         "dynamic": dynamic(),
         "wide_bits": single(product(30, 8, 10, 4, weight_bits=3)),
@@ -99,6 +104,8 @@ def designs() -> dict[str, tuple[Design, tuple[int, ...]]]:
     shapes = {"pool": (7, 5, 4), "pool_signed": (4, 4, 2), "padded": (5, 6, 4), "overlapping": (6, 7, 6)}
     shapes |= {
         "parallel": (5, 6, 4),
+        "grouped": (5, 6, 4),
+        "dilated": (7, 6, 4),
         "dynamic": (4, 5, 2),
         "sum_pool": (7, 5, 4),
         "overlapping_sums": (6, 7, 6),

@@ -34,6 +34,8 @@ BUILT = (
     "label",
     "overlapping",
     "parallel",
+    "dilated",
+    "grouped",
     "residual",
     "dynamic",
     "wide_bytes",

@@ -28,7 +28,7 @@ from hw_search.errors import UserError
 from models.expressions import parse
 from models.layers import install
 from models.topologies import build
-from tests.hw_search.test_lowering import pixels, settle
+from tests.hw_search.extraction.test_extraction import pixels, settle
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from hw_search.errors import UserError
 from models.data import load_test
 from models.topologies import build as topology
 from reports.build_storage import UnreadableBuild
-from tests.hw_search.test_lowering import settle
+from tests.hw_search.extraction.test_extraction import settle
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,10 @@ from finn_flows.network import (
     Network,
     NetworkError,
 )
-from hw_search.lowering import UnsupportedModule, agreement, describe, to_integer
+from hw_search.extraction.agreement import agreement
+from hw_search.extraction.integers import to_integer
+from hw_search.extraction.layers import describe
+from hw_search.extraction.scales import UnsupportedModule
 from models.data import Split, load
 from models.encodings import Encoding
 from models.errors import ModelError

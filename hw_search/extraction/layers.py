@@ -1,28 +1,21 @@
-"""From a Brevitas module to what the hardware computes: its layers, its weights, its crossing tables.
+"""A Brevitas module's layers, as the hardware has them.
 
-`describe` follows the module's own forward (by torch.fx), so a user's topology needs to say nothing of hardware;
-`to_integer` reads the trained numbers; `agreement` holds the two against each other on data. What an integer of a
-tensor means in torch is its scale (`hw_search.scales`).
+The module's own forward is followed (by torch.fx), so a user's topology needs to say nothing of hardware.
 """
 
 import operator
-from collections.abc import Callable
 from typing import Any
 
 import brevitas.nn as qnn
-import numpy as np
 import torch
-from torch import Tensor, fx, nn
+from torch import fx, nn
 
-from finn_flows.crossings import CrossingTable, Response, from_response
-from finn_flows.integer import IntegerNetwork
 from finn_flows.network import (
     Activation,
     Add,
     Conv,
     Dense,
     Flatten,
-    Grid,
     Input,
     LabelSelect,
     Layer,
@@ -31,25 +24,20 @@ from finn_flows.network import (
     Operation,
     SumPool,
 )
-from hw_search.scales import Scale, UnsupportedModule, scales
-from hw_search.weights import integer_weights, weight_bits
-from models.data import Split
+from hw_search.extraction.scales import UnsupportedModule, scales
+from hw_search.extraction.weights import weight_bits
 from models.layers import (
     ActivationSlot,
     InputQuant,
     LogitScale,
     PaddedConv2d,
     StreamSlot,
-    slots,
-    stream_slots,
 )
 
 _FREE = (nn.Dropout, nn.Dropout2d, nn.Identity)
 """Modules that do nothing once the network is trained."""
 
 _ADDITIONS = (operator.add, operator.iadd, torch.add, "add", "add_")
-
-_TIES = 20
 
 
 class _Tracer(fx.Tracer):
@@ -231,187 +219,3 @@ def _check_product(name: str, module: Any) -> int:
             "layers of models.layers"
         )
     return bits
-
-
-def to_integer(model: nn.Module, network: Network) -> IntegerNetwork:
-    """Read weights and crossing tables from a trained network in eval mode.
-
-    Args:
-        model: the module `network` describes.
-        network: from `describe`.
-
-    Returns:
-        The integer network, its crossing counts those of the tables. The tables behind products of bytes or levels
-        cover what the layer's weights can reach.
-
-    Raises:
-        finn_flows.crossings.CrossingError: if an activation has no table.
-    """
-    modules = dict(model.named_modules())
-    shapes, grids, producers = network.shapes(), network.grids(), network.producers()
-    weights = {
-        layer.name: _channels_last(integer_weights(modules[layer.name])[0], layer, network, shapes)
-        for layer in network.layers
-        if isinstance(layer.operation, Dense | Conv)
-    }
-    values = responses(model, network)
-    tables: dict[str, CrossingTable] = {}
-    for name, producer in producers.items():
-        grid = grids[producer]
-        if producer in weights:
-            source = next(layer.inputs[0] for layer in network.layers if layer.name == producer)
-            grid = grid if network.is_binary(source) else _reach(weights[producer], grids[source].high)
-        slot = modules[name]
-        if isinstance(slot, StreamSlot):
-            tables[name] = from_response(grid, slot.channels * slot.bits, _planes(values[name], slot.bits))
-        else:
-            tables[name] = from_response(grid, shapes[name][-1], values[name])
-    counts = {name: tuple(int(count) for count in table.counts()) for name, table in tables.items()}
-    return IntegerNetwork(network.with_crossings(counts), weights, tables)
-
-
-def responses(model: nn.Module, network: Network) -> dict[str, Response]:
-    """Return what every slot makes of the hardware's integers, by name.
-
-    Returns:
-        Functions of integers (T,): of an activation slot its value ahead of the sign, of a stream slot its level,
-        shape (channels, T).
-    """
-    modules = dict(model.named_modules())
-    found = scales(network, modules)
-
-    def response(scale: Scale, evaluate: Callable[[Tensor], Tensor]) -> Response:
-        return lambda integers: evaluate(torch.from_numpy(scale.values(integers))).cpu().numpy()
-
-    result = {}
-    for name, producer in network.producers().items():
-        slot = modules[name]
-        assert isinstance(slot, ActivationSlot | StreamSlot)
-        result[name] = response(
-            found[producer], slot.levels if isinstance(slot, StreamSlot) else slot.response
-        )
-    return result
-
-
-def _planes(levels: Response, bits: int) -> Response:
-    """Return the planes of levels as values whose sign is the bit: row c * bits + j is plane j of channel c."""
-
-    def planes(integers: np.ndarray) -> np.ndarray:
-        found = levels(integers)
-        whole = np.nan_to_num(found).astype(np.uint8)[:, None, :]
-        bit = whole >> np.arange(bits, dtype=np.uint8)[None, :, None] & 1
-        values = bit.astype(np.float32) - 0.5
-        values[np.broadcast_to(np.isnan(found)[:, None, :], values.shape)] = np.nan
-        return values.reshape(-1, len(integers))
-
-    return planes
-
-
-def _channels_last(
-    values: np.ndarray, layer: Layer, network: Network, shapes: dict[str, tuple[int, ...]]
-) -> np.ndarray:
-    if values.ndim == 4:
-        return np.ascontiguousarray(values.transpose(0, 2, 3, 1))
-    source = network.inputs()[layer.inputs[0]]
-    if isinstance(source, Layer) and isinstance(source.operation, Flatten):
-        shape = shapes[source.inputs[0]]
-        if (
-            len(shape) == 3
-        ):  # torch flattens (channels, height, width), the hardware's stream is channel-fastest
-            height, width, channels = shape
-            values = (
-                values.reshape(-1, channels, height, width).transpose(0, 2, 3, 1).reshape(len(values), -1)
-            )
-    return np.ascontiguousarray(values)
-
-
-def _reach(weights: np.ndarray, top: int) -> Grid:
-    flat = weights.reshape(len(weights), -1).astype(np.int64)
-    low, high = np.minimum(flat, 0).sum(axis=1).min(), np.maximum(flat, 0).sum(axis=1).max()
-    return Grid(top * int(low), top * int(high), 1)
-
-
-@torch.no_grad()
-def agreement(
-    model: nn.Module, integer: IntegerNetwork, split: Split, batch: int = 500, whole: int = 200
-) -> dict[str, Any]:
-    """Compare a trained network with what the hardware is to compute, on data.
-
-    What every activation reads is looked up in its table and compared, bit by bit, with what the network made of it;
-    a level of several bits counts as so many. The first samples also run through the integer network from end to
-    end, padding, pools and all.
-
-    Args:
-        model: the trained network.
-        integer: from `to_integer`.
-        split: samples.
-        batch: samples at a time.
-        whole: samples that run end to end.
-
-    Returns:
-        {"images", "bits", "differences", "end_to_end", "wrong_classes", "ties"}; a difference can only be a tie of
-        rounding ahead of a quantizer, and "ties" names the first twenty: layer, channel and accumulator.
-    """
-    found = scales(integer.network, dict(model.named_modules()))
-    producers = integer.network.producers()
-    sites: dict[str, ActivationSlot | StreamSlot] = {**slots(model), **stream_slots(model)}
-    seen: dict[str, tuple[Tensor, Tensor]] = {}
-    hooks = [
-        slot.register_forward_hook(
-            lambda module, args, out, name=name: seen.__setitem__(name, (args[0], out))
-        )
-        for name, slot in sites.items()
-    ]
-    device = next(model.parameters()).device
-    bits = differences = 0
-    ties: list[str] = []
-    try:
-        for x in split.x.split(batch):
-            model(x.to(device).float())
-            for name, (read, out) in seen.items():
-                integers = found[producers[name]].integers(_last(read))
-                planes = integer.network.bits(name) or 1
-                made = found[name].integers(_last(out))
-                expected = made[..., None] >> np.arange(planes) & 1 if planes > 1 else made[..., None] > 0
-                looked = integer.tables[name].bits(np.repeat(integers, planes, axis=-1))
-                wrong = np.argwhere((looked.reshape(expected.shape) != expected).any(axis=-1))
-                bits, differences = bits + expected.size, differences + len(wrong)
-                ties += [
-                    f"{name} channel {place[-1]} at accumulator {integers[tuple(place)]}"
-                    for place in wrong[: max(0, _TIES - len(ties))]
-                ]
-    finally:
-        for hook in hooks:
-            hook.remove()
-    samples = split.x[:whole]
-    logits = model(samples.to(device).float()).cpu()
-    # Ties go to the lowest class, as in the hardware's label select.
-    classes = (logits == logits.max(dim=1, keepdim=True).values).int().argmax(dim=1).numpy()
-    labels = integer.run(hardware_input(samples, integer.network))["label"][:, 0]
-    return {
-        "images": len(split),
-        "bits": bits,
-        "differences": differences,
-        "end_to_end": len(samples),
-        "wrong_classes": int((labels != classes).sum()),
-        "ties": ties,
-    }
-
-
-def _last(values: Tensor) -> np.ndarray:
-    """Return (N, C, H, W) with its channels last; (N, C) has them there."""
-    return np.moveaxis(values.cpu().numpy(), 1, -1)
-
-
-def hardware_input(samples: Tensor, network: Network) -> np.ndarray:
-    """Return samples as the hardware takes them.
-
-    Args:
-        samples: bytes, (N, features) or (N, channels, height, width).
-        network: whose input they are.
-
-    Returns:
-        Integers, (N, features) or (N, height, width, channels): -1 and +1 for a binary input, else 0..255.
-    """
-    values = np.moveaxis(samples.numpy().astype(np.int64), 1, -1)
-    return np.where(values >= 128, 1, -1) if network.input.bits == 1 else values

@@ -13,8 +13,10 @@ from torch import Tensor, nn
 from finn_flows.crossings import CrossingError
 from finn_flows.integer import IntegerNetwork
 from finn_flows.network import Add, Conv, Flatten, Network, SumPool
-from hw_search.lowering import agreement, describe, to_integer
-from hw_search.scales import Scale, UnsupportedModule, scales
+from hw_search.extraction.agreement import agreement
+from hw_search.extraction.integers import to_integer
+from hw_search.extraction.layers import describe
+from hw_search.extraction.scales import Scale, UnsupportedModule, scales
 from models.data import Split
 from models.expressions import parse
 from models.layers import (
@@ -29,7 +31,7 @@ from models.layers import (
     slots,
     stream_slots,
 )
-from tests.hw_search.test_lowering import integers, pixels
+from tests.hw_search.extraction.test_extraction import integers, pixels
 
 STEP = 0.25
 

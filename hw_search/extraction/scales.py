@@ -17,7 +17,7 @@ from finn_flows.network import (
     Network,
     SumPool,
 )
-from hw_search.weights import integer_weights
+from hw_search.extraction.weights import integer_weights
 from models.errors import ModelError
 from models.layers import PaddedConv2d, StreamSlot
 

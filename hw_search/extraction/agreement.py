@@ -1,0 +1,92 @@
+"""A trained network and its integers, held against each other on data."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from finn_flows.integer import IntegerNetwork
+from hw_search.extraction.integers import hardware_input
+from hw_search.extraction.scales import scales
+from models.data import Split
+from models.layers import (
+    ActivationSlot,
+    StreamSlot,
+    slots,
+    stream_slots,
+)
+
+_TIES = 20
+
+
+@torch.no_grad()
+def agreement(
+    model: nn.Module, integer: IntegerNetwork, split: Split, batch: int = 500, whole: int = 200
+) -> dict[str, Any]:
+    """Compare a trained network with what the hardware is to compute, on data.
+
+    What every activation reads is looked up in its table and compared, bit by bit, with what the network made of it;
+    a level of several bits counts as so many. The first samples also run through the integer network from end to
+    end, padding, pools and all.
+
+    Args:
+        model: the trained network.
+        integer: from `hw_search.extraction.integers.to_integer`.
+        split: samples.
+        batch: samples at a time.
+        whole: samples that run end to end.
+
+    Returns:
+        {"images", "bits", "differences", "end_to_end", "wrong_classes", "ties"}; a difference can only be a tie of
+        rounding ahead of a quantizer, and "ties" names the first twenty: layer, channel and accumulator.
+    """
+    found = scales(integer.network, dict(model.named_modules()))
+    producers = integer.network.producers()
+    sites: dict[str, ActivationSlot | StreamSlot] = {**slots(model), **stream_slots(model)}
+    seen: dict[str, tuple[Tensor, Tensor]] = {}
+    hooks = [
+        slot.register_forward_hook(
+            lambda module, args, out, name=name: seen.__setitem__(name, (args[0], out))
+        )
+        for name, slot in sites.items()
+    ]
+    device = next(model.parameters()).device
+    bits = differences = 0
+    ties: list[str] = []
+    try:
+        for x in split.x.split(batch):
+            model(x.to(device).float())
+            for name, (read, out) in seen.items():
+                integers = found[producers[name]].integers(_last(read))
+                planes = integer.network.bits(name) or 1
+                made = found[name].integers(_last(out))
+                expected = made[..., None] >> np.arange(planes) & 1 if planes > 1 else made[..., None] > 0
+                looked = integer.tables[name].bits(np.repeat(integers, planes, axis=-1))
+                wrong = np.argwhere((looked.reshape(expected.shape) != expected).any(axis=-1))
+                bits, differences = bits + expected.size, differences + len(wrong)
+                ties += [
+                    f"{name} channel {place[-1]} at accumulator {integers[tuple(place)]}"
+                    for place in wrong[: max(0, _TIES - len(ties))]
+                ]
+    finally:
+        for hook in hooks:
+            hook.remove()
+    samples = split.x[:whole]
+    logits = model(samples.to(device).float()).cpu()
+    # Ties go to the lowest class, as in the hardware's label select.
+    classes = (logits == logits.max(dim=1, keepdim=True).values).int().argmax(dim=1).numpy()
+    labels = integer.run(hardware_input(samples, integer.network))["label"][:, 0]
+    return {
+        "images": len(split),
+        "bits": bits,
+        "differences": differences,
+        "end_to_end": len(samples),
+        "wrong_classes": int((labels != classes).sum()),
+        "ties": ties,
+    }
+
+
+def _last(values: Tensor) -> np.ndarray:
+    """Return (N, C, H, W) with its channels last; (N, C) has them there."""
+    return np.moveaxis(values.cpu().numpy(), 1, -1)

@@ -1,0 +1,139 @@
+"""A trained Brevitas module's integers: its weights, and the crossing tables of its activations.
+
+What an integer of a tensor means in torch is its scale (`hw_search.extraction.scales`).
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from finn_flows.crossings import CrossingTable, Response, from_response
+from finn_flows.integer import IntegerNetwork
+from finn_flows.network import (
+    Conv,
+    Dense,
+    Flatten,
+    Grid,
+    Layer,
+    Network,
+)
+from hw_search.extraction.scales import Scale, scales
+from hw_search.extraction.weights import integer_weights
+from models.layers import (
+    ActivationSlot,
+    StreamSlot,
+)
+
+
+def to_integer(model: nn.Module, network: Network) -> IntegerNetwork:
+    """Read weights and crossing tables from a trained network in eval mode.
+
+    Args:
+        model: the module `network` describes.
+        network: from `hw_search.extraction.layers.describe`.
+
+    Returns:
+        The integer network, its crossing counts those of the tables. The tables behind products of bytes or levels
+        cover what the layer's weights can reach.
+
+    Raises:
+        finn_flows.crossings.CrossingError: if an activation has no table.
+    """
+    modules = dict(model.named_modules())
+    shapes, grids, producers = network.shapes(), network.grids(), network.producers()
+    weights = {
+        layer.name: _channels_last(integer_weights(modules[layer.name])[0], layer, network, shapes)
+        for layer in network.layers
+        if isinstance(layer.operation, Dense | Conv)
+    }
+    values = responses(model, network)
+    tables: dict[str, CrossingTable] = {}
+    for name, producer in producers.items():
+        grid = grids[producer]
+        if producer in weights:
+            source = next(layer.inputs[0] for layer in network.layers if layer.name == producer)
+            grid = grid if network.is_binary(source) else _reach(weights[producer], grids[source].high)
+        slot = modules[name]
+        if isinstance(slot, StreamSlot):
+            tables[name] = from_response(grid, slot.channels * slot.bits, _planes(values[name], slot.bits))
+        else:
+            tables[name] = from_response(grid, shapes[name][-1], values[name])
+    counts = {name: tuple(int(count) for count in table.counts()) for name, table in tables.items()}
+    return IntegerNetwork(network.with_crossings(counts), weights, tables)
+
+
+def responses(model: nn.Module, network: Network) -> dict[str, Response]:
+    """Return what every slot makes of the hardware's integers, by name.
+
+    Returns:
+        Functions of integers (T,): of an activation slot its value ahead of the sign, of a stream slot its level,
+        shape (channels, T).
+    """
+    modules = dict(model.named_modules())
+    found = scales(network, modules)
+
+    def response(scale: Scale, evaluate: Callable[[Tensor], Tensor]) -> Response:
+        return lambda integers: evaluate(torch.from_numpy(scale.values(integers))).cpu().numpy()
+
+    result = {}
+    for name, producer in network.producers().items():
+        slot = modules[name]
+        assert isinstance(slot, ActivationSlot | StreamSlot)
+        result[name] = response(
+            found[producer], slot.levels if isinstance(slot, StreamSlot) else slot.response
+        )
+    return result
+
+
+def _planes(levels: Response, bits: int) -> Response:
+    """Return the planes of levels as values whose sign is the bit: row c * bits + j is plane j of channel c."""
+
+    def planes(integers: np.ndarray) -> np.ndarray:
+        found = levels(integers)
+        whole = np.nan_to_num(found).astype(np.uint8)[:, None, :]
+        bit = whole >> np.arange(bits, dtype=np.uint8)[None, :, None] & 1
+        values = bit.astype(np.float32) - 0.5
+        values[np.broadcast_to(np.isnan(found)[:, None, :], values.shape)] = np.nan
+        return values.reshape(-1, len(integers))
+
+    return planes
+
+
+def _channels_last(
+    values: np.ndarray, layer: Layer, network: Network, shapes: dict[str, tuple[int, ...]]
+) -> np.ndarray:
+    if values.ndim == 4:
+        return np.ascontiguousarray(values.transpose(0, 2, 3, 1))
+    source = network.inputs()[layer.inputs[0]]
+    if isinstance(source, Layer) and isinstance(source.operation, Flatten):
+        shape = shapes[source.inputs[0]]
+        if (
+            len(shape) == 3
+        ):  # torch flattens (channels, height, width), the hardware's stream is channel-fastest
+            height, width, channels = shape
+            values = (
+                values.reshape(-1, channels, height, width).transpose(0, 2, 3, 1).reshape(len(values), -1)
+            )
+    return np.ascontiguousarray(values)
+
+
+def _reach(weights: np.ndarray, top: int) -> Grid:
+    flat = weights.reshape(len(weights), -1).astype(np.int64)
+    low, high = np.minimum(flat, 0).sum(axis=1).min(), np.maximum(flat, 0).sum(axis=1).max()
+    return Grid(top * int(low), top * int(high), 1)
+
+
+def hardware_input(samples: Tensor, network: Network) -> np.ndarray:
+    """Return samples as the hardware takes them.
+
+    Args:
+        samples: bytes, (N, features) or (N, channels, height, width).
+        network: whose input they are.
+
+    Returns:
+        Integers, (N, features) or (N, height, width, channels): -1 and +1 for a binary input, else 0..255.
+    """
+    values = np.moveaxis(samples.numpy().astype(np.int64), 1, -1)
+    return np.where(values >= 128, 1, -1) if network.input.bits == 1 else values

@@ -1,0 +1,56 @@
+"""Thresholds that depend on the sample: DyBNN's hyper-functions.
+
+"Dynamic Binary Neural Network by learning channel-wise thresholds" (Zhang et al., 2021, arXiv:2110.05185) lets a small
+function of a layer's own input choose the thresholds of its signs, and the shifts of its PReLUs, for every channel and
+sample. Here its output is a vector on the scale of the residual stream, added to every pixel ahead of the function;
+in hardware the whole image waits until its vector is known.
+"""
+
+from typing import Literal
+
+from torch import Tensor, nn
+
+from models.expressions import parse
+from models.layers import StreamSlot, linear
+
+Dynamic = Literal["none", "threshold", "threshold_and_shift"]
+"""What depends on the sample: nothing, the thresholds of signs, or those and the shifts of PReLUs."""
+
+
+class DynamicShift(nn.Module):
+    """Adds a vector to an image that the image itself decides. Shape: (N, C, H, W), kept.
+
+    The vector is level(expand(relu(squeeze(level(mean(x)))))), its layers fully connected and every result quantized.
+    It starts at 0: the last batch norm's gain does.
+
+    Args:
+        channels: C.
+        bits: bits of the vector.
+        scale: the stream's scale, a power of two.
+        reduction: C is squeezed to C / reduction features, at least one.
+        inner_bits: bits of the mean, the features, and all weights; 1 makes the weights binary.
+    """
+
+    def __init__(
+        self, channels: int, bits: int, scale: float, reduction: int = 8, inner_bits: int = 4
+    ) -> None:
+        super().__init__()
+        squeezed = max(1, channels // reduction)
+        level_bits = max(2, inner_bits)
+        self.mean = nn.AdaptiveAvgPool2d(1)
+        self.mean_level = StreamSlot(channels, level_bits, scale)
+        self.flat = nn.Flatten()
+        self.squeeze = linear(channels, squeezed, inner_bits)
+        self.squeezed_level = StreamSlot(squeezed, level_bits, scale, parse("relu(x)"), signed=False)
+        self.expand = linear(squeezed, channels, inner_bits)
+        self.shift = StreamSlot(channels, bits, scale)
+        nn.init.zeros_(self.shift.get_parameter("norm.weight"))
+
+    def vector(self, x: Tensor) -> Tensor:
+        """Return the vector of every sample, shape (N, C)."""
+        mean = self.flat(self.mean_level(self.mean(x)))
+        return self.shift(self.expand(self.squeezed_level(self.squeeze(mean))))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Shift every pixel."""
+        return x + self.vector(x)[:, :, None, None]
