@@ -88,6 +88,7 @@ PARTS: tuple[Part, ...] = (
     Part("gw2ar-18", "gowin", 20_736, 15_552, 46, 48, lut_inputs=4),
 )
 
+# Boards by name, and the parts on them; the pins of those with open place and route are in chip/boards.py.
 BOARDS: dict[str, str] = {
     "pynq-z1": "xc7z020",
     "pynq-z2": "xc7z020",
@@ -125,14 +126,13 @@ BOARDS: dict[str, str] = {
     "orangecrab-85f": "lfe5u-85f",
     "icestick": "ice40hx1k",
     "ice40hx8k-b-evn": "ice40hx8k",
-    "hx1k": "ice40hx1k",
-    "hx8k": "ice40hx8k",
-    "up5k": "ice40up5k",
     "icebreaker": "ice40up5k",
     "upduino": "ice40up5k",
     "tangnano9k": "gw1nr-9",
     "tangnano20k": "gw2ar-18",
 }
+
+SHORT_NAMES = {"ulx3s": "ulx3s-85f", "hx1k": "ice40hx1k", "hx8k": "ice40hx8k", "up5k": "ice40up5k"}
 
 _BY_NAME = {part.name: part for part in PARTS}
 
@@ -144,6 +144,7 @@ def get_part(name: str) -> Part:
         UnknownPart: if there is none. The message names the nearest known names.
     """
     key = name.strip().lower()
+    key = SHORT_NAMES.get(key, key)
     if key in BOARDS:
         return _BY_NAME[BOARDS[key]]
     if key in _BY_NAME:

@@ -26,7 +26,7 @@ from hw_search.watcher import Silent, Watcher
 from models.data import Data, check_test
 from models.errors import ModelError
 from reports.records import Finalist, Run
-from reports.storage import UnreadableRun, contents, load_run
+from reports.storage import REPORT, UnreadableRun, contents, load_run
 
 _PACKAGES = ("zerocross", "torch", "brevitas", "finn-plus", "qonnx", "pymoo", "numpy")
 
@@ -186,5 +186,5 @@ def _is_finished(folder: Path) -> bool:
 def _leave(run: Run, folder: Path) -> None:
     from reports.page import render  # plotly is slow to import, and only now is it needed
 
-    for name, text in {**contents(run), "report.html": render(run)}.items():
+    for name, text in {**contents(run), REPORT: render(run)}.items():
         write_text(folder / name, text)

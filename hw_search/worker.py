@@ -15,7 +15,7 @@ from typing import Any
 def main() -> None:
     """Serve tasks until the input ends."""
     # Results go out on a descriptor of their own: libraries print to standard output as they like.
-    results = os.fdopen(os.dup(1), "w", buffering=1)
+    results = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)
 
     import torch

@@ -16,6 +16,7 @@ from reports.records import METRICS, Evaluation, Finalist, Run
 LAYOUT = 2  # to be raised whenever a record gains a field it cannot do without, or changes its meaning
 
 PARETO, EVALUATIONS, TABLE = "pareto.json", "evaluations.jsonl", "pareto.csv"
+REPORT = "report.html"  # a run's or a build's page, in its folder
 
 _RUN = TypeAdapter(Run)
 _EVALUATION = TypeAdapter(Evaluation)

@@ -1,15 +1,14 @@
 """Boards, and bare parts, for which a bitstream can be made with open tools: pins, clock, and how to load one.
 
-Pins are those of the makers' constraint files. `rx` is where the FPGA listens, `tx` where it speaks: the board's USB serial
-converter is on their other ends.
+Which part is on a board is told in `finn_flows.parts`, as for all boards. Pins are those of the makers' constraint files.
+`rx` is where the FPGA listens, `tx` where it speaks: the board's USB serial converter is on their other ends.
 """
 
 import difflib
 from dataclasses import dataclass, replace
 
 from finn_flows.errors import FlowError
-from finn_flows.parts import BOARDS as PRICED_BOARDS
-from finn_flows.parts import PARTS, Part, get_part
+from finn_flows.parts import BOARDS, PARTS, SHORT_NAMES, Part, get_part
 
 
 class NoTarget(FlowError):
@@ -91,21 +90,20 @@ _BARE = (
 )
 
 
-def _on(name: str, part: str, **settings: object) -> Board:
-    bare = next(board for board in _BARE if board.name == part)
+def _on(name: str, **settings: object) -> Board:
+    bare = next(board for board in _BARE if board.name == BOARDS[name])
     return replace(bare, name=name, **settings)  # type: ignore[arg-type]
 
 
 def _ulx3s(size: str) -> Board:
     pins = {"clock": "G2", "rx": "M1", "tx": "L4", "led": "B2"}
-    return _on(f"ulx3s-{size}", f"lfe5u-{size}", clock_mhz=25.0, loader="ulx3s", **pins)
+    return _on(f"ulx3s-{size}", clock_mhz=25.0, loader="ulx3s", **pins)
 
 
 _BOARDS = (
     *(_ulx3s(size) for size in ("12f", "25f", "45f", "85f")),
     _on(
         "icebreaker",
-        "ice40up5k",
         clock_mhz=12.0,
         clock="35",
         clock_at_pll=True,
@@ -117,7 +115,6 @@ _BOARDS = (
     ),
     _on(
         "ice40hx8k-b-evn",
-        "ice40hx8k",
         clock_mhz=12.0,
         clock="J3",
         rx="B10",
@@ -127,7 +124,6 @@ _BOARDS = (
     ),
     _on(
         "icestick",
-        "ice40hx1k",
         clock_mhz=12.0,
         clock="21",
         rx="9",
@@ -137,7 +133,6 @@ _BOARDS = (
     ),
     _on(
         "tangnano9k",
-        "gw1nr-9",
         clock_mhz=27.0,
         led="10",
         led_low=True,
@@ -146,7 +141,6 @@ _BOARDS = (
     ),
     _on(
         "tangnano20k",
-        "gw2ar-18",
         clock_mhz=27.0,
         led="15",
         led_low=True,
@@ -155,7 +149,6 @@ _BOARDS = (
 )
 
 TARGETS: dict[str, Board] = {board.name: board for board in (*_BOARDS, *_BARE)}
-_SHORT = {"ulx3s": "ulx3s-85f", "hx1k": "ice40hx1k", "hx8k": "ice40hx8k", "up5k": "ice40up5k"}
 
 
 def get_target(name: str) -> Board:
@@ -166,10 +159,10 @@ def get_target(name: str) -> Board:
     """
     key = name.strip().lower()
     bare = key.removeprefix("generic-")
-    key = _SHORT.get(bare, bare)
+    key = SHORT_NAMES.get(bare, bare)
     if key in TARGETS:
         return TARGETS[key]
-    part_name = PRICED_BOARDS.get(key, key)
+    part_name = BOARDS.get(key, key)
     if any(part.name == part_name for part in PARTS):
         part = get_part(part_name)
         if part.lut_inputs == 6:
@@ -181,6 +174,6 @@ def get_target(name: str) -> Board:
             f"the pins of {name} are not known here: build for its part, {part.name}, "
             f"or for one of {', '.join(board.name for board in _BOARDS)}"
         )
-    near = difflib.get_close_matches(key, [*TARGETS, *_SHORT], n=3, cutoff=0.5)
+    near = difflib.get_close_matches(key, [*TARGETS, *SHORT_NAMES], n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known are: {', '.join(sorted(TARGETS))}"
     raise NoTarget(f"nothing to make a bitstream for is called {name!r}: {hint}")

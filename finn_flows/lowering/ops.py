@@ -23,12 +23,12 @@ DOMAIN = __name__
 class Crossings(CustomOp):
     """An activation and its quantizer as a crossing table: from accumulators to levels.
 
-    Input and output have the same shape, float32. The input holds integers of the table's grid; the output is
-    `out_scale * x + out_bias` of integers x, -1 and +1 with one bit, 0..2**bits - 1 with more.
+    Input and output have the same shape, float32. The input holds integers of the table's grid, the output -1 and +1
+    with one bit, 0..2**bits - 1 with more.
 
     Attributes of the node: `low`, `high`, `step` (the grid), `first`, `offsets`, `places` (the table: row
-    c * bits + j is plane j of channel c), `bits`, `axis` (where the channels are), `out_scale`, `out_bias`, and
-    `operations`, the types of the nodes it stands for.
+    c * bits + j is plane j of channel c), `bits`, `axis` (where the channels are), and `operations`, the types of the
+    nodes it stands for.
     """
 
     def get_nodeattr_types(self) -> dict[str, tuple]:
@@ -43,8 +43,6 @@ class Crossings(CustomOp):
             "places": ("t", True, empty),
             "bits": ("i", False, 1),
             "axis": ("i", False, 1),
-            "out_scale": ("f", False, 1.0),
-            "out_bias": ("f", False, 0.0),
             "operations": ("strings", False, [""]),
         }
 
@@ -57,7 +55,7 @@ class Crossings(CustomOp):
     @property
     def levels(self) -> Levels:
         """What the node's output is."""
-        return Levels(*(self.get_nodeattr(name) for name in ("bits", "out_scale", "out_bias")))
+        return Levels(self.get_nodeattr("bits"))
 
     def execute_node(self, context: dict[str, Any], graph: GraphProto) -> None:
         """Look the input's integers up in the table."""
@@ -66,8 +64,7 @@ class Crossings(CustomOp):
         integers = np.rint(np.moveaxis(context[node.input[0]], axis, -1)).astype(np.int64)
         planes = self.table.bits(np.repeat(integers, bits, axis=-1)).astype(np.int64)
         index = planes.reshape(*integers.shape, bits) @ (1 << np.arange(bits))
-        x = self.levels.low + self.levels.step * index
-        values = self.get_nodeattr("out_scale") * x + self.get_nodeattr("out_bias")
+        values = self.levels.low + self.levels.step * index
         context[node.output[0]] = np.moveaxis(values, -1, axis).astype(np.float32)
 
     def make_shape_compatible_op(self, model: ModelWrapper) -> NodeProto:
@@ -75,9 +72,8 @@ class Crossings(CustomOp):
         return helper.make_node("Relu", [self.onnx_node.input[0]], [self.onnx_node.output[0]])
 
     def infer_node_datatype(self, model: ModelWrapper) -> None:
-        """Annotate the output: BIPOLAR, UINTn, or FLOAT32 while it is scaled."""
-        integer = "BIPOLAR" if self.levels.bits == 1 else f"UINT{self.levels.bits}"
-        name = integer if self.levels.is_integer else "FLOAT32"
+        """Annotate the output: BIPOLAR or UINTn."""
+        name = "BIPOLAR" if self.levels.bits == 1 else f"UINT{self.levels.bits}"
         model.set_tensor_datatype(self.onnx_node.output[0], DataType[name])
 
     def verify_node(self) -> list[str]:
@@ -91,7 +87,7 @@ class Crossings(CustomOp):
 
 
 def make_crossings(
-    name: str, source: str, sink: str, table: CrossingTable, levels: Levels, axis: int, operations: list[str]
+    name: str, source: str, sink: str, table: CrossingTable, bits: int, axis: int, operations: list[str]
 ) -> NodeProto:
     """Return a Crossings node.
 
@@ -100,20 +96,18 @@ def make_crossings(
         source: the tensor it reads.
         sink: the tensor it makes.
         table: a row for each channel and plane.
-        levels: what its output is.
+        bits: of its output.
         axis: where the channels are.
         operations: types of the nodes it stands for.
     """
     node = helper.make_node("Crossings", [source], [sink], name=name, domain=DOMAIN)
     op = Crossings(node)
     grid = table.grid
-    for key, value in {"low": grid.low, "high": grid.high, "step": grid.step, "axis": axis}.items():
+    numbers = {"low": grid.low, "high": grid.high, "step": grid.step, "bits": bits, "axis": axis}
+    for key, value in numbers.items():
         op.set_nodeattr(key, int(value))
     op.set_nodeattr("first", table.first.astype(np.uint8))
     op.set_nodeattr("offsets", table.offsets.astype(np.int64))
     op.set_nodeattr("places", table.places.astype(np.int64))
-    op.set_nodeattr("bits", levels.bits)
-    op.set_nodeattr("out_scale", float(levels.scale))
-    op.set_nodeattr("out_bias", float(levels.offset))
     op.set_nodeattr("operations", operations or [""])
     return node

@@ -1,4 +1,4 @@
-"""Products with binary weights, as QONNX writes them: Conv, MatMul and Gemm."""
+"""Products with weights of few bits, as QONNX writes them: Conv, MatMul and Gemm."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,30 +8,37 @@ from onnx import NodeProto, helper
 from qonnx.core.modelwrapper import ModelWrapper
 
 from finn_flows.lowering.errors import LoweringError
+from finn_flows.lowering.levels import snapped
 
 PRODUCTS = frozenset({"Conv", "MatMul", "Gemm"})
+
+_MOST = 128
+"""The largest weight of 8 bits."""
 
 
 @dataclass(frozen=True)
 class Product:
-    """A product's numbers: its output is `scale * (signs . input) + bias`, channel by channel.
+    """A product's numbers: its output is `scale * (weights . input) + bias`, channel by channel.
 
     Attributes:
         node: the Conv, MatMul or Gemm.
-        signs: -1 or +1 (int8), shape (channels, features) or (channels, inputs, height, width).
+        weights: -1 and +1 (int8), or integers of -2**(bits-1)..2**(bits-1) (int16), shape (channels, features) or
+            (channels, inputs, height, width).
+        bits: 1, or 2..8: the least that hold the weights.
         scale: above 0, float64, shape (channels,).
         bias: float32, shape (channels,).
     """
 
     node: NodeProto
-    signs: np.ndarray
+    weights: np.ndarray
+    bits: int
     scale: np.ndarray
     bias: np.ndarray
 
     @property
     def channels(self) -> int:
         """Number of output channels."""
-        return len(self.signs)
+        return len(self.weights)
 
     @property
     def is_plain(self) -> bool:
@@ -53,7 +60,7 @@ def read_product(model: ModelWrapper, node: NodeProto) -> Product:
     """Read a product's weights, their scales and its bias.
 
     Raises:
-        LoweringError: if the weights are not binary, or the product is none that hardware has.
+        LoweringError: if the weights are not of few bits, or the product is none that hardware has.
     """
     known = attributes(node)
     weights = model.get_initializer(node.input[1])
@@ -77,12 +84,12 @@ def read_product(model: ModelWrapper, node: NodeProto) -> Product:
         if node.op_type == "Gemm":
             weights = weights * np.float32(known.get("alpha", 1.0))
             bias = bias if bias is None else bias * np.float32(known.get("beta", 1.0))
-    signs, scale = _binary(node, np.asarray(weights))
-    channels = len(signs)
+    integers, bits, scale = _integers(node, np.asarray(weights))
+    channels = len(integers)
     shift = np.zeros(channels, np.float32)
     if bias is not None:
         shift = np.broadcast_to(bias.reshape(-1), (channels,)).astype(np.float32)
-    return Product(node, signs, scale, shift)
+    return Product(node, integers, bits, scale, shift)
 
 
 def _check_conv(node: NodeProto, weights: np.ndarray, known: dict[str, Any]) -> None:
@@ -90,8 +97,6 @@ def _check_conv(node: NodeProto, weights: np.ndarray, known: dict[str, Any]) -> 
         raise LoweringError(
             f"{node.name} (Conv) is {weights.ndim - 2}-dimensional: only images have hardware"
         )
-    if any(by != 1 for by in known.get("dilations", [])):
-        raise LoweringError(f"{node.name} (Conv) is dilated, which has no hardware")
     if known.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID"):
         raise LoweringError(f"{node.name} (Conv) pads automatically: write its pads out")
     conv_padding(node)
@@ -111,14 +116,36 @@ def conv_padding(node: NodeProto) -> tuple[int, int]:
     return top, left
 
 
-def _binary(node: NodeProto, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    rows = np.abs(weights.reshape(len(weights), -1))
-    wrong = np.flatnonzero((rows != rows[:, :1]).any(axis=1) | ~(rows[:, 0] > 0))
-    if len(wrong):
-        row = np.unique(weights[wrong[0]])
+def _integers(node: NodeProto, weights: np.ndarray) -> tuple[np.ndarray, int, np.ndarray]:
+    """Return a product's weights as integers, their bits, and their scales: one for all channels if one does."""
+    rows = weights.reshape(len(weights), -1)
+    size = np.abs(rows)
+    if (size == size[:, :1]).all() and (size > 0).all():
+        return np.where(weights > 0, 1, -1).astype(np.int8), 1, size[:, 0].astype(np.float64)
+    scale = _scale(rows)
+    scales = [scale] * len(rows) if scale is not None else [_scale(row) for row in rows]
+    if (wrong := next((c for c, each in enumerate(scales) if each is None), None)) is not None:
+        row = np.unique(rows[wrong])
         some = ", ".join(f"{value:.6g}" for value in row[:4]) + (", ..." if len(row) > 4 else "")
         raise LoweringError(
-            f"{node.name} ({node.op_type}): its weights are not bipolar: channel {wrong[0]} holds {some}; "
-            "quantize them to one bit (BipolarQuant, or Quant of bit width 1), one scale for each channel at most"
+            f"{node.name} ({node.op_type}): its weights are neither bipolar nor integers of up to 8 bits: channel {wrong} "
+            f"holds {some}; quantize them (BipolarQuant, or Quant of up to 8 bits with zero point 0), one scale for each "
+            "channel at most"
         )
-    return np.where(weights > 0, 1, -1).astype(np.int8), rows[:, 0].astype(np.float64)
+    found = np.array(scales, np.float64)
+    integers = np.rint(rows / found[:, None]).astype(np.int16).reshape(weights.shape)
+    return integers, max(2, int(np.abs(integers).max() - 1).bit_length() + 1), found
+
+
+def _scale(weights: np.ndarray) -> float | None:
+    """Return the largest number that some weights are multiples of, up to 128 times; None if there is none."""
+    values = np.unique(np.abs(weights.astype(np.float64)))
+    if values[-1] == 0:
+        return 1.0
+    if not np.isfinite(values).all():
+        return None
+    steps = np.arange(1, _MOST + 1)[:, None]  # what the largest weight may be
+    places = values / values[-1] * steps
+    off = (np.abs(places - np.rint(places)) / steps).max(axis=1)
+    fits = np.flatnonzero(off <= 4 * float(np.finfo(np.float32).eps))
+    return snapped(values, values[-1] / float(steps[fits[0], 0])) if len(fits) else None

@@ -1,7 +1,8 @@
 """Reading an absorbed graph: from QONNX, channels first, to an integer network, channels last."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import takewhile
 
 import numpy as np
 from onnx import NodeProto
@@ -9,13 +10,16 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from finn_flows.crossings import CrossingTable
 from finn_flows.integer import IntegerNetwork
-from finn_flows.lowering.absorb import Source, find_source
 from finn_flows.lowering.errors import LoweringError
 from finn_flows.lowering.execution import RESHAPES
 from finn_flows.lowering.products import attributes, conv_padding, is_product, read_product
-from finn_flows.lowering.regions import Response, find_region, pad_value
+from finn_flows.lowering.quantizers import declared_levels
+from finn_flows.lowering.regions import ELEMENTWISE, MOVING, Region, Response, pad_value
+from finn_flows.lowering.structure import Structure
+from finn_flows.lowering.windows import read_window
 from finn_flows.network import (
     Activation,
+    Add,
     Conv,
     Dense,
     Flatten,
@@ -26,16 +30,18 @@ from finn_flows.network import (
     Network,
     NetworkError,
     Operation,
+    SumPool,
 )
 
 _NCHW = (0, 1, 2, 3)
+_CHUNK = 1 << 20  # values evaluated at once
 
 
 def read_network(model: ModelWrapper) -> IntegerNetwork:
     """Read a graph whose activations are absorbed.
 
-    Layers are named by kind and number: conv1, conv1_sign, pool1, flatten, dense1, dense1_sign, ..., and last
-    classifier and label.
+    Layers are named by kind and number: conv1, conv1_sign, pool1, sum1, mean1, flatten, dense1, ..., and last classifier
+    and label. Activations are named after what they read, levels of it or not; further ones are numbered: conv1_sign2.
 
     Args:
         model: from `AbsorbActivations`.
@@ -44,10 +50,13 @@ def read_network(model: ModelWrapper) -> IntegerNetwork:
         The same network, on integers: its input is the tensor `input_tensor` names, its output the class.
 
     Raises:
-        LoweringError: if the graph is not a chain of products, crossings, max-pools and flattens that ends in
+        LoweringError: if the graph is not made of products, crossings, sums, pools and flattens, or does not end in
             a choice of the largest logit; the message names the node.
     """
-    return _Reader(model).read()
+    try:
+        return _Reader(model).read()
+    except NetworkError as error:
+        raise LoweringError(str(error)) from None
 
 
 def input_tensor(model: ModelWrapper) -> str:
@@ -55,39 +64,42 @@ def input_tensor(model: ModelWrapper) -> str:
 
     What stands ahead of it, the quantizer of the input too, is done before the hardware.
     """
-    return _input(model)[0]
+    structure = Structure(model)
+    return _behind_movers(structure, structure.input)
 
 
-def _first_product(model: ModelWrapper) -> NodeProto:
-    first = next((node for node in model.graph.node if is_product(node)), None)
-    if first is None:
-        raise LoweringError("the network has no product (Conv, MatMul or Gemm) that its input reaches")
-    return first
-
-
-def _input(model: ModelWrapper) -> tuple[str, Source, list[NodeProto]]:
-    """Return the input's tensor, its source, and the moving nodes behind it."""
-    source = find_source(model, _first_product(model))
-    tensor, movers = source.tensor, list(source.movers)
-    while movers and (
-        movers[0].op_type == "Transpose"
-        or (movers[0].op_type in RESHAPES and len(model.get_tensor_shape(tensor)) != 4)
+def _behind_movers(structure: Structure, tensor: str) -> str:
+    """Follow the network's input through what only rearranges it, as long as nothing else reads it."""
+    model = structure.model
+    while (
+        len(readers := model.find_consumers(tensor)) == 1
+        and not is_product(readers[0])
+        and (
+            readers[0].op_type == "Transpose"
+            or (readers[0].op_type in RESHAPES and len(model.get_tensor_shape(tensor)) != 4)
+        )
     ):
-        tensor = movers.pop(0).output[0]
-    return tensor, source, movers
+        tensor = readers[0].output[0]
+    return tensor
 
 
-@dataclass
-class _Layout:
-    """How the current tensor of the graph lies, against channels last.
+@dataclass(frozen=True)
+class _View:
+    """A tensor of the graph as a layer's output, and how it lies against it.
 
     Attributes:
+        layer: whose output it is.
         axes: which axis of (1, channels, height, width) each axis is; (0, 1) for features.
+        low: the least integer of its levels.
         features: for each feature its place in (height, width, channels) order; None where that is the same.
+        padding: what the next convolution pads, (vertical, horizontal).
     """
 
+    layer: str
     axes: tuple[int, ...]
+    low: int
     features: np.ndarray | None = None
+    padding: tuple[int, int] = (0, 0)
 
 
 class _Reader:
@@ -95,125 +107,182 @@ class _Reader:
 
     def __init__(self, model: ModelWrapper) -> None:
         self.model = model
+        self.structure = Structure(model)
         self.layers: list[Layer] = []
+        self.names: set[str] = set()
         self.weights: dict[str, np.ndarray] = {}
         self.tables: dict[str, CrossingTable] = {}
-        self.counts: dict[str, int] = {}
-        self.padding = (0, 0)
+        self.views: dict[str, _View] = {}
 
     def read(self) -> IntegerNetwork:
-        tensor, source, _ = _input(self.model)
-        shape = self.model.get_tensor_shape(tensor)
+        structure = self.structure
+        tensor = _behind_movers(structure, structure.input)
+        shape = self._shape(tensor)
         if len(shape) not in (2, 4):
             raise LoweringError(f"{tensor} has shape {shape}: the input must be (1, features) or an image")
-        self.layout = _Layout(tuple(range(len(shape))))
-        self.low = source.levels.low
         order = (2, 3, 1) if len(shape) == 4 else (1,)
-        first = Input(tuple(shape[axis] for axis in order), source.levels.bits)
-        last = [node for node in self.model.graph.node if is_product(node)][-1]
-        while True:
-            node = self._next(tensor)
-            self._read_node(node, node is last)
-            tensor = node.output[0]
-            if node is last:
+        counted = structure.is_summed(structure.input)
+        levels = declared_levels(self.model, structure.input, structure.readers[0], counted)
+        self.input = Input(tuple(shape[axis] for axis in order), levels.bits)
+        self.views[tensor] = _View("input", tuple(range(len(shape))), levels.low)
+        for node in self.model.graph.node:
+            if any(name in self.views for name in node.input):
+                self._read_node(node)
+            if node.output[0] == structure.last.output[0]:
                 break
-        self._check_ending(last)
-        self._add("label", LabelSelect())
-        network = Network(first, tuple(self.layers))
-        try:
-            network.shapes()
-            network.producers()
-        except NetworkError as error:
-            raise LoweringError(str(error)) from None
+        self._check_ending()
+        self._add("label", LabelSelect(), self.layers[-1].name)
+        network = self._network()
+        network.grids()
+        network.producers()
         return IntegerNetwork(network, self.weights, self.tables)
 
-    def _next(self, tensor: str) -> NodeProto:
-        readers = self.model.find_consumers(tensor) or []
-        if len(readers) != 1:
-            names = " and ".join(node.name for node in readers) or "nothing"
-            raise LoweringError(f"{tensor} is read by {names}: only chains have hardware")
-        return readers[0]
+    def _network(self) -> Network:
+        return Network(self.input, tuple(self.layers))
 
-    def _read_node(self, node: NodeProto, is_last: bool) -> None:
-        if self.padding != (0, 0) and node.op_type != "Conv":
+    def _read_node(self, node: NodeProto) -> None:
+        view = self.views.get(node.input[0])
+        if view is None:
+            raise LoweringError(f"{node.name} ({node.op_type}) reads {node.input[0]}, which no layer makes")
+        if view.padding != (0, 0) and node.op_type not in ("Conv", "Pad"):
             raise LoweringError(f"{node.name} ({node.op_type}) stands behind padding: only a Conv may")
         if is_product(node):
-            self._product(node, is_last)
+            found = self._product(node, view)
         elif node.op_type == "Crossings":
-            self._crossings(node)
-        elif node.op_type == "MaxPool":
-            self._pool(node)
+            found = self._crossings(node, view)
+        elif node.op_type in ("Add", "Sum"):
+            found = self._sum(node)
+        elif node.op_type in ("MaxPool", "LpPool"):
+            found = self._pool(node, view)
         elif node.op_type == "Pad":
-            self._pad(node)
+            found = self._pad(node, view)
         elif node.op_type == "Transpose":
             perm = attributes(node)["perm"]
-            self.layout = _Layout(tuple(self.layout.axes[axis] for axis in perm), self.layout.features)
+            found = replace(view, axes=tuple(view.axes[axis] for axis in perm))
         elif node.op_type in RESHAPES:
-            self._flatten(node)
+            found = self._reshape(node, view)
         else:
             raise LoweringError(
                 f"{node.name} ({node.op_type}) is left between the layers and has no hardware"
             )
+        self.views[node.output[0]] = found
 
-    def _add(self, name: str, operation: Operation) -> None:
-        self.layers.append(Layer(name, operation, (self.layers[-1].name if self.layers else "input",)))
+    def _add(self, name: str, operation: Operation, *sources: str) -> str:
+        """Add a layer, under a number if its name is taken."""
+        number = 2
+        unique = name
+        while unique in self.names:
+            unique = f"{name}{number}"
+            number += 1
+        self.names.add(unique)
+        self.layers.append(Layer(unique, operation, sources))
+        return unique
 
     def _number(self, kind: str) -> str:
-        self.counts[kind] = self.counts.get(kind, 0) + 1
-        return f"{kind}{self.counts[kind]}"
+        number = 1
+        while f"{kind}{number}" in self.names:
+            number += 1
+        return f"{kind}{number}"
 
     def _shape(self, name: str) -> list[int]:
-        return self.model.get_tensor_shape(name)
+        return list(self.model.get_tensor_shape(name))
 
-    def _need_channels_first(self, node: NodeProto) -> None:
-        if self.layout.axes != _NCHW:
+    def _layer_shape(self, layer: str) -> tuple[int, ...]:
+        return self._network().shapes()[layer]
+
+    def _need_image(self, node: NodeProto, view: _View) -> None:
+        if view.axes != _NCHW:
             raise LoweringError(
                 f"{node.name} ({node.op_type}) reads a tensor that is not (1, channels, height, width): transpose it back"
             )
+        if len(self._layer_shape(view.layer)) != 3:
+            raise LoweringError(
+                f"{node.name} ({node.op_type}) reads {view.layer}, features that were made an image of: use a dense layer, "
+                "or flatten later"
+            )
 
-    def _product(self, node: NodeProto, is_last: bool) -> None:
+    def _product(self, node: NodeProto, view: _View) -> _View:
         product = read_product(self.model, node)
-        name = "classifier" if is_last else self._number(node.op_type.lower().replace("matmul", "dense"))
+        is_last = node.output[0] == self.structure.last.output[0]
+        kind = "conv" if node.op_type == "Conv" else "dense"
+        name = "classifier" if is_last else self._number(kind)
+        weights = product.weights
         if node.op_type == "Conv":
-            self._need_channels_first(node)
+            self._need_image(node, view)
             known = attributes(node)
-            own = conv_padding(node)
-            padding = (own[0] + self.padding[0], own[1] + self.padding[1])
-            stride = tuple(known.get("strides") or (1, 1))
-            signs = np.ascontiguousarray(product.signs.transpose(0, 2, 3, 1))
-            kernel = (signs.shape[1], signs.shape[2])
-            self._add(name, Conv(len(signs), kernel, stride, padding, known.get("group", 1)))
-            self.padding = (0, 0)
+            down, along = conv_padding(node)
+            weights = np.ascontiguousarray(weights.transpose(0, 2, 3, 1))
+            operation: Operation = Conv(
+                len(weights),
+                (weights.shape[1], weights.shape[2]),
+                tuple(known.get("strides") or (1, 1)),
+                (down + view.padding[0], along + view.padding[1]),
+                known.get("group", 1),
+                tuple(known.get("dilations") or (1, 1)),
+                product.bits,
+            )
         else:
-            signs = product.signs
-            if self.layout.features is not None:
-                signs = np.empty_like(product.signs)
-                signs[:, self.layout.features] = product.signs
-            self._add(name, Dense(len(signs)))
-            self.layout = _Layout((0, 1))
-        self.weights[name] = signs
+            if view.features is not None:
+                weights = np.empty_like(weights)
+                weights[:, view.features] = product.weights
+            operation = Dense(len(weights), product.bits)
+        self.weights[name] = weights
+        axes = _NCHW if node.op_type == "Conv" else (0, 1)
+        return _View(self._add(name, operation, view.layer), axes, 0)
 
-    def _crossings(self, node: NodeProto) -> None:
+    def _crossings(self, node: NodeProto, view: _View) -> _View:
         op = self.model.get_customop_wrapper(node)
         table, bits = op.table, op.levels.bits
-        if op.get_nodeattr("axis") != self.layout.axes.index(1):
+        if op.get_nodeattr("axis") != view.axes.index(1):
             raise LoweringError(f"{node.name} (Crossings) has its channels at another axis than its input")
-        if self.layout.features is not None:
+        if view.features is not None:
             rows = np.arange(table.channels).reshape(-1, bits)
             ordered = np.empty_like(rows)
-            ordered[self.layout.features] = rows
+            ordered[view.features] = rows
             table = table.select(ordered.reshape(-1))
-        producer = next(
-            layer.name for layer in reversed(self.layers) if isinstance(layer.operation, Conv | Dense)
-        )
-        name = f"{producer}_sign" if bits == 1 else f"{producer}_levels"
-        self._add(name, Activation(tuple(int(count) for count in table.counts()), bits))
-        self.tables[name], self.low = table, op.levels.low
+        producer = self._before(view.layer, Activation, Flatten, MaxPool)
+        operation = Activation(tuple(int(count) for count in table.counts()), bits)
+        name = self._add(f"{producer}_sign" if bits == 1 else f"{producer}_levels", operation, view.layer)
+        self.tables[name] = table
+        return replace(view, layer=name, low=op.levels.low)
 
-    def _pool(self, node: NodeProto) -> None:
-        self._need_channels_first(node)
+    def _before(self, name: str, *kinds: type) -> str:
+        """Go back from a layer to the first one of another kind."""
+        layers = {layer.name: layer for layer in self.layers}
+        while name in layers and isinstance(layers[name].operation, kinds):
+            name = layers[name].inputs[0]
+        return name
+
+    def _sum(self, node: NodeProto) -> _View:
+        views = [self.views[name] for name in node.input]
+        shapes = [self._layer_shape(view.layer) for view in views]
+        ranks = {len(self._shape(name)) for name in node.input}
+        image = next((shape for shape in shapes if len(shape) == 3 and shape[:2] != (1, 1)), None)
+        first = views[0] if image is None else views[shapes.index(image)]
+        for name, view in zip(node.input, views, strict=True):
+            orders = [each.features for each in (view, first) if each.features is not None]
+            same = not orders or (len(orders) == 2 and np.array_equal(orders[0], orders[1]))
+            if len(ranks) > 1 or view.axes != first.axes or not same or view.padding != (0, 0):
+                raise LoweringError(
+                    f"{node.name} ({node.op_type}): {name}, of shape {self._shape(name)}, lies otherwise than "
+                    f"{node.input[0]}: a vector is added to images as (1, channels, 1, 1), other tensors in one order"
+                )
+        sources = [
+            self._add("flatten", Flatten(), view.layer)
+            if image is not None and shape[:-1] == (1, 1)
+            else view.layer
+            for view, shape in zip(views, shapes, strict=True)
+        ]
+        return replace(first, layer=self._add(self._number("sum"), Add(), *sources), low=0)
+
+    def _pool(self, node: NodeProto, view: _View) -> _View:
+        self._need_image(node, view)
+        if node.op_type == "LpPool":
+            window = read_window(self.model, node)
+            name = self._add(self._number("mean"), SumPool(window.kernel, window.stride), view.layer)
+            return replace(view, layer=name, low=0)
         known = attributes(node)
-        if not self.layers or all(isinstance(layer.operation, Flatten) for layer in self.layers):
+        if self._before(view.layer, Flatten) == "input":
             raise LoweringError(f"{node.name} (MaxPool) pools the network's input: pool the data instead")
         if (
             any(known.get("pads") or ())
@@ -222,11 +291,11 @@ class _Reader:
             or known.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID")
         ):
             raise LoweringError(f"{node.name} (MaxPool) pads, dilates or rounds up, which has no hardware")
-        kernel = tuple(known["kernel_shape"])
-        self._add(self._number("pool"), MaxPool(kernel, tuple(known.get("strides") or (1, 1))))
+        operation = MaxPool(tuple(known["kernel_shape"]), tuple(known.get("strides") or (1, 1)))
+        return replace(view, layer=self._add(self._number("pool"), operation, view.layer))
 
-    def _pad(self, node: NodeProto) -> None:
-        self._need_channels_first(node)
+    def _pad(self, node: NodeProto, view: _View) -> _View:
+        self._need_image(node, view)
         amounts = np.asarray(self.model.get_initializer(node.input[1])).reshape(-1)
         if len(node.input) > 3 and node.input[3]:
             axes = [int(axis) % 4 for axis in self.model.get_initializer(node.input[3])]
@@ -241,65 +310,91 @@ class _Reader:
                 "height and width are padded, both sides alike"
             )
         value = pad_value(self.model, node)
-        if value != self.low:
+        if value != view.low:
             raise LoweringError(
-                f"{node.name} (Pad) pads with {value:g}, which is not the lowest level of its input, {self.low}"
+                f"{node.name} (Pad) pads with {value:g}, which is not the lowest level of its input, {view.low}"
             )
-        self.padding = (self.padding[0] + int(ahead[2]), self.padding[1] + int(ahead[3]))
+        return replace(view, padding=(view.padding[0] + int(ahead[2]), view.padding[1] + int(ahead[3])))
 
-    def _flatten(self, node: NodeProto) -> None:
+    def _reshape(self, node: NodeProto, view: _View) -> _View:
         before, after = self._shape(node.input[0]), self._shape(node.output[0])
         if before == after:
-            return
-        if len(before) != 4 or len(after) != 2 or after[1] != math.prod(before):
-            raise LoweringError(
-                f"{node.name} ({node.op_type}) makes {after} of {before}: only an image of one sample is flattened"
-            )
-        self._add("flatten", Flatten())
-        sizes = dict(zip(self.layout.axes, before, strict=True))
-        # Places in (height, width, channels) order, arranged as the graph's tensor lies.
-        places = np.arange(after[1]).reshape(sizes[2], sizes[3], sizes[1])
-        inner = [(2, 3, 1).index(axis) for axis in self.layout.axes[1:]]
-        self.layout = _Layout((0, 1), places.transpose(inner).reshape(-1))
+            return view
+        size = math.prod(before)
+        if (
+            len(before) == 4
+            and len(after) == 2
+            and after[1] == size
+            and len(self._layer_shape(view.layer)) == 3
+        ):
+            layer = self._add("flatten", Flatten(), view.layer)
+            sizes = dict(zip(view.axes, before, strict=True))
+            # Places in (height, width, channels) order, arranged as the graph's tensor lies.
+            places = np.arange(size).reshape(sizes[2], sizes[3], sizes[1])
+            inner = [(2, 3, 1).index(axis) for axis in view.axes[1:]]
+            return _View(layer, (0, 1), view.low, places.transpose(inner).reshape(-1))
+        if size == before[view.axes.index(1)] and size in after[1:]:  # of features, wherever they lie
+            channels = 1 + after[1:].index(size)
+            rest = [axis for axis in range(2, len(after))]
+            axes = [0, *rest]
+            axes.insert(channels, 1)
+            return replace(view, axes=tuple(axes))
+        raise LoweringError(
+            f"{node.name} ({node.op_type}) makes {after} of {before}: only an image of one sample is flattened"
+        )
 
-    def _check_ending(self, last: NodeProto) -> None:
+    def _check_ending(self) -> None:
         """Refuse an ending under which the largest accumulator would not be the class."""
-        model, region = self.model, find_region(self.model, last)
+        last, ending = self.structure.last, self.structure.ending
         shape = self._shape(last.output[0])
         if math.prod(shape) != shape[1]:
             raise LoweringError(
                 f"{last.name} ({last.op_type}) is the last product and still an image, {shape}"
             )
         if len(shape) == 4:
-            self._add("flatten", Flatten())
-        for node in (*region.body, *region.tail):
+            self._add("flatten", Flatten(), self.layers[-1].name)
+        body = list(takewhile(lambda node: node.op_type in ELEMENTWISE | MOVING, ending))
+        for node in body:
             if node.op_type in ("MaxPool", "Pad", "Transpose"):
                 raise LoweringError(
                     f"{node.name} ({node.op_type}) stands behind the last product, {last.name}"
                 )
-        self._check_order(last, Response(model, region))
-        _check_choice(model, region.ending)
+        choice = ending[len(body) :]
+        while body and body[-1].op_type in MOVING:
+            body.pop()
+        end = body[-1].output[0] if body else last.output[0]
+        self._check_order(last, Response(self.model, Region(last.output[0], last.name, tuple(body), end)))
+        _check_choice(self.model, choice)
 
     def _check_order(self, last: NodeProto, response: Response) -> None:
-        signs = next(self.weights[layer.name] for layer in self.layers if layer.name == "classifier")
-        source = find_source(self.model, last)
-        reach = signs[0].size * source.levels.high
-        grid = np.arange(-reach, reach + 1, source.levels.step, dtype=np.float32)
-        columns = np.repeat(grid[:, None], len(signs), axis=1)
-        if _keeps_order(response.stages(columns)[-1]):
-            return
-        trace = response.trace(columns)
-        node, values = next((each for each in trace if not _keeps_order(each[1])), trace[-1])
-        if (values != values[:, :1]).any():
-            raise LoweringError(
-                f"{node.name} ({node.op_type}) treats the classes differently, so that the largest accumulator of "
-                f"{last.name} is not the class: give the logits one scale and no bias, and the activation ahead levels "
-                "that start at 0, or signs"
-            )
-        raise LoweringError(
-            f"{node.name} ({node.op_type}) changes the order of the logits of {last.name}, or makes different ones "
-            "equal: end with one positive scale, a Softmax, an ArgMax or nothing"
+        weights = self.weights["classifier"].astype(np.int64)
+        layer = next(layer for layer in self.layers if layer.name == "classifier")
+        inputs = self._network().grids()[layer.inputs[0]]
+        reach = int(np.abs(weights.reshape(len(weights), -1)).sum(axis=1).max()) * inputs.high
+        step = inputs.step if self._network().weight_bits("classifier") == 1 else 1
+        length = max(2, _CHUNK // len(weights))
+        for start in range(0, 2 * reach // step, length - 1):  # neighbours share a point
+            integers = -reach + step * np.arange(start, min(start + length, 2 * reach // step + 1))
+            columns = np.repeat(integers[:, None].astype(np.float32), len(weights), axis=1)
+            if not _keeps_order(response.stages(columns)[-1]):
+                raise _disordered(last, response, columns)
+
+
+def _disordered(last: NodeProto, response: Response, columns: np.ndarray) -> LoweringError:
+    trace = response.trace(columns)
+    node, values = next(
+        (each for each in trace if not _keeps_order(each[1])), trace[-1] if trace else (last, columns)
+    )
+    if (values != values[:, :1]).any():
+        return LoweringError(
+            f"{node.name} ({node.op_type}) treats the classes differently, so that the largest accumulator of "
+            f"{last.name} is not the class: give the logits one scale and no bias, and the activation ahead levels "
+            "that start at 0, or signs"
         )
+    return LoweringError(
+        f"{node.name} ({node.op_type}) changes the order of the logits of {last.name}, or makes different ones "
+        "equal: end with one positive scale, a Softmax, an ArgMax or nothing"
+    )
 
 
 def _keeps_order(values: np.ndarray) -> bool:

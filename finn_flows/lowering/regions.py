@@ -1,4 +1,4 @@
-"""The region between a product and the next: what an activation and its quantizer are in a QONNX graph.
+"""Regions between tensors of integers: what an activation and its quantizer are in a QONNX graph.
 
 A region is made of elementwise nodes, whatever they compute, and of nodes that only move elements: pools, flattens,
 transposes, padding. Cut at the latter, it is a row of segments, each a function of one value for each channel, which
@@ -15,7 +15,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from finn_flows.lowering.errors import LoweringError
 from finn_flows.lowering.execution import RESHAPES, Tensors, constants, execute
-from finn_flows.lowering.products import attributes, is_product
+from finn_flows.lowering.products import attributes
 
 _STANDARD = """
     Abs Acos Acosh Add And Asin Asinh Atan Atanh BatchNormalization Cast CastLike Ceil Celu Clip Cos Cosh
@@ -40,80 +40,21 @@ _BY_CHANNEL = frozenset({"BatchNormalization", "MultiThreshold"})
 
 @dataclass(frozen=True)
 class Region:
-    """What stands behind a product.
+    """How one tensor is a function of another, element by element.
 
     Attributes:
-        product: whose output it reads.
-        body: elementwise and moving nodes, in topological order, as far as the last elementwise one.
-        tail: moving nodes behind.
-        end: the tensor the body ends at.
-        reader: the next product; None where the region is the network's end.
-        ending: nodes of any kind behind the body at the network's end, such as a Softmax or an ArgMax.
+        source: the tensor it is a function of.
+        origin: the name of the node that makes the source, for messages.
+        body: elementwise and moving nodes, in topological order.
+        end: the tensor they make; the source itself if there are none.
+        axis: where the source's channels are.
     """
 
-    product: NodeProto
+    source: str
+    origin: str
     body: tuple[NodeProto, ...]
-    tail: tuple[NodeProto, ...]
     end: str
-    reader: NodeProto | None
-    ending: tuple[NodeProto, ...] = ()
-
-
-def find_region(model: ModelWrapper, product: NodeProto) -> Region:
-    """Follow a product's output to the next product or to the network's end.
-
-    Raises:
-        LoweringError: if the way branches, joins, or leads through a node that mixes elements.
-    """
-    known = {product.output[0]}
-    outputs = {output.name for output in model.graph.output}
-    nodes: list[NodeProto] = []
-    ending: list[NodeProto] = []
-    readers: list[NodeProto] = []
-    for node in model.graph.node:
-        if node is product or known.isdisjoint(node.input):
-            continue
-        strange = [
-            name for name in node.input if name and name not in known and model.get_initializer(name) is None
-        ]
-        if strange:
-            raise LoweringError(
-                f"{node.name} ({node.op_type}) joins {product.name}'s accumulators with another tensor, {strange[0]}: "
-                "only chains have hardware"
-            )
-        if is_product(node):
-            readers.append(node)
-            continue
-        kind = ending if ending or not (node.op_type in ELEMENTWISE or node.op_type in MOVING) else nodes
-        kind.append(node)
-        known.update(node.output)
-    ends = [node.name for node in (product, *nodes, *ending) if outputs & set(node.output)]
-    _check_way(product, ending, readers, ends)
-    last = max((i for i, node in enumerate(nodes) if node.op_type in ELEMENTWISE), default=-1)
-    body, tail = nodes[: last + 1], nodes[last + 1 :]
-    after = tail[0] if tail else (readers + ending + [None])[0]
-    end = next(iter(known & (outputs if after is None else set(after.input))))
-    return Region(product, tuple(body), tuple(tail), end, readers[0] if readers else None, tuple(ending))
-
-
-def _check_way(
-    product: NodeProto, ending: list[NodeProto], readers: list[NodeProto], ends: list[str]
-) -> None:
-    if ending and readers:
-        node = ending[0]
-        raise LoweringError(
-            f"{node.name} ({node.op_type}) stands between {product.name} and {readers[0].name} and is not elementwise: "
-            "an activation with crossings may use elementwise and per-channel nodes, max-pools and flattens only"
-        )
-    if len(readers) + len(ends) > 1:
-        who = " and ".join(
-            [node.name for node in readers] + [f"the network's output ({end})" for end in ends]
-        )
-        raise LoweringError(f"{product.name}'s activation is read by {who}: only chains have hardware")
-    if not readers and not ends:
-        raise LoweringError(
-            f"nothing reads {product.name} ({product.op_type}): the activation behind it is constant, or was never used"
-        )
+    axis: int = 1
 
 
 @dataclass(frozen=True)
@@ -166,11 +107,16 @@ class Response:
         """Channels of the body's output; features if it flattens."""
         return self.segments[-1].channels
 
+    @property
+    def axis(self) -> int:
+        """Where the channels of the body's output are."""
+        return self.segments[-1].axis
+
     def stages(self, values: np.ndarray, start: int = 0) -> list[np.ndarray]:
         """Evaluate the body.
 
         Args:
-            values: float32, shape (T, channels), at the product's output or behind a mover.
+            values: float32, shape (T, channels), at the source or behind a mover.
             start: the segment to begin with.
 
         Returns:
@@ -197,7 +143,7 @@ class Response:
         return seen
 
     def padding(self) -> Iterator[tuple[NodeProto, float]]:
-        """Give what every padding of the region, and of the product behind, adds to the body's output."""
+        """Give what every padding in the body adds to its output."""
         for index, node in enumerate(self.movers):
             if node.op_type == "Pad":
                 segment = self.segments[index + 1]
@@ -206,9 +152,6 @@ class Response:
                 if len(values) > 1:
                     raise LoweringError(f"{node.name} (Pad) pads with other values from channel to channel")
                 yield node, float(values[0])
-        for node in self.region.tail:
-            if node.op_type == "Pad":
-                yield node, pad_value(self.model, node)
 
     def _evaluate(
         self,
@@ -240,7 +183,7 @@ class Response:
             row, channel = np.argwhere(np.isnan(found))[0]
             raise LoweringError(
                 f"{node.name} ({node.op_type}): what it quantizes is not a number in channel {channel} where "
-                f"{values[row, channel]:g} comes of {self.region.product.name}: keep the activation's arguments in its "
+                f"{values[row, channel]:g} comes of {self.region.origin}: keep the activation's arguments in its "
                 "domain"
             )
 
@@ -263,8 +206,8 @@ def pad_value(model: ModelWrapper, node: NodeProto) -> float:
 
 def _cut(model: ModelWrapper, region: Region) -> tuple[list[NodeProto], list[_Segment]]:
     """Cut a region's body into segments at its moving nodes."""
-    tensor = region.product.output[0]
-    shape, axis = tuple(model.get_tensor_shape(tensor)), 1
+    tensor = region.source
+    shape, axis = tuple(model.get_tensor_shape(tensor)), region.axis
     spread = None
     movers: list[NodeProto] = []
     segments: list[_Segment] = []

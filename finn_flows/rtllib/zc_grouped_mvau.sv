@@ -21,7 +21,7 @@ module zc_grouped_mvau #(
 ) (
     input  logic                        clk,
     input  logic                        rst_n,
-    input  logic [ PE*INS*IN_BITS-1:0]  s_tdata,
+    input  logic [  PE*INS*IN_BITS-1:0] s_tdata,
     input  logic                        s_tvalid,
     output logic                        s_tready,
     output logic [PE*OUTS*OUT_BITS-1:0] m_tdata,

@@ -39,10 +39,17 @@ class ZcProduct(StreamNode):
 
     def sinks(self) -> tuple[Stream, ...]:
         """Return the accumulators, a vector for each."""
-        # Any weights give the widths.
-        record = self.record(np.ones((self.get_nodeattr("MW"), self.get_nodeattr("MH"))))
+        # The widths are those of a channel with any weights.
+        row = nodes.Product(
+            np.ones((1, self.get_nodeattr("MW"))),
+            1,
+            1,
+            self._input_bits,
+            offsets=bool(self.get_nodeattr("offsets")),
+            weight_bits=self.get_nodeattr("weightBits"),
+        )
         shape = (*self.ints("numInputVectors"), self.get_nodeattr("MH"))
-        return (Stream(shape, self.get_nodeattr("PE"), stream_type(record.outputs["m"])),)
+        return (Stream(shape, self.get_nodeattr("PE"), stream_type(row.outputs["m"])),)
 
     def record(self, *parameters: np.ndarray) -> nodes.Product:
         """Return the product."""

@@ -6,7 +6,6 @@ step, and one with other options does again only what they change.
 
 import errno
 import hashlib
-import os
 import shlex
 import shutil
 from dataclasses import asdict, dataclass
@@ -20,7 +19,7 @@ import numpy as np
 from finn_flows import graph
 from finn_flows.chip.boards import Board
 from finn_flows.chip.place_route import DoesNotFit, place_and_route
-from finn_flows.chip.serial_line import Link, serial_top
+from finn_flows.chip.serial_line import Link
 from finn_flows.chip.synthesis import Synthesis, synthesise
 from finn_flows.cost import estimate
 from finn_flows.folding import Folding
@@ -28,24 +27,26 @@ from finn_flows.integer import remove_first_bits
 from finn_flows.lowering.lower import Lowered, lower
 from finn_flows.lowering.storage import load, save
 from finn_flows.rtl.assembly import assemble
-from finn_flows.rtl.design import generate, with_fifos
+from finn_flows.rtl.design import with_fifos
 from finn_flows.rtl.streaming import size_fifos
 from finn_flows.vendor.dataflow import dataflow_model
 from finn_flows.vendor.vivado import run_vivado, vivado_found, write_vivado_folder
-from hw_search.builds.certificate import RTL, certify, certify_netlist
+from hw_search.builds.certificate import certify, certify_netlist
 from hw_search.builds.digests import code_digest, design_digest
 from hw_search.builds.host import save_accelerator
+from hw_search.builds.layout import MAPPED, MODEL, NETWORK, RTL, SIZING, VIVADO, cache_folder
 from hw_search.builds.options import BuildOptions, choose_styles
 from hw_search.builds.record import CALIBRATED, build_record, router, routing_facts
+from hw_search.builds.rtl_folder import write_board_top, write_rtl
 from hw_search.builds.stages import BuildWatcher, Facts, Report, SilentBuild, Stages
-from hw_search.builds.subject import MODEL, Subject
+from hw_search.builds.subject import Subject
 from hw_search.builds.targets import clock_of, find_target, finn_target
 from hw_search.errors import UserError
 from hw_search.files import holding, write_text
 from reports.build_records import Build
 from reports.build_storage import save_build
+from reports.storage import REPORT
 
-NETWORK, VIVADO, REPORT = "network.npz", "vivado", "report.html"
 _SYNTHESIS = tuple(f"finn_flows/chip/{name}.py" for name in ("synthesis", "cells", "yosys"))
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EEXIST, errno.ENOTDIR)
 
@@ -162,8 +163,8 @@ class Builder:
 
         def work(report: Report) -> Facts:
             report(-1, "sizing FIFOs in simulation")
-            depths, interval = size_fifos(self.bare, self.folder / "sizing", self.cache)
-            shutil.rmtree(self.folder / "sizing", ignore_errors=True)
+            depths, interval = size_fifos(self.bare, self.folder / SIZING, self.cache)
+            shutil.rmtree(self.folder / SIZING, ignore_errors=True)
             return {"depths": depths, "interval": interval}
 
         inputs = {"folding": asdict(self.folding), "clock": self.clock, "styles": asdict(styles)}
@@ -177,9 +178,9 @@ class Builder:
             name: depth for name, depth in self.facts["design"]["depths"].items() if depth > 1
         }
         self.complete = with_fifos(self.bare, self.depths)
-        for memory in (self.folder / RTL).glob("*.mem"):
-            memory.unlink()  # of a design that was here before
-        self.generated = generate(self.complete, self.folder / RTL)
+        self.generated = write_rtl(self.complete, self.folder / RTL)
+        if isinstance(self.board, Board) and self.options.route:
+            self.board_top = write_board_top(self.generated, self.link, self.board, self.clock)
         save_accelerator(self.generated, self.link, self.folder)
         self.digest = design_digest(self.generated)
 
@@ -264,7 +265,7 @@ class Builder:
             family,
             [element.name for element in self.complete.elements],
             part=self.part.name if family == self.part.family else "",
-            cache=self.folder / "mapped",
+            cache=self.folder / MAPPED,
             progress=lambda done, of: report(done / max(1, of), f"{family}: {done} of {of} nodes"),
         )
 
@@ -314,19 +315,16 @@ class Builder:
             return
 
         def work(report: Report) -> Facts:
-            top = f"{self.generated.top}_board"
-            path = self.generated.folder / f"{top}.sv"
-            path.write_text(serial_top(top, self.generated.top, self.link, board, self.clock))
             names = [f"accelerator.{element.name}" for element in self.complete.elements]
             mapped = synthesise(
-                top,
-                [*self.generated.sources, path],
+                self.board_top.stem,
+                [*self.generated.sources, self.board_top],
                 self.generated.folder,
                 self.part.family,
                 names,
                 part=self.part.name,
                 pads=True,
-                cache=self.folder / "mapped",
+                cache=self.folder / MAPPED,
             )
             report(-1, "nextpnr")
             try:
@@ -401,12 +399,6 @@ class Builder:
     def record(self) -> Build:
         """Return the record of what was done so far."""
         return build_record(self)
-
-
-def cache_folder() -> Path:
-    """Return the folder of what every build can use: Verilator's own runtime, compiled."""
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "zerocross"
 
 
 def _leave(build: Build, folder: Path) -> None:

@@ -16,12 +16,11 @@ from finn_flows.rtl.streaming import CompiledDesign, compile_streaming, first_di
 from finn_flows.vendor.dataflow import dataflow_model
 from finn_flows.vendor.execution import execute
 from hw_search.builds.forms import classes, compare, integer_logits, qonnx_logits
+from hw_search.builds.layout import DIFFERENCE, NETLIST, RTL
 from hw_search.builds.stages import Facts, Report
 from hw_search.builds.subject import Images, Subject
 from hw_search.errors import UserError
 from reports.build_records import Link
-
-RTL = "rtl"  # the design's folder in the build's
 
 _STALLED = 24  # images that also run under random stalls
 _STALLS = (0.3, 0.3)
@@ -55,7 +54,8 @@ def certify(
         {"test_set", "images", "links", "interval", "latency", "cycles", "accuracy"}.
 
     Raises:
-        UserError: if the hardware's answers are not the integer network's; the message names the node.
+        UserError: if the integer network's answers are not the QONNX file's, or the hardware's not the integer
+            network's; of hardware the message names the node.
     """
     x = images.x.numpy().astype(np.float32)
     inputs = lowered.quantize(x)
@@ -86,13 +86,13 @@ def certify(
         _labels(design, classes(logits), streamed.outputs),
         _stalled(compiled, flat, streamed.outputs),
     ]
-    hardware = links[
-        -4:
-    ]  # the forms ahead of the integers compute with floats, and may round a tie otherwise
+    lowering, *hardware = links[-5:]  # torch may round a tie otherwise than QONNX, and nothing else may
+    if lowering.differences:
+        raise UserError(f"the integers are not the network: {_worst([lowering])}")
     if any(link.differences for link in hardware):
         wrong = np.flatnonzero((logits != integer).any(axis=1) | (streamed.outputs[:, 0] != classes(integer)))
         where = (
-            first_difference(design, flat[wrong[:_STALLED]], folder / "difference", cache)
+            first_difference(design, flat[wrong[:_STALLED]], folder / DIFFERENCE, cache)
             if len(wrong)
             else None
         )
@@ -120,7 +120,7 @@ def certify_netlist(
         UserError: if they differ.
     """
     ports = [Port("s", design.input.width)], [Port("m", design.output.width)]
-    simulator = compile_design(mapped.top, netlist_sources(mapped), *ports, folder / RTL / "netlist", cache)
+    simulator = compile_design(mapped.top, netlist_sources(mapped), *ports, folder / RTL / NETLIST, cache)
     streamed = CompiledDesign(design, simulator).stream(stream_elements(net, inputs))
     expected = classes(integer_logits(net, inputs))
     link = compare(

@@ -1,4 +1,4 @@
-"""Samples through a built accelerator: on a board's serial line, or through the simulated line."""
+"""The host of a built accelerator: samples through a board's serial line, or through the simulated one."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -12,17 +12,17 @@ from finn_flows.chip.serial_line import Link
 from finn_flows.lowering.lower import lower
 from finn_flows.lowering.storage import load
 from finn_flows.rtl.design import Generated
-from finn_flows.rtl.nodes import Stream, library
+from finn_flows.rtl.nodes import Stream
 from hw_search.builds.certificate import stream_elements
 from hw_search.builds.forms import classes, integer_logits
-from hw_search.builds.subject import MODEL, Subject, from_source
+from hw_search.builds.layout import ACCELERATOR, MODEL, NETWORK, RTL
+from hw_search.builds.samples import check_bytes, read_samples
+from hw_search.builds.subject import Subject, from_source
 from hw_search.errors import UserError
 from hw_search.files import write_text
 from reports.build_records import Build
 from reports.build_storage import load_build
 from reports.storage import PARETO
-
-ACCELERATOR, NETWORK = "accelerator.json", "network.npz"
 
 
 @dataclass(frozen=True)
@@ -34,20 +34,21 @@ class Inference:
         classes: what it answered, (N,).
         expected: what the integer network answers, (N,).
         labels: what is right, (N,), or None where nobody knows.
+        notes: what was done to files to make samples of them.
     """
 
     names: list[str]
     classes: np.ndarray
     expected: np.ndarray
     labels: np.ndarray | None
+    notes: list[str]
 
 
 def save_accelerator(generated: Generated, link: Link, folder: Path) -> None:
     """Write what a host needs to know of a design: its top, its files and its link."""
-    own = [path.name for path in generated.sources if path.parent == generated.folder]
     content = {
         "top": generated.top,
-        "sources": own,
+        "files": [path.relative_to(generated.folder).as_posix() for path in generated.sources],
         "source": asdict(link.source),
         "sink": asdict(link.sink),
         "design_id": link.design_id,
@@ -82,11 +83,12 @@ def infer(
     top, sources, link = _accelerator(folder)
     lowered, net = lower(folder / MODEL), load(folder / NETWORK)
     shape = tuple(lowered.original.get_tensor_shape(lowered.original.graph.input[0].name)[1:])
-    names, parts = [], []
+    names, parts, notes = [], [], []
     for path in files:
-        samples = _read(path, shape)
+        samples, note = read_samples(path, shape)
+        notes += [f"{path.name}: {note}"] if note else []
         if build.trained:
-            _check_bytes(path, samples)
+            check_bytes(path, samples)
         names += [path.name if len(samples) == 1 else f"{path.name}[{i}]" for i in range(len(samples))]
         parts.append(samples)
     labels = None
@@ -100,13 +102,13 @@ def infer(
     inputs = lowered.quantize(np.concatenate(parts).astype(np.float32))
     flat = stream_elements(net, inputs)
     if port is None:
-        paths = [*library(), *(folder / "rtl" / name for name in sources)]
-        simulator = compile_line(top, paths, folder / "rtl", link, cache)
+        paths = [folder / RTL / name for name in sources]
+        simulator = compile_line(top, paths, folder / RTL, link, cache)
         found = Accelerator(SimulatedLine(simulator), link).infer(flat, progress)
     else:
         with open_board(port, link) as board:
             found = board.infer(flat, progress)
-    return Inference(names, found, classes(integer_logits(net, inputs)), labels)
+    return Inference(names, found, classes(integer_logits(net, inputs)), labels, notes)
 
 
 def _test_set(build: Build, folder: Path) -> Subject:
@@ -120,50 +122,8 @@ def _test_set(build: Build, folder: Path) -> Subject:
 
 def _accelerator(folder: Path) -> tuple[str, list[str], Link]:
     try:
-        content = json.loads((folder / ACCELERATOR).read_text())
+        content = json.loads((folder / ACCELERATOR).read_text(encoding="utf-8"))
         source, sink = Stream(**content["source"]), Stream(**content["sink"])
-        return content["top"], content["sources"], Link(source, sink, content["design_id"], content["baud"])
+        return content["top"], content["files"], Link(source, sink, content["design_id"], content["baud"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{folder / ACCELERATOR} cannot be read ({error}): build again") from None
-
-
-def _read(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    """Read samples, (N, *shape), bytes."""
-    try:
-        if path.suffix == ".npy":
-            return _array(path, np.load(path, allow_pickle=False), shape)
-        return _image(path, shape)[None]
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read as a sample ({error})") from None
-
-
-def _array(path: Path, values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    if values.shape == shape:
-        values = values[None]
-    if values.shape[1:] != shape or not len(values):
-        sizes = ", ".join(map(str, shape))
-        raise UserError(
-            f"{path} holds an array of {values.shape}; a sample is {shape}, several are (N, {sizes})"
-        )
-    if values.dtype.kind not in "buif" or not np.isfinite(values).all():
-        raise UserError(f"{path} holds {values.dtype} values that are no numbers")
-    return values
-
-
-def _check_bytes(path: Path, values: np.ndarray) -> None:
-    """Refuse what no network of a run was trained on; such as pixels that were scaled to 0..1."""
-    least, most = values.min(), values.max()
-    if least < 0 or most > 255 or (values != np.rint(values)).any():
-        raise UserError(f"{path} holds values of {least:g} to {most:g}: samples are whole numbers, 0 to 255")
-
-
-def _image(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    from PIL import Image
-
-    if len(shape) != 3 or shape[0] not in (1, 3):
-        raise UserError(f"{path}: samples of shape {shape} are no images: give an .npy file")
-    channels, height, width = shape
-    with Image.open(path) as image:
-        fitted = image.convert("L" if channels == 1 else "RGB").resize((width, height))
-    values = np.asarray(fitted, np.uint8)
-    return values[None] if channels == 1 else values.transpose(2, 0, 1)

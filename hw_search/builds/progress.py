@@ -55,12 +55,13 @@ class BuildTerminal:
     def finished(self, stage: Stage) -> None:
         """See `BuildWatcher`."""
         self._forget()
+        note = "" if stage.state == "failed" else stage.note  # which the command's error tells
         seconds = f"{stage.seconds:6.1f} s" if stage.state != "skipped" else " " * 8
         if self.console.is_terminal:
-            line = f"{_MARKS[stage.state]} {stage.name:16}{seconds}  {escape(stage.note)}"
+            line = f"{_MARKS[stage.state]} {stage.name:16}{seconds}  {escape(note)}"
             self._progress.console.print(line, highlight=False)
         else:
-            print(f"{stage.state}: {stage.name}{seconds}  {stage.note}", file=sys.stderr, flush=True)
+            print(f"{stage.state}: {stage.name}{seconds}  {note}".rstrip(), file=sys.stderr, flush=True)
 
     def _forget(self) -> None:
         if self._task is not None:

@@ -13,6 +13,7 @@ from finn_flows.rtl.design import Element
 from finn_flows.rtl.nodes import Crossings, Product
 from finn_flows.rtl.pricing import estimates
 from finn_flows.rtl.stream_nodes import Fifo
+from hw_search.builds.layout import MODEL, NETWORK, RTL, WEIGHTS
 from hw_search.builds.stages import Facts
 from reports.build_records import (
     BLOCK_RAM_OF,
@@ -257,10 +258,10 @@ def _utilisation(builder: "Builder") -> list[Usage]:
 def _files(builder: "Builder") -> dict[str, str]:
     candidates = {
         "bitstream": builder.facts.get("route", {}).get("bitstream", ""),
-        "network (QONNX)": "model.onnx",
-        "weights": "weights.safetensors",
-        "integer network": "network.npz",
-        "SystemVerilog": "rtl",
+        "network (QONNX)": MODEL,
+        "weights": WEIGHTS,
+        "integer network": NETWORK,
+        "SystemVerilog": RTL,
         "folder for Vivado": builder.facts.get("vivado", {}).get("folder", ""),
         "FINN's and Vivado's output": builder.facts.get("vivado", {}).get("output", ""),
     }

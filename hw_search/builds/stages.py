@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+from hw_search.builds.layout import STAGES
 from hw_search.files import write_text
 from reports.build_records import Stage
 
@@ -83,7 +84,7 @@ class Stages:
         key = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
         if not last:
             self._key = key
-        record = self.folder / "stages" / f"{name.replace(' ', '_')}.json"
+        record = self.folder / STAGES / f"{name.replace(' ', '_')}.json"
         found = self._found(record, key, files)
         if found is not None:
             facts, seconds = found
@@ -120,7 +121,7 @@ class Stages:
         self, record: Path, key: str, files: Callable[[Facts], list[str]]
     ) -> tuple[Facts, float] | None:
         try:
-            content = json.loads(record.read_text())
+            content = json.loads(record.read_text(encoding="utf-8"))
             if content["key"] != key:
                 return None
             facts: Facts = content["facts"]

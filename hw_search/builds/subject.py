@@ -12,6 +12,8 @@ from torch import Tensor
 
 from finn_flows.lowering.lower import load_model
 from hw_search.builds.forms import export, torch_logits
+from hw_search.builds.layout import MODEL, WEIGHTS
+from hw_search.builds.samples import read_test_set
 from hw_search.builds.stages import Facts, Report
 from hw_search.errors import UserError
 from hw_search.evaluation import code_version, evaluate, import_plugins
@@ -22,8 +24,6 @@ from reports.records import Finalist, Run
 from reports.storage import load_run
 
 _CYCLES_AN_INPUT = 16
-
-MODEL, WEIGHTS = "model.onnx", "weights.safetensors"
 
 
 @dataclass(frozen=True)
@@ -254,7 +254,7 @@ class FileSubject:
         model = load_model(self.path)
         shape = tuple(model.get_tensor_shape(model.graph.input[0].name)[1:])
         if self.data is not None:
-            x, y = _samples(self.data, shape)
+            x, y = read_test_set(self.data, shape)
             labels = None if y is None else torch.from_numpy(y[:most])
             return Images(torch.from_numpy(x[:most]), labels, f"{self.data.stem}, test set")
         values = np.random.default_rng(0).integers(0, 256, (min(most, 200), *shape))
@@ -267,30 +267,6 @@ class FileSubject:
 
 def _digest(*parts: bytes) -> str:
     return hashlib.blake2b(b"".join(parts), digest_size=16).hexdigest()
-
-
-def _samples(path: Path, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray | None]:
-    """Read samples (N, *shape) and their labels, if there are any, of an .npz file."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in ("x_test", "y_test") if name in file.files}
-    except FileNotFoundError:
-        raise UserError(f"{path} is not there") from None
-    except Exception as error:  # whatever a damaged file makes zipfile, zlib and numpy stumble over
-        raise UserError(f"{path} is no readable .npz file without pickles: {error}") from None
-    x, y = arrays.get("x_test"), arrays.get("y_test")
-    if x is not None and len(shape) == 3 and x.ndim == 3:
-        x = x[:, None]
-    if x is not None and x.shape[1:] != shape and len(shape) == 3 and x.shape[1:] == (*shape[1:], shape[0]):
-        x = np.ascontiguousarray(np.moveaxis(x, -1, 1))
-    if x is None or x.shape[1:] != shape or x.dtype.kind not in "biuf" or not len(x):
-        found = "no such array" if x is None else f"{x.dtype} {x.shape}"
-        raise UserError(
-            f"{path}: x_test must hold numbers of shape (N, {', '.join(map(str, shape))}), found {found}"
-        )
-    if y is not None and (y.shape != (len(x),) or y.dtype.kind not in "iu"):
-        raise UserError(f"{path}: y_test must hold {len(x)} integers, found {y.dtype} {y.shape}")
-    return x, None if y is None else y.astype(np.int64)
 
 
 def _content(file: Path) -> bytes:

@@ -54,6 +54,7 @@ def build(
     ] = False,
     route: Annotated[bool, typer.Option(help="Place and route, where open tools can.")] = True,
     route_seed: Annotated[int, typer.Option(help="Of place and route.")] = 1,
+    baud: Annotated[int, typer.Option(min=300, help="Of the board's serial line.")] = 115_200,
     output: Annotated[
         Path | None,
         typer.Option(help="The build's folder; builds/<network>-<target> beside the source by default."),
@@ -76,6 +77,7 @@ def build(
         gate_level=gate_level,
         route=route,
         route_seed=route_seed,
+        baud=baud,
     )
 
 
@@ -100,6 +102,7 @@ def build_for(
         **options: fields of `hw_search.builds.options.BuildOptions`.
     """
     from hw_search.builds.progress import BuildTerminal
+    from reports.storage import REPORT
 
     with stoppable("what was finished is kept: run the same command to go on"), BuildTerminal() as watcher:
         watcher.stage("loading", "torch, Brevitas and FINN")
@@ -114,7 +117,7 @@ def build_for(
         folder = output or beside / "builds" / f"{subject.origin.name}-{board}"
         result = run_build(subject, BuildOptions(**options), folder, watcher)
     tell_build(result.build)
-    typer.echo(f"\nReport: {result.folder / 'report.html'}")
+    typer.echo(f"\nReport: {result.folder / REPORT}")
 
 
 def infer(
@@ -140,8 +143,8 @@ def infer(
         Progress(console=Console(stderr=True)) as progress,
     ):
         task = progress.add_task("simulating" if simulate else "talking to the board", total=None)
-        from hw_search.builds.builder import cache_folder
         from hw_search.builds.host import infer as run_infer
+        from hw_search.builds.layout import cache_folder
 
         found = run_infer(
             build,
@@ -151,6 +154,8 @@ def infer(
             lambda done, of: progress.update(task, completed=done, total=of),
             cache_folder(),
         )
+    for note in found.notes:
+        typer.echo(note, err=True)
     table = Table("sample", "class", "network says", *([] if found.labels is None else ["label"]))
     for index, name in enumerate(found.names):
         label = [] if found.labels is None else [str(found.labels[index])]

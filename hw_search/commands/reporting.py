@@ -20,14 +20,14 @@ def report(
     """Write a run's or a build's page again; or compare builds side by side."""
     from hw_search.files import write_text
     from reports.build_storage import BUILD
-    from reports.storage import PARETO, load_run
+    from reports.storage import PARETO, REPORT, load_run
 
     if len(folders) == 1 and not (folders[0] / BUILD).exists() and (folders[0] / PARETO).exists():
         from reports.page import render
 
         loaded = load_run(folders[0])
         tell_run(loaded)
-        path, text = folders[0] / "report.html", render(loaded)
+        path, text = folders[0] / REPORT, render(loaded)
     else:
         from reports.build_page import render_build, render_comparison
         from reports.build_reading import read_build
@@ -36,7 +36,7 @@ def report(
         for built in builds:
             tell_build(built)
         alone = len(builds) == 1 and (folders[0] / BUILD).exists()
-        path = folders[0] / "report.html" if alone else output
+        path = folders[0] / REPORT if alone else output
         text = render_build(builds[0]) if alone else render_comparison(builds)
     write_text(path, text)
     typer.echo(f"\nReport: {path}")

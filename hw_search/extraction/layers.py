@@ -3,6 +3,7 @@
 The module's own forward is followed (by torch.fx), so a user's topology needs to say nothing of hardware.
 """
 
+import math
 import operator
 from typing import Any
 
@@ -37,7 +38,7 @@ from models.layers import (
 _FREE = (nn.Dropout, nn.Dropout2d, nn.Identity)
 """Modules that do nothing once the network is trained."""
 
-_ADDITIONS = (operator.add, operator.iadd, torch.add, "add", "add_")
+_ADDITIONS = (operator.add, torch.add, "add")
 
 
 class _Tracer(fx.Tracer):
@@ -69,12 +70,15 @@ def describe(model: nn.Module, input_shape: tuple[int, ...]) -> Network:
     shapes: dict[str, tuple[int, ...]] = {"input": shape}
     layers: list[Layer] = []
     bits: int | None = None
+    logits: str | None = None
     scaled = False
     names: dict[fx.Node, str] = {}
     for node in graph.nodes:
         if node.op == "placeholder":
             names[node] = "input"
-        elif node.op != "output":
+        elif node.op == "output":
+            logits = names.get(node.args[0])
+        else:
             module = modules.get(str(node.target)) if node.op == "call_module" else None
             sources = _sources(node, names)
             if isinstance(module, InputQuant):
@@ -95,12 +99,18 @@ def describe(model: nn.Module, input_shape: tuple[int, ...]) -> Network:
             if name in shapes:
                 raise UnsupportedModule(f"{name} is used twice: every use needs a module of its own")
             layers.append(Layer(name, _operation(node, module, shapes[sources[0]]), sources))
+            if isinstance(layers[-1].operation, Add):
+                _check_spread(node, [len(shapes[source]) for source in sources])
             shapes = Network(Input(shape), tuple(layers)).shapes()
     if bits is None:
         raise UnsupportedModule("the topology has no InputQuant: start it with models.layers.InputQuant(8)")
-    layers.append(Layer("label", LabelSelect(), (layers[-1].name if layers else "input",)))
+    if logits is None:
+        raise UnsupportedModule("the topology must return its logits, and nothing else")
+    layers.append(Layer("label", LabelSelect(), (logits,)))
     network = Network(Input(shape, bits), tuple(layers))
+    _check_readers(network)
     _check_input(network)
+    _check_flattened(network)
     network.producers()
     network.grids()
     scales(network, modules)
@@ -124,6 +134,32 @@ def _sources(node: fx.Node, names: dict[fx.Node, str]) -> tuple[str, ...]:
 def _is_broadcast(node: fx.Node) -> bool:
     """Tell whether a node is `vector[:, :, None, None]`, which an addition spreads over an image."""
     return node.target is operator.getitem and node.args[1] == (slice(None), slice(None), None, None)
+
+
+def _check_spread(node: fx.Node, dimensions: list[int]) -> None:
+    """A vector must be spread over an image by its author: torch would add it along the image's rows."""
+    for term, count in zip(node.args, dimensions, strict=True):
+        if count < max(dimensions) and not (isinstance(term, fx.Node) and _is_broadcast(term)):
+            raise UnsupportedModule(f"{node.name} adds a vector to an image: say vector[:, :, None, None]")
+
+
+def _check_readers(network: Network) -> None:
+    for layer in network.layers[:-1]:
+        if not network.readers(layer.name):
+            raise UnsupportedModule(f"nothing reads {layer.name}: leave it out")
+
+
+def _check_flattened(network: Network) -> None:
+    """Refuse activations of flattened images: torch counts their features in another order than the hardware."""
+    shapes, flattened = network.shapes(), set()
+    for layer in network.layers:
+        if isinstance(layer.operation, Flatten) and math.prod(shapes[layer.inputs[0]][:-1]) > 1:
+            flattened.add(layer.name)
+        elif flattened.intersection(layer.inputs):
+            if isinstance(layer.operation, Activation):
+                raise UnsupportedModule(f"{layer.name} reads a flattened image: put it ahead of the flatten")
+            if isinstance(layer.operation, Add):
+                flattened.add(layer.name)
 
 
 def _check_input(network: Network) -> None:

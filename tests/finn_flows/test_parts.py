@@ -30,7 +30,7 @@ def test_boards_agree_with_finn():
 
 
 @pytest.mark.parametrize(
-    ("asked", "near"), [("xc7z02", "xc7z020"), ("pynq_z1", "pynq-z1"), ("ulx3s", "ulx3s-")]
+    ("asked", "near"), [("xc7z02", "xc7z020"), ("pynq_z1", "pynq-z1"), ("ulx4s", "ulx3s-")]
 )
 def test_an_unknown_name_gets_the_nearest_ones(asked, near):
     with pytest.raises(UnknownPart, match=near):

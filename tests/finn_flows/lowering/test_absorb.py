@@ -347,7 +347,7 @@ def test_a_wide_input_is_evaluated_in_parts(monkeypatch: pytest.MonkeyPatch) -> 
     g = Graph((1, 10), 5).quant(8, 0.02).dense(10, 12).norm(12).node("Sin").quant(3, 0.3, signed=True)
     model = g.dense(12, 12).norm(12).bipolar().dense(12, 5).model()
     whole = lower(model).network
-    monkeypatch.setattr("finn_flows.lowering.absorb._CHUNK", 12 * 37)
+    monkeypatch.setattr("finn_flows.lowering.evaluation._CHUNK", 12 * 37)
     parts = lower(model).network
     for name, table in whole.tables.items():
         for one, other in zip(vars(table).values(), vars(parts.tables[name]).values(), strict=True):

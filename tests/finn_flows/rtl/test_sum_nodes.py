@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from finn_flows.chip.synthesis import synthesise
 from finn_flows.chip.yosys import Script, run_scripts
 from finn_flows.rtl.design import INPUT, Design, Element, generate, with_fifos
-from finn_flows.rtl.nodes import Crossings, HardwareNode, NodeError, Stream
+from finn_flows.rtl.nodes import Crossings, HardwareNode, NodeError, Stream, library, side_by_side
 from finn_flows.rtl.stream_nodes import InputGenerator
 from finn_flows.rtl.streaming import compile_streaming, size_fifos
 from finn_flows.rtl.sum_nodes import Add, AddVector, Duplicate, SumPool, WindowSumPool
@@ -210,3 +211,26 @@ def test_random_nodes_agree_with_numpy_and_keep_their_intervals(batch, tmp_path,
         if not any(stalls):
             assert_intervals(nodes, trace)
             assert_latencies(nodes, trace)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("family", "most"), [("7-series", 1.0), ("ecp5", 2.5), ("gowin", 2.5), ("ice40", 2.5)]
+)
+def test_synthesis_takes_them_and_makes_them_small(family, most, tmp_path):
+    image = Stream(64 * 16, 4, 4)
+    adders = {  # their bits, and LUTs of memory
+        "add": (Add(image, image), 16, 0),
+        "vector": (AddVector(image, Stream(16, 4, 4)), 16, 12),
+        "pool": (SumPool((8, 8, 16), (2, 2), 4, 4), 24, 16),
+        "image": (SumPool((8, 8, 16), (8, 8), 4, 4), 40, 28),
+        "windows": (WindowSumPool(16, 9, 16, 4, 4), 32, 0),
+    }
+    built = {name: (node, node.generate(tmp_path)) for name, (node, _, _) in adders.items()}
+    (tmp_path / "top.sv").write_text(side_by_side(built))
+    sources = [*library(), tmp_path / "top.sv"]
+    found = synthesise("zc_side_by_side", sources, tmp_path, family, list(adders)).by_node
+    for name, (_, bits, memory) in adders.items():
+        print(f"{family} {name}: {found[name].lut} LUT, {found[name].ff} FF")
+        assert found[name].lut <= most * (bits + memory + 40)
+        assert found[name].bram == 0 or family == "ice40"  # which has no memory in LUTs

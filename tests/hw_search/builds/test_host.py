@@ -145,6 +145,9 @@ def test_images_are_fitted_to_the_network(coloured: Path, tmp_path: Path, boards
     files = [tmp_path / name for name in ("large.png", "palette.gif", "small.npy")]
     found = infer(coloured, files, port="any")
     assert len(found.names) == 3 and found.classes[0] == found.classes[2]
+    assert found.notes == [
+        f"{name}: resized from 8 x 8 pixels to 4 x 4" for name in ("large.png", "palette.gif")
+    ]
 
 
 def test_test_samples_of_a_run_have_labels(

@@ -38,8 +38,20 @@ def test_without_a_terminal_each_step_is_a_plain_line(capsys: pytest.CaptureFixt
     with BuildTerminal(Console(file=io.StringIO(), force_terminal=False)) as terminal:
         terminal.stage("model")
         terminal.progress(0.5, "half")
-        terminal.finished(Stage("model", "failed", 2.0, "no [brackets] are lost"))
-    assert capsys.readouterr().err == "failed: model   2.0 s  no [brackets] are lost\n"
+        terminal.finished(Stage("model", "done", 2.0, "no [brackets] are lost"))
+    assert capsys.readouterr().err == "done: model   2.0 s  no [brackets] are lost\n"
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_why_a_step_failed_is_left_to_the_error_that_follows(
+    is_terminal: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = io.StringIO()
+    with BuildTerminal(Console(file=text, force_terminal=is_terminal, width=120)) as terminal:
+        terminal.stage("model")
+        terminal.finished(Stage("model", "failed", 2.0, "too large"))
+    said = text.getvalue() + capsys.readouterr().err
+    assert "model" in said and "2.0 s" in said and "too large" not in said
 
 
 def test_a_note_is_no_markup() -> None:
@@ -47,5 +59,5 @@ def test_a_note_is_no_markup() -> None:
     with BuildTerminal(Console(file=text, force_terminal=True, width=120)) as terminal:
         terminal.stage("model", "layers [3] of [/x]")
         assert "[3] of [/x]" in shown(terminal)
-        terminal.finished(Stage("model", "failed", 2.0, "net[0] has no [/hardware]"))
+        terminal.finished(Stage("model", "done", 2.0, "net[0] has no [/hardware]"))
     assert "net[0] has no [/hardware]" in text.getvalue()

@@ -11,7 +11,8 @@ import torch
 
 from finn_flows.lowering.lower import lower
 from hw_search.builds.forms import integer_logits
-from hw_search.builds.subject import MODEL, WEIGHTS, FileSubject, from_run, from_source
+from hw_search.builds.layout import MODEL, WEIGHTS
+from hw_search.builds.subject import FileSubject, from_run, from_source
 from hw_search.errors import UserError
 from hw_search.finalists import choose
 from models.data import load_test

@@ -253,6 +253,19 @@ class Doubled(Net):
         return self.classifier(x + x)
 
 
+class Dead(Net):
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.input(x)
+        self.through(x)
+        return self.classifier(x)
+
+
+class Two(Net):
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        x = self.classifier(self.input(x))
+        return x, x
+
+
 class Branching(Net):
     def forward(self, x: Tensor) -> Tensor:
         return self.classifier(self.through(x) if x.sum() > 0 else x)
@@ -284,6 +297,8 @@ def conv(**settings: object) -> nn.Module:
         (Net(qnn.QuantLinear(8, 8, bias=False, weight_bit_width=4)), r"middle_0 .*other than -1 and \+1"),
         (Cat(BinaryLinear(8, 8), ActivationSlot(8)), "joins 2 tensors"),
         (Doubled(BinaryLinear(8, 8), StreamSlot(8, 4, 0.25)), "a sum is of two different tensors"),
+        (Dead(BinaryLinear(8, 8)), "nothing reads middle.0"),
+        (Two(), "must return its logits, and nothing else"),
         (Branching(), "cannot be followed"),
         (NoInput(), "no InputQuant"),
     ],
@@ -311,6 +326,7 @@ def test_what_has_no_hardware_on_images(module: nn.Module, message: str) -> None
 @pytest.mark.parametrize(
     "middle",
     [
+        pytest.param([BinaryConv2d(2, 2), nn.Flatten(), ActivationSlot(98)], id="sign of a flattened image"),
         pytest.param([BinaryConv2d(2, 2), nn.AvgPool2d(2), ActivationSlot(2)], id="mean of accumulators"),
         pytest.param(
             [BinaryConv2d(2, 2), ActivationSlot(2), nn.AvgPool2d(2), ActivationSlot(2)], id="mean of bits"

@@ -209,6 +209,18 @@ def test_a_sum_needs_one_scale() -> None:
     check(settle(Sum(0.5, 0.5)))
 
 
+def test_a_vector_is_spread_by_its_author() -> None:
+    class Forgotten(Residual):
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.stream(self.stem(self.input(x)))
+            return x + self.flat(self.mean_level(self.mean(x)))
+
+    with pytest.raises(
+        UnsupportedModule, match=r"add adds a vector to an image: say vector\[:, :, None, None\]"
+    ):
+        describe(Forgotten(), Residual.shape)
+
+
 def test_what_float32_cannot_hold_is_refused() -> None:
     model = nn.Sequential(InputQuant(8), nn.Flatten(), IntegerLinear(3000, 2, 8))
     with pytest.raises(UnsupportedModule, match=r"2 reaches [\d,]+, and float32 is exact up to 16,777,216"):

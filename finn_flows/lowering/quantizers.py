@@ -1,0 +1,140 @@
+"""What a quantizer's output can be, whatever it quantizes: the levels it declares."""
+
+import numpy as np
+from onnx import NodeProto, TensorProto
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.custom_op.general.intquant import max_int, min_int
+
+from finn_flows.lowering.errors import LoweringError
+from finn_flows.lowering.levels import MOST, Levels, equidistant
+from finn_flows.lowering.products import attributes
+from finn_flows.lowering.regions import ELEMENTWISE, Region, Response
+
+_QUANTIZERS = frozenset({"BipolarQuant", "IntQuant", "MultiThreshold", "Quant"})
+
+
+def declared_bits(model: ModelWrapper, node: NodeProto) -> int | None:
+    """Return the bits of a quantizer with one constant scale for all channels; None for other nodes."""
+    if node.op_type not in _QUANTIZERS:
+        return None
+    if node.op_type == "MultiThreshold":
+        thresholds = model.get_initializer(node.input[1])
+        return None if thresholds is None else int(thresholds.shape[1]).bit_length()
+    parameters = [model.get_initializer(name) for name in node.input[1:]]
+    if any(value is None or np.unique(value).size > 1 for value in parameters):
+        return None
+    return 1 if node.op_type == "BipolarQuant" else int(parameters[2].flat[0])
+
+
+def declared_values(model: ModelWrapper, tensor: str, strict: bool = True) -> np.ndarray | None:
+    """Return the values that a tensor can have, by the quantizer or the integer datatype it comes from.
+
+    Args:
+        model: the graph.
+        tensor: behind a quantizer, or an annotated network input, with elementwise nodes at most in between.
+        strict: refuse a quantizer whose levels are not known; else pass over it.
+
+    Returns:
+        float32, shape (T, channels), or None where there is no quantizer.
+
+    Raises:
+        LoweringError: if the quantizer, where there is one, computes its scale, has more than 8 bits, or one scale for
+            each channel.
+    """
+    behind: list[NodeProto] = []
+    start = tensor
+    while True:
+        node = model.find_producer(start)
+        known = strict or node is None or (declared_bits(model, node) or MOST) <= 8
+        values = _own_values(model, start, node) if known else None
+        if values is not None:
+            break
+        computed = [] if node is None else [name for name in node.input if _is_computed(model, name)]
+        if node is None or node.op_type not in ELEMENTWISE or len(computed) != 1:
+            return None
+        behind.insert(0, node)
+        start = computed[0]
+    shape = model.get_tensor_shape(start)
+    if len(shape) < 2:
+        raise LoweringError(f"{start} has shape {shape}: give the network's input a batch axis")
+    front = Region(start, start, tuple(behind), tensor)
+    columns = np.repeat(values[:, None], shape[1], axis=1).astype(np.float32)
+    return Response(model, front).stages(columns)[-1]
+
+
+def declared_levels(model: ModelWrapper, tensor: str, reader: NodeProto, counted: bool) -> Levels:
+    """Return the levels of the network's input, which a node reads.
+
+    Raises:
+        LoweringError: if it is not quantized to equidistant levels, alike in all channels.
+    """
+    name = f"{reader.name} ({reader.op_type})"
+    found = declared_values(model, tensor)
+    if found is None:
+        raise LoweringError(
+            f"{name}: its input is not quantized: put a BipolarQuant or a Quant of up to 8 bits ahead of it, or "
+            f"annotate {_annotated(model, tensor)} with an integer datatype"
+        )
+    if (found != found[:, :1]).any():
+        raise LoweringError(
+            f"{name}: its input has another scale from channel to channel: quantize it with one scale"
+        )
+    levels = equidistant(found, counted=counted)
+    if levels is None:
+        raise LoweringError(f"{name}: its input has no {MOST} equidistant levels: use up to 8 bits")
+    return levels
+
+
+def _is_computed(model: ModelWrapper, name: str) -> bool:
+    return bool(name) and model.get_initializer(name) is None
+
+
+def _annotated(model: ModelWrapper, tensor: str) -> str:
+    """Return the tensor furthest ahead that a datatype would help."""
+    while (node := model.find_producer(tensor)) is not None and node.op_type in ELEMENTWISE:
+        computed = [name for name in node.input if _is_computed(model, name)]
+        if len(computed) != 1:
+            break
+        tensor = computed[0]
+    return tensor
+
+
+def _own_values(model: ModelWrapper, tensor: str, node: NodeProto | None) -> np.ndarray | None:
+    """Return the values that a quantizer or an annotated network input can have, None for other tensors."""
+    if node is None:
+        datatype = model.get_tensor_datatype(tensor)
+        container = model.get_tensor_valueinfo(tensor).type.tensor_type.elem_type
+        if container == TensorProto.UINT8:
+            return np.arange(256)
+        if not datatype.is_integer() or datatype.bitwidth() > 8:
+            return None
+        return np.array(
+            [v for v in range(int(datatype.min()), int(datatype.max()) + 1) if datatype.allowed(v)]
+        )
+    if node.op_type not in _QUANTIZERS:
+        return None
+    known = attributes(node)
+    if node.op_type == "MultiThreshold":
+        counts = np.arange(model.get_initializer(node.input[1]).shape[1] + 1)
+        return known.get("out_scale", 1.0) * counts + known.get("out_bias", 0.0)
+    scale, *rest = (model.get_initializer(name) for name in node.input[1:])
+    if scale is None or any(value is None for value in rest):
+        raise LoweringError(
+            f"{node.name} ({node.op_type}) computes its scale, zero point or width: make them constant"
+        )
+    if np.unique(scale).size > 1 or any(np.unique(value).size > 1 for value in rest):
+        raise LoweringError(
+            f"{node.name} ({node.op_type}): the input is quantized with a scale for each channel: use one for all"
+        )
+    scale = np.float32(scale.flat[0])
+    if node.op_type == "BipolarQuant":
+        return np.array([-scale, scale])
+    zero, bits = (value.flat[0] for value in rest)
+    signed, narrow = bool(known.get("signed", 1)), bool(known.get("narrow", 1))
+    if bits > 8:
+        raise LoweringError(f"{node.name} (Quant) has {bits:g} bits: the input may have up to 8")
+    if bits == 1 and signed:
+        whole = np.array([-1, 1])
+    else:
+        whole = np.arange(min_int(signed, narrow, int(bits)), max_int(signed, narrow, int(bits)) + 1)
+    return (whole.astype(np.float32) - np.float32(zero)) * scale

@@ -1,0 +1,255 @@
+"""Which tensor of a graph is a function of which: the ways that integers take through it.
+
+Tensors of integers are the network's quantized input, the accumulators of products, and the sums that an Add or a mean
+pool makes of levels. Every other tensor is a function of one of them, element by element, and what matters of those
+are the few at which a region ends: its ends, which products, Adds and mean pools read.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from onnx import NodeProto
+from qonnx.core.modelwrapper import ModelWrapper
+
+from finn_flows.lowering.errors import LoweringError
+from finn_flows.lowering.products import is_product
+from finn_flows.lowering.quantizers import declared_bits, declared_values
+from finn_flows.lowering.regions import ELEMENTWISE, MOVING, Region
+from finn_flows.lowering.windows import MEANS
+
+_JOINS = frozenset({"Add", "Sum"})
+
+
+@dataclass
+class Structure:
+    """A graph's tensors of integers and the regions between them.
+
+    Attributes:
+        model: the graph; tidied, or one whose activations are absorbed.
+        readers: the nodes that compute with integers, in order: products, Adds of several tensors, mean pools.
+        sources: for every end the tensor of integers it is a function of.
+        input: the end that is the network's quantized input.
+        last: the product whose accumulators are the logits.
+        ending: what stands behind it.
+    """
+
+    model: ModelWrapper
+    readers: list[NodeProto] = field(default_factory=list)
+    sources: dict[str, str] = field(default_factory=dict)
+    input: str = field(init=False)
+    last: NodeProto = field(init=False)
+    ending: tuple[NodeProto, ...] = field(init=False)
+    _makers: dict[str, NodeProto] = field(init=False)
+    _origins: dict[str, str] = field(init=False)
+    _strange: dict[str, NodeProto] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        graph = self.model.graph
+        if len(graph.output) != 1:
+            names = ", ".join(output.name for output in graph.output)
+            raise LoweringError(
+                f"the graph has the outputs {names}: only networks with one output have hardware"
+            )
+        start, output = graph.input[0].name, graph.output[0].name
+        self._makers = {name: node for node in graph.node for name in node.output}
+        self._origins = {start: start}
+        needed = {name for node in self._ahead(output) for name in node.output}
+        for node in graph.node:
+            if not needed.isdisjoint(node.output):
+                self._follow(node, start)
+            elif is_product(node):
+                raise LoweringError(
+                    f"nothing reads {self.name(node.output[0])}: the activation behind it is constant, or was never used"
+                )
+        self._find_last(output, start, needed)
+        self._find_sources(start)
+
+    def name(self, tensor: str) -> str:
+        """Return what messages call a tensor: the node that makes it, with its type."""
+        node = self._makers.get(tensor)
+        return f"{node.name} ({node.op_type})" if node is not None else tensor
+
+    def reads(self, node: NodeProto) -> list[str]:
+        """Return the tensors that a reader takes as integers."""
+        return list(node.input) if node.op_type in _JOINS else [node.input[0]]
+
+    def end(self, tensor: str) -> str:
+        """Return the end that a tensor is, but for moved elements."""
+        while tensor in self._makers and self._makers[tensor].op_type in MOVING:
+            tensor = self._makers[tensor].input[0]
+        return tensor
+
+    def tail(self, tensor: str) -> list[NodeProto]:
+        """Return the moving nodes between an end and a tensor, in order."""
+        nodes: list[NodeProto] = []
+        while tensor in self._makers and self._makers[tensor].op_type in MOVING:
+            nodes.insert(0, self._makers[tensor])
+            tensor = nodes[0].input[0]
+        return nodes
+
+    def readings(self, end: str) -> Iterator[tuple[NodeProto, str]]:
+        """Give the nodes that read an end, and by which tensor."""
+        for node in self.readers:
+            for tensor in self.reads(node):
+                if self.end(tensor) == end:
+                    yield node, tensor
+
+    def is_summed(self, end: str) -> bool:
+        """Tell whether sums or further regions read an end, which need levels that count from 0."""
+        behind = [each for each, source in self.sources.items() if source == end != each]
+        if behind and end != self.input and self._origins[end] != end:
+            return True
+        return any(not is_product(node) for each in (end, *behind) for node, _ in self.readings(each))
+
+    def region(self, end: str, axis: int = 1) -> Region:
+        """Return the nodes that make an end of its source.
+
+        Args:
+            end: one of `sources`.
+            axis: where the source's channels are.
+        """
+        source = self.sources[end]
+        maker = self._makers.get(source)
+        body = self._ahead(end, {source}) if end != source else []
+        return Region(source, maker.name if maker is not None else source, tuple(body), end, axis)
+
+    def _ahead(self, tensor: str, stop: set[str] | None = None) -> list[NodeProto]:
+        """Return the nodes that a tensor is made of, in the graph's order, none ahead of the tensors to stop at."""
+        wanted, found = [tensor], set()
+        seen = set(stop or ())
+        while wanted:
+            name = wanted.pop()
+            if name in seen or name not in self._makers:
+                continue
+            seen.add(name)
+            found.add(self._makers[name].output[0])
+            wanted += self._makers[name].input
+        return [node for node in self.model.graph.node if node.output[0] in found]
+
+    def _follow(self, node: NodeProto, start: str) -> None:
+        """Find out what a node's output is a function of."""
+        computed = [name for name in node.input if name in self._origins]
+        if is_product(node):
+            if node.input[0] not in self._origins:
+                raise LoweringError(
+                    f"{self._called(node)} multiplies a constant by a computed tensor: the weights come second"
+                )
+            self._read(node)
+            return
+        origins = {self._origins[name]: name for name in computed}
+        if len(origins) > 1:
+            self._join(node, list(origins.values()))
+            return
+        if not origins:
+            return
+        (origin,) = origins
+        if node.op_type in MEANS and (origin != start or self._is_quantized(computed[0])):
+            self._read(node)
+            return
+        strange = next((self._strange[name] for name in computed if name in self._strange), None)
+        if strange is None and node.op_type not in ELEMENTWISE | MOVING:
+            strange = node
+        for name in node.output:
+            self._origins[name] = origin
+            if strange is not None:
+                self._strange[name] = strange
+
+    def _is_quantized(self, tensor: str) -> bool:
+        return declared_values(self.model, self.end(tensor), strict=False) is not None
+
+    def _join(self, node: NodeProto, tensors: list[str]) -> None:
+        if node.op_type not in _JOINS:
+            one, other = (self.name(self._origins[tensor]) for tensor in tensors[:2])
+            raise LoweringError(
+                f"{self._called(node)} joins what {one} and {other} make: only an Add joins tensors in hardware"
+            )
+        if constant := [name for name in node.input if name not in self._origins]:
+            raise LoweringError(
+                f"{self._called(node)} adds the constant {constant[0]} to several tensors: add it to one of them first"
+            )
+        self._read(node)
+
+    def _read(self, node: NodeProto) -> None:
+        """Note a node that takes integers and makes others."""
+        for tensor in self.reads(node):
+            strange, origin = self._strange.get(tensor), self._origins[tensor]
+            if strange is not None and origin in self._makers:
+                raise LoweringError(
+                    f"{self._called(strange)} stands between {self._makers[origin].name} and {node.name} and is not "
+                    "elementwise: an activation with crossings may use elementwise and per-channel nodes, max-pools and "
+                    "flattens only"
+                )
+        self.readers.append(node)
+        self._origins[node.output[0]] = node.output[0]
+
+    def _find_last(self, output: str, start: str, needed: set[str]) -> None:
+        origin = self._origins.get(output, start)
+        if origin == start:
+            raise LoweringError("the network has no product (Conv, MatMul or Gemm) that its input reaches")
+        self.last = self._makers[origin]
+        if not is_product(self.last):
+            raise LoweringError(
+                f"the network ends with {self.name(origin)}: end it with a product, whose largest output is the class"
+            )
+        self.ending = tuple(
+            node
+            for node in self.model.graph.node
+            if self._origins.get(node.output[0]) == origin and node.output[0] in needed - {origin}
+        )
+
+    def _find_sources(self, start: str) -> None:
+        """Find every end's source: a tensor of integers, or levels that the ends behind it share."""
+        ends: dict[str, list[str]] = {}
+        for node in self.readers:
+            for tensor in self.reads(node):
+                end = self.end(tensor)
+                group = ends.setdefault(self._origins[end], [])
+                if end not in group:
+                    group.append(end)
+        for source, found in ends.items():
+            group = found
+            for shared in self._shared_levels(source):
+                behind = [end for end in group if self._is_behind(end, shared, source)]
+                if len(behind) > 1:
+                    self.sources.update(dict.fromkeys((end for end in behind if end != shared), shared))
+                    group = [end for end in group if end not in behind] + [shared]
+            self.sources.update(dict.fromkeys(group, source))
+            if source == start:
+                self._find_input(start, group)
+
+    def _shared_levels(self, source: str) -> list[str]:
+        """Return the outputs of a source's quantizers, the last one first, which regions behind could share.
+
+        Bits they cannot: no activation reads bits.
+        """
+        least = 1 if source == self.model.graph.input[0].name else 2
+        return [
+            node.output[0]
+            for node in reversed(self.model.graph.node)
+            if self._origins.get(node.output[0]) == source
+            and least <= (declared_bits(self.model, node) or 0) <= 8
+        ]
+
+    def _is_behind(self, end: str, shared: str, source: str) -> bool:
+        """Tell whether an end is a function of a tensor alone."""
+        if end == shared:
+            return True
+        read = {name for node in self._ahead(end, {shared, source}) for name in node.input}
+        return shared in read and source not in read
+
+    def _find_input(self, start: str, group: list[str]) -> None:
+        if len(group) == 1:
+            self.input = group[0]
+        elif declared_values(self.model, start) is not None:
+            self.input = start
+            self.sources.update(dict.fromkeys(group, start))
+        else:
+            one, other = (next(self.readings(end))[0] for end in group[:2])
+            raise LoweringError(
+                f"the network's input is quantized in several ways, for {self._called(one)} and for "
+                f"{self._called(other)}: quantize it once, ahead of both"
+            )
+
+    @staticmethod
+    def _called(node: NodeProto) -> str:
+        return f"{node.name} ({node.op_type})"

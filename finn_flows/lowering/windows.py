@@ -1,0 +1,71 @@
+"""Mean pools, as QONNX writes them, and the sums they are in hardware."""
+
+import math
+from dataclasses import dataclass
+
+from onnx import NodeProto
+from qonnx.core.modelwrapper import ModelWrapper
+
+from finn_flows.lowering.errors import LoweringError
+from finn_flows.lowering.products import attributes
+
+MEANS = frozenset({"AveragePool", "GlobalAveragePool", "LpPool", "ReduceMean"})
+"""Nodes that take means over windows. An LpPool with p = 1 is a sum: of levels, it is what an absorbed graph has."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """What a mean pool sums.
+
+    Attributes:
+        kernel: (height, width).
+        stride: (vertical, horizontal).
+        is_mean: whether the sum is divided by the kernel's area.
+        is_image: whether the output is one, rather than (1, channels).
+    """
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    is_mean: bool = True
+    is_image: bool = True
+
+    @property
+    def area(self) -> int:
+        """Elements of a window."""
+        return math.prod(self.kernel)
+
+
+def read_window(model: ModelWrapper, node: NodeProto) -> Window:
+    """Read a mean pool.
+
+    Raises:
+        LoweringError: if it is none of an image, pads, dilates, rounds up, or means over other axes.
+    """
+    name, known = f"{node.name} ({node.op_type})", attributes(node)
+    shape = model.get_tensor_shape(node.input[0])
+    if len(shape) != 4:
+        raise LoweringError(
+            f"{name} pools {list(shape)}: only images, (1, channels, height, width), are pooled"
+        )
+    if node.op_type == "GlobalAveragePool":
+        return Window((shape[2], shape[3]), (1, 1))
+    if node.op_type == "ReduceMean":
+        axes = known.get("axes")
+        if axes is None and len(node.input) > 1 and node.input[1]:
+            axes = model.get_initializer(node.input[1])
+        if axes is None or sorted(int(axis) % 4 for axis in axes) != [2, 3]:
+            raise LoweringError(
+                f"{name} takes means over other axes than height and width: take them over both"
+            )
+        return Window((shape[2], shape[3]), (1, 1), is_image=bool(known.get("keepdims", 1)))
+    if (
+        any(known.get("pads") or ())
+        or any(by != 1 for by in known.get("dilations") or ())
+        or known.get("ceil_mode", 0)
+        or known.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID")
+    ):
+        raise LoweringError(f"{name} pads, dilates or rounds up, which has no hardware")
+    if node.op_type == "LpPool" and known.get("p", 2) != 1:
+        raise LoweringError(f"{name} takes a norm, which has no hardware: use an AveragePool")
+    kernel, stride = tuple(known["kernel_shape"]), tuple(known.get("strides") or (1, 1))
+    return Window(kernel, stride, is_mean=node.op_type != "LpPool")

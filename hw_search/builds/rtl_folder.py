@@ -1,0 +1,51 @@
+"""The folder of a design's SystemVerilog: complete, so that it can be taken elsewhere."""
+
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from finn_flows.chip.boards import Board
+from finn_flows.chip.serial_line import Link, serial_top
+from finn_flows.rtl.design import Design, Generated, generate
+from finn_flows.rtl.nodes import library, library_of
+from hw_search.builds.layout import LIBRARY, SOURCES
+
+_SERIAL = ("zc_serial", "zc_serial_reset", "zc_uart_rx", "zc_uart_tx")  # of boards, real and simulated
+
+
+def write_rtl(design: Design, folder: Path) -> Generated:
+    """Write a design, the library's modules that it uses, and a list of its files for other tools.
+
+    Args:
+        design: what to write.
+        folder: where to; SystemVerilog and memory files of a design that was here before are removed.
+
+    Returns:
+        The design's files. All are in the folder.
+    """
+    for file in (*folder.glob("*.mem"), *folder.glob("*.sv")):
+        file.unlink()
+    shutil.rmtree(folder / LIBRARY, ignore_errors=True)
+    (folder / LIBRARY).mkdir(parents=True)
+    generated = generate(design, folder)
+    known = set(library())
+    own = [source for source in generated.sources if source not in known]
+    text = " ".join(source.read_text(encoding="utf-8") for source in own)
+    used = set(re.findall(r"\bzc_\w+", text)) & {path.stem for path in known}
+    copies = [Path(shutil.copy(path, folder / LIBRARY)) for path in library_of(*used, *_SERIAL)]
+    sources = (*copies, *own)
+    names = [str(source.relative_to(folder)) for source in sources if source.stem not in _SERIAL]
+    (folder / SOURCES).write_text("\n".join(names) + "\n", encoding="utf-8")
+    return replace(generated, sources=sources)
+
+
+def write_board_top(generated: Generated, link: Link, board: Board, clock_mhz: float) -> Path:
+    """Write the module around a design that a board is given, with its serial line and its clock; return its file.
+
+    Raises:
+        finn_flows.errors.FlowError: if board and clock cannot have such a line.
+    """
+    path = generated.folder / f"{generated.top}_board.sv"
+    path.write_text(serial_top(path.stem, generated.top, link, board, clock_mhz), encoding="utf-8")
+    return path
