@@ -437,20 +437,30 @@ def _with_streams(nodes: list[Node]) -> list[Node]:
     for before, after in zip(nodes, [*nodes[1:], None], strict=True):
         result.append(before)
         layer = before.layer if after is None else after.layer
-        behind = _planned(fifo(layer, before.sink))
+        same = after is not None and before.sink.lanes == after.source.lanes
+        behind = _planned(fifo(layer, before.sink), after, ahead=same)
         fused = before.op_type == "MVAU_hls" and after is not None and before.sink == after.source
         result.append(replace(behind, price=none) if fused or after is None else behind)
-        if after is not None and before.sink.lanes != after.source.lanes:
+        if after is not None and not same:
             between = converter(layer, before.sink, after.source)
             # FINN folds what leaves a converter by the shape of what enters it.
             folded = replace(before.sink, lanes=after.source.lanes).folded
-            result += [between, _planned(fifo(layer, between.sink, folded))]
+            result += [between, _planned(fifo(layer, between.sink, folded), after, ahead=True)]
     return result
 
 
-def _planned(node: Node) -> Node:
-    """Return a FIFO with the price that is expected of it before FIFOs are sized."""
-    return replace(node, price=structural.planned_fifo(node.sink.width))
+def _planned(node: Node, reader: Node | None, ahead: bool) -> Node:
+    """Return a FIFO with the price that is expected of it before FIFOs are sized.
+
+    Args:
+        node: the FIFO.
+        reader: the node that reads what it holds, if any.
+        ahead: whether the reader is next, and no converter between.
+    """
+    between = "image" if reader is not None and len(reader.source.shape) > 2 else "vector"
+    if between == "image" and ahead and reader is not None and reader.op_type == "MVAU_hls":
+        between = "windows"
+    return replace(node, price=structural.planned_fifo(node.sink.width, between))
 
 
 def converter(layer: str, before: Stream, after: Stream) -> Node:
