@@ -550,9 +550,9 @@ def _with_fifos(nodes: list[Node]) -> list[Node]:
             elif before.op_type == "StreamingDataWidthConverter_rtl":
                 # FINN folds what leaves a converter by the shape of what enters it.
                 folded = replace(before.source, lanes=source.lanes).folded
-                made = _planned(node.layer, before.sink, depths.get((node.name, port), 0), folded)
+                made = _planned(before.sink, node, depths.get((node.name, port), 0), folded)
             else:
-                made = _planned(node.layer, before.sink, depths.get((node.name, port), 0))
+                made = _planned(before.sink, node, depths.get((node.name, port), 0))
                 fused = before.op_type == "MVAU_hls" and before.sink == source
                 made = replace(made, price=none) if fused else made
             result.append(replace(made, name=f"{node.name}={port}", inputs=(name,)))
@@ -563,11 +563,23 @@ def _with_fifos(nodes: list[Node]) -> list[Node]:
     return [*result, behind]
 
 
-def _planned(layer: str, stream: Stream, waiting: int, folded: tuple[int, ...] | None = None) -> Node:
-    """Return a FIFO with the price that is expected of it before FIFOs are sized."""
+def _planned(stream: Stream, reader: Node, waiting: int, folded: tuple[int, ...] | None = None) -> Node:
+    """Return a FIFO with the price that is expected of it before FIFOs are sized.
+
+    Args:
+        stream: what it holds.
+        reader: the node behind it.
+        waiting: words that wait for another stream, where the reader is a sum.
+        folded: see `fifo`.
+    """
     if waiting > DEFAULT_FIFO_DEPTH:
-        return fifo(layer, stream, folded, depth=waiting)
-    return replace(fifo(layer, stream, folded), price=structural.planned_fifo(stream.width))
+        return fifo(reader.layer, stream, folded, depth=waiting)
+    converted = reader.op_type == "StreamingDataWidthConverter_rtl"
+    between = "image" if len((reader.sink if converted else reader.source).shape) > 2 else "vector"
+    if between == "image" and reader.op_type in ("MVAU_hls", "VVAU_hls"):
+        between = "windows"
+    price = structural.planned_fifo(stream.width, between)
+    return replace(fifo(reader.layer, stream, folded), price=price)
 
 
 def _named(nodes: list[Node]) -> tuple[Node, ...]:

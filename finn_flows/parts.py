@@ -19,9 +19,8 @@ class Part:
         family: `7-series`, `ultrascale+`, `ecp5`, `ice40` or `gowin`.
         luts: look-up tables of `lut_inputs` inputs.
         ffs: flip-flops.
-        bram18: block RAMs of 18 kbit. A RAMB36 counts as two, ECP5's DP16KD and Gowin's BSRAM as one. iCE40's
-            EBR are of 4 kbit: their total in kbit, divided by 18, rounded down. UltraRAM and the UP5K's SPRAM
-            are not counted.
+        brams: block RAMs of the family's own size: RAMB18 (a RAMB36 counts as two), DP16KD and BSRAM of 18 kbit,
+            iCE40's EBR of 4. UltraRAM and the UP5K's SPRAM are not counted.
         dsps: DSP slices (ECP5, iCE40, Gowin: 18x18 or 16x16 multipliers).
         lut_inputs: 6 for Xilinx, 4 for the others.
         finn_part: the full name by which FINN knows the part; for parts it does not know, a 7-series
@@ -32,7 +31,7 @@ class Part:
     family: str
     luts: int
     ffs: int
-    bram18: int
+    brams: int
     dsps: int
     lut_inputs: int = 6
     finn_part: str = "xc7z020clg400-1"
@@ -41,6 +40,16 @@ class Part:
     def block_kbit(self) -> int:
         """Capacity of one of its block RAMs."""
         return block_kbit(self.family)
+
+    @property
+    def bram_kbit(self) -> int:
+        """Capacity of all its block RAMs."""
+        return self.brams * self.block_kbit
+
+    @property
+    def bram18(self) -> int:
+        """Block RAMs of 18 kbit that fit into this capacity."""
+        return self.bram_kbit // 18
 
     @property
     def known_to_finn(self) -> bool:
@@ -80,9 +89,9 @@ PARTS: tuple[Part, ...] = (
     Part("lfe5u-45f", "ecp5", 43_848, 43_848, 108, 72, lut_inputs=4),
     Part("lfe5u-85f", "ecp5", 83_640, 83_640, 208, 156, lut_inputs=4),
     # iCE40: Lattice FPGA-DS-02029 (HX, 16 to 32 EBR) and FPGA-DS-02008 (UltraPlus, 30 EBR)
-    Part("ice40hx1k", "ice40", 1_280, 1_280, 3, 0, lut_inputs=4),
-    Part("ice40hx8k", "ice40", 7_680, 7_680, 7, 0, lut_inputs=4),
-    Part("ice40up5k", "ice40", 5_280, 5_280, 6, 8, lut_inputs=4),
+    Part("ice40hx1k", "ice40", 1_280, 1_280, 16, 0, lut_inputs=4),
+    Part("ice40hx8k", "ice40", 7_680, 7_680, 32, 0, lut_inputs=4),
+    Part("ice40up5k", "ice40", 5_280, 5_280, 30, 8, lut_inputs=4),
     # Gowin: DS117 (GW1NR) and DS226 (GW2AR)
     Part("gw1nr-9", "gowin", 8_640, 6_480, 26, 20, lut_inputs=4),
     Part("gw2ar-18", "gowin", 20_736, 15_552, 46, 48, lut_inputs=4),

@@ -59,50 +59,53 @@ class Constants:
         converter_turn: LUTs for each bit of a word in and each level of multiplexers that turn it, there.
         fifo_base, fifo_address: LUTs of a deep FIFO's control, and for each bit of its addresses.
         fifo_wrap: the same where the number of words is no power of two.
-        fifo_share: the share of a plan's streams that get a FIFO when FIFOs are sized.
+        fifo_windows, fifo_image, fifo_vector: what sizing makes of a planned FIFO, as a share of a plain one; see
+            `planned_fifo`.
         lut4: LUTs of 4 inputs for each of 6, by family and by what is built; see `on_family`.
     """
 
-    product_base: float = 0.0
-    product_count: float = 1.01
-    product_accumulator: float = 1.28
-    product_buffer: float = 2.14
-    product_address: float = 2.26
-    product_recode: float = 0.0727
-    product_rom: float = 0.0703
-    unrolled_count: float = 1.26
-    unrolled_shared: float = 3.72
-    unrolled_channel: float = 0.0881
+    product_base: float = 9.87
+    product_count: float = 0.986
+    product_accumulator: float = 1.2
+    product_buffer: float = 1.54
+    product_address: float = 1.88
+    product_recode: float = 1.29
+    product_rom: float = 0.0752
+    unrolled_count: float = 1.07
+    unrolled_shared: float = 5.34
+    unrolled_channel: float = 0.205
     site_base: float = 5.0
-    compare: float = 0.553
-    rom_word: float = 0.0257
-    rom_power: float = 1.05
-    compare_power: float = 0.974
-    table_row: float = 0.181
-    table_power: float = 1.25
-    table_rows_power: float = 0.907
-    table_leaf: float = 1.68
-    table_channel: float = 0.387
+    compare: float = 0.556
+    rom_word: float = 0.0437
+    rom_power: float = 0.919
+    compare_power: float = 0.947
+    table_row: float = 0.197
+    table_power: float = 1.16
+    table_rows_power: float = 0.909
+    table_leaf: float = 1.62
+    table_channel: float = 0.357
     bram18_in_luts: float = 190.0
     lutram_most: int = 48
-    generator_base: float = 21.7
-    generator_address: float = 6.52
+    generator_base: float = 31.0
+    generator_address: float = 5.03
     whole_base: float = 22.7
-    padding_base: float = 19.1
-    padding_counter: float = 0.402
-    line_base: float = 19.9
-    pool_base: float = 9.09
-    pool_bit: float = 0.983
-    label_base: float = 10.2
-    label_compare: float = 1.63
-    label_index: float = 0.684
-    converter_base: float = 11.1
-    converter_place: float = 2.12
-    converter_turn: float = 1.8
-    fifo_base: float = 5.07
-    fifo_address: float = 2.67
-    fifo_wrap: float = 1.47
-    fifo_share: float = 0.5
+    padding_base: float = 17.0
+    padding_counter: float = 0.611
+    line_base: float = 24.8
+    pool_base: float = 4.83
+    pool_bit: float = 1.26
+    label_base: float = 10.7
+    label_compare: float = 1.65
+    label_index: float = 0.209
+    converter_base: float = 9.43
+    converter_place: float = 2.31
+    converter_turn: float = 1.94
+    fifo_base: float = 6.37
+    fifo_address: float = 2.4
+    fifo_wrap: float = 1.86
+    fifo_windows: float = 1.0
+    fifo_image: float = 0.5
+    fifo_vector: float = 0.1
     lut4: Mapping[str, Mapping[str, float]] = field(
         default_factory=lambda: {
             "ecp5": {"product": 1.5, "unrolled": 1.75, "crossings": 2.4, "other": 1.75},
@@ -567,9 +570,18 @@ def duplicate(readers: int) -> Price:
     return Price(2.0 * readers, way="handshakes")
 
 
-def planned_fifo(width: int) -> Price:
-    """Price what a stream's FIFO is expected to take before FIFOs are sized: some streams get none."""
-    return Price(CONSTANTS.fifo_share * fifo(2, width).lut, way="registers, where the schedule needs them")
+def planned_fifo(width: int, between: str) -> Price:
+    """Price what a stream's FIFO is expected to take before FIFOs are sized.
+
+    Args:
+        width: bits of a word.
+        between: "windows" (ahead of a convolution's product), "image" or "vector". Windows come in bursts and images
+            with gaps, which takes deep FIFOs: shares of one of 32 words. Vectors hardly need any: a share of one of 2.
+    """
+    k = CONSTANTS
+    share = {"windows": k.fifo_windows, "image": k.fifo_image, "vector": k.fifo_vector}[between]
+    depth = 2 if between == "vector" else 32
+    return Price(share * fifo(depth, width).lut, way="registers or LUT memory, where the schedule needs them")
 
 
 def on_family(price: Price, family: str) -> tuple[int, int]:

@@ -1,5 +1,7 @@
-"""The configuration reference, made from the pydantic models so that it cannot be wrong."""
+"""The configuration reference, made from the pydantic models and the topologies, so that it cannot be wrong."""
 
+import inspect
+import re
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
@@ -19,6 +21,8 @@ Any value of `topology`, the targets (or pe and simd) of `folding`, and epochs, 
 
 """
 
+_COLUMNS = "| field | type | default | meaning |\n| --- | --- | --- | --- |\n"
+
 
 def reference() -> str:
     """Return the reference as Markdown."""
@@ -30,7 +34,50 @@ def reference() -> str:
         assert model is not None
         rows = [_row(key, inner) for key, inner in model.model_fields.items()]
         text += _table(f"`{name}`", (model.__doc__ or "").strip(), rows)
-    return text.rstrip() + "\n"
+    return (text + _topologies()).rstrip() + "\n"
+
+
+def _topologies() -> str:
+    """Return the built-in topologies; those of the same parameters share a table."""
+    from models import topologies
+
+    found = [
+        function for function in topologies.TOPOLOGIES.values() if function.__module__ == topologies.__name__
+    ]
+    names = {function: name for name, function in topologies.TOPOLOGIES.items()}
+    text = "## `topology`\n\nParameters stand beside `name`. Topologies of your own have their own.\n\n"
+    tables: dict[str, list[str]] = {}
+    for function in found:
+        about, meanings = _documented(inspect.getdoc(function) or "")
+        rows = [
+            f"| `{key}` | {_type(parameter.annotation)} | {_default(parameter.default)} | {meanings[key]} |"
+            for key, parameter in inspect.signature(function).parameters.items()
+            if key not in ("input_shape", "classes")
+        ]
+        tables.setdefault("\n".join(rows), []).append(f"`{names[function]}`: {about}")
+    for table, entries in tables.items():
+        text += "\n\n".join(entries) + f"\n\n{_COLUMNS}{table}\n\n"
+    return text
+
+
+def _documented(doc: str) -> tuple[str, dict[str, str]]:
+    """Return what a docstring says ahead of its arguments, on one line, and what it says of each of them."""
+    about, _, arguments = doc.partition("Args:\n")
+    meanings: dict[str, str] = {}
+    for line in arguments.splitlines():
+        if entry := re.fullmatch(r"    (\w+): (.*)", line):
+            key, meanings[entry[1]] = entry[1], entry[2]
+        elif line.startswith("        "):
+            meanings[key] += " " + line.strip()
+        else:
+            break
+    return " ".join(about.split()), {
+        key: meaning[0].upper() + meaning[1:] for key, meaning in meanings.items()
+    }
+
+
+def _default(value: Any) -> str:
+    return "*required*" if value is inspect.Parameter.empty else f"`{_yaml(value)}`"
 
 
 def _model(field: FieldInfo) -> type[BaseModel] | None:
@@ -39,8 +86,7 @@ def _model(field: FieldInfo) -> type[BaseModel] | None:
 
 
 def _table(title: str, text: str, rows: list[str]) -> str:
-    head = "| field | type | default | meaning |\n| --- | --- | --- | --- |\n"
-    return f"## {title}\n\n{text}\n\n{head}" + "\n".join(rows) + "\n\n"
+    return f"## {title}\n\n{text}\n\n{_COLUMNS}" + "\n".join(rows) + "\n\n"
 
 
 def _row(name: str, field: FieldInfo) -> str:

@@ -158,7 +158,14 @@ def _preset(width: int) -> Topology:
     ) -> nn.Module:
         return mlp(input_shape, classes, [width] * 3, input_bits, dropout)
 
-    preset.__doc__ = f"FINN's fully connected network with three hidden layers of {width}."
+    preset.__doc__ = f"""FINN's fully connected network with three hidden layers of {width}.
+
+    Args:
+        input_shape: (features,) or (channels, height, width).
+        classes: number of logits.
+        input_bits: 8 or 1.
+        dropout: share of the input dropped in training, 0..1.
+    """
     return preset
 
 
@@ -265,15 +272,15 @@ def _backbone(style: Style, full_widths: list[int], full_blocks: list[int], doc:
             stem_stride,
         )
 
-    topology.__doc__ = f"""{doc}
+    topology.__doc__ = f"""{doc} Published: widths {full_widths}, blocks {full_blocks}.
 
     Args:
         input_shape: (channels, height, width).
         classes: number of logits.
-        widths: channels of each stage; {full_widths} where it is null.
-        blocks: blocks of each stage; {full_blocks} where it is null.
+        widths: channels of each stage; the published ones where it is null.
+        blocks: blocks of each stage, of one 3x3 convolution each; the published ones where it is null.
         stream_bits: bits of the residual stream's quantizers, 2..8.
-        stream_scale: the stream's scale, a power of two; by its bits where it is null (`models.residual.stream_scale`).
+        stream_scale: the stream's scale, a power of two; where it is null the best for a standard normal value.
         input_bits: 8 or 1.
         weight_bits: of the stem and the classifier, 1..8.
         shortcut_bits: of the weights of 1x1 shortcuts, 1..8.
@@ -314,8 +321,8 @@ register_topology("reactnet_resnet")(
         [4, 4, 4, 4],
         """ReActNet on ResNet-18 (Liu et al., 2020, arXiv:2003.03488): `bireal` with RSign and RPReLU.
 
-    RSign, a learnable threshold for each channel, is the default activation of the sites; RPReLU, a PReLU with learnable
-    shifts, works on every sum, which is then quantized again.""",
+    RSign, a learnable threshold for each channel, is the sites' activation until a search puts its own there (`rsign` is
+    one to name); RPReLU, a PReLU with learnable shifts, works on every sum, which is then quantized again.""",
     )
 )
 register_topology("reactnet_mobilenet")(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from finn_flows import structural
 from finn_flows.errors import FlowError
-from finn_flows.parts import Part, block_kbit
+from finn_flows.parts import Part
 from finn_flows.rtl.nodes import Product
 
 
@@ -44,12 +44,12 @@ def choose_ram_styles(
         raise UnknownLayer(
             f"no weights in {', '.join(unknown)}: layers with weights are {', '.join(products)}"
         )
-    left = 18 * part.bram18 - taken_kbit
-    lut_per_kbit = part.luts / max(1, 18 * part.bram18)
+    left = part.bram_kbit - taken_kbit
+    lut_per_kbit = part.luts / max(1, part.bram_kbit)
     styles = {}
     for name in sorted(products, key=lambda name: (name not in overrides, -products[name].interval)):
         width, depth = products[name].pe * products[name].simd, products[name].interval
-        kbit = block_ram_kbit(width, depth, part.family)
+        kbit = part.block_kbit * structural.block_rams(width, depth, part.family)
         if depth == 1:
             styles[name] = "constants"
         elif name in overrides:
@@ -59,8 +59,3 @@ def choose_ram_styles(
             styles[name] = "block" if saves and kbit <= left else "distributed"
         left -= kbit if styles[name] == "block" else 0
     return {name: styles[name] for name in products}
-
-
-def block_ram_kbit(width: int, depth: int, family: str) -> int:
-    """Return the capacity of the block RAMs that a memory takes, in the best of the shapes a family's RAMs have."""
-    return block_kbit(family) * structural.block_rams(width, depth, family)

@@ -63,10 +63,10 @@ def agreement(
                 made = found[name].integers(_last(out))
                 expected = made[..., None] >> np.arange(planes) & 1 if planes > 1 else made[..., None] > 0
                 looked = integer.tables[name].bits(np.repeat(integers, planes, axis=-1))
-                wrong = np.argwhere((looked.reshape(expected.shape) != expected).any(axis=-1))
+                wrong = np.argwhere(looked.reshape(expected.shape) != expected)
                 bits, differences = bits + expected.size, differences + len(wrong)
                 ties += [
-                    f"{name} channel {place[-1]} at accumulator {integers[tuple(place)]}"
+                    f"{name} channel {place[-2]} at accumulator {integers[tuple(place[:-1])]}"
                     for place in wrong[: max(0, _TIES - len(ties))]
                 ]
     finally:

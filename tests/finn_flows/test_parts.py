@@ -19,6 +19,12 @@ def test_every_board_has_a_known_part_and_every_figure_is_sensible():
         assert part.known_to_finn == (part.lut_inputs == 6)
 
 
+def test_block_rams_are_counted_in_the_familys_own_size():
+    zynq, ice = get_part("xc7z020"), get_part("ice40hx8k")
+    assert (zynq.brams, zynq.bram_kbit, zynq.bram18) == (280, 5_040, 280)
+    assert (ice.brams, ice.bram_kbit, ice.bram18) == (32, 128, 7)
+
+
 def test_boards_agree_with_finn():
     from finn_flows.finn_setup import prepare_finn
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from finn_flows import structural
-from finn_flows.chip.memory import UnknownLayer, block_ram_kbit, choose_ram_styles
+from finn_flows.chip.memory import UnknownLayer, choose_ram_styles
 from finn_flows.parts import get_part
 from finn_flows.rtl.nodes import Product
 
@@ -31,8 +31,8 @@ def test_the_deepest_come_first_while_there_is_block_ram():
         "least": product(64, 256, 4, 8),
     }
     part = get_part("lfe5u-25f")
-    need = {name: block_ram_kbit(32, node.interval, part.family) for name, node in products.items()}
-    taken = 18 * part.bram18 - need["most"]
+    need = {name: 18 * structural.block_rams(32, node.interval) for name, node in products.items()}
+    taken = part.bram_kbit - need["most"]
     assert choose_ram_styles(products, part, taken_kbit=taken)["most"] == "block"
     fits_two = choose_ram_styles(products, part, taken_kbit=taken - need["less"])
     assert fits_two == {"less": "block", "most": "block", "least": "distributed"}
@@ -46,11 +46,11 @@ def test_a_choice_by_hand_comes_before_all_others():
         choose_ram_styles(products, get_part("pynq-z2"), {"conv9": "block"})
 
 
-@pytest.mark.parametrize("shape", [(64, 64, 8, 16), (256, 256, 16, 32), (10, 256, 1, 32), (784, 128, 2, 4)])
-def test_block_ram_is_counted_as_the_structural_model_counts_it(shape):
-    channels, fan_in, pe, simd = shape
-    kbit = block_ram_kbit(pe * simd, fan_in * channels // (pe * simd), "7-series")
-    assert kbit == 18 * structural.product(fan_in, channels, pe, simd).bram18
+def test_an_ice40_is_filled_in_blocks_of_4_kbit():
+    """512 words of 16 bits take two blocks; an HX8K has 32."""
+    products, part = {"layer": product(128, 64, 4, 4)}, get_part("ice40hx8k")
+    assert choose_ram_styles(products, part, taken_kbit=4 * 30) == {"layer": "block"}
+    assert choose_ram_styles(products, part, taken_kbit=4 * 31) == {"layer": "distributed"}
 
 
 @pytest.mark.parametrize("shape", [(64, 128), (32, 256), (48, 24), (32, 32)])

@@ -380,9 +380,10 @@ def random_node(rng: np.random.Generator) -> HardwareNode:
 
     kind = rng.choice(["product", "product", "crossings", "crossings", "pool", "label"])
     if kind == "product":
-        fan_in, channels, bits = (int(rng.integers(1, top)) for top in (120, 40, 9))
-        bits = bits if rng.random() < 0.5 else 1
         weight_bits = int(rng.integers(2, 9)) if rng.random() < 0.4 else 1
+        tops = (120, 40, 9) if weight_bits == 1 else (40, 10, 9)
+        fan_in, channels, bits = (int(rng.integers(1, top)) for top in tops)
+        bits = bits if rng.random() < 0.5 else 1
         return product(
             fan_in,
             channels,

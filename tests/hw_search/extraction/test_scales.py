@@ -1,6 +1,7 @@
 """Residual streams, means, wider weights and vectors: torch's values against the integers of the hardware."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from brevitas.export import export_qonnx
 from torch import Tensor, nn
 
-from finn_flows.crossings import CrossingError
+from finn_flows.crossings import CrossingError, from_bits
 from finn_flows.integer import IntegerNetwork
 from finn_flows.network import Add, Conv, Flatten, Network, SumPool
 from hw_search.extraction.agreement import agreement
@@ -180,6 +181,20 @@ def test_a_scale_is_exact() -> None:
     expected = (torch.from_numpy(whole)[:, None] - torch.tensor([3, -1])).float() * 0.25 / 9
     assert np.array_equal(values, expected.numpy())
     assert np.array_equal(scale.integers(values), np.stack([whole, whole], axis=1))
+
+
+def test_every_wrong_bit_of_a_level_is_counted() -> None:
+    torch.manual_seed(0)
+    model = settle(Residual())
+    net = to_integer(model, describe(model, model.shape))
+    table = net.tables["level1"]
+    rows = np.stack([table.row(index) for index in range(table.channels)])
+    rows[2 * 4 + 1] ^= 1  # channel 2, plane 1
+    wrong = replace(net, tables={**net.tables, "level1": from_bits(table.grid, rows)})
+    split = Split(pixels(model.shape, 7), torch.zeros(7, dtype=torch.int64))
+    found = agreement(model, wrong, split)
+    assert found["differences"] == 7 * 8 * 8
+    assert found["ties"][0].startswith("level1 channel 2 at accumulator ")
 
 
 class Sum(nn.Module):
