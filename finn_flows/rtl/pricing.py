@@ -8,8 +8,9 @@ from finn_flows import structural
 from finn_flows.cost import NodeCost, Resources, node_cost, on_part
 from finn_flows.parts import Part
 from finn_flows.plan import DEFAULT_FIFO_DEPTH, Node, Stream, converter, fifo
-from finn_flows.rtl import nodes, stream_nodes
+from finn_flows.rtl import nodes, stream_nodes, sum_nodes
 from finn_flows.rtl.design import Design, Element
+from finn_flows.rtl.grouped_nodes import GroupedProduct
 from finn_flows.structural import Price
 
 Unit = tuple[str, dict[str, Any]]
@@ -53,8 +54,14 @@ def units(node: nodes.HardwareNode) -> list[Unit]:
     match node:
         case nodes.Product():
             sizes = {"fan_in": node.fan_in, "channels": node.channels, "pe": node.pe, "simd": node.simd}
-            style = {"input_bits": node.input_bits, "style": node.ram_style}
+            style: dict[str, Any] = {"input_bits": node.input_bits, "style": node.ram_style}
+            if node.weight_bits > 1:
+                style["weight_bits"] = node.weight_bits
             return [("product", sizes | style)]
+        case GroupedProduct():
+            sizes = {"fan_in": math.prod(node.weights.shape[1:]), "lanes": node.outputs["m"].lanes}
+            style = {"input_bits": node.input_bits, "weight_bits": node.weight_bits, "style": node.ram_style}
+            return [("grouped_product", sizes | {"words": node.interval, "simd": node.simd} | style)]
         case nodes.Crossings():
             way = "table in block RAM" if node.ram_style == "block" and node.way == "table" else node.way
             counts = tuple(int(count) for count in node.table.counts())
@@ -77,6 +84,19 @@ def units(node: nodes.HardwareNode) -> list[Unit]:
                 depth = ((rows - 1) * line + columns) * node.folds
                 return [("parallel_generator", {"width": width, "buffer_depth": depth, "rows": rows})]
             return [("input_generator", {"width": width, "depth": node.windows.places})]
+        case sum_nodes.Duplicate():
+            return [("duplicate", {"readers": 2})]
+        case sum_nodes.Add():
+            return [("add", {"lanes": node.a.lanes, "bits": node.outputs["m"].bits})]
+        case sum_nodes.AddVector():
+            widths = {"bits": node.outputs["m"].bits, "vector_bits": node.vector.bits}
+            return [("add_vector", {"lanes": node.vector.lanes, "words": node.vector.words} | widths)]
+        case sum_nodes.SumPool():
+            return [
+                ("sum_pool", {"lanes": node.pe, "bits": node.outputs["m"].bits, "words": node.slots}),
+            ]
+        case sum_nodes.WindowSumPool():
+            return [("window_sum", {"lanes": node.pe, "bits": node.outputs["m"].bits})]
         case stream_nodes.WindowMaxPool():
             return [("max_pool", {"lanes": node.pe, "bits": node.bits})]
         case stream_nodes.WidthConverter():
