@@ -1,28 +1,41 @@
-"""Sizes and clocks of the hardware nodes: products, unrolled products, crossing sites, and a whole network.
+"""Sizes, clocks and simulation: products, unrolled products, crossing sites, a whole network, images a second.
 
-    python benchmarks/rtl.py [products] [unrolled] [crossings] [network] [--family 7-series]
+    python benchmarks/rtl.py [products] [unrolled] [crossings] [network] [simulation] [--family 7-series]
 
-Prints tables; without a name, all of them (ten minutes on two cores). LUTs are those of the mapped cells
+Prints tables; without a name, all of them (twenty minutes on two cores). LUTs are those of the mapped cells
 (`finn_flows/chip/cells.py`), units alone, weights in block RAM; weights and crossings are drawn at random, which is the
 worst case for crossings. The network is 784-256-256-10 with one crossing a channel, on ECP5-45k with nextpnr; it takes an
-image every 256 cycles.
+image every 256 cycles. Simulated are untrained networks of two examples' shapes, on random images.
 """
 
 import argparse
 import json
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from finn_flows.chip.cells import Cells
 from finn_flows.chip.synthesis import FAMILIES, synthesise
 from finn_flows.crossings import CrossingTable, from_bits
+from finn_flows.folding import Folding
+from finn_flows.graph import hardware_nodes
+from finn_flows.integer import remove_first_bits
+from finn_flows.lowering.lower import lower
 from finn_flows.network import Grid
-from finn_flows.rtl.design import Design, Element, generate
+from finn_flows.rtl.assembly import assemble
+from finn_flows.rtl.design import Design, Element, generate, with_fifos
 from finn_flows.rtl.nodes import Crossings, HardwareNode, LabelSelect, Product, library
+from finn_flows.rtl.streaming import compile_streaming, size_fifos
+from hw_search.builds.certificate import stream_elements
+from hw_search.builds.forms import classes, export, integer_logits
+from models.expressions import parse
+from models.layers import install
+from models.topologies import build
 
 PRODUCTS = (  # fan-in, channels, SIMD, PE
     (64, 64, 16, 8),
@@ -34,9 +47,21 @@ PRODUCTS = (  # fan-in, channels, SIMD, PE
     (784, 256, 16, 64),
 )
 UNROLLED = ((64, 10), (64, 64), (256, 10))  # fan-in, channels
-SITES = ((64, 8, 64), (64, 64, 64), (256, 16, 256))  # channels, PE, fan-in
-CROSSINGS = (1, 2, 4, 8, 16)
+SITES = ((64, 8, 64), (16, 16, 64), (256, 16, 256), (48, 6, 64 * 255))  # channels, PE, largest accumulator
+CROSSINGS = (1, 2, 4, 8, 16, 32)
+MOST_TABLE = 1024  # largest accumulator for which a table is tried
 LAYERS = ((784, 256, 56, 16), (256, 256, 16, 16), (256, 10, 16, 1))  # as PRODUCTS, lanes that agree
+SIMULATED = (  # example, topology, input shape, its parameters, most cycles an image, images
+    ("digits", "mlp", (1, 8, 8), {"hidden": [48, 48], "input_bits": 8}, 64, 4000),
+    (
+        "fashion_cnv",
+        "cnv",
+        (1, 28, 28),
+        {"blocks": [[8, 8], [16]], "pool": [True, True], "dense": [32], "padding": 1, "input_bits": 8},
+        8000,
+        100,
+    ),
+)
 
 
 def drawn_product(fan_in: int, channels: int, simd: int, pe: int) -> Product:
@@ -78,15 +103,21 @@ def unrolled(family: str) -> None:
 
 
 def crossings(family: str) -> None:
-    print("LUT a PE for crossings a channel " + "".join(f"{count:>7}" for count in CROSSINGS))
-    for channels, pe, fan_in in SITES:
-        for way in ("comparators", "search", "table"):
+    print(
+        "LUT a PE for crossings a channel        " + "".join(f"{count:>7}" for count in CROSSINGS) + "   BRAM"
+    )
+    for channels, pe, reach in SITES:
+        for way in ("comparators", "search", "table", "table in block RAM"):
+            if "table" in way and reach > MOST_TABLE:
+                continue
+            kind, style = ("table", "block") if "block" in way else (way, "distributed")
             row = [
-                cells(Crossings(drawn_table(channels, fan_in, count), pe, way), family).lut / pe
+                cells(Crossings(drawn_table(channels, reach, count), pe, kind, ram_style=style), family)
                 for count in CROSSINGS
             ]
-            name = f"{channels} ch, PE {pe}, fan-in {fan_in}, {way}"
-            print(f"{name:<33}" + "".join(f"{lut:>7.1f}" for lut in row), flush=True)
+            name = f"{channels} ch, PE {pe}, 0..{reach}, {way}"
+            sizes = "".join(f"{found.lut / pe:>7.1f}" for found in row)
+            print(f"{name:<40}{sizes} {row[-1].bram:>6}", flush=True)
 
 
 def network_design() -> Design:
@@ -130,11 +161,58 @@ def network(_family: str) -> None:
         )
 
 
+def settle(model: torch.nn.Module, samples: np.ndarray) -> None:
+    """Give batch norms the statistics of samples, as training would."""
+    for module in model.modules():
+        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+            module.momentum = None  # the mean over what has been seen
+    with torch.no_grad():
+        model.train()(torch.from_numpy(samples[:100]))
+    model.eval()
+
+
+def simulation(_family: str) -> None:
+    print("example        nodes  cycles/image  numpy images/s  RTL images/s  RTL Mcycles/s  compiling s")
+    for example, topology, shape, parameters, cycles, images in SIMULATED:
+        torch.manual_seed(0)
+        model = build(topology, shape, 10, parameters)
+        install(model, [parse("sin(x)")])
+        samples = np.random.default_rng(0).integers(0, 256, (images, *shape)).astype(np.float32)
+        settle(model, samples)
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            export(model, shape, folder / "model.onnx")
+            lowered = lower(folder / "model.onnx")
+            net, _ = remove_first_bits(lowered.network)
+            bare = assemble(net, hardware_nodes(net.network, Folding(target_cycles=cycles), streams=False))
+            depths, interval = size_fifos(bare, folder / "sizing", folder)
+            design = with_fifos(bare, {fifo: depth for fifo, depth in depths.items() if depth > 1})
+            start = time.perf_counter()
+            compiled, _ = compile_streaming(design, folder / "rtl", cache=folder)
+            compiling = time.perf_counter() - start
+
+            inputs = lowered.quantize(samples)
+            start = time.perf_counter()
+            expected = classes(integer_logits(net, inputs))
+            by_numpy = images / (time.perf_counter() - start)
+            start = time.perf_counter()
+            streamed = compiled.stream(stream_elements(net, inputs))
+            seconds = time.perf_counter() - start
+            if (streamed.outputs[:, 0] != expected).any():
+                raise SystemExit(f"{example}: the simulation differs from the integer network")
+        print(
+            f"{example:<13} {len(design.elements):>6} {interval:>13,.0f} {by_numpy:>15,.0f} "
+            f"{images / seconds:>13,.0f} {streamed.cycles / seconds / 1e6:>14.2f} {compiling:>12.0f}",
+            flush=True,
+        )
+
+
 TABLES: dict[str, Callable[[str], None]] = {
     "products": products,
     "unrolled": unrolled,
     "crossings": crossings,
     "network": network,
+    "simulation": simulation,
 }
 
 if __name__ == "__main__":
