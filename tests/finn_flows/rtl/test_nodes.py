@@ -381,7 +381,7 @@ def random_node(rng: np.random.Generator) -> HardwareNode:
     kind = rng.choice(["product", "product", "crossings", "crossings", "pool", "label"])
     if kind == "product":
         weight_bits = int(rng.integers(2, 9)) if rng.random() < 0.4 else 1
-        tops = (120, 40, 9) if weight_bits == 1 else (40, 10, 9)
+        tops = (120, 40, 9) if weight_bits == 1 else (24, 6, 5)
         fan_in, channels, bits = (int(rng.integers(1, top)) for top in tops)
         bits = bits if rng.random() < 0.5 else 1
         return product(
