@@ -234,7 +234,7 @@ def product(
         planes = weight_bits + 1
         rows = product(fan_in, planes * channels, planes * pe, simd, input_bits, style)
         bits = (fan_in * ((1 << input_bits) - 1)).bit_length()
-        return replace(rows, lut=rows.lut + pe * weight_bits * (bits + 1))
+        return replace(rows, lut=rows.lut + pe * (bits + adders(weight_bits, bits + 1, 1)))
     k = CONSTANTS
     reach = (fan_in * ((1 << input_bits) - 1)).bit_length()
     planes_sum = adders(input_bits, simd.bit_length(), 1)
@@ -541,33 +541,41 @@ def fifo(depth: int, width: int) -> Price:
     return in_lut_memory(control, (width, depth), "LUT memory")
 
 
-# ---- sums of levels
+# ---- sums of levels: adders and handshakes as counted, within a few LUTs of what Yosys made of some sixty
 
 
 def add(lanes: int, bits: int) -> Price:
-    """Price the sum of two streams, whose sums have so many bits: an adder's LUT for each, and the handshake."""
-    return Price(float(lanes * bits + 2), way="adders")
+    """Price the sum of two streams, whose sums have so many bits: an adder's LUT for each but the carry."""
+    return Price(lanes * (bits - 1) + 3.0, way="adders")
 
 
 def add_vector(lanes: int, bits: int, vector_bits: int, words: int) -> Price:
-    """Price a vector of `words` words that is kept, twice, and added to every pixel."""
-    counters = 2.0 * max(1, (words - 1).bit_length()) + 8
-    return small_memory(lanes * bits + counters, lanes * vector_bits, 2 * words, "adders, vector")
+    """Price a vector of `words` words that is kept, twice, and added to every pixel.
+
+    The memory is read in the cycle of its address, so that it is in LUTs however large.
+    """
+    width, depth = lanes * vector_bits, 2 << (words - 1).bit_length()
+    banked = 0.7 * width * max(0, math.ceil(depth / 64) - 1)
+    return in_lut_memory(lanes * (bits - 1) + 21.0 + banked, (width, depth), "adders, vector")
 
 
 def sum_pool(lanes: int, bits: int, words: int) -> Price:
-    """Price running sums of windows that do not overlap: a line of `words` words of sums so far."""
-    return small_memory(CONSTANTS.line_base + lanes * bits, lanes * bits, words, "adders, line buffer")
+    """Price running sums of windows that do not overlap: a line of `words` words of sums so far, in LUTs."""
+    logic, width = lanes * bits + 25.0, lanes * bits
+    if words == 1:
+        return Price(logic, way="adders")
+    banked = 0.7 * width * max(0, math.ceil(words / 64) - 1)
+    return in_lut_memory(logic + banked, (width, words), "adders, line buffer")
 
 
 def window_sum(lanes: int, bits: int) -> Price:
     """Price the running sum of windows that come word by word."""
-    return Price(CONSTANTS.pool_base + lanes * bits, way="adders")
+    return Price(lanes * bits + 9.0, way="adders")
 
 
 def duplicate(readers: int) -> Price:
-    """Price a fork: each reader's handshake."""
-    return Price(2.0 * readers, way="handshakes")
+    """Price a fork: each further reader's handshake."""
+    return Price(5.0 * (readers - 1), way="handshakes")
 
 
 def planned_fifo(width: int, between: str) -> Price:

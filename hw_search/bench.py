@@ -166,7 +166,13 @@ class Bench:
         guessing = 1 / self.data.classes
         if 1 - error <= _LEARNED * guessing:
             found[f"learned nothing: {1 - error:.1%} right where guessing gets {guessing:.1%}"] = 1.0
-        counts = (counts for result in trial.results for counts in result["crossings"].values())
+        network = self.pricer.network(trial.candidate.topology)
+        counts = (
+            counts
+            for result in trial.results
+            for name, counts in result["crossings"].items()
+            if network.is_binary(name)  # a residual stream's levels are the topology's own
+        )
         most = max((max(count, default=0) for count in counts), default=0)
         if limits.max_crossings is not None and most > limits.max_crossings:
             found[f"{most} crossings are above max_crossings {limits.max_crossings}"] = (

@@ -1,9 +1,10 @@
 """The configuration: one YAML file, checked field by field.
 
-Any value of `topology`, the targets (or pe and simd) of `folding`, and epochs, batch_size and learning_rate of
-`training` may be one of several: written `{choose: [a, b, c]}` it becomes a gene of the search.
+Any value of `topology`, the targets (or pe and simd) of `folding`, and epochs, batch_size, learning_rate, method and nu
+of `training` may be one of several: written `{choose: [a, b, c]}` it becomes a gene of the search.
 """
 
+import itertools
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -113,9 +114,33 @@ class TrainingConfig(_Section):
     augment: Literal["none", "flip", "crop_flip"] = Field(
         "none", description="Augmentation of images: none, left-right flips, or flips and shifts."
     )
+    method: Any = Field(
+        "straight_through",
+        description="`straight_through` trains signs by their straight-through gradient; `self_binarizing` puts tanh(nu x) "
+        "in their place, nu growing step by step, and signs at the end (Self-Binarizing Networks).",
+    )
+    nu_start: Any = Field(1.0, description="nu of self_binarizing's first step.")
+    nu_end: Any = Field(1000.0, description="nu of its last step.")
+    nu_shape: Any = Field(
+        "geometric", description="How nu grows: `geometric`, by the same factor every step, or `linear`."
+    )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="Where to train; auto takes a GPU if there is one."
     )
+
+    @model_validator(mode="after")
+    def _names(self) -> "TrainingConfig":
+        for name, known in (
+            ("method", ("straight_through", "self_binarizing")),
+            ("nu_shape", ("geometric", "linear")),
+        ):
+            for value in alternatives(getattr(self, name)):
+                if value not in known:
+                    raise ValueError(f"{name} {value!r}: {nearest(str(value), known)}")
+        for start, end in itertools.product(alternatives(self.nu_start), alternatives(self.nu_end)):
+            if not (_positive(start) and _positive(end) and start <= end):
+                raise ValueError(f"nu must grow from nu_start above 0 to nu_end, not from {start!r} to {end!r}")
+        return self
 
     @model_validator(mode="after")
     def _numbers(self) -> "TrainingConfig":
@@ -151,7 +176,7 @@ class ConstraintConfig(_Section):
         description="Most validation accuracy lost against the plain sign of the same topology, 0..1.",
     )
     max_crossings: int | None = Field(
-        None, ge=1, description="Most crossings of any channel behind a binary product."
+        None, ge=1, description="Most crossings of any channel of an activation ahead of a sign."
     )
 
 
@@ -231,7 +256,8 @@ class Config(_Section):
     data: DataConfig = Field(default_factory=DataConfig)  # type: ignore[arg-type]
     activation: ActivationConfig = Field(default_factory=ActivationConfig)  # type: ignore[arg-type]
     topology: dict[str, Any] = Field(
-        description="`name` of a topology (mlp, tfc, sfc, lfc, cnv or your own) and its parameters."
+        description="`name` of a topology (mlp, tfc, sfc, lfc, cnv, resnete, bireal, reactnet_resnet, reactnet_mobilenet "
+        "or your own) and its parameters."
     )
     folding: FoldingConfig
     device: DeviceConfig = Field(default_factory=DeviceConfig)  # type: ignore[arg-type]

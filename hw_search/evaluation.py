@@ -24,7 +24,7 @@ from finn_flows.integer import IntegerNetwork, remove_constants, remove_first_bi
 from hw_search.config import Config
 from hw_search.errors import UserError
 from hw_search.extraction.agreement import agreement
-from hw_search.extraction.integers import to_integer
+from hw_search.extraction.integers import responses, to_integer
 from hw_search.extraction.layers import describe
 from hw_search.files import replacing
 from hw_search.space import Candidate, build_topology
@@ -142,8 +142,9 @@ def evaluate(work: dict[str, Any], progress: Progress | None = None) -> dict[str
         progress: called with the epoch and its loss.
 
     Returns:
-        {"status": "ok", "expressions", "accuracy", "crossings" (by layer), "seconds"}, for a final task also "test",
-        "sites", "agreement" and "savings"; or {"status": "failed", "reason", "seconds"}.
+        {"status": "ok", "expressions", "accuracy", "crossings" (by layer), "binarized" (accuracy "before" and "after" the
+        last step of self-binarizing, else None), "seconds"}, for a final task also "test", "sites", "agreement" and
+        "savings"; or {"status": "failed", "reason", "seconds"}.
     """
     started = time.monotonic()
     try:
@@ -161,13 +162,14 @@ def _train_and_read(work: dict[str, Any], progress: Progress | None) -> dict[str
     torch.manual_seed(work["seed"])
     model = build_topology(work["topology"], data.input_shape, data.classes)
     install(model, [parse(text) for text in work["expressions"]])
-    train(model, data, TrainingSettings(**training), work["seed"], device, progress)
+    binarized = train(model, data, TrainingSettings(**training), work["seed"], device, progress)
     integer = to_integer(model, describe(model, data.input_shape))
     result: dict[str, Any] = {
         "status": "ok",
         "expressions": work["expressions"],
         "accuracy": accuracy(model, data.validation, device),
         "crossings": {name: table.counts().tolist() for name, table in integer.tables.items()},
+        "binarized": None if binarized is None else asdict(binarized),
     }
     if work["final"]:
         test = load_test(work["data"]["name"], work["data"]["root"])
@@ -211,7 +213,7 @@ def _weight_bits(integer: IntegerNetwork) -> int:
 
 def sites(model: torch.nn.Module, integer: IntegerNetwork) -> list[Site]:
     """Return what a person wants to see of every activation: its curve over the grid, and its crossings."""
-    found = []
+    found, values_of = [], responses(model, integer.network)
     for name, slot in slots(model).items():
         table = integer.tables[name]
         counts = table.counts()
@@ -220,7 +222,7 @@ def sites(model: torch.nn.Module, integer: IntegerNetwork) -> list[Site]:
         chosen = sorted({int(order[round(share * (len(order) - 1))]) for share in np.linspace(0, 1, _CURVES)})
         index = np.unique(np.linspace(0, len(table.grid) - 1, _CURVE_POINTS).round().astype(np.int64))
         accumulators = table.grid.low + table.grid.step * index
-        values = slot.response(torch.from_numpy(accumulators)).cpu().numpy()
+        values = values_of[name](accumulators)
         curves = [
             Curve(
                 channel,

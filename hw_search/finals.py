@@ -117,6 +117,7 @@ def _finalist(
         topology=candidate.topology,
         folding=candidate.folding,
         training=candidate.training,
+        binarized=[result["binarized"] for result in good.values() if result.get("binarized")],
     )
 
 

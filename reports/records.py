@@ -128,6 +128,8 @@ class Finalist:
         topology: topology name and resolved parameters.
         folding: how parallel it is to be, resolved.
         training: how it was trained, resolved.
+        binarized: of self-binarizing training, validation accuracy "before" and "after" the last step, from tanh to signs,
+            of each seed; empty for others.
     """
 
     id: str
@@ -151,6 +153,7 @@ class Finalist:
     topology: dict[str, Any]
     folding: dict[str, Any]
     training: dict[str, Any]
+    binarized: list[dict[str, float]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ def choose_ram_styles(
     lut_per_kbit = part.luts / max(1, part.bram_kbit)
     styles = {}
     for name in sorted(products, key=lambda name: (name not in overrides, -products[name].interval)):
-        width, depth = products[name].pe * products[name].simd, products[name].interval
+        width, depth = products[name].memory
         kbit = part.block_kbit * structural.block_rams(width, depth, part.family)
         if depth == 1:
             styles[name] = "constants"

@@ -1,6 +1,5 @@
 """The product as FINN's operator."""
 
-from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -71,12 +70,7 @@ class ZcProduct(StreamNode):
             self.get_nodeattr("ram_style"),
             self.get_nodeattr("weightBits"),
         )
-        if weight_bits == 1:
-            return structural.product(fan_in, channels, pe, simd, bits, style)
-        # Rows of -1 and +1, and an adder for each but one of a channel's.
-        planes, lane = weight_bits + 1, (fan_in * (2**bits - 1)).bit_length()
-        rows = structural.product(fan_in, channels * planes, pe * planes, simd, bits, style)
-        return replace(rows, lut=rows.lut + pe * (lane + structural.adders(weight_bits, lane + 1, 1)))
+        return structural.product(fan_in, channels, pe, simd, bits, style, weight_bits)
 
     def get_exp_cycles(self) -> int:
         """Return its cycles an image: a vector takes a word of weights a cycle."""

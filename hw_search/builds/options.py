@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from finn_flows.chip.memory import choose_ram_styles
-from finn_flows.plan import Node
 from finn_flows.integer import IntegerNetwork
 from finn_flows.parts import Part
+from finn_flows.plan import Node
 from finn_flows.rtl.assembly import WAYS, Styles, assemble
 from finn_flows.rtl.nodes import Product
 from hw_search.errors import UserError
