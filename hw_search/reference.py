@@ -15,9 +15,9 @@ _HEAD = """# Configuration reference
 Printed by `zerocross configuration`; do not edit by hand. A configuration is one YAML file. Only `name`,
 `topology` and `folding` have no default.
 
-Any value of `topology`, the targets (or pe and simd) of `folding`, and epochs, batch_size, learning_rate,
-method and nu of `training` may be written `{choose: [a, b, c]}`: it becomes a gene of the search. Choices may stand inside lists, such as
-`hidden: [64, {choose: [32, 64]}]`.
+Any value of `topology`, the targets (or pe and simd) of `folding`, and epochs, batch_size, learning_rate, method and nu
+of `training` may be written `{choose: [a, b, c]}`: it becomes a gene of the search. Choices may stand inside lists, such
+as `hidden: [64, {choose: [32, 64]}]`.
 
 """
 

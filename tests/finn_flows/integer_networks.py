@@ -16,9 +16,12 @@ def random_rows(grid: Grid, channels: int, rng: np.random.Generator, density: fl
 
 
 def random_network(
-    network: Network, seed: int, constant: float = 0.4, density: float = 0.3
+    network: Network, seed: int, constant: float = 0.4, density: float = 0.3, most: float = np.inf
 ) -> IntegerNetwork:
-    """Give a network random weights and tables, a share of its channels constant."""
+    """Give a network random weights and tables, a share of its channels constant.
+
+    A row has `density` crossings a point, and `most` on average where that is fewer.
+    """
     rng = np.random.default_rng(seed)
     shapes, grids, producers = network.shapes(), network.grids(), network.producers()
     weights, tables = {}, {}
@@ -39,10 +42,11 @@ def random_network(
             weights[layer.name] = rng.integers(-reach, reach + 1, size, np.int16)
     for name, producer in producers.items():
         channels = shapes[name][-1] * (network.bits(name) or 1)
-        rows = random_rows(grids[producer], channels, rng, density)
+        grid = grids[producer]
+        rows = random_rows(grid, channels, rng, min(density, most / len(grid)))
         still = rng.random(channels) < constant
         rows[still] = rows[still][:, :1]
-        tables[name] = from_bits(grids[producer], rows)
+        tables[name] = from_bits(grid, rows)
     return counted(IntegerNetwork(network, weights, tables))
 
 

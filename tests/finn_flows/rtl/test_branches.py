@@ -30,7 +30,7 @@ FOLDINGS = [Folding(), Folding(target_cycles=1000), Folding(target_cycles=3000)]
 @pytest.mark.parametrize("folding", FOLDINGS)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_elements_compute_what_the_layers_do(name: str, folding: Folding) -> None:
-    net = random_network(NETWORKS[name], seed=7, constant=0.0, density=0.2)
+    net = random_network(NETWORKS[name], seed=7, constant=0.0, most=6)
     design = assemble(net, hardware_nodes(net.network, folding, streams=False))
     assert held_against(net, design, random_inputs(net.network, 4, seed=2)) > 10
 
@@ -38,7 +38,7 @@ def test_elements_compute_what_the_layers_do(name: str, folding: Folding) -> Non
 @pytest.mark.parametrize("name", ["residual", "dilated", "dynamic", "grouped bytes"])
 def test_simulated_as_computed(name: str, tmp_path: Path, runtime: Path) -> None:
     net, folding = (
-        random_network(NETWORKS[name], seed=3, constant=0.0, density=0.2),
+        random_network(NETWORKS[name], seed=3, constant=0.0, most=6),
         Folding(target_cycles=1000),
     )
     bare = assemble(net, hardware_nodes(net.network, folding, streams=False))
@@ -49,7 +49,7 @@ def test_simulated_as_computed(name: str, tmp_path: Path, runtime: Path) -> None
     free, stalled = (
         compiled.stream(as_streams(net, inputs), stalls=stalls, seed=1) for stalls in ((0.0, 0.0), (0.4, 0.3))
     )
-    expected = net.run(inputs)["label"]
+    expected = net.run(inputs)[net.network.layers[-1].name]
     assert np.array_equal(free.outputs, expected)
     assert np.array_equal(stalled.outputs, expected)
     cost = estimate(net.network, folding)
