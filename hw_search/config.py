@@ -290,8 +290,8 @@ class Config(_Section):
     @field_validator("topology")
     @classmethod
     def _named(cls, value: dict[str, Any]) -> dict[str, Any]:
-        if not isinstance(value.get("name"), str):
-            raise ValueError("topology needs a name, such as mlp or cnv")
+        if not all(isinstance(name, str) for name in alternatives(value.get("name"))):
+            raise ValueError("topology needs a name, such as mlp or cnv, or {choose: [...]} of such")
         return value
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 from hw_search.bench import Bench
-from hw_search.config import Config
+from hw_search.config import Config, alternatives
 from hw_search.errors import UserError
 from hw_search.evaluation import import_plugins, load_data
 from hw_search.executor import Executor, LocalExecutor
@@ -147,7 +147,7 @@ def _run(
         name=config.name,
         description=(
             f"{Path(config.data.name).name} ({len(data.train):,} training and {len(data.validation):,} validation "
-            f"samples), {config.topology['name']}, {part.name} (LUT{part.lut_inputs}) at "
+            f"samples), {' or '.join(alternatives(config.topology['name']))}, {part.name} (LUT{part.lut_inputs}) at "
             f"{config.device.clock_mhz:g} MHz{stand_in}"
         ),
         objectives=list(config.objectives),
