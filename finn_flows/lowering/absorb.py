@@ -51,7 +51,7 @@ class AbsorbActivations(Transformation):
         del model.graph.node[:]
         model.graph.node.extend(nodes)
         model.set_opset_import(DOMAIN, 1)
-        return model.transform(RemoveUnusedTensors()), True
+        return model.transform(RemoveUnusedTensors(), make_deepcopy=False, cleanup=False), True
 
 
 def step_absorb_activations(model: ModelWrapper, cfg: Any) -> ModelWrapper:
@@ -118,7 +118,7 @@ class _Absorber:
 
     def _product(self, node: NodeProto) -> None:
         structure, output = self.structure, node.output[0]
-        product = read_product(self.model, node)
+        product = read_product(self.model, node, one_scale=output == structure.last.output[0])
         levels = self._levels(structure.end(node.input[0]), node)
         if levels.grid.high >= MOST:
             bits = levels.grid.high.bit_length()
@@ -305,7 +305,7 @@ class _Absorber:
         )
         if levels is None:
             raise self._not_levels(region, reader)
-        position = crossing_position(response, stages)
+        position = crossing_position(response, stages, self._shared_movers(response))
         axis = response.segments[position].axis
         before = self._behind(response, 0, source, position)
         sink = f"{end}_crossed"
@@ -320,6 +320,16 @@ class _Absorber:
         )
         self._declare(sink, shape, found.grid)
         return self._behind(response, position, found)
+
+    def _shared_movers(self, response: Response) -> int:
+        """Return how many moving nodes stand directly behind a region's source and are read by others too."""
+        shared = 0
+        for index, (node, segment) in enumerate(zip(response.movers, response.segments, strict=False)):
+            if segment.nodes or node.op_type == "Pad":
+                break
+            if len(self.model.find_consumers(node.output[0])) > 1:
+                shared = index + 1
+        return shared
 
     def _maker(self, tensor: str) -> str:
         return self.model.find_producer(tensor).name

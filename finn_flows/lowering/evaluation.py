@@ -110,7 +110,7 @@ def _chunks(response: Response, source: Integers) -> Iterator[tuple[int, list[np
         yield start, response.stages(np.broadcast_to(values, (len(values), channels)))
 
 
-def crossing_position(response: Response, stages: list[np.ndarray]) -> int:
+def crossing_position(response: Response, stages: list[np.ndarray], shared: int = 0) -> int:
     """Return ahead of which of a body's moving nodes the crossings may stand, so that every pool pools the same.
 
     A pool of accumulators is right where what stands ahead of it never falls; a pool of levels is right where
@@ -119,6 +119,7 @@ def crossing_position(response: Response, stages: list[np.ndarray]) -> int:
     Args:
         response: the region's.
         stages: from `evaluate`.
+        shared: first moving nodes that others need too, and which are not built twice.
 
     Raises:
         LoweringError: if there is no such place.
@@ -126,7 +127,7 @@ def crossing_position(response: Response, stages: list[np.ndarray]) -> int:
     movers = response.movers
     spreads = [index for index, segment in enumerate(response.segments) if segment.spread is not None]
     pads = [index for index, node in enumerate(movers) if node.op_type == "Pad"]
-    least, most = (spreads or [0])[-1], (pads or [len(movers)])[0]
+    least, most = max(shared, (spreads or [0])[-1]), (pads or [len(movers)])[0]
     pools = [index for index, node in enumerate(movers) if node.op_type == "MaxPool"]
     for position in range(least, most + 1):
         if all(

@@ -1,6 +1,5 @@
 """From a QONNX file to an integer network, as one story: tidy, absorb, read."""
 
-import copy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,7 +87,7 @@ def lower(source: Path | str | ModelWrapper) -> Lowered:
         LoweringError: if the file is none, or a part of it has no hardware; the message names the node.
     """
     original = tidy(source if isinstance(source, ModelWrapper) else load_model(Path(source)))
-    model = copy.deepcopy(original).transform(AbsorbActivations())
+    model = original.transform(AbsorbActivations(), cleanup=False)
     network = read_network(model)
     return Lowered(network, original, model, _sites(model, network))
 

@@ -56,8 +56,13 @@ def attributes(node: NodeProto) -> dict[str, Any]:
     return {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
 
 
-def read_product(model: ModelWrapper, node: NodeProto) -> Product:
+def read_product(model: ModelWrapper, node: NodeProto, one_scale: bool = False) -> Product:
     """Read a product's weights, their scales and its bias.
+
+    Args:
+        model: the graph.
+        node: the Conv, MatMul or Gemm.
+        one_scale: have wider weights on one scale where that is possible, if need be with more bits: logits need it.
 
     Raises:
         LoweringError: if the weights are not of few bits, or the product is none that hardware has.
@@ -84,7 +89,7 @@ def read_product(model: ModelWrapper, node: NodeProto) -> Product:
         if node.op_type == "Gemm":
             weights = weights * np.float32(known.get("alpha", 1.0))
             bias = bias if bias is None else bias * np.float32(known.get("beta", 1.0))
-    integers, bits, scale = _integers(node, np.asarray(weights))
+    integers, bits, scale = _integers(node, np.asarray(weights), one_scale)
     channels = len(integers)
     shift = np.zeros(channels, np.float32)
     if bias is not None:
@@ -116,15 +121,16 @@ def conv_padding(node: NodeProto) -> tuple[int, int]:
     return top, left
 
 
-def _integers(node: NodeProto, weights: np.ndarray) -> tuple[np.ndarray, int, np.ndarray]:
-    """Return a product's weights as integers, their bits, and their scales: one for all channels if one does."""
-    rows = weights.reshape(len(weights), -1)
+def _integers(node: NodeProto, weights: np.ndarray, one_scale: bool) -> tuple[np.ndarray, int, np.ndarray]:
+    """Return a product's weights as integers of the fewest bits, the bits, and the scales: one for all if one does."""
+    rows = weights.reshape(len(weights), -1).astype(np.float64)
     size = np.abs(rows)
     if (size == size[:, :1]).all() and (size > 0).all():
-        return np.where(weights > 0, 1, -1).astype(np.int8), 1, size[:, 0].astype(np.float64)
-    scale = _scale(rows)
-    scales = [scale] * len(rows) if scale is not None else [_scale(row) for row in rows]
-    if (wrong := next((c for c, each in enumerate(scales) if each is None), None)) is not None:
+        return np.where(weights > 0, 1, -1).astype(np.int8), 1, size[:, 0]
+    common = _scale(rows)
+    scales = [_scale(row) for row in rows]
+    if None in scales:
+        wrong = scales.index(None)
         row = np.unique(rows[wrong])
         some = ", ".join(f"{value:.6g}" for value in row[:4]) + (", ..." if len(row) > 4 else "")
         raise LoweringError(
@@ -132,14 +138,20 @@ def _integers(node: NodeProto, weights: np.ndarray) -> tuple[np.ndarray, int, np
             f"holds {some}; quantize them (BipolarQuant, or Quant of up to 8 bits with zero point 0), one scale for each "
             "channel at most"
         )
-    found = np.array(scales, np.float64)
-    integers = np.rint(rows / found[:, None]).astype(np.int16).reshape(weights.shape)
-    return integers, max(2, int(np.abs(integers).max() - 1).bit_length() + 1), found
+    found = np.rint(rows / np.array(scales, np.float64)[:, None])
+    used = np.array(scales, np.float64)
+    if common is not None and (one_scale or _bits(np.rint(rows / common)) <= _bits(found)):
+        found, used = np.rint(rows / common), np.full(len(rows), common)
+    return found.astype(np.int16).reshape(weights.shape), _bits(found), used
+
+
+def _bits(integers: np.ndarray) -> int:
+    return max(2, int(np.abs(integers).max() - 1).bit_length() + 1)
 
 
 def _scale(weights: np.ndarray) -> float | None:
     """Return the largest number that some weights are multiples of, up to 128 times; None if there is none."""
-    values = np.unique(np.abs(weights.astype(np.float64)))
+    values = np.unique(np.abs(weights))
     if values[-1] == 0:
         return 1.0
     if not np.isfinite(values).all():

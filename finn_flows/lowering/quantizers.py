@@ -9,14 +9,17 @@ from finn_flows.lowering.errors import LoweringError
 from finn_flows.lowering.levels import MOST, Levels, equidistant
 from finn_flows.lowering.products import attributes
 from finn_flows.lowering.regions import ELEMENTWISE, Region, Response
+from finn_flows.network import level_grid
 
-_QUANTIZERS = frozenset({"BipolarQuant", "IntQuant", "MultiThreshold", "Quant"})
+_QUANTIZERS = frozenset({"BipolarQuant", "Crossings", "IntQuant", "MultiThreshold", "Quant"})
 
 
 def declared_bits(model: ModelWrapper, node: NodeProto) -> int | None:
     """Return the bits of a quantizer with one constant scale for all channels; None for other nodes."""
     if node.op_type not in _QUANTIZERS:
         return None
+    if node.op_type == "Crossings":
+        return int(attributes(node)["bits"])
     if node.op_type == "MultiThreshold":
         thresholds = model.get_initializer(node.input[1])
         return None if thresholds is None else int(thresholds.shape[1]).bit_length()
@@ -114,6 +117,9 @@ def _own_values(model: ModelWrapper, tensor: str, node: NodeProto | None) -> np.
     if node.op_type not in _QUANTIZERS:
         return None
     known = attributes(node)
+    if node.op_type == "Crossings":
+        grid = level_grid(known["bits"])
+        return np.arange(grid.low, grid.high + 1, grid.step)
     if node.op_type == "MultiThreshold":
         counts = np.arange(model.get_initializer(node.input[1]).shape[1] + 1)
         return known.get("out_scale", 1.0) * counts + known.get("out_bias", 0.0)

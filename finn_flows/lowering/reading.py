@@ -202,8 +202,8 @@ class _Reader:
             )
 
     def _product(self, node: NodeProto, view: _View) -> _View:
-        product = read_product(self.model, node)
         is_last = node.output[0] == self.structure.last.output[0]
+        product = read_product(self.model, node, one_scale=is_last)
         kind = "conv" if node.op_type == "Conv" else "dense"
         name = "classifier" if is_last else self._number(kind)
         weights = product.weights

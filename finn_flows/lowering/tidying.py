@@ -26,6 +26,7 @@ def tidy(model: ModelWrapper) -> ModelWrapper:
     Raises:
         LoweringError: if the graph has not one input, or does not say its shape.
     """
+    order = _order(model)
     model = copy.deepcopy(model).transform(RemoveStaticGraphInputs())
     names = [each.name for each in model.graph.input]
     if len(names) != 1:
@@ -45,9 +46,22 @@ def tidy(model: ModelWrapper) -> ModelWrapper:
         model = model.transform(step)
     model = model.transform(FoldConstants(exclude_op_types=[])).transform(RemoveUnusedTensors())
     called = [node.name for node in model.graph.node]
-    return (
-        model if all(called) and len(set(called)) == len(called) else model.transform(GiveUniqueNodeNames())
-    )
+    if not all(called) or len(set(called)) < len(called):
+        model = model.transform(GiveUniqueNodeNames())
+    # qonnx sorts by distance from the input; layers are numbered as the graph's author wrote them.
+    nodes = sorted(model.graph.node, key=lambda node: order.get(node.output[0], 0))
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    return model
+
+
+def _order(model: ModelWrapper) -> dict[str, int]:
+    """Return the places of nodes by their first outputs; nothing if they are in no topological order."""
+    places = {name: index for index, node in enumerate(model.graph.node) for name in node.output}
+    for index, node in enumerate(model.graph.node):
+        if any(places.get(name, -1) >= index for name in node.input):
+            return {}
+    return places
 
 
 def _take_one_sample(model: ModelWrapper) -> None:

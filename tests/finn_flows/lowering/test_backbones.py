@@ -1,0 +1,54 @@
+"""This project's residual backbones, exported and lowered, against torch and against their integers read from torch."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from brevitas.export import export_qonnx
+
+from finn_flows.lowering.lower import lower
+from finn_flows.network import Activation
+from hw_search.extraction.integers import to_integer
+from hw_search.extraction.layers import describe
+from models.expressions import parse
+from models.layers import install
+from models.topologies import build
+from tests.models.test_residual import NAMES, SMALL, VARIANTS, settle
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("variant", range(len(VARIANTS) + 1))
+def test_every_activation_is_torchs(name: str, variant: int, tmp_path: Path) -> None:
+    parameters = [*VARIANTS, {"dynamic": "threshold_and_shift" if "reactnet" in name else "none"}][variant]
+    torch.manual_seed(variant)
+    shape = (2, 8, 8)
+    model = build(name, shape, 4, {**SMALL, **parameters})
+    install(model, [parse("add(sin(mul(2, x)), scale(x))")])
+    settle(model, variant)
+    x = torch.randint(0, 256, (40, *shape)).float()
+    expected = to_integer(model, describe(model, shape))
+    export_qonnx(model, torch.zeros(1, *shape), str(tmp_path / "model.onnx"), dynamo=False)
+    lowered = lower(tmp_path / "model.onnx")
+    given = lowered.quantize(x.numpy())
+    found, wanted = lowered.network.run(given), expected.run(given)
+    with torch.no_grad():
+        assert np.array_equal(found["label"][:, 0], model(x).numpy().argmax(axis=1))
+    assert np.array_equal(found["label"], wanted["label"])
+    # Layers have other names here and there, and come in another order.
+    activations = [
+        each.name for each in lowered.network.network.layers if isinstance(each.operation, Activation)
+    ]
+    assert len(activations) == len(expected.tables)
+    for activation in expected.tables:
+        alike = [each for each in activations if _same(found[each], wanted[activation])]
+        assert alike, activation
+
+
+def _same(found: np.ndarray, wanted: np.ndarray) -> bool:
+    """Compare levels but for where they are counted from, and for steps in which they all are."""
+    if found.shape != wanted.shape:
+        return False
+    one, other = (each - each.min() for each in (found, wanted))
+    step = max(1, np.gcd.reduce(other, axis=None)) // max(1, np.gcd.reduce(one, axis=None))
+    return np.array_equal(one * step, other)
