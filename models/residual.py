@@ -13,6 +13,7 @@ The published networks carry the stream, their first and last layer, and 1x1 sho
 integers.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -143,6 +144,7 @@ class Backbone(nn.Module):
         weight_bits: of the stem and the classifier; 1 for -1 and +1.
         stem_kernel: side of the stem's kernel, odd.
         stem_stride: the stem's stride.
+        cell: from a stage and its width, what stands in a block's place wherever the image and the width stay the same.
 
     Raises:
         ModelError: for what cannot be built.
@@ -160,6 +162,7 @@ class Backbone(nn.Module):
         weight_bits: int = 8,
         stem_kernel: int = 3,
         stem_stride: int = 1,
+        cell: Callable[[int, int], nn.Module] | None = None,
     ) -> None:
         super().__init__()
         _check(style, stream, widths, blocks, stem_kernel, stem_stride)
@@ -184,7 +187,9 @@ class Backbone(nn.Module):
             for place in range(count):
                 stride = 2 if index and not place else 1
                 sides = [_halved(side, index) for side in sides] if stride == 2 else sides
-                if style.pointwise:
+                if cell is not None and stride == 1 and width == wide:
+                    stage.append(cell(index, wide))
+                elif style.pointwise:
                     stage.append(Block(width, width, style, stream, 3, stride))
                     stage.append(Block(width, wide, style, stream, 1))
                 else:

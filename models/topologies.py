@@ -19,6 +19,7 @@ from torch import nn
 from models.dynamic import Dynamic
 from models.errors import ModelError, nearest
 from models.layers import ActivationSlot, BinaryConv2d, BinaryLinear, InputQuant, LogitScale
+from models.nasb import nasb as network_of_cells
 from models.residual import (
     BIREAL,
     REACTNET,
@@ -291,6 +292,52 @@ def _backbone(style: Style, full_widths: list[int], full_blocks: list[int], doc:
         dynamic_bits: bits of weights and levels inside a hyper-function, 1..8.
     """
     return topology
+
+
+@register_topology("nasb")
+def nasb(
+    input_shape: tuple[int, ...],
+    classes: int,
+    operations: list[list[str]],
+    widths: list[int] | None = None,
+    cells: list[int] | None = None,
+    stream_bits: int = 4,
+    stream_scale: float | None = None,
+    input_bits: int = 8,
+    weight_bits: int = 8,
+    stem_kernel: int = 3,
+    stem_stride: int = 1,
+) -> nn.Module:
+    """NASB's cells, whose edges choose among binary operations, within a fixed backbone (`models.nasb`).
+
+    Args:
+        input_shape: (channels, height, width).
+        classes: number of logits.
+        operations: for each stage, or once for all, the operation of every edge of a cell: conv1, conv3, conv5, dilated3, depthwise3,
+            pool, skip or none; 1 for a cell of one node, 3 of two, 6 of three, 10 of four, ordered by the node they lead to.
+        widths: channels of each stage; every stage but the first halves the image. [16, 32] where it is null.
+        cells: cells of each stage; one each where it is null.
+        stream_bits: bits of the residual stream's quantizers, 2..8.
+        stream_scale: the stream's scale, a power of two; where it is null the best for a standard normal value.
+        input_bits: 8 or 1.
+        weight_bits: of the stem and the classifier, 1..8.
+        stem_kernel: side of the stem's kernel, odd.
+        stem_stride: the stem's stride.
+    """
+    widths = [16, 32] if widths is None else widths
+    stream = Stream(stream_bits, automatic_scale(stream_bits) if stream_scale is None else stream_scale)
+    return network_of_cells(
+        input_shape,
+        classes,
+        operations,
+        stream,
+        widths,
+        [1] * len(widths) if cells is None else cells,
+        input_bits=input_bits,
+        weight_bits=weight_bits,
+        stem_kernel=stem_kernel,
+        stem_stride=stem_stride,
+    )
 
 
 register_topology("resnete")(

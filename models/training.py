@@ -122,7 +122,7 @@ def train(
         for batch in torch.randperm(len(y), generator=generator).to(device).tensor_split(steps):
             if sharpening is not None:
                 set_sharpness(model, sharpening.nu(step / last))
-            samples = _augment(x[batch].float(), settings.augment, generator)
+            samples = augmented(x[batch].float(), settings.augment, generator)
             loss = nn.functional.cross_entropy(model(samples), y[batch])
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
@@ -130,7 +130,7 @@ def train(
             schedule.step()
             step += 1
             total += loss.detach()
-        _check_finite(model, epoch)
+        check_finite(model, epoch)
         if after_epoch is not None:
             after_epoch(epoch, float(total) / steps)
     model.eval()
@@ -141,7 +141,7 @@ def train(
     return Binarized(before, accuracy(model, data.validation, device))
 
 
-def _check_finite(model: nn.Module, epoch: int) -> None:
+def check_finite(model: nn.Module, epoch: int) -> None:
     """Look once an epoch: what a gradient that is not finite does to a parameter, Adam never undoes."""
     parameters = dict(model.named_parameters())
     norms = torch.stack(torch._foreach_norm([parameter.detach() for parameter in parameters.values()]))
@@ -151,7 +151,7 @@ def _check_finite(model: nn.Module, epoch: int) -> None:
     raise TrainingFailure(f"{name} is no longer finite after epoch {epoch}: its gradient was not")
 
 
-def _augment(x: Tensor, kind: str, generator: torch.Generator) -> Tensor:
+def augmented(x: Tensor, kind: str, generator: torch.Generator) -> Tensor:
     if kind == "none" or x.dim() != 4:
         return x
     flip = torch.rand(len(x), generator=generator).to(x.device) < 0.5

@@ -200,11 +200,10 @@ def _operation(node: fx.Node, module: nn.Module | None, shape: tuple[int, ...]) 
             bits,
         )
     if isinstance(module, nn.MaxPool2d):
-        if _pair(module.padding) != (0, 0) or _pair(module.dilation) != (1, 1) or module.ceil_mode:
-            raise UnsupportedModule(
-                f"{node.name} (MaxPool2d) pads, dilates or rounds up, which has no hardware"
-            )
-        return MaxPool(_pair(module.kernel_size), _pair(module.stride or module.kernel_size))
+        if _pair(module.dilation) != (1, 1) or module.ceil_mode:
+            raise UnsupportedModule(f"{node.name} (MaxPool2d) dilates or rounds up, which has no hardware")
+        kernel, stride = _pair(module.kernel_size), _pair(module.stride or module.kernel_size)
+        return MaxPool(kernel, stride, _pair(module.padding))
     if isinstance(module, nn.AvgPool2d):
         if _pair(module.padding) != (0, 0) or module.ceil_mode or module.divisor_override:
             raise UnsupportedModule(

@@ -312,7 +312,7 @@ def test_what_has_no_hardware_is_named(model: nn.Module, message: str) -> None:
     ("module", "message"),
     [
         (conv(padding=1), r"middle_0 pads with zeros.*BinaryConv2d"),
-        (nn.MaxPool2d(3, padding=1), r"middle_0 \(MaxPool2d\)"),
+        (nn.MaxPool2d(2, ceil_mode=True), r"middle_0 \(MaxPool2d\)"),
         (nn.AvgPool2d(2, padding=1), r"middle_0 \(AvgPool2d\)"),
         (nn.AdaptiveAvgPool2d(2), r"middle_0 \(AdaptiveAvgPool2d\)"),
         (nn.Flatten(2), r"middle_0 \(Flatten\)"),

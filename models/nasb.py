@@ -1,0 +1,393 @@
+"""NASB (Zhu et al., arXiv 2008.03515): cells whose edges choose among operations, within a fixed backbone.
+
+A cell is a graph of nodes on the residual stream: node 0 is what comes in, every later node is the sum of an operation on each
+node before it, and the last one is added to what came in. Which operation an edge has is a list of names: genes of an
+evolution, or found by `train_supernet`, which mixes all operations of an edge by weights that are learnt beside the
+network's own and takes the heaviest. The backbone (a first convolution, then stages that halve the image and widen) is fixed.
+What the paper says of its cell beyond that could not be reached: the number of nodes, the sum at the end and the clipping
+behind every cell are choices of this project.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from models.data import Data
+from models.errors import ModelError, nearest
+from models.layers import ActivationSlot, BinaryConv2d, StreamSlot
+from models.residual import RESNETE, Backbone, Stream
+from models.training import TrainingSettings, augmented, check_finite
+
+_KERNELS = {
+    "conv3": {"kernel": 3, "padding": 1},
+    "conv5": {"kernel": 5, "padding": 2},
+    "conv1": {"kernel": 1},
+    "dilated3": {"kernel": 3, "padding": 2, "dilation": 2},
+    "depthwise3": {"kernel": 3, "padding": 1},
+}
+OPERATIONS = (*_KERNELS, "pool", "skip", "none")
+"""Binary convolutions of several reaches, the largest of 3x3 pixels, the stream itself, and nothing."""
+
+
+class BinaryBranch(nn.Module):
+    """An activation, a binary convolution and a quantizer: what reads the stream and adds to it."""
+
+    def __init__(self, channels: int, stream: Stream, **settings: int) -> None:
+        super().__init__()
+        self.sign = ActivationSlot(channels)
+        self.conv = BinaryConv2d(channels, channels, **settings)
+        self.level = stream.slot(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Shapes: (N, channels, H, W), kept."""
+        return self.level(self.conv(self.sign(x)))
+
+
+def operation(name: str, channels: int, stream: Stream) -> nn.Module | None:
+    """Return the module of an operation; None where there is nothing.
+
+    Raises:
+        ModelError: for an unknown name.
+    """
+    match name:
+        case "none":
+            return None
+        case "skip":
+            return nn.Identity()
+        case "pool":
+            return nn.MaxPool2d(3, 1, 1)
+        case _ if name in _KERNELS:
+            groups = {"groups": channels} if name == "depthwise3" else {}
+            return BinaryBranch(channels, stream, **_KERNELS[name], **groups)
+    raise ModelError(f"unknown operation {name!r} of a cell: {nearest(name, OPERATIONS)}")
+
+
+class Cell(nn.Module):
+    """A graph of nodes; shapes (N, C, H, W), kept.
+
+    Args:
+        edges: for each pair of nodes (before, behind), in the order of `edge_pairs`, a module or None.
+        close: quantizes the sum of what comes in and what the nodes give.
+    """
+
+    def __init__(self, edges: Sequence[nn.Module | None], close: nn.Module) -> None:
+        super().__init__()
+        self.pairs = edge_pairs(len(edges))
+        self.edges = nn.ModuleDict(
+            {
+                f"{before}_{behind}": edge
+                for (before, behind), edge in zip(self.pairs, edges, strict=True)
+                if edge is not None
+            }
+        )
+        self.close = close
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Add what the last node gives, if anything reaches it."""
+        nodes: dict[int, Tensor] = {0: x}
+        for behind, pairs in itertools.groupby(self.pairs, key=lambda pair: pair[1]):
+            for before, _ in pairs:
+                name = f"{before}_{behind}"
+                if name in self.edges and before in nodes:
+                    value = self.edges[name](nodes[before])
+                    nodes[behind] = nodes[behind] + value if behind in nodes else value
+        last = self.pairs[-1][1]
+        return self.close(x + nodes[last]) if last in nodes else x
+
+
+def edge_pairs(edges: int) -> list[tuple[int, int]]:
+    """Return the nodes that each edge joins: 1 edge for a node, 3 for two, 6 for three, 10 for four.
+
+    Raises:
+        ModelError: for another number of edges.
+    """
+    nodes = (math.isqrt(8 * edges + 1) - 1) // 2
+    if edges < 1 or nodes * (nodes + 1) // 2 != edges:
+        raise ModelError(
+            f"a cell of {edges} operations: name 1 for one node, 3 for two, 6 for three, 10 for four"
+        )
+    return [(before, behind) for behind in range(1, nodes + 1) for before in range(behind)]
+
+
+def used_edges(operations: Sequence[str]) -> list[bool]:
+    """Tell which edges of a cell have a way from its input to its last node."""
+    pairs = [
+        pair for pair, name in zip(edge_pairs(len(operations)), operations, strict=True) if name != "none"
+    ]
+    ahead, last = {0}, edge_pairs(len(operations))[-1][1]
+    for before, behind in pairs:
+        ahead |= {behind} if before in ahead else set()
+    reaching = {last}
+    for before, behind in reversed(pairs):
+        reaching |= {before} if behind in reaching else set()
+    return [
+        name != "none" and before in ahead and behind in reaching
+        for (before, behind), name in zip(edge_pairs(len(operations)), operations, strict=True)
+    ]
+
+
+def _stage_cells(cells: Sequence[Sequence[str]], stages: int) -> list[list[str]]:
+    if len(cells) not in (1, stages):
+        raise ModelError(f"operations name {len(cells)} cells for {stages} stages: give one, or {stages}")
+    return [list(cells[stage if len(cells) > 1 else 0]) for stage in range(stages)]
+
+
+def nasb(
+    input_shape: tuple[int, ...],
+    classes: int,
+    operations: Sequence[Sequence[str]],
+    stream: Stream,
+    widths: list[int],
+    cells: list[int],
+    **settings: int,
+) -> nn.Module:
+    """Return a backbone of cells whose operations are chosen.
+
+    Args:
+        input_shape: (channels, height, width).
+        classes: number of logits.
+        operations: for each stage, or once for all, the operation of every edge, of OPERATIONS: 1 for a cell of one node, 3 of
+            two, 6 of three, 10 of four, ordered by the node they lead to.
+        stream: the residual stream's numbers.
+        widths: channels of each stage.
+        cells: cells of each stage, behind the block that halves the image.
+        settings: of the backbone.
+
+    Raises:
+        ModelError: for what cannot be built.
+    """
+    names = _stage_cells(operations, len(widths))
+
+    def cell(stage: int, channels: int) -> nn.Module:
+        for name in names[stage]:
+            if name not in OPERATIONS:
+                raise ModelError(f"unknown operation {name!r} of a cell: {nearest(name, OPERATIONS)}")
+        edges = [
+            operation(name, channels, stream) if used else None
+            for name, used in zip(names[stage], used_edges(names[stage]), strict=True)
+        ]
+        return Cell(edges, _close(channels, stream))
+
+    return _backbone(input_shape, classes, stream, widths, cells, cell, **settings)
+
+
+def _backbone(
+    input_shape: tuple[int, ...],
+    classes: int,
+    stream: Stream,
+    widths: list[int],
+    cells: list[int],
+    cell: Callable[[int, int], nn.Module],
+    **settings: int,
+) -> Backbone:
+    if len(input_shape) != 3:
+        raise ModelError(f"nasb needs images, the data has samples of shape {input_shape}: use mlp")
+    if len(cells) != len(widths):
+        raise ModelError(f"nasb has widths {widths} and cells {cells}: give as many of each")
+    blocks = [count + (stage > 0) for stage, count in enumerate(cells)]
+    return Backbone(input_shape, classes, RESNETE, stream, widths, blocks, **settings, cell=cell)
+
+
+def _close(channels: int, stream: Stream) -> StreamSlot:
+    """Clip to the stream's bits again, so that sums never grow beyond them."""
+    return StreamSlot(channels, stream.bits, stream.scale, norm=False)
+
+
+# ---- the differentiable search
+
+
+class MixedEdge(nn.Module):
+    """All operations of an edge, mixed by weights that the cells of a stage share.
+
+    Args:
+        channels: of the stream.
+        stream: its numbers.
+        names: the operations.
+    """
+
+    def __init__(self, channels: int, stream: Stream, names: Sequence[str]) -> None:
+        super().__init__()
+        self.names = tuple(names)
+        made = {name: operation(name, channels, stream) for name in names}
+        self.operations = nn.ModuleDict({name: module for name, module in made.items() if module is not None})
+        self.shares: Tensor | None = None  # of each operation, set ahead of every step
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the mean of what the operations give, by their shares; without shares every one counts alike."""
+        shares = (
+            self.shares if self.shares is not None else x.new_full((len(self.names),), 1 / len(self.names))
+        )
+        total = torch.zeros_like(x)
+        for name, share in zip(self.names, shares, strict=True):
+            if name in self.operations:
+                total = total + share * self.operations[name](x)
+        return total
+
+
+class Supernet(nn.Module):
+    """A backbone whose edges are mixed.
+
+    Args:
+        input_shape: (channels, height, width).
+        classes: number of logits.
+        choices: for each stage and edge, the operations to choose from.
+        stream: the residual stream's numbers.
+        widths: channels of each stage.
+        cells: cells of each stage.
+        settings: of the backbone.
+    """
+
+    def __init__(
+        self,
+        input_shape: tuple[int, ...],
+        classes: int,
+        choices: Sequence[Sequence[Sequence[str]]],
+        stream: Stream,
+        widths: list[int],
+        cells: list[int],
+        **settings: int,
+    ) -> None:
+        super().__init__()
+        self.choices = [[tuple(names) for names in stage] for stage in choices]
+        self.logits = nn.ParameterDict(
+            {
+                f"{stage}_{edge}": nn.Parameter(torch.zeros(len(names)))
+                for stage, edges in enumerate(self.choices)
+                for edge, names in enumerate(edges)
+            }
+        )
+        self.mixed: list[tuple[int, int, MixedEdge]] = []
+
+        def cell(stage: int, channels: int) -> nn.Module:
+            edges = [MixedEdge(channels, stream, names) for names in self.choices[stage]]
+            self.mixed += [(stage, index, edge) for index, edge in enumerate(edges)]
+            return Cell(edges, _close(channels, stream))
+
+        self.backbone = _backbone(input_shape, classes, stream, widths, cells, cell, **settings)
+
+    def shares(self) -> list[list[Tensor]]:
+        """Return the share of every operation, by stage and edge."""
+        return [
+            [torch.softmax(self.logits[f"{stage}_{edge}"], 0) for edge in range(len(edges))]
+            for stage, edges in enumerate(self.choices)
+        ]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits (N, classes) of the mixture."""
+        shares = self.shares()
+        for stage, index, edge in self.mixed:
+            edge.shares = shares[stage][index]
+        return self.backbone(x)
+
+    def price(self, prices: Mapping[tuple[int, int, str], float]) -> Tensor:
+        """Return the expected price: the sum over edges of each operation's price by its share.
+
+        Args:
+            prices: by stage, edge and operation; 0 where one is missing.
+        """
+        terms = [
+            share[place] * prices.get((stage, index, name), 0.0)
+            for stage, edges in enumerate(self.shares())
+            for index, share in enumerate(edges)
+            for place, name in enumerate(self.choices[stage][index])
+        ]
+        return torch.stack(terms).sum()
+
+    def chosen(self) -> list[list[str]]:
+        """Return the heaviest operation of every edge, by stage."""
+        return [
+            [names[int(share.argmax())] for names, share in zip(edges, shares, strict=True)]
+            for edges, shares in zip(self.choices, self.shares(), strict=True)
+        ]
+
+    def settle(self) -> None:
+        """Give the heaviest operation of every edge all of its weight: the mixture is then the chosen network."""
+        with torch.no_grad():
+            for logits in self.logits.values():
+                best = int(logits.argmax())
+                logits.fill_(-math.inf)
+                logits[best] = 0.0
+
+
+@dataclass(frozen=True)
+class SupernetSettings:
+    """How the mixture is trained.
+
+    Attributes:
+        price_weight: of the expected price, beside the cross entropy; 0 searches for accuracy alone.
+        rate: learning rate of the mixture's weights (Adam, betas 0.5 and 0.999, as in DARTS).
+        warmup: epochs before they are learnt at all.
+    """
+
+    price_weight: float = 0.0
+    rate: float = 3e-3
+    warmup: int = 0
+
+
+def train_supernet(
+    supernet: Supernet,
+    data: Data,
+    settings: TrainingSettings,
+    search: SupernetSettings,
+    prices: Mapping[tuple[int, int, str], float],
+    seed: int,
+    device: torch.device | None = None,
+    after_epoch: Callable[[int, float], None] | None = None,
+) -> None:
+    """Train a mixture in place: the network's weights on one half of the training data, the shares on the other.
+
+    First order, as in the paper: every step of the weights is followed by one of the shares.
+
+    Args:
+        supernet: the mixture.
+        data: its training samples are split; validation and test are not touched.
+        settings: of the network's weights.
+        search: of the shares.
+        prices: by stage, edge and operation, of the order of 1; see `Supernet.price`.
+        seed: of the split and the order of samples.
+        device: where to train.
+        after_epoch: called with the epoch (from 1) and its mean loss.
+
+    Raises:
+        models.training.TrainingFailure: if a parameter is no longer finite.
+    """
+    device = device or torch.device("cpu")
+    supernet.to(device).train()
+    generator = torch.Generator().manual_seed(seed)
+    x, y = data.train.x.to(device), data.train.y.to(device)
+    own, held = torch.randperm(len(y), generator=generator).to(device).tensor_split(2)
+    shares = list(supernet.logits.parameters())
+    known = {id(parameter) for parameter in shares}
+    weights = [parameter for parameter in supernet.parameters() if id(parameter) not in known]
+    optimizer = torch.optim.Adam(weights, lr=settings.learning_rate)
+    chooser = torch.optim.Adam(shares, lr=search.rate, betas=(0.5, 0.999))
+    steps = max(1, math.ceil(len(own) / settings.batch_size))
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.epochs * steps)
+    for epoch in range(1, settings.epochs + 1):
+        total = 0.0
+        order, others = (
+            half[torch.randperm(len(half), generator=generator).to(device)] for half in (own, held)
+        )
+        for batch, other in zip(order.tensor_split(steps), others.tensor_split(steps), strict=True):
+            loss = nn.functional.cross_entropy(
+                supernet(augmented(x[batch].float(), settings.augment, generator)), y[batch]
+            )
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            total += float(loss.detach())
+            if epoch > search.warmup:
+                aim = nn.functional.cross_entropy(supernet(x[other].float()), y[other])
+                aim = aim + search.price_weight * supernet.price(prices)
+                chooser.zero_grad(set_to_none=True)
+                aim.backward()
+                chooser.step()
+        check_finite(supernet, epoch)
+        if after_epoch is not None:
+            after_epoch(epoch, total / steps)
+    supernet.eval()

@@ -1,0 +1,189 @@
+"""NASB's cells: their graph against a plain sum over paths, the mixture against the network it chooses."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from models.data import Data, Split
+from models.errors import ModelError
+from models.nasb import (
+    OPERATIONS,
+    Cell,
+    Supernet,
+    SupernetSettings,
+    edge_pairs,
+    nasb,
+    operation,
+    train_supernet,
+    used_edges,
+)
+from models.residual import Stream
+from models.topologies import build
+from models.training import TrainingSettings
+
+STREAM = Stream(4, 0.5)
+SHAPE = (1, 8, 8)
+CHOICES = [[("conv3", "skip", "none"), ("pool", "conv1"), ("none", "dilated3", "depthwise3")]] * 2
+
+
+class Times(nn.Module):
+    """An edge whose place in a sum shows."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.factor * x
+
+
+def paths(factors: list[float | None]) -> float:
+    """The factor of a cell by all its ways from the first node to the last."""
+    pairs = edge_pairs(len(factors))
+    by_pair, last = dict(zip(pairs, factors, strict=True)), pairs[-1][1]
+    total = 0.0
+    for count in range(last):
+        for between in itertools.combinations(range(1, last), count):
+            way = [by_pair[pair] for pair in itertools.pairwise((0, *between, last))]
+            if None not in way:
+                total += float(np.prod(way))  # type: ignore[arg-type]
+    return total
+
+
+@given(
+    st.sampled_from([1, 3, 6]).flatmap(
+        lambda n: st.lists(st.sampled_from([None, 2.0, 3.0]), min_size=n, max_size=n)
+    )
+)
+def test_a_cell_is_the_sum_over_its_ways(factors: list[float | None]) -> None:
+    cell = Cell([None if factor is None else Times(factor) for factor in factors], nn.Identity())
+    assert float(cell(torch.ones(1))) == 1 + paths(factors)
+
+
+@given(
+    st.sampled_from([1, 3, 6]).flatmap(
+        lambda n: st.lists(st.sampled_from(["skip", "none"]), min_size=n, max_size=n)
+    )
+)
+def test_edges_that_lead_nowhere_are_not_used(names: list[str]) -> None:
+    kept = used_edges(names)
+    whole = [1.0 if name == "skip" else None for name in names]
+    least = [1.0 if used else None for used in kept]
+    assert paths(whole) == paths(least)
+    for index, used in enumerate(kept):
+        if used:
+            assert paths([None if place == index else factor for place, factor in enumerate(whole)]) < paths(
+                whole
+            )
+
+
+def test_operations_keep_the_shape() -> None:
+    x = torch.randn(2, 4, 6, 5)
+    for name in OPERATIONS:
+        made = operation(name, 4, STREAM)
+        assert made is None if name == "none" else made is not None and made(x).shape == x.shape
+
+
+def trained(supernet: Supernet) -> Supernet:
+    """Give running statistics and mixture weights other values than the initial ones."""
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for logits in supernet.logits.values():
+            logits.copy_(torch.randn(len(logits)))
+    for _ in range(3):
+        supernet(torch.randint(0, 256, (16, *SHAPE)).float())
+    return supernet.eval()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_settled_mixture_is_the_chosen_network(seed: int) -> None:
+    torch.manual_seed(seed)
+    supernet = trained(Supernet(SHAPE, 5, CHOICES, STREAM, [4, 6], [2, 1], input_bits=8))
+    chosen = supernet.chosen()
+    network = nasb(SHAPE, 5, chosen, STREAM, [4, 6], [2, 1]).eval()
+    weights = supernet.backbone.state_dict()
+    own = {}
+    for name in network.state_dict():
+        parts = name.split(".")
+        if "edges" in parts:
+            place = parts.index("edges") + 1
+            stage = int(parts[1])
+            edge = edge_pairs(len(chosen[stage])).index(tuple(map(int, parts[place].split("_"))))  # type: ignore[arg-type]
+            parts[place + 1 : place + 1] = ["operations", chosen[stage][edge]]
+        own[name] = weights[".".join(parts)]
+    network.load_state_dict(own)
+    x = torch.randint(0, 256, (8, *SHAPE)).float()
+    assert not torch.equal(supernet(x), network(x))
+    supernet.settle()
+    assert supernet.chosen() == chosen
+    assert torch.equal(supernet(x), network(x))
+
+
+def test_the_expected_price_is_that_of_the_settled_choice() -> None:
+    supernet = trained(Supernet(SHAPE, 5, CHOICES, STREAM, [4, 6], [1, 1]))
+    prices = {
+        (stage, edge, name): float(1 + stage + 10 * edge + len(name))
+        for stage, edges in enumerate(CHOICES)
+        for edge, names in enumerate(edges)
+        for name in names
+    }
+    shares = [[torch.softmax(supernet.logits[f"{s}_{e}"], 0) for e in range(3)] for s in range(2)]
+    expected = sum(
+        float(shares[s][e][k]) * prices[s, e, name]
+        for s in range(2)
+        for e in range(3)
+        for k, name in enumerate(CHOICES[s][e])
+    )
+    assert float(supernet.price(prices).detach()) == pytest.approx(expected)
+    supernet.settle()
+    settled = sum(prices[s, e, supernet.chosen()[s][e]] for s in range(2) for e in range(3))
+    assert float(supernet.price(prices).detach()) == pytest.approx(settled)
+
+
+def test_a_high_price_is_avoided(small_data: Data) -> None:
+    def chosen(weight: float) -> list[str]:
+        torch.manual_seed(0)
+        supernet = Supernet(SHAPE, 10, [[("conv3", "none")]], Stream(4, 0.5), [4], [1])
+        search = SupernetSettings(price_weight=weight, rate=0.1)
+        train_supernet(supernet, small_data, TrainingSettings(3, 20), search, {(0, 0, "conv3"): 1.0}, seed=0)
+        return supernet.chosen()[0]
+
+    assert chosen(100.0) == ["none"]
+    assert chosen(-100.0) == ["conv3"]
+
+
+@pytest.fixture(name="small_data")
+def _small_data() -> Data:
+    generator = torch.Generator().manual_seed(0)
+
+    def split(count: int) -> Split:
+        x = torch.randint(0, 256, (count, *SHAPE), generator=generator, dtype=torch.uint8)
+        return Split(x, torch.arange(count) % 10)
+
+    return Data(split(80), split(20), SHAPE, 10, "none")
+
+
+@pytest.mark.parametrize(
+    "parameters, message",
+    [
+        ({"operations": [["conv3", "skip"]]}, "1 for one node, 3 for two"),
+        ({"operations": [["conv9"]]}, "unknown operation 'conv9' of a cell"),
+        ({"operations": [["skip"]] * 3}, "3 cells for 2 stages"),
+        ({"operations": [["skip"]], "cells": [1]}, "as many of each"),
+    ],
+)
+def test_what_cannot_be_built_is_named(parameters: dict[str, object], message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        build("nasb", SHAPE, 5, parameters)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.lists(st.sampled_from(OPERATIONS), min_size=3, max_size=3))
+def test_any_choice_builds(names: list[str]) -> None:
+    network = build("nasb", SHAPE, 5, {"operations": [names], "widths": [4, 6]}).eval()
+    assert network(torch.zeros(1, *SHAPE)).shape == (1, 5)
