@@ -1,12 +1,13 @@
 """The estimates against synthesis: makes the data set, fits the models' constants, shows the error on designs held out.
 
-    python benchmarks/calibration.py [--cache FOLDER] [--fit-only]
+    python benchmarks/calibration.py [--cache FOLDER] [--nodes-only]
 
 Synthesises the designs of `designs.py` with Yosys, element by element, into docs/calibration/elements.csv. Rows that are
 there for the very same SystemVerilog and memories are kept: an interrupted run goes on, and after a change of the RTL
 only what it touched is synthesised again. The constants of `finn_flows/structural.py` are fitted to the single nodes and
 to the networks that are not held out (docs/calibration/constants.json; they go into `structural.Constants` by hand), and
-the networks held out are estimated with them: docs/calibration/networks.csv and held_out.png.
+the networks held out are estimated with them: docs/calibration/networks.csv and held_out.png. Networks held out are
+folded as a search folds them, by these very constants: after a change of one, run it again for those it folds anew.
 """
 
 import argparse
@@ -17,23 +18,23 @@ import math
 import re
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from designs import Case, networks, single_nodes
-from scipy.optimize import least_squares, minimize_scalar
+from designs import Case, networks, single_nodes, using
+from scipy.optimize import least_squares, minimize_scalar, nnls
 from scipy.stats import spearmanr
 
-from finn_flows import folding, graph, structural
+from finn_flows import graph, structural
 from finn_flows.chip.synthesis import FAMILIES, synthesise
 from finn_flows.cost import estimate
+from finn_flows.network import Conv
 from finn_flows.parts import get_part
-from finn_flows.rtl.assembly import Styles, assemble
+from finn_flows.rtl.assembly import assemble
 from finn_flows.rtl.design import Design, generate, with_fifos
 from finn_flows.rtl.nodes import LIBRARY, HardwareNode, library, side_by_side
 from finn_flows.rtl.pricing import Unit, units
@@ -43,11 +44,12 @@ FOLDER = Path(__file__).parents[1] / "docs" / "calibration"
 # Single nodes by the beginning of their names, and how many networks of each part (fitted, held out), by family.
 FAMILY_NODES = {
     "7-series": "",
-    "ecp5": "product|crossings_.?[05]$",
-    "ice40": "product_.*(_8_|distributed)|product_(64x10|32x16)_",
-    "gowin": "product_.*(_8_|distributed)|product_(64x10|32x16)_",
+    "ecp5": "product(?!.*_large)|crossings_.?[05]$",
+    "ice40": "product_.*(_8_|distributed)(?!.*_large)|product_(64x10|32x16)_|crossings_.?5$",
+    "gowin": "product_.*(_8_|distributed)(?!.*_large)|product_(64x10|32x16)_|crossings_.?5$",
 }
-FAMILY_NETWORKS = {"7-series": (99, 99), "ecp5": (9, 10), "ice40": (5, 5), "gowin": (5, 5)}
+FAMILY_NETWORKS = {"7-series": (99, 99), "ecp5": (4, 5), "ice40": (2, 3), "gowin": (2, 3)}
+SMALL = 4_500  # FINN's LUTs of the largest network that families other than 7-series are shown on
 COLUMNS = ("digest", "design", "use", "numbers", "family", "element", "kind", "lut", "bram", "units")
 PARTS = {"7-series": "xc7z020", "ecp5": "lfe5u-45f", "ice40": "ice40hx8k", "gowin": "gw2ar-18"}
 
@@ -91,8 +93,9 @@ def read_rows() -> dict[str, list[Row]]:
     if file.exists():
         with file.open(newline="") as stream:
             for entry in csv.DictReader(stream):
-                numbers = {"lut": int(entry["lut"]), "bram": int(entry["bram"])}
-                row = Row(**{**entry, **numbers, "units": _units_of(entry["units"])})
+                counts = {"lut": int(entry["lut"]), "bram": int(entry["bram"])}
+                known: dict[str, Any] = {**entry, **counts, "units": _units_of(entry["units"])}
+                row = Row(**known)
                 kept.setdefault(row.digest, []).append(row)
     return kept
 
@@ -184,7 +187,7 @@ class Maker:
     def network(self, case: Case, family: str, done: int, of: int) -> None:
         """Add the rows of a network, with FIFOs as a build has them."""
         plan = graph.hardware_nodes(case.net.network, case.folding, streams=False)
-        bare = assemble(case.net, plan, Styles(weights=dict.fromkeys(case.in_luts, "distributed")))
+        bare = assemble(case.net, plan, case.styles)
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             generated = generate(bare, folder / "bare")
@@ -270,26 +273,6 @@ def _group(row: Row) -> str:
     return "pool" if name in ("line_buffer", "max_pool") else name
 
 
-@contextmanager
-def using(constants: structural.Constants) -> Iterator[None]:
-    """Price with other constants."""
-    before = structural.CONSTANTS
-    structural.CONSTANTS = constants
-    _forget()
-    try:
-        yield
-    finally:
-        structural.CONSTANTS = before
-        _forget()
-
-
-def _forget() -> None:
-    for module in (structural, folding, graph):
-        for function in vars(module).values():
-            if hasattr(function, "cache_clear"):
-                function.cache_clear()
-
-
 def price(row: Row) -> structural.Price:
     """Return the price of an element as it is built, in 6-input LUTs."""
     return structural.total([getattr(structural, name)(**arguments) for name, arguments in row.units])
@@ -298,8 +281,8 @@ def price(row: Row) -> structural.Price:
 def fit(rows: Sequence[Row], constants: structural.Constants) -> structural.Constants:
     """Fit the constants to elements mapped to 7-series, group by group.
 
-    What is made small is the sum of squares of the logarithm of (estimate + 20) / (LUT + 20): relative errors, but for
-    small elements.
+    What is made small is the sum of squares of the logarithm of (estimate + 100) / (LUT + 100): relative errors, but for
+    small elements, of which it takes many to matter in a network.
     """
     for group, names in FITS.items():
         mine = [row for row in rows if row.family == "7-series" and _group(row) == group]
@@ -324,13 +307,14 @@ def _errors(
     values: Sequence[float], constants: structural.Constants, names: Sequence[str], rows: Sequence[Row]
 ) -> list[float]:
     with using(_replaced(constants, names, values)):
-        return [math.log((price(row).lut + 20) / (row.lut + 20)) for row in rows]
+        return [math.log((price(row).lut + 100) / (row.lut + 100)) for row in rows]
 
 
 def _replaced(
     constants: structural.Constants, names: Sequence[str], values: Sequence[float]
 ) -> structural.Constants:
-    return replace(constants, **dict(zip(names, map(float, values), strict=True)))
+    changes: dict[str, Any] = dict(zip(names, map(float, values), strict=True))
+    return replace(constants, **changes)
 
 
 # ---- what comes of it
@@ -343,7 +327,7 @@ class Network:
     Attributes:
         design: its name.
         use: "network" (fitted) or "held out".
-        numbers: what its numbers are.
+        layers: "fully connected" or "convolutional".
         family: what it was mapped to.
         style: where its weights are: "block" or "LUTs".
         lut: what it takes.
@@ -356,7 +340,7 @@ class Network:
 
     design: str
     use: str
-    numbers: str
+    layers: str
     family: str
     style: str
     lut: int
@@ -375,10 +359,12 @@ def compare(cases: Sequence[Case], rows: Sequence[Row]) -> list[Network]:
         mine = [row for row in rows if (row.design, row.family) == (name, family)]
         case = named[name]
         cost = estimate(case.net.network, case.folding, get_part(PARTS[family]))
+        conv = any(isinstance(layer.operation, Conv) for layer in case.net.network.layers)
         built = [structural.on_family(price(row), family) for row in mine]
         found.append(
             Network(
-                *(name, mine[0].use, mine[0].numbers, family, "LUTs" if case.in_luts else "block"),
+                *(name, mine[0].use, "convolutional" if conv else "fully connected", family),
+                style="LUTs" if case.in_luts else "block",
                 lut=sum(row.lut for row in mine),
                 searched=cost.zerocross.lut,
                 built=sum(lut for lut, _ in built),
@@ -391,8 +377,8 @@ def compare(cases: Sequence[Case], rows: Sequence[Row]) -> list[Network]:
 
 
 def tell(networks: Sequence[Network]) -> None:
-    """Print the errors, by family and by what the numbers are."""
-    print(f"{'family':10}{'networks':28}{'n':>4}  {'searched':>18}  {'as built':>18}  {'FINN':>18}")
+    """Print the errors, by family and by kind of network."""
+    print(f"{'family':10}{'networks':28}{'n':>4}  {'searched':>19}  {'as built':>19}  {'FINN':>19}")
     for family in PARTS:
         mine = [network for network in networks if network.family == family]
         block = [network for network in mine if network.style == "block"]
@@ -400,9 +386,19 @@ def tell(networks: Sequence[Network]) -> None:
         parts = {
             "held out": held,
             **{
-                f"held out, {kind}": [n for n in held if n.numbers == kind]
-                for kind in ("trained", "drawn", "random")
+                f"held out, {kind}": [n for n in held if kind in (n.design.split()[0], n.layers)]
+                for kind in (
+                    "digits",
+                    "28x28",
+                    "32x32",
+                    "drawn",
+                    "random",
+                    "fully connected",
+                    "convolutional",
+                )
             },
+            "held out, below 1,000 LUT": [n for n in held if n.lut < 1000],
+            "held out, from 1,000 LUT": [n for n in held if n.lut >= 1000],
             "held out, weights in LUTs": [n for n in mine if n.use == "held out" and n.style == "LUTs"],
             "fitted": [n for n in block if n.use == "network"],
         }
@@ -417,7 +413,17 @@ def _errors_of(networks: Sequence[Network], column: str) -> str:
     estimated = np.array([getattr(network, column) for network in networks], float)
     taken = np.array([network.lut for network in networks], float)
     error, ratio = np.abs(estimated / taken - 1).mean(), np.exp(np.log(estimated / taken).mean())
-    return f"{100 * error:5.1f}% x{ratio:4.2f} {spearmanr(estimated, taken).statistic:5.3f}"
+    return f"{100 * error:6.1f}% x{ratio:4.2f} {spearmanr(estimated, taken).statistic:5.3f}"
+
+
+def write_networks(networks: Sequence[Network]) -> None:
+    """Write the networks' figures."""
+    partial = FOLDER / "networks.csv.part"
+    with partial.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, [entry.name for entry in fields(Network)], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(map(asdict, networks))
+    partial.replace(FOLDER / "networks.csv")
 
 
 def draw(networks: Sequence[Network], file: Path) -> None:
@@ -430,7 +436,7 @@ def draw(networks: Sequence[Network], file: Path) -> None:
     mine = [n for n in networks if n.use == "held out" and n.family == "7-series" and n.style == "block"]
     figure, axes = pyplot.subplots(figsize=(5.6, 5.2), dpi=120)
     taken = [network.lut for network in mine]
-    ends = [0.8 * min(taken), 4 * max(taken)]
+    ends = [0.8 * min(taken), 6 * max(taken)]
     axes.plot(ends, ends, color="0.6", linewidth=1, zorder=0)
     axes.plot(
         taken, [network.finn for network in mine], "^", color="#b5651d", markersize=5, label="FINN's estimate"
@@ -465,32 +471,48 @@ def _some(cases: Sequence[Case], count: tuple[int, int]) -> list[Case]:
 def with_shares(
     constants: structural.Constants, rows: Sequence[Row], cases: Sequence[Case]
 ) -> structural.Constants:
-    """Take what is no fit to elements from the fitted networks: the share of streams with a FIFO, and LUT4 factors."""
-    fifos = sum(
-        row.lut for row in rows if row.use == "network" and row.kind == "fifo" and row.family == "7-series"
-    )
-    planned = sum(
-        structural.fifo(2, node.sink.width).lut
-        for case in cases
-        if not case.held_out
-        for node in graph.hardware_nodes(case.net.network, case.folding)
-        if node.op_type == "StreamingFIFO_rtl" and node.price != structural.NO_FIFO
-    )
-    if planned:
-        constants = replace(constants, fifo_share=_short(fifos / planned))
+    """Fit what no element shows: what is expected of FIFOs, to the fitted networks, and LUT4 factors."""
+    if cases:
+        found, _ = nnls(*_planned_fifos(constants, rows, cases))
+        constants = _replaced(constants, _SHARES, [_short(share) for share in found])
     for family, kinds in constants.lut4.items():
         for kind in kinds:
             mine = [
                 row
                 for row in rows
                 if row.family == family and row.use != "held out" and price(row).kind == kind
-            ]
+                if family != "ice40" or price(row).way not in ("comparators", "search")
+            ]  # of iCE40's comparators Yosys counts the carries apart, which take logic cells too
             if len(mine) > 2:
                 found = minimize_scalar(
                     _off_family, bounds=(0.5, 5), args=(constants, family, kind, mine), method="bounded"
                 )
                 constants = _with_factor(constants, family, kind, _short(found.x))
     return constants
+
+
+_SHARES = ("fifo_windows", "fifo_image", "fifo_vector")
+
+
+def _planned_fifos(
+    constants: structural.Constants, rows: Sequence[Row], cases: Sequence[Case]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return, of each fitted network, what FIFOs take for each of their shares, and what they take, of all its LUTs."""
+    expected, taken = [], []
+    for case in cases:
+        mine = [row for row in rows if row.design == case.name and row.family == "7-series"]
+        lut = sum(row.lut for row in mine)
+        if case.held_out or not lut:
+            continue
+        columns = []
+        for share in _SHARES:
+            with using(_replaced(constants, _SHARES, [float(share == other) for other in _SHARES])):
+                nodes = graph.hardware_nodes(case.net.network, case.folding)
+            fifos = [node for node in nodes if node.op_type == "StreamingFIFO_rtl"]
+            columns.append(sum(node.price.lut for node in fifos) / lut)
+        expected.append(columns)
+        taken.append(sum(row.lut for row in mine if row.kind == "fifo") / lut)
+    return np.array(expected), np.array(taken)
 
 
 def _off_family(
@@ -522,7 +544,12 @@ def main() -> None:
             nodes = {name: node for name, node in single_nodes().items() if re.match(wanted, name)}
             maker.nodes(nodes, family)
         cases = [] if options.nodes_only else list(networks())
-        jobs = [(family, case) for family, count in FAMILY_NETWORKS.items() for case in _some(cases, count)]
+        small = [case for case in cases if estimate(case.net.network, case.folding).finn.lut <= SMALL]
+        jobs = [
+            (family, case)
+            for family, count in FAMILY_NETWORKS.items()
+            for case in _some(cases if family == "7-series" else small, count)
+        ]
         for done, (family, case) in enumerate(jobs):
             maker.network(case, family, done, len(jobs))
     if not options.nodes_only:
@@ -544,6 +571,7 @@ def main() -> None:
             print(f"  {network}")
         tell(found)
     if found:
+        write_networks(found)
         draw(found, FOLDER / "held_out.png")
 
 

@@ -21,7 +21,6 @@ from finn_flows.cost import estimate
 from finn_flows.finn_setup import prepare_finn
 from finn_flows.folding import Folding
 from finn_flows.graph import hardware_nodes
-from finn_flows.plan import finn_graph
 from finn_flows.network import (
     Activation,
     Conv,
@@ -34,6 +33,7 @@ from finn_flows.network import (
     Network,
     Operation,
 )
+from finn_flows.plan import finn_graph
 from finn_flows.stock_flow import node_estimates, with_streams
 
 CACHES = (

@@ -2,35 +2,45 @@
 
 Numbers are "trained" (networks of scikit-learn's digits), "drawn" (random weights; each channel an expression behind a
 random batch norm, as trained ones have) or "random" (crossings anywhere, the worst case).
+
+Most networks that are held out are what a search may come to: its topologies, any expression of its pairs, folded for a
+target as it folds them, all drawn. Seeds and sizes were set before any of them was synthesised.
 """
 
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from timing import Case as Drawn
 from timing import random_cases
 
+from finn_flows import folding, graph, structural
 from finn_flows.cost import estimate
 from finn_flows.crossings import CrossingTable, from_bits, from_response
+from finn_flows.errors import FlowError
 from finn_flows.folding import Folding, divisors
 from finn_flows.graph import hardware_nodes
 from finn_flows.integer import IntegerNetwork, remove_first_bits
 from finn_flows.network import Activation, Conv, Dense, Grid, Network
+from finn_flows.rtl.assembly import Styles
 from finn_flows.rtl.nodes import Crossings, HardwareNode, LabelSelect, MaxPool, Product, Stream
 from finn_flows.rtl.stream_nodes import Fifo, InputGenerator, Padding, WidthConverter, WindowMaxPool
 from hw_search.extraction.integers import to_integer
 from hw_search.extraction.layers import describe
+from models.canonical import constant_bit
 from models.data import Data, load
+from models.encodings import Encoding
+from models.errors import ModelError
 from models.expressions import parse
 from models.layers import ActivationSlot, install
 from models.topologies import build
-from models.training import TrainingSettings, train
+from models.training import TrainingFailure, TrainingSettings, train
 
 EXPRESSIONS = (
     "x",
@@ -55,6 +65,7 @@ class Case:
         net: the network.
         folding: its folding.
         in_luts: layers whose weights are kept in LUTs; in block RAM the others.
+        ways: how crossings are built by layer, where not in the cheapest way.
     """
 
     name: str
@@ -62,7 +73,13 @@ class Case:
     numbers: str
     net: IntegerNetwork
     folding: Folding
-    in_luts: tuple[str, ...] = field(default=())
+    in_luts: tuple[str, ...] = ()
+    ways: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def styles(self) -> Styles:
+        """How memories and crossings are built."""
+        return Styles(dict.fromkeys(self.in_luts, "distributed"), self.ways)
 
 
 # fan-in, channels, SIMD, PE, input bits, where the weights are
@@ -74,6 +91,10 @@ _PRODUCTS = """
  64 10 64 10 1 block | 32 16 32 16 1 block | 24 24 24 24 1 block |   9  8  9  8 1 block |  48 10 48 10 1 block
  64 10 64  5 1 distributed | 256 32 16 4 1 distributed | 48 24 6 8 1 distributed | 128 64 16 2 1 distributed
   9 16  9  2 8 distributed |  32 32  8 4 1 distributed
+"""
+_LARGE_PRODUCTS = """
+256 64 64 16 1 block | 64 64 32 64 1 block | 784 256 49 16 1 block | 64 64 16 16 8 block | 27 16 9 8 8 block
+ 64 64 64 64 1 block
 """
 # bits or bytes, fan-in, channels, PE, crossings (an expression's, or so many anywhere), way
 _SITES = """
@@ -98,6 +119,8 @@ bits 400 16 2; x; table | bits 32 64 4; cos(x); table | bits 64 128 2; sin(scale
 bits 64 64 1; sub(learned, abs(x)); table | bits 30 128 16; 1; table | bits 192 30 5; 1; table | bits 64 48 2; x; table
 bits 64 64 1; x; comparators | bits 48 96 3; cos(x); comparators | bits 128 64 2; sub(learned, abs(x)); comparators
  bits 256 32 4; sin(mul(3, x)); table in block RAM
+bytes 64 64 64; add(sin(x), x); search | bytes 784 64 16; x; comparators | bits 256 64 32; cos(x); table
+bits 64 128 64; sub(learned, abs(x)); table
 """
 # bits of an element, elements in a word before and behind
 _CONVERTERS = """
@@ -137,8 +160,9 @@ def _rows(text: str) -> Iterator[list[Any]]:
 def single_nodes() -> dict[str, HardwareNode]:
     """Return nodes over the space that networks are made of, by name; models are fitted to all of them."""
     nodes: dict[str, HardwareNode] = {}
-    for fan_in, channels, simd, pe, bits, style in _rows(_PRODUCTS):
-        name = f"product_{fan_in}x{channels}_{simd}x{pe}_{bits}_{style}"
+    for fan_in, channels, simd, pe, bits, style in _rows(_PRODUCTS + _LARGE_PRODUCTS):
+        large = "_large" * (pe * simd * bits > 700)
+        name = f"product_{fan_in}x{channels}_{simd}x{pe}_{bits}_{style}{large}"
         nodes[name] = Product(_weights((channels, fan_in), seed=fan_in), pe, simd, bits, ram_style=style)
     for number, row in enumerate(filter(str.strip, _SITES.replace("\n", "|").split("|"))):
         nodes[f"crossings_{number}"] = _site(row, number)
@@ -230,34 +254,209 @@ def drawn_table(grid: Grid, channels: int, expression: str, seed: int, bits: int
     )
 
 
+# Which networks are drawn depends on how candidates are folded, and that on prices, as does the way in which crossings
+# are built: what is fitted to is to stay what it is, so these are the prices of the draw.
+_DRAWN_WITH = structural.Constants(
+    product_base=0.0,
+    product_count=1.01,
+    product_buffer=2.14,
+    product_address=2.26,
+    product_recode=0.0727,
+    compare=0.553,
+    rom_word=0.0257,
+    rom_power=1.05,
+    compare_power=0.974,
+    table_row=0.181,
+    table_power=1.25,
+    table_rows_power=0.907,
+    table_leaf=1.68,
+    table_channel=0.387,
+)
+
+
+@contextmanager
+def using(constants: structural.Constants) -> Iterator[None]:
+    """Price with other constants."""
+    before = structural.CONSTANTS
+    structural.CONSTANTS = constants
+    _forget()
+    try:
+        yield
+    finally:
+        structural.CONSTANTS = before
+        _forget()
+
+
+def _forget() -> None:
+    for module in (structural, folding, graph):
+        for function in vars(module).values():
+            if hasattr(function, "cache_clear"):
+                function.cache_clear()
+
+
 def networks() -> Iterator[Case]:
-    """Yield the networks, those that models are fitted to first; no shape is in both parts."""
-    for part, digits in _TRAINED.items():
-        for index, (topology, parameters, expression, cycles) in enumerate(digits):
-            net = remove_first_bits(_trained(topology, parameters, expression, seed=index))[0]
-            folding = _explicit(net.network, Folding(target_cycles=cycles))
-            yield Case(f"digits {index}, {part}", part == "held out", "trained", net, folding)
-        cases = [case for seed, count, most in _DRAWN[part] for case in _drawn_cases(seed, count, most)]
-        for index, case in enumerate(cases):
-            numbers = "random" if index % 6 == 5 else "drawn"
-            net = remove_first_bits(with_numbers(case.network, index, numbers == "random"))[0]
-            folding = _explicit(net.network, case.folding)
-            layers = tuple(net.weights) if index % 5 == 3 else ()
-            yield Case(f"{numbers} {index}, {part}", part == "held out", numbers, net, folding, layers)
+    """Yield the networks, those that models are fitted to first; none that is held out has the layers of one of these."""
+    fitted = [*_digits_networks(), *_odd_networks("fitted", _FITTED)]
+    yield from fitted
+    known = {_sizes(case.net.network) for case in fitted}
+    for case in (*_searched_networks(), *_odd_networks("held out", _HELD_OUT)):
+        if _sizes(case.net.network) not in known:
+            yield case
 
 
-# Networks with random weights: seed, how many, and the most LUTs that FINN expects of one.
-_DRAWN = {"fitted": ((1, 10, 4500), (2, 18, 4500)), "held out": ((3, 24, 12_000),)}
+def _sizes(network: Network) -> tuple[Any, ...]:
+    return network.input, *network.shapes().values()
+
+
+def _digits_networks() -> Iterator[Case]:
+    for index, (topology, parameters, expression, cycles) in enumerate(_TRAINED):
+        net = remove_first_bits(_trained(topology, parameters, expression, seed=index))[0]
+        folding = _explicit(net.network, Folding(target_cycles=cycles))
+        ways = _ways(net.network, folding)
+        yield Case(f"digits {index}, fitted", False, "trained", net, folding, ways=ways)
+
+
+# ---- networks as a search comes to them
+
+
+@dataclass(frozen=True)
+class Searched:
+    """A candidate of a search, before it has numbers."""
+
+    topology: str
+    parameters: dict[str, Any]
+    expression: str
+    network: Network
+    folding: Folding
+
+
+# Samples, seed, how many networks, and FINN's LUTs of the smallest and the largest plain sign of the size.
+_SEARCHES: dict[str, tuple[tuple[int, ...], int, int, tuple[float, float]]] = {
+    "digits": ((1, 8, 8), 11, 10, (600, 30_000)),
+    "28x28": ((1, 28, 28), 12, 8, (600, 30_000)),
+    "32x32": ((3, 32, 32), 13, 4, (2_000, 20_000)),
+}
+
+
+def _searched_networks() -> Iterator[Case]:
+    for data, (shape, seed, count, sizes) in _SEARCHES.items():
+        with using(_DRAWN_WITH):
+            chosen = _evenly(_candidates(shape, seed, 8 * count), count, *sizes)
+        for index, found in enumerate(chosen):
+            numbers = "trained" if data == "digits" else "drawn"
+            net = next(_numbered(found, numbers, 100 * seed + index))
+            yield Case(f"{data} {index}, held out", True, numbers, remove_first_bits(net)[0], found.folding)
+
+
+def _numbered(found: Searched, numbers: str, seed: int) -> Iterator[IntegerNetwork]:
+    """Yield the candidate with numbers, then with those of other expressions, as long as they are any good.
+
+    They are not where training fails, or where every channel of a layer is constant: the network always answers the
+    same then, a search leaves it behind, and synthesis nothing of it.
+    """
+    rng, pairs = random.Random(seed), Encoding("pair")
+    expression = found.expression
+    while True:
+        try:
+            if numbers == "trained":
+                net = _trained(found.topology, found.parameters, expression, seed)
+            else:
+                net = with_numbers(found.network, seed, expression, reached=True)
+            if all(table.counts().any() for table in net.tables.values()):
+                yield net
+        except TrainingFailure:
+            pass
+        expression = _drawn_expression(rng, pairs)
+
+
+def _drawn_expression(rng: random.Random, pairs: Encoding) -> str:
+    """Draw an expression that may change its sign, and is none of those that models are fitted to."""
+    while True:
+        expression = pairs.decode([rng.randrange(size) for size in pairs.sizes()])
+        if constant_bit(expression) is None and str(expression) not in EXPRESSIONS:
+            return str(expression)
+
+
+def _candidates(shape: tuple[int, ...], seed: int, count: int) -> list[Searched]:
+    """Draw candidates that have hardware, for images (channels, height, width)."""
+    rng, pairs, found = random.Random(seed), Encoding("pair"), list[Searched]()
+    while len(found) < count:
+        expression = pairs.decode([rng.randrange(size) for size in pairs.sizes()])
+        name, parameters, cycles = _random_topology(rng)
+        if constant_bit(expression) is not None or str(expression) in EXPRESSIONS:
+            continue
+        try:
+            network = describe(build(name, shape, 10, parameters), shape)
+            hardware_nodes(network, Folding(target_cycles=cycles))
+        except (FlowError, ModelError):
+            continue
+        found.append(Searched(name, parameters, str(expression), network, Folding(target_cycles=cycles)))
+    return found
+
+
+def _random_topology(rng: random.Random) -> tuple[str, dict[str, Any], int]:
+    """Draw a topology, its parameters, and the most cycles an image may take."""
+    if rng.random() < 0.5:
+        hidden = [8 * round(2 ** rng.uniform(0, 5))] * rng.randint(1, 3)
+        if rng.random() < 0.5:
+            hidden = [8 * round(2 ** rng.uniform(0, 5)) for _ in hidden]
+        return "mlp", {"hidden": hidden, "input_bits": rng.choice([1, 8])}, round(2 ** rng.uniform(3, 12))
+    width, deep = 4 * round(2 ** rng.uniform(0, 2.6)), rng.randint(1, 2)
+    blocks = [[width << block] * deep for block in range(rng.randint(1, 3))]
+    parameters = {
+        "blocks": blocks,
+        "pool": [True] * len(blocks),
+        "dense": rng.choice([[], [16], [32], [64]]),
+        "padding": rng.choice([0, 1]),
+        "input_bits": rng.choice([1, 8]),
+    }
+    return "cnv", parameters, round(2 ** rng.uniform(7, 14))
+
+
+_Sized = TypeVar("_Sized", Searched, Drawn)
+
+
+def _evenly(cases: Sequence[_Sized], count: int, least: float, most: float) -> list[_Sized]:
+    """Choose cases of all sizes, evenly on a logarithmic scale of what FINN expects of them."""
+    sizes = [estimate(case.network, case.folding).finn.lut for case in cases]
+    left, chosen = [index for index, size in enumerate(sizes) if size <= most], list[_Sized]()
+    for size in np.geomspace(least, most, count):
+        nearest = min(left, key=lambda index: abs(math.log(sizes[index] / size)))
+        chosen.append(cases[nearest])
+        left.remove(nearest)
+    return chosen
+
+
+# ---- networks beyond what a search makes: strides, overlapping pools, activations of two bits, kernels of all sizes
+
+# Seed, how many, and the most LUTs that FINN expects of one.
+_FITTED = ((1, 10, 4500), (2, 18, 4500))
+_HELD_OUT = ((4, 7, 9_000),)
+
+
+def _odd_networks(part: str, draws: Sequence[tuple[int, int, int]]) -> Iterator[Case]:
+    with using(_DRAWN_WITH):
+        cases = [case for seed, count, most in draws for case in _drawn_cases(seed, count, most)]
+    for index, case in enumerate(cases):
+        numbers = "random" if index % 6 == 5 else "drawn"
+        expression = "" if numbers == "random" else random.Random(index).choice(EXPRESSIONS)
+        net = remove_first_bits(with_numbers(case.network, index, expression))[0]
+        held_out = part == "held out"
+        folding = case.folding if held_out else _explicit(net.network, case.folding)
+        ways = {} if held_out else _ways(net.network, folding)
+        layers = tuple(net.weights) if index % 5 == 3 else ()
+        yield Case(f"{numbers} {index}, {part}", held_out, numbers, net, folding, layers, ways)
 
 
 def _drawn_cases(seed: int, count: int, most: int) -> list[Drawn]:
-    """Draw networks of all sizes, evenly on a logarithmic scale."""
-    sizes = {case: estimate(case.network, case.folding).finn.lut for case in random_cases(4 * count, seed)}
-    left, chosen = [case for case in sizes if sizes[case] <= most], list[Drawn]()
-    for size in np.geomspace(min(sizes.values()), most, count):
-        chosen.append(min(left, key=lambda case: abs(math.log(sizes[case] / size))))
-        left.remove(chosen[-1])
-    return chosen
+    cases = random_cases(4 * count, seed)
+    return _evenly(cases, count, min(estimate(case.network, case.folding).finn.lut for case in cases), most)
+
+
+def _ways(network: Network, folding: Folding) -> dict[str, str]:
+    with using(_DRAWN_WITH):
+        nodes = hardware_nodes(network, folding, streams=False)
+    return {node.layer: node.price.way for node in nodes if node.op_type == "Thresholding_rtl"}
 
 
 def _explicit(network: Network, folding: Folding) -> Folding:
@@ -276,37 +475,21 @@ def _explicit(network: Network, folding: Folding) -> Folding:
     return Folding(layers=tuple(layers))
 
 
-# Networks of the digits: topology, its parameters, activation, cycles an image.
-_TRAINED: dict[str, list[tuple[str, dict[str, Any], str, int]]] = {
-    "fitted": [
-        ("mlp", {"hidden": [16, 16], "input_bits": 8}, "add(sin(x), x)", 64),
-        ("mlp", {"hidden": [32, 32], "input_bits": 8}, "x", 256),
-        ("mlp", {"hidden": [64, 64], "input_bits": 1}, "mul(sin(x), sigmoid(x))", 256),
-        ("mlp", {"hidden": [24, 24], "input_bits": 8}, "sin(scale(x))", 64),
-        ("mlp", {"hidden": [48, 48], "input_bits": 8}, "sub(learned, abs(x))", 64),
-        ("mlp", {"hidden": [56, 56], "input_bits": 1}, "sin(mul(3, x))", 256),
-        ("mlp", {"hidden": [64, 64, 64], "input_bits": 8}, "add(sin(x), x)", 256),
-        ("mlp", {"hidden": [128, 32], "input_bits": 1}, "max(cos(x), atan(x))", 512),
-        ("cnv", {"blocks": [[8]], "dense": [], "input_bits": 8}, "cos(x)", 400),
-        ("cnv", {"blocks": [[8, 8]], "dense": [16], "input_bits": 8}, "mul(sin(x), sigmoid(x))", 500),
-        ("cnv", {"blocks": [[12], [12]], "dense": [], "padding": 1, "input_bits": 8}, "x", 1200),
-        ("cnv", {"blocks": [[8], [16]], "dense": [24], "padding": 1, "input_bits": 1}, "sin(scale(x))", 640),
-    ],
-    "held out": [
-        ("mlp", {"hidden": [8], "input_bits": 1}, "x", 512),
-        ("mlp", {"hidden": [20, 20], "input_bits": 8}, "sub(learned, abs(x))", 128),
-        ("mlp", {"hidden": [40, 40], "input_bits": 8}, "x", 64),
-        ("mlp", {"hidden": [36, 36, 36], "input_bits": 1}, "sin(mul(3, x))", 128),
-        ("mlp", {"hidden": [96, 48], "input_bits": 1}, "mul(sin(x), sigmoid(x))", 64),
-        ("mlp", {"hidden": [80, 80], "input_bits": 8}, "cos(x)", 128),
-        ("mlp", {"hidden": [128, 128], "input_bits": 1}, "add(sin(x), x)", 64),
-        ("mlp", {"hidden": [256], "input_bits": 1}, "sin(scale(x))", 256),
-        ("cnv", {"blocks": [[6]], "dense": [12], "input_bits": 1}, "max(cos(x), atan(x))", 300),
-        ("cnv", {"blocks": [[16, 16]], "dense": [], "input_bits": 8}, "sin(scale(x))", 600),
-        ("cnv", {"blocks": [[10], [20]], "dense": [32], "padding": 1, "input_bits": 8}, "cos(x)", 1000),
-        ("cnv", {"blocks": [[12, 12]], "dense": [24], "padding": 1, "input_bits": 1}, "add(sin(x), x)", 400),
-    ],
-}
+# Fitted networks of the digits: topology, its parameters, activation, cycles an image.
+_TRAINED: list[tuple[str, dict[str, Any], str, int]] = [
+    ("mlp", {"hidden": [16, 16], "input_bits": 8}, "add(sin(x), x)", 64),
+    ("mlp", {"hidden": [32, 32], "input_bits": 8}, "x", 256),
+    ("mlp", {"hidden": [64, 64], "input_bits": 1}, "mul(sin(x), sigmoid(x))", 256),
+    ("mlp", {"hidden": [24, 24], "input_bits": 8}, "sin(scale(x))", 64),
+    ("mlp", {"hidden": [48, 48], "input_bits": 8}, "sub(learned, abs(x))", 64),
+    ("mlp", {"hidden": [56, 56], "input_bits": 1}, "sin(mul(3, x))", 256),
+    ("mlp", {"hidden": [64, 64, 64], "input_bits": 8}, "add(sin(x), x)", 256),
+    ("mlp", {"hidden": [128, 32], "input_bits": 1}, "max(cos(x), atan(x))", 512),
+    ("cnv", {"blocks": [[8]], "dense": [], "input_bits": 8}, "cos(x)", 400),
+    ("cnv", {"blocks": [[8, 8]], "dense": [16], "input_bits": 8}, "mul(sin(x), sigmoid(x))", 500),
+    ("cnv", {"blocks": [[12], [12]], "dense": [], "padding": 1, "input_bits": 8}, "x", 1200),
+    ("cnv", {"blocks": [[8], [16]], "dense": [24], "padding": 1, "input_bits": 1}, "sin(scale(x))", 640),
+]
 
 
 @lru_cache(maxsize=1)
@@ -325,16 +508,21 @@ def _trained(topology: str, parameters: dict[str, Any], expression: str, seed: i
     return to_integer(model, describe(model, data.input_shape))
 
 
-def with_numbers(network: Network, seed: int, anywhere: bool) -> IntegerNetwork:
-    """Give a network random weights, and activations that are drawn, or with crossings anywhere.
+def _reach(weights: np.ndarray, top: int) -> Grid:
+    flat = weights.reshape(len(weights), -1)
+    return Grid(-top * int((flat < 0).sum(axis=1).max()), top * int((flat > 0).sum(axis=1).max()), 1)
+
+
+def with_numbers(network: Network, seed: int, expression: str, reached: bool = False) -> IntegerNetwork:
+    """Give a network random weights, and an expression's crossings, or crossings anywhere.
 
     Args:
         network: its layers; where crossings are anywhere, with their number.
         seed: of the numbers.
-        anywhere: whether crossings are anywhere.
+        expression: behind a batch norm that is drawn; "" for crossings anywhere.
+        reached: whether crossings of bytes lie where the weights reach, as those of trained networks do.
     """
     shapes, grids, producers = network.shapes(), network.grids(), network.producers()
-    expression = random.Random(seed).choice(EXPRESSIONS)
     weights, tables = {}, {}
     for number, layer in enumerate(network.layers):
         match layer.operation:
@@ -344,11 +532,14 @@ def with_numbers(network: Network, seed: int, anywhere: bool) -> IntegerNetwork:
                 size = (channels, *kernel, shapes[layer.inputs[0]][-1])
                 weights[layer.name] = _weights(size, seed + number)
             case Activation(crossings, bits):
-                grid, channels = grids[producers[layer.name]], len(crossings) // bits
+                producer, channels = producers[layer.name], len(crossings) // bits
+                grid = grids[producer]
+                if reached and grid.step == 1:
+                    grid = _reach(weights[producer], 2**network.input.bits - 1)
                 tables[layer.name] = (
-                    random_table(grid, len(crossings), max(crossings), seed + number)
-                    if anywhere
-                    else drawn_table(grid, channels, expression, seed + number, bits)
+                    drawn_table(grid, channels, expression, seed + number, bits)
+                    if expression
+                    else random_table(grid, len(crossings), max(crossings), seed + number)
                 )
     counts = {name: tuple(int(count) for count in table.counts()) for name, table in tables.items()}
     return IntegerNetwork(network.with_crossings(counts), weights, tables)

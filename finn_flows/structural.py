@@ -75,42 +75,42 @@ class Constants:
     unrolled_shared: float = 5.34
     unrolled_channel: float = 0.205
     site_base: float = 5.0
-    compare: float = 0.556
-    rom_word: float = 0.0437
-    rom_power: float = 0.919
-    compare_power: float = 0.947
+    compare: float = 0.558
+    rom_word: float = 0.0422
+    rom_power: float = 0.926
+    compare_power: float = 0.949
     table_row: float = 0.197
     table_power: float = 1.16
-    table_rows_power: float = 0.909
+    table_rows_power: float = 0.91
     table_leaf: float = 1.62
-    table_channel: float = 0.357
+    table_channel: float = 0.354
     bram18_in_luts: float = 190.0
     lutram_most: int = 48
-    generator_base: float = 31.0
-    generator_address: float = 5.03
+    generator_base: float = 31.3
+    generator_address: float = 5.05
     whole_base: float = 22.7
     padding_base: float = 17.0
     padding_counter: float = 0.611
-    line_base: float = 24.8
-    pool_base: float = 4.83
-    pool_bit: float = 1.26
-    label_base: float = 10.7
+    line_base: float = 25.0
+    pool_base: float = 4.86
+    pool_bit: float = 1.25
+    label_base: float = 10.6
     label_compare: float = 1.65
-    label_index: float = 0.209
+    label_index: float = 0.238
     converter_base: float = 9.43
-    converter_place: float = 2.31
-    converter_turn: float = 1.94
-    fifo_base: float = 6.37
-    fifo_address: float = 2.4
-    fifo_wrap: float = 1.86
-    fifo_windows: float = 1.0
-    fifo_image: float = 0.5
-    fifo_vector: float = 0.1
+    converter_place: float = 2.32
+    converter_turn: float = 1.98
+    fifo_base: float = 6.45
+    fifo_address: float = 2.38
+    fifo_wrap: float = 1.79
+    fifo_windows: float = 1.4
+    fifo_image: float = 0.331
+    fifo_vector: float = 0.124
     lut4: Mapping[str, Mapping[str, float]] = field(
         default_factory=lambda: {
-            "ecp5": {"product": 1.5, "unrolled": 1.75, "crossings": 2.4, "other": 1.75},
-            "ice40": {"product": 1.3, "unrolled": 1.75, "crossings": 2.6, "other": 1.75},
-            "gowin": {"product": 1.5, "unrolled": 1.75, "crossings": 2.4, "other": 1.75},
+            "ecp5": {"product": 1.52, "unrolled": 1.43, "crossings": 1.9, "other": 1.35},
+            "ice40": {"product": 1.77, "unrolled": 1.75, "crossings": 2.14, "other": 1.68},
+            "gowin": {"product": 1.39, "unrolled": 1.75, "crossings": 2.0, "other": 1.43},
         }
     )
 
