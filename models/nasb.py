@@ -1,11 +1,11 @@
 """NASB (Zhu et al., arXiv 2008.03515): cells whose edges choose among operations, within a fixed backbone.
 
-A cell is a graph of nodes on the residual stream: node 0 is what comes in, every later node is the sum of an operation on each
-node before it, and the last one is added to what came in. Which operation an edge has is a list of names: genes of an
-evolution, or found by `train_supernet`, which mixes all operations of an edge by weights that are learnt beside the
-network's own and takes the heaviest. The backbone (a first convolution, then stages that halve the image and widen) is fixed.
-What the paper says of its cell beyond that could not be reached: the number of nodes, the sum at the end and the clipping
-behind every cell are choices of this project.
+A cell is a graph of nodes on the residual stream: node 0 is what comes in, every later node is the sum of an operation on
+each node before it, and the last one is added to what came in. Which operation an edge has is a list of names: genes of
+an evolution, or found by `train_supernet`, which mixes all operations of an edge by weights that are learnt beside the
+network's own and takes the heaviest. The backbone (a first convolution, then stages that halve the image and widen) is
+fixed. What the paper says of its cell beyond that could not be reached: the number of nodes, the sum at the end and the
+clipping behind every cell are choices of this project.
 """
 
 import itertools
@@ -150,8 +150,8 @@ def nasb(
     Args:
         input_shape: (channels, height, width).
         classes: number of logits.
-        operations: for each stage, or once for all, the operation of every edge, of OPERATIONS: 1 for a cell of one node, 3 of
-            two, 6 of three, 10 of four, ordered by the node they lead to.
+        operations: for each stage, or once for all, the operation of every edge, of OPERATIONS: 1 for a cell of one node,
+            3 of two, 6 of three, 10 of four, ordered by the node they lead to.
         stream: the residual stream's numbers.
         widths: channels of each stage.
         cells: cells of each stage, behind the block that halves the image.

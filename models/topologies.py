@@ -313,8 +313,9 @@ def nasb(
     Args:
         input_shape: (channels, height, width).
         classes: number of logits.
-        operations: for each stage, or once for all, the operation of every edge of a cell: conv1, conv3, conv5, dilated3, depthwise3,
-            pool, skip or none; 1 for a cell of one node, 3 of two, 6 of three, 10 of four, ordered by the node they lead to.
+        operations: for each stage, or once for all, the operation of every edge of a cell: conv1, conv3, conv5, dilated3,
+            depthwise3, pool, skip or none; 1 for a cell of one node, 3 of two, 6 of three, 10 of four, ordered by the node
+            they lead to.
         widths: channels of each stage; every stage but the first halves the image. [16, 32] where it is null.
         cells: cells of each stage; one each where it is null.
         stream_bits: bits of the residual stream's quantizers, 2..8.

@@ -152,6 +152,7 @@ def check_finite(model: nn.Module, epoch: int) -> None:
 
 
 def augmented(x: Tensor, kind: str, generator: torch.Generator) -> Tensor:
+    """Return a batch (N, ...) augmented as `TrainingSettings.augment` says; only images (N, C, H, W) are."""
     if kind == "none" or x.dim() != 4:
         return x
     flip = torch.rand(len(x), generator=generator).to(x.device) < 0.5
