@@ -139,7 +139,9 @@ class TrainingConfig(_Section):
                     raise ValueError(f"{name} {value!r}: {nearest(str(value), known)}")
         for start, end in itertools.product(alternatives(self.nu_start), alternatives(self.nu_end)):
             if not (_positive(start) and _positive(end) and start <= end):
-                raise ValueError(f"nu must grow from nu_start above 0 to nu_end, not from {start!r} to {end!r}")
+                raise ValueError(
+                    f"nu must grow from nu_start above 0 to nu_end, not from {start!r} to {end!r}"
+                )
         return self
 
     @model_validator(mode="after")
