@@ -73,15 +73,55 @@ def execute(model: ModelWrapper, nodes: Iterable[NodeProto], tensors: Tensors) -
                 tensors[node.output[0]] = _PRECISE[node.op_type](tensors[node.input[0]])
             elif node.op_type == "BatchNormalization":
                 tensors[node.output[0]] = _batch_norm(node, *(tensors[name] for name in node.input))
-            elif is_custom_op(node.domain, node.op_type):
-                model.get_customop_wrapper(node).execute_node(tensors, model.graph)
             else:
-                _execute_standard(node, tensors, model.get_opset_imports().get("", 0))
+                _execute_plainly(model, node, tensors)
         except LoweringError:
             raise
         except Exception as error:  # onnxruntime and custom ops raise whatever they like
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise LoweringError(f"{node.name} ({node.op_type}) cannot be executed: {reason}") from None
+            raise _failure(node, error) from None
+
+
+def fold_constants(model: ModelWrapper) -> bool:
+    """Compute in place what follows from constants and from known shapes alone; return whether there was any of it.
+
+    qonnx's own transformation infers all shapes again after every constant, which takes minutes for large networks.
+
+    Raises:
+        LoweringError: if a node cannot be executed; the message names it.
+    """
+    known: Tensors = {**constants(model), "": None}  # type: ignore[dict-item]  # QONNX's nodes look omitted inputs up
+    left = []
+    for node in model.graph.node:
+        inputs = dict(known)
+        if node.op_type == "Shape" and (shape := model.get_tensor_shape(node.input[0])):
+            inputs[node.input[0]] = np.zeros(shape, np.float32)
+        if any(name not in inputs for name in node.input):
+            left.append(node)
+            continue
+        try:
+            _execute_plainly(model, node, inputs)
+        except Exception as error:
+            raise _failure(node, error) from None
+        for name in node.output:
+            known[name] = inputs[name]
+            model.set_initializer(name, inputs[name])
+    is_changed = len(left) < len(model.graph.node)
+    if is_changed:
+        del model.graph.node[:]
+        model.graph.node.extend(left)
+    return is_changed
+
+
+def _failure(node: NodeProto, error: Exception) -> LoweringError:
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    return LoweringError(f"{node.name} ({node.op_type}) cannot be executed: {reason}")
+
+
+def _execute_plainly(model: ModelWrapper, node: NodeProto, tensors: Tensors) -> None:
+    if is_custom_op(node.domain, node.op_type):
+        model.get_customop_wrapper(node).execute_node(tensors, model.graph)
+    else:
+        _execute_standard(node, tensors, model.get_opset_imports().get("", 0))
 
 
 def _batch_norm(

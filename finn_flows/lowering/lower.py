@@ -26,7 +26,7 @@ class Site:
         operations: types of the nodes it stands for, in their order.
         channels: number of channels.
         levels: how many levels its bits can say: 2 for a sign.
-        points: integers of the accumulator's grid.
+        points: integers of the grid it reads.
         least: crossings of the row of bits with the fewest.
         mean: crossings of a row, on average.
         most: crossings of the row with the most.

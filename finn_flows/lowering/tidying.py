@@ -3,7 +3,6 @@
 import copy
 
 from qonnx.core.modelwrapper import ModelWrapper
-from qonnx.transformation.fold_constants import FoldConstants
 from qonnx.transformation.general import (
     GiveUniqueNodeNames,
     GiveUniqueParameterTensors,
@@ -15,6 +14,7 @@ from qonnx.transformation.general import (
 from qonnx.transformation.infer_shapes import InferShapes
 
 from finn_flows.lowering.errors import LoweringError
+from finn_flows.lowering.execution import fold_constants
 
 
 def tidy(model: ModelWrapper) -> ModelWrapper:
@@ -44,7 +44,9 @@ def tidy(model: ModelWrapper) -> ModelWrapper:
         _take_one_sample(model)
     for step in (SortGraph(), InferShapes(), GiveUniqueParameterTensors(), MovePadAttributeToTensor()):
         model = model.transform(step)
-    model = model.transform(FoldConstants(exclude_op_types=[])).transform(RemoveUnusedTensors())
+    while fold_constants(model):
+        model = model.transform(InferShapes())
+    model = model.transform(RemoveUnusedTensors())
     called = [node.name for node in model.graph.node]
     if not all(called) or len(set(called)) < len(called):
         model = model.transform(GiveUniqueNodeNames())
