@@ -185,13 +185,22 @@ class ConstraintConfig(_Section):
 class SearchConfig(_Section):
     """How to search."""
 
-    strategy: Literal["nsga2", "gaaf", "random", "exhaustive"] = Field(
+    strategy: Literal["nsga2", "gaaf", "random", "exhaustive", "differentiable"] = Field(
         "nsga2",
-        description="`nsga2`; `gaaf`, the paper's genetic algorithm, on the first objective alone; `random`; `exhaustive`.",
+        description="`nsga2`; `gaaf`, the paper's genetic algorithm, on the first objective alone; `random`; `exhaustive`; "
+        "`differentiable`, NASB's: mixtures of topology nasb's operations are trained, and what they choose is evaluated.",
+    )
+    price_weights: list[float] = Field(
+        default_factory=lambda: [0.0, 0.1, 0.3],
+        min_length=1,
+        description="Of the expected hardware price beside the cross entropy, one mixture each (differentiable).",
     )
     population: int = Field(24, ge=2, description="Candidates of a generation (of gaaf: of its population).")
     generations: int = Field(
-        8, ge=1, description="Generations, the first one included. Exhaustive search ignores it."
+        8,
+        ge=1,
+        description="Generations, the first one included; mixtures of each price weight (differentiable). Exhaustive search "
+        "ignores it.",
     )
     children: int | None = Field(
         None,

@@ -22,6 +22,7 @@ from safetensors.torch import save_file
 from finn_flows.crossings import CrossingError
 from finn_flows.integer import IntegerNetwork, remove_constants, remove_first_bits
 from hw_search.config import Config
+from hw_search.differentiable import choose_operations
 from hw_search.errors import UserError
 from hw_search.extraction.agreement import agreement
 from hw_search.extraction.integers import responses, to_integer
@@ -138,7 +139,7 @@ def evaluate(work: dict[str, Any], progress: Progress | None = None) -> dict[str
     """Do a task.
 
     Args:
-        work: from `task`.
+        work: from `task`, or a mixture's (see `hw_search.differentiable`).
         progress: called with the epoch and its loss.
 
     Returns:
@@ -159,6 +160,8 @@ def _train_and_read(work: dict[str, Any], progress: Progress | None) -> dict[str
     data = load_data(**work["data"])
     training = dict(work["training"])
     device = pick_device(training.pop("device"))
+    if "mixture" in work:
+        return choose_operations(work, data, device, progress)
     torch.manual_seed(work["seed"])
     model = build_topology(work["topology"], data.input_shape, data.classes)
     install(model, [parse(text) for text in work["expressions"]])

@@ -12,15 +12,16 @@ import yaml
 
 from hw_search.bench import Bench
 from hw_search.config import Config, alternatives
+from hw_search.differentiable import Differentiable
 from hw_search.errors import UserError
-from hw_search.evaluation import import_plugins, load_data
+from hw_search.evaluation import code_version, import_plugins, load_data
 from hw_search.executor import Executor, LocalExecutor
 from hw_search.files import write_text
 from hw_search.finals import finals
 from hw_search.pricing import Pricer
 from hw_search.space import Candidate, Genome, Space
 from hw_search.store import Store
-from hw_search.strategies import make_strategy
+from hw_search.strategies import Strategy, make_strategy
 from hw_search.verdict import verdict
 from hw_search.watcher import Silent, Watcher
 from models.data import Data, check_test
@@ -121,13 +122,18 @@ def _evolve(bench: Bench, watcher: Watcher) -> None:
             known[genome] = bench.space.candidate(genome)
         return known[genome]
 
-    strategy = make_strategy(
-        config.search,
-        bench.space,
-        len(config.objectives),
-        lambda genome: candidate(genome).id,
-        1 - 1 / bench.data.classes,
-    )
+    strategy: Strategy
+    if config.search.strategy == "differentiable":
+        fingerprint = bench.data.fingerprint + code_version(tuple(config.plugins))
+        strategy = Differentiable(config, bench.space, bench.pricer, fingerprint, bench.results)
+    else:
+        strategy = make_strategy(
+            config.search,
+            bench.space,
+            len(config.objectives),
+            lambda genome: candidate(genome).id,
+            1 - 1 / bench.data.classes,
+        )
     watcher.begin(config.name, strategy.planned)
     while genomes := strategy.ask():
         strategy.tell(genomes, bench.evaluate([candidate(genome) for genome in genomes]))

@@ -76,6 +76,7 @@ def make_strategy(config: SearchConfig, space: Space, objectives: int, key: Key,
             return Random(config, space, key)
         case "exhaustive":
             return Exhaustive(config, space, key)
+    raise ValueError(f"{config.strategy} is no strategy of genomes alone")
 
 
 def _draw(sizes: Sequence[int], rng: np.random.Generator) -> Genome:

@@ -234,7 +234,7 @@ class Supernet(nn.Module):
     Args:
         input_shape: (channels, height, width).
         classes: number of logits.
-        choices: for each stage and edge, the operations to choose from.
+        choices: for each stage, or once for all, and for each edge the operations to choose from.
         stream: the residual stream's numbers.
         widths: channels of each stage.
         cells: cells of each stage.
@@ -252,6 +252,10 @@ class Supernet(nn.Module):
         **settings: int,
     ) -> None:
         super().__init__()
+        if len(choices) not in (1, len(widths)):
+            raise ModelError(
+                f"operations name {len(choices)} cells for {len(widths)} stages: give one, or {len(widths)}"
+            )
         self.choices = [[tuple(names) for names in stage] for stage in choices]
         self.logits = nn.ParameterDict(
             {
@@ -263,8 +267,9 @@ class Supernet(nn.Module):
         self.mixed: list[tuple[int, int, MixedEdge]] = []
 
         def cell(stage: int, channels: int) -> nn.Module:
-            edges = [MixedEdge(channels, stream, names) for names in self.choices[stage]]
-            self.mixed += [(stage, index, edge) for index, edge in enumerate(edges)]
+            own = min(stage, len(self.choices) - 1)
+            edges = [MixedEdge(channels, stream, names) for names in self.choices[own]]
+            self.mixed += [(own, index, edge) for index, edge in enumerate(edges)]
             return Cell(edges, _close(channels, stream))
 
         self.backbone = _backbone(input_shape, classes, stream, widths, cells, cell, **settings)

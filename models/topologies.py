@@ -11,7 +11,7 @@ may set and search. `input_shape` is (features,) or (channels, height, width); i
 import inspect
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from torch import nn
@@ -32,6 +32,7 @@ from models.residual import (
 from models.residual import stream_scale as automatic_scale
 
 Topology = Callable[..., nn.Module]
+Module = TypeVar("Module", bound=nn.Module)
 
 TOPOLOGIES: dict[str, Topology] = {}
 
@@ -325,20 +326,39 @@ def nasb(
         stem_kernel: side of the stem's kernel, odd.
         stem_stride: the stem's stride.
     """
-    widths = [16, 32] if widths is None else widths
-    stream = Stream(stream_bits, automatic_scale(stream_bits) if stream_scale is None else stream_scale)
-    return network_of_cells(
+    return cells_of(
+        network_of_cells,
         input_shape,
         classes,
         operations,
-        stream,
-        widths,
-        [1] * len(widths) if cells is None else cells,
+        widths=widths,
+        cells=cells,
+        stream_bits=stream_bits,
+        stream_scale=stream_scale,
         input_bits=input_bits,
         weight_bits=weight_bits,
         stem_kernel=stem_kernel,
         stem_stride=stem_stride,
     )
+
+
+def cells_of(
+    make: Callable[..., Module],
+    input_shape: tuple[int, ...],
+    classes: int,
+    operations: Any,
+    *,
+    widths: list[int] | None,
+    cells: list[int] | None,
+    stream_bits: int,
+    stream_scale: float | None,
+    **settings: int,
+) -> Module:
+    """Return `models.nasb`'s network of operations, or the mixture (`Supernet`) of several, with `nasb`'s parameters."""
+    widths = [16, 32] if widths is None else widths
+    stream = Stream(stream_bits, automatic_scale(stream_bits) if stream_scale is None else stream_scale)
+    counts = [1] * len(widths) if cells is None else cells
+    return make(input_shape, classes, operations, stream, widths, counts, **settings)
 
 
 register_topology("resnete")(
