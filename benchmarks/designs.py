@@ -259,9 +259,13 @@ def drawn_table(grid: Grid, channels: int, expression: str, seed: int, bits: int
 _DRAWN_WITH = structural.Constants(
     product_base=0.0,
     product_count=1.01,
+    product_accumulator=1.2,
     product_buffer=2.14,
     product_address=2.26,
     product_recode=0.0727,
+    unrolled_count=1.07,
+    unrolled_shared=5.34,
+    unrolled_channel=0.205,
     compare=0.553,
     rom_word=0.0257,
     rom_power=1.05,
