@@ -108,7 +108,7 @@ def _check_conv(node: NodeProto, weights: np.ndarray, known: dict[str, Any]) -> 
 
 
 def conv_padding(node: NodeProto) -> tuple[int, int]:
-    """Return a convolution's own zero padding, (vertical, horizontal).
+    """Return the padding of a convolution or a pool itself, (vertical, horizontal).
 
     Raises:
         LoweringError: if it differs from side to side.
@@ -116,7 +116,7 @@ def conv_padding(node: NodeProto) -> tuple[int, int]:
     top, left, bottom, right = attributes(node).get("pads") or (0, 0, 0, 0)
     if (top, left) != (bottom, right):
         raise LoweringError(
-            f"{node.name} (Conv) pads {top, left} ahead and {bottom, right} behind: pad both sides alike"
+            f"{node.name} ({node.op_type}) pads {top, left} ahead and {bottom, right} behind: pad both sides alike"
         )
     return top, left
 

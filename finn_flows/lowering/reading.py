@@ -285,13 +285,15 @@ class _Reader:
         if self._before(view.layer, Flatten) == "input":
             raise LoweringError(f"{node.name} (MaxPool) pools the network's input: pool the data instead")
         if (
-            any(known.get("pads") or ())
-            or any(by != 1 for by in known.get("dilations") or ())
+            any(by != 1 for by in known.get("dilations") or ())
             or known.get("ceil_mode", 0)
             or known.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID")
         ):
-            raise LoweringError(f"{node.name} (MaxPool) pads, dilates or rounds up, which has no hardware")
-        operation = MaxPool(tuple(known["kernel_shape"]), tuple(known.get("strides") or (1, 1)))
+            raise LoweringError(
+                f"{node.name} (MaxPool) dilates, rounds up or pads automatically: write its pads out"
+            )
+        stride, padding = tuple(known.get("strides") or (1, 1)), conv_padding(node)
+        operation = MaxPool(tuple(known["kernel_shape"]), stride, padding)
         return replace(view, layer=self._add(self._number("pool"), operation, view.layer))
 
     def _pad(self, node: NodeProto, view: _View) -> _View:

@@ -45,6 +45,28 @@ def test_every_activation_is_torchs(name: str, variant: int, tmp_path: Path) -> 
         assert alike, activation
 
 
+@pytest.mark.parametrize(
+    "operations", [["conv3", "pool", "depthwise3"], ["pool", "none", "dilated3"], ["conv5", "skip", "conv1"]]
+)
+def test_cells_are_torchs(operations: list[str], tmp_path: Path) -> None:
+    """NASB's: pools that pad the stream, convolutions of every reach, sums of several."""
+    torch.manual_seed(0)
+    shape = (2, 8, 8)
+    model = build("nasb", shape, 4, {"operations": [operations], "widths": [4, 6]})
+    settle(model, 0)
+    x = torch.randint(0, 256, (40, *shape)).float()
+    export_qonnx(model, torch.zeros(1, *shape), str(tmp_path / "model.onnx"), dynamo=False)
+    lowered = lower(tmp_path / "model.onnx")
+    found = lowered.network.run(lowered.quantize(x.numpy()))["label"][:, 0]
+    own = to_integer(model, describe(model, shape)).run(np.moveaxis(x.numpy().astype(np.int64), 1, -1))[
+        "label"
+    ]
+    with torch.no_grad():
+        expected = model(x).numpy().argmax(axis=1)
+    assert np.array_equal(found, expected)
+    assert np.array_equal(own[:, 0], expected)
+
+
 def _same(found: np.ndarray, wanted: np.ndarray) -> bool:
     """Compare levels but for where they are counted from, and for steps in which they all are."""
     if found.shape != wanted.shape:

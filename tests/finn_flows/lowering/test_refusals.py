@@ -178,9 +178,17 @@ REFUSED: dict[str, tuple[Callable[[], Graph], str]] = {
         lambda: finish_image(image().node("MaxPool", kernel_shape=[2, 2]).conv(2, 4)),
         r"MaxPool_1 \(MaxPool\) pools the network's input",
     ),
-    "a padded pool": (
-        lambda: finish_image(image().conv(2, 4).bipolar().node("MaxPool", kernel_shape=[2, 2], pads=[1] * 4)),
-        r"MaxPool_4 \(MaxPool\) pads, dilates or rounds up",
+    "a pool padded on one side": (
+        lambda: finish_image(
+            image().conv(2, 4).bipolar().node("MaxPool", kernel_shape=[2, 2], pads=[0, 0, 1, 1])
+        ),
+        r"MaxPool_4 \(MaxPool\) pads \(0, 0\) ahead and \(1, 1\) behind: pad both sides alike",
+    ),
+    "a dilated pool": (
+        lambda: finish_image(
+            image().conv(2, 4).bipolar().node("MaxPool", kernel_shape=[2, 2], dilations=[2, 2])
+        ),
+        r"MaxPool_4 \(MaxPool\) dilates, rounds up or pads automatically",
     ),
     "a pool in the wrong place": (
         pool_in_the_wrong_place,
