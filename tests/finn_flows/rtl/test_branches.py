@@ -35,7 +35,9 @@ def test_elements_compute_what_the_layers_do(name: str, folding: Folding) -> Non
     assert held_against(net, design, random_inputs(net.network, 4, seed=2)) > 10
 
 
-@pytest.mark.parametrize("name", ["residual", "dilated", "dynamic", "grouped bytes"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("residual", marks=pytest.mark.slow), "dilated", "dynamic", "grouped bytes"]
+)
 def test_simulated_as_computed(name: str, tmp_path: Path, runtime: Path) -> None:
     net, folding = (
         random_network(NETWORKS[name], seed=3, constant=0.0, most=6),
