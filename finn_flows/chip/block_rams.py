@@ -65,6 +65,8 @@ def block_ram_models(family: str) -> dict[str, str]:
             "SPX9": _gowin_single("SPX9", 9),
             "SDPB": _gowin_simple_dual("SDPB", 8),
             "SDPX9B": _gowin_simple_dual("SDPX9B", 9),
+            "DPB": _gowin_dual("DPB", 8),
+            "DPX9B": _gowin_dual("DPX9B", 9),
         },
     }.get(family, dict)()
     return models | {"zc_block_ram": _CORE.replace("@PORTS@", ports)} if models else {}
@@ -234,6 +236,33 @@ def _gowin_simple_dual(name: str, bits: int) -> str:
       .b_clk(CLKB), .b_en(CEB), .b_we(8'd0), .b_at(16'(ADB)), .b_in(72'd0), .b_out
   );
   assign DO = b_out[{4 * bits - 1}:0];"""
+    return _module(name, parameters, ports, body)
+
+
+def _gowin_dual(name: str, bits: int) -> str:
+    """DPB, DPX9B: both ports read and write, words of up to two bytes."""
+    parameters = [
+        *(f"parameter {kind}_MODE{port} = 0" for kind in ("READ", "WRITE") for port in (0, 1)),
+        *(f"parameter BIT_WIDTH_{port} = {2 * bits}" for port in (0, 1)),
+        *("parameter BLK_SEL_0 = 0", "parameter BLK_SEL_1 = 0", 'parameter RESET_MODE = "SYNC"'),
+        *_row("INIT_RAM_", 64, 32 * bits),
+    ]
+    top = 2 * bits - 1
+    ports = [
+        f"output [{top}:0] DOA, DOB, input [{top}:0] DIA, DIB, input [2:0] BLKSELA, BLKSELB, input [13:0] ADA, ADB",
+        "input WREA, WREB, CLKA, CEA, CLKB, CEB, OCEA, OCEB, RESETA, RESETB",
+    ]
+    body = f"""{_gowin_laid(bits)}
+  logic [71:0] a_out, b_out;
+  zc_block_ram #(
+      .A_READ(BIT_WIDTH_0), .A_WRITE(BIT_WIDTH_0), .B_READ(BIT_WIDTH_1), .B_WRITE(BIT_WIDTH_1),
+      .A_MODE(int'(WRITE_MODE0)), .B_MODE(int'(WRITE_MODE1)), .INIT(laid())
+  ) ram (
+      .a_clk(CLKA), .a_en(CEA), .a_we(WREA ? enables(ADA, BIT_WIDTH_0) : 8'd0), .a_at(16'(ADA)), .a_in(72'(DIA)), .a_out,
+      .b_clk(CLKB), .b_en(CEB), .b_we(WREB ? enables(ADB, BIT_WIDTH_1) : 8'd0), .b_at(16'(ADB)), .b_in(72'(DIB)), .b_out
+  );
+  assign DOA = a_out[{top}:0];
+  assign DOB = b_out[{top}:0];"""
     return _module(name, parameters, ports, body)
 
 
