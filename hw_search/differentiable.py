@@ -45,7 +45,9 @@ class Differentiable:
         UserError: if the topology is another, or has no choice of operations.
     """
 
-    def __init__(self, config: Config, space: Space, pricer: Pricer, fingerprint: str, results: Results) -> None:
+    def __init__(
+        self, config: Config, space: Space, pricer: Pricer, fingerprint: str, results: Results
+    ) -> None:
         if config.topology.get("name") != "nasb" or not any(
             choice.path[:2] == OPERATIONS for choice in space.choices
         ):
@@ -72,7 +74,9 @@ class Differentiable:
             for weight in self._config.search.price_weights:
                 for repetition in range(self._config.search.generations):
                     work = self._task(candidate, prices, weight, self._config.search.seed + repetition)
-                    key = hashlib.blake2b(repr([work, self._fingerprint]).encode(), digest_size=16).hexdigest()
+                    key = hashlib.blake2b(
+                        repr([work, self._fingerprint]).encode(), digest_size=16
+                    ).hexdigest()
                     tasks[key], genomes[key] = work, genome
         chosen = {key: result for key, result, _ in self._results(tasks) if result["status"] == "ok"}
         found = [self._with(genomes[key], chosen[key]["operations"]) for key in tasks if key in chosen]
@@ -152,6 +156,8 @@ def choose_operations(
     install(supernet, [parse(text) for text in work["expressions"]])
     prices = {(stage, edge, name): price for stage, edge, name, price in mixture["prices"]}
     search = SupernetSettings(price_weight=mixture["price_weight"])
-    train_supernet(supernet, data, TrainingSettings(**training), search, prices, work["seed"], device, progress)
+    train_supernet(
+        supernet, data, TrainingSettings(**training), search, prices, work["seed"], device, progress
+    )
     shares = [[[round(float(each), 4) for each in edge] for edge in stage] for stage in supernet.shares()]
     return {"status": "ok", "operations": supernet.chosen(), "shares": shares}
