@@ -8,6 +8,7 @@ interrupted one goes on; its network is trained with fresh seeds and then tested
 
 import argparse
 import copy
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
@@ -48,7 +49,7 @@ def merged(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
 
 def run(name: str, settings: dict[str, Any], output: Path) -> Row:
     """Search a row's space and return its best network."""
-    folder = name.replace(" ", "_").replace("+", "and")
+    folder = re.sub(r"\W+", "_", name)
     config = make_config({**settings, "name": folder, "output": str(output)}, name)
     done = search(config)
     return Row(name, min(done.front, key=lambda finalist: 1 - fmean(finalist.validation)))

@@ -70,7 +70,7 @@ class BinaryLinear(qnn.QuantLinear):
         """Multiply; outside of export without Brevitas' bookkeeping, which would double a step's time."""
         if self.weight_quant.export_mode:
             return super().forward(x)
-        return nn.functional.linear(x, _binary(self.weight, BinaryWeight.window, self.sharpness))
+        return nn.functional.linear(x, binary(self.weight, BinaryWeight.window, self.sharpness))
 
 
 class IntegerLinear(qnn.QuantLinear):
@@ -185,7 +185,7 @@ class BinaryConv2d(PaddedConv2d):
 
     def quantized(self) -> Tensor:
         """Return the weights' signs."""
-        return _binary(self.weight, BinaryWeight.window, self.sharpness)
+        return binary(self.weight, BinaryWeight.window, self.sharpness)
 
 
 class IntegerConv2d(PaddedConv2d):
@@ -221,8 +221,19 @@ def conv2d(in_channels: int, channels: int, weight_bits: int = 1, **settings: An
     return IntegerConv2d(in_channels, channels, weight_bits, **settings)
 
 
-def _binary(x: Tensor, window: float, sharpness: float | None) -> Tensor:
+def binary(x: Tensor, window: float, sharpness: float | None) -> Tensor:
+    """Return the sign, its gradient passing inside the window, or tanh(sharpness x) where there is a sharpness."""
     return sign(x, window) if sharpness is None else torch.tanh(sharpness * x)
+
+
+_ZERO = 3e-3
+"""Added ahead of an activation's tanh, so that an exact 0, which a sign makes +1, is nearly that at nu = 1000, too. Sites
+that read a stream without batch norm meet many."""
+
+
+def bit(x: Tensor, sharpness: float | None) -> Tensor:
+    """Return what a site sends on: the sign of its value, or tanh(sharpness (x + 0.003))."""
+    return binary(x if sharpness is None else x + _ZERO, WINDOW, sharpness)
 
 
 def _integer_weights(weight: Tensor, bits: int) -> FixedPoint:
@@ -243,7 +254,7 @@ class _Slot(nn.Module):
     def __init__(self, channels: int, function: Expression = X, norm: bool = True) -> None:
         super().__init__()
         self.channels = channels
-        self.norm = _BatchNorm(channels) if norm else nn.Identity()
+        self.norm = BatchNorm(channels) if norm else nn.Identity()
         self.function = ActivationFunction(function, channels)
 
     @torch.no_grad()
@@ -289,7 +300,7 @@ class ActivationSlot(_Slot):
     def forward(self, x: Tensor) -> Tensor:
         """Return -1 or +1 for every value."""
         x = self.function(self.norm(x))
-        return self.sign(x) if self.sign.act_quant.export_mode else _binary(x, WINDOW, self.sharpness)
+        return self.sign(x) if self.sign.act_quant.export_mode else bit(x, self.sharpness)
 
 
 class StreamSlot(_Slot):
@@ -338,7 +349,7 @@ class StreamSlot(_Slot):
         return self.grid.integers(self.response(values)) - self.grid.low
 
 
-class _BatchNorm(nn.modules.batchnorm._BatchNorm):
+class BatchNorm(nn.modules.batchnorm._BatchNorm):
     """Batch norm over (N, C) and (N, C, H, W) alike."""
 
     def _check_input_dim(self, input: Tensor) -> None:

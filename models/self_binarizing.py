@@ -6,8 +6,8 @@ tanh's own, no straight-through estimator. At the end signs take its place.
 
 The paper's schedule of nu was not at hand: the one here is a choice, and a setting. What has more than one bit
 (residual streams, wider weights) stays quantized throughout, and an activation function stands ahead of its tanh as it
-does ahead of a sign. A site that reads a stream without batch norm or shift meets exact zeros, which tanh leaves at 0
-and the sign makes +1: the accuracies before and after the last step show what that costs.
+does ahead of a sign. A site that reads a stream without batch norm or shift meets exact zeros, which a sign makes +1 and a
+tanh would leave at 0: sites add 0.003 ahead of theirs. What the last step still costs, the accuracies before and after show.
 """
 
 import math
@@ -19,7 +19,6 @@ import torch
 from torch import nn
 
 from models.errors import ModelError
-from models.layers import ActivationSlot, BinaryConv2d, BinaryLinear
 
 
 @dataclass(frozen=True)
@@ -52,8 +51,8 @@ class Schedule:
 def set_sharpness(model: nn.Module, nu: float | None) -> None:
     """Let tanh(nu x) stand for every sign of binary weights and of activations; None puts the signs back."""
     for module in model.modules():
-        if isinstance(module, ActivationSlot | BinaryLinear | BinaryConv2d):
-            module.sharpness = nu
+        if hasattr(module, "sharpness"):  # activation slots and binary layers, alone or stacked
+            module.sharpness = nu  # type: ignore[assignment]
 
 
 @torch.no_grad()

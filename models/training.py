@@ -1,7 +1,7 @@
 """Training and evaluating one network."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,8 +11,10 @@ from torch import Tensor, nn
 from models.data import Data, Split
 from models.errors import ModelError
 from models.self_binarizing import Schedule, set_sharpness
+from models.stacking import check_stack, stack, unstack
 
 _EVALUATION_BATCH = 1000
+_PROBE = 8
 
 
 class TrainingFailure(Exception):
@@ -106,6 +108,66 @@ def train(
         TrainingFailure: if a parameter is no longer finite after an epoch, because a gradient was not.
     """
     device = device or torch.device("cpu")
+    _fit(model, 1, data, settings, seed, device, after_epoch)
+    return _binarized(model, data, settings, device)
+
+
+def train_together(
+    models: Sequence[nn.Module],
+    data: Data,
+    settings: TrainingSettings,
+    seed: int,
+    device: torch.device | None = None,
+    after_epoch: Callable[[int, float], None] | None = None,
+) -> list[Binarized | TrainingFailure | None]:
+    """Train several networks of one topology in place, at once; they are left in eval mode.
+
+    All see the same samples in the same order, as each would alone with this seed: what comes of it differs by the rounding
+    of floats.
+
+    Args:
+        models: networks that differ in weights and activations; see `models.stacking.stack`.
+        data: as of `train`, and the others too.
+        settings: how.
+        seed: of the order of samples and augmentation.
+        device: where to train.
+        after_epoch: called with the epoch (from 1) and the networks' mean loss.
+
+    Returns:
+        For every network what `train` would return, or the failure it would raise.
+
+    Raises:
+        models.stacking.Unstackable: if their layers cannot be stacked, or a stack does not answer as the networks do.
+    """
+    device = device or torch.device("cpu")
+    for model in models:
+        model.to(device)
+    stacked = stack(models)
+    check_stack(stacked, models, data.train.x[:_PROBE].to(device).float())
+    _fit(stacked, len(models), data, settings, seed, device, after_epoch)
+    unstack(stacked, models)
+    for model in models:
+        model.eval()
+    found: list[Binarized | TrainingFailure | None] = []
+    for model in models:
+        try:
+            check_finite(model, settings.epochs)
+            found.append(_binarized(model, data, settings, device))
+        except TrainingFailure as failure:
+            found.append(failure)
+    return found
+
+
+def _fit(
+    model: nn.Module,
+    size: int,
+    data: Data,
+    settings: TrainingSettings,
+    seed: int,
+    device: torch.device,
+    after_epoch: Callable[[int, float], None] | None,
+) -> None:
+    """Train a network, or a stack of several."""
     model.to(device).train()
     generator = torch.Generator().manual_seed(seed)
     # Images stay bytes until their batch is drawn: four times less memory.
@@ -123,19 +185,30 @@ def train(
             if sharpening is not None:
                 set_sharpness(model, sharpening.nu(step / last))
             samples = augmented(x[batch].float(), settings.augment, generator)
-            loss = nn.functional.cross_entropy(model(samples), y[batch])
+            # The sum of the networks' losses: its gradient is each network's own.
+            logits = model(samples).reshape(len(batch) * size, -1)
+            loss = size * nn.functional.cross_entropy(logits, y[batch].repeat_interleave(size))
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
             schedule.step()
             step += 1
             total += loss.detach()
-        check_finite(model, epoch)
+        if size == 1:
+            check_finite(model, epoch)
         if after_epoch is not None:
-            after_epoch(epoch, float(total) / steps)
+            after_epoch(epoch, float(total) / steps / size)
     model.eval()
-    if sharpening is None:
+
+
+def _binarized(
+    model: nn.Module, data: Data, settings: TrainingSettings, device: torch.device
+) -> Binarized | None:
+    """Take the last step of self_binarizing, where that is the method."""
+    schedule = settings.schedule()
+    if schedule is None:
         return None
+    set_sharpness(model, schedule.nu_end)
     before = accuracy(model, data.validation, device)
     set_sharpness(model, None)
     return Binarized(before, accuracy(model, data.validation, device))

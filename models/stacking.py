@@ -1,0 +1,393 @@
+"""Many networks of one topology as a single module: stacked weights, batched products, grouped activations.
+
+A stack of S networks is a copy of the first one whose layers are wider: what has C channels in a network has S * C in the
+stack, network by network, so that batch norms, pools, sums and quantizers work as they are. A product becomes S products
+in one call, and activations are evaluated operation by operation, each for all the networks that use it. Nothing passes
+from one network to another: each learns what it would learn alone, but for the order in which floats are summed.
+
+What it saves is calls: a small binary network is nothing but calls, on a GPU above all.
+"""
+
+import copy
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from models.activation import ActivationFunction
+from models.errors import ModelError
+from models.expressions import Expression
+from models.layers import (
+    ActivationSlot,
+    BatchNorm,
+    BinaryConv2d,
+    BinaryLinear,
+    InputQuant,
+    IntegerConv2d,
+    IntegerLinear,
+    LogitScale,
+    PaddedConv2d,
+    StreamSlot,
+    binary,
+    bit,
+)
+from models.quantizers import BinaryWeight, FixedPoint
+
+_UNCHANGED = (
+    InputQuant,
+    nn.MaxPool2d,
+    nn.AvgPool2d,
+    nn.AdaptiveAvgPool2d,
+    nn.Flatten,
+    nn.Dropout,
+    nn.Dropout2d,
+    nn.Identity,
+)
+"""Modules without parameters that treat every channel alike."""
+
+
+class Unstackable(ModelError):
+    """A network with a layer that cannot be stacked; the message names it."""
+
+
+class _Weights(nn.Module):
+    """Weights of S layers, (S, channels, ...), quantized as each of them alone.
+
+    Attributes:
+        sharpness: nu of `models.self_binarizing`, where the weights are binary; None for signs.
+    """
+
+    def __init__(self, layers: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.size = len(layers)
+        self.weight = nn.Parameter(torch.stack([layer.get_parameter("weight").detach() for layer in layers]))
+        grid = getattr(layers[0], "grid", None)
+        self.grid: FixedPoint | None = grid if isinstance(grid, FixedPoint) else None
+        self.sharpness: float | None = None
+
+    def quantized(self) -> Tensor:
+        """Return the weights as the product takes them."""
+        if self.grid is not None:
+            return self.grid(self.weight)[0]
+        return binary(self.weight, BinaryWeight.window, self.sharpness)
+
+    def unstack(self, index: int) -> dict[str, Tensor]:
+        """Return the state of one of the layers."""
+        return {"weight": self.weight[index]}
+
+
+class StackedLinear(_Weights):
+    """S fully connected layers. Shapes: (N, S * fan_in), or (N, fan_in) for all of them, to (N, S * channels)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Multiply."""
+        weight = self.quantized()
+        size, channels, fan_in = weight.shape
+        if x.shape[1] == fan_in:
+            return nn.functional.linear(x, weight.reshape(size * channels, fan_in))
+        columns = x.reshape(-1, size, fan_in).transpose(0, 1)
+        return torch.bmm(columns, weight.transpose(1, 2)).transpose(0, 1).flatten(1)
+
+
+class StackedConv2d(_Weights):
+    """S convolutions. Shapes: (N, S * C, H, W), or (N, C, H, W) for all of them, to (N, S * channels, H', W')."""
+
+    def __init__(self, layers: Sequence[PaddedConv2d]) -> None:
+        super().__init__(layers)
+        first = layers[0]
+        self.border, self.pad_value = first.border, first.pad_value
+        self.stride, self.dilation, self.groups = first.stride, first.dilation, first.groups
+        self.in_channels = first.in_channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pad and convolve."""
+        groups = self.size * self.groups
+        if x.shape[1] == self.in_channels:
+            if self.groups == 1:
+                groups = 1
+            else:
+                x = x.repeat(1, self.size, 1, 1)
+        if self.border:
+            x = nn.functional.pad(x, [self.border] * 4, value=self.pad_value)
+        weight = self.quantized().flatten(0, 1)
+        return nn.functional.conv2d(x, weight, stride=self.stride, dilation=self.dilation, groups=groups)
+
+
+class StackedNorm(BatchNorm):
+    """S batch norms. Shapes: (N, S * C) or (N, S * C, H, W), kept."""
+
+    def __init__(self, norms: Sequence[BatchNorm]) -> None:
+        super().__init__(sum(norm.num_features for norm in norms), norms[0].eps, norms[0].momentum)
+        self.size = len(norms)
+        states = [norm.state_dict() for norm in norms]
+        joined = {name: torch.cat([state[name] for state in states]) for name in _NORM_STATE}
+        self.load_state_dict({**joined, _STEPS: states[0][_STEPS]})
+
+    def unstack(self, index: int) -> dict[str, Tensor]:
+        """Return the state of one of the norms."""
+        state = self.state_dict()
+        return {**{name: state[name].chunk(self.size)[index] for name in _NORM_STATE}, _STEPS: state[_STEPS]}
+
+
+_NORM_STATE = ("weight", "bias", "running_mean", "running_var")
+_STEPS = "num_batches_tracked"
+
+
+@dataclass(frozen=True)
+class _Node:
+    """A node of one network's expression.
+
+    Attributes:
+        network: whose.
+        expression: the node, with what is below it.
+        row: where the learnable parameters of its operands, and behind them its own, begin.
+    """
+
+    network: int
+    expression: Expression
+    row: int
+
+    @property
+    def kind(self) -> tuple[int, str, float]:
+        return len(self.expression.operands), self.expression.name, self.expression.value
+
+    def operand(self, position: int) -> "_Node":
+        ahead = self.expression.operands[:position]
+        row = self.row + sum(len(operand.initial_parameters()) for operand in ahead)
+        return _Node(self.network, self.expression.operands[position], row)
+
+    def own_row(self) -> int:
+        return self.row + sum(len(operand.initial_parameters()) for operand in self.expression.operands)
+
+
+class _Call(nn.Module):
+    """One operation, for all nodes that it stands at."""
+
+    def __init__(self, nodes: Sequence[_Node], size: int) -> None:
+        super().__init__()
+        self.expression, self.count = nodes[0].expression, len(nodes)
+        owners = [node.network for node in nodes]
+        self.owners: Tensor | None
+        self.rows: Tensor | None
+        self.register_buffer("owners", _indices(owners, size), persistent=False)
+        plain = self.expression.name == "number" or not self.expression.operation.initial
+        rows = None if plain else torch.tensor([node.own_row() for node in nodes])
+        self.register_buffer("rows", rows, persistent=False)
+
+    def forward(self, x: Tensor, operands: Sequence[Tensor], learned: Tensor | None) -> Tensor:
+        """Return (N, count, C, ...)."""
+        if self.expression.name == "x":
+            return x if self.owners is None else x.index_select(1, self.owners)
+        shape = (x.shape[0], self.count, *x.shape[2:])
+        if self.expression.name == "number":
+            return x.new_full((), self.expression.value).expand(shape)
+        own = []
+        if self.rows is not None:
+            assert learned is not None
+            for place in range(len(self.expression.operation.initial)):
+                row = learned.index_select(0, self.rows + place)
+                own.append(row.reshape(1, self.count, -1, *(1,) * (x.dim() - 3)))
+        return self.expression.operation.function(*operands, *own).to(x).expand(shape)
+
+
+class _Level(nn.Module):
+    """Nodes of any networks, their operations' calls, and the levels of their first and of their second operands."""
+
+    def __init__(self, nodes: Sequence[_Node], size: int) -> None:
+        super().__init__()
+        order = sorted(range(len(nodes)), key=lambda index: nodes[index].kind)
+        ordered = [nodes[index] for index in order]
+        groups = [list(group) for _, group in itertools.groupby(ordered, key=lambda node: node.kind)]
+        self.calls = nn.ModuleList(_Call(group, size) for group in groups)
+        self.operands = nn.ModuleList()
+        self.counts: list[list[int]] = []
+        for position in range(2):
+            inner = [node.operand(position) for node in ordered if len(node.expression.operands) > position]
+            if inner:
+                self.operands.append(_Level(inner, size))
+                taking = [group for group in groups if len(group[0].expression.operands) > position]
+                self.counts.append([len(group) for group in taking])
+        back = sorted(range(len(order)), key=order.__getitem__)
+        self.back: Tensor | None
+        self.register_buffer("back", _indices(back, len(back)), persistent=False)
+
+    def forward(self, x: Tensor, learned: Tensor | None) -> Tensor:
+        """Return the nodes' values, (N, nodes, C, ...).
+
+        Args:
+            x: all networks' inputs, (N, S, C, ...).
+            learned: all learnable parameters, (rows, C).
+        """
+        parts = [
+            iter(level(x, learned).split(counts, dim=1))
+            for level, counts in zip(self.operands, self.counts, strict=True)
+        ]
+        found = []
+        for call in self.calls:
+            assert isinstance(call, _Call)
+            arity = len(call.expression.operands)
+            found.append(call(x, [next(part) for part in parts[:arity]], learned))
+        joined = torch.cat(found, dim=1) if len(found) > 1 else found[0]
+        return joined if self.back is None else joined.index_select(1, self.back)
+
+
+def _indices(places: list[int], size: int) -> Tensor | None:
+    """Return indices as a tensor; None where they take everything as it is."""
+    return None if places == list(range(size)) else torch.tensor(places)
+
+
+class StackedFunction(nn.Module):
+    """S activation functions. Shapes: (N, S * C) or (N, S * C, H, W), kept.
+
+    The expressions are walked together, from their roots: all nodes of one operation are one call.
+    """
+
+    def __init__(self, functions: Sequence[ActivationFunction]) -> None:
+        super().__init__()
+        self.size = len(functions)
+        learned = [parameter.detach() for function in functions for parameter in function.learned]
+        self.learned = nn.Parameter(torch.stack(learned)) if learned else None
+        ends = list(itertools.accumulate(len(function.learned) for function in functions))
+        self.rows = [range(end - len(own.learned), end) for end, own in zip(ends, functions, strict=True)]
+        roots = [
+            _Node(network, own.expression, rows.start)
+            for network, (own, rows) in enumerate(zip(functions, self.rows, strict=True))
+        ]
+        self.root = _Level(roots, self.size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply each function to its network's channels."""
+        return self.root(x.unflatten(1, (self.size, -1)), self.learned).flatten(1, 2)
+
+    def unstack(self, index: int) -> dict[str, Tensor]:
+        """Return the state of one of the functions."""
+        if self.learned is None:
+            return {}
+        return {f"learned.{place}": self.learned[row] for place, row in enumerate(self.rows[index])}
+
+
+class StackedSlot(nn.Module):
+    """S activation or stream slots. Shapes: (N, S * C) or (N, S * C, H, W), kept.
+
+    Attributes:
+        sharpness: nu of `models.self_binarizing`, where tanh(nu x) stands for a sign; None for the sign.
+    """
+
+    def __init__(self, slots: Sequence[ActivationSlot | StreamSlot]) -> None:
+        super().__init__()
+        norms = [slot.norm for slot in slots if isinstance(slot.norm, BatchNorm)]
+        self.norm = StackedNorm(norms) if norms else nn.Identity()
+        self.function = StackedFunction([slot.function for slot in slots])
+        first = slots[0]
+        self.grid = first.grid if isinstance(first, StreamSlot) else None
+        self.sharpness: float | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalize, apply the functions, and quantize."""
+        x = self.function(self.norm(x))
+        return self.grid(x)[0] if self.grid is not None else bit(x, self.sharpness)
+
+
+class StackedScale(nn.Module):
+    """S logit scales. Shapes: (N, S * classes), kept."""
+
+    def __init__(self, scales: Sequence[LogitScale]) -> None:
+        super().__init__()
+        self.log_scale = nn.Parameter(torch.stack([scale.log_scale.detach() for scale in scales]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scale every network's logits."""
+        parts = x.unflatten(1, (len(self.log_scale), -1))
+        return (parts * torch.exp(self.log_scale)[:, None]).flatten(1)
+
+    def unstack(self, index: int) -> dict[str, Tensor]:
+        """Return the state of one of the scales."""
+        return {"log_scale": self.log_scale[index]}
+
+
+def stack(models: Sequence[nn.Module]) -> nn.Module:
+    """Return one module for several networks of a topology, whatever their activations are.
+
+    Args:
+        models: networks that differ in weights and installed activations alone; they are left as they are.
+
+    Returns:
+        A module from samples (N, ...), the same for all, to logits (N, S * classes), network by network.
+
+    Raises:
+        Unstackable: if they hold a layer that is none of `models.layers` or a pool.
+    """
+    first = copy.deepcopy(models[0])
+    _replace(first, models, "")
+    return first
+
+
+def _replace(module: nn.Module, twins: Sequence[nn.Module], path: str) -> None:
+    """Put stacks in the place of a module's layers; `twins` are what it is in every network."""
+    for name, child in list(module.named_children()):
+        others = [twin.get_submodule(name) for twin in twins]
+        stacked = _stacked(child, others)
+        if stacked is not None:
+            setattr(module, name, stacked)
+        elif not isinstance(child, _UNCHANGED):
+            if next(child.parameters(recurse=False), None) is not None:
+                raise Unstackable(f"{path}{name} ({type(child).__name__}) cannot be stacked")
+            _replace(child, others, f"{path}{name}.")
+
+
+def _stacked(module: nn.Module, layers: Sequence[Any]) -> nn.Module | None:
+    """Return the stack of a layer; None for what is no layer of `models.layers` with parameters."""
+    match module:
+        case BinaryLinear() | IntegerLinear():
+            return StackedLinear(layers)
+        case BinaryConv2d() | IntegerConv2d():
+            return StackedConv2d(layers)
+        case ActivationSlot() | StreamSlot():
+            return StackedSlot(layers)
+        case LogitScale():
+            return StackedScale(layers)
+    return None
+
+
+@torch.no_grad()
+def check_stack(stacked: nn.Module, models: Sequence[nn.Module], x: Tensor) -> None:
+    """Look whether a stack answers as its networks do: a forward of a user's own may mix channels.
+
+    Args:
+        stacked: from `stack`.
+        models: its networks.
+        x: some samples, (N, ...).
+
+    Raises:
+        Unstackable: if it does not.
+    """
+    modes = [module.training for module in (stacked, *models)]
+    try:
+        answers = stacked.eval()(x)
+        expected = torch.cat([model.eval()(x) for model in models], dim=1)
+    except (RuntimeError, IndexError) as error:
+        raise Unstackable(f"the topology's forward takes no stack: {error}") from None
+    finally:
+        for module, mode in zip((stacked, *models), modes, strict=True):
+            module.train(mode)
+    if answers.shape != expected.shape or not torch.allclose(
+        answers, expected, rtol=1e-3, atol=1e-3, equal_nan=True
+    ):
+        raise Unstackable(
+            "the topology's forward treats the channels of a stack otherwise than each network's"
+        )
+
+
+def unstack(stacked: nn.Module, models: Sequence[nn.Module]) -> None:
+    """Give every network its trained weights back, in place."""
+    for index, model in enumerate(models):
+        state = {
+            f"{name}.{key}": value
+            for name, module in stacked.named_modules()
+            if hasattr(module, "unstack")
+            for key, value in module.unstack(index).items()
+        }
+        model.load_state_dict({**model.state_dict(), **state})
