@@ -1,5 +1,6 @@
 """Where candidates are evaluated: first what is free (is it dead? can it fit?), then what is stored, then training."""
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from hw_search.evaluation import task, task_key
 from hw_search.executor import Executor, Result, Task
 from hw_search.pricing import Infeasible, Pricer
 from hw_search.space import Candidate, Space
+from hw_search.stacks import stack_size, stacks
 from hw_search.store import Store
 from hw_search.strategies import Score
 from hw_search.watcher import Watcher
@@ -64,6 +66,7 @@ class Bench:
         self.evaluations: list[Evaluation] = []
         self.candidates: dict[str, Candidate] = {}
         self.trained = self.replayed = 0
+        self._workers = config.search.workers or os.cpu_count() or 1
         self._store, self._executor, self._watcher = store, executor, watcher
         self._scores: dict[str, Score] = {}
         self._sign_error: dict[str, float] = {}
@@ -91,21 +94,63 @@ class Bench:
         Raises:
             UserError: if a task shows a mistake of the user's.
         """
-        missing = []
-        for key, work in tasks.items():
-            stored = self._store.get(key)
-            if stored is None or (work["weights"] and not Path(work["weights"]).exists()):
-                missing.append(key)
+        stored: set[str] = set()
+        missing: list[list[str]] = []
+        for keys in stacks(tasks, self._stack_size, self._workers):
+            for key in keys:
+                result = self._stored(key, tasks[key])
+                if result is not None:
+                    stored.add(key)
+                    self.replayed += 1
+                    yield key, result, True
+            if not stored.issuperset(keys):
+                missing.append(keys)
+        apart: list[list[str]] = []
+        for keys, results in self._done(tasks, missing):
+            if results is None:
+                apart += [[key] for key in keys if key not in stored]
             else:
-                self.replayed += 1
-                yield key, stored, True
-        for index, result in self._executor.run([tasks[key] for key in missing]):
+                yield from self._kept(keys, results, stored)
+        for keys, results in self._done(tasks, apart):
+            yield from self._kept(keys, results or [], stored)
+
+    def _stored(self, key: str, work: Task) -> Result | None:
+        return None if work["weights"] and not Path(work["weights"]).exists() else self._store.get(key)
+
+    def _done(
+        self, tasks: dict[str, Task], groups: list[list[str]]
+    ) -> Iterator[tuple[list[str], list[Result] | None]]:
+        """Do tasks, those of a group at once; no results where a whole stack failed, as one of its own may be to blame."""
+        works = [
+            {"stack": [tasks[key] for key in keys]} if len(keys) > 1 else tasks[keys[0]] for keys in groups
+        ]
+        for index, result in self._executor.run(works):
             if result["status"] == "error":
                 raise UserError(result["reason"])
+            if len(groups[index]) == 1:
+                yield groups[index], [result]
+            else:
+                yield groups[index], result.get("results")
+
+    def _kept(
+        self, keys: list[str], results: list[Result], stored: set[str]
+    ) -> Iterator[tuple[str, Result, bool]]:
+        """Store results, but for those that were stored already: their stack was done for the others'."""
+        for key, result in zip(keys, results, strict=True):
+            if key in stored:
+                continue
             if not result.get("passing"):
-                self._store.put(missing[index], result)
+                self._store.put(key, result)
             self.trained += 1
-            yield missing[index], result, False
+            yield key, result, False
+
+    def _stack_size(self, work: Task) -> int:
+        """Return how many networks like a task's are trained at once."""
+        size = self.config.search.stack
+        if size is not None:
+            return size
+        training = work["training"]
+        return stack_size(self.pricer.network(work["topology"]), training["batch_size"], training["device"])
 
     def _screened(self, candidate: Candidate) -> _Trial:
         """Turn away what no training can save."""

@@ -217,6 +217,11 @@ class SearchConfig(_Section):
     workers: int | None = Field(
         None, ge=1, description="Worker processes; one for each core where it is null."
     )
+    stack: int | None = Field(
+        None,
+        ge=1,
+        description="Networks of one topology that a worker trains at once; as many as pay where it is null.",
+    )
     worker_memory_gb: float | None = Field(
         None, gt=0, description="Memory a worker may address; one that needs more fails its evaluation."
     )

@@ -21,6 +21,7 @@ from safetensors.torch import save_file
 
 from finn_flows.crossings import CrossingError
 from finn_flows.integer import IntegerNetwork, remove_constants, remove_first_bits
+from finn_flows.network import Network
 from hw_search.config import Config
 from hw_search.differentiable import choose_operations
 from hw_search.errors import UserError
@@ -29,10 +30,19 @@ from hw_search.extraction.integers import responses, to_integer
 from hw_search.extraction.layers import describe
 from hw_search.files import replacing
 from hw_search.space import Candidate, build_topology
-from models.data import Data, load, load_test
+from models.data import Data, Split, load, load_test
 from models.expressions import parse
 from models.layers import install, slots
-from models.training import TrainingFailure, TrainingSettings, accuracy, pick_device, train
+from models.stacking import Unstackable
+from models.training import (
+    Binarized,
+    TrainingFailure,
+    TrainingSettings,
+    accuracy,
+    pick_device,
+    train,
+    train_together,
+)
 from reports.records import Curve, Site
 
 Progress = Callable[[int, float], None]
@@ -42,7 +52,12 @@ _CURVE_POINTS = 256
 
 
 def task(
-    config: Config, candidate: Candidate, seed: int, final: bool = False, weights: str | None = None
+    config: Config,
+    candidate: Candidate,
+    seed: int,
+    final: bool = False,
+    weights: str | None = None,
+    test: bool = False,
 ) -> dict[str, Any]:
     """Return the task of training a candidate.
 
@@ -50,8 +65,9 @@ def task(
         config: the search's.
         candidate: what to train.
         seed: of the initial weights and the order of samples.
-        final: also read the test set, and look closely at the activations.
+        final: train as long as the finals do, read the test set, and look closely at the activations.
         weights: where to write the trained weights (safetensors), if anywhere.
+        test: read the test set.
     """
     training = dict(candidate.training)
     if final and config.final.epochs is not None:
@@ -64,6 +80,7 @@ def task(
         "training": training,
         "seed": seed,
         "final": final,
+        "test": test or final,
         "weights": weights,
         "memory_gb": config.search.worker_memory_gb,
     }
@@ -76,6 +93,7 @@ def task_key(candidate: Candidate, work: dict[str, Any], fingerprint: str) -> st
         repr(sorted(work["training"].items())),
         work["seed"],
         work["final"],
+        work["test"],
         fingerprint,
     ]
     parts.append(code_version(tuple(work["plugins"])))
@@ -135,18 +153,27 @@ def load_data(name: str, validation: float, split_seed: int, limit: int | None, 
     return load(name, validation, split_seed, limit, root)
 
 
+@lru_cache(maxsize=1)
+def _test_split(name: str, root: str) -> Split:
+    return load_test(name, root)
+
+
 def evaluate(work: dict[str, Any], progress: Progress | None = None) -> dict[str, Any]:
     """Do a task.
 
     Args:
-        work: from `task`, or a mixture's (see `hw_search.differentiable`).
+        work: from `task`, a mixture's (see `hw_search.differentiable`), or {"stack": several that differ in expressions and
+            weights alone}, which are trained at once.
         progress: called with the epoch and its loss.
 
     Returns:
         {"status": "ok", "expressions", "accuracy", "crossings" (by layer), "binarized" (accuracy "before" and "after" the
-        last step of self-binarizing, else None), "seconds"}, for a final task also "test", "sites", "agreement" and
-        "savings"; or {"status": "failed", "reason", "seconds"}.
+        last step of self-binarizing, else None), "seconds"}, for a task that reads the test set also "test", for a final
+        one also "sites", "agreement" and "savings"; or {"status": "failed", "reason", "seconds"}. Of a stack,
+        {"status": "ok", "results": one such for each}.
     """
+    if "stack" in work:
+        return {"status": "ok", "results": _evaluate_stack(work["stack"], progress)}
     started = time.monotonic()
     try:
         result = _train_and_read(work, progress)
@@ -156,17 +183,60 @@ def evaluate(work: dict[str, Any], progress: Progress | None = None) -> dict[str
 
 
 def _train_and_read(work: dict[str, Any], progress: Progress | None) -> dict[str, Any]:
-    import_plugins(work["plugins"])
-    data = load_data(**work["data"])
-    training = dict(work["training"])
-    device = pick_device(training.pop("device"))
+    data, device, settings = _prepared(work)
     if "mixture" in work:
         return choose_operations(work, data, device, progress)
+    model = _fresh(work, data)
+    binarized = train(model, data, settings, work["seed"], device, progress)
+    return _read(work, model, describe(model, data.input_shape), data, device, binarized)
+
+
+def _evaluate_stack(works: list[dict[str, Any]], progress: Progress | None) -> list[dict[str, Any]]:
+    """Do tasks that differ in expressions and weights alone; one after another where their networks cannot be stacked."""
+    started = time.monotonic()
+    data, device, settings = _prepared(works[0])
+    models = [_fresh(work, data) for work in works]
+    try:
+        outcomes = train_together(models, data, settings, works[0]["seed"], device, progress)
+    except Unstackable:
+        return [evaluate(work) for work in works]
+    network, results = describe(models[0], data.input_shape), []
+    for work, model, outcome in zip(works, models, outcomes, strict=True):
+        try:
+            if isinstance(outcome, TrainingFailure):
+                raise outcome
+            results.append(_read(work, model, network, data, device, outcome))
+        except (TrainingFailure, CrossingError) as failure:
+            results.append({"status": "failed", "reason": str(failure)})
+    seconds = round((time.monotonic() - started) / len(works), 3)
+    return [{**result, "seconds": seconds} for result in results]
+
+
+def _prepared(work: dict[str, Any]) -> tuple[Data, torch.device, TrainingSettings]:
+    import_plugins(work["plugins"])
+    training = dict(work["training"])
+    device = pick_device(training.pop("device"))
+    return load_data(**work["data"]), device, TrainingSettings(**training)
+
+
+def _fresh(work: dict[str, Any], data: Data) -> torch.nn.Module:
+    """Return a task's network, untrained: the same for the same seed."""
     torch.manual_seed(work["seed"])
     model = build_topology(work["topology"], data.input_shape, data.classes)
     install(model, [parse(text) for text in work["expressions"]])
-    binarized = train(model, data, TrainingSettings(**training), work["seed"], device, progress)
-    integer = to_integer(model, describe(model, data.input_shape))
+    return model
+
+
+def _read(
+    work: dict[str, Any],
+    model: torch.nn.Module,
+    network: Network,
+    data: Data,
+    device: torch.device,
+    binarized: Binarized | None,
+) -> dict[str, Any]:
+    """Return what a trained network came to, and write its weights where they are wanted."""
+    integer = to_integer(model, network)
     result: dict[str, Any] = {
         "status": "ok",
         "expressions": work["expressions"],
@@ -174,9 +244,9 @@ def _train_and_read(work: dict[str, Any], progress: Progress | None) -> dict[str
         "crossings": {name: table.counts().tolist() for name, table in integer.tables.items()},
         "binarized": None if binarized is None else asdict(binarized),
     }
+    if work["test"]:
+        result["test"] = accuracy(model, _test_split(work["data"]["name"], work["data"]["root"]), device)
     if work["final"]:
-        test = load_test(work["data"]["name"], work["data"]["root"])
-        result["test"] = accuracy(model, test, device)
         result["agreement"] = agreement(model, integer, data.validation)
         result["sites"] = [asdict(site) for site in sites(model, integer)]
         result["savings"] = savings(integer)

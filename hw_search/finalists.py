@@ -116,6 +116,7 @@ def longer_training(run: Run, finalist: Finalist, epochs: int, seed: int, weight
         "training": {**finalist.training, "epochs": epochs},
         "seed": seed,
         "final": True,
+        "test": True,
         "weights": str(weights.resolve()),
         "memory_gb": None,
     }

@@ -50,6 +50,7 @@ def task(plugin: Path, expression: str, **change: Any) -> dict[str, Any]:
         },
         "seed": 0,
         "final": False,
+        "test": False,
         "weights": None,
         "memory_gb": None,
         **change,
