@@ -1,6 +1,7 @@
 """Where candidates are evaluated: first what is free (is it dead? can it fit?), then what is stored, then training."""
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,8 +69,17 @@ class Bench:
         self.trained = self.replayed = 0
         self._workers = config.search.workers or os.cpu_count() or 1
         self._store, self._executor, self._watcher = store, executor, watcher
+        self._started = time.time()
         self._scores: dict[str, Score] = {}
         self._sign_error: dict[str, float] = {}
+
+    def seconds(self) -> float:
+        """Return the time of all sittings in this folder, this one included."""
+        return self._store.seconds() + time.time() - self._started
+
+    def end_sitting(self) -> None:
+        """Note in the store how long this sitting took."""
+        self._store.add_sitting(self._started, time.time() - self._started)
 
     def evaluate(self, candidates: Sequence[Candidate]) -> list[Score]:
         """Evaluate candidates and the plain signs of the same choices; what is new is added to the record."""
@@ -208,9 +218,8 @@ class Bench:
         limits, error = self.config.constraints, trial.metrics["error"]
         architecture = plain_sign(trial.candidate).network_key
         found = {}
-        guessing = 1 / self.data.classes
-        if 1 - error <= _LEARNED * guessing:
-            found[f"learned nothing: {1 - error:.1%} right where guessing gets {guessing:.1%}"] = 1.0
+        if nothing := learned_nothing(1 - error, self.data.classes):
+            found[nothing] = 1.0
         network = self.pricer.network(trial.candidate.topology)
         counts = (
             counts
@@ -247,6 +256,14 @@ class Bench:
                 metrics=trial.metrics,
             )
         )
+
+
+def learned_nothing(accuracy: float, classes: int) -> str | None:
+    """Return what is wrong with an accuracy (0..1) that is hardly better than guessing, or None."""
+    guessing = 1 / classes
+    if accuracy > _LEARNED * guessing:
+        return None
+    return f"learned nothing: {accuracy:.1%} right where guessing gets {guessing:.1%}"
 
 
 def plain_sign(candidate: Candidate) -> Candidate:

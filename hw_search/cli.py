@@ -8,6 +8,7 @@ from hw_search.commands.building import build, infer, lower
 from hw_search.commands.looking import activations, configuration, doctor
 from hw_search.commands.reporting import report
 from hw_search.commands.searching import run, search
+from hw_search.commands.tables import compare, tabulate
 from hw_search.commands.telling import fail
 
 app = typer.Typer(
@@ -17,7 +18,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (run, search, build, infer, lower, report, doctor, activations, configuration):
+for command in (
+    run,
+    search,
+    build,
+    infer,
+    lower,
+    report,
+    tabulate,
+    compare,
+    doctor,
+    activations,
+    configuration,
+):
     app.command()(command)
 
 

@@ -2,8 +2,9 @@
 
 import os
 import platform
-import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -71,7 +72,38 @@ def search(config: Config, watcher: Watcher | None = None, executor: Executor | 
         KeyboardInterrupt: passed on, after a page of what there is has been written.
     """
     watcher = watcher or Silent()
-    started = time.time()
+    folder = Path(config.output) / config.name
+    front: list[Finalist] = []
+    references: list[Finalist] = []
+    finished = False
+    with workbench(config, watcher, executor) as bench:
+        try:
+            _evolve(bench, watcher)
+            front, references = finals(bench, watcher, folder)
+            finished = True
+            if not front:
+                raise UserError(
+                    f"no candidate came to anything. {_reasons(bench)}. {folder}/workers.log may say more"
+                )
+        finally:
+            run = _run(bench, front, references, bench.seconds(), finished)
+            if run.evaluations and (finished or not _is_finished(folder)):
+                _leave(run, folder)
+    return SearchResult(folder, run, bench.trained, bench.replayed)
+
+
+@contextmanager
+def workbench(config: Config, watcher: Watcher, executor: Executor | None = None) -> Iterator[Bench]:
+    """Open a run's folder, its store and its workers, to evaluate candidates of a configuration.
+
+    Args:
+        config: the configuration; it is written to the folder.
+        watcher: told of every training.
+        executor: where networks are trained; worker processes on this machine by default.
+
+    Raises:
+        UserError: for anything the user can mend.
+    """
     data, test_fingerprint = _data(config)
     space = Space(config, data.input_shape, data.classes)
     pricer = Pricer(config, space)
@@ -83,25 +115,12 @@ def search(config: Config, watcher: Watcher | None = None, executor: Executor | 
             config.search.workers or os.cpu_count() or 1, folder / "workers.log"
         )
         bench = Bench(config, space, pricer, data, test_fingerprint, store, workers, watcher)
-        front: list[Finalist] = []
-        references: list[Finalist] = []
-        finished = False
         try:
-            _evolve(bench, watcher)
-            front, references = finals(bench, watcher, folder)
-            finished = True
-            if not front:
-                raise UserError(
-                    f"no candidate came to anything. {_reasons(bench)}. {folder}/workers.log may say more"
-                )
+            yield bench
         finally:
             if executor is None:
                 workers.close()
-            store.add_sitting(started, time.time() - started)
-            run = _run(bench, front, references, store.seconds(), finished)
-            if run.evaluations and (finished or not _is_finished(folder)):
-                _leave(run, folder)
-    return SearchResult(folder, run, bench.trained, bench.replayed)
+            bench.end_sitting()
 
 
 def _data(config: Config) -> tuple[Data, str]:
@@ -168,9 +187,14 @@ def _run(
         config=config.model_dump(),
         input_shape=list(data.input_shape),
         classes=data.classes,
-        versions={"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
+        versions=versions(),
         finished=finished,
     )
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that decide a result."""
+    return {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
 
 
 def _reasons(bench: Bench) -> str:

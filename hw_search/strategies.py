@@ -72,6 +72,10 @@ def make_strategy(config: SearchConfig, space: Space, objectives: int, key: Key,
             return EvolutionNSGA2(config, space, objectives, key)
         case "gaaf":
             return EvolutionGAAF(config, space, key, chance)
+        case "surrogate":
+            from hw_search.surrogate import Surrogate
+
+            return Surrogate(config, space, objectives, key)
         case "random":
             return Random(config, space, key)
         case "exhaustive":
@@ -83,10 +87,10 @@ def _draw(sizes: Sequence[int], rng: np.random.Generator) -> Genome:
     return tuple(int(rng.integers(size)) for size in sizes)
 
 
-def _distinct(
+def distinct(
     count: int, sizes: Sequence[int], key: Key, rng: np.random.Generator, seen: set[str]
 ) -> list[Genome]:
-    """Draw genomes that stand for candidates not seen yet; fewer where hardly any are left."""
+    """Draw genomes that stand for candidates not seen yet; fewer where hardly any are left. What is drawn is seen."""
     found: list[Genome] = []
     for _ in range(_ATTEMPTS * count):
         if len(found) == count:
@@ -144,7 +148,7 @@ class EvolutionNSGA2:
             if key(genome) not in seen:
                 seen.add(key(genome))
                 first.append(genome)
-        first += _distinct(config.population - len(first), space.sizes, key, rng, seen)
+        first += distinct(config.population - len(first), space.sizes, key, rng, seen)
         sizes = np.array(space.sizes)
         self._objectives = objectives
         self._algorithm = NSGA2(
@@ -216,7 +220,7 @@ class EvolutionGAAF:
         missing = self._size - len(self._population)
         if self._filling and missing > 0 and self._rounds < self._ROUNDS:
             self._rounds += 1
-            drawn = _distinct(missing, self._sizes, self._key, self._rng, self._seen)
+            drawn = distinct(missing, self._sizes, self._key, self._rng, self._seen)
             if drawn:
                 return drawn
         self._filling = False
@@ -269,7 +273,7 @@ class Random:
 
     def ask(self) -> list[Genome]:
         """See `Strategy`."""
-        drawn = _distinct(min(self._batch, self._left), self._sizes, self._key, self._rng, self._seen)
+        drawn = distinct(min(self._batch, self._left), self._sizes, self._key, self._rng, self._seen)
         self._left -= len(drawn)
         return drawn
 

@@ -176,6 +176,8 @@ class _Call(nn.Module):
         plain = self.expression.name == "number" or not self.expression.operation.initial
         rows = None if plain else torch.tensor([node.own_row() for node in nodes])
         self.register_buffer("rows", rows, persistent=False)
+        self.constant: Tensor
+        self.register_buffer("constant", torch.tensor(self.expression.value), persistent=False)
 
     def forward(self, x: Tensor, operands: Sequence[Tensor], learned: Tensor | None) -> Tensor:
         """Return (N, count, C, ...)."""
@@ -183,7 +185,7 @@ class _Call(nn.Module):
             return x if self.owners is None else x.index_select(1, self.owners)
         shape = (x.shape[0], self.count, *x.shape[2:])
         if self.expression.name == "number":
-            return x.new_full((), self.expression.value).expand(shape)
+            return self.constant.to(x).expand(shape)
         own = []
         if self.rows is not None:
             assert learned is not None

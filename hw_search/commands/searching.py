@@ -12,27 +12,27 @@ from hw_search.commands.telling import fail, stoppable, tell_run
 if TYPE_CHECKING:
     from hw_search.config import Config
 
-_CONFIG = Annotated[Path, typer.Argument(help="YAML file: what to search. See docs/configuration.md.")]
-_OUTPUT = Annotated[str | None, typer.Option(help="Folder of all runs, instead of the file's.")]
-_NAME = Annotated[str | None, typer.Option(help="The run's name, instead of the file's.")]
-_SEED = Annotated[int | None, typer.Option(help="Instead of search.seed.")]
-_WORKERS = Annotated[int | None, typer.Option(help="Worker processes, instead of search.workers.")]
-_SET = Annotated[
+CONFIG = Annotated[Path, typer.Argument(help="YAML file: what to search. See docs/configuration.md.")]
+OUTPUT = Annotated[str | None, typer.Option(help="Folder of all runs, instead of the file's.")]
+NAME = Annotated[str | None, typer.Option(help="The run's name, instead of the file's.")]
+SEED = Annotated[int | None, typer.Option(help="Instead of search.seed.")]
+WORKERS = Annotated[int | None, typer.Option(help="Worker processes, instead of search.workers.")]
+SET = Annotated[
     list[str] | None,
     typer.Option("--set", help="Any field: --set search.generations=3. May be repeated."),
 ]
 
 
 def run(
-    config: _CONFIG,
-    output: _OUTPUT = None,
-    name: _NAME = None,
-    seed: _SEED = None,
-    workers: _WORKERS = None,
-    set_: _SET = None,
+    config: CONFIG,
+    output: OUTPUT = None,
+    name: NAME = None,
+    seed: SEED = None,
+    workers: WORKERS = None,
+    set_: SET = None,
 ) -> None:
     """Search, then build a network of the front for each target; or go on where that was interrupted."""
-    checked = _checked(config, output, name, seed, workers, set_)
+    checked = checked_config(config, output, name, seed, workers, set_)
     with stoppable("nothing was begun"):
         from hw_search.builds.targets import check_target
         from hw_search.finalists import check_pick
@@ -61,18 +61,18 @@ def run(
 
 
 def search(
-    config: _CONFIG,
-    output: _OUTPUT = None,
-    name: _NAME = None,
-    seed: _SEED = None,
-    workers: _WORKERS = None,
-    set_: _SET = None,
+    config: CONFIG,
+    output: OUTPUT = None,
+    name: NAME = None,
+    seed: SEED = None,
+    workers: WORKERS = None,
+    set_: SET = None,
 ) -> None:
     """Search activations, architecture and folding; or go on with a search that was interrupted."""
-    _search(_checked(config, output, name, seed, workers, set_))
+    _search(checked_config(config, output, name, seed, workers, set_))
 
 
-def _checked(
+def checked_config(
     path: Path,
     output: str | None,
     name: str | None,
@@ -80,6 +80,7 @@ def _checked(
     workers: int | None,
     set_: list[str] | None,
 ) -> "Config":
+    """Read the configuration a command names, its options laid over it."""
     from hw_search.config import load_config
 
     overrides = {"output": output, "name": name, "search.seed": seed, "search.workers": workers}

@@ -1,0 +1,108 @@
+"""`zerocross tabulate` and `zerocross compare`."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hw_search.commands.searching import CONFIG, NAME, OUTPUT, SET, WORKERS, checked_config
+from hw_search.commands.telling import stoppable
+
+
+def tabulate(
+    config: CONFIG,
+    output: OUTPUT = None,
+    name: NAME = None,
+    workers: WORKERS = None,
+    set_: SET = None,
+) -> None:
+    """Train every distinct activation function of a space on one network, or go on with that; leaves table.csv.gz."""
+    checked = checked_config(config, output, name, None, workers, set_)
+    with (
+        stoppable("what was trained is kept: run the same command to go on"),
+        _bars() as progress,
+    ):
+        from hw_search.tabulate import tabulate as make
+
+        path = make(checked, progress)
+    from hw_search.comparison import table_summary
+    from hw_search.table import Table
+
+    typer.echo(table_summary(Table.load(path)))
+    typer.echo(f"\nTable: {path}")
+
+
+def compare(
+    table: Annotated[Path, typer.Argument(help="A table's file, table.csv.gz, from `zerocross tabulate`.")],
+    strategies: Annotated[
+        str, typer.Option(help="Search strategies to compare, by comma.")
+    ] = "surrogate,nsga2,gaaf,random",
+    seeds: Annotated[int, typer.Option(min=1, help="Searches of each strategy.")] = 20,
+    share: Annotated[
+        float, typer.Option(min=0.001, max=1, help="Evaluations of each search, as a share of the functions.")
+    ] = 0.25,
+    objectives: Annotated[str, typer.Option(help="What is minimised, by comma.")] = "error,lut",
+    population: Annotated[int, typer.Option(min=2, help="Candidates of a generation.")] = 24,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Searches at a time; one for each core by default.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Also write the curves as a page to look at.")] = None,
+) -> None:
+    """Try search strategies on a table: how much of the exact front they find, against the evaluations they spend."""
+    with stoppable("nothing was written"), _bars() as progress:
+        from hw_search.comparison import compare as run
+        from hw_search.table import Table
+
+        found = run(
+            Table.load(table),
+            [name.strip() for name in strategies.split(",")],
+            seeds=seeds,
+            share=share,
+            objectives=[name.strip() for name in objectives.split(",")],
+            population=population,
+            workers=workers,
+            progress=progress,
+        )
+    from hw_search.comparison import comparison_table
+
+    typer.echo(comparison_table(found))
+    if html is not None:
+        from reports.figure_comparison import comparison_figure
+
+        from hw_search.files import write_text
+
+        write_text(html, comparison_figure(found.shares, found.functions).to_html(include_plotlyjs=True))
+        typer.echo(f"\nCurves: {html}")
+
+
+@contextmanager
+def _bars() -> Iterator[Callable[[str, int, int], None]]:
+    """Show a bar for each thing that is done; lines now and then where there is no terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+    from rich.progress import TimeRemainingColumn as Left
+
+    console = Console(stderr=True)
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    with Progress(
+        *columns, TextColumn("left"), Left(), console=console, disable=not console.is_terminal
+    ) as bars:
+        loading = bars.add_task("loading torch, Brevitas and FINN", total=None)
+        known: dict[str, TaskID] = {}
+        said = 0.0
+
+        def tell(what: str, done: int, total: int) -> None:
+            nonlocal said
+            if what not in known:
+                bars.update(loading, visible=False)
+                known[what] = bars.add_task(what, total=total)
+            bars.update(known[what], completed=done, total=total)
+            if not console.is_terminal and time.monotonic() - said > 20:
+                said = time.monotonic()
+                print(f"{what}: {done:,} of {total:,}", file=sys.stderr, flush=True)
+
+        yield tell

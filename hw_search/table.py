@@ -1,0 +1,132 @@
+"""A table: everything about a space of activations, on one network and data set, in one file.
+
+It is a gzipped CSV of one row a function, behind a first line that starts with # and holds, as JSON, how it was made.
+Whoever has it can try a search in seconds (`hw_search.comparison`).
+"""
+
+import csv
+import gzip
+import io
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from hw_search.errors import UserError
+from hw_search.files import replacing
+from hw_search.space import Genome
+
+COSTS = ("lut", "bram", "dsp", "latency", "ii")
+"""Columns of costs, means over the seeds, named as objectives are; "finn_lut" stands beside them."""
+
+_TEXT = ("expression", "genomes", "status", "reason")
+_NUMBERS = ("channel_crossings", "most_crossings", *COSTS, "finn_lut")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One function.
+
+    Attributes:
+        expression: the first of the expressions that are this function.
+        genomes: all genomes that stand for it.
+        status: "ok"; "dead" (its sign never changes, it was not trained); "infeasible"; "failed".
+        reason: why it is not ok.
+        validation: accuracy of each seed, 0..1.
+        test: likewise.
+        numbers: by name, of _NUMBERS: crossings of a channel (mean over channels and seeds) and of the richest channel,
+            COSTS and FINN's LUTs; empty unless ok.
+    """
+
+    expression: str
+    genomes: tuple[Genome, ...]
+    status: str
+    reason: str = ""
+    validation: tuple[float, ...] = ()
+    test: tuple[float, ...] = ()
+    numbers: dict[str, float] = field(default_factory=dict)
+
+    def objective(self, name: str) -> float:
+        """Return an objective's value; NaN where there is none."""
+        if self.status != "ok":
+            return math.nan
+        return 1 - fmean(self.validation) if name == "error" else self.numbers[name]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A space's functions.
+
+    Attributes:
+        about: how it was made: "config", "input_shape", "classes", "versions", "seconds", "made" (a date), "machine".
+        rows: the functions, in the order of their first genomes.
+    """
+
+    about: dict[str, Any]
+    rows: list[Row]
+
+    @cached_property
+    def places(self) -> dict[Genome, int]:
+        """The row of every genome."""
+        return {genome: index for index, row in enumerate(self.rows) for genome in row.genomes}
+
+    @property
+    def good(self) -> list[Row]:
+        """The rows that trained."""
+        return [row for row in self.rows if row.status == "ok"]
+
+    def save(self, path: Path) -> None:
+        """Write it.
+
+        Raises:
+            UserError: if it cannot be written.
+        """
+        text = io.StringIO()
+        text.write(f"# {json.dumps(self.about, sort_keys=True)}\n")
+        seeds = max((len(row.validation) for row in self.rows), default=0)
+        scores = [f"{split}_{index}" for split in ("validation", "test") for index in range(seeds)]
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow([*_TEXT, *_NUMBERS, *scores])
+        for row in self.rows:
+            genomes = " ".join("-".join(map(str, genome)) for genome in row.genomes)
+            numbers = [f"{row.numbers[name]:.6g}" if row.numbers else "" for name in _NUMBERS]
+            values = [f"{value:.5g}" for value in (*row.validation, *row.test)] or [""] * len(scores)
+            writer.writerow([row.expression, genomes, row.status, row.reason, *numbers, *values])
+        with replacing(path) as temporary:
+            temporary.write_bytes(gzip.compress(text.getvalue().encode(), mtime=0))
+
+    @classmethod
+    def load(cls, path: Path) -> "Table":
+        """Read one.
+
+        Raises:
+            UserError: if there is none, or the file is something else.
+        """
+        try:
+            text = gzip.decompress(path.read_bytes()).decode()
+        except FileNotFoundError:
+            raise UserError(f"{path} does not exist: `zerocross tabulate` makes tables") from None
+        except (OSError, EOFError, UnicodeDecodeError) as error:
+            raise UserError(f"{path} cannot be read as a table: {error}") from None
+        head, _, body = text.partition("\n")
+        try:
+            if not head.startswith("# "):
+                raise ValueError("its first line does not say how it was made")
+            reader = csv.DictReader(io.StringIO(body))
+            return cls(json.loads(head[2:]), [_row(line, reader.fieldnames or []) for line in reader])
+        except (ValueError, KeyError, TypeError, csv.Error) as error:
+            raise UserError(f"{path} is no table: {error!r}. Make it anew by `zerocross tabulate`") from None
+
+
+def _row(line: dict[str, str], columns: Sequence[str]) -> Row:
+    scores = {
+        split: tuple(float(line[name]) for name in columns if name.startswith(f"{split}_") and line[name])
+        for split in ("validation", "test")
+    }
+    numbers = {name: float(line[name]) for name in _NUMBERS} if line["lut"] else {}
+    genomes = tuple(tuple(map(int, genome.split("-"))) for genome in line["genomes"].split())
+    return Row(line["expression"], genomes, line["status"], line["reason"], **scores, numbers=numbers)
