@@ -71,9 +71,8 @@ def compare(
 
     typer.echo(comparison_table(found))
     if html is not None:
-        from reports.figure_comparison import comparison_figure
-
         from hw_search.files import write_text
+        from reports.figure_comparison import comparison_figure
 
         write_text(html, comparison_figure(found.shares, found.functions).to_html(include_plotlyjs=True))
         typer.echo(f"\nCurves: {html}")

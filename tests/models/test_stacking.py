@@ -42,7 +42,7 @@ TOPOLOGIES = {
 
 def network(name: str, text: str, seed: int = 0) -> nn.Module:
     torch.manual_seed(seed)
-    model = build(name.split(" ")[0], (1, 8, 8), 10, TOPOLOGIES[name])
+    model = build(name.split(" ", maxsplit=1)[0], (1, 8, 8), 10, TOPOLOGIES[name])
     install(model, [parse(text)])
     return model
 
@@ -68,7 +68,9 @@ def test_a_stack_answers_and_learns_as_its_networks_do(name: str) -> None:
     torch.stack([(answer**2).sum() for answer in answers]).sum().backward()
     expected = [dict(model.named_parameters()) for model in models]
     state = [{key: value.clone() for key, value in model.state_dict().items()} for model in models]
-    gradients = [{key: value.grad for key, value in own.items() if value.grad is not None} for own in expected]
+    gradients = [
+        {key: value.grad for key, value in own.items() if value.grad is not None} for own in expected
+    ]
     with torch.no_grad():  # gradients travel as the weights do
         unstack(stacked, models)
         for model, kept in zip(models, state, strict=True):
@@ -166,7 +168,10 @@ def test_functions_are_evaluated_together_as_alone(trees: list[Expression], imag
 
 
 def test_the_tree_of_calls_grows_with_operations_not_with_networks() -> None:
-    trees = [parse(f"{b}({u}(x), {v}(x))") for b, u, v in itertools.product(("add", "max"), *[("sin", "cos", "abs")] * 2)]
+    trees = [
+        parse(f"{b}({u}(x), {v}(x))")
+        for b, u, v in itertools.product(("add", "max"), *[("sin", "cos", "abs")] * 2)
+    ]
     stacked = StackedFunction([ActivationFunction(tree, 2) for tree in trees])
     calls = [module for module in stacked.modules() if type(module).__name__ == "_Call"]
     assert len(trees) == 18 and len(calls) == 2 + 2 * (3 + 1)
