@@ -187,8 +187,9 @@ class SearchConfig(_Section):
 
     strategy: Literal["nsga2", "surrogate", "gaaf", "random", "exhaustive", "differentiable"] = Field(
         "nsga2",
-        description="`nsga2`; `surrogate`, led by a model of the activations' shapes; `gaaf`, the paper's genetic algorithm, "
-        "on the first objective alone; `random`; `exhaustive`; `differentiable`, NASB's: mixtures of topology nasb's operations are trained, and what they choose is evaluated.",
+        description="`nsga2`; `surrogate`, led by a model of the activations' shapes; `gaaf`, the paper's genetic "
+        "algorithm, on the first objective alone; `random`; `exhaustive`; `differentiable`, NASB's: mixtures of topology "
+        "nasb's operations are trained, and what they choose is evaluated.",
     )
     price_weights: list[float] = Field(
         default_factory=lambda: [0.0, 0.1, 0.3],

@@ -1,0 +1,114 @@
+"""Which tasks are done at once, and what becomes of them."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from finn_flows.network import Activation, Dense, Input, LabelSelect, Layer, Network
+from hw_search import search
+from hw_search.config import Config
+from hw_search.evaluation import evaluate
+from hw_search.executor import LocalExecutor
+from hw_search.stacks import stack_size, stacks
+from tests.hw_search.test_executor import task
+
+
+def network(width: int) -> Network:
+    layers = (
+        Layer("dense", Dense(width), ("input",)),
+        Layer("sign", Activation((1,) * width), ("dense",)),
+        Layer("classifier", Dense(10), ("sign",)),
+        Layer("label", LabelSelect(), ("classifier",)),
+    )
+    return Network(Input((64,), 8), layers)
+
+
+def test_stacks_of_a_cpu_stay_in_its_cache() -> None:
+    assert [stack_size(network(width), 64, "cpu") for width in (16, 64, 256, 4096)] == [64, 32, 8, 1]
+
+
+def test_tasks_that_differ_in_activations_alone_stand_together() -> None:
+    plugin = Path("p.py")
+    works = {f"{text} {seed}": task(plugin, text, seed=seed) for text in "abcde" for seed in (0, 1)}
+    works["wide"] = task(plugin, "a", topology={"name": "mlp", "hidden": [8]})
+    works["mixture"] = task(plugin, "a", mixture={})
+    found = stacks(works, lambda work: 3, workers=2)
+    assert sorted(key for keys in found for key in keys) == sorted(works)
+    assert ["wide"] in found and ["mixture"] in found
+    for keys in found:
+        assert len(keys) <= 3 and len({works[key]["seed"] for key in keys}) == 1
+    assert sorted(map(len, found)) == [1, 1, 2, 2, 3, 3]
+    assert stacks(works, lambda work: 3, workers=2) == found
+    assert max(map(len, stacks(works, lambda work: 64, workers=12))) == 1  # no worker without one
+
+
+def comparable(result: dict[str, Any]) -> Any:
+    return {name: value for name, value in result.items() if name != "seconds"}
+
+
+def test_a_stacks_results_are_those_of_its_tasks() -> None:
+    works = [task(Path("p.py"), text, plugins=[]) for text in ("x", "sin(x)", "div(x, sub(x, x))")]
+    found = evaluate({"stack": works})
+    alone = [evaluate(work) for work in works]
+    assert found["status"] == "ok"
+    assert [result["status"] for result in found["results"]] == [result["status"] for result in alone]
+    assert comparable(found["results"][0]) == comparable(alone[0])
+    assert comparable(found["results"][1]) == comparable(alone[1])
+
+
+def test_networks_that_cannot_be_stacked_are_trained_one_by_one(tmp_path: Path) -> None:
+    plugin = tmp_path / "own.py"
+    plugin.write_text(
+        "import torch\nfrom models.topologies import mlp, register_topology\n"
+        "@register_topology('own')\n"
+        "def own(input_shape: tuple[int, ...], classes: int):\n"
+        "    net = mlp(input_shape, classes, [4])\n"
+        "    net.dense1.register_forward_hook(lambda module, inputs, output: output.flip(1))\n"
+        "    net.scale.register_forward_hook(lambda module, inputs, output: output.roll(1, 1))\n"
+        "    return net\n"
+    )
+    works = [task(plugin, text, topology={"name": "own"}) for text in ("x", "sin(x)")]
+    found = evaluate({"stack": works})
+    assert [comparable(result) for result in found["results"]] == [comparable(evaluate(w)) for w in works]
+
+
+def test_a_stack_whose_worker_dies_is_done_one_by_one(config: Config, tmp_path: Path) -> None:
+    """The network to blame fails, the others do not."""
+    plugin = tmp_path / "deadly.py"
+    plugin.write_text(
+        "import os, signal, __main__\nfrom models.operations import register_operation\n"
+        "worker = getattr(__main__.__spec__, 'name', '') == 'hw_search.worker'\n"
+        "register_operation('die', lambda x: os.kill(os.getpid(), signal.SIGKILL) if worker else x * x * x)\n"
+    )
+    content = config.model_dump() | {
+        "plugins": [str(plugin)],
+        "activation": {"encoding": "list", "expressions": ["x", "sin(x)", "die(x)"]},
+        "search": {"strategy": "exhaustive", "workers": 1, "stack": 8},
+        "topology": {"name": "mlp", "hidden": [8], "input_bits": 1},
+        "folding": {"target_cycles": 64},
+    }
+    result = search(Config.model_validate(content))
+    found = {evaluation.expression: evaluation for evaluation in result.run.evaluations}
+    assert "died twice" in (found["die(x)"].reason or "")
+    assert found["x"].status == found["sin(x)"].status == "ok"
+
+
+class Counting(LocalExecutor):
+    """Counts what it is given."""
+
+    given: list[int]
+
+    def run(self, tasks: Sequence[dict[str, Any]]) -> Iterator[tuple[int, dict[str, Any]]]:
+        self.given = [*getattr(self, "given", []), *(len(work.get("stack", [work])) for work in tasks)]
+        yield from super().run(tasks)
+
+
+@pytest.mark.parametrize("stack", [1, 3])
+def test_a_search_trains_stacks(config: Config, tmp_path: Path, stack: int) -> None:
+    chosen = config.model_copy(update={"search": config.search.model_copy(update={"stack": stack})})
+    with Counting(2, tmp_path / "log") as executor:
+        result = search(chosen, executor=executor)
+    assert max(executor.given) <= stack and sum(executor.given) == result.trained
+    assert result.front
