@@ -5,6 +5,7 @@ search would have to train, counted once; those that are turned away untrained c
 """
 
 import math
+import multiprocessing
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -95,7 +96,8 @@ def compare(
     jobs = [(name, seed) for name in strategies for seed in range(seeds)]
     trace = partial(_search, table, tuple(objectives), budget, population)
     found: dict[str, list[list[int]]] = {name: [] for name in strategies}
-    with ProcessPoolExecutor(workers or os.cpu_count() or 1) as pool:
+    # Spawned, not forked: torch has threads, which a fork leaves behind in whatever they held.
+    with ProcessPoolExecutor(workers or os.cpu_count() or 1, multiprocessing.get_context("spawn")) as pool:
         for done, ((name, _), rows) in enumerate(zip(jobs, pool.map(trace, jobs), strict=True), start=1):
             found[name].append(rows)
             progress("searching the table", done, len(jobs))

@@ -1,0 +1,182 @@
+"""What a table shows: its best functions, what periodic ones bring, accuracy against crossings, and who beats the plain sign.
+
+    python benchmarks/tables.py docs/tables/digits.csv.gz [--figure FILE.html]
+
+Functions are ranked by validation accuracy; what is said of them is test accuracy. Prints Markdown.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from scipy import stats
+
+from hw_search.comparison import table_summary
+from hw_search.table import Row, Table
+from models.canonical import canonical_key
+from models.expressions import X, parse
+from reports.pareto import nondominated
+
+PERIODIC = {"sin", "cos", "tan"}
+LEVEL = 0.05
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("table", type=Path)
+    parser.add_argument("--figure", type=Path, help="also draw accuracy against LUTs (HTML)")
+    options = parser.parse_args()
+    table = Table.load(options.table)
+    good = sorted(table.good, key=lambda row: row.objective("error"))
+    print(table_summary(table).splitlines()[0] + "\n")
+    best(table, good)
+    beating(table, good)
+    periodic(good)
+    crossings(good)
+    fidelities(table)
+    if options.figure:
+        draw(table, good, options.figure)
+
+
+def plain(table: Table) -> Row:
+    """Return the plain sign's row."""
+    return next(row for row in table.rows if canonical_key(parse(row.expression)) == canonical_key(X))
+
+
+def interval(values: tuple[float, ...]) -> str:
+    """Return the mean and the 95 % confidence interval of its seeds, in per cent."""
+    half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values) if len(values) > 1 else float("nan")
+    return f"{100 * np.mean(values):.1f} ± {100 * half:.1f}"
+
+
+def best(table: Table, good: list[Row], count: int = 12) -> None:
+    points = np.array([[row.objective("error"), row.objective("lut")] for row in good])
+    front = [row for row, on in zip(good, nondominated(points), strict=True) if on]
+    for title, rows in (
+        ("The most accurate, by validation", good[:count]),
+        ("The exact front of error and LUT", front),
+    ):
+        print(
+            f"{title}:\n\n| activation | validation % | test %, 95 % interval | crossings a channel | LUT |"
+        )
+        print("| --- | --- | --- | --- | --- |")
+        for row in [*rows, plain(table)]:
+            name = "plain sign" if row is plain(table) else f"`{row.expression}`"
+            validation = 100 - 100 * row.objective("error")
+            print(
+                f"| {name} | {validation:.1f} | {interval(row.test)} | {row.numbers['channel_crossings']:.1f} | "
+                f"{row.numbers['lut']:,.0f} |"
+            )
+        print()
+
+
+def beating(table: Table, good: list[Row]) -> None:
+    sign = plain(table)
+    others = [row for row in good if row is not sign]
+    chances = np.array(
+        [
+            stats.ttest_ind(row.test, sign.test, equal_var=False, alternative="greater").pvalue
+            if np.std(row.test) + np.std(sign.test) > 0
+            else 1.0
+            for row in others
+        ]
+    )
+    discovered = stats.false_discovery_control(np.nan_to_num(chances, nan=1.0)) < LEVEL
+    certain = chances < LEVEL / len(others)
+    above = sum(np.mean(row.test) > np.mean(sign.test) for row in others)
+    print(
+        f"Against the plain sign ({interval(sign.test)} %, {len(sign.test)} seeds): {above:,} of {len(others):,} functions have a "
+        f"higher mean test accuracy; by Welch's one-sided test {(chances < LEVEL).sum():,} at p < {LEVEL}, {discovered.sum():,} "
+        f"with a false discovery rate of {LEVEL} (Benjamini-Hochberg), {certain.sum():,} after Bonferroni's correction.\n"
+    )
+
+
+def names(row: Row) -> set[str]:
+    return {node.name for node in parse(row.expression).nodes()}
+
+
+def periodic(good: list[Row]) -> None:
+    marks = np.array([bool(names(row) & PERIODIC) for row in good])
+    print(
+        "| of the functions that train | how many | with sin, cos or tan | chance |\n| --- | --- | --- | --- |"
+    )
+    for share in (1.0, 0.25, 0.1, 0.05, 0.01):
+        top = max(1, round(share * len(good)))
+        chance = stats.hypergeom.sf(marks[:top].sum() - 1, len(good), marks.sum(), top)
+        label = "all" if share == 1 else f"most accurate {share:.0%}"
+        text = "" if share == 1 else f"{chance:.2g}"
+        print(f"| {label} | {top:,} | {marks[:top].mean():.0%} | {text} |")
+    print("\nChance: of as many or more periodic ones among as many functions drawn at random.\n")
+
+
+def crossings(good: list[Row]) -> None:
+    counts = np.array([row.numbers["channel_crossings"] for row in good])
+    accuracy = np.array([np.mean(row.test) for row in good])
+    luts = np.array([row.numbers["lut"] for row in good])
+    print(
+        "| crossings a channel | functions | test accuracy: median, best tenth | LUT, median |\n| --- | --- | --- | --- |"
+    )
+    for low, high in ((0, 0.5), (0.5, 0.95), (0.95, 1.05), (1.05, 2), (2, 4), (4, 8), (8, np.inf)):
+        inside = (counts >= low) & (counts < high)
+        if inside.any():
+            middle, tenth = np.quantile(accuracy[inside], (0.5, 0.9))
+            print(
+                f"| {low:g} to {high:g} | {inside.sum():,} | {100 * middle:.1f} %, {100 * tenth:.1f} % | "
+                f"{np.median(luts[inside]):,.0f} |"
+            )
+    rho = stats.spearmanr(counts, accuracy)
+    print(f"\nRank correlation of crossings and test accuracy: {rho.statistic:.2f}.\n")
+
+
+def fidelities(table: Table) -> None:
+    """Say how well few seeds rank what many rank: what may be judged by a first look."""
+    good = [row for row in table.good if len(row.validation) > 1]
+    scores = np.array([row.validation for row in good])
+    others = [np.delete(scores, seed, axis=1).mean(axis=1) for seed in range(scores.shape[1])]
+    one = np.mean([stats.spearmanr(scores[:, seed], mean).statistic for seed, mean in enumerate(others)])
+    top = np.argsort(-scores.mean(axis=1))[: max(2, len(good) // 10)]
+    best = np.mean(
+        [stats.spearmanr(scores[top, seed], mean[top]).statistic for seed, mean in enumerate(others)]
+    )
+    within, between = scores.std(axis=1, ddof=1), scores.mean(axis=1)
+    print(
+        f"One seed against the mean of the others: rank correlation {one:.2f} over all functions, {best:.2f} among the best "
+        f"tenth. Standard deviation of a seed: {100 * np.median(within):.1f} points (median), {100 * np.median(within[top]):.1f} "
+        f"among the best tenth, whose means spread over {100 * np.ptp(between[top]):.1f}.\n"
+    )
+
+
+def draw(table: Table, good: list[Row], path: Path) -> None:
+    import plotly.graph_objects as go
+
+    sign = plain(table)
+    groups = {
+        "with sin, cos or tan": [row for row in good if names(row) & PERIODIC],
+        "without": [row for row in good if not names(row) & PERIODIC and row is not sign],
+        "plain sign": [sign],
+    }
+    figure = go.Figure()
+    for (name, rows), colour in zip(groups.items(), ("#2a78d6", "#8a909a", "#d9730d"), strict=True):
+        figure.add_scatter(
+            x=[row.numbers["lut"] for row in rows],
+            y=[100 * np.mean(row.test) for row in rows],
+            mode="markers",
+            name=name,
+            marker={"color": colour, "size": 12 if name == "plain sign" else 4, "opacity": 0.7},
+        )
+    figure.update_layout(
+        template="simple_white",
+        width=900,
+        height=480,
+        xaxis_title="LUT (estimate, 7-series)",
+        yaxis_title="test accuracy, mean of the seeds (%)",
+        legend={"orientation": "h", "y": 1.08},
+        margin={"l": 60, "r": 20, "t": 20, "b": 50},
+    )
+    figure.write_html(path)
+
+
+if __name__ == "__main__":
+    main()

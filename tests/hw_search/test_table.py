@@ -1,0 +1,206 @@
+"""Tables: what is in them is what training says; their files; and searches on them."""
+
+import dataclasses
+import gzip
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hw_search.comparison import Comparison, compare, comparison_table, table_summary
+from hw_search.config import Config, make_config
+from hw_search.errors import UserError
+from hw_search.evaluation import evaluate, task
+from hw_search.space import Space
+from hw_search.surrogate import shape
+from hw_search.table import Row, Table
+from hw_search.tabulate import tabulate
+from models.canonical import canonical_key, constant_bit
+from models.encodings import Encoding
+from models.expressions import parse
+from reports.figure_comparison import comparison_figure
+from reports.pareto import nondominated
+from tests.hw_search.conftest import CONTENT, merged
+
+
+def configuration(output: Path, **change: Any) -> Config:
+    own = {
+        "name": "table",
+        "output": str(output),
+        "data": {"limit": 200},
+        "topology": {"hidden": [8]},
+        "folding": {"target_cycles": 64},
+        "training": {"epochs": 1},
+        "search": {"seeds": 2},
+    }
+    return make_config(merged(merged(CONTENT, own), change))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Config, Path, list[tuple[str, int, int]]]:
+    config = configuration(tmp_path_factory.mktemp("tables"))
+    told: list[tuple[str, int, int]] = []
+    return config, tabulate(config, lambda *what: told.append(what)), told
+
+
+def test_every_function_stands_once(made: tuple[Config, Path, Any]) -> None:
+    config, path, told = made
+    table = Table.load(path)
+    encoding = Encoding("pair", ("x", "sin", "zero", "scale"), ("add", "max"))
+    genomes = list(itertools.product(*map(range, encoding.sizes())))
+    assert sorted(table.places) == sorted(genomes)
+    for row in table.rows:
+        keys = {canonical_key(encoding.decode(genome)) for genome in row.genomes}
+        assert keys == {canonical_key(parse(row.expression))}
+        assert (row.status == "dead") == (constant_bit(parse(row.expression)) is not None)
+    assert len({canonical_key(parse(row.expression)) for row in table.rows}) == len(table.rows)
+    assert table.about["config"] == config.model_dump()
+    assert told[-1][0] == "training" and told[-1][1] == told[-1][2]
+    assert "distinct functions" in table_summary(table)
+
+
+def test_what_stands_there_is_what_training_says(made: tuple[Config, Path, Any]) -> None:
+    config, path, _ = made
+    space = Space(config, (1, 8, 8), 10)
+    rows = {row.expression: row for row in Table.load(path).rows}
+    for text in ("add(x, x)", "add(sin(x), scale(x))"):
+        row = rows[text]
+        candidate = space.candidate(row.genomes[0])
+        for place, seed in enumerate((0, 1)):
+            alone = evaluate(task(config, candidate, seed, test=True))
+            # Trained in a stack: a rounding of floats may have turned a sign, and so a sample of 40.
+            assert row.validation[place] == pytest.approx(alone["accuracy"], abs=0.06)
+            assert row.test[place] == pytest.approx(alone["test"], abs=0.06)
+        error = 1 - np.mean(row.validation) if row.status == "ok" else np.nan
+        assert row.objective("error") == pytest.approx(error, nan_ok=True)
+
+
+def test_a_table_goes_on_where_it_stopped(made: tuple[Config, Path, Any], tmp_path: Path) -> None:
+    config, path, _ = made
+    again = config.model_copy(update={"output": str(tmp_path)})
+
+    class Stopped(Exception):
+        pass
+
+    def stop(what: str, done: int, total: int) -> None:
+        if what == "training" and done > total // 2:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        tabulate(again, stop)
+    assert not (tmp_path / "table" / "table.csv.gz").exists()
+    assert Table.load(tabulate(again, lambda *what: None)).rows == Table.load(path).rows
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"topology": {"hidden": {"choose": [[8], [16]]}}}, r"topology\.hidden: a table is of one network"),
+        (
+            {"activation": {"encoding": "nested", "unary": None, "binary": None}},
+            "28,344,976 genomes are too many",
+        ),
+    ],
+)
+def test_what_cannot_be_a_table(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        tabulate(configuration(tmp_path, **change), lambda *what: None)
+
+
+def synthetic(config: Config) -> Table:
+    """A table in which an activation is better the more it is like a line, and dearer the more it crosses and learns."""
+    space = Space(config, (1, 8, 8), 10)
+    rows: dict[str, Row] = {}
+    for genome in space.genomes():
+        expression = space.candidate(genome).expressions[0]
+        key = canonical_key(expression)
+        if key in rows:
+            rows[key] = dataclasses.replace(rows[key], genomes=(*rows[key].genomes, genome))
+            continue
+        if constant_bit(expression) is not None:
+            rows[key] = Row(str(expression), (genome,), "dead", "always +1")
+            continue
+        values = shape(expression)[:41]
+        error = float(np.abs(values - np.linspace(-3, 3, 41)).mean()) / 8
+        numbers = {
+            "channel_crossings": 1.0,
+            "most_crossings": 1.0,
+            "lut": 100.0 + 20 * float(shape(expression)[82]) + 7 * float(shape(expression)[83]),
+            **dict.fromkeys(("bram", "dsp", "latency", "ii", "finn_lut"), 1.0),
+        }
+        rows[key] = Row(str(expression), (genome,), "ok", "", (1 - error,), (1 - error,), numbers)
+    about = {"config": config.model_dump(), "input_shape": [1, 8, 8], "classes": 10}
+    return Table(about, list(rows.values()))
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory) -> Table:
+    unary = ["x", "sin", "cos", "zero", "scale", "abs", "neg", "cube", "atan"]
+    activation = {"encoding": "pair", "unary": unary, "binary": ["add", "max", "mul", "sub"]}
+    return synthetic(configuration(tmp_path_factory.mktemp("synthetic"), activation=activation))
+
+
+def test_searches_of_a_table(known: Table) -> None:
+    found = compare(known, ["surrogate", "nsga2", "random"], seeds=3, share=0.3, population=8, workers=2)
+    points = np.array([[row.objective(name) for name in ("error", "lut")] for row in known.rows])
+    assert found.front == nondominated(points).sum()
+    assert found.functions == sum(row.status != "dead" for row in known.rows)
+    for shares in found.shares.values():
+        assert shares.shape == (3, found.budget)
+        assert (np.diff(shares, axis=1) >= 0).all() and (shares <= 1 + 1e-9).all()
+    assert found.shares["surrogate"].mean() > found.shares["random"].mean()
+    assert (found.gaps["surrogate"][:, -1] >= 0).all()
+    again = compare(known, ["surrogate"], seeds=3, share=0.3, population=8, workers=1)
+    assert np.array_equal(again.shares["surrogate"], found.shares["surrogate"])
+
+
+def test_a_search_of_everything_finds_everything(known: Table) -> None:
+    found = compare(known, ["random", "gaaf"], seeds=2, share=1.0, workers=2)
+    assert found.shares["random"][:, -1] == pytest.approx(1.0)
+    assert found.gaps["random"][:, -1] == pytest.approx(0.0)
+
+
+def test_what_is_told_of_a_comparison() -> None:
+    shares = np.array([[0.2, 0.92, 1.0], [0.1, 0.3, 0.95], [0.0, 0.91, 0.91]])
+    found = Comparison(("error", "lut"), 30, 4, 3, {"nsga2": shares}, {"nsga2": np.full((3, 3), 0.015)})
+    assert found.needed("nsga2", 0.9) == 2 and found.needed("nsga2", 0.99) == np.inf
+    text = comparison_table(found)
+    assert "30 functions, 4 of them on the exact front" in text
+    assert "| nsga2 | 2 (6.7%) | 3 (10.0%) | not reached | 95.0% | 1.50 |" in text
+    figure = comparison_figure(found.shares, found.functions)
+    assert list(figure.data[1].y) == pytest.approx([10.0, 91.0, 95.0])
+
+
+def test_names_that_are_not_known(known: Table) -> None:
+    with pytest.raises(UserError, match=r"--strategies: 'nsga' .*nsga2"):
+        compare(known, ["nsga"])
+    with pytest.raises(UserError, match=r"--objectives: 'luts'.*lut"):
+        compare(known, ["random"], objectives=["luts"])
+    useless = Table(known.about, [dataclasses.replace(row, status="dead") for row in known.rows])
+    with pytest.raises(UserError, match="no function that trained"):
+        compare(useless, ["random"])
+
+
+def test_files(known: Table, tmp_path: Path) -> None:
+    path = tmp_path / "table.csv.gz"
+    known.save(path)
+    first = path.read_bytes()
+    loaded = Table.load(path)
+    assert loaded.about == known.about and loaded.places == known.places
+    loaded.save(path)
+    assert path.read_bytes() == first
+    assert list(tmp_path.iterdir()) == [path]
+    for content, message in [
+        (b"no gzip", "cannot be read as a table"),
+        (first[:100], "cannot be read as a table"),
+        (gzip.compress(b"a,b\n1,2\n"), "does not say how it was made"),
+        (gzip.compress(b"# {}\na,b\n1,2\n"), "is no table"),
+        (gzip.compress(b"# {\n"), "is no table"),
+    ]:
+        path.write_bytes(content)
+        with pytest.raises(UserError, match=message):
+            Table.load(path)
+    with pytest.raises(UserError, match="does not exist: `zerocross tabulate`"):
+        Table.load(tmp_path / "none")
