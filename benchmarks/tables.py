@@ -1,4 +1,4 @@
-"""What a table shows: its best functions, what periodic ones bring, accuracy against crossings, and who beats the plain sign.
+"""What a table shows: its best functions, periodic ones, accuracy against crossings, and who beats the plain sign.
 
     python benchmarks/tables.py docs/tables/digits.csv.gz [--figure FILE.html]
 
@@ -87,9 +87,10 @@ def beating(table: Table, good: list[Row]) -> None:
     certain = chances < LEVEL / len(others)
     above = sum(np.mean(row.test) > np.mean(sign.test) for row in others)
     print(
-        f"Against the plain sign ({interval(sign.test)} %, {len(sign.test)} seeds): {above:,} of {len(others):,} functions have a "
-        f"higher mean test accuracy; by Welch's one-sided test {(chances < LEVEL).sum():,} at p < {LEVEL}, {discovered.sum():,} "
-        f"with a false discovery rate of {LEVEL} (Benjamini-Hochberg), {certain.sum():,} after Bonferroni's correction.\n"
+        f"Against the plain sign ({interval(sign.test)} %, {len(sign.test)} seeds): {above:,} of {len(others):,} functions "
+        f"have a higher mean test accuracy; by Welch's one-sided test {(chances < LEVEL).sum():,} at p < {LEVEL}, "
+        f"{discovered.sum():,} with a false discovery rate of {LEVEL} (Benjamini-Hochberg), {certain.sum():,} after "
+        "Bonferroni's correction.\n"
     )
 
 
@@ -142,9 +143,10 @@ def fidelities(table: Table) -> None:
     )
     within, between = scores.std(axis=1, ddof=1), scores.mean(axis=1)
     print(
-        f"One seed against the mean of the others: rank correlation {one:.2f} over all functions, {best:.2f} among the best "
-        f"tenth. Standard deviation of a seed: {100 * np.median(within):.1f} points (median), {100 * np.median(within[top]):.1f} "
-        f"among the best tenth, whose means spread over {100 * np.ptp(between[top]):.1f}.\n"
+        f"One seed against the mean of the others: rank correlation {one:.2f} over all functions, {best:.2f} among the "
+        f"best tenth. Standard deviation of a seed: {100 * np.median(within):.1f} points (median), "
+        f"{100 * np.median(within[top]):.1f} among the best tenth, whose means spread over "
+        f"{100 * np.ptp(between[top]):.1f}.\n"
     )
 
 

@@ -8,6 +8,7 @@ calls, whatever the images show. Prints a Markdown table of milliseconds a candi
 
 import argparse
 import time
+from contextlib import suppress
 
 import torch
 
@@ -57,10 +58,8 @@ def networks(name: str, expressions: list[Expression]) -> list[torch.nn.Module]:
 
 
 def alone(model: torch.nn.Module, data: Data, device: torch.device) -> None:
-    try:
+    with suppress(TrainingFailure):
         train(model, data, SETTINGS, 0, device)
-    except TrainingFailure:
-        pass
 
 
 def seconds(name: str, size: int, data: Data, device: torch.device) -> float:
