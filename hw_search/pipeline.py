@@ -78,7 +78,7 @@ def search(config: Config, watcher: Watcher | None = None, executor: Executor | 
     finished = False
     with workbench(config, watcher, executor) as bench:
         try:
-            _evolve(bench, watcher)
+            evolve(bench, watcher)
             front, references = finals(bench, watcher, folder)
             finished = True
             if not front:
@@ -132,7 +132,7 @@ def _data(config: Config) -> tuple[Data, str]:
         raise UserError(f"data: {error}") from None
 
 
-def _evolve(bench: Bench, watcher: Watcher) -> None:
+def evolve(bench: Bench, watcher: Watcher) -> None:
     """Let the strategy ask until it has no more questions."""
     config, known = bench.config, dict[Genome, Candidate]()
 
