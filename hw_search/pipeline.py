@@ -3,7 +3,7 @@
 import os
 import platform
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -93,19 +93,26 @@ def search(config: Config, watcher: Watcher | None = None, executor: Executor | 
 
 
 @contextmanager
-def workbench(config: Config, watcher: Watcher, executor: Executor | None = None) -> Iterator[Bench]:
+def workbench(
+    config: Config,
+    watcher: Watcher,
+    executor: Executor | None = None,
+    check: Callable[[Space], None] = lambda space: None,
+) -> Iterator[Bench]:
     """Open a run's folder, its store and its workers, to evaluate candidates of a configuration.
 
     Args:
         config: the configuration; it is written to the folder.
         watcher: told of every training.
         executor: where networks are trained; worker processes on this machine by default.
+        check: raises a UserError for a space that is no use here, before anything is written.
 
     Raises:
         UserError: for anything the user can mend.
     """
     data, test_fingerprint = _data(config)
     space = Space(config, data.input_shape, data.classes)
+    check(space)
     pricer = Pricer(config, space)
     pricer.check_space()
     folder = Path(config.output) / config.name

@@ -14,7 +14,7 @@ from hw_search.evaluation import task, task_key
 from hw_search.executor import Executor, Result, Task
 from hw_search.pipeline import versions, workbench
 from hw_search.pricing import Infeasible
-from hw_search.space import Candidate, Genome
+from hw_search.space import Candidate, Genome, Space
 from hw_search.table import COSTS, Row, Table
 from hw_search.watcher import Silent
 
@@ -41,15 +41,7 @@ def tabulate(config: Config, progress: Progress, executor: Executor | None = Non
     Raises:
         UserError: for anything the user can mend.
     """
-    with workbench(config, Silent(), executor) as bench:
-        if bench.space.choices:
-            names = ", ".join(choice.name for choice in bench.space.choices)
-            raise UserError(f"{names}: a table is of one network, leave nothing to choose but the activation")
-        if bench.space.size > _MOST:
-            raise UserError(
-                f"activation: {bench.space.size:,} genomes are too many for a table (at most {_MOST:,}): allow fewer "
-                "operations, or encoding pair"
-            )
+    with workbench(config, Silent(), executor, _check) as bench:
         functions = _functions(bench, progress)
         rows = list(_rows(bench, functions, progress))
         about = {
@@ -64,6 +56,17 @@ def tabulate(config: Config, progress: Progress, executor: Executor | None = Non
         path = Path(config.output) / config.name / TABLE
         Table(about, rows).save(path)
     return path
+
+
+def _check(space: Space) -> None:
+    if space.choices:
+        names = ", ".join(choice.name for choice in space.choices)
+        raise UserError(f"{names}: a table is of one network, leave nothing to choose but the activation")
+    if space.size > _MOST:
+        raise UserError(
+            f"activation: {space.size:,} genomes are too many for a table (at most {_MOST:,}): allow fewer operations, or "
+            "encoding pair"
+        )
 
 
 def _functions(bench: Bench, progress: Progress) -> list[tuple[Candidate, list[Genome]]]:

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -87,9 +87,8 @@ def _bars() -> Iterator[Callable[[str, int, int], None]]:
 
     console = Console(stderr=True)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    with Progress(
-        *columns, TextColumn("left"), Left(), console=console, disable=not console.is_terminal
-    ) as bars:
+    bars = Progress(*columns, TextColumn("left"), Left(), console=console)
+    with bars if console.is_terminal else nullcontext():
         loading = bars.add_task("loading torch, Brevitas and FINN", total=None)
         known: dict[str, TaskID] = {}
         said = 0.0

@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from hw_search.cli import app, main
+from hw_search.table import COSTS, Row, Table
 
 RUNNER = CliRunner()
 
@@ -19,7 +20,7 @@ def test_help_names_every_command_and_imports_nothing_heavy() -> None:
         "print(sorted({'torch', 'finn', 'brevitas', 'pymoo', 'plotly', 'sklearn'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    for command in ("search", "report", "doctor", "activations", "configuration"):
+    for command in ("search", "report", "tabulate", "compare", "doctor", "activations", "configuration"):
         assert command in done.stdout
     assert done.stdout.strip().endswith("[]")
 
@@ -47,6 +48,35 @@ def test_all_operations_and_presets_are_listed() -> None:
     assert all(name in output for name in ("gaussdiff", "learned", "rsign"))
 
 
+def test_strategies_are_compared_on_a_table(tmp_path: Path) -> None:
+    names = ["sin(x)", "x", "cos(x)", "zero"]
+    rows = [
+        Row(
+            name,
+            ((index,),),
+            "dead" if name == "zero" else "ok",
+            "",
+            (0.5 + index / 10,) * 2,
+            (0.5,) * 2,
+            dict.fromkeys((*COSTS, "finn_lut", "channel_crossings", "most_crossings"), 100.0 + index),
+        )
+        for index, name in enumerate(names)
+    ]
+    config = {
+        "name": "t",
+        "topology": {"name": "mlp", "hidden": [4]},
+        "folding": {"target_cycles": 64},
+        "activation": {"encoding": "list", "expressions": names},
+    }
+    Table({"config": config, "input_shape": [64], "classes": 10}, rows).save(tmp_path / "t.csv.gz")
+    page = tmp_path / "curves.html"
+    arguments = ["--seeds", "2", "--share", "1", "--strategies", "random", "--html", str(page)]
+    result = RUNNER.invoke(app, ["compare", str(tmp_path / "t.csv.gz"), *arguments])
+    assert result.exit_code == 0, result.output
+    assert "3 functions, 3 of them on the exact front" in result.output
+    assert "| random |" in result.output and "plotly" in page.read_text()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -55,6 +85,8 @@ def test_all_operations_and_presets_are_listed() -> None:
         (["search", "missing.yaml"], "missing.yaml does not exist"),
         (["search", "examples/digits.yaml", "--set", "search"], "write it as field=value"),
         (["report", "no/such/run"], "holds no search and no build"),
+        (["tabulate", "examples/digits.yaml"], "folding.target_cycles: a table is of one network"),
+        (["compare", "no/such/table.csv.gz"], "does not exist: `zerocross tabulate` makes tables"),
     ],
 )
 def test_a_mistake_gets_one_message(

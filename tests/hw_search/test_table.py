@@ -107,6 +107,7 @@ def test_a_table_goes_on_where_it_stopped(made: tuple[Config, Path, Any], tmp_pa
 def test_what_cannot_be_a_table(tmp_path: Path, change: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         tabulate(configuration(tmp_path, **change), lambda *what: None)
+    assert not list(tmp_path.iterdir())
 
 
 def synthetic(config: Config) -> Table:
