@@ -9,6 +9,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
@@ -96,9 +97,13 @@ def compare(
     jobs = [(name, seed) for name in strategies for seed in range(seeds)]
     trace = partial(_search, table, tuple(objectives), budget, population)
     found: dict[str, list[list[int]]] = {name: [] for name in strategies}
-    # Spawned, not forked: torch has threads, which a fork leaves behind in whatever they held.
-    with ProcessPoolExecutor(workers or os.cpu_count() or 1, multiprocessing.get_context("spawn")) as pool:
-        for done, ((name, _), rows) in enumerate(zip(jobs, pool.map(trace, jobs), strict=True), start=1):
+    count = min(len(jobs), workers or os.cpu_count() or 1)
+    with ExitStack() as stack:
+        # Spawned, not forked: torch has threads, which a fork leaves behind in whatever they held.
+        spawn = multiprocessing.get_context("spawn")
+        pool = stack.enter_context(ProcessPoolExecutor(count, spawn)) if count > 1 else None
+        traces = map(trace, jobs) if pool is None else pool.map(trace, jobs)
+        for done, ((name, _), rows) in enumerate(zip(jobs, traces, strict=True), start=1):
             found[name].append(rows)
             progress("searching the table", done, len(jobs))
     corner = reference_point(points)

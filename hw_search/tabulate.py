@@ -6,6 +6,7 @@ import platform
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 from hw_search.bench import Bench, learned_nothing
 from hw_search.config import Config
@@ -45,7 +46,7 @@ def tabulate(config: Config, progress: Progress, executor: Executor | None = Non
         functions = _functions(bench, progress)
         rows = list(_rows(bench, functions, progress))
         about = {
-            "config": config.model_dump(),
+            "config": _portable(config),
             "input_shape": list(bench.data.input_shape),
             "classes": bench.data.classes,
             "versions": versions(),
@@ -56,6 +57,12 @@ def tabulate(config: Config, progress: Progress, executor: Executor | None = Non
         path = Path(config.output) / config.name / TABLE
         Table(about, rows).save(path)
     return path
+
+
+def _portable(config: Config) -> dict[str, Any]:
+    """Return a configuration without paths of this machine."""
+    data = config.data.model_copy(update={"name": Path(config.data.name).name})
+    return config.model_copy(update={"data": data}).model_dump(exclude={"output"})
 
 
 def _check(space: Space) -> None:

@@ -15,6 +15,10 @@ PRESETS: dict[str, tuple[str, str]] = {
     "sine_scaled": ("sin(scale(x))", "a sine of learnable frequency for each channel"),
     "cosine": ("cos(x)", "a cosine: a band around the mean"),
     "sine_linear": ("add(sin(x), x)", "snake-like, x + sin(x) (after Ziyin et al., 2020)"),
+    "log_sine": (
+        "add(log(x), sin(x))",
+        "found here by GAAF's algorithm and by NSGA-II alike, on a small ResNetE and Fashion-MNIST (docs/methods.md)",
+    ),
     "band": ("sub(learned, abs(x))", "one where |x| is under a learnable bound"),
 }
 """Name: (expression, where it comes from)."""

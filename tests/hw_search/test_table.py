@@ -56,7 +56,7 @@ def test_every_function_stands_once(made: tuple[Config, Path, Any]) -> None:
         assert keys == {canonical_key(parse(row.expression))}
         assert (row.status == "dead") == (constant_bit(parse(row.expression)) is not None)
     assert len({canonical_key(parse(row.expression)) for row in table.rows}) == len(table.rows)
-    assert table.about["config"] == config.model_dump()
+    assert table.about["config"] == config.model_dump(exclude={"output"})
     assert told[-1][0] == "training" and told[-1][1] == told[-1][2]
     assert "distinct functions" in table_summary(table)
 
@@ -144,7 +144,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Table:
 
 
 def test_searches_of_a_table(known: Table) -> None:
-    found = compare(known, ["surrogate", "nsga2", "random"], seeds=3, share=0.3, population=8, workers=2)
+    found = compare(known, ["surrogate", "nsga2", "random"], seeds=3, share=0.3, population=8, workers=1)
     points = np.array([[row.objective(name) for name in ("error", "lut")] for row in known.rows])
     assert found.front == nondominated(points).sum()
     assert found.functions == sum(row.status != "dead" for row in known.rows)
@@ -153,12 +153,12 @@ def test_searches_of_a_table(known: Table) -> None:
         assert (np.diff(shares, axis=1) >= 0).all() and (shares <= 1 + 1e-9).all()
     assert found.shares["surrogate"].mean() > found.shares["random"].mean()
     assert (found.gaps["surrogate"][:, -1] >= 0).all()
-    again = compare(known, ["surrogate"], seeds=3, share=0.3, population=8, workers=1)
+    again = compare(known, ["surrogate"], seeds=3, share=0.3, population=8, workers=2)
     assert np.array_equal(again.shares["surrogate"], found.shares["surrogate"])
 
 
 def test_a_search_of_everything_finds_everything(known: Table) -> None:
-    found = compare(known, ["random", "gaaf"], seeds=2, share=1.0, workers=2)
+    found = compare(known, ["random", "gaaf"], seeds=2, share=1.0, workers=1)
     assert found.shares["random"][:, -1] == pytest.approx(1.0)
     assert found.gaps["random"][:, -1] == pytest.approx(0.0)
 
