@@ -2,8 +2,9 @@
 
     python benchmarks/method_builds.py [--data FILE.npz] [--rows NAME ...] [--route] [--output FOLDER]
 
-Every network under `built` in methods.yaml is trained briefly and built for the ULX3S, as far as synthesis, or to a bitstream
-(--route). Prints a Markdown table. What was done is kept in FOLDER (runs/method_builds), where an interrupted run goes on.
+Every network under `built` in methods.yaml is trained briefly and built for the ULX3S, as far as synthesis, or to a
+bitstream (--route). Prints a Markdown table. What was done is kept in FOLDER (runs/method_builds), where an interrupted run
+goes on.
 """
 
 import argparse

@@ -114,12 +114,14 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", help="a data set's name or .npz file instead of Fashion-MNIST's download")
-    parser.add_argument("--seeds", type=int, default=3, help="fresh seeds of each network")
+    parser.add_argument("--seeds", type=int, help="fresh seeds of each network, instead of the file's")
     parser.add_argument("--rows", nargs="+", help="some rows only; the plain sign is always among them")
     parser.add_argument("--output", type=Path, default=Path("runs/methods"))
     options = parser.parse_args()
     content = yaml.safe_load(ROWS.read_text(encoding="utf-8"))
-    base, found = merged(content["base"], {"final": {"seeds": options.seeds}}), list[Row]()
+    base, found = content["base"], list[Row]()
+    if options.seeds:
+        base["final"]["seeds"] = options.seeds
     if options.data:
         base["data"]["name"] = options.data
     for name, change in content["rows"].items():

@@ -15,6 +15,7 @@ from hw_search.comparison import table_summary
 from hw_search.table import Row, Table
 from models.canonical import canonical_key
 from models.expressions import X, parse
+from reports import drawing
 from reports.pareto import nondominated
 
 PERIODIC = {"sin", "cos", "tan"}
@@ -35,14 +36,17 @@ def main() -> None:
     beating(table, good)
     periodic(good)
     crossings(good)
-    fidelities(table)
+    seeds(table)
     if options.figure:
         draw(table, good, options.figure)
 
 
 def plain(table: Table) -> Row:
     """Return the plain sign's row."""
-    return next(row for row in table.rows if canonical_key(parse(row.expression)) == canonical_key(X))
+    found = [row for row in table.good if canonical_key(parse(row.expression)) == canonical_key(X)]
+    if not found:
+        raise SystemExit("the table has no plain sign to compare with")
+    return found[0]
 
 
 def interval(values: tuple[float, ...]) -> str:
@@ -52,6 +56,7 @@ def interval(values: tuple[float, ...]) -> str:
 
 
 def best(table: Table, good: list[Row], count: int = 12) -> None:
+    sign = plain(table)
     points = np.array([[row.objective("error"), row.objective("lut")] for row in good])
     front = [row for row, on in zip(good, nondominated(points), strict=True) if on]
     for title, rows in (
@@ -62,8 +67,8 @@ def best(table: Table, good: list[Row], count: int = 12) -> None:
             f"{title}:\n\n| activation | validation % | test %, 95 % interval | crossings a channel | LUT |"
         )
         print("| --- | --- | --- | --- | --- |")
-        for row in [*rows, plain(table)]:
-            name = "plain sign" if row is plain(table) else f"`{row.expression}`"
+        for row in [*rows, sign]:
+            name = "plain sign" if row is sign else f"`{row.expression}`"
             validation = 100 - 100 * row.objective("error")
             print(
                 f"| {name} | {validation:.1f} | {interval(row.test)} | {row.numbers['channel_crossings']:.1f} | "
@@ -75,7 +80,7 @@ def best(table: Table, good: list[Row], count: int = 12) -> None:
 def beating(table: Table, good: list[Row]) -> None:
     sign = plain(table)
     others = [row for row in good if row is not sign]
-    chances = np.array(
+    values = np.array(
         [
             stats.ttest_ind(row.test, sign.test, equal_var=False, alternative="greater").pvalue
             if np.std(row.test) + np.std(sign.test) > 0
@@ -83,12 +88,12 @@ def beating(table: Table, good: list[Row]) -> None:
             for row in others
         ]
     )
-    discovered = stats.false_discovery_control(np.nan_to_num(chances, nan=1.0)) < LEVEL
-    certain = chances < LEVEL / len(others)
+    discovered = stats.false_discovery_control(np.nan_to_num(values, nan=1.0)) < LEVEL
+    certain = values < LEVEL / len(others)
     above = sum(np.mean(row.test) > np.mean(sign.test) for row in others)
     print(
         f"Against the plain sign ({interval(sign.test)} %, {len(sign.test)} seeds): {above:,} of {len(others):,} functions "
-        f"have a higher mean test accuracy; by Welch's one-sided test {(chances < LEVEL).sum():,} at p < {LEVEL}, "
+        f"have a higher mean test accuracy; by Welch's one-sided test {(values < LEVEL).sum():,} at p < {LEVEL}, "
         f"{discovered.sum():,} with a false discovery rate of {LEVEL} (Benjamini-Hochberg), {certain.sum():,} after "
         "Bonferroni's correction.\n"
     )
@@ -131,9 +136,11 @@ def crossings(good: list[Row]) -> None:
     print(f"\nRank correlation of crossings and test accuracy: {rho.statistic:.2f}.\n")
 
 
-def fidelities(table: Table) -> None:
+def seeds(table: Table) -> None:
     """Say how well few seeds rank what many rank: what may be judged by a first look."""
     good = [row for row in table.good if len(row.validation) > 1]
+    if not good:
+        return
     scores = np.array([row.validation for row in good])
     others = [np.delete(scores, seed, axis=1).mean(axis=1) for seed in range(scores.shape[1])]
     one = np.mean([stats.spearmanr(scores[:, seed], mean).statistic for seed, mean in enumerate(others)])
@@ -160,7 +167,9 @@ def draw(table: Table, good: list[Row], path: Path) -> None:
         "plain sign": [sign],
     }
     figure = go.Figure()
-    for (name, rows), colour in zip(groups.items(), ("#2a78d6", "#8a909a", "#d9730d"), strict=True):
+    for (name, rows), colour in zip(
+        groups.items(), (drawing.FOUND, drawing.FAINT, drawing.PLAIN), strict=True
+    ):
         figure.add_scatter(
             x=[row.numbers["lut"] for row in rows],
             y=[100 * np.mean(row.test) for row in rows],

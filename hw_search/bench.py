@@ -1,6 +1,5 @@
 """Where candidates are evaluated: first what is free (is it dead? can it fit?), then what is stored, then training."""
 
-import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -20,14 +19,24 @@ from hw_search.strategies import Score
 from hw_search.watcher import Watcher
 from models.data import Data
 from models.expressions import X
+from models.training import pick_device
 from reports.records import Evaluation
 
 _LEARNED = 1.1  # a network must be better than guessing by a tenth, as in GAAF
 
 
 @dataclass
-class _Trial:
-    """A candidate on its way to an evaluation, with one result for each seed."""
+class Trial:
+    """A candidate on its way to an evaluation.
+
+    Attributes:
+        candidate: what is evaluated.
+        status: what became of it.
+        reason: why it is not ok.
+        results: one for each seed.
+        metrics: error and costs, means over the seeds; empty where it did not train.
+        violation: by how much it breaks constraints.
+    """
 
     candidate: Candidate
     status: Literal["ok", "infeasible", "failed"] = "ok"
@@ -67,7 +76,6 @@ class Bench:
         self.evaluations: list[Evaluation] = []
         self.candidates: dict[str, Candidate] = {}
         self.trained = self.replayed = 0
-        self._workers = config.search.workers or os.cpu_count() or 1
         self._store, self._executor, self._watcher = store, executor, watcher
         self._started = time.time()
         self._scores: dict[str, Score] = {}
@@ -84,14 +92,14 @@ class Bench:
     def evaluate(self, candidates: Sequence[Candidate]) -> list[Score]:
         """Evaluate candidates and the plain signs of the same choices; what is new is added to the record."""
         signs = [plain_sign(candidate) for candidate in candidates]
-        fresh: dict[str, _Trial] = {}
+        fresh: dict[str, Trial] = {}
         for candidate in [*signs, *candidates]:
             if candidate.id not in self._scores and candidate.id not in fresh:
                 fresh[candidate.id] = self._screened(candidate)
         self._train([trial for trial in fresh.values() if trial.reason is None])
         for trial in fresh.values():
             if trial.results:
-                self._judge(trial)
+                self.judge(trial)
             self._record(trial)
         return [self._scores[candidate.id] for candidate in candidates]
 
@@ -106,7 +114,7 @@ class Bench:
         """
         stored: set[str] = set()
         missing: list[list[str]] = []
-        for keys in stacks(tasks, self._stack_size, self._workers):
+        for keys in stacks(tasks, lambda work: self._stack_size(work, len(tasks))):
             for key in keys:
                 result = self._stored(key, tasks[key])
                 if result is not None:
@@ -116,23 +124,27 @@ class Bench:
             if not stored.issuperset(keys):
                 missing.append(keys)
         apart: list[list[str]] = []
-        for keys, results in self._done(tasks, missing):
+        for keys, results in self._done(tasks, missing, stored):
             if results is None:
                 apart += [[key] for key in keys if key not in stored]
             else:
                 yield from self._kept(keys, results, stored)
-        for keys, results in self._done(tasks, apart):
+        for keys, results in self._done(tasks, apart, stored):
             yield from self._kept(keys, results or [], stored)
 
     def _stored(self, key: str, work: Task) -> Result | None:
         return None if work["weights"] and not Path(work["weights"]).exists() else self._store.get(key)
 
     def _done(
-        self, tasks: dict[str, Task], groups: list[list[str]]
+        self, tasks: dict[str, Task], groups: list[list[str]], stored: set[str]
     ) -> Iterator[tuple[list[str], list[Result] | None]]:
         """Do tasks, those of a group at once; no results where a whole stack failed, as one of its own may be to blame."""
+        limit = self.config.search.worker_memory_gb
+        # What is stored is trained again with its stack, but its weights stay those of its result.
+        own = {key: {**work, "weights": None} if key in stored else work for key, work in tasks.items()}
         works = [
-            {"stack": [tasks[key] for key in keys]} if len(keys) > 1 else tasks[keys[0]] for keys in groups
+            {"stack": [own[key] for key in keys], "memory_gb": limit} if len(keys) > 1 else own[keys[0]]
+            for keys in groups
         ]
         for index, result in self._executor.run(works):
             if result["status"] == "error":
@@ -150,19 +162,20 @@ class Bench:
             if key in stored:
                 continue
             if not result.get("passing"):
-                self._store.put(key, result)
+                self._store.put(key, result)  # in the place of one whose weights are gone
             self.trained += 1
             yield key, result, False
 
-    def _stack_size(self, work: Task) -> int:
-        """Return how many networks like a task's are trained at once."""
+    def _stack_size(self, work: Task, count: int) -> int:
+        """Return how many networks like a task's, of so many tasks, are trained at once."""
         size = self.config.search.stack
         if size is not None:
             return size
         training = work["training"]
-        return stack_size(self.pricer.network(work["topology"]), training["batch_size"], training["device"])
+        device = pick_device(training["device"])
+        return stack_size(self.pricer.network(work["topology"]), training["batch_size"], device, count)
 
-    def _screened(self, candidate: Candidate) -> _Trial:
+    def _screened(self, candidate: Candidate) -> Trial:
         """Turn away what no training can save."""
         reason = self.space.dead(candidate)
         if reason is None:
@@ -170,9 +183,9 @@ class Bench:
                 reason = "; ".join(self.pricer.violations(self.pricer.cost(candidate))) or None
             except Infeasible as error:
                 reason = str(error)
-        return _Trial(candidate, "ok" if reason is None else "infeasible", reason)
+        return Trial(candidate, "ok" if reason is None else "infeasible", reason)
 
-    def _train(self, trials: Sequence[_Trial]) -> None:
+    def _train(self, trials: Sequence[Trial]) -> None:
         """Give every trial its results; trials that differ in folding alone share them."""
         seeds = range(self.config.search.seed, self.config.search.seed + self.config.search.seeds)
         tasks: dict[str, Task] = {}
@@ -192,8 +205,8 @@ class Bench:
         for trial in trials:
             trial.results = [done[key] for key in wanted[trial.candidate.id]]
 
-    def _judge(self, trial: _Trial) -> None:
-        """Turn a trial's results into metrics (means over the seeds) and a status."""
+    def judge(self, trial: Trial) -> None:
+        """Turn a trial's results into metrics and a status; the plain sign of a network is judged before others."""
         failures = [result["reason"] for result in trial.results if result["status"] != "ok"]
         if failures:
             trial.status, trial.reason = "failed", failures[0]
@@ -213,21 +226,15 @@ class Bench:
                 sum(broken.values()),
             )
 
-    def _broken(self, trial: _Trial) -> dict[str, float]:
+    def _broken(self, trial: Trial) -> dict[str, float]:
         """Return by how much a trained candidate breaks the constraints that need training to know."""
         limits, error = self.config.constraints, trial.metrics["error"]
         architecture = plain_sign(trial.candidate).network_key
         found = {}
-        if nothing := learned_nothing(1 - error, self.data.classes):
-            found[nothing] = 1.0
-        network = self.pricer.network(trial.candidate.topology)
-        counts = (
-            counts
-            for result in trial.results
-            for name, counts in result["crossings"].items()
-            if network.is_binary(name)  # a residual stream's levels are the topology's own
-        )
-        most = max((max(count, default=0) for count in counts), default=0)
+        guessing = 1 / self.data.classes
+        if 1 - error <= _LEARNED * guessing:
+            found[f"learned nothing: {1 - error:.1%} right where guessing gets {guessing:.1%}"] = 1.0
+        most = max(self.crossings(trial), default=0)
         if limits.max_crossings is not None and most > limits.max_crossings:
             found[f"{most} crossings are above max_crossings {limits.max_crossings}"] = (
                 most / limits.max_crossings - 1
@@ -239,7 +246,18 @@ class Bench:
             found[f"{loss:.3f} accuracy lost are above max_accuracy_loss {limits.max_accuracy_loss}"] = loss
         return found
 
-    def _record(self, trial: _Trial) -> None:
+    def crossings(self, trial: Trial) -> list[int]:
+        """Return the crossings of every channel of every sign, of all seeds; a residual stream's levels have no say."""
+        network = self.pricer.network(trial.candidate.topology)
+        return [
+            count
+            for result in trial.results
+            for name, channels in result["crossings"].items()
+            if network.is_binary(name)
+            for count in channels
+        ]
+
+    def _record(self, trial: Trial) -> None:
         candidate = trial.candidate
         known = tuple(trial.metrics[name] for name in self.config.objectives) if trial.metrics else None
         self._scores[candidate.id] = Score(known, trial.violation)
@@ -256,14 +274,6 @@ class Bench:
                 metrics=trial.metrics,
             )
         )
-
-
-def learned_nothing(accuracy: float, classes: int) -> str | None:
-    """Return what is wrong with an accuracy (0..1) that is hardly better than guessing, or None."""
-    guessing = 1 / classes
-    if accuracy > _LEARNED * guessing:
-        return None
-    return f"learned nothing: {accuracy:.1%} right where guessing gets {guessing:.1%}"
 
 
 def plain_sign(candidate: Candidate) -> Candidate:

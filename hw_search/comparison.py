@@ -7,16 +7,17 @@ search would have to train, counted once; those that are turned away untrained c
 import math
 import multiprocessing
 import os
-from collections.abc import Callable, Sequence
+import signal
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
 from hw_search.config import Config, make_config
 from hw_search.errors import UserError
+from hw_search.evaluation import import_plugins
 from hw_search.space import Genome, Space
 from hw_search.strategies import Score, make_strategy
 from hw_search.table import COSTS, Table
@@ -94,18 +95,15 @@ def compare(
         raise UserError("the table has no function that trained")
     functions = sum(row.status != "dead" for row in table.rows)
     budget = max(1, round(share * functions))
+    strategies = list(dict.fromkeys(strategies))
     jobs = [(name, seed) for name in strategies for seed in range(seeds)]
-    trace = partial(_search, table, tuple(objectives), budget, population)
     found: dict[str, list[list[int]]] = {name: [] for name in strategies}
     count = min(len(jobs), workers or os.cpu_count() or 1)
-    with ExitStack() as stack:
-        # Spawned, not forked: torch has threads, which a fork leaves behind in whatever they held.
-        spawn = multiprocessing.get_context("spawn")
-        pool = stack.enter_context(ProcessPoolExecutor(count, spawn)) if count > 1 else None
-        traces = map(trace, jobs) if pool is None else pool.map(trace, jobs)
-        for done, ((name, _), rows) in enumerate(zip(jobs, traces, strict=True), start=1):
-            found[name].append(rows)
-            progress("searching the table", done, len(jobs))
+    for done, ((name, _), rows) in enumerate(
+        _searches(jobs, count, (table, tuple(objectives), budget, population)), start=1
+    ):
+        found[name].append(rows)
+        progress("searching the table", done, len(jobs))
     corner = reference_point(points)
     whole = hypervolume(points, corner)
     errors = np.array([row.objective("error") for row in table.rows])
@@ -129,12 +127,45 @@ def compare(
     )
 
 
-def _search(
-    table: Table, objectives: tuple[str, ...], budget: int, population: int, job: tuple[str, int]
-) -> list[int]:
-    """Return the rows a search evaluates, in its order, `budget` at most."""
-    name, seed = job
+_Setting = tuple[Table, tuple[str, ...], int, int]
+"""Table, objectives, budget, population."""
+
+_setting: _Setting
+
+
+def _searches(
+    jobs: Sequence[tuple[str, int]], count: int, setting: _Setting
+) -> Iterator[tuple[tuple[str, int], list[int]]]:
+    """Yield what each search evaluates, in the order of the jobs; `count` at a time."""
+    if count == 1:
+        _begin(setting)
+        yield from ((job, _search(job)) for job in jobs)
+        return
+    # Spawned, not forked: torch has threads, which a fork leaves behind in whatever they held.
+    pool = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _begin_worker, (setting,))
+    try:
+        yield from zip(jobs, pool.map(_search, jobs), strict=True)
+    except BrokenProcessPool:
+        raise UserError("a search's process died: fewer --workers may help") from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _begin_worker(setting: _Setting) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the program that waits
+    _begin(setting)
+
+
+def _begin(setting: _Setting) -> None:
+    global _setting  # noqa: PLW0603 - once a process, instead of a table with every job
+    _setting = setting
+
+
+def _search(job: tuple[str, int]) -> list[int]:
+    """Return the rows a search evaluates, in its order, no more than the budget."""
+    (name, seed), (table, objectives, budget, population) = job, _setting
     config = _config(table, name, seed, objectives, budget, population)
+    import_plugins(config.plugins)
     space = Space(config, tuple(table.about["input_shape"]), table.about["classes"])
     places, rows = table.places, table.rows
 

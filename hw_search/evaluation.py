@@ -105,7 +105,7 @@ def code_version(plugins: tuple[str, ...] = ()) -> str:
     """Return a digest of all code that decides a training's result: this project's, the plugins', torch's version."""
     digest = hashlib.blake2b(torch.__version__.encode(), digest_size=8)
     root = Path(__file__).resolve().parent.parent
-    own = [*sorted((root / "models").glob("*.py")), Path(__file__)]
+    own = [*sorted((root / "models").glob("*.py")), Path(__file__), root / "hw_search" / "stacks.py"]
     own += sorted((root / "hw_search" / "extraction").glob("*.py"))
     own += [root / "finn_flows" / name for name in ("crossings.py", "integer.py", "network.py")]
     for plugin in plugins:
@@ -170,10 +170,13 @@ def evaluate(work: dict[str, Any], progress: Progress | None = None) -> dict[str
         {"status": "ok", "expressions", "accuracy", "crossings" (by layer), "binarized" (accuracy "before" and "after" the
         last step of self-binarizing, else None), "seconds"}, for a task that reads the test set also "test", for a final
         one also "sites", "agreement" and "savings"; or {"status": "failed", "reason", "seconds"}. Of a stack,
-        {"status": "ok", "results": one such for each}.
+        {"status": "ok", "results": one such for each}; it fails as a whole if its networks cannot be stacked.
     """
     if "stack" in work:
-        return {"status": "ok", "results": _evaluate_stack(work["stack"], progress)}
+        try:
+            return {"status": "ok", "results": _evaluate_stack(work["stack"], progress)}
+        except Unstackable as error:
+            return {"status": "failed", "reason": str(error)}
     started = time.monotonic()
     try:
         result = _train_and_read(work, progress)
@@ -192,15 +195,12 @@ def _train_and_read(work: dict[str, Any], progress: Progress | None) -> dict[str
 
 
 def _evaluate_stack(works: list[dict[str, Any]], progress: Progress | None) -> list[dict[str, Any]]:
-    """Do tasks that differ in expressions and weights alone; one after another where their networks cannot be stacked."""
+    """Do tasks that differ in expressions and weights alone."""
     started = time.monotonic()
     data, device, settings = _prepared(works[0])
     models = [_fresh(work, data) for work in works]
-    try:
-        outcomes = train_together(models, data, settings, works[0]["seed"], device, progress)
-    except Unstackable:
-        return [evaluate(work) for work in works]
-    network, results = describe(models[0], data.input_shape), []
+    network, results = describe(models[0], data.input_shape), list[dict[str, Any]]()
+    outcomes = train_together(models, data, settings, works[0]["seed"], device, progress)
     for work, model, outcome in zip(works, models, outcomes, strict=True):
         try:
             if isinstance(outcome, TrainingFailure):

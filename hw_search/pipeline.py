@@ -1,6 +1,5 @@
 """The main job, top to bottom: from a configuration to a front, its files and its page."""
 
-import os
 import platform
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from hw_search.files import write_text
 from hw_search.finals import finals
 from hw_search.pricing import Pricer
 from hw_search.space import Candidate, Genome, Space
+from hw_search.stacks import worker_count
 from hw_search.store import Store
 from hw_search.strategies import Strategy, make_strategy
 from hw_search.verdict import verdict
@@ -118,9 +118,7 @@ def workbench(
     folder = Path(config.output) / config.name
     with Store(folder) as store:
         write_text(folder / "config.yaml", yaml.safe_dump(config.model_dump(), sort_keys=False))
-        workers = executor or LocalExecutor(
-            config.search.workers or os.cpu_count() or 1, folder / "workers.log"
-        )
+        workers = executor or LocalExecutor(worker_count(config), folder / "workers.log")
         bench = Bench(config, space, pricer, data, test_fingerprint, store, workers, watcher)
         try:
             yield bench

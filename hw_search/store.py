@@ -1,4 +1,4 @@
-"""Every evaluation ever made in a run folder: append-only SQLite.
+"""Every evaluation ever made in a run folder: SQLite.
 
 It is the cache, the provenance and the resume at once: a search that is started again replays the same seeded
 evolution and finds its past here. A row is keyed by everything that decides its result, so nothing in it is ever
@@ -80,11 +80,11 @@ class Store:
         return None if row is None else json.loads(row[0])
 
     def put(self, key: str, result: dict[str, Any]) -> None:
-        """Append a result; on disk when this returns. A key that is there already keeps its first result."""
+        """Keep a result; on disk when this returns. It takes the place of an earlier one of its key."""
         try:
             with self._base:
                 self._base.execute(
-                    "INSERT OR IGNORE INTO evaluations VALUES (?, ?, ?)",
+                    "INSERT OR REPLACE INTO evaluations VALUES (?, ?, ?)",
                     (key, json.dumps(result), time.time()),
                 )
         except sqlite3.DatabaseError as error:

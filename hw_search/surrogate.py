@@ -2,7 +2,7 @@
 
 Every function is described by what it does on a grid (values, signs, slopes, how much of it lets a gradient pass), beside
 the values of the other genes. A forest of randomized trees (Geurts et al., 2006) learns each objective from the evaluations
-so far; the spread of its trees says how sure it is. The next candidates are those whose optimistic predictions are best by
+so far; the spread of its trees says how sure it is. The next candidates are those whose lower confidence bounds are best by
 randomly weighted objectives (ParEGO, Knowles, 2006), one draw of weights for each.
 """
 
@@ -18,13 +18,14 @@ from hw_search.strategies import Key, Score, distinct
 from models.activation import evaluate
 from models.expressions import Expression
 from models.quantizers import WINDOW
+from reports.pareto import nondominated
 
 _TREES = 100
 _POOL = 6000
 """Genomes whose prediction is looked at: all of a space of this size, else as many drawn anew each time."""
 
-_OPTIMISM = 1.0
-"""Standard deviations taken off a prediction, at most: each draw takes its own share."""
+_DEVIATIONS = 1.0
+"""A lower confidence bound is so many standard deviations below the mean, at most: each draw takes its own share."""
 
 _GRID = torch.linspace(-3.0, 3.0, 41)
 """Where batch norm leaves nearly everything."""
@@ -47,6 +48,7 @@ class Surrogate:
         self._rng = np.random.default_rng(config.seed)
         self._pool = list(space.genomes()) if space.size <= _POOL else []
         self._seen: set[str] = set()
+        self._genomes: list[Genome] = []
         self._inputs: list[np.ndarray] = []
         self._scores: list[Score] = []
 
@@ -61,6 +63,7 @@ class Surrogate:
 
     def tell(self, genomes: Sequence[Genome], scores: Sequence[Score]) -> None:
         """See `Strategy`."""
+        self._genomes += genomes
         self._inputs += [self._describe(genome) for genome in genomes]
         self._scores += scores
 
@@ -79,17 +82,15 @@ class Surrogate:
         return found
 
     def _promising(self, count: int) -> list[Genome]:
-        pool = [genome for genome in self._candidates() if self._key(genome) not in self._seen]
-        if not pool:
-            return []
+        pool = self._candidates()
         mean, deviation = self._predict(np.array([self._describe(genome) for genome in pool]))
         chosen: list[Genome] = []
         barred = np.zeros(len(pool), bool)
         while len(chosen) < count and not barred.all():
             weights = self._rng.dirichlet(np.ones(self._objectives))
-            hopeful = mean - self._rng.uniform(0, _OPTIMISM) * deviation
+            bound = mean - self._rng.uniform(0, _DEVIATIONS) * deviation
             # Tchebycheff's distance from the ideal, and a little of the sum, so that no objective is given away.
-            worth = (weights * hopeful).max(axis=1) + 0.05 * (weights * hopeful).sum(axis=1)
+            worth = (weights * bound).max(axis=1) + 0.05 * (weights * bound).sum(axis=1)
             best = int(np.argmin(np.where(barred, np.inf, worth)))
             genome, name = pool[best], self._key(pool[best])
             barred[best] = True
@@ -99,12 +100,24 @@ class Surrogate:
         return chosen
 
     def _candidates(self) -> list[Genome]:
-        """Return genomes to choose from: all, or some drawn anew and the neighbours of the best."""
+        """Return genomes to choose from: all; or neighbours of the best, one gene drawn anew, and some drawn anew."""
         if self._pool:
             return self._pool
-        sizes = self._space.sizes
+        sizes = np.array(self._space.sizes)
         drawn = self._rng.integers(0, sizes, size=(_POOL, len(sizes)))
+        front = self._front()
+        if front:
+            near = np.array(front)[self._rng.integers(len(front), size=_POOL // 2)]
+            rows, genes = np.arange(len(near)), self._rng.integers(len(sizes), size=len(near))
+            near[rows, genes] = drawn[rows, genes]
+            drawn[: len(near)] = near
         return list(dict.fromkeys(tuple(int(gene) for gene in row) for row in drawn))
+
+    def _front(self) -> list[Genome]:
+        """Return the genomes evaluated that no other dominates."""
+        points = [score.objectives if score.feasible else None for score in self._scores]
+        known = [point or (np.nan,) * self._objectives for point in points]
+        return [self._genomes[index] for index in np.flatnonzero(nondominated(known))]
 
     def _predict(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return mean and deviation of every objective, (n, objectives), the known ones scaled to 0..1."""
@@ -126,7 +139,7 @@ class Surrogate:
         forest = ExtraTreesRegressor(
             _TREES, min_samples_leaf=2, max_features=0.5, random_state=int(self._rng.integers(2**31))
         )
-        forest.fit(np.array(self._inputs), targets)
+        forest.fit(np.array(self._inputs), targets if self._objectives > 1 else targets[:, 0])
         each = np.stack([tree.predict(inputs) for tree in forest.estimators_])
         each = each.reshape(_TREES, len(inputs), self._objectives)
         return each.mean(axis=0), each.std(axis=0)
@@ -134,6 +147,8 @@ class Surrogate:
     def _describe(self, genome: Genome) -> np.ndarray:
         candidate = self._space.candidate(genome)
         shapes = [shape(expression) for expression in candidate.expressions]
+        # A shallower network has fewer slots than there are genes for.
+        shapes += [np.zeros_like(shapes[0])] * (self._space.copies - len(shapes))
         choices = np.array(genome[len(genome) - len(self._space.choices) :], float)
         return np.concatenate([*shapes, choices])
 

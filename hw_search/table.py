@@ -1,4 +1,5 @@
-"""A table: everything about a space of activations, on one network and data set, in one file.
+"""A table: everything about a space of activations, on one network and data set, in one file. (The field calls it a tabular
+benchmark.)
 
 It is a gzipped CSV of one row a function, behind a first line that starts with # and holds, as JSON, how it was made.
 Whoever has it can try a search in seconds (`hw_search.comparison`).
@@ -9,6 +10,7 @@ import gzip
 import io
 import json
 import math
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -34,7 +36,8 @@ class Row:
     Attributes:
         expression: the first of the expressions that are this function.
         genomes: all genomes that stand for it.
-        status: "ok"; "dead" (its sign never changes, it was not trained); "infeasible"; "failed".
+        status: "ok"; "dead" (its sign never changes, it was not trained); "infeasible" (it learned nothing, or breaks a
+            constraint); "failed" (it did not train).
         reason: why it is not ok.
         validation: accuracy of each seed, 0..1.
         test: likewise.
@@ -110,15 +113,18 @@ class Table:
             text = gzip.decompress(path.read_bytes()).decode()
         except FileNotFoundError:
             raise UserError(f"{path} does not exist: `zerocross tabulate` makes tables") from None
-        except (OSError, EOFError, UnicodeDecodeError) as error:
+        except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
             raise UserError(f"{path} cannot be read as a table: {error}") from None
         head, _, body = text.partition("\n")
         try:
             if not head.startswith("# "):
                 raise ValueError("its first line does not say how it was made")
             reader = csv.DictReader(io.StringIO(body))
-            return cls(json.loads(head[2:]), [_row(line, reader.fieldnames or []) for line in reader])
-        except (ValueError, KeyError, TypeError, csv.Error) as error:
+            table = cls(json.loads(head[2:]), [_row(line, reader.fieldnames or []) for line in reader])
+            if not table.rows or not {"config", "input_shape", "classes"} <= table.about.keys():
+                raise ValueError("it has no rows, or does not say how they were made")
+            return table
+        except (ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
             raise UserError(f"{path} is no table: {error!r}. Make it anew by `zerocross tabulate`") from None
 
 

@@ -8,13 +8,12 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from hw_search.bench import Bench, learned_nothing
+from hw_search.bench import Bench, Trial
 from hw_search.config import Config
 from hw_search.errors import UserError
 from hw_search.evaluation import task, task_key
-from hw_search.executor import Executor, Result, Task
+from hw_search.executor import Executor, Task
 from hw_search.pipeline import versions, workbench
-from hw_search.pricing import Infeasible
 from hw_search.space import Candidate, Genome, Space
 from hw_search.table import COSTS, Row, Table
 from hw_search.watcher import Silent
@@ -44,7 +43,8 @@ def tabulate(config: Config, progress: Progress, executor: Executor | None = Non
     """
     with workbench(config, Silent(), executor, _check) as bench:
         functions = _functions(bench, progress)
-        rows = list(_rows(bench, functions, progress))
+        places = {genomes[0]: place for place, (_, genomes) in enumerate(functions)}
+        rows = sorted(_rows(bench, functions, progress), key=lambda row: places[row.genomes[0]])
         about = {
             "config": _portable(config),
             "input_shape": list(bench.data.input_shape),
@@ -60,8 +60,8 @@ def tabulate(config: Config, progress: Progress, executor: Executor | None = Non
 
 
 def _portable(config: Config) -> dict[str, Any]:
-    """Return a configuration without paths of this machine."""
-    data = config.data.model_copy(update={"name": Path(config.data.name).name})
+    """Return a configuration without the folders of this machine; what plugins there are must be beside the reader."""
+    data = config.data.model_copy(update={"name": Path(config.data.name).name, "root": "data"})
     return config.model_copy(update={"data": data}).model_dump(exclude={"output"})
 
 
@@ -81,76 +81,56 @@ def _functions(bench: Bench, progress: Progress) -> list[tuple[Candidate, list[G
     found: dict[str, tuple[Candidate, list[Genome]]] = {}
     for count, genome in enumerate(bench.space.genomes()):
         candidate = bench.space.candidate(genome)
-        found.setdefault(candidate.id, (candidate, []))[1].append(genome)
+        found.setdefault(candidate.network_key, (candidate, []))[1].append(genome)
         if count % 50 == 0:
             progress("comparing functions", count, bench.space.size)
     return list(found.values())
 
 
 def _rows(bench: Bench, functions: list[tuple[Candidate, list[Genome]]], progress: Progress) -> Iterator[Row]:
+    """Yield a row for each function: those that are dead, then the plain sign, then the others."""
+    alive = []
+    for candidate, genomes in functions:
+        reason = bench.space.dead(candidate)
+        if reason is None:
+            alive.append((candidate, genomes))
+        else:
+            yield Row(candidate.text, tuple(genomes), "dead", reason)
+    alive.sort(key=lambda function: not function[0].is_reference)
     seeds = range(bench.config.search.seed, bench.config.search.seed + bench.config.search.seeds)
     fingerprint = bench.data.fingerprint + bench.test_fingerprint
-    turned_away = {candidate.id: _turned_away(bench, candidate) for candidate, _ in functions}
-    alive = [candidate for candidate, _ in functions if turned_away[candidate.id] is None]
     total, done = len(alive) * len(seeds), 0
-    results: dict[str, list[Result]] = {}
-    # Not all at once: what a batch holds is in memory.
+    # Not all at once: the results of a batch are in memory.
     for start in range(0, len(alive), _BATCH):
-        batch = alive[start : start + _BATCH]
         tasks: dict[str, Task] = {}
-        keys: dict[str, list[str]] = {}
-        for candidate in batch:
+        keys: list[list[str]] = []
+        for candidate, _ in alive[start : start + _BATCH]:
             works = [task(bench.config, candidate, seed, test=True) for seed in seeds]
-            keys[candidate.id] = [task_key(candidate, work, fingerprint) for work in works]
-            tasks |= dict(zip(keys[candidate.id], works, strict=True))
+            keys.append([task_key(candidate, work, fingerprint) for work in works])
+            tasks |= dict(zip(keys[-1], works, strict=True))
         found = {}
         for key, result, _ in bench.results(tasks):
             found[key] = result
             done += 1
             progress("training", done, total)
-        results |= {name: [found[key] for key in own] for name, own in keys.items()}
-    for candidate, genomes in functions:
-        reason = turned_away[candidate.id]
-        if reason is None:
-            yield _row(bench, candidate, genomes, results[candidate.id])
-        else:
-            yield Row(candidate.text, tuple(genomes), *reason)
+        for (candidate, genomes), own in zip(alive[start : start + _BATCH], keys, strict=True):
+            yield _row(bench, Trial(candidate, results=[found[key] for key in own]), tuple(genomes))
 
 
-def _turned_away(bench: Bench, candidate: Candidate) -> tuple[str, str] | None:
-    """Return status and reason of what is not worth a training."""
-    reason = bench.space.dead(candidate)
-    if reason is not None:
-        return "dead", reason
-    try:
-        broken = "; ".join(bench.pricer.violations(bench.pricer.cost(candidate)))
-    except Infeasible as error:
-        broken = str(error)
-    return ("infeasible", broken) if broken else None
-
-
-def _row(bench: Bench, candidate: Candidate, genomes: list[Genome], results: list[Result]) -> Row:
-    failures = [result["reason"] for result in results if result["status"] != "ok"]
-    if failures:
-        return Row(candidate.text, tuple(genomes), "failed", failures[0])
-    network = bench.pricer.network(candidate.topology)
-    costs = [bench.pricer.cost(candidate, result["crossings"]) for result in results]
-    priced = [bench.pricer.metrics(cost, "zerocross") for cost in costs]
-    counts = [
-        count
-        for result in results
-        for name, channels in result["crossings"].items()
-        if network.is_binary(name)
-        for count in channels
-    ]
+def _row(bench: Bench, trial: Trial, genomes: tuple[Genome, ...]) -> Row:
+    bench.judge(trial)
+    text, reason = trial.candidate.text, trial.reason or ""
+    if trial.status == "failed":
+        again = any(result.get("passing") for result in trial.results)
+        return Row(text, genomes, "failed", f"{reason}; the same command tries it again" if again else reason)
+    costs = [bench.pricer.cost(trial.candidate, result["crossings"]) for result in trial.results]
+    counts = bench.crossings(trial)
     numbers = {
         "channel_crossings": fmean(counts) if counts else 0.0,
         "most_crossings": float(max(counts, default=0)),
-        **{name: fmean(metrics[name] for metrics in priced) for name in COSTS},
+        **{name: trial.metrics[name] for name in COSTS},
         "finn_lut": fmean(cost.finn.lut for cost in costs),
     }
-    validation = tuple(result["accuracy"] for result in results)
-    test = tuple(result["test"] for result in results)
-    nothing = learned_nothing(fmean(validation), bench.data.classes)
-    status = "ok" if nothing is None else "infeasible"
-    return Row(candidate.text, tuple(genomes), status, nothing or "", validation, test, numbers)
+    validation = tuple(result["accuracy"] for result in trial.results)
+    test = tuple(result["test"] for result in trial.results)
+    return Row(text, genomes, trial.status, reason, validation, test, numbers)

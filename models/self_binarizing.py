@@ -49,7 +49,7 @@ class Schedule:
 
 
 def set_sharpness(model: nn.Module, nu: float | None) -> None:
-    """Let tanh(nu x) stand for every sign of binary weights and of activations; None puts the signs back."""
+    """Let tanh(nu x), of activations tanh(nu (x + 0.003)), stand for every sign; None puts the signs back."""
     for module in model.modules():
         if hasattr(module, "sharpness"):  # activation slots and binary layers, alone or stacked
             module.sharpness = nu  # type: ignore[assignment]

@@ -3,7 +3,8 @@
 A stack of S networks is a copy of the first one whose layers are wider: what has C channels in a network has S * C in the
 stack, network by network, so that batch norms, pools, sums and quantizers work as they are. A product becomes S products
 in one call, and activations are evaluated operation by operation, each for all the networks that use it. Nothing passes
-from one network to another: each learns what it would learn alone, but for the order in which floats are summed.
+from one network to another: each learns what it would learn alone, but for the order in which floats are summed. (A sign
+that a rounding turns makes a difference in the end, like another seed's. A dropout behind a product draws for all at once.)
 
 What it saves is calls: a small binary network is nothing but calls, on a GPU above all.
 """
@@ -169,22 +170,27 @@ class _Call(nn.Module):
     def __init__(self, nodes: Sequence[_Node], size: int) -> None:
         super().__init__()
         self.expression, self.count = nodes[0].expression, len(nodes)
-        owners = [node.network for node in nodes]
+        owners = rows = constant = None
+        if self.expression.name == "x":
+            owners = _indices([node.network for node in nodes], size)
+        elif self.expression.name == "number":
+            constant = torch.tensor(self.expression.value)
+        elif self.expression.operation.initial:
+            rows = torch.tensor([node.own_row() for node in nodes])
+        elif self.expression.operation.arity == 0:
+            constant = self.expression.operation.function()
         self.owners: Tensor | None
         self.rows: Tensor | None
-        self.register_buffer("owners", _indices(owners, size), persistent=False)
-        plain = self.expression.name == "number" or not self.expression.operation.initial
-        rows = None if plain else torch.tensor([node.own_row() for node in nodes])
-        self.register_buffer("rows", rows, persistent=False)
-        self.constant: Tensor
-        self.register_buffer("constant", torch.tensor(self.expression.value), persistent=False)
+        self.constant: Tensor | None
+        for name, value in (("owners", owners), ("rows", rows), ("constant", constant)):
+            self.register_buffer(name, value, persistent=False)
 
     def forward(self, x: Tensor, operands: Sequence[Tensor], learned: Tensor | None) -> Tensor:
         """Return (N, count, C, ...)."""
         if self.expression.name == "x":
             return x if self.owners is None else x.index_select(1, self.owners)
         shape = (x.shape[0], self.count, *x.shape[2:])
-        if self.expression.name == "number":
+        if self.constant is not None:
             return self.constant.to(x).expand(shape)
         own = []
         if self.rows is not None:

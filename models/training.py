@@ -122,8 +122,8 @@ def train_together(
 ) -> list[Binarized | TrainingFailure | None]:
     """Train several networks of one topology in place, at once; they are left in eval mode.
 
-    All see the same samples in the same order, as each would alone with this seed: what comes of it differs by the rounding
-    of floats.
+    All see the same samples in the same order, as each would alone with this seed. What comes of it differs by the
+    rounding of floats, which now and then turns a sign: as from another seed, at the most.
 
     Args:
         models: networks that differ in weights and activations; see `models.stacking.stack`.
@@ -142,7 +142,7 @@ def train_together(
     device = device or torch.device("cpu")
     for model in models:
         model.to(device)
-    stacked = stack(models)
+    stacked = stack(models).to(device)
     check_stack(stacked, models, data.train.x[:_PROBE].to(device).float())
     _fit(stacked, len(models), data, settings, seed, device, after_epoch)
     unstack(stacked, models)

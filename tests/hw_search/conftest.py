@@ -20,6 +20,58 @@ CONTENT: dict[str, Any] = {
 }
 
 
+MISBEHAVING = """
+import os, signal
+from models.operations import register_operation
+
+def die(x):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def die_once(x):
+    marker = os.environ["ZEROCROSS_TEST_MARKER"]
+    if not os.path.exists(marker):
+        open(marker, "w").close()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return x
+
+def hoard(x):
+    return x + bytearray(64 << 30)[0]
+
+def stumble(x):
+    raise KeyError("nothing here")
+
+def nan(x):
+    return x * float("nan")
+
+for function in (die, die_once, hoard, stumble, nan):
+    register_operation(function.__name__, function)
+"""
+"""Operations that misbehave in a worker."""
+
+
+def task(plugin: Path, expression: str, **change: Any) -> dict[str, Any]:
+    """Return a small task on the digits."""
+    return {
+        "plugins": [str(plugin)],
+        "data": {"name": "digits", "validation": 0.2, "split_seed": 0, "limit": 200, "root": "data"},
+        "expressions": [expression],
+        "topology": {"name": "mlp", "hidden": [4], "input_bits": 1},
+        "training": {
+            "epochs": 1,
+            "batch_size": 64,
+            "learning_rate": 0.005,
+            "augment": "none",
+            "device": "cpu",
+        },
+        "seed": 0,
+        "final": False,
+        "test": False,
+        "weights": None,
+        "memory_gb": None,
+        **change,
+    }
+
+
 def merged(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
     """Return base with change laid over it, section by section."""
     result = dict(base)
@@ -66,3 +118,10 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 )
             )
     return shared / "tiny_run"
+
+
+@pytest.fixture
+def plugin(tmp_path: Path) -> Path:
+    path = tmp_path / "plugin.py"
+    path.write_text(MISBEHAVING)
+    return path

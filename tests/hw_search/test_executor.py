@@ -1,67 +1,11 @@
 """Workers are real processes here; what they do is a plugin's operation that misbehaves."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from hw_search.executor import LocalExecutor
-
-PLUGIN = """
-import os, signal
-from models.operations import register_operation
-
-def die(x):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-def die_once(x):
-    marker = os.environ["ZEROCROSS_TEST_MARKER"]
-    if not os.path.exists(marker):
-        open(marker, "w").close()
-        os.kill(os.getpid(), signal.SIGKILL)
-    return x
-
-def hoard(x):
-    return x + bytearray(64 << 30)[0]
-
-def stumble(x):
-    raise KeyError("nothing here")
-
-def nan(x):
-    return x * float("nan")
-
-for function in (die, die_once, hoard, stumble, nan):
-    register_operation(function.__name__, function)
-"""
-
-
-def task(plugin: Path, expression: str, **change: Any) -> dict[str, Any]:
-    return {
-        "plugins": [str(plugin)],
-        "data": {"name": "digits", "validation": 0.2, "split_seed": 0, "limit": 200, "root": "data"},
-        "expressions": [expression],
-        "topology": {"name": "mlp", "hidden": [4], "input_bits": 1},
-        "training": {
-            "epochs": 1,
-            "batch_size": 64,
-            "learning_rate": 0.005,
-            "augment": "none",
-            "device": "cpu",
-        },
-        "seed": 0,
-        "final": False,
-        "test": False,
-        "weights": None,
-        "memory_gb": None,
-        **change,
-    }
-
-
-@pytest.fixture
-def plugin(tmp_path: Path) -> Path:
-    path = tmp_path / "plugin.py"
-    path.write_text(PLUGIN)
-    return path
+from tests.hw_search.conftest import task
 
 
 def test_every_task_gets_its_own_result(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from finn_flows.network import Activation, Dense, Input, LabelSelect, Layer, Network
 from hw_search import search
@@ -12,7 +13,7 @@ from hw_search.config import Config
 from hw_search.evaluation import evaluate
 from hw_search.executor import LocalExecutor
 from hw_search.stacks import stack_size, stacks
-from tests.hw_search.test_executor import task
+from tests.hw_search.conftest import task
 
 
 def network(width: int) -> Network:
@@ -26,7 +27,10 @@ def network(width: int) -> Network:
 
 
 def test_stacks_of_a_cpu_stay_in_its_cache() -> None:
-    assert [stack_size(network(width), 64, "cpu") for width in (16, 64, 256, 4096)] == [64, 32, 8, 1]
+    cpu = torch.device("cpu")
+    assert [stack_size(network(width), 64, cpu, 4000) for width in (16, 64, 256, 4096)] == [64, 32, 8, 1]
+    assert [stack_size(network(16), 64, cpu, tasks) for tasks in (1, 8, 20)] == [1, 1, 3]  # for 8 workers
+    assert stack_size(network(256), 64, torch.device("cuda"), 20) == 64
 
 
 def test_tasks_that_differ_in_activations_alone_stand_together() -> None:
@@ -34,14 +38,13 @@ def test_tasks_that_differ_in_activations_alone_stand_together() -> None:
     works = {f"{text} {seed}": task(plugin, text, seed=seed) for text in "abcde" for seed in (0, 1)}
     works["wide"] = task(plugin, "a", topology={"name": "mlp", "hidden": [8]})
     works["mixture"] = task(plugin, "a", mixture={})
-    found = stacks(works, lambda work: 3, workers=2)
+    found = stacks(works, lambda work: 3)
     assert sorted(key for keys in found for key in keys) == sorted(works)
     assert ["wide"] in found and ["mixture"] in found
     for keys in found:
         assert len(keys) <= 3 and len({works[key]["seed"] for key in keys}) == 1
     assert sorted(map(len, found)) == [1, 1, 2, 2, 3, 3]
-    assert stacks(works, lambda work: 3, workers=2) == found
-    assert max(map(len, stacks(works, lambda work: 64, workers=12))) == 1  # no worker without one
+    assert stacks(works, lambda work: 3) == found
 
 
 def comparable(result: dict[str, Any]) -> Any:
@@ -58,7 +61,7 @@ def test_a_stacks_results_are_those_of_its_tasks() -> None:
     assert comparable(found["results"][1]) == comparable(alone[1])
 
 
-def test_networks_that_cannot_be_stacked_are_trained_one_by_one(tmp_path: Path) -> None:
+def test_networks_that_cannot_be_stacked_are_trained_one_by_one(config: Config, tmp_path: Path) -> None:
     plugin = tmp_path / "own.py"
     plugin.write_text(
         "import torch\nfrom models.topologies import mlp, register_topology\n"
@@ -69,9 +72,18 @@ def test_networks_that_cannot_be_stacked_are_trained_one_by_one(tmp_path: Path) 
         "    net.scale.register_forward_hook(lambda module, inputs, output: output.roll(1, 1))\n"
         "    return net\n"
     )
-    works = [task(plugin, text, topology={"name": "own"}) for text in ("x", "sin(x)")]
-    found = evaluate({"stack": works})
-    assert [comparable(result) for result in found["results"]] == [comparable(evaluate(w)) for w in works]
+    work = task(plugin, "x", topology={"name": "own"})
+    found = evaluate({"stack": [work, {**work, "expressions": ["sin(x)"]}]})
+    assert found["status"] == "failed" and "treats the channels" in found["reason"]
+    content = config.model_dump() | {
+        "plugins": [str(plugin)],
+        "activation": {"encoding": "list", "expressions": ["x", "sin(x)"]},
+        "search": {"strategy": "exhaustive", "workers": 1, "stack": 8},
+        "topology": {"name": "own"},
+        "folding": {"target_cycles": 64},
+    }
+    result = search(Config.model_validate(content))
+    assert [evaluation.status for evaluation in result.run.evaluations] == ["ok", "ok"]
 
 
 def test_a_stack_whose_worker_dies_is_done_one_by_one(config: Config, tmp_path: Path) -> None:
@@ -112,3 +124,25 @@ def test_a_search_trains_stacks(config: Config, tmp_path: Path, stack: int) -> N
         result = search(chosen, executor=executor)
     assert max(executor.given) <= stack and sum(executor.given) == result.trained
     assert result.front
+
+
+def test_a_stack_keeps_to_the_memory_limit(plugin: Path, tmp_path: Path) -> None:
+    works = [task(plugin, text, memory_gb=16) for text in ("x", "hoard(x)")]
+    with LocalExecutor(1, tmp_path / "log") as executor:
+        ((_, result),) = executor.run([{"stack": works, "memory_gb": 16}])
+    assert result["status"] == "failed" and result["reason"].startswith("out of memory")
+
+
+def test_weights_stay_those_of_their_results(config: Config) -> None:
+    """A lost file of weights is made anew with its stack; the other files of it are left as they are."""
+    chosen = config.model_copy(update={"search": config.search.model_copy(update={"stack": 8})})
+    first = search(chosen)
+    files = sorted((first.folder / "front").glob("*.safetensors"))
+    assert len(files) > 1
+    lost, *kept = files
+    content, times = lost.read_bytes(), [path.stat().st_mtime_ns for path in kept]
+    lost.unlink()
+    again = search(chosen)
+    assert again.front == first.front and again.trained == 1
+    assert lost.read_bytes() == content
+    assert [path.stat().st_mtime_ns for path in kept] == times

@@ -34,14 +34,14 @@ def make(space: Space, **settings: object) -> Strategy:
     return make_strategy(config, space, 2, lambda genome: space.candidate(genome).id, 0.9)
 
 
-@pytest.mark.parametrize("name", ["nsga2", "random", "gaaf"])
+@pytest.mark.parametrize("name", ["nsga2", "surrogate", "random", "gaaf"])
 def test_the_seed_decides_everything(space: Space, name: str) -> None:
     first, again = (run(make(space, strategy=name, seed=5)) for _ in range(2))
     assert first == again
     assert first != run(make(space, strategy=name, seed=6))
 
 
-@pytest.mark.parametrize("name", ["nsga2", "random"])
+@pytest.mark.parametrize("name", ["nsga2", "surrogate", "random"])
 def test_about_as_many_as_planned_are_asked_for_none_twice_in_a_batch(space: Space, name: str) -> None:
     strategy = make(space, strategy=name)
     assert strategy.planned == 72
@@ -93,3 +93,29 @@ def test_gaaf_keeps_its_best_and_turns_guessers_away(space: Space) -> None:
         best.append(errors[0])
     assert best == sorted(best, reverse=True)
     assert all(genome[0] >= 4 for error, genome in strategy._population[:1])  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"activation": {"encoding": "nested"}},
+        {
+            "activation": {"encoding": "list", "per_layer": True},
+            "topology": {"name": "mlp", "hidden": {"choose": [[4], [4, 4]]}},
+        },
+    ],
+)
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_surrogate_searches_any_space(change: dict[str, object], count: int) -> None:
+    """Spaces too large to look at whole, and networks of several depths with a function for each layer."""
+    config = make_config({**CONTENT, **change})
+    space = Space(config, (1, 8, 8), 10)
+    settings = SearchConfig(strategy="surrogate", population=6, generations=4)
+    strategy = make_strategy(settings, space, count, lambda genome: space.candidate(genome).id, 0.9)
+    seen = []
+    while genomes := strategy.ask():
+        seen += [space.candidate(genome).id for genome in genomes]
+        scores = [Score((sum(genome) / 100, 1.0 + genome[0])[:count]) for genome in genomes]
+        scores[0] = Score(None)
+        strategy.tell(genomes, scores)
+    assert len(seen) == len(set(seen)) == 24

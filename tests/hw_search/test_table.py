@@ -197,7 +197,9 @@ def test_files(known: Table, tmp_path: Path) -> None:
         (b"no gzip", "cannot be read as a table"),
         (first[:100], "cannot be read as a table"),
         (gzip.compress(b"a,b\n1,2\n"), "does not say how it was made"),
+        (first[:-200] + bytes(100) + first[-100:], "cannot be read as a table"),
         (gzip.compress(b"# {}\na,b\n1,2\n"), "is no table"),
+        (gzip.compress(b"# {}\n"), "is no table"),
         (gzip.compress(b"# {\n"), "is no table"),
     ]:
         path.write_bytes(content)
