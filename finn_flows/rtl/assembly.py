@@ -145,11 +145,12 @@ class _Assembler:
         """Append forks to two readers each, until there is a stream for every reader."""
         read = self._read(node)
         source, free = self._take(node.inputs[0]), []
+        planned, self.planned = tuple(self.planned), []
         for _ in range(dict(node.attributes)["NumOutputStreams"] - 1):
             name = self._name(node.layer, "fork")
             fork = Duplicate(read.stream)
-            self.elements.append(Element(name, node.layer, "fork", fork, (source,), tuple(self.planned)))
-            self.planned = []
+            self.elements.append(Element(name, node.layer, "fork", fork, (source,), planned))
+            planned = (node.name,)
             free.append((name, "a"))
             source = (name, "b")
         return replace(read, sources=(*free, source))

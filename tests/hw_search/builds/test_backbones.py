@@ -1,0 +1,76 @@
+"""The methods' networks as designs: what they compute, what is expected of their cost, and their FINN graph."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from finn_flows.folding import Folding
+from finn_flows.graph import hardware_nodes
+from finn_flows.integer import remove_first_bits
+from finn_flows.parts import get_part
+from finn_flows.rtl.assembly import assemble
+from finn_flows.rtl.pricing import estimates
+from finn_flows.vendor.dataflow import dataflow_model
+from hw_search.extraction.integers import to_integer
+from hw_search.extraction.layers import describe
+from models.layers import install
+from models.presets import resolve
+from models.topologies import build
+from tests.finn_flows.integer_networks import random_inputs
+from tests.finn_flows.rtl.test_assembly import held_against
+from tests.models.test_residual import SMALL, settle
+
+NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
+    "ResNetE": ("resnete", SMALL),
+    "DyBNN": ("resnete", {**SMALL, "dynamic": "threshold", "reduction": 2}),
+    "Bi-Real": ("bireal", SMALL),
+    "ReActNet": ("reactnet_resnet", SMALL),
+    "ReActNet, dynamic": ("reactnet_resnet", {**SMALL, "dynamic": "threshold_and_shift", "reduction": 2}),
+    "MobileNet": ("reactnet_mobilenet", SMALL),
+    "NASB": ("nasb", {"widths": [6], "operations": [["depthwise3", "pool", "dilated3"]]}),
+    "NASB, three nodes": (
+        "nasb",
+        {"widths": [4], "operations": [["conv1", "skip", "conv3", "pool", "none", "conv5"]]},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_methods_networks_have_designs_prices_and_finn_graphs(name: str) -> None:
+    topology, parameters = NETWORKS[name]
+    torch.manual_seed(0)
+    shape = (1, 8, 8)
+    model = build(topology, shape, 5, parameters)
+    install(model, [resolve("log_sine")])
+    settle(model)
+    net, _ = remove_first_bits(to_integer(model, describe(model, shape)))
+    plan = hardware_nodes(net.network, Folding(target_cycles=2000), streams=False)
+    design = assemble(net, plan)
+    assert held_against(net, design, random_inputs(net.network, 4, seed=2)) > 10
+    part = get_part("xc7z020")
+    prices = estimates(design, plan, part)
+    for element in design.elements:
+        assert prices[element.name].zerocross.lut > 0, element.name
+        assert element.planned or element.kind == "converter"
+    total = sum(price.zerocross.lut for price in prices.values())
+    planned = sum(node.price.lut for node in plan)
+    assert total == pytest.approx(planned, rel=0.25)
+    graph = dataflow_model(design, net.network.input.shape)
+    assert len(graph.graph.node) >= len(
+        [element for element in design.elements if element.kind != "converter"]
+    )
+
+
+def test_three_readers_of_a_stream_take_two_forks() -> None:
+    """As in a block with dynamic thresholds: the mean, the sum and the shortcut."""
+    topology, parameters = NETWORKS["DyBNN"]
+    torch.manual_seed(0)
+    model = build(topology, (1, 8, 8), 5, parameters).eval()
+    net = to_integer(model, describe(model, (1, 8, 8)))
+    plan = hardware_nodes(net.network, Folding(target_cycles=2000), streams=False)
+    forks = [element for element in assemble(net, plan).elements if element.kind == "fork"]
+    duplicates = [node for node in plan if node.op_type == "DuplicateStreams_hls"]
+    readers = np.array([dict(node.attributes)["NumOutputStreams"] for node in duplicates])
+    assert readers.max() >= 3 and len(forks) == (readers - 1).sum()
