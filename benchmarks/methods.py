@@ -1,8 +1,8 @@
 """The methods of the papers beside each other: accuracy with its spread, and what each costs in hardware.
 
-    python benchmarks/methods.py [--data FILE.npz] [--seeds N] [--rows NAME ...] [--output FOLDER]
+    python benchmarks/methods.py [methods | transferred] [--data FILE.npz] [--seeds N] [--rows NAME ...] [--output FOLDER]
 
-Every row of methods.yaml is a search of its own (most have one candidate), in FOLDER (runs/methods), where an
+Every row of a section of methods.yaml is a search of its own (most have one candidate), in FOLDER (runs/methods), where an
 interrupted one goes on; its network is trained with fresh seeds and then tested, once. Prints the table as Markdown.
 """
 
@@ -113,12 +113,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", help="a data set's name or .npz file instead of Fashion-MNIST's download")
+    parser.add_argument("section", nargs="?", default="methods", choices=["methods", "transferred"])
+    parser.add_argument("--data", help="a data set's name or .npz file, instead of the download")
     parser.add_argument("--seeds", type=int, help="fresh seeds of each network, instead of the file's")
     parser.add_argument("--rows", nargs="+", help="some rows only; the plain sign is always among them")
     parser.add_argument("--output", type=Path, default=Path("runs/methods"))
     options = parser.parse_args()
-    content = yaml.safe_load(ROWS.read_text(encoding="utf-8"))
+    content = yaml.safe_load(ROWS.read_text(encoding="utf-8"))[options.section]
     base, found = content["base"], list[Row]()
     if options.seeds:
         base["final"]["seeds"] = options.seeds
@@ -133,7 +134,7 @@ def main() -> None:
             if not known:
                 continue
             settings["activation"]["expressions"] = [known[0].expression]
-        found.append(run(name, settings, options.output))
+        found.append(run(name, settings, options.output / options.section))
         print(table(found), flush=True)
 
 

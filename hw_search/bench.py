@@ -78,6 +78,7 @@ class Bench:
         self.trained = self.replayed = 0
         self._store, self._executor, self._watcher = store, executor, watcher
         self._started = time.time()
+        self._told: set[str] = set()  # keys of the results given so far
         self._scores: dict[str, Score] = {}
         self._sign_error: dict[str, float] = {}
 
@@ -112,9 +113,14 @@ class Bench:
         Raises:
             UserError: if a task shows a mistake of the user's.
         """
+        again = {key: tasks[key] for key in tasks if key in self._told and not tasks[key]["weights"]}
+        fresh = {key: work for key, work in tasks.items() if key not in again}
         stored: set[str] = set()
         missing: list[list[str]] = []
-        for keys in stacks(tasks, lambda work: self._stack_size(work, len(tasks))):
+        for keys in [
+            *([key] for key in again),
+            *stacks(fresh, lambda work: self._stack_size(work, len(fresh))),
+        ]:
             for key in keys:
                 result = self._stored(key, tasks[key])
                 if result is not None:
@@ -128,9 +134,11 @@ class Bench:
             if results is None:
                 apart += [[key] for key in keys if key not in stored]
             else:
-                yield from self._kept(keys, results, stored)
+                yield from self._kept(tasks, keys, results, stored)
         for keys, results in self._done(tasks, apart, stored):
-            yield from self._kept(keys, results or [], stored)
+            yield from self._kept(tasks, keys, results or [], stored)
+        # Before the next call nothing else is known, in a search that goes on after an interruption, too.
+        self._told |= tasks.keys()
 
     def _stored(self, key: str, work: Task) -> Result | None:
         return None if work["weights"] and not Path(work["weights"]).exists() else self._store.get(key)
@@ -155,14 +163,14 @@ class Bench:
                 yield groups[index], result.get("results")
 
     def _kept(
-        self, keys: list[str], results: list[Result], stored: set[str]
+        self, tasks: dict[str, Task], keys: list[str], results: list[Result], stored: set[str]
     ) -> Iterator[tuple[str, Result, bool]]:
         """Store results, but for those that were stored already: their stack was done for the others'."""
         for key, result in zip(keys, results, strict=True):
             if key in stored:
                 continue
             if not result.get("passing"):
-                self._store.put(key, result)  # in the place of one whose weights are gone
+                self._store.put(key, result, replace=tasks[key]["weights"] is not None)
             self.trained += 1
             yield key, result, False
 

@@ -79,12 +79,12 @@ class Store:
             raise self._explain(error) from None
         return None if row is None else json.loads(row[0])
 
-    def put(self, key: str, result: dict[str, Any]) -> None:
-        """Keep a result; on disk when this returns. It takes the place of an earlier one of its key."""
+    def put(self, key: str, result: dict[str, Any], replace: bool = False) -> None:
+        """Keep a result; on disk when this returns. A key that is there already keeps its first result, unless told."""
         try:
             with self._base:
                 self._base.execute(
-                    "INSERT OR REPLACE INTO evaluations VALUES (?, ?, ?)",
+                    f"INSERT OR {'REPLACE' if replace else 'IGNORE'} INTO evaluations VALUES (?, ?, ?)",
                     (key, json.dumps(result), time.time()),
                 )
         except sqlite3.DatabaseError as error:
