@@ -1,6 +1,6 @@
 """What a table shows: its best functions, periodic ones, accuracy against crossings, and who beats the plain sign.
 
-    python benchmarks/tables.py docs/tables/digits.csv.gz [--figure FILE.html]
+    python benchmarks/tables.py runs/table_digits/table.csv.gz [--figure FILE.html]
 
 Functions are ranked by validation accuracy; what is said of them is test accuracy. Prints Markdown.
 """
