@@ -27,6 +27,8 @@ from reports.pareto import hypervolume, hypervolume_history, nondominated, refer
 COMPARABLE = ("surrogate", "nsga2", "gaaf", "random")
 
 _GOALS = (0.9, 0.95, 0.99)
+_FEW = 4
+"""Networks on a front that tells little of those who search for it."""
 
 Progress = Callable[[str, int, int], None]
 
@@ -90,6 +92,7 @@ def compare(
     for name in objectives:
         if name not in ("error", *COSTS):
             raise UserError(f"--objectives: {name!r}: {nearest(name, ('error', *COSTS))}")
+    _check(table)
     points = np.array([[row.objective(name) for name in objectives] for row in table.rows])
     if not np.isfinite(points).all(axis=1).any():
         raise UserError("the table has no function that trained")
@@ -125,6 +128,20 @@ def compare(
             for name, own in found.items()
         },
     )
+
+
+def _check(table: Table) -> None:
+    """Make sure that every genome of the table's space has a row.
+
+    Raises:
+        UserError: if one has none, or the configuration is none.
+    """
+    config = make_config(table.about["config"], "the table's configuration")
+    import_plugins(config.plugins)
+    space = Space(config, tuple(table.about["input_shape"]), table.about["classes"])
+    missing = sum(genome not in table.places for genome in space.genomes())
+    if missing:
+        raise UserError(f"the table has no row for {missing:,} of {space.size:,} genomes: make it anew")
 
 
 _Setting = tuple[Table, tuple[str, ...], int, int]
@@ -210,6 +227,10 @@ def comparison_table(found: Comparison) -> str:
         + f" | hypervolume after {found.budget} | best accuracy missed by, points |",
         "| --- |" + " --- |" * (len(_GOALS) + 2),
     ]
+    if found.front < _FEW:
+        lines.insert(
+            1, f"A front of {found.front} is no measure: a search has all of its hypervolume, or hardly any."
+        )
     for name, shares in found.shares.items():
         needed = [found.needed(name, goal) for goal in _GOALS]
         cells = [

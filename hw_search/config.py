@@ -273,8 +273,8 @@ class Config(_Section):
     data: DataConfig = Field(default_factory=DataConfig)  # type: ignore[arg-type]
     activation: ActivationConfig = Field(default_factory=ActivationConfig)  # type: ignore[arg-type]
     topology: dict[str, Any] = Field(
-        description="`name` of a topology (mlp, tfc, sfc, lfc, cnv, resnete, bireal, reactnet_resnet, reactnet_mobilenet "
-        "or your own) and its parameters."
+        description="`name` of a topology (mlp, tfc, sfc, lfc, cnv, resnete, bireal, reactnet_resnet, "
+        "reactnet_mobilenet, nasb or your own) and its parameters."
     )
     folding: FoldingConfig
     device: DeviceConfig = Field(default_factory=DeviceConfig)  # type: ignore[arg-type]

@@ -105,7 +105,7 @@ def _yaml(value: Any) -> str:
 
 def _type(annotation: Any) -> str:
     if annotation is Any:
-        return "number or choose"
+        return "value or choose"
     if annotation is type(None):
         return "null"
     origin, arguments = get_origin(annotation), get_args(annotation)

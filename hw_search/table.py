@@ -135,4 +135,6 @@ def _row(line: dict[str, str], columns: Sequence[str]) -> Row:
     }
     numbers = {name: float(line[name]) for name in _NUMBERS} if line["lut"] else {}
     genomes = tuple(tuple(map(int, genome.split("-"))) for genome in line["genomes"].split())
+    if line["status"] == "ok" and not (numbers and scores["validation"]):
+        raise ValueError(f"{line['expression']} has no figures")
     return Row(line["expression"], genomes, line["status"], line["reason"], **scores, numbers=numbers)

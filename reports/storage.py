@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import fmean, stdev
@@ -11,7 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from reports.records import METRICS, Evaluation, Finalist, Run
+from reports.records import METRICS, Evaluation, Run
 
 LAYOUT = 2  # to be raised whenever a record gains a field it cannot do without, or changes its meaning
 
@@ -30,12 +29,12 @@ def contents(run: Run) -> dict[str, str]:
     """Return the files of a run by name, as text.
 
     `pareto.json` holds all but the evaluations, and all one needs to rebuild each network of the front;
-    `evaluations.jsonl` holds one evaluation a line; `pareto.csv` one network of the front a line.
+    `evaluations.jsonl` holds one evaluation a line; `pareto.csv` one network a line, of the front or a plain sign beside it.
     """
     return {
         PARETO: json.dumps({"layout": LAYOUT, **asdict(replace(run, evaluations=[]))}, indent=1) + "\n",
         EVALUATIONS: "".join(json.dumps(asdict(evaluation)) + "\n" for evaluation in run.evaluations),
-        TABLE: _table([*run.front, *run.references]),
+        TABLE: _table(run),
     }
 
 
@@ -74,7 +73,9 @@ def _check_layout(record: Any, path: Path) -> None:
         )
 
 
-def _table(finalists: Iterable[Finalist]) -> str:
+def _table(run: Run) -> str:
+    front = {finalist.id for finalist in run.front}
+    beside = [finalist for finalist in run.references if finalist.id not in front]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
@@ -82,6 +83,7 @@ def _table(finalists: Iterable[Finalist]) -> str:
             "id",
             "expression",
             "plain_sign",
+            "on_front",
             "choices",
             "seeds",
             "validation_mean",
@@ -92,12 +94,13 @@ def _table(finalists: Iterable[Finalist]) -> str:
         + [f"{name}_estimate" for name in METRICS if name != "error"]
         + ["fps_estimate", "lut_finn", "bram_finn", "weights"]
     )
-    for finalist in finalists:
+    for finalist in [*run.front, *beside]:
         writer.writerow(
             [
                 finalist.id,
                 finalist.expression,
                 finalist.reference,
+                finalist.id in front,
                 json.dumps(finalist.choices),
                 len(finalist.seeds),
             ]

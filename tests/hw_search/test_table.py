@@ -168,7 +168,8 @@ def test_what_is_told_of_a_comparison() -> None:
     found = Comparison(("error", "lut"), 30, 4, 3, {"nsga2": shares}, {"nsga2": np.full((3, 3), 0.015)})
     assert found.needed("nsga2", 0.9) == 2 and found.needed("nsga2", 0.99) == np.inf
     text = comparison_table(found)
-    assert "30 functions, 4 of them on the exact front" in text
+    assert "30 functions, 4 of them on the exact front" in text and "no measure" not in text
+    assert "A front of 1 is no measure" in comparison_table(dataclasses.replace(found, front=1))
     assert "| nsga2 | 2 (6.7%) | 3 (10.0%) | not reached | 95.0% | 1.50 |" in text
     figure = comparison_figure(found.shares, found.functions)
     assert list(figure.data[1].y) == pytest.approx([10.0, 91.0, 95.0])
@@ -179,6 +180,8 @@ def test_names_that_are_not_known(known: Table) -> None:
         compare(known, ["nsga"])
     with pytest.raises(UserError, match=r"--objectives: 'luts'.*lut"):
         compare(known, ["random"], objectives=["luts"])
+    with pytest.raises(UserError, match=r"no row for \d+ of 324 genomes"):
+        compare(Table(known.about, known.rows[:5]), ["random"])
     useless = Table(known.about, [dataclasses.replace(row, status="dead") for row in known.rows])
     with pytest.raises(UserError, match="no function that trained"):
         compare(useless, ["random"])
