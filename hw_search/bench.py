@@ -7,6 +7,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Literal
 
+import torch
+
 from hw_search.config import Config
 from hw_search.errors import UserError
 from hw_search.evaluation import task, task_key
@@ -176,11 +178,13 @@ class Bench:
 
     def _stack_size(self, work: Task, count: int) -> int:
         """Return how many networks like a task's, of so many tasks, are trained at once."""
-        size = self.config.search.stack
-        if size is not None:
-            return size
-        training = work["training"]
-        device = pick_device(training["device"])
+        settings, training = self.config.search, work["training"]
+        if settings.stack is not None:
+            return settings.stack
+        if settings.executor == "ray":  # whatever this machine has
+            device = torch.device("cuda" if settings.worker_gpus and training["device"] != "cpu" else "cpu")
+        else:
+            device = pick_device(training["device"])
         return stack_size(self.pricer.network(work["topology"]), training["batch_size"], device, count)
 
     def _screened(self, candidate: Candidate) -> Trial:

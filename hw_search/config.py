@@ -6,6 +6,7 @@ of `training` may be one of several: written `{choose: [a, b, c]}` it becomes a 
 
 import itertools
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -215,8 +216,16 @@ class SearchConfig(_Section):
     )
     mutation: float = Field(0.25, gt=0, le=1, description="Chance of each gene to be drawn anew (nsga2).")
     seed: int = Field(0, ge=0, description="Decides everything random.")
+    executor: Literal["local", "ray"] = Field(
+        "local",
+        description="Where networks are trained: `local`, in worker processes on this machine; `ray`, on a Ray cluster (see "
+        "docs/cluster.md).",
+    )
     workers: int | None = Field(
-        None, ge=1, description="Worker processes; one for each core where it is null."
+        None,
+        ge=1,
+        description="Worker processes; one for each core where it is null. On Ray: most trainings at a time; where it is "
+        "null as many as there is room for.",
     )
     stack: int | None = Field(
         None,
@@ -224,8 +233,40 @@ class SearchConfig(_Section):
         description="Networks of one topology that a worker trains at once; as many as pay where it is null.",
     )
     worker_memory_gb: float | None = Field(
-        None, gt=0, description="Memory a worker may address; one that needs more fails its evaluation."
+        None,
+        gt=0,
+        description="Memory a worker may address; one that needs more fails its evaluation. On Ray: memory set aside for "
+        "each worker.",
     )
+    worker_cpus: float = Field(
+        1.0, gt=0, description="CPUs set aside for each worker, which trains in one thread (ray)."
+    )
+    worker_gpus: float = Field(
+        0.0,
+        ge=0,
+        description="GPUs set aside for each worker; 0.25 lets four share one. With 0 they train on the CPU (ray).",
+    )
+    ray_address: str | None = Field(
+        None,
+        description="The cluster: `auto` for the one this machine is in, or ip:port of its head. Where it is null a Ray of "
+        "its own is started on this machine, and stopped at the end (ray).",
+    )
+
+    @field_validator("worker_gpus")
+    @classmethod
+    def _shared_or_whole(cls, value: float) -> float:
+        if value > 1 and not value.is_integer():
+            raise ValueError("give a share of one GPU, such as 0.25, or whole GPUs")
+        return value
+
+    @field_validator("ray_address")
+    @classmethod
+    def _known_form(cls, value: str | None) -> str | None:
+        if value not in (None, "auto") and not re.fullmatch(r"[^/]+:\d{1,5}", value or ""):
+            raise ValueError(
+                "give auto, or the ip:port that `ray start --head` printed, such as 10.0.0.1:6379"
+            )
+        return value
 
 
 class FinalConfig(_Section):
@@ -302,6 +343,15 @@ class Config(_Section):
     def _gaaf_needs_the_error(self) -> "Config":
         if self.search.strategy == "gaaf" and self.objectives[0] != "error":
             raise ValueError("search.strategy gaaf minimises the error alone: put error first in objectives")
+        return self
+
+    @model_validator(mode="after")
+    def _cuda_needs_a_gpu(self) -> "Config":
+        search = self.search
+        if search.executor == "ray" and self.training.device == "cuda" and not search.worker_gpus:
+            raise ValueError(
+                "training.device cuda on Ray: give each worker GPUs, such as search.worker_gpus 0.25"
+            )
         return self
 
     @field_validator("topology")

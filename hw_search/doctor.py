@@ -54,6 +54,7 @@ def findings(data_root: str = "data") -> Iterator[Finding]:
     yield Finding("cores", str(os.cpu_count()), True, "one worker process each")
     yield Finding("GPU", _gpu(), False, "training on the GPU: a CUDA build of torch and a driver")
     yield Finding("data", _data(Path(data_root)), False, f"downloads of torchvision are kept in {data_root}/")
+    yield Finding("ray", _version("ray"), False, 'searches on a cluster: pip install "zerocross[ray]"')
     yield Finding(
         "Vivado",
         shutil.which("vivado") or os.environ.get("XILINX_VIVADO", ""),

@@ -61,7 +61,7 @@ def search(config: Config, watcher: Watcher | None = None, executor: Executor | 
     Args:
         config: what to search.
         watcher: told of every step.
-        executor: where networks are trained; worker processes on this machine by default.
+        executor: where networks are trained; by default where `search.executor` says.
 
     Returns:
         The front and all evaluations; the run's folder then holds `config.yaml`, `store.sqlite`, `pareto.json`,
@@ -104,7 +104,7 @@ def workbench(
     Args:
         config: the configuration; it is written to the folder.
         watcher: told of every training.
-        executor: where networks are trained; worker processes on this machine by default.
+        executor: as of `search`.
         check: raises a UserError for a space that is no use here, before anything is written.
 
     Raises:
@@ -118,7 +118,7 @@ def workbench(
     folder = Path(config.output) / config.name
     with Store(folder) as store:
         write_text(folder / "config.yaml", yaml.safe_dump(config.model_dump(), sort_keys=False))
-        workers = executor or LocalExecutor(worker_count(config), folder / "workers.log")
+        workers = executor or _executor(config, folder / "workers.log")
         bench = Bench(config, space, pricer, data, test_fingerprint, store, workers, watcher)
         try:
             yield bench
@@ -135,6 +135,14 @@ def _data(config: Config) -> tuple[Data, str]:
         return data, check_test(config.data.name, config.data.root, data)
     except ModelError as error:
         raise UserError(f"data: {error}") from None
+
+
+def _executor(config: Config, log: Path) -> Executor:
+    if config.search.executor == "ray":
+        from hw_search.ray_executor import RayExecutor
+
+        return RayExecutor(config.search, log)
+    return LocalExecutor(worker_count(config), log)
 
 
 def evolve(bench: Bench, watcher: Watcher) -> None:

@@ -33,7 +33,7 @@ def tabulate(config: Config, progress: Progress, executor: Executor | None = Non
         config: its space of activations is tabulated, every function with `search.seeds` seeds; nothing else may be left
             to choose. Strategy and finals are not used.
         progress: told of every step.
-        executor: where networks are trained; worker processes on this machine by default.
+        executor: where networks are trained; by default where `search.executor` says.
 
     Returns:
         The table's file, in the run's folder.

@@ -22,10 +22,19 @@ def main() -> None:
 
     torch.set_num_threads(1)
     for line in sys.stdin:
-        results.write(json.dumps(_serve(json.loads(line))) + "\n")
+        results.write(json.dumps(serve(json.loads(line))) + "\n")
 
 
-def _serve(work: dict[str, Any]) -> dict[str, Any]:
+def serve(work: dict[str, Any]) -> dict[str, Any]:
+    """Do a task (see `hw_search.evaluation`), whatever comes of it.
+
+    Args:
+        work: the task. `memory_gb`, where it is given, limits what this process may address, from now on.
+
+    Returns:
+        What `evaluate` returns; {"status": "error", "reason"} where the user has something to mend; {"status": "failed",
+        "reason"} for anything else that went wrong, "passing" with it if another try may go well.
+    """
     from hw_search.errors import UserError
     from hw_search.evaluation import evaluate
     from models.errors import ModelError

@@ -5,9 +5,11 @@ decisions; the test set is a separate call, for the one reading at the very end.
 """
 
 import hashlib
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -129,6 +131,32 @@ def check_test(name: str, root: str, data: Data) -> str:
             f"{name}: test samples have shape {tuple(test.x.shape[1:])}, training samples {data.input_shape}"
         )
     return hashlib.blake2b(test.x.numpy().tobytes() + test.y.numpy().tobytes(), digest_size=12).hexdigest()
+
+
+def as_npz(name: str, root: str = "data") -> bytes:
+    """Return a whole set as the content of an .npz file, for a machine that does not have it.
+
+    `load` and `load_test` read the same samples from that file as from the set itself.
+
+    Args:
+        name: as in `load`.
+        root: folder of torchvision's downloads.
+
+    Raises:
+        DataError: see `DataError`.
+    """
+    if name.endswith(".npz"):
+        try:
+            return Path(name).read_bytes()
+        except OSError as error:
+            raise DataError(f"{name} cannot be read: {error.strerror}") from None
+    arrays: dict[str, Any] = {}
+    for part in ("train", "test"):
+        x, arrays[f"y_{part}"] = _source(name, root)(part == "train")
+        arrays[f"x_{part}"] = x.transpose(0, 2, 3, 1)  # channels last, as users' files have them
+    content = io.BytesIO()
+    np.savez(content, **arrays)
+    return content.getvalue()
 
 
 def _split(x: np.ndarray, y: np.ndarray) -> Split:

@@ -13,6 +13,7 @@ def doctor(
 ) -> None:
     """Say what is installed, what is missing, and what each missing thing would give."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     console = Console()
@@ -38,7 +39,7 @@ def doctor(
     missing = []
     for finding in findings():
         mark = "[green]✓" if finding.state else "[red]✗" if finding.needed else "[yellow]-"
-        table.add_row(mark, finding.name, finding.state or "missing", finding.gives)
+        table.add_row(mark, finding.name, finding.state or "missing", escape(finding.gives))
         if finding.needed and not finding.state:
             missing.append(finding.name)
     console.print(table)

@@ -17,6 +17,13 @@ OUTPUT = Annotated[str | None, typer.Option(help="Folder of all runs, instead of
 NAME = Annotated[str | None, typer.Option(help="The run's name, instead of the file's.")]
 SEED = Annotated[int | None, typer.Option(help="Instead of search.seed.")]
 WORKERS = Annotated[int | None, typer.Option(help="Worker processes, instead of search.workers.")]
+EXECUTOR = Annotated[
+    str | None, typer.Option(metavar="local|ray", help="Where to train, instead of search.executor.")
+]
+ADDRESS = Annotated[
+    str | None,
+    typer.Option(metavar="auto|ip:port", help="A Ray cluster, instead of search.ray_address; trains there."),
+]
 SET = Annotated[
     list[str] | None,
     typer.Option("--set", help="Any field: --set search.generations=3. May be repeated."),
@@ -29,10 +36,12 @@ def run(
     name: NAME = None,
     seed: SEED = None,
     workers: WORKERS = None,
+    executor: EXECUTOR = None,
+    address: ADDRESS = None,
     set_: SET = None,
 ) -> None:
     """Search, then build a network of the front for each target; or go on where that was interrupted."""
-    checked = checked_config(config, output, name, seed, workers, set_)
+    checked = checked_config(config, output, name, seed, workers, executor, address, set_)
     with stoppable("nothing was begun"):
         from hw_search.builds.targets import check_target
         from hw_search.finalists import check_pick
@@ -66,10 +75,12 @@ def search(
     name: NAME = None,
     seed: SEED = None,
     workers: WORKERS = None,
+    executor: EXECUTOR = None,
+    address: ADDRESS = None,
     set_: SET = None,
 ) -> None:
     """Search activations, architecture and folding; or go on with a search that was interrupted."""
-    _search(checked_config(config, output, name, seed, workers, set_))
+    _search(checked_config(config, output, name, seed, workers, executor, address, set_))
 
 
 def checked_config(
@@ -78,12 +89,21 @@ def checked_config(
     name: str | None,
     seed: int | None,
     workers: int | None,
+    executor: str | None,
+    address: str | None,
     set_: list[str] | None,
 ) -> "Config":
     """Read the configuration a command names, its options laid over it."""
     from hw_search.config import load_config
 
-    overrides = {"output": output, "name": name, "search.seed": seed, "search.workers": workers}
+    overrides = {
+        "output": output,
+        "name": name,
+        "search.seed": seed,
+        "search.workers": workers,
+        "search.executor": executor or (None if address is None else "ray"),
+        "search.ray_address": address,
+    }
     overrides = {key: value for key, value in overrides.items() if value is not None} | _assignments(
         set_ or []
     )

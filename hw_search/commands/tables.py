@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from hw_search.commands.searching import CONFIG, NAME, OUTPUT, SET, WORKERS, checked_config
+from hw_search.commands.searching import ADDRESS, CONFIG, EXECUTOR, NAME, OUTPUT, SET, WORKERS, checked_config
 from hw_search.commands.telling import stoppable
 
 
@@ -18,10 +18,12 @@ def tabulate(
     output: OUTPUT = None,
     name: NAME = None,
     workers: WORKERS = None,
+    executor: EXECUTOR = None,
+    address: ADDRESS = None,
     set_: SET = None,
 ) -> None:
     """Train every distinct activation function of a space on one network, or go on with that; leaves table.csv.gz."""
-    checked = checked_config(config, output, name, None, workers, set_)
+    checked = checked_config(config, output, name, None, workers, executor, address, set_)
     with (
         stoppable("what was trained is kept: run the same command to go on"),
         _bars() as progress,

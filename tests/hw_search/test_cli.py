@@ -17,7 +17,7 @@ def test_help_names_every_command_and_imports_nothing_heavy() -> None:
         "sys.argv = ['zerocross', '--help']\n"
         "try: main()\n"
         "except SystemExit: pass\n"
-        "print(sorted({'torch', 'finn', 'brevitas', 'pymoo', 'plotly', 'sklearn'} & set(sys.modules)))"
+        "print(sorted({'torch', 'finn', 'brevitas', 'pymoo', 'plotly', 'sklearn', 'ray'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     for command in ("search", "report", "tabulate", "compare", "doctor", "activations", "configuration"):
@@ -28,6 +28,7 @@ def test_help_names_every_command_and_imports_nothing_heavy() -> None:
 def test_doctor_finds_what_a_search_needs() -> None:
     result = RUNNER.invoke(app, ["doctor"])
     assert result.exit_code == 0 and "Everything a search needs is here." in result.output
+    assert '"zerocross[ray]"' in result.output
     assert "xc7z020" in RUNNER.invoke(app, ["doctor", "--parts"]).output
 
 

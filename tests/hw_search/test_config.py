@@ -20,6 +20,13 @@ from tests.hw_search.conftest import CONTENT, merged
         ({"objectives": ["error", "error"]}, "objectives: name at least one objective, each once"),
         ({"objectives": ["power"]}, "objectives.0"),
         ({"objectives": ["lut"], "search": {"strategy": "gaaf"}}, "put error first in objectives"),
+        ({"search": {"executor": "rey"}}, "search.executor: Input should be 'local' or 'ray'"),
+        ({"search": {"ray_address": "ray://head:10001"}}, "search.ray_address: give auto, or the ip:port"),
+        ({"search": {"worker_gpus": 1.5}}, "search.worker_gpus: give a share of one GPU"),
+        (
+            {"search": {"executor": "ray"}, "training": {"device": "cuda"}},
+            "cuda on Ray: give each worker GPUs",
+        ),
         ({"folding": {"target_fps": 5}}, "exactly one of target_cycles"),
         ({"folding": {"target_cycles": "fast"}}, "target_cycles must be a positive number"),
         ({"folding": {"target_cycles": float("nan")}}, "target_cycles must be a positive number"),

@@ -3,6 +3,7 @@
 import io
 import re
 import zipfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -304,3 +305,34 @@ def test_a_pickle_is_never_opened(tmp_path: Path) -> None:
     with pytest.raises(DataError):
         load(path)
     assert not (tmp_path / "opened").exists()
+
+
+class Stored:
+    """Stands for torchvision's MNIST and CIFAR10 as they are on disk."""
+
+    def __init__(self, shape: tuple[int, ...], root: str, train: bool, download: bool) -> None:
+        rng = np.random.default_rng(train)
+        self.data = rng.integers(0, 256, (40, *shape)).astype(np.uint8)
+        self.targets = list(np.arange(40) % 10)
+
+
+@pytest.mark.parametrize(
+    ("name", "stored", "shape"), [("mnist", "MNIST", (28, 28)), ("cifar10", "CIFAR10", (32, 32, 3))]
+)
+def test_a_set_is_the_same_out_of_an_npz(
+    name: str, stored: str, shape: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"torchvision.datasets.{stored}", partial(Stored, shape))
+    file = tmp_path / "set.npz"
+    file.write_bytes(models.data.as_npz(name))
+    assert load(str(file)).fingerprint == load(name).fingerprint
+    for one, other in ((load(str(file)).train, load(name).train), (load_test(str(file)), load_test(name))):
+        assert torch.equal(one.x, other.x) and torch.equal(one.y, other.y)
+
+
+def test_a_users_file_is_sent_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "own.npz"
+    file.write_bytes(b"whatever it is")
+    assert models.data.as_npz(str(file)) == b"whatever it is"
+    with pytest.raises(DataError, match="cannot be read"):
+        models.data.as_npz(str(tmp_path / "gone.npz"))

@@ -1,0 +1,164 @@
+"""What a node of a Ray cluster does with a task.
+
+Plugin files and data come with the task. They are kept on the node under a digest of their content, so that all tasks and
+searches share them. Weights go back as bytes: the path that the task names is on the machine that searches.
+"""
+
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout, suppress
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+# Nothing of `models` or `finn_flows`, also not through others: see `_forget`.
+from hw_search.errors import UserError
+from hw_search.executor import Result, Task
+from hw_search.files import replacing
+
+_MOST_PRINTED = 20_000
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a node must know of the machine that searches.
+
+    Attributes:
+        code: digest of all code that decides a training's result.
+        versions: of which versions it is, for a person.
+        folder: where the search was started.
+    """
+
+    code: str
+    versions: str
+    folder: str
+
+
+def versions() -> str:
+    """Return the versions that a person would look at first where the code differs."""
+    import torch
+
+    return f"zerocross {version('zerocross')} and torch {torch.__version__}"
+
+
+def modules(plugins: Sequence[str]) -> tuple[str, ...]:
+    """Return those plugins that must be installed on every node: the files among them travel."""
+    return tuple(plugin for plugin in plugins if not plugin.endswith(".py"))
+
+
+def parts(work: Task) -> list[Task]:
+    """Return the trainings of a task: several if it is a stack, which have their data and plugins in common."""
+    return list(work.get("stack", [work]))
+
+
+def train(
+    work: Task, origin: Origin, places: Sequence[tuple[str, str]], *contents: Any
+) -> tuple[Result, list[bytes | None], str]:
+    """Do a task on a node.
+
+    Args:
+        work: the task.
+        origin: where it comes from.
+        places: of each file that comes with it, the name that the task knows it by, and where to keep it here.
+        contents: of these files.
+
+    Returns:
+        The result as `hw_search.worker.serve` has it, the content of the weights' file of each of `parts`, if it was
+        written, and what was printed.
+    """
+    import ray
+
+    _forget(origin.folder)
+    if not ray.get_gpu_ids():
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # else all workers of a node would share its first GPU
+    import torch
+
+    from hw_search.worker import serve
+
+    torch.set_num_threads(1)
+    printed = StringIO()
+    local: dict[str, str] = {}
+    with redirect_stdout(printed), redirect_stderr(printed), tempfile.TemporaryDirectory() as scratch:
+        weights = [Path(scratch) / f"{index}.safetensors" for index in range(len(parts(work)))]
+        try:
+            _check_code(origin, modules(parts(work)[0]["plugins"]))
+            for (name, place), content in zip(places, contents, strict=True):
+                local[name] = _kept(place, content)
+            moved = [_moved(part, local, path) for part, path in zip(parts(work), weights, strict=True)]
+            result = serve({"stack": moved} if "stack" in work else moved[0])
+        except UserError as error:
+            result = {"status": "error", "reason": str(error)}
+        for found in [result, *result.get("results", [])]:
+            if "reason" in found:
+                found["reason"] = _reason(found, local)
+        written = [path.read_bytes() if path.exists() else None for path in weights]
+    return result, written, printed.getvalue()[-_MOST_PRINTED:]
+
+
+@cache
+def _forget(folder: str) -> None:
+    """Take the folder in which the search was started out of the search path of modules, where Ray puts it first.
+
+    A folder of the user's named `models` in it is none of ours.
+    """
+    with suppress(ValueError):
+        sys.path.remove(folder)
+
+
+def _check_code(origin: Origin, plugins: tuple[str, ...]) -> None:
+    from hw_search.evaluation import code_version
+
+    try:
+        same = code_version(plugins) == origin.code
+    except ImportError:  # the package of a plugin is not installed here
+        same = False
+    if not same:
+        installed = ", ".join(["zerocross", "torch", *plugins])
+        raise UserError(
+            f"a node has other code ({versions()}) than the machine that searches ({origin.versions}): install the same "
+            f"{installed} on it, and start Ray on it anew"
+        )
+
+
+def _kept(place: str, content: Any) -> str:
+    """Return the path of a file on this node; it is written if it is not there."""
+    home = Path(tempfile.gettempdir()) / f"zerocross-{os.getuid()}"
+    with suppress(FileExistsError):
+        home.mkdir(mode=0o700)
+    if home.lstat().st_uid != os.getuid():  # whoever owns it could put code of theirs into it
+        raise UserError(f"{home} belongs to another user: remove it")
+    path = home / place
+    if not path.exists():
+        with replacing(path) as temporary:
+            temporary.write_bytes(content)
+    return str(path)
+
+
+def _moved(part: Task, local: dict[str, str], weights: Path) -> Task:
+    """Return a training with this node's paths; what it needs of memory is Ray's to see to."""
+    data = part["data"]
+    return {
+        **part,
+        "plugins": [local.get(plugin, plugin) for plugin in part["plugins"]],
+        "data": {**data, "name": local.get(data["name"], data["name"])},
+        "weights": str(weights) if part["weights"] else None,
+        "memory_gb": None,
+    }
+
+
+def _reason(result: Result, local: dict[str, str]) -> str:
+    """Return a result's reason with the user's names of files, and with the node where the user must mend something."""
+    import ray
+
+    reason = str(result["reason"])
+    for name, path in local.items():
+        reason = reason.replace(path, name)
+    if result["status"] == "error":
+        reason += f" (on {platform.node()}, {ray.util.get_node_ip_address()})"
+    return reason
