@@ -36,6 +36,8 @@ os.environ |= {
 }
 ray = pytest.importorskip("ray")
 
+pytestmark = pytest.mark.slow  # a cluster is more processes than two busy cores serve in time
+
 NODE = {"num_cpus": 1, "object_store_memory": 80 << 20}
 
 
@@ -101,7 +103,6 @@ def test_a_cluster_finds_the_front_of_one_machine(cluster: Any, local: SearchRes
     assert not ray.is_initialized()
 
 
-@pytest.mark.slow
 def test_a_node_that_dies_costs_its_evaluations_alone(
     cluster: Any, local: SearchResult, tmp_path: Path
 ) -> None:
@@ -177,7 +178,6 @@ def test_a_worker_that_dies_fails_its_evaluation_for_now(
     assert result["status"] == "failed" and result["passing"] and "its worker died" in result["reason"]
 
 
-@pytest.mark.slow
 def test_a_share_of_a_gpu_is_what_a_worker_sees(connected: None, tmp_path: Path) -> None:
     plugin = tmp_path / "plugin.py"
     plugin.write_text("import os\nprint('GPUs:', repr(os.environ['CUDA_VISIBLE_DEVICES']))\n")
@@ -265,7 +265,6 @@ def test_the_command_line_says_it_too(
     assert "error: search.ray_address 127.0.0.1:1: no Ray cluster can be joined" in capsys.readouterr().err
 
 
-@pytest.mark.slow
 def test_a_ray_of_its_own_from_the_command_line(tmp_path: Path) -> None:
     """In a folder with a package named `models`, which Ray offers to its workers first."""
     (tmp_path / "models").mkdir()
