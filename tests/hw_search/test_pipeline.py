@@ -163,7 +163,8 @@ def _rows(store: Path) -> int:
 
 def test_interrupted_it_keeps_what_there_is_and_says_how_to_go_on(tmp_path: Path) -> None:
     file = tmp_path / "tiny.yaml"
-    long = merged(CONTENT, {"output": str(tmp_path / "runs"), "training": {"epochs": 20}})
+    change = {"output": str(tmp_path / "runs"), "training": {"epochs": 60}, "final": {"seeds": 20}}
+    long = merged(CONTENT, change)
     file.write_text(yaml.safe_dump(long))
     command = [sys.executable, "-c", "from hw_search.cli import main; main()", "search", str(file)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -26,6 +26,12 @@ from tests.finn_flows.lowering.foreign import execute
 SCALE = 0.25
 
 
+@pytest.fixture(autouse=True)
+def drawn_alike() -> None:
+    """The same networks whatever ran before in this process."""
+    torch.manual_seed(0)
+
+
 class Bit(SignedBinaryActPerTensorConst):
     scaling_const = 1.0
 
