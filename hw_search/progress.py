@@ -4,7 +4,6 @@ import sys
 import time
 from collections.abc import Sequence
 
-import numpy as np
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import (
@@ -17,7 +16,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from reports.pareto import nondominated
+from reports.pareto import Front
 from reports.records import Evaluation
 
 _SHOWN = 10
@@ -50,6 +49,8 @@ class Terminal:
         self._final: TaskID | None = None
         self._seeds = seeds
         self._shown = -1.0
+        self._read = self._asked = 0
+        self._front = Front[Evaluation]()
 
     def __enter__(self) -> "Terminal":
         if self.console.is_terminal:
@@ -77,23 +78,22 @@ class Terminal:
 
     def generation(self, evaluations: Sequence[Evaluation], objectives: Sequence[str]) -> None:
         """See `Watcher`."""
-        asked = sum(not evaluation.reference for evaluation in evaluations)
+        for evaluation in evaluations[self._read :]:
+            self._asked += not evaluation.reference
+            if evaluation.status == "ok":
+                self._front.add(evaluation, [evaluation.metrics[name] for name in objectives])
+        self._read = len(evaluations)
         if self._search is not None:
-            self._progress.update(self._search, completed=asked)
-        good = [evaluation for evaluation in evaluations if evaluation.status == "ok"]
-        if not good:
-            self._say(f"{asked} candidates, none feasible yet")
-            return
-        points = np.array([[evaluation.metrics[name] for name in objectives] for evaluation in good])
-        front = [evaluation for evaluation, best in zip(good, nondominated(points), strict=True) if best]
-        front.sort(key=lambda evaluation: evaluation.metrics[objectives[0]])
-        if self.console.is_terminal:
+            self._progress.update(self._search, completed=self._asked)
+        front = sorted(self._front.items, key=lambda evaluation: evaluation.metrics[objectives[0]])
+        if not front:
+            self._say(f"{self._asked} candidates, none feasible yet")
+        elif self.console.is_terminal:
             self._live.update(Group(self._table(front, objectives), self._progress))
         else:
-            best = ", ".join(
-                f"{name} {_number(name, points[:, i].min())}" for i, name in enumerate(objectives)
-            )
-            self._say(f"{asked} candidates, front of {len(front)}, best {best}")
+            least = zip(objectives, self._front.points.min(axis=0), strict=True)
+            best = ", ".join(f"{name} {_number(name, value)}" for name, value in least)
+            self._say(f"{self._asked} candidates, front of {len(front)}, best {best}")
 
     def finals(self, done: int, total: int) -> None:
         """See `Watcher`."""

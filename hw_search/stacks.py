@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from finn_flows.network import Network
+from finn_flows.network import Flatten, Network
 from hw_search.config import Config
 from models.training import pick_device
 
@@ -36,8 +36,11 @@ def stack_size(network: Network, batch_size: int, device: torch.device, tasks: i
         device: where they are trained.
         tasks: how many there are in all.
     """
+    # A flattened input is one for all of them.
     shapes = network.shapes()
-    widest = max(math.prod(shapes[layer.name]) for layer in network.layers)
+    widest = max(
+        math.prod(shapes[layer.name]) for layer in network.layers if not isinstance(layer.operation, Flatten)
+    )
     room = (_CACHE if device.type == "cpu" else _GPU_MEMORY) // (batch_size * widest)
     return max(1, min(_MOST, room, math.ceil(tasks / _PARTS) if device.type == "cpu" else _MOST))
 

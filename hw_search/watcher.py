@@ -16,7 +16,7 @@ class Watcher(Protocol):
         """A candidate's training is there: its validation error, or None where it failed; `cached` if it was stored."""
 
     def generation(self, evaluations: Sequence[Evaluation], objectives: Sequence[str]) -> None:
-        """A batch is complete; these are all evaluations so far."""
+        """A batch is complete; these are all evaluations so far, the new ones behind those of the call before."""
 
     def finals(self, done: int, total: int) -> None:
         """So many of the front's last trainings are done."""

@@ -13,22 +13,27 @@ from reports.pareto import nondominated
 from reports.records import Evaluation, Run
 from reports.summary import front_evaluations
 
+_MOST_DRAWN = 5000
+
 
 def front(run: Run) -> go.Figure:
     """Everything evaluated, faint, with the front and the plain signs standing out.
 
     With three or more objectives a menu picks the pair to look at. Lines show what each set reaches in the
-    plane at hand: below and left of them there is nothing. Infeasible and failed evaluations are not drawn.
+    plane at hand: below and left of them there is nothing. Infeasible and failed evaluations are not drawn, and of the
+    dominated ones no more than a browser shows without delay.
     """
     drawn = [e for e in run.evaluations if e.status == "ok"]
     on_front = front_evaluations(run)
     plain = [e for e in drawn if e.reference]
     special = {id(e) for e in [*on_front, *plain]}
     rest = [e for e in drawn if id(e) not in special]
+    name = "evaluated" if len(rest) <= _MOST_DRAWN else f"evaluated, {_MOST_DRAWN:,} of them drawn"
+    count, rest = len(rest), _thinned(rest)
     pairs = _pairs(run.objectives)
     stairs = [_staircase(on_front, pairs[0]), _staircase(plain, pairs[0])]
     traces = [
-        _cloud(rest, pairs[0], "evaluated", {"color": drawing.FAINT, "size": 6, "opacity": 0.4}),
+        _cloud(rest, pairs[0], name, {"color": drawing.FAINT, "size": 6, "opacity": 0.4}, count),
         _line(*stairs[0], drawing.FOUND, "solid"),
         _line(*stairs[1], drawing.PLAIN, "dash"),
         _cloud(plain, pairs[0], "plain sign", {"color": drawing.PLAIN, "size": 10, "symbol": "diamond"}),
@@ -46,6 +51,14 @@ def front(run: Run) -> go.Figure:
         ]
         drawing.menu(figure, "Axes", buttons)
     return figure
+
+
+def _thinned(evaluations: list[Evaluation]) -> list[Evaluation]:
+    """As many as a browser draws without delay, spread evenly over the search."""
+    if len(evaluations) <= _MOST_DRAWN:
+        return evaluations
+    places = np.linspace(0, len(evaluations) - 1, _MOST_DRAWN).round().astype(int)
+    return [evaluations[place] for place in places]
 
 
 def _pairs(objectives: Sequence[str]) -> list[tuple[str, str]]:
@@ -109,11 +122,16 @@ def _front_view(
 
 
 def _cloud(
-    evaluations: list[Evaluation], pair: tuple[str, str], name: str, marker: dict[str, Any]
+    evaluations: list[Evaluation],
+    pair: tuple[str, str],
+    name: str,
+    marker: dict[str, Any],
+    count: int | None = None,
 ) -> dict[str, Any]:
+    """Points, and in the legend how many they are or, where not all are drawn, stand for."""
     return {
         "type": "scatter",
-        "name": f"{name} ({len(evaluations):,})",
+        "name": f"{name} ({len(evaluations) if count is None else count:,})",
         "x": _values(evaluations, pair[0]),
         "y": _values(evaluations, pair[1]),
         "mode": "markers",

@@ -1,10 +1,14 @@
 """Pareto fronts and their measures: all objectives are minimised; NaN or infinity is never on a front."""
 
+from collections.abc import Sequence
+from typing import Generic, TypeVar
+
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
+Item = TypeVar("Item")
 
 
 def nondominated(points: npt.ArrayLike) -> Mask:
@@ -31,6 +35,44 @@ def nondominated(points: npt.ArrayLike) -> Mask:
             size += 1
             mask[index] = True
     return mask
+
+
+class Front(Generic[Item]):
+    """A front that grows as points become known: each costs a look at the front, and not at all that came before.
+
+    Of equal points the first stays.
+    """
+
+    def __init__(self) -> None:
+        self.items: list[Item] = []
+        self._points: Floats | None = None
+
+    def add(self, item: Item, point: Sequence[float] | Floats) -> bool:
+        """Offer a point.
+
+        Args:
+            item: what it belongs to.
+            point: its objectives, shape (m,).
+
+        Returns:
+            Whether it is on the front; what it dominates no longer is.
+        """
+        values = np.asarray(point, dtype=float)
+        if not np.isfinite(values).all():
+            return False
+        if self._points is None:
+            self._points = np.empty((0, len(values)))
+        if (self._points <= values).all(axis=1).any():
+            return False
+        stays = ~(values <= self._points).all(axis=1)
+        self.items = [known for known, kept in zip(self.items, stays, strict=True) if kept] + [item]
+        self._points = np.vstack([self._points[stays], values])
+        return True
+
+    @property
+    def points(self) -> Floats:
+        """Objectives of the items, shape (n, m); (0, 0) before there is one."""
+        return np.empty((0, 0)) if self._points is None else self._points
 
 
 def hypervolume(points: npt.ArrayLike, reference: npt.ArrayLike) -> float:
@@ -70,12 +112,10 @@ def hypervolume_history(points: npt.ArrayLike, reference: npt.ArrayLike) -> Floa
     """
     values, corner = _table(points), np.asarray(reference, dtype=float)
     history = np.zeros(len(values))
-    volume, front = 0.0, np.empty((0, values.shape[1]))
+    volume, front = 0.0, Front[int]()
     for index, point in enumerate(values):
-        inside = np.isfinite(point).all() and (point < corner).all()
-        if inside and not (front <= point).all(axis=1).any():
-            front = np.vstack([front[~(point <= front).all(axis=1)], point])
-            volume = max(volume, hypervolume(front, corner))
+        if (point < corner).all() and front.add(index, point):
+            volume = max(volume, hypervolume(front.points, corner))
         history[index] = volume
     return history
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.pareto import hypervolume, hypervolume_history, knee, nondominated, reference_point
+from reports.pareto import Front, hypervolume, hypervolume_history, knee, nondominated, reference_point
 
 SIDE = 6
 
@@ -35,6 +35,17 @@ def test_nondominated_is_what_the_definition_says(points):
         for i in range(len(points))
     ]
     assert nondominated(points).tolist() == expected
+
+
+@given(tables(holes=True))
+def test_a_front_that_grows_is_the_front_of_all_at_every_step(points):
+    front = Front[int]()
+    for index, point in enumerate(points):
+        changed = front.add(index, point)
+        expected = np.flatnonzero(nondominated(points[: index + 1])).tolist()
+        assert front.items == expected
+        assert changed == (index in expected)
+        assert front.points.tolist() == points[expected].tolist() or not expected
 
 
 def test_of_equal_points_the_first_is_kept():

@@ -1,0 +1,166 @@
+"""How a search's own time and memory grow with its space, its population and its store: everything but training.
+
+    python benchmarks/growth.py [--evaluations 1000 10000 100000] [--strategies nsga2 surrogate random]
+
+Searches whose networks are not trained but answered at once, with an accuracy and crossings that depend on the expressions
+alone. Each goes to its finals, is stopped there, which leaves a page, and is started again, which finds all in its store.
+Every search is a process of its own. Prints a Markdown table: milliseconds an evaluation, first and from the store; seconds
+to open the store and to write the page; sizes; the most memory. Look at how they grow.
+"""
+
+import argparse
+import contextlib
+import hashlib
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from hw_search.config import Config, make_config
+from hw_search.executor import Result, Task
+from hw_search.pipeline import search
+from hw_search.progress import Terminal
+from hw_search.store import Store
+from reports.page import render
+from reports.storage import load_run
+
+SPACES = {
+    "pair": {"encoding": "pair"},
+    "nested": {"encoding": "nested"},
+    "nested, one a layer": {"encoding": "nested", "per_layer": True},
+}
+HIDDEN = [64, 64, 64]
+
+
+class Instant:
+    """An executor that knows every answer; it stops the search where the finals begin."""
+
+    def run(self, tasks: Sequence[Task]) -> Iterator[tuple[int, Result]]:
+        """See `Executor.run`."""
+        if any(work["final"] for work in tasks):
+            raise KeyboardInterrupt
+        for index, work in enumerate(tasks):
+            digest = hashlib.blake2b(json.dumps(work["expressions"]).encode(), digest_size=8).digest()
+            counts = [
+                [1 + (digest[site] + channel) % 3 for channel in range(width)]
+                for site, width in enumerate(HIDDEN)
+            ]
+            result = {
+                "status": "ok",
+                "expressions": work["expressions"],
+                "accuracy": 0.5 + 0.45 * int.from_bytes(digest[4:], "big") / 2**32,
+                "crossings": dict(zip(SITES, counts, strict=True)),
+                "binarized": None,
+                "seconds": 0.0,
+            }
+            yield index, result
+
+    def close(self) -> None:
+        """See `Executor.close`."""
+
+
+SITES = [f"dense{index}_sign" for index in range(1, 1 + len(HIDDEN))]
+
+
+def configuration(folder: str, space: str, strategy: str, population: int, evaluations: int) -> Config:
+    content: dict[str, Any] = {
+        "name": "growth",
+        "output": folder,
+        "data": {"name": "digits"},
+        "topology": {"name": "mlp", "hidden": HIDDEN, "input_bits": 8},
+        "activation": SPACES[space],
+        "folding": {"target_cycles": {"choose": [64, 128, 256]}},
+        "search": {
+            "strategy": strategy,
+            "population": population,
+            "generations": max(1, evaluations // population),
+            "stack": 1,
+        },
+    }
+    return make_config(content, "growth")
+
+
+def measure(space: str, strategy: str, population: int, evaluations: int) -> dict[str, float]:
+    """Search, and go on with the search."""
+    with tempfile.TemporaryDirectory() as folder:
+        config = configuration(folder, space, strategy, population, evaluations)
+        run = Path(folder) / config.name
+        search_seconds, resume_seconds = (seconds(config) for _ in range(2))
+        started = time.perf_counter()
+        with Store(run) as store:
+            rows = len(store)
+        opening = time.perf_counter() - started
+        started = time.perf_counter()
+        records = load_run(run)
+        page = render(records)
+        paging = time.perf_counter() - started
+        count = len(records.evaluations)
+        return {
+            "evaluations": count,
+            "rows": rows,
+            "search": 1000 * search_seconds / count,
+            "resume": 1000 * resume_seconds / count,
+            "opening": opening,
+            "page": paging,
+            "store_mb": (run / "store.sqlite").stat().st_size / 1e6,
+            "page_mb": len(page.encode()) / 1e6,
+            "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
+        }
+
+
+def seconds(config: Config) -> float:
+    started = time.perf_counter()
+    with contextlib.suppress(KeyboardInterrupt), Terminal() as watcher:
+        search(config, watcher, Instant())
+    return time.perf_counter() - started
+
+
+def apart(*arguments: object) -> dict[str, float]:
+    """Measure in a process of its own, for its memory."""
+    command = [sys.executable, __file__, "--one", *map(str, arguments)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
+    return dict(json.loads(done.stdout))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--evaluations", type=int, nargs="+", default=[1_000, 10_000, 100_000])
+    parser.add_argument("--strategies", nargs="+", default=["nsga2", "surrogate", "random"])
+    parser.add_argument("--populations", type=int, nargs="+", default=[24, 100, 1000])
+    parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        space, strategy, population, evaluations = options.one
+        print(json.dumps(measure(space, strategy, int(population), int(evaluations))))
+        return
+    least, middle = min(options.evaluations), sorted(options.evaluations)[len(options.evaluations) // 2]
+    cases = [(space, "nsga2", 100, least) for space in SPACES]
+    cases += [("nested", "nsga2", population, middle) for population in options.populations]
+    cases += [
+        ("nested", strategy, 100, count) for strategy in options.strategies for count in options.evaluations
+    ]
+    print(
+        "| space | strategy | population | evaluations | ms each | ms each again | opening, s | page, s | store, MB "
+        "| page, MB | memory, MB |"
+    )
+    print("|" + " --- |" * 11)
+    for case in dict.fromkeys(cases):
+        found = apart(*case)
+        space, strategy, population, _ = case
+        print(
+            f"| {space} | {strategy} | {population:,} | {found['evaluations']:,.0f} | {found['search']:.2f} | "
+            f"{found['resume']:.2f} | {found['opening']:.2f} | {found['page']:.1f} | {found['store_mb']:.1f} | "
+            f"{found['page_mb']:.1f} | {found['memory_mb']:,.0f} |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
