@@ -13,8 +13,7 @@ from scipy import stats
 
 from hw_search.comparison import table_summary
 from hw_search.table import Row, Table
-from models.canonical import canonical_key
-from models.expressions import X, parse
+from models.expressions import parse
 from reports import drawing
 from reports.pareto import nondominated
 
@@ -43,10 +42,9 @@ def main() -> None:
 
 def plain(table: Table) -> Row:
     """Return the plain sign's row."""
-    found = [row for row in table.good if canonical_key(parse(row.expression)) == canonical_key(X)]
-    if not found:
+    if table.plain is None:
         raise SystemExit("the table has no plain sign to compare with")
-    return found[0]
+    return table.plain
 
 
 def interval(values: tuple[float, ...]) -> str:

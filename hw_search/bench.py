@@ -11,8 +11,9 @@ import torch
 
 from hw_search.config import Config
 from hw_search.errors import UserError
-from hw_search.evaluation import task, task_key
+from hw_search.evaluation import first_look_epochs, task, task_key
 from hw_search.executor import Executor, Result, Task
+from hw_search.halving import Rung
 from hw_search.pricing import Infeasible, Pricer
 from hw_search.space import Candidate, Space
 from hw_search.stacks import stack_size, stacks
@@ -36,12 +37,12 @@ class Trial:
         status: what became of it.
         reason: why it is not ok.
         results: one for each seed.
-        metrics: error and costs, means over the seeds; empty where it did not train.
+        metrics: error and costs, means over the seeds; empty where it did not train, the first look's where that was all.
         violation: by how much it breaks constraints.
     """
 
     candidate: Candidate
-    status: Literal["ok", "infeasible", "failed"] = "ok"
+    status: Literal["ok", "stopped", "infeasible", "failed"] = "ok"
     reason: str | None = None
     results: list[Result] = field(default_factory=list)
     metrics: dict[str, float] = field(default_factory=dict)
@@ -83,6 +84,7 @@ class Bench:
         self._told: set[str] = set()  # keys of the results given so far
         self._scores: dict[str, Score] = {}
         self._sign_error: dict[str, float] = {}
+        self._rung = Rung(config.search.keep)
 
     def seconds(self) -> float:
         """Return the time of all sittings in this folder, this one included."""
@@ -99,7 +101,7 @@ class Bench:
         for candidate in [*signs, *candidates]:
             if candidate.id not in self._scores and candidate.id not in fresh:
                 fresh[candidate.id] = self._screened(candidate)
-        self._train([trial for trial in fresh.values() if trial.reason is None])
+        self._train(self._looked_at([trial for trial in fresh.values() if trial.reason is None]))
         for trial in fresh.values():
             if trial.results:
                 self.judge(trial)
@@ -197,38 +199,75 @@ class Bench:
                 reason = str(error)
         return Trial(candidate, "ok" if reason is None else "infeasible", reason)
 
+    def _looked_at(self, trials: Sequence[Trial]) -> list[Trial]:
+        """Take a first look at every trial but plain signs, if the configuration wants that; return those that go on."""
+        if not self.config.search.first_look:
+            return list(trials)
+        signs = [trial for trial in trials if trial.candidate.is_reference]
+        looks = [trial for trial in trials if not trial.candidate.is_reference]
+        done = self._done_for(looks, [self.config.search.seed], first_look=True)
+        for trial in looks:
+            self._measure(trial, done[trial.candidate.id])
+        looks = [trial for trial in looks if trial.status == "ok"]
+        points = [tuple(trial.metrics[name] for name in self.config.objectives) for trial in looks]
+        on = list[Trial]()
+        for trial, better in zip(looks, self._rung.better(points), strict=True):
+            if better:
+                on.append(trial)
+            else:
+                trial.status = "stopped"
+                epochs = first_look_epochs(trial.candidate, self.config)
+                trial.reason = f"at a first look, {epochs} epochs, it was not among the better {self.config.search.keep:.0%}"
+        return [*signs, *on]
+
     def _train(self, trials: Sequence[Trial]) -> None:
-        """Give every trial its results; trials that differ in folding alone share them."""
-        seeds = range(self.config.search.seed, self.config.search.seed + self.config.search.seeds)
+        """Give every trial its results."""
+        first = self.config.search.seed
+        done = self._done_for(trials, range(first, first + self.config.search.seeds))
+        for trial in trials:
+            trial.results = done[trial.candidate.id]
+
+    def _done_for(
+        self, trials: Sequence[Trial], seeds: Sequence[int], first_look: bool = False
+    ) -> dict[str, list[Result]]:
+        """Return the results of trials by candidate, one for each seed; those that differ in folding alone share them."""
         tasks: dict[str, Task] = {}
         wanted: dict[str, list[str]] = {}
         for trial in trials:
             for seed in seeds:
-                work = task(self.config, trial.candidate, seed)
+                work = task(self.config, trial.candidate, seed, first_look=first_look)
                 key = task_key(trial.candidate, work, self.data.fingerprint)
                 tasks.setdefault(key, work)
                 wanted.setdefault(trial.candidate.id, []).append(key)
         done: dict[str, Result] = {}
         for key, result, cached in self.results(tasks):
             done[key] = result
-            text = " | ".join(tasks[key]["expressions"])
-            error = 1 - result["accuracy"] if result["status"] == "ok" else None
-            self._watcher.trained(text, text == str(X), error, cached)
-        for trial in trials:
-            trial.results = [done[key] for key in wanted[trial.candidate.id]]
+            if not first_look:
+                text = " | ".join(tasks[key]["expressions"])
+                error = 1 - result["accuracy"] if result["status"] == "ok" else None
+                self._watcher.trained(text, text == str(X), error, cached)
+        return {name: [done[key] for key in keys] for name, keys in wanted.items()}
 
-    def judge(self, trial: Trial) -> None:
-        """Turn a trial's results into metrics and a status; the plain sign of a network is judged before others."""
-        failures = [result["reason"] for result in trial.results if result["status"] != "ok"]
+    def _measure(self, trial: Trial, results: Sequence[Result]) -> None:
+        """Turn results into metrics, or into a failure."""
+        failures = [result["reason"] for result in results if result["status"] != "ok"]
         if failures:
             trial.status, trial.reason = "failed", failures[0]
             return
-        costs = [self.pricer.cost(trial.candidate, result["crossings"]) for result in trial.results]
-        priced = [self.pricer.metrics(cost) for cost in costs]
+        priced = [
+            self.pricer.metrics(self.pricer.cost(trial.candidate, result["crossings"])) for result in results
+        ]
         trial.metrics = {
-            "error": fmean(1 - result["accuracy"] for result in trial.results),
+            "error": fmean(1 - result["accuracy"] for result in results),
             **{name: fmean(metrics[name] for metrics in priced) for name in priced[0]},
         }
+
+    def judge(self, trial: Trial) -> None:
+        """Turn a trial's results into metrics and a status; the plain sign of a network is judged before others."""
+        self._measure(trial, trial.results)
+        if trial.status == "failed":
+            return
+        costs = [self.pricer.cost(trial.candidate, result["crossings"]) for result in trial.results]
         broken = {text: amount for cost in costs for text, amount in self.pricer.violations(cost).items()}
         broken |= self._broken(trial)
         if broken:

@@ -1,7 +1,12 @@
 """Search strategies measured on a table: what a search finds of a front that is known exactly, and how soon.
 
-Nothing is trained: a strategy asks for genomes and is told what the table says of them. An evaluation is a function that a
-search would have to train, counted once; those that are turned away untrained cost nothing.
+Nothing is trained: a strategy asks for genomes and is told what the table says of them. An evaluation is what training
+one function with all seeds takes; a first look costs its share of that; what is turned away untrained, or known already,
+nothing.
+
+The hypervolume is that of networks worth having: no more than five points of accuracy below the plain sign, and no more
+than half as dear again. Without such bounds networks that learned next to nothing, cheap as their channels are constant,
+would have most of it.
 """
 
 import math
@@ -18,17 +23,20 @@ import numpy as np
 from hw_search.config import Config, make_config
 from hw_search.errors import UserError
 from hw_search.evaluation import import_plugins
+from hw_search.halving import Rung
 from hw_search.space import Genome, Space
 from hw_search.strategies import Score, make_strategy
-from hw_search.table import COSTS, Table
+from hw_search.table import COSTS, Row, Table
 from models.errors import nearest
 from reports.pareto import hypervolume, hypervolume_history, nondominated, reference_point
 
 COMPARABLE = ("surrogate", "nsga2", "gaaf", "random")
+LOOK = "+look"
+"""Behind a strategy's name: with a first look at each candidate."""
 
 _GOALS = (0.9, 0.95, 0.99)
-_FEW = 4
-"""Networks on a front that tells little of those who search for it."""
+_WORSE = 0.05
+_DEARER = 1.5
 
 Progress = Callable[[str, int, int], None]
 
@@ -40,9 +48,9 @@ class Comparison:
     Attributes:
         objectives: what was minimised.
         functions: how many could be trained: the evaluations of a search of everything.
-        front: how many of them no other dominates.
+        front: how many of those worth having no other dominates.
         budget: evaluations of each search.
-        shares: by strategy, the share of the exact hypervolume after each evaluation, (seeds, budget).
+        shares: by strategy, the share of the exact hypervolume after so many evaluations, 1, 2, ..., (seeds, budget).
         gaps: by strategy, how far the best accuracy found is below the table's best, likewise.
     """
 
@@ -75,7 +83,8 @@ def compare(
 
     Args:
         table: what is known.
-        strategies: of COMPARABLE.
+        strategies: of COMPARABLE, each also with LOOK behind it if the table has first looks; `search.keep` of its
+            configuration says how many then go on.
         seeds: searches of each.
         share: evaluations of each search, as a share of the functions, 0..1.
         objectives: what is minimised, of error and the costs.
@@ -87,8 +96,13 @@ def compare(
         UserError: for an unknown strategy or objective, or a table without a front.
     """
     for name in strategies:
-        if name not in COMPARABLE:
-            raise UserError(f"--strategies: {name!r} cannot be compared: {nearest(name, COMPARABLE)}")
+        if name.removesuffix(LOOK) not in COMPARABLE:
+            known = [*COMPARABLE, *(known + LOOK for known in COMPARABLE)]
+            raise UserError(f"--strategies: {name!r} cannot be compared: {nearest(name, known)}")
+        if name.endswith(LOOK) and all(row.early is None for row in table.rows):
+            raise UserError(
+                f"--strategies: {name!r}: the table has no first looks; tabulate with search.first_look"
+            )
     for name in objectives:
         if name not in ("error", *COSTS):
             raise UserError(f"--objectives: {name!r}: {nearest(name, ('error', *COSTS))}")
@@ -100,33 +114,42 @@ def compare(
     budget = max(1, round(share * functions))
     strategies = list(dict.fromkeys(strategies))
     jobs = [(name, seed) for name in strategies for seed in range(seeds)]
-    found: dict[str, list[list[int]]] = {name: [] for name in strategies}
-    count = min(len(jobs), workers or os.cpu_count() or 1)
-    for done, ((name, _), rows) in enumerate(
-        _searches(jobs, count, (table, tuple(objectives), budget, population)), start=1
-    ):
-        found[name].append(rows)
-        progress("searching the table", done, len(jobs))
-    corner = reference_point(points)
+    corner = _corner(table, objectives, points)
     whole = hypervolume(points, corner)
     errors = np.array([row.objective("error") for row in table.rows])
-
-    def padded(values: np.ndarray) -> np.ndarray:
-        return np.pad(values, (0, budget - len(values)), mode="edge")
-
+    shares: dict[str, list[np.ndarray]] = {name: [] for name in strategies}
+    gaps: dict[str, list[np.ndarray]] = {name: [] for name in strategies}
+    count = min(len(jobs), workers or os.cpu_count() or 1)
+    searches = _searches(jobs, count, (table, tuple(objectives), budget, population))
+    for done, ((name, _), evaluated) in enumerate(searches, start=1):
+        rows, spent = [row for row, _ in evaluated], [end for _, end in evaluated]
+        # After 1, 2, ... evaluations so many of them are complete.
+        complete = np.searchsorted(spent, np.arange(1, budget + 1) + 1e-6)
+        volumes = hypervolume_history(points[rows], corner) / whole
+        least = np.fmin.accumulate(errors[rows]) - np.nanmin(errors)
+        shares[name].append(np.append(0.0, volumes)[complete])
+        gaps[name].append(np.append(np.inf, least)[complete])
+        progress("searching the table", done, len(jobs))
     return Comparison(
         tuple(objectives),
         functions,
-        int(nondominated(points).sum()),
+        int(nondominated(points[np.less(points, corner).all(axis=1)]).sum()),
         budget,
-        {
-            name: np.stack([padded(hypervolume_history(points[rows], corner) / whole) for rows in own])
-            for name, own in found.items()
-        },
-        {
-            name: np.stack([padded(np.fmin.accumulate(errors[rows]) - np.nanmin(errors)) for rows in own])
-            for name, own in found.items()
-        },
+        {name: np.stack(own) for name, own in shares.items()},
+        {name: np.stack(own) for name, own in gaps.items()},
+    )
+
+
+def _corner(table: Table, objectives: Sequence[str], points: np.ndarray) -> np.ndarray:
+    """Return the worst a network worth having may be; without a plain sign, the front's own worst, and a little more."""
+    if table.plain is None or table.plain.status != "ok":
+        return reference_point(points)
+    plain = np.array([table.plain.objective(name) for name in objectives])
+    return np.array(
+        [
+            value + _WORSE if name == "error" else _DEARER * value + (value == 0)
+            for name, value in zip(objectives, plain, strict=True)
+        ]
     )
 
 
@@ -152,8 +175,8 @@ _setting: _Setting
 
 def _searches(
     jobs: Sequence[tuple[str, int]], count: int, setting: _Setting
-) -> Iterator[tuple[tuple[str, int], list[int]]]:
-    """Yield what each search evaluates, in the order of the jobs; `count` at a time."""
+) -> Iterator[tuple[tuple[str, int], list[tuple[int, float]]]]:
+    """Yield what each search evaluates (see `_search`), in the order of the jobs; `count` at a time."""
     if count == 1:
         _begin(setting)
         yield from ((job, _search(job)) for job in jobs)
@@ -178,10 +201,10 @@ def _begin(setting: _Setting) -> None:
     _setting = setting
 
 
-def _search(job: tuple[str, int]) -> list[int]:
-    """Return the rows a search evaluates, in its order, no more than the budget."""
+def _search(job: tuple[str, int]) -> list[tuple[int, float]]:
+    """Return the rows a search evaluates, and what was spent when each was complete, no more than the budget."""
     (name, seed), (table, objectives, budget, population) = job, _setting
-    config = _config(table, name, seed, objectives, budget, population)
+    config = _config(table, name.removesuffix(LOOK), seed, objectives, population, budget)
     import_plugins(config.plugins)
     space = Space(config, tuple(table.about["input_shape"]), table.about["classes"])
     places, rows = table.places, table.rows
@@ -189,28 +212,75 @@ def _search(job: tuple[str, int]) -> list[int]:
     def key(genome: Genome) -> str:
         return str(places[genome])
 
-    chance = 1 - 1 / table.about["classes"]
-    strategy = make_strategy(config.search, space, len(objectives), key, chance)
-    evaluated: dict[int, None] = {}
-    while len(evaluated) < budget and (genomes := strategy.ask()):
+    strategy = make_strategy(config.search, space, len(objectives), key, 1 - 1 / table.about["classes"])
+    bench = _Replay(
+        table, objectives, config.search.first_look if name.endswith(LOOK) else 0.0, config.search.keep
+    )
+    while bench.spent < budget and (genomes := strategy.ask()):
         found = [places[genome] for genome in genomes]
-        for place in found:
-            if rows[place].status != "dead":
-                evaluated.setdefault(place)
-        scores = []
-        for place in found:
-            values = tuple(rows[place].objective(objective) for objective in objectives)
-            scores.append(Score(values if rows[place].status == "ok" else None))
-        strategy.tell(genomes, scores)
-    return list(evaluated)[:budget]
+        bench.evaluate([place for place in dict.fromkeys(found) if rows[place].status != "dead"])
+        strategy.tell(genomes, [bench.scores.get(place, Score(None)) for place in found])
+    return [(row, spent) for row, spent in bench.complete if spent <= budget + 1e-6]
+
+
+class _Replay:
+    """Does what `hw_search.bench` does, with a table's results.
+
+    A first look's costs are not in a table: those of the whole training stand in for them.
+    """
+
+    def __init__(self, table: Table, objectives: Sequence[str], first_look: float, keep: float) -> None:
+        self.spent = 0.0
+        self.complete: list[tuple[int, float]] = []
+        self.scores: dict[int, Score] = {}
+        self._rows, self._plain, self._objectives = table.rows, table.plain, objectives
+        seeds = max(len(row.validation) for row in table.rows)
+        self._look, self._rung = first_look / seeds, Rung(keep)
+
+    def evaluate(self, places: Sequence[int]) -> None:
+        """Evaluate rows, those that are not known."""
+        fresh = [place for place in places if place not in self.scores]
+        for place in self._looked_at(fresh) if self._look else fresh:
+            row = self._rows[place]
+            self.spent += 1.0
+            self.complete.append((place, self.spent))
+            self.scores[place] = Score(self._point(row) if row.status == "ok" else None)
+
+    def _looked_at(self, places: Sequence[int]) -> list[int]:
+        looks = [place for place in places if self._rows[place] is not self._plain]
+        self.spent += self._look * len(looks)
+        points = dict[int, tuple[float, ...]]()
+        for place in looks:
+            row = self._rows[place]
+            if row.early is None or not row.numbers:
+                self.scores[place] = Score(None)
+            else:
+                points[place] = self._point(row, row.early)
+        better = dict(zip(points, self._rung.better(list(points.values())), strict=True))
+        self.scores |= {place: Score(points[place]) for place in points if not better[place]}
+        return [place for place in places if place not in points or better[place] if place not in self.scores]
+
+    def _point(self, row: Row, accuracy: float | None = None) -> tuple[float, ...]:
+        return tuple(
+            1 - accuracy if name == "error" and accuracy is not None else row.objective(name)
+            for name in self._objectives
+        )
 
 
 def _config(
-    table: Table, strategy: str, seed: int, objectives: Sequence[str], budget: int, population: int
+    table: Table, strategy: str, seed: int, objectives: Sequence[str], population: int, budget: int
 ) -> Config:
     content = dict(table.about["config"])
-    # Generations enough for any budget: duplicates and dead functions cost none of it.
-    search = {"strategy": strategy, "seed": seed, "population": population, "generations": 40 + 4 * budget}
+    known = {name: content["search"][name] for name in ("first_look", "keep") if name in content["search"]}
+    # Generations enough for any budget: duplicates and dead functions cost none of it, a first look little.
+    generations = 40 + 40 * budget
+    search = {
+        **known,
+        "strategy": strategy,
+        "seed": seed,
+        "population": population,
+        "generations": generations,
+    }
     if strategy == "gaaf":
         search |= {"population": 30, "children": 10}
     return make_config({**content, "search": search, "objectives": list(objectives)})
@@ -218,19 +288,16 @@ def _config(
 
 def comparison_table(found: Comparison) -> str:
     """Return what was found, as Markdown."""
+    seeds = len(next(iter(found.shares.values())))
     lines = [
-        f"{found.functions:,} functions, {found.front} of them on the exact front of {', '.join(found.objectives)}; "
-        f"{len(next(iter(found.shares.values())))} searches each, {found.budget} evaluations at most. Medians:",
+        f"{found.functions:,} functions, {found.front} of those worth having on the exact front of "
+        f"{', '.join(found.objectives)}; {seeds} searches each, {found.budget} evaluations at most. Medians:",
         "",
         "| strategy | "
         + " | ".join(f"evaluations to {goal:.0%}" for goal in _GOALS)
         + f" | hypervolume after {found.budget} | best accuracy missed by, points |",
         "| --- |" + " --- |" * (len(_GOALS) + 2),
     ]
-    if found.front < _FEW:
-        lines.insert(
-            1, f"A front of {found.front} is no measure: a search has all of its hypervolume, or hardly any."
-        )
     for name, shares in found.shares.items():
         needed = [found.needed(name, goal) for goal in _GOALS]
         cells = [

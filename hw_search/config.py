@@ -207,12 +207,22 @@ class SearchConfig(_Section):
     children: int | None = Field(
         None,
         ge=1,
-        description="Candidates of each later generation; as many as population where null (gaaf: 10).",
+        description="Candidates of each later generation; as many as population where null (surrogate: 8, gaaf: 10).",
     )
     seeds: int = Field(
         1,
         ge=1,
         description="Seeds each candidate is trained with; its error is their mean. More tell luck from merit.",
+    )
+    first_look: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Share of the epochs of a first look at each candidate, with one seed; only those that look well are "
+        "trained for all epochs and seeds (successive halving). 0: no such look.",
+    )
+    keep: float = Field(
+        0.5, gt=0, le=1, description="Share of first looks after which a candidate is trained on."
     )
     mutation: float = Field(0.25, gt=0, le=1, description="Chance of each gene to be drawn anew (nsga2).")
     seed: int = Field(0, ge=0, description="Decides everything random.")

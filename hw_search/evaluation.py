@@ -58,6 +58,7 @@ def task(
     final: bool = False,
     weights: str | None = None,
     test: bool = False,
+    first_look: bool = False,
 ) -> dict[str, Any]:
     """Return the task of training a candidate.
 
@@ -68,8 +69,11 @@ def task(
         final: train as long as the finals do, read the test set, and look closely at the activations.
         weights: where to write the trained weights (safetensors), if anywhere.
         test: read the test set.
+        first_look: train for a share of the epochs alone.
     """
     training = dict(candidate.training)
+    if first_look:
+        training["epochs"] = first_look_epochs(candidate, config)
     if final and config.final.epochs is not None:
         training["epochs"] = config.final.epochs
     return {
@@ -84,6 +88,11 @@ def task(
         "weights": weights,
         "memory_gb": config.search.worker_memory_gb,
     }
+
+
+def first_look_epochs(candidate: Candidate, config: Config) -> int:
+    """Return for how many epochs a first look trains."""
+    return max(1, round(config.search.first_look * int(candidate.training["epochs"])))
 
 
 def task_key(candidate: Candidate, work: dict[str, Any], fingerprint: str) -> str:

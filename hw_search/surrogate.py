@@ -1,11 +1,13 @@
-"""A search led by a model of what it has seen: the shape of an activation tells much of what it is worth.
+"""A search led by a model of what it has seen: what an activation does, and of what it is made, tells what it is worth.
 
-Every function is described by what it does on a grid (values, signs, slopes, how much of it lets a gradient pass), beside
-the values of the other genes. A forest of randomized trees (Geurts et al., 2006) learns each objective from the evaluations
-so far; the spread of its trees says how sure it is. The next candidates are those whose lower confidence bounds are best by
-randomly weighted objectives (ParEGO, Knowles, 2006), one draw of weights for each.
+Every function is described by what it does on a grid (values, signs, slopes, how much of it lets a gradient pass) and by
+how often each operation stands in it, beside the values of the other genes. A forest of randomized trees (Geurts et al.,
+2006) learns the objectives from the evaluations so far. Each of the next candidates is the best by one tree, picked at
+random, of a randomly weighted Tchebycheff distance (Thompson sampling; the weights are ParEGO's, Knowles, 2006): trees
+differ where little is known, which is what makes the search look there.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -17,15 +19,22 @@ from hw_search.space import Genome, Space
 from hw_search.strategies import Key, Score, distinct
 from models.activation import evaluate
 from models.expressions import Expression
+from models.operations import OPERATIONS
 from models.quantizers import WINDOW
-from reports.pareto import nondominated
+from reports.pareto import Floats, Front
 
-_TREES = 100
+CHILDREN = 8
+"""Candidates asked for at a time where the configuration does not say: few, since each look makes the next ones better."""
+
+_TREES = 50
 _POOL = 6000
-"""Genomes whose prediction is looked at: all of a space of this size, else as many drawn anew each time."""
+"""Genomes whose prediction is looked at: all of a space of this size, else as many drawn anew for each forest."""
 
-_DEVIATIONS = 1.0
-"""A lower confidence bound is so many standard deviations below the mean, at most: each draw takes its own share."""
+_MORE = 1.05
+"""A forest is grown anew when so many times as much is known, so that long searches spend no more on each candidate."""
+
+_WORST = 4.0
+"""Scaled objectives end here; failures have it in all."""
 
 _GRID = torch.linspace(-3.0, 3.0, 41)
 """Where batch norm leaves nearly everything."""
@@ -35,37 +44,44 @@ class Surrogate:
     """See the module's text.
 
     Args:
-        config: the search section; `population` candidates are asked for at a time, `generations` times.
+        config: the search section; `population` candidates are asked for first, then `generations` - 1 times `children`.
         space: what to search.
         objectives: how many there are.
         key: names what a genome stands for.
     """
 
     def __init__(self, config: SearchConfig, space: Space, objectives: int, key: Key) -> None:
-        self.planned = min(config.population * config.generations, space.size)
-        self._batch, self._left = config.population, self.planned
+        self._first_count, self._count = config.population, config.children or CHILDREN
+        self.planned = min(self._first_count + (config.generations - 1) * self._count, space.size)
+        self._left = self.planned
         self._space, self._key, self._objectives = space, key, objectives
         self._rng = np.random.default_rng(config.seed)
-        self._pool = list(space.genomes()) if space.size <= _POOL else []
+        self._operations = sorted(OPERATIONS)
         self._seen: set[str] = set()
-        self._genomes: list[Genome] = []
-        self._inputs: list[np.ndarray] = []
+        self._inputs: list[Floats] = []
         self._scores: list[Score] = []
+        self._front = Front[Genome]()
+        self._known = 0  # evaluations when the forest was grown
+        self._pool: list[Genome] = []
+        self._predicted = np.empty(0)
+        self._described: dict[Genome, Floats] = {}
 
     def ask(self) -> list[Genome]:
         """See `Strategy`."""
-        count = min(self._batch, self._left)
+        count = min(self._count if self._inputs else self._first_count, self._left)
         if count <= 0:
             return []
-        chosen = self._first(count) if len(self._inputs) < self._batch else self._promising(count)
+        chosen = self._promising(count) if self._front.items else self._first(count)
         self._left -= len(chosen)
         return chosen
 
     def tell(self, genomes: Sequence[Genome], scores: Sequence[Score]) -> None:
         """See `Strategy`."""
-        self._genomes += genomes
         self._inputs += [self._describe(genome) for genome in genomes]
         self._scores += scores
+        for genome, score in zip(genomes, scores, strict=True):
+            if score.feasible and score.objectives:
+                self._front.add(genome, score.objectives)
 
     def _first(self, count: int) -> list[Genome]:
         """Return the space's seeds, and others drawn evenly."""
@@ -82,75 +98,82 @@ class Surrogate:
         return found
 
     def _promising(self, count: int) -> list[Genome]:
-        pool = self._candidates()
-        mean, deviation = self._predict(np.array([self._describe(genome) for genome in pool]))
+        if len(self._scores) >= _MORE * self._known:
+            self._known = len(self._scores)
+            self._pool = self._candidates()
+            self._predicted = self._predict(np.array([self._describe(genome) for genome in self._pool]))
         chosen: list[Genome] = []
-        barred = np.zeros(len(pool), bool)
+        barred = np.array([self._key(genome) in self._seen for genome in self._pool], bool)
         while len(chosen) < count and not barred.all():
-            weights = self._rng.dirichlet(np.ones(self._objectives))
-            bound = mean - self._rng.uniform(0, _DEVIATIONS) * deviation
+            weighted = (
+                self._rng.dirichlet(np.ones(self._objectives)) * self._predicted[self._rng.integers(_TREES)]
+            )
             # Tchebycheff's distance from the ideal, and a little of the sum, so that no objective is given away.
-            worth = (weights * bound).max(axis=1) + 0.05 * (weights * bound).sum(axis=1)
+            worth = weighted.max(axis=1) + 0.05 * weighted.sum(axis=1)
             best = int(np.argmin(np.where(barred, np.inf, worth)))
-            genome, name = pool[best], self._key(pool[best])
+            genome, name = self._pool[best], self._key(self._pool[best])
             barred[best] = True
-            if name not in self._seen and self._is_alive(genome):
+            if name not in self._seen:
                 self._seen.add(name)
                 chosen.append(genome)
         return chosen
 
     def _candidates(self) -> list[Genome]:
         """Return genomes to choose from: all; or neighbours of the best, one gene drawn anew, and some drawn anew."""
-        if self._pool:
-            return self._pool
+        if self._space.size <= _POOL:
+            return self._pool or [genome for genome in self._space.genomes() if self._is_alive(genome)]
+        self._described.clear()  # each pool is new
         sizes = np.array(self._space.sizes)
         drawn = self._rng.integers(0, sizes, size=(_POOL, len(sizes)))
-        front = self._front()
-        if front:
-            near = np.array(front)[self._rng.integers(len(front), size=_POOL // 2)]
-            rows, genes = np.arange(len(near)), self._rng.integers(len(sizes), size=len(near))
-            near[rows, genes] = drawn[rows, genes]
-            drawn[: len(near)] = near
-        return list(dict.fromkeys(tuple(int(gene) for gene in row) for row in drawn))
+        near = np.array(self._front.items)[self._rng.integers(len(self._front.items), size=_POOL // 2)]
+        rows, genes = np.arange(len(near)), self._rng.integers(len(sizes), size=len(near))
+        near[rows, genes] = drawn[rows, genes]
+        drawn[: len(near)] = near
+        different = dict.fromkeys(tuple(int(gene) for gene in row) for row in drawn)
+        return [genome for genome in different if self._is_alive(genome)]
 
-    def _front(self) -> list[Genome]:
-        """Return the genomes evaluated that no other dominates."""
-        points = [score.objectives if score.feasible else None for score in self._scores]
-        known = [point or (np.nan,) * self._objectives for point in points]
-        return [self._genomes[index] for index in np.flatnonzero(nondominated(known))]
-
-    def _predict(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return mean and deviation of every objective, (n, objectives), the known ones scaled to 0..1."""
+    def _predict(self, inputs: Floats) -> Floats:
+        """Return what every tree says of every objective, (trees, n, objectives)."""
         from sklearn.ensemble import ExtraTreesRegressor
 
-        good = [score.objectives for score in self._scores if score.feasible and score.objectives]
-        known = np.array(good) if good else np.zeros((1, self._objectives))
-        low, span = known.min(axis=0), np.ptp(known, axis=0)
-        span = np.where(span > 0, span, 1.0)
-        # What failed is as bad as the worst that did not, in everything.
-        targets = np.array(
-            [
-                (np.array(score.objectives) - low) / span
-                if score.feasible and score.objectives
-                else np.ones(self._objectives)
-                for score in self._scores
-            ]
-        )
+        targets = self._targets()
         forest = ExtraTreesRegressor(
             _TREES, min_samples_leaf=2, max_features=0.5, random_state=int(self._rng.integers(2**31))
         )
         forest.fit(np.array(self._inputs), targets if self._objectives > 1 else targets[:, 0])
         each = np.stack([tree.predict(inputs) for tree in forest.estimators_])
-        each = each.reshape(_TREES, len(inputs), self._objectives)
-        return each.mean(axis=0), each.std(axis=0)
+        return each.reshape(_TREES, len(inputs), self._objectives)
 
-    def _describe(self, genome: Genome) -> np.ndarray:
-        candidate = self._space.candidate(genome)
-        shapes = [shape(expression) for expression in candidate.expressions]
-        # A shallower network has fewer slots than there are genes for.
-        shapes += [np.zeros_like(shapes[0])] * (self._space.copies - len(shapes))
-        choices = np.array(genome[len(genome) - len(self._space.choices) :], float)
-        return np.concatenate([*shapes, choices])
+    def _targets(self) -> Floats:
+        """Return the objectives of everything known, scaled so that differences among the good ones are what is learned.
+
+        0 is the best value known, 1 the median; an objective that hardly differs is scaled by a quarter of its best value,
+        so that it does not claim half of the search. Above 1 they grow as the logarithm.
+        """
+        known = np.array([score.objectives for score in self._scores if score.feasible and score.objectives])
+        best = known.min(axis=0)
+        span = np.maximum(np.median(known, axis=0) - best, np.abs(best) / 4)
+        worst = np.full(self._objectives, np.inf)
+        values = np.array(
+            [score.objectives if score.feasible and score.objectives else worst for score in self._scores]
+        )
+        scaled = (values - best) / np.where(span > 0, span, 1.0)
+        return np.minimum(np.where(scaled < 1, scaled, 1 + np.log(np.maximum(scaled, 1))), _WORST)
+
+    def _describe(self, genome: Genome) -> Floats:
+        if genome not in self._described:
+            candidate = self._space.candidate(genome)
+            parts = [np.append(shape(e), self._made_of(e)) for e in candidate.expressions]
+            # A shallower network has fewer slots than there are genes for.
+            parts += [np.zeros_like(parts[0])] * (self._space.copies - len(parts))
+            choices = np.array(genome[len(genome) - len(self._space.choices) :], float)
+            self._described[genome] = np.concatenate([*parts, choices])
+        return self._described[genome]
+
+    def _made_of(self, expression: Expression) -> Floats:
+        """Return how often each operation stands in an expression."""
+        counts = Counter(node.name for node in expression.nodes())
+        return np.array([counts[name] for name in self._operations], float)
 
     def _is_alive(self, genome: Genome) -> bool:
         return self._space.dead(self._space.candidate(genome)) is None

@@ -21,6 +21,8 @@ from typing import Any
 from hw_search.errors import UserError
 from hw_search.files import replacing
 from hw_search.space import Genome
+from models.canonical import canonical_key
+from models.expressions import X, parse
 
 COSTS = ("lut", "bram", "dsp", "latency", "ii")
 """Columns of costs, means over the seeds, named as objectives are; "finn_lut" stands beside them."""
@@ -41,6 +43,7 @@ class Row:
         reason: why it is not ok.
         validation: accuracy of each seed, 0..1.
         test: likewise.
+        early: validation accuracy of the first seed's first look (`search.first_look`); None where there was none.
         numbers: by name, of _NUMBERS: crossings of a channel (mean over channels and seeds) and of the richest channel,
             COSTS and FINN's LUTs; empty unless ok.
     """
@@ -52,6 +55,7 @@ class Row:
     validation: tuple[float, ...] = ()
     test: tuple[float, ...] = ()
     numbers: dict[str, float] = field(default_factory=dict)
+    early: float | None = None
 
     def objective(self, name: str) -> float:
         """Return an objective's value; NaN where there is none."""
@@ -77,6 +81,14 @@ class Table:
         """The row of every genome."""
         return {genome: index for index, row in enumerate(self.rows) for genome in row.genomes}
 
+    @cached_property
+    def plain(self) -> Row | None:
+        """The plain sign's row."""
+        for row in self.rows:
+            if row.status != "dead" and canonical_key(parse(row.expression)) == canonical_key(X):
+                return row
+        return None
+
     @property
     def good(self) -> list[Row]:
         """The rows that trained."""
@@ -93,12 +105,13 @@ class Table:
         seeds = max((len(row.validation) for row in self.rows), default=0)
         scores = [f"{split}_{index}" for split in ("validation", "test") for index in range(seeds)]
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow([*_TEXT, *_NUMBERS, *scores])
+        writer.writerow([*_TEXT, *_NUMBERS, "early", *scores])
         for row in self.rows:
             genomes = " ".join("-".join(map(str, genome)) for genome in row.genomes)
             numbers = [f"{row.numbers[name]:.6g}" if row.numbers else "" for name in _NUMBERS]
             values = [f"{value:.5g}" for value in (*row.validation, *row.test)] or [""] * len(scores)
-            writer.writerow([row.expression, genomes, row.status, row.reason, *numbers, *values])
+            early = "" if row.early is None else f"{row.early:.5g}"
+            writer.writerow([row.expression, genomes, row.status, row.reason, *numbers, early, *values])
         with replacing(path) as temporary:
             temporary.write_bytes(gzip.compress(text.getvalue().encode(), mtime=0))
 
@@ -137,4 +150,7 @@ def _row(line: dict[str, str], columns: Sequence[str]) -> Row:
     genomes = tuple(tuple(map(int, genome.split("-"))) for genome in line["genomes"].split())
     if line["status"] == "ok" and not (numbers and scores["validation"]):
         raise ValueError(f"{line['expression']} has no figures")
-    return Row(line["expression"], genomes, line["status"], line["reason"], **scores, numbers=numbers)
+    early = float(line["early"]) if line.get("early") else None
+    return Row(
+        line["expression"], genomes, line["status"], line["reason"], **scores, numbers=numbers, early=early
+    )

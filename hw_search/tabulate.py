@@ -12,7 +12,7 @@ from hw_search.bench import Bench, Trial
 from hw_search.config import Config
 from hw_search.errors import UserError
 from hw_search.evaluation import task, task_key
-from hw_search.executor import Executor, Task
+from hw_search.executor import Executor, Result, Task
 from hw_search.pipeline import versions, workbench
 from hw_search.space import Candidate, Genome, Space
 from hw_search.table import COSTS, Row, Table
@@ -30,8 +30,8 @@ def tabulate(config: Config, progress: Progress, executor: Executor | None = Non
     """Make a table, or go on with one.
 
     Args:
-        config: its space of activations is tabulated, every function with `search.seeds` seeds; nothing else may be left
-            to choose. Strategy and finals are not used.
+        config: its space of activations is tabulated, every function with `search.seeds` seeds, and a first look at it where
+            `search.first_look` is not 0; nothing else may be left to choose. Strategy and finals are not used.
         progress: told of every step.
         executor: where networks are trained; by default where `search.executor` says.
 
@@ -97,28 +97,38 @@ def _rows(bench: Bench, functions: list[tuple[Candidate, list[Genome]]], progres
         else:
             yield Row(candidate.text, tuple(genomes), "dead", reason)
     alive.sort(key=lambda function: not function[0].is_reference)
-    seeds = range(bench.config.search.seed, bench.config.search.seed + bench.config.search.seeds)
-    fingerprint = bench.data.fingerprint + bench.test_fingerprint
-    total, done = len(alive) * len(seeds), 0
+    looks = 1 if bench.config.search.first_look else 0
+    total, done = len(alive) * (bench.config.search.seeds + looks), 0
     # Not all at once: the results of a batch are in memory.
     for start in range(0, len(alive), _BATCH):
-        tasks: dict[str, Task] = {}
-        keys: list[list[str]] = []
-        for candidate, _ in alive[start : start + _BATCH]:
-            works = [task(bench.config, candidate, seed, test=True) for seed in seeds]
-            keys.append([task_key(candidate, work, fingerprint) for work in works])
-            tasks |= dict(zip(keys[-1], works, strict=True))
+        batch = alive[start : start + _BATCH]
+        works = {candidate.network_key: _works(bench, candidate) for candidate, _ in batch}
         found = {}
-        for key, result, _ in bench.results(tasks):
+        for key, result, _ in bench.results(
+            {key: work for own in works.values() for key, work in own.items()}
+        ):
             found[key] = result
             done += 1
             progress("training", done, total)
-        for (candidate, genomes), own in zip(alive[start : start + _BATCH], keys, strict=True):
-            yield _row(bench, Trial(candidate, results=[found[key] for key in own]), tuple(genomes))
+        for candidate, genomes in batch:
+            results = [found[key] for key in works[candidate.network_key]]
+            yield _row(bench, Trial(candidate, results=results[looks:]), tuple(genomes), results[:looks])
 
 
-def _row(bench: Bench, trial: Trial, genomes: tuple[Genome, ...]) -> Row:
+def _works(bench: Bench, candidate: Candidate) -> dict[str, Task]:
+    """Return a function's trainings by key: the first look, where there is one, and one for each seed."""
+    config = bench.config
+    seeds = range(config.search.seed, config.search.seed + config.search.seeds)
+    works = [task(config, candidate, seed, test=True) for seed in seeds]
+    if config.search.first_look:
+        works.insert(0, task(config, candidate, config.search.seed, first_look=True))
+    fingerprint = bench.data.fingerprint + bench.test_fingerprint
+    return {task_key(candidate, work, fingerprint): work for work in works}
+
+
+def _row(bench: Bench, trial: Trial, genomes: tuple[Genome, ...], looks: list[Result]) -> Row:
     bench.judge(trial)
+    early = next((look["accuracy"] for look in looks if look["status"] == "ok"), None)
     text, reason = trial.candidate.text, trial.reason or ""
     if trial.status == "failed":
         again = any(result.get("passing") for result in trial.results)
@@ -133,4 +143,4 @@ def _row(bench: Bench, trial: Trial, genomes: tuple[Genome, ...]) -> Row:
     }
     validation = tuple(result["accuracy"] for result in trial.results)
     test = tuple(result["test"] for result in trial.results)
-    return Row(text, genomes, trial.status, reason, validation, test, numbers)
+    return Row(text, genomes, trial.status, reason, validation, test, numbers, early)

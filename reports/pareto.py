@@ -64,7 +64,7 @@ class Front(Generic[Item]):
             self._points = np.empty((0, len(values)))
         if (self._points <= values).all(axis=1).any():
             return False
-        stays = ~(values <= self._points).all(axis=1)
+        stays = ~np.less_equal(values, self._points).all(axis=1)
         self.items = [known for known, kept in zip(self.items, stays, strict=True) if kept] + [item]
         self._points = np.vstack([self._points[stays], values])
         return True

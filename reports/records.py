@@ -16,10 +16,10 @@ class Evaluation:
         expression: the activation, as text; one per layer are joined by " | ".
         choices: the other genes by path, such as {"topology.hidden": [64, 64], "folding.target_cycles": 64}.
         reference: True for a plain sign evaluated for comparison.
-        status: "ok", "infeasible" (a constraint is violated) or "failed".
-        reason: why it is infeasible or failed, else None.
+        status: "ok", "stopped" (after a first look), "infeasible" (a constraint is violated) or "failed".
+        reason: why it is not ok, else None.
         metrics: those of METRICS that are known: validation error in 0..1, LUT, BRAM18, DSP, latency and
-            initiation interval in cycles.
+            initiation interval in cycles. Of one that was stopped they are the first look's.
     """
 
     number: int
@@ -27,7 +27,7 @@ class Evaluation:
     expression: str
     choices: dict[str, Any]
     reference: bool
-    status: Literal["ok", "infeasible", "failed"]
+    status: Literal["ok", "stopped", "infeasible", "failed"]
     reason: str | None = None
     metrics: dict[str, float] = field(default_factory=dict)
 

@@ -22,7 +22,7 @@ class Loss:
     """Evaluations that came to nothing for the same reason.
 
     Attributes:
-        status: "infeasible" or "failed".
+        status: "stopped", "infeasible" or "failed".
         reason: the reason; where alike reasons differ only in their numbers, the first of them.
         alike: True if the reasons differ in their numbers.
         count: how many there are.
@@ -96,7 +96,7 @@ def front_evaluations(run: Run) -> list[Evaluation]:
 
 
 def losses(evaluations: Sequence[Evaluation]) -> list[Loss]:
-    """Infeasible and failed evaluations by reason, numbers in it aside, the most frequent first."""
+    """Evaluations that are not ok by reason, numbers in it aside, the most frequent first."""
     groups: dict[tuple[str, str], list[str]] = defaultdict(list)
     for evaluation in evaluations:
         if evaluation.status != "ok":

@@ -43,7 +43,7 @@ def test_the_seed_decides_everything(space: Space, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["nsga2", "surrogate", "random"])
 def test_about_as_many_as_planned_are_asked_for_none_twice_in_a_batch(space: Space, name: str) -> None:
-    strategy = make(space, strategy=name)
+    strategy = make(space, strategy=name, children=12)
     assert strategy.planned == 72
     batch = strategy.ask()
     assert len({space.candidate(genome).id for genome in batch}) == len(batch) == 12
@@ -118,4 +118,4 @@ def test_a_surrogate_searches_any_space(change: dict[str, object], count: int) -
         scores = [Score((sum(genome) / 100, 1.0 + genome[0])[:count]) for genome in genomes]
         scores[0] = Score(None)
         strategy.tell(genomes, scores)
-    assert len(seen) == len(set(seen)) == 24
+    assert len(seen) == len(set(seen)) == strategy.planned == 30

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hw_search.comparison import Comparison, compare, comparison_table, table_summary
+from hw_search.comparison import Comparison, _Replay, compare, comparison_table, table_summary
 from hw_search.config import Config, make_config
 from hw_search.errors import UserError
 from hw_search.evaluation import evaluate, task
@@ -19,7 +19,7 @@ from hw_search.table import Row, Table
 from hw_search.tabulate import tabulate
 from models.canonical import canonical_key, constant_bit
 from models.encodings import Encoding
-from models.expressions import parse
+from models.expressions import X, parse
 from reports.figure_comparison import comparison_figure
 from reports.pareto import nondominated
 from tests.hw_search.conftest import CONTENT, merged
@@ -57,6 +57,7 @@ def test_every_function_stands_once(made: tuple[Config, Path, Any]) -> None:
         assert (row.status == "dead") == (constant_bit(parse(row.expression)) is not None)
     assert len({canonical_key(parse(row.expression)) for row in table.rows}) == len(table.rows)
     assert table.about["config"] == config.model_dump(exclude={"output"})
+    assert all(row.early is None for row in table.rows)
     assert told[-1][0] == "training" and told[-1][1] == told[-1][2]
     assert "distinct functions" in table_summary(table)
 
@@ -92,6 +93,19 @@ def test_a_table_goes_on_where_it_stopped(made: tuple[Config, Path, Any], tmp_pa
         tabulate(again, stop)
     assert not (tmp_path / "table" / "table.csv.gz").exists()
     assert Table.load(tabulate(again, lambda *what: None)).rows == Table.load(path).rows
+
+
+def test_first_looks_stand_beside(made: tuple[Config, Path, Any], tmp_path: Path) -> None:
+    config = configuration(tmp_path, training={"epochs": 4}, search={"first_look": 0.25, "seeds": 1})
+    table = Table.load(tabulate(config, lambda *what: None))
+    assert all((row.early is None) == (row.status == "dead") for row in table.rows)
+    # One epoch, as in the other table, but another cosine of the learning rate would be seen here.
+    known = {row.expression: row.validation[0] for row in Table.load(made[1]).good}
+    both = [(row.early, known[row.expression]) for row in table.rows if row.expression in known]
+    assert np.mean([abs(early - alone) for early, alone in both]) < 0.02
+    path = tmp_path / "again.csv.gz"
+    table.save(path)
+    assert Table.load(path).rows == table.rows
 
 
 @pytest.mark.parametrize(
@@ -131,7 +145,9 @@ def synthetic(config: Config) -> Table:
             "lut": 100.0 + 20 * float(shape(expression)[82]) + 7 * float(shape(expression)[83]),
             **dict.fromkeys(("bram", "dsp", "latency", "ii", "finn_lut"), 1.0),
         }
-        rows[key] = Row(str(expression), (genome,), "ok", "", (1 - error,), (1 - error,), numbers)
+        scores = (1 - error,) * 3
+        early = 0.9 - error + 0.02 * float(np.sin(40 * error))
+        rows[key] = Row(str(expression), (genome,), "ok", "", scores, scores, numbers, early)
     about = {"config": config.model_dump(), "input_shape": [1, 8, 8], "classes": 10}
     return Table(about, list(rows.values()))
 
@@ -146,7 +162,10 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Table:
 def test_searches_of_a_table(known: Table) -> None:
     found = compare(known, ["surrogate", "nsga2", "random"], seeds=3, share=0.3, population=8, workers=1)
     points = np.array([[row.objective(name) for name in ("error", "lut")] for row in known.rows])
-    assert found.front == nondominated(points).sum()
+    plain = known.plain
+    assert plain is not None and canonical_key(parse(plain.expression)) == canonical_key(X)
+    worth = (points < [plain.objective("error") + 0.05, 1.5 * plain.objective("lut")]).all(axis=1)
+    assert 1 <= found.front == nondominated(points[worth]).sum()
     assert found.functions == sum(row.status != "dead" for row in known.rows)
     for shares in found.shares.values():
         assert shares.shape == (3, found.budget)
@@ -155,6 +174,31 @@ def test_searches_of_a_table(known: Table) -> None:
     assert (found.gaps["surrogate"][:, -1] >= 0).all()
     again = compare(known, ["surrogate"], seeds=3, share=0.3, population=8, workers=2)
     assert np.array_equal(again.shares["surrogate"], found.shares["surrogate"])
+
+
+def test_a_first_look_costs_its_share_and_stops_some(known: Table) -> None:
+    content = {**known.about["config"], "search": {"seeds": 3, "first_look": 0.25, "keep": 0.5}}
+    table = Table({**known.about, "config": content}, known.rows)
+    found = compare(table, ["random", "random+look"], seeds=8, share=0.5, population=8, workers=1)
+    # What one search has seen when the budget is spent: every candidate looked at, about half of them trained.
+    assert found.shares["random+look"].mean() > found.shares["random"].mean()
+    assert found.shares["random+look"].shape == found.shares["random"].shape
+    blind = Table(known.about, [dataclasses.replace(row, early=None) for row in known.rows])
+    with pytest.raises(UserError, match="no first looks; tabulate with search.first_look"):
+        compare(blind, ["random+look"])
+
+
+def test_a_replay_spends_what_training_would(known: Table) -> None:
+    rows = [index for index, row in enumerate(known.rows) if row.status == "ok"]
+    replay = _Replay(known, ["error", "lut"], 0.3, 0.5)
+    replay.evaluate(rows[:20])
+    whole = len(replay.complete)
+    assert 10 <= whole <= 11  # and the plain sign, which is never stopped
+    looks = 20 - (known.plain in [known.rows[row] for row in rows[:20]])
+    assert replay.spent == pytest.approx(whole + looks * 0.3 / 3)
+    assert set(replay.scores) == set(rows[:20])
+    replay.evaluate(rows[:20])
+    assert replay.spent == pytest.approx(whole + looks * 0.3 / 3)
 
 
 def test_a_search_of_everything_finds_everything(known: Table) -> None:
@@ -168,14 +212,15 @@ def test_what_is_told_of_a_comparison() -> None:
     found = Comparison(("error", "lut"), 30, 4, 3, {"nsga2": shares}, {"nsga2": np.full((3, 3), 0.015)})
     assert found.needed("nsga2", 0.9) == 2 and found.needed("nsga2", 0.99) == np.inf
     text = comparison_table(found)
-    assert "30 functions, 4 of them on the exact front" in text and "no measure" not in text
-    assert "A front of 1 is no measure" in comparison_table(dataclasses.replace(found, front=1))
+    assert "30 functions, 4 of those worth having on the exact front of error, lut; 3 searches" in text
     assert "| nsga2 | 2 (6.7%) | 3 (10.0%) | not reached | 95.0% | 1.50 |" in text
     figure = comparison_figure(found.shares, found.functions)
     assert list(figure.data[1].y) == pytest.approx([10.0, 91.0, 95.0])
 
 
 def test_names_that_are_not_known(known: Table) -> None:
+    with pytest.raises(UserError, match=r"--strategies: 'random\+looks' .*random\+look"):
+        compare(known, ["random+looks"])
     with pytest.raises(UserError, match=r"--strategies: 'nsga' .*nsga2"):
         compare(known, ["nsga"])
     with pytest.raises(UserError, match=r"--objectives: 'luts'.*lut"):
