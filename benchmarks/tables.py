@@ -1,17 +1,25 @@
-"""What a table shows: its best functions, periodic ones, accuracy against crossings, and who beats the plain sign.
+"""What tables show: their best functions, periodic ones, accuracy against crossings, and who beats the plain sign.
 
-    python benchmarks/tables.py runs/table_digits/table.csv.gz [--figure FILE.html]
+    python benchmarks/tables.py docs/tables/digits.csv.gz [--figure FILE.html]
+    python benchmarks/tables.py docs/tables/digits.csv.gz docs/tables/fashion.csv.gz [--fresh 20]
 
-Functions are ranked by validation accuracy; what is said of them is test accuracy. Prints Markdown.
+Functions are ranked by validation accuracy; what is said of them is test accuracy. Of two tables of one space: what the one
+says of the other, and with --fresh their common best, trained anew on both with so many seeds that neither has seen.
+Prints Markdown.
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from scipy import stats
 
 from hw_search.comparison import table_summary
+from hw_search.config import make_config
+from hw_search.evaluation import evaluate, task
+from hw_search.space import Space
 from hw_search.table import Row, Table
 from models.expressions import parse
 from reports import drawing
@@ -19,6 +27,8 @@ from reports.pareto import nondominated
 
 PERIODIC = {"sin", "cos", "tan"}
 LEVEL = 0.05
+COMMON = 4
+FRESH = 1000
 
 
 def main() -> None:
@@ -26,9 +36,16 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("table", type=Path)
+    parser.add_argument("other", type=Path, nargs="?")
     parser.add_argument("--figure", type=Path, help="also draw accuracy against LUTs (HTML)")
+    parser.add_argument(
+        "--fresh", type=int, default=0, help="seeds to train the common best of two tables with"
+    )
     options = parser.parse_args()
     table = Table.load(options.table)
+    if options.other:
+        compare([table, Table.load(options.other)], options.fresh)
+        return
     good = sorted(table.good, key=lambda row: row.objective("error"))
     print(table_summary(table).splitlines()[0] + "\n")
     best(table, good)
@@ -36,6 +53,7 @@ def main() -> None:
     periodic(good)
     crossings(good)
     seeds(table)
+    looks(table)
     if options.figure:
         draw(table, good, options.figure)
 
@@ -47,7 +65,7 @@ def plain(table: Table) -> Row:
     return table.plain
 
 
-def interval(values: tuple[float, ...]) -> str:
+def interval(values: Sequence[float]) -> str:
     """Return the mean and the 95 % confidence interval of its seeds, in per cent."""
     half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values) if len(values) > 1 else float("nan")
     return f"{100 * np.mean(values):.1f} ± {100 * half:.1f}"
@@ -153,6 +171,71 @@ def seeds(table: Table) -> None:
         f"{100 * np.median(within[top]):.1f} among the best tenth, whose means spread over "
         f"{100 * np.ptp(between[top]):.1f}.\n"
     )
+
+
+def looks(table: Table) -> None:
+    """Say how well first looks rank."""
+    rows = [row for row in table.good if row.early is not None]
+    if not rows:
+        return
+    early = np.array([row.early for row in rows], float)
+    whole = np.array([np.mean(row.validation) for row in rows])
+    places = stats.rankdata(-early)[np.argsort(-whole)[:50]]
+    rho, nine = stats.spearmanr(early, whole).statistic, np.quantile(places, 0.9)
+    print(
+        f"A first look against the mean of all seeds: rank correlation {rho:.2f}. Of the 50 best functions all are among "
+        f"the first {places.max() / len(rows):.0%} by it, nine of ten among the first {nine / len(rows):.0%}.\n"
+    )
+
+
+def compare(tables: list[Table], fresh: int) -> None:
+    """Say what two tables have in common."""
+    first, second = tables
+    pairs = [
+        (row, second.rows[second.places[row.genomes[0]]])
+        for row in first.good
+        if second.rows[second.places[row.genomes[0]]].status == "ok"
+    ]
+    errors = np.array([[row.objective("error") for row in pair] for pair in pairs])
+    ranks = stats.rankdata(errors, axis=0)
+    print(
+        f"{len(pairs):,} functions train on both; rank correlation {stats.spearmanr(*errors.T).statistic:.2f}."
+    )
+    for share in (0.25, 0.1, 0.05):
+        top = round(share * len(pairs))
+        both = int((ranks <= top).all(axis=1).sum())
+        chance = stats.hypergeom.sf(both - 1, len(pairs), top, top)
+        print(
+            f"Among the best {share:.0%} of both: {both}, where chance would have {share * top:.0f} (p = {chance:.2g})."
+        )
+    best = [pairs[place] for place in np.argsort(ranks.sum(axis=1))[:COMMON]]
+    print(f"\nThe best by the sum of both ranks: {', '.join(f'`{row.expression}`' for row, _ in best)}.\n")
+    if fresh:
+        for place, table in enumerate(tables):
+            confirm(table, [pair[place] for pair in best], fresh)
+
+
+def confirm(table: Table, rows: list[Row], count: int) -> None:
+    """Train functions and the plain sign with seeds the table has not seen, and test them."""
+    torch.set_num_threads(1)
+    config = make_config({**table.about["config"], "output": "runs"})
+    space = Space(config, tuple(table.about["input_shape"]), table.about["classes"])
+    scores = []
+    for row in [plain(table), *rows]:
+        candidate = space.candidate(row.genomes[0])
+        results = [evaluate(task(config, candidate, FRESH + seed, test=True)) for seed in range(count)]
+        scores.append([result["test"] for result in results])
+    print(
+        f"{config.name}, {count} fresh seeds:\n\n| activation | test %, 95 % interval | p against the plain sign |"
+    )
+    print("| --- | --- | --- |")
+    for row, own in zip([plain(table), *rows], scores, strict=True):
+        if own is scores[0]:
+            print(f"| plain sign | {interval(own)} | |")
+            continue
+        value = stats.ttest_ind(own, scores[0], equal_var=False).pvalue * len(rows)
+        print(f"| `{row.expression}` | {interval(own)} | {min(1.0, value):.2g} |")
+    print("\np: Welch's two-sided test, Bonferroni's correction for the functions of this table.\n")
 
 
 def draw(table: Table, good: list[Row], path: Path) -> None:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from statistics import fmean
 
 import numpy as np
 
@@ -244,7 +245,9 @@ class _Replay:
             row = self._rows[place]
             self.spent += 1.0
             self.complete.append((place, self.spent))
-            self.scores[place] = Score(self._point(row) if row.status == "ok" else None)
+            self.scores[place] = Score(
+                self._point(row, fmean(row.validation)) if row.status == "ok" else None
+            )
 
     def _looked_at(self, places: Sequence[int]) -> list[int]:
         looks = [place for place in places if self._rows[place] is not self._plain]
@@ -260,11 +263,8 @@ class _Replay:
         self.scores |= {place: Score(points[place]) for place in points if not better[place]}
         return [place for place in places if place not in points or better[place] if place not in self.scores]
 
-    def _point(self, row: Row, accuracy: float | None = None) -> tuple[float, ...]:
-        return tuple(
-            1 - accuracy if name == "error" and accuracy is not None else row.objective(name)
-            for name in self._objectives
-        )
+    def _point(self, row: Row, accuracy: float) -> tuple[float, ...]:
+        return tuple(1 - accuracy if name == "error" else row.numbers[name] for name in self._objectives)
 
 
 def _config(
