@@ -1,6 +1,6 @@
 """What tables show: their best functions, periodic ones, accuracy against crossings, and who beats the plain sign.
 
-    python benchmarks/tables.py docs/tables/digits.csv.gz [--figure FILE.html]
+    python benchmarks/tables.py docs/tables/digits.csv.gz [--figure FILE.png]
     python benchmarks/tables.py docs/tables/digits.csv.gz docs/tables/fashion.csv.gz [--fresh 20]
 
 Functions are ranked by validation accuracy; what is said of them is test accuracy. Of two tables of one space: what the one
@@ -22,7 +22,6 @@ from hw_search.evaluation import evaluate, task
 from hw_search.space import Space
 from hw_search.table import Row, Table
 from models.expressions import parse
-from reports import drawing
 from reports.pareto import nondominated
 
 PERIODIC = {"sin", "cos", "tan"}
@@ -37,7 +36,7 @@ def main() -> None:
     )
     parser.add_argument("table", type=Path)
     parser.add_argument("other", type=Path, nargs="?")
-    parser.add_argument("--figure", type=Path, help="also draw accuracy against LUTs (HTML)")
+    parser.add_argument("--figure", type=Path, help="also draw accuracy against cost (PNG)")
     parser.add_argument(
         "--fresh", type=int, default=0, help="seeds to train the common best of two tables with"
     )
@@ -239,35 +238,39 @@ def confirm(table: Table, rows: list[Row], count: int) -> None:
 
 
 def draw(table: Table, good: list[Row], path: Path) -> None:
-    import plotly.graph_objects as go
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
 
     sign = plain(table)
     groups = {
-        "with sin, cos or tan": [row for row in good if names(row) & PERIODIC],
-        "without": [row for row in good if not names(row) & PERIODIC and row is not sign],
+        "without sin, cos, tan": [row for row in good if not names(row) & PERIODIC and row is not sign],
+        "with": [row for row in good if names(row) & PERIODIC],
         "plain sign": [sign],
     }
-    figure = go.Figure()
-    for (name, rows), colour in zip(
-        groups.items(), (drawing.FOUND, drawing.FAINT, drawing.PLAIN), strict=True
+    figure, axes = pyplot.subplots(1, 2, figsize=(11, 4), sharey=True)
+    for axis, number, label in zip(
+        axes, ("lut", "channel_crossings"), ("LUT (estimate, 7-series)", "crossings a channel"), strict=True
     ):
-        figure.add_scatter(
-            x=[row.numbers["lut"] for row in rows],
-            y=[100 * np.mean(row.test) for row in rows],
-            mode="markers",
-            name=name,
-            marker={"color": colour, "size": 12 if name == "plain sign" else 4, "opacity": 0.7},
-        )
-    figure.update_layout(
-        template="simple_white",
-        width=900,
-        height=480,
-        xaxis_title="LUT (estimate, 7-series)",
-        yaxis_title="test accuracy, mean of the seeds (%)",
-        legend={"orientation": "h", "y": 1.08},
-        margin={"l": 60, "r": 20, "t": 20, "b": 50},
-    )
-    figure.write_html(path)
+        for (name, rows), colour in zip(groups.items(), ("#9aa0a6", "#1a73e8", "#d93025"), strict=True):
+            axis.scatter(
+                [row.numbers[number] for row in rows],
+                [100 * np.mean(row.test) for row in rows],
+                s=60 if name == "plain sign" else 6,
+                marker="D" if name == "plain sign" else "o",
+                color=colour,
+                alpha=1 if name == "plain sign" else 0.6,
+                linewidths=0,
+                label=name,
+            )
+        axis.set(xlabel=label)
+    axes[0].set_xscale("log")
+    axes[1].set_xscale("symlog", linthresh=1)
+    axes[0].set_ylabel("test accuracy, mean of the seeds (%)")
+    axes[0].legend(loc="lower right", fontsize=8)
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import Literal
 
 import torch
 
+from finn_flows.cost import Cost
 from hw_search.config import Config
 from hw_search.errors import UserError
 from hw_search.evaluation import first_look_epochs, task, task_key
@@ -217,7 +218,10 @@ class Bench:
             else:
                 trial.status = "stopped"
                 epochs = first_look_epochs(trial.candidate, self.config)
-                trial.reason = f"at a first look, {epochs} epochs, it was not among the better {self.config.search.keep:.0%}"
+                trial.reason = (
+                    f"at a first look, after {epochs} of its epochs, it was not among the better "
+                    f"{self.config.search.keep:.0%}"
+                )
         return [*signs, *on]
 
     def _train(self, trials: Sequence[Trial]) -> None:
@@ -248,26 +252,25 @@ class Bench:
                 self._watcher.trained(text, text == str(X), error, cached)
         return {name: [done[key] for key in keys] for name, keys in wanted.items()}
 
-    def _measure(self, trial: Trial, results: Sequence[Result]) -> None:
-        """Turn results into metrics, or into a failure."""
+    def _measure(self, trial: Trial, results: Sequence[Result]) -> list[Cost]:
+        """Turn results into metrics, or into a failure; return the costs of each."""
         failures = [result["reason"] for result in results if result["status"] != "ok"]
         if failures:
             trial.status, trial.reason = "failed", failures[0]
-            return
-        priced = [
-            self.pricer.metrics(self.pricer.cost(trial.candidate, result["crossings"])) for result in results
-        ]
+            return []
+        costs = [self.pricer.cost(trial.candidate, result["crossings"]) for result in results]
+        priced = [self.pricer.metrics(cost) for cost in costs]
         trial.metrics = {
             "error": fmean(1 - result["accuracy"] for result in results),
             **{name: fmean(metrics[name] for metrics in priced) for name in priced[0]},
         }
+        return costs
 
     def judge(self, trial: Trial) -> None:
         """Turn a trial's results into metrics and a status; the plain sign of a network is judged before others."""
-        self._measure(trial, trial.results)
+        costs = self._measure(trial, trial.results)
         if trial.status == "failed":
             return
-        costs = [self.pricer.cost(trial.candidate, result["crossings"]) for result in trial.results]
         broken = {text: amount for cost in costs for text, amount in self.pricer.violations(cost).items()}
         broken |= self._broken(trial)
         if broken:

@@ -45,6 +45,7 @@ class Pricer:
         except UnknownPart as error:
             raise UserError(f"device.part: {error}") from None
         self._networks: dict[str, Network] = {}
+        self._least: dict[str, Cost] = {}
 
     def network(self, topology: dict[str, Any]) -> Network:
         """Return a topology's layers, every channel with one crossing.
@@ -69,17 +70,26 @@ class Pricer:
             Infeasible: if it cannot be folded as asked, or a layer has no hardware.
         """
         network = self.network(candidate.topology)
-        if crossings is None:
-            counts = {
+        if crossings is not None:
+            return self._estimate(
+                network, candidate, {name: tuple(counts) for name, counts in crossings.items()}
+            )
+        key = json.dumps([candidate.topology, candidate.folding], sort_keys=True)
+        if key not in self._least:
+            none = {
                 layer.name: (0,) * len(layer.operation.crossings)
                 for layer in network.layers
                 if isinstance(layer.operation, Activation)
             }
-        else:
-            counts = {name: tuple(values) for name, values in crossings.items()}
+            self._least[key] = self._estimate(network, candidate, none)
+        return self._least[key]
+
+    def _estimate(
+        self, network: Network, candidate: Candidate, crossings: dict[str, tuple[int, ...]]
+    ) -> Cost:
         try:
             return estimate(
-                network.with_crossings(counts),
+                network.with_crossings(crossings),
                 Folding(**candidate.folding),
                 self.part,
                 self.config.device.clock_mhz,

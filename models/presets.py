@@ -19,6 +19,11 @@ PRESETS: dict[str, tuple[str, str]] = {
         "add(log(x), sin(x))",
         "found here by GAAF's algorithm and by NSGA-II alike, on a small ResNetE and Fashion-MNIST (docs/methods.md)",
     ),
+    "scale_gauss": (
+        "sub(scale(x), gauss(x))",
+        "found here in the tables of the pair space: above the plain sign on both, at its price (docs/tables.md)",
+    ),
+    "laplace_shift": ("add(laplace(x), shift(x))", "likewise"),
     "band": ("sub(learned, abs(x))", "one where |x| is under a learnable bound"),
 }
 """Name: (expression, where it comes from)."""

@@ -51,7 +51,7 @@ def test_a_search_stops_some_after_a_first_look(halved) -> None:  # type: ignore
     for evaluation in result.run.evaluations:
         counts[evaluation.status] = counts.get(evaluation.status, 0) + 1
         if evaluation.status == "stopped":
-            assert "first look, 1 epochs" in evaluation.reason
+            assert "first look, after 1 of its epochs" in evaluation.reason
             assert not evaluation.reference
             assert 0 < evaluation.metrics["error"] < 1
     assert counts["ok"] and counts["stopped"]
