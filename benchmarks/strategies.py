@@ -1,18 +1,25 @@
 """Search strategies on tables: how much of the exact front they find, against what they spend, and the picture of it.
 
     python benchmarks/strategies.py docs/tables/digits.csv.gz docs/tables/fashion.csv.gz [--figure FILE.png]
+    python benchmarks/strategies.py --search examples/digits.yaml [--seeds 2]
 
-What `zerocross compare` does, for several tables at once; prints its Markdown.
+What `zerocross compare` does, for several tables at once; prints its Markdown. With --search, real searches instead, of a
+space that no table holds: surrogate and nsga2, each with as many candidates as the configuration asks nsga2 for.
 """
 
 import argparse
+import tempfile
 from pathlib import Path
 
 import matplotlib
 import numpy as np
 
+from hw_search import load_config, search
 from hw_search.comparison import LOOK, Comparison, compare, comparison_table
+from hw_search.surrogate import CHILDREN
 from hw_search.table import Table
+from reports.pareto import hypervolume, hypervolume_history, reference_point
+from reports.summary import objective_points
 
 matplotlib.use("Agg")
 from matplotlib import pyplot
@@ -25,13 +32,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("tables", type=Path, nargs="+")
+    parser.add_argument("tables", type=Path, nargs="*")
+    parser.add_argument("--search", type=Path, help="a configuration to search with either strategy")
     parser.add_argument("--seeds", type=int, default=20, help="searches of each strategy")
     parser.add_argument(
         "--share", type=float, default=0.15, help="evaluations of each, as a share of the functions"
     )
     parser.add_argument("--figure", type=Path, help="also draw the curves (PNG)")
     options = parser.parse_args()
+    if options.search:
+        real(options.search, options.seeds)
+        return
     found = {}
     for path in options.tables:
         table = Table.load(path)
@@ -40,6 +51,31 @@ def main() -> None:
         print(f"{name}: {comparison_table(found[name])}\n", flush=True)
     if options.figure:
         draw(found, options.figure)
+
+
+def real(path: Path, seeds: int) -> None:
+    """Search, and print the hypervolume after 25, 50, ... evaluations; the finals are cut short."""
+    points: dict[tuple[str, int], np.ndarray] = {}
+    asked = load_config(path).search
+    rounds = (asked.population * (asked.generations - 1)) // CHILDREN
+    for seed in range(seeds):
+        for strategy, generations in (("nsga2", asked.generations), ("surrogate", 1 + rounds)):
+            with tempfile.TemporaryDirectory() as folder:
+                own = {"strategy": strategy, "generations": generations, "seed": seed}
+                changed = {f"search.{name}": value for name, value in own.items()}
+                final = {"seeds": 1, "networks": 1}
+                run = search(load_config(path, {**changed, "output": folder, "final": final})).run
+            points[strategy, seed] = objective_points(run.evaluations, run.objectives)
+    corner = reference_point(np.concatenate(list(points.values())))
+    places = list(range(25, min(map(len, points.values())) + 1, 25))
+    print(
+        f"Hypervolume of {', '.join(run.objectives)} over that of all these searches together, after evaluations:\n"
+    )
+    print("| strategy, seed | " + " | ".join(map(str, places)) + " |\n" + "|" + " --- |" * (len(places) + 1))
+    whole = hypervolume(np.concatenate(list(points.values())), corner)
+    for (strategy, seed), own_points in points.items():
+        history = hypervolume_history(own_points, corner) / whole
+        print(f"| {strategy}, {seed} | " + " | ".join(f"{history[place - 1]:.1%}" for place in places) + " |")
 
 
 def draw(found: dict[str, Comparison], path: Path) -> None:

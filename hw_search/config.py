@@ -186,11 +186,11 @@ class ConstraintConfig(_Section):
 class SearchConfig(_Section):
     """How to search."""
 
-    strategy: Literal["nsga2", "surrogate", "gaaf", "random", "exhaustive", "differentiable"] = Field(
-        "nsga2",
-        description="`nsga2`; `surrogate`, led by a model of the activations' shapes; `gaaf`, the paper's genetic "
-        "algorithm, on the first objective alone; `random`; `exhaustive`; `differentiable`, NASB's: mixtures of topology "
-        "nasb's operations are trained, and what they choose is evaluated.",
+    strategy: Literal["surrogate", "nsga2", "gaaf", "random", "exhaustive", "differentiable"] = Field(
+        "surrogate",
+        description="`surrogate`, led by a model of what activations do and are made of; `nsga2`; `gaaf`, the paper's "
+        "genetic algorithm, on the first objective alone; `random`; `exhaustive`; `differentiable`, NASB's: mixtures of "
+        "topology nasb's operations are trained, and what they choose is evaluated.",
     )
     price_weights: list[float] = Field(
         default_factory=lambda: [0.0, 0.1, 0.3],

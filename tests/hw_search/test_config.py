@@ -16,7 +16,7 @@ from tests.hw_search.conftest import CONTENT, merged
         ({"serach": {}}, "unknown field 'serach': did you mean search"),
         ({"search": {"populaton": 3}}, "unknown field 'search.populaton': did you mean population"),
         ({"search": {"population": "many"}}, "search.population: Input should be a valid integer"),
-        ({"search": {"strategy": "magic"}}, "search.strategy: Input should be 'nsga2'"),
+        ({"search": {"strategy": "magic"}}, "search.strategy: Input should be 'surrogate'"),
         ({"objectives": ["error", "error"]}, "objectives: name at least one objective, each once"),
         ({"objectives": ["power"]}, "objectives.0"),
         ({"objectives": ["lut"], "search": {"strategy": "gaaf"}}, "put error first in objectives"),
