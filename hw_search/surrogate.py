@@ -63,6 +63,7 @@ class Surrogate:
         self._front = Front[Genome]()
         self._known = 0  # evaluations when the forest was grown
         self._pool: list[Genome] = []
+        self._barred = np.empty(0, bool)
         self._predicted = np.empty(0)
         self._described: dict[Genome, Floats] = {}
 
@@ -100,37 +101,49 @@ class Surrogate:
     def _promising(self, count: int) -> list[Genome]:
         if len(self._scores) >= _MORE * self._known:
             self._known = len(self._scores)
-            self._pool = self._candidates()
+            self._renew_pool()
             self._predicted = self._predict(np.array([self._describe(genome) for genome in self._pool]))
         chosen: list[Genome] = []
-        barred = np.array([self._key(genome) in self._seen for genome in self._pool], bool)
-        while len(chosen) < count and not barred.all():
+        while len(chosen) < count:
             weighted = (
                 self._rng.dirichlet(np.ones(self._objectives)) * self._predicted[self._rng.integers(_TREES)]
             )
             # Tchebycheff's distance from the ideal, and a little of the sum, so that no objective is given away.
             worth = weighted.max(axis=1) + 0.05 * weighted.sum(axis=1)
-            best = int(np.argmin(np.where(barred, np.inf, worth)))
-            genome, name = self._pool[best], self._key(self._pool[best])
-            barred[best] = True
-            if name not in self._seen:
-                self._seen.add(name)
-                chosen.append(genome)
+            place = next((place for place in np.argsort(worth, kind="stable") if self._is_new(place)), None)
+            if place is None:
+                break
+            chosen.append(self._pool[place])
         return chosen
 
-    def _candidates(self) -> list[Genome]:
-        """Return genomes to choose from: all; or neighbours of the best, one gene drawn anew, and some drawn anew."""
+    def _is_new(self, place: int) -> bool:
+        """Tell whether a genome of the pool can be asked for, and see to it that it is not asked for again."""
+        if self._barred[place]:
+            return False
+        self._barred[place] = True
+        # What it stands for, and whether that can learn, takes long to know: it is looked at only where it matters.
+        genome, name = self._pool[place], self._key(self._pool[place])
+        if name in self._seen or not self._is_alive(genome):
+            return False
+        self._seen.add(name)
+        return True
+
+    def _renew_pool(self) -> None:
+        """Make genomes to choose from: all; or neighbours of the best, one gene drawn anew, and some drawn anew."""
         if self._space.size <= _POOL:
-            return self._pool or [genome for genome in self._space.genomes() if self._is_alive(genome)]
-        self._described.clear()  # each pool is new
+            if not self._pool:
+                self._pool = list(self._space.genomes())
+                self._barred = np.zeros(len(self._pool), bool)
+            return
         sizes = np.array(self._space.sizes)
         drawn = self._rng.integers(0, sizes, size=(_POOL, len(sizes)))
         near = np.array(self._front.items)[self._rng.integers(len(self._front.items), size=_POOL // 2)]
         rows, genes = np.arange(len(near)), self._rng.integers(len(sizes), size=len(near))
         near[rows, genes] = drawn[rows, genes]
         drawn[: len(near)] = near
-        different = dict.fromkeys(tuple(int(gene) for gene in row) for row in drawn)
-        return [genome for genome in different if self._is_alive(genome)]
+        self._pool = list(dict.fromkeys(tuple(int(gene) for gene in row) for row in drawn))
+        self._barred = np.zeros(len(self._pool), bool)
+        self._described.clear()
 
     def _predict(self, inputs: Floats) -> Floats:
         """Return what every tree says of every objective, (trees, n, objectives)."""
