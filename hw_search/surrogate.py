@@ -27,8 +27,11 @@ CHILDREN = 8
 """Candidates asked for at a time where the configuration does not say: few, since each look makes the next ones better."""
 
 _TREES = 50
-_POOL = 6000
-"""Genomes whose prediction is looked at: all of a space of this size, else as many drawn anew for each forest."""
+_WHOLE = 6000
+"""The largest space of which every genome is predicted."""
+
+_DRAWN = 2000
+"""Of a larger one so many genomes are, drawn anew for each forest: describing them takes most of a second."""
 
 _MORE = 1.05
 """A forest is grown anew when so many times as much is known, so that long searches spend no more on each candidate."""
@@ -130,14 +133,14 @@ class Surrogate:
 
     def _renew_pool(self) -> None:
         """Make genomes to choose from: all; or neighbours of the best, one gene drawn anew, and some drawn anew."""
-        if self._space.size <= _POOL:
+        if self._space.size <= _WHOLE:
             if not self._pool:
                 self._pool = list(self._space.genomes())
                 self._barred = np.zeros(len(self._pool), bool)
             return
         sizes = np.array(self._space.sizes)
-        drawn = self._rng.integers(0, sizes, size=(_POOL, len(sizes)))
-        near = np.array(self._front.items)[self._rng.integers(len(self._front.items), size=_POOL // 2)]
+        drawn = self._rng.integers(0, sizes, size=(_DRAWN, len(sizes)))
+        near = np.array(self._front.items)[self._rng.integers(len(self._front.items), size=_DRAWN // 2)]
         rows, genes = np.arange(len(near)), self._rng.integers(len(sizes), size=len(near))
         near[rows, genes] = drawn[rows, genes]
         drawn[: len(near)] = near
