@@ -26,6 +26,7 @@ from hw_search.executor import Result, Task
 from hw_search.pipeline import search
 from hw_search.progress import Terminal
 from hw_search.store import Store
+from hw_search.surrogate import CHILDREN
 from reports.page import render
 from reports.storage import load_run
 
@@ -70,6 +71,7 @@ class Instant:
 
 def configuration(folder: str, space: str, strategy: str, population: int, evaluations: int) -> Config:
     activation, hidden = SPACES[space]
+    children = CHILDREN if strategy == "surrogate" else population
     content: dict[str, Any] = {
         "name": "growth",
         "output": folder,
@@ -80,7 +82,8 @@ def configuration(folder: str, space: str, strategy: str, population: int, evalu
         "search": {
             "strategy": strategy,
             "population": population,
-            "generations": max(1, evaluations // population),
+            "generations": 1 + (evaluations - population) // children,
+            "children": children,
             "stack": 1,
         },
     }
