@@ -15,7 +15,8 @@ import matplotlib
 import numpy as np
 
 from hw_search import load_config, search
-from hw_search.comparison import LOOK, Comparison, compare, comparison_table
+from hw_search.comparison import LOOK, WORSE, Comparison, compare, comparison_table
+from hw_search.errors import UserError
 from hw_search.surrogate import CHILDREN
 from hw_search.table import Table
 from reports.pareto import hypervolume, hypervolume_history, reference_point
@@ -43,6 +44,8 @@ def main() -> None:
     if options.search:
         real(options.search, options.seeds)
         return
+    if not options.tables:
+        parser.error("name a table, or a configuration by --search")
     found = {}
     for path in options.tables:
         table = Table.load(path)
@@ -57,6 +60,7 @@ def real(path: Path, seeds: int) -> None:
     """Search, and print the hypervolume after 25, 50, ... evaluations; the finals are cut short."""
     points: dict[tuple[str, int], np.ndarray] = {}
     asked = load_config(path).search
+    plain = 1.0
     rounds = (asked.population * (asked.generations - 1)) // CHILDREN
     for seed in range(seeds):
         for strategy, generations in (("nsga2", asked.generations), ("surrogate", 1 + rounds)):
@@ -66,7 +70,11 @@ def real(path: Path, seeds: int) -> None:
                 final = {"seeds": 1, "networks": 1}
                 run = search(load_config(path, {**changed, "output": folder, "final": final})).run
             points[strategy, seed] = objective_points(run.evaluations, run.objectives)
+            signs = [e.metrics["error"] for e in run.evaluations if e.reference and e.status == "ok"]
+            plain = min(plain, *signs)
     corner = reference_point(np.concatenate(list(points.values())))
+    # As on tables: no more than five points below the best plain sign.
+    corner[run.objectives.index("error")] = plain + WORSE
     places = list(range(25, min(map(len, points.values())) + 1, 25))
     print(
         f"Hypervolume of {', '.join(run.objectives)} over that of all these searches together, after evaluations:\n"
@@ -98,4 +106,7 @@ def draw(found: dict[str, Comparison], path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except UserError as error:
+        raise SystemExit(f"error: {error}") from None

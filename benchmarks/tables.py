@@ -9,6 +9,7 @@ Prints Markdown.
 """
 
 import argparse
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from scipy import stats
 
 from hw_search.comparison import table_summary
 from hw_search.config import make_config
+from hw_search.errors import UserError
 from hw_search.evaluation import evaluate, task
 from hw_search.space import Space
 from hw_search.table import Row, Table
@@ -27,6 +29,8 @@ from reports.pareto import nondominated
 PERIODIC = {"sin", "cos", "tan"}
 LEVEL = 0.05
 COMMON = 4
+ENOUGH = 200
+"""Functions of a table large enough to speak of its best ones."""
 FRESH = 1000
 
 
@@ -153,29 +157,31 @@ def crossings(good: list[Row]) -> None:
 
 def seeds(table: Table) -> None:
     """Say how well few seeds rank what many rank: what may be judged by a first look."""
-    good = [row for row in table.good if len(row.validation) > 1]
-    if not good:
+    good = [row for row in table.good if len(row.validation) > 2]
+    if len(good) < ENOUGH:
         return
     scores = np.array([row.validation for row in good])
-    others = [np.delete(scores, seed, axis=1).mean(axis=1) for seed in range(scores.shape[1])]
-    one = np.mean([stats.spearmanr(scores[:, seed], mean).statistic for seed, mean in enumerate(others)])
-    top = np.argsort(-scores.mean(axis=1))[: max(2, len(good) // 10)]
-    best = np.mean(
-        [stats.spearmanr(scores[top, seed], mean[top]).statistic for seed, mean in enumerate(others)]
-    )
-    within, between = scores.std(axis=1, ddof=1), scores.mean(axis=1)
+    over_all, among_best, spread = [], [], []
+    for chooser, first, second in itertools.permutations(range(scores.shape[1]), 3):
+        # Chosen by one seed, looked at by two others: else the choice itself would set them against each other.
+        top = np.argsort(-scores[:, chooser])[: len(good) // 10]
+        over_all.append(stats.spearmanr(scores[:, first], scores[:, second]).statistic)
+        among_best.append(np.corrcoef(scores[top, first], scores[top, second])[0, 1])
+        spread.append(np.median(np.abs(scores[top, first] - scores[top, second])))
+    one = float(np.mean(among_best))
+    count = scores.shape[1]
+    reliability = count * one / (1 + (count - 1) * one)
     print(
-        f"One seed against the mean of the others: rank correlation {one:.2f} over all functions, {best:.2f} among the "
-        f"best tenth. Standard deviation of a seed: {100 * np.median(within):.1f} points (median), "
-        f"{100 * np.median(within[top]):.1f} among the best tenth, whose means spread over "
-        f"{100 * np.ptp(between[top]):.1f}.\n"
+        f"Two seeds: rank correlation {np.mean(over_all):.2f} over all functions; among the best tenth by a third seed they "
+        f"correlate by {one:.2f}, so the mean of {count} seeds has a reliability of {reliability:.2f} there "
+        f"(Spearman-Brown). Median distance of two seeds among them: {100 * np.mean(spread):.1f} points.\n"
     )
 
 
 def looks(table: Table) -> None:
     """Say how well first looks rank."""
     rows = [row for row in table.good if row.early is not None]
-    if not rows:
+    if len(rows) < ENOUGH:
         return
     early = np.array([row.early for row in rows], float)
     whole = np.array([np.mean(row.validation) for row in rows])
@@ -274,4 +280,7 @@ def draw(table: Table, good: list[Row], path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except UserError as error:
+        raise SystemExit(f"error: {error}") from None

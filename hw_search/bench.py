@@ -100,14 +100,14 @@ class Bench:
         signs = [plain_sign(candidate) for candidate in candidates]
         fresh: dict[str, Trial] = {}
         for candidate in [*signs, *candidates]:
-            if candidate.id not in self._scores and candidate.id not in fresh:
-                fresh[candidate.id] = self._screened(candidate)
+            if candidate.key not in self._scores and candidate.key not in fresh:
+                fresh[candidate.key] = self._screened(candidate)
         self._train(self._looked_at([trial for trial in fresh.values() if trial.reason is None]))
         for trial in fresh.values():
             if trial.results:
                 self.judge(trial)
             self._record(trial)
-        return [self._scores[candidate.id] for candidate in candidates]
+        return [self._scores[candidate.key] for candidate in candidates]
 
     def results(self, tasks: dict[str, Task]) -> Iterator[tuple[str, Result, bool]]:
         """Do tasks, by store key.
@@ -208,7 +208,7 @@ class Bench:
         looks = [trial for trial in trials if not trial.candidate.is_reference]
         done = self._done_for(looks, [self.config.search.seed], first_look=True)
         for trial in looks:
-            self._measure(trial, done[trial.candidate.id])
+            self._measure(trial, done[trial.candidate.key])
         looks = [trial for trial in looks if trial.status == "ok"]
         points = [tuple(trial.metrics[name] for name in self.config.objectives) for trial in looks]
         on = list[Trial]()
@@ -220,7 +220,7 @@ class Bench:
                 epochs = first_look_epochs(trial.candidate, self.config)
                 trial.reason = (
                     f"at a first look, after {epochs} of its epochs, it was not among the better "
-                    f"{self.config.search.keep:.0%}"
+                    f"{self.config.search.keep:.0%} of all looks so far"
                 )
         return [*signs, *on]
 
@@ -229,7 +229,7 @@ class Bench:
         first = self.config.search.seed
         done = self._done_for(trials, range(first, first + self.config.search.seeds))
         for trial in trials:
-            trial.results = done[trial.candidate.id]
+            trial.results = done[trial.candidate.key]
 
     def _done_for(
         self, trials: Sequence[Trial], seeds: Sequence[int], first_look: bool = False
@@ -242,13 +242,15 @@ class Bench:
                 work = task(self.config, trial.candidate, seed, first_look=first_look)
                 key = task_key(trial.candidate, work, self.data.fingerprint)
                 tasks.setdefault(key, work)
-                wanted.setdefault(trial.candidate.id, []).append(key)
+                wanted.setdefault(trial.candidate.key, []).append(key)
         done: dict[str, Result] = {}
         for key, result, cached in self.results(tasks):
             done[key] = result
-            if not first_look:
-                text = " | ".join(tasks[key]["expressions"])
-                error = 1 - result["accuracy"] if result["status"] == "ok" else None
+            text = " | ".join(tasks[key]["expressions"])
+            error = 1 - result["accuracy"] if result["status"] == "ok" else None
+            if first_look:
+                self._watcher.looked(text, error)
+            else:
                 self._watcher.trained(text, text == str(X), error, cached)
         return {name: [done[key] for key in keys] for name, keys in wanted.items()}
 
@@ -314,7 +316,7 @@ class Bench:
     def _record(self, trial: Trial) -> None:
         candidate = trial.candidate
         known = tuple(trial.metrics[name] for name in self.config.objectives) if trial.metrics else None
-        self._scores[candidate.id] = Score(known, trial.violation)
+        self._scores[candidate.key] = Score(known, trial.violation)
         self.candidates[candidate.id] = candidate
         self.evaluations.append(
             Evaluation(

@@ -36,7 +36,9 @@ LOOK = "+look"
 """Behind a strategy's name: with a first look at each candidate."""
 
 _GOALS = (0.9, 0.95, 0.99)
-_WORSE = 0.05
+WORSE = 0.05
+"""Accuracy that a network worth having may be below the plain sign."""
+
 _DEARER = 1.5
 
 Progress = Callable[[str, int, int], None]
@@ -148,7 +150,7 @@ def _corner(table: Table, objectives: Sequence[str], points: np.ndarray) -> np.n
     plain = np.array([table.plain.objective(name) for name in objectives])
     return np.array(
         [
-            value + _WORSE if name == "error" else _DEARER * value + (value == 0)
+            value + WORSE if name == "error" else _DEARER * value + (value == 0)
             for name, value in zip(objectives, plain, strict=True)
         ]
     )
@@ -227,7 +229,7 @@ def _search(job: tuple[str, int]) -> list[tuple[int, float]]:
 class _Replay:
     """Does what `hw_search.bench` does, with a table's results.
 
-    A first look's costs are not in a table: those of the whole training stand in for them.
+    A first look's costs are not in a table: those of the whole training stand in for them, in favour of first looks.
     """
 
     def __init__(self, table: Table, objectives: Sequence[str], first_look: float, keep: float) -> None:

@@ -219,7 +219,7 @@ class SearchConfig(_Section):
         ge=0,
         lt=1,
         description="Share of the epochs of a first look at each candidate, with one seed; only those that look well are "
-        "trained for all epochs and seeds (successive halving). 0: no such look.",
+        "trained for all epochs and seeds (successive halving with one rung). 0: no such look.",
     )
     keep: float = Field(
         0.5, gt=0, le=1, description="Share of first looks after which a candidate is trained on."
@@ -362,6 +362,16 @@ class Config(_Section):
             raise ValueError(
                 "training.device cuda on Ray: give each worker GPUs, such as search.worker_gpus 0.25"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _a_look_is_shorter(self) -> "Config":
+        share = self.search.first_look
+        for epochs in alternatives(self.training.epochs) if share else ():
+            if max(1, round(share * epochs)) >= epochs:
+                raise ValueError(
+                    f"search.first_look: {share:g} of {epochs} epochs is no shorter: give more epochs, a smaller share, or 0"
+                )
         return self
 
     @field_validator("topology")

@@ -1,8 +1,8 @@
-"""Successive halving: a short first look at every candidate, and a whole training for those that look well.
+"""Early stopping: a short first look at every candidate, and a whole training for those that look well.
 
-After Jamieson & Talwalkar (2016), without waiting for a whole rung as in ASHA (Li et al., 2020), and ranked by nondomination
-where there are several objectives (Schmucker et al., 2021). Whether a first look tells enough is measured on tables
-(docs/tables.md).
+Successive halving (Jamieson & Talwalkar, 2016) with one rung, without waiting for all of it as in ASHA (Li et al., 2020),
+and ranked by nondomination where there are several objectives (Schmucker et al., 2021). Whether a first look tells enough is
+measured on tables (docs/tables.md).
 """
 
 from collections import deque

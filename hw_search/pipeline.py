@@ -163,7 +163,7 @@ def evolve(bench: Bench, watcher: Watcher) -> None:
             config.search,
             bench.space,
             len(config.objectives),
-            lambda genome: candidate(genome).id,
+            lambda genome: candidate(genome).key,
             1 - 1 / bench.data.classes,
         )
     watcher.begin(config.name, strategy.planned)

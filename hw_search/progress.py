@@ -68,6 +68,12 @@ class Terminal:
         self._search = self._progress.add_task(f"searching {run}", total=planned, note="starting workers")
         self._say(f"searching {run}: about {planned} candidates")
 
+    def looked(self, expression: str, error: float | None) -> None:
+        """See `Watcher`."""
+        if self._search is not None:
+            result = "failed" if error is None else f"{100 * error:.1f} % error"
+            self._progress.update(self._search, note=f"a first look at {_short(expression)}: {result}")
+
     def trained(self, expression: str, reference: bool, error: float | None, cached: bool) -> None:
         """See `Watcher`."""
         if self._search is not None:

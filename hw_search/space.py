@@ -64,9 +64,14 @@ class Candidate:
         return _digest(self._trained())
 
     @cached_property
+    def key(self) -> str:
+        """What the candidate is, folding included: equal keys are the same candidate."""
+        return _digest([*self._trained(), self.folding])
+
+    @property
     def id(self) -> str:
-        """Short name of the candidate, folding included."""
-        return _digest([*self._trained(), self.folding])[:8]
+        """Short name of the candidate, for people."""
+        return self.key[:8]
 
     def _trained(self) -> list[Any]:
         keys = [canonical_key(expression) for expression in self.expressions]

@@ -3,8 +3,8 @@
 Every function is described by what it does on a grid (values, signs, slopes, how much of it lets a gradient pass) and by
 how often each operation stands in it, beside the values of the other genes. A forest of randomized trees (Geurts et al.,
 2006) learns the objectives from the evaluations so far. Each of the next candidates is the best by one tree, picked at
-random, of a randomly weighted Tchebycheff distance (Thompson sampling; the weights are ParEGO's, Knowles, 2006): trees
-differ where little is known, which is what makes the search look there.
+random, of a randomly weighted Tchebycheff distance (in the manner of Thompson sampling; the weights are ParEGO's, Knowles,
+2006): trees differ where little is known, which is what makes the search look there.
 """
 
 from collections import Counter
@@ -103,9 +103,21 @@ class Surrogate:
 
     def _promising(self, count: int) -> list[Genome]:
         if len(self._scores) >= _MORE * self._known:
-            self._known = len(self._scores)
-            self._renew_pool()
-            self._predicted = self._predict(np.array([self._describe(genome) for genome in self._pool]))
+            self._look_anew()
+        chosen = self._best(count)
+        if not chosen and self._space.size > _WHOLE:  # all of the pool was asked for
+            self._look_anew()
+            chosen = self._best(count)
+        return chosen
+
+    def _look_anew(self) -> None:
+        """Grow a forest of all that is known, and predict what there is to choose from."""
+        self._known = len(self._scores)
+        self._renew_pool()
+        self._predicted = self._predict(np.array([self._describe(genome) for genome in self._pool]))
+
+    def _best(self, count: int) -> list[Genome]:
+        """Return the best of the pool, each by another tree and other weights; none where all were asked for."""
         chosen: list[Genome] = []
         while len(chosen) < count:
             weighted = (

@@ -12,6 +12,9 @@ class Watcher(Protocol):
     def begin(self, run: str, planned: int) -> None:
         """The search begins; about so many candidates will be asked for."""
 
+    def looked(self, expression: str, error: float | None) -> None:
+        """A first look at a candidate is there: its validation error, or None where it failed."""
+
     def trained(self, expression: str, reference: bool, error: float | None, cached: bool) -> None:
         """A candidate's training is there: its validation error, or None where it failed; `cached` if it was stored."""
 
@@ -26,6 +29,9 @@ class Silent:
     """A watcher that says nothing."""
 
     def begin(self, run: str, planned: int) -> None:
+        """See `Watcher`."""
+
+    def looked(self, expression: str, error: float | None) -> None:
         """See `Watcher`."""
 
     def trained(self, expression: str, reference: bool, error: float | None, cached: bool) -> None:

@@ -41,7 +41,10 @@ def tabulate(
 def compare(
     table: Annotated[Path, typer.Argument(help="A table's file, table.csv.gz, from `zerocross tabulate`.")],
     strategies: Annotated[
-        str, typer.Option(help="Search strategies to compare, by comma.")
+        str,
+        typer.Option(
+            help="Search strategies to compare, by comma; +look behind one: with a first look at each candidate."
+        ),
     ] = "surrogate,nsga2,gaaf,random",
     seeds: Annotated[int, typer.Option(min=1, help="Searches of each strategy.")] = 20,
     share: Annotated[
@@ -61,7 +64,7 @@ def compare(
 
         found = run(
             Table.load(table),
-            [name.strip() for name in strategies.split(",")],
+            [name.strip() for name in strategies.split(",") if name.strip()],
             seeds=seeds,
             share=share,
             objectives=[name.strip() for name in objectives.split(",")],
@@ -101,7 +104,7 @@ def _bars() -> Iterator[Callable[[str, int, int], None]]:
                 bars.update(loading, visible=False)
                 known[what] = bars.add_task(what, total=total)
             bars.update(known[what], completed=done, total=total)
-            if not console.is_terminal and time.monotonic() - said > 20:
+            if not console.is_terminal and (done == total or time.monotonic() - said > 20):
                 said = time.monotonic()
                 print(f"{what}: {done:,} of {total:,}", file=sys.stderr, flush=True)
 
