@@ -273,7 +273,8 @@ def _config(
     table: Table, strategy: str, seed: int, objectives: Sequence[str], population: int, budget: int
 ) -> Config:
     content = dict(table.about["config"])
-    known = {name: content["search"][name] for name in ("first_look", "keep") if name in content["search"]}
+    given = content.get("search", {})
+    known = {name: given[name] for name in ("first_look", "keep") if name in given}
     # Generations enough for any budget: duplicates and dead functions cost none of it, a first look little.
     generations = 40 + 40 * budget
     search = {

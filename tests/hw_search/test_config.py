@@ -16,6 +16,10 @@ from tests.hw_search.conftest import CONTENT, merged
         ({"serach": {}}, "unknown field 'serach': did you mean search"),
         ({"search": {"populaton": 3}}, "unknown field 'search.populaton': did you mean population"),
         ({"search": {"population": "many"}}, "search.population: Input should be a valid integer"),
+        (
+            {"search": {"first_look": 0.25}, "training": {"epochs": {"choose": [8, 1]}}},
+            "search.first_look: 0.25 of 1 epochs is no shorter",
+        ),
         ({"search": {"strategy": "magic"}}, "search.strategy: Input should be 'surrogate'"),
         ({"objectives": ["error", "error"]}, "objectives: name at least one objective, each once"),
         ({"objectives": ["power"]}, "objectives.0"),

@@ -119,3 +119,15 @@ def test_a_surrogate_searches_any_space(change: dict[str, object], count: int) -
         scores[0] = Score(None)
         strategy.tell(genomes, scores)
     assert len(seen) == len(set(seen)) == strategy.planned == 30
+
+
+def test_a_surrogate_goes_on_when_all_it_had_drawn_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hw_search.surrogate._WHOLE", 10)
+    monkeypatch.setattr("hw_search.surrogate._DRAWN", 12)
+    monkeypatch.setattr("hw_search.surrogate._MORE", 1e9)
+    space = Space(
+        make_config(merged(CONTENT, {"activation": {"unary": None, "binary": None}})), (1, 8, 8), 10
+    )
+    settings = SearchConfig(strategy="surrogate", population=6, generations=12)
+    strategy = make_strategy(settings, space, 2, lambda genome: space.candidate(genome).key, 0.9)
+    assert len(run(strategy)) > 40

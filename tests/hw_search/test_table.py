@@ -177,7 +177,8 @@ def test_searches_of_a_table(known: Table) -> None:
 
 
 def test_a_first_look_costs_its_share_and_stops_some(known: Table) -> None:
-    content = {**known.about["config"], "search": {"seeds": 3, "first_look": 0.25, "keep": 0.5}}
+    look = {"training": {"epochs": 4}, "search": {"seeds": 3, "first_look": 0.25, "keep": 0.5}}
+    content = {**known.about["config"], **look}
     table = Table({**known.about, "config": content}, known.rows)
     found = compare(table, ["random", "random+look"], seeds=8, share=0.5, population=8, workers=1)
     # What one search has seen when the budget is spent: every candidate looked at, about half of them trained.
