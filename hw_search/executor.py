@@ -20,6 +20,9 @@ Result = dict[str, Any]
 
 _ATTEMPTS = 2
 
+_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 25), "MALLOC_TRIM_THRESHOLD_": str(1 << 30)}
+"""glibc keeps a training's memory instead of giving it back to the system at every step: a few per cent faster."""
+
 
 class Executor(Protocol):
     """Anything that runs tasks."""
@@ -114,7 +117,7 @@ class _Worker:
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=output,
-                    env=environment,
+                    env={**_MEMORY, **environment},
                     start_new_session=True,
                 )
         except OSError as error:
