@@ -263,7 +263,7 @@ class _Replay:
                 points[place] = self._point(row, row.early)
         better = dict(zip(points, self._rung.better(list(points.values())), strict=True))
         self.scores |= {place: Score(points[place]) for place in points if not better[place]}
-        return [place for place in places if place not in points or better[place] if place not in self.scores]
+        return [place for place in places if place not in self.scores]
 
     def _point(self, row: Row, accuracy: float) -> tuple[float, ...]:
         return tuple(1 - accuracy if name == "error" else row.numbers[name] for name in self._objectives)
