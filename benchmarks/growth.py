@@ -38,7 +38,6 @@ SPACES: dict[str, tuple[dict[str, Any], Any]] = {
 }
 """By name: activations, and the widths of the networks."""
 
-
 STRATEGIES = ("nsga2", "surrogate", "random")
 
 

@@ -1,5 +1,6 @@
 """First looks: who goes on, and what that makes of a search."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -47,9 +48,8 @@ def halved(tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped
 
 def test_a_search_stops_some_after_a_first_look(halved) -> None:  # type: ignore[no-untyped-def]
     _, result = halved
-    counts = {status: 0 for status in ("ok", "stopped")}
+    counts = Counter(evaluation.status for evaluation in result.run.evaluations)
     for evaluation in result.run.evaluations:
-        counts[evaluation.status] = counts.get(evaluation.status, 0) + 1
         if evaluation.status == "stopped":
             assert "first look, after 1 of its epochs" in evaluation.reason
             assert not evaluation.reference
