@@ -1,18 +1,27 @@
 """What training networks as a stack saves: candidates a second, against one after another on the same device.
 
-    python benchmarks/training.py [--device cpu] [--sizes 1 4 16 64] [--networks mlp64 mlp256 cnv resnete]
+    python benchmarks/training.py [--device cpu] [--sizes 4 16 64] [--networks mlp64 mlp256 cnv resnete]
 
 Networks of GAAF's pair space, two epochs on random images of Fashion-MNIST's size (2,000, on a GPU 6,000): what is timed is
-arithmetic and calls, whatever the images show. Prints a Markdown table of milliseconds a candidate, and the ratio to one by
-one.
+arithmetic and calls, whatever the images show. Prints Markdown tables: the calls of torch's operators that one network
+costs in one step, which is what a small network's training takes on a GPU; milliseconds of training for each network;
+milliseconds for each candidate as a worker does it, the network built and its validation accuracy and crossings read.
 """
 
 import argparse
+import tempfile
 import time
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from hw_search.evaluation import evaluate, load_data
 from hw_search.space import build_topology
 from models.canonical import constant_bit
 from models.data import Data, Split
@@ -27,14 +36,17 @@ NETWORKS = {
     "cnv": {"name": "cnv", "blocks": [[8, 8], [16]], "dense": [32]},
     "resnete": {"name": "resnete", "widths": [16, 32], "blocks": [2, 2], "stem_stride": 2},
 }
-SETTINGS = TrainingSettings(epochs=2, batch_size=100)
+EPOCHS, BATCH = 2, 100
 
 
-def images(count: int) -> Data:
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randint(0, 256, (count, 1, 28, 28), generator=generator, dtype=torch.uint8)
-    split = Split(x, torch.randint(0, 10, (count,), generator=generator))
-    return Data(split, split, (1, 28, 28), 10, "random")
+def images(folder: Path, count: int) -> dict[str, Any]:
+    """Write random images to a file and return the data section that names it."""
+    random = np.random.default_rng(0)
+    # The labels in turn: there is some of each class on either side.
+    x, y = random.integers(0, 256, (count, 28, 28), dtype=np.uint8), np.arange(count) % 10
+    np.savez(folder / "images.npz", x_train=x, y_train=y, x_test=x[:10], y_test=y[:10])
+    name = str(folder / "images.npz")
+    return {"name": name, "validation": 1 / 6, "split_seed": 0, "limit": None, "root": str(folder)}
 
 
 def activations(count: int) -> list[Expression]:
@@ -48,7 +60,7 @@ def activations(count: int) -> list[Expression]:
     return found
 
 
-def networks(name: str, expressions: list[Expression]) -> list[torch.nn.Module]:
+def networks(name: str, expressions: list[Expression]) -> list[nn.Module]:
     made = []
     for expression in expressions:
         torch.manual_seed(0)
@@ -58,25 +70,97 @@ def networks(name: str, expressions: list[Expression]) -> list[torch.nn.Module]:
     return made
 
 
-def alone(model: torch.nn.Module, data: Data, device: torch.device) -> None:
-    with suppress(TrainingFailure):
-        train(model, data, SETTINGS, 0, device)
+def fit(models: list[nn.Module], data: Data, epochs: int, device: torch.device, together: bool) -> None:
+    """Train networks, at once or one by one."""
+    settings = TrainingSettings(epochs=epochs, batch_size=BATCH)
+    if together:
+        train_together(models, data, settings, 0, device)
+        return
+    for model in models:
+        with suppress(TrainingFailure):
+            train(model, data, settings, 0, device)
 
 
-def seconds(name: str, size: int, data: Data, device: torch.device) -> float:
-    """Return the time of one candidate, in a stack of `size`; 0 for one by one."""
-    models = networks(name, activations(size or 4))
+class Calls(TorchDispatchMode):
+    """Counts calls of operators; a view is none, it computes nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(
+        self, operator: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        self.count += not operator.is_view
+        return operator(*args, **(kwargs or {}))
+
+
+def calls(name: str, expressions: list[Expression], together: bool) -> float:
+    """Return the calls of a step for each network: what two epochs of one step take more than one."""
+    x = torch.randint(0, 256, (8, 1, 28, 28), dtype=torch.uint8)
+    split = Split(x, torch.arange(8))
+    data, counts = Data(split, split, (1, 28, 28), 10, "random"), list[int]()
+    for epochs in (1, 2):
+        with Calls() as counted:
+            fit(networks(name, expressions), data, epochs, torch.device("cpu"), together)
+        counts.append(counted.count)
+    return (counts[1] - counts[0]) / len(expressions)
+
+
+def seconds(work: Callable[[], object], device: torch.device) -> float:
     if device.type == "cuda":
         torch.cuda.synchronize()
     started = time.perf_counter()
-    if size:
-        train_together(models, data, SETTINGS, 0, device)
-    else:
-        for model in models:
-            alone(model, data, device)
+    work()
     if device.type == "cuda":
         torch.cuda.synchronize()
-    return (time.perf_counter() - started) / len(models)
+    return time.perf_counter() - started
+
+
+def training(
+    name: str, expressions: list[Expression], together: bool, data: Data, device: torch.device
+) -> float:
+    """Return the milliseconds that training takes for each network."""
+    models = networks(name, expressions)
+    return 1000 * seconds(lambda: fit(models, data, EPOCHS, device, together), device) / len(models)
+
+
+def candidate(
+    name: str, expressions: list[Expression], together: bool, data: dict[str, Any], device: torch.device
+) -> float:
+    """Return the milliseconds that a worker takes for each candidate."""
+    works = [
+        {
+            "plugins": [],
+            "data": data,
+            "topology": NETWORKS[name],
+            "expressions": [str(expression)],
+            "training": {"epochs": EPOCHS, "batch_size": BATCH, "device": device.type},
+            "seed": 0,
+            "weights": None,
+            "test": False,
+            "final": False,
+        }
+        for expression in expressions
+    ]
+    tasks = [{"stack": works}] if together else works
+    return 1000 * seconds(lambda: [evaluate(task) for task in tasks], device) / len(works)
+
+
+def table(
+    title: str, names: list[str], sizes: list[int], measure: Callable[[str, list[Expression], bool], float]
+) -> None:
+    """Print one measure of every network, one by one and in stacks, with the ratio."""
+    print(f"\n{title}\n\n| network | one by one | " + " | ".join(f"stack of {size}" for size in sizes) + " |")
+    print("|" + " --- |" * (len(sizes) + 2))
+    for name in names:
+        # One by one, some of them stand for all.
+        base = measure(name, activations(min(16, max(sizes))), False)
+        cells = [f"{base:,.0f}"]
+        for size in sizes:
+            each = measure(name, activations(size), True)
+            cells.append(f"{each:,.{0 if each >= 10 else 1}f} ({base / each:.1f})")
+        print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
 
 
 def main() -> None:
@@ -84,24 +168,32 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--sizes", type=int, nargs="+", default=[4, 16, 64])
+    parser.add_argument("--sizes", type=int, nargs="+")
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=list(NETWORKS))
     options = parser.parse_args()
     torch.set_num_threads(1)
     device = torch.device(options.device)
-    about = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU, one thread"
-    data = images(6000 if device.type == "cuda" else 2000)
-    print(f"{about}; milliseconds a candidate, and how many times as fast as one by one\n")
-    print("| network | one by one | " + " | ".join(f"stack of {size}" for size in options.sizes) + " |")
-    print("|" + " --- |" * (len(options.sizes) + 2))
-    for name in options.networks:
-        alone(networks(name, activations(1))[0], data, device)  # what is done once is not counted
-        base = seconds(name, 0, data, device)
-        cells = [f"{1000 * base:,.0f}"]
-        for size in options.sizes:
-            each = seconds(name, size, data, device)
-            cells.append(f"{1000 * each:,.0f} ({base / each:.1f})")
-        print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
+    gpu = device.type == "cuda"
+    names, sizes = options.networks, options.sizes or ([4, 16, 64, 256] if gpu else [4, 16, 64])
+    print(torch.cuda.get_device_name(device) if gpu else "CPU, one thread")
+    with tempfile.TemporaryDirectory() as folder:
+        section = images(Path(folder), 6000 if gpu else 2000)
+        data = load_data(**section)
+        for name in names:  # what is done once is not counted
+            candidate(name, activations(1), False, section, device)
+        table("Calls a network and step:", names, [4, 16, 64, 256], calls)
+        table(
+            "Training, milliseconds a network:",
+            names,
+            sizes,
+            lambda name, expressions, together: training(name, expressions, together, data, device),
+        )
+        table(
+            "All of it, milliseconds a candidate:",
+            names,
+            sizes,
+            lambda name, expressions, together: candidate(name, expressions, together, section, device),
+        )
 
 
 if __name__ == "__main__":

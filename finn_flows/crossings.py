@@ -18,7 +18,12 @@ from finn_flows.network import Grid
 Response = Callable[[np.ndarray], np.ndarray]
 """From accumulators (T,) to values of the activation ahead of its sign (channels, T)."""
 
-_CHUNK = 1 << 22  # values evaluated at once: 16 MB of float32
+Signs = Callable[[np.ndarray], np.ndarray]
+"""From accumulators (T,) to their bits, or UNDEFINED where the activation is not a number, (channels, T), uint8."""
+
+UNDEFINED = 2
+
+_CHUNK = 1 << 18  # values evaluated at once: a megabyte of float32, which stays in the cache
 _DENSE = 1 << 22  # tables of up to so many bits are looked up directly, larger ones by searching
 
 
@@ -156,27 +161,47 @@ def from_response(grid: Grid, channels: int, response: Response) -> CrossingTabl
     Raises:
         CrossingError: if a value is not a number.
     """
+
+    def signs(accumulators: np.ndarray) -> np.ndarray:
+        values = np.asarray(response(accumulators))
+        return np.where(np.isnan(values), UNDEFINED, values >= 0).astype(np.uint8)
+
+    return from_signs(grid, channels, signs)
+
+
+def from_signs(grid: Grid, channels: int, signs: Signs) -> CrossingTable:
+    """Make the table of an activation from its signs, asked for at every integer of the grid.
+
+    Args:
+        grid: the accumulator's.
+        channels: number of channels.
+        signs: the activation's, evaluated wherever that is quickest.
+
+    Raises:
+        CrossingError: if one is UNDEFINED.
+    """
     length = max(1, _CHUNK // max(1, channels))
     first = last = None
-    found: list[tuple[np.ndarray, np.ndarray]] = []
+    found: list[np.ndarray] = []
     for start in range(0, len(grid), length):
         indices = np.arange(start, min(start + length, len(grid)))
-        values = np.asarray(response(grid.low + grid.step * indices))
-        if np.isnan(values).any():
-            channel, where = np.argwhere(np.isnan(values))[0]
+        # Channel by channel at every accumulator, which is how torch lays them out.
+        bits = np.ascontiguousarray(signs(grid.low + grid.step * indices).T)
+        if bits.max(initial=0) == UNDEFINED:
+            channel = int(np.flatnonzero((bits == UNDEFINED).any(axis=0))[0])
+            where = int(np.flatnonzero(bits[:, channel] == UNDEFINED)[0])
             raise CrossingError(
                 f"the activation of channel {channel} is not a number at accumulator "
                 f"{grid.low + grid.step * int(indices[where])}"
             )
-        bits = (values >= 0).astype(np.uint8)
-        first = bits[:, 0].copy() if first is None else first
-        joined = bits if last is None else np.concatenate([last, bits], axis=1)
-        channel_, place = np.nonzero(joined[:, 1:] != joined[:, :-1])
-        found.append((channel_, place + start + (1 if last is None else 0)))
-        last = bits[:, -1:]
+        if last is None:
+            first = last = bits[0].copy()
+        # Of a (T, channels) array all at once: index place * channels + channel.
+        row = np.concatenate([last, bits.ravel()])
+        found.append(np.flatnonzero(row[channels:] != row[:-channels]) + start * channels)
+        last = bits[-1].copy()
     assert first is not None
-    channel_all = np.concatenate([c for c, _ in found])
-    place_all = np.concatenate([p for _, p in found])
-    order = np.lexsort((place_all, channel_all))
-    offsets = np.searchsorted(channel_all[order], np.arange(channels + 1))
-    return CrossingTable(grid, first, offsets.astype(np.int64), place_all[order].astype(np.int64))
+    place, channel_of = np.divmod(np.concatenate(found), channels)
+    order = np.argsort(channel_of, kind="stable")
+    offsets = np.searchsorted(channel_of[order], np.arange(channels + 1))
+    return CrossingTable(grid, first, offsets.astype(np.int64), place[order].astype(np.int64))

@@ -16,10 +16,12 @@ from models.training import pick_device
 _CACHE = 2**17
 """Floats of a layer's output, all networks of a stack together, beyond which a CPU gains nothing: half a megabyte."""
 
-_GPU_MEMORY = 2**24
-"""Likewise for a GPU, which holds some thirty tensors of that size while it trains: about two gigabytes."""
+_GPU_MEMORY = 2**25
+"""Likewise for a GPU, which holds some thirty tensors of that size while it trains: about four gigabytes."""
 
-_MOST = 64
+_MOST = {"cpu": 64, "cuda": 256}
+"""A step of 256 small networks takes no more calls than one of 64, and 36 to 55 times fewer a network than one by one."""
+
 _PARTS = 8
 """A batch of tasks is split in as many stacks at least, for as many workers."""
 
@@ -28,7 +30,7 @@ def stack_size(network: Network, batch_size: int, device: torch.device, tasks: i
     """Return how many networks to train at once.
 
     On a CPU a stack saves calls and not arithmetic: it pays as long as its layers stay in the cache, which are small
-    fully connected networks (`benchmarks/training.py` measures it). On a GPU nearly everything is calls.
+    fully connected networks. On a GPU nearly everything is calls. `benchmarks/training.py` measures and counts.
 
     Args:
         network: their layers.
@@ -42,7 +44,8 @@ def stack_size(network: Network, batch_size: int, device: torch.device, tasks: i
         math.prod(shapes[layer.name]) for layer in network.layers if not isinstance(layer.operation, Flatten)
     )
     room = (_CACHE if device.type == "cpu" else _GPU_MEMORY) // (batch_size * widest)
-    return max(1, min(_MOST, room, math.ceil(tasks / _PARTS) if device.type == "cpu" else _MOST))
+    most = _MOST.get(device.type, 64)
+    return max(1, min(most, room, math.ceil(tasks / _PARTS) if device.type == "cpu" else most))
 
 
 def worker_count(config: Config) -> int:

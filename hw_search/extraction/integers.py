@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from finn_flows.crossings import CrossingTable, Response, from_response
+from finn_flows.crossings import UNDEFINED, CrossingTable, Response, Signs, from_signs
 from finn_flows.integer import IntegerNetwork
 from finn_flows.network import (
     Conv,
@@ -48,7 +48,7 @@ def to_integer(model: nn.Module, network: Network) -> IntegerNetwork:
         for layer in network.layers
         if isinstance(layer.operation, Dense | Conv)
     }
-    values = responses(model, network)
+    values = _evaluations(model, network)
     tables: dict[str, CrossingTable] = {}
     for name, producer in producers.items():
         grid = grids[producer]
@@ -57,9 +57,9 @@ def to_integer(model: nn.Module, network: Network) -> IntegerNetwork:
             grid = grid if network.is_binary(source) else _reach(weights[producer], grids[source].high)
         slot = modules[name]
         if isinstance(slot, StreamSlot):
-            tables[name] = from_response(grid, slot.channels * slot.bits, _planes(values[name], slot.bits))
+            tables[name] = from_signs(grid, slot.channels * slot.bits, _planes(values[name], slot.bits))
         else:
-            tables[name] = from_response(grid, shapes[name][-1], values[name])
+            tables[name] = from_signs(grid, shapes[name][-1], _signs(values[name]))
     counts = {name: tuple(int(count) for count in table.counts()) for name, table in tables.items()}
     return IntegerNetwork(network.with_crossings(counts), weights, tables)
 
@@ -71,32 +71,54 @@ def responses(model: nn.Module, network: Network) -> dict[str, Response]:
         Functions of integers (T,): of an activation slot its value ahead of the sign, of a stream slot its level,
         shape (channels, T).
     """
+    return {name: _numpy(evaluate) for name, evaluate in _evaluations(model, network).items()}
+
+
+_Evaluate = Callable[[np.ndarray], Tensor]
+"""A response whose values stay where the module is: on a GPU, only bits leave it."""
+
+
+def _evaluations(model: nn.Module, network: Network) -> dict[str, _Evaluate]:
     modules = dict(model.named_modules())
     found = scales(network, modules)
 
-    def response(scale: Scale, evaluate: Callable[[Tensor], Tensor]) -> Response:
-        return lambda integers: evaluate(torch.from_numpy(scale.values(integers))).cpu().numpy()
+    def evaluation(scale: Scale, evaluate: Callable[[Tensor], Tensor]) -> _Evaluate:
+        return lambda integers: evaluate(torch.from_numpy(scale.values(integers)))
 
     result = {}
     for name, producer in network.producers().items():
         slot = modules[name]
         assert isinstance(slot, ActivationSlot | StreamSlot)
-        result[name] = response(
+        result[name] = evaluation(
             found[producer], slot.levels if isinstance(slot, StreamSlot) else slot.response
         )
     return result
 
 
-def _planes(levels: Response, bits: int) -> Response:
-    """Return the planes of levels as values whose sign is the bit: row c * bits + j is plane j of channel c."""
+def _numpy(evaluate: _Evaluate) -> Response:
+    return lambda integers: evaluate(integers).cpu().numpy()
+
+
+def _signs(evaluate: _Evaluate) -> Signs:
+    def signs(integers: np.ndarray) -> np.ndarray:
+        values = evaluate(integers)
+        bits = (values >= 0).view(torch.uint8)
+        if values.amin().isnan():
+            bits.masked_fill_(values.isnan(), UNDEFINED)
+        return bits.cpu().numpy()
+
+    return signs
+
+
+def _planes(levels: _Evaluate, bits: int) -> Signs:
+    """Return the planes of levels: row c * bits + j is plane j of channel c."""
 
     def planes(integers: np.ndarray) -> np.ndarray:
         found = levels(integers)
-        whole = np.nan_to_num(found).astype(np.uint8)[:, None, :]
-        bit = whole >> np.arange(bits, dtype=np.uint8)[None, :, None] & 1
-        values = bit.astype(np.float32) - 0.5
-        values[np.broadcast_to(np.isnan(found)[:, None, :], values.shape)] = np.nan
-        return values.reshape(-1, len(integers))
+        whole = found.nan_to_num().byte()[:, None]
+        shifts = torch.arange(bits, dtype=torch.uint8, device=found.device)[:, None]
+        plane = whole.bitwise_right_shift(shifts).bitwise_and_(1)
+        return plane.masked_fill_(found.isnan()[:, None], UNDEFINED).flatten(0, 1).cpu().numpy()
 
     return planes
 

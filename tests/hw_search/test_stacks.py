@@ -30,7 +30,7 @@ def test_stacks_of_a_cpu_stay_in_its_cache() -> None:
     cpu = torch.device("cpu")
     assert [stack_size(network(width), 64, cpu, 4000) for width in (16, 64, 256, 4096)] == [64, 32, 8, 1]
     assert [stack_size(network(16), 64, cpu, tasks) for tasks in (1, 8, 20)] == [1, 1, 3]  # for 8 workers
-    assert stack_size(network(256), 64, torch.device("cuda"), 20) == 64
+    assert stack_size(network(256), 64, torch.device("cuda"), 20) == 256
 
 
 def test_tasks_that_differ_in_activations_alone_stand_together() -> None:
