@@ -144,6 +144,7 @@ class Price:
 
 
 LINE_BUFFER = "line buffer"
+WEIGHTS_IN_BLOCK_RAM = "weights in block RAM"
 NO_FIFO = Price(0.0, way="joined to the product")
 
 
@@ -255,7 +256,7 @@ def product(
         lut += k.product_buffer * lutram(*buffers[0])
     memory = (pe * simd, words * passes)
     if style == "block":
-        return replace(in_block_ram(lut, memory, "weights in block RAM", "product"), rams=buffers)
+        return replace(in_block_ram(lut, memory, WEIGHTS_IN_BLOCK_RAM, "product"), rams=buffers)
     lut += weights_in_luts(*memory)
     return Price(lut, way="weights in LUTs", kind="product", rams=buffers, roms=(memory,))
 
@@ -346,7 +347,7 @@ def grouped_product(
     if words == 1:
         return Price(lut, way="constant weights")
     if style == "block":
-        return in_block_ram(lut, memory, "weights in block RAM")
+        return in_block_ram(lut, memory, WEIGHTS_IN_BLOCK_RAM)
     return Price(lut + weights_in_luts(*memory), way="weights in LUTs", roms=(memory,))
 
 

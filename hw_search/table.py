@@ -21,8 +21,7 @@ from typing import Any
 from hw_search.errors import UserError
 from hw_search.files import replacing
 from hw_search.space import Genome
-from models.canonical import canonical_key
-from models.expressions import X, parse
+from models.expressions import X
 
 COSTS = ("lut", "bram", "dsp", "latency", "ii")
 """Columns of costs, means over the seeds, named as objectives are; "finn_lut" stands beside them."""
@@ -36,7 +35,7 @@ class Row:
     """One function.
 
     Attributes:
-        expression: the first of the expressions that are this function.
+        expression: the first of the expressions that are this function; x for the plain sign.
         genomes: all genomes that stand for it.
         status: "ok"; "dead" (its sign never changes, it was not trained); "infeasible" (it learned nothing, or breaks a
             constraint); "failed" (it did not train).
@@ -84,10 +83,7 @@ class Table:
     @cached_property
     def plain(self) -> Row | None:
         """The plain sign's row."""
-        for row in self.rows:
-            if row.status != "dead" and canonical_key(parse(row.expression)) == canonical_key(X):
-                return row
-        return None
+        return next((row for row in self.rows if row.expression == str(X)), None)
 
     @property
     def good(self) -> list[Row]:

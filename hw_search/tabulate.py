@@ -17,8 +17,9 @@ from hw_search.pipeline import versions, workbench
 from hw_search.space import Candidate, Genome, Space
 from hw_search.table import COSTS, Row, Table
 from hw_search.watcher import Silent
+from models.expressions import X
+from reports.storage import TABLE
 
-TABLE = "table.csv.gz"
 _MOST = 200_000
 _BATCH = 256
 
@@ -129,7 +130,7 @@ def _works(bench: Bench, candidate: Candidate) -> dict[str, Task]:
 def _row(bench: Bench, trial: Trial, genomes: tuple[Genome, ...], looks: list[Result]) -> Row:
     bench.judge(trial)
     early = next((look["accuracy"] for look in looks if look["status"] == "ok"), None)
-    text, reason = trial.candidate.text, trial.reason or ""
+    text, reason = str(X) if trial.candidate.is_reference else trial.candidate.text, trial.reason or ""
     if trial.status == "failed":
         again = any(result.get("passing") for result in trial.results)
         return Row(text, genomes, "failed", f"{reason}; the same command tries it again" if again else reason)

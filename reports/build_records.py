@@ -230,6 +230,7 @@ class Build:
         certificate: the comparisons, or None if none was made.
         files: what was made: {label: path relative to the build's folder}.
         hints: what to do about what did not fit or was too slow.
+        searched: what the search estimated, for which part, and where this build is made otherwise; "" where there was none.
     """
 
     name: str
@@ -256,3 +257,4 @@ class Build:
     certificate: Certificate | None = None
     files: dict[str, str] = field(default_factory=dict)
     hints: list[str] = field(default_factory=list)
+    searched: str = ""

@@ -15,7 +15,7 @@ def build_table(build: Build) -> RenderableType:
     """Return what one prints of a build: verdicts, numbers, a table by layer, hints.
 
     Args:
-        build: finished or stopped half-way.
+        build: finished or stopped half-way. Print it with `crop=False`: a hint is longer than a line, and not wrapped.
     """
     parts: list[RenderableType] = [Text(build.name, style="bold")]
     for verdict in build_facts.verdicts(build):
@@ -24,7 +24,10 @@ def build_table(build: Build) -> RenderableType:
     parts.append(_numbers(build))
     if build.nodes:
         parts.append(_layers(build))
-    parts += [Text(hint, style="yellow") for hint in build.hints]
+    if build.searched:
+        parts.append(Text(build.searched, style="dim"))
+    # A command may be among them, which is to be copied as it is.
+    parts += [Text(hint, style="yellow", no_wrap=True, overflow="ignore") for hint in build.hints]
     return Group(*parts)
 
 

@@ -90,7 +90,29 @@ def build_record(builder: "Builder") -> Build:
         certificate=_certificate(facts),
         files=_files(builder),
         hints=builder.hints,
+        searched=_searched(builder) if "design" in builder.facts else "",
     )
+
+
+def _searched(builder: "Builder") -> str:
+    """Say what the search expected, and what is made otherwise here."""
+    found = builder.subject.origin.estimate
+    if found is None:
+        return ""
+    lut, bram, ii = (found.metrics[name] for name in ("lut", "bram", "ii"))
+    text = f"The search estimated {lut:,.0f} LUT6 and {bram:,.0f} BRAM18 on {found.part} at II {ii:,.0f}."
+    products = {
+        element.layer: element.node
+        for element in builder.complete.elements
+        if isinstance(element.node, Product)
+    }
+    apart = [name for name in found.in_block_ram if name in products and products[name].ram_style != "block"]
+    if apart:
+        text += (
+            f" There the weights of {', '.join(apart)} are in block RAM, here in LUTs, of which {builder.part.name} "
+            f"has more to spare (--weights {apart[0]}=block keeps them there)."
+        )
+    return text
 
 
 def routing_facts(routed: Routed, folder: Path) -> Facts:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from finn_flows.lowering.lower import load_model
+from finn_flows.structural import WEIGHTS_IN_BLOCK_RAM
 from hw_search.builds.forms import export, torch_logits
 from hw_search.builds.layout import MODEL, WEIGHTS
 from hw_search.builds.samples import read_test_set
@@ -28,7 +29,11 @@ _CYCLES_AN_INPUT = 16
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a network comes from, for the report; see `reports.build_records.Build`."""
+    """Where a network comes from, for the report; see `reports.build_records.Build`.
+
+    Attributes:
+        estimate: what its search expected of it.
+    """
 
     name: str
     run: str = ""
@@ -36,6 +41,22 @@ class Origin:
     trained: list[str] = field(default_factory=list)
     choices: dict[str, Any] = field(default_factory=dict)
     topology: str = ""
+    estimate: "Estimate | None" = None
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a search expected of a network.
+
+    Attributes:
+        part: on which part.
+        metrics: {"lut", "bram", "ii", ...}, means over its seeds.
+        in_block_ram: layers whose weights it took to be in block RAM.
+    """
+
+    part: str
+    metrics: dict[str, float]
+    in_block_ram: list[str]
 
 
 class Subject(Protocol):
@@ -113,8 +134,15 @@ class RunSubject:
         net, topology = self.network, dict(self.network.topology)
         name = topology.pop("name", "")
         text = ", ".join(f"{key} {value}" for key, value in topology.items())
+        blocks = [node.layer for node in net.nodes if node.way == WEIGHTS_IN_BLOCK_RAM]
         return Origin(
-            net.id, str(self.folder.resolve()), net.expression, net.trained, net.choices, f"{name}: {text}"
+            net.id,
+            str(self.folder.resolve()),
+            net.expression,
+            net.trained,
+            net.choices,
+            f"{name}: {text}",
+            Estimate(self.record.config["device"]["part"], net.metrics, list(dict.fromkeys(blocks))),
         )
 
     @property

@@ -5,14 +5,14 @@ from typing import Annotated
 
 import typer
 
-from hw_search.commands.telling import tell_build, tell_run
+from hw_search.commands.telling import tell_build, tell_run, tell_table
 
 
 def report(
     folders: Annotated[
         list[Path],
         typer.Argument(
-            help="A run's folder; or builds, FINN's output folders or Vivado's among them, to compare."
+            help="A run's or a table's folder; or builds, FINN's output folders or Vivado's among them, to compare."
         ),
     ],
     output: Annotated[Path, typer.Option(help="The page of a comparison.")] = Path("comparison.html"),
@@ -20,8 +20,11 @@ def report(
     """Write a run's or a build's page again; or compare builds side by side."""
     from hw_search.files import write_text
     from reports.build_storage import BUILD
-    from reports.storage import PARETO, REPORT, load_run
+    from reports.storage import PARETO, REPORT, TABLE, load_run
 
+    if len(folders) == 1 and (folders[0] / TABLE).exists():
+        tell_table(folders[0] / TABLE)
+        return
     if len(folders) == 1 and not (folders[0] / BUILD).exists() and (folders[0] / PARETO).exists():
         from reports.page import render
 

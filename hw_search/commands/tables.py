@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from hw_search.commands.searching import ADDRESS, CONFIG, EXECUTOR, NAME, OUTPUT, SET, WORKERS, checked_config
-from hw_search.commands.telling import stoppable
+from hw_search.commands.telling import stoppable, tell_table
 
 
 def tabulate(
@@ -31,11 +31,7 @@ def tabulate(
         from hw_search.tabulate import tabulate as make
 
         path = make(checked, progress)
-    from hw_search.comparison import table_summary
-    from hw_search.table import Table
-
-    typer.echo(table_summary(Table.load(path)))
-    typer.echo(f"\nTable: {path}")
+    tell_table(path)
 
 
 def compare(

@@ -1,8 +1,10 @@
 """What every command says at its end, or when it is stopped."""
 
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from statistics import fmean, stdev
 from typing import NoReturn
 
@@ -55,7 +57,16 @@ def tell_build(built: Build) -> None:
 
     from reports.build_summary import build_table
 
-    Console().print(build_table(built))
+    Console().print(build_table(built), crop=False)
+
+
+def tell_table(path: Path) -> None:
+    """Print what a table holds, and what it is good for."""
+    from hw_search.comparison import table_summary
+    from hw_search.table import Table
+
+    typer.echo(table_summary(Table.load(path)))
+    typer.echo(f"\nTable: {path}\nSearch strategies on it: zerocross compare {shlex.quote(str(path))}")
 
 
 def _mean_and_deviation(values: list[float]) -> str:

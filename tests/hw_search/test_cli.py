@@ -69,13 +69,16 @@ def test_strategies_are_compared_on_a_table(tmp_path: Path) -> None:
         "folding": {"target_cycles": 64},
         "activation": {"encoding": "list", "expressions": names},
     }
-    Table({"config": config, "input_shape": [64], "classes": 10}, rows).save(tmp_path / "t.csv.gz")
+    Table({"config": config, "input_shape": [64], "classes": 10}, rows).save(tmp_path / "table.csv.gz")
     page = tmp_path / "curves.html"
     arguments = ["--seeds", "2", "--share", "1", "--strategies", "random", "--html", str(page)]
-    result = RUNNER.invoke(app, ["compare", str(tmp_path / "t.csv.gz"), *arguments])
+    result = RUNNER.invoke(app, ["compare", str(tmp_path / "table.csv.gz"), *arguments])
     assert result.exit_code == 0, result.output
     assert "3 functions, 2 of those worth having on the exact front" in result.output
     assert "| random |" in result.output and "plotly" in page.read_text()
+    told = RUNNER.invoke(app, ["report", str(tmp_path)])
+    assert told.exit_code == 0 and "4 distinct functions: 3 ok, 1 dead" in told.output
+    assert f"zerocross compare {tmp_path / 'table.csv.gz'}" in told.output
 
 
 @pytest.mark.parametrize(

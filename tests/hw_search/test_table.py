@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hw_search import search
 from hw_search.comparison import Comparison, _Replay, compare, comparison_table, table_summary
 from hw_search.config import Config, make_config
 from hw_search.errors import UserError
 from hw_search.evaluation import evaluate, task
 from hw_search.space import Space
+from hw_search.strategies import Score, make_strategy
 from hw_search.surrogate import shape
 from hw_search.table import Row, Table
 from hw_search.tabulate import tabulate
@@ -58,6 +60,7 @@ def test_every_function_stands_once(made: tuple[Config, Path, Any]) -> None:
     assert len({canonical_key(parse(row.expression)) for row in table.rows}) == len(table.rows)
     assert table.about["config"] == config.model_dump(exclude={"output"})
     assert all(row.early is None for row in table.rows)
+    assert table.plain is not None and table.plain.expression == "x"
     assert told[-1][0] == "training" and told[-1][1] == told[-1][2]
     assert "distinct functions" in table_summary(table)
 
@@ -66,7 +69,7 @@ def test_what_stands_there_is_what_training_says(made: tuple[Config, Path, Any])
     config, path, _ = made
     space = Space(config, (1, 8, 8), 10)
     rows = {row.expression: row for row in Table.load(path).rows}
-    for text in ("add(x, x)", "add(sin(x), scale(x))"):
+    for text in ("x", "add(sin(x), scale(x))"):
         row = rows[text]
         candidate = space.candidate(row.genomes[0])
         for place, seed in enumerate((0, 1)):
@@ -146,8 +149,9 @@ def synthetic(config: Config) -> Table:
             **dict.fromkeys(("bram", "dsp", "latency", "ii", "finn_lut"), 1.0),
         }
         scores = (1 - error,) * 3
+        text = "x" if key == canonical_key(X) else str(expression)
         early = 0.9 - error + 0.02 * float(np.sin(40 * error))
-        rows[key] = Row(str(expression), (genome,), "ok", "", scores, scores, numbers, early)
+        rows[key] = Row(text, (genome,), "ok", "", scores, scores, numbers, early)
     about = {"config": config.model_dump(), "input_shape": [1, 8, 8], "classes": 10}
     return Table(about, list(rows.values()))
 
@@ -200,6 +204,39 @@ def test_a_replay_spends_what_training_would(known: Table) -> None:
     assert set(replay.scores) == set(rows[:20])
     replay.evaluate(rows[:20])
     assert replay.spent == pytest.approx(whole + looks * 0.3 / 3)
+
+
+def test_a_replay_stops_whom_a_search_stops(tmp_path: Path) -> None:
+    change = {
+        "objectives": ["error"],
+        "topology": {"hidden": [16]},
+        "data": {"limit": None},
+        "training": {"epochs": 4},
+        "search": {"seeds": 2, "first_look": 0.25, "stack": 1, "strategy": "random", "population": 6},
+        "final": {"seeds": 1},
+    }
+    config = configuration(tmp_path, **change)
+    table = Table.load(tabulate(config, lambda *what: None))
+    run = search(config.model_copy(update={"name": "run"})).run
+    space, rung = Space(config, (1, 8, 8), 10), _Replay(table, ["error"], 0.25, config.search.keep)
+    strategy = make_strategy(config.search, space, 1, lambda genome: str(table.places[genome]), 0.9)
+    for _ in range(config.search.generations):
+        genomes = strategy.ask()
+        places = [table.places[genome] for genome in genomes]
+        rung.evaluate([place for place in dict.fromkeys(places) if table.rows[place].status != "dead"])
+        strategy.tell(genomes, [rung.scores.get(place, Score(None)) for place in places])
+    keys = {canonical_key(parse(row.expression)): row for row in table.rows}
+    found = {"ok": set[str](), "stopped": set[str]()}
+    for evaluation in run.evaluations:
+        if evaluation.status in found and not evaluation.reference:
+            row = keys[canonical_key(parse(evaluation.expression))]
+            found[evaluation.status].add(row.expression)
+            known = row.early if evaluation.status == "stopped" else np.mean(row.validation)
+            assert evaluation.metrics["error"] == pytest.approx(1 - known, abs=1e-4)
+    complete = {table.rows[place].expression for place, _ in rung.complete}
+    assert complete - {"x"} == found["ok"]
+    assert {table.rows[place].expression for place in rung.scores} - complete == found["stopped"]
+    assert len(found["stopped"]) > 2 and len(found["ok"]) > 2
 
 
 def test_a_search_of_everything_finds_everything(known: Table) -> None:

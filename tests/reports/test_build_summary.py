@@ -1,3 +1,4 @@
+from dataclasses import replace
 from io import StringIO
 
 from rich.console import Console
@@ -9,7 +10,7 @@ from tests.reports.builds import make_build, make_long_build
 
 def printed(build, width=80):
     console = Console(width=width, record=True, file=StringIO())
-    console.print(build_table(build))
+    console.print(build_table(build), crop=False)
     return console.export_text()
 
 
@@ -31,6 +32,8 @@ def test_a_build_in_the_terminal():
 def test_a_stopped_build_says_where_and_what_to_do():
     text = printed(make_long_build())
     assert "✗ Stopped at place and route" in text
+    command = f"load it with: openFPGALoader {'long/' * 30}design.bit"
+    assert command in printed(replace(make_build(), hints=[command])).splitlines()
     assert "Or take ulx3s-85f." in text
 
 

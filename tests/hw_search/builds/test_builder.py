@@ -154,6 +154,9 @@ def test_its_record_has_estimates_and_measurements_of_every_node(built: Path, ti
         assert set(node.estimate_zerocross) == {"7-series", "ecp5"} and node.ii_estimate is not None
     accuracy = record.accuracy
     assert accuracy.test == from_run(tiny_run, "knee").network.test[0] and accuracy.images == 359
+    weights = {node.layer for node in record.nodes if node.way == "distributed"}
+    assert "LUT6" in record.searched and "on xc7z020 at II 256" in record.searched
+    assert weights and all(layer in record.searched for layer in weights)
 
 
 def test_a_finished_build_is_found_done(again: Path, built: Path, tiny_run: Path) -> None:
