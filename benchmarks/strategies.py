@@ -4,7 +4,7 @@
     python benchmarks/strategies.py --search examples/digits.yaml [--seeds 2]
 
 What `zerocross compare` does, for several tables at once; prints its Markdown. With --search, real searches instead, of a
-space that no table holds: surrogate and nsga2, each with as many candidates as the configuration asks nsga2 for.
+space that no table holds: surrogate and nsga2, each with as many candidates as the configuration asks for.
 """
 
 import argparse
@@ -59,13 +59,19 @@ def main() -> None:
 def real(path: Path, seeds: int) -> None:
     """Search, and print the hypervolume after 25, 50, ... evaluations; the finals are cut short."""
     points: dict[tuple[str, int], np.ndarray] = {}
-    asked = load_config(path).search
-    plain = 1.0
-    rounds = (asked.population * (asked.generations - 1)) // CHILDREN
+    config, plain = load_config(path), 1.0
+    if "error" not in config.objectives:
+        raise UserError(
+            f"objectives: {path} does not minimise error, by which networks worth having are told"
+        )
+    asked = config.search
+    children = asked.children or (CHILDREN if asked.strategy == "surrogate" else asked.population)
+    later = (asked.generations - 1) * children
+    rounds = {"nsga2": later // asked.population, "surrogate": later // CHILDREN}
     for seed in range(seeds):
-        for strategy, generations in (("nsga2", asked.generations), ("surrogate", 1 + rounds)):
+        for strategy, count in rounds.items():
             with tempfile.TemporaryDirectory() as folder:
-                own = {"strategy": strategy, "generations": generations, "seed": seed}
+                own = {"strategy": strategy, "children": None, "generations": 1 + count, "seed": seed}
                 changed = {f"search.{name}": value for name, value in own.items()}
                 final = {"seeds": 1, "networks": 1}
                 run = search(load_config(path, {**changed, "output": folder, "final": final})).run
