@@ -240,13 +240,14 @@ class SearchConfig(_Section):
     stack: int | None = Field(
         None,
         ge=1,
-        description="Networks of one topology that a worker trains at once; as many as pay where it is null.",
+        description="Networks of one topology that a worker trains at once; as many as pay where it is null. A GPU takes up to "
+        "256: only a population (or children) of hundreds fills it.",
     )
     worker_memory_gb: float | None = Field(
         None,
         gt=0,
-        description="Memory a worker may address; one that needs more fails its evaluation. On Ray: memory set aside for "
-        "each worker.",
+        description="Memory a worker may address; one that needs more fails its evaluation. Not for a GPU, whose driver "
+        "addresses far more. On Ray: memory set aside for each worker.",
     )
     worker_cpus: float = Field(
         1.0, gt=0, description="CPUs set aside for each worker, which trains in one thread (ray)."
