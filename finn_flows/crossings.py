@@ -23,7 +23,7 @@ Signs = Callable[[np.ndarray], np.ndarray]
 
 UNDEFINED = 2
 
-_CHUNK = 1 << 18  # values evaluated at once: a megabyte of float32, which stays in the cache
+AT_ONCE = 1 << 18  # values evaluated at once: a megabyte of float32, which stays in a CPU's cache
 _DENSE = 1 << 22  # tables of up to so many bits are looked up directly, larger ones by searching
 
 
@@ -169,18 +169,19 @@ def from_response(grid: Grid, channels: int, response: Response) -> CrossingTabl
     return from_signs(grid, channels, signs)
 
 
-def from_signs(grid: Grid, channels: int, signs: Signs) -> CrossingTable:
+def from_signs(grid: Grid, channels: int, signs: Signs, at_once: int | None = None) -> CrossingTable:
     """Make the table of an activation from its signs, asked for at every integer of the grid.
 
     Args:
         grid: the accumulator's.
         channels: number of channels.
         signs: the activation's, evaluated wherever that is quickest.
+        at_once: how many of them to ask for at once; AT_ONCE where it is None.
 
     Raises:
         CrossingError: if one is UNDEFINED.
     """
-    length = max(1, _CHUNK // max(1, channels))
+    length = max(1, (at_once or AT_ONCE) // max(1, channels))
     first = last = None
     found: list[np.ndarray] = []
     for start in range(0, len(grid), length):

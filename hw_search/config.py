@@ -240,8 +240,8 @@ class SearchConfig(_Section):
     stack: int | None = Field(
         None,
         ge=1,
-        description="Networks of one topology that a worker trains at once; as many as pay where it is null. A GPU takes up to "
-        "256: only a population (or children) of hundreds fills it.",
+        description="Networks of one topology that a worker trains at once; as many as pay where it is null. A GPU takes up "
+        "to 256: only a population (or children) of hundreds fills it.",
     )
     worker_memory_gb: float | None = Field(
         None,

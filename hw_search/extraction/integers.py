@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from finn_flows.crossings import UNDEFINED, CrossingTable, Response, Signs, from_signs
+from finn_flows.crossings import AT_ONCE, UNDEFINED, CrossingTable, Response, Signs, from_signs
 from finn_flows.integer import IntegerNetwork
 from finn_flows.network import (
     Conv,
@@ -49,6 +49,8 @@ def to_integer(model: nn.Module, network: Network) -> IntegerNetwork:
         if isinstance(layer.operation, Dense | Conv)
     }
     values = _evaluations(model, network)
+    # A GPU would rather be asked seldom.
+    at_once = AT_ONCE if next(model.parameters()).device.type == "cpu" else 16 * AT_ONCE
     tables: dict[str, CrossingTable] = {}
     for name, producer in producers.items():
         grid = grids[producer]
@@ -57,9 +59,11 @@ def to_integer(model: nn.Module, network: Network) -> IntegerNetwork:
             grid = grid if network.is_binary(source) else _reach(weights[producer], grids[source].high)
         slot = modules[name]
         if isinstance(slot, StreamSlot):
-            tables[name] = from_signs(grid, slot.channels * slot.bits, _planes(values[name], slot.bits))
+            tables[name] = from_signs(
+                grid, slot.channels * slot.bits, _planes(values[name], slot.bits), at_once
+            )
         else:
-            tables[name] = from_signs(grid, shapes[name][-1], _signs(values[name]))
+            tables[name] = from_signs(grid, shapes[name][-1], _signs(values[name]), at_once)
     counts = {name: tuple(int(count) for count in table.counts()) for name, table in tables.items()}
     return IntegerNetwork(network.with_crossings(counts), weights, tables)
 

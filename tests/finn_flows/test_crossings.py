@@ -100,7 +100,7 @@ def test_evaluating_chunk_by_chunk_changes_nothing(drawn: tuple[Grid, np.ndarray
     grid, bits = drawn
     values = np.where(bits == 1, 0.0, -1.0)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_CHUNK", max(chunk, len(grid) // 50))
+        patch.setattr(module, "AT_ONCE", max(chunk, len(grid) // 50))
         table = from_response(grid, len(bits), lambda a: values[:, (a - grid.low) // grid.step])
     assert same(table, from_bits(grid, bits))
 
@@ -113,7 +113,7 @@ def test_zero_of_either_sign_and_infinity_have_bits() -> None:
 
 @pytest.mark.parametrize("chunk", [1, 1 << 22])
 def test_not_a_number_is_named(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_CHUNK", chunk)
+    monkeypatch.setattr(module, "AT_ONCE", chunk)
 
     def response(accumulators: np.ndarray) -> np.ndarray:
         values = np.ones((3, len(accumulators)))
