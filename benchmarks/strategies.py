@@ -1,6 +1,6 @@
 """Search strategies on tables: how much of the exact front they find, against what they spend, and the picture of it.
 
-    python benchmarks/strategies.py docs/tables/digits.csv.gz docs/tables/fashion.csv.gz [--figure FILE.png]
+    python benchmarks/strategies.py docs/tables/digits.csv.gz docs/tables/fashion.csv.gz [--figure FILE.png] [--children 64]
     python benchmarks/strategies.py --search examples/digits.yaml [--seeds 2]
 
 What `zerocross compare` does, for several tables at once; prints its Markdown. With --search, real searches instead, of a
@@ -39,6 +39,7 @@ def main() -> None:
     parser.add_argument(
         "--share", type=float, default=0.15, help="evaluations of each, as a share of the functions"
     )
+    parser.add_argument("--children", type=int, help="candidates of each generation of surrogate and nsga2")
     parser.add_argument("--figure", type=Path, help="also draw the curves (PNG)")
     options = parser.parse_args()
     if options.search:
@@ -50,7 +51,10 @@ def main() -> None:
     for path in options.tables:
         table = Table.load(path)
         name = table.about["config"]["name"]
-        found[name] = compare(table, [*STRATEGIES, *LOOKED], options.seeds, options.share)
+        looks = LOOKED if any(row.early is not None for row in table.rows) else ()
+        found[name] = compare(
+            table, [*STRATEGIES, *looks], options.seeds, options.share, children=options.children
+        )
         print(f"{name}: {comparison_table(found[name])}\n", flush=True)
     if options.figure:
         draw(found, options.figure)

@@ -79,6 +79,7 @@ def compare(
     share: float = 0.25,
     objectives: Sequence[str] = ("error", "lut"),
     population: int = 24,
+    children: int | None = None,
     workers: int | None = None,
     progress: Progress = lambda what, done, total: None,
 ) -> Comparison:
@@ -92,6 +93,7 @@ def compare(
         share: evaluations of each search, as a share of the functions, 0..1.
         objectives: what is minimised, of error and the costs.
         population: candidates of a generation; `gaaf` keeps the paper's 30 and 10.
+        children: candidates of each later generation; each strategy's own number where it is None.
         workers: searches at a time; one for each core where it is None.
         progress: told of every search.
 
@@ -123,7 +125,7 @@ def compare(
     shares: dict[str, list[np.ndarray]] = {name: [] for name in strategies}
     gaps: dict[str, list[np.ndarray]] = {name: [] for name in strategies}
     count = min(len(jobs), workers or os.cpu_count() or 1)
-    searches = _searches(jobs, count, (table, tuple(objectives), budget, population))
+    searches = _searches(jobs, count, (table, tuple(objectives), budget, population, children))
     for done, ((name, _), evaluated) in enumerate(searches, start=1):
         rows, spent = [row for row, _ in evaluated], [end for _, end in evaluated]
         # After 1, 2, ... evaluations so many of them are complete.
@@ -170,8 +172,8 @@ def _check(table: Table) -> None:
         raise UserError(f"the table has no row for {missing:,} of {space.size:,} genomes: make it anew")
 
 
-_Setting = tuple[Table, tuple[str, ...], int, int]
-"""Table, objectives, budget, population."""
+_Setting = tuple[Table, tuple[str, ...], int, int, int | None]
+"""Table, objectives, budget, population, children."""
 
 _setting: _Setting
 
@@ -206,8 +208,8 @@ def _begin(setting: _Setting) -> None:
 
 def _search(job: tuple[str, int]) -> list[tuple[int, float]]:
     """Return the rows a search evaluates, and what was spent when each was complete, no more than the budget."""
-    (name, seed), (table, objectives, budget, population) = job, _setting
-    config = _config(table, name.removesuffix(LOOK), seed, objectives, population, budget)
+    (name, seed), (table, objectives, budget, population, children) = job, _setting
+    config = _config(table, name.removesuffix(LOOK), seed, objectives, population, children, budget)
     import_plugins(config.plugins)
     space = Space(config, tuple(table.about["input_shape"]), table.about["classes"])
     places, rows = table.places, table.rows
@@ -270,7 +272,13 @@ class _Replay:
 
 
 def _config(
-    table: Table, strategy: str, seed: int, objectives: Sequence[str], population: int, budget: int
+    table: Table,
+    strategy: str,
+    seed: int,
+    objectives: Sequence[str],
+    population: int,
+    children: int | None,
+    budget: int,
 ) -> Config:
     content = dict(table.about["config"])
     given = content.get("search", {})
@@ -282,6 +290,7 @@ def _config(
         "strategy": strategy,
         "seed": seed,
         "population": population,
+        "children": children,
         "generations": generations,
     }
     if strategy == "gaaf":

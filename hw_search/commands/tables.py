@@ -48,6 +48,12 @@ def compare(
     ] = 0.25,
     objectives: Annotated[str, typer.Option(help="What is minimised, by comma.")] = "error,lut",
     population: Annotated[int, typer.Option(min=2, help="Candidates of a generation.")] = 24,
+    children: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Candidates of each later generation; each strategy's own number by default."
+        ),
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Searches at a time; one for each core by default.")
     ] = None,
@@ -65,6 +71,7 @@ def compare(
             share=share,
             objectives=[name.strip() for name in objectives.split(",")],
             population=population,
+            children=children,
             workers=workers,
             progress=progress,
         )
