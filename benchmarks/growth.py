@@ -22,11 +22,11 @@ from pathlib import Path
 from typing import Any
 
 from hw_search.config import Config, make_config
-from hw_search.executor import Result, Task
+from hw_search.execution.executor import Result, Task
+from hw_search.execution.store import Store
 from hw_search.pipeline import search
 from hw_search.progress import Terminal
-from hw_search.store import Store
-from hw_search.surrogate import CHILDREN
+from hw_search.strategies.surrogate import CHILDREN
 from reports.page import render
 from reports.storage import load_run
 

@@ -18,7 +18,7 @@ import yaml
 from scipy.stats import ttest_ind
 
 from hw_search.config import make_config
-from hw_search.evaluation import task, task_key
+from hw_search.execution.tasks import task, task_key
 from hw_search.pipeline import evolve, workbench
 from hw_search.watcher import Silent
 

@@ -15,8 +15,9 @@ from pathlib import Path
 import torch
 
 from hw_search.config import load_config
-from hw_search.evaluation import evaluate, load_data, task
-from hw_search.executor import LocalExecutor
+from hw_search.execution.evaluation import evaluate, load_data
+from hw_search.execution.executor import LocalExecutor
+from hw_search.execution.tasks import task
 from hw_search.pipeline import search
 from hw_search.space import Candidate, Space
 from models.canonical import canonical_key, constant_bit

@@ -15,10 +15,10 @@ import matplotlib
 import numpy as np
 
 from hw_search import load_config, search
-from hw_search.comparison import LOOK, WORSE, Comparison, compare, comparison_table
 from hw_search.errors import UserError
-from hw_search.surrogate import CHILDREN
-from hw_search.table import Table
+from hw_search.strategies.surrogate import CHILDREN
+from hw_search.tables.comparison import LOOK, WORSE, Comparison, compare, comparison_table
+from hw_search.tables.table import Table
 from reports.pareto import hypervolume, hypervolume_history, reference_point
 from reports.summary import objective_points
 
@@ -69,7 +69,7 @@ def real(path: Path, seeds: int) -> None:
             f"objectives: {path} does not minimise error, by which networks worth having are told"
         )
     asked = config.search
-    children = asked.children or (CHILDREN if asked.strategy == "surrogate" else asked.population)
+    children = asked.children or {"surrogate": CHILDREN, "gaaf": 10}.get(asked.strategy, asked.population)
     later = (asked.generations - 1) * children
     rounds = {"nsga2": later // asked.population, "surrogate": later // CHILDREN}
     for seed in range(seeds):

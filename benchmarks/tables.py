@@ -17,12 +17,14 @@ import numpy as np
 import torch
 from scipy import stats
 
-from hw_search.comparison import table_summary
 from hw_search.config import make_config
 from hw_search.errors import UserError
-from hw_search.evaluation import evaluate, task
+from hw_search.execution.evaluation import evaluate
+from hw_search.execution.tasks import task
+from hw_search.plugins import import_plugins
 from hw_search.space import Space
-from hw_search.table import Row, Table
+from hw_search.tables.comparison import table_summary
+from hw_search.tables.table import Row, Table
 from models.canonical import canonical_key
 from models.expressions import parse
 from reports.pareto import nondominated
@@ -205,6 +207,8 @@ def looks(table: Table) -> None:
 def compare(tables: list[Table], fresh: int) -> None:
     """Say what two tables have in common."""
     first, second = tables
+    if first.places.keys() != second.places.keys():
+        raise UserError("the tables are of different spaces: they have other genomes")
     pairs = [
         (row, second.rows[second.places[row.genomes[0]]])
         for row in first.good
@@ -233,6 +237,7 @@ def confirm(table: Table, rows: list[Row], count: int) -> None:
     """Train functions and the plain sign with seeds the table has not seen, and test them."""
     torch.set_num_threads(1)
     config = make_config({**table.about["config"], "output": "runs"})
+    import_plugins(config.plugins)
     space = Space(config, tuple(table.about["input_shape"]), table.about["classes"])
     scores = []
     for row in [plain(table), *rows]:

@@ -21,7 +21,7 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from hw_search.evaluation import evaluate, load_data
+from hw_search.execution.evaluation import evaluate, load_data
 from hw_search.space import build_topology
 from models.canonical import constant_bit
 from models.data import Data, Split
@@ -181,6 +181,7 @@ def main() -> None:
         data = load_data(**section)
         for name in names:  # what is done once is not counted
             candidate(name, activations(1), False, section, device)
+            candidate(name, activations(4), True, section, device)
         table("Calls a network and step:", names, [4, 16, 64, 256], calls)
         table(
             "Training, milliseconds a network:",

@@ -7,23 +7,20 @@ from pathlib import Path
 from statistics import fmean
 from typing import Literal
 
-import torch
-
 from finn_flows.cost import Cost
 from hw_search.config import Config
 from hw_search.errors import UserError
-from hw_search.evaluation import first_look_epochs, task, task_key
-from hw_search.executor import Executor, Result, Task
-from hw_search.halving import Rung
+from hw_search.execution.executor import Executor, Result, Task
+from hw_search.execution.stacks import stack_size, stacks
+from hw_search.execution.store import Store
+from hw_search.execution.tasks import first_look_epochs, task, task_key
 from hw_search.pricing import Infeasible, Pricer
 from hw_search.space import Candidate, Space
-from hw_search.stacks import stack_size, stacks
-from hw_search.store import Store
-from hw_search.strategies import Score
+from hw_search.strategies.evolution import Score
+from hw_search.strategies.halving import Rung
 from hw_search.watcher import Watcher
 from models.data import Data
 from models.expressions import X
-from models.training import pick_device
 from reports.records import Evaluation
 
 _LEARNED = 1.1  # a network must be better than guessing by a tenth, as in GAAF
@@ -181,14 +178,12 @@ class Bench:
 
     def _stack_size(self, work: Task, count: int) -> int:
         """Return how many networks like a task's, of so many tasks, are trained at once."""
-        settings, training = self.config.search, work["training"]
-        if settings.stack is not None:
-            return settings.stack
-        if settings.executor == "ray":  # whatever this machine has
-            device = torch.device("cuda" if settings.worker_gpus and training["device"] != "cpu" else "cpu")
-        else:
-            device = pick_device(training["device"])
-        return stack_size(self.pricer.network(work["topology"]), training["batch_size"], device, count)
+        if self.config.search.stack is not None:
+            return self.config.search.stack
+        training = work["training"]
+        return stack_size(
+            self.pricer.network(work["topology"]), training["batch_size"], training["device"], count
+        )
 
     def _screened(self, candidate: Candidate) -> Trial:
         """Turn away what no training can save."""
@@ -258,7 +253,8 @@ class Bench:
         """Turn results into metrics, or into a failure; return the costs of each."""
         failures = [result["reason"] for result in results if result["status"] != "ok"]
         if failures:
-            trial.status, trial.reason = "failed", failures[0]
+            # Also what a first look had found is of no use.
+            trial.status, trial.reason, trial.metrics = "failed", failures[0], {}
             return []
         costs = [self.pricer.cost(trial.candidate, result["crossings"]) for result in results]
         priced = [self.pricer.metrics(cost) for cost in costs]

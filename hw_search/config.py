@@ -207,7 +207,8 @@ class SearchConfig(_Section):
     children: int | None = Field(
         None,
         ge=1,
-        description="Candidates of each later generation; as many as population where null (surrogate: 8, gaaf: 10).",
+        description="Candidates of each later generation; as many as population where null (surrogate: 8, gaaf: 10). "
+        "Random search ignores it.",
     )
     seeds: int = Field(
         1,
@@ -234,8 +235,8 @@ class SearchConfig(_Section):
     workers: int | None = Field(
         None,
         ge=1,
-        description="Worker processes; one for each core where it is null. On Ray: most trainings at a time; where it is "
-        "null as many as there is room for.",
+        description="Worker processes; one for each core where it is null, two that share a GPU. On Ray: most trainings at "
+        "a time; where it is null as many as there is room for.",
     )
     stack: int | None = Field(
         None,

@@ -4,11 +4,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
 from hw_search.errors import UserError
-from hw_search.evaluation import import_plugins
+from hw_search.execution.tasks import training_task
+from hw_search.plugins import import_plugins
 from hw_search.space import build_topology
 from models.errors import nearest
 from models.expressions import parse
@@ -91,15 +93,17 @@ def with_weights(run: Run, finalist: Finalist, weights: Path) -> nn.Module:
     install(model, [parse(text) for text in finalist.trained])
     try:
         model.load_state_dict(load_file(weights))
-    except OSError as error:
+    except (OSError, SafetensorError, RuntimeError) as error:
+        # Gone, damaged, or of another network.
+        reason = " ".join(str(error).split())
         raise UserError(
-            f"{weights} cannot be read ({error}): run the search again, it writes it anew"
+            f"{weights} cannot be read ({reason}): remove it and run the search again, which writes it anew"
         ) from None
     return model.eval()
 
 
 def longer_training(run: Run, finalist: Finalist, epochs: int, seed: int, weights: Path) -> dict[str, Any]:
-    """Return the task (see `hw_search.evaluation.evaluate`) of training a network anew, to be tested at the end.
+    """Return the task (see `hw_search.execution.evaluation.evaluate`) of training a network anew, to be tested at the end.
 
     Args:
         run: the network's run.
@@ -108,15 +112,13 @@ def longer_training(run: Run, finalist: Finalist, epochs: int, seed: int, weight
         seed: of the initial weights and the order of samples.
         weights: where the trained weights are to go.
     """
-    return {
-        "plugins": run.config["plugins"],
-        "data": run.config["data"],
-        "expressions": finalist.trained,
-        "topology": finalist.topology,
-        "training": {**finalist.training, "epochs": epochs},
-        "seed": seed,
-        "final": True,
-        "test": True,
-        "weights": str(weights.resolve()),
-        "memory_gb": None,
-    }
+    return training_task(
+        plugins=run.config["plugins"],
+        data=run.config["data"],
+        expressions=finalist.trained,
+        topology=finalist.topology,
+        training={**finalist.training, "epochs": epochs},
+        seed=seed,
+        final=True,
+        weights=str(weights.resolve()),
+    )

@@ -12,17 +12,19 @@ import yaml
 
 from hw_search.bench import Bench
 from hw_search.config import Config, alternatives
-from hw_search.differentiable import Differentiable
 from hw_search.errors import UserError
-from hw_search.evaluation import code_version, import_plugins, load_data
-from hw_search.executor import Executor, LocalExecutor
+from hw_search.execution.evaluation import load_data
+from hw_search.execution.executor import Executor, LocalExecutor
+from hw_search.execution.stacks import worker_count
+from hw_search.execution.store import Store
+from hw_search.execution.tasks import code_version
 from hw_search.files import write_text
-from hw_search.finals import finals
+from hw_search.final_training import finals
+from hw_search.plugins import import_plugins
 from hw_search.pricing import Pricer
 from hw_search.space import Candidate, Genome, Space
-from hw_search.stacks import worker_count
-from hw_search.store import Store
-from hw_search.strategies import Strategy, make_strategy
+from hw_search.strategies.differentiable import Differentiable
+from hw_search.strategies.evolution import Strategy, make_strategy
 from hw_search.verdict import verdict
 from hw_search.watcher import Silent, Watcher
 from models.data import Data, check_test
@@ -139,7 +141,7 @@ def _data(config: Config) -> tuple[Data, str]:
 
 def _executor(config: Config, log: Path) -> Executor:
     if config.search.executor == "ray":
-        from hw_search.ray_executor import RayExecutor
+        from hw_search.execution.ray_executor import RayExecutor
 
         return RayExecutor(config.search, log)
     return LocalExecutor(worker_count(config), log)

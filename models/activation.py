@@ -26,13 +26,13 @@ def evaluate(expression: Expression, x: Tensor, parameters: Sequence[Tensor | fl
         if node.name == "x":
             return x
         if node.name == "number":
-            return torch.tensor(node.value, dtype=x.dtype, device=x.device)
+            return torch.full((), node.value, dtype=x.dtype, device=x.device)
         operands = [visit(operand) for operand in node.operands]
         operation = node.operation
         learned = [
             torch.as_tensor(next(remaining), dtype=x.dtype, device=x.device) for _ in operation.initial
         ]
-        return operation.function(*operands, *learned).to(x)
+        return operation.function(*operands, *learned).to(x, non_blocking=True)
 
     result = visit(expression)
     return result if result.shape == x.shape else result.expand_as(x)

@@ -373,7 +373,7 @@ def train_supernet(
     steps = max(1, math.ceil(len(own) / settings.batch_size))
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.epochs * steps)
     for epoch in range(1, settings.epochs + 1):
-        total = 0.0
+        total = torch.zeros((), device=device)
         order, others = (
             half[torch.randperm(len(half), generator=generator).to(device)] for half in (own, held)
         )
@@ -385,7 +385,7 @@ def train_supernet(
             loss.backward()
             optimizer.step()
             schedule.step()
-            total += float(loss.detach())
+            total += loss.detach()
             if epoch > search.warmup:
                 aim = nn.functional.cross_entropy(supernet(x[other].float()), y[other])
                 aim = aim + search.price_weight * supernet.price(prices)
@@ -394,5 +394,5 @@ def train_supernet(
                 chooser.step()
         check_finite(supernet, epoch)
         if after_epoch is not None:
-            after_epoch(epoch, total / steps)
+            after_epoch(epoch, float(total) / steps)
     supernet.eval()

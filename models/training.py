@@ -228,11 +228,13 @@ def augmented(x: Tensor, kind: str, generator: torch.Generator) -> Tensor:
     """Return a batch (N, ...) augmented as `TrainingSettings.augment` says; only images (N, C, H, W) are."""
     if kind == "none" or x.dim() != 4:
         return x
-    flip = torch.rand(len(x), generator=generator).to(x.device) < 0.5
+    flip = torch.rand(len(x), generator=generator).to(x.device, non_blocking=True) < 0.5
     x = torch.where(flip[:, None, None, None], x.flip(3), x)
     if kind == "crop_flip":
         reach = max(1, x.shape[-1] // 8)
-        down, right = torch.randint(0, 2 * reach + 1, (2, len(x)), generator=generator).to(x.device)
+        down, right = torch.randint(0, 2 * reach + 1, (2, len(x)), generator=generator).to(
+            x.device, non_blocking=True
+        )
         padded = nn.functional.pad(x, [reach] * 4)
         rows = down[:, None] + torch.arange(x.shape[2], device=x.device)
         columns = right[:, None] + torch.arange(x.shape[3], device=x.device)

@@ -16,7 +16,7 @@ LAYOUT = 2  # to be raised whenever a record gains a field it cannot do without,
 
 PARETO, EVALUATIONS, TABLE = "pareto.json", "evaluations.jsonl", "pareto.csv"
 REPORT = "report.html"  # a run's or a build's page, in its folder
-TABLE = "table.csv.gz"  # in the folder of a run that made one (`hw_search.table`)
+FUNCTIONS = "table.csv.gz"  # in the folder of a run that made one (`hw_search.tables.table`)
 
 _RUN = TypeAdapter(Run)
 _EVALUATION = TypeAdapter(Evaluation)

@@ -17,6 +17,7 @@ from hw_search.builds.layout import MODEL, NETWORK, RTL, WEIGHTS
 from hw_search.builds.stages import Facts
 from reports.build_records import (
     BLOCK_RAM_OF,
+    LUT_OF,
     RESOURCES,
     Accuracy,
     Build,
@@ -100,7 +101,8 @@ def _searched(builder: "Builder") -> str:
     if found is None:
         return ""
     lut, bram, ii = (found.metrics[name] for name in ("lut", "bram", "ii"))
-    text = f"The search estimated {lut:,.0f} LUT6 and {bram:,.0f} BRAM18 on {found.part} at II {ii:,.0f}."
+    unit = LUT_OF[get_part(found.part).family]
+    text = f"The search estimated {lut:,.0f} {unit} and {bram:,.0f} block RAMs of 18 kbit on {found.part} at II {ii:,.0f}."
     products = {
         element.layer: element.node
         for element in builder.complete.elements

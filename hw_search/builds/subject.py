@@ -17,9 +17,11 @@ from hw_search.builds.layout import MODEL, WEIGHTS
 from hw_search.builds.samples import read_test_set
 from hw_search.builds.stages import Facts, Report
 from hw_search.errors import UserError
-from hw_search.evaluation import code_version, evaluate, import_plugins
+from hw_search.execution.evaluation import evaluate
+from hw_search.execution.tasks import code_version
 from hw_search.files import replacing
 from hw_search.finalists import choose, longer_training, with_weights
+from hw_search.plugins import import_plugins
 from models.data import Split, load_test
 from reports.records import Finalist, Run
 from reports.storage import load_run
@@ -168,12 +170,13 @@ class RunSubject:
         """See `Subject`."""
         net, own = self.network, folder / WEIGHTS
         seed = net.seeds[0] if self.seed is None else self.seed
+        whole = self.record.config["final"]["epochs"] or net.training["epochs"]
         if self.epochs is None and self.seed in (None, net.seeds[0]):
             _copy(self.folder / net.weights, own)
             facts: Facts = {"validation": net.validation[0], "test": net.test[0]}
-            epochs = net.training["epochs"]
+            epochs = whole
         else:
-            epochs = self.epochs or net.training["epochs"]
+            epochs = self.epochs or whole
             task = longer_training(self.record, net, epochs, seed, own)
             result = evaluate(
                 task, lambda epoch, loss: report(epoch / epochs, f"epoch {epoch}, loss {loss:.3f}")

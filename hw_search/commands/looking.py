@@ -113,6 +113,6 @@ def activations(
 
 def configuration() -> None:
     """Print the configuration reference (Markdown), made from the program itself."""
-    from hw_search.reference import reference
+    from hw_search.config_reference import reference
 
     typer.echo(reference(), nl=False)

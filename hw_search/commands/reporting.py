@@ -20,10 +20,10 @@ def report(
     """Write a run's or a build's page again; or compare builds side by side."""
     from hw_search.files import write_text
     from reports.build_storage import BUILD
-    from reports.storage import PARETO, REPORT, TABLE, load_run
+    from reports.storage import FUNCTIONS, PARETO, REPORT, load_run
 
-    if len(folders) == 1 and (folders[0] / TABLE).exists():
-        tell_table(folders[0] / TABLE)
+    if len(folders) == 1 and (folders[0] / FUNCTIONS).exists():
+        tell_table(folders[0] / FUNCTIONS)
         return
     if len(folders) == 1 and not (folders[0] / BUILD).exists() and (folders[0] / PARETO).exists():
         from reports.page import render

@@ -28,7 +28,7 @@ def tabulate(
         stoppable("what was trained is kept: run the same command to go on"),
         _bars() as progress,
     ):
-        from hw_search.tabulate import tabulate as make
+        from hw_search.tables.tabulate import tabulate as make
 
         path = make(checked, progress)
     tell_table(path)
@@ -61,8 +61,8 @@ def compare(
 ) -> None:
     """Try search strategies on a table: how much of the exact front they find, against the evaluations they spend."""
     with stoppable("nothing was written"), _bars() as progress:
-        from hw_search.comparison import compare as run
-        from hw_search.table import Table
+        from hw_search.tables.comparison import compare as run
+        from hw_search.tables.table import Table
 
         found = run(
             Table.load(table),
@@ -75,7 +75,7 @@ def compare(
             workers=workers,
             progress=progress,
         )
-    from hw_search.comparison import comparison_table
+    from hw_search.tables.comparison import comparison_table
 
     typer.echo(comparison_table(found))
     if html is not None:

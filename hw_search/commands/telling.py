@@ -62,8 +62,8 @@ def tell_build(built: Build) -> None:
 
 def tell_table(path: Path) -> None:
     """Print what a table holds, and what it is good for."""
-    from hw_search.comparison import table_summary
-    from hw_search.table import Table
+    from hw_search.tables.comparison import table_summary
+    from hw_search.tables.table import Table
 
     typer.echo(table_summary(Table.load(path)))
     typer.echo(f"\nTable: {path}\nSearch strategies on it: zerocross compare {shlex.quote(str(path))}")

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from hw_search.cli import app, main
-from hw_search.table import COSTS, Row, Table
+from hw_search.tables.table import COSTS, Row, Table
 
 RUNNER = CliRunner()
 

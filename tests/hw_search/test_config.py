@@ -5,8 +5,8 @@ import pytest
 import yaml
 
 from hw_search.config import load_config, make_config
+from hw_search.config_reference import reference
 from hw_search.errors import UserError
-from hw_search.reference import reference
 from tests.hw_search.conftest import CONTENT, merged
 
 

@@ -10,15 +10,16 @@ import numpy as np
 import pytest
 
 from hw_search import search
-from hw_search.comparison import Comparison, _Replay, compare, comparison_table, table_summary
 from hw_search.config import Config, make_config
 from hw_search.errors import UserError
-from hw_search.evaluation import evaluate, task
+from hw_search.execution.evaluation import evaluate
+from hw_search.execution.tasks import task
 from hw_search.space import Space
-from hw_search.strategies import Score, make_strategy
-from hw_search.surrogate import shape
-from hw_search.table import Row, Table
-from hw_search.tabulate import tabulate
+from hw_search.strategies.evolution import Score, make_strategy
+from hw_search.strategies.surrogate import shape
+from hw_search.tables.comparison import Comparison, _Replay, compare, comparison_table, table_summary
+from hw_search.tables.table import Row, Table
+from hw_search.tables.tabulate import tabulate
 from models.canonical import canonical_key, constant_bit
 from models.encodings import Encoding
 from models.expressions import X, parse

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hw_search.errors import UserError
-from hw_search.executor import Result, Task
+from hw_search.execution.executor import Result, Task
+from hw_search.execution.ray_worker import Origin, modules, parts, train, versions
 from hw_search.files import replacing
-from hw_search.ray_worker import Origin, modules, parts, train, versions
 
 if TYPE_CHECKING:
     from hw_search.config import SearchConfig
@@ -126,7 +126,7 @@ class RayExecutor:
 
     def _give(self, work: Task) -> Any:
         """Hand a task to Ray; return the reference of what will come of it."""
-        from hw_search.evaluation import code_version
+        from hw_search.execution.tasks import code_version
 
         part = parts(work)[0]
         origin = Origin(code_version(modules(part["plugins"])), versions(), self._folder)

@@ -2,7 +2,7 @@
 benchmark.)
 
 It is a gzipped CSV of one row a function, behind a first line that starts with # and holds, as JSON, how it was made.
-Whoever has it can try a search in seconds (`hw_search.comparison`).
+Whoever has it can try a search in seconds (`hw_search.tables.comparison`).
 """
 
 import csv
@@ -44,7 +44,7 @@ class Row:
         test: likewise.
         early: validation accuracy of the first seed's first look (`search.first_look`); None where there was none.
         numbers: by name, of _NUMBERS: crossings of a channel (mean over channels and seeds) and of the richest channel,
-            COSTS and FINN's LUTs; empty unless ok.
+            COSTS and FINN's LUTs; empty of one that did not train.
     """
 
     expression: str

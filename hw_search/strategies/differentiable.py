@@ -15,9 +15,10 @@ import torch
 
 from hw_search.config import Config, alternatives
 from hw_search.errors import UserError
+from hw_search.execution.tasks import task
 from hw_search.pricing import Infeasible, Pricer
 from hw_search.space import Candidate, Genome, Space
-from hw_search.strategies import Score
+from hw_search.strategies.evolution import Score
 from models.data import Data
 from models.expressions import parse
 from models.layers import install
@@ -90,17 +91,8 @@ class Differentiable:
 
     def _task(self, candidate: Candidate, prices: list[Any], weight: float, seed: int) -> dict[str, Any]:
         config = self._config
-        return {
-            "plugins": config.plugins,
-            "data": config.data.model_dump(),
-            "expressions": [str(expression) for expression in candidate.expressions],
-            "topology": candidate.topology,
-            "training": candidate.training,
-            "seed": seed,
-            "weights": None,
-            "memory_gb": config.search.worker_memory_gb,
-            "mixture": {"choices": self._choices(), "prices": prices, "price_weight": weight},
-        }
+        mixture = {"choices": self._choices(), "prices": prices, "price_weight": weight}
+        return {**task(config, candidate, seed), "mixture": mixture}
 
     def _prices(self, candidate: Candidate) -> list[list[Any]]:
         """Return [stage, edge, operation, price] for every operation, the largest price 1."""

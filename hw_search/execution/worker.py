@@ -1,6 +1,6 @@
 """A worker process: tasks in as lines of JSON, results out as lines of JSON.
 
-Started as `python -m hw_search.worker`. A worker knows nothing of the search; it ends when its input ends, so none
+Started as `python -m hw_search.execution.worker`. A worker knows nothing of the search; it ends when its input ends, so none
 outlives the process that started it.
 """
 
@@ -18,15 +18,25 @@ def main() -> None:
     results = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)
 
+    prepare()
+    for line in sys.stdin:
+        result = serve(json.loads(line))
+        results.write(json.dumps(result) + "\n")
+        if result.get("passing"):
+            return  # memory ran out, or a GPU failed: another process starts afresh
+
+
+def prepare() -> None:
+    """Set torch up as trainings want it: one thread, and on a GPU the same result every time, of whole floats."""
     import torch
 
     torch.set_num_threads(1)
-    for line in sys.stdin:
-        results.write(json.dumps(serve(json.loads(line))) + "\n")
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.allow_tf32 = False
 
 
 def serve(work: dict[str, Any]) -> dict[str, Any]:
-    """Do a task (see `hw_search.evaluation`), whatever comes of it.
+    """Do a task (see `hw_search.execution.evaluation`), whatever comes of it.
 
     Args:
         work: the task. `memory_gb`, where it is given, limits what this process may address, from now on.
@@ -35,8 +45,10 @@ def serve(work: dict[str, Any]) -> dict[str, Any]:
         What `evaluate` returns; {"status": "error", "reason"} where the user has something to mend; {"status": "failed",
         "reason"} for anything else that went wrong, "passing" with it if another try may go well.
     """
+    import torch
+
     from hw_search.errors import UserError
-    from hw_search.evaluation import evaluate
+    from hw_search.execution.evaluation import evaluate
     from models.errors import ModelError
 
     if work.get("memory_gb"):
@@ -47,6 +59,8 @@ def serve(work: dict[str, Any]) -> dict[str, Any]:
     except (UserError, ModelError) as error:
         return {"status": "error", "reason": str(error)}
     except (MemoryError, RuntimeError) as error:
+        if isinstance(error, torch.AcceleratorError):
+            return {"status": "failed", "passing": True, "reason": f"its GPU failed: {_first_line(error)}"}
         if isinstance(error, MemoryError) or "memory" in str(error):
             return {"status": "failed", "passing": True, "reason": f"out of memory: {_first_line(error)}"}
         traceback.print_exc()

@@ -1,4 +1,4 @@
-"""Which trainings are done at once, as a stack (`models.stacking`)."""
+"""Which trainings are done at once: as a stack (`models.stacking`), and by how many workers."""
 
 import itertools
 import json
@@ -7,26 +7,28 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import torch
-
-from finn_flows.network import Flatten, Network
+from finn_flows.network import Conv, Dense, Flatten, Network
 from hw_search.config import Config
 from models.training import pick_device
 
 _CACHE = 2**17
 """Floats of a layer's output, all networks of a stack together, beyond which a CPU gains nothing: half a megabyte."""
 
-_GPU_MEMORY = 2**25
-"""Likewise for a GPU, which holds some thirty tensors of that size while it trains: about four gigabytes."""
+_GPU_MEMORY = 2**30
+"""Floats that a stack may take of a GPU: four gigabytes."""
+
+_OUTPUTS, _WEIGHTS = 30, 8
+"""Tensors of the size of the widest layer's output, and copies of its weights (their gradients, Adam's two moments, the
+signs, the networks themselves), that a GPU holds while a network trains."""
 
 _MOST = {"cpu": 64, "cuda": 256}
 """A step of 256 small networks takes no more calls than one of 64, and 36 to 55 times fewer a network than one by one."""
 
-_PARTS = 8
-"""A batch of tasks is split in as many stacks at least, for as many workers."""
+_PARTS = {"cpu": 8, "cuda": 4}
+"""A batch of tasks is split in as many stacks at least, for as many workers; not by how many there are, see `stacks`."""
 
 
-def stack_size(network: Network, batch_size: int, device: torch.device, tasks: int) -> int:
+def stack_size(network: Network, batch_size: int, device: str, tasks: int) -> int:
     """Return how many networks to train at once.
 
     On a CPU a stack saves calls and not arithmetic: it pays as long as its layers stay in the cache, which are small
@@ -35,7 +37,7 @@ def stack_size(network: Network, batch_size: int, device: torch.device, tasks: i
     Args:
         network: their layers.
         batch_size: samples a step.
-        device: where they are trained.
+        device: where they are trained, "cpu" or "cuda".
         tasks: how many there are in all.
     """
     # A flattened input is one for all of them.
@@ -43,9 +45,24 @@ def stack_size(network: Network, batch_size: int, device: torch.device, tasks: i
     widest = max(
         math.prod(shapes[layer.name]) for layer in network.layers if not isinstance(layer.operation, Flatten)
     )
-    room = (_CACHE if device.type == "cpu" else _GPU_MEMORY) // (batch_size * widest)
-    most = _MOST.get(device.type, 64)
-    return max(1, min(most, room, math.ceil(tasks / _PARTS) if device.type == "cpu" else most))
+    if device == "cpu":
+        room = _CACHE // (batch_size * widest)
+    else:
+        room = _GPU_MEMORY // (_OUTPUTS * batch_size * widest + _WEIGHTS * _weights(network))
+    return max(1, min(_MOST[device], room, math.ceil(tasks / _PARTS[device])))
+
+
+def _weights(network: Network) -> int:
+    """Return how many weights a network's products have."""
+    shapes, total = network.shapes(), 0
+    for layer in network.layers:
+        if isinstance(layer.operation, Dense | Conv):
+            fan_in = math.prod(shapes[layer.inputs[0]])
+            if isinstance(layer.operation, Conv):
+                area = math.prod(layer.operation.kernel)
+                fan_in = area * shapes[layer.inputs[0]][-1] // layer.operation.groups
+            total += layer.operation.channels * fan_in
+    return total
 
 
 def worker_count(config: Config) -> int:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hw_search.executor import LocalExecutor
+from hw_search.execution.executor import LocalExecutor
 from tests.hw_search.conftest import task
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hw_search import search
 from hw_search.config import make_config
-from hw_search.halving import Rung
+from hw_search.strategies.halving import Rung
 from reports.page import render
 from tests.hw_search.conftest import CONTENT, merged
 

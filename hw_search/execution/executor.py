@@ -82,10 +82,18 @@ class LocalExecutor:
 
     def _give(self, index: int, tasks: Sequence[Task], attempts: list[int]) -> None:
         attempts[index] += 1
-        worker = self._idle.pop() if self._idle else _Worker(self._log)
+        worker = self._free_worker()
         descriptor = worker.give(tasks[index])
         self._busy[descriptor] = (worker, index)
         self._selector.register(descriptor, selectors.EVENT_READ)
+
+    def _free_worker(self) -> "_Worker":
+        while self._idle:
+            worker = self._idle.pop()
+            if worker.alive():
+                return worker
+            worker.kill()  # it told that its memory had run out, and ended by itself
+        return _Worker(self._log)
 
     def close(self) -> None:
         """Kill all workers."""
@@ -113,7 +121,7 @@ class _Worker:
                 # A session of its own: Ctrl-C reaches the search alone, which then stops its workers.
                 self._process = subprocess.Popen(
                     # -P: a folder of the user's named `models`, where they happen to be, is none of ours.
-                    [sys.executable, "-P", "-m", "hw_search.worker"],
+                    [sys.executable, "-P", "-m", "hw_search.execution.worker"],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=output,
@@ -139,6 +147,10 @@ class _Worker:
         except BrokenPipeError:
             pass  # it died while idle: its closed output says so at once
         return self._out.fileno()
+
+    def alive(self) -> bool:
+        """Tell whether the process runs."""
+        return self._process.poll() is None
 
     def read(self) -> bytes:
         """Read a result line; empty if the worker is gone."""

@@ -19,7 +19,7 @@ from typing import Any
 
 # Nothing of `models` or `finn_flows`, also not through others: see `_forget`.
 from hw_search.errors import UserError
-from hw_search.executor import Result, Task
+from hw_search.execution.executor import Result, Task
 from hw_search.files import replacing
 
 _MOST_PRINTED = 20_000
@@ -69,19 +69,17 @@ def train(
         contents: of these files.
 
     Returns:
-        The result as `hw_search.worker.serve` has it, the content of the weights' file of each of `parts`, if it was
-        written, and what was printed.
+        The result as `hw_search.execution.worker.serve` has it, the content of the weights' file of each of `parts`, if it
+        was written, and what was printed.
     """
     import ray
 
     _forget(origin.folder)
     if not ray.get_gpu_ids():
         os.environ["CUDA_VISIBLE_DEVICES"] = ""  # else all workers of a node would share its first GPU
-    import torch
+    from hw_search.execution.worker import prepare, serve
 
-    from hw_search.worker import serve
-
-    torch.set_num_threads(1)
+    prepare()
     printed = StringIO()
     local: dict[str, str] = {}
     with redirect_stdout(printed), redirect_stderr(printed), tempfile.TemporaryDirectory() as scratch:
@@ -112,7 +110,7 @@ def _forget(folder: str) -> None:
 
 
 def _check_code(origin: Origin, plugins: tuple[str, ...]) -> None:
-    from hw_search.evaluation import code_version
+    from hw_search.execution.tasks import code_version
 
     try:
         same = code_version(plugins) == origin.code

@@ -5,14 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from finn_flows.network import Activation, Dense, Input, LabelSelect, Layer, Network
 from hw_search import search
 from hw_search.config import Config
-from hw_search.evaluation import evaluate
-from hw_search.executor import LocalExecutor
-from hw_search.stacks import stack_size, stacks
+from hw_search.execution.evaluation import evaluate
+from hw_search.execution.executor import LocalExecutor
+from hw_search.execution.stacks import stack_size, stacks
 from tests.hw_search.conftest import task
 
 
@@ -27,10 +26,14 @@ def network(width: int) -> Network:
 
 
 def test_stacks_of_a_cpu_stay_in_its_cache() -> None:
-    cpu = torch.device("cpu")
-    assert [stack_size(network(width), 64, cpu, 4000) for width in (16, 64, 256, 4096)] == [64, 32, 8, 1]
-    assert [stack_size(network(16), 64, cpu, tasks) for tasks in (1, 8, 20)] == [1, 1, 3]  # for 8 workers
-    assert stack_size(network(256), 64, torch.device("cuda"), 20) == 256
+    assert [stack_size(network(width), 64, "cpu", 4000) for width in (16, 64, 256, 4096)] == [64, 32, 8, 1]
+    assert [stack_size(network(16), 64, "cpu", tasks) for tasks in (1, 8, 20)] == [1, 1, 3]  # for 8 workers
+
+
+def test_stacks_of_a_gpu_fit_its_memory() -> None:
+    assert [stack_size(network(256), 64, "cuda", tasks) for tasks in (20, 4000)] == [5, 256]
+    # 64 x 65,536 weights, and a batch of 64 x 65,536 outputs
+    assert stack_size(network(65536), 64, "cuda", 4000) == 2**30 // ((30 * 64 + 8 * 74) * 65536)
 
 
 def test_tasks_that_differ_in_activations_alone_stand_together() -> None:
@@ -91,7 +94,7 @@ def test_a_stack_whose_worker_dies_is_done_one_by_one(config: Config, tmp_path: 
     plugin = tmp_path / "deadly.py"
     plugin.write_text(
         "import os, signal, __main__\nfrom models.operations import register_operation\n"
-        "worker = getattr(__main__.__spec__, 'name', '') == 'hw_search.worker'\n"
+        "worker = getattr(__main__.__spec__, 'name', '') == 'hw_search.execution.worker'\n"
         "register_operation('die', lambda x: os.kill(os.getpid(), signal.SIGKILL) if worker else x * x * x)\n"
     )
     content = config.model_dump() | {

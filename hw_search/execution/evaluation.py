@@ -1,12 +1,8 @@
 """Train one network and read its accuracy and crossings: what a worker does with a task.
 
-Tasks and results are plain JSON, so that they travel to any process or machine and into the store as they are.
+Tasks (`hw_search.execution.tasks`) and results are plain JSON.
 """
 
-import hashlib
-import importlib
-import importlib.util
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -22,14 +18,14 @@ from safetensors.torch import save_file
 from finn_flows.crossings import CrossingError
 from finn_flows.integer import IntegerNetwork, remove_constants, remove_first_bits
 from finn_flows.network import Network
-from hw_search.config import Config
-from hw_search.differentiable import choose_operations
 from hw_search.errors import UserError
 from hw_search.extraction.agreement import agreement
 from hw_search.extraction.integers import responses, to_integer
 from hw_search.extraction.layers import describe
 from hw_search.files import replacing
-from hw_search.space import Candidate, build_topology
+from hw_search.plugins import import_plugins
+from hw_search.space import build_topology
+from hw_search.strategies.differentiable import choose_operations
 from models.data import Data, Split, load, load_test
 from models.expressions import parse
 from models.layers import install, slots
@@ -51,111 +47,6 @@ _CURVES = 4
 _CURVE_POINTS = 256
 
 
-def task(
-    config: Config,
-    candidate: Candidate,
-    seed: int,
-    final: bool = False,
-    weights: str | None = None,
-    test: bool = False,
-    first_look: bool = False,
-) -> dict[str, Any]:
-    """Return the task of training a candidate.
-
-    Args:
-        config: the search's.
-        candidate: what to train.
-        seed: of the initial weights and the order of samples.
-        final: train as long as the finals do, read the test set, and look closely at the activations.
-        weights: where to write the trained weights (safetensors), if anywhere.
-        test: read the test set.
-        first_look: train for a share of the epochs alone.
-    """
-    training = dict(candidate.training)
-    if first_look:
-        training["epochs"] = first_look_epochs(candidate, config)
-    if final and config.final.epochs is not None:
-        training["epochs"] = config.final.epochs
-    return {
-        "plugins": config.plugins,
-        "data": config.data.model_dump(),
-        "expressions": [str(expression) for expression in candidate.expressions],
-        "topology": candidate.topology,
-        "training": training,
-        "seed": seed,
-        "final": final,
-        "test": test or final,
-        "weights": weights,
-        "memory_gb": config.search.worker_memory_gb,
-    }
-
-
-def first_look_epochs(candidate: Candidate, config: Config) -> int:
-    """Return for how many epochs a first look trains."""
-    return max(1, round(config.search.first_look * int(candidate.training["epochs"])))
-
-
-def task_key(candidate: Candidate, work: dict[str, Any], fingerprint: str) -> str:
-    """Return the store's key of a task: canonical candidate, fidelity, seed, data and code."""
-    parts = [
-        candidate.network_key,
-        repr(sorted(work["training"].items())),
-        work["seed"],
-        work["final"],
-        work["test"],
-        fingerprint,
-    ]
-    parts.append(code_version(tuple(work["plugins"])))
-    return hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()
-
-
-@lru_cache(maxsize=8)
-def code_version(plugins: tuple[str, ...] = ()) -> str:
-    """Return a digest of all code that decides a training's result: this project's, the plugins', torch's version."""
-    digest = hashlib.blake2b(torch.__version__.encode(), digest_size=8)
-    root = Path(__file__).resolve().parent.parent
-    own = [*sorted((root / "models").glob("*.py")), Path(__file__), root / "hw_search" / "stacks.py"]
-    own += sorted((root / "hw_search" / "extraction").glob("*.py"))
-    own += [root / "finn_flows" / name for name in ("crossings.py", "integer.py", "network.py")]
-    for plugin in plugins:
-        spec = None if plugin.endswith(".py") else importlib.util.find_spec(plugin)
-        source = spec.origin if spec is not None else plugin
-        if source and Path(source).is_file():
-            own.append(Path(source))
-    for path in own:
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
-_imported: set[str] = set()
-
-
-def import_plugins(plugins: list[str]) -> None:
-    """Import the user's files and modules, once a process.
-
-    Raises:
-        UserError: if one cannot be imported.
-    """
-    for plugin in plugins:
-        if plugin in _imported:
-            continue
-        try:
-            if plugin.endswith(".py"):
-                name = f"zerocross_plugin_{hashlib.blake2b(plugin.encode(), digest_size=4).hexdigest()}"
-                spec = importlib.util.spec_from_file_location(name, plugin)
-                assert spec is not None and spec.loader is not None
-                module = importlib.util.module_from_spec(spec)
-                sys.modules[name] = module
-                spec.loader.exec_module(module)
-            else:
-                importlib.import_module(plugin)
-        except Exception as error:
-            raise UserError(
-                f"plugins: {plugin} cannot be imported: {type(error).__name__}: {error}"
-            ) from None
-        _imported.add(plugin)
-
-
 @lru_cache(maxsize=2)
 def load_data(name: str, validation: float, split_seed: int, limit: int | None, root: str) -> Data:
     """Load a data section once a process."""
@@ -171,8 +62,8 @@ def evaluate(work: dict[str, Any], progress: Progress | None = None) -> dict[str
     """Do a task.
 
     Args:
-        work: from `task`, a mixture's (see `hw_search.differentiable`), or {"stack": several that differ in expressions and
-            weights alone}, which are trained at once.
+        work: from `hw_search.execution.tasks`, a mixture's (see `hw_search.strategies.differentiable`), or {"stack": several
+            that differ in expressions and weights alone}, which are trained at once.
         progress: called with the epoch and its loss.
 
     Returns:
@@ -245,16 +136,19 @@ def _read(
     binarized: Binarized | None,
 ) -> dict[str, Any]:
     """Return what a trained network came to, and write its weights where they are wanted."""
+    scores = {"accuracy": accuracy(model, data.validation, device)}
+    if work["test"]:
+        scores["test"] = accuracy(model, _test_split(work["data"]["name"], work["data"]["root"]), device)
+    if work["final"]:
+        model.cpu()  # where a build reads it: a GPU's functions round otherwise
     integer = to_integer(model, network)
     result: dict[str, Any] = {
         "status": "ok",
         "expressions": work["expressions"],
-        "accuracy": accuracy(model, data.validation, device),
+        **scores,
         "crossings": {name: table.counts().tolist() for name, table in integer.tables.items()},
         "binarized": None if binarized is None else asdict(binarized),
     }
-    if work["test"]:
-        result["test"] = accuracy(model, _test_split(work["data"]["name"], work["data"]["root"]), device)
     if work["final"]:
         result["agreement"] = agreement(model, integer, data.validation)
         result["sites"] = [asdict(site) for site in sites(model, integer)]

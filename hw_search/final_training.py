@@ -10,8 +10,8 @@ from pydantic import TypeAdapter
 
 from finn_flows.cost import Cost
 from hw_search.bench import Bench, plain_sign
-from hw_search.evaluation import task, task_key
-from hw_search.executor import Result, Task
+from hw_search.execution.executor import Result, Task
+from hw_search.execution.tasks import task, task_key
 from hw_search.watcher import Watcher
 from reports.pareto import nondominated
 from reports.records import Evaluation, Finalist, NodeCost, Site

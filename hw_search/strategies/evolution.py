@@ -73,7 +73,7 @@ def make_strategy(config: SearchConfig, space: Space, objectives: int, key: Key,
         case "gaaf":
             return EvolutionGAAF(config, space, key, chance)
         case "surrogate":
-            from hw_search.surrogate import Surrogate
+            from hw_search.strategies.surrogate import Surrogate
 
             return Surrogate(config, space, objectives, key)
         case "random":

@@ -23,11 +23,11 @@ import numpy as np
 
 from hw_search.config import Config, make_config
 from hw_search.errors import UserError
-from hw_search.evaluation import import_plugins
-from hw_search.halving import Rung
+from hw_search.plugins import import_plugins
 from hw_search.space import Genome, Space
-from hw_search.strategies import Score, make_strategy
-from hw_search.table import COSTS, Row, Table
+from hw_search.strategies.evolution import Score, make_strategy
+from hw_search.strategies.halving import Rung
+from hw_search.tables.table import COSTS, Row, Table
 from models.errors import nearest
 from reports.pareto import hypervolume, hypervolume_history, nondominated, reference_point
 
@@ -100,6 +100,8 @@ def compare(
     Raises:
         UserError: for an unknown strategy or objective, or a table without a front.
     """
+    if not strategies:
+        raise UserError(f"--strategies: name some of {', '.join(COMPARABLE)}")
     for name in strategies:
         if name.removesuffix(LOOK) not in COMPARABLE:
             known = [*COMPARABLE, *(known + LOOK for known in COMPARABLE)]
@@ -118,6 +120,8 @@ def compare(
     functions = sum(row.status != "dead" for row in table.rows)
     budget = max(1, round(share * functions))
     strategies = list(dict.fromkeys(strategies))
+    for name in strategies:  # what one of them cannot do is told before the others have searched
+        _config(table, name.removesuffix(LOOK), 0, objectives, population, children, budget)
     jobs = [(name, seed) for name in strategies for seed in range(seeds)]
     corner = _corner(table, objectives, points)
     whole = hypervolume(points, corner)
@@ -229,7 +233,7 @@ def _search(job: tuple[str, int]) -> list[tuple[int, float]]:
 
 
 class _Replay:
-    """Does what `hw_search.bench` does, with a table's results.
+    """Does what `hw_search.bench` does, with a table's results; what is not "ok" has failed, by however much.
 
     A first look's costs are not in a table: those of the whole training stand in for them, in favour of first looks.
     """

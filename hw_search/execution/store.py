@@ -1,8 +1,8 @@
 """Every evaluation ever made in a run folder: SQLite.
 
 It is the cache, the provenance and the resume at once: a search that is started again replays the same seeded
-evolution and finds its past here. A row is keyed by everything that decides its result, so nothing in it is ever
-wrong for a changed configuration; it is merely not asked for.
+evolution and finds its past here. A row is keyed by what decides its result (but for what trained beside it, which turns
+a rounding now and then), so nothing in it is wrong for a changed configuration; it is merely not asked for.
 """
 
 import json

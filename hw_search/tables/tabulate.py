@@ -11,14 +11,14 @@ from typing import Any
 from hw_search.bench import Bench, Trial
 from hw_search.config import Config
 from hw_search.errors import UserError
-from hw_search.evaluation import task, task_key
-from hw_search.executor import Executor, Result, Task
+from hw_search.execution.executor import Executor, Result, Task
+from hw_search.execution.tasks import task, task_key
 from hw_search.pipeline import versions, workbench
 from hw_search.space import Candidate, Genome, Space
-from hw_search.table import COSTS, Row, Table
+from hw_search.tables.table import COSTS, Row, Table
 from hw_search.watcher import Silent
 from models.expressions import X
-from reports.storage import TABLE
+from reports.storage import FUNCTIONS
 
 _MOST = 200_000
 _BATCH = 256
@@ -55,15 +55,16 @@ def tabulate(config: Config, progress: Progress, executor: Executor | None = Non
             "made": datetime.date.today().isoformat(),
             "seconds": round(bench.seconds()),
         }
-        path = Path(config.output) / config.name / TABLE
+        path = Path(config.output) / config.name / FUNCTIONS
         Table(about, rows).save(path)
     return path
 
 
 def _portable(config: Config) -> dict[str, Any]:
-    """Return a configuration without the folders of this machine; what plugins there are must be beside the reader."""
+    """Return a configuration without the folders of this machine; plugin files must lie where the reader is."""
+    plugins = [Path(plugin).name if plugin.endswith(".py") else plugin for plugin in config.plugins]
     data = config.data.model_copy(update={"name": Path(config.data.name).name, "root": "data"})
-    return config.model_copy(update={"data": data}).model_dump(exclude={"output"})
+    return config.model_copy(update={"data": data, "plugins": plugins}).model_dump(exclude={"output"})
 
 
 def _check(space: Space) -> None:

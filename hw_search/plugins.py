@@ -1,0 +1,36 @@
+"""The user's own code: files and modules that register topologies and operations when they are imported."""
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+
+from hw_search.errors import UserError
+
+_imported: set[str] = set()
+
+
+def import_plugins(plugins: list[str]) -> None:
+    """Import the user's files and modules, once a process.
+
+    Raises:
+        UserError: if one cannot be imported.
+    """
+    for plugin in plugins:
+        if plugin in _imported:
+            continue
+        try:
+            if plugin.endswith(".py"):
+                name = f"zerocross_plugin_{hashlib.blake2b(plugin.encode(), digest_size=4).hexdigest()}"
+                spec = importlib.util.spec_from_file_location(name, plugin)
+                assert spec is not None and spec.loader is not None
+                module = importlib.util.module_from_spec(spec)
+                sys.modules[name] = module
+                spec.loader.exec_module(module)
+            else:
+                importlib.import_module(plugin)
+        except Exception as error:
+            raise UserError(
+                f"plugins: {plugin} cannot be imported: {type(error).__name__}: {error}"
+            ) from None
+        _imported.add(plugin)

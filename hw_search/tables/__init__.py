@@ -1,0 +1,1 @@
+"""Spaces that are known completely, and searches of them."""
