@@ -65,6 +65,10 @@ def test_the_runs_weights_become_a_qonnx_file_that_says_the_same(tiny_run: Path,
     net, test = subject.network, load_test("digits")
     assert facts["test"] == net.test[0] and facts["validation"] == net.validation[0]
     assert facts["images"] == len(test.x) and facts["training"] == f"1 epochs, seed {net.seeds[0]}"
+    config = {**subject.record.config, "final": {**subject.record.config["final"], "epochs": 7}}
+    longer = replace(subject, record=replace(subject.record, config=config))
+    told = longer.write(tmp_path, quiet)
+    assert told["training"] == f"7 epochs, seed {net.seeds[0]}"
     assert (tmp_path / WEIGHTS).read_bytes() == (tiny_run / net.weights).read_bytes()
     images = subject.images(50)
     assert len(images.x) == len(images.y) == 50 and images.name == "digits, test set"

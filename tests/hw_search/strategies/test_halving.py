@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hw_search import search
+from hw_search.bench import Bench, Trial
 from hw_search.config import make_config
+from hw_search.space import Candidate
 from hw_search.strategies.halving import Rung
 from reports.page import render
 from tests.hw_search.conftest import CONTENT, merged
@@ -66,3 +68,9 @@ def test_again_it_is_the_same(halved, tmp_path: Path) -> None:  # type: ignore[n
     assert again.run.evaluations == result.run.evaluations
     replayed = search(config)
     assert replayed.trained == 0 and replayed.run.evaluations == result.run.evaluations
+
+
+def test_a_failure_after_a_look_is_a_failure() -> None:
+    trial = Trial(Candidate((), {}, {}, {}, {}), metrics={"error": 0.1, "lut": 400.0})
+    Bench._measure(None, trial, [{"status": "failed", "reason": "not finite"}])  # type: ignore[arg-type]
+    assert (trial.status, trial.reason, trial.metrics) == ("failed", "not finite", {})

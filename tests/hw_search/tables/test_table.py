@@ -262,6 +262,10 @@ def test_names_that_are_not_known(known: Table) -> None:
         compare(known, ["random+looks"])
     with pytest.raises(UserError, match=r"--strategies: 'nsga' .*nsga2"):
         compare(known, ["nsga"])
+    with pytest.raises(UserError, match="--strategies: name some of surrogate, nsga2"):
+        compare(known, [])
+    with pytest.raises(UserError, match="gaaf"):
+        compare(known, ["nsga2", "gaaf"], objectives=["lut", "error"])
     with pytest.raises(UserError, match=r"--objectives: 'luts'.*lut"):
         compare(known, ["random"], objectives=["luts"])
     with pytest.raises(UserError, match=r"no row for \d+ of 324 genomes"):
