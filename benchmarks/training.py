@@ -22,6 +22,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from hw_search.execution.evaluation import evaluate, load_data
+from hw_search.execution.tasks import training_task
 from hw_search.space import build_topology
 from models.canonical import constant_bit
 from models.data import Data, Split
@@ -129,18 +130,9 @@ def candidate(
     name: str, expressions: list[Expression], together: bool, data: dict[str, Any], device: torch.device
 ) -> float:
     """Return the milliseconds that a worker takes for each candidate."""
+    settings = {"epochs": EPOCHS, "batch_size": BATCH, "device": device.type}
     works = [
-        {
-            "plugins": [],
-            "data": data,
-            "topology": NETWORKS[name],
-            "expressions": [str(expression)],
-            "training": {"epochs": EPOCHS, "batch_size": BATCH, "device": device.type},
-            "seed": 0,
-            "weights": None,
-            "test": False,
-            "final": False,
-        }
+        training_task([], data, [str(expression)], NETWORKS[name], settings, seed=0)
         for expression in expressions
     ]
     tasks = [{"stack": works}] if together else works

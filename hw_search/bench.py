@@ -16,8 +16,8 @@ from hw_search.execution.store import Store
 from hw_search.execution.tasks import first_look_epochs, task, task_key
 from hw_search.pricing import Infeasible, Pricer
 from hw_search.space import Candidate, Space
-from hw_search.strategies.evolution import Score
 from hw_search.strategies.halving import Rung
+from hw_search.strategies.strategy import Score
 from hw_search.watcher import Watcher
 from models.data import Data
 from models.expressions import X

@@ -23,8 +23,9 @@ from hw_search.final_training import finals
 from hw_search.plugins import import_plugins
 from hw_search.pricing import Pricer
 from hw_search.space import Candidate, Genome, Space
+from hw_search.strategies import make_strategy
 from hw_search.strategies.differentiable import Differentiable
-from hw_search.strategies.evolution import Strategy, make_strategy
+from hw_search.strategies.strategy import Strategy
 from hw_search.verdict import verdict
 from hw_search.watcher import Silent, Watcher
 from models.data import Data, check_test

@@ -1,1 +1,39 @@
 """Who is evaluated next."""
+
+from hw_search.config import SearchConfig
+from hw_search.space import Space
+from hw_search.strategies.strategy import Key, Strategy
+
+
+def make_strategy(config: SearchConfig, space: Space, objectives: int, key: Key, chance: float) -> Strategy:
+    """Return the configured strategy.
+
+    Args:
+        config: the search section.
+        space: what to search.
+        objectives: how many there are.
+        key: names what a genome stands for.
+        chance: the error of guessing, 0..1.
+    """
+    match config.strategy:
+        case "nsga2":
+            from hw_search.strategies.evolution import EvolutionNSGA2
+
+            return EvolutionNSGA2(config, space, objectives, key)
+        case "gaaf":
+            from hw_search.strategies.evolution import EvolutionGAAF
+
+            return EvolutionGAAF(config, space, key, chance)
+        case "surrogate":
+            from hw_search.strategies.surrogate import Surrogate
+
+            return Surrogate(config, space, objectives, key)
+        case "random":
+            from hw_search.strategies.unguided import Random
+
+            return Random(config, space, key)
+        case "exhaustive":
+            from hw_search.strategies.unguided import Exhaustive
+
+            return Exhaustive(config, space, key)
+    raise ValueError(f"{config.strategy} is no strategy of genomes alone")

@@ -18,7 +18,7 @@ from hw_search.errors import UserError
 from hw_search.execution.tasks import task
 from hw_search.pricing import Infeasible, Pricer
 from hw_search.space import Candidate, Genome, Space
-from hw_search.strategies.evolution import Score
+from hw_search.strategies.strategy import Score
 from models.data import Data
 from models.expressions import parse
 from models.layers import install

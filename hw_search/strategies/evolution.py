@@ -1,13 +1,6 @@
-"""Search strategies: who is evaluated next.
+"""Evolutionary strategies: NSGA-II, and GAAF's genetic algorithm."""
 
-A strategy is asked for a batch of genomes and told what came of them, until it has no more to ask for. All
-randomness comes from its seed, and nothing else enters: that is what makes replaying a search the same as resuming it.
-"""
-
-import itertools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Sequence
 
 import numpy as np
 from pymoo.algorithms.moo.nsga2 import NSGA2
@@ -19,88 +12,7 @@ from pymoo.operators.crossover.ux import UniformCrossover
 
 from hw_search.config import SearchConfig
 from hw_search.space import Genome, Space
-
-Key = Callable[[Genome], str]
-"""Names what a genome stands for: equal keys are the same candidate."""
-
-_ATTEMPTS = 200
-
-
-@dataclass(frozen=True)
-class Score:
-    """What a strategy learns of a candidate.
-
-    Attributes:
-        objectives: to be minimised; None where it failed.
-        violation: 0 if it is feasible, else how much it is not.
-    """
-
-    objectives: tuple[float, ...] | None
-    violation: float = 0.0
-
-    @property
-    def feasible(self) -> bool:
-        """Whether it may stand on the front."""
-        return self.objectives is not None and self.violation <= 0
-
-
-class Strategy(Protocol):
-    """See the module's text."""
-
-    planned: int
-    """About how many candidates will be asked for."""
-
-    def ask(self) -> list[Genome]:
-        """Return the next candidates; none when the search is over."""
-
-    def tell(self, genomes: Sequence[Genome], scores: Sequence[Score]) -> None:
-        """Say what came of the candidates of the last `ask`, in their order."""
-
-
-def make_strategy(config: SearchConfig, space: Space, objectives: int, key: Key, chance: float) -> Strategy:
-    """Return the configured strategy.
-
-    Args:
-        config: the search section.
-        space: what to search.
-        objectives: how many there are.
-        key: names what a genome stands for.
-        chance: the error of guessing, 0..1.
-    """
-    match config.strategy:
-        case "nsga2":
-            return EvolutionNSGA2(config, space, objectives, key)
-        case "gaaf":
-            return EvolutionGAAF(config, space, key, chance)
-        case "surrogate":
-            from hw_search.strategies.surrogate import Surrogate
-
-            return Surrogate(config, space, objectives, key)
-        case "random":
-            return Random(config, space, key)
-        case "exhaustive":
-            return Exhaustive(config, space, key)
-    raise ValueError(f"{config.strategy} is no strategy of genomes alone")
-
-
-def _draw(sizes: Sequence[int], rng: np.random.Generator) -> Genome:
-    return tuple(int(rng.integers(size)) for size in sizes)
-
-
-def distinct(
-    count: int, sizes: Sequence[int], key: Key, rng: np.random.Generator, seen: set[str]
-) -> list[Genome]:
-    """Draw genomes that stand for candidates not seen yet; fewer where hardly any are left. What is drawn is seen."""
-    found: list[Genome] = []
-    for _ in range(_ATTEMPTS * count):
-        if len(found) == count:
-            break
-        genome = _draw(sizes, rng)
-        name = key(genome)
-        if name not in seen:
-            seen.add(name)
-            found.append(genome)
-    return found
+from hw_search.strategies.strategy import Key, Score, distinct
 
 
 class _ResetMutation(Mutation):
@@ -259,48 +171,3 @@ class EvolutionGAAF:
             elif error < self._population[-1][0]:
                 self._population[-1] = (error, genome)
             self._population.sort()
-
-
-class Random:
-    """Candidates drawn evenly, each once."""
-
-    def __init__(self, config: SearchConfig, space: Space, key: Key) -> None:
-        self.planned = min(config.population * config.generations, space.size)
-        self._batch, self._left = config.population, self.planned
-        self._sizes, self._key = space.sizes, key
-        self._rng = np.random.default_rng(config.seed)
-        self._seen: set[str] = set()
-
-    def ask(self) -> list[Genome]:
-        """See `Strategy`."""
-        drawn = distinct(min(self._batch, self._left), self._sizes, self._key, self._rng, self._seen)
-        self._left -= len(drawn)
-        return drawn
-
-    def tell(self, genomes: Sequence[Genome], scores: Sequence[Score]) -> None:
-        """See `Strategy`."""
-
-
-class Exhaustive:
-    """Every candidate of the space once, in order."""
-
-    def __init__(self, config: SearchConfig, space: Space, key: Key) -> None:
-        self.planned = space.size
-        self._batch, self._key = config.population, key
-        self._genomes = iter(space.genomes())
-        self._seen: set[str] = set()
-
-    def ask(self) -> list[Genome]:
-        """See `Strategy`."""
-        fresh = (genome for genome in self._genomes if self._new(genome))
-        return list(itertools.islice(fresh, self._batch))
-
-    def _new(self, genome: Genome) -> bool:
-        name = self._key(genome)
-        if name in self._seen:
-            return False
-        self._seen.add(name)
-        return True
-
-    def tell(self, genomes: Sequence[Genome], scores: Sequence[Score]) -> None:
-        """See `Strategy`."""

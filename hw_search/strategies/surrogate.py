@@ -16,7 +16,7 @@ import torch
 
 from hw_search.config import SearchConfig
 from hw_search.space import Genome, Space
-from hw_search.strategies.evolution import Key, Score, distinct
+from hw_search.strategies.strategy import Key, Score, distinct
 from models.activation import evaluate
 from models.expressions import Expression
 from models.operations import OPERATIONS

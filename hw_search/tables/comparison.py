@@ -25,8 +25,9 @@ from hw_search.config import Config, make_config
 from hw_search.errors import UserError
 from hw_search.plugins import import_plugins
 from hw_search.space import Genome, Space
-from hw_search.strategies.evolution import Score, make_strategy
+from hw_search.strategies import make_strategy
 from hw_search.strategies.halving import Rung
+from hw_search.strategies.strategy import Score
 from hw_search.tables.table import COSTS, Row, Table
 from models.errors import nearest
 from reports.pareto import hypervolume, hypervolume_history, nondominated, reference_point

@@ -15,7 +15,8 @@ from hw_search.errors import UserError
 from hw_search.execution.evaluation import evaluate
 from hw_search.execution.tasks import task
 from hw_search.space import Space
-from hw_search.strategies.evolution import Score, make_strategy
+from hw_search.strategies import make_strategy
+from hw_search.strategies.strategy import Score
 from hw_search.strategies.surrogate import shape
 from hw_search.tables.comparison import Comparison, _Replay, compare, comparison_table, table_summary
 from hw_search.tables.table import Row, Table

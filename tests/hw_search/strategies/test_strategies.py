@@ -3,7 +3,8 @@ import pytest
 
 from hw_search.config import SearchConfig, make_config
 from hw_search.space import Genome, Space
-from hw_search.strategies.evolution import Score, Strategy, make_strategy
+from hw_search.strategies import make_strategy
+from hw_search.strategies.strategy import Score, Strategy
 from reports.pareto import nondominated
 from tests.hw_search.conftest import CONTENT, merged
 
