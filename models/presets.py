@@ -24,7 +24,11 @@ PRESETS: dict[str, tuple[str, str]] = {
         "found here in the tables of the pair space: above the plain sign on both, at its price (docs/tables.md)",
     ),
     "laplace_shift": ("add(laplace(x), shift(x))", "likewise"),
-    "band": ("sub(learned, abs(x))", "one where |x| is under a learnable bound"),
+    "band": (
+        "sub(learned, abs(x))",
+        "one where |x| is under a learnable bound; among the best of all on a small residual network (docs/tables.md)",
+    ),
+    "parabola": ("sub(learned, square(x))", "likewise where x^2 is; the most accurate there"),
 }
 """Name: (expression, where it comes from)."""
 
