@@ -1,6 +1,7 @@
 """The methods of the papers beside each other: accuracy with its spread, and what each costs in hardware.
 
-    python benchmarks/methods.py [methods | transferred] [--data FILE.npz] [--seeds N] [--rows NAME ...] [--output FOLDER]
+    python benchmarks/methods.py [methods | transferred | bands] [--data FILE.npz] [--seeds N] [--rows NAME ...]
+        [--output FOLDER]
 
 Every row of a section of methods.yaml is a search of its own (most have one candidate), in FOLDER (runs/methods), where an
 interrupted one goes on; its network is trained with fresh seeds and then tested, once. Prints the table as Markdown.
@@ -113,7 +114,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("section", nargs="?", default="methods", choices=["methods", "transferred"])
+    parser.add_argument("section", nargs="?", default="methods", choices=["methods", "transferred", "bands"])
     parser.add_argument("--data", help="a data set's name or .npz file, instead of the download")
     parser.add_argument("--seeds", type=int, help="fresh seeds of each network, instead of the file's")
     parser.add_argument("--rows", nargs="+", help="some rows only; the plain sign is always among them")
