@@ -190,7 +190,7 @@ def test_a_share_of_a_gpu_is_what_a_worker_sees(connected: None, tmp_path: Path)
 def test_a_node_with_other_code_is_named(
     connected: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hw_search.execution.evaluation.code_version", lambda plugins: "other")
+    monkeypatch.setattr("hw_search.execution.tasks.code_version", lambda plugins: "other")
     ((_, result),) = executor(tmp_path).run([{**task(tmp_path, "x"), "plugins": []}])
     assert result["status"] == "error" and f"(on {socket.gethostname()}, " in result["reason"]
     assert "a node has other code" in result["reason"] and "install the same zerocross" in result["reason"]
