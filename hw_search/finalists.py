@@ -97,7 +97,7 @@ def with_weights(run: Run, finalist: Finalist, weights: Path) -> nn.Module:
         # Gone, damaged, or of another network.
         reason = " ".join(str(error).split())
         raise UserError(
-            f"{weights} cannot be read ({reason}): remove it and run the search again, which writes it anew"
+            f"{weights} cannot be read ({reason}): run the search again without it, which writes it anew"
         ) from None
     return model.eval()
 

@@ -10,6 +10,7 @@ from finn_flows.chip.place_route import Routed
 from finn_flows.cost import Resources
 from finn_flows.parts import block_kbit, get_part
 from finn_flows.rtl.design import Element
+from finn_flows.rtl.grouped_nodes import GroupedProduct
 from finn_flows.rtl.nodes import Crossings, Product
 from finn_flows.rtl.pricing import estimates
 from finn_flows.rtl.stream_nodes import Fifo
@@ -103,16 +104,17 @@ def _searched(builder: "Builder") -> str:
     lut, bram, ii = (found.metrics[name] for name in ("lut", "bram", "ii"))
     unit = LUT_OF[get_part(found.part).family]
     text = f"The search estimated {lut:,.0f} {unit} and {bram:,.0f} block RAMs of 18 kbit on {found.part} at II {ii:,.0f}."
-    products = {
-        element.layer: element.node
+    apart = [
+        element.layer
         for element in builder.complete.elements
-        if isinstance(element.node, Product)
-    }
-    apart = [name for name in found.in_block_ram if name in products and products[name].ram_style != "block"]
+        if isinstance(element.node, Product | GroupedProduct)
+        and element.layer in found.in_block_ram
+        and element.node.ram_style == "distributed"
+    ]
     if apart:
         text += (
-            f" There the weights of {', '.join(apart)} are in block RAM, here in LUTs, of which {builder.part.name} "
-            f"has more to spare (--weights {apart[0]}=block keeps them there)."
+            f" There the weights of {', '.join(apart)} are in block RAM, here they are distributed "
+            f"(--weights {apart[0]}=block puts them there)."
         )
     return text
 
