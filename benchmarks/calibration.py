@@ -29,16 +29,16 @@ from designs import Case, networks, single_nodes, using
 from scipy.optimize import least_squares, minimize_scalar, nnls
 from scipy.stats import spearmanr
 
-from finn_flows import graph, structural
-from finn_flows.chip.synthesis import FAMILIES, synthesise
-from finn_flows.cost import estimate
-from finn_flows.network import Conv
-from finn_flows.parts import get_part
-from finn_flows.rtl.assembly import assemble
-from finn_flows.rtl.design import Design, generate, with_fifos
-from finn_flows.rtl.nodes import LIBRARY, HardwareNode, library, side_by_side
-from finn_flows.rtl.pricing import Unit, units
-from finn_flows.rtl.streaming import size_fifos
+from zerocross.finn_flows import graph, structural
+from zerocross.finn_flows.chip.synthesis import FAMILIES, synthesise
+from zerocross.finn_flows.cost import estimate
+from zerocross.finn_flows.network import Conv
+from zerocross.finn_flows.parts import get_part
+from zerocross.finn_flows.rtl.assembly import assemble
+from zerocross.finn_flows.rtl.design import Design, generate, with_fifos
+from zerocross.finn_flows.rtl.nodes import LIBRARY, HardwareNode, library, side_by_side
+from zerocross.finn_flows.rtl.pricing import Unit, units
+from zerocross.finn_flows.rtl.streaming import size_fifos
 
 FOLDER = Path(__file__).parents[1] / "docs" / "calibration"
 # Single nodes by the beginning of their names, and how many networks of each part (fitted, held out), by family.

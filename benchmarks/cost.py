@@ -16,12 +16,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from finn_flows import cost, folding, graph, structural
-from finn_flows.cost import estimate
-from finn_flows.finn_setup import prepare_finn
-from finn_flows.folding import Folding
-from finn_flows.graph import hardware_nodes
-from finn_flows.network import (
+from zerocross.finn_flows import cost, folding, graph, structural
+from zerocross.finn_flows.cost import estimate
+from zerocross.finn_flows.finn_setup import prepare_finn
+from zerocross.finn_flows.folding import Folding
+from zerocross.finn_flows.graph import hardware_nodes
+from zerocross.finn_flows.network import (
     Activation,
     Conv,
     Dense,
@@ -33,8 +33,8 @@ from finn_flows.network import (
     Network,
     Operation,
 )
-from finn_flows.plan import finn_graph
-from finn_flows.stock_flow import node_estimates, with_streams
+from zerocross.finn_flows.plan import finn_graph
+from zerocross.finn_flows.stock_flow import node_estimates, with_streams
 
 CACHES = (
     cost.ask_finn,

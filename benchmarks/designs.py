@@ -20,27 +20,27 @@ import torch
 from timing import Case as Drawn
 from timing import random_cases
 
-from finn_flows import folding, graph, structural
-from finn_flows.cost import estimate
-from finn_flows.crossings import CrossingTable, from_bits, from_response
-from finn_flows.errors import FlowError
-from finn_flows.folding import Folding, divisors
-from finn_flows.graph import hardware_nodes
-from finn_flows.integer import IntegerNetwork, remove_first_bits
-from finn_flows.network import Activation, Conv, Dense, Grid, Network
-from finn_flows.rtl.assembly import Styles
-from finn_flows.rtl.nodes import Crossings, HardwareNode, LabelSelect, MaxPool, Product, Stream
-from finn_flows.rtl.stream_nodes import Fifo, InputGenerator, Padding, WidthConverter, WindowMaxPool
-from hw_search.extraction.integers import to_integer
-from hw_search.extraction.layers import describe
-from models.canonical import constant_bit
-from models.data import Data, load
-from models.encodings import Encoding
-from models.errors import ModelError
-from models.expressions import parse
-from models.layers import ActivationSlot, install
-from models.topologies import build
-from models.training import TrainingFailure, TrainingSettings, train
+from zerocross.finn_flows import folding, graph, structural
+from zerocross.finn_flows.cost import estimate
+from zerocross.finn_flows.crossings import CrossingTable, from_bits, from_response
+from zerocross.finn_flows.errors import FlowError
+from zerocross.finn_flows.folding import Folding, divisors
+from zerocross.finn_flows.graph import hardware_nodes
+from zerocross.finn_flows.integer import IntegerNetwork, remove_first_bits
+from zerocross.finn_flows.network import Activation, Conv, Dense, Grid, Network
+from zerocross.finn_flows.rtl.assembly import Styles
+from zerocross.finn_flows.rtl.nodes import Crossings, HardwareNode, LabelSelect, MaxPool, Product, Stream
+from zerocross.finn_flows.rtl.stream_nodes import Fifo, InputGenerator, Padding, WidthConverter, WindowMaxPool
+from zerocross.hw_search.extraction.integers import to_integer
+from zerocross.hw_search.extraction.layers import describe
+from zerocross.models.canonical import constant_bit
+from zerocross.models.data import Data, load
+from zerocross.models.encodings import Encoding
+from zerocross.models.errors import ModelError
+from zerocross.models.expressions import parse
+from zerocross.models.layers import ActivationSlot, install
+from zerocross.models.topologies import build
+from zerocross.models.training import TrainingFailure, TrainingSettings, train
 
 EXPRESSIONS = (
     "x",

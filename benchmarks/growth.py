@@ -21,14 +21,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from hw_search.config import Config, make_config
-from hw_search.execution.executor import Result, Task
-from hw_search.execution.store import Store
-from hw_search.pipeline import search
-from hw_search.progress import Terminal
-from hw_search.strategies.surrogate import CHILDREN
-from reports.page import render
-from reports.storage import load_run
+from zerocross.hw_search.config import Config, make_config
+from zerocross.hw_search.execution.executor import Result, Task
+from zerocross.hw_search.execution.store import Store
+from zerocross.hw_search.pipeline import search
+from zerocross.hw_search.progress import Terminal
+from zerocross.hw_search.strategies.surrogate import CHILDREN
+from zerocross.reports.page import render
+from zerocross.reports.storage import load_run
 
 SPACES: dict[str, tuple[dict[str, Any], Any]] = {
     "pair": ({"encoding": "pair"}, [64, 64, 64]),

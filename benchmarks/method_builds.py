@@ -15,8 +15,8 @@ from typing import Any
 import yaml
 from methods import ROWS, merged
 
-from hw_search import BuildOptions, build, from_run, make_config, search
-from reports.build_records import Build
+from zerocross import BuildOptions, build, from_run, make_config, search
+from zerocross.reports.build_records import Build
 
 TARGET = "ulx3s-85f"
 HEAD = (

@@ -18,10 +18,10 @@ from typing import Any
 import yaml
 from scipy.stats import ttest_ind
 
-from hw_search.config import make_config
-from hw_search.execution.tasks import task, task_key
-from hw_search.pipeline import evolve, workbench
-from hw_search.watcher import Silent
+from zerocross.hw_search.config import make_config
+from zerocross.hw_search.execution.tasks import task, task_key
+from zerocross.hw_search.pipeline import evolve, workbench
+from zerocross.hw_search.watcher import Silent
 
 ROWS = Path(__file__).with_name("methods.yaml")
 LEVEL = 0.05  # of all comparisons together

@@ -19,23 +19,23 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from finn_flows.chip.cells import Cells
-from finn_flows.chip.synthesis import FAMILIES, synthesise
-from finn_flows.crossings import CrossingTable, from_bits
-from finn_flows.folding import Folding
-from finn_flows.graph import hardware_nodes
-from finn_flows.integer import remove_first_bits
-from finn_flows.lowering.lower import lower
-from finn_flows.network import Grid
-from finn_flows.rtl.assembly import assemble
-from finn_flows.rtl.design import Design, Element, generate, with_fifos
-from finn_flows.rtl.nodes import Crossings, HardwareNode, LabelSelect, Product, library
-from finn_flows.rtl.streaming import compile_streaming, size_fifos
-from hw_search.builds.certificate import stream_elements
-from hw_search.builds.forms import classes, export, integer_logits
-from models.expressions import parse
-from models.layers import install
-from models.topologies import build
+from zerocross.finn_flows.chip.cells import Cells
+from zerocross.finn_flows.chip.synthesis import FAMILIES, synthesise
+from zerocross.finn_flows.crossings import CrossingTable, from_bits
+from zerocross.finn_flows.folding import Folding
+from zerocross.finn_flows.graph import hardware_nodes
+from zerocross.finn_flows.integer import remove_first_bits
+from zerocross.finn_flows.lowering.lower import lower
+from zerocross.finn_flows.network import Grid
+from zerocross.finn_flows.rtl.assembly import assemble
+from zerocross.finn_flows.rtl.design import Design, Element, generate, with_fifos
+from zerocross.finn_flows.rtl.nodes import Crossings, HardwareNode, LabelSelect, Product, library
+from zerocross.finn_flows.rtl.streaming import compile_streaming, size_fifos
+from zerocross.hw_search.builds.certificate import stream_elements
+from zerocross.hw_search.builds.forms import classes, export, integer_logits
+from zerocross.models.expressions import parse
+from zerocross.models.layers import install
+from zerocross.models.topologies import build
 
 PRODUCTS = (  # fan-in, channels, SIMD, PE
     (64, 64, 16, 8),

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import torch
 
-from hw_search.config import load_config
-from hw_search.execution.evaluation import evaluate, load_data
-from hw_search.execution.executor import LocalExecutor
-from hw_search.execution.tasks import task
-from hw_search.pipeline import search
-from hw_search.space import Candidate, Space
-from models.canonical import canonical_key, constant_bit
+from zerocross.hw_search.config import load_config
+from zerocross.hw_search.execution.evaluation import evaluate, load_data
+from zerocross.hw_search.execution.executor import LocalExecutor
+from zerocross.hw_search.execution.tasks import task
+from zerocross.hw_search.pipeline import search
+from zerocross.hw_search.space import Candidate, Space
+from zerocross.models.canonical import canonical_key, constant_bit
 
 CONFIG = Path(__file__).parent.parent / "examples" / "digits.yaml"
 

@@ -14,13 +14,13 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 
-from hw_search import load_config, search
-from hw_search.errors import UserError
-from hw_search.strategies.surrogate import CHILDREN
-from hw_search.tables.comparison import LOOK, WORSE, Comparison, compare, comparison_table
-from hw_search.tables.table import Table
-from reports.pareto import hypervolume, hypervolume_history, reference_point
-from reports.summary import objective_points
+from zerocross import load_config, search
+from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.strategies.surrogate import CHILDREN
+from zerocross.hw_search.tables.comparison import LOOK, WORSE, Comparison, compare, comparison_table
+from zerocross.hw_search.tables.table import Table
+from zerocross.reports.pareto import hypervolume, hypervolume_history, reference_point
+from zerocross.reports.summary import objective_points
 
 matplotlib.use("Agg")
 from matplotlib import pyplot

@@ -17,17 +17,17 @@ import numpy as np
 import torch
 from scipy import stats
 
-from hw_search.config import make_config
-from hw_search.errors import UserError
-from hw_search.execution.evaluation import evaluate
-from hw_search.execution.tasks import task
-from hw_search.plugins import import_plugins
-from hw_search.space import Space
-from hw_search.tables.comparison import table_summary
-from hw_search.tables.table import Row, Table
-from models.canonical import canonical_key
-from models.expressions import parse
-from reports.pareto import nondominated
+from zerocross.hw_search.config import make_config
+from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.execution.evaluation import evaluate
+from zerocross.hw_search.execution.tasks import task
+from zerocross.hw_search.plugins import import_plugins
+from zerocross.hw_search.space import Space
+from zerocross.hw_search.tables.comparison import table_summary
+from zerocross.hw_search.tables.table import Row, Table
+from zerocross.models.canonical import canonical_key
+from zerocross.models.expressions import parse
+from zerocross.reports.pareto import nondominated
 
 PERIODIC = {"sin", "cos", "tan"}
 LEVEL = 0.05

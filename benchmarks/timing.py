@@ -19,13 +19,13 @@ from typing import Any
 
 import numpy as np
 
-from finn_flows.cost import estimate
-from finn_flows.crossings import from_bits
-from finn_flows.errors import FlowError
-from finn_flows.folding import Folding, divisors
-from finn_flows.graph import hardware_nodes
-from finn_flows.integer import IntegerNetwork
-from finn_flows.network import (
+from zerocross.finn_flows.cost import estimate
+from zerocross.finn_flows.crossings import from_bits
+from zerocross.finn_flows.errors import FlowError
+from zerocross.finn_flows.folding import Folding, divisors
+from zerocross.finn_flows.graph import hardware_nodes
+from zerocross.finn_flows.integer import IntegerNetwork
+from zerocross.finn_flows.network import (
     Activation,
     Conv,
     Dense,
@@ -37,9 +37,9 @@ from finn_flows.network import (
     Network,
     Operation,
 )
-from finn_flows.rtl.assembly import assemble
-from finn_flows.rtl.design import with_fifos
-from finn_flows.rtl.streaming import compile_streaming, size_fifos
+from zerocross.finn_flows.rtl.assembly import assemble
+from zerocross.finn_flows.rtl.design import with_fifos
+from zerocross.finn_flows.rtl.streaming import compile_streaming, size_fifos
 
 MOST_LANES = 600  # PE * SIMD * bits of a product: larger ones compile for minutes
 MOST_CYCLES = 20_000

@@ -21,15 +21,15 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from hw_search.execution.evaluation import evaluate, load_data
-from hw_search.execution.tasks import training_task
-from hw_search.space import build_topology
-from models.canonical import constant_bit
-from models.data import Data, Split
-from models.encodings import Encoding
-from models.expressions import Expression
-from models.layers import install
-from models.training import TrainingFailure, TrainingSettings, train, train_together
+from zerocross.hw_search.execution.evaluation import evaluate, load_data
+from zerocross.hw_search.execution.tasks import training_task
+from zerocross.hw_search.space import build_topology
+from zerocross.models.canonical import constant_bit
+from zerocross.models.data import Data, Split
+from zerocross.models.encodings import Encoding
+from zerocross.models.expressions import Expression
+from zerocross.models.layers import install
+from zerocross.models.training import TrainingFailure, TrainingSettings, train, train_together
 
 NETWORKS = {
     "mlp64": {"name": "mlp", "hidden": [64, 64, 64]},

@@ -4,14 +4,14 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 
-from finn_flows.finn_setup import prepare_finn
-from finn_flows.folding import Folding
-from finn_flows.graph import hardware_nodes
-from finn_flows.latency import pipeline_latency
-from finn_flows.network import Network
-from finn_flows.parts import Part, get_part
-from finn_flows.plan import Attributes, Node, onnx_node
-from finn_flows.structural import Price, on_family
+from zerocross.finn_flows.finn_setup import prepare_finn
+from zerocross.finn_flows.folding import Folding
+from zerocross.finn_flows.graph import hardware_nodes
+from zerocross.finn_flows.latency import pipeline_latency
+from zerocross.finn_flows.network import Network
+from zerocross.finn_flows.parts import Part, get_part
+from zerocross.finn_flows.plan import Attributes, Node, onnx_node
+from zerocross.finn_flows.structural import Price, on_family
 
 STAND_IN = "xc7z020"  # where no part is named: a 7-series part, whose LUTs have six inputs
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from finn_flows.errors import FlowError
-from finn_flows.network import Grid
+from zerocross.finn_flows.errors import FlowError
+from zerocross.finn_flows.network import Grid
 
 Response = Callable[[np.ndarray], np.ndarray]
 """From accumulators (T,) to values of the activation ahead of its sign (channels, T)."""

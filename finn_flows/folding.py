@@ -5,10 +5,10 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 
-from finn_flows import structural
-from finn_flows.accumulators import accumulator_range
-from finn_flows.errors import FlowError
-from finn_flows.schedule import converter_interval
+from zerocross.finn_flows import structural
+from zerocross.finn_flows.accumulators import accumulator_range
+from zerocross.finn_flows.errors import FlowError
+from zerocross.finn_flows.schedule import converter_interval
 
 
 class FoldingError(FlowError):

@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from finn_flows import schedule, structural
-from finn_flows.accumulators import accumulator_type, integer_type, threshold_type, type_bits
-from finn_flows.errors import FlowError
-from finn_flows.folding import Folding, FoldingError, Product, divisors, fold_product, fold_stream
-from finn_flows.latency import waiting_words
-from finn_flows.network import (
+from zerocross.finn_flows import schedule, structural
+from zerocross.finn_flows.accumulators import accumulator_type, integer_type, threshold_type, type_bits
+from zerocross.finn_flows.errors import FlowError
+from zerocross.finn_flows.folding import Folding, FoldingError, Product, divisors, fold_product, fold_stream
+from zerocross.finn_flows.latency import waiting_words
+from zerocross.finn_flows.network import (
     Activation,
     Add,
     Conv,
@@ -26,7 +26,7 @@ from finn_flows.network import (
     Network,
     SumPool,
 )
-from finn_flows.plan import (
+from zerocross.finn_flows.plan import (
     DEFAULT_FIFO_DEPTH,
     INPUT,
     Attributes,
@@ -36,7 +36,7 @@ from finn_flows.plan import (
     fifo,
     generator_interval,
 )
-from finn_flows.structural import Price
+from zerocross.finn_flows.structural import Price
 
 
 class UnsupportedLayer(FlowError):

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from finn_flows.crossings import CrossingTable
-from finn_flows.network import (
+from zerocross.finn_flows.crossings import CrossingTable
+from zerocross.finn_flows.network import (
     Activation,
     Add,
     Conv,

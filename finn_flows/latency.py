@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from finn_flows import schedule
-from finn_flows.accumulators import type_bits
-from finn_flows.plan import INPUT, Node
-from finn_flows.schedule import Windows
+from zerocross.finn_flows import schedule
+from zerocross.finn_flows.accumulators import type_bits
+from zerocross.finn_flows.plan import INPUT, Node
+from zerocross.finn_flows.schedule import Windows
 
 Row = tuple[float, float]
 

@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from finn_flows.errors import FlowError
+from zerocross.finn_flows.errors import FlowError
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import difflib
 from dataclasses import dataclass
 
-from finn_flows.errors import FlowError
+from zerocross.finn_flows.errors import FlowError
 
 
 class UnknownPart(FlowError):

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from finn_flows import schedule, structural
-from finn_flows.accumulators import type_bits
-from finn_flows.finn_setup import prepare_finn
-from finn_flows.structural import LINE_BUFFER, Price
+from zerocross.finn_flows import schedule, structural
+from zerocross.finn_flows.accumulators import type_bits
+from zerocross.finn_flows.finn_setup import prepare_finn
+from zerocross.finn_flows.structural import LINE_BUFFER, Price
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper

@@ -15,10 +15,10 @@ from qonnx.custom_op.registry import getCustomOp
 from qonnx.transformation.base import Transformation
 from qonnx.util.basic import get_by_name
 
-from finn_flows.accumulators import accumulator_range, accumulator_type, threshold_type
-from finn_flows.errors import FlowError
-from finn_flows.finn_setup import prepare_finn
-from finn_flows.network import Input
+from zerocross.finn_flows.accumulators import accumulator_range, accumulator_type, threshold_type
+from zerocross.finn_flows.errors import FlowError
+from zerocross.finn_flows.finn_setup import prepare_finn
+from zerocross.finn_flows.network import Input
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper

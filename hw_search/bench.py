@@ -7,21 +7,21 @@ from pathlib import Path
 from statistics import fmean
 from typing import Literal
 
-from finn_flows.cost import Cost
-from hw_search.config import Config
-from hw_search.errors import UserError
-from hw_search.execution.executor import Executor, Result, Task
-from hw_search.execution.stacks import stack_size, stacks
-from hw_search.execution.store import Store
-from hw_search.execution.tasks import first_look_epochs, task, task_key
-from hw_search.pricing import Infeasible, Pricer
-from hw_search.space import Candidate, Space
-from hw_search.strategies.halving import Rung
-from hw_search.strategies.strategy import Score
-from hw_search.watcher import Watcher
-from models.data import Data
-from models.expressions import X
-from reports.records import Evaluation
+from zerocross.finn_flows.cost import Cost
+from zerocross.hw_search.config import Config
+from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.execution.executor import Executor, Result, Task
+from zerocross.hw_search.execution.stacks import stack_size, stacks
+from zerocross.hw_search.execution.store import Store
+from zerocross.hw_search.execution.tasks import first_look_epochs, task, task_key
+from zerocross.hw_search.pricing import Infeasible, Pricer
+from zerocross.hw_search.space import Candidate, Space
+from zerocross.hw_search.strategies.halving import Rung
+from zerocross.hw_search.strategies.strategy import Score
+from zerocross.hw_search.watcher import Watcher
+from zerocross.models.data import Data
+from zerocross.models.expressions import X
+from zerocross.reports.records import Evaluation
 
 _LEARNED = 1.1  # a network must be better than guessing by a tenth, as in GAAF
 

@@ -4,12 +4,12 @@ import signal
 
 import typer
 
-from hw_search.commands.building import build, infer, lower
-from hw_search.commands.looking import activations, configuration, doctor
-from hw_search.commands.reporting import report
-from hw_search.commands.searching import run, search
-from hw_search.commands.tables import compare, tabulate
-from hw_search.commands.telling import fail
+from zerocross.hw_search.commands.building import build, infer, lower
+from zerocross.hw_search.commands.looking import activations, configuration, doctor
+from zerocross.hw_search.commands.reporting import report
+from zerocross.hw_search.commands.searching import run, search
+from zerocross.hw_search.commands.tables import compare, tabulate
+from zerocross.hw_search.commands.telling import fail
 
 app = typer.Typer(
     help="Co-design of binary neural networks, their activation functions and their FPGA accelerators.",
@@ -40,12 +40,12 @@ def main() -> None:
     try:
         app()
     except Exception as error:
-        from finn_flows.errors import FlowError
-        from hw_search.errors import UserError
-        from models.errors import ModelError
-        from reports.build_storage import UnreadableBuild
-        from reports.storage import UnreadableRun
-        from reports.vendor_reports import UnreadableReport
+        from zerocross.finn_flows.errors import FlowError
+        from zerocross.hw_search.errors import UserError
+        from zerocross.models.errors import ModelError
+        from zerocross.reports.build_storage import UnreadableBuild
+        from zerocross.reports.storage import UnreadableRun
+        from zerocross.reports.vendor_reports import UnreadableReport
 
         mistakes = UserError, FlowError, ModelError, UnreadableRun, UnreadableBuild, UnreadableReport
         if not isinstance(error, mistakes):

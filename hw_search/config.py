@@ -14,8 +14,8 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from hw_search.errors import UserError
-from models.errors import nearest
+from zerocross.hw_search.errors import UserError
+from zerocross.models.errors import nearest
 
 CHOOSE = "choose"
 

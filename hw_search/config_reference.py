@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from hw_search.config import Config
+from zerocross.hw_search.config import Config
 
 _HEAD = """# Configuration reference
 
@@ -39,7 +39,7 @@ def reference() -> str:
 
 def _topologies() -> str:
     """Return the built-in topologies; those of the same parameters share a table."""
-    from models import topologies
+    from zerocross.models import topologies
 
     found = [
         function for function in topologies.TOPOLOGIES.values() if function.__module__ == topologies.__name__

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hw_search.errors import UserError
+from zerocross.hw_search.errors import UserError
 
 
 @contextmanager

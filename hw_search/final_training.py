@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter
 
-from finn_flows.cost import Cost
-from hw_search.bench import Bench, plain_sign
-from hw_search.execution.executor import Result, Task
-from hw_search.execution.tasks import task, task_key
-from hw_search.watcher import Watcher
-from reports.pareto import nondominated
-from reports.records import Evaluation, Finalist, NodeCost, Site
+from zerocross.finn_flows.cost import Cost
+from zerocross.hw_search.bench import Bench, plain_sign
+from zerocross.hw_search.execution.executor import Result, Task
+from zerocross.hw_search.execution.tasks import task, task_key
+from zerocross.hw_search.watcher import Watcher
+from zerocross.reports.pareto import nondominated
+from zerocross.reports.records import Evaluation, Finalist, NodeCost, Site
 
 _SITE = TypeAdapter(Site)
 

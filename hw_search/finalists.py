@@ -8,16 +8,16 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from hw_search.errors import UserError
-from hw_search.execution.tasks import training_task
-from hw_search.plugins import import_plugins
-from hw_search.space import build_topology
-from models.errors import nearest
-from models.expressions import parse
-from models.layers import install
-from reports.pareto import knee
-from reports.records import Finalist, Run
-from reports.storage import load_run
+from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.execution.tasks import training_task
+from zerocross.hw_search.plugins import import_plugins
+from zerocross.hw_search.space import build_topology
+from zerocross.models.errors import nearest
+from zerocross.models.expressions import parse
+from zerocross.models.layers import install
+from zerocross.reports.pareto import knee
+from zerocross.reports.records import Finalist, Run
+from zerocross.reports.storage import load_run
 
 _PICKS = ("knee", "best", "smallest", "searched")
 
@@ -103,7 +103,7 @@ def with_weights(run: Run, finalist: Finalist, weights: Path) -> nn.Module:
 
 
 def longer_training(run: Run, finalist: Finalist, epochs: int, seed: int, weights: Path) -> dict[str, Any]:
-    """Return the task (see `hw_search.execution.evaluation.evaluate`) of training a network anew, to be tested at the end.
+    """Return the task of training a network anew, to be tested at the end.
 
     Args:
         run: the network's run.

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from finn_flows.crossings import CrossingTable, from_response
-from finn_flows.network import Grid
-from finn_flows.structural import Price, crossing_site
-from models.activation import evaluate
-from models.canonical import canonical_key, constant_bit
-from models.expressions import Expression
-from reports.records import Curve, Site
+from zerocross.finn_flows.crossings import CrossingTable, from_response
+from zerocross.finn_flows.network import Grid
+from zerocross.finn_flows.structural import Price, crossing_site
+from zerocross.models.activation import evaluate
+from zerocross.models.canonical import canonical_key, constant_bit
+from zerocross.models.expressions import Expression
+from zerocross.reports.records import Curve, Site
 
 _SHOWN = 256
 

@@ -10,28 +10,28 @@ from pathlib import Path
 
 import yaml
 
-from hw_search.bench import Bench
-from hw_search.config import Config, alternatives
-from hw_search.errors import UserError
-from hw_search.execution.evaluation import load_data
-from hw_search.execution.executor import Executor, LocalExecutor
-from hw_search.execution.stacks import worker_count
-from hw_search.execution.store import Store
-from hw_search.execution.tasks import code_version
-from hw_search.files import write_text
-from hw_search.final_training import finals
-from hw_search.plugins import import_plugins
-from hw_search.pricing import Pricer
-from hw_search.space import Candidate, Genome, Space
-from hw_search.strategies import make_strategy
-from hw_search.strategies.differentiable import Differentiable
-from hw_search.strategies.strategy import Strategy
-from hw_search.verdict import verdict
-from hw_search.watcher import Silent, Watcher
-from models.data import Data, check_test
-from models.errors import ModelError
-from reports.records import Finalist, Run
-from reports.storage import REPORT, UnreadableRun, contents, load_run
+from zerocross.hw_search.bench import Bench
+from zerocross.hw_search.config import Config, alternatives
+from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.execution.evaluation import load_data
+from zerocross.hw_search.execution.executor import Executor, LocalExecutor
+from zerocross.hw_search.execution.stacks import worker_count
+from zerocross.hw_search.execution.store import Store
+from zerocross.hw_search.execution.tasks import code_version
+from zerocross.hw_search.files import write_text
+from zerocross.hw_search.final_training import finals
+from zerocross.hw_search.plugins import import_plugins
+from zerocross.hw_search.pricing import Pricer
+from zerocross.hw_search.space import Candidate, Genome, Space
+from zerocross.hw_search.strategies import make_strategy
+from zerocross.hw_search.strategies.differentiable import Differentiable
+from zerocross.hw_search.strategies.strategy import Strategy
+from zerocross.hw_search.verdict import verdict
+from zerocross.hw_search.watcher import Silent, Watcher
+from zerocross.models.data import Data, check_test
+from zerocross.models.errors import ModelError
+from zerocross.reports.records import Finalist, Run
+from zerocross.reports.storage import REPORT, UnreadableRun, contents, load_run
 
 _PACKAGES = ("zerocross", "torch", "brevitas", "finn-plus", "qonnx", "pymoo", "numpy")
 
@@ -142,7 +142,7 @@ def _data(config: Config) -> tuple[Data, str]:
 
 def _executor(config: Config, log: Path) -> Executor:
     if config.search.executor == "ray":
-        from hw_search.execution.ray_executor import RayExecutor
+        from zerocross.hw_search.execution.ray_executor import RayExecutor
 
         return RayExecutor(config.search, log)
     return LocalExecutor(worker_count(config), log)
@@ -230,7 +230,7 @@ def _is_finished(folder: Path) -> bool:
 
 
 def _leave(run: Run, folder: Path) -> None:
-    from reports.page import render  # plotly is slow to import, and only now is it needed
+    from zerocross.reports.page import render  # plotly is slow to import, and only now is it needed
 
     for name, text in {**contents(run), REPORT: render(run)}.items():
         write_text(folder / name, text)

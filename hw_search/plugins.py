@@ -5,7 +5,7 @@ import importlib
 import importlib.util
 import sys
 
-from hw_search.errors import UserError
+from zerocross.hw_search.errors import UserError
 
 _imported: set[str] = set()
 

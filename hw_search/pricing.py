@@ -5,16 +5,16 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from finn_flows.cost import Cost, Resources, estimate
-from finn_flows.folding import Folding, FoldingError
-from finn_flows.graph import UnsupportedLayer
-from finn_flows.network import Activation, Network, NetworkError
-from finn_flows.parts import UnknownPart, get_part
-from hw_search.config import Config
-from hw_search.errors import UserError
-from hw_search.extraction.layers import describe
-from hw_search.extraction.scales import UnsupportedModule
-from hw_search.space import Candidate, Space
+from zerocross.finn_flows.cost import Cost, Resources, estimate
+from zerocross.finn_flows.folding import Folding, FoldingError
+from zerocross.finn_flows.graph import UnsupportedLayer
+from zerocross.finn_flows.network import Activation, Network, NetworkError
+from zerocross.finn_flows.parts import UnknownPart, get_part
+from zerocross.hw_search.config import Config
+from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.extraction.layers import describe
+from zerocross.hw_search.extraction.scales import UnsupportedModule
+from zerocross.hw_search.space import Candidate, Space
 
 Crossings = Mapping[str, list[int]]
 """Number of crossings of each channel, by activation layer."""

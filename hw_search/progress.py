@@ -16,15 +16,15 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from reports.pareto import Front
-from reports.records import Evaluation
+from zerocross.reports.pareto import Front
+from zerocross.reports.records import Evaluation
 
 _SHOWN = 10
 _WIDEST = 44
 
 
 class Terminal:
-    """A watcher (see `hw_search.watcher`) on the terminal; plain lines where it is none.
+    """A watcher (see `zerocross.hw_search.watcher`) on the terminal; plain lines where it is none.
 
     Args:
         console: where to draw.

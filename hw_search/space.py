@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from hw_search.config import CHOOSE, Config, alternatives, is_choice
-from hw_search.errors import UserError
-from models.canonical import canonical_key, constant_bit
-from models.encodings import Encoding
-from models.errors import ModelError
-from models.expressions import Expression, X
-from models.layers import slots
-from models.presets import resolve
-from models.topologies import build, check_parameters
+from zerocross.hw_search.config import CHOOSE, Config, alternatives, is_choice
+from zerocross.hw_search.errors import UserError
+from zerocross.models.canonical import canonical_key, constant_bit
+from zerocross.models.encodings import Encoding
+from zerocross.models.errors import ModelError
+from zerocross.models.expressions import Expression, X
+from zerocross.models.layers import slots
+from zerocross.models.presets import resolve
+from zerocross.models.topologies import build, check_parameters
 
 Genome = tuple[int, ...]
 

@@ -5,8 +5,8 @@ from statistics import fmean, stdev
 
 from scipy.stats import ttest_ind
 
-from reports.pareto import nondominated
-from reports.records import Finalist
+from zerocross.reports.pareto import nondominated
+from zerocross.reports.records import Finalist
 
 SIGNIFICANCE = 0.05
 """Largest p-value of Welch's t-test (one-sided) at which a difference is called significant."""

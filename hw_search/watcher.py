@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from reports.records import Evaluation
+from zerocross.reports.records import Evaluation
 
 
 class Watcher(Protocol):

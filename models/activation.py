@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from models.expressions import Expression
+from zerocross.models.expressions import Expression
 
 
 def evaluate(expression: Expression, x: Tensor, parameters: Sequence[Tensor | float]) -> Tensor:

@@ -15,9 +15,9 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from models.activation import evaluate
-from models.expressions import Expression
-from models.operations import REALS, Interval
+from zerocross.models.activation import evaluate
+from zerocross.models.expressions import Expression
+from zerocross.models.operations import REALS, Interval
 
 GRID_LIMIT = 8.0
 """The grid spans -8..8: batch norm leaves hardly anything beyond."""

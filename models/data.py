@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.errors import ModelError
+from zerocross.models.errors import ModelError
 
 SPLIT_SEED = 20_190_202
 """Seed of the digits' fixed train/test split, so that everybody's test set is the same."""

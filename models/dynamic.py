@@ -10,8 +10,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from models.expressions import parse
-from models.layers import StreamSlot, linear
+from zerocross.models.expressions import parse
+from zerocross.models.layers import StreamSlot, linear
 
 Dynamic = Literal["none", "threshold", "threshold_and_shift"]
 """What depends on the sample: nothing, the thresholds of signs, or those and the shifts of PReLUs."""

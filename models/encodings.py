@@ -11,9 +11,9 @@ GAAF's operations in their order these are GAAF's own codes.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from models.errors import ModelError
-from models.expressions import Expression, X
-from models.operations import GAAF_BINARY, GAAF_UNARY, get_operation
+from zerocross.models.errors import ModelError
+from zerocross.models.expressions import Expression, X
+from zerocross.models.operations import GAAF_BINARY, GAAF_UNARY, get_operation
 
 ENCODINGS = ("pair", "nested", "tree")
 

@@ -12,8 +12,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from models.errors import ModelError
-from models.operations import Operation, get_operation
+from zerocross.models.errors import ModelError
+from zerocross.models.operations import Operation, get_operation
 
 MAX_DEPTH = 64
 """Deepest tree accepted: beyond it nothing is gained and Python's recursion would be at risk."""

@@ -17,10 +17,10 @@ import brevitas.nn as qnn
 import torch
 from torch import Tensor, nn
 
-from models.activation import ActivationFunction
-from models.errors import ModelError
-from models.expressions import Expression, X
-from models.quantizers import (
+from zerocross.models.activation import ActivationFunction
+from zerocross.models.errors import ModelError
+from zerocross.models.expressions import Expression, X
+from zerocross.models.quantizers import (
     WINDOW,
     BinaryActivation,
     BinaryWeight,
@@ -59,7 +59,7 @@ class BinaryLinear(qnn.QuantLinear):
     """A fully connected layer with binary weights and no bias. Shapes: (N, fan_in) to (N, channels).
 
     Attributes:
-        sharpness: nu of `models.self_binarizing`, whose smooth weights are tanh(nu w); None for signs.
+        sharpness: nu of `zerocross.models.self_binarizing`, whose smooth weights are tanh(nu w); None for signs.
     """
 
     def __init__(self, fan_in: int, channels: int) -> None:
@@ -79,7 +79,7 @@ class IntegerLinear(qnn.QuantLinear):
     Args:
         fan_in: inputs.
         channels: outputs.
-        weight_bits: 2..8; see `models.quantizers.weight_quantizer`.
+        weight_bits: 2..8; see `zerocross.models.quantizers.weight_quantizer`.
     """
 
     def __init__(self, fan_in: int, channels: int, weight_bits: int = 8) -> None:
@@ -156,7 +156,7 @@ class BinaryConv2d(PaddedConv2d):
     """A convolution with binary weights; arguments as of `PaddedConv2d`.
 
     Attributes:
-        sharpness: nu of `models.self_binarizing`, whose smooth weights are tanh(nu w); None for signs.
+        sharpness: nu of `zerocross.models.self_binarizing`, whose smooth weights are tanh(nu w); None for signs.
     """
 
     def __init__(
@@ -194,7 +194,7 @@ class IntegerConv2d(PaddedConv2d):
     Args:
         in_channels: C.
         channels: output channels.
-        weight_bits: 2..8; see `models.quantizers.weight_quantizer`.
+        weight_bits: 2..8; see `zerocross.models.quantizers.weight_quantizer`.
         settings: the others, by name.
     """
 
@@ -285,7 +285,7 @@ class ActivationSlot(_Slot):
         norm: whether there is a batch norm; ReActNet and Bi-Real-Net have none ahead of a sign.
 
     Attributes:
-        sharpness: nu of `models.self_binarizing`, where tanh(nu x) stands for the sign; None for the sign.
+        sharpness: nu of `zerocross.models.self_binarizing`, where tanh(nu x) stands for the sign; None for the sign.
     """
 
     def __init__(self, channels: int, function: Expression = X, norm: bool = True) -> None:

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from models.data import Data
-from models.errors import ModelError, nearest
-from models.layers import ActivationSlot, BinaryConv2d, StreamSlot
-from models.residual import RESNETE, Backbone, Stream
-from models.training import TrainingSettings, augmented, check_finite
+from zerocross.models.data import Data
+from zerocross.models.errors import ModelError, nearest
+from zerocross.models.layers import ActivationSlot, BinaryConv2d, StreamSlot
+from zerocross.models.residual import RESNETE, Backbone, Stream
+from zerocross.models.training import TrainingSettings, augmented, check_finite
 
 _KERNELS = {
     "conv3": {"kernel": 3, "padding": 1},
@@ -358,7 +358,7 @@ def train_supernet(
         after_epoch: called with the epoch (from 1) and its mean loss.
 
     Raises:
-        models.training.TrainingFailure: if a parameter is no longer finite.
+        zerocross.models.training.TrainingFailure: if a parameter is no longer finite.
     """
     device = device or torch.device("cpu")
     supernet.to(device).train()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from models.errors import ModelError, nearest
+from zerocross.models.errors import ModelError, nearest
 
 EPSILON = 1e-8
 """GAAF's guard in roots, logarithms, exponentials and quotients."""

@@ -1,6 +1,6 @@
 """Named activations from the literature, usable wherever an expression is."""
 
-from models.expressions import Expression, parse
+from zerocross.models.expressions import Expression, parse
 
 PRESETS: dict[str, tuple[str, str]] = {
     "sign": ("x", "the plain sign"),

@@ -9,7 +9,7 @@ from brevitas.quant.scaled_int import Uint8ActPerTensorFloat
 from brevitas.quant.solver import ActQuantSolver, WeightQuantSolver
 from torch import Tensor, nn
 
-from models.errors import ModelError
+from zerocross.models.errors import ModelError
 
 WINDOW = 1.3
 """Where the straight-through estimator lets gradients pass: GAAF's Hardtanh(-1.3, 1.3) ahead of the sign."""

@@ -18,10 +18,10 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from models.dynamic import Dynamic, DynamicShift
-from models.errors import ModelError
-from models.expressions import Expression, X, parse
-from models.layers import (
+from zerocross.models.dynamic import Dynamic, DynamicShift
+from zerocross.models.errors import ModelError
+from zerocross.models.expressions import Expression, X, parse
+from zerocross.models.layers import (
     ActivationSlot,
     BinaryConv2d,
     InputQuant,

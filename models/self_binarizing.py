@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from models.errors import ModelError
+from zerocross.models.errors import ModelError
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from models.activation import ActivationFunction
-from models.errors import ModelError
-from models.expressions import Expression
-from models.layers import (
+from zerocross.models.activation import ActivationFunction
+from zerocross.models.errors import ModelError
+from zerocross.models.expressions import Expression
+from zerocross.models.layers import (
     ActivationSlot,
     BatchNorm,
     BinaryConv2d,
@@ -35,7 +35,7 @@ from models.layers import (
     binary,
     bit,
 )
-from models.quantizers import BinaryWeight, FixedPoint
+from zerocross.models.quantizers import BinaryWeight, FixedPoint
 
 _UNCHANGED = (
     InputQuant,
@@ -58,7 +58,7 @@ class _Weights(nn.Module):
     """Weights of S layers, (S, channels, ...), quantized as each of them alone.
 
     Attributes:
-        sharpness: nu of `models.self_binarizing`, where the weights are binary; None for signs.
+        sharpness: nu of `zerocross.models.self_binarizing`, where the weights are binary; None for signs.
     """
 
     def __init__(self, layers: Sequence[nn.Module]) -> None:
@@ -281,7 +281,7 @@ class StackedSlot(nn.Module):
     """S activation or stream slots. Shapes: (N, S * C) or (N, S * C, H, W), kept.
 
     Attributes:
-        sharpness: nu of `models.self_binarizing`, where tanh(nu x) stands for a sign; None for the sign.
+        sharpness: nu of `zerocross.models.self_binarizing`, where tanh(nu x) stands for a sign; None for the sign.
     """
 
     def __init__(self, slots: Sequence[ActivationSlot | StreamSlot]) -> None:
@@ -326,7 +326,7 @@ def stack(models: Sequence[nn.Module]) -> nn.Module:
         A module from samples (N, ...), the same for all, to logits (N, S * classes), network by network.
 
     Raises:
-        Unstackable: if they hold a layer that is none of `models.layers` or a pool.
+        Unstackable: if they hold a layer that is none of `zerocross.models.layers` or a pool.
     """
     first = copy.deepcopy(models[0])
     _replace(first, models, "")
@@ -347,7 +347,7 @@ def _replace(module: nn.Module, twins: Sequence[nn.Module], path: str) -> None:
 
 
 def _stacked(module: nn.Module, layers: Sequence[Any]) -> nn.Module | None:
-    """Return the stack of a layer; None for what is no layer of `models.layers` with parameters."""
+    """Return the stack of a layer; None for what is no layer of `zerocross.models.layers` with parameters."""
     match module:
         case BinaryLinear() | IntegerLinear():
             return StackedLinear(layers)

@@ -16,11 +16,11 @@ from typing import Any, TypeVar
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from torch import nn
 
-from models.dynamic import Dynamic
-from models.errors import ModelError, nearest
-from models.layers import ActivationSlot, BinaryConv2d, BinaryLinear, InputQuant, LogitScale
-from models.nasb import nasb as network_of_cells
-from models.residual import (
+from zerocross.models.dynamic import Dynamic
+from zerocross.models.errors import ModelError, nearest
+from zerocross.models.layers import ActivationSlot, BinaryConv2d, BinaryLinear, InputQuant, LogitScale
+from zerocross.models.nasb import nasb as network_of_cells
+from zerocross.models.residual import (
     BIREAL,
     REACTNET,
     REACTNET_MOBILENET,
@@ -29,7 +29,7 @@ from models.residual import (
     Stream,
     Style,
 )
-from models.residual import stream_scale as automatic_scale
+from zerocross.models.residual import stream_scale as automatic_scale
 
 Topology = Callable[..., nn.Module]
 Module = TypeVar("Module", bound=nn.Module)
@@ -309,7 +309,7 @@ def nasb(
     stem_kernel: int = 3,
     stem_stride: int = 1,
 ) -> nn.Module:
-    """NASB's cells, whose edges choose among binary operations, within a fixed backbone (`models.nasb`).
+    """NASB's cells, whose edges choose among binary operations, within a fixed backbone (`zerocross.models.nasb`).
 
     Args:
         input_shape: (channels, height, width).
@@ -354,7 +354,7 @@ def cells_of(
     stream_scale: float | None,
     **settings: int,
 ) -> Module:
-    """Return `models.nasb`'s network of operations, or the mixture (`Supernet`) of several, with `nasb`'s parameters."""
+    """Return NASB's network of operations, or the mixture (`Supernet`) of several, with `nasb`'s parameters."""
     widths = [16, 32] if widths is None else widths
     stream = Stream(stream_bits, automatic_scale(stream_bits) if stream_scale is None else stream_scale)
     counts = [1] * len(widths) if cells is None else cells

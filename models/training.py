@@ -8,10 +8,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from models.data import Data, Split
-from models.errors import ModelError
-from models.self_binarizing import Schedule, set_sharpness
-from models.stacking import check_stack, stack, unstack
+from zerocross.models.data import Data, Split
+from zerocross.models.errors import ModelError
+from zerocross.models.self_binarizing import Schedule, set_sharpness
+from zerocross.models.stacking import check_stack, stack, unstack
 
 _EVALUATION_BATCH = 1000
 _PROBE = 8
@@ -31,8 +31,8 @@ class TrainingSettings:
         learning_rate: of the first step.
         augment: "none", "flip" (left-right) or "crop_flip" (shifts by up to an eighth of the side, too).
         method: "straight_through" trains signs by their straight-through gradient; "self_binarizing" puts tanh(nu x)
-            in their place, nu growing step by step (`models.self_binarizing`), and signs at the end.
-        nu_start: of self_binarizing; see `models.self_binarizing.Schedule`.
+            in their place, nu growing step by step (`zerocross.models.self_binarizing`), and signs at the end.
+        nu_start: of self_binarizing; see `zerocross.models.self_binarizing.Schedule`.
         nu_end: likewise.
         nu_shape: likewise.
     """
@@ -126,7 +126,7 @@ def train_together(
     rounding of floats, which now and then turns a sign: as from another seed, at the most.
 
     Args:
-        models: networks that differ in weights and activations; see `models.stacking.stack`.
+        models: networks that differ in weights and activations; see `zerocross.models.stacking.stack`.
         data: as of `train`, and the others too.
         settings: how.
         seed: of the order of samples and augmentation.
@@ -137,7 +137,7 @@ def train_together(
         For every network what `train` would return, or the failure it would raise.
 
     Raises:
-        models.stacking.Unstackable: if their layers cannot be stacked, or a stack does not answer as the networks do.
+        zerocross.models.stacking.Unstackable: if their layers cannot be stacked, or a stack gives other answers.
     """
     device = device or torch.device("cpu")
     for model in models:

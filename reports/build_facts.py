@@ -6,8 +6,8 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Literal
 
-from reports import wording
-from reports.build_records import BLOCK_RAM_OF, LUT_OF, Build, BuildNode, Counts, Source
+from zerocross.reports import wording
+from zerocross.reports.build_records import BLOCK_RAM_OF, LUT_OF, Build, BuildNode, Counts, Source
 
 STREAM_KINDS = ("converter", "fifo")  # drawn on the stream that they stand in
 XILINX = ("7-series", "ultrascale+")  # families that FINN's models speak of

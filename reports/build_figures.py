@@ -5,9 +5,9 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from reports import build_facts, drawing
-from reports.build_facts import Column, Layer
-from reports.build_records import Build, Source
+from zerocross.reports import build_facts, drawing
+from zerocross.reports.build_facts import Column, Layer
+from zerocross.reports.build_records import Build, Source
 
 COLOURS: dict[Source, str] = {
     "finn": drawing.FAINT,

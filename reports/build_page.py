@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from jinja2 import Environment
 from markupsafe import Markup
 
-from reports import build_diagram, build_facts, build_figures, pages, wording
-from reports.build_facts import Column, Sum
-from reports.build_records import Build, BuildNode, Link
+from zerocross.reports import build_diagram, build_facts, build_figures, pages, wording
+from zerocross.reports.build_facts import Column, Sum
+from zerocross.reports.build_records import Build, BuildNode, Link
 
 
 def render_build(build: Build) -> str:

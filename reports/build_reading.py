@@ -3,10 +3,10 @@
 import re
 from pathlib import Path
 
-from reports import finn_output, vendor_reports
-from reports.build_records import Build, BuildNode, Source, Timing, Usage
-from reports.build_storage import BUILD, UnreadableBuild, load_build
-from reports.vendor_reports import Heading, Instance
+from zerocross.reports import finn_output, vendor_reports
+from zerocross.reports.build_records import Build, BuildNode, Source, Timing, Usage
+from zerocross.reports.build_storage import BUILD, UnreadableBuild, load_build
+from zerocross.reports.vendor_reports import Heading, Instance
 
 UNITS = {"lut": "LUT6", "ff": "FF", "bram": "RAMB18", "dsp": "DSP", "uram": "URAM", "carry": "CARRY"}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from reports.build_records import Build
+from zerocross.reports.build_records import Build
 
 BUILD = "build.json"
 LAYOUT = 1  # to be raised whenever a record changes its meaning or loses a field

@@ -4,9 +4,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from reports import build_facts, build_figures, wording
-from reports.build_facts import Column
-from reports.build_records import Build
+from zerocross.reports import build_facts, build_figures, wording
+from zerocross.reports.build_facts import Column
+from zerocross.reports.build_records import Build
 
 _MARKS = {"good": ("✓", "green"), "bad": ("✗", "bold red"), "unknown": ("?", "dim")}
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from reports import drawing, wording
-from reports.records import Finalist
+from zerocross.reports import drawing, wording
+from zerocross.reports.records import Finalist
 
 
 def accuracy_spread(finalists: Sequence[Finalist]) -> go.Figure:

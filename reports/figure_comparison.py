@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 import plotly.graph_objects as go
 
-from reports import drawing
-from reports.pareto import Floats
+from zerocross.reports import drawing
+from zerocross.reports.pareto import Floats
 
 
 def comparison_figure(shares: Mapping[str, Floats], functions: int) -> go.Figure:

@@ -5,8 +5,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from reports import drawing
-from reports.records import Curve, Site
+from zerocross.reports import drawing
+from zerocross.reports.records import Curve, Site
 
 
 def curves(site: Site) -> go.Figure:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from reports import drawing, wording
-from reports.pareto import nondominated
-from reports.records import Evaluation, Run
-from reports.summary import front_evaluations
+from zerocross.reports import drawing, wording
+from zerocross.reports.pareto import nondominated
+from zerocross.reports.records import Evaluation, Run
+from zerocross.reports.summary import front_evaluations
 
 _MOST_DRAWN = 5000
 

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from reports import drawing, wording
-from reports.figure_accuracy import accuracy_spread
-from reports.figure_curves import curves
-from reports.figure_front import front
-from reports.pareto import Floats, hypervolume, hypervolume_history, reference_point
-from reports.records import NodeCost, Run
-from reports.summary import layer_costs, objective_points
+from zerocross.reports import drawing, wording
+from zerocross.reports.figure_accuracy import accuracy_spread
+from zerocross.reports.figure_curves import curves
+from zerocross.reports.figure_front import front
+from zerocross.reports.pareto import Floats, hypervolume, hypervolume_history, reference_point
+from zerocross.reports.records import NodeCost, Run
+from zerocross.reports.summary import layer_costs, objective_points
 
 __all__ = ["accuracy_spread", "cost_by_layer", "curves", "front", "hypervolume_curve"]
 

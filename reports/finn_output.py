@@ -11,9 +11,9 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from reports import vendor_reports
-from reports.build_records import Build, BuildNode, Counts, Kind, Stage, Timing
-from reports.vendor_reports import UnreadableReport
+from zerocross.reports import vendor_reports
+from zerocross.reports.build_records import Build, BuildNode, Counts, Kind, Stage, Timing
+from zerocross.reports.vendor_reports import UnreadableReport
 
 ESTIMATES = "estimate_layer_resources.json"
 HLS = "estimate_layer_resources_hls.json"

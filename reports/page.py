@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 from jinja2 import Environment
 
-from reports import figures, pages, summary, wording
-from reports.records import Finalist, Run, Site
+from zerocross.reports import figures, pages, summary, wording
+from zerocross.reports.records import Finalist, Run, Site
 
 
 def render(run: Run) -> str:

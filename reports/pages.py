@@ -7,13 +7,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from reports import wording
+from zerocross.reports import wording
 
 
 def environment() -> Environment:
     """Return the environment of the templates, with the wording of numbers as filters."""
     result = Environment(
-        loader=PackageLoader("reports"),
+        loader=PackageLoader("zerocross.reports"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -10,13 +10,13 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from reports.records import METRICS, Evaluation, Run
+from zerocross.reports.records import METRICS, Evaluation, Run
 
 LAYOUT = 2  # to be raised whenever a record gains a field it cannot do without, or changes its meaning
 
 PARETO, EVALUATIONS, TABLE = "pareto.json", "evaluations.jsonl", "pareto.csv"
 REPORT = "report.html"  # a run's or a build's page, in its folder
-FUNCTIONS = "table.csv.gz"  # in the folder of a run that made one (`hw_search.tables.table`)
+FUNCTIONS = "table.csv.gz"  # in the folder of a run that made one (`zerocross.hw_search.tables.table`)
 
 _RUN = TypeAdapter(Run)
 _EVALUATION = TypeAdapter(Evaluation)

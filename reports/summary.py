@@ -10,9 +10,9 @@ from statistics import fmean
 
 import numpy as np
 
-from reports import wording
-from reports.pareto import Floats, nondominated
-from reports.records import Evaluation, Finalist, NodeCost, Run
+from zerocross.reports import wording
+from zerocross.reports.pareto import Floats, nondominated
+from zerocross.reports.records import Evaluation, Finalist, NodeCost, Run
 
 _NUMBER = re.compile(r"\d[\d.,_]*")
 

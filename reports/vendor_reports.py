@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from pathlib import Path
 
-from reports.build_records import Counts
+from zerocross.reports.build_records import Counts
 
 # Names of rows and columns have changed between versions and families of parts.
 _SITES = {

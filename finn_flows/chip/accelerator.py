@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from finn_flows.chip.serial_line import (
+from zerocross.finn_flows.chip.serial_line import (
     ANSWER,
     ERROR,
     IDENTIFY,
@@ -24,9 +24,9 @@ from finn_flows.chip.serial_line import (
     frame,
     simulated_top,
 )
-from finn_flows.errors import FlowError
-from finn_flows.rtl.nodes import to_bits
-from finn_flows.rtl.simulation import Port, Simulator, compile_design
+from zerocross.finn_flows.errors import FlowError
+from zerocross.finn_flows.rtl.nodes import to_bits
+from zerocross.finn_flows.rtl.simulation import Port, Simulator, compile_design
 
 
 class BoardError(FlowError):

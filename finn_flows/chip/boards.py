@@ -1,14 +1,14 @@
 """Boards, and bare parts, for which a bitstream can be made with open tools: pins, clock, and how to load one.
 
-Which part is on a board is told in `finn_flows.parts`, as for all boards. Pins are those of the makers' constraint files.
+`finn_flows/parts.py` says which part a board carries. Pins come from the makers' constraint files.
 `rx` is where the FPGA listens, `tx` where it speaks: the board's USB serial converter is on their other ends.
 """
 
 import difflib
 from dataclasses import dataclass, replace
 
-from finn_flows.errors import FlowError
-from finn_flows.parts import BOARDS, PARTS, SHORT_NAMES, Part, get_part
+from zerocross.finn_flows.errors import FlowError
+from zerocross.finn_flows.parts import BOARDS, PARTS, SHORT_NAMES, Part, get_part
 
 
 class NoTarget(FlowError):
@@ -21,7 +21,7 @@ class Board:
 
     Attributes:
         name: by which it is asked for.
-        part_name: its FPGA, a name of `finn_flows.parts`.
+        part_name: its FPGA, a name of `zerocross.finn_flows.parts`.
         device: the FPGA by nextpnr's name.
         package: its package, where nextpnr asks.
         speed: its speed grade, where nextpnr asks.

@@ -111,7 +111,7 @@ def count_cells(by_type: Mapping[str, int], family: str) -> Cells:
 
     Args:
         by_type: how many there are of each; names that take nothing (multiplexers, buffers) are passed over.
-        family: see `finn_flows.parts.Part`.
+        family: see `zerocross.finn_flows.parts.Part`.
     """
     total = dict.fromkeys(("lut", "lut_memory", "carry", "ff", "bram", "bram_kbit", "dsp"), 0)
     for name, number in by_type.items():

@@ -7,7 +7,7 @@ Apicula), with the limits of the data sheets that these state, and finds the sam
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from finn_flows.errors import FlowError
+from zerocross.finn_flows.errors import FlowError
 
 
 class Unreachable(FlowError):

@@ -5,10 +5,10 @@ What weights cost in LUTs is `structural.weights_in_luts`.
 
 from collections.abc import Mapping
 
-from finn_flows import structural
-from finn_flows.errors import FlowError
-from finn_flows.parts import Part
-from finn_flows.rtl.nodes import Product
+from zerocross.finn_flows import structural
+from zerocross.finn_flows.errors import FlowError
+from zerocross.finn_flows.parts import Part
+from zerocross.finn_flows.rtl.nodes import Product
 
 
 class UnknownLayer(FlowError):

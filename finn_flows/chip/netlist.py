@@ -1,4 +1,4 @@
-"""Gate-level simulation: a mapped netlist and the behaviour of its cells, for `finn_flows.rtl.simulation`.
+"""Gate-level simulation: a mapped netlist and the behaviour of its cells, for `zerocross.finn_flows.rtl.simulation`.
 
 The cells' behaviour is what Yosys has for them; block RAMs, which it leaves empty for most families, are this
 project's (`block_rams.py`). UltraScale+ is counted only: its block RAMs have no model.
@@ -8,9 +8,9 @@ import importlib.util
 import re
 from pathlib import Path
 
-from finn_flows.chip.block_rams import block_ram_models
-from finn_flows.chip.synthesis import Synthesis
-from finn_flows.errors import FlowError
+from zerocross.finn_flows.chip.block_rams import block_ram_models
+from zerocross.finn_flows.chip.synthesis import Synthesis
+from zerocross.finn_flows.errors import FlowError
 
 _LIBRARY = {"7-series": "xilinx", "ecp5": "ecp5", "ice40": "ice40", "gowin": "gowin"}
 _TIMING = re.compile(r"^\s*specify\b.*?\bendspecify\b", re.MULTILINE | re.DOTALL)
@@ -22,7 +22,7 @@ class NoModel(FlowError):
 
 
 def netlist_sources(synthesis: Synthesis) -> list[Path]:
-    """Return the files that make up a mapped netlist, for `finn_flows.rtl.simulation.compile_design`.
+    """Return the files that make up a mapped netlist, for `zerocross.finn_flows.rtl.simulation.compile_design`.
 
     Its top has the ports of the design that was synthesised.
 

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from finn_flows.chip.boards import Board
-from finn_flows.chip.serial_line import design_clock
-from finn_flows.errors import FlowError
-from finn_flows.rtl.simulation import ToolMissing
+from zerocross.finn_flows.chip.boards import Board
+from zerocross.finn_flows.chip.serial_line import design_clock
+from zerocross.finn_flows.errors import FlowError
+from zerocross.finn_flows.rtl.simulation import ToolMissing
 
 
 class RouteError(FlowError):

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from finn_flows.chip.boards import Board
-from finn_flows.chip.clocks import Pll, pll
-from finn_flows.errors import FlowError
-from finn_flows.rtl.nodes import Stream, from_bits, to_bits
+from zerocross.finn_flows.chip.boards import Board
+from zerocross.finn_flows.chip.clocks import Pll, pll
+from zerocross.finn_flows.errors import FlowError
+from zerocross.finn_flows.rtl.nodes import Stream, from_bits, to_bits
 
 PROTOCOL = 1
 REQUEST, ANSWER = b"\xa5", b"\x5a"

@@ -17,8 +17,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from finn_flows.chip.cells import Cells, count_cells
-from finn_flows.chip.yosys import Script, SynthesisError, quoted, run_scripts
+from zerocross.finn_flows.chip.cells import Cells, count_cells
+from zerocross.finn_flows.chip.yosys import Script, SynthesisError, quoted, run_scripts
 
 # Without wide multiplexers (-nowidelut) products take 8% fewer LUT4 on ECP5 and Gowin (64x64, SIMD 32, PE 16: 1616 and
 # 1649 instead of 1751 and 1740), comparators and tables up to half; only memories of random bits, left to LUTs, take
@@ -48,7 +48,7 @@ class Synthesis:
         total: what it takes.
         by_node: what each node takes, by name; what belongs to none is under "".
         netlist: JSON for place and route.
-        verilog: the same netlist for simulation; see `finn_flows.chip.netlist`.
+        verilog: the same netlist for simulation; see `zerocross.finn_flows.chip.netlist`.
     """
 
     top: str

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from finn_flows.errors import FlowError
-from finn_flows.rtl.simulation import ToolMissing
+from zerocross.finn_flows.errors import FlowError
+from zerocross.finn_flows.rtl.simulation import ToolMissing
 
 _RUN = """
 import sys

@@ -19,25 +19,25 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.base import Transformation
 from qonnx.transformation.general import RemoveUnusedTensors
 
-from finn_flows.lowering.errors import LoweringError
-from finn_flows.lowering.evaluation import crossing_position, evaluate, rescaled
-from finn_flows.lowering.integers import Integers, added, of_levels, pooled
-from finn_flows.lowering.levels import MOST, equidistant
-from finn_flows.lowering.ops import DOMAIN, make_crossings
-from finn_flows.lowering.products import Product, attributes, conv_padding, is_product, read_product
-from finn_flows.lowering.quantizers import declared_levels, declared_values
-from finn_flows.lowering.regions import ELEMENTWISE, Region, Response, pad_value
-from finn_flows.lowering.structure import Structure
-from finn_flows.lowering.tidying import tidy
-from finn_flows.lowering.windows import MEANS, read_window
-from finn_flows.network import Grid, product_grid
+from zerocross.finn_flows.lowering.errors import LoweringError
+from zerocross.finn_flows.lowering.evaluation import crossing_position, evaluate, rescaled
+from zerocross.finn_flows.lowering.integers import Integers, added, of_levels, pooled
+from zerocross.finn_flows.lowering.levels import MOST, equidistant
+from zerocross.finn_flows.lowering.ops import DOMAIN, make_crossings
+from zerocross.finn_flows.lowering.products import Product, attributes, conv_padding, is_product, read_product
+from zerocross.finn_flows.lowering.quantizers import declared_levels, declared_values
+from zerocross.finn_flows.lowering.regions import ELEMENTWISE, Region, Response, pad_value
+from zerocross.finn_flows.lowering.structure import Structure
+from zerocross.finn_flows.lowering.tidying import tidy
+from zerocross.finn_flows.lowering.windows import MEANS, read_window
+from zerocross.finn_flows.network import Grid, product_grid
 
 
 class AbsorbActivations(Transformation):
     """Replace every activation and quantizer by a Crossings node, and make all that is left compute with integers.
 
     Takes a cleaned QONNX graph for one sample: shapes inferred, constants folded, weight quantizers too (see
-    `finn_flows.lowering.tidying.tidy`). The graph computes what it did before.
+    `zerocross.finn_flows.lowering.tidying.tidy`). The graph computes what it did before.
 
     Raises:
         LoweringError: for what cannot be absorbed, naming the node and the reason.

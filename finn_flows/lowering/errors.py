@@ -1,6 +1,6 @@
 """What a QONNX file can hold that no integer network does."""
 
-from finn_flows.errors import FlowError
+from zerocross.finn_flows.errors import FlowError
 
 
 class LoweringError(FlowError):

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from finn_flows.crossings import CrossingTable
-from finn_flows.lowering.errors import LoweringError
-from finn_flows.lowering.integers import Integers
-from finn_flows.lowering.levels import MOST, NOISE, Levels, multiple, snapped
-from finn_flows.lowering.regions import Response
-from finn_flows.network import Grid
+from zerocross.finn_flows.crossings import CrossingTable
+from zerocross.finn_flows.lowering.errors import LoweringError
+from zerocross.finn_flows.lowering.integers import Integers
+from zerocross.finn_flows.lowering.levels import MOST, NOISE, Levels, multiple, snapped
+from zerocross.finn_flows.lowering.regions import Response
+from zerocross.finn_flows.network import Grid
 
 _CHUNK = 1 << 20  # values evaluated at once: 4 MB a tensor of float32
 

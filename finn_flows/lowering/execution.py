@@ -14,7 +14,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import is_custom_op
 from scipy import special
 
-from finn_flows.lowering.errors import LoweringError
+from zerocross.finn_flows.lowering.errors import LoweringError
 
 Tensors = dict[str, np.ndarray]
 

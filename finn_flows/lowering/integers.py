@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from finn_flows.lowering.levels import Levels
-from finn_flows.network import Grid, level_grid
+from zerocross.finn_flows.lowering.levels import Levels
+from zerocross.finn_flows.network import Grid, level_grid
 
 _SAME = 1e-6  # relative: float32's rounding, a few times over
 

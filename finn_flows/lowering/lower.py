@@ -7,12 +7,12 @@ import numpy as np
 from onnx import ModelProto, NodeProto
 from qonnx.core.modelwrapper import ModelWrapper
 
-from finn_flows.integer import IntegerNetwork
-from finn_flows.lowering.absorb import AbsorbActivations
-from finn_flows.lowering.errors import LoweringError
-from finn_flows.lowering.execution import constants, execute
-from finn_flows.lowering.reading import input_tensor, read_network
-from finn_flows.lowering.tidying import tidy
+from zerocross.finn_flows.integer import IntegerNetwork
+from zerocross.finn_flows.lowering.absorb import AbsorbActivations
+from zerocross.finn_flows.lowering.errors import LoweringError
+from zerocross.finn_flows.lowering.execution import constants, execute
+from zerocross.finn_flows.lowering.reading import input_tensor, read_network
+from zerocross.finn_flows.lowering.tidying import tidy
 
 _BATCH = 256
 

@@ -11,9 +11,9 @@ from qonnx.core.datatype import DataType
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.base import CustomOp
 
-from finn_flows.crossings import CrossingTable
-from finn_flows.lowering.levels import Levels
-from finn_flows.network import Grid
+from zerocross.finn_flows.crossings import CrossingTable
+from zerocross.finn_flows.lowering.levels import Levels
+from zerocross.finn_flows.network import Grid
 
 __all__ = ["Crossings"]
 

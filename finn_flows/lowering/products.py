@@ -7,8 +7,8 @@ import numpy as np
 from onnx import NodeProto, helper
 from qonnx.core.modelwrapper import ModelWrapper
 
-from finn_flows.lowering.errors import LoweringError
-from finn_flows.lowering.levels import snapped
+from zerocross.finn_flows.lowering.errors import LoweringError
+from zerocross.finn_flows.lowering.levels import snapped
 
 PRODUCTS = frozenset({"Conv", "MatMul", "Gemm"})
 

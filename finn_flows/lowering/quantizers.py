@@ -5,11 +5,11 @@ from onnx import NodeProto, TensorProto
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.general.intquant import max_int, min_int
 
-from finn_flows.lowering.errors import LoweringError
-from finn_flows.lowering.levels import MOST, Levels, equidistant
-from finn_flows.lowering.products import attributes
-from finn_flows.lowering.regions import ELEMENTWISE, Region, Response
-from finn_flows.network import level_grid
+from zerocross.finn_flows.lowering.errors import LoweringError
+from zerocross.finn_flows.lowering.levels import MOST, Levels, equidistant
+from zerocross.finn_flows.lowering.products import attributes
+from zerocross.finn_flows.lowering.regions import ELEMENTWISE, Region, Response
+from zerocross.finn_flows.network import level_grid
 
 _QUANTIZERS = frozenset({"BipolarQuant", "Crossings", "IntQuant", "MultiThreshold", "Quant"})
 

@@ -8,16 +8,16 @@ import numpy as np
 from onnx import NodeProto
 from qonnx.core.modelwrapper import ModelWrapper
 
-from finn_flows.crossings import CrossingTable
-from finn_flows.integer import IntegerNetwork
-from finn_flows.lowering.errors import LoweringError
-from finn_flows.lowering.execution import RESHAPES
-from finn_flows.lowering.products import attributes, conv_padding, is_product, read_product
-from finn_flows.lowering.quantizers import declared_levels
-from finn_flows.lowering.regions import ELEMENTWISE, MOVING, Region, Response, pad_value
-from finn_flows.lowering.structure import Structure
-from finn_flows.lowering.windows import read_window
-from finn_flows.network import (
+from zerocross.finn_flows.crossings import CrossingTable
+from zerocross.finn_flows.integer import IntegerNetwork
+from zerocross.finn_flows.lowering.errors import LoweringError
+from zerocross.finn_flows.lowering.execution import RESHAPES
+from zerocross.finn_flows.lowering.products import attributes, conv_padding, is_product, read_product
+from zerocross.finn_flows.lowering.quantizers import declared_levels
+from zerocross.finn_flows.lowering.regions import ELEMENTWISE, MOVING, Region, Response, pad_value
+from zerocross.finn_flows.lowering.structure import Structure
+from zerocross.finn_flows.lowering.windows import read_window
+from zerocross.finn_flows.network import (
     Activation,
     Add,
     Conv,

@@ -13,9 +13,9 @@ import numpy as np
 from onnx import NodeProto
 from qonnx.core.modelwrapper import ModelWrapper
 
-from finn_flows.lowering.errors import LoweringError
-from finn_flows.lowering.execution import RESHAPES, Tensors, constants, execute
-from finn_flows.lowering.products import attributes
+from zerocross.finn_flows.lowering.errors import LoweringError
+from zerocross.finn_flows.lowering.execution import RESHAPES, Tensors, constants, execute
+from zerocross.finn_flows.lowering.products import attributes
 
 _STANDARD = """
     Abs Acos Acosh Add And Asin Asinh Atan Atanh BatchNormalization Cast CastLike Ceil Celu Clip Cos Cosh

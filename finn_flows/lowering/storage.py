@@ -8,10 +8,10 @@ from typing import Any, get_args
 
 import numpy as np
 
-from finn_flows.crossings import CrossingTable
-from finn_flows.errors import FlowError
-from finn_flows.integer import IntegerNetwork
-from finn_flows.network import Activation, Grid, Input, Layer, Network, NetworkError, Operation
+from zerocross.finn_flows.crossings import CrossingTable
+from zerocross.finn_flows.errors import FlowError
+from zerocross.finn_flows.integer import IntegerNetwork
+from zerocross.finn_flows.network import Activation, Grid, Input, Layer, Network, NetworkError, Operation
 
 FORMAT = "zerocross integer network"
 VERSION = 2

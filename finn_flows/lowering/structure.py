@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from onnx import NodeProto
 from qonnx.core.modelwrapper import ModelWrapper
 
-from finn_flows.lowering.errors import LoweringError
-from finn_flows.lowering.products import is_product
-from finn_flows.lowering.quantizers import declared_bits, declared_values
-from finn_flows.lowering.regions import ELEMENTWISE, MOVING, Region
-from finn_flows.lowering.windows import MEANS
+from zerocross.finn_flows.lowering.errors import LoweringError
+from zerocross.finn_flows.lowering.products import is_product
+from zerocross.finn_flows.lowering.quantizers import declared_bits, declared_values
+from zerocross.finn_flows.lowering.regions import ELEMENTWISE, MOVING, Region
+from zerocross.finn_flows.lowering.windows import MEANS
 
 _JOINS = frozenset({"Add", "Sum"})
 

@@ -13,8 +13,8 @@ from qonnx.transformation.general import (
 )
 from qonnx.transformation.infer_shapes import InferShapes
 
-from finn_flows.lowering.errors import LoweringError
-from finn_flows.lowering.execution import fold_constants
+from zerocross.finn_flows.lowering.errors import LoweringError
+from zerocross.finn_flows.lowering.execution import fold_constants
 
 
 def tidy(model: ModelWrapper) -> ModelWrapper:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from onnx import NodeProto
 from qonnx.core.modelwrapper import ModelWrapper
 
-from finn_flows.lowering.errors import LoweringError
-from finn_flows.lowering.products import attributes
+from zerocross.finn_flows.lowering.errors import LoweringError
+from zerocross.finn_flows.lowering.products import attributes
 
 MEANS = frozenset({"AveragePool", "GlobalAveragePool", "LpPool", "ReduceMean"})
 """Nodes that take means over windows. An LpPool with p = 1 is a sum: of levels, it is what an absorbed graph has."""

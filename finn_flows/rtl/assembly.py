@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from finn_flows.accumulators import type_bits
-from finn_flows.integer import IntegerNetwork
-from finn_flows.network import Activation, Grid
-from finn_flows.network import MaxPool as PoolLayer
-from finn_flows.plan import INPUT, Node
-from finn_flows.rtl.design import Design, Element, Source
-from finn_flows.rtl.grouped_nodes import GroupedProduct
-from finn_flows.rtl.nodes import Crossings, HardwareNode, LabelSelect, MaxPool, Product, Stream
-from finn_flows.rtl.stream_nodes import InputGenerator, Padding, WidthConverter, WindowMaxPool
-from finn_flows.rtl.sum_nodes import Add, AddVector, Duplicate, SumPool, WindowSumPool
+from zerocross.finn_flows.accumulators import type_bits
+from zerocross.finn_flows.integer import IntegerNetwork
+from zerocross.finn_flows.network import Activation, Grid
+from zerocross.finn_flows.network import MaxPool as PoolLayer
+from zerocross.finn_flows.plan import INPUT, Node
+from zerocross.finn_flows.rtl.design import Design, Element, Source
+from zerocross.finn_flows.rtl.grouped_nodes import GroupedProduct
+from zerocross.finn_flows.rtl.nodes import Crossings, HardwareNode, LabelSelect, MaxPool, Product, Stream
+from zerocross.finn_flows.rtl.stream_nodes import InputGenerator, Padding, WidthConverter, WindowMaxPool
+from zerocross.finn_flows.rtl.sum_nodes import Add, AddVector, Duplicate, SumPool, WindowSumPool
 
 WAYS = ("comparators", "search", "table", "table in block RAM")
 

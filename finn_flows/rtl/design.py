@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from finn_flows.errors import FlowError
-from finn_flows.rtl.nodes import HardwareNode, Instance, Stream, instantiate, library
-from finn_flows.rtl.stream_nodes import Fifo
+from zerocross.finn_flows.errors import FlowError
+from zerocross.finn_flows.rtl.nodes import HardwareNode, Instance, Stream, instantiate, library
+from zerocross.finn_flows.rtl.stream_nodes import Fifo
 
 INPUT = "input"
 TOP = "zerocross_top"

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
-from finn_flows.errors import FlowError
+from zerocross.finn_flows.errors import FlowError
 
 _INSTALL = "pip install finn-plus==1.6.1"
 

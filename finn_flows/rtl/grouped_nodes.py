@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from finn_flows import schedule
-from finn_flows.rtl.nodes import Instance, NodeError, Product, Stream, check_folding, write_memory
+from zerocross.finn_flows import schedule
+from zerocross.finn_flows.rtl.nodes import Instance, NodeError, Product, Stream, check_folding, write_memory
 
 
 @dataclass(frozen=True)

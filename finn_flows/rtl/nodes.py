@@ -14,9 +14,9 @@ from typing import Protocol
 
 import numpy as np
 
-from finn_flows import schedule
-from finn_flows.crossings import CrossingTable
-from finn_flows.errors import FlowError
+from zerocross.finn_flows import schedule
+from zerocross.finn_flows.crossings import CrossingTable
+from zerocross.finn_flows.errors import FlowError
 
 LIBRARY = Path(__file__).parents[1] / "rtllib"
 

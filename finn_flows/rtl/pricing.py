@@ -4,14 +4,14 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from finn_flows import structural
-from finn_flows.cost import NodeCost, Resources, node_cost, on_part
-from finn_flows.parts import Part
-from finn_flows.plan import DEFAULT_FIFO_DEPTH, Node, Stream, converter, fifo
-from finn_flows.rtl import nodes, stream_nodes, sum_nodes
-from finn_flows.rtl.design import Design, Element
-from finn_flows.rtl.grouped_nodes import GroupedProduct
-from finn_flows.structural import Price
+from zerocross.finn_flows import structural
+from zerocross.finn_flows.cost import NodeCost, Resources, node_cost, on_part
+from zerocross.finn_flows.parts import Part
+from zerocross.finn_flows.plan import DEFAULT_FIFO_DEPTH, Node, Stream, converter, fifo
+from zerocross.finn_flows.rtl import nodes, stream_nodes, sum_nodes
+from zerocross.finn_flows.rtl.design import Design, Element
+from zerocross.finn_flows.rtl.grouped_nodes import GroupedProduct
+from zerocross.finn_flows.structural import Price
 
 Unit = tuple[str, dict[str, Any]]
 """A function of `structural`, by name, and its arguments."""

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory, TemporaryFile
 
 import numpy as np
 
-from finn_flows.errors import FlowError
+from zerocross.finn_flows.errors import FlowError
 
 _HARNESS = Path(__file__).parents[1] / "rtllib" / "harness.cpp"
 _RUNTIME = ("verilated.cpp", "verilated_threads.cpp")

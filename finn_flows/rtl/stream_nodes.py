@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from finn_flows import schedule
-from finn_flows.rtl.finn_library import copy_source, write_source
-from finn_flows.rtl.nodes import Instance, NodeError, Stream, check_folding
+from zerocross.finn_flows import schedule
+from zerocross.finn_flows.rtl.finn_library import copy_source, write_source
+from zerocross.finn_flows.rtl.nodes import Instance, NodeError, Stream, check_folding
 
 Pair = tuple[int, int]
 _BLOCK_FIFO = (32, 2048)  # words and bits past which a FIFO is worth a block RAM

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from finn_flows import schedule
-from finn_flows.rtl.nodes import Instance, NodeError, Stream, check_folding
+from zerocross.finn_flows import schedule
+from zerocross.finn_flows.rtl.nodes import Instance, NodeError, Stream, check_folding
 
 Pair = tuple[int, int]
 

@@ -4,15 +4,15 @@ from typing import ClassVar
 
 import numpy as np
 
-from finn_flows import structural
-from finn_flows.accumulators import type_bits
-from finn_flows.crossings import CrossingTable
-from finn_flows.network import Grid
-from finn_flows.plan import Stream
-from finn_flows.rtl import nodes
-from finn_flows.structural import Price
-from finn_flows.vendor.stream_node import AttributeTypes, StreamNode
-from finn_flows.vendor.stream_types import stream_type
+from zerocross.finn_flows import structural
+from zerocross.finn_flows.accumulators import type_bits
+from zerocross.finn_flows.crossings import CrossingTable
+from zerocross.finn_flows.network import Grid
+from zerocross.finn_flows.plan import Stream
+from zerocross.finn_flows.rtl import nodes
+from zerocross.finn_flows.structural import Price
+from zerocross.finn_flows.vendor.stream_node import AttributeTypes, StreamNode
+from zerocross.finn_flows.vendor.stream_types import stream_type
 
 
 class ZcCrossings(StreamNode):

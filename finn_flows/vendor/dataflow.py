@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from finn_flows.accumulators import integer_type
-from finn_flows.errors import FlowError
-from finn_flows.finn_setup import prepare_finn
-from finn_flows.network import Grid
-from finn_flows.plan import DEFAULT_FIFO_DEPTH, Attributes
-from finn_flows.rtl.design import INPUT, Design, Element
-from finn_flows.rtl.grouped_nodes import GroupedProduct
-from finn_flows.rtl.nodes import Crossings, LabelSelect, MaxPool, Product, Stream
-from finn_flows.rtl.stream_nodes import InputGenerator, Padding, WidthConverter, WindowMaxPool
-from finn_flows.rtl.sum_nodes import Add, AddVector, Duplicate, SumPool, WindowSumPool
-from finn_flows.vendor.crossings_node import crossing_parameters
-from finn_flows.vendor.finn_nodes import register
-from finn_flows.vendor.stream_types import stream_type
+from zerocross.finn_flows.accumulators import integer_type
+from zerocross.finn_flows.errors import FlowError
+from zerocross.finn_flows.finn_setup import prepare_finn
+from zerocross.finn_flows.network import Grid
+from zerocross.finn_flows.plan import DEFAULT_FIFO_DEPTH, Attributes
+from zerocross.finn_flows.rtl.design import INPUT, Design, Element
+from zerocross.finn_flows.rtl.grouped_nodes import GroupedProduct
+from zerocross.finn_flows.rtl.nodes import Crossings, LabelSelect, MaxPool, Product, Stream
+from zerocross.finn_flows.rtl.stream_nodes import InputGenerator, Padding, WidthConverter, WindowMaxPool
+from zerocross.finn_flows.rtl.sum_nodes import Add, AddVector, Duplicate, SumPool, WindowSumPool
+from zerocross.finn_flows.vendor.crossings_node import crossing_parameters
+from zerocross.finn_flows.vendor.finn_nodes import register
+from zerocross.finn_flows.vendor.stream_types import stream_type
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper

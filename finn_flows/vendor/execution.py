@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from finn_flows.errors import FlowError
-from finn_flows.finn_setup import prepare_finn
-from finn_flows.vendor.finn_nodes import register
-from finn_flows.vendor.stream_node import StreamNode
+from zerocross.finn_flows.errors import FlowError
+from zerocross.finn_flows.finn_setup import prepare_finn
+from zerocross.finn_flows.vendor.finn_nodes import register
+from zerocross.finn_flows.vendor.stream_node import StreamNode
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper

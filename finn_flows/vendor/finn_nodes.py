@@ -1,6 +1,6 @@
 """This project's hardware nodes, made known to FINN.
 
-Each is named for its record in `finn_flows.rtl`, with `Zc` before it so that no operator of FINN's has the name.
+Each is named for its record in `zerocross.finn_flows.rtl`, with `Zc` before it so that no operator of FINN's has the name.
 Registered, FINN's passes take them: estimates, FIFOs and width converters, partitions, code, Vivado's block design.
 Attributes have FINN's names where FINN has the attribute.
 """
@@ -8,14 +8,14 @@ Attributes have FINN's names where FINN has the attribute.
 from finn.custom_op import fpgadataflow
 from finn.custom_op.fpgadataflow import rtl
 
-from finn_flows.finn_setup import prepare_finn
-from finn_flows.vendor.crossings_node import ZcCrossings
-from finn_flows.vendor.elementwise_nodes import ZcAdd, ZcAddVector, ZcDuplicate, ZcLabelSelect
-from finn_flows.vendor.grouped_product_node import ZcGroupedProduct
-from finn_flows.vendor.input_generator_node import ZcInputGenerator
-from finn_flows.vendor.pool_nodes import ZcMaxPool, ZcSumPool, ZcWindowMaxPool, ZcWindowSumPool
-from finn_flows.vendor.product_node import ZcProduct
-from finn_flows.vendor.stream_node import StreamNode, specialised
+from zerocross.finn_flows.finn_setup import prepare_finn
+from zerocross.finn_flows.vendor.crossings_node import ZcCrossings
+from zerocross.finn_flows.vendor.elementwise_nodes import ZcAdd, ZcAddVector, ZcDuplicate, ZcLabelSelect
+from zerocross.finn_flows.vendor.grouped_product_node import ZcGroupedProduct
+from zerocross.finn_flows.vendor.input_generator_node import ZcInputGenerator
+from zerocross.finn_flows.vendor.pool_nodes import ZcMaxPool, ZcSumPool, ZcWindowMaxPool, ZcWindowSumPool
+from zerocross.finn_flows.vendor.product_node import ZcProduct
+from zerocross.finn_flows.vendor.stream_node import StreamNode, specialised
 
 NODES: tuple[type[StreamNode], ...] = (
     ZcProduct,

@@ -4,12 +4,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from finn_flows.accumulators import type_bits
-from finn_flows.plan import Stream
-from finn_flows.rtl import pricing
-from finn_flows.rtl.stream_nodes import InputGenerator
-from finn_flows.structural import Price
-from finn_flows.vendor.stream_node import AttributeTypes, StreamNode
+from zerocross.finn_flows.accumulators import type_bits
+from zerocross.finn_flows.plan import Stream
+from zerocross.finn_flows.rtl import pricing
+from zerocross.finn_flows.rtl.stream_nodes import InputGenerator
+from zerocross.finn_flows.structural import Price
+from zerocross.finn_flows.vendor.stream_node import AttributeTypes, StreamNode
 
 
 class ZcInputGenerator(StreamNode):

@@ -4,13 +4,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from finn_flows import structural
-from finn_flows.accumulators import type_bits
-from finn_flows.plan import Stream
-from finn_flows.rtl import nodes, stream_nodes, sum_nodes
-from finn_flows.structural import Price
-from finn_flows.vendor.stream_node import AttributeTypes, StreamNode, vectors
-from finn_flows.vendor.stream_types import stream_type
+from zerocross.finn_flows import structural
+from zerocross.finn_flows.accumulators import type_bits
+from zerocross.finn_flows.plan import Stream
+from zerocross.finn_flows.rtl import nodes, stream_nodes, sum_nodes
+from zerocross.finn_flows.structural import Price
+from zerocross.finn_flows.vendor.stream_node import AttributeTypes, StreamNode, vectors
+from zerocross.finn_flows.vendor.stream_types import stream_type
 
 
 class ZcMaxPool(StreamNode):

@@ -2,7 +2,7 @@
 
 FINN asks an operator for shapes, datatypes and widths of its streams, for cycles and resources, for its output in
 Python, and for Verilog. A `StreamNode` answers all of it from its streams, its price and its record
-(`finn_flows.rtl.nodes`); a subclass says what these are. `specialised` gives the operator that FINN builds.
+(`zerocross.finn_flows.rtl.nodes`); a subclass says what these are. `specialised` gives the operator that FINN builds.
 """
 
 import math
@@ -16,10 +16,10 @@ from finn.custom_op.fpgadataflow.rtlbackend import RTLBackend
 from onnx import GraphProto, NodeProto
 from qonnx.core.datatype import BaseDataType, DataType
 
-from finn_flows.plan import Stream
-from finn_flows.rtl.nodes import HardwareNode, library_of
-from finn_flows.structural import Price
-from finn_flows.vendor.wrapper import wrapper
+from zerocross.finn_flows.plan import Stream
+from zerocross.finn_flows.rtl.nodes import HardwareNode, library_of
+from zerocross.finn_flows.structural import Price
+from zerocross.finn_flows.vendor.wrapper import wrapper
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper

@@ -1,8 +1,8 @@
 """A stream's elements by FINN's names of datatypes, and back."""
 
-from finn_flows.accumulators import type_bits
-from finn_flows.plan import Stream
-from finn_flows.rtl import nodes
+from zerocross.finn_flows.accumulators import type_bits
+from zerocross.finn_flows.plan import Stream
+from zerocross.finn_flows.rtl import nodes
 
 
 def stream_type(stream: nodes.Stream) -> str:

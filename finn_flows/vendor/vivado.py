@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import yaml
 
-from finn_flows.errors import FlowError
-from finn_flows.finn_setup import prepare_finn
+from zerocross.finn_flows.errors import FlowError
+from zerocross.finn_flows.finn_setup import prepare_finn
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
@@ -29,7 +29,7 @@ INPUTS, OUTPUTS = "input.npy", "expected_output.npy"
 NODES, SCRIPT, OUTPUT, WORK = "nodes.json", "build.py", "output", "work"
 
 _STEPS = (
-    "finn_flows.vendor.vivado.step_register_nodes",
+    "zerocross.finn_flows.vendor.vivado.step_register_nodes",
     "step_create_dataflow_partition",
     "step_apply_folding_config",
     "step_generate_estimate_reports",
@@ -48,7 +48,7 @@ _SCRIPT = '''"""Build this accelerator with FINN: source Vivado's and Vitis' set
 import sys
 from pathlib import Path
 
-from finn_flows.vendor.vivado import VivadoError, run_vivado
+from zerocross.finn_flows.vendor.vivado import VivadoError, run_vivado
 
 try:
     run_vivado(Path(__file__).parent)
@@ -202,7 +202,7 @@ def fifo_depths(model: "ModelWrapper", part: str) -> dict[str, Any]:
 
 def step_register_nodes(model: "ModelWrapper", cfg: Any) -> "ModelWrapper":
     """Make FINN know this project's nodes: the first step of a build, named in its configuration."""
-    from finn_flows.vendor.finn_nodes import register
+    from zerocross.finn_flows.vendor.finn_nodes import register
 
     register()
     return model
@@ -274,7 +274,7 @@ def _run(folder: Path, arguments: Sequence[str]) -> Path:
 
 
 def _write_samples(model: "ModelWrapper", folder: Path, samples: np.ndarray) -> None:
-    from finn_flows.vendor.execution import tensors
+    from zerocross.finn_flows.vendor.execution import tensors
 
     values = tensors(model, samples)
     np.save(folder / INPUTS, values[model.graph.input[0].name])

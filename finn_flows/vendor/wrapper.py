@@ -6,7 +6,7 @@ only to modules in plain Verilog, so this is one, around SystemVerilog.
 
 from collections.abc import Iterable
 
-from finn_flows.rtl.nodes import HardwareNode, Instance, Stream
+from zerocross.finn_flows.rtl.nodes import HardwareNode, Instance, Stream
 
 
 def wrapper(top: str, node: HardwareNode, instance: Instance) -> str:

@@ -16,36 +16,36 @@ from typing import Any
 
 import numpy as np
 
-from finn_flows import graph
-from finn_flows.chip.boards import Board
-from finn_flows.chip.place_route import DoesNotFit, place_and_route
-from finn_flows.chip.serial_line import Link
-from finn_flows.chip.synthesis import Synthesis, synthesise
-from finn_flows.cost import estimate
-from finn_flows.folding import Folding
-from finn_flows.integer import remove_first_bits
-from finn_flows.lowering.lower import Lowered, lower
-from finn_flows.lowering.storage import load, save
-from finn_flows.rtl.assembly import assemble
-from finn_flows.rtl.design import with_fifos
-from finn_flows.rtl.streaming import size_fifos
-from finn_flows.vendor.dataflow import dataflow_model
-from finn_flows.vendor.vivado import run_vivado, vivado_found, write_vivado_folder
-from hw_search.builds.certificate import certify, certify_netlist
-from hw_search.builds.digests import code_digest, design_digest
-from hw_search.builds.host import save_accelerator
-from hw_search.builds.layout import MAPPED, MODEL, NETWORK, RTL, SIZING, VIVADO, cache_folder
-from hw_search.builds.options import BuildOptions, choose_styles
-from hw_search.builds.record import CALIBRATED, build_record, router, routing_facts
-from hw_search.builds.rtl_folder import write_board_top, write_rtl
-from hw_search.builds.stages import BuildWatcher, Facts, Report, SilentBuild, Stages
-from hw_search.builds.subject import Subject
-from hw_search.builds.targets import clock_of, find_target, finn_target
-from hw_search.errors import UserError
-from hw_search.files import holding, write_text
-from reports.build_records import Build
-from reports.build_storage import save_build
-from reports.storage import REPORT
+from zerocross.finn_flows import graph
+from zerocross.finn_flows.chip.boards import Board
+from zerocross.finn_flows.chip.place_route import DoesNotFit, place_and_route
+from zerocross.finn_flows.chip.serial_line import Link
+from zerocross.finn_flows.chip.synthesis import Synthesis, synthesise
+from zerocross.finn_flows.cost import estimate
+from zerocross.finn_flows.folding import Folding
+from zerocross.finn_flows.integer import remove_first_bits
+from zerocross.finn_flows.lowering.lower import Lowered, lower
+from zerocross.finn_flows.lowering.storage import load, save
+from zerocross.finn_flows.rtl.assembly import assemble
+from zerocross.finn_flows.rtl.design import with_fifos
+from zerocross.finn_flows.rtl.streaming import size_fifos
+from zerocross.finn_flows.vendor.dataflow import dataflow_model
+from zerocross.finn_flows.vendor.vivado import run_vivado, vivado_found, write_vivado_folder
+from zerocross.hw_search.builds.certificate import certify, certify_netlist
+from zerocross.hw_search.builds.digests import code_digest, design_digest
+from zerocross.hw_search.builds.host import save_accelerator
+from zerocross.hw_search.builds.layout import MAPPED, MODEL, NETWORK, RTL, SIZING, VIVADO, cache_folder
+from zerocross.hw_search.builds.options import BuildOptions, choose_styles
+from zerocross.hw_search.builds.record import CALIBRATED, build_record, router, routing_facts
+from zerocross.hw_search.builds.rtl_folder import write_board_top, write_rtl
+from zerocross.hw_search.builds.stages import BuildWatcher, Facts, Report, SilentBuild, Stages
+from zerocross.hw_search.builds.subject import Subject
+from zerocross.hw_search.builds.targets import clock_of, find_target, finn_target
+from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.files import holding, write_text
+from zerocross.reports.build_records import Build
+from zerocross.reports.build_storage import save_build
+from zerocross.reports.storage import REPORT
 
 _SYNTHESIS = tuple(f"finn_flows/chip/{name}.py" for name in ("synthesis", "cells", "yosys"))
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EEXIST, errno.ENOTDIR)
@@ -402,7 +402,7 @@ class Builder:
 
 
 def _leave(build: Build, folder: Path) -> None:
-    from reports.build_page import render_build
+    from zerocross.reports.build_page import render_build
 
     save_build(build, folder)
     write_text(folder / REPORT, render_build(build))

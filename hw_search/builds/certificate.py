@@ -5,22 +5,22 @@ from pathlib import Path
 
 import numpy as np
 
-from finn_flows.chip.netlist import netlist_sources
-from finn_flows.chip.synthesis import Synthesis
-from finn_flows.integer import IntegerNetwork
-from finn_flows.lowering.lower import Lowered
-from finn_flows.rtl.design import TOP, Design
-from finn_flows.rtl.nodes import Product
-from finn_flows.rtl.simulation import Port, compile_design
-from finn_flows.rtl.streaming import CompiledDesign, compile_streaming, first_difference
-from finn_flows.vendor.dataflow import dataflow_model
-from finn_flows.vendor.execution import execute
-from hw_search.builds.forms import classes, compare, integer_logits, qonnx_logits
-from hw_search.builds.layout import DIFFERENCE, NETLIST, RTL
-from hw_search.builds.stages import Facts, Report
-from hw_search.builds.subject import Images, Subject
-from hw_search.errors import UserError
-from reports.build_records import Link
+from zerocross.finn_flows.chip.netlist import netlist_sources
+from zerocross.finn_flows.chip.synthesis import Synthesis
+from zerocross.finn_flows.integer import IntegerNetwork
+from zerocross.finn_flows.lowering.lower import Lowered
+from zerocross.finn_flows.rtl.design import TOP, Design
+from zerocross.finn_flows.rtl.nodes import Product
+from zerocross.finn_flows.rtl.simulation import Port, compile_design
+from zerocross.finn_flows.rtl.streaming import CompiledDesign, compile_streaming, first_difference
+from zerocross.finn_flows.vendor.dataflow import dataflow_model
+from zerocross.finn_flows.vendor.execution import execute
+from zerocross.hw_search.builds.forms import classes, compare, integer_logits, qonnx_logits
+from zerocross.hw_search.builds.layout import DIFFERENCE, NETLIST, RTL
+from zerocross.hw_search.builds.stages import Facts, Report
+from zerocross.hw_search.builds.subject import Images, Subject
+from zerocross.hw_search.errors import UserError
+from zerocross.reports.build_records import Link
 
 _STALLED = 24  # images that also run under random stalls
 _STALLS = (0.3, 0.3)
@@ -47,7 +47,7 @@ def certify(
         graph_of: the same without FIFOs, of which the FINN graph is made.
         folder: the build's.
         images: what to compare on.
-        cache: see `finn_flows.rtl.simulation.compile_design`.
+        cache: see `zerocross.finn_flows.rtl.simulation.compile_design`.
         report: told of the progress.
 
     Returns:

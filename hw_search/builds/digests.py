@@ -4,7 +4,7 @@ import hashlib
 from functools import lru_cache
 from pathlib import Path
 
-from finn_flows.rtl.design import Generated
+from zerocross.finn_flows.rtl.design import Generated
 
 _ROOT = Path(__file__).resolve().parents[2]
 

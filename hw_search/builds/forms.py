@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from finn_flows.integer import IntegerNetwork
-from finn_flows.lowering.execution import run
-from finn_flows.lowering.lower import Lowered
-from reports.build_records import Link
+from zerocross.finn_flows.integer import IntegerNetwork
+from zerocross.finn_flows.lowering.execution import run
+from zerocross.finn_flows.lowering.lower import Lowered
+from zerocross.reports.build_records import Link
 
 _BATCH = 250
 _OPSET = 13  # of the exported graph

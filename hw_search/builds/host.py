@@ -7,22 +7,22 @@ from pathlib import Path
 
 import numpy as np
 
-from finn_flows.chip.accelerator import Accelerator, SimulatedLine, compile_line, open_board
-from finn_flows.chip.serial_line import Link
-from finn_flows.lowering.lower import lower
-from finn_flows.lowering.storage import load
-from finn_flows.rtl.design import Generated
-from finn_flows.rtl.nodes import Stream
-from hw_search.builds.certificate import stream_elements
-from hw_search.builds.forms import classes, integer_logits
-from hw_search.builds.layout import ACCELERATOR, MODEL, NETWORK, RTL
-from hw_search.builds.samples import check_bytes, read_samples
-from hw_search.builds.subject import Subject, from_source
-from hw_search.errors import UserError
-from hw_search.files import write_text
-from reports.build_records import Build
-from reports.build_storage import load_build
-from reports.storage import PARETO
+from zerocross.finn_flows.chip.accelerator import Accelerator, SimulatedLine, compile_line, open_board
+from zerocross.finn_flows.chip.serial_line import Link
+from zerocross.finn_flows.lowering.lower import lower
+from zerocross.finn_flows.lowering.storage import load
+from zerocross.finn_flows.rtl.design import Generated
+from zerocross.finn_flows.rtl.nodes import Stream
+from zerocross.hw_search.builds.certificate import stream_elements
+from zerocross.hw_search.builds.forms import classes, integer_logits
+from zerocross.hw_search.builds.layout import ACCELERATOR, MODEL, NETWORK, RTL
+from zerocross.hw_search.builds.samples import check_bytes, read_samples
+from zerocross.hw_search.builds.subject import Subject, from_source
+from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.files import write_text
+from zerocross.reports.build_records import Build
+from zerocross.reports.build_storage import load_build
+from zerocross.reports.storage import PARETO
 
 
 @dataclass(frozen=True)
@@ -73,11 +73,11 @@ def infer(
         test: so many samples of the test set too.
         port: the board's serial device; None simulates board and line.
         progress: told how many samples are done, of how many.
-        cache: see `finn_flows.rtl.simulation.compile_design`.
+        cache: see `zerocross.finn_flows.rtl.simulation.compile_design`.
 
     Raises:
         UserError: if there is no such build, or a file is no sample.
-        finn_flows.chip.accelerator.BoardError: if the board cannot be talked to.
+        zerocross.finn_flows.chip.accelerator.BoardError: if the board cannot be talked to.
     """
     build = load_build(folder)
     top, sources, link = _accelerator(folder)

@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from finn_flows.chip.memory import choose_ram_styles
-from finn_flows.integer import IntegerNetwork
-from finn_flows.parts import Part
-from finn_flows.plan import Node
-from finn_flows.rtl.assembly import WAYS, Styles, assemble
-from finn_flows.rtl.nodes import Product
-from hw_search.errors import UserError
-from models.errors import nearest
+from zerocross.finn_flows.chip.memory import choose_ram_styles
+from zerocross.finn_flows.integer import IntegerNetwork
+from zerocross.finn_flows.parts import Part
+from zerocross.finn_flows.plan import Node
+from zerocross.finn_flows.rtl.assembly import WAYS, Styles, assemble
+from zerocross.finn_flows.rtl.nodes import Product
+from zerocross.hw_search.errors import UserError
+from zerocross.models.errors import nearest
 
 _STYLES = ("block", "distributed")
 
@@ -49,7 +49,7 @@ def choose_styles(options: BuildOptions, net: IntegerNetwork, plan: Sequence[Nod
 
     Raises:
         UserError: if an option names no layer of the network, or no style.
-        finn_flows.errors.FlowError: if an option asks for what cannot be.
+        zerocross.finn_flows.errors.FlowError: if an option asks for what cannot be.
     """
     for layer, style in options.weights.items():
         if style not in _STYLES:

@@ -6,13 +6,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from reports.build_records import Stage
+from zerocross.reports.build_records import Stage
 
 _MARKS = {"done": "[green]✓[/]", "skipped": "[yellow]-[/]", "failed": "[red]✗[/]"}
 
 
 class BuildTerminal:
-    """A watcher (see `hw_search.builds.stages.BuildWatcher`) on the terminal; plain lines where it is none.
+    """A watcher (see `zerocross.hw_search.builds.stages.BuildWatcher`) on the terminal; plain lines where it is none.
 
     Args:
         console: where to draw.

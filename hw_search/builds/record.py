@@ -5,18 +5,18 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from finn_flows.chip.boards import Board
-from finn_flows.chip.place_route import Routed
-from finn_flows.cost import Resources
-from finn_flows.parts import block_kbit, get_part
-from finn_flows.rtl.design import Element
-from finn_flows.rtl.grouped_nodes import GroupedProduct
-from finn_flows.rtl.nodes import Crossings, Product
-from finn_flows.rtl.pricing import estimates
-from finn_flows.rtl.stream_nodes import Fifo
-from hw_search.builds.layout import MODEL, NETWORK, RTL, WEIGHTS
-from hw_search.builds.stages import Facts
-from reports.build_records import (
+from zerocross.finn_flows.chip.boards import Board
+from zerocross.finn_flows.chip.place_route import Routed
+from zerocross.finn_flows.cost import Resources
+from zerocross.finn_flows.parts import block_kbit, get_part
+from zerocross.finn_flows.rtl.design import Element
+from zerocross.finn_flows.rtl.grouped_nodes import GroupedProduct
+from zerocross.finn_flows.rtl.nodes import Crossings, Product
+from zerocross.finn_flows.rtl.pricing import estimates
+from zerocross.finn_flows.rtl.stream_nodes import Fifo
+from zerocross.hw_search.builds.layout import MODEL, NETWORK, RTL, WEIGHTS
+from zerocross.hw_search.builds.stages import Facts
+from zerocross.reports.build_records import (
     BLOCK_RAM_OF,
     LUT_OF,
     RESOURCES,
@@ -32,7 +32,7 @@ from reports.build_records import (
 )
 
 if TYPE_CHECKING:
-    from hw_search.builds.builder import Builder
+    from zerocross.hw_search.builds.builder import Builder
 
 CALIBRATED = "7-series"  # the family whose counts this project's models were fitted to
 _STAND_IN = "xc7z020"

@@ -5,11 +5,11 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from finn_flows.chip.boards import Board
-from finn_flows.chip.serial_line import Link, serial_top
-from finn_flows.rtl.design import Design, Generated, generate
-from finn_flows.rtl.nodes import library, library_of
-from hw_search.builds.layout import LIBRARY, SOURCES
+from zerocross.finn_flows.chip.boards import Board
+from zerocross.finn_flows.chip.serial_line import Link, serial_top
+from zerocross.finn_flows.rtl.design import Design, Generated, generate
+from zerocross.finn_flows.rtl.nodes import library, library_of
+from zerocross.hw_search.builds.layout import LIBRARY, SOURCES
 
 _SERIAL = ("zc_serial", "zc_serial_reset", "zc_uart_rx", "zc_uart_tx")  # of boards, real and simulated
 
@@ -44,7 +44,7 @@ def write_board_top(generated: Generated, link: Link, board: Board, clock_mhz: f
     """Write the module around a design that a board is given, with its serial line and its clock; return its file.
 
     Raises:
-        finn_flows.errors.FlowError: if board and clock cannot have such a line.
+        zerocross.finn_flows.errors.FlowError: if board and clock cannot have such a line.
     """
     path = generated.folder / f"{generated.top}_board.sv"
     path.write_text(serial_top(path.stem, generated.top, link, board, clock_mhz), encoding="utf-8")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hw_search.errors import UserError
+from zerocross.hw_search.errors import UserError
 
 
 def read_samples(path: Path, shape: tuple[int, ...]) -> tuple[np.ndarray, str]:

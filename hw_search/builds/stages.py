@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from hw_search.builds.layout import STAGES
-from hw_search.files import write_text
-from reports.build_records import Stage
+from zerocross.hw_search.builds.layout import STAGES
+from zerocross.hw_search.files import write_text
+from zerocross.reports.build_records import Stage
 
 Facts = dict[str, Any]
 """What a step found out, as JSON."""

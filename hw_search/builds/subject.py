@@ -10,28 +10,28 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from finn_flows.lowering.lower import load_model
-from finn_flows.structural import WEIGHTS_IN_BLOCK_RAM
-from hw_search.builds.forms import export, torch_logits
-from hw_search.builds.layout import MODEL, WEIGHTS
-from hw_search.builds.samples import read_test_set
-from hw_search.builds.stages import Facts, Report
-from hw_search.errors import UserError
-from hw_search.execution.evaluation import evaluate
-from hw_search.execution.tasks import code_version
-from hw_search.files import replacing
-from hw_search.finalists import choose, longer_training, with_weights
-from hw_search.plugins import import_plugins
-from models.data import Split, load_test
-from reports.records import Finalist, Run
-from reports.storage import load_run
+from zerocross.finn_flows.lowering.lower import load_model
+from zerocross.finn_flows.structural import WEIGHTS_IN_BLOCK_RAM
+from zerocross.hw_search.builds.forms import export, torch_logits
+from zerocross.hw_search.builds.layout import MODEL, WEIGHTS
+from zerocross.hw_search.builds.samples import read_test_set
+from zerocross.hw_search.builds.stages import Facts, Report
+from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.execution.evaluation import evaluate
+from zerocross.hw_search.execution.tasks import code_version
+from zerocross.hw_search.files import replacing
+from zerocross.hw_search.finalists import choose, longer_training, with_weights
+from zerocross.hw_search.plugins import import_plugins
+from zerocross.models.data import Split, load_test
+from zerocross.reports.records import Finalist, Run
+from zerocross.reports.storage import load_run
 
 _CYCLES_AN_INPUT = 16
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a network comes from, for the report; see `reports.build_records.Build`.
+    """Where a network comes from, for the report; see `zerocross.reports.build_records.Build`.
 
     Attributes:
         estimate: what its search expected of it.
@@ -71,7 +71,7 @@ class Subject(Protocol):
 
     @property
     def folding(self) -> dict[str, Any]:
-        """How parallel it is to be, fields of `finn_flows.folding.Folding`; empty if it does not say."""
+        """How parallel it is to be, fields of `zerocross.finn_flows.folding.Folding`; empty if it does not say."""
         ...
 
     @property
@@ -208,7 +208,7 @@ def from_run(folder: Path, pick: str, epochs: int | None = None, seed: int | Non
 
     Args:
         folder: the run's.
-        pick: see `hw_search.finalists.choose`.
+        pick: see `zerocross.hw_search.finalists.choose`.
         epochs: see `RunSubject`.
         seed: see `RunSubject`.
 

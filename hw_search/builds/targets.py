@@ -2,10 +2,10 @@
 
 from difflib import get_close_matches
 
-from finn_flows.chip.boards import TARGETS, Board, NoTarget, get_target
-from finn_flows.chip.serial_line import design_clock
-from finn_flows.parts import BOARDS, PARTS, Part, UnknownPart, get_part
-from hw_search.errors import UserError
+from zerocross.finn_flows.chip.boards import TARGETS, Board, NoTarget, get_target
+from zerocross.finn_flows.chip.serial_line import design_clock
+from zerocross.finn_flows.parts import BOARDS, PARTS, Part, UnknownPart, get_part
+from zerocross.hw_search.errors import UserError
 
 _ANY_CLOCK = 100.0  # MHz, where neither board nor person says
 _VIVADO_BOARD = "Pynq-Z1"  # what the folder for Vivado is for, where the target is not Xilinx'
@@ -40,7 +40,7 @@ def clock_of(target: Board | Part, asked: float | None) -> float:
     """Return the design's clock in MHz: what the board's PLL makes of the one asked for, or the board's own.
 
     Raises:
-        finn_flows.errors.FlowError: if its PLL cannot make the clock.
+        zerocross.finn_flows.errors.FlowError: if its PLL cannot make the clock.
     """
     if isinstance(target, Board) and (asked or target.clock_mhz):
         return design_clock(target, asked)[0]
@@ -52,7 +52,7 @@ def check_target(name: str, clock_mhz: float | None) -> str:
 
     Raises:
         UserError: if there is not.
-        finn_flows.errors.FlowError: if its PLL cannot make the clock.
+        zerocross.finn_flows.errors.FlowError: if its PLL cannot make the clock.
     """
     target = find_target(name)
     clock_of(target, clock_mhz)

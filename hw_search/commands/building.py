@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hw_search.commands.telling import stoppable, tell_build
+from zerocross.hw_search.commands.telling import stoppable, tell_build
 
 
 def build(
@@ -94,22 +94,22 @@ def build_for(
 
     Args:
         source: a run's folder or a QONNX file.
-        pick: see `hw_search.finalists.choose`.
+        pick: see `zerocross.hw_search.finalists.choose`.
         epochs: train it anew for so long.
         seed: of that training.
-        data: see `hw_search.builds.subject.FileSubject`.
+        data: see `zerocross.hw_search.builds.subject.FileSubject`.
         output: the build's folder.
-        **options: fields of `hw_search.builds.options.BuildOptions`.
+        **options: fields of `zerocross.hw_search.builds.options.BuildOptions`.
     """
-    from hw_search.builds.progress import BuildTerminal
-    from reports.storage import REPORT
+    from zerocross.hw_search.builds.progress import BuildTerminal
+    from zerocross.reports.storage import REPORT
 
     with stoppable("what was finished is kept: run the same command to go on"), BuildTerminal() as watcher:
         watcher.stage("loading", "torch, Brevitas and FINN")
-        from hw_search.builds.builder import build as run_build
-        from hw_search.builds.options import BuildOptions
-        from hw_search.builds.subject import from_source
-        from hw_search.builds.targets import check_target
+        from zerocross.hw_search.builds.builder import build as run_build
+        from zerocross.hw_search.builds.options import BuildOptions
+        from zerocross.hw_search.builds.subject import from_source
+        from zerocross.hw_search.builds.targets import check_target
 
         subject = from_source(source, pick, epochs, seed, data)
         beside = source if source.is_dir() else source.parent
@@ -134,7 +134,7 @@ def infer(
     from rich.progress import Progress
     from rich.table import Table
 
-    from hw_search.errors import UserError
+    from zerocross.hw_search.errors import UserError
 
     if simulate == (port is not None):
         raise UserError("say where the accelerator is: --port /dev/ttyUSB0 for a board, or --simulate")
@@ -143,8 +143,8 @@ def infer(
         Progress(console=Console(stderr=True)) as progress,
     ):
         task = progress.add_task("simulating" if simulate else "talking to the board", total=None)
-        from hw_search.builds.host import infer as run_infer
-        from hw_search.builds.layout import cache_folder
+        from zerocross.hw_search.builds.host import infer as run_infer
+        from zerocross.hw_search.builds.layout import cache_folder
 
         found = run_infer(
             build,
@@ -179,8 +179,8 @@ def lower(
     from rich.console import Console
     from rich.table import Table
 
-    from finn_flows.lowering.lower import lower as run_lower
-    from finn_flows.lowering.storage import save
+    from zerocross.finn_flows.lowering.lower import lower as run_lower
+    from zerocross.finn_flows.lowering.storage import save
 
     lowered = run_lower(model)
     table = Table(
@@ -196,7 +196,7 @@ def lower(
 
 
 def _pairs(option: str, texts: list[str]) -> dict[str, str]:
-    from hw_search.errors import UserError
+    from zerocross.hw_search.errors import UserError
 
     found = {}
     for text in texts:

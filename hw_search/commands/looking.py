@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from hw_search.commands.telling import fail
+from zerocross.hw_search.commands.telling import fail
 
 
 def doctor(
@@ -18,8 +18,8 @@ def doctor(
 
     console = Console()
     if parts:
-        from finn_flows.chip.boards import TARGETS
-        from finn_flows.parts import BOARDS, PARTS
+        from zerocross.finn_flows.chip.boards import TARGETS
+        from zerocross.finn_flows.parts import BOARDS, PARTS
 
         title = "Bitstreams: by Vivado for AMD parts, else with open tools for bare parts and boards with a *"
         table = Table(title=title, title_justify="left")
@@ -33,7 +33,7 @@ def doctor(
             table.add_row(part.name, *numbers, marked)
         console.print(table)
         return
-    from hw_search.doctor import findings
+    from zerocross.hw_search.doctor import findings
 
     table = Table("", "what", "found", "what it gives")
     missing = []
@@ -64,8 +64,8 @@ def activations(
 
     console = Console()
     if expression is None:
-        from models.operations import OPERATIONS
-        from models.presets import PRESETS
+        from zerocross.models.operations import OPERATIONS
+        from zerocross.models.presets import PRESETS
 
         table = Table(
             "operation", "operands", "formula", "learnable", title="Operations", title_justify="left"
@@ -79,8 +79,8 @@ def activations(
             table.add_row(name, text, source)
         console.print(table)
         return
-    from hw_search.inspection import inspect, picture
-    from models.presets import resolve
+    from zerocross.hw_search.inspection import inspect, picture
+    from zerocross.models.presets import resolve
 
     found = inspect(resolve(expression), fan_in)
     places = found.site.curves[0].crossings
@@ -104,8 +104,8 @@ def activations(
         table.add_row(str(pe), f"{price.lut:,.0f}", str(price.bram18), price.way)
     console.print(table)
     if html is not None:
-        from hw_search.files import write_text
-        from reports.figure_curves import curves
+        from zerocross.hw_search.files import write_text
+        from zerocross.reports.figure_curves import curves
 
         write_text(html, curves(found.site).to_html(include_plotlyjs=True))
         typer.echo(f"Curve: {html}")
@@ -113,6 +113,6 @@ def activations(
 
 def configuration() -> None:
     """Print the configuration reference (Markdown), made from the program itself."""
-    from hw_search.config_reference import reference
+    from zerocross.hw_search.config_reference import reference
 
     typer.echo(reference(), nl=False)

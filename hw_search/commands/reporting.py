@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from hw_search.commands.telling import tell_build, tell_run, tell_table
+from zerocross.hw_search.commands.telling import tell_build, tell_run, tell_table
 
 
 def report(
@@ -18,22 +18,22 @@ def report(
     output: Annotated[Path, typer.Option(help="The page of a comparison.")] = Path("comparison.html"),
 ) -> None:
     """Write a run's or a build's page again; or compare builds side by side."""
-    from hw_search.files import write_text
-    from reports.build_storage import BUILD
-    from reports.storage import FUNCTIONS, PARETO, REPORT, load_run
+    from zerocross.hw_search.files import write_text
+    from zerocross.reports.build_storage import BUILD
+    from zerocross.reports.storage import FUNCTIONS, PARETO, REPORT, load_run
 
     if len(folders) == 1 and (folders[0] / FUNCTIONS).exists():
         tell_table(folders[0] / FUNCTIONS)
         return
     if len(folders) == 1 and not (folders[0] / BUILD).exists() and (folders[0] / PARETO).exists():
-        from reports.page import render
+        from zerocross.reports.page import render
 
         loaded = load_run(folders[0])
         tell_run(loaded)
         path, text = folders[0] / REPORT, render(loaded)
     else:
-        from reports.build_page import render_build, render_comparison
-        from reports.build_reading import read_build
+        from zerocross.reports.build_page import render_build, render_comparison
+        from zerocross.reports.build_reading import read_build
 
         builds = [read_build(folder) for folder in folders]
         for built in builds:

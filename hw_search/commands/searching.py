@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from finn_flows.errors import FlowError
-from hw_search.commands.building import build_for
-from hw_search.commands.telling import fail, stoppable, tell_run
+from zerocross.finn_flows.errors import FlowError
+from zerocross.hw_search.commands.building import build_for
+from zerocross.hw_search.commands.telling import fail, stoppable, tell_run
 
 if TYPE_CHECKING:
-    from hw_search.config import Config
+    from zerocross.hw_search.config import Config
 
 CONFIG = Annotated[Path, typer.Argument(help="YAML file: what to search. See docs/configuration.md.")]
 OUTPUT = Annotated[str | None, typer.Option(help="Folder of all runs, instead of the file's.")]
@@ -43,8 +43,8 @@ def run(
     """Search, then build a network of the front for each target; or go on where that was interrupted."""
     checked = checked_config(config, output, name, seed, workers, executor, address, set_)
     with stoppable("nothing was begun"):
-        from hw_search.builds.targets import check_target
-        from hw_search.finalists import check_pick
+        from zerocross.hw_search.builds.targets import check_target
+        from zerocross.hw_search.finalists import check_pick
 
         check_pick(checked.build.pick)
         for target in checked.build.targets:
@@ -94,7 +94,7 @@ def checked_config(
     set_: list[str] | None,
 ) -> "Config":
     """Read the configuration a command names, its options laid over it."""
-    from hw_search.config import load_config
+    from zerocross.hw_search.config import load_config
 
     overrides = {
         "output": output,
@@ -111,13 +111,13 @@ def checked_config(
 
 
 def _search(checked: "Config") -> Path:
-    from hw_search.progress import Terminal
+    from zerocross.hw_search.progress import Terminal
 
     with (
         stoppable("what was evaluated is kept: run the same command to go on"),
         Terminal(seeds=checked.search.seeds) as watcher,
     ):
-        from hw_search.pipeline import search as run_search
+        from zerocross.hw_search.pipeline import search as run_search
 
         result = run_search(checked, watcher)
     if not result.trained:
@@ -130,7 +130,7 @@ def _search(checked: "Config") -> Path:
 def _assignments(texts: list[str]) -> dict[str, Any]:
     import yaml
 
-    from hw_search.errors import UserError
+    from zerocross.hw_search.errors import UserError
 
     found = {}
     for text in texts:

@@ -9,8 +9,17 @@ from typing import Annotated
 
 import typer
 
-from hw_search.commands.searching import ADDRESS, CONFIG, EXECUTOR, NAME, OUTPUT, SET, WORKERS, checked_config
-from hw_search.commands.telling import stoppable, tell_table
+from zerocross.hw_search.commands.searching import (
+    ADDRESS,
+    CONFIG,
+    EXECUTOR,
+    NAME,
+    OUTPUT,
+    SET,
+    WORKERS,
+    checked_config,
+)
+from zerocross.hw_search.commands.telling import stoppable, tell_table
 
 
 def tabulate(
@@ -28,7 +37,7 @@ def tabulate(
         stoppable("what was trained is kept: run the same command to go on"),
         _bars() as progress,
     ):
-        from hw_search.tables.tabulate import tabulate as make
+        from zerocross.hw_search.tables.tabulate import tabulate as make
 
         path = make(checked, progress)
     tell_table(path)
@@ -61,8 +70,8 @@ def compare(
 ) -> None:
     """Try search strategies on a table: how much of the exact front they find, against the evaluations they spend."""
     with stoppable("nothing was written"), _bars() as progress:
-        from hw_search.tables.comparison import compare as run
-        from hw_search.tables.table import Table
+        from zerocross.hw_search.tables.comparison import compare as run
+        from zerocross.hw_search.tables.table import Table
 
         found = run(
             Table.load(table),
@@ -75,12 +84,12 @@ def compare(
             workers=workers,
             progress=progress,
         )
-    from hw_search.tables.comparison import comparison_table
+    from zerocross.hw_search.tables.comparison import comparison_table
 
     typer.echo(comparison_table(found))
     if html is not None:
-        from hw_search.files import write_text
-        from reports.figure_comparison import comparison_figure
+        from zerocross.hw_search.files import write_text
+        from zerocross.reports.figure_comparison import comparison_figure
 
         write_text(html, comparison_figure(found.shares, found.functions).to_html(include_plotlyjs=True))
         typer.echo(f"\nCurves: {html}")

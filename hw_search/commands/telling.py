@@ -10,8 +10,8 @@ from typing import NoReturn
 
 import typer
 
-from reports.build_records import Build
-from reports.records import Run
+from zerocross.reports.build_records import Build
+from zerocross.reports.records import Run
 
 
 def fail(message: str, code: int = 1) -> NoReturn:
@@ -55,15 +55,15 @@ def tell_build(built: Build) -> None:
     """Print a build's numbers."""
     from rich.console import Console
 
-    from reports.build_summary import build_table
+    from zerocross.reports.build_summary import build_table
 
     Console().print(build_table(built), crop=False)
 
 
 def tell_table(path: Path) -> None:
     """Print what a table holds, and what it is good for."""
-    from hw_search.tables.comparison import table_summary
-    from hw_search.tables.table import Table
+    from zerocross.hw_search.tables.comparison import table_summary
+    from zerocross.hw_search.tables.table import Table
 
     typer.echo(table_summary(Table.load(path)))
     typer.echo(f"\nTable: {path}\nSearch strategies on it: zerocross compare {shlex.quote(str(path))}")

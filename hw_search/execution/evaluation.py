@@ -1,6 +1,6 @@
 """Train one network and read its accuracy and crossings: what a worker does with a task.
 
-Tasks (`hw_search.execution.tasks`) and results are plain JSON.
+Tasks (`zerocross.hw_search.execution.tasks`) and results are plain JSON.
 """
 
 import time
@@ -15,22 +15,22 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
-from finn_flows.crossings import CrossingError
-from finn_flows.integer import IntegerNetwork, remove_constants, remove_first_bits
-from finn_flows.network import Network
-from hw_search.errors import UserError
-from hw_search.extraction.agreement import agreement
-from hw_search.extraction.integers import responses, to_integer
-from hw_search.extraction.layers import describe
-from hw_search.files import replacing
-from hw_search.plugins import import_plugins
-from hw_search.space import build_topology
-from hw_search.strategies.differentiable import choose_operations
-from models.data import Data, Split, load, load_test
-from models.expressions import parse
-from models.layers import install, slots
-from models.stacking import Unstackable
-from models.training import (
+from zerocross.finn_flows.crossings import CrossingError
+from zerocross.finn_flows.integer import IntegerNetwork, remove_constants, remove_first_bits
+from zerocross.finn_flows.network import Network
+from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.extraction.agreement import agreement
+from zerocross.hw_search.extraction.integers import responses, to_integer
+from zerocross.hw_search.extraction.layers import describe
+from zerocross.hw_search.files import replacing
+from zerocross.hw_search.plugins import import_plugins
+from zerocross.hw_search.space import build_topology
+from zerocross.hw_search.strategies.differentiable import choose_operations
+from zerocross.models.data import Data, Split, load, load_test
+from zerocross.models.expressions import parse
+from zerocross.models.layers import install, slots
+from zerocross.models.stacking import Unstackable
+from zerocross.models.training import (
     Binarized,
     TrainingFailure,
     TrainingSettings,
@@ -39,7 +39,7 @@ from models.training import (
     train,
     train_together,
 )
-from reports.records import Curve, Site
+from zerocross.reports.records import Curve, Site
 
 Progress = Callable[[int, float], None]
 
@@ -62,8 +62,8 @@ def evaluate(work: dict[str, Any], progress: Progress | None = None) -> dict[str
     """Do a task.
 
     Args:
-        work: from `hw_search.execution.tasks`, a mixture's (see `hw_search.strategies.differentiable`), or {"stack": several
-            that differ in expressions and weights alone}, which are trained at once.
+        work: a training (`tasks.py`), a mixture's (`strategies/differentiable.py`), or {"stack": several}, which differ in
+            expressions and weights alone and are trained at once.
         progress: called with the epoch and its loss.
 
     Returns:

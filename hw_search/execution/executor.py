@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Protocol
 
-from hw_search.errors import UserError
+from zerocross.hw_search.errors import UserError
 
 Task = dict[str, Any]
 Result = dict[str, Any]
@@ -120,8 +120,8 @@ class _Worker:
             with log.open("ab") as output:
                 # A session of its own: Ctrl-C reaches the search alone, which then stops its workers.
                 self._process = subprocess.Popen(
-                    # -P: a folder of the user's named `models`, where they happen to be, is none of ours.
-                    [sys.executable, "-P", "-m", "hw_search.execution.worker"],
+                    # -P: modules of the folder they happen to be in are none of ours.
+                    [sys.executable, "-P", "-m", "zerocross.hw_search.execution.worker"],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=output,

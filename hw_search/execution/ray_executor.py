@@ -18,13 +18,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hw_search.errors import UserError
-from hw_search.execution.executor import Result, Task
-from hw_search.execution.ray_worker import Origin, modules, parts, train, versions
-from hw_search.files import replacing
+from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.execution.executor import Result, Task
+from zerocross.hw_search.execution.ray_worker import Origin, modules, parts, train, versions
+from zerocross.hw_search.files import replacing
 
 if TYPE_CHECKING:
-    from hw_search.config import SearchConfig
+    from zerocross.hw_search.config import SearchConfig
 
 _RETRIES = 3
 _LOOK = 10.0  # seconds without a result after which the cluster is looked at again
@@ -68,7 +68,6 @@ class RayExecutor:
             "memory": int((settings.worker_memory_gb or 0) * 2**30),
         }
         self._needs = {name: amount for name, amount in needs.items() if amount}
-        self._folder = str(Path.cwd())
         self._connected_here = not ray.is_initialized()
         if self._connected_here:
             _connect(settings.ray_address)
@@ -120,16 +119,16 @@ class RayExecutor:
             if plugin not in self._parcels:
                 self._parcels[plugin] = _parcel(Path(plugin).name, _read(plugin))
         if name not in {"digits", *self._parcels}:
-            from models.data import as_npz
+            from zerocross.models.data import as_npz
 
             self._parcels[name] = _parcel(f"{Path(name).stem}.npz", as_npz(name, root))
 
     def _give(self, work: Task) -> Any:
         """Hand a task to Ray; return the reference of what will come of it."""
-        from hw_search.execution.tasks import code_version
+        from zerocross.hw_search.execution.tasks import code_version
 
         part = parts(work)[0]
-        origin = Origin(code_version(modules(part["plugins"])), versions(), self._folder)
+        origin = Origin(code_version(modules(part["plugins"])), versions())
         names = [name for name in [*part["plugins"], part["data"]["name"]] if name in self._parcels]
         places = [(name, self._parcels[name][0]) for name in names]
         return self._train.remote(work, origin, places, *(self._parcels[name][1] for name in names))

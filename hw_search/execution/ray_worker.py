@@ -6,21 +6,18 @@ searches share them. Weights go back as bytes: the path that the task names is o
 
 import os
 import platform
-import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
-from functools import cache
 from importlib.metadata import version
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
-# Nothing of `models` or `finn_flows`, also not through others: see `_forget`.
-from hw_search.errors import UserError
-from hw_search.execution.executor import Result, Task
-from hw_search.files import replacing
+from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.execution.executor import Result, Task
+from zerocross.hw_search.files import replacing
 
 _MOST_PRINTED = 20_000
 
@@ -32,12 +29,10 @@ class Origin:
     Attributes:
         code: digest of all code that decides a training's result.
         versions: of which versions it is, for a person.
-        folder: where the search was started.
     """
 
     code: str
     versions: str
-    folder: str
 
 
 def versions() -> str:
@@ -69,15 +64,14 @@ def train(
         contents: of these files.
 
     Returns:
-        The result as `hw_search.execution.worker.serve` has it, the content of the weights' file of each of `parts`, if it
-        was written, and what was printed.
+        The result as `worker.serve` has it, the content of the weights' file of each of `parts` if it was
+        written, and what was printed.
     """
     import ray
 
-    _forget(origin.folder)
     if not ray.get_gpu_ids():
         os.environ["CUDA_VISIBLE_DEVICES"] = ""  # else all workers of a node would share its first GPU
-    from hw_search.execution.worker import prepare, serve
+    from zerocross.hw_search.execution.worker import prepare, serve
 
     prepare()
     printed = StringIO()
@@ -99,18 +93,8 @@ def train(
     return result, written, printed.getvalue()[-_MOST_PRINTED:]
 
 
-@cache
-def _forget(folder: str) -> None:
-    """Take the folder in which the search was started out of the search path of modules, where Ray puts it first.
-
-    A folder of the user's named `models` in it is none of ours.
-    """
-    with suppress(ValueError):
-        sys.path.remove(folder)
-
-
 def _check_code(origin: Origin, plugins: tuple[str, ...]) -> None:
-    from hw_search.execution.tasks import code_version
+    from zerocross.hw_search.execution.tasks import code_version
 
     try:
         same = code_version(plugins) == origin.code

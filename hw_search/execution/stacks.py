@@ -1,4 +1,4 @@
-"""Which trainings are done at once: as a stack (`models.stacking`), and by how many workers."""
+"""Which trainings are done at once: as a stack (`zerocross.models.stacking`), and by how many workers."""
 
 import itertools
 import json
@@ -7,9 +7,9 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from finn_flows.network import Conv, Dense, Flatten, Network
-from hw_search.config import Config
-from models.training import pick_device
+from zerocross.finn_flows.network import Conv, Dense, Flatten, Network
+from zerocross.hw_search.config import Config
+from zerocross.models.training import pick_device
 
 _CACHE = 2**17
 """Floats of a layer's output, all networks of a stack together, beyond which a CPU gains nothing: half a megabyte."""

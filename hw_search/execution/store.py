@@ -13,8 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from hw_search.errors import UserError
-from hw_search.files import holding
+from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.files import holding
 
 LAYOUT = 1
 """Version of the tables below."""

@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from hw_search.config import Config
-from hw_search.space import Candidate
-from models.training import pick_device
+from zerocross.hw_search.config import Config
+from zerocross.hw_search.space import Candidate
+from zerocross.models.training import pick_device
 
 
 def task(
@@ -83,7 +83,7 @@ def device_type(config: Config) -> str:
     """Return what networks are trained on, "cpu" or "cuda": here, or on a cluster by what its workers are given.
 
     Raises:
-        models.errors.ModelError: if a GPU is asked for and there is none.
+        zerocross.models.errors.ModelError: if a GPU is asked for and there is none.
     """
     wanted = config.training.device
     if config.search.executor == "ray":

@@ -1,7 +1,7 @@
 """A worker process: tasks in as lines of JSON, results out as lines of JSON.
 
-Started as `python -m hw_search.execution.worker`. A worker knows nothing of the search; it ends when its input ends, so none
-outlives the process that started it.
+Started as `python -m zerocross.hw_search.execution.worker`. A worker knows nothing of the search. It ends when its
+input ends, so none outlives the process that started it.
 """
 
 import json
@@ -36,7 +36,7 @@ def prepare() -> None:
 
 
 def serve(work: dict[str, Any]) -> dict[str, Any]:
-    """Do a task (see `hw_search.execution.evaluation`), whatever comes of it.
+    """Do a task (see `zerocross.hw_search.execution.evaluation`), whatever comes of it.
 
     Args:
         work: the task. `memory_gb`, where it is given, limits what this process may address, from now on.
@@ -47,9 +47,9 @@ def serve(work: dict[str, Any]) -> dict[str, Any]:
     """
     import torch
 
-    from hw_search.errors import UserError
-    from hw_search.execution.evaluation import evaluate
-    from models.errors import ModelError
+    from zerocross.hw_search.errors import UserError
+    from zerocross.hw_search.execution.evaluation import evaluate
+    from zerocross.models.errors import ModelError
 
     if work.get("memory_gb"):
         limit = int(work["memory_gb"] * 2**30)

@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from finn_flows.integer import IntegerNetwork
-from hw_search.extraction.integers import hardware_input
-from hw_search.extraction.scales import scales
-from models.data import Split
-from models.layers import (
+from zerocross.finn_flows.integer import IntegerNetwork
+from zerocross.hw_search.extraction.integers import hardware_input
+from zerocross.hw_search.extraction.scales import scales
+from zerocross.models.data import Split
+from zerocross.models.layers import (
     ActivationSlot,
     StreamSlot,
     slots,
@@ -32,7 +32,7 @@ def agreement(
 
     Args:
         model: the trained network.
-        integer: from `hw_search.extraction.integers.to_integer`.
+        integer: from `zerocross.hw_search.extraction.integers.to_integer`.
         split: samples.
         batch: samples at a time.
         whole: samples that run end to end.

@@ -1,6 +1,6 @@
 """A trained Brevitas module's integers: its weights, and the crossing tables of its activations.
 
-What an integer of a tensor means in torch is its scale (`hw_search.extraction.scales`).
+What an integer of a tensor means in torch is its scale (`zerocross.hw_search.extraction.scales`).
 """
 
 from collections.abc import Callable
@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from finn_flows.crossings import AT_ONCE, UNDEFINED, CrossingTable, Response, Signs, from_signs
-from finn_flows.integer import IntegerNetwork
-from finn_flows.network import (
+from zerocross.finn_flows.crossings import AT_ONCE, UNDEFINED, CrossingTable, Response, Signs, from_signs
+from zerocross.finn_flows.integer import IntegerNetwork
+from zerocross.finn_flows.network import (
     Conv,
     Dense,
     Flatten,
@@ -19,9 +19,9 @@ from finn_flows.network import (
     Layer,
     Network,
 )
-from hw_search.extraction.scales import Scale, scales
-from hw_search.extraction.weights import integer_weights
-from models.layers import (
+from zerocross.hw_search.extraction.scales import Scale, scales
+from zerocross.hw_search.extraction.weights import integer_weights
+from zerocross.models.layers import (
     ActivationSlot,
     StreamSlot,
 )
@@ -32,14 +32,14 @@ def to_integer(model: nn.Module, network: Network) -> IntegerNetwork:
 
     Args:
         model: the module `network` describes.
-        network: from `hw_search.extraction.layers.describe`.
+        network: from `zerocross.hw_search.extraction.layers.describe`.
 
     Returns:
         The integer network, its crossing counts those of the tables. The tables behind products of bytes or levels
         cover what the layer's weights can reach.
 
     Raises:
-        finn_flows.crossings.CrossingError: if an activation has no table.
+        zerocross.finn_flows.crossings.CrossingError: if an activation has no table.
     """
     modules = dict(model.named_modules())
     shapes, grids, producers = network.shapes(), network.grids(), network.producers()

@@ -11,7 +11,7 @@ import brevitas.nn as qnn
 import torch
 from torch import fx, nn
 
-from finn_flows.network import (
+from zerocross.finn_flows.network import (
     Activation,
     Add,
     Conv,
@@ -25,9 +25,9 @@ from finn_flows.network import (
     Operation,
     SumPool,
 )
-from hw_search.extraction.scales import UnsupportedModule, scales
-from hw_search.extraction.weights import weight_bits
-from models.layers import (
+from zerocross.hw_search.extraction.scales import UnsupportedModule, scales
+from zerocross.hw_search.extraction.weights import weight_bits
+from zerocross.models.layers import (
     ActivationSlot,
     InputQuant,
     LogitScale,
@@ -45,7 +45,7 @@ class _Tracer(fx.Tracer):
     """Stops at layers: ours, torch's and Brevitas'."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        layer = m.__module__.startswith(("torch.nn", "brevitas.nn", "models.layers"))
+        layer = m.__module__.startswith(("torch.nn", "brevitas.nn", "zerocross.models.layers"))
         return layer and not isinstance(m, nn.Sequential)
 
 
@@ -103,7 +103,9 @@ def describe(model: nn.Module, input_shape: tuple[int, ...]) -> Network:
                 _check_spread(node, [len(shapes[source]) for source in sources])
             shapes = Network(Input(shape), tuple(layers)).shapes()
     if bits is None:
-        raise UnsupportedModule("the topology has no InputQuant: start it with models.layers.InputQuant(8)")
+        raise UnsupportedModule(
+            "the topology has no InputQuant: start it with zerocross.models.layers.InputQuant(8)"
+        )
     if logits is None:
         raise UnsupportedModule("the topology must return its logits, and nothing else")
     layers.append(Layer("label", LabelSelect(), (logits,)))
@@ -188,7 +190,7 @@ def _operation(node: fx.Node, module: nn.Module | None, shape: tuple[int, ...]) 
         border = (module.border,) * 2 if isinstance(module, PaddedConv2d) else _pair(module.padding)
         if not isinstance(module, PaddedConv2d) and any(border):
             raise UnsupportedModule(
-                f"{node.name} pads with zeros, a third value beside the bits: use models.layers.BinaryConv2d"
+                f"{node.name} pads with zeros, a third value beside the bits: use zerocross.models.layers.BinaryConv2d"
             )
         return Conv(
             module.out_channels,
@@ -228,7 +230,7 @@ def _operation(node: fx.Node, module: nn.Module | None, shape: tuple[int, ...]) 
         raise UnsupportedModule(f"{node.name}: indexing has no hardware")
     kind = type(module).__name__ if module is not None else str(node.target)
     raise UnsupportedModule(
-        f"{node.name} ({kind}) has no hardware; a topology is made of InputQuant, the layers of models.layers, "
+        f"{node.name} ({kind}) has no hardware; a topology is made of InputQuant, the layers of zerocross.models.layers, "
         "ActivationSlot, StreamSlot, sums, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d(1), Flatten, Dropout and LogitScale"
     )
 
@@ -251,6 +253,6 @@ def _check_product(name: str, module: Any) -> int:
     if bits is None:
         raise UnsupportedModule(
             f"{name} has weights other than -1 and +1 or integers of 2 to 8 bits on one power-of-two scale: use the "
-            "layers of models.layers"
+            "layers of zerocross.models.layers"
         )
     return bits

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import nn
 
-from finn_flows.network import (
+from zerocross.finn_flows.network import (
     Activation,
     Add,
     Conv,
@@ -17,9 +17,9 @@ from finn_flows.network import (
     Network,
     SumPool,
 )
-from hw_search.extraction.weights import integer_weights
-from models.errors import ModelError
-from models.layers import PaddedConv2d, StreamSlot
+from zerocross.hw_search.extraction.weights import integer_weights
+from zerocross.models.errors import ModelError
+from zerocross.models.layers import PaddedConv2d, StreamSlot
 
 _EXACT = 1 << 24
 """float32 holds every integer up to here."""

@@ -1,8 +1,8 @@
 """Who is evaluated next."""
 
-from hw_search.config import SearchConfig
-from hw_search.space import Space
-from hw_search.strategies.strategy import Key, Strategy
+from zerocross.hw_search.config import SearchConfig
+from zerocross.hw_search.space import Space
+from zerocross.hw_search.strategies.strategy import Key, Strategy
 
 
 def make_strategy(config: SearchConfig, space: Space, objectives: int, key: Key, chance: float) -> Strategy:
@@ -17,23 +17,23 @@ def make_strategy(config: SearchConfig, space: Space, objectives: int, key: Key,
     """
     match config.strategy:
         case "nsga2":
-            from hw_search.strategies.evolution import EvolutionNSGA2
+            from zerocross.hw_search.strategies.evolution import EvolutionNSGA2
 
             return EvolutionNSGA2(config, space, objectives, key)
         case "gaaf":
-            from hw_search.strategies.evolution import EvolutionGAAF
+            from zerocross.hw_search.strategies.evolution import EvolutionGAAF
 
             return EvolutionGAAF(config, space, key, chance)
         case "surrogate":
-            from hw_search.strategies.surrogate import Surrogate
+            from zerocross.hw_search.strategies.surrogate import Surrogate
 
             return Surrogate(config, space, objectives, key)
         case "random":
-            from hw_search.strategies.unguided import Random
+            from zerocross.hw_search.strategies.unguided import Random
 
             return Random(config, space, key)
         case "exhaustive":
-            from hw_search.strategies.unguided import Exhaustive
+            from zerocross.hw_search.strategies.unguided import Exhaustive
 
             return Exhaustive(config, space, key)
     raise ValueError(f"{config.strategy} is no strategy of genomes alone")

@@ -1,6 +1,6 @@
 """NASB's differentiable search: mixtures of operations are trained, and the networks they choose are evaluated.
 
-A mixture has all operations of every cell of topology `nasb`, and weights of them that are learnt (`models.nasb`). One
+A mixture has all operations of every cell of topology `nasb`, and weights of them that are learnt (`models/nasb.py`). One
 is trained for each activation, each price weight and each repetition; what it chooses becomes a candidate like any other,
 trained and priced as such. An operation's price is what it adds to the first objective that is a cost, where all other edges
 are skips: a table that the mixture's loss takes the expected price from.
@@ -13,18 +13,18 @@ from typing import Any
 
 import torch
 
-from hw_search.config import Config, alternatives
-from hw_search.errors import UserError
-from hw_search.execution.tasks import task
-from hw_search.pricing import Infeasible, Pricer
-from hw_search.space import Candidate, Genome, Space
-from hw_search.strategies.strategy import Score
-from models.data import Data
-from models.expressions import parse
-from models.layers import install
-from models.nasb import Supernet, SupernetSettings, train_supernet
-from models.topologies import cells_of, check_parameters
-from models.training import TrainingSettings
+from zerocross.hw_search.config import Config, alternatives
+from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.execution.tasks import task
+from zerocross.hw_search.pricing import Infeasible, Pricer
+from zerocross.hw_search.space import Candidate, Genome, Space
+from zerocross.hw_search.strategies.strategy import Score
+from zerocross.models.data import Data
+from zerocross.models.expressions import parse
+from zerocross.models.layers import install
+from zerocross.models.nasb import Supernet, SupernetSettings, train_supernet
+from zerocross.models.topologies import cells_of, check_parameters
+from zerocross.models.training import TrainingSettings
 
 Results = Callable[[dict[str, dict[str, Any]]], Iterator[tuple[str, dict[str, Any], bool]]]
 """Does tasks by store key; yields (key, result, whether it was stored)."""

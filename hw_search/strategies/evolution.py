@@ -10,9 +10,9 @@ from pymoo.core.population import Population
 from pymoo.core.problem import Problem
 from pymoo.operators.crossover.ux import UniformCrossover
 
-from hw_search.config import SearchConfig
-from hw_search.space import Genome, Space
-from hw_search.strategies.strategy import Key, Score, distinct
+from zerocross.hw_search.config import SearchConfig
+from zerocross.hw_search.space import Genome, Space
+from zerocross.hw_search.strategies.strategy import Key, Score, distinct
 
 
 class _ResetMutation(Mutation):

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from hw_search.space import Genome
+from zerocross.hw_search.space import Genome
 
 Key = Callable[[Genome], str]
 """Names what a genome stands for: equal keys are the same candidate."""

@@ -14,14 +14,14 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from hw_search.config import SearchConfig
-from hw_search.space import Genome, Space
-from hw_search.strategies.strategy import Key, Score, distinct
-from models.activation import evaluate
-from models.expressions import Expression
-from models.operations import OPERATIONS
-from models.quantizers import WINDOW
-from reports.pareto import Floats, Front
+from zerocross.hw_search.config import SearchConfig
+from zerocross.hw_search.space import Genome, Space
+from zerocross.hw_search.strategies.strategy import Key, Score, distinct
+from zerocross.models.activation import evaluate
+from zerocross.models.expressions import Expression
+from zerocross.models.operations import OPERATIONS
+from zerocross.models.quantizers import WINDOW
+from zerocross.reports.pareto import Floats, Front
 
 CHILDREN = 8
 """Candidates asked for at a time where the configuration does not say: few, since each look makes the next ones better."""

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hw_search.config import SearchConfig
-from hw_search.space import Genome, Space
-from hw_search.strategies.strategy import Key, Score, distinct
+from zerocross.hw_search.config import SearchConfig
+from zerocross.hw_search.space import Genome, Space
+from zerocross.hw_search.strategies.strategy import Key, Score, distinct
 
 
 class Random:

@@ -21,16 +21,16 @@ from statistics import fmean
 
 import numpy as np
 
-from hw_search.config import Config, make_config
-from hw_search.errors import UserError
-from hw_search.plugins import import_plugins
-from hw_search.space import Genome, Space
-from hw_search.strategies import make_strategy
-from hw_search.strategies.halving import Rung
-from hw_search.strategies.strategy import Score
-from hw_search.tables.table import COSTS, Row, Table
-from models.errors import nearest
-from reports.pareto import hypervolume, hypervolume_history, nondominated, reference_point
+from zerocross.hw_search.config import Config, make_config
+from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.plugins import import_plugins
+from zerocross.hw_search.space import Genome, Space
+from zerocross.hw_search.strategies import make_strategy
+from zerocross.hw_search.strategies.halving import Rung
+from zerocross.hw_search.strategies.strategy import Score
+from zerocross.hw_search.tables.table import COSTS, Row, Table
+from zerocross.models.errors import nearest
+from zerocross.reports.pareto import hypervolume, hypervolume_history, nondominated, reference_point
 
 COMPARABLE = ("surrogate", "nsga2", "gaaf", "random")
 LOOK = "+look"
@@ -234,7 +234,7 @@ def _search(job: tuple[str, int]) -> list[tuple[int, float]]:
 
 
 class _Replay:
-    """Does what `hw_search.bench` does, with a table's results; what is not "ok" has failed, by however much.
+    """Does what `zerocross.hw_search.bench` does, with a table's results; what is not "ok" has failed, by however much.
 
     A first look's costs are not in a table: those of the whole training stand in for them, in favour of first looks.
     """

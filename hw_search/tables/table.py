@@ -2,7 +2,7 @@
 benchmark.)
 
 It is a gzipped CSV of one row a function, behind a first line that starts with # and holds, as JSON, how it was made.
-Whoever has it can try a search in seconds (`hw_search.tables.comparison`).
+Whoever has it can try a search in seconds (`zerocross.hw_search.tables.comparison`).
 """
 
 import csv
@@ -18,10 +18,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from hw_search.errors import UserError
-from hw_search.files import replacing
-from hw_search.space import Genome
-from models.expressions import X
+from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.files import replacing
+from zerocross.hw_search.space import Genome
+from zerocross.models.expressions import X
 
 COSTS = ("lut", "bram", "dsp", "latency", "ii")
 """Columns of costs, means over the seeds, named as objectives are; "finn_lut" stands beside them."""

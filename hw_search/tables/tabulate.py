@@ -8,17 +8,17 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from hw_search.bench import Bench, Trial
-from hw_search.config import Config
-from hw_search.errors import UserError
-from hw_search.execution.executor import Executor, Result, Task
-from hw_search.execution.tasks import task, task_key
-from hw_search.pipeline import versions, workbench
-from hw_search.space import Candidate, Genome, Space
-from hw_search.tables.table import COSTS, Row, Table
-from hw_search.watcher import Silent
-from models.expressions import X
-from reports.storage import FUNCTIONS
+from zerocross.hw_search.bench import Bench, Trial
+from zerocross.hw_search.config import Config
+from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.execution.executor import Executor, Result, Task
+from zerocross.hw_search.execution.tasks import task, task_key
+from zerocross.hw_search.pipeline import versions, workbench
+from zerocross.hw_search.space import Candidate, Genome, Space
+from zerocross.hw_search.tables.table import COSTS, Row, Table
+from zerocross.hw_search.watcher import Silent
+from zerocross.models.expressions import X
+from zerocross.reports.storage import FUNCTIONS
 
 _MOST = 200_000
 _BATCH = 256

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from finn_flows.network import (
+from zerocross.finn_flows.network import (
     Activation,
     Add,
     Conv,

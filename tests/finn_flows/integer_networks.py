@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from finn_flows.crossings import CrossingTable, from_bits
-from finn_flows.integer import IntegerNetwork
-from finn_flows.network import Conv, Dense, Grid, Network
+from zerocross.finn_flows.crossings import CrossingTable, from_bits
+from zerocross.finn_flows.integer import IntegerNetwork
+from zerocross.finn_flows.network import Conv, Dense, Grid, Network
 
 
 def random_rows(grid: Grid, channels: int, rng: np.random.Generator, density: float) -> np.ndarray:

@@ -3,11 +3,12 @@ from itertools import pairwise
 
 import pytest
 
-from finn_flows.cost import Resources, estimate
-from finn_flows.errors import FlowError
-from finn_flows.folding import Folding
-from finn_flows.graph import UnsupportedLayer, hardware_nodes
-from finn_flows.network import (
+from tests.finn_flows.finn_networks import chain, cnv, mlp
+from zerocross.finn_flows.cost import Resources, estimate
+from zerocross.finn_flows.errors import FlowError
+from zerocross.finn_flows.folding import Folding
+from zerocross.finn_flows.graph import UnsupportedLayer, hardware_nodes
+from zerocross.finn_flows.network import (
     Activation,
     Dense,
     Input,
@@ -16,8 +17,7 @@ from finn_flows.network import (
     Network,
     NetworkError,
 )
-from finn_flows.parts import UnknownPart
-from tests.finn_flows.finn_networks import chain, cnv, mlp
+from zerocross.finn_flows.parts import UnknownPart
 
 
 def test_totals_are_the_sums_of_their_nodes():

@@ -6,13 +6,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import finn_flows.crossings as module
-from finn_flows.crossings import CrossingError, CrossingTable, from_bits, from_response
-from finn_flows.network import Grid
-from models.activation import ActivationFunction
-from models.expressions import Expression, X
-from models.layers import ActivationSlot
-from models.operations import BUILT_IN
+import zerocross.finn_flows.crossings as module
+from zerocross.finn_flows.crossings import CrossingError, CrossingTable, from_bits, from_response
+from zerocross.finn_flows.network import Grid
+from zerocross.models.activation import ActivationFunction
+from zerocross.models.expressions import Expression, X
+from zerocross.models.layers import ActivationSlot
+from zerocross.models.operations import BUILT_IN
 
 FAN_INS = st.one_of(st.integers(1, 40), st.integers(41, 5000))
 

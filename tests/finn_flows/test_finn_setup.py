@@ -3,7 +3,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from finn_flows.finn_setup import prepare_finn, vivado_installed
+from zerocross.finn_flows.finn_setup import prepare_finn, vivado_installed
 
 
 def test_finn_imports_without_vivado():
@@ -18,6 +18,6 @@ def test_finn_imports_without_vivado():
 
 def test_nothing_heavy_is_imported_before_it_is_needed():
     heavy = ["torch", "brevitas", "finn", "qonnx", "onnx"]
-    code = f"import sys, finn_flows.cost; print([name for name in {heavy} if name in sys.modules])"
+    code = f"import sys, zerocross.finn_flows.cost; print([name for name in {heavy} if name in sys.modules])"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]"

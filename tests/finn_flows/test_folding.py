@@ -2,10 +2,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finn_flows.cost import estimate
-from finn_flows.folding import Folding, FoldingError, Product, divisors, fold_product
-from finn_flows.graph import hardware_nodes
 from tests.finn_flows.finn_networks import cnv, mlp
+from zerocross.finn_flows.cost import estimate
+from zerocross.finn_flows.folding import Folding, FoldingError, Product, divisors, fold_product
+from zerocross.finn_flows.graph import hardware_nodes
 
 
 @given(st.integers(1, 5000))

@@ -7,9 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finn_flows.crossings import from_bits
-from finn_flows.integer import IntegerNetwork, remove_constants, remove_first_bits
-from finn_flows.network import (
+from tests.finn_flows.finn_networks import chain, dynamic, grouped, levels, residual, signs
+from tests.finn_flows.integer_networks import (
+    convolution_by_loops,
+    counted,
+    random_inputs,
+    random_network,
+    with_table,
+)
+from zerocross.finn_flows.crossings import from_bits
+from zerocross.finn_flows.integer import IntegerNetwork, remove_constants, remove_first_bits
+from zerocross.finn_flows.network import (
     Add,
     Conv,
     Dense,
@@ -22,14 +30,6 @@ from finn_flows.network import (
     Network,
     Operation,
     SumPool,
-)
-from tests.finn_flows.finn_networks import chain, dynamic, grouped, levels, residual, signs
-from tests.finn_flows.integer_networks import (
-    convolution_by_loops,
-    counted,
-    random_inputs,
-    random_network,
-    with_table,
 )
 
 SEEDS = st.integers(0, 2**32)

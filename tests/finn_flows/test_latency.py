@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 
 from benchmarks.timing import Case, measure, random_cases, with_numbers
-from finn_flows.cost import estimate
-from finn_flows.folding import Folding
-from finn_flows.graph import hardware_nodes
-from finn_flows.network import Activation, Conv, Dense, Flatten, Input, LabelSelect, MaxPool
-from finn_flows.rtl.assembly import assemble
-from finn_flows.rtl.design import INPUT, Design, generate, with_fifos
-from finn_flows.rtl.nodes import Instance, Stream
-from finn_flows.rtl.streaming import words
 from tests.finn_flows.finn_networks import chain, mlp, signs
 from tests.finn_flows.rtl.test_nodes import compile_nodes
+from zerocross.finn_flows.cost import estimate
+from zerocross.finn_flows.folding import Folding
+from zerocross.finn_flows.graph import hardware_nodes
+from zerocross.finn_flows.network import Activation, Conv, Dense, Flatten, Input, LabelSelect, MaxPool
+from zerocross.finn_flows.rtl.assembly import assemble
+from zerocross.finn_flows.rtl.design import INPUT, Design, generate, with_fifos
+from zerocross.finn_flows.rtl.nodes import Instance, Stream
+from zerocross.finn_flows.rtl.streaming import words
 
 IMAGES = 6
 CASES = {

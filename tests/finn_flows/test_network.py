@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finn_flows.network import (
+from tests.finn_flows.finn_networks import chain, dynamic, residual, signs
+from zerocross.finn_flows.network import (
     Activation,
     Add,
     Conv,
@@ -22,7 +23,6 @@ from finn_flows.network import (
     Operation,
     SumPool,
 )
-from tests.finn_flows.finn_networks import chain, dynamic, residual, signs
 
 
 def image_net(bits: int = 8) -> Network:

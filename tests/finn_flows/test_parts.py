@@ -1,6 +1,6 @@
 import pytest
 
-from finn_flows.parts import BOARDS, PARTS, UnknownPart, get_part
+from zerocross.finn_flows.parts import BOARDS, PARTS, UnknownPart, get_part
 
 
 def test_names_are_known_in_any_case():
@@ -26,7 +26,7 @@ def test_block_rams_are_counted_in_the_familys_own_size():
 
 
 def test_boards_agree_with_finn():
-    from finn_flows.finn_setup import prepare_finn
+    from zerocross.finn_flows.finn_setup import prepare_finn
 
     prepare_finn()
     from finn.util.basic import alveo_part_map, pynq_part_map

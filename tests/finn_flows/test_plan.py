@@ -4,12 +4,12 @@ import math
 
 import pytest
 
-from finn_flows.cost import estimate
-from finn_flows.folding import Folding
-from finn_flows.graph import UnsupportedLayer, hardware_nodes
-from finn_flows.network import Add, Dense, Input, LabelSelect, Layer, Network
-from finn_flows.plan import INPUT, Node, finn_graph
 from tests.finn_flows.finn_networks import dynamic, grouped, levels, residual
+from zerocross.finn_flows.cost import estimate
+from zerocross.finn_flows.folding import Folding
+from zerocross.finn_flows.graph import UnsupportedLayer, hardware_nodes
+from zerocross.finn_flows.network import Add, Dense, Input, LabelSelect, Layer, Network
+from zerocross.finn_flows.plan import INPUT, Node, finn_graph
 
 NETWORKS = {
     "residual": residual(),

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.timing import random_cases, with_numbers
-from finn_flows.cost import estimate
-from finn_flows.graph import hardware_nodes
-from finn_flows.rtl.assembly import assemble
-from finn_flows.schedule import Windows, converter_interval, followed_interval
+from zerocross.finn_flows.cost import estimate
+from zerocross.finn_flows.graph import hardware_nodes
+from zerocross.finn_flows.rtl.assembly import assemble
+from zerocross.finn_flows.schedule import Windows, converter_interval, followed_interval
 
 
 @st.composite

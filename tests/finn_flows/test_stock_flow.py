@@ -3,13 +3,19 @@
 import numpy as np
 import pytest
 
-from finn_flows.cost import Resources, ask_finn, estimate, finn_attributes
-from finn_flows.folding import Folding
-from finn_flows.graph import hardware_nodes
-from finn_flows.network import Conv, Dense, Flatten, Input, LabelSelect, MaxPool
-from finn_flows.plan import finn_graph
-from finn_flows.stock_flow import StockFlowError, node_estimates, stock_graph, stock_layers, with_streams
 from tests.finn_flows.finn_networks import chain, cnv, export, mlp, signs
+from zerocross.finn_flows.cost import Resources, ask_finn, estimate, finn_attributes
+from zerocross.finn_flows.folding import Folding
+from zerocross.finn_flows.graph import hardware_nodes
+from zerocross.finn_flows.network import Conv, Dense, Flatten, Input, LabelSelect, MaxPool
+from zerocross.finn_flows.plan import finn_graph
+from zerocross.finn_flows.stock_flow import (
+    StockFlowError,
+    node_estimates,
+    stock_graph,
+    stock_layers,
+    with_streams,
+)
 
 NETWORKS = {
     "mlp-1bit": mlp(1),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finn_flows import structural
+from zerocross.finn_flows import structural
 
 CALIBRATION = Path(__file__).parents[2] / "docs" / "calibration"
 FAMILIES = ("7-series", "ultrascale+", "ecp5", "ice40", "gowin")

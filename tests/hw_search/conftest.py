@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hw_search.config import Config, make_config
+from zerocross.hw_search.config import Config, make_config
 
 CONTENT: dict[str, Any] = {
     "name": "tiny",
@@ -22,7 +22,7 @@ CONTENT: dict[str, Any] = {
 
 MISBEHAVING = """
 import os, signal
-from models.operations import register_operation
+from zerocross.models.operations import register_operation
 
 def die(x):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -96,7 +96,7 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run's folder: a search on the digits too short to be good, made once for all test processes."""
     from filelock import FileLock
 
-    from hw_search import search
+    from zerocross import search
 
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base

@@ -5,15 +5,15 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from hw_search.cli import app, main
-from hw_search.tables.table import COSTS, Row, Table
+from zerocross.hw_search.cli import app, main
+from zerocross.hw_search.tables.table import COSTS, Row, Table
 
 RUNNER = CliRunner()
 
 
 def test_help_names_every_command_and_imports_nothing_heavy() -> None:
     code = (
-        "import sys; from hw_search.cli import main\n"
+        "import sys; from zerocross.hw_search.cli import main\n"
         "sys.argv = ['zerocross', '--help']\n"
         "try: main()\n"
         "except SystemExit: pass\n"

@@ -4,10 +4,10 @@ from typing import Any
 import pytest
 import yaml
 
-from hw_search.config import load_config, make_config
-from hw_search.config_reference import reference
-from hw_search.errors import UserError
 from tests.hw_search.conftest import CONTENT, merged
+from zerocross.hw_search.config import load_config, make_config
+from zerocross.hw_search.config_reference import reference
+from zerocross.hw_search.errors import UserError
 
 
 @pytest.mark.parametrize(

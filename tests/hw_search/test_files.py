@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from hw_search.errors import UserError
-from hw_search.files import replacing, write_text
+from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.files import replacing, write_text
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:

@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 import yaml
 
-from hw_search import rebuild, search
-from hw_search.config import Config, make_config
-from hw_search.errors import UserError
-from hw_search.watcher import Silent
-from models.data import load, load_test
-from models.training import accuracy
-from reports.records import Evaluation
-from reports.storage import UnreadableRun, load_run
 from tests.hw_search.conftest import CONTENT, merged
+from zerocross import rebuild, search
+from zerocross.hw_search.config import Config, make_config
+from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.watcher import Silent
+from zerocross.models.data import load, load_test
+from zerocross.models.training import accuracy
+from zerocross.reports.records import Evaluation
+from zerocross.reports.storage import UnreadableRun, load_run
 
 
 def front_of(folder: Path) -> Any:
@@ -137,7 +137,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_front(
 ) -> None:
     file = tmp_path / "tiny.yaml"
     file.write_text(yaml.safe_dump({**CONTENT, "output": str(tmp_path / "runs")}))
-    command = [sys.executable, "-c", "from hw_search.cli import main; main()", "search", str(file)]
+    command = [sys.executable, "-c", "from zerocross.hw_search.cli import main; main()", "search", str(file)]
     store = tmp_path / "runs" / "tiny" / "store.sqlite"
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while process.poll() is None:
@@ -166,7 +166,7 @@ def test_interrupted_it_keeps_what_there_is_and_says_how_to_go_on(tmp_path: Path
     change = {"output": str(tmp_path / "runs"), "training": {"epochs": 60}, "final": {"seeds": 20}}
     long = merged(CONTENT, change)
     file.write_text(yaml.safe_dump(long))
-    command = [sys.executable, "-c", "from hw_search.cli import main; main()", "search", str(file)]
+    command = [sys.executable, "-c", "from zerocross.hw_search.cli import main; main()", "search", str(file)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     store = tmp_path / "runs" / "tiny" / "store.sqlite"
     while not (store.exists() and _rows(store) > 8):  # the first generation is complete
@@ -268,9 +268,9 @@ def test_a_users_data_topology_and_operation(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(
         "import torch\n"
         "from torch import nn\n"
-        "from models.layers import ActivationSlot, BinaryLinear, InputQuant, LogitScale\n"
-        "from models.operations import register_operation\n"
-        "from models.topologies import register_topology\n"
+        "from zerocross.models.layers import ActivationSlot, BinaryLinear, InputQuant, LogitScale\n"
+        "from zerocross.models.operations import register_operation\n"
+        "from zerocross.models.topologies import register_topology\n"
         "register_operation('wave', lambda x, s: torch.sin(s * x), 1, (2.0,))\n"
         "class Net(nn.Module):\n"
         "    def __init__(self, features, width, classes):\n"

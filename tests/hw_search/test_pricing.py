@@ -3,20 +3,20 @@ from pathlib import Path
 import pytest
 import torch
 
-from finn_flows.cost import estimate
-from finn_flows.folding import Folding
-from finn_flows.graph import hardware_nodes
-from finn_flows.network import Activation
-from finn_flows.plan import finn_graph
-from finn_flows.stock_flow import node_estimates, stock_graph, stock_layers, with_streams
-from hw_search.config import make_config
-from hw_search.errors import UserError
-from hw_search.extraction.layers import describe
-from hw_search.pricing import Infeasible, Pricer
-from hw_search.space import Space
-from models.layers import slots
-from models.topologies import build
 from tests.hw_search.conftest import CONTENT, merged
+from zerocross.finn_flows.cost import estimate
+from zerocross.finn_flows.folding import Folding
+from zerocross.finn_flows.graph import hardware_nodes
+from zerocross.finn_flows.network import Activation
+from zerocross.finn_flows.plan import finn_graph
+from zerocross.finn_flows.stock_flow import node_estimates, stock_graph, stock_layers, with_streams
+from zerocross.hw_search.config import make_config
+from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.extraction.layers import describe
+from zerocross.hw_search.pricing import Infeasible, Pricer
+from zerocross.hw_search.space import Space
+from zerocross.models.layers import slots
+from zerocross.models.topologies import build
 
 TOPOLOGIES = {
     "mlp-1": ("mlp", (64,), {"hidden": [48, 32], "input_bits": 1}),
@@ -124,8 +124,8 @@ def test_a_large_space_is_left_to_the_search() -> None:
 
 
 def test_a_users_topology_without_hardware_is_named() -> None:
-    from models.topologies import TOPOLOGIES as REGISTERED
-    from models.topologies import register_topology
+    from zerocross.models.topologies import TOPOLOGIES as REGISTERED
+    from zerocross.models.topologies import register_topology
 
     @register_topology("soft")
     def soft(input_shape: tuple[int, ...], classes: int) -> torch.nn.Module:

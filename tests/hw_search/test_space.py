@@ -2,12 +2,12 @@ import itertools
 
 import pytest
 
-from hw_search.config import make_config
-from hw_search.errors import UserError
-from hw_search.space import Candidate, Space
-from models.expressions import X, parse
-from models.operations import OPERATIONS, register_operation
 from tests.hw_search.conftest import CONTENT, merged
+from zerocross.hw_search.config import make_config
+from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.space import Candidate, Space
+from zerocross.models.expressions import X, parse
+from zerocross.models.operations import OPERATIONS, register_operation
 
 
 def space(change: dict | None = None) -> Space:

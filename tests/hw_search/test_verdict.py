@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from hw_search.verdict import p_value, verdict
-from reports.records import Finalist
+from zerocross.hw_search.verdict import p_value, verdict
+from zerocross.reports.records import Finalist
 
 BASE = Finalist(
     id="a",

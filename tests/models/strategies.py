@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import special
 
-from models.expressions import Expression, X
-from models.operations import BUILT_IN, GAAF_BINARY, GAAF_UNARY
+from zerocross.models.expressions import Expression, X
+from zerocross.models.operations import BUILT_IN, GAAF_BINARY, GAAF_UNARY
 
 Array = NDArray[np.float64]
 

@@ -6,9 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.activation import ActivationFunction, evaluate
-from models.expressions import Expression, X, parse
 from tests.models.strategies import expressions, reference
+from zerocross.models.activation import ActivationFunction, evaluate
+from zerocross.models.expressions import Expression, X, parse
 
 CHANNELS = 3
 

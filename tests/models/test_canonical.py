@@ -8,9 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.canonical import bounds, canonical_key, constant_bit
-from models.encodings import Encoding
-from models.expressions import Expression, parse
 from tests.models.strategies import (
     BINARY_CODES,
     UNARY_CODES,
@@ -20,6 +17,9 @@ from tests.models.strategies import (
     learnt,
     reference,
 )
+from zerocross.models.canonical import bounds, canonical_key, constant_bit
+from zerocross.models.encodings import Encoding
+from zerocross.models.expressions import Expression, parse
 
 PAIR, NESTED = Encoding("pair"), Encoding("nested")
 GRID = irregular(7.5, 3000)

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-import models.data
-from models.data import Data, DataError, Split, load, load_test
+import zerocross.models.data
+from zerocross.models.data import Data, DataError, Split, load, load_test
 
 Arrays = dict[str, Any]
 
@@ -117,8 +117,8 @@ def test_no_samples_left(settings: dict) -> None:
 
 def test_the_test_set_is_not_read_by_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[bool] = []
-    digits = models.data._digits
-    monkeypatch.setattr(models.data, "_digits", lambda train: seen.append(train) or digits(train))
+    digits = zerocross.models.data._digits
+    monkeypatch.setattr(zerocross.models.data, "_digits", lambda train: seen.append(train) or digits(train))
     load("digits")
     assert seen == [True]
     arrays = good()
@@ -324,7 +324,7 @@ def test_a_set_is_the_same_out_of_an_npz(
 ) -> None:
     monkeypatch.setattr(f"torchvision.datasets.{stored}", partial(Stored, shape))
     file = tmp_path / "set.npz"
-    file.write_bytes(models.data.as_npz(name))
+    file.write_bytes(zerocross.models.data.as_npz(name))
     assert load(str(file)).fingerprint == load(name).fingerprint
     for one, other in ((load(str(file)).train, load(name).train), (load_test(str(file)), load_test(name))):
         assert torch.equal(one.x, other.x) and torch.equal(one.y, other.y)
@@ -333,6 +333,6 @@ def test_a_set_is_the_same_out_of_an_npz(
 def test_a_users_file_is_sent_as_it_is(tmp_path: Path) -> None:
     file = tmp_path / "own.npz"
     file.write_bytes(b"whatever it is")
-    assert models.data.as_npz(str(file)) == b"whatever it is"
+    assert zerocross.models.data.as_npz(str(file)) == b"whatever it is"
     with pytest.raises(DataError, match="cannot be read"):
-        models.data.as_npz(str(tmp_path / "gone.npz"))
+        zerocross.models.data.as_npz(str(tmp_path / "gone.npz"))

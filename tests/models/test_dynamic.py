@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch import nn
 
-from models.dynamic import DynamicShift
-from models.expressions import parse
-from models.layers import StreamSlot
-from models.topologies import build
+from zerocross.models.dynamic import DynamicShift
+from zerocross.models.expressions import parse
+from zerocross.models.layers import StreamSlot
+from zerocross.models.topologies import build
 
 SCALE = 0.25
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.encodings import MAX_TREE_DEPTH, Encoding
-from models.errors import ModelError
-from models.expressions import Expression, X, parse
 from tests.models.strategies import BINARY_CODES, UNARY_CODES, irregular, reference
+from zerocross.models.encodings import MAX_TREE_DEPTH, Encoding
+from zerocross.models.errors import ModelError
+from zerocross.models.expressions import Expression, X, parse
 
 CONSTANTS = ("zero", "learned")
 

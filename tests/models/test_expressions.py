@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.expressions import MAX_DEPTH, Expression, ExpressionError, number, parse
-from models.operations import BUILT_IN
-from models.presets import PRESETS, resolve
 from tests.models.strategies import NUMBERS, expressions
+from zerocross.models.expressions import MAX_DEPTH, Expression, ExpressionError, number, parse
+from zerocross.models.operations import BUILT_IN
+from zerocross.models.presets import PRESETS, resolve
 
 
 @settings(max_examples=400, deadline=None)

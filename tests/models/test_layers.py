@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from models.activation import ActivationFunction
-from models.errors import ModelError
-from models.expressions import Expression, X, parse
-from models.layers import (
+from tests.models.strategies import expressions
+from zerocross.models.activation import ActivationFunction
+from zerocross.models.errors import ModelError
+from zerocross.models.expressions import Expression, X, parse
+from zerocross.models.layers import (
     ActivationSlot,
     BinaryConv2d,
     BinaryLinear,
@@ -27,8 +28,7 @@ from models.layers import (
     slots,
     stream_slots,
 )
-from models.topologies import build
-from tests.models.strategies import expressions
+from zerocross.models.topologies import build
 
 
 def signs(values: Tensor) -> np.ndarray:

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from models.data import Data, Split
-from models.errors import ModelError
-from models.nasb import (
+from zerocross.models.data import Data, Split
+from zerocross.models.errors import ModelError
+from zerocross.models.nasb import (
     OPERATIONS,
     Cell,
     Supernet,
@@ -22,9 +22,9 @@ from models.nasb import (
     train_supernet,
     used_edges,
 )
-from models.residual import Stream
-from models.topologies import build
-from models.training import TrainingSettings
+from zerocross.models.residual import Stream
+from zerocross.models.topologies import build
+from zerocross.models.training import TrainingSettings
 
 STREAM = Stream(4, 0.5)
 SHAPE = (1, 8, 8)

@@ -9,20 +9,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.activation import ActivationFunction, evaluate
-from models.canonical import bounds, constant_bit
-from models.encodings import Encoding
-from models.errors import ModelError
-from models.expressions import Expression, X, parse
-from models.operations import (
-    BUILT_IN,
-    GAAF_BINARY,
-    GAAF_UNARY,
-    OPERATIONS,
-    Interval,
-    get_operation,
-    register_operation,
-)
 from tests.models.strategies import (
     BINARY_CODES,
     INITIAL,
@@ -31,6 +17,20 @@ from tests.models.strategies import (
     expressions,
     learnt,
     reference,
+)
+from zerocross.models.activation import ActivationFunction, evaluate
+from zerocross.models.canonical import bounds, constant_bit
+from zerocross.models.encodings import Encoding
+from zerocross.models.errors import ModelError
+from zerocross.models.expressions import Expression, X, parse
+from zerocross.models.operations import (
+    BUILT_IN,
+    GAAF_BINARY,
+    GAAF_UNARY,
+    OPERATIONS,
+    Interval,
+    get_operation,
+    register_operation,
 )
 
 NAMES = [operation.name for operation in BUILT_IN]

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from models.errors import ModelError
-from models.quantizers import (
+from zerocross.models.errors import ModelError
+from zerocross.models.quantizers import (
     WINDOW,
     BinaryActivation,
     ByteInput,

@@ -8,18 +8,18 @@ import torch
 from brevitas.export import export_qonnx
 from torch import Tensor, nn
 
-from finn_flows.network import Add, SumPool
-from hw_search.extraction.agreement import agreement
-from hw_search.extraction.integers import to_integer
-from hw_search.extraction.layers import describe
-from models.data import Data, Split
-from models.dynamic import DynamicShift
-from models.errors import ModelError
-from models.expressions import parse
-from models.layers import ActivationSlot, BinaryConv2d, StreamSlot, install, slots, stream_slots
-from models.residual import BIREAL, REACTNET, RESNETE, Block, Stream, Style, stream_scale
-from models.topologies import build
-from models.training import TrainingSettings, accuracy, train
+from zerocross.finn_flows.network import Add, SumPool
+from zerocross.hw_search.extraction.agreement import agreement
+from zerocross.hw_search.extraction.integers import to_integer
+from zerocross.hw_search.extraction.layers import describe
+from zerocross.models.data import Data, Split
+from zerocross.models.dynamic import DynamicShift
+from zerocross.models.errors import ModelError
+from zerocross.models.expressions import parse
+from zerocross.models.layers import ActivationSlot, BinaryConv2d, StreamSlot, install, slots, stream_slots
+from zerocross.models.residual import BIREAL, REACTNET, RESNETE, Block, Stream, Style, stream_scale
+from zerocross.models.topologies import build
+from zerocross.models.training import TrainingSettings, accuracy, train
 
 SMALL = {"widths": [6, 8], "blocks": [1, 2]}
 NAMES = ["resnete", "bireal", "reactnet_resnet", "reactnet_mobilenet"]

@@ -7,18 +7,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from finn_flows.crossings import from_response
-from finn_flows.network import Grid
-from hw_search.extraction.agreement import agreement
-from hw_search.extraction.integers import to_integer
-from hw_search.extraction.layers import describe
-from models.data import load
-from models.errors import ModelError
-from models.expressions import parse
-from models.layers import ActivationSlot, BinaryConv2d, BinaryLinear, install, slots
-from models.self_binarizing import Schedule, comparison_thresholds, set_sharpness
-from models.topologies import build
-from models.training import Binarized, TrainingSettings, accuracy, train
+from zerocross.finn_flows.crossings import from_response
+from zerocross.finn_flows.network import Grid
+from zerocross.hw_search.extraction.agreement import agreement
+from zerocross.hw_search.extraction.integers import to_integer
+from zerocross.hw_search.extraction.layers import describe
+from zerocross.models.data import load
+from zerocross.models.errors import ModelError
+from zerocross.models.expressions import parse
+from zerocross.models.layers import ActivationSlot, BinaryConv2d, BinaryLinear, install, slots
+from zerocross.models.self_binarizing import Schedule, comparison_thresholds, set_sharpness
+from zerocross.models.topologies import build
+from zerocross.models.training import Binarized, TrainingSettings, accuracy, train
 
 
 def test_schedules() -> None:

@@ -8,15 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from models.activation import ActivationFunction
-from models.data import load
-from models.errors import ModelError
-from models.expressions import Expression, parse
-from models.layers import BinaryLinear, InputQuant, LogitScale, install
-from models.stacking import StackedFunction, Unstackable, check_stack, stack, unstack
-from models.topologies import build
-from models.training import TrainingFailure, TrainingSettings, accuracy, train, train_together
 from tests.models.strategies import expressions
+from zerocross.models.activation import ActivationFunction
+from zerocross.models.data import load
+from zerocross.models.errors import ModelError
+from zerocross.models.expressions import Expression, parse
+from zerocross.models.layers import BinaryLinear, InputQuant, LogitScale, install
+from zerocross.models.stacking import StackedFunction, Unstackable, check_stack, stack, unstack
+from zerocross.models.topologies import build
+from zerocross.models.training import TrainingFailure, TrainingSettings, accuracy, train, train_together
 
 TEXTS = (
     "x",

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from models.errors import ModelError
-from models.layers import ActivationSlot, BinaryConv2d, BinaryLinear, InputQuant, LogitScale, slots
-from models.topologies import TOPOLOGIES, build, check_parameters, get_topology, register_topology
+from zerocross.models.errors import ModelError
+from zerocross.models.layers import ActivationSlot, BinaryConv2d, BinaryLinear, InputQuant, LogitScale, slots
+from zerocross.models.topologies import TOPOLOGIES, build, check_parameters, get_topology, register_topology
 
 
 @pytest.fixture(autouse=True)

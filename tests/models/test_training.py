@@ -6,16 +6,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from finn_flows.crossings import CrossingError
-from hw_search.extraction.integers import to_integer
-from hw_search.extraction.layers import describe
-from models.data import Data, Split, load
-from models.errors import ModelError
-from models.expressions import parse
-from models.layers import install
-from models.operations import OPERATIONS, register_operation
-from models.topologies import build
-from models.training import TrainingFailure, TrainingSettings, accuracy, pick_device, train
+from zerocross.finn_flows.crossings import CrossingError
+from zerocross.hw_search.extraction.integers import to_integer
+from zerocross.hw_search.extraction.layers import describe
+from zerocross.models.data import Data, Split, load
+from zerocross.models.errors import ModelError
+from zerocross.models.expressions import parse
+from zerocross.models.layers import install
+from zerocross.models.operations import OPERATIONS, register_operation
+from zerocross.models.topologies import build
+from zerocross.models.training import TrainingFailure, TrainingSettings, accuracy, pick_device, train
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from reports.build_records import (
+from zerocross.reports.build_records import (
     Accuracy,
     Build,
     BuildNode,

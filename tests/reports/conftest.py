@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reports.pareto import nondominated
-from reports.records import Curve, Evaluation, Finalist, NodeCost, Run, Site
+from zerocross.reports.pareto import nondominated
+from zerocross.reports.records import Curve, Evaluation, Finalist, NodeCost, Run, Site
 
 SHAPES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "mul(sin(x), sigmoid(x))": lambda x: np.sin(3 * x) / (1 + np.exp(-x)),

@@ -2,10 +2,10 @@
 
 import pytest
 
-from reports.build_page import render_build, render_comparison
-from reports.build_records import Build
 from tests.reports.builds import make_build, make_long_build
 from tests.reports.test_page_browser import ARGUMENTS, draw_all, find_chromium, wait_until
+from zerocross.reports.build_page import render_build, render_comparison
+from zerocross.reports.build_records import Build
 
 sync_api = pytest.importorskip("playwright.sync_api")
 

@@ -2,10 +2,10 @@ from dataclasses import replace
 
 import pytest
 
-from reports import build_facts
-from reports.build_diagram import steps
-from reports.build_records import Build, BuildNode, Certificate, Link, Timing, Usage
 from tests.reports.builds import fifo, make_build, make_long_build, make_node
+from zerocross.reports import build_facts
+from zerocross.reports.build_diagram import steps
+from zerocross.reports.build_records import Build, BuildNode, Certificate, Link, Timing, Usage
 
 
 def states(build):

@@ -1,8 +1,8 @@
 from dataclasses import replace
 
-from reports.build_figures import builds_compared, counts_by_layer
-from reports.build_records import Build, BuildNode
 from tests.reports.builds import make_build, make_long_build
+from zerocross.reports.build_figures import builds_compared, counts_by_layer
+from zerocross.reports.build_records import Build, BuildNode
 
 
 def shown(figure):

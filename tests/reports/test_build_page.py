@@ -5,9 +5,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from reports.build_page import render_build, render_comparison
-from reports.build_records import Build, BuildNode, Certificate, Link
 from tests.reports.builds import make_build, make_long_build
+from zerocross.reports.build_page import render_build, render_comparison
+from zerocross.reports.build_records import Build, BuildNode, Certificate, Link
 
 
 class Page(HTMLParser):

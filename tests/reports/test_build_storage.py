@@ -3,9 +3,9 @@ from dataclasses import replace
 
 import pytest
 
-from reports.build_records import Build
-from reports.build_storage import BUILD, LAYOUT, UnreadableBuild, load_build, save_build
 from tests.reports.builds import make_build, make_long_build
+from zerocross.reports.build_records import Build
+from zerocross.reports.build_storage import BUILD, LAYOUT, UnreadableBuild, load_build, save_build
 
 
 @pytest.mark.parametrize("build", [make_build(), make_long_build(), Build("bare", "x")], ids=lambda b: b.name)

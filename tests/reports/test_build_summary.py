@@ -3,9 +3,9 @@ from io import StringIO
 
 from rich.console import Console
 
-from reports.build_records import Build
-from reports.build_summary import build_table
 from tests.reports.builds import make_build, make_long_build
+from zerocross.reports.build_records import Build
+from zerocross.reports.build_summary import build_table
 
 
 def printed(build, width=80):

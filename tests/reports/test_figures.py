@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from reports import figures
-from reports.records import Curve, Site
+from zerocross.reports import figures
+from zerocross.reports.records import Curve, Site
 
 
 def named(figure, start):
@@ -21,7 +21,7 @@ def test_front_draws_every_feasible_evaluation_once(make_run):
 
 
 def test_a_crowd_is_thinned_but_not_its_front(make_run, monkeypatch):
-    monkeypatch.setattr("reports.figure_front._MOST_DRAWN", 20)
+    monkeypatch.setattr("zerocross.reports.figure_front._MOST_DRAWN", 20)
     run = make_run(200, front=5)
     figure = figures.front(run)
     crowd = named(figure, "evaluated")

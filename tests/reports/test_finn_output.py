@@ -2,15 +2,15 @@ import json
 
 import pytest
 
-from reports import build_facts
-from reports.build_page import render_build, render_comparison
-from reports.build_reading import read_build
-from reports.build_records import Build
-from reports.build_storage import UnreadableBuild, save_build
-from reports.finn_output import read_finn_output
-from reports.vendor_reports import UnreadableReport
 from tests.reports.builds import make_build
 from tests.reports.vivado_samples import HIERARCHY, TIMING, UTILISATION_7_SERIES, xml_report
+from zerocross.reports import build_facts
+from zerocross.reports.build_page import render_build, render_comparison
+from zerocross.reports.build_reading import read_build
+from zerocross.reports.build_records import Build
+from zerocross.reports.build_storage import UnreadableBuild, save_build
+from zerocross.reports.finn_output import read_finn_output
+from zerocross.reports.vendor_reports import UnreadableReport
 
 
 def resources(lut, bram18=0, dsp=0):

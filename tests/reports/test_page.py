@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from reports.page import render
+from zerocross.reports.page import render
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +141,6 @@ def test_differences_from_the_tables_are_not_hidden(make_run, body):
 
 def test_records_import_nothing_heavy():
     heavy = "('plotly', 'pymoo', 'jinja2', 'torch')"
-    code = f"import sys, reports.records; print([m for m in {heavy} if m in sys.modules])"
+    code = f"import sys, zerocross.reports.records; print([m for m in {heavy} if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"

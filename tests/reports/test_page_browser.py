@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from reports.page import render
+from zerocross.reports.page import render
 
 sync_api = pytest.importorskip("playwright.sync_api")
 

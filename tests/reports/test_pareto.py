@@ -5,7 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.pareto import Front, hypervolume, hypervolume_history, knee, nondominated, reference_point
+from zerocross.reports.pareto import (
+    Front,
+    hypervolume,
+    hypervolume_history,
+    knee,
+    nondominated,
+    reference_point,
+)
 
 SIDE = 6
 
@@ -82,7 +89,9 @@ def test_history_is_the_hypervolume_of_every_beginning(points):
 
 def test_a_volume_is_computed_only_where_the_front_grows(monkeypatch):
     calls = []
-    monkeypatch.setattr("reports.pareto.hypervolume", lambda *_: calls.append(1) or float(len(calls)))
+    monkeypatch.setattr(
+        "zerocross.reports.pareto.hypervolume", lambda *_: calls.append(1) or float(len(calls))
+    )
     rng = np.random.default_rng(0)
     points = rng.random((10_000, 2))
     hypervolume_history(points, [1, 1])

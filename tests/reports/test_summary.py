@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from reports import summary
-from reports.records import Evaluation
+from zerocross.reports import summary
+from zerocross.reports.records import Evaluation
 
 
 def lost(status, reason, number=0):

@@ -2,19 +2,19 @@ import re
 
 import pytest
 
-from reports.vendor_reports import (
-    UnreadableReport,
-    family_of,
-    read_hierarchy,
-    read_timing,
-    read_utilisation,
-)
 from tests.reports.vivado_samples import (
     HIERARCHY,
     TIMING,
     UTILISATION_7_SERIES,
     UTILISATION_ULTRASCALE,
     xml_report,
+)
+from zerocross.reports.vendor_reports import (
+    UnreadableReport,
+    family_of,
+    read_hierarchy,
+    read_timing,
+    read_utilisation,
 )
 
 

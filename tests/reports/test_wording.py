@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from reports import wording
+from zerocross.reports import wording
 
 
 @pytest.mark.parametrize(

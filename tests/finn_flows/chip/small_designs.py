@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from finn_flows.crossings import from_bits
-from finn_flows.network import Grid
-from finn_flows.rtl.design import INPUT, Design, Element, Generated, generate
-from finn_flows.rtl.nodes import Crossings, LabelSelect, Product
+from zerocross.finn_flows.crossings import from_bits
+from zerocross.finn_flows.network import Grid
+from zerocross.finn_flows.rtl.design import INPUT, Design, Element, Generated, generate
+from zerocross.finn_flows.rtl.nodes import Crossings, LabelSelect, Product
 
 
 def small_design(bits: int = 1, inputs: int = 60) -> Design:

@@ -8,10 +8,19 @@ import tty
 import numpy as np
 import pytest
 
-from finn_flows.chip import accelerator
-from finn_flows.chip.accelerator import NoAnswer, NoDevice, WrongDesign, open_board
-from finn_flows.chip.serial_line import ANSWER, ERROR, IDENTIFY, RUN, LineError, Link, checksum, frame
-from finn_flows.rtl.nodes import Stream
+from zerocross.finn_flows.chip import accelerator
+from zerocross.finn_flows.chip.accelerator import NoAnswer, NoDevice, WrongDesign, open_board
+from zerocross.finn_flows.chip.serial_line import (
+    ANSWER,
+    ERROR,
+    IDENTIFY,
+    RUN,
+    LineError,
+    Link,
+    checksum,
+    frame,
+)
+from zerocross.finn_flows.rtl.nodes import Stream
 
 LINK = Link(Stream(4, 2, 8), Stream(1, 1, 8), design_id=0xCAFE)
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from finn_flows.chip.boards import TARGETS, NoTarget, get_target
-from finn_flows.chip.clocks import Unreachable, pll
-from finn_flows.chip.serial_line import Link, serial_top
-from finn_flows.parts import BOARDS
-from finn_flows.rtl.nodes import Stream
+from zerocross.finn_flows.chip.boards import TARGETS, NoTarget, get_target
+from zerocross.finn_flows.chip.clocks import Unreachable, pll
+from zerocross.finn_flows.chip.serial_line import Link, serial_top
+from zerocross.finn_flows.parts import BOARDS
+from zerocross.finn_flows.rtl.nodes import Stream
 
 
 def test_names_find_boards_and_bare_parts():

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from finn_flows import structural
-from finn_flows.chip.memory import UnknownLayer, choose_ram_styles
-from finn_flows.parts import get_part
-from finn_flows.rtl.nodes import Product
+from zerocross.finn_flows import structural
+from zerocross.finn_flows.chip.memory import UnknownLayer, choose_ram_styles
+from zerocross.finn_flows.parts import get_part
+from zerocross.finn_flows.rtl.nodes import Product
 
 
 def product(channels: int, fan_in: int, pe: int, simd: int) -> Product:

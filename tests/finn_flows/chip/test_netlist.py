@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from finn_flows.chip.netlist import NoModel, netlist_sources
-from finn_flows.chip.synthesis import Synthesis, synthesise
-from finn_flows.rtl import nodes as rtl_nodes
-from finn_flows.rtl.nodes import Crossings, HardwareNode, MaxPool, Product, from_bits, to_bits
-from finn_flows.rtl.simulation import Port, compile_design
 from tests.finn_flows.rtl.test_nodes import crossing_table
+from zerocross.finn_flows.chip.netlist import NoModel, netlist_sources
+from zerocross.finn_flows.chip.synthesis import Synthesis, synthesise
+from zerocross.finn_flows.rtl import nodes as rtl_nodes
+from zerocross.finn_flows.rtl.nodes import Crossings, HardwareNode, MaxPool, Product, from_bits, to_bits
+from zerocross.finn_flows.rtl.simulation import Port, compile_design
 
 FAMILIES = ["7-series", "ecp5", "ice40", "gowin"]
 

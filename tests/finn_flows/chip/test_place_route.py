@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from finn_flows.chip import place_route
-from finn_flows.chip.boards import get_target
-from finn_flows.chip.place_route import (
+from tests.finn_flows.chip.small_designs import built, small_design
+from zerocross.finn_flows.chip import place_route
+from zerocross.finn_flows.chip.boards import get_target
+from zerocross.finn_flows.chip.place_route import (
     Clock,
     DoesNotFit,
     Routed,
@@ -17,10 +18,9 @@ from finn_flows.chip.place_route import (
     read_critical_path,
     read_use,
 )
-from finn_flows.chip.serial_line import Link, serial_top
-from finn_flows.chip.synthesis import synthesise
-from finn_flows.rtl.simulation import ToolMissing
-from tests.finn_flows.chip.small_designs import built, small_design
+from zerocross.finn_flows.chip.serial_line import Link, serial_top
+from zerocross.finn_flows.chip.synthesis import synthesise
+from zerocross.finn_flows.rtl.simulation import ToolMissing
 
 PORTS = ("clk", "rx", "tx", "led")
 

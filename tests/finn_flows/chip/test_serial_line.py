@@ -5,10 +5,17 @@ import binascii
 import numpy as np
 import pytest
 
-from finn_flows.chip.accelerator import Accelerator, NoAnswer, SimulatedLine, WrongDesign, compile_line
-from finn_flows.chip.boards import get_target
-from finn_flows.chip.clocks import Unreachable
-from finn_flows.chip.serial_line import (
+from tests.finn_flows.chip.small_designs import built, labels, small_design
+from zerocross.finn_flows.chip.accelerator import (
+    Accelerator,
+    NoAnswer,
+    SimulatedLine,
+    WrongDesign,
+    compile_line,
+)
+from zerocross.finn_flows.chip.boards import get_target
+from zerocross.finn_flows.chip.clocks import Unreachable
+from zerocross.finn_flows.chip.serial_line import (
     ANSWER,
     ERROR,
     IDENTIFY,
@@ -21,9 +28,8 @@ from finn_flows.chip.serial_line import (
     frame,
     serial_top,
 )
-from finn_flows.rtl.design import INPUT, Design, Element
-from finn_flows.rtl.nodes import MaxPool, Stream
-from tests.finn_flows.chip.small_designs import built, labels, small_design
+from zerocross.finn_flows.rtl.design import INPUT, Design, Element
+from zerocross.finn_flows.rtl.nodes import MaxPool, Stream
 
 SAMPLES = 5
 

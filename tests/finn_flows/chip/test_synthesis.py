@@ -2,10 +2,10 @@
 
 import pytest
 
-from finn_flows.chip import yosys
-from finn_flows.chip.cells import count_cells
-from finn_flows.chip.synthesis import FAMILIES, SynthesisError, synthesise
-from finn_flows.rtl.simulation import ToolMissing
+from zerocross.finn_flows.chip import yosys
+from zerocross.finn_flows.chip.cells import count_cells
+from zerocross.finn_flows.chip.synthesis import FAMILIES, SynthesisError, synthesise
+from zerocross.finn_flows.rtl.simulation import ToolMissing
 
 # Two equal counters, another one, and a gate around them.
 DESIGN = """

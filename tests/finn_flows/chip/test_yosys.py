@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from finn_flows.chip.yosys import Script, SynthesisError, run_scripts
+from zerocross.finn_flows.chip.yosys import Script, SynthesisError, run_scripts
 
 
 def still_runs(argument: str) -> bool:

@@ -12,8 +12,8 @@ from qonnx.core.onnx_exec import execute_onnx
 from qonnx.transformation.change_batchsize import ChangeBatchSize
 from qonnx.transformation.infer_shapes import InferShapes
 
-from finn_flows.lowering.lower import Lowered
-from finn_flows.lowering.tidying import tidy
+from zerocross.finn_flows.lowering.lower import Lowered
+from zerocross.finn_flows.lowering.tidying import tidy
 
 QONNX = "qonnx.custom_op.general"
 

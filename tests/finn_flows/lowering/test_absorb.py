@@ -18,12 +18,12 @@ from qonnx.transformation.infer_datatypes import InferDataTypes
 from qonnx.transformation.infer_shapes import InferShapes
 from qonnx.util.cleanup import cleanup_model
 
-from finn_flows.lowering.absorb import AbsorbActivations, step_absorb_activations
-from finn_flows.lowering.lower import lower
-from finn_flows.lowering.tidying import tidy
-from finn_flows.network import Conv, Flatten, Input, MaxPool
 from tests.finn_flows.finn_networks import cnv, export
 from tests.finn_flows.lowering.foreign import QONNX, Graph, assert_same, execute, samples
+from zerocross.finn_flows.lowering.absorb import AbsorbActivations, step_absorb_activations
+from zerocross.finn_flows.lowering.lower import lower
+from zerocross.finn_flows.lowering.tidying import tidy
+from zerocross.finn_flows.network import Conv, Flatten, Input, MaxPool
 
 
 def check(g: Graph, **numbers: int) -> list[str]:
@@ -347,7 +347,7 @@ def test_a_wide_input_is_evaluated_in_parts(monkeypatch: pytest.MonkeyPatch) -> 
     g = Graph((1, 10), 5).quant(8, 0.02).dense(10, 12).norm(12).node("Sin").quant(3, 0.3, signed=True)
     model = g.dense(12, 12).norm(12).bipolar().dense(12, 5).model()
     whole = lower(model).network
-    monkeypatch.setattr("finn_flows.lowering.evaluation._CHUNK", 12 * 37)
+    monkeypatch.setattr("zerocross.finn_flows.lowering.evaluation._CHUNK", 12 * 37)
     parts = lower(model).network
     for name, table in whole.tables.items():
         for one, other in zip(vars(table).values(), vars(parts.tables[name]).values(), strict=True):
@@ -422,7 +422,7 @@ def test_any_region(operations: list[str], join: str | None, bits: int, norm: bo
 @pytest.mark.parametrize("step", ["before", "after"])
 def test_finns_passes(step: str, tmp_path: Path) -> None:
     """FINN's own conversion ahead, which makes thresholds of quantizers; its tidying behind."""
-    from finn_flows.finn_setup import prepare_finn
+    from zerocross.finn_flows.finn_setup import prepare_finn
 
     prepare_finn()
     from finn.transformation.qonnx.convert_qonnx_to_finn import ConvertQONNXtoFINN

@@ -7,14 +7,14 @@ import pytest
 import torch
 from brevitas.export import export_qonnx
 
-from finn_flows.lowering.lower import lower
-from finn_flows.network import Activation
-from hw_search.extraction.integers import to_integer
-from hw_search.extraction.layers import describe
-from models.expressions import parse
-from models.layers import install
-from models.topologies import build
 from tests.models.test_residual import NAMES, SMALL, VARIANTS, settle
+from zerocross.finn_flows.lowering.lower import lower
+from zerocross.finn_flows.network import Activation
+from zerocross.hw_search.extraction.integers import to_integer
+from zerocross.hw_search.extraction.layers import describe
+from zerocross.models.expressions import parse
+from zerocross.models.layers import install
+from zerocross.models.topologies import build
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -6,10 +6,10 @@ import torch
 from onnx import TensorProto
 from scipy import special
 
-from finn_flows.lowering.errors import LoweringError
-from finn_flows.lowering.execution import run
-from finn_flows.lowering.tidying import tidy
 from tests.finn_flows.lowering.foreign import Graph, execute, samples
+from zerocross.finn_flows.lowering.errors import LoweringError
+from zerocross.finn_flows.lowering.execution import run
+from zerocross.finn_flows.lowering.tidying import tidy
 
 
 @pytest.mark.parametrize("batch", [1, 7, 256])

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import NodeProto
 
-from finn_flows.lowering.absorb import AbsorbActivations
-from finn_flows.lowering.errors import LoweringError
-from finn_flows.lowering.lower import Lowered, lower
-from finn_flows.lowering.tidying import tidy
-from finn_flows.network import Add, Conv, Flatten, SumPool
 from tests.finn_flows.lowering.foreign import Graph, assert_same, execute, samples
+from zerocross.finn_flows.lowering.absorb import AbsorbActivations
+from zerocross.finn_flows.lowering.errors import LoweringError
+from zerocross.finn_flows.lowering.lower import Lowered, lower
+from zerocross.finn_flows.lowering.tidying import tidy
+from zerocross.finn_flows.network import Add, Conv, Flatten, SumPool
 
 
 def at(g: Graph, tensor: str) -> Graph:

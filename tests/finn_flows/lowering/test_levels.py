@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finn_flows.lowering.levels import Levels, equidistant
+from zerocross.finn_flows.lowering.levels import Levels, equidistant
 
 scales = st.floats(2.0**-10, 2.0**10, width=32)
 

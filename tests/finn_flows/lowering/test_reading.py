@@ -1,4 +1,4 @@
-"""Exported Brevitas networks against `hw_search.extraction.integers.to_integer` and against torch itself."""
+"""Exported Brevitas networks against `zerocross.hw_search.extraction.integers.to_integer` and against torch itself."""
 
 import dataclasses
 from pathlib import Path
@@ -8,18 +8,6 @@ import pytest
 import torch
 from torch import nn
 
-from finn_flows.crossings import CrossingTable
-from finn_flows.errors import FlowError
-from finn_flows.integer import IntegerNetwork
-from finn_flows.lowering.execution import run
-from finn_flows.lowering.lower import Lowered, lower
-from finn_flows.network import Flatten, Network
-from hw_search.extraction.integers import to_integer
-from hw_search.extraction.layers import describe
-from models.expressions import parse
-from models.layers import install, slots
-from models.operations import BUILT_IN, Operation
-from models.topologies import build
 from tests.finn_flows.finn_networks import cnv, export, mlp
 from tests.hw_search.extraction.test_extraction import (
     TOPOLOGIES,
@@ -29,6 +17,18 @@ from tests.hw_search.extraction.test_extraction import (
     random_expressions,
     settle,
 )
+from zerocross.finn_flows.crossings import CrossingTable
+from zerocross.finn_flows.errors import FlowError
+from zerocross.finn_flows.integer import IntegerNetwork
+from zerocross.finn_flows.lowering.execution import run
+from zerocross.finn_flows.lowering.lower import Lowered, lower
+from zerocross.finn_flows.network import Flatten, Network
+from zerocross.hw_search.extraction.integers import to_integer
+from zerocross.hw_search.extraction.layers import describe
+from zerocross.models.expressions import parse
+from zerocross.models.layers import install, slots
+from zerocross.models.operations import BUILT_IN, Operation
+from zerocross.models.topologies import build
 
 
 def exported(model: nn.Module, shape: tuple[int, ...], path: Path) -> Lowered:

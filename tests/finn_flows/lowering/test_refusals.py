@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from onnx import helper
 
-from finn_flows.lowering.errors import LoweringError
-from finn_flows.lowering.lower import lower
 from tests.finn_flows.lowering.foreign import Graph
+from zerocross.finn_flows.lowering.errors import LoweringError
+from zerocross.finn_flows.lowering.lower import lower
 
 
 def start(shape: tuple[int, ...] = (1, 10)) -> Graph:

@@ -19,9 +19,9 @@ from brevitas.quant import (
 )
 from torch import Tensor, nn
 
-from finn_flows.lowering.lower import Lowered, lower
-from finn_flows.network import Activation, Add, Conv, Dense, SumPool
 from tests.finn_flows.lowering.foreign import execute
+from zerocross.finn_flows.lowering.lower import Lowered, lower
+from zerocross.finn_flows.network import Activation, Add, Conv, Dense, SumPool
 
 SCALE = 0.25
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finn_flows.integer import IntegerNetwork
-from finn_flows.lowering.lower import lower
-from finn_flows.lowering.storage import StorageError, load, save
-from finn_flows.network import Network
 from tests.finn_flows.finn_networks import dynamic, residual
 from tests.finn_flows.integer_networks import random_inputs, random_network
 from tests.finn_flows.lowering.foreign import Graph
+from zerocross.finn_flows.integer import IntegerNetwork
+from zerocross.finn_flows.lowering.lower import lower
+from zerocross.finn_flows.lowering.storage import StorageError, load, save
+from zerocross.finn_flows.network import Network
 
 
 @pytest.fixture(scope="module")

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
-from finn_flows.folding import Folding
-from finn_flows.graph import hardware_nodes
-from finn_flows.integer import IntegerNetwork, remove_first_bits
-from finn_flows.network import (
+from tests.finn_flows.finn_networks import chain, mlp, signs
+from tests.finn_flows.integer_networks import random_inputs, random_network
+from zerocross.finn_flows.folding import Folding
+from zerocross.finn_flows.graph import hardware_nodes
+from zerocross.finn_flows.integer import IntegerNetwork, remove_first_bits
+from zerocross.finn_flows.network import (
     Activation,
     Conv,
     Dense,
@@ -17,13 +19,11 @@ from finn_flows.network import (
     MaxPool,
     Network,
 )
-from finn_flows.rtl.assembly import Styles, assemble
-from finn_flows.rtl.design import Design
-from finn_flows.rtl.grouped_nodes import GroupedProduct
-from finn_flows.rtl.nodes import Crossings, Product
-from finn_flows.rtl.stream_nodes import WindowMaxPool
-from tests.finn_flows.finn_networks import chain, mlp, signs
-from tests.finn_flows.integer_networks import random_inputs, random_network
+from zerocross.finn_flows.rtl.assembly import Styles, assemble
+from zerocross.finn_flows.rtl.design import Design
+from zerocross.finn_flows.rtl.grouped_nodes import GroupedProduct
+from zerocross.finn_flows.rtl.nodes import Crossings, Product
+from zerocross.finn_flows.rtl.stream_nodes import WindowMaxPool
 
 
 def padded(bits: int) -> Network:

@@ -5,15 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finn_flows.cost import estimate
-from finn_flows.folding import Folding
-from finn_flows.graph import hardware_nodes
-from finn_flows.rtl.assembly import assemble
-from finn_flows.rtl.design import with_fifos
-from finn_flows.rtl.streaming import compile_streaming, size_fifos
 from tests.finn_flows.finn_networks import dynamic, grouped, residual
 from tests.finn_flows.integer_networks import random_inputs, random_network
 from tests.finn_flows.rtl.test_assembly import as_streams, held_against
+from zerocross.finn_flows.cost import estimate
+from zerocross.finn_flows.folding import Folding
+from zerocross.finn_flows.graph import hardware_nodes
+from zerocross.finn_flows.rtl.assembly import assemble
+from zerocross.finn_flows.rtl.design import with_fifos
+from zerocross.finn_flows.rtl.streaming import compile_streaming, size_fifos
 
 NETWORKS = {
     "residual": residual(),

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from finn_flows.rtl.design import INPUT, Design, DesignError, Element, generate, with_fifos
-from finn_flows.rtl.nodes import Crossings, LabelSelect, MaxPool, Product, Stream
-from finn_flows.rtl.stream_nodes import Fifo, InputGenerator, WidthConverter
-from finn_flows.rtl.streaming import compile_streaming
-from finn_flows.rtl.sum_nodes import Duplicate
 from tests.finn_flows.rtl.test_nodes import crossing_table, product
 from tests.finn_flows.vendor.designs import answers, designs, residual, samples
+from zerocross.finn_flows.rtl.design import INPUT, Design, DesignError, Element, generate, with_fifos
+from zerocross.finn_flows.rtl.nodes import Crossings, LabelSelect, MaxPool, Product, Stream
+from zerocross.finn_flows.rtl.stream_nodes import Fifo, InputGenerator, WidthConverter
+from zerocross.finn_flows.rtl.streaming import compile_streaming
+from zerocross.finn_flows.rtl.sum_nodes import Duplicate
 
 START = (INPUT, "s")
 

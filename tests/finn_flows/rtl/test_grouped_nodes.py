@@ -3,11 +3,6 @@
 import numpy as np
 import pytest
 
-from finn_flows.integer import IntegerNetwork
-from finn_flows.network import Conv, Input, Layer, Network
-from finn_flows.rtl.grouped_nodes import GroupedProduct
-from finn_flows.rtl.nodes import HardwareNode, NodeError, to_bits
-from finn_flows.rtl.stream_nodes import InputGenerator
 from tests.finn_flows.rtl.test_nodes import (
     assert_intervals,
     assert_latencies,
@@ -16,6 +11,11 @@ from tests.finn_flows.rtl.test_nodes import (
     simulate,
 )
 from tests.finn_flows.rtl.test_stream_nodes import Vectors
+from zerocross.finn_flows.integer import IntegerNetwork
+from zerocross.finn_flows.network import Conv, Input, Layer, Network
+from zerocross.finn_flows.rtl.grouped_nodes import GroupedProduct
+from zerocross.finn_flows.rtl.nodes import HardwareNode, NodeError, to_bits
+from zerocross.finn_flows.rtl.stream_nodes import InputGenerator
 
 STALLS = [(0.0, 0.0), (0.5, 0.5), (0.9, 0.1), (0.1, 0.9)]
 

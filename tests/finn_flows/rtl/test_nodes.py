@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finn_flows import structural
-from finn_flows.chip.cells import Cells
-from finn_flows.chip.synthesis import synthesise
-from finn_flows.crossings import CrossingTable
-from finn_flows.crossings import from_bits as table_from_bits
-from finn_flows.network import Grid
-from finn_flows.rtl import nodes as rtl_nodes
-from finn_flows.rtl.grouped_nodes import GroupedProduct
-from finn_flows.rtl.nodes import (
+from zerocross.finn_flows import structural
+from zerocross.finn_flows.chip.cells import Cells
+from zerocross.finn_flows.chip.synthesis import synthesise
+from zerocross.finn_flows.crossings import CrossingTable
+from zerocross.finn_flows.crossings import from_bits as table_from_bits
+from zerocross.finn_flows.network import Grid
+from zerocross.finn_flows.rtl import nodes as rtl_nodes
+from zerocross.finn_flows.rtl.grouped_nodes import GroupedProduct
+from zerocross.finn_flows.rtl.nodes import (
     Crossings,
     HardwareNode,
     LabelSelect,
@@ -24,8 +24,8 @@ from finn_flows.rtl.nodes import (
     from_bits,
     to_bits,
 )
-from finn_flows.rtl.simulation import Port, Simulator, Trace, compile_design
-from finn_flows.rtl.sum_nodes import Add, AddVector, SumPool, WindowSumPool
+from zerocross.finn_flows.rtl.simulation import Port, Simulator, Trace, compile_design
+from zerocross.finn_flows.rtl.sum_nodes import Add, AddVector, SumPool, WindowSumPool
 
 SAMPLES = 12
 

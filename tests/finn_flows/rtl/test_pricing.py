@@ -2,16 +2,16 @@
 
 import pytest
 
-from finn_flows.cost import Resources, node_cost
-from finn_flows.folding import Folding
-from finn_flows.graph import hardware_nodes
-from finn_flows.network import Conv, Dense, Flatten, Input, LabelSelect, MaxPool
-from finn_flows.parts import get_part
-from finn_flows.rtl.assembly import Styles, assemble
-from finn_flows.rtl.design import with_fifos
-from finn_flows.rtl.pricing import estimates
 from tests.finn_flows.finn_networks import chain, signs
 from tests.finn_flows.integer_networks import random_network
+from zerocross.finn_flows.cost import Resources, node_cost
+from zerocross.finn_flows.folding import Folding
+from zerocross.finn_flows.graph import hardware_nodes
+from zerocross.finn_flows.network import Conv, Dense, Flatten, Input, LabelSelect, MaxPool
+from zerocross.finn_flows.parts import get_part
+from zerocross.finn_flows.rtl.assembly import Styles, assemble
+from zerocross.finn_flows.rtl.design import with_fifos
+from zerocross.finn_flows.rtl.pricing import estimates
 
 NETWORK = chain(
     Input((8, 8, 3), 8),

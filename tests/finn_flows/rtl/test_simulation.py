@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from finn_flows.rtl import simulation
-from finn_flows.rtl.simulation import Port, SimulationError, ToolMissing, compile_design
+from zerocross.finn_flows.rtl import simulation
+from zerocross.finn_flows.rtl.simulation import Port, SimulationError, ToolMissing, compile_design
 
 # Passes words on; a word of 1 makes it do what a stream must not.
 DESIGN = """

@@ -6,13 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from finn_flows import structural
-from finn_flows.chip.synthesis import synthesise
-from finn_flows.rtl import finn_library
-from finn_flows.rtl.finn_library import LibraryError
-from finn_flows.rtl.nodes import LIBRARY, HardwareNode, NodeError, Stream, from_bits, library, to_bits
-from finn_flows.rtl.simulation import Port, Trace, compile_design
-from finn_flows.rtl.stream_nodes import Fifo, InputGenerator, Padding, WidthConverter, WindowMaxPool
 from tests.finn_flows.rtl.test_nodes import (
     assert_intervals,
     compile_chain,
@@ -20,6 +13,21 @@ from tests.finn_flows.rtl.test_nodes import (
     product,
     simulate,
 )
+from zerocross.finn_flows import structural
+from zerocross.finn_flows.chip.synthesis import synthesise
+from zerocross.finn_flows.rtl import finn_library
+from zerocross.finn_flows.rtl.finn_library import LibraryError
+from zerocross.finn_flows.rtl.nodes import (
+    LIBRARY,
+    HardwareNode,
+    NodeError,
+    Stream,
+    from_bits,
+    library,
+    to_bits,
+)
+from zerocross.finn_flows.rtl.simulation import Port, Trace, compile_design
+from zerocross.finn_flows.rtl.stream_nodes import Fifo, InputGenerator, Padding, WidthConverter, WindowMaxPool
 
 STALLS = [(0.0, 0.0), (0.5, 0.5), (0.9, 0.1), (0.1, 0.9)]
 

@@ -3,22 +3,22 @@
 import numpy as np
 import pytest
 
-from finn_flows.folding import Folding
-from finn_flows.graph import hardware_nodes
-from finn_flows.network import Conv, Dense, Flatten, Input, LabelSelect, MaxPool
-from finn_flows.rtl import streaming
-from finn_flows.rtl.assembly import assemble
-from finn_flows.rtl.design import with_fifos
-from finn_flows.rtl.nodes import Stream
-from finn_flows.rtl.streaming import (
+from tests.finn_flows.finn_networks import chain, signs
+from tests.finn_flows.integer_networks import random_inputs, random_network
+from zerocross.finn_flows.folding import Folding
+from zerocross.finn_flows.graph import hardware_nodes
+from zerocross.finn_flows.network import Conv, Dense, Flatten, Input, LabelSelect, MaxPool
+from zerocross.finn_flows.rtl import streaming
+from zerocross.finn_flows.rtl.assembly import assemble
+from zerocross.finn_flows.rtl.design import with_fifos
+from zerocross.finn_flows.rtl.nodes import Stream
+from zerocross.finn_flows.rtl.streaming import (
     compile_streaming,
     elements,
     first_difference,
     size_fifos,
     words,
 )
-from tests.finn_flows.finn_networks import chain, signs
-from tests.finn_flows.integer_networks import random_inputs, random_network
 
 NETWORK = chain(
     Input((6, 7, 2), 1),

@@ -3,13 +3,6 @@
 import numpy as np
 import pytest
 
-from finn_flows.chip.synthesis import synthesise
-from finn_flows.chip.yosys import Script, run_scripts
-from finn_flows.rtl.design import INPUT, Design, Element, generate, with_fifos
-from finn_flows.rtl.nodes import Crossings, HardwareNode, NodeError, Stream, library, side_by_side
-from finn_flows.rtl.stream_nodes import InputGenerator
-from finn_flows.rtl.streaming import compile_streaming, size_fifos
-from finn_flows.rtl.sum_nodes import Add, AddVector, Duplicate, SumPool, WindowSumPool
 from tests.finn_flows.rtl.test_nodes import (
     assert_intervals,
     assert_latencies,
@@ -17,6 +10,13 @@ from tests.finn_flows.rtl.test_nodes import (
     crossing_table,
     simulate,
 )
+from zerocross.finn_flows.chip.synthesis import synthesise
+from zerocross.finn_flows.chip.yosys import Script, run_scripts
+from zerocross.finn_flows.rtl.design import INPUT, Design, Element, generate, with_fifos
+from zerocross.finn_flows.rtl.nodes import Crossings, HardwareNode, NodeError, Stream, library, side_by_side
+from zerocross.finn_flows.rtl.stream_nodes import InputGenerator
+from zerocross.finn_flows.rtl.streaming import compile_streaming, size_fifos
+from zerocross.finn_flows.rtl.sum_nodes import Add, AddVector, Duplicate, SumPool, WindowSumPool
 
 STALLS = [(0.0, 0.0), (0.5, 0.5), (0.9, 0.1), (0.1, 0.9)]
 

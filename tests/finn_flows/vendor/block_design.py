@@ -8,8 +8,8 @@ import numpy as np
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
 
-from finn_flows.rtl.nodes import LIBRARY, from_bits, to_bits
-from finn_flows.rtl.simulation import Port, Simulator, compile_design
+from zerocross.finn_flows.rtl.nodes import LIBRARY, from_bits, to_bits
+from zerocross.finn_flows.rtl.simulation import Port, Simulator, compile_design
 
 # FINN's FIFO has a constant of a structure type, which Verilator does not evaluate; ours has its ports here.
 FIFO = """

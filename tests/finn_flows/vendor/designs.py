@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from finn_flows.rtl.design import INPUT, Design, Element
-from finn_flows.rtl.grouped_nodes import GroupedProduct
-from finn_flows.rtl.nodes import (
+from tests.finn_flows.rtl.test_nodes import crossing_table, highest, product
+from zerocross.finn_flows.rtl.design import INPUT, Design, Element
+from zerocross.finn_flows.rtl.grouped_nodes import GroupedProduct
+from zerocross.finn_flows.rtl.nodes import (
     Crossings,
     HardwareNode,
     LabelSelect,
@@ -12,9 +13,8 @@ from finn_flows.rtl.nodes import (
     Product,
     Stream,
 )
-from finn_flows.rtl.stream_nodes import InputGenerator, Padding, WindowMaxPool
-from finn_flows.rtl.sum_nodes import Add, AddVector, Duplicate, SumPool, WindowSumPool
-from tests.finn_flows.rtl.test_nodes import crossing_table, highest, product
+from zerocross.finn_flows.rtl.stream_nodes import InputGenerator, Padding, WindowMaxPool
+from zerocross.finn_flows.rtl.sum_nodes import Add, AddVector, Duplicate, SumPool, WindowSumPool
 
 
 def chain(source: Stream, *nodes: HardwareNode) -> Design:

@@ -19,21 +19,31 @@ from qonnx.custom_op.registry import getCustomOp
 from qonnx.transformation.general import GiveReadableTensorNames, GiveUniqueNodeNames
 from qonnx.transformation.infer_datatypes import InferDataTypes
 
-from finn_flows.crossings import CrossingTable, from_bits
-from finn_flows.folding import Folding
-from finn_flows.graph import hardware_nodes
-from finn_flows.integer import IntegerNetwork
-from finn_flows.network import Activation, Conv, Dense, Flatten, Grid, Input, LabelSelect, MaxPool, Network
-from finn_flows.rtl.assembly import Styles, assemble
-from finn_flows.rtl.design import INPUT, Design, Element
-from finn_flows.rtl.nodes import Crossings, Stream
-from finn_flows.rtl.stream_nodes import Fifo, WidthConverter
-from finn_flows.vendor.dataflow import DataflowError, dataflow_model
-from finn_flows.vendor.execution import ExecutionError, execute, finn_input, tensors
 from tests.finn_flows.finn_networks import chain, cnv, mlp, signs
 from tests.finn_flows.integer_networks import random_inputs, random_network, with_table
 from tests.finn_flows.rtl.test_nodes import crossing_table
 from tests.finn_flows.vendor.designs import single
+from zerocross.finn_flows.crossings import CrossingTable, from_bits
+from zerocross.finn_flows.folding import Folding
+from zerocross.finn_flows.graph import hardware_nodes
+from zerocross.finn_flows.integer import IntegerNetwork
+from zerocross.finn_flows.network import (
+    Activation,
+    Conv,
+    Dense,
+    Flatten,
+    Grid,
+    Input,
+    LabelSelect,
+    MaxPool,
+    Network,
+)
+from zerocross.finn_flows.rtl.assembly import Styles, assemble
+from zerocross.finn_flows.rtl.design import INPUT, Design, Element
+from zerocross.finn_flows.rtl.nodes import Crossings, Stream
+from zerocross.finn_flows.rtl.stream_nodes import Fifo, WidthConverter
+from zerocross.finn_flows.vendor.dataflow import DataflowError, dataflow_model
+from zerocross.finn_flows.vendor.execution import ExecutionError, execute, finn_input, tensors
 
 PART = "xc7z020clg400-1"
 SAMPLES = 40

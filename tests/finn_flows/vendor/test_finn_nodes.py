@@ -16,13 +16,13 @@ from qonnx.transformation.general import GiveUniqueNodeNames
 from qonnx.transformation.infer_datatypes import InferDataTypes
 from qonnx.transformation.infer_shapes import InferShapes
 
-from finn_flows import structural
-from finn_flows.rtl.nodes import Product
-from finn_flows.vendor import finn_nodes
-from finn_flows.vendor.dataflow import dataflow_model
-from finn_flows.vendor.stream_node import StreamNode
 from tests.finn_flows.vendor import block_design
 from tests.finn_flows.vendor.designs import answers, designs, samples
+from zerocross.finn_flows import structural
+from zerocross.finn_flows.rtl.nodes import Product
+from zerocross.finn_flows.vendor import finn_nodes
+from zerocross.finn_flows.vendor.dataflow import dataflow_model
+from zerocross.finn_flows.vendor.stream_node import StreamNode
 
 PART = "xc7z020clg400-1"
 SAMPLES = 5

@@ -12,15 +12,21 @@ import yaml
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
 
-from finn_flows.network import Conv, Dense, Flatten, Input, MaxPool
-from finn_flows.vendor import vivado
-from finn_flows.vendor.dataflow import dataflow_model
-from finn_flows.vendor.execution import execute
-from finn_flows.vendor.vivado import VivadoError, generate_code, run_vivado, target, write_vivado_folder
 from tests.finn_flows.finn_networks import chain, signs
 from tests.finn_flows.integer_networks import random_inputs
 from tests.finn_flows.vendor import block_design
 from tests.finn_flows.vendor.test_dataflow import design_of, numbers
+from zerocross.finn_flows.network import Conv, Dense, Flatten, Input, MaxPool
+from zerocross.finn_flows.vendor import vivado
+from zerocross.finn_flows.vendor.dataflow import dataflow_model
+from zerocross.finn_flows.vendor.execution import execute
+from zerocross.finn_flows.vendor.vivado import (
+    VivadoError,
+    generate_code,
+    run_vivado,
+    target,
+    write_vivado_folder,
+)
 
 # Vivado stands in for itself as far as FINN looks: it leaves the wrapper of a block design.
 FAKE_VIVADO = """#!/bin/sh
@@ -75,7 +81,7 @@ def test_the_folder_holds_all_that_a_build_needs(folder, net, model):
     assert configuration["board"] == "Pynq-Z2"
     assert configuration["shell_flow_type"] == "vivado_zynq"
     assert configuration["synth_clk_period_ns"] == 8.0
-    assert configuration["steps"][0] == "finn_flows.vendor.vivado.step_register_nodes"
+    assert configuration["steps"][0] == "zerocross.finn_flows.vendor.vivado.step_register_nodes"
     assert not [value for value in configuration.values() if str(folder) in str(value)]  # it may move
     right = net.run(random_inputs(net.network, 2, 0))["dense6"]
     assert (2 * np.load(folder / "expected_output.npy") - 12 == right).all()  # FINN's streams are popcounts

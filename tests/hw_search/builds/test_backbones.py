@@ -6,21 +6,21 @@ import numpy as np
 import pytest
 import torch
 
-from finn_flows.folding import Folding
-from finn_flows.graph import hardware_nodes
-from finn_flows.integer import remove_first_bits
-from finn_flows.parts import get_part
-from finn_flows.rtl.assembly import assemble
-from finn_flows.rtl.pricing import estimates
-from finn_flows.vendor.dataflow import dataflow_model
-from hw_search.extraction.integers import to_integer
-from hw_search.extraction.layers import describe
-from models.layers import install
-from models.presets import resolve
-from models.topologies import build
 from tests.finn_flows.integer_networks import random_inputs
 from tests.finn_flows.rtl.test_assembly import held_against
 from tests.models.test_residual import SMALL, settle
+from zerocross.finn_flows.folding import Folding
+from zerocross.finn_flows.graph import hardware_nodes
+from zerocross.finn_flows.integer import remove_first_bits
+from zerocross.finn_flows.parts import get_part
+from zerocross.finn_flows.rtl.assembly import assemble
+from zerocross.finn_flows.rtl.pricing import estimates
+from zerocross.finn_flows.vendor.dataflow import dataflow_model
+from zerocross.hw_search.extraction.integers import to_integer
+from zerocross.hw_search.extraction.layers import describe
+from zerocross.models.layers import install
+from zerocross.models.presets import resolve
+from zerocross.models.topologies import build
 
 NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     "ResNetE": ("resnete", SMALL),

@@ -20,21 +20,21 @@ import pytest
 import torch
 from torch import nn
 
-from finn_flows.chip import yosys
-from finn_flows.chip.cells import Cells
-from finn_flows.chip.synthesis import Synthesis
-from finn_flows.lowering.storage import load
-from finn_flows.rtl import simulation
-from finn_flows.rtl.design import TOP
-from finn_flows.rtl.simulation import ToolMissing
-from hw_search import cli
-from hw_search.builds import builder
-from hw_search.builds.builder import build
-from hw_search.builds.options import BuildOptions
-from hw_search.builds.subject import FileSubject, from_run
-from hw_search.errors import UserError
-from reports.build_records import Build, Stage
-from reports.build_storage import load_build
+from zerocross.finn_flows.chip import yosys
+from zerocross.finn_flows.chip.cells import Cells
+from zerocross.finn_flows.chip.synthesis import Synthesis
+from zerocross.finn_flows.lowering.storage import load
+from zerocross.finn_flows.rtl import simulation
+from zerocross.finn_flows.rtl.design import TOP
+from zerocross.finn_flows.rtl.simulation import ToolMissing
+from zerocross.hw_search import cli
+from zerocross.hw_search.builds import builder
+from zerocross.hw_search.builds.builder import build
+from zerocross.hw_search.builds.options import BuildOptions
+from zerocross.hw_search.builds.subject import FileSubject, from_run
+from zerocross.hw_search.errors import UserError
+from zerocross.reports.build_records import Build, Stage
+from zerocross.reports.build_storage import load_build
 
 OPTIONS = BuildOptions("ulx3s-25f", images=30, route=False)
 STEPS = ["model", "lowering", "design", "simulation", "synthesis", "Vivado"]
@@ -270,7 +270,7 @@ def test_options_that_cannot_be_are_refused_and_nothing_is_lost(
 
 def _mistakes() -> tuple[type[Exception], ...]:
     """What the command line tells in one message."""
-    from finn_flows.errors import FlowError
+    from zerocross.finn_flows.errors import FlowError
 
     return UserError, FlowError
 
@@ -361,7 +361,7 @@ def test_without_a_compiler_the_remedy_is_named_and_the_record_says_where_it_sto
 def test_without_yosys_the_remedy_is_named(
     again: Path, tiny_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from finn_flows.chip.synthesis import synthesise
+    from zerocross.finn_flows.chip.synthesis import synthesise
 
     (again / "stages" / "synthesis.json").unlink()
     monkeypatch.setattr(builder, "synthesise", synthesise)
@@ -453,8 +453,8 @@ def test_a_mistake_on_the_command_line_gets_one_message(
 
 @pytest.mark.slow
 def test_a_target_too_small_says_by_how_much(tiny_run: Path, tmp_path: Path) -> None:
-    from finn_flows.chip.place_route import DoesNotFit
-    from finn_flows.chip.synthesis import synthesise
+    from zerocross.finn_flows.chip.place_route import DoesNotFit
+    from zerocross.finn_flows.chip.synthesis import synthesise
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(builder, "synthesise", synthesise)
@@ -469,7 +469,7 @@ def test_a_target_too_small_says_by_how_much(tiny_run: Path, tmp_path: Path) -> 
 
 @pytest.mark.slow
 def test_a_whole_build_ends_in_a_bitstream(tiny_run: Path, tmp_path: Path) -> None:
-    from finn_flows.chip.synthesis import synthesise
+    from zerocross.finn_flows.chip.synthesis import synthesise
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(builder, "synthesise", synthesise)

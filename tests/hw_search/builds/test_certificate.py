@@ -10,25 +10,25 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from finn_flows.folding import Folding
-from finn_flows.graph import hardware_nodes
-from finn_flows.integer import IntegerNetwork
-from finn_flows.lowering.lower import Lowered, lower
-from finn_flows.rtl import streaming
-from finn_flows.rtl.assembly import assemble
-from finn_flows.rtl.design import Design, with_fifos
-from finn_flows.rtl.nodes import Product
-from finn_flows.rtl.streaming import Streamed
-from hw_search.builds import certificate
-from hw_search.builds.certificate import certify, certify_netlist, stream_elements
-from hw_search.builds.forms import export, torch_logits
-from hw_search.builds.stages import Facts
-from hw_search.builds.subject import Images
-from hw_search.errors import UserError
-from models.expressions import parse
-from models.layers import install
-from models.topologies import build
 from tests.hw_search.extraction.test_extraction import pixels, settle
+from zerocross.finn_flows.folding import Folding
+from zerocross.finn_flows.graph import hardware_nodes
+from zerocross.finn_flows.integer import IntegerNetwork
+from zerocross.finn_flows.lowering.lower import Lowered, lower
+from zerocross.finn_flows.rtl import streaming
+from zerocross.finn_flows.rtl.assembly import assemble
+from zerocross.finn_flows.rtl.design import Design, with_fifos
+from zerocross.finn_flows.rtl.nodes import Product
+from zerocross.finn_flows.rtl.streaming import Streamed
+from zerocross.hw_search.builds import certificate
+from zerocross.hw_search.builds.certificate import certify, certify_netlist, stream_elements
+from zerocross.hw_search.builds.forms import export, torch_logits
+from zerocross.hw_search.builds.stages import Facts
+from zerocross.hw_search.builds.subject import Images
+from zerocross.hw_search.errors import UserError
+from zerocross.models.expressions import parse
+from zerocross.models.layers import install
+from zerocross.models.topologies import build
 
 
 @dataclass(frozen=True)
@@ -202,8 +202,8 @@ def test_a_file_without_a_trained_network_has_a_link_less(
 def test_a_netlist_that_answers_otherwise_is_caught(
     small: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from finn_flows.chip.cells import Cells
-    from finn_flows.chip.synthesis import Synthesis
+    from zerocross.finn_flows.chip.cells import Cells
+    from zerocross.finn_flows.chip.synthesis import Synthesis
 
     inputs = small.lowered.quantize(small.images.x.numpy().astype(np.float32))
     answers = small.net.run(inputs)["label"]

@@ -13,21 +13,21 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from finn_flows.folding import Folding, FoldingError
-from finn_flows.graph import hardware_nodes
-from finn_flows.integer import IntegerNetwork, remove_first_bits
-from finn_flows.lowering.lower import lower
-from finn_flows.plan import Node
-from finn_flows.rtl.assembly import WAYS, Styles, assemble
-from finn_flows.rtl.design import with_fifos
-from finn_flows.rtl.streaming import compile_streaming, size_fifos
-from finn_flows.vendor.dataflow import dataflow_model
-from finn_flows.vendor.execution import execute
-from hw_search.builds.certificate import logits_element, network_logits, stream_elements
-from hw_search.builds.forms import export, integer_logits, qonnx_logits, torch_logits
-from models.expressions import parse
-from models.layers import ActivationSlot, BinaryConv2d, BinaryLinear, InputQuant, LogitScale
-from models.operations import GAAF_BINARY, GAAF_UNARY, get_operation
+from zerocross.finn_flows.folding import Folding, FoldingError
+from zerocross.finn_flows.graph import hardware_nodes
+from zerocross.finn_flows.integer import IntegerNetwork, remove_first_bits
+from zerocross.finn_flows.lowering.lower import lower
+from zerocross.finn_flows.plan import Node
+from zerocross.finn_flows.rtl.assembly import WAYS, Styles, assemble
+from zerocross.finn_flows.rtl.design import with_fifos
+from zerocross.finn_flows.rtl.streaming import compile_streaming, size_fifos
+from zerocross.finn_flows.vendor.dataflow import dataflow_model
+from zerocross.finn_flows.vendor.execution import execute
+from zerocross.hw_search.builds.certificate import logits_element, network_logits, stream_elements
+from zerocross.hw_search.builds.forms import export, integer_logits, qonnx_logits, torch_logits
+from zerocross.models.expressions import parse
+from zerocross.models.layers import ActivationSlot, BinaryConv2d, BinaryLinear, InputQuant, LogitScale
+from zerocross.models.operations import GAAF_BINARY, GAAF_UNARY, get_operation
 
 NETWORKS = 36
 IMAGES = 32

@@ -11,21 +11,21 @@ import pytest
 import torch
 from PIL import Image
 
-from finn_flows.chip.cells import Cells
-from finn_flows.chip.synthesis import Synthesis
-from finn_flows.errors import FlowError
-from finn_flows.lowering.storage import load
-from hw_search.builds import builder, host
-from hw_search.builds.builder import build
-from hw_search.builds.forms import export
-from hw_search.builds.host import infer
-from hw_search.builds.options import BuildOptions
-from hw_search.builds.subject import FileSubject, from_run
-from hw_search.errors import UserError
-from models.data import load_test
-from models.topologies import build as topology
-from reports.build_storage import UnreadableBuild
 from tests.hw_search.extraction.test_extraction import settle
+from zerocross.finn_flows.chip.cells import Cells
+from zerocross.finn_flows.chip.synthesis import Synthesis
+from zerocross.finn_flows.errors import FlowError
+from zerocross.finn_flows.lowering.storage import load
+from zerocross.hw_search.builds import builder, host
+from zerocross.hw_search.builds.builder import build
+from zerocross.hw_search.builds.forms import export
+from zerocross.hw_search.builds.host import infer
+from zerocross.hw_search.builds.options import BuildOptions
+from zerocross.hw_search.builds.subject import FileSubject, from_run
+from zerocross.hw_search.errors import UserError
+from zerocross.models.data import load_test
+from zerocross.models.topologies import build as topology
+from zerocross.reports.build_storage import UnreadableBuild
 
 
 @pytest.fixture(scope="module")

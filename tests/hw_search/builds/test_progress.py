@@ -5,8 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
-from hw_search.builds.progress import BuildTerminal
-from reports.build_records import Stage
+from zerocross.hw_search.builds.progress import BuildTerminal
+from zerocross.reports.build_records import Stage
 
 
 def shown(terminal: BuildTerminal) -> str:

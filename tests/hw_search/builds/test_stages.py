@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from hw_search.builds.stages import Stages
-from hw_search.errors import UserError
-from reports.build_records import Stage
+from zerocross.hw_search.builds.stages import Stages
+from zerocross.hw_search.errors import UserError
+from zerocross.reports.build_records import Stage
 
 
 class Notes:
@@ -168,7 +168,7 @@ def test_a_full_disk_is_one_message_and_no_half_a_record(
 
     steps.inputs["c"] = 2
     with monkeypatch.context() as broken:
-        broken.setattr("hw_search.files.os.replace", full)
+        broken.setattr("zerocross.hw_search.files.os.replace", full)
         with pytest.raises(UserError, match=r"c\.json cannot be written \(No space left on device\)"):
             steps.run()
     assert not list((steps.folder / "stages").glob(".*"))

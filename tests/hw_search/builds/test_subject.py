@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 import torch
 
-from finn_flows.lowering.lower import lower
-from hw_search.builds.forms import integer_logits
-from hw_search.builds.layout import MODEL, WEIGHTS
-from hw_search.builds.subject import FileSubject, from_run, from_source
-from hw_search.errors import UserError
-from hw_search.finalists import choose
-from models.data import load_test
-from reports.records import Run
-from reports.storage import UnreadableRun, load_run
 from tests.finn_flows.finn_networks import export, mlp
+from zerocross.finn_flows.lowering.lower import lower
+from zerocross.hw_search.builds.forms import integer_logits
+from zerocross.hw_search.builds.layout import MODEL, WEIGHTS
+from zerocross.hw_search.builds.subject import FileSubject, from_run, from_source
+from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.finalists import choose
+from zerocross.models.data import load_test
+from zerocross.reports.records import Run
+from zerocross.reports.storage import UnreadableRun, load_run
 
 
 def quiet(share: float, note: str) -> None:

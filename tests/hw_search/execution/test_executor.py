@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from hw_search.execution.executor import LocalExecutor
 from tests.hw_search.conftest import task
+from zerocross.hw_search.execution.executor import LocalExecutor
 
 
 def test_every_task_gets_its_own_result(

@@ -21,12 +21,12 @@ import pytest
 import yaml
 from safetensors.torch import load_file
 
-from hw_search import SearchResult, search
-from hw_search.cli import main
-from hw_search.config import SearchConfig, make_config
-from hw_search.errors import UserError
-from hw_search.execution.ray_executor import RayExecutor
 from tests.hw_search.conftest import CONTENT, MISBEHAVING, merged, task
+from zerocross import SearchResult, search
+from zerocross.hw_search.cli import main
+from zerocross.hw_search.config import SearchConfig, make_config
+from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.execution.ray_executor import RayExecutor
 
 # Ray reads these as it is imported. Nobody else on the network is to run anything on the tests' nodes.
 os.environ |= {
@@ -173,7 +173,7 @@ def test_files_travel_and_weights_come_back(connected: None, tmp_path: Path) -> 
 def test_a_worker_that_dies_fails_its_evaluation_for_now(
     connected: None, plugin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hw_search.execution.ray_executor._RETRIES", 0)
+    monkeypatch.setattr("zerocross.hw_search.execution.ray_executor._RETRIES", 0)
     ((_, result),) = executor(tmp_path).run([task(plugin, "die(x)")])
     assert result["status"] == "failed" and result["passing"] and "its worker died" in result["reason"]
 
@@ -190,7 +190,7 @@ def test_a_share_of_a_gpu_is_what_a_worker_sees(connected: None, tmp_path: Path)
 def test_a_node_with_other_code_is_named(
     connected: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hw_search.execution.tasks.code_version", lambda plugins: "other")
+    monkeypatch.setattr("zerocross.hw_search.execution.tasks.code_version", lambda plugins: "other")
     ((_, result),) = executor(tmp_path).run([{**task(tmp_path, "x"), "plugins": []}])
     assert result["status"] == "error" and f"(on {socket.gethostname()}, " in result["reason"]
     assert "a node has other code" in result["reason"] and "install the same zerocross" in result["reason"]
@@ -210,7 +210,7 @@ def test_a_node_without_zerocross_is_named(
 ) -> None:
     (tmp_path / "not_there.py").write_text("def train(*arguments): ...\n")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr("hw_search.execution.ray_executor.train", import_module("not_there").train)
+    monkeypatch.setattr("zerocross.hw_search.execution.ray_executor.train", import_module("not_there").train)
     ((_, result),) = executor(tmp_path).run([{**task(tmp_path, "x"), "plugins": []}])
     assert result["status"] == "error"
     assert re.search(
@@ -240,7 +240,7 @@ def test_without_ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_where_no_cluster_is(
     port: int | None, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hw_search.execution.ray_executor._ANSWER", 2.0)
+    monkeypatch.setattr("zerocross.hw_search.execution.ray_executor._ANSWER", 2.0)
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     with socket.create_server(("127.0.0.1", 0)) as other:  # something else than Ray, that listens
         address = f"127.0.0.1:{port or other.getsockname()[1]}"
@@ -272,7 +272,7 @@ def test_a_ray_of_its_own_from_the_command_line(tmp_path: Path) -> None:
     change = {"training": {"epochs": 1}, "search": {"generations": 1}, "final": {"seeds": 1}}
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(merged(CONTENT, change)))
     before = raylets()
-    command = [sys.executable, "-P", "-c", "from hw_search.cli import main; main()"]
+    command = [sys.executable, "-P", "-c", "from zerocross.hw_search.cli import main; main()"]
     arguments = ["search", "tiny.yaml", "--executor", "ray", "--set", "training.device=cpu"]
     done = subprocess.run([*command, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from finn_flows.network import Activation, Dense, Input, LabelSelect, Layer, Network
-from hw_search import search
-from hw_search.config import Config
-from hw_search.execution.evaluation import evaluate
-from hw_search.execution.executor import LocalExecutor
-from hw_search.execution.stacks import stack_size, stacks
 from tests.hw_search.conftest import task
+from zerocross import search
+from zerocross.finn_flows.network import Activation, Dense, Input, LabelSelect, Layer, Network
+from zerocross.hw_search.config import Config
+from zerocross.hw_search.execution.evaluation import evaluate
+from zerocross.hw_search.execution.executor import LocalExecutor
+from zerocross.hw_search.execution.stacks import stack_size, stacks
 
 
 def network(width: int) -> Network:
@@ -67,7 +67,7 @@ def test_a_stacks_results_are_those_of_its_tasks() -> None:
 def test_networks_that_cannot_be_stacked_are_trained_one_by_one(config: Config, tmp_path: Path) -> None:
     plugin = tmp_path / "own.py"
     plugin.write_text(
-        "import torch\nfrom models.topologies import mlp, register_topology\n"
+        "import torch\nfrom zerocross.models.topologies import mlp, register_topology\n"
         "@register_topology('own')\n"
         "def own(input_shape: tuple[int, ...], classes: int):\n"
         "    net = mlp(input_shape, classes, [4])\n"
@@ -93,8 +93,8 @@ def test_a_stack_whose_worker_dies_is_done_one_by_one(config: Config, tmp_path: 
     """The network to blame fails, the others do not."""
     plugin = tmp_path / "deadly.py"
     plugin.write_text(
-        "import os, signal, __main__\nfrom models.operations import register_operation\n"
-        "worker = getattr(__main__.__spec__, 'name', '') == 'hw_search.execution.worker'\n"
+        "import os, signal, __main__\nfrom zerocross.models.operations import register_operation\n"
+        "worker = getattr(__main__.__spec__, 'name', '') == 'zerocross.hw_search.execution.worker'\n"
         "register_operation('die', lambda x: os.kill(os.getpid(), signal.SIGKILL) if worker else x * x * x)\n"
     )
     content = config.model_dump() | {

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from hw_search.errors import UserError
-from hw_search.execution.store import Store
+from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.execution.store import Store
 
 
 def test_what_is_put_is_there_again_and_never_changes(tmp_path: Path) -> None:
@@ -21,7 +21,10 @@ def test_what_is_put_is_there_again_and_never_changes(tmp_path: Path) -> None:
 
 
 def test_a_second_process_is_refused(tmp_path: Path) -> None:
-    code = "import sys; from pathlib import Path; from hw_search.execution.store import Store; Store(Path(sys.argv[1]))"
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from zerocross.hw_search.execution.store import Store; Store(Path(sys.argv[1]))"
+    )
     with Store(tmp_path):
         done = subprocess.run(
             [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from finn_flows.crossings import CrossingTable, from_bits
-from finn_flows.integer import IntegerNetwork, remove_constants, remove_first_bits
-from finn_flows.network import (
+from zerocross.finn_flows.crossings import CrossingTable, from_bits
+from zerocross.finn_flows.integer import IntegerNetwork, remove_constants, remove_first_bits
+from zerocross.finn_flows.network import (
     Activation,
     Conv,
     Dense,
@@ -20,15 +20,15 @@ from finn_flows.network import (
     Network,
     NetworkError,
 )
-from hw_search.extraction.agreement import agreement
-from hw_search.extraction.integers import to_integer
-from hw_search.extraction.layers import describe
-from hw_search.extraction.scales import UnsupportedModule
-from models.data import Split, load
-from models.encodings import Encoding
-from models.errors import ModelError
-from models.expressions import Expression, parse
-from models.layers import (
+from zerocross.hw_search.extraction.agreement import agreement
+from zerocross.hw_search.extraction.integers import to_integer
+from zerocross.hw_search.extraction.layers import describe
+from zerocross.hw_search.extraction.scales import UnsupportedModule
+from zerocross.models.data import Split, load
+from zerocross.models.encodings import Encoding
+from zerocross.models.errors import ModelError
+from zerocross.models.expressions import Expression, parse
+from zerocross.models.layers import (
     ActivationSlot,
     BinaryConv2d,
     BinaryLinear,
@@ -38,8 +38,8 @@ from models.layers import (
     install,
     slots,
 )
-from models.quantizers import BinaryWeight
-from models.topologies import build
+from zerocross.models.quantizers import BinaryWeight
+from zerocross.models.topologies import build
 
 
 def settle(model: nn.Module, seed: int = 0) -> nn.Module:
@@ -449,8 +449,8 @@ def tampered(net: IntegerNetwork, name: str, channel: int) -> IntegerNetwork:
     "topology", [("mlp", {"hidden": [32, 16]}), ("cnv", {"blocks": [[8], [8]], "dense": [16]})]
 )
 def test_network_and_tables_agree_on_digits(expression: str, topology: tuple[str, dict[str, object]]) -> None:
-    from models.presets import resolve
-    from models.training import TrainingSettings, train
+    from zerocross.models.presets import resolve
+    from zerocross.models.training import TrainingSettings, train
 
     data = load("digits", limit=700)
     torch.manual_seed(0)

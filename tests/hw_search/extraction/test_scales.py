@@ -11,16 +11,17 @@ import torch
 from brevitas.export import export_qonnx
 from torch import Tensor, nn
 
-from finn_flows.crossings import CrossingError, from_bits
-from finn_flows.integer import IntegerNetwork
-from finn_flows.network import Add, Conv, Flatten, Network, SumPool
-from hw_search.extraction.agreement import agreement
-from hw_search.extraction.integers import to_integer
-from hw_search.extraction.layers import describe
-from hw_search.extraction.scales import Scale, UnsupportedModule, scales
-from models.data import Split
-from models.expressions import parse
-from models.layers import (
+from tests.hw_search.extraction.test_extraction import integers, pixels
+from zerocross.finn_flows.crossings import CrossingError, from_bits
+from zerocross.finn_flows.integer import IntegerNetwork
+from zerocross.finn_flows.network import Add, Conv, Flatten, Network, SumPool
+from zerocross.hw_search.extraction.agreement import agreement
+from zerocross.hw_search.extraction.integers import to_integer
+from zerocross.hw_search.extraction.layers import describe
+from zerocross.hw_search.extraction.scales import Scale, UnsupportedModule, scales
+from zerocross.models.data import Split
+from zerocross.models.expressions import parse
+from zerocross.models.layers import (
     ActivationSlot,
     BinaryConv2d,
     InputQuant,
@@ -32,7 +33,6 @@ from models.layers import (
     slots,
     stream_slots,
 )
-from tests.hw_search.extraction.test_extraction import integers, pixels
 
 STEP = 0.25
 

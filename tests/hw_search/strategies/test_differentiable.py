@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from hw_search.config import Config, make_config
-from hw_search.errors import UserError
-from hw_search.pipeline import search
-from hw_search.pricing import Pricer
-from hw_search.space import Space
-from hw_search.strategies.differentiable import Differentiable
+from zerocross.hw_search.config import Config, make_config
+from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.pipeline import search
+from zerocross.hw_search.pricing import Pricer
+from zerocross.hw_search.space import Space
+from zerocross.hw_search.strategies.differentiable import Differentiable
 
 SHAPE = (1, 8, 8)
 

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hw_search import search
-from hw_search.bench import Bench, Trial
-from hw_search.config import make_config
-from hw_search.space import Candidate
-from hw_search.strategies.halving import Rung
-from reports.page import render
 from tests.hw_search.conftest import CONTENT, merged
+from zerocross import search
+from zerocross.hw_search.bench import Bench, Trial
+from zerocross.hw_search.config import make_config
+from zerocross.hw_search.space import Candidate
+from zerocross.hw_search.strategies.halving import Rung
+from zerocross.reports.page import render
 
 
 @given(

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from hw_search.config import SearchConfig, make_config
-from hw_search.space import Genome, Space
-from hw_search.strategies import make_strategy
-from hw_search.strategies.strategy import Score, Strategy
-from reports.pareto import nondominated
 from tests.hw_search.conftest import CONTENT, merged
+from zerocross.hw_search.config import SearchConfig, make_config
+from zerocross.hw_search.space import Genome, Space
+from zerocross.hw_search.strategies import make_strategy
+from zerocross.hw_search.strategies.strategy import Score, Strategy
+from zerocross.reports.pareto import nondominated
 
 
 @pytest.fixture(scope="module")
@@ -123,9 +123,9 @@ def test_a_surrogate_searches_any_space(change: dict[str, object], count: int) -
 
 
 def test_a_surrogate_goes_on_when_all_it_had_drawn_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hw_search.strategies.surrogate._WHOLE", 10)
-    monkeypatch.setattr("hw_search.strategies.surrogate._DRAWN", 12)
-    monkeypatch.setattr("hw_search.strategies.surrogate._MORE", 1e9)
+    monkeypatch.setattr("zerocross.hw_search.strategies.surrogate._WHOLE", 10)
+    monkeypatch.setattr("zerocross.hw_search.strategies.surrogate._DRAWN", 12)
+    monkeypatch.setattr("zerocross.hw_search.strategies.surrogate._MORE", 1e9)
     space = Space(
         make_config(merged(CONTENT, {"activation": {"unary": None, "binary": None}})), (1, 8, 8), 10
     )

@@ -9,24 +9,30 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hw_search import search
-from hw_search.config import Config, make_config
-from hw_search.errors import UserError
-from hw_search.execution.evaluation import evaluate
-from hw_search.execution.tasks import task
-from hw_search.space import Space
-from hw_search.strategies import make_strategy
-from hw_search.strategies.strategy import Score
-from hw_search.strategies.surrogate import shape
-from hw_search.tables.comparison import Comparison, _Replay, compare, comparison_table, table_summary
-from hw_search.tables.table import Row, Table
-from hw_search.tables.tabulate import tabulate
-from models.canonical import canonical_key, constant_bit
-from models.encodings import Encoding
-from models.expressions import X, parse
-from reports.figure_comparison import comparison_figure
-from reports.pareto import nondominated
 from tests.hw_search.conftest import CONTENT, merged
+from zerocross import search
+from zerocross.hw_search.config import Config, make_config
+from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.execution.evaluation import evaluate
+from zerocross.hw_search.execution.tasks import task
+from zerocross.hw_search.space import Space
+from zerocross.hw_search.strategies import make_strategy
+from zerocross.hw_search.strategies.strategy import Score
+from zerocross.hw_search.strategies.surrogate import shape
+from zerocross.hw_search.tables.comparison import (
+    Comparison,
+    _Replay,
+    compare,
+    comparison_table,
+    table_summary,
+)
+from zerocross.hw_search.tables.table import Row, Table
+from zerocross.hw_search.tables.tabulate import tabulate
+from zerocross.models.canonical import canonical_key, constant_bit
+from zerocross.models.encodings import Encoding
+from zerocross.models.expressions import X, parse
+from zerocross.reports.figure_comparison import comparison_figure
+from zerocross.reports.pareto import nondominated
 
 
 def configuration(output: Path, **change: Any) -> Config:
