@@ -15,15 +15,14 @@ import random
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from zerocross.finn_flows.cost import estimate
 from zerocross.finn_flows.crossings import from_bits
 from zerocross.finn_flows.errors import FlowError
-from zerocross.finn_flows.folding import Folding, divisors
-from zerocross.finn_flows.graph import hardware_nodes
+from zerocross.finn_flows.assembly import assemble
+from zerocross.finn_flows.folding import Folding
 from zerocross.finn_flows.integer import IntegerNetwork
 from zerocross.finn_flows.network import (
     Activation,
@@ -37,7 +36,8 @@ from zerocross.finn_flows.network import (
     Network,
     Operation,
 )
-from zerocross.finn_flows.rtl.assembly import assemble
+from zerocross.finn_flows.nodes.node import divisors
+from zerocross.finn_flows.planner import plan
 from zerocross.finn_flows.rtl.design import with_fifos
 from zerocross.finn_flows.rtl.streaming import compile_streaming, size_fifos
 
@@ -98,24 +98,14 @@ def random_cases(count: int, seed: int) -> list[Case]:
         network = _random_mlp(rng) if len(cases) % 2 == 0 else _random_cnv(rng)
         try:
             case = Case(network, _random_folding(rng, network))
-            nodes = hardware_nodes(network, case.folding)
+            products = plan(network, case.folding).products.values()
         except FlowError:
             continue
-        known = [dict(node.attributes) for node in nodes if node.op_type == "MVAU_hls"]
-        slowest = max(_product_cycles(attributes) for attributes in known)
-        if slowest <= MOST_CYCLES and all(_lanes(attributes) <= MOST_LANES for attributes in known):
+        slowest = max(product.interval for product in products)
+        largest = max(product.pe * product.simd * product.input_bits for product in products)
+        if slowest <= MOST_CYCLES and largest <= MOST_LANES:
             cases.append(case)
     return cases
-
-
-def _product_cycles(known: dict[str, Any]) -> int:
-    vectors = int(np.prod(known["numInputVectors"]))
-    return vectors * known["MW"] // known["SIMD"] * known["MH"] // known["PE"]
-
-
-def _lanes(known: dict[str, Any]) -> int:
-    bits = 1 if known["inputDataType"] == "BINARY" else int(known["inputDataType"][4:])
-    return known["PE"] * known["SIMD"] * bits
 
 
 def _chain(source: Input, operations: list[Operation]) -> Network:
@@ -175,11 +165,10 @@ def _random_pool(rng: random.Random) -> MaxPool:
 def _random_folding(rng: random.Random, network: Network) -> Folding:
     if rng.random() < 0.7:
         return Folding(target_cycles=round(4 * 2 ** rng.uniform(0, 12)), max_pe=256, max_simd=256)
-    known = (dict(node.attributes) | {"layer": node.layer} for node in hardware_nodes(network, Folding()))
+    products = plan(network, Folding()).products
     layers = tuple(
-        (product["layer"], rng.choice(divisors(product["MH"])), rng.choice(divisors(product["MW"])))
-        for product in known
-        if "MW" in product
+        (layer, rng.choice(divisors(product.channels)), rng.choice(divisors(product.fan_in)))
+        for layer, product in products.items()
     )
     return Folding(layers=layers)
 
@@ -217,7 +206,7 @@ def measure(case: Case, folder: Path, cache: Path, images: int = IMAGES) -> Meas
         images: how many to stream.
     """
     net = with_numbers(case.network)
-    bare = assemble(net, hardware_nodes(net.network, case.folding, streams=False))
+    bare = assemble(plan(net.network, case.folding), net)
     marks, _ = size_fifos(bare, folder / "sizing", cache)
     depths = {name: depth for name, depth in marks.items() if depth > 1}
     compiled, _ = compile_streaming(with_fifos(bare, depths), folder / "rtl", cache=cache)
@@ -228,10 +217,10 @@ def measure(case: Case, folder: Path, cache: Path, images: int = IMAGES) -> Meas
 def kept(case: Case, cache: Path) -> Measured:
     """Return what was measured before, or measure it now."""
     code = b"".join(
-        file.read_bytes() for file in sorted(Path(__file__).parents[1].glob("finn_flows/rtllib/*.sv"))
+        file.read_bytes() for file in sorted(Path(__file__).parents[1].glob("finn_flows/nodes/*.sv"))
     )
-    plan = repr([node.attributes for node in hardware_nodes(case.network, case.folding, streams=False)])
-    key = hashlib.sha256(code + repr(case).encode() + plan.encode()).hexdigest()[:16]
+    planned = repr(plan(case.network, case.folding))
+    key = hashlib.sha256(code + repr(case).encode() + planned.encode()).hexdigest()[:16]
     file = cache / f"timing-{key}.json"
     if not file.exists():
         with tempfile.TemporaryDirectory() as folder:

@@ -1,17 +1,24 @@
-"""What a candidate costs: its hardware nodes, FINN's opinion of each, and this project's own beside it."""
+"""What a design costs: its hardware nodes, FINN's opinion of each, and this project's own beside it.
+
+A search asks it of plans, whose FIFOs are not sized yet; a build of designs as they are built.
+"""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 
-from zerocross.finn_flows.finn_setup import prepare_finn
 from zerocross.finn_flows.folding import Folding
-from zerocross.finn_flows.graph import hardware_nodes
-from zerocross.finn_flows.latency import pipeline_latency
 from zerocross.finn_flows.network import Network
+from zerocross.finn_flows.nodes import Duplicate, Fifo, GroupedProduct, Product
+from zerocross.finn_flows.nodes.fifo import expected_price, fifo_price
+from zerocross.finn_flows.nodes.node import StockNode
+from zerocross.finn_flows.nodes.stream import Stream
 from zerocross.finn_flows.parts import Part, get_part
-from zerocross.finn_flows.plan import Attributes, Node, onnx_node
+from zerocross.finn_flows.planner import plan
+from zerocross.finn_flows.rtl.design import INPUT, Design, Element, Source
 from zerocross.finn_flows.structural import Price, on_family
+from zerocross.finn_flows.timing import pipeline_latency, waiting_words
+from zerocross.finn_flows.vendor.stock_nodes import ask_finn
 
 STAND_IN = "xc7z020"  # where no part is named: a 7-series part, whose LUTs have six inputs
 
@@ -38,26 +45,28 @@ class NodeCost:
     """One hardware node.
 
     Attributes:
-        node: its name in the graph.
+        node: its name in the design.
         layer: the layer it belongs to, or feeds.
-        op_type: FINN's name for what it is.
+        kind: the word that reports have for it: "product", "crossings", "fifo", ...
+        op_type: FINN's name for what it is; of several nodes, by comma.
         pe: lanes (1 where it has none).
         simd: inputs at a time (1 where it has none).
-        cycles: for an image, by FINN.
+        cycles: for an image, by FINN; of several nodes the slowest one's.
         finn: FINN's estimate.
         zerocross: this project's estimate.
-        way: how this project builds it: "comparators", "search", "table", ...
+        implementation: how this project builds it: "comparators", "search", "table", ...
     """
 
     node: str
     layer: str
+    kind: str
     op_type: str
     pe: int
     simd: int
     cycles: int
     finn: Resources
     zerocross: Resources
-    way: str
+    implementation: str
 
 
 @dataclass(frozen=True)
@@ -102,20 +111,28 @@ def estimate(
 
     Raises:
         UnknownPart: if there is no such part.
-        UnsupportedLayer, FoldingError, NetworkError: as `hardware_nodes`.
+        UnsupportedLayer, FoldingError, NetworkError: as `planner.plan`.
     """
+    return estimate_plan(plan(network, folding, clock_mhz), part, clock_mhz)
+
+
+def estimate_plan(design: Design, part: Part | str | None = None, clock_mhz: float = 100.0) -> Cost:
+    """Estimate a plan's resources and timing, with what is expected of its FIFOs; see `estimate`."""
     part = part if isinstance(part, Part) else get_part(part or STAND_IN)
-    nodes = hardware_nodes(network, folding, clock_mhz)
-    costs = tuple(node_cost(node, part) for node in nodes)
-    cycles = [cost.cycles for cost in costs]
-    ii = max(node.interval for node in nodes)
+    rows: list[NodeCost] = []
+    finn_latency = 0
+    for unit in _units(design):
+        cost = _cost(unit, part)
+        rows.append(cost)
+        finn_latency += sum(ask_finn(node, part.finn_part)[0] for node in unit.stock)
+    ii = max(design.intervals().values())
     return Cost(
-        nodes=costs,
-        finn=sum((cost.finn for cost in costs), Resources()),
-        zerocross=sum((cost.zerocross for cost in costs), Resources()),
+        nodes=tuple(rows),
+        finn=sum((cost.finn for cost in rows), Resources()),
+        zerocross=sum((cost.zerocross for cost in rows), Resources()),
         ii=ii,
-        latency=pipeline_latency(nodes),
-        finn_latency=sum(cycles),
+        latency=pipeline_latency(design),
+        finn_latency=finn_latency,
         fps=clock_mhz * 1e6 / ii,
         clock_mhz=clock_mhz,
         part=part.name,
@@ -123,75 +140,98 @@ def estimate(
     )
 
 
-def node_cost(node: Node, part: Part) -> NodeCost:
-    """Return FINN's answer and this project's price of a node side by side."""
-    cycles, finn = ask_finn(node.op_type, finn_attributes(node), part.finn_part)
-    pe, simd = node.lanes
+def element_costs(design: Design, part: Part) -> dict[str, NodeCost]:
+    """Return the cost of each element of a design by name, its weights and FIFOs as they are built."""
+    return {element.name: _cost(_unit(element), part) for element in design.elements}
+
+
+@dataclass(frozen=True)
+class _Unit:
+    """What is priced: an element, or a FIFO that is expected."""
+
+    name: str
+    layer: str
+    kind: str
+    lanes: tuple[int, int]
+    price: Price
+    stock: tuple[StockNode, ...]
+
+
+def _unit(element: Element) -> _Unit:
+    node = element.node
+    return _Unit(element.name, element.layer, node.word, node.lanes, node.price(), node.stock())
+
+
+def _cost(unit: _Unit, part: Part) -> NodeCost:
+    answers = [ask_finn(node, part.finn_part) for node in unit.stock]
+    lut, blocks = on_family(unit.price, part.family)
+    finn = [Resources(lut, 18 * bram18, dsp) for _, lut, bram18, dsp in answers]
     return NodeCost(
-        node=node.name,
-        layer=node.layer,
-        op_type=node.op_type,
-        pe=pe,
-        simd=simd,
-        cycles=cycles,
-        finn=finn,
-        zerocross=on_part(node.price, part),
-        way=node.price.way,
+        node=unit.name,
+        layer=unit.layer,
+        kind=unit.kind,
+        op_type=", ".join(node.op_type for node in unit.stock),
+        pe=unit.lanes[0],
+        simd=unit.lanes[1],
+        cycles=max((cycles for cycles, *_ in answers), default=0),
+        finn=sum(finn, Resources()),
+        zerocross=Resources(lut, blocks * part.block_kbit, unit.price.dsp),
+        implementation=unit.price.implementation,
     )
 
 
-def on_part(price: Price, part: Part) -> Resources:
-    """Return a price in what a part has."""
-    lut, blocks = on_family(price, part.family)
-    return Resources(lut, blocks * part.block_kbit, price.dsp)
+def _units(design: Design) -> Iterator[_Unit]:
+    """Give a plan's elements, each behind the FIFOs that are expected ahead of it.
 
-
-def finn_attributes(node: Node) -> Attributes:
-    """Return a node's attributes as stock FINN would have them.
-
-    They differ for activations with several crossings: FINN's node counts the thresholds passed, and its
-    memory estimate grows with the width of that count; here the stream that leaves is the count's last bit.
-    Of a FIFO and a converter FINN's estimates read the width of the words alone (a FIFO's in whole bytes), so
-    words of as many bits stand for all streams of that width: the answer is the same, and is asked for once.
+    FINN has a FIFO on every stream of its own graph, also between a product and what takes its accumulators, inside a pool,
+    and at either end. This project has none there, and between others where the schedule asks for one. Where two ways of
+    different length meet, the shorter one's is as deep as the longer one is slow.
     """
-    known = dict(node.attributes)
-    if node.op_type == "StreamingFIFO_rtl":
-        word = (1, 8 * math.ceil(node.sink.width / 8))
-        known |= {"folded_shape": word, "normal_shape": word, "dataType": "BINARY"}
-    elif node.op_type == "StreamingDataWidthConverter_rtl":
-        words = (1, math.lcm(node.source.width, node.sink.width))
-        known |= {"inShape": words, "outShape": words, "dataType": "BINARY"}
-    elif known.get("numSteps", 1) > 1:
-        known["outputDataType"] = f"UINT{known['numSteps'].bit_length()}"
+    waiting = waiting_words(design)
+    for element in design.elements:
+        node = element.node
+        if isinstance(node, Duplicate) and not node.finn_readers:
+            yield _unit(element)
+            continue
+        for port, source in element.ports.items():
+            depth = waiting.get((element.name, port), 0)
+            yield _expected(design, element, element.fifo_name(port), source, depth)
+        stock = node.stock()
+        if (
+            len(stock) > 1
+        ):  # windows, and the pool of them: the shares that FIFOs take were fitted to both streams
+            windows = stock[0].sink
+            price = expected_price(windows.width, "image")
+            yield _fifo(f"{element.name}_windows_fifo", element.layer, windows, 0, price)
+        yield _unit(element)
+    last = design.elements[-1]
+    yield _fifo("output_fifo", last.layer, design.output, 0, _NONE)
+
+
+_NONE = Price(0.0, implementation="none")
+
+
+def _expected(design: Design, reader: Element, name: str, source: Source, waiting: int) -> _Unit:
+    """Return the FIFO ahead of an element, with the price that is expected of it before FIFOs are sized."""
+    stream = design.streams[source]
+    if source[0] == INPUT:
+        return _fifo(name, reader.layer, stream, 0, _NONE)
+    writer = design.by_name[source[0]].node
+    if waiting > 2:
+        price = fifo_price(waiting, stream.width)
     else:
-        return node.attributes
-    return tuple(known.items())
+        price = _NONE if isinstance(writer, Product) else _share(stream, reader)
+    return _fifo(name, reader.layer, stream, waiting, price)
 
 
-@lru_cache(maxsize=65536)
-def ask_finn(op_type: str, attributes: Attributes, finn_part: str) -> tuple[int, Resources]:
-    """Ask FINN's own node for its cycles an image and its resources on a part.
+def _share(stream: Stream, reader: Element) -> Price:
+    """Return what FIFOs of such a stream are expected to take, few of which are built."""
+    shape = next(iter(reader.node.inputs.values())).shape
+    between = "image" if len(shape) > 1 else "vector"
+    if between == "image" and isinstance(reader.node, Product | GroupedProduct):
+        between = "windows"
+    return expected_price(stream.width, between)
 
-    Answers are kept: a search asks about the same nodes again and again.
-    """
-    prepare_finn()
-    from qonnx.custom_op.registry import getCustomOp
 
-    second = {
-        "MVAU_hls": "weights",
-        "VVAU_hls": "weights",
-        "Thresholding_rtl": "thresholds",
-        "ElementwiseAdd_hls": "z",
-    }.get(op_type)
-    inputs = ["x"] if second is None else ["x", second]
-    node = getCustomOp(onnx_node(op_type, attributes, inputs, ["y"]))
-    # FINN's formulas look the same attributes up again and again, each time listing all known ones.
-    node.get_nodeattr = lru_cache(maxsize=None)(node.get_nodeattr)
-    # These three are what node_res_estimation gathers; its efficiencies double the time.
-    answers = (
-        node.lut_estimation(finn_part),
-        node.bram_estimation(finn_part),
-        node.dsp_estimation(finn_part),
-    )
-    lut, bram18, dsp = (int(answer) for answer in answers)
-    return int(node.get_exp_cycles()), Resources(lut, 18 * bram18, dsp)
+def _fifo(name: str, layer: str, stream: Stream, waiting: int, price: Price) -> _Unit:
+    return _Unit(name, layer, Fifo.word, (1, 1), price, Fifo(stream, waiting).stock())

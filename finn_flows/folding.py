@@ -1,14 +1,16 @@
 """Choose how many lanes (PE) and inputs at a time (SIMD) each layer gets."""
 
-import itertools
 import math
 from dataclasses import dataclass
 from functools import lru_cache
 
-from zerocross.finn_flows import structural
-from zerocross.finn_flows.accumulators import accumulator_range
 from zerocross.finn_flows.errors import FlowError
-from zerocross.finn_flows.schedule import converter_interval
+from zerocross.finn_flows.nodes import GroupedProduct, Product
+from zerocross.finn_flows.nodes.crossing_site import comparators
+from zerocross.finn_flows.nodes.node import divisors
+from zerocross.finn_flows.nodes.width_converter import converter_interval
+
+AnyProduct = Product | GroupedProduct
 
 
 class FoldingError(FlowError):
@@ -58,84 +60,21 @@ class Folding:
         return self.target_cycles
 
 
-@dataclass(frozen=True)
-class Product:
-    """A matrix product, as folding sees it.
-
-    Attributes:
-        fan_in: inputs of one output; SIMD divides it.
-        channels: outputs; PE divides it.
-        vectors: input vectors of an image: 1, or the pixels of a convolution's output.
-        input_bits: 1, or more for unsigned integers.
-        weight_bits: 1 for -1 and +1, or more for integers.
-        groups: of the channels. All outputs of a group are computed at once, of several groups where SIMD takes all
-            inputs of a pixel.
-        area: pixels of a window.
-    """
-
-    fan_in: int
-    channels: int
-    vectors: int
-    input_bits: int
-    weight_bits: int = 1
-    groups: int = 1
-    area: int = 1
-
-    @property
-    def pairs(self) -> tuple[tuple[int, int], ...]:
-        """All there are of PE and SIMD, smallest PE first."""
-        if self.groups == 1:
-            return tuple(itertools.product(divisors(self.channels), divisors(self.fan_in)))
-        outs, ins = self.channels // self.groups, self.fan_in // self.area
-        slow = [(outs, simd) for simd in divisors(ins)]
-        return (*slow, *((outs * groups, ins) for groups in divisors(self.groups)[1:]))
-
-    def cycles(self, pe: int, simd: int) -> int:
-        """Return the cycles an image takes with so many lanes and inputs at a time."""
-        return self.vectors * (self.channels // pe) * (self.fan_in // simd)
-
-    def words(self, pe: int, simd: int) -> int:
-        """Return the words of an image that it reads, so many inputs at a time."""
-        return self.vectors * self.fan_in // simd * (1 if self.groups == 1 else self.channels // pe)
-
-    def price(self, pe: int, simd: int) -> structural.Price:
-        """Return this project's price of the product, without its activation."""
-        if self.groups > 1:
-            words = self.words(pe, simd) // self.vectors
-            return structural.grouped_product(self.fan_in, pe, words, simd, self.input_bits, self.weight_bits)
-        return structural.product(
-            self.fan_in, self.channels, pe, simd, self.input_bits, weight_bits=self.weight_bits
-        )
-
-    @property
-    def levels(self) -> int:
-        """How many values the accumulators that leave it may take, which count from 0."""
-        low, high = accumulator_range(self.fan_in, self.input_bits, self.weight_bits)
-        return (high if self.weight_bits == 1 else high - low if self.input_bits == 1 else high) + 1
-
-
-@lru_cache(maxsize=4096)
-def divisors(number: int) -> tuple[int, ...]:
-    """Return the divisors of a number, smallest first."""
-    small = [d for d in range(1, math.isqrt(number) + 1) if number % d == 0]
-    return tuple(small + [number // d for d in reversed(small) if d * d != number])
-
-
 def fold_product(
-    layer: str, product: Product, folding: Folding, clock_mhz: float, arriving: int | None = None
-) -> tuple[int, int]:
-    """Choose PE and SIMD of one product: the cheapest pair that meets the request.
+    layer: str, product: AnyProduct, folding: Folding, clock_mhz: float, arriving: int | None = None
+) -> AnyProduct:
+    """Fold one product: the cheapest pair of PE and SIMD that meets the request.
 
     Args:
         layer: its name, for messages.
-        product: its sizes.
+        product: the node, folded in any way.
         folding: what is asked for.
         clock_mhz: the clock, for `target_fps`.
         arriving: words of an image as they come; the width converter that makes the product's own of them meets
             the target too.
 
     Returns:
-        (PE, SIMD).
+        The node, folded.
 
     Raises:
         FoldingError: if an explicit number does not divide, or no pair within the limits meets the target.
@@ -147,7 +86,7 @@ def fold_product(
         return _explicit(layer, product, *explicit)
     target = folding.cycles(clock_mhz)
     if target is None:
-        return product.pairs[0]
+        return product.folded(*product.foldings[0])
     chosen = _cheapest(product, target, folding.max_pe, folding.max_simd, arriving)
     if chosen is None and arriving is not None:
         raise FoldingError(
@@ -160,8 +99,8 @@ def fold_product(
     return chosen
 
 
-def _explicit(layer: str, product: Product, pe: int, simd: int) -> tuple[int, int]:
-    """Return PE and SIMD as asked, if they divide the layer."""
+def _explicit(layer: str, product: AnyProduct, pe: int, simd: int) -> AnyProduct:
+    """Return the product with PE and SIMD as asked, if they divide the layer."""
     for asked, name, size, what in (
         (pe, "pe", product.channels, "channels"),
         (simd, "simd", product.fan_in, "inputs"),
@@ -171,39 +110,44 @@ def _explicit(layer: str, product: Product, pe: int, simd: int) -> tuple[int, in
             raise FoldingError(
                 f"{layer}: {name} {asked} does not divide its {size} {what}; choose one of {known}"
             )
-    if (pe, simd) not in product.pairs:
-        known = ", ".join(f"{a} and {b}" for a, b in product.pairs)
+    if (pe, simd) not in product.foldings:
+        assert isinstance(product, GroupedProduct)
+        known = ", ".join(f"{a} and {b}" for a, b in product.foldings)
         raise FoldingError(
             f"{layer}: in {product.groups} groups, pe and simd may be {known}; not {pe} and {simd}"
         )
-    return pe, simd
+    return product.folded(pe, simd)
 
 
 @lru_cache(maxsize=65536)
 def _cheapest(
-    product: Product, target: int, max_pe: int, max_simd: int, arriving: int | None
-) -> tuple[int, int] | None:
-    """Return the pair with the fewest LUTs, then the fewest block RAMs, then the fewest lanes."""
+    product: AnyProduct, target: int, max_pe: int, max_simd: int, arriving: int | None
+) -> AnyProduct | None:
+    """Return the folding with the fewest LUTs, then the fewest block RAMs, then the fewest lanes."""
     best = None
-    for pe, simd in product.pairs:
-        if pe > max_pe or simd > max_simd or product.cycles(pe, simd) > target:
+    for pe, simd in product.foldings:
+        if pe > max_pe or simd > max_simd:
             continue
-        if arriving is not None and converter_interval(arriving, product.words(pe, simd)) > target:
+        folded = product.folded(pe, simd)
+        if folded.interval > target:
             continue
-        price = product.price(pe, simd)
+        if arriving is not None and converter_interval(arriving, folded.inputs["s"].words) > target:
+            continue
+        price = folded.price()
         # A plain threshold a channel stands for the activation, so that lanes are not taken to be free.
-        lane = structural.comparators((1,) * (product.channels // pe), (product.levels - 1).bit_length())
+        lane = comparators((1,) * (product.channels // pe), (product.points - 1).bit_length())
         rank = (round(price.lut + pe * lane, 6), price.bram18, pe)
         if best is None or rank < best[0]:
-            best = rank, (pe, simd)
+            best = rank, folded
     return None if best is None else best[1]
 
 
-def _out_of_reach(layer: str, product: Product, target: int, folding: Folding) -> str:
+def _out_of_reach(layer: str, product: AnyProduct, target: int, folding: Folding) -> str:
     """Say why a target cannot be met, and what would help."""
-    within = [(pe, simd) for pe, simd in product.pairs if pe <= folding.max_pe and simd <= folding.max_simd]
-    pe, simd = min(within or product.pairs, key=lambda pair: product.cycles(*pair))
-    best = product.cycles(pe, simd)
+    pairs = product.foldings
+    within = [(pe, simd) for pe, simd in pairs if pe <= folding.max_pe and simd <= folding.max_simd]
+    pe, simd = min(within or pairs, key=lambda pair: product.folded(*pair).interval)
+    best = product.folded(pe, simd).interval
     reasons = [
         f"{what} {size} has no divisor up to {limit} but {'1' if most == 1 else f'those up to {most}'}"
         for what, size, limit, most in (
@@ -214,7 +158,7 @@ def _out_of_reach(layer: str, product: Product, target: int, folding: Folding) -
     ]
     limits = f"the limits are max_pe {folding.max_pe} and max_simd {folding.max_simd}"
     return (
-        f"{layer}: {product.channels} channels of {product.fan_in} inputs, {product.vectors} times an image, "
+        f"{layer}: {product.channels} channels of {product.fan_in} inputs, {math.prod(product.vectors)} times an image, "
         f"need at least {best} cycles (pe {pe}, simd {simd}), and {target} were asked for; "
         f"{'; '.join(reasons) or limits}. "
         f"Allow {best} cycles, raise max_pe or max_simd, or choose sizes with more divisors"

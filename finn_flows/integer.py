@@ -4,7 +4,7 @@ This is what the hardware computes, as a numpy program: the reference that both 
 are held against. Rewritings that make it cheaper (`remove_first_bits`, `remove_constants`) keep every logit.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from zerocross.finn_flows.crossings import CrossingTable
 from zerocross.finn_flows.network import (
     Activation,
     Add,
+    Bias,
     Conv,
     Dense,
     Flatten,
@@ -34,11 +35,13 @@ class IntegerNetwork:
             dense (channels, features), convolution (channels, kernel height, kernel width, input channels of a group).
         tables: crossing table of every activation by name; of one with several bits, a row for each channel and
             plane (see `Activation`).
+        biases: for every bias by name, integers (channels,), int64.
     """
 
     network: Network
     weights: dict[str, np.ndarray]
     tables: dict[str, CrossingTable]
+    biases: dict[str, np.ndarray] = field(default_factory=dict)
 
     def run(self, inputs: np.ndarray) -> dict[str, np.ndarray]:
         """Run samples through the network.
@@ -68,6 +71,8 @@ class IntegerNetwork:
                     values[layer.name] = _windows(x, kernel, stride).sum(axis=(-2, -1))
                 case Add():
                     values[layer.name] = _sum([values[name] for name in layer.inputs])
+                case Bias(shift):
+                    values[layer.name] = (x << shift) + self.biases[layer.name]
                 case Flatten():
                     values[layer.name] = x.reshape(len(x), -1)
                 case LabelSelect():
@@ -263,7 +268,7 @@ def _without_channels(
     network = replace(net.network, layers=tuple(layers)).with_crossings(
         {key: tuple(int(count) for count in value.counts()) for key, value in tables.items()}
     )
-    return IntegerNetwork(network, weights, tables)
+    return replace(net, network=network, weights=weights, tables=tables)
 
 
 def _narrowed(layer: Layer, channels: int) -> Layer:

@@ -118,6 +118,23 @@ class Add:
 
 
 @dataclass(frozen=True)
+class Bias:
+    """An integer for each channel added to accumulators ahead of the label select: (accumulator << shift) + bias.
+
+    The shift makes room for differences finer than a step of the accumulators.
+
+    Attributes:
+        shift: places that accumulators are shifted up by, 0 or more.
+        low: least bias.
+        high: largest bias.
+    """
+
+    shift: int
+    low: int
+    high: int
+
+
+@dataclass(frozen=True)
 class Flatten:
     """(height, width, channels) to (features,), in that order. Free in hardware."""
 
@@ -147,7 +164,7 @@ class NetworkError(FlowError):
     """A network whose layers do not fit together; the message names the layer."""
 
 
-Operation = Dense | Conv | Activation | MaxPool | SumPool | Add | Flatten | LabelSelect
+Operation = Dense | Conv | Activation | MaxPool | SumPool | Add | Bias | Flatten | LabelSelect
 
 
 @dataclass(frozen=True)
@@ -277,6 +294,8 @@ class Network:
         for layer in self.layers:
             grid, name, operation = grids[layer.inputs[0]], layer.name, layer.operation
             unfit = [source for source in layer.inputs if source in accumulators]
+            if isinstance(operation, Bias) and not unfit:
+                raise NetworkError(f"{name}: a bias is added to accumulators, and it reads {layer.inputs[0]}")
             if unfit and isinstance(operation, Dense | Conv | Add | SumPool):
                 raise NetworkError(
                     f"{name}: reads accumulators, of {unfit[0]}: an activation must stand before it"
@@ -296,6 +315,10 @@ class Network:
                 case MaxPool() | Flatten():
                     grids[name] = grid
                     accumulators |= {name} if unfit else set()
+                case Bias(shift, low, high):
+                    step = grid.step << shift if low == high else 1
+                    grids[name] = Grid((grid.low << shift) + low, (grid.high << shift) + high, step)
+                    accumulators.add(name)
                 case LabelSelect():
                     pass
         return grids
@@ -346,6 +369,8 @@ def _output_shape(layer: Layer, sources: list[tuple[int, ...]]) -> tuple[int, ..
                 raise NetworkError(
                     f"{layer.name}: {len(crossings)} crossing counts for {shape[-1]} channels of {bits} bits"
                 )
+            return shape
+        case Bias():
             return shape
         case Flatten():
             return (math.prod(shape),)

@@ -17,7 +17,7 @@ from qonnx.util.basic import get_by_name
 
 from zerocross.finn_flows.accumulators import accumulator_range, accumulator_type, threshold_type
 from zerocross.finn_flows.errors import FlowError
-from zerocross.finn_flows.finn_setup import prepare_finn
+from zerocross.finn_flows.finn_patches import prepare_finn
 from zerocross.finn_flows.network import Input
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """What each hardware unit costs in LUT, block RAM and DSP, from its structure: this project's own models.
 
 FINN's estimates stand beside these (see `cost.py`). These exist where FINN's are blind (crossings, padding,
-pools, label selection) or far off (XNOR products). A formula counts what the unit's SystemVerilog (`rtllib/`) asks
+pools, label selection) or far off (XNOR products). A formula counts what the unit's SystemVerilog (`nodes/`) asks
 for; the constants by which counts are multiplied are fields of `Constants`. `benchmarks/calibration.py` fits them to
 elements that Yosys mapped, and shows the error on networks that nothing was fitted to: docs/benchmarks.md has the
 figures, docs/calibration/ the data. All LUT figures are for 6-input LUTs; `on_family` converts them.
@@ -10,8 +10,8 @@ A *lane* is what one PE computes: it serves `channels / PE` channels in turn, ch
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 Memory = tuple[int, int]
@@ -126,7 +126,7 @@ class Price:
         lut: LUTs, a real number; round sums, not terms.
         bram18: block RAMs of 18 kbit.
         dsp: DSPs.
-        way: how it is built.
+        implementation: how it is built.
         kind: "product", "unrolled", "crossings" or "other": what its LUTs become where they have 4 inputs.
         blocks: the memories in block RAM that `bram18` counts.
         rams: the memories in LUTs that are part of `lut`.
@@ -136,27 +136,22 @@ class Price:
     lut: float
     bram18: int = 0
     dsp: int = 0
-    way: str = ""
+    implementation: str = ""
     kind: str = "other"
     blocks: tuple[Memory, ...] = ()
     rams: tuple[Memory, ...] = ()
     roms: tuple[Memory, ...] = ()
 
 
-LINE_BUFFER = "line buffer"
-WEIGHTS_IN_BLOCK_RAM = "weights in block RAM"
-NO_FIFO = Price(0.0, way="joined to the product")
-
-
 def total(prices: Iterable[Price]) -> Price:
-    """Add prices up; the last one's way and kind are those of all."""
+    """Add prices up; the implementation and kind of the last one are those of all."""
     result = Price(0.0)
     for price in prices:
         result = Price(
             result.lut + price.lut,
             result.bram18 + price.bram18,
             result.dsp + price.dsp,
-            price.way,
+            price.implementation,
             price.kind,
             result.blocks + price.blocks,
             result.rams + price.rams,
@@ -165,11 +160,11 @@ def total(prices: Iterable[Price]) -> Price:
     return result
 
 
-def in_block_ram(lut: float, memory: Memory, way: str, kind: str = "other") -> Price:
+def in_block_ram(lut: float, memory: Memory, implementation: str, kind: str = "other") -> Price:
     """Price a unit of so many LUTs and one memory in block RAM; a memory of one word is none."""
     if memory[1] <= 1:
-        return Price(lut, way=way, kind=kind)
-    return Price(lut, block_rams(*memory), way=way, kind=kind, blocks=(memory,))
+        return Price(lut, implementation=implementation, kind=kind)
+    return Price(lut, block_rams(*memory), implementation=implementation, kind=kind, blocks=(memory,))
 
 
 @lru_cache(maxsize=65536)
@@ -188,77 +183,16 @@ def lutram(width: int, depth: int) -> int:
     return 4 * math.ceil(width / 6) if depth <= 32 else 4 * math.ceil(width / 3) * math.ceil(depth / 64)
 
 
-def small_memory(lut: float, width: int, depth: int, way: str) -> Price:
+def small_memory(lut: float, width: int, depth: int, implementation: str) -> Price:
     """Price a unit of so many LUTs and a memory that goes to LUTs or, where it is large, to block RAM."""
     if lutram(width, depth) > CONSTANTS.lutram_most:
-        return in_block_ram(lut, (width, depth), f"{way} in block RAM")
-    return in_lut_memory(lut, (width, depth), f"{way} in LUT memory")
+        return in_block_ram(lut, (width, depth), f"{implementation} in block RAM")
+    return in_lut_memory(lut, (width, depth), f"{implementation} in LUT memory")
 
 
-def in_lut_memory(lut: float, memory: Memory, way: str) -> Price:
+def in_lut_memory(lut: float, memory: Memory, implementation: str) -> Price:
     """Price a unit of so many LUTs and one memory in LUTs."""
-    return Price(lut + lutram(*memory), way=way, rams=(memory,))
-
-
-def rom(words: int) -> float:
-    """Return the LUTs for each bit of a ROM of thresholds, which is mapped as one with the comparison behind it."""
-    return CONSTANTS.rom_word * words**CONSTANTS.rom_power if words > 1 else 0.0
-
-
-# ---- products
-
-
-def product(
-    fan_in: int,
-    channels: int,
-    pe: int,
-    simd: int,
-    input_bits: int = 1,
-    style: str = "block",
-    weight_bits: int = 1,
-) -> Price:
-    """Price a product, accumulators out; thresholds are priced apart.
-
-    PE lanes each count the equal pairs of SIMD inputs and weights, once for each bit of an input, add the planes'
-    counts up, and their sum to an accumulator. With `popcount` LUTs a plane,
-
-        LUT = base + a PE (planes popcount + planes' adders) + b PE accumulator bits + c buffer + d address bits
-            + e planes triples.
-
-    The buffer holds two vectors in LUT memory, unless a vector is used once. Weights are in block RAM, or with style
-    "distributed" in LUTs (`weights_in_luts`). Fully unrolled (PE = channels, SIMD = fan-in)
-    they are constants: majorities of three inputs are shared by all channels, and each only counts its own.
-
-    Weights of W bits are W + 1 rows of binary weights, whose accumulators are added up: an adder's LUT a bit.
-    """
-    if weight_bits > 1:
-        planes = weight_bits + 1
-        rows = product(fan_in, planes * channels, planes * pe, simd, input_bits, style)
-        bits = (fan_in * ((1 << input_bits) - 1)).bit_length()
-        return replace(rows, lut=rows.lut + pe * (bits + adders(weight_bits, bits + 1, 1)))
-    k = CONSTANTS
-    reach = (fan_in * ((1 << input_bits) - 1)).bit_length()
-    planes_sum = adders(input_bits, simd.bit_length(), 1)
-    words, passes = fan_in // simd, channels // pe
-    if words * passes == 1:
-        own = input_bits * unrolled_popcount(simd) + planes_sum
-        lut = k.unrolled_count * own + k.unrolled_channel * input_bits * simd.bit_length()
-        shared = k.unrolled_shared * input_bits * majorities(simd)
-        return Price(channels * lut + shared, way="constant weights", kind="unrolled")
-    lut = k.product_base + k.product_count * pe * (input_bits * popcount(simd) + planes_sum)
-    lut += k.product_address * math.log2(words * passes)
-    lut += k.product_recode * input_bits * (math.ceil(simd / 3) - (simd % 3 == 1))
-    if words > 1:
-        lut += k.product_accumulator * pe * reach
-    buffers: tuple[Memory, ...] = ()
-    if passes > 1:
-        buffers = ((simd * input_bits, 2 << max(1, (words - 1).bit_length())),)
-        lut += k.product_buffer * lutram(*buffers[0])
-    memory = (pe * simd, words * passes)
-    if style == "block":
-        return replace(in_block_ram(lut, memory, WEIGHTS_IN_BLOCK_RAM, "product"), rams=buffers)
-    lut += weights_in_luts(*memory)
-    return Price(lut, way="weights in LUTs", kind="product", rams=buffers, roms=(memory,))
+    return Price(lut + lutram(*memory), implementation=implementation, rams=(memory,))
 
 
 def weights_in_luts(width: int, depth: int, lut_inputs: int = 6) -> float:
@@ -274,39 +208,6 @@ def weights_in_luts(width: int, depth: int, lut_inputs: int = 6) -> float:
 
 
 @lru_cache(maxsize=4096)
-def popcount(inputs: int) -> int:
-    """Return the LUTs that count the equal pairs of bits, as `zc_xnor_popcount` does: by triples, and by six."""
-    triples = math.ceil(inputs / 3)
-    groups = math.ceil(triples / 3)
-    # A triple or group of one has no majority.
-    twos = triples - (inputs % 3 == 1) + groups - (triples % 3 == 1)
-    lut = twos + groups + _counted(groups) + _counted(twos)
-    if groups > 1:
-        lut += inputs.bit_length() - 1
-        waits = math.ceil((triples + groups) / 6).bit_length() - math.ceil(groups / 6).bit_length()
-        lut += groups.bit_length() if waits > 1 else 0  # shift registers
-    return lut
-
-
-@lru_cache(maxsize=4096)
-def unrolled_popcount(inputs: int) -> int:
-    """Return the LUTs that count a channel's majorities, as `zc_constant_popcount` does."""
-    return _counted(majorities(inputs))
-
-
-@lru_cache(maxsize=4096)
-def majorities(inputs: int) -> int:
-    """Return how many there are of three inputs, of three parities of these, and so on."""
-    return 0 if inputs == 1 else math.ceil(inputs / 3) - (inputs % 3 == 1) + majorities(math.ceil(inputs / 3))
-
-
-def _counted(bits: int) -> int:
-    """Return the LUTs that count bits six by six, three LUTs each, and add the numbers up."""
-    sixes, rest = divmod(bits, 6)
-    return 3 * sixes + (0, 0, 2, 2, 3, 3)[rest] + adders(math.ceil(bits / 6), 3)
-
-
-@lru_cache(maxsize=4096)
 def adders(terms: int, bits: int, shift: int = 0) -> int:
     """Return the LUTs of `zc_sum`'s tree: one for each bit of the terms of an adder."""
     lut = 0
@@ -314,283 +215,6 @@ def adders(terms: int, bits: int, shift: int = 0) -> int:
         lut += terms // 2 * bits * (shift < bits)  # shifted past each other they are only joined
         bits, shift, terms = bits + 1 + shift, 2 * shift, (terms + 1) // 2
     return lut
-
-
-def grouped_product(
-    fan_in: int,
-    lanes: int,
-    words: int,
-    simd: int,
-    input_bits: int = 1,
-    weight_bits: int = 1,
-    style: str = "distributed",
-) -> Price:
-    """Price the product of a convolution in groups, whose rows of a group are all computed at once.
-
-    Of each lane a term for each input bit, their sum and an accumulator; derived, not fitted.
-
-    Args:
-        fan_in: inputs of one output.
-        lanes: outputs computed at once.
-        words: of the memory of weights: one for each word of a window.
-        simd: inputs of an output taken at once.
-        input_bits: 1, or more for unsigned integers.
-        weight_bits: 1 for -1 and +1, or more for integers.
-        style: "block" or "distributed", where the weights are kept.
-    """
-    planes = 1 if weight_bits == 1 else weight_bits + 1
-    reach = (fan_in * (2**input_bits - 1)).bit_length()
-    lut = float(planes * lanes * (simd * input_bits + adders(simd, input_bits) + reach))
-    if weight_bits > 1:
-        lut += lanes * (reach + adders(weight_bits, reach + 1, 1))
-    memory = (planes * lanes * simd, words)
-    if words == 1:
-        return Price(lut, way="constant weights")
-    if style == "block":
-        return in_block_ram(lut, memory, WEIGHTS_IN_BLOCK_RAM)
-    return Price(lut + weights_in_luts(*memory), way="weights in LUTs", roms=(memory,))
-
-
-# ---- crossings
-
-
-def crossing_site(crossings: Sequence[int], pe: int, levels: int) -> Price:
-    """Price a layer's crossings, built in the cheapest of four ways; the same way for all lanes.
-
-    Args:
-        crossings: how many each channel has. 0 (constant) costs nothing.
-        pe: lanes; a divisor of the number of channels.
-        levels: how many values the accumulator takes: fan_in + 1 for a popcount.
-
-    Returns:
-        The price, with `way` one of "constant", "comparators", "search", "table", "table in block RAM". Where a
-        table may be built it is no higher than `table_bound`, whatever the crossings.
-    """
-    prices = [crossing_way(crossings, pe, levels, way) for way in ways(levels)]
-    return min(prices, key=lambda price: price.lut + CONSTANTS.bram18_in_luts * price.bram18)
-
-
-def ways(levels: int) -> tuple[str, ...]:
-    """Return the ways to build crossings; tables of more than 4,096 entries a channel take hours to synthesise."""
-    tables = ("table", "table in block RAM") if levels <= 4096 else ()
-    return ("comparators", "search", *tables)
-
-
-def crossing_way(counts: Sequence[int], pe: int, levels: int, way: str) -> Price:
-    """Price a layer's crossings as built in a way; arguments as for `crossing_site`."""
-    if not any(counts):
-        return Price(0.0, way="constant", kind="crossings")
-    lanes, bits = [tuple(counts[lane::pe]) for lane in range(pe)], (levels - 1).bit_length()
-    if way == "table in block RAM":
-        return table_in_bram(lanes, bits)
-    if way == "table":
-        lut = sum(table(lane, bits, levels) for lane in lanes)
-    elif way == "search":
-        lut = sum(binary_search(lane, bits) for lane in lanes)
-    else:
-        lut = sum(comparators(lane, bits) for lane in lanes)
-    return Price(CONSTANTS.site_base + lut, way=way, kind="crossings")
-
-
-@lru_cache(maxsize=65536)
-def comparators(lane: tuple[int, ...], bits: int) -> float:
-    """Return the LUTs of one comparator for each crossing, and the parity of their outcomes.
-
-    The lane has as many comparators as its busiest channel has crossings, k; each compares `bits` bits with a
-    threshold that the channel selects: LUT = bits k**power (compare + rom(channels)).
-    """
-    k = CONSTANTS
-    return bits * max(lane) ** k.compare_power * (k.compare + rom(len(lane)))
-
-
-@lru_cache(maxsize=65536)
-def binary_search(lane: tuple[int, ...], bits: int) -> float:
-    """Return the LUTs of a pipelined binary search among each channel's sorted crossings; the count's last
-    bit decides.
-
-    ceil(log2(k + 1)) stages for k crossings in the lane's busiest channel; stage j compares `bits` bits with one of
-    channels * 2**j thresholds: LUT = bits * sum of (compare + rom(words)).
-    """
-    stages = range(max(lane).bit_length())
-    return bits * sum(CONSTANTS.compare + rom(len(lane) << stage) for stage in stages)
-
-
-@lru_cache(maxsize=65536)
-def table(lane: tuple[int, ...], bits: int, levels: int) -> float:
-    """Return the LUTs of the table of the lane's bits, addressed by channel and accumulator.
-
-    Few crossings make small logic: a row of k takes r = row bits k**power LUT; rows together less than their sum,
-    R = (sum of r)**rows_power. Many make it a memory, of B LUTs (`table_bound`). Between the two,
-
-        LUT = B (1 - exp(-R / B)).
-    """
-    k = CONSTANTS
-    rows = sum(count**k.table_power for count in lane)
-    bound = table_bound(sum(count > 0 for count in lane), levels)
-    return bound * -math.expm1(-k.table_row * bits * rows**k.table_rows_power / bound) if bound else 0.0
-
-
-def table_bound(channels: int, levels: int) -> float:
-    """Return the most LUTs that the table of so many channels of a lane can take."""
-    k = CONSTANTS
-    return channels * (k.table_leaf * levels / 64 + k.table_channel)
-
-
-def table_in_bram(lanes: Sequence[tuple[int, ...]], bits: int) -> Price:
-    """Price the tables in block RAM, one bit wide, a lane's channels side by side.
-
-    Two lanes share a RAM by its two ports; entries are padded to 2**bits a channel; one LUT a lane for the output's
-    handshake, which is derived.
-    """
-    memories = ((1, 2 * len(lanes[0]) << bits),) * math.ceil(sum(any(lane) for lane in lanes) / 2)
-    blocks = sum(block_rams(*memory) for memory in memories)
-    return Price(float(len(lanes)), blocks, way="table in block RAM", kind="crossings", blocks=memories)
-
-
-# ---- images
-
-
-def input_generator(width: int, depth: int) -> Price:
-    """Price a generator of windows, word by word: counters and addresses, and a ring of at least `depth` words.
-
-    LUT = base + a address bits, and the memory.
-    """
-    k, bits = CONSTANTS, max(1, (depth - 1).bit_length())
-    return small_memory(k.generator_base + k.generator_address * bits, width, 1 << bits, "rows")
-
-
-def parallel_generator(width: int, buffer_depth: int, rows: int) -> Price:
-    """Price a generator that shows the whole window at once: registers, and `rows - 1` lines in one memory.
-
-    The window's registers are flip-flops and cost no LUT.
-    """
-    if rows <= 1:
-        return Price(CONSTANTS.whole_base, way="whole window")
-    line = math.ceil(buffer_depth / (rows - 1))
-    return small_memory(CONSTANTS.whole_base, (rows - 1) * width, line, "whole window, rows")
-
-
-def line_buffer(width: int, depth: int) -> Price:
-    """Price the buffer of a max-pool: one line of results so far, `depth` words of `width` bits.
-
-    With windows that do not overlap, a maximum is taken as values arrive, so a line of the *output* is all there is to
-    keep, where FINN's pool keeps whole input lines.
-    """
-    return in_lut_memory(CONSTANTS.line_base, (width, depth), LINE_BUFFER)
-
-
-def max_pool(lanes: int, bits: int = 1) -> Price:
-    """Price the running maximum of a max-pool: base + a lanes bits; over bits it is an OR."""
-    k = CONSTANTS
-    return Price(k.pool_base + k.pool_bit * bits * lanes, way="OR" if bits == 1 else "maximum")
-
-
-def padding(width: int, height: int, columns: int, words: int) -> Price:
-    """Price padding with bit 0: counters of rows, columns and words. The zeros are the registers' reset."""
-    bits = sum(math.ceil(math.log2(size + 1)) for size in (height, columns, words))
-    return Price(CONSTANTS.padding_base + CONSTANTS.padding_counter * bits, way="counters")
-
-
-# ---- the rest
-
-
-def label_select(labels: int, pe: int, bits: int) -> Price:
-    """Price the index of the largest of `labels` values of `bits` bits, PE at a time.
-
-    Each value but the first of a word is compared and chosen, and its index: base + (PE - 1) (a bits + index bits) +
-    bits / 2 + b index bits.
-    """
-    k, index = CONSTANTS, math.ceil(math.log2(max(2, labels)))
-    lut = k.label_base + (pe - 1) * (k.label_compare * bits + index) + bits / 2 + k.label_index * index
-    return Price(lut, way="running maximum")
-
-
-def width_converter(width_in: int, width_out: int) -> Price:
-    """Price a change of stream width, FINN's `vpc`.
-
-    Where the one divides the other: a LUT for each bit of a word in, and when words shrink for each bit of one out.
-    Else each word in, of so many parts as both widths are multiples of, is turned to its place in a buffer that has a
-    place for each part of both words: base + a places + b bits in log2(parts in).
-    """
-    k, common = CONSTANTS, math.gcd(width_in, width_out)
-    if width_in == width_out:
-        return Price(0.0, way="none")
-    if common == width_in:
-        return Price(k.converter_base + width_in, way="shift register")
-    if common == width_out:
-        return Price(k.converter_base + width_in + width_out, way="shift register")
-    turned = k.converter_turn * width_in * math.log2(width_in / common)
-    places = k.converter_place * (width_in + width_out) / common
-    return Price(k.converter_base + places + turned, way="barrel shifter")
-
-
-def fifo(depth: int, width: int) -> Price:
-    """Price a FIFO of `depth` words.
-
-    Two deep: registers, a multiplexer a bit and three LUTs of control. Deeper: LUT memory or, past 32 words and 2,048
-    bits, block RAM; base + a address bits, more where words are no power of two.
-    """
-    k = CONSTANTS
-    if depth <= 2:
-        return Price(width + 3.0, way="registers")
-    block = depth > 32 and depth * width > 2048
-    words = depth - block  # one is in a register
-    bits = (words - 1).bit_length()
-    control = k.fifo_base + (k.fifo_address + k.fifo_wrap * (words != 1 << bits)) * bits
-    if block:
-        return in_block_ram(control + width, (width, words), "block RAM")
-    return in_lut_memory(control, (width, depth), "LUT memory")
-
-
-# ---- sums of levels: adders and handshakes as counted, within a few LUTs of what Yosys made of some sixty
-
-
-def add(lanes: int, bits: int) -> Price:
-    """Price the sum of two streams, whose sums have so many bits: an adder's LUT for each but the carry."""
-    return Price(lanes * (bits - 1) + 3.0, way="adders")
-
-
-def add_vector(lanes: int, bits: int, vector_bits: int, words: int) -> Price:
-    """Price a vector of `words` words that is kept, twice, and added to every pixel.
-
-    The memory is read in the cycle of its address, so that it is in LUTs however large.
-    """
-    width, depth = lanes * vector_bits, 2 << (words - 1).bit_length()
-    banked = 0.7 * width * max(0, math.ceil(depth / 64) - 1)
-    return in_lut_memory(lanes * (bits - 1) + 21.0 + banked, (width, depth), "adders, vector")
-
-
-def sum_pool(lanes: int, bits: int, words: int) -> Price:
-    """Price running sums of windows that do not overlap: a line of `words` words of sums so far, in LUTs."""
-    logic, width = lanes * bits + 25.0, lanes * bits
-    if words == 1:
-        return Price(logic, way="adders")
-    banked = 0.7 * width * max(0, math.ceil(words / 64) - 1)
-    return in_lut_memory(logic + banked, (width, words), "adders, line buffer")
-
-
-def window_sum(lanes: int, bits: int) -> Price:
-    """Price the running sum of windows that come word by word."""
-    return Price(lanes * bits + 9.0, way="adders")
-
-
-def duplicate(readers: int) -> Price:
-    """Price a fork: each further reader's handshake."""
-    return Price(5.0 * (readers - 1), way="handshakes")
-
-
-def planned_fifo(width: int, between: str) -> Price:
-    """Price what a stream's FIFO is expected to take before FIFOs are sized.
-
-    Args:
-        width: bits of a word.
-        between: "windows" (ahead of a convolution's product), "image" or "vector". Windows come in bursts and images
-            with gaps, which takes deep FIFOs: shares of one of 32 words. Vectors hardly need any: a share of one of 2.
-    """
-    k = CONSTANTS
-    share = {"windows": k.fifo_windows, "image": k.fifo_image, "vector": k.fifo_vector}[between]
-    depth = 2 if between == "vector" else 32
-    return Price(share * fifo(depth, width).lut, way="registers or LUT memory, where the schedule needs them")
 
 
 def on_family(price: Price, family: str) -> tuple[int, int]:

@@ -25,7 +25,7 @@ from zerocross.finn_flows.chip.serial_line import (
     simulated_top,
 )
 from zerocross.finn_flows.errors import FlowError
-from zerocross.finn_flows.rtl.nodes import to_bits
+from zerocross.finn_flows.nodes.stream import to_bits
 from zerocross.finn_flows.rtl.simulation import Port, Simulator, compile_design
 
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from zerocross.finn_flows import structural
 from zerocross.finn_flows.errors import FlowError
+from zerocross.finn_flows.nodes import GroupedProduct, Product
 from zerocross.finn_flows.parts import Part
-from zerocross.finn_flows.rtl.nodes import Product
 
 
 class UnknownLayer(FlowError):
@@ -16,7 +16,7 @@ class UnknownLayer(FlowError):
 
 
 def choose_ram_styles(
-    products: Mapping[str, Product],
+    products: Mapping[str, Product | GroupedProduct],
     part: Part,
     overrides: Mapping[str, str] | None = None,
     taken_kbit: int = 0,
@@ -47,7 +47,7 @@ def choose_ram_styles(
     left = part.bram_kbit - taken_kbit
     lut_per_kbit = part.luts / max(1, part.bram_kbit)
     styles = {}
-    for name in sorted(products, key=lambda name: (name not in overrides, -products[name].interval)):
+    for name in sorted(products, key=lambda name: (name not in overrides, -products[name].folds)):
         width, depth = products[name].memory
         kbit = part.block_kbit * structural.block_rams(width, depth, part.family)
         if depth == 1:

@@ -1,6 +1,6 @@
 """A design on a board: the top with clock, reset and serial line, and what host and device say to each other.
 
-The frames are described in rtllib/zc_serial.sv. `accelerator.py` is the host.
+The frames are described in zc_serial.sv. `accelerator.py` is the host.
 """
 
 import binascii
@@ -11,7 +11,7 @@ import numpy as np
 from zerocross.finn_flows.chip.boards import Board
 from zerocross.finn_flows.chip.clocks import Pll, pll
 from zerocross.finn_flows.errors import FlowError
-from zerocross.finn_flows.rtl.nodes import Stream, from_bits, to_bits
+from zerocross.finn_flows.nodes.stream import Stream, from_bits, to_bits
 
 PROTOCOL = 1
 REQUEST, ANSWER = b"\xa5", b"\x5a"

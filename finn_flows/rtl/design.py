@@ -1,9 +1,10 @@
 """A design: hardware nodes and the streams between them, as one SystemVerilog module.
 
-Its top has `clk`, `rst_n` and two streams, `s` in and `m` out, with AXI-Stream's handshake.
+A plan (`planner.py`) is a design whose nodes have no numbers yet. The module's top has `clk`, `rst_n` and two streams, `s`
+in and `m` out, with AXI-Stream's handshake.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,8 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from zerocross.finn_flows.errors import FlowError
-from zerocross.finn_flows.rtl.nodes import HardwareNode, Instance, Stream, instantiate, library
-from zerocross.finn_flows.rtl.stream_nodes import Fifo
+from zerocross.finn_flows.nodes import Fifo, GroupedProduct, Product
+from zerocross.finn_flows.nodes.node import HardwareNode, Instance
+from zerocross.finn_flows.nodes.stream import Stream
+from zerocross.finn_flows.rtl.library import instantiate, library, stream_ports
 
 INPUT = "input"
 TOP = "zerocross_top"
@@ -32,18 +35,28 @@ class Element:
     Attributes:
         name: unique, an identifier.
         layer: the network's layer it belongs to; of what stands between nodes, the layer it feeds.
-        kind: "product", "crossings", "generator", "padding", "pool", "label", "converter" or "fifo".
         node: what it is.
         sources: where each of the node's inputs comes from, in order.
-        planned: names of the plan's nodes that it stands for (`plan.Node.name`).
     """
 
     name: str
     layer: str
-    kind: str
     node: HardwareNode
     sources: tuple[Source, ...]
-    planned: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """The word that reports have for its node."""
+        return self.node.word
+
+    @property
+    def ports(self) -> dict[str, Source]:
+        """Where each input comes from, by its port."""
+        return dict(zip(self.node.inputs, self.sources, strict=True))
+
+    def fifo_name(self, port: str) -> str:
+        """Return the name of the FIFO ahead of an input, if it gets one."""
+        return f"{self.name}_fifo" if port == "s" else f"{self.name}_{port}_fifo"
 
 
 @dataclass(frozen=True)
@@ -59,11 +72,11 @@ class Design:
     elements: tuple[Element, ...]
 
     def __post_init__(self) -> None:
-        unread = {(INPUT, "s")}
-        names = [element.name for element in self.elements]
+        unread, names = {(INPUT, "s")}, set[str]()
         for element in self.elements:
-            if names.count(element.name) > 1:
+            if element.name in names:
                 raise DesignError(f"two elements are called {element.name}")
+            names.add(element.name)
             inputs = element.node.inputs
             if len(inputs) != len(element.sources):
                 raise DesignError(f"{element.name} reads {len(inputs)} streams, not {len(element.sources)}")
@@ -71,7 +84,7 @@ class Design:
                 if source not in unread:
                     raise DesignError(f"{element.name}: nothing writes {source}, or two nodes read it")
                 given = self.streams[source]
-                if replace(given, elements=wanted.elements) != wanted or given.words % wanted.words:
+                if not given.carries(wanted):
                     raise DesignError(f"{element.name} reads {wanted}, but {source[0]} writes {given}")
                 unread.remove(source)
             unread |= {(element.name, port) for port in element.node.outputs}
@@ -79,52 +92,53 @@ class Design:
             raise DesignError(f"nothing reads {', '.join(sorted(name for name, _ in unread))}")
 
     @cached_property
-    def repeats(self) -> dict[str, int]:
-        """How often each element does its work for a sample: a product of a convolution once a pixel."""
-        return {
-            element.name: max(1, self.streams[element.sources[0]].words // _first(element.node.inputs).words)
+    def streams(self) -> dict[Source, Stream]:
+        """Every stream by who writes it."""
+        written = {
+            (element.name, port): stream
             for element in self.elements
+            for port, stream in element.node.outputs.items()
         }
+        return {(INPUT, "s"): self.input, **written}
 
     @cached_property
-    def streams(self) -> dict[Source, Stream]:
-        """Every stream by who writes it, as long as a sample makes it."""
-        streams: dict[Source, Stream] = {(INPUT, "s"): self.input}
-        for element in self.elements:
-            given = streams.get(element.sources[0])
-            if given is None:
-                raise DesignError(f"{element.name}: nothing writes {element.sources[0]}")
-            repeats = given.words // _first(element.node.inputs).words
-            for port, stream in element.node.outputs.items():
-                streams[element.name, port] = replace(stream, elements=stream.elements * repeats)
-        return streams
+    def by_name(self) -> dict[str, Element]:
+        """Every element by its name."""
+        return {element.name: element for element in self.elements}
 
     @property
     def output(self) -> Stream:
         """The stream out of it."""
         return self.streams[self.elements[-1].name, "m"]
 
+    def of_layer(self, layer: str, *kinds: type[HardwareNode]) -> Element:
+        """Return the element of a layer whose node is of one of some kinds."""
+        return next(
+            element for element in self.elements if element.layer == layer and isinstance(element.node, kinds)
+        )
+
+    @property
+    def products(self) -> dict[str, Product | GroupedProduct]:
+        """The products by layer."""
+        return {
+            element.layer: element.node
+            for element in self.elements
+            if isinstance(element.node, Product | GroupedProduct)
+        }
+
     def run(self, samples: np.ndarray) -> dict[Source, np.ndarray]:
         """Compute every stream, (N, elements), from inputs (N, elements), by the nodes' references."""
         samples = np.asarray(samples, np.int64)
         values: dict[Source, np.ndarray] = {(INPUT, "s"): samples}
         for element in self.elements:
-            inputs = [
-                values[source].reshape(-1, stream.elements)
-                for source, stream in zip(element.sources, element.node.inputs.values(), strict=True)
-            ]
-            results = element.node.reference(*inputs)
+            results = element.node.reference(*(values[source] for source in element.sources))
             for port, result in zip(element.node.outputs, results, strict=True):
-                values[element.name, port] = result.reshape(len(samples), -1)
+                values[element.name, port] = result
         return values
 
     def intervals(self) -> dict[str, int]:
         """Return the cycles each element is busy with a sample, where nothing makes it wait."""
-        return {element.name: element.node.interval * self.repeats[element.name] for element in self.elements}
-
-
-def _first(streams: dict[str, Stream]) -> Stream:
-    return next(iter(streams.values()))
+        return {element.name: element.node.interval for element in self.elements}
 
 
 @dataclass(frozen=True)
@@ -148,7 +162,7 @@ def generate(design: Design, folder: Path, top: str = TOP, taps: Sequence[str] =
     """Write a design's SystemVerilog and memory files.
 
     Args:
-        design: what to write.
+        design: what to write; its nodes have their numbers.
         folder: where to; made if missing.
         top: the module's name.
         taps: elements whose output `m` is to be seen on ports of the top, `<name>_tap`, as its words are taken;
@@ -166,8 +180,8 @@ def generate(design: Design, folder: Path, top: str = TOP, taps: Sequence[str] =
 
 def _top(design: Design, instances: dict[str, Instance], top: str, taps: Sequence[str]) -> str:
     ports = ["input logic clk", "input logic rst_n"]
-    ports += _stream_ports("s", design.input.width, inward=True)
-    ports += _stream_ports("m", design.output.width, inward=False)
+    ports += stream_ports("s", design.input.width, inward=True)
+    ports += stream_ports("m", design.output.width, inward=False)
     readers: dict[Source, str] = {}
     declarations, bodies, assignments = [], [], []
     for element in design.elements:
@@ -176,7 +190,7 @@ def _top(design: Design, instances: dict[str, Instance], top: str, taps: Sequenc
             declarations.append(f"  logic [{stream.width - 1}:0] {name}_tdata;")
             declarations.append(f"  logic {name}_tvalid, {name}_tready;")
         bodies.append(instantiate(element.name, element.node, instances[element.name]))
-        for port, source in zip(element.node.inputs, element.sources, strict=True):
+        for port, source in element.ports.items():
             readers[source] = f"{element.name}_{port}"
     readers[design.elements[-1].name, "m"] = "m"
     for (writer, port), reader in readers.items():
@@ -185,43 +199,40 @@ def _top(design: Design, instances: dict[str, Instance], top: str, taps: Sequenc
         assignments.append(f"  assign {reader}_tvalid = {written}_tvalid;")
         assignments.append(f"  assign {written}_tready = {reader}_tready;")
     for name in taps:
-        ports += _stream_ports(f"{name}_tap", design.streams[name, "m"].width, inward=False)
+        ports += stream_ports(f"{name}_tap", design.streams[name, "m"].width, inward=False)
         assignments.append(f"  assign {name}_tap_tdata = {name}_m_tdata;")
         assignments.append(f"  assign {name}_tap_tvalid = {name}_m_tvalid && {name}_m_tready;")
     body = "\n".join([*declarations, *assignments, *bodies])
     return f"module {top} (\n    " + ",\n    ".join(ports) + f"\n);\n{body}\nendmodule\n"
 
 
-def _stream_ports(name: str, width: int, inward: bool) -> Iterable[str]:
-    forward, backward = ("input", "output") if inward else ("output", "input")
-    yield f"{forward} logic [{width - 1}:0] {name}_tdata"
-    yield f"{forward} logic {name}_tvalid"
-    yield f"{backward} logic {name}_tready"
+def is_joined(design: Design, source: Source) -> bool:
+    """Tell whether a stream leaves a product: its reader takes accumulators as they come, and no FIFO stands between."""
+    return source[0] != INPUT and isinstance(design.by_name[source[0]].node, Product | GroupedProduct)
 
 
-def with_fifos(design: Design, depths: dict[str, int] | int, probe: bool = False) -> Design:
+def with_fifos(design: Design, depths: Mapping[str, int] | int, probe: bool = False) -> Design:
     """Return a design with FIFOs on its inner streams.
 
     The two halves of a unit, a product and the crossings of its accumulators, have none between.
 
     Args:
         design: without FIFOs.
-        depths: words by the name of the FIFO, `<reader>_fifo`, or for all; none where it is 0.
+        depths: words by the name of the FIFO (`Element.fifo_name`), or for all; none where it is 0.
         probe: FIFOs that tell how full they were, for simulation.
     """
-    kinds = {element.name: element.kind for element in design.elements}
     elements: list[Element] = []
     for element in design.elements:
         sources = []
-        for port, source in zip(element.node.inputs, element.sources, strict=True):
-            name = f"{element.name}_fifo" if port == "s" else f"{element.name}_{port}_fifo"
+        for port, source in element.ports.items():
+            name = element.fifo_name(port)
             depth = depths if isinstance(depths, int) else depths.get(name, 0)
-            fused = element.kind == "crossings" and kinds.get(source[0]) == "product"
+            fused = element.kind == "crossings" and is_joined(design, source)
             if source[0] == INPUT or fused or depth == 0:
                 sources.append(source)
                 continue
             fifo = Fifo(design.streams[source], depth, probe=probe)
-            elements.append(Element(name, element.layer, "fifo", fifo, (source,)))
+            elements.append(Element(name, element.layer, fifo, (source,)))
             sources.append((name, "m"))
         elements.append(replace(element, sources=tuple(sources)))
     return Design(design.input, tuple(elements))

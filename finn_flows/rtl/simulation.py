@@ -18,7 +18,7 @@ import numpy as np
 
 from zerocross.finn_flows.errors import FlowError
 
-_HARNESS = Path(__file__).parents[1] / "rtllib" / "harness.cpp"
+_HARNESS = Path(__file__).with_name("harness.cpp")
 _RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
 _FLAGS = ("-std=c++17", "-O1", "-DVL_TIME_CONTEXT")
 _DRAIN = 64  # cycles after the last expected word, to see that there is none too many

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from zerocross.finn_flows.nodes.stream import Stream, from_bits, to_bits
 from zerocross.finn_flows.rtl.design import TOP, Design, Generated, generate, with_fifos
-from zerocross.finn_flows.rtl.nodes import Stream, from_bits, to_bits
 from zerocross.finn_flows.rtl.simulation import Port, Simulator, Trace, compile_design
 
 Progress = Callable[[float], None]

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zerocross.finn_flows.errors import FlowError
-from zerocross.finn_flows.finn_setup import prepare_finn
-from zerocross.finn_flows.vendor.finn_nodes import register
-from zerocross.finn_flows.vendor.stream_node import StreamNode
+from zerocross.finn_flows.finn_patches import prepare_finn
+from zerocross.finn_flows.rtl.logits import network_logits
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
@@ -59,14 +58,13 @@ def _answers(model: "ModelWrapper", values: dict[str, np.ndarray]) -> Answers:
         raise ExecutionError("the graph holds no product, whose accumulators would be its logits")
     labels = model.get_nodes_by_op_type("ZcLabelSelect_rtl")
     logits = values[labels[0].input[0] if labels else model.graph.output[0].name]
-    logits = logits.reshape(len(logits), -1).astype(np.int64)
     last = getCustomOp(products[-1])
-    weight_bits = last.get_nodeattr("weightBits")
-    if last.get_nodeattr("inputDataType") == "BINARY" and not last.get_nodeattr("offsets"):
-        # Popcounts, or accumulators that count from 0.
-        fan_in = last.get_nodeattr("MW")
-        logits = 2 * logits - fan_in if weight_bits == 1 else logits - (fan_in << (weight_bits - 1))
-    return Answers(logits, values[labels[0].output[0]].astype(np.int64) if labels else None)
+    product = last.with_numbers([model.get_initializer(name) for name in products[-1].input[1:]])
+    biased = [getCustomOp(node).node for node in model.get_nodes_by_op_type("ZcBias_rtl")]
+    found = network_logits(
+        logits.reshape(len(logits), -1).astype(np.int64), product, biased[-1] if biased else None
+    )
+    return Answers(found, values[labels[0].output[0]].astype(np.int64) if labels else None)
 
 
 def tensors(model: "ModelWrapper", samples: np.ndarray) -> dict[str, np.ndarray]:
@@ -77,17 +75,19 @@ def tensors(model: "ModelWrapper", samples: np.ndarray) -> dict[str, np.ndarray]
         accumulators of bits popcounts.
     """
     prepare_finn()
-    register()
     from finn.transformation.fpgadataflow.set_exec_mode import SetExecMode
     from qonnx.custom_op.registry import getCustomOp
 
+    from zerocross.finn_flows.vendor.operators import NodeOperator, register
+
+    register()
     model = model.transform(SetExecMode("cppsim"))
     name = model.graph.input[0].name
     values = {name: finn_input(samples, model.get_tensor_datatype(name).name)}
     for node in model.graph.node:
         operator = getCustomOp(node)
         streams = [values[tensor] for tensor in node.input if tensor in values]
-        if isinstance(operator, StreamNode):
+        if isinstance(operator, NodeOperator):
             parameters = [model.get_initializer(tensor) for tensor in node.input[len(streams) :]]
             results = operator.compute(streams, parameters)
         else:

@@ -19,7 +19,7 @@ import numpy as np
 import yaml
 
 from zerocross.finn_flows.errors import FlowError
-from zerocross.finn_flows.finn_setup import prepare_finn
+from zerocross.finn_flows.finn_patches import prepare_finn
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
@@ -202,7 +202,7 @@ def fifo_depths(model: "ModelWrapper", part: str) -> dict[str, Any]:
 
 def step_register_nodes(model: "ModelWrapper", cfg: Any) -> "ModelWrapper":
     """Make FINN know this project's nodes: the first step of a build, named in its configuration."""
-    from zerocross.finn_flows.vendor.finn_nodes import register
+    from zerocross.finn_flows.vendor.operators import register
 
     register()
     return model

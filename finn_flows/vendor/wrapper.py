@@ -6,7 +6,9 @@ only to modules in plain Verilog, so this is one, around SystemVerilog.
 
 from collections.abc import Iterable
 
-from zerocross.finn_flows.rtl.nodes import HardwareNode, Instance, Stream
+from zerocross.finn_flows.nodes.node import HardwareNode, Instance
+from zerocross.finn_flows.nodes.stream import Stream
+from zerocross.finn_flows.rtl.library import parameter_texts
 
 
 def wrapper(top: str, node: HardwareNode, instance: Instance) -> str:
@@ -36,11 +38,9 @@ def wrapper(top: str, node: HardwareNode, instance: Instance) -> str:
         spare = padded(stream.width) - stream.width
         value = f"{{{spare}'b0, {name}_word}}" if spare else f"{name}_word"
         body += [f"wire [{stream.width - 1}:0] {name}_word;", f"assign {name}_TDATA = {value};"]
-    parameters = [
-        f'.{name}("{value}")' if isinstance(value, str) else f".{name}({value})"
-        for name, value in instance.parameters.items()
-    ]
-    body.append(f"{instance.module} #(\n    {_list(parameters)}\n  ) node (\n    {_list(connections)}\n  );")
+    body.append(
+        f"{instance.module} #(\n    {_list(parameter_texts(instance))}\n  ) node (\n    {_list(connections)}\n  );"
+    )
     lines = "\n".join(f"  {line}" for line in body)
     return f"module {top} (\n  {_list(ports, '  ')}\n);\n{lines}\nendmodule\n"
 

@@ -1,0 +1,74 @@
+"""From a plan and an integer network to a design: numbers attached, memories and crossings built as chosen."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from zerocross.finn_flows.integer import IntegerNetwork
+from zerocross.finn_flows.network import Grid
+from zerocross.finn_flows.nodes import Bias, CrossingSite, GroupedProduct, Product
+from zerocross.finn_flows.nodes.node import HardwareNode
+from zerocross.finn_flows.rtl.design import Design
+
+
+@dataclass(frozen=True)
+class Styles:
+    """How memories and crossings are built, where a layer is not left to the default.
+
+    Attributes:
+        weights: "block" or "distributed" for each product by layer; the plan's where it is missing.
+        implementations: one of `crossing_site.IMPLEMENTATIONS` for each activation by layer; the plan's where it is
+            missing.
+    """
+
+    weights: Mapping[str, str] = field(default_factory=dict)
+    implementations: Mapping[str, str] = field(default_factory=dict)
+
+
+def assemble(plan: Design, net: IntegerNetwork, styles: Styles | None = None) -> Design:
+    """Attach a network's numbers to its plan.
+
+    Args:
+        plan: of the network's layers (`planner.plan`).
+        net: the network with its numbers.
+        styles: how memories and crossings are built.
+    """
+    styles = styles or Styles()
+    products: dict[str, Product | GroupedProduct] = {}
+    elements = []
+    for element in plan.elements:
+        node: HardwareNode = element.node
+        match node:
+            case Product() | GroupedProduct():
+                node = products[element.layer] = _product(element.layer, node, net, styles)
+            case CrossingSite():
+                node = _crossings(element.layer, node, net, products, styles)
+            case Bias():
+                node = replace(node, biases=net.biases[element.layer])
+        elements.append(replace(element, node=node))
+    return Design(plan.input, tuple(elements))
+
+
+def _product(
+    layer: str, node: Product | GroupedProduct, net: IntegerNetwork, styles: Styles
+) -> Product | GroupedProduct:
+    weights, style = net.weights[layer], styles.weights.get(layer, node.ram_style)
+    if isinstance(node, Product):
+        return replace(node, weights=weights.reshape(len(weights), -1), ram_style=style)
+    return replace(node, weights=weights.reshape(len(weights), node.area, -1), ram_style=style)
+
+
+def _crossings(
+    layer: str,
+    node: CrossingSite,
+    net: IntegerNetwork,
+    products: Mapping[str, Product | GroupedProduct],
+    styles: Styles,
+) -> CrossingSite:
+    table, product = net.tables[layer], products.get(net.network.producers()[layer])
+    if product is not None and (product.input_bits > 1 or product.weight_bits > 1):
+        # The stream counts from 0 in every channel: the crossings absorb the excess.
+        table = table.moved(Grid(0, product.reach), -np.repeat(product.row_offsets, node.bits))
+    implementation = styles.implementations.get(layer, node.implementation)
+    return replace(node.with_table(table), implementation=implementation)

@@ -1,0 +1,33 @@
+"""The hardware nodes, a file each: shape and folding, numpy reference, timing, price, FINN's name, SystemVerilog beside it.
+
+`node.py` says what every node tells. A node without numbers is what a plan is made of; weights and crossings are attached
+to it when a design is assembled.
+"""
+
+from zerocross.finn_flows.nodes.add import Add
+from zerocross.finn_flows.nodes.add_vector import AddVector
+from zerocross.finn_flows.nodes.bias import Bias
+from zerocross.finn_flows.nodes.crossing_site import CrossingSite
+from zerocross.finn_flows.nodes.duplicate import Duplicate
+from zerocross.finn_flows.nodes.fifo import Fifo
+from zerocross.finn_flows.nodes.grouped_product import GroupedProduct
+from zerocross.finn_flows.nodes.input_generator import InputGenerator
+from zerocross.finn_flows.nodes.label_select import LabelSelect
+from zerocross.finn_flows.nodes.max_pool import MaxPool
+from zerocross.finn_flows.nodes.node import HardwareNode
+from zerocross.finn_flows.nodes.padding import Padding
+from zerocross.finn_flows.nodes.product import Product
+from zerocross.finn_flows.nodes.sum_pool import SumPool
+from zerocross.finn_flows.nodes.width_converter import WidthConverter
+from zerocross.finn_flows.nodes.window_max_pool import WindowMaxPool
+from zerocross.finn_flows.nodes.window_sum_pool import WindowSumPool
+
+NODES: dict[str, type[HardwareNode]] = {
+    kind.__name__: kind
+    for kind in (
+        *(Product, GroupedProduct, CrossingSite, Bias, LabelSelect),
+        *(InputGenerator, Padding, MaxPool, WindowMaxPool, SumPool, WindowSumPool),
+        *(Duplicate, Add, AddVector, WidthConverter, Fifo),
+    )
+}
+"""Every kind of node by its name."""

@@ -1,0 +1,146 @@
+"""A constant for each channel added to accumulators ahead of the label select, `zc_bias`."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+
+from zerocross.finn_flows.accumulators import integer_type
+from zerocross.finn_flows.nodes.node import (
+    HardwareNode,
+    Instance,
+    NodeError,
+    StockNode,
+    check_folding,
+    given,
+    write_memory,
+)
+from zerocross.finn_flows.nodes.stream import Stream, to_bits
+from zerocross.finn_flows.structural import Price
+
+
+@dataclass(frozen=True)
+class Bias(HardwareNode):
+    """Accumulators in; (accumulator << shift) + bias out, signed.
+
+    The shift makes room for biases finer than a step of the accumulators: a popcount's step is 2 in the network's units,
+    and biases that are no whole steps order equal accumulators.
+
+    Attributes:
+        source: the accumulators: their channels, lanes (PE) and bits.
+        shift: places that accumulators are shifted up by, 0 or more.
+        low: least bias.
+        high: largest bias.
+        biases: integers within low..high, (channels,); None in a plan.
+    """
+
+    word: ClassVar[str] = "bias"
+    module: ClassVar[str] = "zc_bias"
+
+    source: Stream
+    shift: int
+    low: int
+    high: int
+    biases: np.ndarray | None = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        check_folding("channels", self.channels, self.source.lanes)
+        if self.shift < 0 or self.low > self.high:
+            raise NodeError(
+                f"no biases are {self.low} to {self.high} of accumulators shifted by {self.shift}"
+            )
+        if self.biases is not None:
+            if self.biases.shape != (self.channels,):
+                raise NodeError(f"biases of {self.biases.shape} for {self.channels} channels")
+            if self.biases.min() < self.low or self.biases.max() > self.high:
+                raise NodeError(f"biases reach beyond {self.low} to {self.high}")
+
+    @property
+    def channels(self) -> int:
+        """Values in, and values out, for each vector."""
+        return self.source.shape[-1]
+
+    @property
+    def lanes(self) -> tuple[int, int]:
+        """See `HardwareNode`."""
+        return self.source.lanes, 1
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """The biases; a `NodeError` where none are attached."""
+        return given(self.biases, "biases")
+
+    @property
+    def inputs(self) -> dict[str, Stream]:
+        """The accumulators."""
+        return {"s": self.source}
+
+    @property
+    def outputs(self) -> dict[str, Stream]:
+        """The biased accumulators, wide enough for any."""
+        low, high = self.source.range
+        least, most = (low << self.shift) + self.low, (high << self.shift) + self.high
+        bits = 1 + max(most.bit_length(), (-least - 1).bit_length() if least < 0 else 0, 1)
+        return {"m": Stream(self.source.shape, self.source.lanes, bits, signed=True)}
+
+    @property
+    def latency(self) -> int:
+        """Cycles from a word to its sums."""
+        return 1
+
+    def price(self) -> Price:
+        """Price a lane's adder, the biases in LUTs, and a counter of words. Counted by hand.
+
+        A LUT adds a bit of a constant that up to four words choose; a further LUT each for more words.
+        """
+        folds, lanes, bits = self.channels // self.source.lanes, self.source.lanes, self.outputs["m"].bits
+        constants = lanes * (self.high - self.low).bit_length()
+        memory = constants * max(0, -(-folds // 64) if folds > 4 else 0)
+        counter = (folds - 1).bit_length() * (folds > 1)
+        return Price(lanes * bits + memory + counter + 3.0, implementation="adders")
+
+    def stock(self) -> tuple[StockNode, ...]:
+        """FINN's channelwise addition."""
+        sink = self.outputs["m"]
+        attributes = (
+            ("Func", "add"),
+            ("NumChannels", self.channels),
+            ("PE", self.source.lanes),
+            ("inputDataType", self.source.stock_datatype),
+            ("paramDataType", integer_type(self.low, self.high)),
+            ("outputDataType", sink.datatype),
+            ("numInputVectors", self.source.stock_shape[:-1]),
+        )
+        return (StockNode("ChannelwiseOp_hls", attributes, sink, "biases"),)
+
+    def reference(self, *samples: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Compute sums (N, elements) from accumulators (N, elements)."""
+        x = np.asarray(samples[0], np.int64).reshape(-1, self.channels)
+        return (((x << self.shift) + self.numbers).reshape(len(samples[0]), -1),)
+
+    def generate(self, folder: Path, prefix: str = "") -> Instance:
+        """Write the biases, a word for each word of accumulators."""
+        bits = self.outputs["m"].bits
+        words = self.numbers.reshape(-1, self.source.lanes)
+        write_memory(folder / f"{prefix}biases.mem", to_bits(words, bits))
+        return Instance(
+            self.module,
+            {
+                "CHANNELS": self.channels,
+                "PE": self.source.lanes,
+                "IN_BITS": self.source.bits,
+                "SIGNED": int(self.source.signed),
+                "SHIFT": self.shift,
+                "OUT_BITS": bits,
+                "BIASES": f"{prefix}biases.mem",
+            },
+        )
+
+    def parameters(self) -> dict[str, tuple[np.ndarray, str]]:
+        """See `HardwareNode`."""
+        return {"biases": (self.numbers.astype(np.float32), integer_type(self.low, self.high))}
+
+    def with_parameters(self, parameters: dict[str, np.ndarray]) -> Self:
+        """See `HardwareNode`."""
+        return replace(self, biases=parameters["biases"].astype(np.int64))

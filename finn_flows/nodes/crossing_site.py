@@ -1,0 +1,361 @@
+"""The crossings of a layer's channels: accumulators in, bits or levels out, `zc_crossings`."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+
+from zerocross.finn_flows import structural
+from zerocross.finn_flows.accumulators import integer_type
+from zerocross.finn_flows.crossings import CrossingTable
+from zerocross.finn_flows.network import Grid
+from zerocross.finn_flows.nodes.node import (
+    HardwareNode,
+    Instance,
+    NodeError,
+    StockNode,
+    check_folding,
+    given,
+    write_memory,
+)
+from zerocross.finn_flows.nodes.stream import Stream, from_bits, to_bits
+from zerocross.finn_flows.structural import Price
+
+COMPARATORS, SEARCH, TABLE = "comparators", "search", "table"
+TABLE_IN_BLOCK_RAM = "table in block RAM"
+IMPLEMENTATIONS = (COMPARATORS, SEARCH, TABLE, TABLE_IN_BLOCK_RAM)
+"""What a site may be built as: a comparator bank, a binary search, or truth tables."""
+
+_EXACT = 1 << 24  # FINN keeps all numbers as float32, which holds integers up to here
+
+
+@dataclass(frozen=True)
+class CrossingSite(HardwareNode):
+    """Accumulators in, as grid indices that count from 0; bits or levels out.
+
+    Outputs of b bits are b bit planes, each a row of crossings of its own: row c * b + j is plane j (0 is the lowest
+    bit) of channel c.
+
+    Attributes:
+        source: the accumulators: their channels, lanes (PE) and bits.
+        crossings: how many each row has; `bits` rows a channel.
+        points: how many values an accumulator can have.
+        bits: of an output.
+        implementation: "comparators", "search", "table" or "table in block RAM".
+        table: the crossings, as many rows; None in a plan.
+    """
+
+    word: ClassVar[str] = "crossings"
+    module: ClassVar[str] = "zc_crossings"
+
+    source: Stream
+    crossings: tuple[int, ...]
+    points: int
+    bits: int = 1
+    implementation: str = COMPARATORS
+    table: CrossingTable | None = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.bits < 1 or len(self.crossings) != self.channels * self.bits:
+            raise NodeError(
+                f"{len(self.crossings)} rows of crossings do not hold planes of {self.bits} bits of {self.channels} channels"
+            )
+        check_folding("channels", self.channels, self.source.lanes)
+        if self.implementation not in IMPLEMENTATIONS:
+            raise NodeError(
+                f"crossings are built as {', '.join(IMPLEMENTATIONS)}, not {self.implementation!r}"
+            )
+        if self.table is not None and tuple(self.table.counts().tolist()) != self.crossings:
+            raise NodeError("the table has other crossings than the site was planned for")
+
+    @classmethod
+    def of(
+        cls,
+        table: CrossingTable,
+        pe: int,
+        implementation: str = COMPARATORS,
+        bits: int = 1,
+        vectors: tuple[int, ...] = (),
+    ) -> Self:
+        """Return the site of a table, `bits` rows a channel, whose accumulators come as indices of its grid."""
+        points, channels = len(table.grid), table.channels // bits
+        source = Stream((*vectors, channels), pe, index_bits(points))
+        return cls(source, tuple(table.counts().tolist()), points, bits, implementation, table)
+
+    def cheapest(self) -> Self:
+        """Return the site as the implementation that its price is least of."""
+        price = cheapest_price(self.crossings, self.source.lanes * self.bits, self.points)
+        known = price.implementation in IMPLEMENTATIONS
+        return replace(self, implementation=price.implementation if known else COMPARATORS)
+
+    def with_table(self, table: CrossingTable) -> Self:
+        """Return the site with its numbers."""
+        counts = tuple(table.counts().tolist())
+        return replace(self, crossings=counts, points=len(table.grid), table=table)
+
+    @property
+    def channels(self) -> int:
+        """Values in, and values out, for each vector."""
+        return self.source.shape[-1]
+
+    @property
+    def lanes(self) -> tuple[int, int]:
+        """See `HardwareNode`."""
+        return self.source.lanes, 1
+
+    @property
+    def numbers(self) -> CrossingTable:
+        """The table; a `NodeError` where none is attached."""
+        return given(self.table, "crossings")
+
+    @property
+    def inputs(self) -> dict[str, Stream]:
+        """The accumulators."""
+        return {"s": self.source}
+
+    @property
+    def outputs(self) -> dict[str, Stream]:
+        """One unsigned value a channel."""
+        return {"m": Stream(self.source.shape, self.source.lanes, self.bits)}
+
+    @property
+    def latency(self) -> int:
+        """Cycles from an input word to its output word."""
+        if self.implementation == SEARCH:
+            return max(1, *self.crossings).bit_length()
+        return 2 if self.implementation == COMPARATORS else 1
+
+    @property
+    def limit(self) -> int:
+        """Crossings there is room for in a row."""
+        most = max(1, *self.crossings)
+        return 2 ** most.bit_length() - 1 if self.implementation == SEARCH else most
+
+    def price(self) -> Price:
+        """Price it as it is built; see `site_price`."""
+        lanes = self.source.lanes * self.bits
+        return site_price(self.crossings, lanes, self.points, self.implementation)
+
+    def stock(self) -> tuple[StockNode, ...]:
+        """FINN's thresholding with as many thresholds, which counts those that are passed.
+
+        FINN's node counts thresholds and its memory grows with the width of that count; ours writes the count's last bit.
+        """
+        low, high = self.source.finn_range or (0, self.points - 1)
+        steps = max(1, *self.crossings, 2**self.bits - 1)
+        sink = self.outputs["m"]
+        attributes = (
+            ("PE", self.source.lanes),
+            ("NumChannels", self.channels),
+            ("numSteps", steps),
+            ("inputDataType", self.source.stock_datatype),
+            ("weightDataType", integer_type(low, high + 1)),
+            ("outputDataType", sink.datatype if steps == 1 else f"UINT{steps.bit_length()}"),
+            ("numInputVectors", self.source.stock_shape[:-1]),
+        )
+        return (StockNode("Thresholding_rtl", attributes, sink, "thresholds"),)
+
+    def reference(self, *samples: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Compute values (N, elements) from grid indices (N, elements)."""
+        grid = self.numbers.grid
+        index = np.asarray(samples[0], np.int64).reshape(-1, self.channels)
+        accumulators = grid.low + grid.step * index
+        planes = self.numbers.bits(accumulators.repeat(self.bits, axis=-1))
+        return (from_bits(planes, self.bits).reshape(len(samples[0]), -1),)
+
+    def generate(self, folder: Path, prefix: str = "") -> Instance:
+        """Write first bits and crossings, or whole tables."""
+        in_table = self.implementation in (TABLE, TABLE_IN_BLOCK_RAM)
+        if in_table:
+            self._write_tables(folder, prefix)
+        else:
+            self._write_crossings(folder, prefix)
+        return Instance(
+            self.module,
+            {
+                "CHANNELS": self.channels,
+                "PE": self.source.lanes,
+                "IN_BITS": self.source.bits,
+                "BITS": self.bits,
+                "SIGNED": 0,
+                "LIMIT": self.limit,
+                "WAY": TABLE if in_table else self.implementation,
+                "PREFIX": prefix,
+                "RAM_STYLE": "block" if self.implementation == TABLE_IN_BLOCK_RAM else "distributed",
+            },
+        )
+
+    def _write_crossings(self, folder: Path, prefix: str) -> None:
+        table, limit, bits = self.numbers, self.limit, self.source.bits
+        lanes, spare = self.source.lanes * self.bits, limit - self.numbers.counts()
+        first = table.first ^ (spare & 1).astype(np.uint8)
+        write_memory(folder / f"{prefix}first.mem", first.reshape(-1, lanes))
+        # 0 has been passed by all: spare ones lead.
+        thresholds = np.zeros((table.channels, limit), np.int64)
+        for row in range(table.channels):
+            thresholds[row, spare[row] :] = table.crossings(row)
+        for lane in range(lanes):
+            mine = thresholds[lane::lanes]
+            if self.implementation == COMPARATORS:
+                write_memory(folder / f"{prefix}thresholds_{lane}.mem", to_bits(mine, bits))
+            else:
+                for stage in range(limit.bit_length()):
+                    # The middles of what is left: of 7, the 4th; then the 2nd and 6th; then the odd ones.
+                    half = (limit + 1) >> (stage + 1)
+                    middles = mine[:, half - 1 :: 2 * half].reshape(-1, 1)
+                    write_memory(folder / f"{prefix}search_{lane}_{stage}.mem", to_bits(middles, bits))
+
+    def _write_tables(self, folder: Path, prefix: str) -> None:
+        # Values off the grid never come; there each row goes on as it is, which makes smaller logic.
+        table, values = self.numbers, np.arange(1 << self.source.bits)
+        index = np.clip(values, 0, len(table.grid) - 1)
+        rows = np.stack([table.row(row)[index] for row in range(table.channels)])
+        lanes, folds = self.source.lanes * self.bits, self.channels // self.source.lanes
+        room = max(2, 1 << (folds - 1).bit_length()) * len(values)
+        for lane in range(0, lanes, 2):
+            pair = np.zeros((2, room), np.uint8)
+            for half, mine in enumerate(range(lane, min(lane + 2, lanes))):
+                pair[half, : folds * len(values)] = rows[mine::lanes].ravel()
+            write_memory(folder / f"{prefix}table_{lane // 2}.mem", pair.reshape(-1, 1))
+
+    def parameters(self) -> dict[str, tuple[np.ndarray, str]]:
+        """The bit of each row at index 0, and the indices at which it flips, rising, filled up with one that never comes."""
+        table, never = self.numbers, self.points
+        if never > _EXACT:
+            raise NodeError(f"FINN keeps numbers as float32, which does not hold accumulators up to {never}")
+        places = np.full((table.channels, max(1, *self.crossings)), never, np.float32)
+        for row in range(table.channels):
+            places[row, : self.crossings[row]] = table.crossings(row)
+        return {
+            "first": (table.first.astype(np.float32), "BINARY"),
+            "crossings": (places, integer_type(0, never)),
+        }
+
+    def operation_counts(self) -> dict[str, int]:
+        """See `HardwareNode`."""
+        return {f"param_threshold_{self.source.bits}b": sum(self.crossings)}
+
+    def with_parameters(self, parameters: dict[str, np.ndarray]) -> Self:
+        """See `HardwareNode`."""
+        places = parameters["crossings"]
+        real = places < self.points
+        offsets = np.concatenate([[0], np.cumsum(real.sum(axis=1))]).astype(np.int64)
+        first = parameters["first"].astype(np.uint8)
+        table = CrossingTable(Grid(0, self.points - 1), first, offsets, places[real].astype(np.int64))
+        return replace(self, table=table)
+
+
+def index_bits(points: int) -> int:
+    """Return the bits of an index of so many points."""
+    return max(1, (points - 1).bit_length())
+
+
+# ---- price
+
+
+def cheapest_price(crossings: Sequence[int], lanes: int, points: int) -> Price:
+    """Price a layer's crossings as the cheapest implementation; the same one for all lanes.
+
+    Args:
+        crossings: how many each row has. 0 (constant) costs nothing.
+        lanes: rows served at once; divides their number. Row r is on lane r mod lanes.
+        points: how many values the accumulator takes: fan_in + 1 for a popcount.
+
+    Returns:
+        The price, whose `implementation` is one of IMPLEMENTATIONS, or "constant". Where a table may be built it is no
+        higher than `table_bound`, whatever the crossings.
+    """
+    return _cheapest(tuple(crossings), lanes, points)
+
+
+@lru_cache(maxsize=65536)
+def _cheapest(crossings: tuple[int, ...], lanes: int, points: int) -> Price:
+    prices = [site_price(crossings, lanes, points, name) for name in implementations(points)]
+    return min(prices, key=lambda price: price.lut + structural.CONSTANTS.bram18_in_luts * price.bram18)
+
+
+def implementations(points: int) -> tuple[str, ...]:
+    """Return what may be built; tables of more than 4,096 entries a channel take hours to synthesise."""
+    return IMPLEMENTATIONS if points <= 4096 else (COMPARATORS, SEARCH)
+
+
+def site_price(counts: Sequence[int], lanes: int, points: int, implementation: str) -> Price:
+    """Price a layer's crossings as built in one way; arguments as of `cheapest_price`."""
+    if not any(counts):
+        return Price(0.0, implementation="constant", kind="crossings")
+    rows, bits = [tuple(counts[lane::lanes]) for lane in range(lanes)], (points - 1).bit_length()
+    if implementation == TABLE_IN_BLOCK_RAM:
+        return _tables_in_block_ram(rows, bits)
+    if implementation == TABLE:
+        lut = sum(table(lane, bits, points) for lane in rows)
+    elif implementation == SEARCH:
+        lut = sum(binary_search(lane, bits) for lane in rows)
+    else:
+        lut = sum(comparators(lane, bits) for lane in rows)
+    return Price(structural.CONSTANTS.site_base + lut, implementation=implementation, kind="crossings")
+
+
+@lru_cache(maxsize=65536)
+def comparators(lane: tuple[int, ...], bits: int) -> float:
+    """Return the LUTs of one comparator for each crossing, and the parity of their outcomes.
+
+    The lane has as many comparators as its busiest channel has crossings, k; each compares `bits` bits with a
+    threshold that the channel selects: LUT = bits k**power (compare + rom(channels)).
+    """
+    k = structural.CONSTANTS
+    return bits * max(lane) ** k.compare_power * (k.compare + rom(len(lane)))
+
+
+@lru_cache(maxsize=65536)
+def binary_search(lane: tuple[int, ...], bits: int) -> float:
+    """Return the LUTs of a pipelined binary search among sorted crossings; the count's last bit decides.
+
+    ceil(log2(k + 1)) stages for k crossings in the lane's busiest channel; stage j compares `bits` bits with one of
+    channels * 2**j thresholds: LUT = bits * sum of (compare + rom(words)).
+    """
+    stages = range(max(lane).bit_length())
+    return bits * sum(structural.CONSTANTS.compare + rom(len(lane) << stage) for stage in stages)
+
+
+def rom(words: int) -> float:
+    """Return the LUTs for each bit of a ROM of thresholds, which is mapped as one with the comparison behind it."""
+    k = structural.CONSTANTS
+    return k.rom_word * words**k.rom_power if words > 1 else 0.0
+
+
+@lru_cache(maxsize=65536)
+def table(lane: tuple[int, ...], bits: int, points: int) -> float:
+    """Return the LUTs of the table of the lane's bits, addressed by channel and accumulator.
+
+    Few crossings make small logic: a row of k takes r = row bits k**power LUT; rows together less than their sum,
+    R = (sum of r)**rows_power. Many make it a memory, of B LUTs (`table_bound`). Between the two,
+
+        LUT = B (1 - exp(-R / B)).
+    """
+    k = structural.CONSTANTS
+    rows = sum(count**k.table_power for count in lane)
+    bound = table_bound(sum(count > 0 for count in lane), points)
+    return bound * -math.expm1(-k.table_row * bits * rows**k.table_rows_power / bound) if bound else 0.0
+
+
+def table_bound(channels: int, points: int) -> float:
+    """Return the most LUTs that the table of so many channels of a lane can take."""
+    k = structural.CONSTANTS
+    return channels * (k.table_leaf * points / 64 + k.table_channel)
+
+
+def _tables_in_block_ram(lanes: Sequence[tuple[int, ...]], bits: int) -> Price:
+    """Price tables in block RAM, one bit wide, a lane's channels side by side.
+
+    Two lanes share a RAM by its two ports; entries are padded to 2**bits a channel; one LUT a lane for the output's
+    handshake, which is derived.
+    """
+    memories = ((1, 2 * len(lanes[0]) << bits),) * math.ceil(sum(any(lane) for lane in lanes) / 2)
+    blocks = sum(structural.block_rams(*memory) for memory in memories)
+    return Price(
+        float(len(lanes)), blocks, implementation=TABLE_IN_BLOCK_RAM, kind="crossings", blocks=memories
+    )

@@ -1,0 +1,97 @@
+"""The index of the largest value, `zc_labelselect`."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from zerocross.finn_flows import structural
+from zerocross.finn_flows.nodes.flow import Flow
+from zerocross.finn_flows.nodes.node import HardwareNode, Instance, StockNode, check_folding
+from zerocross.finn_flows.nodes.stream import Stream
+from zerocross.finn_flows.structural import Price
+
+
+@dataclass(frozen=True)
+class LabelSelect(HardwareNode):
+    """The index of the largest value; of equals the lowest index.
+
+    Attributes:
+        values: the stream of values, one a label.
+    """
+
+    word: ClassVar[str] = "label"
+    module: ClassVar[str] = "zc_labelselect"
+
+    values: Stream
+
+    def __post_init__(self) -> None:
+        check_folding("labels", self.values.elements, self.values.lanes)
+
+    @property
+    def labels(self) -> int:
+        """How many values there are."""
+        return self.values.elements
+
+    @property
+    def lanes(self) -> tuple[int, int]:
+        """See `HardwareNode`."""
+        return self.values.lanes, 1
+
+    @property
+    def inputs(self) -> dict[str, Stream]:
+        """One value a label."""
+        return {"s": self.values}
+
+    @property
+    def outputs(self) -> dict[str, Stream]:
+        """One index."""
+        return {"m": Stream((1,), 1, max(1, (self.labels - 1).bit_length()))}
+
+    @property
+    def latency(self) -> int:
+        """Cycles from the last values to the index."""
+        return 2
+
+    def flow(self, reads: Sequence[Flow]) -> Flow:
+        """See `HardwareNode`."""
+        return reads[0].flat().later(self.latency)
+
+    def price(self) -> Price:
+        """Price it.
+
+        Each value but the first of a word is compared and chosen, and its index: base + (PE - 1) (a bits + index bits) +
+        bits / 2 + b index bits.
+        """
+        k, index = structural.CONSTANTS, math.ceil(math.log2(max(2, self.labels)))
+        bits, pe = self.values.bits, self.values.lanes
+        lut = k.label_base + (pe - 1) * (k.label_compare * bits + index) + bits / 2 + k.label_index * index
+        return Price(lut, implementation="running maximum")
+
+    def stock(self) -> tuple[StockNode, ...]:
+        """FINN's label select, whose index has whole bytes."""
+        index_bits = 8 * math.ceil(self.outputs["m"].bits / 8)
+        attributes = (
+            ("Labels", self.labels),
+            ("PE", self.values.lanes),
+            ("K", 1),
+            ("inputDataType", self.values.stock_datatype),
+            ("outputDataType", f"UINT{index_bits}"),
+            ("numInputVectors", (1,)),
+        )
+        return (StockNode("LabelSelect_hls", attributes, Stream((1,), 1, index_bits)),)
+
+    def reference(self, *samples: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Compute indices (N, 1) from values (N, labels)."""
+        return (np.asarray(samples[0]).argmax(axis=1)[:, None],)
+
+    def generate(self, folder: Path, prefix: str = "") -> Instance:
+        """Name the module; there is nothing to write."""
+        values = self.values
+        return Instance(
+            self.module,
+            {"LABELS": self.labels, "PE": values.lanes, "BITS": values.bits, "SIGNED": int(values.signed)},
+        )

@@ -1,0 +1,124 @@
+"""Zeros around an image, `zc_padding`."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from zerocross.finn_flows import structural
+from zerocross.finn_flows.nodes.flow import Flow, Row
+from zerocross.finn_flows.nodes.node import HardwareNode, Instance, NodeError, StockNode, check_folding
+from zerocross.finn_flows.nodes.stream import Stream
+from zerocross.finn_flows.structural import Price
+
+
+@dataclass(frozen=True)
+class Padding(HardwareNode):
+    """Zeros around an image; a bit 0 is a -1.
+
+    FINN's own core runs ahead: it gives the zeros of an image that has not come.
+
+    Attributes:
+        image: (height, width, channels), in words of channels.
+        amounts: rows above, columns left, rows below, columns right.
+    """
+
+    word: ClassVar[str] = "padding"
+    module: ClassVar[str] = "zc_padding"
+
+    image: Stream
+    amounts: tuple[int, int, int, int]
+
+    def __post_init__(self) -> None:
+        check_folding("channels", self.image.shape[2], self.image.lanes)
+        if min(self.amounts) < 0:
+            raise NodeError(f"padding by {self.amounts} would cut the image")
+
+    @property
+    def lanes(self) -> tuple[int, int]:
+        """See `HardwareNode`."""
+        return 1, self.image.lanes
+
+    @property
+    def inputs(self) -> dict[str, Stream]:
+        """One image."""
+        return {"s": self.image}
+
+    @property
+    def outputs(self) -> dict[str, Stream]:
+        """One larger image."""
+        (height, width, channels), (top, left, bottom, right) = self.image.shape, self.amounts
+        return {"m": replace(self.image, shape=(height + top + bottom, width + left + right, channels))}
+
+    @property
+    def latency(self) -> int:
+        """Cycles from a word of the image to its own place in the output."""
+        return 1
+
+    def flow(self, reads: Sequence[Flow]) -> Flow:
+        """Nothing leaves before the first word is there, then a word a cycle.
+
+        A design's input is taken only when the zeros before it have left, and cycles are counted from there.
+        """
+        flow, (top, left, bottom, right) = reads[0], self.amounts
+        words, columns = self.image.shape[2] // self.image.lanes, self.outputs["m"].shape[1]
+        done, rows = flow.rows[0][0] - words, list[Row]()
+        if flow.is_input:
+            done -= (top * columns + left) * words
+        for _ in range(top):
+            rows.append((done + words, done + columns * words))
+            done += columns * words
+        for first, last in flow.rows:
+            # Zeros on the left are placed as if they came evenly with the pixels that follow.
+            begun = max(first - left * words, done + words)
+            done = max(last, begun + (left + flow.columns - 1) * words) + right * words
+            rows.append((begun, done))
+        for _ in range(bottom):
+            rows.append((done + words, done + columns * words))
+            done += columns * words
+        return Flow(rows, columns, words - 1, flow.depth + self.latency)
+
+    def price(self) -> Price:
+        """Price counters of rows, columns and words. The zeros are the registers' reset."""
+        k, (height, width, channels) = structural.CONSTANTS, self.outputs["m"].shape
+        sizes = (height, width, channels // self.image.lanes)
+        bits = sum(math.ceil(math.log2(size + 1)) for size in sizes)
+        return Price(k.padding_base + k.padding_counter * bits, implementation="counters")
+
+    def stock(self) -> tuple[StockNode, ...]:
+        """FINN's FMPadding."""
+        attributes = (
+            ("ImgDim", self.image.shape[:2]),
+            ("Padding", self.amounts),
+            ("NumChannels", self.image.shape[2]),
+            ("SIMD", self.image.lanes),
+            ("inputDataType", self.image.stock_datatype),
+        )
+        return (StockNode("FMPadding_rtl", attributes, self.outputs["m"]),)
+
+    def reference(self, *samples: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Compute images (N, elements) from images (N, elements)."""
+        top, left, bottom, right = self.amounts
+        images = np.asarray(samples[0]).reshape(-1, *self.image.shape)
+        padded = np.pad(images, ((0, 0), (top, bottom), (left, right), (0, 0)))
+        return (padded.reshape(len(images), -1),)
+
+    def generate(self, folder: Path, prefix: str = "") -> Instance:
+        """Name the module; there is nothing to write."""
+        (height, width, channels), (top, left, bottom, right) = self.image.shape, self.amounts
+        return Instance(
+            self.module,
+            {
+                "HEIGHT": height,
+                "WIDTH": width,
+                "TOP": top,
+                "LEFT": left,
+                "BOTTOM": bottom,
+                "RIGHT": right,
+                "FOLDS": channels // self.image.lanes,
+                "BITS": self.image.width,
+            },
+        )

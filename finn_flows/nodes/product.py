@@ -1,0 +1,475 @@
+"""The product of vectors and a matrix of weights: `zc_xnor_mvau` for weights of -1 and +1, `zc_plane_mvau` for integers."""
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+
+from zerocross.finn_flows import structural
+from zerocross.finn_flows.accumulators import accumulator_range, accumulator_type
+from zerocross.finn_flows.nodes.flow import Flow
+from zerocross.finn_flows.nodes.node import (
+    HardwareNode,
+    Instance,
+    NodeError,
+    StockNode,
+    check_folding,
+    divisors,
+    given,
+    write_memory,
+)
+from zerocross.finn_flows.nodes.stream import Stream, to_bits
+from zerocross.finn_flows.structural import Memory, Price
+
+WEIGHTS_IN_BLOCK_RAM = "weights in block RAM"
+
+
+@dataclass(frozen=True)
+class Product(HardwareNode):
+    """A product with weights of -1 and +1, or with integer weights.
+
+    Without `offsets` its accumulators u count from 0. With a = sum of w x, K the fan-in, and W `weight_bits`:
+
+    - bits x of -1 and +1, W = 1: u = (a + K) / 2, the popcount of equal pairs;
+    - bits x of -1 and +1, W > 1: u = a + K * 2**(W-1);
+    - levels x of 0 to 2**input_bits - 1: u = a + row_offsets.
+
+    The crossings behind absorb the excess of u at no price. Levels whose highest is less than 2**input_bits - 1 change
+    none of this: the hardware inverts all bits of x where a weight is -1.
+
+    Weights of W > 1 bits are W + 1 planes, rows of -1 and +1 that weigh 1, 1, 2, 4, ..., 2**(W-1) and come to twice the
+    weight. All planes of a channel are computed at once.
+
+    Attributes:
+        fan_in: inputs of one output (FINN: MW).
+        channels: outputs (FINN: MH).
+        pe: channels computed at once; divides `channels`.
+        simd: inputs taken at once; divides `fan_in`.
+        vectors: (height, width) of a convolution's output, or () for one vector an image.
+        input_bits: 1 (bipolar) to 8 (unsigned).
+        weight_bits: W, 1 to 8.
+        offsets: whether the excess of u is taken off: accumulators are a then, signed. Not for a popcount.
+        ram_style: "block" or "distributed", where the weights are kept.
+        buffer_style: the same for the input buffer.
+        weights: -1 or +1, or integers of -2**(W-1) to 2**(W-1), (channels, fan_in); None in a plan.
+    """
+
+    word: ClassVar[str] = "product"
+    module: ClassVar[str] = "zc_xnor_mvau"
+
+    fan_in: int
+    channels: int
+    pe: int = 1
+    simd: int = 1
+    vectors: tuple[int, ...] = ()
+    input_bits: int = 1
+    weight_bits: int = 1
+    offsets: bool = False
+    ram_style: str = "block"
+    buffer_style: str = "distributed"
+    weights: np.ndarray | None = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        check_folding("channels", self.channels, self.pe)
+        check_folding("fan-in", self.fan_in, self.simd)
+        check_bits(self.input_bits, self.weight_bits)
+        if self.offsets and self.is_popcount:
+            raise NodeError("the popcount of a binary product has no offsets")
+        if self.weights is not None:
+            if self.weights.shape != (self.channels, self.fan_in):
+                raise NodeError(f"weights of {self.weights.shape} for {self.channels} x {self.fan_in}")
+            check_weights(self.weights, self.weight_bits)
+
+    @classmethod
+    def of(cls, weights: np.ndarray, pe: int, simd: int, input_bits: int = 1, **rest: object) -> Self:
+        """Return the product of given weights, (channels, fan-in)."""
+        channels, fan_in = weights.shape
+        return cls(fan_in, channels, pe, simd, input_bits=input_bits, weights=weights, **rest)  # type: ignore[arg-type]
+
+    # ---- folding
+
+    @property
+    def foldings(self) -> tuple[tuple[int, int], ...]:
+        """All pairs of PE and SIMD that divide it, smallest PE first."""
+        return tuple(itertools.product(divisors(self.channels), divisors(self.fan_in)))
+
+    def folded(self, pe: int, simd: int) -> Self:
+        """Return the product with another folding."""
+        return replace(self, pe=pe, simd=simd)
+
+    @property
+    def lanes(self) -> tuple[int, int]:
+        """See `HardwareNode`."""
+        return self.pe, self.simd
+
+    # ---- streams
+
+    @property
+    def inputs(self) -> dict[str, Stream]:
+        """The vectors."""
+        return {"s": Stream((*self.vectors, self.fan_in), self.simd, self.input_bits)}
+
+    @property
+    def outputs(self) -> dict[str, Stream]:
+        """One accumulator a channel, for each vector."""
+        bits = self.reach.bit_length()
+        if self.offsets:  # of bits, half the reach is on either side of 0
+            bits += self.input_bits > 1
+        counted = accumulator_range(self.fan_in, self.input_bits, self.weight_bits)
+        return {"m": Stream((*self.vectors, self.channels), self.pe, bits, self.offsets, counted)}
+
+    @property
+    def is_popcount(self) -> bool:
+        """Whether its accumulators are counts of equal bits, half of the network's sums."""
+        return self.input_bits == self.weight_bits == 1
+
+    # ---- numbers
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """The weights; a `NodeError` where none are attached."""
+        return given(self.weights, "weights")
+
+    @property
+    def planes(self) -> np.ndarray:
+        """The rows of -1 and +1 that are multiplied, a channel's behind each other, shape (rows, fan-in)."""
+        return planes(self.numbers, self.weight_bits)
+
+    @property
+    def row_offsets(self) -> np.ndarray:
+        """The excess of each row without `offsets`, shape (channels,); of a popcount, with bits as 0 and 1."""
+        return row_offsets(self.numbers, self.input_bits, self.weight_bits)
+
+    @property
+    def reach(self) -> int:
+        """The largest accumulator without `offsets`."""
+        return reach(self.fan_in, self.input_bits, self.weight_bits)
+
+    @property
+    def points(self) -> int:
+        """How many values the accumulators may take."""
+        return accumulator_points(self.fan_in, self.input_bits, self.weight_bits)
+
+    @property
+    def memory(self) -> Memory:
+        """Bits of a word and words of the memory of weights."""
+        return self.pe * plane_count(self.weight_bits) * self.simd, self.folds
+
+    @property
+    def folds(self) -> int:
+        """Words of weights: cycles of a vector."""
+        return (self.fan_in // self.simd) * (self.channels // self.pe)
+
+    def network_values(self, accumulators: np.ndarray) -> np.ndarray:
+        """Return accumulators (N, elements) of the hardware as the integer network counts them: sums of w x."""
+        if self.offsets:
+            return accumulators
+        if self.is_popcount:
+            return 2 * accumulators - self.fan_in
+        return accumulators - np.tile(self.row_offsets, accumulators.shape[1] // self.channels)
+
+    def parameters(self) -> dict[str, tuple[np.ndarray, str]]:
+        """See `HardwareNode`."""
+        return {"weights": (self.numbers.astype(np.float32), weight_type(self.weight_bits))}
+
+    def operation_counts(self) -> dict[str, int]:
+        """See `HardwareNode`."""
+        return product_counts(self.channels * self.fan_in, self.vectors, self.input_bits, self.weight_bits)
+
+    def with_parameters(self, parameters: dict[str, np.ndarray]) -> Self:
+        """See `HardwareNode`."""
+        return replace(self, weights=parameters["weights"].astype(np.int16))
+
+    # ---- timing
+
+    @property
+    def interval(self) -> int:
+        """Cycles from one image to the next."""
+        return math.prod(self.vectors) * self.folds
+
+    @property
+    def latency(self) -> int:
+        """Cycles from the last input word that the first output word needs to that output word."""
+        words, passes = self.fan_in // self.simd, self.channels // self.pe
+        depth = product_depth(self.simd, self.input_bits, words, passes, self.ram_style == "block")
+        return depth + planes_depth(self.weight_bits, self.offsets)
+
+    def flow(self, reads: Sequence[Flow]) -> Flow:
+        """See `HardwareNode`."""
+        words, passes = self.fan_in // self.simd, self.channels // self.pe
+        flow = reads[0] if math.prod(self.vectors) > 1 else reads[0].flat()
+        work = flow.worked(words * passes, words * (passes - 1), words * (passes - 1))
+        return work.later(self.latency)
+
+    # ---- price
+
+    def price(self) -> Price:
+        """Price it, accumulators out; see `product_price`."""
+        style = (self.input_bits, self.ram_style, self.weight_bits)
+        return product_price(self.fan_in, self.channels, self.pe, self.simd, *style)
+
+    # ---- FINN
+
+    def stock(self) -> tuple[StockNode, ...]:
+        """FINN's MVAU."""
+        binary, wide = self.input_bits == 1, self.weight_bits > 1
+        accumulator = accumulator_type(self.fan_in, self.input_bits, self.weight_bits)
+        sink = self.outputs["m"]
+        attributes = (
+            ("PE", self.pe),
+            ("SIMD", self.simd),
+            ("MW", self.fan_in),
+            ("MH", self.channels),
+            ("inputDataType", "BIPOLAR" if binary and wide else self.inputs["s"].datatype),
+            ("weightDataType", f"INT{self.weight_bits}" if wide else "BINARY" if binary else "BIPOLAR"),
+            ("outputDataType", accumulator),
+            ("accDataType", accumulator),
+            ("binaryXnorMode", int(binary and not wide)),
+            ("noActivation", 1),
+            ("numInputVectors", (1, *self.vectors)),
+        )
+        return (StockNode("MVAU_hls", attributes, sink, "weights"),)
+
+    # ---- reference and hardware
+
+    def reference(self, *samples: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Compute accumulators (N, elements) from vectors (N, elements) of unsigned integers."""
+        x = np.asarray(samples[0], np.int64).reshape(-1, self.fan_in)
+        if self.input_bits == 1 and self.weight_bits > 1:
+            x = 2 * x - 1
+        total = x @ self.numbers.T.astype(np.int64)
+        # x for +1, its complement for -1: equal bits, plane by plane.
+        total = total if self.offsets else total + self.row_offsets
+        return (total.reshape(len(samples[0]), -1),)
+
+    def generate(self, folder: Path, prefix: str = "") -> Instance:
+        """Write the weights, and the offsets if they are to be taken off."""
+        passes = self.channels // self.pe
+        self._write_weights(folder / f"{prefix}weights.mem")
+        if self.offsets:
+            starts = -self.row_offsets.reshape(passes, self.pe)
+            write_memory(folder / f"{prefix}offsets.mem", to_bits(starts, self.outputs["m"].bits))
+        sizes = {"MW": self.fan_in, "MH": self.channels, "PE": self.pe, "SIMD": self.simd}
+        widths = {"IN_BITS": self.input_bits, "OUT_BITS": self.outputs["m"].bits}
+        if self.weight_bits > 1:
+            widths["WEIGHT_BITS"] = self.weight_bits
+        files = {
+            "WEIGHTS": f"{prefix}weights.mem",
+            "OFFSETS": f"{prefix}offsets.mem" if self.offsets else "",
+        }
+        styles = {"RAM_STYLE": self.ram_style, "BUFFER_STYLE": self.buffer_style}
+        module = self.module if self.weight_bits == 1 else "zc_plane_mvau"
+        return Instance(module, {**sizes, **widths, **files, **styles})
+
+    def _write_weights(self, file: Path) -> None:
+        """Write the planes of -1 and +1 in the order they are used."""
+        rows, columns = self.channels // self.pe, self.fan_in // self.simd
+        words = self.planes.reshape(rows, -1, columns, self.simd).transpose(0, 2, 1, 3) > 0
+        if rows * columns > 1:
+            words = _with_parities(words)
+        write_memory(file, words.reshape(rows * columns, -1))
+
+
+def _with_parities(bits: np.ndarray) -> np.ndarray:
+    """Replace the first of every three bits by the parity of the three; missing ones count as 1."""
+    padding = [(0, 0)] * (bits.ndim - 1) + [(0, -bits.shape[-1] % 3)]
+    triples = np.pad(bits, padding, constant_values=True).reshape(*bits.shape[:-1], -1, 3)
+    triples[..., 0] ^= triples[..., 1] ^ triples[..., 2]
+    return triples.reshape(*bits.shape[:-1], -1)[..., : bits.shape[-1]]
+
+
+# ---- numbers of weights, which a grouped product has too
+
+
+def check_bits(input_bits: int, weight_bits: int) -> None:
+    """Raise a `NodeError` for widths that no product is built for."""
+    for what, bits in (("inputs", input_bits), ("weights", weight_bits)):
+        if not 1 <= bits <= 8:
+            raise NodeError(f"{what} of {bits} bits: 1 to 8 are built")
+
+
+def check_weights(weights: np.ndarray, weight_bits: int) -> None:
+    """Raise a `NodeError` for weights that so many bits do not hold."""
+    half = 1 << (weight_bits - 1)
+    if weight_bits == 1 and not np.isin(weights, (-1, 1)).all():
+        raise NodeError("weights must be -1 or +1")
+    if weight_bits > 1 and np.abs(weights.astype(np.int64)).max() > half:
+        raise NodeError(f"weights of {weight_bits} bits must be integers within {-half} to {half}")
+
+
+def plane_count(weight_bits: int) -> int:
+    """Return how many rows of -1 and +1 a channel's weights are."""
+    return 1 if weight_bits == 1 else weight_bits + 1
+
+
+def planes(weights: np.ndarray, weight_bits: int) -> np.ndarray:
+    """Return weights (channels, fan-in) as rows of -1 and +1, a channel's planes behind each other."""
+    if weight_bits == 1:
+        return weights
+    value = weights.astype(np.int64) + (
+        1 << (weight_bits - 1)
+    )  # 0 to 2**W, the sum of the planes that are +1
+    full = value >> weight_bits
+    digits = [full, *(((value - full) >> bit) & 1 for bit in range(weight_bits))]
+    return (2 * np.stack(digits, axis=1) - 1).reshape(-1, weights.shape[1])
+
+
+def row_offsets(weights: np.ndarray, input_bits: int, weight_bits: int) -> np.ndarray:
+    """Return what accumulators that count from 0 exceed the sums of w x by, for each row of weights."""
+    half, top = 1 << (weight_bits - 1), 2**input_bits - 1
+    if weight_bits == 1:
+        return top * (weights < 0).sum(axis=1)
+    if input_bits == 1:
+        return np.full(len(weights), weights.shape[1] * half)
+    # Twice the product comes out, and a constant; of their half the product is an integer.
+    return top * (half - weights.astype(np.int64)).sum(axis=1) // 2
+
+
+def reach(fan_in: int, input_bits: int, weight_bits: int) -> int:
+    """Return the largest accumulator, counted from 0."""
+    scale = 1 << (weight_bits - (input_bits > 1) if weight_bits > 1 else 0)
+    return fan_in * (2**input_bits - 1) * scale
+
+
+def accumulator_points(fan_in: int, input_bits: int, weight_bits: int) -> int:
+    """Return how many values accumulators may take, whatever the weights, counted from 0."""
+    low, high = accumulator_range(fan_in, input_bits, weight_bits)
+    return (high if weight_bits == 1 else high - low if input_bits == 1 else high) + 1
+
+
+def weight_type(weight_bits: int) -> str:
+    """Return FINN's datatype for weights within -2**(W-1) to 2**(W-1); two's complement of W bits lacks the largest."""
+    return "BIPOLAR" if weight_bits == 1 else f"INT{weight_bits + 1}"
+
+
+def product_counts(
+    weights: int, vectors: tuple[int, ...], input_bits: int, weight_bits: int
+) -> dict[str, int]:
+    """Return multiplications of an image and weights, by FINN's names."""
+    macs = weights * math.prod(vectors)
+    return {f"op_mac_{weight_bits}bx{input_bits}b": macs, f"param_weight_{weight_bits}b": weights}
+
+
+# ---- timing
+
+
+def product_depth(simd: int, input_bits: int, words: int, passes: int, block_ram: bool = True) -> int:
+    """Return the depth of a product: reading, popcounts, sums of popcounts and of bit planes, accumulators.
+
+    Args:
+        simd: inputs at a time.
+        input_bits: bits of an input.
+        words: words of an input vector.
+        passes: times that a vector is read; where that is once, it is not buffered.
+        block_ram: whether its weights are in block RAM, which answers a cycle later than LUTs. Weights of one word and
+            one pass are constants.
+    """
+    constant = words * passes == 1
+    left, majority, level = simd, 0, 0
+    while left > 1 if constant else level < 2:  # triples, triples of their parities, and so on
+        left, level = math.ceil(left / 3), level + 1
+        majority += left
+    sixes = math.ceil(majority / 6)
+    sums = max(0, sixes - 1).bit_length() + (input_bits - 1).bit_length()
+    return 4 + sums + (0 if constant else 1 + block_ram) + (passes > 1)
+
+
+def planes_depth(weight_bits: int, offsets: bool) -> int:
+    """Return the cycles that weights of several bits take more: sums of planes, offsets taken off."""
+    return 0 if weight_bits == 1 else 1 + (weight_bits - 1).bit_length() + offsets
+
+
+# ---- price
+
+
+@lru_cache(maxsize=65536)
+def product_price(
+    fan_in: int,
+    channels: int,
+    pe: int,
+    simd: int,
+    input_bits: int = 1,
+    style: str = "block",
+    weight_bits: int = 1,
+) -> Price:
+    """Price a product, accumulators out; its crossings are a node of their own.
+
+    PE lanes each count the equal pairs of SIMD inputs and weights, once for each bit of an input, add the planes'
+    counts up, and their sum to an accumulator. With `popcount` LUTs a plane,
+
+        LUT = base + a PE (planes popcount + planes' adders) + b PE accumulator bits + c buffer + d address bits
+            + e planes triples.
+
+    The buffer holds two vectors in LUT memory, unless a vector is used once. Weights are in block RAM, or with style
+    "distributed" in LUTs (`structural.weights_in_luts`). Fully unrolled (PE = channels, SIMD = fan-in)
+    they are constants: majorities of three inputs are shared by all channels, and each only counts its own.
+
+    Weights of W bits are W + 1 rows of binary weights, whose accumulators are added up: an adder's LUT a bit.
+    """
+    if weight_bits > 1:
+        count = plane_count(weight_bits)
+        rows = product_price(fan_in, count * channels, count * pe, simd, input_bits, style)
+        bits = (fan_in * ((1 << input_bits) - 1)).bit_length()
+        return replace(rows, lut=rows.lut + pe * (bits + structural.adders(weight_bits, bits + 1, 1)))
+    k = structural.CONSTANTS
+    bits = (fan_in * ((1 << input_bits) - 1)).bit_length()
+    planes_sum = structural.adders(input_bits, simd.bit_length(), 1)
+    words, passes = fan_in // simd, channels // pe
+    if words * passes == 1:
+        own = input_bits * unrolled_popcount(simd) + planes_sum
+        lut = k.unrolled_count * own + k.unrolled_channel * input_bits * simd.bit_length()
+        shared = k.unrolled_shared * input_bits * majorities(simd)
+        return Price(channels * lut + shared, implementation="constant weights", kind="unrolled")
+    lut = k.product_base + k.product_count * pe * (input_bits * popcount(simd) + planes_sum)
+    lut += k.product_address * math.log2(words * passes)
+    lut += k.product_recode * input_bits * (math.ceil(simd / 3) - (simd % 3 == 1))
+    if words > 1:
+        lut += k.product_accumulator * pe * bits
+    buffers: tuple[Memory, ...] = ()
+    if passes > 1:
+        buffers = ((simd * input_bits, 2 << max(1, (words - 1).bit_length())),)
+        lut += k.product_buffer * structural.lutram(*buffers[0])
+    memory = (pe * simd, words * passes)
+    if style == "block":
+        price = structural.in_block_ram(lut, memory, WEIGHTS_IN_BLOCK_RAM, "product")
+        return replace(price, rams=buffers)
+    lut += structural.weights_in_luts(*memory)
+    return Price(lut, implementation="weights in LUTs", kind="product", rams=buffers, roms=(memory,))
+
+
+@lru_cache(maxsize=4096)
+def popcount(inputs: int) -> int:
+    """Return the LUTs that count the equal pairs of bits, as `zc_xnor_popcount` does: by triples, and by six."""
+    triples = math.ceil(inputs / 3)
+    groups = math.ceil(triples / 3)
+    # A triple or group of one has no majority.
+    twos = triples - (inputs % 3 == 1) + groups - (triples % 3 == 1)
+    lut = twos + groups + _counted(groups) + _counted(twos)
+    if groups > 1:
+        lut += inputs.bit_length() - 1
+        waits = math.ceil((triples + groups) / 6).bit_length() - math.ceil(groups / 6).bit_length()
+        lut += groups.bit_length() if waits > 1 else 0  # shift registers
+    return lut
+
+
+@lru_cache(maxsize=4096)
+def unrolled_popcount(inputs: int) -> int:
+    """Return the LUTs that count a channel's majorities, as `zc_constant_popcount` does."""
+    return _counted(majorities(inputs))
+
+
+@lru_cache(maxsize=4096)
+def majorities(inputs: int) -> int:
+    """Return how many there are of three inputs, of three parities of these, and so on."""
+    return 0 if inputs == 1 else math.ceil(inputs / 3) - (inputs % 3 == 1) + majorities(math.ceil(inputs / 3))
+
+
+def _counted(bits: int) -> int:
+    """Return the LUTs that count bits six by six, three LUTs each, and add the numbers up."""
+    sixes, rest = divmod(bits, 6)
+    return 3 * sixes + (0, 0, 2, 2, 3, 3)[rest] + structural.adders(math.ceil(bits / 6), 3)

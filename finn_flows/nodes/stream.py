@@ -1,0 +1,111 @@
+"""Streams: what flows between two nodes for one image, and the bits of its words."""
+
+import math
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from zerocross.finn_flows.accumulators import integer_type
+
+
+@dataclass(frozen=True)
+class Stream:
+    """What flows between two nodes for one image.
+
+    Streams follow FINN: elements flow by row, column and channel, in words of `lanes`, the first element in the lowest
+    bits. Bits stand for -1 and +1 as 0 and 1. Accumulators count from 0 wherever nothing but crossings reads them.
+
+    Attributes:
+        shape: (features,) or (height, width, channels).
+        lanes: elements in a word; divides the number of elements.
+        bits: of an element.
+        signed: whether elements are two's complement.
+        finn_range: least and largest element in stock FINN's graph, where those differ: accumulators have either sign
+            there.
+    """
+
+    shape: tuple[int, ...]
+    lanes: int
+    bits: int
+    signed: bool = False
+    finn_range: tuple[int, int] | None = field(default=None, compare=False)
+
+    @property
+    def elements(self) -> int:
+        """Elements of an image."""
+        return math.prod(self.shape)
+
+    @property
+    def width(self) -> int:
+        """Bits of a word."""
+        return self.lanes * self.bits
+
+    @property
+    def words(self) -> int:
+        """Words of an image."""
+        return self.elements // self.lanes
+
+    @property
+    def vectors(self) -> int:
+        """Vectors of channels in an image: its pixels, or 1."""
+        return math.prod(self.shape[:-1])
+
+    @property
+    def range(self) -> tuple[int, int]:
+        """The least and the largest element."""
+        half = 1 << (self.bits - 1)
+        return (-half, half - 1) if self.signed else (0, 2 * half - 1)
+
+    @property
+    def datatype(self) -> str:
+        """FINN's name for the datatype of its elements."""
+        if self.signed:
+            return f"INT{self.bits}"
+        return "BINARY" if self.bits == 1 else f"UINT{self.bits}"
+
+    @property
+    def stock_datatype(self) -> str:
+        """The datatype that its elements have in stock FINN's graph."""
+        return self.datatype if self.finn_range is None else integer_type(*self.finn_range)
+
+    @property
+    def stock_shape(self) -> tuple[int, ...]:
+        """Its shape as FINN has it: a batch of one image."""
+        return (1, *self.shape)
+
+    def carries(self, wanted: "Stream") -> bool:
+        """Tell whether a node that wants a stream can read this one: the same words, whatever the shape."""
+        return (self.elements, self.lanes, self.bits, self.signed) == (
+            wanted.elements,
+            wanted.lanes,
+            wanted.bits,
+            wanted.signed,
+        )
+
+    def in_words_of(self, lanes: int) -> "Stream":
+        """Return the same elements in other words."""
+        return replace(self, lanes=lanes)
+
+
+def to_bits(elements: np.ndarray, bits: int) -> np.ndarray:
+    """Lay rows of integers out as bits, the first element and its lowest bit first.
+
+    Args:
+        elements: (..., lanes).
+        bits: of an element; negative ones become two's complement.
+
+    Returns:
+        (..., lanes * bits), uint8.
+    """
+    elements = np.asarray(elements, np.int64)
+    spread = (elements[..., None] >> np.arange(bits)) & 1
+    return spread.reshape(*elements.shape[:-1], -1).astype(np.uint8)
+
+
+def from_bits(rows: np.ndarray, bits: int, signed: bool = False) -> np.ndarray:
+    """Read rows of bits (..., lanes * bits) back as integers (..., lanes)."""
+    split = np.asarray(rows, np.int64).reshape(*rows.shape[:-1], -1, bits)
+    weights = 1 << np.arange(bits, dtype=np.int64)
+    if signed:
+        weights[-1] *= -1
+    return split @ weights

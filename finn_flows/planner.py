@@ -1,0 +1,430 @@
+"""From a network and its folding to a plan: a design of hardware nodes without numbers, so without a trained network.
+
+A plan holds the nodes in the order of the streams, width converters included. FIFOs are sized in simulation; what is
+expected of them is `cost.py`'s.
+"""
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from zerocross.finn_flows import nodes
+from zerocross.finn_flows.errors import FlowError
+from zerocross.finn_flows.folding import AnyProduct, Folding, FoldingError, fold_product, fold_stream
+from zerocross.finn_flows.network import (
+    Activation,
+    Add,
+    Bias,
+    Conv,
+    Dense,
+    Flatten,
+    LabelSelect,
+    Layer,
+    MaxPool,
+    Network,
+    SumPool,
+)
+from zerocross.finn_flows.nodes.input_generator import WindowSchedule, generator_interval
+from zerocross.finn_flows.nodes.node import HardwareNode, divisors
+from zerocross.finn_flows.nodes.stream import Stream
+from zerocross.finn_flows.nodes.width_converter import converter_interval
+from zerocross.finn_flows.rtl.design import INPUT, Design, Element, Source
+
+
+class UnsupportedLayer(FlowError):
+    """A layer or a shape of network that this flow has no hardware nodes for; the message names it."""
+
+
+def plan(network: Network, folding: Folding, clock_mhz: float = 100.0) -> Design:
+    """Plan a network's hardware.
+
+    Args:
+        network: the layers.
+        folding: how parallel it is to be.
+        clock_mhz: the clock, for a target in frames a second.
+
+    Raises:
+        UnsupportedLayer: for layers in an order no hardware exists for.
+        FoldingError: where the folding cannot be done; the message names the layer.
+        NetworkError: for layers that do not fit together.
+    """
+    return _Planner(network, folding, clock_mhz).plan()
+
+
+@dataclass(frozen=True)
+class _Tensor:
+    """What a layer gives.
+
+    Attributes:
+        sources: where its words come from, one for each reader that is left.
+        stream: in which words; None for the network's input, which comes as its reader takes it.
+        bits: of an element.
+        points: how many values an element can have.
+        product: whose accumulators they are, if any.
+    """
+
+    sources: tuple[Source, ...]
+    stream: Stream | None
+    bits: int
+    points: int
+    product: AnyProduct | None = None
+
+    def words_after(self, words: int) -> int:
+        """Return the cycles an image takes to become so many words, from those that flow."""
+        return words if self.stream is None else converter_interval(self.stream.words, words)
+
+    def as_image(self, shape: tuple[int, ...], lanes: int) -> Stream:
+        """Return the stream as a node reads it: its elements in a shape, in words of lanes."""
+        if self.stream is None:
+            return Stream(shape, lanes, self.bits)
+        return replace(self.stream, shape=shape, lanes=lanes)
+
+
+class _Planner:
+    """Walks the layers once, keeping what each gives."""
+
+    def __init__(self, network: Network, folding: Folding, clock_mhz: float) -> None:
+        self.network, self.folding, self.clock_mhz = network, folding, clock_mhz
+        self.shapes = network.shapes()
+        self.absorbed = set(network.producers().values())
+        self.unfolded = {
+            layer.name: self._unfolded(layer)
+            for layer in network.layers
+            if isinstance(layer.operation, Dense | Conv)
+        }
+        self.folded = {
+            name: fold_product(name, product, folding, clock_mhz) for name, product in self.unfolded.items()
+        }
+        asked = folding.cycles(clock_mhz)
+        self.bound = asked is not None
+        slowest = max((product.interval for product in self.folded.values()), default=1)
+        self.target = slowest if asked is None else asked
+        self.elements: list[Element] = []
+        self.names: set[str] = set()
+        bits = network.input.bits
+        self.input = Stream(network.input.shape, 1, bits)
+        self.tensors = {INPUT: _Tensor(((INPUT, "s"),), None, bits, 1 << bits)}
+        self.flattened: dict[str, str] = {}  # flattens, and whose tensor they show
+
+    def plan(self) -> Design:
+        """Return the design of all layers."""
+        if self._readers(INPUT) > 1:
+            names = " and ".join(layer.name for layer in self.network.readers(INPUT))
+            raise UnsupportedLayer(f"{names}: read the network's input: one layer may, and fork behind it")
+        for layer in self.network.layers:
+            readers = self._readers(layer.name)
+            if readers == 0 and layer is not self.network.layers[-1]:
+                raise UnsupportedLayer(f"{layer.name}: nothing reads it")
+            if isinstance(layer.operation, Flatten):
+                self.flattened[layer.name] = self._written_by(layer.inputs[0])
+                continue
+            found = self._layer(layer, self.shapes[layer.inputs[0]], self.shapes[layer.name])
+            self.tensors[layer.name] = self._fork(layer.name, found, readers) if readers > 1 else found
+        return Design(self.input, tuple(self.elements))
+
+    def _readers(self, name: str) -> int:
+        """Return how many nodes read a tensor; a flatten is none, but those behind it are."""
+        return sum(
+            self._readers(layer.name) if isinstance(layer.operation, Flatten) else layer.inputs.count(name)
+            for layer in self.network.readers(name)
+        )
+
+    def _written_by(self, name: str) -> str:
+        """Return the layer whose tensor a name stands for: a flatten has none of its own."""
+        return self.flattened.get(name, name)
+
+    # ---- placing nodes
+
+    def _place(self, layer: str, node: HardwareNode, *reads: str) -> Stream:
+        """Append an element and the width converters ahead of it; return the stream it writes.
+
+        Args:
+            layer: the layer it belongs to.
+            node: the node.
+            reads: the tensors it reads, by layer.
+        """
+        name, sources = self._name(layer, node.word), list[Source]()
+        for port, (tensor, wanted) in enumerate(zip(reads, node.inputs.values(), strict=True)):
+            source, stream = self._take(tensor), self.tensors[tensor].stream
+            if stream is None:
+                self.input = replace(wanted, finn_range=None)
+            elif stream.lanes != wanted.lanes:
+                between = nodes.WidthConverter(replace(stream, shape=wanted.shape), wanted.lanes)
+                converter = f"{name}_converter{port + 1 if port else ''}"
+                self.elements.append(Element(converter, layer, between, (source,)))
+                source = (converter, "m")
+            sources.append(source)
+        self.names.add(name)
+        self.elements.append(Element(name, layer, node, tuple(sources)))
+        return next(iter(node.outputs.values()))
+
+    def _take(self, tensor: str) -> Source:
+        """Return where a node's words come from, for one reader more."""
+        source, *rest = self.tensors[tensor].sources
+        if rest:
+            self.tensors[tensor] = replace(self.tensors[tensor], sources=tuple(rest))
+        return source
+
+    def _name(self, layer: str, word: str) -> str:
+        """Return an identifier that no element has yet."""
+        name = f"{re.sub(r'[^A-Za-z0-9]+', '_', layer).strip('_')}_{word}"
+        name = name if name[0].isalpha() else f"n{name}"
+        unique, count = name, 2
+        while unique in self.names:
+            unique, count = f"{name}_{count}", count + 1
+        return unique
+
+    def _written(self, x: _Tensor, stream: Stream, points: int | None = None) -> _Tensor:
+        """Return what the last element gives, with the points and the product of what it read unless told."""
+        source = (self.elements[-1].name, "m")
+        return replace(x, sources=(source,), stream=stream, bits=stream.bits, points=points or x.points)
+
+    def _between(self, x: _Tensor, stream: Stream, key: str) -> str:
+        """Keep what a node inside a layer gives, for the next one of that layer; return its key."""
+        self.tensors[key] = self._written(x, stream)
+        return key
+
+    def _fork(self, layer: str, tensor: _Tensor, readers: int) -> _Tensor:
+        """Place forks to two readers each, until there is a stream for every reader."""
+        assert tensor.stream is not None
+        free, (source,) = list[Source](), tensor.sources
+        for number in range(readers - 1):
+            name = self._name(layer, nodes.Duplicate.word)
+            fork = nodes.Duplicate(tensor.stream, 0 if number else readers)
+            self.names.add(name)
+            self.elements.append(Element(name, layer, fork, (source,)))
+            free.append((name, "a"))
+            source = (name, "b")
+        return replace(tensor, sources=(*free, source))
+
+    # ---- layers
+
+    def _layer(self, layer: Layer, shape: tuple[int, ...], out: tuple[int, ...]) -> _Tensor:
+        source = self._written_by(layer.inputs[0])
+        match layer.operation:
+            case Dense():
+                return self._product(layer.name, source)
+            case Conv() as conv:
+                return self._conv(layer.name, conv, source, shape)
+            case Activation() as activation:
+                return self._crossings(layer.name, activation, source, shape)
+            case MaxPool() | SumPool() as pool:
+                return self._pool(layer.name, pool, source, shape, out)
+            case Add():
+                return self._add(layer, out)
+            case Bias() as bias:
+                return self._bias(layer.name, bias, source)
+            case LabelSelect():
+                return self._label_select(layer.name, source, shape)
+        raise UnsupportedLayer(f"{layer.name}: {type(layer.operation).__name__} has no hardware node")
+
+    def _unfolded(self, layer: Layer) -> AnyProduct:
+        """Return the node of a product before it is folded."""
+        operation, shape, out = layer.operation, self.shapes[layer.inputs[0]], self.shapes[layer.name]
+        assert isinstance(operation, Dense | Conv)
+        bits = self.network.bits(layer.inputs[0]) or 1  # accumulators are refused where nodes are placed
+        if isinstance(operation, Dense):
+            fan_in, vectors = math.prod(shape), tuple[int, ...]()
+        else:
+            fan_in, vectors = math.prod(operation.kernel) * shape[-1], out[:2]
+            if operation.groups > 1:
+                outs = operation.channels // operation.groups
+                return nodes.GroupedProduct(
+                    math.prod(operation.kernel),
+                    shape[-1] // operation.groups,
+                    operation.channels,
+                    operation.groups,
+                    pe=outs,
+                    vectors=vectors,
+                    input_bits=bits,
+                    weight_bits=operation.weight_bits,
+                )
+        offsets = layer.name not in self.absorbed and (bits > 1 or operation.weight_bits > 1)
+        return nodes.Product(fan_in, operation.channels, 1, 1, vectors, bits, operation.weight_bits, offsets)
+
+    def _conv(self, name: str, conv: Conv, source: str, shape: tuple[int, ...]) -> _Tensor:
+        if any(conv.padding):
+            source, shape = self._padding(name, conv.padding, source, shape)
+        if conv.kernel != (1, 1) or conv.stride != (1, 1) or any(conv.padding):
+            source = self._generator(name, conv, source, shape)
+        return self._product(name, source)
+
+    def _product(self, name: str, source: str) -> _Tensor:
+        x, product = self.tensors[source], self.folded[name]
+        if x.product is not None:
+            raise UnsupportedLayer(f"{name}: reads accumulators; an activation must stand before a product")
+        slow = x.stream is not None and x.words_after(product.inputs["s"].words) > self.target
+        if self.bound and slow and isinstance(product, nodes.Product) and x.stream is not None:
+            arriving = x.stream.words
+            product = fold_product(name, self.unfolded[name], self.folding, self.clock_mhz, arriving)
+        stream = self._place(name, product, source)
+        return replace(self._written(x, stream, product.points), product=product)
+
+    def _crossings(self, name: str, activation: Activation, source: str, shape: tuple[int, ...]) -> _Tensor:
+        x = self.tensors[source]
+        if x.stream is None or (x.bits == 1 and x.product is None):
+            raise UnsupportedLayer(f"{name}: an activation needs accumulators or levels before it")
+        pe, vectors = x.stream.lanes, math.prod(shape[:-1])
+        # Behind a product it has the product's lanes; elsewhere its own decide.
+        if x.product is None or math.prod(x.product.vectors) != vectors:
+            elements = math.prod(shape)
+            pe = self._lanes(x, shape[-1], elements, lambda lanes: elements // lanes)
+        site = nodes.CrossingSite(x.as_image(shape, pe), activation.crossings, x.points, activation.bits)
+        stream = self._place(name, site.cheapest(), source)
+        return replace(self._written(x, stream, 1 << activation.bits), product=None)
+
+    def _padding(
+        self, name: str, padding: tuple[int, int], source: str, shape: tuple[int, ...]
+    ) -> tuple[str, tuple[int, ...]]:
+        """Place zeros around an image; return their tensor, and its shape."""
+        x, (down, along) = self.tensors[source], padding
+        padded = (shape[0] + 2 * down, shape[1] + 2 * along, shape[2])
+        lanes = self._lanes(x, shape[2], math.prod(shape), lambda lanes: math.prod(padded) // lanes)
+        self._refuse_if_slow(name, "padding", math.prod(padded) // lanes)
+        node = nodes.Padding(x.as_image(shape, lanes), (down, along, down, along))
+        return self._between(x, self._place(name, node, source), f"{name}/padded"), padded
+
+    def _generator(
+        self, name: str, window: Conv | MaxPool | SumPool, source: str, shape: tuple[int, ...]
+    ) -> str:
+        """Place the input generator of a convolution, or of a pool whose windows overlap; return its tensor.
+
+        A pool and groups want each fold's pixels together: `depthwise`, FINN calls it.
+        """
+        x, conv = self.tensors[source], window if isinstance(window, Conv) else None
+        product = self.folded[name] if conv is not None else None
+        depthwise = product is None or isinstance(product, nodes.GroupedProduct)
+        dilation = (1, 1) if conv is None else conv.dilation
+        size, channels = (shape[0], shape[1]), shape[2]
+
+        def cycles(lanes: int, parallel: bool = False) -> int:
+            folds = channels // lanes
+            sizes = size, window.kernel, window.stride, folds, depthwise
+            return generator_interval(*sizes, parallel, dilation)
+
+        behind = None
+        if product is not None:
+            counts = WindowSchedule(size, window.kernel, window.stride, 1, depthwise, dilation).counts
+            elements = math.prod(counts) * math.prod(window.kernel) * channels
+            behind = elements, product.inputs["s"].words
+        lanes = self._lanes(x, channels, math.prod(shape), cycles, behind)
+        if isinstance(product, nodes.GroupedProduct):  # the product's own order
+            lanes = product.inputs["s"].lanes
+        slow = self.bound and cycles(lanes) > self.target
+        parallel = slow and not depthwise and dilation == (1, 1)
+        self._refuse_if_slow(name, "input generator", cycles(lanes, parallel))
+        image = x.as_image(shape, lanes)
+        node = nodes.InputGenerator(image, window.kernel, window.stride, dilation, depthwise, parallel)
+        return self._between(x, self._place(name, node, source), f"{name}/windows")
+
+    def _pool(
+        self,
+        name: str,
+        pool: MaxPool | SumPool,
+        source: str,
+        shape: tuple[int, ...],
+        out: tuple[int, ...],
+    ) -> _Tensor:
+        if pool.kernel[0] < pool.stride[0] or pool.kernel[1] < pool.stride[1]:
+            raise UnsupportedLayer(f"{name}: a pool's stride {pool.stride} exceeds its kernel {pool.kernel}")
+        if isinstance(pool, MaxPool) and any(pool.padding):
+            if self.tensors[source].product is not None:
+                raise UnsupportedLayer(
+                    f"{name}: pads accumulators, which have no zero: pool behind the activation"
+                )
+            source, shape = self._padding(name, pool.padding, source, shape)
+        if isinstance(pool, SumPool) and out[:2] == (1, 1):
+            pool = SumPool(pool.kernel, pool.kernel)  # one window has no stride
+        x = self.tensors[source]
+        summed = isinstance(pool, SumPool)
+        points = (x.points - 1) * math.prod(pool.kernel) + 1 if summed else x.points
+        node: HardwareNode
+        if pool.kernel == pool.stride:
+            elements = math.prod(shape)
+            lanes = self._lanes(x, shape[2], elements, lambda lanes: elements // lanes)
+            self._refuse_if_slow(name, "input generator", elements // lanes)
+            image = x.as_image(shape, lanes)
+            node = (
+                nodes.SumPool(image, pool.kernel, points - 1) if summed else nodes.MaxPool(image, pool.kernel)
+            )
+        else:
+            source = self._generator(name, pool, source, shape)
+            windows = self.tensors[source].stream
+            assert windows is not None
+            node = (
+                nodes.WindowSumPool(windows, pool.kernel, points - 1)
+                if summed
+                else nodes.WindowMaxPool(windows, pool.kernel)
+            )
+        return self._written(x, self._place(name, node, source), points)
+
+    def _add(self, layer: Layer, out: tuple[int, ...]) -> _Tensor:
+        """Place a sum; of more than two tensors one node after the other, vectors last."""
+        ordered = sorted(layer.inputs, key=lambda name: -len(self.shapes[name]))
+        first, elements = self._written_by(ordered[0]), math.prod(out)
+        total = self.tensors[first]
+        for number, name in enumerate(ordered[1:]):
+            second = self._written_by(name)
+            x = self.tensors[second]
+            slower = max((total, x), key=lambda each: each.stream.words if each.stream else 0)
+            lanes = self._lanes(slower, out[-1], elements, lambda lanes: elements // lanes)
+            points = total.points + x.points - 1
+            kind = nodes.Add if len(self.shapes[name]) == len(out) else nodes.AddVector
+            streams = total.as_image(out, lanes), x.as_image(self.shapes[name], lanes)
+            stream = self._place(layer.name, kind(*streams, points - 1), first, second)
+            total = self._written(total, stream, points)
+            first = f"{layer.name}/sum{number}"
+            self.tensors[first] = total
+        return total
+
+    def _bias(self, name: str, bias: Bias, source: str) -> _Tensor:
+        x = self.tensors[source]
+        if x.stream is None or x.product is None:
+            raise UnsupportedLayer(f"{name}: a bias is added to accumulators, and needs a product before it")
+        # A popcount is half of what the network counts from the fan-in down; the bias makes up for both.
+        halved = isinstance(x.product, nodes.Product) and x.product.is_popcount
+        node = nodes.Bias(x.stream, bias.shift + halved, bias.low, bias.high)
+        return self._written(x, self._place(name, node, source))
+
+    def _label_select(self, name: str, source: str, shape: tuple[int, ...]) -> _Tensor:
+        x, labels = self.tensors[source], shape[-1]
+        lanes = self._lanes(x, labels, labels, lambda lanes: labels // lanes)
+        node = nodes.LabelSelect(x.as_image(shape, lanes))
+        return self._written(x, self._place(name, node, source))
+
+    # ---- lanes
+
+    def _refuse_if_slow(self, name: str, what: str, cycles: int) -> None:
+        """Raise if a node with all channels at once misses a target that was asked for."""
+        if self.bound and cycles > self.target:
+            raise FoldingError(
+                f"{name}: its {what} takes {cycles} cycles an image at best, "
+                f"and {self.target} were asked for; allow {cycles} cycles or make the image smaller"
+            )
+
+    def _lanes(
+        self,
+        x: _Tensor,
+        channels: int,
+        elements: int,
+        cycles: Callable[[int], int],
+        behind: tuple[int, int] | None = None,
+    ) -> int:
+        """Return the fewest channels at a time that keep up with the target, width converters included.
+
+        Args:
+            x: what is read.
+            channels: of a pixel.
+            elements: of the stream that is read.
+            cycles: the node's own, by lanes.
+            behind: the elements it writes, and the words in which they are read.
+        """
+
+        def slowest(lanes: int) -> int:
+            result = max(cycles(lanes), x.words_after(elements // lanes))
+            if behind is not None:
+                result = max(result, converter_interval(behind[0] // lanes, behind[1]))
+            return result
+
+        return fold_stream(channels, {lanes: slowest(lanes) for lanes in divisors(channels)}, self.target)

@@ -1,0 +1,31 @@
+"""The hardware's logits as the integer network counts them."""
+
+import numpy as np
+
+from zerocross.finn_flows.nodes import Bias, GroupedProduct, Product
+from zerocross.finn_flows.nodes.node import HardwareNode
+from zerocross.finn_flows.rtl.design import Design
+
+
+def network_logits(stream: np.ndarray, product: HardwareNode, bias: HardwareNode | None = None) -> np.ndarray:
+    """Return logits in the network's units from the stream (N, elements) that the label select reads.
+
+    Args:
+        stream: accumulators of the last product, biased if a bias stands behind it.
+        product: the last product.
+        bias: what is added to its accumulators.
+    """
+    assert isinstance(product, Product)
+    if not isinstance(bias, Bias):
+        return product.network_values(stream)
+    # A popcount p is (a + K) / 2: shifted by one more it is a + K, and the network's logit lacks K, shifted.
+    halved = product.is_popcount
+    return stream - (product.fan_in << (bias.shift - 1)) if halved else stream
+
+
+def design_logits(design: Design, stream: np.ndarray) -> np.ndarray:
+    """Return a design's logits in the network's units; see `network_logits`."""
+    nodes = [element.node for element in design.elements]
+    product = next(node for node in reversed(nodes) if isinstance(node, Product | GroupedProduct))
+    bias = next((node for node in reversed(nodes) if isinstance(node, Bias)), None)
+    return network_logits(stream, product, bias)

@@ -1,0 +1,107 @@
+"""Stock FINN asked about the nodes that it would have in the place of ours: cycles, resources, and a whole graph of them."""
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from zerocross.finn_flows.finn_patches import prepare_finn
+from zerocross.finn_flows.nodes.node import Attributes, StockNode
+from zerocross.finn_flows.nodes.stream import Stream
+from zerocross.finn_flows.rtl.design import INPUT, Design, Source
+
+if TYPE_CHECKING:
+    from qonnx.core.modelwrapper import ModelWrapper
+
+Answer = tuple[int, int, int, int]
+"""Cycles an image, LUTs, block RAMs of 18 kbit, DSPs."""
+
+
+def ask_finn(node: StockNode, finn_part: str) -> Answer:
+    """Ask FINN's own node for its cycles an image and its resources on a part.
+
+    Answers are kept: a search asks about the same nodes again and again.
+    """
+    return _ask(node.op_type, node.attributes, node.streams, node.parameter, finn_part)
+
+
+@lru_cache(maxsize=65536)
+def _ask(op_type: str, attributes: Attributes, streams: int, parameter: str, finn_part: str) -> Answer:
+    prepare_finn()
+    from qonnx.custom_op.registry import getCustomOp
+
+    inputs = [f"in{index}" for index in range(streams)] + [parameter] * bool(parameter)
+    node = getCustomOp(_onnx_node(op_type, attributes, inputs, ["out"]))
+    # FINN's formulas look the same attributes up again and again, each time listing all known ones.
+    node.get_nodeattr = lru_cache(maxsize=None)(node.get_nodeattr)
+    # These three are what node_res_estimation gathers; its efficiencies double the time.
+    answers = (
+        node.lut_estimation(finn_part),
+        node.bram_estimation(finn_part),
+        node.dsp_estimation(finn_part),
+    )
+    lut, bram18, dsp = (int(answer) for answer in answers)
+    return int(node.get_exp_cycles()), lut, bram18, dsp
+
+
+def _onnx_node(
+    op_type: str, attributes: Attributes, inputs: list[str], outputs: list[str], name: str = ""
+) -> Any:
+    """Return the ONNX node that FINN wraps into its custom operator."""
+    from onnx import helper
+
+    domain = "finn.custom_op.fpgadataflow." + op_type.rsplit("_", 1)[1]
+    return helper.make_node(
+        op_type, inputs, outputs, name=name, domain=domain, backend="fpgadataflow", **dict(attributes)
+    )
+
+
+def stock_model(design: Design) -> "ModelWrapper":
+    """Return a plan as a graph of stock FINN's nodes, `in` to `out`, named as FINN numbers nodes.
+
+    Weights and thresholds are named but not given. Width converters and FIFOs are FINN's to insert.
+    """
+    prepare_finn()
+    from onnx import TensorProto, helper
+    from qonnx.core.datatype import DataType
+    from qonnx.core.modelwrapper import ModelWrapper
+    from qonnx.util.basic import qonnx_make_model
+
+    def value(name: str, stream: Stream) -> Any:
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, stream.stock_shape)
+
+    tensors: dict[Source, list[str]] = {(INPUT, "s"): ["in"]}  # by stream, the tensors that nobody reads yet
+    streams = {"in": design.input}
+    made: list[Any] = []
+    counts: dict[str, int] = {}
+    last = design.elements[-1].name
+    for element in design.elements:
+        inputs = [tensors[source].pop(0) for source in element.sources]
+        stock = element.node.stock()
+        if not stock or stock[0].op_type.startswith("Streaming"):
+            for port in element.node.outputs:  # what is no node of FINN's here passes its tensor on
+                tensors[element.name, port] = [*inputs, *tensors[element.sources[0]]]
+            continue
+        for index, node in enumerate(stock):
+            number = counts.get(node.op_type, 0)
+            counts[node.op_type] = number + 1
+            name = f"{node.op_type}_{number}"
+            copies = dict(node.attributes).get("NumOutputStreams", 1)
+            outputs = [f"{name}_out{copy or ''}" for copy in range(copies)]
+            if element.name == last and index == len(stock) - 1:
+                outputs = ["out"]
+            parameters = [f"{name}_{node.parameter}"] * bool(node.parameter)
+            made.append(_onnx_node(node.op_type, node.attributes, [*inputs, *parameters], outputs, name))
+            streams |= dict.fromkeys(outputs, node.sink)
+            inputs = list(outputs)
+        tensors |= {(element.name, port): inputs for port in element.node.outputs}
+    ends = streams.pop("in"), streams.pop("out")
+    graph = helper.make_graph(
+        made,
+        "candidate",
+        [value("in", ends[0])],
+        [value("out", ends[1])],
+        value_info=[value(name, stream) for name, stream in streams.items()],
+    )
+    model = ModelWrapper(qonnx_make_model(graph))
+    for name, stream in {"in": ends[0], **streams, "out": ends[1]}.items():
+        model.set_tensor_datatype(name, DataType[stream.stock_datatype])
+    return model
