@@ -3,8 +3,10 @@
     x                          the plain sign
     sin(mul(3, x))             numbers are constants
     add(sin(x), scale(x))      scale, shift, learned and mix bring learnable per-channel parameters
+    sin(3 * x) - 1             the operators + - * / are add, sub, mul, div, and -x is neg(x)
 
-Text is read by `parse` and printed by `str`, each the inverse of the other.
+`parse` reads text. `str` prints an expression with operations by name only, and `parse` reads that text as the same
+expression.
 """
 
 import math
@@ -45,6 +47,11 @@ class Expression:
         return f"{self.name}({', '.join(str(operand) for operand in self.operands)})"
 
     @property
+    def depth(self) -> int:
+        """Nodes from the root to the farthest leaf, both counted."""
+        return 1 + max((operand.depth for operand in self.operands), default=0)
+
+    @property
     def operation(self) -> Operation:
         """The operation at the root; a ModelError for a number, which has none."""
         return get_operation(self.name)
@@ -81,9 +88,10 @@ def _count(arity: int) -> str:
     return "no operand" if arity == 0 else "1 operand" if arity == 1 else f"{arity} operands"
 
 
-_TOKEN = re.compile(
-    r"\s*(?:(?P<name>[A-Za-z_]\w*)|(?P<number>-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|(?P<mark>[(),]))"
-)
+_NUMBER = re.compile(r"-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_NAME = re.compile(r"[A-Za-z_]\w*")
+_OPERATORS = ({"+": "add", "-": "sub"}, {"*": "mul", "/": "div"})
+"""The operation of each infix operator; the second level binds tighter, as in Python."""
 
 
 class _Parser:
@@ -92,41 +100,76 @@ class _Parser:
     def __init__(self, text: str) -> None:
         self.text = text
         self.position = 0
+        self.advance(0)
 
     def fail(self, message: str, position: int) -> ExpressionError:
         # The text goes on lines of its own, so that the mark stands under the place.
         return ExpressionError(f"{message} at position {position + 1}:\n  {self.text}\n  {' ' * position}^")
 
-    def peek(self) -> re.Match[str] | None:
-        return _TOKEN.match(self.text, self.position)
-
-    def place(self) -> int:
-        """Position of the next token, white space passed over."""
-        return len(self.text) - len(self.text[self.position :].lstrip())
-
-    def accept(self, mark: str) -> bool:
-        token = self.peek()
-        if token is None or token["mark"] != mark:
-            return False
-        self.position = token.end()
-        return True
-
-    def expression(self, depth: int = 1) -> Expression:
-        start = self.place()
+    def limit(self, depth: int, position: int) -> None:
+        """Refuse a depth beyond the deepest accepted."""
         if depth > MAX_DEPTH:
-            raise self.fail(f"expression nested deeper than {MAX_DEPTH}", start)
-        token = self.peek()
-        if token is None or token["mark"]:
-            found = repr(self.text[start]) if start < len(self.text) else "the end"
-            raise self.fail(f"expected an operation, x or a number, found {found}", start)
-        self.position = token.end()
-        if token["number"]:
+            raise self.fail(f"expression nested deeper than {MAX_DEPTH}", position)
+
+    def advance(self, length: int) -> None:
+        """Go past a token of this length and the white space behind it."""
+        self.position += length
+        while self.text[self.position : self.position + 1].isspace():
+            self.position += 1
+
+    def accept(self, *marks: str) -> str:
+        """Go past the next token if it is one of the marks; return the mark, or "" if it is none of them."""
+        for mark in marks:
+            if self.text.startswith(mark, self.position):
+                self.advance(len(mark))
+                return mark
+        return ""
+
+    def expression(self, depth: int = 1, level: int = 0) -> Expression:
+        """Read operands joined by operators of this level and of tighter ones, grouped from the left."""
+        if level == len(_OPERATORS):
+            operand = self.operand(depth)
+            end = self.position
+            if self.accept("**", "^"):
+                raise self.fail("no operator for powers: write square(x), cube(x) or root(x)", end)
+            return operand
+        left = self.expression(depth, level + 1)
+        start = self.position
+        while operator := self.accept(*_OPERATORS[level]):
+            right = self.expression(depth + 1, level + 1)
+            left = Expression(_OPERATORS[level][operator], (left, right))
+            self.limit(depth + left.depth - 1, start)
+            start = self.position
+        return left
+
+    def operand(self, depth: int) -> Expression:
+        """Read a number, an operation, an expression in brackets, or any of these behind a minus."""
+        start = self.position
+        self.limit(depth, start)
+        if match := _NUMBER.match(self.text, start):
+            self.advance(len(match[0]))
             try:
-                return number(float(token["number"]))
+                return number(float(match[0]))
             except ExpressionError as error:
                 raise self.fail(str(error), start) from None
+        if match := _NAME.match(self.text, start):
+            self.advance(len(match[0]))
+            return self.call(match[0], start, depth)
+        if self.accept("("):
+            inner = self.expression(depth + 1)
+            if not self.accept(")"):
+                raise self.fail("expected an operator or ')'", self.position)
+            return inner
+        if self.accept("-"):
+            inner = self.operand(depth + 1)
+            return number(-inner.value) if inner.name == "number" else Expression("neg", (inner,))
+        found = repr(self.text[start]) if start < len(self.text) else "the end"
+        raise self.fail(f"expected an operation, x or a number, found {found}", start)
+
+    def call(self, name: str, start: int, depth: int) -> Expression:
+        """Read the operands of the operation named at `start`."""
         try:
-            operation = get_operation(token["name"])
+            operation = get_operation(name)
         except ModelError as error:
             raise self.fail(str(error), start) from None
         operands = self.operands(depth)
@@ -135,15 +178,13 @@ class _Parser:
         return Expression(operation.name, operands)
 
     def operands(self, depth: int) -> tuple[Expression, ...]:
-        if not self.accept("("):
-            return ()
-        if self.accept(")"):
+        if not self.accept("(") or self.accept(")"):
             return ()
         found = [self.expression(depth + 1)]
         while self.accept(","):
             found.append(self.expression(depth + 1))
         if not self.accept(")"):
-            raise self.fail("expected ',' or ')'", self.place())
+            raise self.fail("expected an operator, ',' or ')'", self.position)
         return tuple(found)
 
 
@@ -151,17 +192,18 @@ def parse(text: str) -> Expression:
     """Read an expression.
 
     Args:
-        text: operations by name with operands in brackets, `x`, and numbers.
+        text: operations by name with operands in brackets, `x`, numbers, and the operators `+ - * /`.
 
     Returns:
-        The expression; `str` of it gives the text back, but for white space and the spelling of numbers.
+        The expression. `str` of it gives the text back, except for white space, the spelling of numbers and
+        operators, which are printed as the operations they stand for.
 
     Raises:
         ExpressionError: with the position, for an unknown operation (naming the nearest known ones), a
-            wrong number of operands, or text that does not parse.
+            wrong number of operands, nesting deeper than `MAX_DEPTH`, or text that does not parse.
     """
     parser = _Parser(text)
     expression = parser.expression()
-    if parser.place() < len(text):
-        raise parser.fail("expected the end of the expression", parser.place())
+    if parser.position < len(text):
+        raise parser.fail("expected an operator or the end of the expression", parser.position)
     return expression

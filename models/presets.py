@@ -14,21 +14,24 @@ PRESETS: dict[str, tuple[str, str]] = {
     "sine": ("sin(x)", "a sine, the simplest periodic activation"),
     "sine_scaled": ("sin(scale(x))", "a sine of learnable frequency for each channel"),
     "cosine": ("cos(x)", "a cosine: a band around the mean"),
-    "sine_linear": ("add(sin(x), x)", "snake-like, x + sin(x) (after Ziyin et al., 2020)"),
+    "sine_linear": ("add(sin(x), x)", "x + sin(x), close to Snake (after Ziyin et al., 2020)"),
     "log_sine": (
         "add(log(x), sin(x))",
-        "found here by GAAF's algorithm and by NSGA-II alike, on a small ResNetE and Fashion-MNIST (docs/methods.md)",
+        "found by both GAAF's algorithm and NSGA-II for a small ResNetE on Fashion-MNIST (docs/methods.md)",
     ),
     "scale_gauss": (
         "sub(scale(x), gauss(x))",
-        "found here in the tables of the pair space: above the plain sign on both, at its price (docs/tables.md)",
+        "found in two tables of the pair space: in both more accurate than the plain sign, at its price (docs/tables.md)",
     ),
-    "laplace_shift": ("add(laplace(x), shift(x))", "likewise"),
+    "laplace_shift": ("add(laplace(x), shift(x))", "found in the same tables, with the same result"),
     "band": (
         "sub(learned, abs(x))",
-        "one where |x| is under a learnable bound; among the best of all on a small residual network (docs/tables.md)",
+        "1 where |x| is below a learnable bound; among the most accurate on a small residual network (docs/tables.md)",
     ),
-    "parabola": ("sub(learned, square(x))", "likewise where x^2 is; the most accurate there"),
+    "parabola": (
+        "sub(learned, square(x))",
+        "1 where x^2 is below a learnable bound; among the most accurate on the same network",
+    ),
 }
 """Name: (expression, where it comes from)."""
 

@@ -84,7 +84,7 @@ def test_strategies_are_compared_on_a_table(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["activations", "sin(x"], "expected ',' or ')' at position 6"),
+        (["activations", "sin(x"], "',' or ')' at position 6"),
         (["activations", "sim(x)"], "did you mean"),
         (["search", "missing.yaml"], "missing.yaml does not exist"),
         (["search", "examples/digits.yaml", "--set", "search"], "write it as field=value"),
