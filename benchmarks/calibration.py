@@ -30,8 +30,9 @@ from scipy.optimize import least_squares, minimize_scalar, nnls
 from scipy.stats import spearmanr
 
 from zerocross.finn_flows import graph, structural
-from zerocross.finn_flows.chip.synthesis import FAMILIES, synthesise
+from zerocross.finn_flows.chip.synthesis import synthesise
 from zerocross.finn_flows.cost import estimate
+from zerocross.finn_flows.families import get_family
 from zerocross.finn_flows.network import Conv
 from zerocross.finn_flows.parts import get_part
 from zerocross.finn_flows.rtl.assembly import assemble
@@ -136,9 +137,8 @@ def _digest(top: str, folder: Path, sources: Iterable[Path], prefix: str, family
     known = {file.stem for file in LIBRARY.glob("*.sv")}
     code = [_code(module) for module in sorted(known & set(re.findall(r"\bzc_\w+", top + "".join(own))))]
     memories = [file.read_text() for file in sorted(folder.glob(f"{prefix}*.mem"))]
-    return hashlib.sha256("\n".join([FAMILIES[family], top, *own, *code, *memories]).encode()).hexdigest()[
-        :16
-    ]
+    command = get_family(family).synthesis.command
+    return hashlib.sha256("\n".join([command, top, *own, *code, *memories]).encode()).hexdigest()[:16]
 
 
 class Maker:

@@ -20,8 +20,9 @@ import numpy as np
 import torch
 
 from zerocross.finn_flows.chip.cells import Cells
-from zerocross.finn_flows.chip.synthesis import FAMILIES, synthesise
+from zerocross.finn_flows.chip.synthesis import synthesise
 from zerocross.finn_flows.crossings import CrossingTable, from_bits
+from zerocross.finn_flows.families import FAMILIES
 from zerocross.finn_flows.folding import Folding
 from zerocross.finn_flows.graph import hardware_nodes
 from zerocross.finn_flows.integer import remove_first_bits

@@ -9,16 +9,15 @@ figures, docs/calibration/ the data. All LUT figures are for 6-input LUTs; `on_f
 A *lane* is what one PE computes: it serves `channels / PE` channels in turn, channel c on lane c mod PE.
 """
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from zerocross.finn_flows.families import get_family
+from zerocross.finn_flows.families.series7 import lut_ram
+
 Memory = tuple[int, int]
 """Bits of a word, and words."""
-
-_SHAPES_18 = ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384))
-_SHAPES_4 = ((16, 256), (8, 512), (4, 1024), (2, 2048))  # iCE40
 
 
 @dataclass(frozen=True)
@@ -174,13 +173,12 @@ def block_rams(width: int, depth: int, family: str = "7-series") -> int:
     A RAMB18 (DP16KD, BSRAM) holds 16384x1, 8192x2, 4096x4, 2048x9, 1024x18 or 512x36 bits, an iCE40 EBR 2048x2,
     1024x4, 512x8 or 256x16.
     """
-    shapes = _SHAPES_4 if family == "ice40" else _SHAPES_18
-    return min(math.ceil(width / bits) * math.ceil(depth / words) for bits, words in shapes)
+    return get_family(family).block_ram.count(width, depth)
 
 
 def lutram(width: int, depth: int) -> int:
     """Return the LUTs of a memory that is written too: 6 bits of 32 words, or 3 bits of 64, take four."""
-    return 4 * math.ceil(width / 6) if depth <= 32 else 4 * math.ceil(width / 3) * math.ceil(depth / 64)
+    return lut_ram(width, depth)
 
 
 def small_memory(lut: float, width: int, depth: int, implementation: str) -> Price:
@@ -225,21 +223,17 @@ def on_family(price: Price, family: str) -> tuple[int, int]:
     is counted anew: 16 words of 4 bits take six LUTs of ECP5 and Gowin, and multiplexers between; iCE40 has none and
     takes block RAM, whose blocks are of 4 kbit where other families' are of 18.
     """
-    if family in ("7-series", "ultrascale+"):
+    part = get_family(family)
+    if part.lut_inputs == 6:
         return round(price.lut), price.bram18
     logic = price.lut - sum(lutram(*memory) for memory in price.rams)
     logic -= sum(weights_in_luts(*memory) for memory in price.roms)
     factors = CONSTANTS.lut4[family]
     lut = logic * factors.get(price.kind, factors["other"])
-    lut += sum(weights_in_luts(*memory, lut_inputs=4) for memory in price.roms)
+    lut += sum(weights_in_luts(*memory, lut_inputs=part.lut_inputs) for memory in price.roms)
     blocks = price.blocks
-    if family == "ice40":
+    if part.lut_ram is None:
         blocks += price.rams
     else:
-        lut += sum(_lut4_ram(*memory) for memory in price.rams)
+        lut += sum(part.lut_ram(*memory) for memory in price.rams)
     return round(lut), sum(block_rams(*memory, family) for memory in blocks)
-
-
-def _lut4_ram(width: int, depth: int) -> int:
-    banks = math.ceil(depth / 16)
-    return 6 * math.ceil(width / 4) * banks + width * (banks - 1)

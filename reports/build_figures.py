@@ -68,17 +68,17 @@ def counts_by_layer(build: Build) -> go.Figure | None:
     )
     names = [drawing.escape(drawing.clip(layer.name, 22)) for layer in layers]
     figure.update_yaxes(tickvals=rows, ticktext=names, range=[len(rows) - 0.5, -0.5], showgrid=False)
-    figure.update_xaxes(title_text=_title(*views[0]), rangemode="tozero")
+    figure.update_xaxes(title_text=_title(build, *views[0]), rangemode="tozero")
     if len(views) > 1:
         buttons = [
             drawing.button(
-                _title(family, resource),
+                _title(build, family, resource),
                 (
                     {
                         "x": [_values(layers, column, resource) for column in columns],
                         "visible": [column.family == family for column in columns],
                     },
-                    {"xaxis.title.text": _title(family, resource)},
+                    {"xaxis.title.text": _title(build, family, resource)},
                 ),
             )
             for family, resource in views
@@ -143,9 +143,8 @@ def _values(layers: Sequence[Layer], column: Column, resource: str) -> list[floa
     return [column.total(layer.nodes, resource).value for layer in layers]
 
 
-def _title(family: str, resource: str) -> str:
-    name = build_facts.FAMILY_NAMES.get(family, family)
-    return f"{build_facts.unit(Build('', ''), resource, family)}, {name}"
+def _title(build: Build, family: str, resource: str) -> str:
+    return f"{build_facts.unit(build, resource, family)}, {build_facts.words_of(build, family).name}"
 
 
 def _quantities(builds: Sequence[Build]) -> dict[str, dict[Source, list[float | None]]]:
@@ -161,7 +160,7 @@ def _quantities(builds: Sequence[Build]) -> dict[str, dict[Source, list[float | 
                         whole = build_facts.whole(build, column, resource)
                         said.setdefault(column.source, [None] * len(builds))[index] = whole.value
             if any(value for values in said.values() for value in values):
-                result[_title(family, resource)] = said
+                result[_title(build_facts.that_names(builds, family), family, resource)] = said
     rates: dict[Source, list[float | None]] = {
         "finn": [_rate(b, False) if b.timing.estimated_by == "finn" else None for b in builds],
         "zerocross": [_rate(b, False) if b.timing.estimated_by == "zerocross" else None for b in builds],

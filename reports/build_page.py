@@ -82,7 +82,6 @@ def _environment() -> Environment:
     environment = pages.environment()
     environment.globals.update(
         facts=build_facts,
-        names=build_facts.FAMILY_NAMES,
         source_names=build_figures.SAID,
         short_names=build_figures.SHORT,
         say=_say,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 # Of a node or a whole design: "lut", "ff", "bram", "dsp", "carry", "uram"; those that are known. LUTs and block RAMs are the
-# family's own (see `LUT_OF` and `BLOCK_RAM_OF`); FINN's estimates are of 6-input LUTs and of block RAMs of 18 kbit.
+# family's own (see `FamilyWords`); FINN's estimates are of 6-input LUTs and of block RAMs of 18 kbit.
 Counts = dict[str, float]
 
 # Who says a number of hardware: FINN's models, this project's, the maker's HLS compiler (an estimate too), the
@@ -17,14 +17,6 @@ Counts = dict[str, float]
 Source = Literal["finn", "zerocross", "hls", "synthesis", "routing", "simulation"]
 
 RESOURCES = ("lut", "ff", "bram", "dsp", "carry", "uram")
-LUT_OF = {"7-series": "LUT6", "ultrascale+": "LUT6", "ecp5": "LUT4", "ice40": "LUT4", "gowin": "LUT4"}
-BLOCK_RAM_OF = {
-    "7-series": "BRAM18",
-    "ultrascale+": "BRAM18",
-    "ecp5": "DP16KD (18 kbit)",
-    "ice40": "EBR (4 kbit)",
-    "gowin": "BSRAM (18 kbit)",
-}
 
 Kind = Literal[
     "product",
@@ -41,6 +33,21 @@ Kind = Literal[
     "serial",
     "other",
 ]
+
+
+@dataclass(frozen=True)
+class FamilyWords:
+    """What a family of parts and its resources are called.
+
+    Attributes:
+        name: such as "ECP5".
+        lut: its LUTs, such as "LUT4".
+        bram: its block RAMs, such as "DP16KD (18 kbit)".
+    """
+
+    name: str
+    lut: str
+    bram: str
 
 
 @dataclass(frozen=True)
@@ -215,7 +222,8 @@ class Build:
         topology: the topology in a line.
         board: the target board, "" for a bare part.
         part: the target part.
-        family: "7-series", "ultrascale+", "ecp5", "ice40", "gowin", or "" if unknown.
+        family: the part's family, such as "7-series" or "ecp5", or "" if unknown.
+        words: what the families are called that are counted in, by family; Xilinx' may be left out.
         clock_mhz: the clock asked for.
         created: when, in ISO 8601.
         versions: versions of packages and tools.
@@ -243,6 +251,7 @@ class Build:
     board: str = ""
     part: str = ""
     family: str = ""
+    words: dict[str, FamilyWords] = field(default_factory=dict)
     clock_mhz: float | None = None
     created: str = ""
     versions: dict[str, str] = field(default_factory=dict)

@@ -1,18 +1,17 @@
 """Gate-level simulation: a mapped netlist and the behaviour of its cells, for `zerocross.finn_flows.rtl.simulation`.
 
 The cells' behaviour is what Yosys has for them; block RAMs, which it leaves empty for most families, are this
-project's (`block_rams.py`). UltraScale+ is counted only: its block RAMs have no model.
+project's (`families/*_block_ram.py`).
 """
 
 import importlib.util
 import re
 from pathlib import Path
 
-from zerocross.finn_flows.chip.block_rams import block_ram_models
 from zerocross.finn_flows.chip.synthesis import Synthesis
 from zerocross.finn_flows.errors import FlowError
+from zerocross.finn_flows.families import get_family
 
-_LIBRARY = {"7-series": "xilinx", "ecp5": "ecp5", "ice40": "ice40", "gowin": "gowin"}
 _TIMING = re.compile(r"^\s*specify\b.*?\bendspecify\b", re.MULTILINE | re.DOTALL)
 _MODULE = re.compile(r"^(?:\(\*[^\n]*\*\)\s*)*module\s+(\w+).*?\bendmodule\b", re.MULTILINE | re.DOTALL)
 
@@ -29,10 +28,11 @@ def netlist_sources(synthesis: Synthesis) -> list[Path]:
     Raises:
         NoModel: if the family's cells, or some that the design uses, have no behaviour.
     """
-    if synthesis.family not in _LIBRARY:
-        raise NoModel(f"netlists for {synthesis.family} are not simulated: their block RAMs have no model")
-    models = block_ram_models(synthesis.family)
-    for match in _MODULE.finditer(_library(_LIBRARY[synthesis.family])):
+    family = get_family(synthesis.family)
+    if not family.library:
+        raise NoModel(f"netlists for {family.name} are not simulated: their block RAMs have no model")
+    models = family.block_ram_models()
+    for match in _MODULE.finditer(_library(family.library)):
         models.setdefault(match.group(1), match.group())
     wanted = set(synthesis.total.by_type)
     if missing := sorted(name for name in wanted if "endmodule" not in models.get(name, "")):
@@ -42,7 +42,7 @@ def netlist_sources(synthesis: Synthesis) -> list[Path]:
     ):
         wanted |= inner
     cells = synthesis.verilog.with_name("cells.v")
-    functions = "".join(_MODULE.sub("", _library(_LIBRARY[synthesis.family])))
+    functions = "".join(_MODULE.sub("", _library(family.library)))
     cells.write_text(functions + "\n\n".join(models[name] for name in sorted(wanted)) + "\n")
     return [cells, synthesis.verilog]
 

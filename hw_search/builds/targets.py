@@ -2,9 +2,10 @@
 
 from difflib import get_close_matches
 
-from zerocross.finn_flows.chip.boards import TARGETS, Board, NoTarget, get_target
+from zerocross.finn_flows.boards import BOARDS, TARGETS, Board, NoTarget, get_target
 from zerocross.finn_flows.chip.serial_line import design_clock
-from zerocross.finn_flows.parts import BOARDS, PARTS, Part, UnknownPart, get_part
+from zerocross.finn_flows.families import PARTS, get_family
+from zerocross.finn_flows.parts import Part, UnknownPart, get_part
 from zerocross.hw_search.errors import UserError
 
 _ANY_CLOCK = 100.0  # MHz, where neither board nor person says
@@ -21,16 +22,16 @@ def find_target(name: str) -> Board | Part:
         part = get_part(name)
     except UnknownPart:
         part = None
-    if part is not None and part.family in ("7-series", "ultrascale+"):
+    if part is not None and get_family(part.family).router is None:
         return part
-    by_finn = {entry.finn_part: entry for entry in PARTS if entry.known_to_finn}
+    by_finn = {entry.finn_part: entry for entry in PARTS.values() if entry.known_to_finn}
     if name in by_finn:
         return by_finn[name]
     try:
         return get_target(name)
     except NoTarget as error:
         text = str(error)
-    known = list(dict.fromkeys([*TARGETS, *BOARDS, *(entry.name for entry in PARTS)]))
+    known = list(dict.fromkeys([*TARGETS, *BOARDS, *PARTS]))
     if part is None and (near := get_close_matches(name.lower(), known, n=3, cutoff=0.5)):
         text = f"unknown board or part {name!r}: did you mean {' or '.join(near)}?"
     raise UserError(f"--target: {text}")

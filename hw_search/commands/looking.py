@@ -18,15 +18,15 @@ def doctor(
 
     console = Console()
     if parts:
-        from zerocross.finn_flows.chip.boards import TARGETS
-        from zerocross.finn_flows.parts import BOARDS, PARTS
+        from zerocross.finn_flows.boards import BOARDS, TARGETS
+        from zerocross.finn_flows.families import PARTS
 
         title = "Bitstreams: by Vivado for AMD parts, else with open tools for bare parts and boards with a *"
         table = Table(title=title, title_justify="left")
         for column in ("part", "LUT", "FF", "BRAM18", "DSP"):
             table.add_column(column, no_wrap=True)
         table.add_column("boards", overflow="fold")
-        for part in PARTS:
+        for part in PARTS.values():
             boards = [board for board, name in BOARDS.items() if name == part.name]
             marked = ", ".join(f"{board}*" if board in TARGETS else board for board in boards)
             numbers = (f"{value:,}" for value in (part.luts, part.ffs, part.bram18, part.dsps))

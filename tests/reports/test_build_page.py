@@ -7,7 +7,7 @@ import pytest
 
 from tests.reports.builds import make_build, make_long_build
 from zerocross.reports.build_page import render_build, render_comparison
-from zerocross.reports.build_records import Build, BuildNode, Certificate, Link
+from zerocross.reports.build_records import Build, BuildNode, Certificate, FamilyWords, Link
 
 
 class Page(HTMLParser):
@@ -211,6 +211,7 @@ def test_nothing_to_compare_is_a_page_too():
 
 def test_counts_of_another_family_have_their_own_columns():
     node = BuildNode("a", "a", "product", synthesis={"ice40": {"lut": 5, "bram": 2}})
-    page = Page(body(render_build(Build("b", "x", family="ice40", nodes=[node]))))
+    words = {"ice40": FamilyWords("iCE40", "LUT4", "EBR (4 kbit)")}
+    page = Page(body(render_build(Build("b", "x", family="ice40", words=words, nodes=[node]))))
     assert "EBR (4 kbit), iCE40" in page.text
     assert "LUT4, iCE40" in page.text

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.finn_flows.chip.small_designs import built, small_design
+from zerocross.finn_flows.boards import get_target
 from zerocross.finn_flows.chip import place_route
-from zerocross.finn_flows.chip.boards import get_target
 from zerocross.finn_flows.chip.place_route import (
     Clock,
     DoesNotFit,
@@ -20,6 +20,7 @@ from zerocross.finn_flows.chip.place_route import (
 )
 from zerocross.finn_flows.chip.serial_line import Link, serial_top
 from zerocross.finn_flows.chip.synthesis import synthesise
+from zerocross.finn_flows.families.router import Tool
 from zerocross.finn_flows.rtl.simulation import ToolMissing
 
 PORTS = ("clk", "rx", "tx", "led")
@@ -144,15 +145,16 @@ def test_timing_says_what_to_do():
 def test_a_failure_says_why(tmp_path, log, code, kind, said):
     file = tmp_path / "nextpnr.log"
     file.write_text(log)
-    error = place_route._complaint(log, code, get_target("icebreaker"), place_route._FLOWS["ice40"], file)
+    error = place_route._complaint(log, code, get_target("icebreaker"), file)
     assert type(error) is kind
     with pytest.raises(kind, match=said):
         raise error
 
 
 def test_a_missing_wheel_is_named(tmp_path):
+    tool = Tool("no_such_module", "run", "some-wheel", ())
     with pytest.raises(ToolMissing, match="pip install some-wheel"):
-        place_route._run("no_such_module", "run", [], "some-wheel", tmp_path, tmp_path / "log", print)
+        place_route._run(tool, tmp_path, tmp_path / "log", print)
 
 
 def test_progress_is_read_from_the_log():
@@ -186,8 +188,8 @@ def netlist(name: str, folder: Path, clock_mhz: float | None = None, bits: int =
         folder,
         board.family,
         nodes,
-        part=board.part_name,
-        pads=board.family == "gowin",
+        part=board.part.name,
+        pads=True,
     )
     return synthesis.netlist
 
@@ -198,7 +200,10 @@ def netlist(name: str, folder: Path, clock_mhz: float | None = None, bits: int =
     [
         ("ulx3s-85f", 50, b"\xff\x00"),
         ("lfe5u-25f", 40, b"\xff\x00"),
+        ("orangecrab-25f", 60, b"\xff\x00"),
+        ("colorlight-5a-75b", 50, b"\xff\x00"),
         ("icebreaker", 24, b"\xff\x00"),
+        ("upduino", 24, b"\xff\x00"),
         ("ice40hx8k-b-evn", 48, b"\xff\x00"),
         ("tangnano9k", 54, b"1111"),
     ],

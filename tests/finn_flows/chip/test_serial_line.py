@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.finn_flows.chip.small_designs import built, labels, small_design
+from zerocross.finn_flows.boards import get_target
 from zerocross.finn_flows.chip.accelerator import (
     Accelerator,
     NoAnswer,
@@ -13,7 +14,6 @@ from zerocross.finn_flows.chip.accelerator import (
     WrongDesign,
     compile_line,
 )
-from zerocross.finn_flows.chip.boards import get_target
 from zerocross.finn_flows.chip.clocks import Unreachable
 from zerocross.finn_flows.chip.serial_line import (
     ANSWER,

@@ -4,7 +4,8 @@ import pytest
 
 from zerocross.finn_flows.chip import yosys
 from zerocross.finn_flows.chip.cells import count_cells
-from zerocross.finn_flows.chip.synthesis import FAMILIES, SynthesisError, synthesise
+from zerocross.finn_flows.chip.synthesis import SynthesisError, synthesise
+from zerocross.finn_flows.families import FAMILIES, UnknownFamily
 from zerocross.finn_flows.rtl.simulation import ToolMissing
 
 # Two equal counters, another one, and a gate around them.
@@ -106,7 +107,7 @@ def test_an_instance_that_is_not_there_is_named(folder):
 
 
 def test_an_unknown_family_is_refused(folder):
-    with pytest.raises(SynthesisError, match="'spartan'.*ecp5"):
+    with pytest.raises(UnknownFamily, match="'spartan'.*ecp5"):
         synthesise("three", [folder / "three.sv"], folder, "spartan")
 
 

@@ -1,0 +1,258 @@
+"""Boards: the part on each, and, where a bitstream can be made with open tools, its pins, its clock and how to load it.
+
+A bare part can be made a bitstream for too; its pins are left to the tools. `rx` is where the FPGA listens, `tx` where
+it speaks: the board's USB serial converter is on their other ends, or one that is wired there.
+"""
+
+import difflib
+from dataclasses import dataclass, replace
+
+from zerocross.finn_flows.errors import FlowError
+from zerocross.finn_flows.families import PARTS
+from zerocross.finn_flows.families.part import Device, Part
+
+SHORT_NAMES = {"ulx3s": "ulx3s-85f", "hx1k": "ice40hx1k", "hx8k": "ice40hx8k", "up5k": "ice40up5k"}
+
+
+class NoTarget(FlowError):
+    """Nothing to make a bitstream for has the name; the message says what there is, or what else to use."""
+
+
+@dataclass(frozen=True)
+class Board:
+    """A board or bare part for which open tools make a bitstream.
+
+    Attributes:
+        name: by which it is asked for.
+        part: its FPGA.
+        device: its FPGA in its package, by nextpnr's names.
+        clock_mhz: its oscillator's frequency; 0 for a bare part, whose clock pin is given the design's clock.
+        clock, rx, tx: pins; empty for a bare part.
+        led: a pin with a light on it, or empty.
+        led_low: whether the light is on at 0.
+        led_standard: the light's IO standard.
+        io_standard: the other pins'.
+        clock_at_pll: whether an iCE40's clock comes in at the pin that belongs to its PLL.
+        loader: the command that loads a bitstream, but for the file.
+    """
+
+    name: str
+    part: Part
+    device: Device
+    clock_mhz: float = 0
+    clock: str = ""
+    rx: str = ""
+    tx: str = ""
+    led: str = ""
+    led_low: bool = False
+    led_standard: str = "LVCMOS33"
+    io_standard: str = "LVCMOS33"
+    clock_at_pll: bool = False
+    loader: str = "openFPGALoader --cable <your programmer>"
+
+    @property
+    def family(self) -> str:
+        """The name of its part's family."""
+        return self.part.family
+
+    def load_command(self, bitstream: str) -> str:
+        """Return the command that loads a bitstream, for a person to type.
+
+        iCE40 boards start from their flash and are loaded by writing it; openFPGALoader loads the others until
+        power-off, or for good with -f.
+        """
+        return f"{self.loader} {bitstream}"
+
+
+def _bare(part: Part, device: Device) -> Board:
+    return Board(part.name, part, device, **device.pins)  # type: ignore[arg-type]
+
+
+def _on(name: str, part: str, package: str = "", speed: str = "", **settings: object) -> Board:
+    """Make a board, in the part's most common package unless another is given."""
+    device = PARTS[part].device
+    assert device is not None, f"{part} of {name} has no open place and route"
+    device = replace(device, package=package or device.package, speed=speed or device.speed)
+    return replace(_bare(PARTS[part], device), name=name, **settings)  # type: ignore[arg-type]
+
+
+def _ulx3s(size: str) -> Board:
+    pins = {"clock": "G2", "rx": "M1", "tx": "L4", "led": "B2"}
+    return _on(f"ulx3s-{size}", f"lfe5u-{size}", clock_mhz=25.0, loader="openFPGALoader -b ulx3s", **pins)
+
+
+def _orangecrab(size: str) -> Board:
+    """Revision 0.2: orangecrab_r0.2.pcf of orangecrab-fpga/orangecrab-examples.
+
+    It has no serial converter: rx and tx are the header pins that are so called, 0 and 1, as in
+    litex_boards/platforms/gsd_orangecrab.py.
+    """
+    pins = {"clock": "A9", "rx": "N17", "tx": "M18", "led": "K4"}
+    return _on(
+        f"orangecrab-{size}",
+        f"lfe5u-{size}",
+        "CSFBGA285",
+        "8",
+        clock_mhz=48.0,
+        led_low=True,
+        loader="dfu-util -d 1209:5af0 -a 0 -D",
+        **pins,
+    )
+
+
+# Where nothing else is said, pins are those of the maker's constraint file.
+_BOARDS = (
+    *(_ulx3s(size) for size in ("12f", "25f", "45f", "85f")),
+    *(_orangecrab(size) for size in ("25f", "85f")),
+    # Revision 7.0: amaranth_boards/colorlight_5a75b_r7_0.py, litex_boards/platforms/colorlight_5a_75b.py. The serial line
+    # is at J19, where light and button are, so that there is no light; a programmer and a converter are wired to the board.
+    _on("colorlight-5a-75b", "lfe5u-25f", "CABGA256", clock_mhz=25.0, clock="P6", rx="M13", tx="P11"),
+    # Revision 7.0 on its extension board: litex_boards/platforms/colorlight_i5.py
+    _on(
+        "colorlight-i5",
+        "lfe5u-25f",
+        clock_mhz=25.0,
+        clock="P3",
+        rx="H18",
+        tx="J17",
+        led="U16",
+        led_low=True,
+        loader="openFPGALoader -b colorlight-i5",
+    ),
+    _on(
+        "icebreaker",
+        "ice40up5k",
+        clock_mhz=12.0,
+        clock="35",
+        clock_at_pll=True,
+        rx="6",
+        tx="9",
+        led="11",
+        led_low=True,
+        loader="openFPGALoader -b ice40_generic",
+    ),
+    # src/common/io.pcf of wuxx/icesugar, amaranth_boards/icesugar.py
+    _on(
+        "icesugar",
+        "ice40up5k",
+        clock_mhz=12.0,
+        clock="35",
+        clock_at_pll=True,
+        rx="4",
+        tx="6",
+        led="41",
+        led_low=True,
+        loader="icesprog",
+    ),
+    # Version 3: amaranth_boards/upduino_v3.py, upduino_v3.pcf of XarkLabs/upduino-example. Its jumper OSC must be closed,
+    # which brings the oscillator to pin 20; the serial line shares its pins with the flash.
+    _on(
+        "upduino",
+        "ice40up5k",
+        clock_mhz=12.0,
+        clock="20",
+        rx="15",
+        tx="14",
+        led="39",
+        led_low=True,
+        loader="iceprog",
+    ),
+    _on(
+        "ice40hx8k-b-evn",
+        "ice40hx8k",
+        clock_mhz=12.0,
+        clock="J3",
+        rx="B10",
+        tx="B12",
+        led="B5",
+        loader="openFPGALoader -b ice40_generic",
+    ),
+    _on(
+        "icestick",
+        "ice40hx1k",
+        clock_mhz=12.0,
+        clock="21",
+        rx="9",
+        tx="8",
+        led="99",
+        loader="openFPGALoader -b ice40_generic",
+    ),
+    _on(
+        "tangnano9k",
+        "gw1nr-9",
+        clock_mhz=27.0,
+        led="10",
+        led_low=True,
+        led_standard="LVCMOS18",
+        loader="openFPGALoader -b tangnano9k",
+    ),
+    _on(
+        "tangnano20k",
+        "gw2ar-18",
+        clock_mhz=27.0,
+        led="15",
+        led_low=True,
+        loader="openFPGALoader -b tangnano20k",
+    ),
+)
+
+# Boards whose parts only Vivado places and routes: it knows their pins.
+_VIVADO_BOARDS = {
+    "pynq-z1": "xc7z020",
+    "pynq-z2": "xc7z020",
+    "zedboard": "xc7z020",
+    "cora-z7-07s": "xc7z007s",
+    "zybo-z7-10": "xc7z010",
+    "zybo-z7-20": "xc7z020",
+    "zc706": "xc7z045",
+    "arty-a7-35": "xc7a35t",
+    "arty-a7-100": "xc7a100t",
+    "basys3": "xc7a35t",
+    "nexys-video": "xc7a200t",
+    "kc705": "xc7k325t",
+    "genesys2": "xc7k325t",
+    "ultra96": "xczu3eg",
+    "ultra96-v2": "xczu3eg",
+    "aup-zu3_8gb": "xczu3eg",
+    "zcu102": "xczu9eg",
+    "zcu104": "xczu7ev",
+    "zcu111": "xczu28dr",
+    "rfsoc2x2": "xczu28dr",
+    "rfsoc4x2": "xczu48dr",
+    "kv260_som": "xck26",
+    "u50": "xcu50",
+    "u200": "xcu200",
+    "u250": "xcu250",
+    "u280": "xcu280",
+    "u55c": "xcu55c",
+}
+
+BOARDS: dict[str, str] = _VIVADO_BOARDS | {board.name: board.part.name for board in _BOARDS}
+"""Names of parts by the names of the boards that carry them."""
+
+TARGETS: dict[str, Board] = {
+    board.name: board
+    for board in (*_BOARDS, *(_bare(part, part.device) for part in PARTS.values() if part.device is not None))
+}
+"""What open tools make a bitstream for: boards, and bare parts."""
+
+
+def get_target(name: str) -> Board:
+    """Return what to make a bitstream for: a board by its name, a bare part by its own or as generic-<part>.
+
+    Raises:
+        NoTarget: if there is no such thing, or no open place and route for its part.
+    """
+    key = name.strip().lower()
+    bare = key.removeprefix("generic-")
+    key = SHORT_NAMES.get(bare, bare)
+    if key in TARGETS:
+        return TARGETS[key]
+    if part := PARTS.get(BOARDS.get(key, key)):
+        raise NoTarget(
+            f"{name} has a {part.family} part ({part.name}), for which there is no open place and route: its "
+            "design is simulated and synthesised here, a bitstream needs Vivado"
+        )
+    near = difflib.get_close_matches(key, [*TARGETS, *SHORT_NAMES], n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known are: {', '.join(sorted(TARGETS))}"
+    raise NoTarget(f"nothing to make a bitstream for is called {name!r}: {hint}")

@@ -1,0 +1,144 @@
+"""Gowin GW1N and GW2A (LittleBee and Arora), with Project Apicula and nextpnr-himbaechel."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+
+from zerocross.finn_flows.families import gowin_block_ram
+from zerocross.finn_flows.families.cell import Cell
+from zerocross.finn_flows.families.family import Family, Synthesis
+from zerocross.finn_flows.families.memory import SHAPES_18, BlockRam, ram16x4
+from zerocross.finn_flows.families.part import Device, Part
+from zerocross.finn_flows.families.pll import Limits, Pll, PllPrimitive, within
+from zerocross.finn_flows.families.router import Pin, Router, Tool
+
+_NAME = "gowin"
+
+
+class _Pll(PllPrimitive):
+    """rPLL; limits and search are those of gowin_pll, and it finds the same settings."""
+
+    limits = Limits((3, 400), (3, 400), (400, 1200), (3.125, 600))
+    declaration = (
+        '(* blackbox *) module rPLL #(parameter FCLKIN = "100.0", parameter IDIV_SEL = 0, parameter FBDIV_SEL = 0,',
+        "    parameter ODIV_SEL = 8",
+        ") (",
+        "    input CLKIN, CLKFB, RESET, RESET_P, input [5:0] FBDSEL, IDSEL, ODSEL, input [3:0] PSDA, DUTYDA, FDLY,",
+        "    output CLKOUT, LOCK",
+        ");",
+        "endmodule",
+    )
+
+    def settings(self, input_mhz: float) -> Iterator[Pll]:
+        """Output = input / (IDIV + 1) * (FBDIV + 1), oscillator = output * ODIV."""
+        for idiv in range(64):
+            if not within(input_mhz / (idiv + 1), self.limits.detector):
+                continue
+            for fbdiv in range(64):
+                output = input_mhz * (fbdiv + 1) / (idiv + 1)
+                for odiv in (2, 4, 8, 16, 32, 48, 64, 80, 96, 112, 128):
+                    if within(output * odiv, self.limits.oscillator):
+                        parameters = {
+                            "FCLKIN": f'"{input_mhz:g}"',
+                            "IDIV_SEL": f"{idiv}",
+                            "FBDIV_SEL": f"{fbdiv}",
+                            "ODIV_SEL": f"{odiv}",
+                        }
+                        yield Pll(_NAME, input_mhz, output, output * odiv, parameters)
+
+    def instance(self, settings: Pll, at_pad: bool) -> list[str]:
+        """Inputs that are not used are tied to 0."""
+        zeros = {"RESET": 1, "RESET_P": 1, "CLKFB": 1, "FBDSEL": 6, "IDSEL": 6, "ODSEL": 6}
+        zeros |= {"PSDA": 4, "DUTYDA": 4, "FDLY": 4}
+        tied = ", ".join(f".{port}({width}'b0)" for port, width in zeros.items())
+        return [
+            f"  rPLL #({settings.given}) pll (.CLKIN(clk), .CLKOUT(design_clk), .LOCK(locked),",
+            f"    {tied});",
+        ]
+
+
+class _Router(Router):
+    """nextpnr-himbaechel and gowin_pack; pins must be given."""
+
+    name = "himbaechel-gowin"
+    constraints = "pins.cst"
+    routed = "routed.json"
+    bitstream = "design.fs"
+    resources: Mapping[str, str] = {
+        "LUT4": "lut",
+        "DFF": "ff",
+        "ALU": "carry",
+        "RAM16SDP4": "lut_memory",
+        "BSRAM": "bram",
+        "MULT18X18": "dsp",
+        "rPLL": "pll",
+        "IOB": "pin",
+    }
+
+    def pins(self, pins: Sequence[Pin], clock_mhz: float | None) -> list[str]:
+        """Write Gowin's CST, which has no clocks."""
+        lines = []
+        for pin in pins:
+            pull = " PULL_MODE=UP" if pin.pull_up else ""
+            if pin.site:
+                lines += [f'IO_LOC "{pin.port}" {pin.site};']
+                lines += [f'IO_PORT "{pin.port}" IO_TYPE={pin.standard}{pull};']
+        return lines
+
+    def arguments(self, device: Device) -> tuple[str, ...]:
+        """The device's name has package and speed grade in it; its die is asked for too."""
+        options = ("-o", f"family={device.die}", "-o", f"cst={self.constraints}")
+        return ("--device", device.name, *options, "--write", self.routed)
+
+    def packer(self, device: Device, target: str) -> Tool:
+        """Take gowin_pack from Apicula, whose wheel is called apycula."""
+        return Tool("apycula.gowin_pack", "main", "apycula", ("-d", device.die, "-o", target, self.routed))
+
+
+_part = partial(Part, family=_NAME, lut_inputs=4, block_kbit=18)
+
+GOWIN = Family(
+    name=_NAME,
+    label="Gowin",
+    lut_inputs=4,
+    block_ram=BlockRam("BSRAM (18 kbit)", 18, SHAPES_18),
+    lut_ram=ram16x4,
+    # Without wide multiplexers, as ECP5. Products take 7% more without carries (-noalu).
+    synthesis=Synthesis(
+        "synth_gowin -family {device} -nowidelut",
+        devices={"gw2": "gw2a", "": "gw1n"},
+        no_pads="-noiopads",
+    ),
+    # LUT1..LUT4 are LUTs, and so is each ALU (a carry bit); 16 words of 4 bits (RAM16SDP4) take six, as in ECP5.
+    # MUX2_LUT5..8 take none.
+    cells=(
+        Cell("LUT[1-4]", lut=1),
+        Cell("ALU", lut=1, carry=1),
+        Cell(r"RAM16S\w+", lut=6, memory=True),
+        Cell(r"DFF\w*", ff=1),
+        Cell(r"SPX?9?|SDPX?9?B|DPX?9?B|pROMX?9?", bram=1, kbit=18),
+        Cell(r"MULT\w+|PADD\w+", dsp=1),
+    ),
+    # Gowin DS117 (GW1NR) and DS226 (GW2AR). Place and route wants pins: those of a Tang Nano.
+    parts=(
+        _part(
+            "gw1nr-9",
+            8_640,
+            6_480,
+            26,
+            20,
+            device=Device("GW1NR-LV9QN88PC6/I5", die="GW1N-9C", pins={"clock": "52", "rx": "18", "tx": "17"}),
+        ),
+        _part(
+            "gw2ar-18",
+            20_736,
+            15_552,
+            46,
+            48,
+            device=Device("GW2AR-LV18QN88C8/I7", die="GW2A-18C", pins={"clock": "4", "rx": "70", "tx": "69"}),
+        ),
+    ),
+    library="gowin",
+    block_ram_models=gowin_block_ram.models,
+    pll=_Pll(),
+    router=_Router(),
+)

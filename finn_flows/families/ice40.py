@@ -1,0 +1,128 @@
+"""Lattice iCE40: HX and UltraPlus, with Project IceStorm and nextpnr-ice40."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+
+from zerocross.finn_flows.families.cell import Cell
+from zerocross.finn_flows.families.family import Family, Synthesis
+from zerocross.finn_flows.families.memory import BlockRam
+from zerocross.finn_flows.families.part import Device, Part
+from zerocross.finn_flows.families.pll import Limits, Pll, PllPrimitive, within
+from zerocross.finn_flows.families.router import Pin, Router, Tool
+
+_NAME = "ice40"
+
+
+class _Pll(PllPrimitive):
+    """SB_PLL40; limits and search are those of icepll, and it finds the same settings."""
+
+    limits = Limits((10, 133), (10, 133), (533, 1066), (16, 275))
+    declaration = tuple(
+        line
+        for primitive, pin in (("PAD", "PACKAGEPIN"), ("CORE", "REFERENCECLK"))
+        for line in (
+            f"(* blackbox *) module SB_PLL40_{primitive} #(",
+            '    parameter FEEDBACK_PATH = "SIMPLE", parameter [3:0] DIVR = 0, parameter [6:0] DIVF = 0,',
+            "    parameter [2:0] DIVQ = 0, parameter [2:0] FILTER_RANGE = 0",
+            f") (input {pin}, RESETB, BYPASS, output PLLOUTCORE, LOCK);",
+            "endmodule",
+        )
+    )
+
+    def settings(self, input_mhz: float) -> Iterator[Pll]:
+        """Oscillator = input / (DIVR + 1) * (DIVF + 1), output = oscillator / 2**DIVQ."""
+        for divr in range(16):
+            detector = input_mhz / (divr + 1)
+            if not within(detector, self.limits.detector):
+                continue
+            for divf in range(128):
+                oscillator = detector * (divf + 1)
+                if not within(oscillator, self.limits.oscillator):
+                    continue
+                for divq in range(1, 7):
+                    parameters = {
+                        "DIVR": f"4'd{divr}",
+                        "DIVF": f"7'd{divf}",
+                        "DIVQ": f"3'd{divq}",
+                        "FILTER_RANGE": f"3'd{_filter_range(detector)}",
+                    }
+                    yield Pll(_NAME, input_mhz, oscillator / 2**divq, oscillator, parameters)
+
+    def instance(self, settings: Pll, at_pad: bool) -> list[str]:
+        """A clock at the PLL's own pin has another primitive than one that comes from the fabric."""
+        primitive, pin = ("PAD", "PACKAGEPIN") if at_pad else ("CORE", "REFERENCECLK")
+        return [
+            f'  SB_PLL40_{primitive} #(.FEEDBACK_PATH("SIMPLE"), {settings.given}) pll (',
+            f"    .{pin}(clk), .PLLOUTCORE(design_clk), .LOCK(locked), .RESETB(1'b1), .BYPASS(1'b0));",
+        ]
+
+
+def _filter_range(detector_mhz: float) -> int:
+    return 1 + sum(detector_mhz >= bound for bound in (17, 26, 44, 66, 101))
+
+
+class _Router(Router):
+    """nextpnr-ice40 and icepack. Its logic cells hold a LUT and a flip-flop each."""
+
+    name = _NAME
+    constraints = "pins.pcf"
+    routed = "routed.asc"
+    bitstream = "design.bin"
+    resources: Mapping[str, str] = {
+        "ICESTORM_LC": "lut",
+        "ICESTORM_RAM": "bram",
+        "ICESTORM_DSP": "dsp",
+        "ICESTORM_PLL": "pll",
+        "SB_IO": "pin",
+    }
+    cell = "logic cells"
+
+    def pins(self, pins: Sequence[Pin], clock_mhz: float | None) -> list[str]:
+        """Write IceStorm's PCF, which has no IO standards."""
+        lines = [
+            f"set_io {'-pullup yes ' if pin.pull_up else ''}{pin.port} {pin.site}" for pin in pins if pin.site
+        ]
+        return lines + ([f"set_frequency clk {clock_mhz:g}"] if clock_mhz else [])
+
+    def arguments(self, device: Device) -> tuple[str, ...]:
+        """A device is an option of its own, such as --up5k."""
+        files = ("--pcf", self.constraints, "--pcf-allow-unconstrained", "--asc", self.routed)
+        return (f"--{device.name}", "--package", device.package, *files)
+
+    def packer(self, device: Device, target: str) -> Tool:
+        """Take icepack from nextpnr's wheel."""
+        return Tool(self.module, "run_icepack", self.wheel, (self.routed, target))
+
+
+_part = partial(Part, family=_NAME, lut_inputs=4, block_kbit=4)
+
+ICE40 = Family(
+    name=_NAME,
+    label="iCE40",
+    lut_inputs=4,
+    block_ram=BlockRam("EBR (4 kbit)", 4, ((16, 256), (8, 512), (4, 1024), (2, 2048))),
+    lut_ram=None,
+    synthesis=Synthesis(
+        "synth_ice40 -device {device}",
+        link_until="flatten",
+        devices={"ice40up": "u", "ice40lp": "lp", "": "hx"},
+    ),
+    # An SB_LUT4 is a LUT; an SB_CARRY lies in the logic cell of the LUT it feeds, and takes one of its own only where
+    # nextpnr finds no such LUT.
+    cells=(
+        Cell("SB_LUT4", lut=1),
+        Cell("SB_CARRY", carry=1),
+        Cell(r"SB_DFF\w*", ff=1),
+        Cell(r"SB_RAM40_4K\w*", bram=1, kbit=4),
+        Cell("SB_MAC16", dsp=1),
+    ),
+    # Lattice FPGA-DS-02029 (HX, 16 to 32 EBR) and FPGA-DS-02008 (UltraPlus, 30 EBR)
+    parts=(
+        _part("ice40hx1k", 1_280, 1_280, 16, 0, device=Device("hx1k", "tq144")),
+        _part("ice40hx8k", 7_680, 7_680, 32, 0, device=Device("hx8k", "ct256")),
+        _part("ice40up5k", 5_280, 5_280, 30, 8, device=Device("up5k", "sg48")),
+    ),
+    library="ice40",
+    pll=_Pll(),
+    router=_Router(),
+)
