@@ -20,7 +20,7 @@ from zerocross.finn_flows.structural import Price, on_family
 from zerocross.finn_flows.timing import pipeline_latency, waiting_words
 from zerocross.finn_flows.vendor.stock_nodes import ask_finn
 
-STAND_IN = "xc7z020"  # where no part is named: a 7-series part, whose LUTs have six inputs
+STAND_IN = "xc7z020"  # where no part is named: of 7-series, the family that prices were fitted to
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ import torch
 
 from zerocross.finn_flows.crossings import CrossingTable, from_response
 from zerocross.finn_flows.network import Grid
-from zerocross.finn_flows.structural import Price, crossing_site
+from zerocross.finn_flows.nodes.crossing_site import cheapest_price
+from zerocross.finn_flows.structural import Price
 from zerocross.models.activation import evaluate
 from zerocross.models.canonical import canonical_key, constant_bit
 from zerocross.models.expressions import Expression
@@ -27,7 +28,7 @@ class Inspection:
         constant: its bit, if it is the same everywhere and always.
         parameters: number of learnable parameters of a channel.
         site: curve and crossings on the grid of the fan-in.
-        prices: LUT, BRAM18 and the way it is built, for a site of 64 channels by PE.
+        prices: LUT, BRAM18 and how it is built, for a site of 64 channels by PE.
     """
 
     expression: Expression
@@ -65,7 +66,7 @@ def inspect(expression: Expression, fan_in: int, channels: int = 64) -> Inspecti
         len(parameters),
         _site(expression, grid, table, response(_shown(grid))[0]),
         {
-            pe: crossing_site((count,) * channels, pe, fan_in + 1)
+            pe: cheapest_price((count,) * channels, pe, fan_in + 1)
             for pe in (levels[0], 8, channels)
             if pe in levels
         },

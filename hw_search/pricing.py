@@ -7,9 +7,9 @@ from typing import Any
 
 from zerocross.finn_flows.cost import Cost, Resources, estimate
 from zerocross.finn_flows.folding import Folding, FoldingError
-from zerocross.finn_flows.graph import UnsupportedLayer
 from zerocross.finn_flows.network import Activation, Network, NetworkError
 from zerocross.finn_flows.parts import UnknownPart, get_part
+from zerocross.finn_flows.planner import UnsupportedLayer
 from zerocross.hw_search.config import Config
 from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.extraction.layers import describe

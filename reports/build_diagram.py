@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from zerocross.reports.build_facts import STREAM_KINDS, bottleneck, interval
-from zerocross.reports.build_records import Build, BuildNode
+from zerocross.reports.build_facts import bottleneck, interval
+from zerocross.reports.build_records import STREAM_KINDS, Build, BuildNode
 
 
 @dataclass(frozen=True)

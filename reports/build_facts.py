@@ -7,9 +7,8 @@ from operator import attrgetter
 from typing import Literal
 
 from zerocross.reports import wording
-from zerocross.reports.build_records import Build, BuildNode, Counts, FamilyWords, Source
+from zerocross.reports.build_records import STREAM_KINDS, Build, BuildNode, Counts, FamilyWords, Source
 
-STREAM_KINDS = ("converter", "fifo")  # drawn on the stream that they stand in
 XILINX = {  # families that FINN's models and Vivado's reports speak of
     "7-series": FamilyWords("7-series", "LUT6", "BRAM18"),
     "ultrascale+": FamilyWords("UltraScale+", "LUT6", "BRAM18"),
@@ -223,21 +222,22 @@ def _of_family(field: str, family: str) -> Callable[[BuildNode], Counts]:
 
 
 def _exact(build: Build) -> Verdict:
-    links = build.certificate.links if build.certificate else []
-    if not links:
+    checks = build.certificate.checks if build.certificate else []
+    if not checks:
         return Verdict("unknown", "Not compared with the trained network")
-    wrong = [link for link in links if link.differences]
+    wrong = [check for check in checks if check.differences]
     if wrong:
         found = "; ".join(
-            f"{link.differences:,} {link.compared} between {link.left} and {link.right}" for link in wrong
+            f"{check.differences:,} {check.compared} between {check.left} and {check.right}"
+            for check in wrong
         )
         return Verdict("bad", f"Not exact: differences in {found}")
-    images = max(link.images for link in links)
+    images = max(check.images for check in checks)
     if not images:
         return Verdict("unknown", "Compared on no images")
-    fewer = [f"{link.right} on {link.images:,}" for link in links if link.images < images]
+    fewer = [f"{check.right} on {check.images:,}" for check in checks if check.images < images]
     found = f"0 differences on {wording.count(images, 'image')}" + (f" ({', '.join(fewer)})" if fewer else "")
-    return Verdict("good", f"Exact from {links[0].left} to {links[-1].right}: {found}")
+    return Verdict("good", f"Exact from {checks[0].left} to {checks[-1].right}: {found}")
 
 
 def _fits(build: Build) -> Verdict:

@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from zerocross.reports import build_diagram, build_facts, build_figures, pages, wording
 from zerocross.reports.build_facts import Column, Sum
-from zerocross.reports.build_records import Build, BuildNode, Link
+from zerocross.reports.build_records import Build, BuildNode, Check
 
 
 def render_build(build: Build) -> str:
@@ -165,7 +165,7 @@ def _ratio_to_count(
 def _built_as(node: BuildNode) -> str:
     """How a node is built, in a few words: "PE 8 \u00b7 SIMD 16, block"."""
     lanes = " \u00b7 ".join(f"{name} {n}" for name, n in (("PE", node.pe), ("SIMD", node.simd)) if n)
-    return ", ".join(part for part in (lanes, node.way) if part)
+    return ", ".join(part for part in (lanes, node.implementation) if part)
 
 
 def _edge_words(edge: build_diagram.Edge) -> tuple[str, str]:
@@ -183,5 +183,5 @@ def _duration(seconds: float) -> str:
     return f"{seconds:.2g} s" if seconds < 10 else wording.duration(seconds)
 
 
-def _worst(links: Sequence[Link]) -> str:
-    return "bad" if any(link.differences for link in links) else "good"
+def _worst(checks: Sequence[Check]) -> str:
+    return "bad" if any(check.differences for check in checks) else "good"

@@ -16,23 +16,9 @@ Counts = dict[str, float]
 # synthesiser, place and route, or the simulation of the design.
 Source = Literal["finn", "zerocross", "hls", "synthesis", "routing", "simulation"]
 
-RESOURCES = ("lut", "ff", "bram", "dsp", "carry", "uram")
+STREAM_KINDS = ("converter", "fifo")
 
-Kind = Literal[
-    "product",
-    "crossings",
-    "generator",
-    "padding",
-    "pool",
-    "label",
-    "add",
-    "sum",
-    "duplicate",
-    "converter",
-    "fifo",
-    "serial",
-    "other",
-]
+RESOURCES = ("lut", "ff", "bram", "dsp", "carry", "uram")
 
 
 @dataclass(frozen=True)
@@ -57,9 +43,10 @@ class BuildNode:
     Attributes:
         name: unique in the build, such as "fc1_product".
         layer: the network's layer it serves; "" for what serves none, such as the serial port.
-        kind: what it does. Converters and FIFOs are drawn on the stream that they stand in.
-        way: how it is built: "comparators", "search" or "table" for crossings, "block" or "distributed" for
-            weights kept in memory, "constant" for weights wired in; "" where there is no choice.
+        kind: what it does, in the hardware node's own word: "product", "crossings", "fifo", ... The kinds of
+            `STREAM_KINDS` are drawn on the stream that they stand in.
+        implementation: how it is built: "comparators" or "table" for crossings, "weights in LUTs" for a product, ...;
+            "" where there is no choice.
         pe: processing elements, 0 where the node has none.
         simd: inputs a cycle, 0 where the node has none.
         input_bits: width of the word it reads, 0 if unknown.
@@ -79,8 +66,8 @@ class BuildNode:
 
     name: str
     layer: str
-    kind: Kind
-    way: str = ""
+    kind: str
+    implementation: str = ""
     pe: int = 0
     simd: int = 0
     input_bits: int = 0
@@ -133,12 +120,12 @@ class Accuracy:
 
 
 @dataclass(frozen=True)
-class Link:
+class Check:
     """Two forms of the network, given the same images.
 
     Attributes:
         left: such as "torch".
-        right: such as "QONNX"; the left of the next link.
+        right: such as "QONNX"; the left of the next check.
         images: how many were compared.
         compared: what was: "classes", "logits" or "bits".
         differences: how many of those differed.
@@ -159,11 +146,11 @@ class Certificate:
 
     Attributes:
         test_set: name of the data, such as "digits, test set".
-        links: from the trained network to the last form that was run, in order.
+        checks: from the trained network to the last form that was run, in order.
     """
 
     test_set: str
-    links: list[Link]
+    checks: list[Check]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from zerocross.reports.build_records import Build
 
 BUILD = "build.json"
-LAYOUT = 1  # to be raised whenever a record changes its meaning or loses a field
+LAYOUT = 2  # to be raised whenever a record changes its meaning or loses a field
 
 _BUILD = TypeAdapter(Build)
 

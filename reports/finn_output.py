@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from zerocross.reports import vendor_reports
-from zerocross.reports.build_records import Build, BuildNode, Counts, Kind, Stage, Timing
+from zerocross.reports.build_records import Build, BuildNode, Counts, Stage, Timing
 from zerocross.reports.vendor_reports import UnreadableReport
 
 ESTIMATES = "estimate_layer_resources.json"
@@ -83,7 +83,7 @@ class _Outcome:
     tool_version: str = ""
 
 
-_KINDS: dict[str, Kind] = {
+_KINDS: dict[str, str] = {
     "MVAU": "product",
     "VVAU": "product",
     "Thresholding": "crossings",
@@ -92,9 +92,9 @@ _KINDS: dict[str, Kind] = {
     "Pool": "pool",
     "StreamingMaxPool": "pool",
     "LabelSelect": "label",
-    "AddStreams": "add",
-    "ElementwiseAdd": "add",
-    "DuplicateStreams": "duplicate",
+    "AddStreams": "sum",
+    "ElementwiseAdd": "sum",
+    "DuplicateStreams": "fork",
     "StreamingDataWidthConverter": "converter",
     "StreamingFIFO": "fifo",
 }
@@ -187,8 +187,8 @@ def _nodes(folder: Path, build: Build) -> list[BuildNode]:
             BuildNode(
                 name=name,
                 layer="",
-                kind=_KINDS.get(found[1], "other"),
-                way=folded.ram_style.replace("auto", ""),
+                kind=_kind(found[1]),
+                implementation=folded.ram_style.replace("auto", ""),
                 pe=folded.PE,
                 simd=folded.SIMD,
                 note=_operations(operations.get(name, {})) or found[1],
@@ -201,6 +201,13 @@ def _nodes(folder: Path, build: Build) -> list[BuildNode]:
             )
         )
     return _with_layers(nodes)
+
+
+def _kind(operator: str) -> str:
+    """Return what one of FINN's operators does; one of this project's ("ZcWindowMaxPool") says it itself."""
+    if operator.startswith("Zc"):
+        return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", operator.removeprefix("Zc")).lower()
+    return _KINDS.get(operator, "other")
 
 
 def _routed(folder: Path) -> dict[str, dict[str, float]]:

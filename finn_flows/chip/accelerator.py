@@ -19,7 +19,7 @@ from zerocross.finn_flows.chip.serial_line import (
     PROTOCOL,
     REQUEST,
     RUN,
-    Link,
+    SerialLink,
     checksum,
     frame,
     simulated_top,
@@ -91,7 +91,7 @@ class Accelerator:
         WrongDesign: if another design does.
     """
 
-    def __init__(self, wire: Wire, link: Link, retries: int = 3, pause: float = 0.15):
+    def __init__(self, wire: Wire, link: SerialLink, retries: int = 3, pause: float = 0.15):
         self._wire, self._link, self._retries, self._pause = wire, link, retries, pause
         self._check_identity()
 
@@ -187,7 +187,7 @@ class Accelerator:
         return data
 
 
-def open_board(device: str, link: Link, timeout: float = 2.0) -> Accelerator:
+def open_board(device: str, link: SerialLink, timeout: float = 2.0) -> Accelerator:
     """Open a board on a serial device, such as /dev/ttyUSB0.
 
     Args:
@@ -237,7 +237,7 @@ def compile_line(
     design: str,
     sources: Sequence[Path],
     folder: Path,
-    link: Link,
+    link: SerialLink,
     cache: Path | None = None,
     divider: int = 8,
     drift: float = 1.0,

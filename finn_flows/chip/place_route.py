@@ -85,6 +85,13 @@ class CriticalPath:
     routing_ns: float
     levels: int
 
+    def in_words(self) -> str:
+        """Describe the path in a line for a person."""
+        return (
+            f"{self.start} to {self.end}: {self.delay_ns:.1f} ns, {self.routing_ns:.1f} of them on wires, "
+            f"{self.levels} logic cells, in {' -> '.join(self.nodes)}"
+        )
+
 
 @dataclass(frozen=True)
 class Use:

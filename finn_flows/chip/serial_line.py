@@ -27,7 +27,7 @@ class LineError(FlowError):
 
 
 @dataclass(frozen=True)
-class Link:
+class SerialLink:
     """What host and device have to agree on.
 
     Attributes:
@@ -123,7 +123,7 @@ def design_clock(board: Board, clock_mhz: float | None) -> tuple[float, Pll | No
     return settings.output_mhz, settings
 
 
-def serial_top(name: str, design: str, link: Link, board: Board, clock_mhz: float | None = None) -> str:
+def serial_top(name: str, design: str, link: SerialLink, board: Board, clock_mhz: float | None = None) -> str:
     """Write the top of a board: clock, reset, serial line and the design, as instance `accelerator`.
 
     Args:
@@ -160,7 +160,7 @@ def serial_top(name: str, design: str, link: Link, board: Board, clock_mhz: floa
     return "\n".join([*lines, "endmodule", ""])
 
 
-def simulated_top(name: str, design: str, link: Link, divider: int = 8, drift: float = 1.0) -> str:
+def simulated_top(name: str, design: str, link: SerialLink, divider: int = 8, drift: float = 1.0) -> str:
     """Write a top for simulation: line and design as on a board, and a host's UART on the line's other end.
 
     A word on the stream `host` is a byte to send, or, with bit 8 set, waits until nothing has happened for twice the
@@ -203,7 +203,7 @@ def simulated_top(name: str, design: str, link: Link, divider: int = 8, drift: f
     return "\n".join(lines)
 
 
-def _line_and_design(design: str, link: Link, divider: int, timeout: int) -> list[str]:
+def _line_and_design(design: str, link: SerialLink, divider: int, timeout: int) -> list[str]:
     identity = int.from_bytes(link.identity, "little")
     parameters = {
         "DIVIDER": str(divider),

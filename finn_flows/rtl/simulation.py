@@ -18,7 +18,7 @@ import numpy as np
 
 from zerocross.finn_flows.errors import FlowError
 
-_HARNESS = Path(__file__).with_name("harness.cpp")
+HARNESS = Path(__file__).with_name("harness.cpp")
 _RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
 _FLAGS = ("-std=c++17", "-O1", "-DVL_TIME_CONTEXT")
 _DRAIN = 64  # cycles after the last expected word, to see that there is none too many
@@ -189,7 +189,7 @@ def compile_design(
     include = [f"-I{work}", f"-I{root / 'include'}", f"-I{root / 'include' / 'vltstd'}"]
     objects = _runtime(compiler, root, include, cache or work)
     program = work / "simulate"
-    files = [_HARNESS, *sorted(work.glob("Vtop*.cpp"))]
+    files = [HARNESS, *sorted(work.glob("Vtop*.cpp"))]
     everything = work / "everything.cpp"  # one translation unit: headers are read once
     everything.write_text("".join(f'#include "{file.resolve()}"\n' for file in files))
     _call(

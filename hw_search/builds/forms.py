@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from zerocross.finn_flows.integer import IntegerNetwork
 from zerocross.finn_flows.lowering.execution import run
 from zerocross.finn_flows.lowering.lower import Lowered
-from zerocross.reports.build_records import Link
+from zerocross.reports.build_records import Check
 
 _BATCH = 250
 _OPSET = 13  # of the exported graph
@@ -67,12 +67,20 @@ def logits_layer(net: IntegerNetwork) -> str:
     return net.network.layers[-1].inputs[0]
 
 
+def stream_elements(net: IntegerNetwork, inputs: np.ndarray) -> np.ndarray:
+    """Lay inputs out as the design's stream has them: (N, elements), bits as 0 and 1."""
+    flat = inputs.reshape(len(inputs), -1)
+    return (flat > 0).astype(np.int64) if net.network.input.bits == 1 else flat
+
+
 def classes(logits: np.ndarray) -> np.ndarray:
     """Return the index of the largest logit of each sample; of equals the first."""
     return logits.argmax(axis=1)
 
 
-def compare(left: str, right: str, compared: str, one: np.ndarray, other: np.ndarray, note: str = "") -> Link:
+def compare(
+    left: str, right: str, compared: str, one: np.ndarray, other: np.ndarray, note: str = ""
+) -> Check:
     """Count the samples in which two forms differ.
 
     Args:
@@ -84,4 +92,4 @@ def compare(left: str, right: str, compared: str, one: np.ndarray, other: np.nda
         note: on how they were run.
     """
     differ = (np.asarray(one) != np.asarray(other)).reshape(len(one), -1).any(axis=1)
-    return Link(left, right, len(one), compared, int(differ.sum()), note)
+    return Check(left, right, len(one), compared, int(differ.sum()), note)

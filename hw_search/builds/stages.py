@@ -5,15 +5,18 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
+
+from pydantic import TypeAdapter
 
 from zerocross.hw_search.builds.layout import STAGES
+from zerocross.hw_search.builds.results import Result
 from zerocross.hw_search.files import write_text
 from zerocross.reports.build_records import Stage
 
-Facts = dict[str, Any]
-"""What a step found out, as JSON."""
+R = TypeVar("R", bound=Result)
 
 Report = Callable[[float, str], None]
 """Told which share of a step is done (0..1; negative where nobody knows), and a word on it."""
@@ -49,10 +52,10 @@ class Stages:
     """The steps of one build, in order.
 
     Each step has a key: all that decides its result, the steps before it included, but for those that none depends
-    on. A step whose facts lie in the folder under the same key, and whose files are still there, is not done again.
+    on. A step whose result lies in the folder under the same key, and whose files are still there, is not done again.
 
     Args:
-        folder: the build's; facts go to `stages/` in it.
+        folder: the build's; results go to `stages/` in it.
         watcher: told of every step.
     """
 
@@ -64,20 +67,18 @@ class Stages:
     def run(
         self,
         name: str,
-        inputs: Facts,
-        work: Callable[[Report], Facts],
-        files: Callable[[Facts], list[str]] = lambda facts: [],
-        note: Callable[[Facts], str] = lambda facts: "",
+        kind: type[R],
+        inputs: dict[str, Any],
+        work: Callable[[Report], R],
         last: bool = False,
-    ) -> Facts:
+    ) -> R:
         """Do a step, or find it done.
 
         Args:
             name: of the step.
+            kind: of its result.
             inputs: what decides its result, beside the steps before it.
             work: does it; what it returns is kept.
-            files: the files that must still be there, relative to the folder.
-            note: a sentence on what came out.
             last: whether no later step depends on this one.
         """
         text = json.dumps([self._key, name, inputs], sort_keys=True, default=str)
@@ -85,20 +86,21 @@ class Stages:
         if not last:
             self._key = key
         record = self.folder / STAGES / f"{name.replace(' ', '_')}.json"
-        found = self._found(record, key, files)
+        found = self._found(record, key, kind)
         if found is not None:
-            facts, seconds = found
+            result, seconds = found
             self._watcher.stage(name, "found done")
         else:
             self._watcher.stage(name)
             record.unlink(missing_ok=True)  # the files it speaks of are about to change
             started = time.monotonic()
             with self._failing(name, started):
-                facts = json.loads(json.dumps(work(self._watcher.progress)))
+                result = work(self._watcher.progress)
             seconds = time.monotonic() - started
-            write_text(record, json.dumps({"key": key, "seconds": seconds, "facts": facts}, indent=1) + "\n")
-        self._end(Stage(name, "done", round(seconds, 1), note(facts)))
-        return facts
+            content = {"key": key, "seconds": seconds, "result": asdict(result)}
+            write_text(record, json.dumps(content, indent=1) + "\n")
+        self._end(Stage(name, "done", round(seconds, 1), result.note))
+        return result
 
     def skip(self, name: str, why: str) -> None:
         """Note that a step is not done, and why."""
@@ -117,15 +119,13 @@ class Stages:
             self._end(Stage(name, "failed", seconds, str(error).splitlines()[0] if str(error) else ""))
             raise
 
-    def _found(
-        self, record: Path, key: str, files: Callable[[Facts], list[str]]
-    ) -> tuple[Facts, float] | None:
+    def _found(self, record: Path, key: str, kind: type[R]) -> tuple[R, float] | None:
         try:
             content = json.loads(record.read_text(encoding="utf-8"))
             if content["key"] != key:
                 return None
-            facts: Facts = content["facts"]
-            there = all((self.folder / file).exists() for file in files(facts))
-            return (facts, float(content["seconds"])) if there else None
+            result = TypeAdapter(kind).validate_python(content["result"])
+            there = all((self.folder / file).exists() for file in result.files)
+            return (result, float(content["seconds"])) if there else None
         except (OSError, ValueError, KeyError, TypeError):
             return None

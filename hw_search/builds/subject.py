@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from zerocross.finn_flows.lowering.lower import load_model
-from zerocross.finn_flows.structural import WEIGHTS_IN_BLOCK_RAM
+from zerocross.finn_flows.nodes.product import WEIGHTS_IN_BLOCK_RAM
 from zerocross.hw_search.builds.forms import export, torch_logits
 from zerocross.hw_search.builds.layout import MODEL, WEIGHTS
+from zerocross.hw_search.builds.results import Exported
 from zerocross.hw_search.builds.samples import read_test_set
-from zerocross.hw_search.builds.stages import Facts, Report
+from zerocross.hw_search.builds.stages import Report
 from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.execution.evaluation import evaluate
 from zerocross.hw_search.execution.tasks import code_version
@@ -75,17 +76,12 @@ class Subject(Protocol):
         ...
 
     @property
-    def key(self) -> Facts:
+    def key(self) -> dict[str, Any]:
         """All that decides what `write` writes and `images` returns."""
         ...
 
-    def write(self, folder: Path, report: Report) -> Facts:
-        """Write `model.onnx`, training the network first where that is asked; return accuracies as known.
-
-        Returns:
-            {"validation", "test", "images", "training"}: shares or None, of how many images the second one is, and
-            how it was trained.
-        """
+    def write(self, folder: Path, report: Report) -> Exported:
+        """Write `model.onnx`, training the network first where that is asked."""
         ...
 
     def images(self, most: int) -> "Images":
@@ -136,7 +132,7 @@ class RunSubject:
         net, topology = self.network, dict(self.network.topology)
         name = topology.pop("name", "")
         text = ", ".join(f"{key} {value}" for key, value in topology.items())
-        blocks = [node.layer for node in net.nodes if node.way == WEIGHTS_IN_BLOCK_RAM]
+        blocks = [node.layer for node in net.nodes if node.implementation == WEIGHTS_IN_BLOCK_RAM]
         return Origin(
             net.id,
             str(self.folder.resolve()),
@@ -153,7 +149,7 @@ class RunSubject:
         return self.network.folding
 
     @property
-    def key(self) -> Facts:
+    def key(self) -> dict[str, Any]:
         """See `Subject`."""
         weights, config = self.folder / self.network.weights, self.record.config
         test = self._test()
@@ -166,15 +162,14 @@ class RunSubject:
             "code": code_version(tuple(config["plugins"])),
         }
 
-    def write(self, folder: Path, report: Report) -> Facts:
+    def write(self, folder: Path, report: Report) -> Exported:
         """See `Subject`."""
         net, own = self.network, folder / WEIGHTS
         seed = net.seeds[0] if self.seed is None else self.seed
         whole = self.record.config["final"]["epochs"] or net.training["epochs"]
         if self.epochs is None and self.seed in (None, net.seeds[0]):
             _copy(self.folder / net.weights, own)
-            facts: Facts = {"validation": net.validation[0], "test": net.test[0]}
-            epochs = whole
+            epochs, validation, test = whole, net.validation[0], net.test[0]
         else:
             epochs = self.epochs or whole
             task = longer_training(self.record, net, epochs, seed, own)
@@ -183,10 +178,10 @@ class RunSubject:
             )
             if result["status"] != "ok":
                 raise UserError(f"{net.id} does not train with seed {seed}: {result['reason']}")
-            facts = {"validation": result["accuracy"], "test": result["test"]}
+            validation, test = result["accuracy"], result["test"]
         export(with_weights(self.record, net, own), tuple(self.record.input_shape), folder / MODEL)
-        facts |= {"images": len(self._test().x), "training": f"{epochs} epochs, seed {seed}"}
-        return {**facts, "files": [MODEL, WEIGHTS]}
+        images = len(self._test().x)
+        return Exported(f"{epochs} epochs, seed {seed}", (MODEL, WEIGHTS), validation, test, images)
 
     def images(self, most: int) -> Images:
         """See `Subject`."""
@@ -268,17 +263,16 @@ class FileSubject:
         return {"target_cycles": _CYCLES_AN_INPUT * math.prod(shape)}
 
     @property
-    def key(self) -> Facts:
+    def key(self) -> dict[str, Any]:
         """See `Subject`."""
         files = [self.path] if self.data is None else [self.path, self.data]
         return {"files": [_digest(_content(file)) for file in files]}
 
-    def write(self, folder: Path, report: Report) -> Facts:
+    def write(self, folder: Path, report: Report) -> Exported:
         """See `Subject`."""
         load_model(self.path)  # what is no network is told by its own name
         _copy(self.path, folder / MODEL)
-        facts: Facts = {"validation": None, "test": None, "images": 0, "training": "as the file has it"}
-        return {**facts, "files": [MODEL]}
+        return Exported("as the file has it", (MODEL,))
 
     def images(self, most: int) -> Images:
         """See `Subject`."""

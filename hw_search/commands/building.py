@@ -42,11 +42,11 @@ def build(
             help="Where a layer's weights are kept: --weights dense1=distributed (or block). Repeatable."
         ),
     ] = None,
-    way: Annotated[
+    implementation: Annotated[
         list[str] | None,
         typer.Option(
             help="How a layer's crossings are built, comparators, search, table or 'table in block RAM': "
-            "--way dense1_sign=table. `zerocross lower` tells the names. Repeatable."
+            "--implementation dense1_sign=table. `zerocross lower` tells the names. Repeatable."
         ),
     ] = None,
     gate_level: Annotated[
@@ -73,7 +73,7 @@ def build(
         cycles=cycles,
         images=images,
         weights=_pairs("--weights", weights or []),
-        ways=_pairs("--way", way or []),
+        implementations=_pairs("--implementation", implementation or []),
         gate_level=gate_level,
         route=route,
         route_seed=route_seed,

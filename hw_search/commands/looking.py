@@ -101,7 +101,7 @@ def activations(
         "PE", "LUT6", "BRAM18", "built as", title="64 such channels (estimate)", title_justify="left"
     )
     for pe, price in found.prices.items():
-        table.add_row(str(pe), f"{price.lut:,.0f}", str(price.bram18), price.way)
+        table.add_row(str(pe), f"{price.lut:,.0f}", str(price.bram18), price.implementation)
     console.print(table)
     if html is not None:
         from zerocross.hw_search.files import write_text

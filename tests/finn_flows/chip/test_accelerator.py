@@ -16,13 +16,13 @@ from zerocross.finn_flows.chip.serial_line import (
     IDENTIFY,
     RUN,
     LineError,
-    Link,
+    SerialLink,
     checksum,
     frame,
 )
 from zerocross.finn_flows.rtl.nodes import Stream
 
-LINK = Link(Stream(4, 2, 8), Stream(1, 1, 8), design_id=0xCAFE)
+LINK = SerialLink(Stream(4, 2, 8), Stream(1, 1, 8), design_id=0xCAFE)
 
 
 class Device:
@@ -76,7 +76,7 @@ def test_noise_is_asked_about_again():
 def test_what_does_not_answer_is_said_to():
     with pytest.raises(NoAnswer, match=r"no answer after 4 attempts at 115200 baud \(no answer in time\)"):
         open_board(Device(silent=True).name, LINK, timeout=0.02)
-    other = Link(LINK.source, LINK.sink, 0xBEEF).identity
+    other = SerialLink(LINK.source, LINK.sink, 0xBEEF).identity
     with pytest.raises(WrongDesign, match="runs design 0000beef, not 0000cafe"):
         open_board(Device(identity=other).name, LINK)
     with pytest.raises(WrongDesign, match="speaks protocol 9"):

@@ -18,7 +18,7 @@ from zerocross.finn_flows.chip.place_route import (
     read_critical_path,
     read_use,
 )
-from zerocross.finn_flows.chip.serial_line import Link, serial_top
+from zerocross.finn_flows.chip.serial_line import SerialLink, serial_top
 from zerocross.finn_flows.chip.synthesis import synthesise
 from zerocross.finn_flows.families.router import Tool
 from zerocross.finn_flows.rtl.simulation import ToolMissing
@@ -179,7 +179,7 @@ def netlist(name: str, folder: Path, clock_mhz: float | None = None, bits: int =
     board, design = get_target(name), small_design(bits)
     files = built(design, folder)
     top = folder / "board.sv"
-    link = Link(design.input, design.output, 1)
+    link = SerialLink(design.input, design.output, 1)
     top.write_text(serial_top("board", files.top, link, board, clock_mhz))
     nodes = [f"accelerator.{element.name}" for element in design.elements]
     synthesis = synthesise(

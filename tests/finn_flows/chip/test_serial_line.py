@@ -22,7 +22,7 @@ from zerocross.finn_flows.chip.serial_line import (
     REQUEST,
     RUN,
     LineError,
-    Link,
+    SerialLink,
     checksum,
     design_clock,
     frame,
@@ -37,7 +37,7 @@ SAMPLES = 5
 @pytest.fixture(scope="module")
 def small(tmp_path_factory, runtime):
     design = small_design()
-    link = Link(design.input, design.output, design_id=0x600D1D)
+    link = SerialLink(design.input, design.output, design_id=0x600D1D)
     files = built(design, tmp_path_factory.mktemp("line"))
     board = compile_line(files.top, files.sources, files.folder, link, runtime)
     samples = np.random.default_rng(1).integers(0, 2, (SAMPLES, 60))
@@ -94,7 +94,7 @@ def test_one_board_survives_any_conversation(small):
 def test_another_design_is_not_asked(small):
     simulator, link, *_ = small
     with pytest.raises(WrongDesign, match=r"runs design 00600d1d, not 0badc0de"):
-        Accelerator(SimulatedLine(simulator), Link(link.source, link.sink, 0x0BADC0DE))
+        Accelerator(SimulatedLine(simulator), SerialLink(link.source, link.sink, 0x0BADC0DE))
 
 
 def test_the_checksum_is_the_one_of_its_name():
@@ -106,7 +106,7 @@ def test_the_checksum_is_the_one_of_its_name():
     "stream", [Stream(12, 4, 8), Stream(13, 1, 1), Stream(10, 5, 3), Stream(6, 3, 5, signed=True)]
 )
 def test_packing_is_the_streams_bits_in_order(stream):
-    link = Link(stream, stream, 0)
+    link = SerialLink(stream, stream, 0)
     values = np.random.default_rng(0).integers(stream.range[0], stream.range[1] + 1, (4, stream.elements))
     packed = link.pack(values)
     assert (link.unpack(packed) == values).all()
@@ -121,7 +121,7 @@ def test_packing_is_the_streams_bits_in_order(stream):
 
 
 def test_tops_have_the_clock_that_is_asked_for():
-    link = Link(Stream(8, 8, 1), Stream(1, 1, 4), 7)
+    link = SerialLink(Stream(8, 8, 1), Stream(1, 1, 4), 7)
     assert design_clock(get_target("ulx3s-85f"), None) == (25.0, None)
     assert design_clock(get_target("ice40hx8k"), 33.0) == (33.0, None)
     text = serial_top("board", "small_design", link, get_target("ulx3s-85f"), 50)
@@ -135,7 +135,7 @@ def test_tops_have_the_clock_that_is_asked_for():
         serial_top("board", "small_design", link, get_target("ulx3s-85f"), 5)
     with pytest.raises(LineError, match="too fast"):
         serial_top(
-            "board", "small_design", Link(link.source, link.sink, 7, 3_000_000), get_target("icebreaker")
+            "board", "small_design", SerialLink(link.source, link.sink, 7, 3_000_000), get_target("icebreaker")
         )
 
 
@@ -148,7 +148,7 @@ def test_bytes_signs_several_words_and_a_clock_that_drifts(tmp_path, runtime, dr
     pool = MaxPool((1, 5, 3), (1, 2), 3, bits=5, signed=True)
     design = Design(a, (Element("pool", "0", "pool", pool, ((INPUT, "s"),)),))
     files = built(design, tmp_path)
-    link = Link(a, design.output, 1)
+    link = SerialLink(a, design.output, 1)
     board = compile_line(files.top, files.sources, tmp_path, link, runtime, divider=100, drift=drift)
     samples = rng.integers(-16, 16, (4, 15))
     accelerator = Accelerator(SimulatedLine(board), link)

