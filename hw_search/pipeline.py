@@ -11,7 +11,8 @@ from pathlib import Path
 import yaml
 
 from zerocross.hw_search.bench import Bench
-from zerocross.hw_search.config import Config, alternatives
+from zerocross.hw_search.choice import alternatives
+from zerocross.hw_search.config import Config
 from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.execution.evaluation import load_data
 from zerocross.hw_search.execution.executor import Executor, LocalExecutor
@@ -23,8 +24,8 @@ from zerocross.hw_search.final_training import finals
 from zerocross.hw_search.plugins import import_plugins
 from zerocross.hw_search.pricing import Pricer
 from zerocross.hw_search.space import Candidate, Genome, Space
-from zerocross.hw_search.strategies import make_strategy
 from zerocross.hw_search.strategies.differentiable import Differentiable
+from zerocross.hw_search.strategies.making import make_strategy
 from zerocross.hw_search.strategies.strategy import Strategy
 from zerocross.hw_search.verdict import verdict
 from zerocross.hw_search.watcher import Silent, Watcher

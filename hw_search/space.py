@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from zerocross.hw_search.config import CHOOSE, Config, alternatives, is_choice
+from zerocross.hw_search.choice import Choose
+from zerocross.hw_search.config import Config
 from zerocross.hw_search.errors import UserError
 from zerocross.models.canonical import canonical_key, constant_bit
 from zerocross.models.encodings import Encoding
@@ -114,8 +115,8 @@ class Space:
         self.classes = classes
         self._fixed = {
             "topology": config.topology,
-            "training": config.training.model_dump(),
-            "folding": config.folding.model_dump(),
+            "training": dict(config.training),
+            "folding": dict(config.folding),
         }
         self.choices = [
             choice for section in _SECTIONS for choice in _choices(self._fixed[section], (section,))
@@ -259,14 +260,9 @@ def build_topology(topology: dict[str, Any], input_shape: tuple[int, ...], class
 
 
 def _choices(value: Any, path: tuple[str | int, ...]) -> Iterator[_Choice]:
-    if is_choice(value):
-        try:
-            yield _Choice(path, alternatives(value))
-        except ValueError as error:
-            raise UserError(f"{'.'.join(str(part) for part in path)}: {error}") from None
+    if isinstance(value, Choose):
+        yield _Choice(path, value.choose)
     elif isinstance(value, dict):
-        if CHOOSE in value:
-            raise UserError(f"{'.'.join(str(part) for part in path)}: choose must stand alone")
         for key, inner in value.items():
             yield from _choices(inner, (*path, key))
     elif isinstance(value, list):

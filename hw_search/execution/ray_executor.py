@@ -16,15 +16,13 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.execution.config import ExecutionConfig
 from zerocross.hw_search.execution.executor import Result, Task
 from zerocross.hw_search.execution.ray_worker import Origin, modules, parts, train, versions
 from zerocross.hw_search.files import replacing
-
-if TYPE_CHECKING:
-    from zerocross.hw_search.config import SearchConfig
 
 _RETRIES = 3
 _LOOK = 10.0  # seconds without a result after which the cluster is looked at again
@@ -56,7 +54,7 @@ class RayExecutor:
         UserError: if Ray is not installed, no cluster answers, or no node has room for a worker.
     """
 
-    def __init__(self, settings: "SearchConfig", log: Path) -> None:
+    def __init__(self, settings: ExecutionConfig, log: Path) -> None:
         try:
             import ray
         except ImportError:

@@ -13,7 +13,8 @@ from typing import Any
 
 import torch
 
-from zerocross.hw_search.config import Config, alternatives
+from zerocross.hw_search.choice import alternatives
+from zerocross.hw_search.config import Config
 from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.execution.tasks import task
 from zerocross.hw_search.pricing import Infeasible, Pricer

@@ -25,8 +25,8 @@ from zerocross.hw_search.config import Config, make_config
 from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.plugins import import_plugins
 from zerocross.hw_search.space import Genome, Space
-from zerocross.hw_search.strategies import make_strategy
 from zerocross.hw_search.strategies.halving import Rung
+from zerocross.hw_search.strategies.making import make_strategy
 from zerocross.hw_search.strategies.strategy import Score
 from zerocross.hw_search.tables.table import COSTS, Row, Table
 from zerocross.models.errors import nearest

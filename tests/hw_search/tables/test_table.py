@@ -16,7 +16,7 @@ from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.execution.evaluation import evaluate
 from zerocross.hw_search.execution.tasks import task
 from zerocross.hw_search.space import Space
-from zerocross.hw_search.strategies import make_strategy
+from zerocross.hw_search.strategies.making import make_strategy
 from zerocross.hw_search.strategies.strategy import Score
 from zerocross.hw_search.strategies.surrogate import shape
 from zerocross.hw_search.tables.comparison import (
