@@ -16,7 +16,7 @@ from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.execution.config import ExecutionConfig, FinalConfig, TrainingConfig
 from zerocross.hw_search.pricing_config import ConstraintConfig, DeviceConfig
 from zerocross.hw_search.space_config import ActivationConfig, FoldingConfig
-from zerocross.hw_search.strategies.config import StrategyConfig
+from zerocross.hw_search.strategy_config import StrategyConfig
 from zerocross.models.data_config import DataConfig
 from zerocross.models.errors import nearest
 

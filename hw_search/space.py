@@ -16,13 +16,14 @@ from typing import Any
 from zerocross.hw_search.choice import Choose
 from zerocross.hw_search.config import Config
 from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.networks import build_topology
 from zerocross.models.canonical import canonical_key, constant_bit
 from zerocross.models.encodings import Encoding
 from zerocross.models.errors import ModelError
 from zerocross.models.expressions import Expression, X
 from zerocross.models.layers import slots
 from zerocross.models.presets import resolve
-from zerocross.models.topologies import build, check_parameters
+from zerocross.models.topologies import check_parameters
 
 Genome = tuple[int, ...]
 
@@ -251,12 +252,6 @@ class Space:
                 "offer fewer"
             )
         return max(self._slots(topology) for topology in self.topologies())
-
-
-def build_topology(topology: dict[str, Any], input_shape: tuple[int, ...], classes: int) -> Any:
-    """Build a topology section (`name` and parameters)."""
-    parameters = {key: value for key, value in topology.items() if key != "name"}
-    return build(topology["name"], input_shape, classes, check_parameters(topology["name"], parameters))
 
 
 def _choices(value: Any, path: tuple[str | int, ...]) -> Iterator[_Choice]:

@@ -17,8 +17,8 @@ from zerocross.hw_search.builds.layout import MODEL, WEIGHTS
 from zerocross.hw_search.builds.samples import read_test_set
 from zerocross.hw_search.builds.stages import Facts, Report
 from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.execution.code_version import code_version
 from zerocross.hw_search.execution.evaluation import evaluate
-from zerocross.hw_search.execution.tasks import code_version
 from zerocross.hw_search.files import replacing
 from zerocross.hw_search.finalists import choose, longer_training, with_weights
 from zerocross.hw_search.plugins import import_plugins

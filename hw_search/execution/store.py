@@ -11,9 +11,9 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.execution.tasks import Result
 from zerocross.hw_search.files import holding
 
 LAYOUT = 1
@@ -71,15 +71,16 @@ class Store:
         if check != "ok" or not {"evaluations", "sittings"} <= names:
             raise sqlite3.DatabaseError(check)
 
-    def get(self, key: str) -> dict[str, Any] | None:
+    def get(self, key: str) -> Result | None:
         """Return the result of a key, or None."""
         try:
             row = self._base.execute("SELECT result FROM evaluations WHERE key = ?", (key,)).fetchone()
         except sqlite3.DatabaseError as error:
             raise self._explain(error) from None
-        return None if row is None else json.loads(row[0])
+        found: Result | None = None if row is None else json.loads(row[0])
+        return found
 
-    def put(self, key: str, result: dict[str, Any], replace: bool = False) -> None:
+    def put(self, key: str, result: Result, replace: bool = False) -> None:
         """Keep a result; on disk when this returns. A key that is there already keeps its first result, unless told."""
         try:
             with self._base:

@@ -11,8 +11,8 @@ from pymoo.core.problem import Problem
 from pymoo.operators.crossover.ux import UniformCrossover
 
 from zerocross.hw_search.space import Genome, Space
-from zerocross.hw_search.strategies.config import StrategyConfig
 from zerocross.hw_search.strategies.strategy import Key, Score, distinct
+from zerocross.hw_search.strategy_config import StrategyConfig
 
 
 class _ResetMutation(Mutation):

@@ -1,8 +1,8 @@
 """The configured strategy, made."""
 
 from zerocross.hw_search.space import Space
-from zerocross.hw_search.strategies.config import StrategyConfig
 from zerocross.hw_search.strategies.strategy import Key, Strategy
+from zerocross.hw_search.strategy_config import StrategyConfig
 
 
 def make_strategy(config: StrategyConfig, space: Space, objectives: int, key: Key, chance: float) -> Strategy:

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 
 from zerocross.hw_search.space import Genome, Space
-from zerocross.hw_search.strategies.config import StrategyConfig
 from zerocross.hw_search.strategies.strategy import Key, Score, distinct
+from zerocross.hw_search.strategy_config import StrategyConfig
 from zerocross.models.activation import evaluate
 from zerocross.models.expressions import Expression
 from zerocross.models.operations import OPERATIONS

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from zerocross.hw_search.space import Genome, Space
-from zerocross.hw_search.strategies.config import StrategyConfig
 from zerocross.hw_search.strategies.strategy import Key, Score, distinct
+from zerocross.hw_search.strategy_config import StrategyConfig
 
 
 class Random:
