@@ -13,10 +13,11 @@ from zerocross.hw_search.bench import Bench, plain_sign
 from zerocross.hw_search.execution.tasks import Result, TrainingTask
 from zerocross.hw_search.trainings import task, task_key
 from zerocross.hw_search.watcher import Watcher
+from zerocross.reports.activation_records import ActivationRecord
 from zerocross.reports.pareto import nondominated
-from zerocross.reports.records import Evaluation, Finalist, NodeCost, Site
+from zerocross.reports.records import Evaluation, Finalist, NodeRecord
 
-_SITE = TypeAdapter(Site)
+_SITE = TypeAdapter(ActivationRecord)
 
 
 def front(bench: Bench, references: bool = False) -> list[Evaluation]:
@@ -130,11 +131,11 @@ def weights_file(key: str) -> str:
     return f"front/{key[:12]}.safetensors"
 
 
-def _nodes(cost: Cost) -> list[NodeCost]:
+def _nodes(cost: Cost) -> list[NodeRecord]:
     found = []
     for node in cost.nodes:
         entry: dict[str, Any] = asdict(node)
         for model, used in (("finn", node.finn), ("zerocross", node.zerocross)):
             entry[model] = {"lut": used.lut, "bram": used.bram18, "dsp": used.dsp}
-        found.append(NodeCost(**entry))
+        found.append(NodeRecord(**entry))
     return found

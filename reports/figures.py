@@ -14,7 +14,7 @@ from zerocross.reports.figure_accuracy import accuracy_spread
 from zerocross.reports.figure_curves import curves
 from zerocross.reports.figure_front import front
 from zerocross.reports.pareto import Floats, hypervolume, hypervolume_history, reference_point
-from zerocross.reports.records import NodeCost, Run
+from zerocross.reports.records import NodeRecord, Run
 from zerocross.reports.summary import layer_costs, objective_points
 
 __all__ = ["accuracy_spread", "cost_by_layer", "curves", "front", "hypervolume_curve"]
@@ -65,7 +65,7 @@ def hypervolume_curve(run: Run) -> go.Figure:
     return figure
 
 
-def cost_by_layer(nodes: Sequence[NodeCost]) -> go.Figure:
+def cost_by_layer(nodes: Sequence[NodeRecord]) -> go.Figure:
     """Estimated cost of each layer, this project's beside FINN's; a menu picks the resource."""
     layers = layer_costs(nodes)
     used = [r for r in ("lut", "bram", "dsp") if any(c.finn[r] or c.zerocross[r] for c in layers)] or ["lut"]

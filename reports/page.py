@@ -9,7 +9,8 @@ import yaml
 from jinja2 import Environment
 
 from zerocross.reports import figures, pages, summary, wording
-from zerocross.reports.records import Finalist, Run, Site
+from zerocross.reports.activation_records import ActivationRecord
+from zerocross.reports.records import Finalist, Run
 
 
 def render(run: Run) -> str:
@@ -56,7 +57,7 @@ def _anchor(finalist: Finalist) -> str:
     return "network-" + re.sub(r"[^\w-]+", "-", finalist.id)
 
 
-def _crossings(site: Site) -> str:
+def _crossings(site: ActivationRecord) -> str:
     """Crossings of a site in a line: least, median and most of a channel, and the channels without any."""
     counts = sorted(site.crossings)
     if not counts:
@@ -66,7 +67,7 @@ def _crossings(site: Site) -> str:
     return f"{text}, {counts.count(0)} constant of {wording.count(len(counts), 'channel')}"
 
 
-def _grid(site: Site) -> str:
+def _grid(site: ActivationRecord) -> str:
     """The integers of a site: "-64 to 64 in steps of 2"."""
     return f"{site.low:,} to {site.high:,} in steps of {site.step}".replace("-", "\u2212")
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from zerocross.reports.activation_records import ActivationRecord
+
 METRICS = ("error", "lut", "bram", "dsp", "latency", "ii")
 
 
@@ -33,47 +35,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class Curve:
-    """One channel of one activation over its integer grid, as trained.
-
-    Attributes:
-        channel: index.
-        accumulators: the integers shown (at most a few hundred).
-        values: activation value at each, before the sign.
-        crossings: accumulators at which the bit flips (the first value on the new side).
-    """
-
-    channel: int
-    accumulators: list[int]
-    values: list[float]
-    crossings: list[int]
-
-
-@dataclass(frozen=True)
-class Site:
-    """One activation layer of a trained network.
-
-    Attributes:
-        layer: its name.
-        expression: its activation.
-        low: least accumulator of the grid.
-        high: greatest accumulator of the grid.
-        step: distance between neighbours on the grid.
-        crossings: number of crossings of each channel.
-        curves: a few channels to look at.
-    """
-
-    layer: str
-    expression: str
-    low: int
-    high: int
-    step: int
-    crossings: list[int]
-    curves: list[Curve]
-
-
-@dataclass(frozen=True)
-class NodeCost:
+class NodeRecord:
     """One hardware node's estimates.
 
     Attributes:
@@ -144,8 +106,8 @@ class Finalist:
     metrics: dict[str, float]
     finn: dict[str, float]
     fps: float
-    nodes: list[NodeCost]
-    sites: list[Site]
+    nodes: list[NodeRecord]
+    sites: list[ActivationRecord]
     agreement: dict[str, Any]
     savings: dict[str, int]
     weights: str

@@ -12,7 +12,7 @@ import numpy as np
 
 from zerocross.reports import wording
 from zerocross.reports.pareto import Floats, nondominated
-from zerocross.reports.records import Evaluation, Finalist, NodeCost, Run
+from zerocross.reports.records import Evaluation, Finalist, NodeRecord, Run
 
 _NUMBER = re.compile(r"\d[\d.,_]*")
 
@@ -67,7 +67,7 @@ class LayerCost:
     """
 
     layer: str
-    nodes: list[NodeCost]
+    nodes: list[NodeRecord]
     ways: str
     cycles: int
     finn: dict[str, float]
@@ -126,14 +126,14 @@ def gain(finalist: Finalist, references: Sequence[Finalist]) -> Gain | None:
     return Gain(plain.id, accuracy, error, lut, share)
 
 
-def layer_costs(nodes: Sequence[NodeCost]) -> list[LayerCost]:
+def layer_costs(nodes: Sequence[NodeRecord]) -> list[LayerCost]:
     """Sums the nodes of each layer; layers stand in the order in which the graph first names them."""
     order = list(dict.fromkeys(node.layer for node in nodes))
     ordered = sorted(nodes, key=lambda node: order.index(node.layer))
     return [_layer_cost(layer, list(group)) for layer, group in groupby(ordered, attrgetter("layer"))]
 
 
-def _layer_cost(layer: str, nodes: list[NodeCost]) -> LayerCost:
+def _layer_cost(layer: str, nodes: list[NodeRecord]) -> LayerCost:
     resources = ("lut", "bram", "dsp")
     return LayerCost(
         layer=layer,

@@ -7,21 +7,33 @@ from pathlib import Path
 
 import torch
 
+from zerocross.hw_search.code_digest import code_digest
+
+CODE = (
+    "zerocross.hw_search.execution.worker",
+    "zerocross.hw_search.execution.stacks",
+    "zerocross.models.canonical",
+)
+"""What a worker does with a task, which tasks it does at once, and which expressions share a training. This code, and all
+that it imports, decides the result of a key."""
+
 
 @lru_cache(maxsize=8)
 def code_version(plugins: tuple[str, ...] = ()) -> str:
-    """Return a digest of all code that decides a training's result: this project's, the plugins', torch's version."""
-    digest = hashlib.blake2b(torch.__version__.encode(), digest_size=8)
-    root = Path(__file__).resolve().parents[2]
-    own = sorted((root / "models").glob("*.py"))
-    own += [root / "hw_search" / "execution" / name for name in ("evaluation.py", "mixtures.py", "stacks.py")]
-    own += sorted((root / "hw_search" / "extraction").glob("*.py"))
-    own += [root / "finn_flows" / name for name in ("crossings.py", "integer.py", "network.py")]
+    """Return a digest of all code that decides a training's result: this project's, the plugins', torch's version.
+
+    Raises:
+        ImportError: if the package of a plugin is not installed.
+    """
+    parts = [torch.__version__, code_digest(*CODE)]
     for plugin in plugins:
         spec = None if plugin.endswith(".py") else importlib.util.find_spec(plugin)
         source = spec.origin if spec is not None else plugin
-        if source and Path(source).is_file():
-            own.append(Path(source))
-    for path in own:
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+        if source is None or not Path(source).is_file():
+            continue
+        if spec is None:
+            parts.append(code_digest(data=[Path(source)]))
+            continue
+        levels = plugin.count(".") + (Path(source).name == "__init__.py")
+        parts.append(code_digest(plugin, root=Path(source).parents[levels]))
+    return hashlib.blake2b(repr(parts).encode(), digest_size=8).hexdigest()

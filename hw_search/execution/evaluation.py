@@ -39,7 +39,7 @@ from zerocross.models.training import (
     train,
     train_together,
 )
-from zerocross.reports.records import Curve, Site
+from zerocross.reports.activation_records import ActivationRecord, Curve
 
 Progress = Callable[[int, float], None]
 
@@ -184,7 +184,7 @@ def _weight_bits(integer: IntegerNetwork) -> int:
     return sum(weights.size for weights in integer.weights.values())
 
 
-def sites(model: torch.nn.Module, integer: IntegerNetwork) -> list[Site]:
+def sites(model: torch.nn.Module, integer: IntegerNetwork) -> list[ActivationRecord]:
     """Return what a person wants to see of every activation: its curve over the grid, and its crossings."""
     found, values_of = [], responses(model, integer.network)
     for name, slot in slots(model).items():
@@ -206,7 +206,7 @@ def sites(model: torch.nn.Module, integer: IntegerNetwork) -> list[Site]:
             for channel in chosen
         ]
         found.append(
-            Site(
+            ActivationRecord(
                 name,
                 str(slot.function.expression),
                 table.grid.low,

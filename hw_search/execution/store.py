@@ -16,8 +16,8 @@ from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.execution.tasks import Result
 from zerocross.hw_search.files import holding
 
-LAYOUT = 1
-"""Version of the tables below."""
+LAYOUT = 2
+"""Version of the tables below and of the keys in them; to be raised whenever either changes its meaning."""
 
 _TABLES = """
 CREATE TABLE evaluations (key TEXT PRIMARY KEY, result TEXT NOT NULL, made REAL NOT NULL) WITHOUT ROWID;
@@ -63,9 +63,10 @@ class Store:
                 self._base.execute(f"PRAGMA user_version = {LAYOUT}")
             return
         if version != LAYOUT:
+            made = "an earlier" if version < LAYOUT else "a later"
             raise UserError(
-                f"{self.path} has layout {version}, this zerocross reads layout {LAYOUT}: use the version that wrote it, "
-                "or move it away to start anew"
+                f"{self.path} was made by {made} version of zerocross (layout {version}, this one reads {LAYOUT}): use that "
+                "version to go on with it, or move the file away to start anew"
             )
         check = self._base.execute("PRAGMA quick_check(1)").fetchone()[0]
         if check != "ok" or not {"evaluations", "sittings"} <= names:

@@ -98,7 +98,7 @@ class Result(TypedDict, total=False):
         test: on test samples, 0..1, if the task reads them.
         crossings: number of crossings of each channel, by activation layer.
         binarized: accuracy "before" and "after" the last step of self-binarizing, else None.
-        sites: the activations, as `zerocross.reports.records.Site` has them (final tasks).
+        sites: the activations, as `zerocross.reports.activation_records.ActivationRecord` has them (final tasks).
         agreement: network against crossing tables (final tasks); see `zerocross.reports.records.Finalist`.
         savings: what could be taken out of the network (final tasks).
         results: one for each training of a stack.
