@@ -6,10 +6,10 @@ Each section stands beside what it configures; this file puts them together. Any
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, field_validator, model_validator
 
 from zerocross.hw_search.choice import ONE, SEVERAL, TAGS, Nested, alternatives
 from zerocross.hw_search.errors import UserError
@@ -19,8 +19,17 @@ from zerocross.hw_search.space_config import ActivationConfig, FoldingConfig
 from zerocross.hw_search.strategy_config import StrategyConfig
 from zerocross.models.data_config import DataConfig
 from zerocross.models.errors import nearest
+from zerocross.reports.metrics import OBJECTIVES
 
-Objective = Literal["error", "lut", "bram", "dsp", "latency", "ii"]
+
+def _known(name: str) -> str:
+    if name not in OBJECTIVES:
+        raise ValueError(f"must be one of {', '.join(OBJECTIVES)}")
+    return name
+
+
+Objective = Annotated[str, AfterValidator(_known)]
+"""The name of a metric that a search may minimise."""
 
 
 class SearchConfig(ExecutionConfig, StrategyConfig, extra="forbid", frozen=True):
@@ -68,7 +77,7 @@ class Config(BaseModel, extra="forbid", frozen=True):
     training: TrainingConfig = Field(default_factory=TrainingConfig)  # type: ignore[arg-type]
     objectives: list[Objective] = Field(
         default=["error", "lut"],
-        description="What to minimise: of error, lut, bram, dsp, latency, ii.",
+        description=f"What to minimise: of {', '.join(OBJECTIVES)}.",
     )
     cost_model: Literal["zerocross", "finn"] = Field(
         "zerocross", description="Whose estimates the search sees; both are kept."

@@ -14,6 +14,7 @@ from zerocross.hw_search.execution.tasks import Result, TrainingTask
 from zerocross.hw_search.trainings import task, task_key
 from zerocross.hw_search.watcher import Watcher
 from zerocross.reports.activation_records import ActivationRecord
+from zerocross.reports.metrics import resources
 from zerocross.reports.pareto import nondominated
 from zerocross.reports.records import Evaluation, Finalist, NodeRecord
 
@@ -136,6 +137,6 @@ def _nodes(cost: Cost) -> list[NodeRecord]:
     for node in cost.nodes:
         entry: dict[str, Any] = asdict(node)
         for model, used in (("finn", node.finn), ("zerocross", node.zerocross)):
-            entry[model] = {"lut": used.lut, "bram": used.bram18, "dsp": used.dsp}
+            entry[model] = resources(used)
         found.append(NodeRecord(**entry))
     return found

@@ -10,6 +10,7 @@ from jinja2 import Environment
 
 from zerocross.reports import figures, pages, summary, wording
 from zerocross.reports.activation_records import ActivationRecord
+from zerocross.reports.metrics import COSTS, METRICS, RESOURCES
 from zerocross.reports.records import Finalist, Run
 
 
@@ -46,7 +47,12 @@ def render(run: Run) -> str:
 def _environment() -> Environment:
     environment = pages.environment()
     environment.globals.update(
-        figures=figures, crossings=_crossings, grid=_grid, layer_costs=summary.layer_costs
+        figures=figures,
+        crossings=_crossings,
+        grid=_grid,
+        layer_costs=summary.layer_costs,
+        costs_of=[METRICS[name] for name in COSTS],
+        resources_of=[METRICS[name] for name in RESOURCES],
     )
     environment.filters["anchor"] = _anchor
     return environment

@@ -5,8 +5,6 @@ from typing import Any, Literal
 
 from zerocross.reports.activation_records import ActivationRecord
 
-METRICS = ("error", "lut", "bram", "dsp", "latency", "ii")
-
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -20,8 +18,8 @@ class Evaluation:
         reference: True for a plain sign evaluated for comparison.
         status: "ok", "stopped" (after a first look), "infeasible" (a constraint is violated) or "failed".
         reason: why it is not ok, else None.
-        metrics: those of METRICS that are known: validation error in 0..1, LUT, BRAM18, DSP, latency and
-            initiation interval in cycles. Of one that was stopped they are the first look's.
+        metrics: those of `zerocross.reports.metrics.METRICS` that are known, by name. A network stopped after its first
+            look has that look's.
     """
 
     number: int
@@ -45,7 +43,7 @@ class NodeRecord:
         pe: processing elements, 0 where the node has none.
         simd: inputs a cycle, 0 where the node has none.
         cycles: cycles for one image.
-        finn: {"lut", "bram", "dsp"} as stock FINN reports them.
+        finn: its resources by metric as stock FINN reports them.
         zerocross: the same as this project expects them.
         way: how a crossing site is built ("comparators", "search" or "table"), else "".
     """
@@ -75,7 +73,7 @@ class Finalist:
         validation: validation accuracy of each seed, 0..1.
         test: test accuracy of each seed, 0..1.
         search_error: validation error the search saw.
-        metrics: means of METRICS over the seeds, costs by this project's models.
+        metrics: means of the metrics over the seeds, costs by this project's models.
         finn: the same costs as stock FINN reports them.
         fps: frames a second at the configured clock.
         nodes: cost by node, of the first seed's network.
@@ -125,7 +123,7 @@ class Run:
     Attributes:
         name: the run's name.
         description: data set, part and clock in a line.
-        objectives: the objectives minimised, a subset of METRICS.
+        objectives: the objectives minimised, names of metrics.
         strategy: search strategy.
         seconds: time spent, all sittings together.
         evaluations: everything evaluated, in order.

@@ -11,6 +11,7 @@ from statistics import fmean
 import numpy as np
 
 from zerocross.reports import wording
+from zerocross.reports.metrics import RESOURCES
 from zerocross.reports.pareto import Floats, nondominated
 from zerocross.reports.records import Evaluation, Finalist, NodeRecord, Run
 
@@ -134,12 +135,11 @@ def layer_costs(nodes: Sequence[NodeRecord]) -> list[LayerCost]:
 
 
 def _layer_cost(layer: str, nodes: list[NodeRecord]) -> LayerCost:
-    resources = ("lut", "bram", "dsp")
     return LayerCost(
         layer=layer,
         nodes=nodes,
         ways=", ".join(dict.fromkeys(node.way for node in nodes if node.way)),
         cycles=max(node.cycles for node in nodes),
-        finn={key: sum(node.finn.get(key, 0) for node in nodes) for key in resources},
-        zerocross={key: sum(node.zerocross.get(key, 0) for node in nodes) for key in resources},
+        finn={key: sum(node.finn.get(key, 0) for node in nodes) for key in RESOURCES},
+        zerocross={key: sum(node.zerocross.get(key, 0) for node in nodes) for key in RESOURCES},
     )

@@ -15,10 +15,11 @@ from zerocross.hw_search.execution.executor import Executor
 from zerocross.hw_search.execution.tasks import Result, TrainingTask
 from zerocross.hw_search.pipeline import versions, workbench
 from zerocross.hw_search.space import Candidate, Genome, Space
-from zerocross.hw_search.tables.table import COSTS, Row, Table
+from zerocross.hw_search.tables.table import Row, Table
 from zerocross.hw_search.trainings import task, task_key
 from zerocross.hw_search.watcher import Silent
 from zerocross.models.expressions import X
+from zerocross.reports.metrics import COSTS
 from zerocross.reports.storage import FUNCTIONS
 
 _MOST = 200_000

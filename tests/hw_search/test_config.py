@@ -23,7 +23,10 @@ from zerocross.hw_search.errors import UserError
         ),
         ({"search": {"strategy": "magic"}}, "search.strategy: Input should be 'surrogate'"),
         ({"objectives": ["error", "error"]}, "objectives: name at least one objective, each once"),
-        ({"objectives": ["power"]}, "objectives.0"),
+        (
+            {"objectives": ["luts"]},
+            "objectives.0: must be one of error, lut, bram, dsp, latency, ii, found 'luts'",
+        ),
         ({"objectives": ["lut"], "search": {"strategy": "gaaf"}}, "put error first in objectives"),
         ({"search": {"executor": "rey"}}, "search.executor: Input should be 'local' or 'ray'"),
         ({"search": {"ray_address": "ray://head:10001"}}, "search.ray_address: give auto, or the ip:port"),
