@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from zerocross.hw_search.config import Config, make_config
-from zerocross.hw_search.execution.executor import Result, Task
 from zerocross.hw_search.execution.store import Store
+from zerocross.hw_search.execution.tasks import Result, Task, TrainingTask
 from zerocross.hw_search.pipeline import search
 from zerocross.hw_search.progress import Terminal
 from zerocross.hw_search.strategies.surrogate import CHILDREN
@@ -46,17 +46,18 @@ class Instant:
 
     def run(self, tasks: Sequence[Task]) -> Iterator[tuple[int, Result]]:
         """See `Executor.run`."""
-        if any(work["final"] for work in tasks):
+        if any(training.final for work in tasks for training in work.trainings):
             raise KeyboardInterrupt
         for index, work in enumerate(tasks):
-            digest = hashlib.blake2b(json.dumps(work["expressions"]).encode(), digest_size=8).digest()
+            assert isinstance(work, TrainingTask)  # stacks of 1
+            digest = hashlib.blake2b(json.dumps(list(work.expressions)).encode(), digest_size=8).digest()
             crossings = {
                 f"dense{site}_sign": [1 + (digest[site] + channel) % 3 for channel in range(width)]
-                for site, width in enumerate(work["topology"]["hidden"], start=1)
+                for site, width in enumerate(work.topology["hidden"], start=1)
             }
-            result = {
+            result: Result = {
                 "status": "ok",
-                "expressions": work["expressions"],
+                "expressions": list(work.expressions),
                 "accuracy": 0.5 + 0.45 * int.from_bytes(digest[4:], "big") / 2**32,
                 "crossings": crossings,
                 "binarized": None,

@@ -19,8 +19,8 @@ import yaml
 from scipy.stats import ttest_ind
 
 from zerocross.hw_search.config import make_config
-from zerocross.hw_search.execution.tasks import task, task_key
 from zerocross.hw_search.pipeline import evolve, workbench
+from zerocross.hw_search.trainings import task, task_key
 from zerocross.hw_search.watcher import Silent
 
 ROWS = Path(__file__).with_name("methods.yaml")

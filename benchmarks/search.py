@@ -17,9 +17,9 @@ import torch
 from zerocross.hw_search.config import load_config
 from zerocross.hw_search.execution.evaluation import evaluate, load_data
 from zerocross.hw_search.execution.executor import LocalExecutor
-from zerocross.hw_search.execution.tasks import task
 from zerocross.hw_search.pipeline import search
 from zerocross.hw_search.space import Candidate, Space
+from zerocross.hw_search.trainings import task
 from zerocross.models.canonical import canonical_key, constant_bit
 
 CONFIG = Path(__file__).parent.parent / "examples" / "digits.yaml"
@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2, help="worker processes")
     options = parser.parse_args()
     config = load_config(CONFIG)
-    data = load_data(**config.data.model_dump())
+    data = load_data(config.data)
     space = Space(config, data.input_shape, data.classes)
     speed(space, options.candidates, options.workers)
     saved_in_the_space(space)

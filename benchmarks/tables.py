@@ -20,11 +20,11 @@ from scipy import stats
 from zerocross.hw_search.config import make_config
 from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.execution.evaluation import evaluate
-from zerocross.hw_search.execution.tasks import task
 from zerocross.hw_search.plugins import import_plugins
 from zerocross.hw_search.space import Space
 from zerocross.hw_search.tables.comparison import table_summary
 from zerocross.hw_search.tables.table import Row, Table
+from zerocross.hw_search.trainings import task
 from zerocross.models.canonical import canonical_key
 from zerocross.models.expressions import parse
 from zerocross.reports.pareto import nondominated

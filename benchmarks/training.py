@@ -22,10 +22,11 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from zerocross.hw_search.execution.evaluation import evaluate, load_data
-from zerocross.hw_search.execution.tasks import training_task
-from zerocross.hw_search.space import build_topology
+from zerocross.hw_search.execution.tasks import Stack, TrainingTask
+from zerocross.hw_search.networks import build_topology
 from zerocross.models.canonical import constant_bit
 from zerocross.models.data import Data, Split
+from zerocross.models.data_config import DataConfig
 from zerocross.models.encodings import Encoding
 from zerocross.models.expressions import Expression
 from zerocross.models.layers import install
@@ -40,14 +41,14 @@ NETWORKS = {
 EPOCHS, BATCH = 2, 100
 
 
-def images(folder: Path, count: int) -> dict[str, Any]:
+def images(folder: Path, count: int) -> DataConfig:
     """Write random images to a file and return the data section that names it."""
     random = np.random.default_rng(0)
     # The labels in turn: there is some of each class on either side.
     x, y = random.integers(0, 256, (count, 28, 28), dtype=np.uint8), np.arange(count) % 10
     np.savez(folder / "images.npz", x_train=x, y_train=y, x_test=x[:10], y_test=y[:10])
     name = str(folder / "images.npz")
-    return {"name": name, "validation": 1 / 6, "split_seed": 0, "limit": None, "root": str(folder)}
+    return DataConfig(name=name, validation=1 / 6, root=str(folder))
 
 
 def activations(count: int) -> list[Expression]:
@@ -127,15 +128,15 @@ def training(
 
 
 def candidate(
-    name: str, expressions: list[Expression], together: bool, data: dict[str, Any], device: torch.device
+    name: str, expressions: list[Expression], together: bool, data: DataConfig, device: torch.device
 ) -> float:
     """Return the milliseconds that a worker takes for each candidate."""
-    settings = {"epochs": EPOCHS, "batch_size": BATCH, "device": device.type}
+    settings = TrainingSettings(epochs=EPOCHS, batch_size=BATCH)
     works = [
-        training_task([], data, [str(expression)], NETWORKS[name], settings, seed=0)
+        TrainingTask((), data, (str(expression),), NETWORKS[name], settings, device.type, seed=0)
         for expression in expressions
     ]
-    tasks = [{"stack": works}] if together else works
+    tasks = [Stack(tuple(works))] if together else works
     return 1000 * seconds(lambda: [evaluate(task) for task in tasks], device) / len(works)
 
 
@@ -170,7 +171,7 @@ def main() -> None:
     print(torch.cuda.get_device_name(device) if gpu else "CPU, one thread")
     with tempfile.TemporaryDirectory() as folder:
         section = images(Path(folder), 6000 if gpu else 2000)
-        data = load_data(**section)
+        data = load_data(section)
         for name in names:  # what is done once is not counted
             candidate(name, activations(1), False, section, device)
             candidate(name, activations(4), True, section, device)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Literal
@@ -10,14 +10,15 @@ from typing import Literal
 from zerocross.finn_flows.cost import Cost
 from zerocross.hw_search.config import Config
 from zerocross.hw_search.errors import UserError
-from zerocross.hw_search.execution.executor import Executor, Result, Task
+from zerocross.hw_search.execution.executor import Executor
 from zerocross.hw_search.execution.stacks import stack_size, stacks
 from zerocross.hw_search.execution.store import Store
-from zerocross.hw_search.execution.tasks import first_look_epochs, task, task_key
+from zerocross.hw_search.execution.tasks import Result, Stack, Task, TrainingTask
 from zerocross.hw_search.pricing import Infeasible, Pricer
 from zerocross.hw_search.space import Candidate, Space
 from zerocross.hw_search.strategies.halving import Rung
 from zerocross.hw_search.strategies.strategy import Score
+from zerocross.hw_search.trainings import first_look_epochs, task, task_key
 from zerocross.hw_search.watcher import Watcher
 from zerocross.models.data import Data
 from zerocross.models.expressions import X
@@ -106,7 +107,7 @@ class Bench:
             self._record(trial)
         return [self._scores[candidate.key] for candidate in candidates]
 
-    def results(self, tasks: dict[str, Task]) -> Iterator[tuple[str, Result, bool]]:
+    def results(self, tasks: dict[str, TrainingTask]) -> Iterator[tuple[str, Result, bool]]:
         """Do tasks, by store key.
 
         Yields:
@@ -115,7 +116,7 @@ class Bench:
         Raises:
             UserError: if a task shows a mistake of the user's.
         """
-        again = {key: tasks[key] for key in tasks if key in self._told and not tasks[key]["weights"]}
+        again = {key: tasks[key] for key in tasks if key in self._told and not tasks[key].weights}
         fresh = {key: work for key, work in tasks.items() if key not in again}
         stored: set[str] = set()
         missing: list[list[str]] = []
@@ -142,19 +143,17 @@ class Bench:
         # Before the next call nothing else is known, in a search that goes on after an interruption, too.
         self._told |= tasks.keys()
 
-    def _stored(self, key: str, work: Task) -> Result | None:
-        return None if work["weights"] and not Path(work["weights"]).exists() else self._store.get(key)
+    def _stored(self, key: str, work: TrainingTask) -> Result | None:
+        return None if work.weights and not Path(work.weights).exists() else self._store.get(key)
 
     def _done(
-        self, tasks: dict[str, Task], groups: list[list[str]], stored: set[str]
+        self, tasks: dict[str, TrainingTask], groups: list[list[str]], stored: set[str]
     ) -> Iterator[tuple[list[str], list[Result] | None]]:
         """Do tasks, those of a group at once; no results where a whole stack failed, as one of its own may be to blame."""
-        limit = self.config.search.worker_memory_gb
         # What is stored is trained again with its stack, but its weights stay those of its result.
-        own = {key: {**work, "weights": None} if key in stored else work for key, work in tasks.items()}
-        works = [
-            {"stack": [own[key] for key in keys], "memory_gb": limit} if len(keys) > 1 else own[keys[0]]
-            for keys in groups
+        own = {key: replace(work, weights=None) if key in stored else work for key, work in tasks.items()}
+        works: list[Task] = [
+            Stack(tuple(own[key] for key in keys)) if len(keys) > 1 else own[keys[0]] for keys in groups
         ]
         for index, result in self._executor.run(works):
             if result["status"] == "error":
@@ -165,25 +164,22 @@ class Bench:
                 yield groups[index], result.get("results")
 
     def _kept(
-        self, tasks: dict[str, Task], keys: list[str], results: list[Result], stored: set[str]
+        self, tasks: dict[str, TrainingTask], keys: list[str], results: list[Result], stored: set[str]
     ) -> Iterator[tuple[str, Result, bool]]:
         """Store results, but for those that were stored already: their stack was done for the others'."""
         for key, result in zip(keys, results, strict=True):
             if key in stored:
                 continue
             if not result.get("passing"):
-                self._store.put(key, result, replace=tasks[key]["weights"] is not None)
+                self._store.put(key, result, replace=tasks[key].weights is not None)
             self.trained += 1
             yield key, result, False
 
-    def _stack_size(self, work: Task, count: int) -> int:
+    def _stack_size(self, work: TrainingTask, count: int) -> int:
         """Return how many networks like a task's, of so many tasks, are trained at once."""
         if self.config.search.stack is not None:
             return self.config.search.stack
-        training = work["training"]
-        return stack_size(
-            self.pricer.network(work["topology"]), training["batch_size"], training["device"], count
-        )
+        return stack_size(self.pricer.network(work.topology), work.settings.batch_size, work.device, count)
 
     def _screened(self, candidate: Candidate) -> Trial:
         """Turn away what no training can save."""
@@ -230,7 +226,7 @@ class Bench:
         self, trials: Sequence[Trial], seeds: Sequence[int], first_look: bool = False
     ) -> dict[str, list[Result]]:
         """Return the results of trials by candidate, one for each seed; those that differ in folding alone share them."""
-        tasks: dict[str, Task] = {}
+        tasks: dict[str, TrainingTask] = {}
         wanted: dict[str, list[str]] = {}
         for trial in trials:
             for seed in seeds:
@@ -241,7 +237,7 @@ class Bench:
         done: dict[str, Result] = {}
         for key, result, cached in self.results(tasks):
             done[key] = result
-            text = " | ".join(tasks[key]["expressions"])
+            text = " | ".join(tasks[key].expressions)
             error = 1 - result["accuracy"] if result["status"] == "ok" else None
             if first_look:
                 self._watcher.looked(text, error)

@@ -2,12 +2,13 @@
 
 import inspect
 import re
-from typing import Any, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from zerocross.hw_search.choice import Choose
 from zerocross.hw_search.config import Config
 
 _HEAD = """# Configuration reference
@@ -15,9 +16,8 @@ _HEAD = """# Configuration reference
 Printed by `zerocross configuration`; do not edit by hand. A configuration is one YAML file. Only `name`,
 `topology` and `folding` have no default.
 
-Any value of `topology`, the targets (or pe and simd) of `folding`, and epochs, batch_size, learning_rate, method and nu
-of `training` may be written `{choose: [a, b, c]}`: it becomes a gene of the search. Choices may stand inside lists, such
-as `hidden: [64, {choose: [32, 64]}]`.
+Any value of `topology`, and every field whose type says "or choose", may be written `{choose: [a, b, c]}`: it becomes a gene
+of the search. Choices may stand inside lists, such as `hidden: [64, {choose: [32, 64]}]`.
 
 """
 
@@ -104,11 +104,13 @@ def _yaml(value: Any) -> str:
 
 
 def _type(annotation: Any) -> str:
-    if annotation is Any:
-        return "value or choose"
     if annotation is type(None):
         return "null"
     origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _type(arguments[0])
+    if origin is Choose:
+        return "choose"
     if str(origin) == "typing.Literal":
         return ", ".join(f"`{argument}`" for argument in arguments)
     if origin is list:

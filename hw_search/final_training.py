@@ -1,6 +1,6 @@
 """The end of a search: its front trained anew with fresh seeds, tested, and written down."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -10,13 +10,15 @@ from pydantic import TypeAdapter
 
 from zerocross.finn_flows.cost import Cost
 from zerocross.hw_search.bench import Bench, plain_sign
-from zerocross.hw_search.execution.executor import Result, Task
-from zerocross.hw_search.execution.tasks import task, task_key
+from zerocross.hw_search.execution.tasks import Result, TrainingTask
+from zerocross.hw_search.trainings import task, task_key
 from zerocross.hw_search.watcher import Watcher
+from zerocross.reports.activation_records import ActivationRecord
+from zerocross.reports.metrics import resources
 from zerocross.reports.pareto import nondominated
-from zerocross.reports.records import Evaluation, Finalist, NodeCost, Site
+from zerocross.reports.records import Evaluation, Finalist, NodeRecord
 
-_SITE = TypeAdapter(Site)
+_SITE = TypeAdapter(ActivationRecord)
 
 
 def front(bench: Bench, references: bool = False) -> list[Evaluation]:
@@ -59,7 +61,7 @@ def finals(bench: Bench, watcher: Watcher, folder: Path) -> tuple[list[Finalist]
     members = {evaluation.id: evaluation for evaluation in [*best, *references]}
     first = bench.config.search.seed + bench.config.search.seeds
     seeds = list(range(first, first + bench.config.final.seeds))
-    tasks: dict[str, Task] = {}
+    tasks: dict[str, TrainingTask] = {}
     wanted: dict[str, list[str]] = {}
     for name in members:
         candidate = bench.candidates[name]
@@ -67,7 +69,7 @@ def finals(bench: Bench, watcher: Watcher, folder: Path) -> tuple[list[Finalist]
             work = task(bench.config, candidate, seed, final=True)
             key = task_key(candidate, work, bench.data.fingerprint + bench.test_fingerprint)
             if seed == first:
-                work["weights"] = str((folder / weights_file(key)).resolve())
+                work = replace(work, weights=str((folder / weights_file(key)).resolve()))
             tasks.setdefault(key, work)
             wanted.setdefault(name, []).append(key)
     done: dict[str, Result] = {}
@@ -117,7 +119,7 @@ def _finalist(
         topology=candidate.topology,
         folding=candidate.folding,
         training=candidate.training,
-        binarized=[result["binarized"] for result in good.values() if result.get("binarized")],
+        binarized=[found for result in good.values() if (found := result["binarized"])],
     )
 
 
@@ -130,11 +132,11 @@ def weights_file(key: str) -> str:
     return f"front/{key[:12]}.safetensors"
 
 
-def _nodes(cost: Cost) -> list[NodeCost]:
+def _nodes(cost: Cost) -> list[NodeRecord]:
     found = []
     for node in cost.nodes:
         entry: dict[str, Any] = asdict(node)
         for model, used in (("finn", node.finn), ("zerocross", node.zerocross)):
-            entry[model] = {"lut": used.lut, "bram": used.bram18, "dsp": used.dsp}
-        found.append(NodeCost(**entry))
+            entry[model] = resources(used)
+        found.append(NodeRecord(**entry))
     return found

@@ -2,16 +2,17 @@
 
 import re
 from pathlib import Path
-from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
 from zerocross.hw_search.errors import UserError
-from zerocross.hw_search.execution.tasks import training_task
+from zerocross.hw_search.execution.tasks import TrainingTask
+from zerocross.hw_search.networks import build_topology
 from zerocross.hw_search.plugins import import_plugins
-from zerocross.hw_search.space import build_topology
+from zerocross.hw_search.trainings import training_settings
+from zerocross.models.data_config import DataConfig
 from zerocross.models.errors import nearest
 from zerocross.models.expressions import parse
 from zerocross.models.layers import install
@@ -102,7 +103,7 @@ def with_weights(run: Run, finalist: Finalist, weights: Path) -> nn.Module:
     return model.eval()
 
 
-def longer_training(run: Run, finalist: Finalist, epochs: int, seed: int, weights: Path) -> dict[str, Any]:
+def longer_training(run: Run, finalist: Finalist, epochs: int, seed: int, weights: Path) -> TrainingTask:
     """Return the task of training a network anew, to be tested at the end.
 
     Args:
@@ -112,13 +113,15 @@ def longer_training(run: Run, finalist: Finalist, epochs: int, seed: int, weight
         seed: of the initial weights and the order of samples.
         weights: where the trained weights are to go.
     """
-    return training_task(
-        plugins=run.config["plugins"],
-        data=run.config["data"],
-        expressions=finalist.trained,
+    return TrainingTask(
+        plugins=tuple(run.config["plugins"]),
+        data=DataConfig(**run.config["data"]),
+        expressions=tuple(finalist.trained),
         topology=finalist.topology,
-        training={**finalist.training, "epochs": epochs},
+        settings=training_settings({**finalist.training, "epochs": epochs}),
+        device=finalist.training["device"],
         seed=seed,
         final=True,
+        test=True,
         weights=str(weights.resolve()),
     )

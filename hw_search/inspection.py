@@ -13,7 +13,7 @@ from zerocross.finn_flows.structural import Price
 from zerocross.models.activation import evaluate
 from zerocross.models.canonical import canonical_key, constant_bit
 from zerocross.models.expressions import Expression
-from zerocross.reports.records import Curve, Site
+from zerocross.reports.activation_records import ActivationRecord, Curve
 
 _SHOWN = 256
 
@@ -35,7 +35,7 @@ class Inspection:
     key: str
     constant: int | None
     parameters: int
-    site: Site
+    site: ActivationRecord
     prices: dict[int, Price]
 
 
@@ -78,14 +78,14 @@ def _shown(grid: Grid) -> np.ndarray:
     return grid.low + grid.step * index
 
 
-def _site(expression: Expression, grid: Grid, table: CrossingTable, values: np.ndarray) -> Site:
+def _site(expression: Expression, grid: Grid, table: CrossingTable, values: np.ndarray) -> ActivationRecord:
     curve = Curve(
         0,
         _shown(grid).tolist(),
         [float(f"{value:.5g}") for value in np.nan_to_num(values, posinf=1e9, neginf=-1e9)],
         table.accumulators(0).tolist(),
     )
-    return Site(
+    return ActivationRecord(
         f"fan-in {grid.high}",
         str(expression),
         grid.low,
@@ -96,7 +96,7 @@ def _site(expression: Expression, grid: Grid, table: CrossingTable, values: np.n
     )
 
 
-def picture(site: Site, width: int = 76, height: int = 13) -> str:
+def picture(site: ActivationRecord, width: int = 76, height: int = 13) -> str:
     """Draw a site's first curve for a terminal, its bits underneath.
 
     Args:

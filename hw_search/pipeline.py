@@ -1,5 +1,6 @@
 """The main job, top to bottom: from a configuration to a front, its files and its page."""
 
+import os
 import platform
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -11,25 +12,26 @@ from pathlib import Path
 import yaml
 
 from zerocross.hw_search.bench import Bench
-from zerocross.hw_search.config import Config, alternatives
+from zerocross.hw_search.choice import alternatives
+from zerocross.hw_search.config import Config
 from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.execution.code_version import code_version
 from zerocross.hw_search.execution.evaluation import load_data
 from zerocross.hw_search.execution.executor import Executor, LocalExecutor
-from zerocross.hw_search.execution.stacks import worker_count
 from zerocross.hw_search.execution.store import Store
-from zerocross.hw_search.execution.tasks import code_version
 from zerocross.hw_search.files import write_text
 from zerocross.hw_search.final_training import finals
 from zerocross.hw_search.plugins import import_plugins
 from zerocross.hw_search.pricing import Pricer
 from zerocross.hw_search.space import Candidate, Genome, Space
-from zerocross.hw_search.strategies import make_strategy
 from zerocross.hw_search.strategies.differentiable import Differentiable
+from zerocross.hw_search.strategies.making import make_strategy
 from zerocross.hw_search.strategies.strategy import Strategy
 from zerocross.hw_search.verdict import verdict
 from zerocross.hw_search.watcher import Silent, Watcher
 from zerocross.models.data import Data, check_test
 from zerocross.models.errors import ModelError
+from zerocross.models.training import pick_device
 from zerocross.reports.records import Finalist, Run
 from zerocross.reports.storage import REPORT, UnreadableRun, contents, load_run
 
@@ -134,7 +136,7 @@ def workbench(
 def _data(config: Config) -> tuple[Data, str]:
     import_plugins(config.plugins)
     try:
-        data = load_data(**config.data.model_dump())
+        data = load_data(config.data)
         return data, check_test(config.data.name, config.data.root, data)
     except ModelError as error:
         raise UserError(f"data: {error}") from None
@@ -145,7 +147,14 @@ def _executor(config: Config, log: Path) -> Executor:
         from zerocross.hw_search.execution.ray_executor import RayExecutor
 
         return RayExecutor(config.search, log)
-    return LocalExecutor(worker_count(config), log)
+    return LocalExecutor(_worker_count(config), log)
+
+
+def _worker_count(config: Config) -> int:
+    """Return how many worker processes to start: as configured, else one for each core, or two that share a GPU."""
+    if config.search.workers is not None:
+        return config.search.workers
+    return (os.cpu_count() or 1) if pick_device(config.training.device).type == "cpu" else 2
 
 
 def evolve(bench: Bench, watcher: Watcher) -> None:

@@ -4,13 +4,14 @@ import hashlib
 import importlib
 import importlib.util
 import sys
+from collections.abc import Iterable
 
 from zerocross.hw_search.errors import UserError
 
 _imported: set[str] = set()
 
 
-def import_plugins(plugins: list[str]) -> None:
+def import_plugins(plugins: Iterable[str]) -> None:
     """Import the user's files and modules, once a process.
 
     Raises:

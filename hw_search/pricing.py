@@ -15,8 +15,9 @@ from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.extraction.layers import describe
 from zerocross.hw_search.extraction.scales import UnsupportedModule
 from zerocross.hw_search.space import Candidate, Space
+from zerocross.reports.metrics import costs
 
-Crossings = Mapping[str, list[int]]
+CrossingCounts = Mapping[str, list[int]]
 """Number of crossings of each channel, by activation layer."""
 
 _MOST_CHECKED = 256
@@ -63,7 +64,7 @@ class Pricer:
                 raise Infeasible(f"topology {topology['name']!r}: {error}") from None
         return self._networks[key]
 
-    def cost(self, candidate: Candidate, crossings: Crossings | None = None) -> Cost:
+    def cost(self, candidate: Candidate, crossings: CrossingCounts | None = None) -> Cost:
         """Return a candidate's cost; without crossings the least it can be: no channel ever changes.
 
         Raises:
@@ -102,11 +103,8 @@ class Pricer:
         return cost.finn if self.config.cost_model == "finn" else cost.zerocross
 
     def metrics(self, cost: Cost, model: str | None = None) -> dict[str, float]:
-        """Return a cost as the objectives' names have it, by the search's cost model or the one named."""
-        finns = (model or self.config.cost_model) == "finn"
-        used = cost.finn if finns else cost.zerocross
-        latency = cost.finn_latency if finns else cost.latency
-        return {"lut": used.lut, "bram": used.bram18, "dsp": used.dsp, "latency": latency, "ii": cost.ii}
+        """Return a cost's metrics by name, by the search's cost model or the one named."""
+        return costs(cost, model or self.config.cost_model)
 
     def violations(self, cost: Cost) -> dict[str, float]:
         """Return by how much a cost breaks each constraint, relative to its limit, with the text that says so."""

@@ -16,6 +16,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from zerocross.reports.metrics import METRICS
 from zerocross.reports.pareto import Front
 from zerocross.reports.records import Evaluation
 
@@ -98,7 +99,7 @@ class Terminal:
             self._live.update(Group(self._table(front, objectives), self._progress))
         else:
             least = zip(objectives, self._front.points.min(axis=0), strict=True)
-            best = ", ".join(f"{name} {_number(name, value)}" for name, value in least)
+            best = ", ".join(f"{METRICS[name].label} {METRICS[name].text(value)}" for name, value in least)
             self._say(f"{self._asked} candidates, front of {len(front)}, best {best}")
 
     def finals(self, done: int, total: int) -> None:
@@ -122,11 +123,11 @@ class Terminal:
         table.add_column("activation")
         table.add_column("choices")
         for name in objectives:
-            table.add_column(name, justify="right")
+            table.add_column(METRICS[name].label, justify="right")
         for evaluation in front[:_SHOWN]:
             choices = ", ".join(str(value) for value in evaluation.choices.values())
             name = "plain sign" if evaluation.reference else _short(evaluation.expression)
-            table.add_row(name, choices, *(_number(key, evaluation.metrics[key]) for key in objectives))
+            table.add_row(name, choices, *(METRICS[key].text(evaluation.metrics[key]) for key in objectives))
         return table
 
     def _say(self, text: str) -> None:
@@ -136,7 +137,3 @@ class Terminal:
 
 def _short(text: str) -> str:
     return text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"
-
-
-def _number(name: str, value: float) -> str:
-    return f"{100 * value:.1f} %" if name == "error" else f"{value:,.0f}"

@@ -13,15 +13,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from zerocross.hw_search.config import CHOOSE, Config, alternatives, is_choice
+from zerocross.hw_search.choice import Choose
+from zerocross.hw_search.config import Config
 from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.networks import build_topology
 from zerocross.models.canonical import canonical_key, constant_bit
 from zerocross.models.encodings import Encoding
 from zerocross.models.errors import ModelError
 from zerocross.models.expressions import Expression, X
 from zerocross.models.layers import slots
 from zerocross.models.presets import resolve
-from zerocross.models.topologies import build, check_parameters
+from zerocross.models.topologies import check_parameters
 
 Genome = tuple[int, ...]
 
@@ -114,8 +116,8 @@ class Space:
         self.classes = classes
         self._fixed = {
             "topology": config.topology,
-            "training": config.training.model_dump(),
-            "folding": config.folding.model_dump(),
+            "training": dict(config.training),
+            "folding": dict(config.folding),
         }
         self.choices = [
             choice for section in _SECTIONS for choice in _choices(self._fixed[section], (section,))
@@ -252,21 +254,10 @@ class Space:
         return max(self._slots(topology) for topology in self.topologies())
 
 
-def build_topology(topology: dict[str, Any], input_shape: tuple[int, ...], classes: int) -> Any:
-    """Build a topology section (`name` and parameters)."""
-    parameters = {key: value for key, value in topology.items() if key != "name"}
-    return build(topology["name"], input_shape, classes, check_parameters(topology["name"], parameters))
-
-
 def _choices(value: Any, path: tuple[str | int, ...]) -> Iterator[_Choice]:
-    if is_choice(value):
-        try:
-            yield _Choice(path, alternatives(value))
-        except ValueError as error:
-            raise UserError(f"{'.'.join(str(part) for part in path)}: {error}") from None
+    if isinstance(value, Choose):
+        yield _Choice(path, value.choose)
     elif isinstance(value, dict):
-        if CHOOSE in value:
-            raise UserError(f"{'.'.join(str(part) for part in path)}: choose must stand alone")
         for key, inner in value.items():
             yield from _choices(inner, (*path, key))
     elif isinstance(value, list):

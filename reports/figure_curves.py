@@ -6,10 +6,10 @@ from typing import Any
 import plotly.graph_objects as go
 
 from zerocross.reports import drawing
-from zerocross.reports.records import Curve, Site
+from zerocross.reports.activation_records import ActivationRecord, Curve
 
 
-def curves(site: Site) -> go.Figure:
+def curves(site: ActivationRecord) -> go.Figure:
     """An activation over its integers, and the bits it comes down to.
 
     Above, a channel's value at each integer, shaded where its bit is 1, with a mark at each crossing; a menu
@@ -58,7 +58,7 @@ def curves(site: Site) -> go.Figure:
     return figure
 
 
-def _span(site: Site) -> list[float]:
+def _span(site: ActivationRecord) -> list[float]:
     """The integers that the curves show, which may be fewer than the grid holds, and a step around them."""
     shown = [a for curve in site.curves for a in curve.accumulators] or [site.low, site.high]
     return [min(shown) - site.step, max(shown) + site.step]

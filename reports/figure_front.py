@@ -9,6 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from zerocross.reports import drawing, wording
+from zerocross.reports.metrics import COSTS, METRICS
 from zerocross.reports.pareto import nondominated
 from zerocross.reports.records import Evaluation, Run
 from zerocross.reports.summary import front_evaluations
@@ -70,19 +71,19 @@ def _pairs(objectives: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def _name(metric: str) -> str:
-    return "evaluation" if metric == "number" else wording.LABELS.get(metric, metric)
+    return "evaluation" if metric == "number" else METRICS[metric].label
 
 
 def _values(evaluations: Sequence[Evaluation], metric: str) -> list[float | None]:
     if metric == "number":
         return [e.number for e in evaluations]
-    scale = 100 if metric == "error" else 1
+    scale = METRICS[metric].scale
     return [scale * e.metrics[metric] if metric in e.metrics else None for e in evaluations]
 
 
 def _axis(metric: str, drawn: Sequence[Evaluation]) -> dict[str, Any]:
     """An axis for a metric; logarithmic where the values span more than a decade."""
-    text = "evaluation" if metric == "number" else wording.label(metric)
+    text = "evaluation" if metric == "number" else METRICS[metric].axis
     values = [v for v in _values(drawn, metric) if v is not None]
     wide = metric != "number" and len(values) > 0 and min(values) > 0
     if wide and max(values) > 10 * min(values):
@@ -158,9 +159,9 @@ def _line(x: list[float], y: list[float], colour: str, dash: str) -> dict[str, A
 def _hover(evaluation: Evaluation) -> str:
     known = evaluation.metrics
     costs = [
-        f"{wording.LABELS[m]} {wording.number(known[m])}{' cycles' if m in ('latency', 'ii') else ''}"
-        for m in ("lut", "bram", "dsp", "latency", "ii")
-        if m in known
+        f"{METRICS[name].label} {METRICS[name].text(known[name])} {METRICS[name].unit}".rstrip()
+        for name in COSTS
+        if name in known
     ]
     lines = [
         f"<b>{drawing.wrapped(evaluation.expression)}</b>",

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from zerocross.reports import drawing, wording
+from zerocross.reports import drawing
 from zerocross.reports.figure_accuracy import accuracy_spread
 from zerocross.reports.figure_curves import curves
 from zerocross.reports.figure_front import front
+from zerocross.reports.metrics import METRICS, RESOURCES
 from zerocross.reports.pareto import Floats, hypervolume, hypervolume_history, reference_point
-from zerocross.reports.records import NodeCost, Run
+from zerocross.reports.records import NodeRecord, Run
 from zerocross.reports.summary import layer_costs, objective_points
 
 __all__ = ["accuracy_spread", "cost_by_layer", "curves", "front", "hypervolume_curve"]
@@ -65,10 +66,10 @@ def hypervolume_curve(run: Run) -> go.Figure:
     return figure
 
 
-def cost_by_layer(nodes: Sequence[NodeCost]) -> go.Figure:
+def cost_by_layer(nodes: Sequence[NodeRecord]) -> go.Figure:
     """Estimated cost of each layer, this project's beside FINN's; a menu picks the resource."""
     layers = layer_costs(nodes)
-    used = [r for r in ("lut", "bram", "dsp") if any(c.finn[r] or c.zerocross[r] for c in layers)] or ["lut"]
+    used = [r for r in RESOURCES if any(c.finn[r] or c.zerocross[r] for c in layers)] or [RESOURCES[0]]
     names = [drawing.escape(drawing.clip(cost.layer, 22)) for cost in layers]
     operators = [drawing.escape(", ".join(dict.fromkeys(n.op_type for n in cost.nodes))) for cost in layers]
     rows = list(range(len(layers)))
@@ -87,15 +88,15 @@ def cost_by_layer(nodes: Sequence[NodeCost]) -> go.Figure:
         for name, side, colour in sides
     ]
     figure = drawing.figure(traces, height=130 + 46 * len(layers), barmode="group", bargap=0.3)
-    figure.update_xaxes(title_text=f"{wording.label(used[0])}, estimated", rangemode="tozero")
+    figure.update_xaxes(title_text=f"{METRICS[used[0]].axis}, estimated", rangemode="tozero")
     figure.update_yaxes(tickvals=rows, ticktext=names, range=[len(rows) - 0.5, -0.5], showgrid=False)
     if len(used) > 1:
         buttons = [
             drawing.button(
-                wording.label(r),
+                METRICS[r].axis,
                 (
                     {"x": [[getattr(cost, side)[r] for cost in layers] for _, side, _ in sides]},
-                    {"xaxis.title.text": f"{wording.label(r)}, estimated"},
+                    {"xaxis.title.text": f"{METRICS[r].axis}, estimated"},
                 ),
             )
             for r in used

@@ -9,7 +9,9 @@ import yaml
 from jinja2 import Environment
 
 from zerocross.reports import figures, pages, summary, wording
-from zerocross.reports.records import Finalist, Run, Site
+from zerocross.reports.activation_records import ActivationRecord
+from zerocross.reports.metrics import COSTS, METRICS, RESOURCES
+from zerocross.reports.records import Finalist, Run
 
 
 def render(run: Run) -> str:
@@ -45,7 +47,12 @@ def render(run: Run) -> str:
 def _environment() -> Environment:
     environment = pages.environment()
     environment.globals.update(
-        figures=figures, crossings=_crossings, grid=_grid, layer_costs=summary.layer_costs
+        figures=figures,
+        crossings=_crossings,
+        grid=_grid,
+        layer_costs=summary.layer_costs,
+        costs_of=[METRICS[name] for name in COSTS],
+        resources_of=[METRICS[name] for name in RESOURCES],
     )
     environment.filters["anchor"] = _anchor
     return environment
@@ -56,7 +63,7 @@ def _anchor(finalist: Finalist) -> str:
     return "network-" + re.sub(r"[^\w-]+", "-", finalist.id)
 
 
-def _crossings(site: Site) -> str:
+def _crossings(site: ActivationRecord) -> str:
     """Crossings of a site in a line: least, median and most of a channel, and the channels without any."""
     counts = sorted(site.crossings)
     if not counts:
@@ -66,7 +73,7 @@ def _crossings(site: Site) -> str:
     return f"{text}, {counts.count(0)} constant of {wording.count(len(counts), 'channel')}"
 
 
-def _grid(site: Site) -> str:
+def _grid(site: ActivationRecord) -> str:
     """The integers of a site: "-64 to 64 in steps of 2"."""
     return f"{site.low:,} to {site.high:,} in steps of {site.step}".replace("-", "\u2212")
 

@@ -28,7 +28,6 @@ def environment() -> Environment:
         wording.accuracy,
         wording.duration,
         wording.choices,
-        wording.label,
     ):
         result.filters[function.__name__] = function
     return result

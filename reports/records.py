@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-METRICS = ("error", "lut", "bram", "dsp", "latency", "ii")
+from zerocross.reports.activation_records import ActivationRecord
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,8 @@ class Evaluation:
         reference: True for a plain sign evaluated for comparison.
         status: "ok", "stopped" (after a first look), "infeasible" (a constraint is violated) or "failed".
         reason: why it is not ok, else None.
-        metrics: those of METRICS that are known: validation error in 0..1, LUT, BRAM18, DSP, latency and
-            initiation interval in cycles. Of one that was stopped they are the first look's.
+        metrics: those of `zerocross.reports.metrics.METRICS` that are known, by name. A network stopped after its first
+            look has that look's.
     """
 
     number: int
@@ -33,70 +33,32 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class Curve:
-    """One channel of one activation over its integer grid, as trained.
-
-    Attributes:
-        channel: index.
-        accumulators: the integers shown (at most a few hundred).
-        values: activation value at each, before the sign.
-        crossings: accumulators at which the bit flips (the first value on the new side).
-    """
-
-    channel: int
-    accumulators: list[int]
-    values: list[float]
-    crossings: list[int]
-
-
-@dataclass(frozen=True)
-class Site:
-    """One activation layer of a trained network.
-
-    Attributes:
-        layer: its name.
-        expression: its activation.
-        low: least accumulator of the grid.
-        high: greatest accumulator of the grid.
-        step: distance between neighbours on the grid.
-        crossings: number of crossings of each channel.
-        curves: a few channels to look at.
-    """
-
-    layer: str
-    expression: str
-    low: int
-    high: int
-    step: int
-    crossings: list[int]
-    curves: list[Curve]
-
-
-@dataclass(frozen=True)
-class NodeCost:
+class NodeRecord:
     """One hardware node's estimates.
 
     Attributes:
         node: its name in the dataflow graph.
         layer: the network layer it serves.
-        op_type: FINN's operator name.
+        kind: what it does, in the hardware node's own word: "product", "crossings", "fifo", ...
+        op_type: FINN's name for it; of several FINN nodes, by comma.
         pe: processing elements, 0 where the node has none.
         simd: inputs a cycle, 0 where the node has none.
         cycles: cycles for one image.
-        finn: {"lut", "bram", "dsp"} as stock FINN reports them.
+        finn: its resources by metric as stock FINN reports them.
         zerocross: the same as this project expects them.
-        way: how a crossing site is built ("comparators", "search" or "table"), else "".
+        implementation: how it is built: "comparators" or "table" for crossings, "weights in LUTs" for a product, ...
     """
 
     node: str
     layer: str
+    kind: str
     op_type: str
     pe: int
     simd: int
     cycles: int
     finn: dict[str, float]
     zerocross: dict[str, float]
-    way: str = ""
+    implementation: str = ""
 
 
 @dataclass(frozen=True)
@@ -113,7 +75,7 @@ class Finalist:
         validation: validation accuracy of each seed, 0..1.
         test: test accuracy of each seed, 0..1.
         search_error: validation error the search saw.
-        metrics: means of METRICS over the seeds, costs by this project's models.
+        metrics: means of the metrics over the seeds, costs by this project's models.
         finn: the same costs as stock FINN reports them.
         fps: frames a second at the configured clock.
         nodes: cost by node, of the first seed's network.
@@ -144,8 +106,8 @@ class Finalist:
     metrics: dict[str, float]
     finn: dict[str, float]
     fps: float
-    nodes: list[NodeCost]
-    sites: list[Site]
+    nodes: list[NodeRecord]
+    sites: list[ActivationRecord]
     agreement: dict[str, Any]
     savings: dict[str, int]
     weights: str
@@ -163,7 +125,7 @@ class Run:
     Attributes:
         name: the run's name.
         description: data set, part and clock in a line.
-        objectives: the objectives minimised, a subset of METRICS.
+        objectives: the objectives minimised, names of metrics.
         strategy: search strategy.
         seconds: time spent, all sittings together.
         evaluations: everything evaluated, in order.

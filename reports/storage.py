@@ -10,9 +10,10 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from zerocross.reports.records import METRICS, Evaluation, Run
+from zerocross.reports.metrics import COSTS
+from zerocross.reports.records import Evaluation, Run
 
-LAYOUT = 2  # to be raised whenever a record gains a field it cannot do without, or changes its meaning
+LAYOUT = 3  # to be raised whenever a record gains a field it cannot do without, or changes its meaning
 
 PARETO, EVALUATIONS, TABLE = "pareto.json", "evaluations.jsonl", "pareto.csv"
 REPORT = "report.html"  # a run's or a build's page, in its folder
@@ -92,7 +93,7 @@ def _table(run: Run) -> str:
             "test_mean",
             "test_std",
         ]
-        + [f"{name}_estimate" for name in METRICS if name != "error"]
+        + [f"{name}_estimate" for name in COSTS]
         + ["fps_estimate", "lut_finn", "bram_finn", "weights"]
     )
     for finalist in [*run.front, *beside]:
@@ -106,7 +107,7 @@ def _table(run: Run) -> str:
                 len(finalist.seeds),
             ]
             + [*_spread(finalist.validation), *_spread(finalist.test)]
-            + [finalist.metrics.get(name) for name in METRICS if name != "error"]
+            + [finalist.metrics.get(name) for name in COSTS]
             + [round(finalist.fps, 1), finalist.finn.get("lut"), finalist.finn.get("bram"), finalist.weights]
         )
     return text.getvalue()

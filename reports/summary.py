@@ -11,8 +11,9 @@ from statistics import fmean
 import numpy as np
 
 from zerocross.reports import wording
+from zerocross.reports.metrics import RESOURCES
 from zerocross.reports.pareto import Floats, nondominated
-from zerocross.reports.records import Evaluation, Finalist, NodeCost, Run
+from zerocross.reports.records import Evaluation, Finalist, NodeRecord, Run
 
 _NUMBER = re.compile(r"\d[\d.,_]*")
 
@@ -60,15 +61,15 @@ class LayerCost:
     Attributes:
         layer: the layer's name.
         nodes: its nodes, in the order of the dataflow graph.
-        ways: how its crossing sites are built, joined.
+        implementations: how its crossings are built, joined.
         cycles: the slowest node's cycles for one image.
         finn: sums of FINN's estimates.
         zerocross: sums of this project's estimates.
     """
 
     layer: str
-    nodes: list[NodeCost]
-    ways: str
+    nodes: list[NodeRecord]
+    implementations: str
     cycles: int
     finn: dict[str, float]
     zerocross: dict[str, float]
@@ -126,20 +127,21 @@ def gain(finalist: Finalist, references: Sequence[Finalist]) -> Gain | None:
     return Gain(plain.id, accuracy, error, lut, share)
 
 
-def layer_costs(nodes: Sequence[NodeCost]) -> list[LayerCost]:
+def layer_costs(nodes: Sequence[NodeRecord]) -> list[LayerCost]:
     """Sums the nodes of each layer; layers stand in the order in which the graph first names them."""
     order = list(dict.fromkeys(node.layer for node in nodes))
     ordered = sorted(nodes, key=lambda node: order.index(node.layer))
     return [_layer_cost(layer, list(group)) for layer, group in groupby(ordered, attrgetter("layer"))]
 
 
-def _layer_cost(layer: str, nodes: list[NodeCost]) -> LayerCost:
-    resources = ("lut", "bram", "dsp")
+def _layer_cost(layer: str, nodes: list[NodeRecord]) -> LayerCost:
     return LayerCost(
         layer=layer,
         nodes=nodes,
-        ways=", ".join(dict.fromkeys(node.way for node in nodes if node.way)),
+        implementations=", ".join(
+            dict.fromkeys(node.implementation for node in nodes if node.kind == "crossings")
+        ),
         cycles=max(node.cycles for node in nodes),
-        finn={key: sum(node.finn.get(key, 0) for node in nodes) for key in resources},
-        zerocross={key: sum(node.zerocross.get(key, 0) for node in nodes) for key in resources},
+        finn={key: sum(node.finn.get(key, 0) for node in nodes) for key in RESOURCES},
+        zerocross={key: sum(node.zerocross.get(key, 0) for node in nodes) for key in RESOURCES},
     )

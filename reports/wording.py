@@ -5,22 +5,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-LABELS = {
-    "error": "validation error",
-    "lut": "LUT",
-    "bram": "BRAM18",
-    "dsp": "DSP",
-    "latency": "latency",
-    "ii": "II",
-}
-UNITS = {"error": "%", "latency": "cycles", "ii": "cycles"}
 UNKNOWN = "\u2013"
-
-
-def label(metric: str) -> str:
-    """A metric's name with its unit, as an axis carries it: "latency (cycles)"."""
-    name = LABELS.get(metric, metric)
-    return f"{name} ({UNITS[metric]})" if metric in UNITS else name
 
 
 def number(value: float | None) -> str:

@@ -18,8 +18,8 @@ from zerocross.hw_search.builds.results import Exported
 from zerocross.hw_search.builds.samples import read_test_set
 from zerocross.hw_search.builds.stages import Report
 from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.execution.code_version import code_version
 from zerocross.hw_search.execution.evaluation import evaluate
-from zerocross.hw_search.execution.tasks import code_version
 from zerocross.hw_search.files import replacing
 from zerocross.hw_search.finalists import choose, longer_training, with_weights
 from zerocross.hw_search.plugins import import_plugins

@@ -11,6 +11,7 @@ from typing import NoReturn
 import typer
 
 from zerocross.reports.build_records import Build
+from zerocross.reports.metrics import COSTS, METRICS
 from zerocross.reports.records import Run
 
 
@@ -40,11 +41,12 @@ def tell_run(run: Run) -> None:
     table.add_column("id", no_wrap=True)
     table.add_column("activation", overflow="fold")
     table.add_column("choices", overflow="fold")
-    for column in ("test %", "LUT", "BRAM", "II"):
+    shown = [METRICS[name] for name in COSTS if METRICS[name].brief or name in run.objectives]
+    for column in ("test %", *(metric.label for metric in shown)):
         table.add_column(column, justify="right", no_wrap=True)
     for net in run.front:
         choices = ", ".join(str(value) for value in net.choices.values())
-        costs = (f"{net.metrics[name]:,.0f}" for name in ("lut", "bram", "ii"))
+        costs = (metric.text(net.metrics.get(metric.name)) for metric in shown)
         name = "plain sign" if net.reference else net.expression
         table.add_row(net.id, name, choices, _mean_and_deviation(net.test), *costs)
     Console().print(table)

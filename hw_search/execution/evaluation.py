@@ -1,14 +1,13 @@
 """Train one network and read its accuracy and crossings: what a worker does with a task.
 
-Tasks (`zerocross.hw_search.execution.tasks`) and results are plain JSON.
+Tasks and results are those of `zerocross.hw_search.execution.tasks`.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,27 +18,28 @@ from zerocross.finn_flows.crossings import CrossingError
 from zerocross.finn_flows.integer import IntegerNetwork, remove_constants, remove_first_bits
 from zerocross.finn_flows.network import Network
 from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.execution.mixtures import choose_operations
+from zerocross.hw_search.execution.tasks import Result, Stack, Task, TrainingTask
 from zerocross.hw_search.extraction.agreement import agreement
 from zerocross.hw_search.extraction.integers import responses, to_integer
 from zerocross.hw_search.extraction.layers import describe
 from zerocross.hw_search.files import replacing
+from zerocross.hw_search.networks import build_topology
 from zerocross.hw_search.plugins import import_plugins
-from zerocross.hw_search.space import build_topology
-from zerocross.hw_search.strategies.differentiable import choose_operations
 from zerocross.models.data import Data, Split, load, load_test
+from zerocross.models.data_config import DataConfig
 from zerocross.models.expressions import parse
 from zerocross.models.layers import install, slots
 from zerocross.models.stacking import Unstackable
 from zerocross.models.training import (
     Binarized,
     TrainingFailure,
-    TrainingSettings,
     accuracy,
     pick_device,
     train,
     train_together,
 )
-from zerocross.reports.records import Curve, Site
+from zerocross.reports.activation_records import ActivationRecord, Curve
 
 Progress = Callable[[int, float], None]
 
@@ -48,9 +48,9 @@ _CURVE_POINTS = 256
 
 
 @lru_cache(maxsize=2)
-def load_data(name: str, validation: float, split_seed: int, limit: int | None, root: str) -> Data:
+def load_data(section: DataConfig) -> Data:
     """Load a data section once a process."""
-    return load(name, validation, split_seed, limit, root)
+    return load(**section.model_dump())
 
 
 @lru_cache(maxsize=1)
@@ -58,23 +58,20 @@ def _test_split(name: str, root: str) -> Split:
     return load_test(name, root)
 
 
-def evaluate(work: dict[str, Any], progress: Progress | None = None) -> dict[str, Any]:
+def evaluate(work: Task, progress: Progress | None = None) -> Result:
     """Do a task.
 
     Args:
-        work: a training (`tasks.py`), a mixture's (`strategies/differentiable.py`), or {"stack": several}, which differ in
-            expressions and weights alone and are trained at once.
+        work: the task.
         progress: called with the epoch and its loss.
 
     Returns:
-        {"status": "ok", "expressions", "accuracy", "crossings" (by layer), "binarized" (accuracy "before" and "after" the
-        last step of self-binarizing, else None), "seconds"}, for a task that reads the test set also "test", for a final
-        one also "sites", "agreement" and "savings"; or {"status": "failed", "reason", "seconds"}. Of a stack,
-        {"status": "ok", "results": one such for each}; it fails as a whole if its networks cannot be stacked.
+        Its result, "ok" or "failed". A stack has one in "results" for each of its trainings; it fails as a whole if its
+        networks cannot be stacked.
     """
-    if "stack" in work:
+    if isinstance(work, Stack):
         try:
-            return {"status": "ok", "results": _evaluate_stack(work["stack"], progress)}
+            return {"status": "ok", "results": _evaluate_stack(work.trainings, progress)}
         except Unstackable as error:
             return {"status": "failed", "reason": str(error)}
     started = time.monotonic()
@@ -82,25 +79,26 @@ def evaluate(work: dict[str, Any], progress: Progress | None = None) -> dict[str
         result = _train_and_read(work, progress)
     except (TrainingFailure, CrossingError) as failure:
         result = {"status": "failed", "reason": str(failure)}
-    return {**result, "seconds": round(time.monotonic() - started, 3)}
+    result["seconds"] = round(time.monotonic() - started, 3)
+    return result
 
 
-def _train_and_read(work: dict[str, Any], progress: Progress | None) -> dict[str, Any]:
-    data, device, settings = _prepared(work)
-    if "mixture" in work:
-        return choose_operations(work, data, device, progress)
+def _train_and_read(work: TrainingTask, progress: Progress | None) -> Result:
+    data, device = _prepared(work)
+    if work.mixture is not None:
+        return choose_operations(work, work.mixture, data, device, progress)
     model = _fresh(work, data)
-    binarized = train(model, data, settings, work["seed"], device, progress)
+    binarized = train(model, data, work.settings, work.seed, device, progress)
     return _read(work, model, describe(model, data.input_shape), data, device, binarized)
 
 
-def _evaluate_stack(works: list[dict[str, Any]], progress: Progress | None) -> list[dict[str, Any]]:
-    """Do tasks that differ in expressions and weights alone."""
-    started = time.monotonic()
-    data, device, settings = _prepared(works[0])
+def _evaluate_stack(works: Sequence[TrainingTask], progress: Progress | None) -> list[Result]:
+    """Do trainings that differ in expressions and weights alone."""
+    started, first = time.monotonic(), works[0]
+    data, device = _prepared(first)
     models = [_fresh(work, data) for work in works]
-    network, results = describe(models[0], data.input_shape), list[dict[str, Any]]()
-    outcomes = train_together(models, data, settings, works[0]["seed"], device, progress)
+    network, results = describe(models[0], data.input_shape), list[Result]()
+    outcomes = train_together(models, data, first.settings, first.seed, device, progress)
     for work, model, outcome in zip(works, models, outcomes, strict=True):
         try:
             if isinstance(outcome, TrainingFailure):
@@ -109,59 +107,58 @@ def _evaluate_stack(works: list[dict[str, Any]], progress: Progress | None) -> l
         except (TrainingFailure, CrossingError) as failure:
             results.append({"status": "failed", "reason": str(failure)})
     seconds = round((time.monotonic() - started) / len(works), 3)
-    return [{**result, "seconds": seconds} for result in results]
+    for result in results:
+        result["seconds"] = seconds
+    return results
 
 
-def _prepared(work: dict[str, Any]) -> tuple[Data, torch.device, TrainingSettings]:
-    import_plugins(work["plugins"])
-    training = dict(work["training"])
-    device = pick_device(training.pop("device"))
-    return load_data(**work["data"]), device, TrainingSettings(**training)
+def _prepared(work: TrainingTask) -> tuple[Data, torch.device]:
+    import_plugins(work.plugins)
+    return load_data(work.data), pick_device(work.device)
 
 
-def _fresh(work: dict[str, Any], data: Data) -> torch.nn.Module:
+def _fresh(work: TrainingTask, data: Data) -> torch.nn.Module:
     """Return a task's network, untrained: the same for the same seed."""
-    torch.manual_seed(work["seed"])
-    model = build_topology(work["topology"], data.input_shape, data.classes)
-    install(model, [parse(text) for text in work["expressions"]])
+    torch.manual_seed(work.seed)
+    model = build_topology(work.topology, data.input_shape, data.classes)
+    install(model, [parse(text) for text in work.expressions])
     return model
 
 
 def _read(
-    work: dict[str, Any],
+    work: TrainingTask,
     model: torch.nn.Module,
     network: Network,
     data: Data,
     device: torch.device,
     binarized: Binarized | None,
-) -> dict[str, Any]:
+) -> Result:
     """Return what a trained network came to, and write its weights where they are wanted."""
-    scores = {"accuracy": accuracy(model, data.validation, device)}
-    if work["test"]:
-        scores["test"] = accuracy(model, _test_split(work["data"]["name"], work["data"]["root"]), device)
-    if work["final"]:
+    result: Result = {
+        "status": "ok",
+        "expressions": list(work.expressions),
+        "accuracy": accuracy(model, data.validation, device),
+    }
+    if work.test:
+        result["test"] = accuracy(model, _test_split(work.data.name, work.data.root), device)
+    if work.final:
         model.cpu()  # where a build reads it: a GPU's functions round otherwise
     integer = to_integer(model, network)
-    result: dict[str, Any] = {
-        "status": "ok",
-        "expressions": work["expressions"],
-        **scores,
-        "crossings": {name: table.counts().tolist() for name, table in integer.tables.items()},
-        "binarized": None if binarized is None else asdict(binarized),
-    }
-    if work["final"]:
+    result["crossings"] = {name: table.counts().tolist() for name, table in integer.tables.items()}
+    result["binarized"] = None if binarized is None else asdict(binarized)
+    if work.final:
         result["agreement"] = agreement(model, integer, data.validation)
         result["sites"] = [asdict(site) for site in sites(model, integer)]
         result["savings"] = savings(integer)
-    if work["weights"]:
-        with replacing(Path(work["weights"])) as temporary:
+    if work.weights:
+        with replacing(Path(work.weights)) as temporary:
             tensors = {
                 name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()
             }
             try:
                 save_file(tensors, temporary)
             except SafetensorError as error:
-                raise UserError(f"{work['weights']} cannot be written ({error}): is the disk full?") from None
+                raise UserError(f"{work.weights} cannot be written ({error}): is the disk full?") from None
     return result
 
 
@@ -187,7 +184,7 @@ def _weight_bits(integer: IntegerNetwork) -> int:
     return sum(weights.size for weights in integer.weights.values())
 
 
-def sites(model: torch.nn.Module, integer: IntegerNetwork) -> list[Site]:
+def sites(model: torch.nn.Module, integer: IntegerNetwork) -> list[ActivationRecord]:
     """Return what a person wants to see of every activation: its curve over the grid, and its crossings."""
     found, values_of = [], responses(model, integer.network)
     for name, slot in slots(model).items():
@@ -209,7 +206,7 @@ def sites(model: torch.nn.Module, integer: IntegerNetwork) -> list[Site]:
             for channel in chosen
         ]
         found.append(
-            Site(
+            ActivationRecord(
                 name,
                 str(slot.function.expression),
                 table.grid.low,

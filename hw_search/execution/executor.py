@@ -11,12 +11,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Protocol
+from typing import IO, Protocol
 
 from zerocross.hw_search.errors import UserError
-
-Task = dict[str, Any]
-Result = dict[str, Any]
+from zerocross.hw_search.execution.tasks import Result, Task, to_json
 
 _ATTEMPTS = 2
 
@@ -142,7 +140,7 @@ class _Worker:
         """Send a task; return the descriptor on which its result will come."""
         assert self._process.stdin is not None
         try:
-            self._process.stdin.write(json.dumps(work).encode() + b"\n")
+            self._process.stdin.write(to_json(work).encode() + b"\n")
             self._process.stdin.flush()
         except BrokenPipeError:
             pass  # it died while idle: its closed output says so at once

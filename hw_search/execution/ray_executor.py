@@ -16,15 +16,13 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from zerocross.hw_search.errors import UserError
-from zerocross.hw_search.execution.executor import Result, Task
-from zerocross.hw_search.execution.ray_worker import Origin, modules, parts, train, versions
+from zerocross.hw_search.execution.config import ExecutionConfig
+from zerocross.hw_search.execution.ray_worker import Origin, modules, train, versions
+from zerocross.hw_search.execution.tasks import Result, Task, to_json
 from zerocross.hw_search.files import replacing
-
-if TYPE_CHECKING:
-    from zerocross.hw_search.config import SearchConfig
 
 _RETRIES = 3
 _LOOK = 10.0  # seconds without a result after which the cluster is looked at again
@@ -56,7 +54,7 @@ class RayExecutor:
         UserError: if Ray is not installed, no cluster answers, or no node has room for a worker.
     """
 
-    def __init__(self, settings: "SearchConfig", log: Path) -> None:
+    def __init__(self, settings: ExecutionConfig, log: Path) -> None:
         try:
             import ray
         except ImportError:
@@ -113,9 +111,9 @@ class RayExecutor:
 
     def _pack(self, work: Task) -> None:
         """Put what a task needs from this machine's disk into the object store: plugin files and data, once each."""
-        part = parts(work)[0]
-        name, root = part["data"]["name"], part["data"]["root"]
-        for plugin in set(part["plugins"]) - set(modules(part["plugins"])):
+        part = work.trainings[0]
+        name, root = part.data.name, part.data.root
+        for plugin in set(part.plugins) - set(modules(part.plugins)):
             if plugin not in self._parcels:
                 self._parcels[plugin] = _parcel(Path(plugin).name, _read(plugin))
         if name not in {"digits", *self._parcels}:
@@ -125,13 +123,13 @@ class RayExecutor:
 
     def _give(self, work: Task) -> Any:
         """Hand a task to Ray; return the reference of what will come of it."""
-        from zerocross.hw_search.execution.tasks import code_version
+        from zerocross.hw_search.execution.code_version import code_version
 
-        part = parts(work)[0]
-        origin = Origin(code_version(modules(part["plugins"])), versions())
-        names = [name for name in [*part["plugins"], part["data"]["name"]] if name in self._parcels]
+        part = work.trainings[0]
+        origin = Origin(code_version(modules(part.plugins)), versions())
+        names = [name for name in [*part.plugins, part.data.name] if name in self._parcels]
         places = [(name, self._parcels[name][0]) for name in names]
-        return self._train.remote(work, origin, places, *(self._parcels[name][1] for name in names))
+        return self._train.remote(to_json(work), origin, places, *(self._parcels[name][1] for name in names))
 
     def _receive(self, reference: Any, work: Task) -> Result:
         """Return a task's result; put its weights and what it printed where they belong."""
@@ -154,14 +152,15 @@ class RayExecutor:
                 "passing": True,
                 "reason": f"its worker died {_RETRIES + 1} times: {_lines(error)[0]}",
             }
-        for part, content in zip(parts(work), weights, strict=True):
-            if content is not None:
-                with replacing(Path(part["weights"])) as temporary:
+        for part, content in zip(work.trainings, weights, strict=True):
+            if content is not None and part.weights is not None:
+                with replacing(Path(part.weights)) as temporary:
                     temporary.write_bytes(content)
         # A full disk is the store's to tell.
         with suppress(OSError), self._log.open("a", encoding="utf-8") as log:
             log.write(printed)
-        return result
+        found: Result = result
+        return found
 
     def _room(self) -> int:
         """Return how many workers the nodes that are there now have room for.

@@ -9,14 +9,14 @@ import platform
 import tempfile
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from zerocross.hw_search.errors import UserError
-from zerocross.hw_search.execution.executor import Result, Task
+from zerocross.hw_search.execution.tasks import Result, TrainingTask, from_json
 from zerocross.hw_search.files import replacing
 
 _MOST_PRINTED = 20_000
@@ -47,25 +47,20 @@ def modules(plugins: Sequence[str]) -> tuple[str, ...]:
     return tuple(plugin for plugin in plugins if not plugin.endswith(".py"))
 
 
-def parts(work: Task) -> list[Task]:
-    """Return the trainings of a task: several if it is a stack, which have their data and plugins in common."""
-    return list(work.get("stack", [work]))
-
-
 def train(
-    work: Task, origin: Origin, places: Sequence[tuple[str, str]], *contents: Any
+    text: str, origin: Origin, places: Sequence[tuple[str, str]], *contents: Any
 ) -> tuple[Result, list[bytes | None], str]:
     """Do a task on a node.
 
     Args:
-        work: the task.
+        text: the task, as JSON.
         origin: where it comes from.
         places: of each file that comes with it, the name that the task knows it by, and where to keep it here.
         contents: of these files.
 
     Returns:
-        The result as `worker.serve` has it, the content of the weights' file of each of `parts` if it was
-        written, and what was printed.
+        The result as `worker.serve` has it, the content of each training's file of weights if it was written, and what was
+        printed.
     """
     import ray
 
@@ -74,16 +69,17 @@ def train(
     from zerocross.hw_search.execution.worker import prepare, serve
 
     prepare()
+    work = from_json(text)
     printed = StringIO()
     local: dict[str, str] = {}
     with redirect_stdout(printed), redirect_stderr(printed), tempfile.TemporaryDirectory() as scratch:
-        weights = [Path(scratch) / f"{index}.safetensors" for index in range(len(parts(work)))]
+        weights = [Path(scratch) / f"{index}.safetensors" for index in range(len(work.trainings))]
         try:
-            _check_code(origin, modules(parts(work)[0]["plugins"]))
+            _check_code(origin, modules(work.trainings[0].plugins))
             for (name, place), content in zip(places, contents, strict=True):
                 local[name] = _kept(place, content)
-            moved = [_moved(part, local, path) for part, path in zip(parts(work), weights, strict=True)]
-            result = serve({"stack": moved} if "stack" in work else moved[0])
+            moved = [_moved(part, local, path) for part, path in zip(work.trainings, weights, strict=True)]
+            result = serve(work.with_trainings(tuple(moved)))
         except UserError as error:
             result = {"status": "error", "reason": str(error)}
         for found in [result, *result.get("results", [])]:
@@ -94,7 +90,7 @@ def train(
 
 
 def _check_code(origin: Origin, plugins: tuple[str, ...]) -> None:
-    from zerocross.hw_search.execution.tasks import code_version
+    from zerocross.hw_search.execution.code_version import code_version
 
     try:
         same = code_version(plugins) == origin.code
@@ -122,16 +118,15 @@ def _kept(place: str, content: Any) -> str:
     return str(path)
 
 
-def _moved(part: Task, local: dict[str, str], weights: Path) -> Task:
-    """Return a training with this node's paths; what it needs of memory is Ray's to see to."""
-    data = part["data"]
-    return {
-        **part,
-        "plugins": [local.get(plugin, plugin) for plugin in part["plugins"]],
-        "data": {**data, "name": local.get(data["name"], data["name"])},
-        "weights": str(weights) if part["weights"] else None,
-        "memory_gb": None,
-    }
+def _moved(part: TrainingTask, local: dict[str, str], weights: Path) -> TrainingTask:
+    """Return a training with this node's paths; Ray sees to its memory."""
+    return replace(
+        part,
+        plugins=tuple(local.get(plugin, plugin) for plugin in part.plugins),
+        data=part.data.model_copy(update={"name": local.get(part.data.name, part.data.name)}),
+        weights=str(weights) if part.weights else None,
+        memory_gb=None,
+    )
 
 
 def _reason(result: Result, local: dict[str, str]) -> str:

@@ -1,15 +1,12 @@
-"""Which trainings are done at once: as a stack (`zerocross.models.stacking`), and by how many workers."""
+"""Which trainings are done at once, as a stack (`zerocross.models.stacking`)."""
 
 import itertools
-import json
 import math
-import os
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import replace
 
 from zerocross.finn_flows.network import Conv, Dense, Flatten, Network
-from zerocross.hw_search.config import Config
-from zerocross.models.training import pick_device
+from zerocross.hw_search.execution.tasks import TrainingTask, to_json
 
 _CACHE = 2**17
 """Floats of a layer's output, all networks of a stack together, beyond which a CPU gains nothing: half a megabyte."""
@@ -65,14 +62,7 @@ def _weights(network: Network) -> int:
     return total
 
 
-def worker_count(config: Config) -> int:
-    """Return how many worker processes to start: as configured, else one for each core, or two that share a GPU."""
-    if config.search.workers is not None:
-        return config.search.workers
-    return (os.cpu_count() or 1) if pick_device(config.training.device).type == "cpu" else 2
-
-
-def stacks(tasks: Mapping[str, dict[str, Any]], size: Callable[[dict[str, Any]], int]) -> list[list[str]]:
+def stacks(tasks: Mapping[str, TrainingTask], size: Callable[[TrainingTask], int]) -> list[list[str]]:
     """Group tasks that can be done at once: those that differ in activations alone.
 
     What stands in a stack depends on the tasks alone, not on what is stored or on how many workers there are: a search that
@@ -87,8 +77,8 @@ def stacks(tasks: Mapping[str, dict[str, Any]], size: Callable[[dict[str, Any]],
     """
     groups: dict[str, list[str]] = {}
     for key, work in tasks.items():
-        alike = {name: value for name, value in work.items() if name not in ("expressions", "weights")}
-        groups.setdefault(json.dumps(alike, sort_keys=True) if "mixture" not in work else key, []).append(key)
+        alike = to_json(replace(work, expressions=(), weights=None))
+        groups.setdefault(alike if work.mixture is None else key, []).append(key)
     found: list[list[str]] = []
     for keys in groups.values():
         most = size(tasks[keys[0]]) if len(keys) > 1 else 1

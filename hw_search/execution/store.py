@@ -11,13 +11,13 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.execution.tasks import Result
 from zerocross.hw_search.files import holding
 
-LAYOUT = 1
-"""Version of the tables below."""
+LAYOUT = 2
+"""Version of the tables below and of the keys in them; to be raised whenever either changes its meaning."""
 
 _TABLES = """
 CREATE TABLE evaluations (key TEXT PRIMARY KEY, result TEXT NOT NULL, made REAL NOT NULL) WITHOUT ROWID;
@@ -63,23 +63,25 @@ class Store:
                 self._base.execute(f"PRAGMA user_version = {LAYOUT}")
             return
         if version != LAYOUT:
+            made = "an earlier" if version < LAYOUT else "a later"
             raise UserError(
-                f"{self.path} has layout {version}, this zerocross reads layout {LAYOUT}: use the version that wrote it, "
-                "or move it away to start anew"
+                f"{self.path} was made by {made} version of zerocross (layout {version}, this one reads {LAYOUT}): use that "
+                "version to go on with it, or move the file away to start anew"
             )
         check = self._base.execute("PRAGMA quick_check(1)").fetchone()[0]
         if check != "ok" or not {"evaluations", "sittings"} <= names:
             raise sqlite3.DatabaseError(check)
 
-    def get(self, key: str) -> dict[str, Any] | None:
+    def get(self, key: str) -> Result | None:
         """Return the result of a key, or None."""
         try:
             row = self._base.execute("SELECT result FROM evaluations WHERE key = ?", (key,)).fetchone()
         except sqlite3.DatabaseError as error:
             raise self._explain(error) from None
-        return None if row is None else json.loads(row[0])
+        found: Result | None = None if row is None else json.loads(row[0])
+        return found
 
-    def put(self, key: str, result: dict[str, Any], replace: bool = False) -> None:
+    def put(self, key: str, result: Result, replace: bool = False) -> None:
         """Keep a result; on disk when this returns. A key that is there already keeps its first result, unless told."""
         try:
             with self._base:

@@ -1,129 +1,136 @@
-"""Trainings as tasks, plain JSON that travels to any process or machine, and the keys that the store knows them by."""
+"""What workers are given and what they give back: plain records that travel as JSON to any process or machine."""
 
-import hashlib
-import importlib.util
-from functools import lru_cache
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Required, TypedDict
 
-import torch
+from pydantic import TypeAdapter
 
-from zerocross.hw_search.config import Config
-from zerocross.hw_search.space import Candidate
-from zerocross.models.training import pick_device
+from zerocross.models.data_config import DataConfig
+from zerocross.models.training import TrainingSettings
 
 
-def task(
-    config: Config,
-    candidate: Candidate,
-    seed: int,
-    final: bool = False,
-    weights: str | None = None,
-    test: bool = False,
-    first_look: bool = False,
-) -> dict[str, Any]:
-    """Return the task of training a candidate.
+@dataclass(frozen=True)
+class Mixture:
+    """Operations of topology `nasb` that a training chooses from, instead of training the network as it stands.
 
-    Args:
-        config: the search's.
-        candidate: what to train.
+    Attributes:
+        choices: names of operations by stage and edge.
+        prices: (stage, edge, operation, price) of each; the dearest is 1.
+        price_weight: weight of the expected price beside the cross entropy.
+    """
+
+    choices: tuple[tuple[tuple[str, ...], ...], ...]
+    prices: tuple[tuple[int, int, str, float], ...]
+    price_weight: float
+
+
+@dataclass(frozen=True)
+class TrainingTask:
+    """One network to be trained and read.
+
+    Attributes:
+        plugins: files and modules to import first.
+        data: what to learn from.
+        expressions: one for all activation slots, or one for each.
+        topology: name and parameters, nothing left to choose.
+        settings: how to train.
+        device: where, "auto", "cpu" or "cuda".
         seed: of the initial weights and the order of samples.
-        final: train as long as the finals do, read the test set, and look closely at the activations.
-        weights: where to write the trained weights (safetensors), if anywhere.
-        test: read the test set.
-        first_look: train for a share of the epochs alone.
+        final: whether the activations are examined and the test set is read.
+        test: whether the test set is read.
+        weights: file for the trained weights (safetensors), if they are wanted.
+        memory_gb: memory that the worker may address from now on, where it is limited.
+        mixture: operations to choose from, for a mixture.
     """
-    training = {**candidate.training, "device": device_type(config)}
-    if first_look:
-        training["epochs"] = first_look_epochs(candidate, config)
-    if final and config.final.epochs is not None:
-        training["epochs"] = config.final.epochs
-    return training_task(
-        plugins=config.plugins,
-        data=config.data.model_dump(),
-        expressions=[str(expression) for expression in candidate.expressions],
-        topology=candidate.topology,
-        training=training,
-        seed=seed,
-        final=final,
-        test=test,
-        weights=weights,
-        memory_gb=config.search.worker_memory_gb,
-    )
+
+    plugins: tuple[str, ...]
+    data: DataConfig
+    expressions: tuple[str, ...]
+    topology: dict[str, Any]
+    settings: TrainingSettings
+    device: str
+    seed: int
+    final: bool = False
+    test: bool = False
+    weights: str | None = None
+    memory_gb: float | None = None
+    mixture: Mixture | None = None
+
+    @property
+    def trainings(self) -> "tuple[TrainingTask, ...]":
+        """The trainings of the task: itself."""
+        return (self,)
+
+    def with_trainings(self, trainings: "tuple[TrainingTask, ...]") -> "TrainingTask":
+        """Return a task of the same kind with other trainings."""
+        (training,) = trainings
+        return training
 
 
-def training_task(
-    plugins: list[str],
-    data: dict[str, Any],
-    expressions: list[str],
-    topology: dict[str, Any],
-    training: dict[str, Any],
-    seed: int,
-    final: bool = False,
-    test: bool = False,
-    weights: str | None = None,
-    memory_gb: float | None = None,
-) -> dict[str, Any]:
-    """Return any training as a task: see `task`; `training` is the configuration's section with its choices made."""
-    return {
-        "plugins": plugins,
-        "data": data,
-        "expressions": expressions,
-        "topology": topology,
-        "training": training,
-        "seed": seed,
-        "final": final,
-        "test": test or final,
-        "weights": weights,
-        "memory_gb": memory_gb,
-    }
+@dataclass(frozen=True)
+class Stack:
+    """Trainings that differ in expressions and weights alone, to be done at once.
 
-
-def device_type(config: Config) -> str:
-    """Return what networks are trained on, "cpu" or "cuda": here, or on a cluster by what its workers are given.
-
-    Raises:
-        zerocross.models.errors.ModelError: if a GPU is asked for and there is none.
+    Attributes:
+        trainings: two or more.
     """
-    wanted = config.training.device
-    if config.search.executor == "ray":
-        return "cuda" if config.search.worker_gpus and wanted != "cpu" else "cpu"
-    return pick_device(wanted).type
+
+    trainings: tuple[TrainingTask, ...]
+
+    def with_trainings(self, trainings: tuple[TrainingTask, ...]) -> "Stack":
+        """Return a task of the same kind with other trainings."""
+        return replace(self, trainings=trainings)
 
 
-def first_look_epochs(candidate: Candidate, config: Config) -> int:
-    """Return for how many epochs a first look trains."""
-    return max(1, round(config.search.first_look * int(candidate.training["epochs"])))
+Task = TrainingTask | Stack
 
 
-def task_key(candidate: Candidate, work: dict[str, Any], fingerprint: str) -> str:
-    """Return the store's key of a task: canonical candidate, fidelity, seed, data and code."""
-    parts = [
-        candidate.network_key,
-        repr(sorted(work["training"].items())),
-        work["seed"],
-        work["final"],
-        work["test"],
-        fingerprint,
-    ]
-    parts.append(code_version(tuple(work["plugins"])))
-    return hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()
+class Result(TypedDict, total=False):
+    """What a task came to, as JSON.
+
+    Attributes:
+        status: "ok"; "failed", for `reason`; or "error", for a mistake of the user's, which `reason` explains.
+        reason: why it is not "ok".
+        passing: True where another try may go well.
+        seconds: time it took.
+        expressions: the task's.
+        accuracy: on validation samples, 0..1.
+        test: on test samples, 0..1, if the task reads them.
+        crossings: number of crossings of each channel, by activation layer.
+        binarized: accuracy "before" and "after" the last step of self-binarizing, else None.
+        sites: the activations, as `zerocross.reports.activation_records.ActivationRecord` has them (final tasks).
+        agreement: network against crossing tables (final tasks); see `zerocross.reports.records.Finalist`.
+        savings: what could be taken out of the network (final tasks).
+        results: one for each training of a stack.
+        operations: chosen by a mixture, by stage and edge.
+        shares: weights of a mixture's operations, by stage, edge and operation.
+    """
+
+    status: Required[Literal["ok", "failed", "error"]]
+    reason: str
+    passing: bool
+    seconds: float
+    expressions: list[str]
+    accuracy: float
+    test: float
+    crossings: dict[str, list[int]]
+    binarized: dict[str, float] | None
+    sites: list[dict[str, Any]]
+    agreement: dict[str, Any]
+    savings: dict[str, int]
+    results: "list[Result]"
+    operations: list[list[str]]
+    shares: list[list[list[float]]]
 
 
-@lru_cache(maxsize=8)
-def code_version(plugins: tuple[str, ...] = ()) -> str:
-    """Return a digest of all code that decides a training's result: this project's, the plugins', torch's version."""
-    digest = hashlib.blake2b(torch.__version__.encode(), digest_size=8)
-    root = Path(__file__).resolve().parents[2]
-    own = sorted((root / "models").glob("*.py"))
-    own += [root / "hw_search" / "execution" / name for name in ("evaluation.py", "stacks.py")]
-    own += sorted((root / "hw_search" / "extraction").glob("*.py"))
-    own += [root / "finn_flows" / name for name in ("crossings.py", "integer.py", "network.py")]
-    for plugin in plugins:
-        spec = None if plugin.endswith(".py") else importlib.util.find_spec(plugin)
-        source = spec.origin if spec is not None else plugin
-        if source and Path(source).is_file():
-            own.append(Path(source))
-    for path in own:
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+_TASK = TypeAdapter[Task](Task)
+
+
+def to_json(task: Task) -> str:
+    """Return a task as JSON on one line."""
+    return _TASK.dump_json(task).decode()
+
+
+def from_json(text: str | bytes) -> Task:
+    """Return the task that `to_json` wrote."""
+    return _TASK.validate_json(text)

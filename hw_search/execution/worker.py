@@ -9,7 +9,10 @@ import os
 import resource
 import sys
 import traceback
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from zerocross.hw_search.execution.tasks import Result, Task
 
 
 def main() -> None:
@@ -18,9 +21,11 @@ def main() -> None:
     results = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)
 
+    from zerocross.hw_search.execution.tasks import from_json
+
     prepare()
     for line in sys.stdin:
-        result = serve(json.loads(line))
+        result = serve(from_json(line))
         results.write(json.dumps(result) + "\n")
         if result.get("passing"):
             return  # memory ran out, or a GPU failed: another process starts afresh
@@ -35,11 +40,11 @@ def prepare() -> None:
     torch.backends.cudnn.allow_tf32 = False
 
 
-def serve(work: dict[str, Any]) -> dict[str, Any]:
+def serve(work: "Task") -> "Result":
     """Do a task (see `zerocross.hw_search.execution.evaluation`), whatever comes of it.
 
     Args:
-        work: the task. `memory_gb`, where it is given, limits what this process may address, from now on.
+        work: the task. Its `memory_gb`, where it is given, limits what this process may address, from now on.
 
     Returns:
         What `evaluate` returns; {"status": "error", "reason"} where the user has something to mend; {"status": "failed",
@@ -51,8 +56,9 @@ def serve(work: dict[str, Any]) -> dict[str, Any]:
     from zerocross.hw_search.execution.evaluation import evaluate
     from zerocross.models.errors import ModelError
 
-    if work.get("memory_gb"):
-        limit = int(work["memory_gb"] * 2**30)
+    memory_gb = work.trainings[0].memory_gb
+    if memory_gb:
+        limit = int(memory_gb * 2**30)
         resource.setrlimit(resource.RLIMIT_AS, (limit, resource.getrlimit(resource.RLIMIT_AS)[1]))
     try:
         return evaluate(work)

@@ -9,25 +9,21 @@ are skips: a table that the mixture's loss takes the expected price from.
 import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from dataclasses import replace
 
-import torch
-
-from zerocross.hw_search.config import Config, alternatives
+from zerocross.hw_search.choice import alternatives
+from zerocross.hw_search.config import Config
 from zerocross.hw_search.errors import UserError
-from zerocross.hw_search.execution.tasks import task
+from zerocross.hw_search.execution.tasks import Mixture, Result, TrainingTask, to_json
 from zerocross.hw_search.pricing import Infeasible, Pricer
 from zerocross.hw_search.space import Candidate, Genome, Space
 from zerocross.hw_search.strategies.strategy import Score
-from zerocross.models.data import Data
-from zerocross.models.expressions import parse
-from zerocross.models.layers import install
-from zerocross.models.nasb import Supernet, SupernetSettings, train_supernet
-from zerocross.models.topologies import cells_of, check_parameters
-from zerocross.models.training import TrainingSettings
+from zerocross.hw_search.trainings import task
 
-Results = Callable[[dict[str, dict[str, Any]]], Iterator[tuple[str, dict[str, Any], bool]]]
+Results = Callable[[dict[str, TrainingTask]], Iterator[tuple[str, Result, bool]]]
 """Does tasks by store key; yields (key, result, whether it was stored)."""
+
+Prices = tuple[tuple[int, int, str, float], ...]
 
 OPERATIONS = ("topology", "operations")
 
@@ -67,7 +63,7 @@ class Differentiable:
         if self._asked:
             return []
         self._asked = True
-        tasks: dict[str, dict[str, Any]] = {}
+        tasks: dict[str, TrainingTask] = {}
         genomes: dict[str, Genome] = {}
         for genome in self._seeds:
             candidate = self._space.candidate(genome)
@@ -75,9 +71,8 @@ class Differentiable:
             for weight in self._config.search.price_weights:
                 for repetition in range(self._config.search.generations):
                     work = self._task(candidate, prices, weight, self._config.search.seed + repetition)
-                    key = hashlib.blake2b(
-                        repr([work, self._fingerprint]).encode(), digest_size=16
-                    ).hexdigest()
+                    text = to_json(work) + self._fingerprint
+                    key = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
                     tasks[key], genomes[key] = work, genome
         chosen = {key: result for key, result, _ in self._results(tasks) if result["status"] == "ok"}
         found = [self._with(genomes[key], chosen[key]["operations"]) for key in tasks if key in chosen]
@@ -89,13 +84,12 @@ class Differentiable:
     def _choices(self) -> list[list[list[str]]]:
         return [[alternatives(edge) for edge in stage] for stage in self._config.topology["operations"]]
 
-    def _task(self, candidate: Candidate, prices: list[Any], weight: float, seed: int) -> dict[str, Any]:
-        config = self._config
-        mixture = {"choices": self._choices(), "prices": prices, "price_weight": weight}
-        return {**task(config, candidate, seed), "mixture": mixture}
+    def _task(self, candidate: Candidate, prices: Prices, weight: float, seed: int) -> TrainingTask:
+        choices = tuple(tuple(tuple(edge) for edge in stage) for stage in self._choices())
+        return replace(task(self._config, candidate, seed), mixture=Mixture(choices, prices, weight))
 
-    def _prices(self, candidate: Candidate) -> list[list[Any]]:
-        """Return [stage, edge, operation, price] for every operation, the largest price 1."""
+    def _prices(self, candidate: Candidate) -> Prices:
+        """Return (stage, edge, operation, price) for every operation, the largest price 1."""
         measure = next((name for name in self._config.objectives if name != "error"), "lut")
         skips = [["skip"] * len(stage) for stage in self._choices()]
 
@@ -117,7 +111,7 @@ class Differentiable:
         }
         top = max((abs(price) for price in table.values() if math.isfinite(price)), default=0.0) or 1.0
         # What cannot be built costs twice the dearest that can.
-        return [[*place, price / top if math.isfinite(price) else 2.0] for place, price in table.items()]
+        return tuple((*place, price / top if math.isfinite(price) else 2.0) for place, price in table.items())
 
     def _with(self, genome: Genome, operations: list[list[str]]) -> Genome:
         """Return a genome with other operations."""
@@ -128,28 +122,3 @@ class Differentiable:
                 assert isinstance(stage, int) and isinstance(edge, int)
                 genes[begin + index] = choice.values.index(operations[stage][edge])
         return tuple(genes)
-
-
-def choose_operations(
-    work: dict[str, Any], data: Data, device: torch.device, progress: Callable[[int, float], None] | None
-) -> dict[str, Any]:
-    """Train the mixture of a task.
-
-    Returns:
-        {"status": "ok", "operations": the names it chooses, by stage and edge, "shares": their weights}.
-    """
-    mixture, training = work["mixture"], dict(work["training"])
-    training.pop("device")
-    parameters = {key: value for key, value in work["topology"].items() if key != "name"}
-    parameters = check_parameters("nasb", parameters)
-    del parameters["operations"]
-    torch.manual_seed(work["seed"])
-    supernet = cells_of(Supernet, data.input_shape, data.classes, mixture["choices"], **parameters)
-    install(supernet, [parse(text) for text in work["expressions"]])
-    prices = {(stage, edge, name): price for stage, edge, name, price in mixture["prices"]}
-    search = SupernetSettings(price_weight=mixture["price_weight"])
-    train_supernet(
-        supernet, data, TrainingSettings(**training), search, prices, work["seed"], device, progress
-    )
-    shares = [[[round(float(each), 4) for each in edge] for edge in stage] for stage in supernet.shares()]
-    return {"status": "ok", "operations": supernet.chosen(), "shares": shares}

@@ -10,9 +10,9 @@ from pymoo.core.population import Population
 from pymoo.core.problem import Problem
 from pymoo.operators.crossover.ux import UniformCrossover
 
-from zerocross.hw_search.config import SearchConfig
 from zerocross.hw_search.space import Genome, Space
 from zerocross.hw_search.strategies.strategy import Key, Score, distinct
+from zerocross.hw_search.strategy_config import StrategyConfig
 
 
 class _ResetMutation(Mutation):
@@ -51,7 +51,7 @@ class EvolutionNSGA2:
     Constraints are handled by feasibility first. The first population holds the space's seeds; the rest is random.
     """
 
-    def __init__(self, config: SearchConfig, space: Space, objectives: int, key: Key) -> None:
+    def __init__(self, config: StrategyConfig, space: Space, objectives: int, key: Key) -> None:
         self.planned = config.population + (config.generations - 1) * (config.children or config.population)
         rng = np.random.default_rng(config.seed)
         seen: set[str] = set()
@@ -115,7 +115,7 @@ class EvolutionGAAF:
 
     _ROUNDS = 20
 
-    def __init__(self, config: SearchConfig, space: Space, key: Key, chance: float) -> None:
+    def __init__(self, config: StrategyConfig, space: Space, key: Key, chance: float) -> None:
         self._size, self._children = config.population, config.children or 10
         self._generations = config.generations - 1
         self.planned = self._size + self._generations * self._children

@@ -14,9 +14,9 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from zerocross.hw_search.config import SearchConfig
 from zerocross.hw_search.space import Genome, Space
 from zerocross.hw_search.strategies.strategy import Key, Score, distinct
+from zerocross.hw_search.strategy_config import StrategyConfig
 from zerocross.models.activation import evaluate
 from zerocross.models.expressions import Expression
 from zerocross.models.operations import OPERATIONS
@@ -53,7 +53,7 @@ class Surrogate:
         key: names what a genome stands for.
     """
 
-    def __init__(self, config: SearchConfig, space: Space, objectives: int, key: Key) -> None:
+    def __init__(self, config: StrategyConfig, space: Space, objectives: int, key: Key) -> None:
         self._first_count, self._count = config.population, config.children or CHILDREN
         self.planned = min(self._first_count + (config.generations - 1) * self._count, space.size)
         self._left = self.planned

@@ -5,15 +5,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from zerocross.hw_search.config import SearchConfig
 from zerocross.hw_search.space import Genome, Space
 from zerocross.hw_search.strategies.strategy import Key, Score, distinct
+from zerocross.hw_search.strategy_config import StrategyConfig
 
 
 class Random:
     """Candidates drawn evenly, each once."""
 
-    def __init__(self, config: SearchConfig, space: Space, key: Key) -> None:
+    def __init__(self, config: StrategyConfig, space: Space, key: Key) -> None:
         self.planned = min(config.population * config.generations, space.size)
         self._batch, self._left = config.population, self.planned
         self._sizes, self._key = space.sizes, key
@@ -33,7 +33,7 @@ class Random:
 class Exhaustive:
     """Every candidate of the space once, in order."""
 
-    def __init__(self, config: SearchConfig, space: Space, key: Key) -> None:
+    def __init__(self, config: StrategyConfig, space: Space, key: Key) -> None:
         self.planned = space.size
         self._batch, self._key = config.population, key
         self._genomes = iter(space.genomes())

@@ -25,11 +25,12 @@ from zerocross.hw_search.config import Config, make_config
 from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.plugins import import_plugins
 from zerocross.hw_search.space import Genome, Space
-from zerocross.hw_search.strategies import make_strategy
 from zerocross.hw_search.strategies.halving import Rung
+from zerocross.hw_search.strategies.making import make_strategy
 from zerocross.hw_search.strategies.strategy import Score
-from zerocross.hw_search.tables.table import COSTS, Row, Table
+from zerocross.hw_search.tables.table import Row, Table
 from zerocross.models.errors import nearest
+from zerocross.reports.metrics import OBJECTIVES
 from zerocross.reports.pareto import hypervolume, hypervolume_history, nondominated, reference_point
 
 COMPARABLE = ("surrogate", "nsga2", "gaaf", "random")
@@ -92,7 +93,7 @@ def compare(
             configuration says how many then go on.
         seeds: searches of each.
         share: evaluations of each search, as a share of the functions, 0..1.
-        objectives: what is minimised, of error and the costs.
+        objectives: what is minimised, of `zerocross.reports.metrics.OBJECTIVES`.
         population: candidates of a generation; `gaaf` keeps the paper's 30 and 10.
         children: candidates of each later generation; each strategy's own number where it is None.
         workers: searches at a time; one for each core where it is None.
@@ -112,8 +113,12 @@ def compare(
                 f"--strategies: {name!r}: the table has no first looks; tabulate with search.first_look"
             )
     for name in objectives:
-        if name not in ("error", *COSTS):
-            raise UserError(f"--objectives: {name!r}: {nearest(name, ('error', *COSTS))}")
+        if name not in OBJECTIVES:
+            raise UserError(f"--objectives: {name!r}: {nearest(name, OBJECTIVES)}")
+        if table.good and all(math.isnan(row.objective(name)) for row in table.good):
+            raise UserError(
+                f"--objectives: the table does not hold {name}: make it anew by `zerocross tabulate`"
+            )
     _check(table)
     points = np.array([[row.objective(name) for name in objectives] for row in table.rows])
     if not np.isfinite(points).all(axis=1).any():

@@ -22,12 +22,11 @@ from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.files import replacing
 from zerocross.hw_search.space import Genome
 from zerocross.models.expressions import X
-
-COSTS = ("lut", "bram", "dsp", "latency", "ii")
-"""Columns of costs, means over the seeds, named as objectives are; "finn_lut" stands beside them."""
+from zerocross.reports.metrics import COSTS
 
 _TEXT = ("expression", "genomes", "status", "reason")
 _NUMBERS = ("channel_crossings", "most_crossings", *COSTS, "finn_lut")
+"""Columns of numbers, means over the seeds. A file of an earlier version may lack a metric."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +42,8 @@ class Row:
         validation: accuracy of each seed, 0..1.
         test: likewise.
         early: validation accuracy of the first seed's first look (`search.first_look`); None where there was none.
-        numbers: by name, of _NUMBERS: crossings of a channel (mean over channels and seeds) and of the richest channel,
-            COSTS and FINN's LUTs; empty of one that did not train.
+        numbers: by name: "channel_crossings" (mean over channels and seeds), "most_crossings" (of any channel), the costs of
+            `zerocross.reports.metrics` and "finn_lut", FINN's LUTs; empty where it did not train.
     """
 
     expression: str
@@ -57,10 +56,10 @@ class Row:
     early: float | None = None
 
     def objective(self, name: str) -> float:
-        """Return an objective's value; NaN where there is none."""
+        """Return an objective's value; NaN where it is not known."""
         if self.status != "ok":
             return math.nan
-        return 1 - fmean(self.validation) if name == "error" else self.numbers[name]
+        return 1 - fmean(self.validation) if name == "error" else self.numbers.get(name, math.nan)
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,7 @@ class Table:
         writer.writerow([*_TEXT, *_NUMBERS, "early", *scores])
         for row in self.rows:
             genomes = " ".join("-".join(map(str, genome)) for genome in row.genomes)
-            numbers = [f"{row.numbers[name]:.6g}" if row.numbers else "" for name in _NUMBERS]
+            numbers = [f"{row.numbers[name]:.6g}" if name in row.numbers else "" for name in _NUMBERS]
             values = [f"{value:.5g}" for value in (*row.validation, *row.test)] or [""] * len(scores)
             early = "" if row.early is None else f"{row.early:.5g}"
             writer.writerow([row.expression, genomes, row.status, row.reason, *numbers, early, *values])
@@ -142,7 +141,7 @@ def _row(line: dict[str, str], columns: Sequence[str]) -> Row:
         split: tuple(float(line[name]) for name in columns if name.startswith(f"{split}_") and line[name])
         for split in ("validation", "test")
     }
-    numbers = {name: float(line[name]) for name in _NUMBERS} if line["lut"] else {}
+    numbers = {name: float(line[name]) for name in _NUMBERS if line.get(name)}
     genomes = tuple(tuple(map(int, genome.split("-"))) for genome in line["genomes"].split())
     if line["status"] == "ok" and not (numbers and scores["validation"]):
         raise ValueError(f"{line['expression']} has no figures")

@@ -11,13 +11,15 @@ from typing import Any
 from zerocross.hw_search.bench import Bench, Trial
 from zerocross.hw_search.config import Config
 from zerocross.hw_search.errors import UserError
-from zerocross.hw_search.execution.executor import Executor, Result, Task
-from zerocross.hw_search.execution.tasks import task, task_key
+from zerocross.hw_search.execution.executor import Executor
+from zerocross.hw_search.execution.tasks import Result, TrainingTask
 from zerocross.hw_search.pipeline import versions, workbench
 from zerocross.hw_search.space import Candidate, Genome, Space
-from zerocross.hw_search.tables.table import COSTS, Row, Table
+from zerocross.hw_search.tables.table import Row, Table
+from zerocross.hw_search.trainings import task, task_key
 from zerocross.hw_search.watcher import Silent
 from zerocross.models.expressions import X
+from zerocross.reports.metrics import COSTS
 from zerocross.reports.storage import FUNCTIONS
 
 _MOST = 200_000
@@ -117,7 +119,7 @@ def _rows(bench: Bench, functions: list[tuple[Candidate, list[Genome]]], progres
             yield _row(bench, Trial(candidate, results=results[looks:]), tuple(genomes), results[:looks])
 
 
-def _works(bench: Bench, candidate: Candidate) -> dict[str, Task]:
+def _works(bench: Bench, candidate: Candidate) -> dict[str, TrainingTask]:
     """Return a function's trainings by key: the first look, where there is one, and one for each seed."""
     config = bench.config
     seeds = range(config.search.seed, config.search.seed + config.search.seeds)

@@ -1,12 +1,16 @@
 """Small searches to try things on."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from zerocross.hw_search.config import Config, make_config
+from zerocross.hw_search.execution.tasks import TrainingTask
+from zerocross.models.data_config import DataConfig
+from zerocross.models.training import TrainingSettings
 
 CONTENT: dict[str, Any] = {
     "name": "tiny",
@@ -49,27 +53,18 @@ for function in (die, die_once, hoard, stumble, nan):
 """Operations that misbehave in a worker."""
 
 
-def task(plugin: Path, expression: str, **change: Any) -> dict[str, Any]:
+def task(plugin: Path, expression: str, **change: Any) -> TrainingTask:
     """Return a small task on the digits."""
-    return {
-        "plugins": [str(plugin)],
-        "data": {"name": "digits", "validation": 0.2, "split_seed": 0, "limit": 200, "root": "data"},
-        "expressions": [expression],
-        "topology": {"name": "mlp", "hidden": [4], "input_bits": 1},
-        "training": {
-            "epochs": 1,
-            "batch_size": 64,
-            "learning_rate": 0.005,
-            "augment": "none",
-            "device": "cpu",
-        },
-        "seed": 0,
-        "final": False,
-        "test": False,
-        "weights": None,
-        "memory_gb": None,
-        **change,
-    }
+    work = TrainingTask(
+        plugins=(str(plugin),),
+        data=DataConfig(limit=200),
+        expressions=(expression,),
+        topology={"name": "mlp", "hidden": [4], "input_bits": 1},
+        settings=TrainingSettings(epochs=1, batch_size=64),
+        device="cpu",
+        seed=0,
+    )
+    return replace(work, **change)
 
 
 def merged(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 from zerocross.hw_search.cli import app, main
-from zerocross.hw_search.tables.table import COSTS, Row, Table
+from zerocross.hw_search.tables.table import Row, Table
+from zerocross.reports.metrics import COSTS
 
 RUNNER = CliRunner()
 

@@ -5,7 +5,8 @@ import pytest
 import yaml
 
 from tests.hw_search.conftest import CONTENT, merged
-from zerocross.hw_search.config import load_config, make_config
+from zerocross.hw_search.choice import Choose
+from zerocross.hw_search.config import Config, load_config, make_config
 from zerocross.hw_search.config_reference import reference
 from zerocross.hw_search.errors import UserError
 
@@ -22,7 +23,10 @@ from zerocross.hw_search.errors import UserError
         ),
         ({"search": {"strategy": "magic"}}, "search.strategy: Input should be 'surrogate'"),
         ({"objectives": ["error", "error"]}, "objectives: name at least one objective, each once"),
-        ({"objectives": ["power"]}, "objectives.0"),
+        (
+            {"objectives": ["luts"]},
+            "objectives.0: must be one of error, lut, bram, dsp, latency, ii, found 'luts'",
+        ),
         ({"objectives": ["lut"], "search": {"strategy": "gaaf"}}, "put error first in objectives"),
         ({"search": {"executor": "rey"}}, "search.executor: Input should be 'local' or 'ray'"),
         ({"search": {"ray_address": "ray://head:10001"}}, "search.ray_address: give auto, or the ip:port"),
@@ -32,13 +36,61 @@ from zerocross.hw_search.errors import UserError
             "cuda on Ray: give each worker GPUs",
         ),
         ({"folding": {"target_fps": 5}}, "exactly one of target_cycles"),
-        ({"folding": {"target_cycles": "fast"}}, "target_cycles must be a positive number"),
-        ({"folding": {"target_cycles": float("nan")}}, "target_cycles must be a positive number"),
-        ({"folding": {"target_cycles": {"choose": [64, None]}}}, "target_cycles must be a positive number"),
-        ({"training": {"learning_rate": float("inf")}}, "learning_rate must be a positive number"),
-        ({"training": {"learning_rate": "fast"}}, "not 'fast'"),
-        ({"training": {"epochs": 0}}, "epochs must be a positive integer"),
-        ({"training": {"epochs": {"choose": []}}}, "choose needs a list"),
+        (
+            {"folding": {"target_cycles": "fast"}},
+            "folding.target_cycles: Input should be a valid integer, or {choose: [...]} of such, found 'fast'",
+        ),
+        ({"folding": {"target_cycles": 0}}, "folding.target_cycles: Input should be greater than 0"),
+        (
+            {"folding": {"target_cycles": None, "target_fps": float("nan")}},
+            "folding.target_fps: Input should be a finite",
+        ),
+        (
+            {"folding": {"target_cycles": {"choose": [64, None]}}},
+            "folding.target_cycles.1: Input should be a valid integer",
+        ),
+        (
+            {"training": {"learning_rate": float("inf")}},
+            "training.learning_rate: Input should be a finite number",
+        ),
+        (
+            {"training": {"learning_rate": "fast"}},
+            "training.learning_rate: Input should be a valid number",
+        ),
+        (
+            {"training": {"learning_rate": {"choose": [0.1, True]}}},
+            "training.learning_rate.1: Input should be a valid",
+        ),
+        (
+            {"training": {"epochs": 0}},
+            "epochs: Input should be greater than 0, or {choose: [...]} of such, found 0",
+        ),
+        ({"training": {"epochs": 2.5}}, "training.epochs: Input should be a valid integer"),
+        (
+            {"training": {"epochs": {"choose": [2, True]}}},
+            "training.epochs.1: Input should be a valid integer, found True",
+        ),
+        (
+            {"training": {"method": "self_binarising"}},
+            "training.method: Input should be 'straight_through' or 'self_bin",
+        ),
+        (
+            {"training": {"nu_start": {"choose": [1, 9]}, "nu_end": 8}},
+            "nu must grow from nu_start to nu_end, not from 9",
+        ),
+        (
+            {"training": {"epochs": {"choose": []}}},
+            "training.epochs: choose needs a list with at least one value",
+        ),
+        (
+            {"training": {"epochs": {"choose": 3}}},
+            "training.epochs: choose needs a list with at least one value, found 3",
+        ),
+        (
+            {"training": {"epochs": {"choose": [3], "or": 4}}},
+            "epochs: choose must stand alone, found 'or' beside it",
+        ),
+        ({"topology": {"hidden": [8, {"choose": []}]}}, "topology.hidden.1: choose needs a list"),
         ({"name": "a/b"}, "name: "),
         ({"topology": {"name": 3}}, "topology needs a name"),
         ({"data": {"validation": 1.5}}, "data.validation"),
@@ -82,6 +134,24 @@ def test_numbers_as_yaml_reads_them() -> None:
     assert (
         make_config(merged(CONTENT, {"training": {"learning_rate": "5e-3"}})).training.learning_rate == 0.005
     )
+    rates = {"choose": ["5e-3", 1, 0.5]}
+    training = make_config(merged(CONTENT, {"training": {"learning_rate": rates}})).training
+    assert training.learning_rate == Choose([0.005, 1, 0.5])
+
+
+def test_choices_are_written_as_they_were_read() -> None:
+    content = {
+        "folding": {"target_cycles": None, "target_fps": {"choose": [1000, 2500.5]}},
+        "topology": {"hidden": [8, {"choose": [8, 16]}]},
+        "training": {"method": {"choose": ["straight_through", "self_binarizing"]}},
+    }
+    config = make_config(merged(CONTENT, content))
+    dumped = config.model_dump()
+    assert repr(dumped["folding"]["target_fps"]) == "{'choose': [1000, 2500.5]}"  # a whole number stays one
+    assert dumped["topology"] == {"name": "mlp", **merged(CONTENT["topology"], content["topology"])}
+    assert dumped["training"]["method"] == content["training"]["method"]
+    assert make_config(yaml.safe_load(yaml.safe_dump(dumped))) == config
+    assert Config.model_validate_json(config.model_dump_json()) == config
 
 
 def test_a_data_file_is_relative_to_the_configuration(tmp_path: Path) -> None:

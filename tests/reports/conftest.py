@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from zerocross.reports.activation_records import ActivationRecord, Curve
 from zerocross.reports.pareto import nondominated
-from zerocross.reports.records import Curve, Evaluation, Finalist, NodeCost, Run, Site
+from zerocross.reports.records import Evaluation, Finalist, NodeRecord, Run
 
 SHAPES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "mul(sin(x), sigmoid(x))": lambda x: np.sin(3 * x) / (1 + np.exp(-x)),
@@ -34,7 +35,7 @@ def make_site(
     shown: int = 4,
     seed: int = 0,
     limit: int = 300,
-) -> Site:
+) -> ActivationRecord:
     """One activation layer with its crossings counted from the curve itself."""
     rng = np.random.default_rng(seed)
     shape = SHAPES.get(expression, lambda x: x)
@@ -52,10 +53,10 @@ def make_site(
             )
     if channels > 1:
         counts[-1] = 0
-    return Site(layer, expression, -fan_in, fan_in, 2, counts, curves)
+    return ActivationRecord(layer, expression, -fan_in, fan_in, 2, counts, curves)
 
 
-def make_nodes(hidden: list[int], expression: str) -> list[NodeCost]:
+def make_nodes(hidden: list[int], expression: str) -> list[NodeRecord]:
     """The nodes of a multilayer perceptron; an activation with more crossings costs more."""
     price = 9.0 if expression == SIGN else 14.0 + len(expression) % 11
     nodes, fan_in = [], 64
@@ -65,7 +66,7 @@ def make_nodes(hidden: list[int], expression: str) -> list[NodeCost]:
         cycles = fan_in // simd * (width // pe)
         lut = pe * simd * 1.7 + 120
         nodes.append(
-            NodeCost(
+            NodeRecord(
                 f"MVAU_rtl_{index}", layer, "MVAU_hls", pe, simd, cycles,
                 {"lut": lut * 1.9, "bram": float(index == 0) * 4, "dsp": 0.0},
                 {"lut": lut, "bram": float(index == 0) * 4, "dsp": 0.0},
@@ -73,7 +74,7 @@ def make_nodes(hidden: list[int], expression: str) -> list[NodeCost]:
         )  # fmt: skip
         if width != 10:
             nodes.append(
-                NodeCost(
+                NodeRecord(
                     f"Crossings_{index}", layer, "Crossings", pe, 0, width // pe,
                     {"lut": 0.0, "bram": 0.0, "dsp": 0.0},
                     {"lut": pe * price, "bram": float(index == 1), "dsp": 0.0},
@@ -82,7 +83,7 @@ def make_nodes(hidden: list[int], expression: str) -> list[NodeCost]:
             )  # fmt: skip
         fan_in = width
     nothing = {"lut": 0.0, "bram": 0.0, "dsp": 0.0}
-    last = NodeCost(
+    last = NodeRecord(
         "LabelSelect_0", "classifier", "LabelSelect_hls", 1, 0, 10, nothing, {**nothing, "lut": 61.0}
     )
     return [*nodes, last]
@@ -199,10 +200,10 @@ def make_run_fixture() -> Callable[..., Run]:
 
 
 @pytest.fixture(name="make_site")
-def make_site_fixture() -> Callable[..., Site]:
+def make_site_fixture() -> Callable[..., ActivationRecord]:
     return make_site
 
 
 @pytest.fixture(name="make_nodes")
-def make_nodes_fixture() -> Callable[..., list[NodeCost]]:
+def make_nodes_fixture() -> Callable[..., list[NodeRecord]]:
     return make_nodes

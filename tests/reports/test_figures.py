@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from zerocross.reports import figures
-from zerocross.reports.records import Curve, Site
+from zerocross.reports.activation_records import ActivationRecord, Curve
 
 
 def named(figure, start):
@@ -114,7 +114,9 @@ def test_accuracy_with_few_seeds_has_no_spread(make_run, seeds):
 def site_of(values, crossings, step=2):
     low = -(len(values) - 1) * step // 2
     grid = list(range(low, low + step * len(values), step))
-    return Site("layer0", "f", low, grid[-1], step, [len(crossings)], [Curve(3, grid, values, crossings)])
+    return ActivationRecord(
+        "layer0", "f", low, grid[-1], step, [len(crossings)], [Curve(3, grid, values, crossings)]
+    )
 
 
 def test_shade_covers_exactly_the_ones():

@@ -40,8 +40,3 @@ def test_choices_and_counts():
     assert wording.choices({"a.b": [1, 2], "c": "x"}) == "a.b = [1, 2], c = x"
     assert wording.choices({}) == "no other choices"
     assert [wording.count(n, "seed") for n in (0, 1, 1200)] == ["0 seeds", "1 seed", "1,200 seeds"]
-
-
-def test_labels_carry_their_unit():
-    assert wording.label("latency") == "latency (cycles)"
-    assert wording.label("lut") == "LUT"

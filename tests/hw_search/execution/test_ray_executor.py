@@ -27,6 +27,8 @@ from zerocross.hw_search.cli import main
 from zerocross.hw_search.config import SearchConfig, make_config
 from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.execution.ray_executor import RayExecutor
+from zerocross.hw_search.execution.tasks import Stack
+from zerocross.models.data_config import DataConfig
 
 # Ray reads these as it is imported. Nobody else on the network is to run anything on the tests' nodes.
 os.environ |= {
@@ -134,23 +136,23 @@ def test_files_travel_and_weights_come_back(connected: None, tmp_path: Path) -> 
     x = rng.integers(0, 255, (60, 5)).astype(np.uint8)
     np.savez(tmp_path / "own.npz", x_train=x, y_train=y, x_test=x, y_test=y)
     (tmp_path / "plugin.py").write_text(MISBEHAVING + "print('imported from', __file__)\n")
-    data = {
-        "name": str(tmp_path / "own.npz"),
-        "validation": 0.2,
-        "split_seed": 0,
-        "limit": None,
-        "root": "data",
-    }
+    data = DataConfig(name=str(tmp_path / "own.npz"))
     weights = [tmp_path / "run" / "front" / f"{name}.safetensors" for name in ("alone", "first", "second")]
     alone, first, second = (
         task(tmp_path / "plugin.py", "sin(x)", data=data, final=True, test=True, weights=str(path))
         for path in weights
     )
-    stack = [first, {**second, "expressions": ["x"]}, {**second, "expressions": ["nan(x)"], "weights": None}]
+    stack = Stack(
+        (
+            first,
+            replace(second, expressions=("x",)),
+            replace(second, expressions=("nan(x)",), weights=None),
+        )
+    )
     tasks = [
-        {**task(tmp_path, "x"), "plugins": []},
+        task(tmp_path, "x", plugins=()),
         alone,
-        {"stack": stack},
+        stack,
         task(tmp_path / "plugin.py", "stumble(x)", data=data),
     ]
     ray_executor = executor(tmp_path, workers=1)
@@ -190,8 +192,8 @@ def test_a_share_of_a_gpu_is_what_a_worker_sees(connected: None, tmp_path: Path)
 def test_a_node_with_other_code_is_named(
     connected: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("zerocross.hw_search.execution.tasks.code_version", lambda plugins: "other")
-    ((_, result),) = executor(tmp_path).run([{**task(tmp_path, "x"), "plugins": []}])
+    monkeypatch.setattr("zerocross.hw_search.execution.code_version.code_version", lambda plugins: "other")
+    ((_, result),) = executor(tmp_path).run([task(tmp_path, "x", plugins=())])
     assert result["status"] == "error" and f"(on {socket.gethostname()}, " in result["reason"]
     assert "a node has other code" in result["reason"] and "install the same zerocross" in result["reason"]
 
@@ -201,7 +203,7 @@ def test_a_module_that_a_node_lacks_is_named(
 ) -> None:
     (tmp_path / "only_here.py").write_text("# as a package that was not installed everywhere\n")
     monkeypatch.syspath_prepend(tmp_path)
-    ((_, result),) = executor(tmp_path).run([{**task(tmp_path, "x"), "plugins": ["only_here"]}])
+    ((_, result),) = executor(tmp_path).run([task(tmp_path, "x", plugins=("only_here",))])
     assert result["status"] == "error" and "install the same zerocross, torch, only_here" in result["reason"]
 
 
@@ -211,7 +213,7 @@ def test_a_node_without_zerocross_is_named(
     (tmp_path / "not_there.py").write_text("def train(*arguments): ...\n")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr("zerocross.hw_search.execution.ray_executor.train", import_module("not_there").train)
-    ((_, result),) = executor(tmp_path).run([{**task(tmp_path, "x"), "plugins": []}])
+    ((_, result),) = executor(tmp_path).run([task(tmp_path, "x", plugins=())])
     assert result["status"] == "error"
     assert re.search(
         r"a node \(ip=[\d.]+\) cannot run zerocross \(.*No module named 'not_there'", result["reason"]

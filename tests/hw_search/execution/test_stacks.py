@@ -1,6 +1,7 @@
 """Which tasks are done at once, and what becomes of them."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from zerocross.hw_search.config import Config
 from zerocross.hw_search.execution.evaluation import evaluate
 from zerocross.hw_search.execution.executor import LocalExecutor
 from zerocross.hw_search.execution.stacks import stack_size, stacks
+from zerocross.hw_search.execution.tasks import Mixture, Result, Stack, Task
+
+MIXTURE = Mixture(((("skip", "none"),),), ((0, 0, "skip", 1.0),), 0.5)
 
 
 def network(width: int) -> Network:
@@ -40,23 +44,23 @@ def test_tasks_that_differ_in_activations_alone_stand_together() -> None:
     plugin = Path("p.py")
     works = {f"{text} {seed}": task(plugin, text, seed=seed) for text in "abcde" for seed in (0, 1)}
     works["wide"] = task(plugin, "a", topology={"name": "mlp", "hidden": [8]})
-    works["mixture"] = task(plugin, "a", mixture={})
+    works["mixture"] = task(plugin, "a", mixture=MIXTURE)
     found = stacks(works, lambda work: 3)
     assert sorted(key for keys in found for key in keys) == sorted(works)
     assert ["wide"] in found and ["mixture"] in found
     for keys in found:
-        assert len(keys) <= 3 and len({works[key]["seed"] for key in keys}) == 1
+        assert len(keys) <= 3 and len({works[key].seed for key in keys}) == 1
     assert sorted(map(len, found)) == [1, 1, 2, 2, 3, 3]
     assert stacks(works, lambda work: 3) == found
 
 
-def comparable(result: dict[str, Any]) -> Any:
+def comparable(result: Result) -> Any:
     return {name: value for name, value in result.items() if name != "seconds"}
 
 
 def test_a_stacks_results_are_those_of_its_tasks() -> None:
-    works = [task(Path("p.py"), text, plugins=[]) for text in ("x", "sin(x)", "div(x, sub(x, x))")]
-    found = evaluate({"stack": works})
+    works = [task(Path("p.py"), text, plugins=()) for text in ("x", "sin(x)", "div(x, sub(x, x))")]
+    found = evaluate(Stack(tuple(works)))
     alone = [evaluate(work) for work in works]
     assert found["status"] == "ok"
     assert [result["status"] for result in found["results"]] == [result["status"] for result in alone]
@@ -76,7 +80,7 @@ def test_networks_that_cannot_be_stacked_are_trained_one_by_one(config: Config, 
         "    return net\n"
     )
     work = task(plugin, "x", topology={"name": "own"})
-    found = evaluate({"stack": [work, {**work, "expressions": ["sin(x)"]}]})
+    found = evaluate(Stack((work, replace(work, expressions=("sin(x)",)))))
     assert found["status"] == "failed" and "treats the channels" in found["reason"]
     content = config.model_dump() | {
         "plugins": [str(plugin)],
@@ -115,8 +119,8 @@ class Counting(LocalExecutor):
 
     given: list[int]
 
-    def run(self, tasks: Sequence[dict[str, Any]]) -> Iterator[tuple[int, dict[str, Any]]]:
-        self.given = [*getattr(self, "given", []), *(len(work.get("stack", [work])) for work in tasks)]
+    def run(self, tasks: Sequence[Task]) -> Iterator[tuple[int, Result]]:
+        self.given = [*getattr(self, "given", []), *(len(work.trainings) for work in tasks)]
         yield from super().run(tasks)
 
 
@@ -132,7 +136,7 @@ def test_a_search_trains_stacks(config: Config, tmp_path: Path, stack: int) -> N
 def test_a_stack_keeps_to_the_memory_limit(plugin: Path, tmp_path: Path) -> None:
     works = [task(plugin, text, memory_gb=16) for text in ("x", "hoard(x)")]
     with LocalExecutor(1, tmp_path / "log") as executor:
-        ((_, result),) = executor.run([{"stack": works, "memory_gb": 16}])
+        ((_, result),) = executor.run([Stack(tuple(works))])
     assert result["status"] == "failed" and result["reason"].startswith("out of memory")
 
 

@@ -59,12 +59,15 @@ def test_a_truncated_file_is_damaged(tmp_path: Path) -> None:
 
 
 def test_another_layout_is_named(tmp_path: Path) -> None:
-    Store(tmp_path).close()
-    base = sqlite3.connect(tmp_path / "store.sqlite")
-    base.execute("PRAGMA user_version = 99")
-    base.close()
-    with pytest.raises(UserError, match="has layout 99, this zerocross reads layout 1"):
-        Store(tmp_path)
+    with Store(tmp_path) as store:
+        store.put("a", {"status": "ok"})
+    for layout, made in ((1, "an earlier"), (99, "a later")):
+        base = sqlite3.connect(tmp_path / "store.sqlite")
+        base.execute(f"PRAGMA user_version = {layout}")
+        base.close()
+        message = rf"store.sqlite was made by {made} version .*layout {layout}, .* move the file away"
+        with pytest.raises(UserError, match=message):
+            Store(tmp_path)
 
 
 def test_a_full_disk_is_named_and_nothing_is_lost(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from zerocross.hw_search.config import Config, make_config
 from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.execution.tasks import TrainingTask
 from zerocross.hw_search.pipeline import search
 from zerocross.hw_search.pricing import Pricer
 from zerocross.hw_search.space import Space
@@ -36,12 +37,12 @@ def configured(output: Path, **changes: Any) -> Config:
     return make_config({**content, **changes})
 
 
-def strategy(config: Config, operation: str) -> tuple[Differentiable, Space, list[dict[str, Any]]]:
+def strategy(config: Config, operation: str) -> tuple[Differentiable, Space, list[TrainingTask]]:
     """The strategy with mixtures that always choose one operation, its space, and the tasks it gave."""
     space = Space(config, SHAPE, 10)
-    given: list[dict[str, Any]] = []
+    given: list[TrainingTask] = []
 
-    def results(tasks: dict[str, dict[str, Any]]) -> Any:
+    def results(tasks: dict[str, TrainingTask]) -> Any:
         for key, work in tasks.items():
             given.append(work)
             yield key, {"status": "ok", "operations": [[operation], ["conv1"]]}, False
@@ -53,14 +54,15 @@ def test_what_a_mixture_chooses_becomes_a_candidate(tmp_path: Path) -> None:
     made, space, given = strategy(configured(tmp_path), "conv5")
     (genome,) = made.ask()  # both price weights choose the same
     assert space.candidate(genome).topology["operations"] == [["conv5"], ["conv1"]]
-    assert [work["mixture"]["price_weight"] for work in given] == [0.0, 500.0]
+    assert [work.mixture.price_weight for work in given if work.mixture] == [0.0, 500.0]
     assert made.planned == 2 and made.ask() == []
 
 
 def test_operations_are_priced_by_what_they_add(tmp_path: Path) -> None:
     made, _, given = strategy(configured(tmp_path), "skip")
     made.ask()
-    prices = {name: price for stage, _, name, price in given[0]["mixture"]["prices"] if stage == 0}
+    assert given[0].mixture is not None
+    prices = {name: price for stage, _, name, price in given[0].mixture.prices if stage == 0}
     assert prices["none"] == 0
     assert 0 <= prices["skip"] < prices["conv3"] <= prices["conv5"] == 1
 

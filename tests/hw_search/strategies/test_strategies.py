@@ -4,7 +4,7 @@ import pytest
 from tests.hw_search.conftest import CONTENT, merged
 from zerocross.hw_search.config import SearchConfig, make_config
 from zerocross.hw_search.space import Genome, Space
-from zerocross.hw_search.strategies import make_strategy
+from zerocross.hw_search.strategies.making import make_strategy
 from zerocross.hw_search.strategies.strategy import Score, Strategy
 from zerocross.reports.pareto import nondominated
 

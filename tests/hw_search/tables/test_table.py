@@ -14,9 +14,8 @@ from zerocross import search
 from zerocross.hw_search.config import Config, make_config
 from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.execution.evaluation import evaluate
-from zerocross.hw_search.execution.tasks import task
 from zerocross.hw_search.space import Space
-from zerocross.hw_search.strategies import make_strategy
+from zerocross.hw_search.strategies.making import make_strategy
 from zerocross.hw_search.strategies.strategy import Score
 from zerocross.hw_search.strategies.surrogate import shape
 from zerocross.hw_search.tables.comparison import (
@@ -28,6 +27,7 @@ from zerocross.hw_search.tables.comparison import (
 )
 from zerocross.hw_search.tables.table import Row, Table
 from zerocross.hw_search.tables.tabulate import tabulate
+from zerocross.hw_search.trainings import task
 from zerocross.models.canonical import canonical_key, constant_bit
 from zerocross.models.encodings import Encoding
 from zerocross.models.expressions import X, parse

@@ -1,0 +1,39 @@
+"""The version of all code that decides what a training comes to."""
+
+import hashlib
+import importlib.util
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+
+from zerocross.hw_search.code_digest import code_digest
+
+CODE = (
+    "zerocross.hw_search.execution.worker",
+    "zerocross.hw_search.execution.stacks",
+    "zerocross.models.canonical",
+)
+"""What a worker does with a task, which tasks it does at once, and which expressions share a training. This code, and all
+that it imports, decides the result of a key."""
+
+
+@lru_cache(maxsize=8)
+def code_version(plugins: tuple[str, ...] = ()) -> str:
+    """Return a digest of all code that decides a training's result: this project's, the plugins', torch's version.
+
+    Raises:
+        ImportError: if the package of a plugin is not installed.
+    """
+    parts = [torch.__version__, code_digest(*CODE)]
+    for plugin in plugins:
+        spec = None if plugin.endswith(".py") else importlib.util.find_spec(plugin)
+        source = spec.origin if spec is not None else plugin
+        if source is None or not Path(source).is_file():
+            continue
+        if spec is None:
+            parts.append(code_digest(data=[Path(source)]))
+            continue
+        levels = plugin.count(".") + (Path(source).name == "__init__.py")
+        parts.append(code_digest(plugin, root=Path(source).parents[levels]))
+    return hashlib.blake2b(repr(parts).encode(), digest_size=8).hexdigest()

@@ -1,0 +1,45 @@
+"""What a worker does with a mixture: train the operations of topology `nasb` with their weights, and read the choice."""
+
+from collections.abc import Callable
+
+import torch
+
+from zerocross.hw_search.execution.tasks import Mixture, Result, TrainingTask
+from zerocross.models.data import Data
+from zerocross.models.expressions import parse
+from zerocross.models.layers import install
+from zerocross.models.nasb import Supernet, SupernetSettings, train_supernet
+from zerocross.models.topologies import cells_of, check_parameters
+
+
+def choose_operations(
+    work: TrainingTask,
+    mixture: Mixture,
+    data: Data,
+    device: torch.device,
+    progress: Callable[[int, float], None] | None,
+) -> Result:
+    """Train the mixture of a task.
+
+    Args:
+        work: the task.
+        mixture: the task's.
+        data: what it learns from.
+        device: where to train.
+        progress: called with the epoch and its loss.
+
+    Returns:
+        "operations", the names it chooses, and "shares", their weights.
+    """
+    parameters = {key: value for key, value in work.topology.items() if key != "name"}
+    parameters = check_parameters("nasb", parameters)
+    del parameters["operations"]
+    torch.manual_seed(work.seed)
+    choices = [[list(edge) for edge in stage] for stage in mixture.choices]
+    supernet = cells_of(Supernet, data.input_shape, data.classes, choices, **parameters)
+    install(supernet, [parse(text) for text in work.expressions])
+    prices = {(stage, edge, name): price for stage, edge, name, price in mixture.prices}
+    search = SupernetSettings(price_weight=mixture.price_weight)
+    train_supernet(supernet, data, work.settings, search, prices, work.seed, device, progress)
+    shares = [[[round(float(each), 4) for each in edge] for edge in stage] for stage in supernet.shares()]
+    return {"status": "ok", "operations": supernet.chosen(), "shares": shares}

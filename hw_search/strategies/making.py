@@ -1,0 +1,39 @@
+"""The configured strategy, made."""
+
+from zerocross.hw_search.space import Space
+from zerocross.hw_search.strategies.strategy import Key, Strategy
+from zerocross.hw_search.strategy_config import StrategyConfig
+
+
+def make_strategy(config: StrategyConfig, space: Space, objectives: int, key: Key, chance: float) -> Strategy:
+    """Return the configured strategy.
+
+    Args:
+        config: the strategy, and how much it may ask for.
+        space: what to search.
+        objectives: how many there are.
+        key: names what a genome stands for.
+        chance: the error of guessing, 0..1.
+    """
+    match config.strategy:
+        case "nsga2":
+            from zerocross.hw_search.strategies.evolution import EvolutionNSGA2
+
+            return EvolutionNSGA2(config, space, objectives, key)
+        case "gaaf":
+            from zerocross.hw_search.strategies.evolution import EvolutionGAAF
+
+            return EvolutionGAAF(config, space, key, chance)
+        case "surrogate":
+            from zerocross.hw_search.strategies.surrogate import Surrogate
+
+            return Surrogate(config, space, objectives, key)
+        case "random":
+            from zerocross.hw_search.strategies.unguided import Random
+
+            return Random(config, space, key)
+        case "exhaustive":
+            from zerocross.hw_search.strategies.unguided import Exhaustive
+
+            return Exhaustive(config, space, key)
+    raise ValueError(f"{config.strategy} is no strategy of genomes alone")

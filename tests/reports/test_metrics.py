@@ -1,0 +1,59 @@
+"""A metric is registered once, and everything shows it."""
+
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
+
+import pytest
+
+from zerocross.reports import figures, metrics, page, storage
+from zerocross.reports.metrics import COSTS, METRICS, OBJECTIVES, RESOURCES, Metric
+
+
+@dataclass(frozen=True)
+class Used:
+    lut: int
+    bram18: int
+    dsp: int
+
+
+COST = SimpleNamespace(finn=Used(900, 9, 3), zerocross=Used(400, 4, 1), ii=64, latency=300, finn_latency=500)
+
+
+def test_costs_are_read_by_either_model():
+    assert metrics.costs(COST, "zerocross") == {"lut": 400, "bram": 4, "dsp": 1, "latency": 300, "ii": 64}
+    assert metrics.costs(COST, "finn") == {"lut": 900, "bram": 9, "dsp": 3, "latency": 500, "ii": 64}
+    assert metrics.resources(COST.finn) == {"lut": 900, "bram": 9, "dsp": 3}
+
+
+def test_names_and_their_words():
+    assert OBJECTIVES == ("error", "lut", "bram", "dsp", "latency", "ii") == tuple(METRICS)
+    assert OBJECTIVES[1:] == COSTS and COSTS[:3] == RESOURCES
+    assert [METRICS[name].axis for name in ("error", "lut", "ii")] == [
+        "validation error (%)",
+        "LUT",
+        "II (cycles)",
+    ]
+    assert METRICS["latency"].heading == "Latency"
+    assert [METRICS["error"].text(0.0812), METRICS["lut"].text(1234.0), METRICS["bram"].text(2.5)] == [
+        "8.1 %",
+        "1,234",
+        "2.5",
+    ]
+    assert METRICS["lut"].text(None) == METRICS["error"].text(None) == "–"  # noqa: RUF001
+    with pytest.raises(AssertionError, match="measured"):
+        METRICS["error"].read(COST, "finn")
+
+
+def test_a_metric_that_a_run_of_an_earlier_version_lacks(make_run, monkeypatch):
+    """What is registered later stands on the page, unknown for old networks and known for new ones."""
+    kbit = Metric("kbit", "block RAM", "kbit", resource=lambda used: 18 * used.bram18)
+    monkeypatch.setitem(METRICS, "kbit", kbit)
+    for module in (metrics, page, storage):
+        monkeypatch.setattr(module, "COSTS", (*COSTS, "kbit"))
+    assert metrics.costs(COST, "finn")["kbit"] == 162 and metrics.resources(COST.finn)["kbit"] == 162
+    run = make_run(60, front=2)
+    assert '<th class="n">Block RAM</th>' in page.render(run)
+    known = [replace(e, metrics={**e.metrics, "kbit": 40.0 + e.number}) for e in run.evaluations]
+    figure = figures.front(replace(run, evaluations=known, objectives=["error", "kbit"]))
+    assert figure.layout.xaxis.title.text == "block RAM (kbit)"
+    assert "kbit_estimate" in storage.contents(run)["pareto.csv"].splitlines()[0]
