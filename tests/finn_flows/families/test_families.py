@@ -10,7 +10,7 @@ from zerocross.finn_flows import structural
 from zerocross.finn_flows.chip.synthesis import synthesise
 from zerocross.finn_flows.families import FAMILIES, PARTS, UnknownFamily, get_family
 from zerocross.finn_flows.families.cell import Cell
-from zerocross.finn_flows.families.family import Synthesis
+from zerocross.finn_flows.families.family import SynthesisFlow
 from zerocross.finn_flows.families.part import Part
 from zerocross.finn_flows.families.router import Pin
 from zerocross.finn_flows.structural import CONSTANTS
@@ -127,7 +127,7 @@ def test_a_new_family_is_a_record_and_its_registration(tmp_path, monkeypatch):
         get_family("ecp5"),
         name="nexus",
         label="Nexus",
-        synthesis=Synthesis("synth_nexus -family lifcl -noiopad"),
+        synthesis=SynthesisFlow("synth_nexus -family lifcl -noiopad"),
         cells=cells,
         parts=parts,
         pll=None,
