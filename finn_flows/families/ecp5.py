@@ -5,7 +5,7 @@ from functools import partial
 
 from zerocross.finn_flows.families import ecp5_block_ram
 from zerocross.finn_flows.families.cell import Cell
-from zerocross.finn_flows.families.family import Family, Synthesis
+from zerocross.finn_flows.families.family import Family, SynthesisFlow
 from zerocross.finn_flows.families.memory import SHAPES_18, BlockRam, ram16x4
 from zerocross.finn_flows.families.part import Device, Part
 from zerocross.finn_flows.families.pll import Limits, Pll, PllPrimitive, within
@@ -111,7 +111,7 @@ ECP5 = Family(
     # Without wide multiplexers (-nowidelut) products take 8% fewer LUT4 on ECP5 and Gowin (64x64, SIMD 32, PE 16: 1616
     # and 1649 instead of 1751 and 1740), comparators and tables up to half; only memories of random bits, left to LUTs,
     # take twice as many. On 7-series it changes nothing.
-    synthesis=Synthesis("synth_ecp5 -nowidelut"),
+    synthesis=SynthesisFlow("synth_ecp5 -nowidelut"),
     # A LUT4 is a LUT, a carry cell CCU2C (of two bits) two. 16 words of 4 bits (TRELLIS_DPR16X4) take three slices, six
     # LUTs. PFUMX and L6MUX21 join LUTs and take none. Place and route reports more: where a carry chain begins or ends
     # in logic it adds a carry cell (six nodes: 2,024 after 1,762).

@@ -11,7 +11,7 @@ from zerocross.finn_flows.families.router import Router
 
 
 @dataclass(frozen=True)
-class Synthesis:
+class SynthesisFlow:
     """Yosys' flow for a family.
 
     Attributes:
@@ -59,7 +59,7 @@ class Family:
     lut_inputs: int
     block_ram: BlockRam
     lut_ram: Callable[[int, int], int] | None
-    synthesis: Synthesis
+    synthesis: SynthesisFlow
     cells: tuple[Cell, ...]
     parts: tuple[Part, ...]
     library: str = ""

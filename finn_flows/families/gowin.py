@@ -5,7 +5,7 @@ from functools import partial
 
 from zerocross.finn_flows.families import gowin_block_ram
 from zerocross.finn_flows.families.cell import Cell
-from zerocross.finn_flows.families.family import Family, Synthesis
+from zerocross.finn_flows.families.family import Family, SynthesisFlow
 from zerocross.finn_flows.families.memory import SHAPES_18, BlockRam, ram16x4
 from zerocross.finn_flows.families.part import Device, Part
 from zerocross.finn_flows.families.pll import Limits, Pll, PllPrimitive, within
@@ -103,7 +103,7 @@ GOWIN = Family(
     block_ram=BlockRam("BSRAM (18 kbit)", 18, SHAPES_18),
     lut_ram=ram16x4,
     # Without wide multiplexers, as ECP5. Products take 7% more without carries (-noalu).
-    synthesis=Synthesis(
+    synthesis=SynthesisFlow(
         "synth_gowin -family {device} -nowidelut",
         devices={"gw2": "gw2a", "": "gw1n"},
         no_pads="-noiopads",

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from zerocross.finn_flows.families.cell import Cell
-from zerocross.finn_flows.families.family import Family, Synthesis
+from zerocross.finn_flows.families.family import Family, SynthesisFlow
 from zerocross.finn_flows.families.memory import BlockRam
 from zerocross.finn_flows.families.part import Device, Part
 from zerocross.finn_flows.families.pll import Limits, Pll, PllPrimitive, within
@@ -102,7 +102,7 @@ ICE40 = Family(
     lut_inputs=4,
     block_ram=BlockRam("EBR (4 kbit)", 4, ((16, 256), (8, 512), (4, 1024), (2, 2048))),
     lut_ram=None,
-    synthesis=Synthesis(
+    synthesis=SynthesisFlow(
         "synth_ice40 -device {device}",
         link_until="flatten",
         devices={"ice40up": "u", "ice40lp": "lp", "": "hx"},

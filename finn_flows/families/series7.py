@@ -5,7 +5,7 @@ from functools import partial
 
 from zerocross.finn_flows.families import series7_block_ram
 from zerocross.finn_flows.families.cell import Cell
-from zerocross.finn_flows.families.family import Family, Synthesis
+from zerocross.finn_flows.families.family import Family, SynthesisFlow
 from zerocross.finn_flows.families.memory import SHAPES_18, BlockRam
 from zerocross.finn_flows.families.part import Part
 
@@ -23,7 +23,7 @@ SERIES7 = Family(
     lut_inputs=6,
     block_ram=BlockRam("BRAM18", 18, SHAPES_18),
     lut_ram=lut_ram,
-    synthesis=Synthesis("synth_xilinx -family xc7 -flatten -noiopad -noclkbuf", link_until="prepare"),
+    synthesis=SynthesisFlow("synth_xilinx -family xc7 -flatten -noiopad -noclkbuf", link_until="prepare"),
     # Each LUT1..LUT6 is a LUT, and so is an inverter; two small LUTs that the placer may put into one are counted as
     # two. LUT memories and shift registers take the LUTs of their size (RAM32M: 4). Wide multiplexers (MUXF7..9) and
     # carries stand beside the LUTs and take none. A RAMB36 is two block RAMs.

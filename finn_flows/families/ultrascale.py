@@ -3,7 +3,7 @@
 from dataclasses import replace
 from functools import partial
 
-from zerocross.finn_flows.families.family import Synthesis
+from zerocross.finn_flows.families.family import SynthesisFlow
 from zerocross.finn_flows.families.part import Part
 from zerocross.finn_flows.families.series7 import SERIES7
 
@@ -13,7 +13,7 @@ ULTRASCALE = replace(
     SERIES7,
     name="ultrascale+",
     label="UltraScale+",
-    synthesis=Synthesis("synth_xilinx -family xcup -flatten -noiopad -noclkbuf", link_until="prepare"),
+    synthesis=SynthesisFlow("synth_xilinx -family xcup -flatten -noiopad -noclkbuf", link_until="prepare"),
     # Xilinx DS891 (Zynq), DS889 (RFSoC), DS987 (Kria), DS962 and DS963 (Alveo)
     parts=(
         _part("xczu2eg", 47_232, 94_464, 300, 240, finn_part="xczu2eg-sbva484-1-e"),

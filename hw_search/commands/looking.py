@@ -18,19 +18,18 @@ def doctor(
 
     console = Console()
     if parts:
-        from zerocross.finn_flows.boards import BOARDS, TARGETS
+        from zerocross.finn_flows.boards import BOARDS
         from zerocross.finn_flows.families import PARTS
 
-        title = "Bitstreams: by Vivado for AMD parts, else with open tools for bare parts and boards with a *"
+        title = "Bitstreams are made by Vivado for AMD parts (xc...), with open tools for all others"
         table = Table(title=title, title_justify="left")
         for column in ("part", "LUT", "FF", "BRAM18", "DSP"):
             table.add_column(column, no_wrap=True)
         table.add_column("boards", overflow="fold")
         for part in PARTS.values():
             boards = [board for board, name in BOARDS.items() if name == part.name]
-            marked = ", ".join(f"{board}*" if board in TARGETS else board for board in boards)
             numbers = (f"{value:,}" for value in (part.luts, part.ffs, part.bram18, part.dsps))
-            table.add_row(part.name, *numbers, marked)
+            table.add_row(part.name, *numbers, ", ".join(boards))
         console.print(table)
         return
     from zerocross.hw_search.doctor import findings

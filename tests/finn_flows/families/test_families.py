@@ -1,10 +1,17 @@
 """What every family answers, and what is one family's own."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zerocross.finn_flows import structural
+from zerocross.finn_flows.chip.synthesis import synthesise
 from zerocross.finn_flows.families import FAMILIES, PARTS, UnknownFamily, get_family
+from zerocross.finn_flows.families.cell import Cell
+from zerocross.finn_flows.families.family import SynthesisFlow
+from zerocross.finn_flows.families.part import Part
 from zerocross.finn_flows.families.router import Pin
 from zerocross.finn_flows.structural import CONSTANTS
 
@@ -110,6 +117,34 @@ def test_tools_get_their_arguments(part, arguments, wheel, packer):
     assert (tool.wheel, tool.module) == (wheel, wheel.replace("-", "_"))
     assert tool.function == tool.module.removeprefix("yowasp_").join(["run_", ""])
     assert " ".join(router.packer(device, "out").arguments) == packer
+
+
+def test_a_new_family_is_a_record_and_its_registration(tmp_path, monkeypatch):
+    """Lattice Nexus, counted only: synthesis, cells and prices follow."""
+    cells = (Cell("LUT4", lut=1), Cell("CCU2", lut=2, carry=1), Cell(r"FD1P3\w+", ff=1), Cell("INV", lut=1))
+    parts = (Part("lifcl-40", 32_256, 32_256, 84, 56, family="nexus", lut_inputs=4, block_kbit=18),)
+    nexus = replace(
+        get_family("ecp5"),
+        name="nexus",
+        label="Nexus",
+        synthesis=SynthesisFlow("synth_nexus -family lifcl -noiopad"),
+        cells=cells,
+        parts=parts,
+        pll=None,
+        router=None,
+    )
+    monkeypatch.setitem(FAMILIES, "nexus", nexus)
+    monkeypatch.setitem(CONSTANTS.lut4, "nexus", {"other": 1.5})
+    source = tmp_path / "counter.sv"
+    source.write_text(
+        "module counter (input logic clk, input logic up, output logic [7:0] count);\n"
+        "  always_ff @(posedge clk) if (up) count <= count + 1;\nendmodule\n"
+    )
+    total = synthesise("counter", [source], tmp_path, "nexus").total
+    assert total.ff == 8 and 8 <= total.lut <= 16
+    memory = (9, 2048)
+    price = structural.Price(100.0, 1, blocks=(memory,), rams=((4, 16),))
+    assert structural.on_family(price, "nexus") == (round((100 - 4) * 1.5 + 6), 1)
 
 
 @ALL
