@@ -7,8 +7,8 @@ from zerocross.reports.build_records import (
     Build,
     BuildNode,
     Certificate,
+    Check,
     FamilyWords,
-    Link,
     Stage,
     Timing,
     Usage,
@@ -66,7 +66,7 @@ def mlp_nodes():
                 "product",
                 300 + 91 * index,
                 bram=4,
-                way="block",
+                implementation="block",
                 pe=pe,
                 simd=simd,
                 input_bits=simd,
@@ -83,7 +83,7 @@ def mlp_nodes():
                     name,
                     "crossings",
                     83 + index,
-                    way="comparators",
+                    implementation="comparators",
                     pe=pe,
                     input_bits=7 * pe,
                     output_bits=pe,
@@ -138,10 +138,10 @@ def make_build(**changes):
         certificate=Certificate(
             "digits, test set",
             [
-                Link("torch", "QONNX", 360, "logits", 0),
-                Link("QONNX", "integer network", 360, "classes", 0),
-                Link("integer network", "SystemVerilog", 360, "classes", 0, "under random stalls"),
-                Link("SystemVerilog", "netlist", 50, "classes", 0),
+                Check("torch", "QONNX", 360, "logits", 0),
+                Check("QONNX", "integer network", 360, "classes", 0),
+                Check("integer network", "SystemVerilog", 360, "classes", 0, "under random stalls"),
+                Check("SystemVerilog", "netlist", 50, "classes", 0),
             ],
         ),
         files={
@@ -186,7 +186,7 @@ def make_long_build():
         nodes.append(fifo(f"{layer}_fifo", layer, 8, 128))
     nodes.append(
         make_node(
-            "skip_add", "add1", "add", 60, input_bits=8, output_bits=9, reads=["conv8_fifo", "conv4_pool"]
+            "skip_add", "add1", "sum", 60, input_bits=8, output_bits=9, reads=["conv8_fifo", "conv4_pool"]
         )
     )
     return make_build(

@@ -67,7 +67,7 @@ def make_nodes(hidden: list[int], expression: str) -> list[NodeRecord]:
         lut = pe * simd * 1.7 + 120
         nodes.append(
             NodeRecord(
-                f"MVAU_rtl_{index}", layer, "MVAU_hls", pe, simd, cycles,
+                f"MVAU_rtl_{index}", layer, "product", "MVAU_hls", pe, simd, cycles,
                 {"lut": lut * 1.9, "bram": float(index == 0) * 4, "dsp": 0.0},
                 {"lut": lut, "bram": float(index == 0) * 4, "dsp": 0.0},
             )
@@ -75,7 +75,7 @@ def make_nodes(hidden: list[int], expression: str) -> list[NodeRecord]:
         if width != 10:
             nodes.append(
                 NodeRecord(
-                    f"Crossings_{index}", layer, "Crossings", pe, 0, width // pe,
+                    f"Crossings_{index}", layer, "crossings", "Thresholding_rtl", pe, 0, width // pe,
                     {"lut": 0.0, "bram": 0.0, "dsp": 0.0},
                     {"lut": pe * price, "bram": float(index == 1), "dsp": 0.0},
                     ("comparators", "search", "table")[index % 3],
@@ -84,7 +84,7 @@ def make_nodes(hidden: list[int], expression: str) -> list[NodeRecord]:
         fan_in = width
     nothing = {"lut": 0.0, "bram": 0.0, "dsp": 0.0}
     last = NodeRecord(
-        "LabelSelect_0", "classifier", "LabelSelect_hls", 1, 0, 10, nothing, {**nothing, "lut": 61.0}
+        "LabelSelect_0", "classifier", "label", "LabelSelect_hls", 1, 0, 10, nothing, {**nothing, "lut": 61.0}
     )
     return [*nodes, last]
 

@@ -5,7 +5,7 @@ import pytest
 from tests.reports.builds import fifo, make_build, make_long_build, make_node
 from zerocross.reports import build_facts
 from zerocross.reports.build_diagram import steps
-from zerocross.reports.build_records import Build, BuildNode, Certificate, Link, Timing, Usage
+from zerocross.reports.build_records import Build, BuildNode, Certificate, Check, Timing, Usage
 
 
 def states(build):
@@ -34,8 +34,8 @@ def test_a_failed_stage_and_a_full_part_come_first_and_in_numbers():
 
 
 def test_one_difference_is_enough():
-    links = [Link("torch", "QONNX", 10, "logits", 0), Link("QONNX", "RTL", 10, "classes", 1)]
-    build = make_build(certificate=Certificate("digits", links))
+    checks = [Check("torch", "QONNX", 10, "logits", 0), Check("QONNX", "RTL", 10, "classes", 1)]
+    build = make_build(certificate=Certificate("digits", checks))
     assert states(build)[0] == ("bad", "Not exact: differences in 1 classes between QONNX and RTL")
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.reports.builds import make_build, make_long_build
 from zerocross.reports.build_page import render_build, render_comparison
-from zerocross.reports.build_records import Build, BuildNode, Certificate, FamilyWords, Link
+from zerocross.reports.build_records import Build, BuildNode, Certificate, Check, FamilyWords
 
 
 class Page(HTMLParser):
@@ -162,7 +162,7 @@ def test_a_long_design_draws_only_what_works(pages):
 
 
 def test_differences_are_not_hidden():
-    links = [Link("torch", "QONNX", 360, "logits", 0), Link("QONNX", "RTL", 360, "classes", 7)]
+    links = [Check("torch", "QONNX", 360, "logits", 0), Check("QONNX", "RTL", 360, "classes", 7)]
     page = Page(body(render_build(make_build(certificate=Certificate("digits", links)))))
     assert ("comparison", 7.0) in {(source, value) for source, value, _ in page.numbers}
     assert "Not exact: differences in 7 classes between QONNX and RTL" in page.text
@@ -171,7 +171,7 @@ def test_differences_are_not_hidden():
 def test_what_a_build_holds_is_escaped():
     odd = "<b id=evil>max(x, y) & 'z'</b>"
     fields = ("name", "network", "run", "expression", "topology", "board", "part", "created")
-    node = replace(make_build().nodes[1], name=odd, layer=odd, note=odd, way=odd, reads=[odd])
+    node = replace(make_build().nodes[1], name=odd, layer=odd, note=odd, implementation=odd, reads=[odd])
     build = make_build(
         **dict.fromkeys(fields, odd),
         nodes=[node],
@@ -180,7 +180,7 @@ def test_what_a_build_holds_is_escaped():
         choices={odd: odd},
         trained=[odd],
         tools={"synthesis": odd, "routing": odd, "simulation": odd},
-        certificate=Certificate(odd, [Link(odd, odd, 3, odd, 0, odd)]),
+        certificate=Certificate(odd, [Check(odd, odd, 3, odd, 0, odd)]),
     )
     page = body(render_build(build))
     assert "<b id" not in page

@@ -21,7 +21,7 @@ def test_the_file_is_plain_json_with_its_layout_first(tmp_path):
     record = json.loads(save_build(make_build(), tmp_path).read_text())
     assert next(iter(record)) == "layout"
     assert record["nodes"][1]["synthesis"]["7-series"]["lut"] == 300
-    assert record["certificate"]["links"][0]["differences"] == 0
+    assert record["certificate"]["checks"][0]["differences"] == 0
 
 
 def test_a_folder_without_a_build_is_named(tmp_path):

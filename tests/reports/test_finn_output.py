@@ -121,7 +121,7 @@ def test_estimates_alone(finn):
         "MVAU_hls_0", "Thresholding_rtl_0", "MVAU_hls_1", "LabelSelect_hls_0",
     ]  # fmt: skip
     first, thresholds = build.nodes[:2]
-    assert (first.kind, first.pe, first.simd, first.way) == ("product", 16, 64, "block")
+    assert (first.kind, first.pe, first.simd, first.implementation) == ("product", 16, 64, "block")
     assert first.estimate_finn == {"lut": 7692, "bram": 29, "dsp": 0, "uram": 0}
     assert first.ii_estimate == 196
     assert first.note == "200,704 op mac 1bx1b, 200,704 param weight 1b"

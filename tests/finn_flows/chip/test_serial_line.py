@@ -135,7 +135,10 @@ def test_tops_have_the_clock_that_is_asked_for():
         serial_top("board", "small_design", link, get_target("ulx3s-85f"), 5)
     with pytest.raises(LineError, match="too fast"):
         serial_top(
-            "board", "small_design", SerialLink(link.source, link.sink, 7, 3_000_000), get_target("icebreaker")
+            "board",
+            "small_design",
+            SerialLink(link.source, link.sink, 7, 3_000_000),
+            get_target("icebreaker"),
         )
 
 

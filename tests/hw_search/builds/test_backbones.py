@@ -9,12 +9,13 @@ import torch
 from tests.finn_flows.integer_networks import random_inputs
 from tests.finn_flows.rtl.test_assembly import held_against
 from tests.models.test_residual import SMALL, settle
+from zerocross.finn_flows.assembly import assemble
+from zerocross.finn_flows.cost import element_costs
 from zerocross.finn_flows.folding import Folding
-from zerocross.finn_flows.graph import hardware_nodes
 from zerocross.finn_flows.integer import remove_first_bits
+from zerocross.finn_flows.nodes import Duplicate
 from zerocross.finn_flows.parts import get_part
-from zerocross.finn_flows.rtl.assembly import assemble
-from zerocross.finn_flows.rtl.pricing import estimates
+from zerocross.finn_flows.planner import plan
 from zerocross.finn_flows.vendor.dataflow import dataflow_model
 from zerocross.hw_search.extraction.integers import to_integer
 from zerocross.hw_search.extraction.layers import describe
@@ -46,17 +47,16 @@ def test_the_methods_networks_have_designs_prices_and_finn_graphs(name: str) -> 
     install(model, [resolve("log_sine")])
     settle(model)
     net, _ = remove_first_bits(to_integer(model, describe(model, shape)))
-    plan = hardware_nodes(net.network, Folding(target_cycles=2000), streams=False)
-    design = assemble(net, plan)
+    planned = plan(net.network, Folding(target_cycles=2000))
+    design = assemble(planned, net)
     assert held_against(net, design, random_inputs(net.network, 4, seed=2)) > 10
+    assert [element.name for element in design.elements] == [element.name for element in planned.elements]
     part = get_part("xc7z020")
-    prices = estimates(design, plan, part)
+    built, expected = element_costs(design, part), element_costs(planned, part)
     for element in design.elements:
-        assert prices[element.name].zerocross.lut > 0, element.name
-        assert element.planned or element.kind == "converter"
-    total = sum(price.zerocross.lut for price in prices.values())
-    planned = sum(node.price.lut for node in plan)
-    assert total == pytest.approx(planned, rel=0.25)
+        assert built[element.name].zerocross.lut > 0, element.name
+    total = sum(cost.zerocross.lut for cost in built.values())
+    assert total == pytest.approx(sum(cost.zerocross.lut for cost in expected.values()), rel=0.25)
     graph = dataflow_model(design, net.network.input.shape)
     assert len(graph.graph.node) >= len(
         [element for element in design.elements if element.kind != "converter"]
@@ -69,8 +69,7 @@ def test_three_readers_of_a_stream_take_two_forks() -> None:
     torch.manual_seed(0)
     model = build(topology, (1, 8, 8), 5, parameters).eval()
     net = to_integer(model, describe(model, (1, 8, 8)))
-    plan = hardware_nodes(net.network, Folding(target_cycles=2000), streams=False)
-    forks = [element for element in assemble(net, plan).elements if element.kind == "fork"]
-    duplicates = [node for node in plan if node.op_type == "DuplicateStreams_hls"]
-    readers = np.array([dict(node.attributes)["NumOutputStreams"] for node in duplicates])
-    assert readers.max() >= 3 and len(forks) == (readers - 1).sum()
+    design = assemble(plan(net.network, Folding(target_cycles=2000)), net)
+    forks = [element for element in design.elements if isinstance(element.node, Duplicate)]
+    readers = np.array([fork.node.finn_readers for fork in forks])
+    assert readers.max() >= 3 and len(forks) == (readers[readers > 0] - 1).sum()

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 import torch
+from pydantic import TypeAdapter
 from torch import nn
 
 from zerocross.finn_flows.chip import yosys
@@ -28,9 +29,10 @@ from zerocross.finn_flows.rtl import simulation
 from zerocross.finn_flows.rtl.design import TOP
 from zerocross.finn_flows.rtl.simulation import ToolMissing
 from zerocross.hw_search import cli
-from zerocross.hw_search.builds import builder
+from zerocross.hw_search.builds import builder, design, steps
 from zerocross.hw_search.builds.builder import build
 from zerocross.hw_search.builds.options import BuildOptions
+from zerocross.hw_search.builds.results import Simulated, Sizing
 from zerocross.hw_search.builds.subject import FileSubject, from_run
 from zerocross.hw_search.errors import UserError
 from zerocross.reports.build_records import Build, Stage
@@ -70,7 +72,7 @@ class Notes:
 @pytest.fixture(scope="module", autouse=True)
 def quick(runtime: Path) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(builder, "synthesise", counted)
+        patch.setattr(steps, "synthesise", counted)
         patch.setattr(builder, "cache_folder", lambda: runtime)
         yield
 
@@ -87,14 +89,14 @@ def built(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def again(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of it, in which simulating costs nothing: it finds what the first one found."""
     folder = Path(shutil.copytree(built, tmp_path / "again"))
-    facts = {
-        name: json.loads((built / "stages" / f"{name}.json").read_text())["facts"]
-        for name in ("design", "simulation")
-    }
-    monkeypatch.setattr(
-        builder, "size_fifos", lambda *_: (facts["design"]["depths"], facts["design"]["interval"])
-    )
-    monkeypatch.setattr(builder, "certify", lambda *_: facts["simulation"])
+
+    def found(name: str, kind: type[Any]) -> Any:
+        text = (built / "stages" / f"{name}.json").read_text()
+        return TypeAdapter(kind).validate_python(json.loads(text)["result"])
+
+    sizing, simulated = found("design", Sizing), found("simulation", Simulated)
+    monkeypatch.setattr(design, "size_fifos", lambda *_: (sizing.depths, sizing.interval))
+    monkeypatch.setattr(steps, "certify", lambda *_: simulated)
     return folder
 
 
@@ -135,10 +137,10 @@ def test_its_rtl_can_be_taken_elsewhere(built: Path, tmp_path: Path) -> None:
 def test_its_certificate_has_every_form_on_the_same_images(built: Path) -> None:
     certificate = load_build(built).certificate
     assert certificate is not None and certificate.test_set == "digits, test set"
-    forms = [link.left for link in certificate.links[:4]] + [certificate.links[3].right]
+    forms = [check.left for check in certificate.checks[:4]] + [certificate.checks[3].right]
     assert forms == ["torch", "QONNX", "integers", "FINN graph", "RTL"]
-    assert all(link.differences == 0 for link in certificate.links)
-    assert [link.images for link in certificate.links] == [30] * 5 + [24]
+    assert all(check.differences == 0 for check in certificate.checks)
+    assert [check.images for check in certificate.checks] == [30] * 5 + [24]
 
 
 def test_its_record_has_estimates_and_measurements_of_every_node(built: Path, tiny_run: Path) -> None:
@@ -154,7 +156,7 @@ def test_its_record_has_estimates_and_measurements_of_every_node(built: Path, ti
         assert set(node.estimate_zerocross) == {"7-series", "ecp5"} and node.ii_estimate is not None
     accuracy = record.accuracy
     assert accuracy.test == from_run(tiny_run, "knee").network.test[0] and accuracy.images == 359
-    weights = {node.layer for node in record.nodes if node.way == "distributed"}
+    weights = {node.layer for node in record.nodes if node.implementation == "weights in LUTs"}
     assert "LUT6" in record.searched and "on xc7z020 at II 256" in record.searched
     assert weights and all(layer in record.searched for layer in weights)
 
@@ -179,7 +181,7 @@ def test_a_finished_build_is_found_done(again: Path, built: Path, tiny_run: Path
         ({"cycles": 128}, STEPS[2:]),
         ({"clock_mhz": 10.0}, STEPS[2:]),
         ({"weights": {"dense1": "block"}}, STEPS[2:]),
-        ({"ways": {"dense1_sign": "table in block RAM"}}, STEPS[2:]),
+        ({"implementations": {"dense1_sign": "table in block RAM"}}, STEPS[2:]),
         ({"target": "lfe5u-25f"}, [*STEPS[2:3], *STEPS[3:]]),
         ({"target": "lfe5u-25f", "clock_mhz": 25.0}, ["Vivado"]),
     ],
@@ -205,7 +207,7 @@ def test_an_interrupted_build_goes_on_from_its_last_finished_step(
 ) -> None:
     shutil.rmtree(again / "stages")
     (again / "report.html").unlink()
-    find = builder.certify
+    find = steps.certify
 
     def certify(*arguments: Any) -> Any:
         arguments[-1](0.0, "the trained network")
@@ -218,9 +220,9 @@ def test_an_interrupted_build_goes_on_from_its_last_finished_step(
         progress(0, 1)
         return counted(*arguments, **options)
 
-    sizes = builder.size_fifos
-    monkeypatch.setattr(builder, "certify", certify)
-    monkeypatch.setattr(builder, "synthesise", synthesise)
+    sizes = design.size_fifos
+    monkeypatch.setattr(steps, "certify", certify)
+    monkeypatch.setattr(steps, "synthesise", synthesise)
     subject = from_run(tiny_run, "knee")
     with pytest.raises(KeyboardInterrupt):
         build(subject, OPTIONS, again, Notes(stop=step))
@@ -244,9 +246,15 @@ def test_a_file_that_is_gone_is_made_again(again: Path, tiny_run: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"ways": {"dense1_sing": "table"}}, "--way dense1_sing: .*did you mean dense1_sign"),
-        ({"ways": {"dense1": "table"}}, "--way dense1: no activation has that name"),
-        ({"ways": {"dense1_sign": "tables"}}, "--way dense1_sign=tables: .*comparators, search, table"),
+        (
+            {"implementations": {"dense1_sing": "table"}},
+            "dense1_sing: .*did you mean dense1_sign",
+        ),
+        ({"implementations": {"dense1": "table"}}, "--implementation dense1: no activation has that name"),
+        (
+            {"implementations": {"dense1_sign": "tables"}},
+            "dense1_sign=tables: .*comparators, search, table",
+        ),
         (
             {"weights": {"dense9": "block"}},
             "no weights in dense9: layers with weights are dense1, classifier",
@@ -364,7 +372,7 @@ def test_without_yosys_the_remedy_is_named(
     from zerocross.finn_flows.chip.synthesis import synthesise
 
     (again / "stages" / "synthesis.json").unlink()
-    monkeypatch.setattr(builder, "synthesise", synthesise)
+    monkeypatch.setattr(steps, "synthesise", synthesise)
     find = importlib.util.find_spec
     monkeypatch.setattr(
         yosys.importlib.util, "find_spec", lambda name, *rest: None if name == "pyosys" else find(name, *rest)
@@ -433,9 +441,9 @@ def test_a_mistake_on_the_command_line_gets_one_message(
         (["build", older, *to], "was written by another version of zerocross (layout 1"),
         (["build", tmp_path / "text.onnx", *to], "/text.onnx is not an ONNX file"),
         (["build", tiny_run, *to, "--pick", "nobody"], "has no network 'nobody'"),
-        (["build", tiny_run, *to, "--way", "dense1_sign"], "--way dense1_sign: write it as layer=value"),
+        (["build", tiny_run, *to, "--implementation", "dense1_sign"], "dense1_sign: write it as layer=value"),
         (["build", tiny_run, *to, "--weights", "x"], "--weights x: write it as layer=value"),
-        (["build", tiny_run, *to, "--output", again, "--way", "a=table"], "--way a: no activation has that name"),
+        (["build", tiny_run, *to, "--output", again, "--implementation", "a=table"], "a: no activation has that name"),
         (["build", tiny_run, *to, "--data", "x.npz"], "--data is for QONNX files"),
         (["infer", again], "say where the accelerator is"),
         (["infer", again, "--simulate", "--port", "/dev/null"], "say where the accelerator is"),
@@ -457,7 +465,7 @@ def test_a_target_too_small_says_by_how_much(tiny_run: Path, tmp_path: Path) -> 
     from zerocross.finn_flows.chip.synthesis import synthesise
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(builder, "synthesise", synthesise)
+        patch.setattr(steps, "synthesise", synthesise)
         options = replace(OPTIONS, target="ice40hx1k", route=True, cycles=20)
         with pytest.raises(DoesNotFit) as refused:
             build(from_run(tiny_run, "knee"), options, tmp_path / "build")
@@ -472,7 +480,7 @@ def test_a_whole_build_ends_in_a_bitstream(tiny_run: Path, tmp_path: Path) -> No
     from zerocross.finn_flows.chip.synthesis import synthesise
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(builder, "synthesise", synthesise)
+        patch.setattr(steps, "synthesise", synthesise)
         options = replace(OPTIONS, route=True, gate_level=True)
         result: Build = build(from_run(tiny_run, "knee"), options, tmp_path / "build").build
         notes = Notes()
@@ -480,6 +488,6 @@ def test_a_whole_build_ends_in_a_bitstream(tiny_run: Path, tmp_path: Path) -> No
     assert notes.did == []
     assert (tmp_path / "build" / result.files["bitstream"]).stat().st_size > 0
     assert result.timing.fmax_mhz and result.timing.fmax_mhz > 25
-    assert result.certificate is not None and result.certificate.links[-1].right == "netlist"
-    assert all(link.differences == 0 for link in result.certificate.links)
+    assert result.certificate is not None and result.certificate.checks[-1].right == "netlist"
+    assert all(check.differences == 0 for check in result.certificate.checks)
     assert result.hints and "openFPGALoader" in result.hints[-1]

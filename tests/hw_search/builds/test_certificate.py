@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,19 +12,20 @@ import torch
 from torch import Tensor, nn
 
 from tests.hw_search.extraction.test_extraction import pixels, settle
+from zerocross.finn_flows.assembly import assemble
 from zerocross.finn_flows.folding import Folding
-from zerocross.finn_flows.graph import hardware_nodes
 from zerocross.finn_flows.integer import IntegerNetwork
 from zerocross.finn_flows.lowering.lower import Lowered, lower
+from zerocross.finn_flows.nodes import Product
+from zerocross.finn_flows.planner import plan
 from zerocross.finn_flows.rtl import streaming
-from zerocross.finn_flows.rtl.assembly import assemble
 from zerocross.finn_flows.rtl.design import Design, with_fifos
-from zerocross.finn_flows.rtl.nodes import Product
 from zerocross.finn_flows.rtl.streaming import Streamed
 from zerocross.hw_search.builds import certificate
-from zerocross.hw_search.builds.certificate import certify, certify_netlist, stream_elements
-from zerocross.hw_search.builds.forms import export, torch_logits
-from zerocross.hw_search.builds.stages import Facts
+from zerocross.hw_search.builds.certificate import certify, certify_netlist
+from zerocross.hw_search.builds.export import export
+from zerocross.hw_search.builds.forms import stream_elements, torch_logits
+from zerocross.hw_search.builds.results import Simulated as Result
 from zerocross.hw_search.builds.subject import Images
 from zerocross.hw_search.errors import UserError
 from zerocross.models.expressions import parse
@@ -61,13 +63,11 @@ class Case:
 def case(model: nn.Module, shape: tuple[int, ...], folder: Path) -> Case:
     export(settle(model), shape, folder / "model.onnx")
     lowered = lower(folder / "model.onnx")
-    plan = hardware_nodes(lowered.network.network, Folding(target_cycles=200), streams=False)
+    design = assemble(plan(lowered.network.network, Folding(target_cycles=200)), lowered.network)
     x = pixels(shape, 40)
     labels = lowered.network.run(lowered.quantize(x.numpy().astype(np.float32)))["label"][:, 0]
     labels[:10] += 1  # three of four are right
-    return Case(
-        model, lowered, assemble(lowered.network, plan), Images(x, torch.from_numpy(labels), "forty samples")
-    )
+    return Case(model, lowered, design, Images(x, torch.from_numpy(labels), "forty samples"))
 
 
 @pytest.fixture(scope="module")
@@ -79,19 +79,18 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Case:
 
 
 def certified(
-    which: Case, folder: Path, runtime: Path, design: Design | None = None, wrong: int = 0, **options: Any
-) -> Facts:
-    design = design or with_fifos(which.design, 2)
-    subject: Any = Trained(which.model, wrong)
+    which: Case, folder: Path, runtime: Path, design: Design | None = None, wrong: int = 0
+) -> Result:
+    job: Any = SimpleNamespace(subject=Trained(which.model, wrong), folder=folder, cache=runtime)
+    built: Any = SimpleNamespace(bare=which.design, complete=design or with_fifos(which.design, 2))
     shares: list[float] = []
 
     def report(share: float, note: str) -> None:
         shares.append(share)
 
-    given = (which.lowered, which.net, design, which.design, folder, which.images, runtime, report)
-    facts = certify(subject, *given)
+    result = certify(job, which.lowered, which.net, built, which.images, report)
     assert shares == sorted(shares)
-    return facts
+    return result
 
 
 @pytest.fixture
@@ -115,11 +114,11 @@ def simulated(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_forms_that_agree_are_certified(small: Case, tmp_path: Path, runtime: Path) -> None:
-    facts = certified(small, tmp_path, runtime)
-    assert facts["test_set"] == "forty samples" and facts["images"] == 40
-    assert facts["accuracy"] == 0.75
-    links = [(link["left"], link["right"], link["compared"], link["images"]) for link in facts["links"]]
-    assert links == [
+    result = certified(small, tmp_path, runtime)
+    assert result.test_set == "forty samples" and result.images == 40
+    assert result.accuracy == 0.75
+    checks = [(check.left, check.right, check.compared, check.images) for check in result.checks]
+    assert checks == [
         ("torch", "QONNX", "classes", 40),
         ("QONNX", "integers", "classes", 40),
         ("integers", "FINN graph", "logits", 40),
@@ -127,8 +126,9 @@ def test_forms_that_agree_are_certified(small: Case, tmp_path: Path, runtime: Pa
         ("RTL's logits", "RTL's classes", "classes", 40),
         ("RTL", "RTL, stalled", "classes", 24),
     ]
-    assert not any(link["differences"] for link in facts["links"])
-    assert facts["interval"] >= max(small.design.intervals().values()) <= facts["latency"] < facts["cycles"]
+    assert not any(check.differences for check in result.checks)
+    assert result.interval is not None
+    assert result.interval >= max(small.design.intervals().values()) <= result.latency < result.cycles
 
 
 def flipped(memory: str) -> Callable[..., Any]:
@@ -159,8 +159,8 @@ def test_a_wrong_weight_in_the_hardware_is_caught_and_its_node_named(
 def test_a_trained_network_that_says_otherwise_is_counted_and_no_fault_of_the_hardware(
     small: Case, tmp_path: Path, runtime: Path, simulated: None
 ) -> None:
-    facts = certified(small, tmp_path, runtime, wrong=7)
-    assert [link["differences"] for link in facts["links"]] == [7, 0, 0, 0, 0, 0]
+    result = certified(small, tmp_path, runtime, wrong=7)
+    assert [check.differences for check in result.checks] == [7, 0, 0, 0, 0, 0]
 
 
 def test_integers_that_are_not_the_file_stop_the_build(
@@ -192,11 +192,11 @@ def test_a_design_put_together_wrongly_is_caught(
         certified(small, tmp_path, runtime, replace(small.design, elements=tuple(elements)))
 
 
-def test_a_file_without_a_trained_network_has_a_link_less(
+def test_a_file_without_a_trained_network_has_a_check_less(
     small: Case, tmp_path: Path, runtime: Path, simulated: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Trained, "logits", lambda *_: None)
-    assert certified(small, tmp_path, runtime)["links"][0]["left"] == "QONNX"
+    assert certified(small, tmp_path, runtime).checks[0].left == "QONNX"
 
 
 def test_a_netlist_that_answers_otherwise_is_caught(
@@ -220,10 +220,11 @@ def test_a_netlist_that_answers_otherwise_is_caught(
     monkeypatch.setattr(certificate, "netlist_sources", lambda mapped: [])
     monkeypatch.setattr(certificate, "CompiledDesign", Simulated)
     mapped = Synthesis("top", "ecp5", Cells(), {}, tmp_path, tmp_path)
-    given = (small.net, small.design, tmp_path, inputs, tmp_path)
-    link = certify_netlist(mapped, *given)
-    assert (link.right, link.images, link.differences) == ("netlist", 40, 0) and "ecp5" in link.note
+    job: Any = SimpleNamespace(folder=tmp_path, cache=tmp_path)
+    built: Any = SimpleNamespace(complete=small.design)
+    check = certify_netlist(job, mapped, small.net, built, inputs)
+    assert (check.right, check.images, check.differences) == ("netlist", 40, 0) and "ecp5" in check.note
     answers = answers.copy()
     answers[3] += 1
     with pytest.raises(UserError, match="the mapped netlist is not the network: .* differ in 1 of 40 images"):
-        certify_netlist(mapped, *given)
+        certify_netlist(job, mapped, small.net, built, inputs)

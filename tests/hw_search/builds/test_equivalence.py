@@ -13,18 +13,25 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from zerocross.finn_flows.assembly import Styles, assemble
 from zerocross.finn_flows.folding import Folding, FoldingError
-from zerocross.finn_flows.graph import hardware_nodes
 from zerocross.finn_flows.integer import IntegerNetwork, remove_first_bits
 from zerocross.finn_flows.lowering.lower import lower
-from zerocross.finn_flows.plan import Node
-from zerocross.finn_flows.rtl.assembly import WAYS, Styles, assemble
-from zerocross.finn_flows.rtl.design import with_fifos
+from zerocross.finn_flows.nodes.crossing_site import IMPLEMENTATIONS
+from zerocross.finn_flows.planner import plan
+from zerocross.finn_flows.rtl.design import Design, with_fifos
+from zerocross.finn_flows.rtl.logits import design_logits
 from zerocross.finn_flows.rtl.streaming import compile_streaming, size_fifos
 from zerocross.finn_flows.vendor.dataflow import dataflow_model
 from zerocross.finn_flows.vendor.execution import execute
-from zerocross.hw_search.builds.certificate import logits_element, network_logits, stream_elements
-from zerocross.hw_search.builds.forms import export, integer_logits, qonnx_logits, torch_logits
+from zerocross.hw_search.builds.certificate import logits_element
+from zerocross.hw_search.builds.export import export
+from zerocross.hw_search.builds.forms import (
+    integer_logits,
+    qonnx_logits,
+    stream_elements,
+    torch_logits,
+)
 from zerocross.models.expressions import parse
 from zerocross.models.layers import ActivationSlot, BinaryConv2d, BinaryLinear, InputQuant, LogitScale
 from zerocross.models.operations import GAAF_BINARY, GAAF_UNARY, get_operation
@@ -182,14 +189,12 @@ def drawn(seed: int) -> Drawn:
     return Drawn(drawing.network().eval(), drawing.input, drawing.rng)
 
 
-def plan(net: IntegerNetwork, rng: np.random.Generator) -> tuple[Node, ...]:
+def planned(net: IntegerNetwork, rng: np.random.Generator) -> Design:
     """A plan at a random target, or at the next one that can be met."""
     target = int(rng.choice([1, 10, 50, 200, 1000, 100_000]))
     while True:
         try:
-            return hardware_nodes(
-                net.network, Folding(target_cycles=target, max_pe=256, max_simd=256), streams=False
-            )
+            return plan(net.network, Folding(target_cycles=target, max_pe=256, max_simd=256))
         except FoldingError:
             target *= 2
 
@@ -224,9 +229,9 @@ def test_every_form_of_a_random_network_gives_the_same_logits(
     net, _ = remove_first_bits(lowered.network)
     assert (integer_logits(net, inputs) == expected).all()
 
-    ways = {name: str(rng.choice(WAYS)) for name in net.tables if rng.random() < 0.6}
+    implementations = {name: str(rng.choice(IMPLEMENTATIONS)) for name in net.tables if rng.random() < 0.6}
     weights = {name: str(rng.choice(["block", "distributed"])) for name in net.weights}
-    bare = assemble(net, plan(net, rng), Styles(weights, ways))
+    bare = assemble(planned(net, rng), net, Styles(weights, implementations))
     finn = execute(dataflow_model(bare, net.network.input.shape), inputs)
     assert (finn.logits.reshape(IMAGES, -1) == expected).all()
     assert finn.classes is not None and (finn.classes[:, 0] == expected.argmax(axis=1)).all()
@@ -238,7 +243,7 @@ def test_every_form_of_a_random_network_gives_the_same_logits(
     flat = stream_elements(net, inputs)
     for stalls in ((0.0, 0.0), (0.3, 0.3), (0.1, 0.8), (0.8, 0.1)):
         streamed = compiled.stream(flat, stalls, seed=seed)
-        assert (network_logits(design, streamed.taps[logits]) == expected).all()
+        assert (design_logits(design, streamed.taps[logits]) == expected).all()
         assert (streamed.outputs[:, 0] == expected.argmax(axis=1)).all()
         if stalls == (0.0, 0.0):
             assert streamed.interval == interval

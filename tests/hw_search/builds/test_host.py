@@ -16,11 +16,12 @@ from zerocross.finn_flows.chip.cells import Cells
 from zerocross.finn_flows.chip.synthesis import Synthesis
 from zerocross.finn_flows.errors import FlowError
 from zerocross.finn_flows.lowering.storage import load
-from zerocross.hw_search.builds import builder, host
+from zerocross.hw_search.builds import design, host, steps
 from zerocross.hw_search.builds.builder import build
-from zerocross.hw_search.builds.forms import export
+from zerocross.hw_search.builds.export import export
 from zerocross.hw_search.builds.host import infer
 from zerocross.hw_search.builds.options import BuildOptions
+from zerocross.hw_search.builds.results import Simulated
 from zerocross.hw_search.builds.subject import FileSubject, from_run
 from zerocross.hw_search.errors import UserError
 from zerocross.models.data import load_test
@@ -31,15 +32,15 @@ from zerocross.reports.build_storage import UnreadableBuild
 @pytest.fixture(scope="module")
 def quick() -> Iterator[pytest.MonkeyPatch]:
     """Builds of which nothing is simulated or synthesised: only what a host needs is left."""
-    nothing = {"test_set": "", "images": 0, "links": [], "interval": 1.0, "latency": 1, "cycles": 1}
+    nothing = Simulated("", 0, (), 1.0, 1, 1, None)
 
     def synthesise(top: str, sources: Any, folder: Path, family: str, *_: Any, **__: Any) -> Synthesis:
         return Synthesis(top, family, Cells(), {}, folder, folder)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(builder, "size_fifos", lambda *_: ({}, 1.0))
-        patch.setattr(builder, "certify", lambda *_: {**nothing, "accuracy": None})
-        patch.setattr(builder, "synthesise", synthesise)
+        patch.setattr(design, "size_fifos", lambda *_: ({}, 1.0))
+        patch.setattr(steps, "certify", lambda *_: nothing)
+        patch.setattr(steps, "synthesise", synthesise)
         yield patch
 
 

@@ -2,11 +2,13 @@
 
 import errno
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from zerocross.hw_search.builds.results import Result
 from zerocross.hw_search.builds.stages import Stages
 from zerocross.hw_search.errors import UserError
 from zerocross.reports.build_records import Stage
@@ -30,6 +32,23 @@ class Notes:
         self.ended.append(stage)
 
 
+@dataclass(frozen=True)
+class Made(Result):
+    """What a step made."""
+
+    name: str
+    value: int
+    parts: tuple[int, ...] = (1, 2)
+
+    @property
+    def note(self) -> str:
+        return f"made {self.value}"
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return (f"{self.name}.out",)
+
+
 class Steps:
     """Three steps that write a file each and count how often."""
 
@@ -38,23 +57,21 @@ class Steps:
         self.inputs: dict[str, Any] = {"a": 1, "b": 1, "c": 1}
         self.fail: dict[str, BaseException] = {}
 
-    def run(self) -> dict[str, Any]:
+    def run(self) -> dict[str, Made]:
         self.did, self.notes = [], Notes()
         self.stages = Stages(self.folder, self.notes)
         return {name: self._step(name) for name in self.inputs}
 
-    def _step(self, name: str) -> Any:
-        def work(report: Any) -> dict[str, Any]:
+    def _step(self, name: str) -> Made:
+        def work(report: Any) -> Made:
             report(0.5, "half")
             if name in self.fail:
                 raise self.fail.pop(name)
             (self.folder / f"{name}.out").write_text("made")
             self.did.append(name)
-            return {"made": name, "value": self.inputs[name], "file": f"{name}.out"}
+            return Made(name, self.inputs[name])
 
-        return self.stages.run(
-            name, {"value": self.inputs[name]}, work, lambda f: [f["file"]], lambda f: f"made {f['value']}"
-        )
+        return self.stages.run(name, Made, {"value": self.inputs[name]}, work)
 
 
 @pytest.fixture
@@ -66,8 +83,8 @@ def steps(tmp_path: Path) -> Steps:
 
 
 def test_what_is_done_is_found_done_with_what_it_found_out(steps: Steps) -> None:
-    facts = steps.run()
-    assert steps.did == [] and facts["b"] == {"made": "b", "value": 1, "file": "b.out"}
+    results = steps.run()
+    assert steps.did == [] and results["b"] == Made("b", 1)
     assert steps.notes.begun == [("a", "found done"), ("b", "found done"), ("c", "found done")]
     assert [(stage.name, stage.state, stage.note) for stage in steps.notes.ended] == [
         (name, "done", "made 1") for name in "abc"
@@ -78,8 +95,8 @@ def test_what_is_done_is_found_done_with_what_it_found_out(steps: Steps) -> None
 @pytest.mark.parametrize(("changed", "redone"), [("a", "abc"), ("b", "bc"), ("c", "c")])
 def test_a_change_redoes_its_step_and_all_behind_it(steps: Steps, changed: str, redone: str) -> None:
     steps.inputs[changed] = 2
-    facts = steps.run()
-    assert steps.did == list(redone) and facts[changed]["value"] == 2
+    results = steps.run()
+    assert steps.did == list(redone) and results[changed].value == 2
     assert steps.run() and steps.did == []
 
 
@@ -89,15 +106,15 @@ def test_a_step_whose_file_is_gone_is_done_again_and_the_others_are_not(steps: S
     assert steps.did == ["b"] and (steps.folder / "b.out").exists()
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "3", '{"key": 1}', '{"facts": {}}', "\udcff", None])
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", '{"key": 1}', '{"result": {}}', "\udcff", None])
 def test_a_damaged_record_is_no_record(steps: Steps, text: str | None) -> None:
     record = steps.folder / "stages" / "b.json"
     if text is None:
         content = json.loads(record.read_text())
-        record.write_text(json.dumps({**content, "facts": {"made": "b"}}))  # names no file
+        record.write_text(json.dumps({**content, "result": {"name": "b"}}))  # without a value
     else:
         record.write_text(text, errors="surrogateescape")
-    assert steps.run()["b"]["value"] == 1 and steps.did == ["b"]
+    assert steps.run()["b"].value == 1 and steps.did == ["b"]
 
 
 def test_a_failure_is_told_and_only_its_step_is_done_again(steps: Steps) -> None:
@@ -152,12 +169,11 @@ def test_a_skipped_step_says_why_and_changes_nothing(tmp_path: Path) -> None:
     ]
 
 
-def test_facts_are_what_json_makes_of_them_the_first_time_too(tmp_path: Path) -> None:
-    """What is found later is what was had at once: tuples are lists, keys are text."""
-    made, found = (
-        Stages(tmp_path, Notes()).run("a", {}, lambda report: {"x": (1, 2), 3: None}) for _ in "12"
-    )
-    assert made == found == {"x": [1, 2], "3": None}
+def test_a_result_that_is_found_equals_the_one_that_was_made(steps: Steps) -> None:
+    """Tuples stay tuples, though JSON has none."""
+    steps.inputs["c"] = 2
+    made, found = steps.run(), steps.run()
+    assert steps.did == [] and made == found and found["c"].parts == (1, 2)
 
 
 def test_a_full_disk_is_one_message_and_no_half_a_record(
@@ -183,11 +199,11 @@ def test_a_step_on_which_none_depends_is_the_only_one_that_its_change_redoes(tmp
         stages = Stages(tmp_path, Notes())
         for name, last in (("a", False), ("check", True), ("b", False)):
 
-            def work(report: Any, name: str = name) -> dict[str, Any]:
+            def work(report: Any, name: str = name) -> Result:
                 did.append(name)
-                return {}
+                return Result()
 
-            stages.run(name, {"value": value} if last else {}, work, last=last)
+            stages.run(name, Result, {"value": value} if last else {}, work, last=last)
 
     run(1)
     run(2)

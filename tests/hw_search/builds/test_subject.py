@@ -61,14 +61,14 @@ def test_the_origin_says_what_was_searched(tiny_run: Path, run: Run) -> None:
 
 def test_the_runs_weights_become_a_qonnx_file_that_says_the_same(tiny_run: Path, tmp_path: Path) -> None:
     subject = from_run(tiny_run, "knee")
-    facts = subject.write(tmp_path, quiet)
+    exported = subject.write(tmp_path, quiet)
     net, test = subject.network, load_test("digits")
-    assert facts["test"] == net.test[0] and facts["validation"] == net.validation[0]
-    assert facts["images"] == len(test.x) and facts["training"] == f"1 epochs, seed {net.seeds[0]}"
+    assert exported.test == net.test[0] and exported.validation == net.validation[0]
+    assert exported.images == len(test.x) and exported.training == f"1 epochs, seed {net.seeds[0]}"
     config = {**subject.record.config, "final": {**subject.record.config["final"], "epochs": 7}}
     longer = replace(subject, record=replace(subject.record, config=config))
     told = longer.write(tmp_path, quiet)
-    assert told["training"] == f"7 epochs, seed {net.seeds[0]}"
+    assert told.training == f"7 epochs, seed {net.seeds[0]}"
     assert (tmp_path / WEIGHTS).read_bytes() == (tiny_run / net.weights).read_bytes()
     images = subject.images(50)
     assert len(images.x) == len(images.y) == 50 and images.name == "digits, test set"
@@ -78,17 +78,17 @@ def test_the_runs_weights_become_a_qonnx_file_that_says_the_same(tiny_run: Path,
     integer = integer_logits(lowered.network, lowered.quantize(images.x.numpy().astype(np.float32)))
     assert (integer.argmax(axis=1) == logits.argmax(axis=1)).all()
     whole = subject.logits(tmp_path, test.x).argmax(axis=1)
-    assert np.mean(whole == test.y.numpy()) == pytest.approx(facts["test"])
+    assert np.mean(whole == test.y.numpy()) == pytest.approx(exported.test)
 
 
 def test_a_network_is_trained_anew_when_asked(tiny_run: Path, tmp_path: Path) -> None:
     shares: list[float] = []
     subject = from_run(tiny_run, "knee", epochs=1, seed=77)
-    facts = subject.write(tmp_path, lambda share, note: shares.append(share))
-    assert facts["training"] == "1 epochs, seed 77" and shares
+    exported = subject.write(tmp_path, lambda share, note: shares.append(share))
+    assert exported.training == "1 epochs, seed 77" and shares
     assert (tmp_path / WEIGHTS).read_bytes() != (tiny_run / subject.network.weights).read_bytes()
     whole = subject.logits(tmp_path, load_test("digits").x).argmax(axis=1)
-    assert np.mean(whole == load_test("digits").y.numpy()) == pytest.approx(facts["test"])
+    assert np.mean(whole == load_test("digits").y.numpy()) == pytest.approx(exported.test)
 
 
 def test_its_key_says_how_it_is_trained_and_what_its_weights_are(tiny_run: Path, tmp_path: Path) -> None:
@@ -113,8 +113,8 @@ def test_weights_that_are_gone_are_said_to_be(tiny_run: Path, tmp_path: Path) ->
 def test_a_file_is_taken_as_it_is(file: Path, tmp_path: Path) -> None:
     subject = from_source(file)
     assert isinstance(subject, FileSubject)
-    facts = subject.write(tmp_path, quiet)
-    assert (tmp_path / MODEL).read_bytes() == file.read_bytes() and facts["test"] is None
+    exported = subject.write(tmp_path, quiet)
+    assert (tmp_path / MODEL).read_bytes() == file.read_bytes() and exported.test is None
     images = subject.images(10)
     assert images.x.shape == (10, 6) and images.y is None and images.name == "random samples"
     assert torch.equal(images.x, subject.images(10).x)
