@@ -1,4 +1,4 @@
-"""The bench of hardware nodes: made-up numbers, nodes side by side or in a row, and RTL against numpy under random stalls."""
+"""The bench of hardware nodes: made-up numbers, nodes side by side or in a row, RTL against numpy under stalls."""
 
 import math
 from collections.abc import Callable, Mapping
