@@ -51,6 +51,7 @@ class CrossingSite(HardwareNode):
 
     word: ClassVar[str] = "crossings"
     module: ClassVar[str] = "zc_crossings"
+    parameter_names: ClassVar[tuple[str, ...]] = ("first", "crossings")
 
     source: Stream
     crossings: tuple[int, ...]

@@ -68,6 +68,9 @@ class HardwareNode(ABC):
     module: ClassVar[str]
     """Its SystemVerilog module, beside it in this folder."""
 
+    parameter_names: ClassVar[tuple[str, ...]] = ()
+    """What `parameters` holds, in the order in which FINN's operator reads it; FINN gives initializers names of its own."""
+
     @property
     @abstractmethod
     def inputs(self) -> dict[str, Stream]:

@@ -106,6 +106,7 @@ def test_a_record_is_hashable_and_its_numbers_do_not_count(kind):
 def test_numbers_are_attached_and_come_back_as_finn_keeps_them(kind, tmp_path):
     node = random_node(kind, 5)
     parameters = node.parameters()
+    assert tuple(parameters) == kind.parameter_names
     assert bool(parameters) == (kind.__name__ in NUMBERED)
     assert all(values.dtype == np.float32 for values, _ in parameters.values())
     attached = bare(node).with_parameters({name: values for name, (values, _) in parameters.items()})
