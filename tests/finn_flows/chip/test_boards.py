@@ -5,8 +5,8 @@ import pytest
 from zerocross.finn_flows.chip.boards import TARGETS, NoTarget, get_target
 from zerocross.finn_flows.chip.clocks import Unreachable, pll
 from zerocross.finn_flows.chip.serial_line import Link, serial_top
+from zerocross.finn_flows.nodes.stream import Stream
 from zerocross.finn_flows.parts import BOARDS
-from zerocross.finn_flows.rtl.nodes import Stream
 
 
 def test_names_find_boards_and_bare_parts():
@@ -25,7 +25,7 @@ def test_every_target_has_what_a_bitstream_needs():
         assert bool(board.clock_mhz) == bool(board.loader)  # a board, or a bare part
         if board.clock_mhz:
             assert board.clock and board.rx and board.tx and board.led
-        serial_top("board", "some_design", Link(Stream(8, 8, 1), Stream(1, 1, 4), 7), board, 25)
+        serial_top("board", "some_design", Link(Stream((8,), 8, 1), Stream((1,), 1, 4), 7), board, 25)
 
 
 @pytest.mark.parametrize(
