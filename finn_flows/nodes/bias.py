@@ -13,6 +13,7 @@ from zerocross.finn_flows.nodes.node import (
     Instance,
     NodeError,
     StockNode,
+    check_exact,
     check_folding,
     given,
     write_memory,
@@ -74,6 +75,12 @@ class Bias(HardwareNode):
         return given(self.biases, "biases")
 
     @property
+    def span(self) -> tuple[int, int]:
+        """The least and the largest sum."""
+        low, high = self.source.range
+        return (low << self.shift) + self.low, (high << self.shift) + self.high
+
+    @property
     def inputs(self) -> dict[str, Stream]:
         """The accumulators."""
         return {"s": self.source}
@@ -81,8 +88,7 @@ class Bias(HardwareNode):
     @property
     def outputs(self) -> dict[str, Stream]:
         """The biased accumulators, wide enough for any."""
-        low, high = self.source.range
-        least, most = (low << self.shift) + self.low, (high << self.shift) + self.high
+        least, most = self.span
         bits = 1 + max(most.bit_length(), (-least - 1).bit_length() if least < 0 else 0, 1)
         return {"m": Stream(self.source.shape, self.source.lanes, bits, signed=True)}
 
@@ -134,6 +140,7 @@ class Bias(HardwareNode):
 
     def parameters(self) -> dict[str, tuple[np.ndarray, str]]:
         """See `HardwareNode`."""
+        check_exact("sums", max(map(abs, self.span)))
         return {"biases": (self.numbers.astype(np.float32), integer_type(self.low, self.high))}
 
     def with_parameters(self, parameters: dict[str, np.ndarray]) -> Self:

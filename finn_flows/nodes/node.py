@@ -149,6 +149,12 @@ def check_window(shape: tuple[int, ...], reach: tuple[int, int]) -> None:
         raise NodeError(f"a window of {reach} is larger than its image {shape}")
 
 
+def check_exact(what: str, most: int) -> None:
+    """Raise a `NodeError` for integers past those that float32 holds: FINN keeps all numbers so."""
+    if most > 1 << 24:
+        raise NodeError(f"FINN keeps numbers as float32, which does not hold {what} up to {most}")
+
+
 def given(numbers: Any, what: str) -> Any:
     """Return a node's numbers, or raise a `NodeError` where none are attached yet."""
     if numbers is None:

@@ -11,7 +11,7 @@ from tests.finn_flows.nodes.bench import STALLS, cells_of, chain, check_random, 
 from zerocross.finn_flows.nodes import Bias
 from zerocross.finn_flows.nodes.node import NodeError
 from zerocross.finn_flows.nodes.stream import Stream
-from zerocross.finn_flows.vendor.dataflow import dataflow_model
+from zerocross.finn_flows.vendor.dataflow import DataflowError, dataflow_model
 from zerocross.finn_flows.vendor.execution import tensors
 
 
@@ -80,6 +80,11 @@ def test_finns_operator_computes_the_same(name):
     (samples,) = random_samples(node, np.random.default_rng(0))
     found = tensors(model, samples.reshape(-1, *node.source.shape))[model.graph.output[0].name]
     assert (found.reshape(len(samples), -1) == node.reference(samples)[0]).all()
+
+
+def test_sums_past_float32_are_refused():
+    with pytest.raises(DataflowError, match="node0: FINN keeps numbers as float32.* sums up to 135266304"):
+        dataflow_model(chain(NODES["wide"]), (10,))
 
 
 def test_its_price_grows_with_lanes_and_bits():

@@ -94,6 +94,10 @@ def test_its_input_is_the_index_on_the_tables_grid():
             lambda: CrossingSite(Stream((2,), 1, 4), (1, 1), 9, table=crossing_table(2, 9, 0)),
             "other crossings than the site was planned for",
         ),
+        (
+            lambda: CrossingSite(Stream((2,), 1, 4), (0, 0), 9, table=crossing_table(2, 8, 0)),
+            "the table is of 8 points, the site of 9",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(make, message):
