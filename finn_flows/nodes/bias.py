@@ -7,11 +7,13 @@ from typing import ClassVar, Self
 import numpy as np
 
 from zerocross.finn_flows.accumulators import integer_type
+from zerocross.finn_flows.nodes.add import stock_sum
 from zerocross.finn_flows.nodes.node import (
     HardwareNode,
     Instance,
     NodeError,
     StockNode,
+    check_exact,
     check_folding,
     given,
     write_memory,
@@ -37,6 +39,7 @@ class Bias(HardwareNode):
 
     word: ClassVar[str] = "bias"
     module: ClassVar[str] = "zc_bias"
+    parameter_names: ClassVar[tuple[str, ...]] = ("biases",)
 
     source: Stream
     shift: int
@@ -72,6 +75,12 @@ class Bias(HardwareNode):
         return given(self.biases, "biases")
 
     @property
+    def span(self) -> tuple[int, int]:
+        """The least and the largest sum."""
+        low, high = self.source.range
+        return (low << self.shift) + self.low, (high << self.shift) + self.high
+
+    @property
     def inputs(self) -> dict[str, Stream]:
         """The accumulators."""
         return {"s": self.source}
@@ -79,8 +88,7 @@ class Bias(HardwareNode):
     @property
     def outputs(self) -> dict[str, Stream]:
         """The biased accumulators, wide enough for any."""
-        low, high = self.source.range
-        least, most = (low << self.shift) + self.low, (high << self.shift) + self.high
+        least, most = self.span
         bits = 1 + max(most.bit_length(), (-least - 1).bit_length() if least < 0 else 0, 1)
         return {"m": Stream(self.source.shape, self.source.lanes, bits, signed=True)}
 
@@ -101,18 +109,11 @@ class Bias(HardwareNode):
         return Price(lanes * bits + memory + counter + 3.0, implementation="adders")
 
     def stock(self) -> tuple[StockNode, ...]:
-        """FINN's channelwise addition."""
+        """FINN's elementwise addition of constants; its shift is free, as ours is."""
         sink = self.outputs["m"]
-        attributes = (
-            ("Func", "add"),
-            ("NumChannels", self.channels),
-            ("PE", self.source.lanes),
-            ("inputDataType", self.source.stock_datatype),
-            ("paramDataType", integer_type(self.low, self.high)),
-            ("outputDataType", sink.datatype),
-            ("numInputVectors", self.source.stock_shape[:-1]),
-        )
-        return (StockNode("ChannelwiseOp_hls", attributes, sink, "biases"),)
+        constants = Stream((self.channels,), self.source.lanes, sink.bits, finn_range=(self.low, self.high))
+        attributes = (*stock_sum(self.source, constants, sink), ("rhs_style", "const"))
+        return (StockNode("ElementwiseAdd_hls", attributes, sink, "biases"),)
 
     def reference(self, *samples: np.ndarray) -> tuple[np.ndarray, ...]:
         """Compute sums (N, elements) from accumulators (N, elements)."""
@@ -139,6 +140,7 @@ class Bias(HardwareNode):
 
     def parameters(self) -> dict[str, tuple[np.ndarray, str]]:
         """See `HardwareNode`."""
+        check_exact("sums", max(map(abs, self.span)))
         return {"biases": (self.numbers.astype(np.float32), integer_type(self.low, self.high))}
 
     def with_parameters(self, parameters: dict[str, np.ndarray]) -> Self:

@@ -18,6 +18,7 @@ from zerocross.finn_flows.nodes.node import (
     Instance,
     NodeError,
     StockNode,
+    check_exact,
     check_folding,
     given,
     write_memory,
@@ -29,8 +30,6 @@ COMPARATORS, SEARCH, TABLE = "comparators", "search", "table"
 TABLE_IN_BLOCK_RAM = "table in block RAM"
 IMPLEMENTATIONS = (COMPARATORS, SEARCH, TABLE, TABLE_IN_BLOCK_RAM)
 """What a site may be built as: a comparator bank, a binary search, or truth tables."""
-
-_EXACT = 1 << 24  # FINN keeps all numbers as float32, which holds integers up to here
 
 
 @dataclass(frozen=True)
@@ -51,6 +50,7 @@ class CrossingSite(HardwareNode):
 
     word: ClassVar[str] = "crossings"
     module: ClassVar[str] = "zc_crossings"
+    parameter_names: ClassVar[tuple[str, ...]] = ("first", "crossings")
 
     source: Stream
     crossings: tuple[int, ...]
@@ -69,6 +69,8 @@ class CrossingSite(HardwareNode):
             raise NodeError(
                 f"crossings are built as {', '.join(IMPLEMENTATIONS)}, not {self.implementation!r}"
             )
+        if self.table is not None and len(self.table.grid) != self.points:
+            raise NodeError(f"the table is of {len(self.table.grid)} points, the site of {self.points}")
         if self.table is not None and tuple(self.table.counts().tolist()) != self.crossings:
             raise NodeError("the table has other crossings than the site was planned for")
 
@@ -225,8 +227,7 @@ class CrossingSite(HardwareNode):
     def parameters(self) -> dict[str, tuple[np.ndarray, str]]:
         """The bit of each row at index 0, and the indices at which it flips, rising, filled up with one that never comes."""
         table, never = self.numbers, self.points
-        if never > _EXACT:
-            raise NodeError(f"FINN keeps numbers as float32, which does not hold accumulators up to {never}")
+        check_exact("accumulators", never)
         places = np.full((table.channels, max(1, *self.crossings)), never, np.float32)
         for row in range(table.channels):
             places[row, : self.crossings[row]] = table.crossings(row)

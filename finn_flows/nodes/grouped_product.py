@@ -49,6 +49,7 @@ class GroupedProduct(HardwareNode):
 
     word: ClassVar[str] = "product"
     module: ClassVar[str] = "zc_grouped_mvau"
+    parameter_names: ClassVar[tuple[str, ...]] = ("weights",)
 
     area: int
     inputs_a_group: int

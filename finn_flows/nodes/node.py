@@ -68,6 +68,9 @@ class HardwareNode(ABC):
     module: ClassVar[str]
     """Its SystemVerilog module, beside it in this folder."""
 
+    parameter_names: ClassVar[tuple[str, ...]] = ()
+    """What `parameters` holds, in the order in which FINN's operator reads it; FINN gives initializers names of its own."""
+
     @property
     @abstractmethod
     def inputs(self) -> dict[str, Stream]:
@@ -144,6 +147,12 @@ def check_window(shape: tuple[int, ...], reach: tuple[int, int]) -> None:
     """Raise a `NodeError` if a window is larger than its image."""
     if reach[0] > shape[0] or reach[1] > shape[1]:
         raise NodeError(f"a window of {reach} is larger than its image {shape}")
+
+
+def check_exact(what: str, most: int) -> None:
+    """Raise a `NodeError` for integers past those that float32 holds: FINN keeps all numbers so."""
+    if most > 1 << 24:
+        raise NodeError(f"FINN keeps numbers as float32, which does not hold {what} up to {most}")
 
 
 def given(numbers: Any, what: str) -> Any:

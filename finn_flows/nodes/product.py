@@ -61,6 +61,7 @@ class Product(HardwareNode):
 
     word: ClassVar[str] = "product"
     module: ClassVar[str] = "zc_xnor_mvau"
+    parameter_names: ClassVar[tuple[str, ...]] = ("weights",)
 
     fan_in: int
     channels: int

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from zerocross.finn_flows.nodes.max_pool import LATENCY, Pair, maximum, stock_pool
-from zerocross.finn_flows.nodes.node import HardwareNode, Instance, StockNode, check_folding
+from zerocross.finn_flows.nodes.node import HardwareNode, Instance, NodeError, StockNode, check_folding
 from zerocross.finn_flows.nodes.stream import Stream
 from zerocross.finn_flows.structural import Price
 
@@ -28,6 +28,7 @@ class WindowMaxPool(HardwareNode):
     kernel: Pair
 
     def __post_init__(self) -> None:
+        check_area(self.windows, self.area)
         check_folding("channels", self.channels, self.windows.lanes)
 
     @property
@@ -80,6 +81,12 @@ class WindowMaxPool(HardwareNode):
         windows = self.windows
         parameters: dict[str, int | str] = {"AREA": self.area, "PE": windows.lanes, "BITS": windows.bits}
         return Instance(self.module, {**parameters, "SIGNED": int(windows.signed)})
+
+
+def check_area(windows: Stream, area: int) -> None:
+    """Raise a `NodeError` unless windows have whole pixels."""
+    if windows.shape[2] % area:
+        raise NodeError(f"windows of {windows.shape[2]} elements have no {area} pixels")
 
 
 def by_fold(windows: np.ndarray, area: int, lanes: int) -> np.ndarray:

@@ -10,7 +10,7 @@ from zerocross.finn_flows.nodes.max_pool import LATENCY, Pair, stock_pool
 from zerocross.finn_flows.nodes.node import HardwareNode, Instance, StockNode, check_folding
 from zerocross.finn_flows.nodes.stream import Stream
 from zerocross.finn_flows.nodes.sum_pool import sum_bits
-from zerocross.finn_flows.nodes.window_max_pool import by_fold
+from zerocross.finn_flows.nodes.window_max_pool import by_fold, check_area
 from zerocross.finn_flows.structural import Price
 
 
@@ -32,6 +32,7 @@ class WindowSumPool(HardwareNode):
     high: int | None = None
 
     def __post_init__(self) -> None:
+        check_area(self.windows, self.area)
         check_folding("channels", self.channels, self.windows.lanes)
 
     @property

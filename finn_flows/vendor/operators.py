@@ -96,10 +96,10 @@ class NodeOperator(HWCustomOp):
         """Return the node with its numbers.
 
         Args:
-            parameters: initializers in the order of `HardwareNode.parameters`, by names such as "conv1_product_weights".
+            parameters: initializers in the order of `HardwareNode.parameter_names`.
         """
-        names = [name.rsplit("_", 1)[1] for name in self.onnx_node.input[len(self.sources) :]]
-        return self.node.with_parameters(dict(zip(names, map(np.asarray, parameters), strict=True)))
+        named = zip(self.kind.parameter_names, map(np.asarray, parameters), strict=True)
+        return self.node.with_parameters(dict(named))
 
     def compute(self, values: list[np.ndarray], parameters: list[np.ndarray]) -> list[np.ndarray]:
         """Compute its outputs for a batch.

@@ -20,9 +20,9 @@ from zerocross.finn_flows.chip.serial_line import (
     checksum,
     frame,
 )
-from zerocross.finn_flows.rtl.nodes import Stream
+from zerocross.finn_flows.nodes.stream import Stream
 
-LINK = SerialLink(Stream(4, 2, 8), Stream(1, 1, 8), design_id=0xCAFE)
+LINK = SerialLink(Stream((4,), 2, 8), Stream((1,), 1, 8), design_id=0xCAFE)
 
 
 class Device:

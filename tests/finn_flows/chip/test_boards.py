@@ -5,7 +5,7 @@ import pytest
 from zerocross.finn_flows.boards import BOARDS, TARGETS, NoTarget, get_target
 from zerocross.finn_flows.chip.clocks import Unreachable, pll
 from zerocross.finn_flows.chip.serial_line import SerialLink, serial_top
-from zerocross.finn_flows.rtl.nodes import Stream
+from zerocross.finn_flows.nodes.stream import Stream
 
 
 def test_names_find_boards_and_bare_parts():
@@ -24,7 +24,7 @@ def test_every_target_has_what_a_bitstream_needs():
         if board.clock_mhz:  # a board, not a bare part
             pins = [board.clock, board.rx, board.tx, *([board.led] if board.led else [])]
             assert all(pins) and len(set(pins)) == len(pins)
-        serial_top("board", "some_design", SerialLink(Stream(8, 8, 1), Stream(1, 1, 4), 7), board, 25)
+        serial_top("board", "some_design", SerialLink(Stream((8,), 8, 1), Stream((1,), 1, 4), 7), board, 25)
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,15 @@
 """Which weights go to block RAM."""
 
-import numpy as np
 import pytest
 
 from zerocross.finn_flows import structural
 from zerocross.finn_flows.chip.memory import UnknownLayer, choose_ram_styles
+from zerocross.finn_flows.nodes import Product
 from zerocross.finn_flows.parts import get_part
-from zerocross.finn_flows.rtl.nodes import Product
 
 
 def product(channels: int, fan_in: int, pe: int, simd: int) -> Product:
-    return Product(np.ones((channels, fan_in), np.int8), pe, simd)
+    return Product(fan_in, channels, pe, simd)
 
 
 def test_a_part_with_room_keeps_deep_memories_in_block_ram_and_shallow_ones_in_luts():
@@ -31,7 +30,7 @@ def test_the_deepest_come_first_while_there_is_block_ram():
         "least": product(64, 256, 4, 8),
     }
     part = get_part("lfe5u-25f")
-    need = {name: 18 * structural.block_rams(32, node.interval) for name, node in products.items()}
+    need = {name: 18 * structural.block_rams(32, node.folds) for name, node in products.items()}
     taken = part.bram_kbit - need["most"]
     assert choose_ram_styles(products, part, taken_kbit=taken)["most"] == "block"
     fits_two = choose_ram_styles(products, part, taken_kbit=taken - need["less"])

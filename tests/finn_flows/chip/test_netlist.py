@@ -5,61 +5,48 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.finn_flows.rtl.test_nodes import crossing_table
+from tests.finn_flows.nodes.bench import SAMPLES, Bench, crossing_table
 from zerocross.finn_flows.chip.netlist import NoModel, netlist_sources
 from zerocross.finn_flows.chip.synthesis import Synthesis, synthesise
-from zerocross.finn_flows.rtl import nodes as rtl_nodes
-from zerocross.finn_flows.rtl.nodes import Crossings, HardwareNode, MaxPool, Product, from_bits, to_bits
+from zerocross.finn_flows.nodes import CrossingSite, MaxPool, Product
+from zerocross.finn_flows.nodes.node import HardwareNode
+from zerocross.finn_flows.nodes.stream import Stream
+from zerocross.finn_flows.rtl.library import library, side_by_side
 from zerocross.finn_flows.rtl.simulation import Port, compile_design
 
+RUNS = 4
 FAMILIES = ["7-series", "ecp5", "ice40", "gowin"]
 
 
 def three_nodes() -> dict[str, HardwareNode]:
     weights = np.random.default_rng(0).choice(np.array([-1, 1], np.int8), (12, 20))
     return {
-        "product": Product(weights, 3, 4),
-        "site": Crossings(crossing_table(12, 21, 4), 3, "table", ram_style="block"),
-        "pool": MaxPool((2, 2, 12), (2, 2), 3),
+        "product": Product.of(weights, 3, 4),
+        "site": CrossingSite.of(crossing_table(12, 21, 4), 3, "table in block RAM"),
+        "pool": MaxPool(Stream((2, 2, 12), 3, 1), (2, 2)),
     }
 
 
 def mapped(folder, family: str) -> tuple[dict[str, HardwareNode], Synthesis]:
     nodes = three_nodes()
     built = {name: (node, node.generate(folder, f"{name}_")) for name, node in nodes.items()}
-    (folder / "top.sv").write_text(rtl_nodes.side_by_side(built))
-    sources = [*rtl_nodes.library(), folder / "top.sv"]
+    (folder / "top.sv").write_text(side_by_side(built))
+    sources = [*library(), folder / "top.sv"]
     return nodes, synthesise("zc_side_by_side", sources, folder, family, list(nodes))
 
 
 def wrong_words(nodes: dict[str, HardwareNode], synthesis: Synthesis, folder, runtime) -> dict[str, int]:
-    """Simulate a netlist on random words under stalls; return how many outputs of each node differ from numpy."""
-    rng = np.random.default_rng(0)
-    inputs = {f"{name}_s": node.inputs["s"] for name, node in nodes.items()}
-    outputs = {f"{name}_m": node.outputs["m"] for name, node in nodes.items()}
+    """Simulate a netlist on random words under stalls; return how many elements of each node differ from numpy."""
     simulator = compile_design(
         synthesis.top,
         netlist_sources(synthesis),
-        [Port(name, stream.width) for name, stream in inputs.items()],
-        [Port(name, stream.width) for name, stream in outputs.items()],
+        [Port(f"{name}_s", node.inputs["s"].width) for name, node in nodes.items()],
+        [Port(f"{name}_m", node.outputs["m"].width) for name, node in nodes.items()],
         folder,
         runtime,
     )
-    values = {name: rng.integers(0, 2, (40, stream.elements)) for name, stream in inputs.items()}
-    values["site_s"] = rng.integers(0, 21, (40, 12))
-    words = {
-        name: to_bits(values[name].reshape(-1, stream.lanes), stream.bits) for name, stream in inputs.items()
-    }
-    expected = {name: 40 * stream.words for name, stream in outputs.items()}
-    trace = simulator.run(words, expected, (0.3, 0.3), 1)
-    wrong = {}
-    for name, node in nodes.items():
-        (right,) = node.reference(values[f"{name}_s"])
-        stream = outputs[f"{name}_m"]
-        wrong[name] = int(
-            (from_bits(trace.words[f"{name}_m"], stream.bits).reshape(right.shape) != right).sum()
-        )
-    return wrong
+    runs = [Bench(nodes, simulator).run((0.3, 0.3), seed)[1] for seed in range(RUNS)]
+    return {name: sum(wrong[f"{name}_m"] for wrong in runs) for name in nodes}
 
 
 @pytest.mark.slow
@@ -73,11 +60,11 @@ def test_a_netlist_computes_what_numpy_does(family, tmp_path, runtime):
 def test_a_netlist_of_other_weights_is_told_apart(tmp_path, runtime):
     nodes, synthesis = mapped(tmp_path, "ice40")
     assert isinstance(nodes["product"], Product)
-    weights = nodes["product"].weights.copy()
+    weights = nodes["product"].numbers.copy()
     weights[4, 7] *= -1
     nodes["product"] = replace(nodes["product"], weights=weights)
     wrong = wrong_words(nodes, synthesis, tmp_path, runtime)
-    assert wrong["product"] == 40 and not wrong["site"] and not wrong["pool"]
+    assert wrong["product"] == RUNS * SAMPLES and not wrong["site"] and not wrong["pool"]
 
 
 def test_families_without_models_are_refused(tmp_path):

@@ -28,8 +28,9 @@ from zerocross.finn_flows.chip.serial_line import (
     frame,
     serial_top,
 )
+from zerocross.finn_flows.nodes import MaxPool
+from zerocross.finn_flows.nodes.stream import Stream
 from zerocross.finn_flows.rtl.design import INPUT, Design, Element
-from zerocross.finn_flows.rtl.nodes import MaxPool, Stream
 
 SAMPLES = 5
 
@@ -103,7 +104,7 @@ def test_the_checksum_is_the_one_of_its_name():
 
 
 @pytest.mark.parametrize(
-    "stream", [Stream(12, 4, 8), Stream(13, 1, 1), Stream(10, 5, 3), Stream(6, 3, 5, signed=True)]
+    "stream", [Stream((12,), 4, 8), Stream((13,), 1, 1), Stream((10,), 5, 3), Stream((6,), 3, 5, signed=True)]
 )
 def test_packing_is_the_streams_bits_in_order(stream):
     link = SerialLink(stream, stream, 0)
@@ -121,7 +122,7 @@ def test_packing_is_the_streams_bits_in_order(stream):
 
 
 def test_tops_have_the_clock_that_is_asked_for():
-    link = SerialLink(Stream(8, 8, 1), Stream(1, 1, 4), 7)
+    link = SerialLink(Stream((8,), 8, 1), Stream((1,), 1, 4), 7)
     assert design_clock(get_target("ulx3s-85f"), None) == (25.0, None)
     assert design_clock(get_target("ice40hx8k"), 33.0) == (33.0, None)
     text = serial_top("board", "small_design", link, get_target("ulx3s-85f"), 50)
@@ -146,10 +147,10 @@ def test_tops_have_the_clock_that_is_asked_for():
 @pytest.mark.parametrize("drift", [0.97, 1.0, 1.03])
 def test_bytes_signs_several_words_and_a_clock_that_drifts(tmp_path, runtime, drift):
     """Words of 3 elements of 5 signed bits in, of 3 maxima out, that fill no whole bytes."""
-    a = Stream(15, 3, 5, signed=True)
+    a = Stream((1, 5, 3), 3, 5, signed=True)
     rng = np.random.default_rng(5)
-    pool = MaxPool((1, 5, 3), (1, 2), 3, bits=5, signed=True)
-    design = Design(a, (Element("pool", "0", "pool", pool, ((INPUT, "s"),)),))
+    pool = MaxPool(a, (1, 2))
+    design = Design(a, (Element("pool", "0", pool, ((INPUT, "s"),)),))
     files = built(design, tmp_path)
     link = SerialLink(a, design.output, 1)
     board = compile_line(files.top, files.sources, tmp_path, link, runtime, divider=100, drift=drift)

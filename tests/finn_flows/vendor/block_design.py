@@ -8,7 +8,8 @@ import numpy as np
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
 
-from zerocross.finn_flows.rtl.nodes import LIBRARY, from_bits, to_bits
+from zerocross.finn_flows.nodes.stream import from_bits, to_bits
+from zerocross.finn_flows.rtl.library import library_of
 from zerocross.finn_flows.rtl.simulation import Port, Simulator, compile_design
 
 # FINN's FIFO has a constant of a structure type, which Verilator does not evaluate; ours has its ports here.
@@ -117,7 +118,7 @@ def compile_blocks(designs: list[tuple[ModelWrapper, BlockDesign]], folder: Path
     (folder / "blocks.sv").write_text(text)
     own = [Path(file) for file in files if Path(file).name not in ("fifo.sv", "fifo_gauge.sv")]
     (folder / "fifo.sv").write_text(FIFO)
-    sources = [*own, LIBRARY / "zc_fifo.sv", folder / "fifo.sv"]
+    sources = [*dict.fromkeys([*own, *library_of("zc_fifo"), folder / "fifo.sv"])]
     sources.sort(key=lambda path: not path.stem.endswith("_pkg"))
     return compile_design("blocks", [*sources, folder / "blocks.sv"], inputs, outputs, folder, runtime)
 

@@ -21,14 +21,15 @@ from qonnx.transformation.infer_datatypes import InferDataTypes
 
 from tests.finn_flows.finn_networks import chain, cnv, mlp, signs
 from tests.finn_flows.integer_networks import random_inputs, random_network, with_table
-from tests.finn_flows.rtl.test_nodes import crossing_table
-from tests.finn_flows.vendor.designs import single
+from tests.finn_flows.nodes.bench import chain as design_chain
+from tests.finn_flows.nodes.bench import crossing_table
+from zerocross.finn_flows.assembly import Styles, assemble
 from zerocross.finn_flows.crossings import CrossingTable, from_bits
 from zerocross.finn_flows.folding import Folding
-from zerocross.finn_flows.graph import hardware_nodes
 from zerocross.finn_flows.integer import IntegerNetwork
 from zerocross.finn_flows.network import (
     Activation,
+    Bias,
     Conv,
     Dense,
     Flatten,
@@ -38,10 +39,10 @@ from zerocross.finn_flows.network import (
     MaxPool,
     Network,
 )
-from zerocross.finn_flows.rtl.assembly import Styles, assemble
-from zerocross.finn_flows.rtl.design import INPUT, Design, Element
-from zerocross.finn_flows.rtl.nodes import Crossings, Stream
-from zerocross.finn_flows.rtl.stream_nodes import Fifo, WidthConverter
+from zerocross.finn_flows.nodes import CrossingSite, WidthConverter
+from zerocross.finn_flows.nodes.crossing_site import IMPLEMENTATIONS
+from zerocross.finn_flows.planner import plan
+from zerocross.finn_flows.rtl.design import INPUT, Design
 from zerocross.finn_flows.vendor.dataflow import DataflowError, dataflow_model
 from zerocross.finn_flows.vendor.execution import ExecutionError, execute, finn_input, tensors
 
@@ -87,6 +88,11 @@ NETWORKS = {
     "cnv_bytes": cnv(8),
     "odd": odd(),
     "levels": levels(),
+    "biased": chain(Input((20,), 1), Dense(12), signs(12), Dense(6), Bias(2, -50, 90), LabelSelect()),
+    "biased_levels": chain(
+        Input((20,), 3), Dense(12, 4), signs(12), Dense(6, 3), Bias(1, -50, 90), LabelSelect()
+    ),
+    "biased_bytes": chain(Input((20,), 8), Dense(6), Bias(0, -900, 400), LabelSelect()),
     "one_layer": chain(Input((9,), 8), Dense(4), LabelSelect()),
     "no_label": chain(Input((9,), 1), Dense(6), signs(6), Dense(4)),
     "pixelwise": chain(
@@ -98,6 +104,12 @@ NETWORKS = {
 def numbers(network: Network) -> IntegerNetwork:
     """Random weights, and crossings where the accumulators of random samples lie, so that all bits flip."""
     rng, net = np.random.default_rng(1), random_network(network, 1, constant=0.0)
+    biases = {
+        layer.name: rng.integers(layer.operation.low, layer.operation.high + 1, network.shapes()[layer.name])
+        for layer in network.layers
+        if isinstance(layer.operation, Bias)
+    }
+    net = replace(net, biases=biases)
     x = inputs(network, 60, 1)
     for layer in network.layers:
         if isinstance(layer.operation, Activation):
@@ -120,8 +132,7 @@ def inputs(network: Network, count: int, seed: int) -> np.ndarray:
 
 
 def design_of(net: IntegerNetwork, styles: Styles | None = None, folding: Folding | None = None) -> Design:
-    plan = hardware_nodes(net.network, folding or Folding(target_cycles=2000), streams=False)
-    return assemble(net, plan, styles)
+    return assemble(plan(net.network, folding or Folding(target_cycles=2000)), net, styles)
 
 
 @pytest.fixture(scope="module")
@@ -160,13 +171,14 @@ def test_finns_own_execution_gives_the_same_streams(made, name):
         assert (context[tensor].reshape(-1) == value.reshape(-1)).all(), tensor
 
 
-@pytest.mark.parametrize("way", ["comparators", "search", "table", "table in block RAM"])
-def test_every_way_of_building_crossings_is_the_same_function(way):
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_every_implementation_of_crossings_is_the_same_function(implementation):
     net = numbers(NETWORKS["mlp_bytes"])
-    styles = Styles(ways=dict.fromkeys(net.tables, way), weights={"dense0": "distributed"})
+    chosen = dict.fromkeys(net.tables, implementation)
+    styles = Styles(implementations=chosen, weights={"dense0": "distributed"})
     model = dataflow_model(design_of(net, styles), net.network.input.shape)
-    sites = [getCustomOp(node) for node in model.get_nodes_by_op_type("ZcCrossings_rtl")]
-    assert {site.get_nodeattr("way") for site in sites} == {way.removesuffix(" in block RAM")}
+    sites = [getCustomOp(node) for node in model.get_nodes_by_op_type("ZcCrossingSite_rtl")]
+    assert {site.get_nodeattr("implementation") for site in sites} == {implementation}
     assert_same(net, model)
 
 
@@ -238,13 +250,9 @@ def test_cycles_and_performance_are_finns_own_figures(made):
     design = design_of(net)
     performance = model.transform(AnnotateCycles()).analysis(dataflow_performance)
     assert performance["max_cycles"] == max(cycles.values())
-    products = [element.node for element in design.elements if element.kind == "product"]
-    shapes = [
-        getCustomOp(node).ints("numInputVectors") for node in model.get_nodes_by_op_type("ZcProduct_rtl")
-    ]
+    products = list(design.products.values())
     right = [
-        node.fan_in // node.simd * node.channels // node.pe * int(np.prod(shape))
-        for node, shape in zip(products, shapes, strict=True)
+        node.fan_in // node.simd * node.channels // node.pe * int(np.prod(node.vectors)) for node in products
     ]
     assert [cycles[f"ZcProduct_rtl_{index}"] for index in range(len(products))] == right
 
@@ -258,18 +266,14 @@ def test_the_graph_is_one_partition_and_takes_dmas_and_folding(made, tmp_path):
     dmas = with_streams(child).transform(InsertIODMA()).get_nodes_by_op_type("IODMA_hls")
     assert len(dmas) == 2
     folded = child.transform(SetFolding(500))  # knows FINN's nodes alone, and leaves ours
-    for kind in ("ZcProduct_rtl", "ZcCrossings_rtl", "ZcInputGenerator_rtl"):
+    for kind in ("ZcProduct_rtl", "ZcCrossingSite_rtl", "ZcInputGenerator_rtl"):
         before, after = (graph.get_nodes_by_op_type(kind) for graph in (model, folded))
         for one, other in zip(before, after, strict=True):
-            assert getCustomOp(one).sources() == getCustomOp(other).sources()
+            assert getCustomOp(one).node == getCustomOp(other).node
 
 
-def test_what_has_no_finn_graph_is_refused():
-    stream = Stream(4, 2, 1)
-    design = Design(stream, (Element("queue", "queue", "fifo", Fifo(stream, 4), ((INPUT, "s"),)),))
-    with pytest.raises(DataflowError, match="queue: FINN has no node for a Fifo"):
-        dataflow_model(design, (4,))
-    site = single(Crossings(crossing_table(6, 9, 2), 2))
+def test_a_graph_without_a_product_has_no_logits():
+    site = design_chain(CrossingSite.of(crossing_table(6, 9, 2), 2))
     with pytest.raises(ExecutionError, match="holds no product"):
         execute(dataflow_model(site, (6,)), np.zeros((1, 6)))
 
@@ -278,4 +282,10 @@ def test_accumulators_past_float32_are_refused():
     grid = Grid(0, 1 << 24)
     table = CrossingTable(grid, np.zeros(2, np.uint8), np.zeros(3, np.int64), np.zeros(0, np.int64))
     with pytest.raises(DataflowError, match="node0: FINN keeps numbers as float32"):
-        dataflow_model(single(Crossings(table, 2)), (2,))
+        dataflow_model(design_chain(CrossingSite.of(table, 2)), (2,))
+
+
+def test_a_plan_without_numbers_is_refused():
+    design = plan(NETWORKS["mlp"], Folding(target_cycles=2000))
+    with pytest.raises(DataflowError, match="dense0_product: no weights are attached"):
+        dataflow_model(design, (64,))

@@ -1,5 +1,7 @@
 """FINN's operators against the records that they wrap: in Python, in FINN's passes, and as Verilog."""
 
+import re
+
 import numpy as np
 import pytest
 from finn.analysis.fpgadataflow.op_and_param_counts import op_and_param_counts
@@ -18,11 +20,11 @@ from qonnx.transformation.infer_shapes import InferShapes
 
 from tests.finn_flows.vendor import block_design
 from tests.finn_flows.vendor.designs import answers, designs, samples
-from zerocross.finn_flows import structural
-from zerocross.finn_flows.rtl.nodes import Product
-from zerocross.finn_flows.vendor import finn_nodes
+from zerocross.finn_flows.nodes import Product, WidthConverter
+from zerocross.finn_flows.nodes.product import product_price
+from zerocross.finn_flows.structural import Price
 from zerocross.finn_flows.vendor.dataflow import dataflow_model
-from zerocross.finn_flows.vendor.stream_node import StreamNode
+from zerocross.finn_flows.vendor.operators import OPERATORS, NodeOperator, register
 
 PART = "xc7z020clg400-1"
 SAMPLES = 5
@@ -32,6 +34,9 @@ BUILT = (
     "bytes_signed",
     "pool",
     "label",
+    "biased",
+    "padded",
+    "fifo",
     "overlapping",
     "parallel",
     "dilated",
@@ -42,24 +47,28 @@ BUILT = (
     "wide_levels_signed",
     "sum_pool",
     "overlapping_sums",
-    "search_signed",
-    "table_two_bits",
+    "search",
+    "table in block RAM, two bits",
 )
 
 
 @pytest.fixture(scope="module")
 def models():
-    return {name: dataflow_model(*case) for name, case in ALL.items()}
+    return {name: model_of(design) for name, design in ALL.items()}
 
 
-def test_every_kind_of_node_is_tried():
-    kinds = {node.op_type for case in ALL.values() for node in dataflow_model(*case).graph.node}
-    assert {f"{node.__name__}_rtl" for node in finn_nodes.NODES} <= kinds
+def model_of(design, depths=None):
+    return dataflow_model(design, design.input.shape, depths)
+
+
+def test_every_kind_of_node_is_tried(models):
+    kinds = {getCustomOp(node).kind for model in models.values() for node in model.graph.node}
+    assert kinds == {operator.kind for operator in OPERATORS.values()} - {WidthConverter}  # FINN has its own
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_finn_computes_what_the_records_do(models, name):
-    (design, _), model = ALL[name], models[name]
+    design, model = ALL[name], models[name]
     values = samples(design, SAMPLES)
     right = answers(design, values)
     shape = model.get_tensor_shape("input")
@@ -71,22 +80,24 @@ def test_finn_computes_what_the_records_do(models, name):
 
 @pytest.mark.parametrize("name", ALL)
 def test_streams_cycles_and_shapes_are_the_records(models, name):
-    (design, _), model = ALL[name], models[name]
+    design, model = ALL[name], models[name]
     for element, node in zip(design.elements, model.graph.node, strict=True):
         operator = getCustomOp(node)
-        if not isinstance(operator, StreamNode):
-            continue
-        total = int(np.prod(operator.get_normal_input_shape()))
-        parts = total // next(iter(element.node.inputs.values())).elements
-        assert operator.get_exp_cycles() == element.node.interval * parts
+        assert isinstance(operator, NodeOperator)
+        assert operator.node == element.node
+        assert operator.get_exp_cycles() == element.node.interval
         for index, stream in enumerate(element.node.inputs.values()):
             assert operator.get_instream_width(index) == stream.width
-            assert operator.get_folded_input_shape(index)[-1] == stream.lanes
+            assert operator.get_normal_input_shape(index) == (1, *stream.shape)
+            folded = operator.get_folded_input_shape(index)
+            assert (folded[-1], np.prod(folded)) == (stream.lanes, stream.elements)
         for index, stream in enumerate(element.node.outputs.values()):
             folded = operator.get_folded_output_shape(index)
-            assert (folded[-1], np.prod(folded)) == (stream.lanes, stream.elements * parts)
+            assert (folded[-1], np.prod(folded)) == (stream.lanes, stream.elements)
+            assert operator.get_normal_output_shape(index) == (1, *stream.shape)
             assert operator.get_outstream_width_padded(index) == -(-stream.width // 8) * 8
-        assert operator.get_number_output_values() is not None
+        counts = {f"out{index}": sink.words for index, sink in enumerate(element.node.outputs.values())}
+        assert operator.get_number_output_values() == (counts if len(counts) > 1 else counts["out0"])
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -110,13 +121,19 @@ def test_resources_are_this_projects_prices(models):
         (found,) = res_estimation(models[name], PART).values()
         return found
 
-    bits = structural.product(45, 21, 7, 9)
+    def price(name: str) -> Price:
+        (element,) = ALL[name].elements
+        return element.node.price()
+
+    bits = product_price(45, 21, 7, 9)
     assert (resources("bits")["LUT"], resources("bits")["BRAM_18K"]) == (round(bits.lut), bits.bram18)
     assert resources("bytes_signed")["BRAM_18K"] == 0
-    assert resources("bytes_signed")["LUT"] > structural.product(30, 8, 4, 10, 8).lut
+    assert resources("bytes_signed")["LUT"] > product_price(30, 8, 4, 10, 8).lut
     assert resources("constant")["LUT"] == 0
-    assert resources("label")["LUT"] == round(structural.label_select(12, 4, 4).lut)
-    assert resources("search_signed")["LUT"] != resources("comparators_signed")["LUT"]
+    for name in ("label", "bias", "search", "comparators", "table in block RAM", "dilated", "sum_pool"):
+        assert resources(name)["LUT"] == round(price(name).lut)
+        assert resources(name)["BRAM_18K"] == price(name).bram18
+    assert resources("search")["LUT"] != resources("comparators")["LUT"]
 
 
 def test_other_folding_is_another_price_and_time(models):
@@ -126,19 +143,20 @@ def test_other_folding_is_another_price_and_time(models):
     operator.set_nodeattr("PE", 21)
     assert operator.get_exp_cycles() * 3 == before[0]
     assert operator.lut_estimation(PART) > before[1]
-    assert operator.record(model.get_initializer(model.graph.node[0].input[1])).pe == 21
+    assert operator.node.pe == 21
 
 
 def test_registering_twice_changes_nothing():
     from finn.custom_op import fpgadataflow
     from finn.custom_op.fpgadataflow import rtl
 
-    finn_nodes.register()
+    register()
     before = dict(rtl.custom_op), dict(fpgadataflow.custom_op)
-    finn_nodes.register()
+    register()
     assert (dict(rtl.custom_op), dict(fpgadataflow.custom_op)) == before
-    for node in finn_nodes.NODES:
-        assert issubclass(before[0][f"{node.__name__}_rtl"], RTLBackend)
+    for operator in OPERATORS.values():
+        assert issubclass(before[0][f"{operator.__name__}_rtl"], RTLBackend)
+        assert before[1][operator.__name__] is operator
 
 
 def abstract(model):
@@ -154,7 +172,7 @@ def abstract(model):
     return model
 
 
-@pytest.mark.parametrize("name", ["residual", "padded", "search_signed"])
+@pytest.mark.parametrize("name", ["residual", "padded", "search"])
 def test_specialize_layers_keeps_specialised_nodes_and_makes_them_of_abstract_ones(models, name):
     model = models[name]
     types = [node.op_type for node in model.graph.node]
@@ -164,7 +182,7 @@ def test_specialize_layers_keeps_specialised_nodes_and_makes_them_of_abstract_on
 
 @pytest.mark.parametrize("name", ["residual", "overlapping"])
 def test_an_abstract_graph_computes_the_same(models, name):
-    (design, _), model = ALL[name], abstract(models[name])
+    design, model = ALL[name], abstract(models[name])
     value = samples(design, 1)
     given = {"input": value.reshape(model.get_tensor_shape("input")).astype(np.float32)}
     (answer,) = execute_onnx(model, given).values()
@@ -187,9 +205,9 @@ def test_finn_simulates_a_node_without_its_parameters(models, monkeypatch):
     assert operator.get_nodeattr("cycles_rtlsim") == 77
 
 
-def waiting(case):
+def waiting(design):
     """The graph of a design whose image waits in a FIFO."""
-    return dataflow_model(*case, {"total_fifo": 40}).transform(InsertFIFO()).transform(SpecializeLayers(PART))
+    return model_of(design, {"total_fifo": 40}).transform(InsertFIFO()).transform(SpecializeLayers(PART))
 
 
 @pytest.fixture(scope="module")
@@ -198,7 +216,9 @@ def generated(models):
     made = {}
     for name in BUILT:
         model = models[name] if name != "dynamic" else waiting(ALL[name])
-        model = model.transform(GiveUniqueNodeNames(f"{name}_")).transform(PrepareIP(PART, 10.0))
+        model = model.transform(GiveUniqueNodeNames(f"{re.sub(r'[, ]+', '_', name)}_")).transform(
+            PrepareIP(PART, 10.0)
+        )
         made[name] = model.transform(ReplaceVerilogRelPaths())  # FINN does it before it stitches
     return made
 
@@ -208,7 +228,7 @@ def test_wrappers_and_memory_files_are_bit_exact_in_verilator(generated, tmp_pat
     simulator = block_design.compile_blocks(list(blocks.values()), tmp_path, runtime)
     given, expected, right = {}, {}, {}
     for name, (model, block) in blocks.items():
-        design, _ = ALL[name]
+        design = ALL[name]
         values = samples(design, SAMPLES)
         first, last = (getCustomOp(model.graph.node[index]) for index in (0, -1))
         pins = sorted(block.external, key=lambda pin: pin.split("/")[1])
@@ -233,6 +253,6 @@ def test_a_nodes_tcl_names_files_that_are_there(generated):
 def test_weights_come_back_from_their_initializer(models):
     model = models["bits"]
     operator = getCustomOp(model.graph.node[0])
-    record = operator.record(model.get_initializer(model.graph.node[0].input[1]))
-    assert isinstance(record, Product)
-    assert (record.weights == ALL["bits"][0].elements[0].node.weights).all()
+    node = operator.with_numbers([model.get_initializer(model.graph.node[0].input[1])])
+    assert isinstance(node, Product)
+    assert (node.numbers == ALL["bits"].elements[0].node.numbers).all()

@@ -1,0 +1,140 @@
+"""Biases: RTL against numpy, bits that hold every sum, and FINN's operator."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.finn_flows.nodes.bench import STALLS, cells_of, chain, check_random, divisor, random_samples
+from zerocross.finn_flows.nodes import Bias
+from zerocross.finn_flows.nodes.node import NodeError
+from zerocross.finn_flows.nodes.stream import Stream
+from zerocross.finn_flows.vendor.dataflow import DataflowError, dataflow_model
+from zerocross.finn_flows.vendor.execution import tensors
+
+
+def biased(shape, lanes, bits, signed, shift, low, high, seed=0) -> Bias:
+    """Random biases, the least and the largest among them where there are two channels."""
+    biases = np.random.default_rng(seed).integers(low, high + 1, shape[-1])
+    biases[-1], biases[0] = low, high
+    return Bias(Stream(shape, lanes, bits, signed), shift, low, high, biases)
+
+
+SPANS = {"either": (-30, 11), "above": (5, 90), "below": (-9, -3)}
+NODES = {
+    f"{name}_{lanes}_{shift}{'_signed' * signed}": biased((6,), lanes, 4, signed, shift, low, high)
+    for (name, (low, high)), lanes, shift, signed in itertools.product(
+        SPANS.items(), (1, 3, 6), (0, 2), (False, True)
+    )
+} | {
+    "none": biased((5,), 1, 3, False, 1, 0, 0),
+    "bits": biased((4,), 2, 1, False, 0, -1, 0),
+    "one_channel": biased((1,), 1, 5, True, 3, -100, 100),
+    "image": biased((2, 3, 4), 2, 5, True, 1, -9, 40),
+    "wide": biased((10,), 2, 20, True, 8, -(1 << 20), 1 << 20),
+}
+
+
+@pytest.mark.parametrize("stalls", STALLS)
+def test_the_rtl_agrees_with_numpy_whatever_the_stalls(bench, stalls):
+    bench.check(stalls)
+
+
+@st.composite
+def nodes(draw):
+    lanes, folds = draw(st.integers(1, 5)), draw(st.integers(1, 5))
+    bits, signed, shift = draw(st.integers(1, 12)), draw(st.booleans()), draw(st.integers(0, 6))
+    low = draw(st.integers(-3000, 3000))
+    high = low + draw(st.integers(0, 3000))
+    shape = (*draw(st.sampled_from([(), (2, 3)])), lanes * folds)
+    return biased(shape, lanes, bits, signed, shift, low, high, draw(st.integers(0, 99)))
+
+
+@given(nodes())
+def test_each_channel_gets_its_own_bias(node):
+    (samples,) = random_samples(node, np.random.default_rng(0), 4)
+    right = [
+        [x * 2**node.shift + int(node.biases[place % node.channels]) for place, x in enumerate(row)]
+        for row in samples.tolist()
+    ]
+    assert node.reference(samples)[0].tolist() == right
+
+
+@given(nodes())
+def test_its_bits_hold_every_sum_and_no_fewer_would(node):
+    low, high = node.source.range
+    least, most = low * 2**node.shift + node.low, high * 2**node.shift + node.high
+    stream = node.outputs["m"]
+    assert stream.signed and stream.range[0] <= least and most <= stream.range[1]
+    fewer = 1 << (stream.bits - 2)
+    assert stream.bits == 2 or least < -fewer or most >= fewer
+    assert (stream.shape, stream.lanes) == (node.source.shape, node.source.lanes)
+
+
+@pytest.mark.parametrize("name", ["either_3_2", "either_3_2_signed", "image", "one_channel"])
+def test_finns_operator_computes_the_same(name):
+    node = NODES[name]
+    model = dataflow_model(chain(node), node.source.shape)
+    (samples,) = random_samples(node, np.random.default_rng(0))
+    found = tensors(model, samples.reshape(-1, *node.source.shape))[model.graph.output[0].name]
+    assert (found.reshape(len(samples), -1) == node.reference(samples)[0]).all()
+
+
+def test_sums_past_float32_are_refused():
+    with pytest.raises(DataflowError, match="node0: FINN keeps numbers as float32.* sums up to 135266304"):
+        dataflow_model(chain(NODES["wide"]), (10,))
+
+
+def test_its_price_grows_with_lanes_and_bits():
+    def lut(lanes, bits):
+        return Bias(Stream((12,), lanes, bits), 1, -40, 40).price().lut
+
+    assert lut(2, 8) > lut(1, 8)
+    assert lut(2, 9) > lut(2, 8)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Bias(Stream((6,), 4, 3), 0, 0, 1), "4 at once do not divide 6 channels"),
+        (lambda: Bias(Stream((6,), 3, 3), -1, 0, 1), "shifted by -1"),
+        (lambda: Bias(Stream((6,), 3, 3), 0, 2, 1), "biases are 2 to 1"),
+        (lambda: Bias(Stream((6,), 3, 3), 0, 0, 1, np.ones(5, int)), r"biases of \(5,\) for 6 channels"),
+        (lambda: Bias(Stream((2,), 1, 3), 0, 0, 1, np.array([0, 2])), "beyond 0 to 1"),
+        (lambda: Bias(Stream((2,), 1, 3), 0, 0, 1, np.array([-1, 1])), "beyond 0 to 1"),
+    ],
+)
+def test_what_does_not_fit_is_refused(make, message):
+    with pytest.raises(NodeError, match=message):
+        make()
+
+
+# ---- everything below is slow
+
+
+def random_node(rng: np.random.Generator) -> Bias:
+    channels, bits, shift = (int(n) for n in rng.integers((1, 1, 0), (13, 11, 6)))
+    low = int(rng.integers(-500, 500))
+    high = low + int(rng.integers(0, 500))
+    lanes, signed = divisor(rng, channels), bool(rng.random() < 0.5)
+    return biased((channels,), lanes, bits, signed, shift, low, high, int(rng.integers(100)))
+
+
+@pytest.mark.slow
+def test_random_ones_agree_with_numpy_and_keep_their_intervals(tmp_path, runtime):
+    check_random(random_node, 40, 0, tmp_path, runtime)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("family", "most"), [("7-series", 1.3), ("ecp5", 2.5), ("gowin", 2.5), ("ice40", 2.5)]
+)
+@pytest.mark.parametrize("lanes", [1, 5])
+def test_synthesis_makes_it_small(family, most, lanes, tmp_path):
+    node = biased((10,), lanes, 8, False, 2, -200, 200)
+    cells = cells_of(node, tmp_path, family)
+    print(f"{family}: {cells}, estimate {node.price().lut:.0f} LUT6")
+    assert cells.lut <= most * (node.price().lut + 10)
+    assert cells.bram == 0
