@@ -231,6 +231,10 @@ class _Planner:
         else:
             fan_in, vectors = math.prod(operation.kernel) * shape[-1], out[:2]
             if operation.groups > 1:
+                if layer.name not in self.absorbed:  # each channel counts from a point of its own
+                    raise UnsupportedLayer(
+                        f"{layer.name}: a convolution in groups needs an activation behind it"
+                    )
                 outs = operation.channels // operation.groups
                 return nodes.GroupedProduct(
                     math.prod(operation.kernel),

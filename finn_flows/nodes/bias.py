@@ -7,6 +7,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from zerocross.finn_flows.accumulators import integer_type
+from zerocross.finn_flows.nodes.add import stock_sum
 from zerocross.finn_flows.nodes.node import (
     HardwareNode,
     Instance,
@@ -101,18 +102,11 @@ class Bias(HardwareNode):
         return Price(lanes * bits + memory + counter + 3.0, implementation="adders")
 
     def stock(self) -> tuple[StockNode, ...]:
-        """FINN's channelwise addition."""
+        """FINN's elementwise addition of constants; its shift is free, as ours is."""
         sink = self.outputs["m"]
-        attributes = (
-            ("Func", "add"),
-            ("NumChannels", self.channels),
-            ("PE", self.source.lanes),
-            ("inputDataType", self.source.stock_datatype),
-            ("paramDataType", integer_type(self.low, self.high)),
-            ("outputDataType", sink.datatype),
-            ("numInputVectors", self.source.stock_shape[:-1]),
-        )
-        return (StockNode("ChannelwiseOp_hls", attributes, sink, "biases"),)
+        constants = Stream((self.channels,), self.source.lanes, sink.bits, finn_range=(self.low, self.high))
+        attributes = (*stock_sum(self.source, constants, sink), ("rhs_style", "const"))
+        return (StockNode("ElementwiseAdd_hls", attributes, sink, "biases"),)
 
     def reference(self, *samples: np.ndarray) -> tuple[np.ndarray, ...]:
         """Compute sums (N, elements) from accumulators (N, elements)."""
