@@ -1,22 +1,21 @@
 """Estimated interval and latency against designs in simulation."""
 
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmarks.timing import Case, measure, random_cases, with_numbers
-from tests.finn_flows.finn_networks import chain, mlp, signs
-from tests.finn_flows.rtl.test_nodes import compile_nodes
+from tests.finn_flows.finn_networks import CLASSIFIERS, chain, mlp, signs
+from tests.finn_flows.integer_networks import random_network
+from tests.finn_flows.whole_designs import SideBySide
+from zerocross.finn_flows.assembly import assemble
 from zerocross.finn_flows.cost import estimate
 from zerocross.finn_flows.folding import Folding
-from zerocross.finn_flows.graph import hardware_nodes
+from zerocross.finn_flows.integer import IntegerNetwork
 from zerocross.finn_flows.network import Activation, Conv, Dense, Flatten, Input, LabelSelect, MaxPool
-from zerocross.finn_flows.rtl.assembly import assemble
-from zerocross.finn_flows.rtl.design import INPUT, Design, generate, with_fifos
-from zerocross.finn_flows.rtl.nodes import Instance, Stream
-from zerocross.finn_flows.rtl.streaming import words
+from zerocross.finn_flows.planner import plan
+from zerocross.finn_flows.rtl.design import Design, with_fifos
 
 IMAGES = 6
 CASES = {
@@ -47,58 +46,52 @@ CASES = {
 }
 
 
-@dataclass(frozen=True)
-class Whole:
-    """A design beside others in one simulation: its elements are named after it."""
-
-    name: str
-    design: Design
-
-    @property
-    def inputs(self) -> dict[str, Stream]:
-        return {"s": self.design.input}
-
-    @property
-    def outputs(self) -> dict[str, Stream]:
-        return {"m": self.design.output}
-
-    def generate(self, folder: Path, prefix: str = "") -> Instance:
-        def own(name: str) -> str:
-            return name if name == INPUT else prefix + name
-
-        elements = tuple(
-            replace(e, name=own(e.name), sources=tuple((own(name), port) for name, port in e.sources))
-            for e in self.design.elements
-        )
-        generated = generate(Design(self.design.input, elements), folder, f"{prefix}top")
-        return Instance(generated.top, {}, generated.sources)
+Numbered = dict[str, tuple[IntegerNetwork, Folding]]
 
 
-def deep(case: Case) -> Design:
+def deep(net: IntegerNetwork, folding: Folding) -> Design:
     """The design with FIFOs on all its streams that never fill."""
-    net = with_numbers(case.network)
-    return with_fifos(assemble(net, hardware_nodes(net.network, case.folding, streams=False)), 2048)
+    return with_fifos(assemble(plan(net.network, folding), net), 2048)
 
 
-def test_designs_take_the_estimated_cycles(tmp_path, runtime):
-    wholes = {name: Whole(name, deep(case)) for name, case in CASES.items()}
-    simulator = compile_nodes(wholes, tmp_path, runtime)
-    samples = {name: np.zeros((IMAGES, whole.design.input.elements), int) for name, whole in wholes.items()}
-    trace = simulator.run(
-        {f"{name}_s": words(samples[name], whole.design.input) for name, whole in wholes.items()},
-        {f"{name}_m": IMAGES for name in wholes},
-    )
-    for name, case in CASES.items():
-        cost, ends = estimate(case.network, case.folding), trace.given[f"{name}_m"]
-        fifos = sum(element.kind == "fifo" for element in wholes[name].design.elements)  # a cycle each
+def estimated_and_simulated(
+    numbered: Numbered, folder: Path, runtime: Path
+) -> dict[str, tuple[tuple[int, int], tuple[int, int]]]:
+    """(interval, latency) as estimated, and as simulated, by name."""
+    designs = {name: deep(*case) for name, case in numbered.items()}
+    samples = {name: np.zeros((IMAGES, design.input.elements), int) for name, design in designs.items()}
+    trace, _ = SideBySide.of(designs, folder, runtime).run(samples)
+    found = {}
+    for name, (net, folding) in numbered.items():
+        cost, ends = estimate(net.network, folding), trace.given[f"{name}_m"]
+        fifos = sum(element.kind == "fifo" for element in designs[name].elements)  # a cycle each
         latency = ends[0] - trace.taken[f"{name}_s"][0] + 1 - fifos
-        assert cost.ii == pytest.approx(ends[-1] - ends[-2], rel=0.02), name
-        assert cost.latency == pytest.approx(latency, rel=0.05, abs=1), name
+        found[name] = (cost.ii, cost.latency), (int(ends[-1] - ends[-2]), int(latency))
+    return found
+
+
+def test_designs_take_the_estimated_cycles(tmp_path: Path, runtime: Path) -> None:
+    numbered = {name: (with_numbers(case.network), case.folding) for name, case in CASES.items()}
+    for name, (estimated, simulated) in estimated_and_simulated(numbered, tmp_path, runtime).items():
+        assert estimated[0] == pytest.approx(simulated[0], rel=0.02), name
+        assert estimated[1] == pytest.approx(simulated[1], rel=0.05, abs=1), name
+
+
+def test_classifiers_take_the_estimated_cycles(tmp_path: Path, runtime: Path) -> None:
+    """To the cycle: the register that takes offsets off is one, and the one of a bias another."""
+    numbered = {
+        f"folded{index}": (random_network(network, 0, most=2), Folding(target_cycles=12))
+        for index, network in enumerate(CLASSIFIERS.values())
+    }
+    unrolled = random_network(CLASSIFIERS["levels into 4 bits, biased"], 0, most=2)
+    numbered["unrolled"] = unrolled, Folding(target_cycles=1)
+    for name, (estimated, simulated) in estimated_and_simulated(numbered, tmp_path, runtime).items():
+        assert estimated == simulated, name
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("index", range(40))
-def test_random_designs_take_the_estimated_cycles(index, tmp_path, runtime):
+def test_random_designs_take_the_estimated_cycles(index: int, tmp_path: Path, runtime: Path) -> None:
     case = random_cases(40, seed=0)[index]
     cost, measured = estimate(case.network, case.folding), measure(case, tmp_path, runtime)
     assert cost.ii == pytest.approx(measured.interval, rel=0.02), case.text
