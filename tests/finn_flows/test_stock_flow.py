@@ -23,7 +23,16 @@ from tests.finn_flows.finn_networks import (
 )
 from zerocross.finn_flows.cost import estimate
 from zerocross.finn_flows.folding import Folding
-from zerocross.finn_flows.network import Conv, Dense, Flatten, Input, LabelSelect, MaxPool, Network
+from zerocross.finn_flows.network import (
+    Activation,
+    Conv,
+    Dense,
+    Flatten,
+    Input,
+    LabelSelect,
+    MaxPool,
+    Network,
+)
 from zerocross.finn_flows.nodes import Fifo, WidthConverter
 from zerocross.finn_flows.nodes.node import StockNode
 from zerocross.finn_flows.planner import plan
@@ -109,6 +118,25 @@ def test_every_node_costs_what_the_full_flow_says(
     streamed = node_estimates(with_streams(stock))
     assert node_estimates(with_streams(direct)) == streamed
     assert_rows_are_finns(NETWORKS[name], folding, streamed)
+
+
+def test_finn_inserts_converters_and_fifos_whatever_the_number_of_crossings() -> None:
+    """A graph's thresholdings write bits and levels; estimates ask FINN about counts as wide as the crossings need."""
+    network = chain(
+        *(Input((24,), 1), Dense(12), Activation((5,) * 12), Dense(8), Activation((9,) * 16, 2)),
+        *(Dense(6), LabelSelect()),
+    )
+    folding = Folding(layers=(("dense0", 4, 8), ("dense2", 2, 3), ("dense4", 3, 4)))
+    streamed = node_estimates(with_streams(stock_model(plan(network, folding))))
+    rows = estimate(network, folding).nodes
+    assert Counter(node["op_type"] for node in streamed) == Counter(row.op_type for row in rows)
+    for kind in ("StreamingDataWidthConverter_rtl", "StreamingFIFO_rtl", "Thresholding_rtl", "MVAU_hls"):
+        luts = [node["LUT"] for node in streamed if node["op_type"] == kind]
+        expected = [row.finn.lut for row in rows if row.op_type == kind]
+        if kind == "Thresholding_rtl":
+            assert all(bits < counts for bits, counts in zip(luts, expected, strict=True))
+        else:
+            assert luts == expected, kind
 
 
 BIASED = {"images": biased_images(8), "images of bits": biased_images(1)} | {
