@@ -16,11 +16,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from zerocross.finn_flows import cost, folding, graph, structural
+from caches import forget
+
 from zerocross.finn_flows.cost import estimate
-from zerocross.finn_flows.finn_setup import prepare_finn
+from zerocross.finn_flows.finn_patches import prepare_finn
 from zerocross.finn_flows.folding import Folding
-from zerocross.finn_flows.graph import hardware_nodes
 from zerocross.finn_flows.network import (
     Activation,
     Conv,
@@ -33,23 +33,9 @@ from zerocross.finn_flows.network import (
     Network,
     Operation,
 )
-from zerocross.finn_flows.plan import finn_graph
+from zerocross.finn_flows.planner import plan
 from zerocross.finn_flows.stock_flow import node_estimates, with_streams
-
-CACHES = (
-    cost.ask_finn,
-    graph._crossing_site,
-    folding._cheapest,
-    folding.divisors,
-    structural.block_rams,
-    structural.popcount,
-    structural.unrolled_popcount,
-    structural.majorities,
-    structural.adders,
-    structural.comparators,
-    structural.binary_search,
-    structural.table,
-)
+from zerocross.finn_flows.vendor.stock_nodes import stock_model
 
 
 def chain(source: Input, *operations: Operation) -> Network:
@@ -81,22 +67,16 @@ def milliseconds(action: Callable[[], Any]) -> float:
     return 1e3 * (time.perf_counter() - start)
 
 
-def forget() -> None:
-    for cache in CACHES:
-        cache.cache_clear()
-
-
 def cold(action: Callable[[], Any], repeats: int = 15) -> float:
     times = []
     for _ in range(repeats):
-        forget()
+        forget(finn=True)
         times.append(milliseconds(action))
     return statistics.median(times)
 
 
 def by_finns_transformations(network: Network, target: int) -> None:
-    nodes = hardware_nodes(network, Folding(target_cycles=target), streams=False)
-    node_estimates(with_streams(finn_graph(nodes)))
+    node_estimates(with_streams(stock_model(plan(network, Folding(target_cycles=target)))))
 
 
 def main() -> None:
@@ -112,7 +92,7 @@ def main() -> None:
         network, request = make(), Folding(target_cycles=target)
         asked_cold = cold(lambda n=network, r=request: estimate(n, r))
         warm = statistics.median(milliseconds(lambda n=network, r=request: estimate(n, r)) for _ in range(50))
-        forget()
+        forget(finn=True)
         row = [
             (make(width, crossings), Folding(target_cycles=target * factor))
             for factor in (1, 2, 4, 8)
@@ -123,7 +103,7 @@ def main() -> None:
         finn = statistics.median(
             milliseconds(lambda n=network, t=target: by_finns_transformations(n, t)) for _ in range(7)
         )
-        count = len(hardware_nodes(network, request))
+        count = len(estimate(network, request).nodes)
         print(
             f"{name:24}{count:6}{asked_cold:9.2f}{search:9.2f}{warm:9.2f}{finn:9.1f}{finn / asked_cold:11.1f}"
         )

@@ -17,20 +17,32 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from caches import forget
 from timing import Case as Drawn
 from timing import random_cases
 
-from zerocross.finn_flows import folding, graph, structural
+from zerocross.finn_flows import structural
+from zerocross.finn_flows.assembly import Styles
 from zerocross.finn_flows.cost import estimate
 from zerocross.finn_flows.crossings import CrossingTable, from_bits, from_response
 from zerocross.finn_flows.errors import FlowError
-from zerocross.finn_flows.folding import Folding, divisors
-from zerocross.finn_flows.graph import hardware_nodes
+from zerocross.finn_flows.folding import Folding
 from zerocross.finn_flows.integer import IntegerNetwork, remove_first_bits
 from zerocross.finn_flows.network import Activation, Conv, Dense, Grid, Network
-from zerocross.finn_flows.rtl.assembly import Styles
-from zerocross.finn_flows.rtl.nodes import Crossings, HardwareNode, LabelSelect, MaxPool, Product, Stream
-from zerocross.finn_flows.rtl.stream_nodes import Fifo, InputGenerator, Padding, WidthConverter, WindowMaxPool
+from zerocross.finn_flows.nodes import (
+    CrossingSite,
+    Fifo,
+    InputGenerator,
+    LabelSelect,
+    MaxPool,
+    Padding,
+    Product,
+    WidthConverter,
+    WindowMaxPool,
+)
+from zerocross.finn_flows.nodes.node import HardwareNode, divisors
+from zerocross.finn_flows.nodes.stream import Stream
+from zerocross.finn_flows.planner import plan
 from zerocross.hw_search.extraction.integers import to_integer
 from zerocross.hw_search.extraction.layers import describe
 from zerocross.models.canonical import constant_bit
@@ -65,7 +77,7 @@ class Case:
         net: the network.
         folding: its folding.
         in_luts: layers whose weights are kept in LUTs; in block RAM the others.
-        ways: how crossings are built by layer, where not in the cheapest way.
+        implementations: how crossings are built by layer, where not as is cheapest.
     """
 
     name: str
@@ -74,12 +86,12 @@ class Case:
     net: IntegerNetwork
     folding: Folding
     in_luts: tuple[str, ...] = ()
-    ways: Mapping[str, str] = field(default_factory=dict)
+    implementations: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def styles(self) -> Styles:
         """How memories and crossings are built."""
-        return Styles(dict.fromkeys(self.in_luts, "distributed"), self.ways)
+        return Styles(dict.fromkeys(self.in_luts, "distributed"), self.implementations)
 
 
 # fan-in, channels, SIMD, PE, input bits, where the weights are
@@ -96,7 +108,7 @@ _LARGE_PRODUCTS = """
 256 64 64 16 1 block | 64 64 32 64 1 block | 784 256 49 16 1 block | 64 64 16 16 8 block | 27 16 9 8 8 block
  64 64 64 64 1 block
 """
-# bits or bytes, fan-in, channels, PE, crossings (an expression's, or so many anywhere), way
+# bits or bytes, fan-in, channels, PE, crossings (an expression's, or so many anywhere), implementation
 _SITES = """
 bits 64 64 8; x; table | bits 64 64 8; add(sin(x), x); table | bits 256 64 8; cos(x); table
 bits 64 64 8; x; comparators | bits 64 64 8; add(sin(x), x); comparators | bits 256 64 8; cos(x); comparators
@@ -163,33 +175,34 @@ def single_nodes() -> dict[str, HardwareNode]:
     for fan_in, channels, simd, pe, bits, style in _rows(_PRODUCTS + _LARGE_PRODUCTS):
         large = "_large" * (pe * simd * bits > 700)
         name = f"product_{fan_in}x{channels}_{simd}x{pe}_{bits}_{style}{large}"
-        nodes[name] = Product(_weights((channels, fan_in), seed=fan_in), pe, simd, bits, ram_style=style)
+        nodes[name] = Product.of(_weights((channels, fan_in), seed=fan_in), pe, simd, bits, ram_style=style)
     for number, row in enumerate(filter(str.strip, _SITES.replace("\n", "|").split("|"))):
         nodes[f"crossings_{number}"] = _site(row, number)
     for bits, before, after in _rows(_CONVERTERS):
-        stream = Stream(24 * before * after, before, bits)
+        stream = Stream((24 * before * after,), before, bits)
         nodes[f"converter_{before}x{bits}_{after}"] = WidthConverter(stream, after)
     for depth, width in _rows(_FIFOS):
-        nodes[f"fifo_{depth}x{width}"] = Fifo(Stream(width, width, 1), depth)
+        nodes[f"fifo_{depth}x{width}"] = Fifo(Stream((width,), width, 1), depth)
     for height, width, channels, kernel, stride, simd, bits, form in _rows(_WINDOWS):
         name = f"windows_{height}x{width}x{channels}_{kernel}by{stride}_{simd}x{bits}_{form}"
-        shape, window, by = (height, width, channels), (kernel, kernel), (stride, stride)
-        nodes[name] = InputGenerator(shape, window, by, simd, bits, form == "whole", form == "apart")
+        image, window, by = Stream((height, width, channels), simd, bits), (kernel, kernel), (stride, stride)
+        nodes[name] = InputGenerator(image, window, by, depthwise=form == "apart", parallel=form == "whole")
     for height, width, channels, amount, simd, bits in _rows(_PADDINGS):
         name = f"padding_{height}x{width}x{channels}_{amount}_{simd}x{bits}"
-        nodes[name] = Padding((height, width, channels), (amount,) * 4, simd, bits)
+        nodes[name] = Padding(Stream((height, width, channels), simd, bits), (amount,) * 4)
     for height, width, channels, kernel, pe, bits in _rows(_POOLS):
         name = f"pool_{height}x{width}x{channels}_{kernel}_{pe}x{bits}"
-        nodes[name] = MaxPool((height, width, channels), (kernel, kernel), pe, bits)
+        nodes[name] = MaxPool(Stream((height, width, channels), pe, bits), (kernel, kernel))
     for windows, area, channels, pe, bits in _rows(_WINDOW_POOLS):
-        nodes[f"windowpool_{area}_{channels}_{pe}x{bits}"] = WindowMaxPool(windows, area, channels, pe, bits)
+        stream = Stream((windows, 1, area * channels), pe, bits)
+        nodes[f"windowpool_{area}_{channels}_{pe}x{bits}"] = WindowMaxPool(stream, (area, 1))
     for labels, pe, bits in _rows(_LABELS):
-        nodes[f"label_{labels}_{pe}x{bits}"] = LabelSelect(labels, pe, bits, False)
+        nodes[f"label_{labels}_{pe}x{bits}"] = LabelSelect(Stream((labels,), pe, bits))
     return nodes
 
 
-def _site(row: str, seed: int) -> Crossings:
-    sizes, what, way = (part.strip() for part in row.split(";"))
+def _site(row: str, seed: int) -> CrossingSite:
+    sizes, what, implementation = (part.strip() for part in row.split(";"))
     source, *numbers = sizes.split()
     fan_in, channels, pe = map(int, numbers)
     grid = Grid(0, fan_in * (255 if source == "bytes" else 1))
@@ -198,8 +211,7 @@ def _site(row: str, seed: int) -> Crossings:
         if what.isdigit()
         else drawn_table(grid, channels, what, seed)
     )
-    style = "block" if way == "table in block RAM" else "distributed"
-    return Crossings(table, pe, way.split()[0], ram_style=style)
+    return CrossingSite.of(table, pe, implementation)
 
 
 def _weights(shape: tuple[int, ...], seed: int) -> np.ndarray:
@@ -254,8 +266,8 @@ def drawn_table(grid: Grid, channels: int, expression: str, seed: int, bits: int
     )
 
 
-# Which networks are drawn depends on how candidates are folded, and that on prices, as does the way in which crossings
-# are built: what is fitted to is to stay what it is, so these are the prices of the draw.
+# Which networks are drawn depends on how candidates are folded, and that on prices, as does how crossings are
+# built: what is fitted to is to stay what it is, so these are the prices of the draw.
 _DRAWN_WITH = structural.Constants(
     product_base=0.0,
     product_count=1.01,
@@ -283,19 +295,12 @@ def using(constants: structural.Constants) -> Iterator[None]:
     """Price with other constants."""
     before = structural.CONSTANTS
     structural.CONSTANTS = constants
-    _forget()
+    forget()
     try:
         yield
     finally:
         structural.CONSTANTS = before
-        _forget()
-
-
-def _forget() -> None:
-    for module in (structural, folding, graph):
-        for function in vars(module).values():
-            if hasattr(function, "cache_clear"):
-                function.cache_clear()
+        forget()
 
 
 def networks() -> Iterator[Case]:
@@ -316,8 +321,8 @@ def _digits_networks() -> Iterator[Case]:
     for index, (topology, parameters, expression, cycles) in enumerate(_TRAINED):
         net = remove_first_bits(_trained(topology, parameters, expression, seed=index))[0]
         folding = _explicit(net.network, Folding(target_cycles=cycles))
-        ways = _ways(net.network, folding)
-        yield Case(f"digits {index}, fitted", False, "trained", net, folding, ways=ways)
+        built = _implementations(net.network, folding)
+        yield Case(f"digits {index}, fitted", False, "trained", net, folding, implementations=built)
 
 
 # ---- networks as a search comes to them
@@ -391,7 +396,7 @@ def _candidates(shape: tuple[int, ...], seed: int, count: int) -> list[Searched]
             continue
         try:
             network = describe(build(name, shape, 10, parameters), shape)
-            hardware_nodes(network, Folding(target_cycles=cycles))
+            plan(network, Folding(target_cycles=cycles))
         except (FlowError, ModelError):
             continue
         found.append(Searched(name, parameters, str(expression), network, Folding(target_cycles=cycles)))
@@ -447,9 +452,9 @@ def _odd_networks(part: str, draws: Sequence[tuple[int, int, int]]) -> Iterator[
         net = remove_first_bits(with_numbers(case.network, index, expression))[0]
         held_out = part == "held out"
         folding = case.folding if held_out else _explicit(net.network, case.folding)
-        ways = {} if held_out else _ways(net.network, folding)
+        built = {} if held_out else _implementations(net.network, folding)
         layers = tuple(net.weights) if index % 5 == 3 else ()
-        yield Case(f"{numbers} {index}, {part}", held_out, numbers, net, folding, layers, ways)
+        yield Case(f"{numbers} {index}, {part}", held_out, numbers, net, folding, layers, built)
 
 
 def _drawn_cases(seed: int, count: int, most: int) -> list[Drawn]:
@@ -457,10 +462,10 @@ def _drawn_cases(seed: int, count: int, most: int) -> list[Drawn]:
     return _evenly(cases, count, min(estimate(case.network, case.folding).finn.lut for case in cases), most)
 
 
-def _ways(network: Network, folding: Folding) -> dict[str, str]:
+def _implementations(network: Network, folding: Folding) -> dict[str, str]:
     with using(_DRAWN_WITH):
-        nodes = hardware_nodes(network, folding, streams=False)
-    return {node.layer: node.price.way for node in nodes if node.op_type == "Thresholding_rtl"}
+        elements = plan(network, folding).elements
+    return {each.layer: each.node.implementation for each in elements if isinstance(each.node, CrossingSite)}
 
 
 def _explicit(network: Network, folding: Folding) -> Folding:
@@ -468,14 +473,12 @@ def _explicit(network: Network, folding: Folding) -> Folding:
     if folding.target_cycles is None:
         return folding
     layers = []
-    for node in hardware_nodes(network, Folding(), streams=False):
-        if node.op_type == "MVAU_hls":
-            known = dict(node.attributes)
-            pairs = [(pe, simd) for pe in divisors(known["MH"]) for simd in divisors(known["MW"])]
-            work = math.prod(known["numInputVectors"]) * known["MH"] * known["MW"]
-            fast = [pair for pair in pairs if work <= folding.target_cycles * math.prod(pair)]
-            pe, simd = min(fast, key=lambda pair: (math.prod(pair), abs(math.log(4 * pair[0] / pair[1]))))
-            layers.append((node.layer, pe, simd))
+    for layer, product in plan(network, Folding()).products.items():
+        pairs = [(pe, simd) for pe in divisors(product.channels) for simd in divisors(product.fan_in)]
+        work = math.prod(product.vectors) * product.channels * product.fan_in
+        fast = [pair for pair in pairs if work <= folding.target_cycles * math.prod(pair)]
+        pe, simd = min(fast, key=lambda pair: (math.prod(pair), abs(math.log(4 * pair[0] / pair[1]))))
+        layers.append((layer, pe, simd))
     return Folding(layers=tuple(layers))
 
 

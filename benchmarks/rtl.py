@@ -19,18 +19,21 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from zerocross.finn_flows.assembly import assemble
 from zerocross.finn_flows.chip.cells import Cells
 from zerocross.finn_flows.chip.synthesis import synthesise
 from zerocross.finn_flows.crossings import CrossingTable, from_bits
 from zerocross.finn_flows.families import FAMILIES
 from zerocross.finn_flows.folding import Folding
-from zerocross.finn_flows.graph import hardware_nodes
 from zerocross.finn_flows.integer import remove_first_bits
 from zerocross.finn_flows.lowering.lower import lower
 from zerocross.finn_flows.network import Grid
-from zerocross.finn_flows.rtl.assembly import assemble
-from zerocross.finn_flows.rtl.design import Design, Element, generate, with_fifos
-from zerocross.finn_flows.rtl.nodes import Crossings, HardwareNode, LabelSelect, Product, library
+from zerocross.finn_flows.nodes import CrossingSite, LabelSelect, Product
+from zerocross.finn_flows.nodes.crossing_site import IMPLEMENTATIONS
+from zerocross.finn_flows.nodes.node import HardwareNode
+from zerocross.finn_flows.planner import plan
+from zerocross.finn_flows.rtl.design import INPUT, Design, Element, generate, with_fifos
+from zerocross.finn_flows.rtl.library import library
 from zerocross.finn_flows.rtl.streaming import compile_streaming, size_fifos
 from zerocross.hw_search.builds.certificate import stream_elements
 from zerocross.hw_search.builds.export import export
@@ -68,7 +71,7 @@ SIMULATED = (  # example, topology, input shape, its parameters, most cycles an 
 
 def drawn_product(fan_in: int, channels: int, simd: int, pe: int) -> Product:
     rng = np.random.default_rng([fan_in, channels])
-    return Product(rng.choice(np.array([-1, 1], np.int8), (channels, fan_in)), pe, simd)
+    return Product.of(rng.choice(np.array([-1, 1], np.int8), (channels, fan_in)), pe, simd)
 
 
 def drawn_table(channels: int, fan_in: int, crossings: int) -> CrossingTable:
@@ -109,15 +112,14 @@ def crossings(family: str) -> None:
         "LUT a PE for crossings a channel        " + "".join(f"{count:>7}" for count in CROSSINGS) + "   BRAM"
     )
     for channels, pe, reach in SITES:
-        for way in ("comparators", "search", "table", "table in block RAM"):
-            if "table" in way and reach > MOST_TABLE:
+        for implementation in IMPLEMENTATIONS:
+            if "table" in implementation and reach > MOST_TABLE:
                 continue
-            kind, style = ("table", "block") if "block" in way else (way, "distributed")
             row = [
-                cells(Crossings(drawn_table(channels, reach, count), pe, kind, ram_style=style), family)
+                cells(CrossingSite.of(drawn_table(channels, reach, count), pe, implementation), family)
                 for count in CROSSINGS
             ]
-            name = f"{channels} ch, PE {pe}, 0..{reach}, {way}"
+            name = f"{channels} ch, PE {pe}, 0..{reach}, {implementation}"
             sizes = "".join(f"{found.lut / pe:>7.1f}" for found in row)
             print(f"{name:<40}{sizes} {row[-1].bram:>6}", flush=True)
 
@@ -126,15 +128,15 @@ def network_design() -> Design:
     elements: list[Element] = []
     for index, layer in enumerate(LAYERS):
         node = drawn_product(*layer)
-        before = elements[-1].name if elements else "input"
+        source = (elements[-1].name, "m") if elements else (INPUT, "s")
         product = f"product{index}"
-        elements.append(Element(product, product, "product", node, ((before, "m" if elements else "s"),)))
+        elements.append(Element(product, product, node, (source,)))
         behind: HardwareNode
         if index < len(LAYERS) - 1:
-            behind = Crossings(drawn_table(node.channels, node.fan_in, 1), node.pe)
+            behind = CrossingSite.of(drawn_table(node.channels, node.fan_in, 1), node.pe)
         else:
-            behind = LabelSelect(node.channels, node.pe, node.outputs["m"].bits)
-        elements.append(Element(f"after{index}", product, "crossings", behind, ((product, "m"),)))
+            behind = LabelSelect(node.outputs["m"])
+        elements.append(Element(f"after{index}", product, behind, ((product, "m"),)))
     return Design(elements[0].node.inputs["s"], tuple(elements))
 
 
@@ -186,7 +188,7 @@ def simulation(_family: str) -> None:
             export(model, shape, folder / "model.onnx")
             lowered = lower(folder / "model.onnx")
             net, _ = remove_first_bits(lowered.network)
-            bare = assemble(net, hardware_nodes(net.network, Folding(target_cycles=cycles), streams=False))
+            bare = assemble(plan(net.network, Folding(target_cycles=cycles)), net)
             depths, interval = size_fifos(bare, folder / "sizing", folder)
             design = with_fifos(bare, {fifo: depth for fifo, depth in depths.items() if depth > 1})
             start = time.perf_counter()

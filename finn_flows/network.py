@@ -266,7 +266,7 @@ class Network:
         """Return the integers that every tensor but the label can hold, by name, for any weights.
 
         Raises:
-            NetworkError: where levels are wanted and something else is there.
+            NetworkError: where a layer reads what it cannot: accumulators, bits or a bias in the place of levels, say.
         """
         return dict(self._grids)
 
@@ -290,10 +290,13 @@ class Network:
     def _grids(self) -> dict[str, Grid]:
         grids = {"input": level_grid(self.input.bits)}
         accumulators: set[str] = set()
+        biased: set[str] = set()
         fan_ins = self.fan_ins()
         for layer in self.layers:
             grid, name, operation = grids[layer.inputs[0]], layer.name, layer.operation
             unfit = [source for source in layer.inputs if source in accumulators]
+            if layer.inputs[0] in biased and not isinstance(operation, Flatten | LabelSelect):
+                raise NetworkError(f"{name}: reads {layer.inputs[0]}, a bias: only the label select may")
             if isinstance(operation, Bias) and not unfit:
                 raise NetworkError(f"{name}: a bias is added to accumulators, and it reads {layer.inputs[0]}")
             if unfit and isinstance(operation, Dense | Conv | Add | SumPool):
@@ -315,10 +318,12 @@ class Network:
                 case MaxPool() | Flatten():
                     grids[name] = grid
                     accumulators |= {name} if unfit else set()
+                    biased |= {name} if layer.inputs[0] in biased else set()
                 case Bias(shift, low, high):
                     step = grid.step << shift if low == high else 1
                     grids[name] = Grid((grid.low << shift) + low, (grid.high << shift) + high, step)
                     accumulators.add(name)
+                    biased.add(name)
                 case LabelSelect():
                     pass
         return grids

@@ -87,6 +87,7 @@ class _Planner:
     def __init__(self, network: Network, folding: Folding, clock_mhz: float) -> None:
         self.network, self.folding, self.clock_mhz = network, folding, clock_mhz
         self.shapes = network.shapes()
+        network.grids()  # refuses layers that read what they cannot
         self.absorbed = set(network.producers().values())
         self.unfolded = {
             layer.name: self._unfolded(layer)
@@ -214,7 +215,7 @@ class _Planner:
             case Add():
                 return self._add(layer, out)
             case Bias() as bias:
-                return self._bias(layer.name, bias, source)
+                return self._bias(layer.name, bias, source, shape)
             case LabelSelect():
                 return self._label_select(layer.name, source, shape)
         raise UnsupportedLayer(f"{layer.name}: {type(layer.operation).__name__} has no hardware node")
@@ -223,12 +224,17 @@ class _Planner:
         """Return the node of a product before it is folded."""
         operation, shape, out = layer.operation, self.shapes[layer.inputs[0]], self.shapes[layer.name]
         assert isinstance(operation, Dense | Conv)
-        bits = self.network.bits(layer.inputs[0]) or 1  # accumulators are refused where nodes are placed
+        bits = self.network.bits(layer.inputs[0])
+        assert bits is not None
         if isinstance(operation, Dense):
             fan_in, vectors = math.prod(shape), tuple[int, ...]()
         else:
             fan_in, vectors = math.prod(operation.kernel) * shape[-1], out[:2]
             if operation.groups > 1:
+                if layer.name not in self.absorbed:  # each channel counts from a point of its own
+                    raise UnsupportedLayer(
+                        f"{layer.name}: a convolution in groups needs an activation behind it"
+                    )
                 outs = operation.channels // operation.groups
                 return nodes.GroupedProduct(
                     math.prod(operation.kernel),
@@ -252,8 +258,6 @@ class _Planner:
 
     def _product(self, name: str, source: str) -> _Tensor:
         x, product = self.tensors[source], self.folded[name]
-        if x.product is not None:
-            raise UnsupportedLayer(f"{name}: reads accumulators; an activation must stand before a product")
         slow = x.stream is not None and x.words_after(product.inputs["s"].words) > self.target
         if self.bound and slow and isinstance(product, nodes.Product) and x.stream is not None:
             arriving = x.stream.words
@@ -378,13 +382,13 @@ class _Planner:
             self.tensors[first] = total
         return total
 
-    def _bias(self, name: str, bias: Bias, source: str) -> _Tensor:
+    def _bias(self, name: str, bias: Bias, source: str, shape: tuple[int, ...]) -> _Tensor:
         x = self.tensors[source]
-        if x.stream is None or x.product is None:
-            raise UnsupportedLayer(f"{name}: a bias is added to accumulators, and needs a product before it")
+        assert x.stream is not None and x.product is not None
         # A popcount is half of what the network counts from the fan-in down; the bias makes up for both.
         halved = isinstance(x.product, nodes.Product) and x.product.is_popcount
-        node = nodes.Bias(x.stream, bias.shift + halved, bias.low, bias.high)
+        accumulators = x.as_image(shape, x.stream.lanes)
+        node = nodes.Bias(accumulators, bias.shift + halved, bias.low, bias.high)
         return self._written(x, self._place(name, node, source))
 
     def _label_select(self, name: str, source: str, shape: tuple[int, ...]) -> _Tensor:

@@ -57,7 +57,8 @@ def _onnx_node(
 def stock_model(design: Design) -> "ModelWrapper":
     """Return a plan as a graph of stock FINN's nodes, `in` to `out`, named as FINN numbers nodes.
 
-    Weights and thresholds are named but not given. Width converters and FIFOs are FINN's to insert.
+    Weights and thresholds are named but not given. Width converters and FIFOs are FINN's to insert. Nodes write what the
+    next one reads: a thresholding bits or levels, where estimates ask about the count of its thresholds.
     """
     prepare_finn()
     from onnx import TensorProto, helper
@@ -89,7 +90,11 @@ def stock_model(design: Design) -> "ModelWrapper":
             if element.name == last and index == len(stock) - 1:
                 outputs = ["out"]
             parameters = [f"{name}_{node.parameter}"] * bool(node.parameter)
-            made.append(_onnx_node(node.op_type, node.attributes, [*inputs, *parameters], outputs, name))
+            attributes = tuple(
+                (key, node.sink.stock_datatype if key == "outputDataType" else value)
+                for key, value in node.attributes
+            )
+            made.append(_onnx_node(node.op_type, attributes, [*inputs, *parameters], outputs, name))
             streams |= dict.fromkeys(outputs, node.sink)
             inputs = list(outputs)
         tensors |= {(element.name, port): inputs for port in element.node.outputs}

@@ -5,6 +5,7 @@ from pathlib import Path
 from zerocross.finn_flows.network import (
     Activation,
     Add,
+    Bias,
     Conv,
     Dense,
     Flatten,
@@ -31,11 +32,39 @@ def signs(channels: int) -> Activation:
     return Activation((1,) * channels)
 
 
+def levels(channels: int, bits: int) -> Activation:
+    return Activation((1,) * channels * bits, bits)
+
+
 def mlp(bits: int, sizes: tuple[int, ...] = (64, 48, 32, 10)) -> Network:
     operations: list[Operation] = []
     for size in sizes[1:-1]:
         operations += [Dense(size), signs(size)]
     return chain(Input(sizes[:1], bits), *operations, Dense(sizes[-1]), LabelSelect())
+
+
+def classifier(bits: int, weight_bits: int, bias: Bias | None = None, features: int = 12) -> Network:
+    """A layer of bits or of levels, and a classifier of so many bits a weight, with or without a bias."""
+    biases = [] if bias is None else [bias]
+    first = Dense(features), levels(features, bits)
+    return chain(Input((9,), 1), *first, Dense(5, weight_bits), *biases, LabelSelect())
+
+
+CLASSIFIERS = {
+    f"{kind} into {weight_bits} bits{', biased' if bias else ''}": classifier(bits, weight_bits, bias)
+    for kind, bits in (("bits", 1), ("levels", 3))
+    for weight_bits in (1, 4)
+    for bias in (None, Bias(2, -37, 90))
+}
+"""Every kind of classifier: what it reads, its weights, and whether a bias stands behind it."""
+
+
+def biased_images(bits: int) -> Network:
+    """A convolution as classifier: the bias of each pixel's channels, of accumulators that a pool has chosen."""
+    return chain(
+        *(Input((8, 7, 2), bits), Conv(6), signs(6), Conv(4, weight_bits=bits), MaxPool((2, 2), (2, 1))),
+        *(Flatten(), Bias(1, -9, 30), LabelSelect()),
+    )
 
 
 def cnv(bits: int) -> Network:
@@ -58,18 +87,14 @@ def cnv(bits: int) -> Network:
     )
 
 
-def levels(channels: int, bits: int) -> Activation:
-    return Activation((1,) * channels * bits, bits)
-
-
-def residual(bits: int = 8, channels: int = 4, stream: int = 3, apart: int = 1) -> Network:
+def residual(bits: int = 8, channels: int = 4, stream: int = 3, dilation: int = 1) -> Network:
     """Two binary convolutions around which levels go, the second over a smaller image; 8-bit weights at both ends."""
     return _layers(
         Input((8, 8, 2), bits),
         stem=(Conv(channels, padding=(1, 1), weight_bits=8), "input"),
         stream=(levels(channels, stream), "stem"),
         sign1=(signs(channels), "stream"),
-        conv1=(Conv(channels, padding=(apart, apart), dilation=(apart, apart)), "sign1"),
+        conv1=(Conv(channels, padding=(dilation, dilation), dilation=(dilation, dilation)), "sign1"),
         level1=(levels(channels, stream), "conv1"),
         sum1=(Add(), "level1", "stream"),
         sign2=(signs(channels), "sum1"),

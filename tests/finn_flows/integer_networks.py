@@ -1,4 +1,4 @@
-"""Integer networks of random numbers, and products by loops for the tests to compare with."""
+"""Integer networks of random numbers, and what the tests compare with: products by loops, designs layer by layer."""
 
 from dataclasses import replace
 
@@ -6,7 +6,9 @@ import numpy as np
 
 from zerocross.finn_flows.crossings import CrossingTable, from_bits
 from zerocross.finn_flows.integer import IntegerNetwork
-from zerocross.finn_flows.network import Conv, Dense, Grid, Network
+from zerocross.finn_flows.network import Bias, Conv, Dense, Grid, LabelSelect, MaxPool, Network
+from zerocross.finn_flows.nodes import GroupedProduct, Product
+from zerocross.finn_flows.rtl.design import Design
 
 
 def random_rows(grid: Grid, channels: int, rng: np.random.Generator, density: float) -> np.ndarray:
@@ -18,7 +20,7 @@ def random_rows(grid: Grid, channels: int, rng: np.random.Generator, density: fl
 def random_network(
     network: Network, seed: int, constant: float = 0.4, density: float = 0.3, most: float = np.inf
 ) -> IntegerNetwork:
-    """Give a network random weights and tables, a share of its channels constant.
+    """Give a network random weights, tables and biases, a share of its channels constant.
 
     A row has `density` crossings a point, and `most` on average where that is fewer.
     """
@@ -47,7 +49,12 @@ def random_network(
         still = rng.random(channels) < constant
         rows[still] = rows[still][:, :1]
         tables[name] = from_bits(grid, rows)
-    return counted(IntegerNetwork(network, weights, tables))
+    biases = {
+        layer.name: rng.integers(layer.operation.low, layer.operation.high + 1, shapes[layer.name][-1])
+        for layer in network.layers
+        if isinstance(layer.operation, Bias)
+    }
+    return counted(IntegerNetwork(network, weights, tables, biases))
 
 
 def with_table(net: IntegerNetwork, name: str, table: CrossingTable) -> IntegerNetwork:
@@ -70,15 +77,57 @@ def convolution_by_loops(x: np.ndarray, weights: np.ndarray, conv: Conv, pad: in
     """A convolution of one sample (height, width, channels), place by place and group by group."""
     (top, left), (down, right), (kh, kw) = conv.padding, conv.stride, conv.kernel
     x = np.pad(x, ((top, top), (left, left), (0, 0)), constant_values=pad)
-    (apart, aside), (rows, columns) = conv.dilation, conv.reach
+    (by_rows, by_columns), (rows, columns) = conv.dilation, conv.reach
     height, width = (x.shape[0] - rows) // down + 1, (x.shape[1] - columns) // right + 1
     ins, outs = x.shape[2] // conv.groups, conv.channels // conv.groups
     result = np.zeros((height, width, conv.channels), np.int64)
     for row in range(height):
         for column in range(width):
-            patch = x[row * down :, column * right :][:rows:apart, :columns:aside][:kh, :kw]
+            patch = x[row * down :, column * right :][:rows:by_rows, :columns:by_columns][:kh, :kw]
             for channel in range(conv.channels):
                 group = channel // outs
                 seen = patch[:, :, group * ins : (group + 1) * ins]
                 result[row, column, channel] = (seen * weights[channel].astype(np.int64)).sum()
     return result
+
+
+def as_streams(net: IntegerNetwork, inputs: np.ndarray) -> np.ndarray:
+    """Inputs as the design's stream has them: bits as 0 and 1."""
+    flat = inputs.reshape(len(inputs), -1)
+    return (flat > 0).astype(np.int64) if net.network.input.bits == 1 else flat
+
+
+def held_against(net: IntegerNetwork, design: Design, inputs: np.ndarray) -> int:
+    """Compare the last element of every layer with the network's layer; return how many were compared."""
+    expected, values = net.run(inputs), design.run(as_streams(net, inputs))
+    last = {element.layer: element for element in design.elements if element.kind != "fork"}
+    grids, producers = net.network.grids(), net.network.producers()
+    for layer in net.network.layers:
+        if layer.name not in last:
+            continue
+        element, wanted = last[layer.name], expected[layer.name].reshape(len(inputs), -1)
+        found = values[element.name, "m"]
+        if isinstance(element.node, Product | GroupedProduct):
+            # Accumulators count from 0, unless nothing absorbs the offsets.
+            if element.node.input_bits == element.node.weight_bits == 1:
+                wanted = (wanted - grids[layer.name].low) // 2
+            elif layer.name in producers.values():
+                rows = wanted.reshape(len(inputs), -1, element.node.channels) + element.node.row_offsets
+                wanted = rows.reshape(len(inputs), -1)
+        elif isinstance(layer.operation, Bias):
+            wanted = wanted + _missing(net, layer.inputs[0], layer.operation.shift)
+        elif net.network.is_binary(layer.name) and not isinstance(layer.operation, LabelSelect):
+            wanted = (wanted + 1) // 2
+        elif isinstance(layer.operation, MaxPool) and net.network.bits(layer.name) is None:
+            continue  # accumulators: what follows says whether they were right
+        assert (found == wanted).all(), layer.name
+    return len(last)
+
+
+def _missing(net: IntegerNetwork, name: str, shift: int) -> int:
+    """What a biased stream exceeds the network's values by: of popcounts the fan-in, shifted."""
+    layers = {layer.name: layer for layer in net.network.layers}
+    while not isinstance(layers[name].operation, Dense | Conv):
+        name = layers[name].inputs[0]
+    popcount = net.network.is_binary(layers[name].inputs[0]) and net.network.weight_bits(name) == 1
+    return net.network.fan_ins()[name] << shift if popcount else 0

@@ -1,15 +1,21 @@
+import math
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.finn_flows.finn_networks import cnv, mlp
+from tests.finn_flows.finn_networks import chain, cnv, mlp, signs
 from zerocross.finn_flows.cost import estimate
-from zerocross.finn_flows.folding import Folding, FoldingError, Product, divisors, fold_product
-from zerocross.finn_flows.graph import hardware_nodes
+from zerocross.finn_flows.folding import Folding, FoldingError, fold_product
+from zerocross.finn_flows.network import Conv, Dense, Flatten, Input
+from zerocross.finn_flows.nodes import GroupedProduct, Product
+from zerocross.finn_flows.nodes.node import divisors
+from zerocross.finn_flows.planner import plan
 
 
 @given(st.integers(1, 5000))
-def test_divisors_are_all_of_them(number):
+def test_divisors_are_all_of_them(number: int) -> None:
     assert list(divisors(number)) == [d for d in range(1, number + 1) if number % d == 0]
 
 
@@ -20,53 +26,88 @@ def test_divisors_are_all_of_them(number):
     st.sampled_from([1, 8]),
     st.integers(1, 100_000),
 )
-def test_a_target_is_met_within_the_limits_or_refused_for_good(fan_in, channels, vectors, bits, target):
-    product = Product(fan_in, channels, vectors, bits)
+def test_a_target_is_met_within_the_limits_or_refused_for_good(
+    fan_in: int, channels: int, vectors: int, bits: int, target: int
+) -> None:
+    product = Product(fan_in, channels, vectors=(vectors, 1), input_bits=bits)
     folding = Folding(target_cycles=target, max_pe=32, max_simd=48)
     pairs = [(p, s) for p in divisors(channels) for s in divisors(fan_in) if p <= 32 and s <= 48]
+    cycles = {(p, s): vectors * (channels // p) * (fan_in // s) for p, s in pairs}
     try:
-        pe, simd = fold_product("layer", product, folding, 100.0)
+        folded = fold_product("layer", product, folding, 100.0)
     except FoldingError as error:
-        best = min(product.cycles(*pair) for pair in pairs)
+        best = min(cycles.values())
         assert best > target
         assert f"at least {best} cycles" in str(error)
         return
-    assert (pe, simd) in pairs
-    assert product.cycles(pe, simd) <= target
+    assert folded == product.folded(*folded.lanes)
+    assert folded.interval == cycles[folded.lanes] <= target
 
 
-def test_the_cheapest_pair_is_chosen():
-    product = Product(64, 64, 1, 1)
-    pe, simd = fold_product("layer", product, Folding(target_cycles=256), 100.0)
-    chosen = product.price(pe, simd).lut
+def test_the_cheapest_pair_is_chosen() -> None:
+    product = Product(64, 64)
+    chosen = fold_product("layer", product, Folding(target_cycles=256), 100.0).price().lut
     assert all(
-        product.price(p, s).lut + p * 6 >= chosen
+        product.folded(p, s).price().lut + p * 6 >= chosen
         for p in divisors(64)
         for s in divisors(64)
-        if product.cycles(p, s) <= 256
+        if product.folded(p, s).interval <= 256
     )
 
 
-def test_frames_a_second_are_cycles_at_the_clock():
+def test_without_a_target_a_product_takes_one_at_a_time() -> None:
+    assert fold_product("layer", Product(12, 8, 4, 6), Folding(), 100.0).lanes == (1, 1)
+    grouped = GroupedProduct(9, 2, 8, 4, 2)  # a group's channels are computed together
+    assert fold_product("layer", grouped, Folding(), 100.0).lanes == (2, 1)
+
+
+@pytest.mark.parametrize("target", [40, 60, 140, 300])
+def test_groups_are_folded_as_their_hardware_can(target: int) -> None:
+    """All channels of one group, or of several groups whose inputs are taken whole."""
+    product = GroupedProduct(9, 2, 8, 4, 2, vectors=(2, 2))
+    pairs = [(2, 1), (2, 2), (4, 2), (8, 2)]
+    assert list(product.foldings) == pairs
+    folded = fold_product("layer", product, Folding(target_cycles=target), 100.0)
+    assert folded.lanes in pairs and folded.interval <= target
+    within = [pair for pair in pairs if product.folded(*pair).interval <= target]
+    assert folded.lanes[0] == min(pe for pe, _ in within)
+
+
+def test_words_that_come_in_other_sizes_meet_the_target_too() -> None:
+    """Of a product's inputs, those words are taken to which a width converter gets in time."""
+    product = Product(36, 8)
+    folded = fold_product("layer", product, Folding(target_cycles=36, max_simd=10), 100.0, arriving=20)
+    words = 36 // folded.lanes[1]
+    assert folded.interval <= 36 and 20 + words - math.gcd(20, words) <= 36
+    with pytest.raises(FoldingError, match="layer: its inputs come in 35 words"):
+        fold_product("layer", product, Folding(target_cycles=36, max_simd=10), 100.0, arriving=35)
+
+
+def test_frames_a_second_are_cycles_at_the_clock() -> None:
     assert Folding(target_fps=1e5).cycles(clock_mhz=100.0) == 1000
     assert Folding(target_fps=1e5).cycles(clock_mhz=50.0) == 500
     cost = estimate(mlp(1), Folding(target_fps=2e5), clock_mhz=125.0)
     assert cost.fps >= 2e5
 
 
-def test_messages_say_which_layer_and_what_to_do():
+def test_messages_say_which_layer_and_what_to_do() -> None:
     with pytest.raises(FoldingError, match=r"hidden1: .*width 61 has no divisor up to 32 but 1"):
-        fold_product("hidden1", Product(64, 61, 1, 1), Folding(target_cycles=10, max_pe=32), 100.0)
+        fold_product("hidden1", Product(64, 61), Folding(target_cycles=10, max_pe=32), 100.0)
     with pytest.raises(FoldingError, match="raise max_pe or max_simd"):
-        fold_product("hidden1", Product(64, 64, 1, 1), Folding(target_cycles=1, max_pe=32), 100.0)
+        fold_product("hidden1", Product(64, 64), Folding(target_cycles=1, max_pe=32), 100.0)
     with pytest.raises(
         FoldingError, match="hidden1: pe 7 does not divide its 64 channels; choose one of 1, 2, 4"
     ):
-        fold_product("hidden1", Product(64, 64, 1, 1), Folding(pe=7, simd=1), 100.0)
+        fold_product("hidden1", Product(64, 64), Folding(pe=7, simd=1), 100.0)
     with pytest.raises(FoldingError, match="hidden1: simd 9 does not divide its 64 inputs"):
-        fold_product("hidden1", Product(64, 64, 1, 1), Folding(layers=(("hidden1", 1, 9),)), 100.0)
+        fold_product("hidden1", Product(64, 64), Folding(layers=(("hidden1", 1, 9),)), 100.0)
     with pytest.raises(FoldingError, match=r"conv0: its padding takes 196 cycles"):
-        hardware_nodes(cnv(8), Folding(target_cycles=150, max_pe=1024, max_simd=1024))
+        plan(cnv(8), Folding(target_cycles=150, max_pe=1024, max_simd=1024))
+    network = chain(Input((4, 4, 4), 1), Conv(8, groups=4), signs(8), Flatten(), Dense(3))
+    with pytest.raises(
+        FoldingError, match=r"conv0: in 4 groups, pe and simd may be 2 and 1, 4 and 1, 8 and 1"
+    ):
+        plan(network, Folding(layers=(("conv0", 1, 1),)))
 
 
 @pytest.mark.parametrize(
@@ -79,13 +120,13 @@ def test_messages_say_which_layer_and_what_to_do():
         {"max_pe": 0},
     ],
 )
-def test_contradictions_are_refused(bad):
+def test_contradictions_are_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(FoldingError):
         Folding(**bad)
 
 
 @given(st.sampled_from([300, 1_000, 4_000, 30_000, 1_000_000]), st.sampled_from([1, 8]))
-def test_no_node_exceeds_the_target(target, bits):
+def test_no_node_exceeds_the_target(target: int, bits: int) -> None:
     for network in (mlp(bits), cnv(bits)):
         try:
             cost = estimate(network, Folding(target_cycles=target))

@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.finn_flows.finn_networks import chain, dynamic, grouped, levels, residual, signs
+from tests.finn_flows.finn_networks import (
+    biased_images,
+    chain,
+    classifier,
+    dynamic,
+    grouped,
+    levels,
+    residual,
+    signs,
+)
 from tests.finn_flows.integer_networks import (
     convolution_by_loops,
     counted,
@@ -19,6 +28,7 @@ from zerocross.finn_flows.crossings import from_bits
 from zerocross.finn_flows.integer import IntegerNetwork, remove_constants, remove_first_bits
 from zerocross.finn_flows.network import (
     Add,
+    Bias,
     Conv,
     Dense,
     Flatten,
@@ -88,8 +98,10 @@ NETWORKS = {
     "pooled before the sign": lambda bits: pooled_net(bits, before=True),
     "padded pools": padded_pools,
     "residual": residual,
-    "dilated": lambda bits: residual(bits, apart=2),
+    "dilated": lambda bits: residual(bits, dilation=2),
     "dynamic": dynamic,
+    "biased": lambda bits: classifier(bits, bits, Bias(3, -70, 11)),
+    "biased images": biased_images,
 }
 
 
@@ -130,6 +142,11 @@ def by_loops(net: IntegerNetwork, sample: np.ndarray) -> dict[str, np.ndarray]:
                 rows_, columns = places
                 columns = list(columns)
                 out = np.array([[x[r : r + kh, c : c + kw].max(axis=(0, 1)) for c in columns] for r in rows_])
+            case Bias(shift):
+                biases = net.biases[layer.name]
+                out = np.zeros_like(x)
+                for place in np.ndindex(x.shape):
+                    out[place] = int(x[place]) * 2**shift + int(biases[place[-1]])
             case Flatten():
                 out = x.reshape(-1)
             case LabelSelect():
@@ -317,6 +334,20 @@ def test_a_constant_goes_through_a_pool() -> None:
     assert smaller.network.shapes()["maxpool2"][-1] == 3
     inputs = random_inputs(net.network, 20, seed=1)
     assert np.array_equal(logits(smaller, inputs), logits(net, inputs))
+
+
+def test_a_bias_finer_than_a_step_decides_between_equal_sums() -> None:
+    """Sums of bits are 2 apart: shifted by one, a bias of 1 is a quarter of a step."""
+    net = chain(Input((2,), 1), Dense(3), Bias(1, 0, 1), LabelSelect())
+    weights, biases = (
+        {"dense0": np.array([[1, -1], [1, 1], [-1, 1]], np.int8)},
+        {"bias1": np.array([0, 0, 1])},
+    )
+    run = replace(random_network(net, 0), weights=weights, biases=biases).run(
+        np.array([[1, 1], [1, -1], [-1, -1]])
+    )
+    assert run["bias1"].tolist() == [[0, 4, 1], [4, 0, -3], [0, -4, 1]]
+    assert run["labelselect2"].tolist() == [[1], [0], [2]]
 
 
 def test_a_tie_goes_to_the_lowest_class() -> None:

@@ -10,6 +10,7 @@ from tests.finn_flows.finn_networks import chain, dynamic, residual, signs
 from zerocross.finn_flows.network import (
     Activation,
     Add,
+    Bias,
     Conv,
     Dense,
     Flatten,
@@ -102,6 +103,53 @@ def test_sums_that_are_none(layer: Layer, message: str) -> None:
         bad.shapes()
         bad.grids()
     assert image_net(1).grids()["conv0"] == Grid(-24, 24, 2)
+
+
+def test_a_bias_keeps_the_shape_and_moves_the_grid() -> None:
+    for bias, expected in (
+        (Bias(0, -5, 3), Grid(-48 - 5, 48 + 3)),
+        (Bias(2, -5, 3), Grid(-4 * 48 - 5, 4 * 48 + 3)),
+        (Bias(1, 7, 7), Grid(-2 * 48 + 7, 2 * 48 + 7, 4)),  # the same for all channels
+    ):
+        net = image_net()
+        net = Network(net.input, (*net.layers[:-1], Layer("bias", bias, ("dense6",))))
+        assert net.shapes()["bias"] == (5,)
+        assert net.grids()["bias"] == expected
+        assert net.bits("bias") is None and not net.is_binary("bias")
+        assert net.producers() == image_net().producers()
+
+
+@given(st.integers(1, 9), st.integers(0, 3), st.integers(-9, 9), st.integers(0, 9))
+def test_a_grid_holds_every_biased_sum(fan_in: int, shift: int, low: int, more: int) -> None:
+    net = chain(Input((fan_in,), 1), Dense(1), Bias(shift, low, low + more), LabelSelect())
+    grid = net.grids()["bias1"]
+    found = {
+        (total << shift) + bias
+        for total in range(-fan_in, fan_in + 1, 2)
+        for bias in range(low, low + more + 1)
+    }
+    assert found <= set(range(grid.low, grid.high + 1, grid.step))
+    assert {grid.low, grid.high} <= found
+
+
+@pytest.mark.parametrize(
+    ("operations", "message"),
+    [
+        ((Bias(0, 0, 1), LabelSelect()), "bias0: a bias is added to accumulators, and it reads input"),
+        ((Dense(4), signs(4), Bias(0, 0, 1)), "bias2: a bias is added to accumulators, and it reads activation1"),
+        ((Dense(4), Bias(0, 0, 1), Bias(0, 0, 1)), "bias2: reads bias1, a bias: only the label select may"),
+        ((Dense(4), Bias(0, 0, 1), signs(4)), "activation2: reads bias1, a bias"),
+        ((Dense(4), Bias(0, 0, 1), Dense(4)), "dense2: reads bias1, a bias"),
+        ((Conv(4), Bias(0, 0, 1), MaxPool()), "maxpool2: reads bias1, a bias"),
+        ((Conv(4), Bias(0, 0, 1), Flatten(), signs(64)), "activation3: reads flatten2, a bias"),
+    ],
+)  # fmt: skip
+def test_biases_stand_between_a_product_and_the_label_select(
+    operations: tuple[Operation, ...], message: str
+) -> None:
+    shape = (6, 6, 1) if isinstance(operations[0], Conv) else (4,)
+    with pytest.raises(NetworkError, match=message):
+        chain(Input(shape), *operations).grids()
 
 
 @given(st.integers(1, 200), st.integers(1, 8))

@@ -5,13 +5,13 @@ import pytest
 
 from tests.finn_flows.finn_networks import chain, signs
 from tests.finn_flows.integer_networks import random_inputs, random_network
+from zerocross.finn_flows.assembly import assemble
 from zerocross.finn_flows.folding import Folding
-from zerocross.finn_flows.graph import hardware_nodes
 from zerocross.finn_flows.network import Conv, Dense, Flatten, Input, LabelSelect, MaxPool
+from zerocross.finn_flows.nodes.stream import Stream
+from zerocross.finn_flows.planner import plan
 from zerocross.finn_flows.rtl import streaming
-from zerocross.finn_flows.rtl.assembly import assemble
 from zerocross.finn_flows.rtl.design import with_fifos
-from zerocross.finn_flows.rtl.nodes import Stream
 from zerocross.finn_flows.rtl.streaming import (
     compile_streaming,
     elements,
@@ -41,7 +41,7 @@ def net():
 
 @pytest.fixture(scope="module")
 def bare(net):
-    return assemble(net, hardware_nodes(NETWORK, Folding(target_cycles=200), streams=False))
+    return assemble(plan(net.network, Folding(target_cycles=200)), net)
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +132,7 @@ def test_fifos_deeper_than_the_first_guess_are_found(bare, sized, tmp_path, runt
 
 def test_words_and_elements_are_each_others_inverse():
     rng = np.random.default_rng(0)
-    for stream in (Stream(12, 3, 5), Stream(6, 6, 1), Stream(8, 2, 7, signed=True)):
+    for stream in (Stream((12,), 3, 5), Stream((6,), 6, 1), Stream((2, 2, 2), 2, 7, signed=True)):
         low, high = stream.range
         samples = rng.integers(low, high + 1, (9, stream.elements))
         rows = words(samples, stream)

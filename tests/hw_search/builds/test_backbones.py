@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.finn_flows.integer_networks import random_inputs
-from tests.finn_flows.rtl.test_assembly import held_against
+from tests.finn_flows.integer_networks import held_against, random_inputs
 from tests.models.test_residual import SMALL, settle
 from zerocross.finn_flows.assembly import assemble
 from zerocross.finn_flows.cost import element_costs

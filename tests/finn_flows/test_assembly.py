@@ -1,12 +1,15 @@
 """Designs made of integer networks compute, node by node, what the networks do."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from tests.finn_flows.finn_networks import chain, mlp, signs
-from tests.finn_flows.integer_networks import random_inputs, random_network
+from tests.finn_flows.finn_networks import CLASSIFIERS, biased_images, chain, mlp, signs
+from tests.finn_flows.integer_networks import as_streams, held_against, random_inputs, random_network
+from zerocross.finn_flows.assembly import Styles, assemble
 from zerocross.finn_flows.folding import Folding
-from zerocross.finn_flows.graph import hardware_nodes
 from zerocross.finn_flows.integer import IntegerNetwork, remove_first_bits
 from zerocross.finn_flows.network import (
     Activation,
@@ -19,11 +22,12 @@ from zerocross.finn_flows.network import (
     MaxPool,
     Network,
 )
-from zerocross.finn_flows.rtl.assembly import Styles, assemble
-from zerocross.finn_flows.rtl.design import Design
-from zerocross.finn_flows.rtl.grouped_nodes import GroupedProduct
-from zerocross.finn_flows.rtl.nodes import Crossings, Product
-from zerocross.finn_flows.rtl.stream_nodes import WindowMaxPool
+from zerocross.finn_flows.nodes import CrossingSite, WidthConverter, WindowMaxPool
+from zerocross.finn_flows.nodes.crossing_site import IMPLEMENTATIONS
+from zerocross.finn_flows.nodes.node import NodeError
+from zerocross.finn_flows.planner import plan
+from zerocross.finn_flows.rtl.design import Design, generate
+from zerocross.finn_flows.rtl.logits import design_logits
 
 
 def padded(bits: int) -> Network:
@@ -92,7 +96,9 @@ NETWORKS = {
     "one layer": chain(Input((9,), 8), Dense(4), LabelSelect()),
     "no label": chain(Input((9,), 1), Dense(6), signs(6), Dense(4)),
     "one channel": chain(Input((7,), 1), Dense(1), signs(1), Dense(2), LabelSelect()),
-}
+    "biased images": biased_images(8),
+    "biased images of bits": biased_images(1),
+} | CLASSIFIERS
 FOLDINGS = {
     "one at a time": Folding(),
     "all at once": Folding(target_cycles=260, max_pe=1000, max_simd=1000),
@@ -101,45 +107,12 @@ FOLDINGS = {
 
 
 def made(net: IntegerNetwork, folding: Folding, styles: Styles | None = None) -> Design:
-    return assemble(net, hardware_nodes(net.network, folding, streams=False), styles)
-
-
-def as_streams(net: IntegerNetwork, inputs: np.ndarray) -> np.ndarray:
-    """Inputs as the design's stream has them."""
-    flat = inputs.reshape(len(inputs), -1)
-    return (flat > 0).astype(np.int64) if net.network.input.bits == 1 else flat
-
-
-def held_against(net: IntegerNetwork, design: Design, inputs: np.ndarray) -> int:
-    """Compare the last element of every layer with the network's layer; return how many were compared."""
-    expected, values = net.run(inputs), design.run(as_streams(net, inputs))
-    last = {element.layer: element for element in design.elements if element.kind != "fork"}
-    grids, producers = net.network.grids(), net.network.producers()
-    for layer in net.network.layers:
-        if layer.name not in last:
-            continue
-        element, wanted = last[layer.name], expected[layer.name].reshape(len(inputs), -1)
-        found = values[element.name, "m"]
-        if isinstance(
-            element.node, Product | GroupedProduct
-        ):  # counts from 0, unless nothing absorbs the offsets
-            if element.node.input_bits == element.node.weight_bits == 1:
-                wanted = (wanted - grids[layer.name].low) // 2
-            elif layer.name in producers.values():
-                wanted = (
-                    wanted.reshape(len(inputs), -1, element.node.channels) + element.node.row_offsets
-                ).reshape(len(inputs), -1)
-        elif net.network.is_binary(layer.name) and not isinstance(layer.operation, LabelSelect):
-            wanted = (wanted + 1) // 2
-        elif isinstance(layer.operation, MaxPool) and net.network.bits(layer.name) is None:
-            continue  # accumulators: what follows says whether they were right
-        assert (found == wanted).all(), layer.name
-    return len(last)
+    return assemble(plan(net.network, folding), net, styles)
 
 
 @pytest.mark.parametrize("folding", FOLDINGS)
 @pytest.mark.parametrize("name", NETWORKS)
-def test_every_layer_is_the_networks(name, folding):
+def test_every_layer_is_the_networks(name: str, folding: str) -> None:
     network = NETWORKS[name]
     for seed in range(2):
         net = random_network(network, seed, density=0.1)
@@ -148,7 +121,7 @@ def test_every_layer_is_the_networks(name, folding):
         assert held_against(net, design, random_inputs(network, 6, seed)) == len(computing)
 
 
-def test_pools_over_accumulators_of_bytes_keep_each_channels_offset():
+def test_pools_over_accumulators_of_bytes_keep_each_channels_offset() -> None:
     """The offsets of a channel are the same in a whole window, so the largest stays the largest."""
     net = random_network(NETWORKS["pooled bytes"], 5, constant=0.0, density=0.02)
     design = made(net, Folding(target_cycles=5000))
@@ -159,7 +132,7 @@ def test_pools_over_accumulators_of_bytes_keep_each_channels_offset():
     assert any(isinstance(element.node, WindowMaxPool) for element in design.elements)
 
 
-def test_networks_without_first_bits_are_built_alike():
+def test_networks_without_first_bits_are_built_alike() -> None:
     net = random_network(padded(1), 3, density=0.2)
     less, _ = remove_first_bits(net)
     x = random_inputs(net.network, 20, 3)
@@ -168,27 +141,52 @@ def test_networks_without_first_bits_are_built_alike():
     assert (answers[0][last, "m"] == answers[1][last, "m"]).all()
 
 
-def test_every_node_of_the_plan_is_built_once():
+@pytest.mark.parametrize("name", CLASSIFIERS)
+@pytest.mark.parametrize("folding", FOLDINGS)
+def test_logits_are_the_networks_whatever_the_classifier_reads(name: str, folding: str) -> None:
+    net = random_network(CLASSIFIERS[name], 2, constant=0.0, most=3)
+    design = made(net, FOLDINGS[folding])
+    x = random_inputs(net.network, 50, 3)
+    expected, values = net.run(x), design.run(as_streams(net, x))
+    (last,) = design.elements[-1].sources
+    logits = design_logits(design, values[last])
+    assert np.array_equal(logits, expected[net.network.layers[-2].name])
+    assert len(np.unique(logits)) > 5
+
+
+def test_a_design_is_its_plan_with_numbers() -> None:
     for network in NETWORKS.values():
         net = random_network(network, 0)
-        plan = hardware_nodes(network, Folding(target_cycles=2000), streams=False)
-        design = assemble(net, plan)
-        named = [name for element in design.elements for name in element.planned]
-        assert named == [node.name for node in plan]
-        for element in design.elements:
-            assert bool(element.planned) == (element.kind != "converter")
+        planned = plan(net.network, Folding(target_cycles=2000))
+        design = assemble(planned, net)
+        assert [each.name for each in design.elements] == [each.name for each in planned.elements]
+        for before, after in zip(planned.elements, design.elements, strict=True):
+            assert replace(before, node=after.node) == after
+            if not isinstance(after.node, CrossingSite):  # of bytes those that the weights can reach
+                assert before.node == after.node
+            assert before.node.inputs == after.node.inputs and before.node.outputs == after.node.outputs
 
 
-def test_words_of_other_sizes_are_converted_between_and_never_in_front():
+def test_a_plan_without_numbers_is_not_generated(tmp_path: Path) -> None:
+    planned = plan(CLASSIFIERS["bits into 1 bits, biased"], Folding())
+    for kind, numbers in (("product", "weights"), ("crossings", "crossings"), ("bias", "biases")):
+        node = next(each.node for each in planned.elements if each.kind == kind)
+        with pytest.raises(NodeError, match=f"no {numbers} are attached"):
+            node.generate(tmp_path)
+    with pytest.raises(NodeError, match="no weights are attached"):
+        generate(planned, tmp_path)
+
+
+def test_words_of_other_sizes_are_converted_between_and_never_in_front() -> None:
     design = made(random_network(padded(1), 0), Folding(target_cycles=400))
     kinds = [element.kind for element in design.elements]
     assert "converter" in kinds and kinds[0] != "converter"
     for element in design.elements:
-        if element.kind == "converter":
+        if isinstance(element.node, WidthConverter):
             assert element.node.inputs["s"].lanes != element.node.outputs["m"].lanes
 
 
-def test_styles_reach_their_layers_and_no_other():
+def test_styles_reach_their_layers_and_no_other() -> None:
     net = random_network(mlp(1, (24, 12, 8, 4)), 1, constant=0.0)
     first, second = (layer.name for layer in net.network.layers if isinstance(layer.operation, Activation))
     names = [layer.name for layer in net.network.layers if isinstance(layer.operation, Dense)]
@@ -196,22 +194,28 @@ def test_styles_reach_their_layers_and_no_other():
     design = made(net, Folding(target_cycles=100), styles)
     nodes = {element.layer: element.node for element in design.elements if element.kind != "converter"}
     assert [nodes[name].ram_style for name in names] == ["block", "distributed", "block"]
-    assert (nodes[first].way, nodes[first].ram_style) == ("table", "block")
-    assert (nodes[second].way, nodes[second].ram_style) == ("search", "distributed")
+    assert nodes[first].implementation == "table in block RAM"
+    assert nodes[second].implementation == "search"
     assert held_against(net, design, random_inputs(net.network, 10, 1))
 
 
-@pytest.mark.parametrize("way", ["comparators", "search", "table", "table in block RAM"])
-def test_any_way_of_any_activation_computes_the_same(way):
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+def test_any_implementation_of_any_activation_computes_the_same(implementation: str) -> None:
     net = random_network(pooled(8), 2, density=0.01)
     sites = [layer.name for layer in net.network.layers if isinstance(layer.operation, Activation)]
-    design = made(net, Folding(target_cycles=3000), Styles({}, dict.fromkeys(sites, way)))
+    design = made(net, Folding(target_cycles=3000), Styles({}, dict.fromkeys(sites, implementation)))
     assert held_against(net, design, random_inputs(net.network, 5, 1))
-    ways = {element.node.way for element in design.elements if isinstance(element.node, Crossings)}
-    assert ways == {way.split()[0]}
+    built = [each.node.implementation for each in design.elements if isinstance(each.node, CrossingSite)]
+    assert built == [implementation] * len(sites)
 
 
-def test_names_of_layers_become_identifiers_of_their_own():
+def test_an_implementation_that_there_is_not_is_refused() -> None:
+    net = random_network(NETWORKS["mlp"], 0)
+    with pytest.raises(NodeError, match="not 'magic'"):
+        made(net, Folding(), Styles({}, {"activation1": "magic"}))
+
+
+def test_names_of_layers_become_identifiers_of_their_own() -> None:
     layers = (
         Layer("/net.0/Conv", Dense(6), ("input",)),
         Layer("3 signs!", signs(6), ("/net.0/Conv",)),

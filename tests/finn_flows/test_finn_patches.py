@@ -3,7 +3,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from zerocross.finn_flows.finn_setup import prepare_finn, vivado_installed
+from zerocross.finn_flows.finn_patches import prepare_finn, vivado_installed
 
 
 def test_finn_imports_without_vivado():

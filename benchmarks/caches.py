@@ -1,0 +1,23 @@
+"""What estimates keep: prices, foldings and FINN's answers. Forget them to price anew, or with other constants."""
+
+import pkgutil
+from importlib import import_module
+
+from zerocross.finn_flows import folding, nodes, structural
+from zerocross.finn_flows.vendor import stock_nodes
+
+_NODES = (import_module(f"{nodes.__name__}.{each.name}") for each in pkgutil.iter_modules(nodes.__path__))
+_PRICING = (structural, folding, *_NODES)
+
+
+def forget(finn: bool = False) -> None:
+    """Empty the caches of prices.
+
+    Args:
+        finn: FINN's answers too.
+    """
+    for module in (*_PRICING, stock_nodes) if finn else _PRICING:
+        for function in vars(module).values():
+            # A module's own: what it imports may be kept for another reason.
+            if hasattr(function, "cache_clear") and function.__module__ == module.__name__:
+                function.cache_clear()
