@@ -18,10 +18,10 @@ from pathlib import Path
 
 import numpy as np
 
+from zerocross.finn_flows.assembly import assemble
 from zerocross.finn_flows.cost import estimate
 from zerocross.finn_flows.crossings import from_bits
 from zerocross.finn_flows.errors import FlowError
-from zerocross.finn_flows.assembly import assemble
 from zerocross.finn_flows.folding import Folding
 from zerocross.finn_flows.integer import IntegerNetwork
 from zerocross.finn_flows.network import (

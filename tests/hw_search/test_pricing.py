@@ -3,13 +3,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.finn_flows.test_stock_flow import assert_rows_are_finns, foldings
 from tests.hw_search.conftest import CONTENT, merged
-from zerocross.finn_flows.cost import estimate
 from zerocross.finn_flows.folding import Folding
-from zerocross.finn_flows.graph import hardware_nodes
 from zerocross.finn_flows.network import Activation
-from zerocross.finn_flows.plan import finn_graph
+from zerocross.finn_flows.planner import plan
 from zerocross.finn_flows.stock_flow import node_estimates, stock_graph, stock_layers, with_streams
+from zerocross.finn_flows.vendor.stock_nodes import stock_model
 from zerocross.hw_search.config import make_config
 from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.extraction.layers import describe
@@ -46,15 +46,10 @@ def test_the_fast_way_gives_finns_own_numbers(name: str, tmp_path: Path) -> None
     export_qonnx(model, args=torch.zeros(1, *shape), export_path=str(path), dynamo=False)
     layers = stock_layers(path, network.input)
     for folding in (Folding(), Folding(target_cycles=1500)):
-        nodes = hardware_nodes(network, folding, streams=False)
-        stock = stock_graph(layers, {node.name: node.folding for node in nodes})
-        assert node_estimates(finn_graph(nodes)) == node_estimates(stock)
-        streamed = node_estimates(with_streams(stock))
-        mine = [
-            (n.op_type, n.cycles, n.finn.lut, n.finn.bram18, n.finn.dsp)
-            for n in estimate(network, folding).nodes
-        ]
-        assert mine == [tuple(entry.values()) for entry in streamed]
+        direct = stock_model(plan(network, folding))
+        stock = stock_graph(layers, foldings(direct))
+        assert node_estimates(direct) == node_estimates(stock)
+        assert_rows_are_finns(network, folding, node_estimates(with_streams(stock)))
 
 
 def pricer(change: dict | None = None) -> Pricer:
