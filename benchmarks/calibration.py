@@ -29,16 +29,31 @@ from designs import Case, networks, single_nodes, using
 from scipy.optimize import least_squares, minimize_scalar, nnls
 from scipy.stats import spearmanr
 
-from zerocross.finn_flows import graph, structural
+from zerocross.finn_flows import structural
+from zerocross.finn_flows.assembly import assemble
 from zerocross.finn_flows.chip.synthesis import synthesise
-from zerocross.finn_flows.cost import estimate
+from zerocross.finn_flows.cost import estimate, expected_units
 from zerocross.finn_flows.families import get_family
 from zerocross.finn_flows.network import Conv
+from zerocross.finn_flows.nodes import (
+    NODES,
+    CrossingSite,
+    Fifo,
+    InputGenerator,
+    LabelSelect,
+    MaxPool,
+    Padding,
+    Product,
+    WidthConverter,
+    WindowMaxPool,
+)
+from zerocross.finn_flows.nodes.crossing_site import COMPARATORS, SEARCH, TABLE
+from zerocross.finn_flows.nodes.form import from_values, to_values
+from zerocross.finn_flows.nodes.node import HardwareNode
 from zerocross.finn_flows.parts import get_part
-from zerocross.finn_flows.rtl.assembly import assemble
+from zerocross.finn_flows.planner import plan
 from zerocross.finn_flows.rtl.design import Design, generate, with_fifos
-from zerocross.finn_flows.rtl.nodes import LIBRARY, HardwareNode, library, side_by_side
-from zerocross.finn_flows.rtl.pricing import Unit, units
+from zerocross.finn_flows.rtl.library import library, side_by_side
 from zerocross.finn_flows.rtl.streaming import size_fifos
 
 FOLDER = Path(__file__).parents[1] / "docs" / "calibration"
@@ -51,7 +66,7 @@ FAMILY_NODES = {
 }
 FAMILY_NETWORKS = {"7-series": (99, 99), "ecp5": (4, 5), "ice40": (2, 3), "gowin": (2, 3)}
 SMALL = 4_500  # FINN's LUTs of the largest network that families other than 7-series are shown on
-COLUMNS = ("digest", "design", "use", "numbers", "family", "element", "kind", "lut", "bram", "units")
+COLUMNS = ("digest", "design", "use", "numbers", "family", "element", "kind", "lut", "bram", "record")
 PARTS = {"7-series": "xc7z020", "ecp5": "lfe5u-45f", "ice40": "ice40hx8k", "gowin": "gw2ar-18"}
 
 
@@ -69,7 +84,7 @@ class Row:
         kind: what it is.
         lut: LUTs of the family.
         bram: the family's own block RAMs.
-        units: what it is made of, as `structural` prices it.
+        node: its record, which prices it; None for what lies around the elements.
     """
 
     digest: str
@@ -81,7 +96,7 @@ class Row:
     kind: str
     lut: int
     bram: int
-    units: tuple[Unit, ...]
+    node: HardwareNode | None
 
 
 # ---- the data set
@@ -95,7 +110,8 @@ def read_rows() -> dict[str, list[Row]]:
         with file.open(newline="") as stream:
             for entry in csv.DictReader(stream):
                 counts = {"lut": int(entry["lut"]), "bram": int(entry["bram"])}
-                known: dict[str, Any] = {**entry, **counts, "units": _units_of(entry["units"])}
+                node = _node_of(entry.pop("record"))
+                known: dict[str, Any] = {**entry, **counts, "node": node}
                 row = Row(**known)
                 kept.setdefault(row.digest, []).append(row)
     return kept
@@ -109,32 +125,38 @@ def write_rows(rows: Iterable[Row]) -> None:
         writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
         writer.writeheader()
         for row in rows:
-            writer.writerow({**asdict(row), "units": json.dumps(row.units, separators=(",", ":"))})
+            known = {name: getattr(row, name) for name in COLUMNS[:-1]}
+            writer.writerow({**known, "record": _record_of(row.node)})
     partial.replace(FOLDER / "elements.csv")
 
 
-def _units_of(text: str) -> tuple[Unit, ...]:
-    def frozen(value: Any) -> Any:
-        return tuple(value) if isinstance(value, list) else value
+def _record_of(node: HardwareNode | None) -> str:
+    """Write a node's record as JSON: its kind, and its fields."""
+    if node is None:
+        return ""
+    return json.dumps({"kind": type(node).__name__, **to_values(node)}, separators=(",", ":"))
 
-    return tuple(
-        (name, {key: frozen(value) for key, value in arguments.items()})
-        for name, arguments in json.loads(text)
-    )
+
+def _node_of(text: str) -> HardwareNode | None:
+    if not text:
+        return None
+    values = json.loads(text)
+    return from_values(NODES[values.pop("kind")], values)
 
 
 @cache
 def _code(module: str) -> str:
     """Return the code of a module of the library and of the modules it uses, without comments."""
-    text = re.sub(r"//.*|^\s+", "", (LIBRARY / f"{module}.sv").read_text(), flags=re.MULTILINE)
-    known = {file.stem for file in LIBRARY.glob("*.sv")} - {module}
+    files = {file.stem: file for file in library()}
+    text = re.sub(r"//.*|^\s+", "", files.pop(module).read_text(), flags=re.MULTILINE)
+    known = set(files)
     return text + "".join(_code(used) for used in sorted(known & set(re.findall(r"\bzc_\w+", text))))
 
 
 def _digest(top: str, folder: Path, sources: Iterable[Path], prefix: str, family: str) -> str:
     """Digest what is synthesised: modules, memories, and the flow."""
-    own = [file.read_text() for file in sources if file.parent != LIBRARY]
-    known = {file.stem for file in LIBRARY.glob("*.sv")}
+    own = [file.read_text() for file in sources if file not in library()]
+    known = {file.stem for file in library()}
     code = [_code(module) for module in sorted(known & set(re.findall(r"\bzc_\w+", top + "".join(own))))]
     memories = [file.read_text() for file in sorted(folder.glob(f"{prefix}*.mem"))]
     command = get_family(family).synthesis.command
@@ -178,16 +200,15 @@ class Maker:
                 for key, (node, _) in missing.items():
                     kind = key.split("_", maxsplit=1)[0]
                     what = (digests[key], key, "node", "", family, key, kind)
-                    row = Row(*what, cells[key].lut, cells[key].bram, tuple(units(node)))
+                    row = Row(*what, cells[key].lut, cells[key].bram, node)
                     self.kept[digests[key]] = [row]
             for key, (node, _) in built.items():
-                self.rows += [replace(row, units=tuple(units(node))) for row in self.kept[digests[key]]]
+                self.rows += [replace(row, node=node) for row in self.kept[digests[key]]]
         self._save()
 
     def network(self, case: Case, family: str, done: int, of: int) -> None:
         """Add the rows of a network, with FIFOs as a build has them."""
-        plan = graph.hardware_nodes(case.net.network, case.folding, streams=False)
-        bare = assemble(case.net, plan, case.styles)
+        bare = assemble(plan(case.net.network, case.folding), case.net, case.styles)
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             generated = generate(bare, folder / "bare")
@@ -195,7 +216,7 @@ class Maker:
             digest = _digest(top, generated.folder, generated.sources, "", family)
             if digest in self.kept:
                 depths = {
-                    row.element: row.units[0][1]["depth"] for row in self.kept[digest] if row.kind == "fifo"
+                    row.element: row.node.depth for row in self.kept[digest] if isinstance(row.node, Fifo)
                 }
             else:
                 self._tell(f"{family}: {case.name}", done, of)
@@ -209,10 +230,10 @@ class Maker:
         use = "held out" if case.held_out else "network"
         what = (digest, case.name, use, case.numbers, family)
         self.rows += [
-            Row(*what, element.name, element.kind, *counts[element.name], tuple(units(element.node)))
+            Row(*what, element.name, element.kind, *counts[element.name], element.node)
             for element in design.elements
         ]
-        self.rows.append(Row(*what, "", "rest", *counts[""], ()))
+        self.rows.append(Row(*what, "", "rest", *counts[""], None))
         self._save()
 
     def _save(self) -> None:
@@ -258,24 +279,36 @@ FITS: dict[str, tuple[str, ...]] = {
 }
 
 
-def _group(row: Row) -> str:
+def _group(node: HardwareNode | None) -> str:
     """Say which constants an element's price is made of; "" where none is fitted to it."""
-    if not row.units:
-        return ""
-    name, arguments = row.units[0]
-    if name == "product":
-        if arguments["pe"] == arguments["channels"] and arguments["simd"] == arguments["fan_in"]:
+    match node:
+        case Product(pe=pe, simd=simd, channels=channels, fan_in=fan_in) if (pe, simd) == (channels, fan_in):
             return "unrolled"
-        return "product" if arguments["style"] == "block" else "weights in LUTs"
-    if name == "crossing_way":
-        way = arguments["way"] if any(arguments["counts"]) else ""
-        return {"comparators": "thresholds", "search": "thresholds", "table": "table"}.get(way, "")
-    return "pool" if name in ("line_buffer", "max_pool") else name
+        case Product(ram_style="block"):
+            return "product"
+        case Product():
+            return "weights in LUTs"
+        case CrossingSite(implementation=implementation, crossings=crossings):
+            groups = {COMPARATORS: "thresholds", SEARCH: "thresholds", TABLE: "table"}
+            return groups.get(implementation, "") if any(crossings) else ""
+        case InputGenerator(parallel=parallel):
+            return "parallel_generator" if parallel else "input_generator"
+        case Padding():
+            return "padding"
+        case MaxPool() | WindowMaxPool():
+            return "pool"
+        case LabelSelect():
+            return "label_select"
+        case WidthConverter():
+            return "width_converter"
+        case Fifo():
+            return "fifo"
+    return ""
 
 
 def price(row: Row) -> structural.Price:
     """Return the price of an element as it is built, in 6-input LUTs."""
-    return structural.total([getattr(structural, name)(**arguments) for name, arguments in row.units])
+    return row.node.price() if row.node else structural.Price(0.0)
 
 
 def fit(rows: Sequence[Row], constants: structural.Constants) -> structural.Constants:
@@ -285,7 +318,7 @@ def fit(rows: Sequence[Row], constants: structural.Constants) -> structural.Cons
     small elements, of which it takes many to matter in a network.
     """
     for group, names in FITS.items():
-        mine = [row for row in rows if row.family == "7-series" and _group(row) == group]
+        mine = [row for row in rows if row.family == "7-series" and _group(row.node) == group]
         start = [getattr(constants, name) for name in names]
         scale = [max(abs(value), 0.1) for value in start]
         found = least_squares(
@@ -481,7 +514,7 @@ def with_shares(
                 row
                 for row in rows
                 if row.family == family and row.use != "held out" and price(row).kind == kind
-                if family != "ice40" or price(row).way not in ("comparators", "search")
+                if family != "ice40" or price(row).implementation not in (COMPARATORS, SEARCH)
             ]  # of iCE40's comparators Yosys counts the carries apart, which take logic cells too
             if len(mine) > 2:
                 found = minimize_scalar(
@@ -507,9 +540,8 @@ def _planned_fifos(
         columns = []
         for share in _SHARES:
             with using(_replaced(constants, _SHARES, [float(share == other) for other in _SHARES])):
-                nodes = graph.hardware_nodes(case.net.network, case.folding)
-            fifos = [node for node in nodes if node.op_type == "StreamingFIFO_rtl"]
-            columns.append(sum(node.price.lut for node in fifos) / lut)
+                units = list(expected_units(plan(case.net.network, case.folding)))
+            columns.append(sum(unit.price.lut for unit in units if unit.kind == Fifo.word) / lut)
         expected.append(columns)
         taken.append(sum(row.lut for row in mine if row.kind == "fifo") / lut)
     return np.array(expected), np.array(taken)

@@ -121,7 +121,7 @@ def estimate_plan(design: Design, part: Part | str | None = None, clock_mhz: flo
     part = part if isinstance(part, Part) else get_part(part or STAND_IN)
     rows: list[NodeCost] = []
     finn_latency = 0
-    for unit in _units(design):
+    for unit in expected_units(design):
         cost = _cost(unit, part)
         rows.append(cost)
         finn_latency += sum(ask_finn(node, part.finn_part)[0] for node in unit.stock)
@@ -146,7 +146,7 @@ def element_costs(design: Design, part: Part) -> dict[str, NodeCost]:
 
 
 @dataclass(frozen=True)
-class _Unit:
+class Unit:
     """What is priced: an element, or a FIFO that is expected."""
 
     name: str
@@ -157,12 +157,12 @@ class _Unit:
     stock: tuple[StockNode, ...]
 
 
-def _unit(element: Element) -> _Unit:
+def _unit(element: Element) -> Unit:
     node = element.node
-    return _Unit(element.name, element.layer, node.word, node.lanes, node.price(), node.stock())
+    return Unit(element.name, element.layer, node.word, node.lanes, node.price(), node.stock())
 
 
-def _cost(unit: _Unit, part: Part) -> NodeCost:
+def _cost(unit: Unit, part: Part) -> NodeCost:
     answers = [ask_finn(node, part.finn_part) for node in unit.stock]
     lut, blocks = on_family(unit.price, part.family)
     finn = [Resources(lut, 18 * bram18, dsp) for _, lut, bram18, dsp in answers]
@@ -180,7 +180,7 @@ def _cost(unit: _Unit, part: Part) -> NodeCost:
     )
 
 
-def _units(design: Design) -> Iterator[_Unit]:
+def expected_units(design: Design) -> Iterator[Unit]:
     """Give a plan's elements, each behind the FIFOs that are expected ahead of it.
 
     FINN has a FIFO on every stream of its own graph, also between a product and what takes its accumulators, inside a pool,
@@ -211,7 +211,7 @@ def _units(design: Design) -> Iterator[_Unit]:
 _NONE = Price(0.0, implementation="none")
 
 
-def _expected(design: Design, reader: Element, name: str, source: Source, waiting: int) -> _Unit:
+def _expected(design: Design, reader: Element, name: str, source: Source, waiting: int) -> Unit:
     """Return the FIFO ahead of an element, with the price that is expected of it before FIFOs are sized."""
     stream = design.streams[source]
     if source[0] == INPUT:
@@ -233,5 +233,5 @@ def _share(stream: Stream, reader: Element) -> Price:
     return expected_price(stream.width, between)
 
 
-def _fifo(name: str, layer: str, stream: Stream, waiting: int, price: Price) -> _Unit:
-    return _Unit(name, layer, Fifo.word, (1, 1), price, Fifo(stream, waiting).stock())
+def _fifo(name: str, layer: str, stream: Stream, waiting: int, price: Price) -> Unit:
+    return Unit(name, layer, Fifo.word, (1, 1), price, Fifo(stream, waiting).stock())
