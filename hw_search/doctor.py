@@ -12,7 +12,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked for.
+    """One thing that the doctor checks.
 
     Attributes:
         name: what.

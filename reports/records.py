@@ -18,8 +18,7 @@ class Evaluation:
         reference: True for a plain sign evaluated for comparison.
         status: "ok", "stopped" (after a first look), "infeasible" (a constraint is violated) or "failed".
         reason: why it is not ok, else None.
-        metrics: those of `zerocross.reports.metrics.METRICS` that are known, by name. A network stopped after its first
-            look has that look's.
+        metrics: those of `zerocross.reports.metrics.METRICS` that are known, by name; for "stopped", the first look's.
     """
 
     number: int
@@ -45,7 +44,7 @@ class NodeRecord:
         cycles: cycles for one image.
         finn: its resources by metric as stock FINN reports them.
         zerocross: the same as this project expects them.
-        way: how a crossing site is built ("comparators", "search" or "table"), else "".
+        implementation: how a crossing site is built ("comparators", "search" or "table"), else "".
     """
 
     node: str
@@ -56,7 +55,7 @@ class NodeRecord:
     cycles: int
     finn: dict[str, float]
     zerocross: dict[str, float]
-    way: str = ""
+    implementation: str = ""
 
 
 @dataclass(frozen=True)

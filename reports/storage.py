@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from zerocross.reports.metrics import COSTS
 from zerocross.reports.records import Evaluation, Run
 
-LAYOUT = 2  # to be raised whenever a record gains a field it cannot do without, or changes its meaning
+LAYOUT = 3  # to be raised whenever a record gains a field it cannot do without, or changes its meaning
 
 PARETO, EVALUATIONS, TABLE = "pareto.json", "evaluations.jsonl", "pareto.csv"
 REPORT = "report.html"  # a run's or a build's page, in its folder

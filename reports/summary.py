@@ -61,7 +61,7 @@ class LayerCost:
     Attributes:
         layer: the layer's name.
         nodes: its nodes, in the order of the dataflow graph.
-        ways: how its crossing sites are built, joined.
+        implementations: how its crossing sites are built, joined.
         cycles: the slowest node's cycles for one image.
         finn: sums of FINN's estimates.
         zerocross: sums of this project's estimates.
@@ -69,7 +69,7 @@ class LayerCost:
 
     layer: str
     nodes: list[NodeRecord]
-    ways: str
+    implementations: str
     cycles: int
     finn: dict[str, float]
     zerocross: dict[str, float]
@@ -138,7 +138,9 @@ def _layer_cost(layer: str, nodes: list[NodeRecord]) -> LayerCost:
     return LayerCost(
         layer=layer,
         nodes=nodes,
-        ways=", ".join(dict.fromkeys(node.way for node in nodes if node.way)),
+        implementations=", ".join(
+            dict.fromkeys(node.implementation for node in nodes if node.implementation)
+        ),
         cycles=max(node.cycles for node in nodes),
         finn={key: sum(node.finn.get(key, 0) for node in nodes) for key in RESOURCES},
         zerocross={key: sum(node.zerocross.get(key, 0) for node in nodes) for key in RESOURCES},

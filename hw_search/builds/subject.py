@@ -136,7 +136,7 @@ class RunSubject:
         net, topology = self.network, dict(self.network.topology)
         name = topology.pop("name", "")
         text = ", ".join(f"{key} {value}" for key, value in topology.items())
-        blocks = [node.layer for node in net.nodes if node.way == WEIGHTS_IN_BLOCK_RAM]
+        blocks = [node.layer for node in net.nodes if node.implementation == WEIGHTS_IN_BLOCK_RAM]
         return Origin(
             net.id,
             str(self.folder.resolve()),

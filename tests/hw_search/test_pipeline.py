@@ -322,8 +322,9 @@ def test_a_folder_without_a_run(tmp_path: Path) -> None:
         load_run(tmp_path)
     for text, message in (
         ("{", "cannot be read"),
-        ('{"layout": 2}', "cannot be read"),
+        ('{"layout": 3}', "cannot be read"),
         ("{}", "another version"),
+        ('{"layout": 2}', r"another version of zerocross \(layout 2, this one reads 3\)"),
     ):
         (tmp_path / "pareto.json").write_text(text)
         with pytest.raises(UnreadableRun, match=message):

@@ -93,4 +93,4 @@ def test_layer_costs_sum_to_the_network(make_nodes):
             total = sum(getattr(node, side)[key] for node in nodes)
             assert sum(getattr(cost, side)[key] for cost in layers) == pytest.approx(total)
     assert layers[0].cycles == max(node.cycles for node in nodes if node.layer == "layer0")
-    assert layers[0].ways == "comparators"
+    assert layers[0].implementations == "comparators"
