@@ -125,7 +125,7 @@ def seconds(config: Config) -> float:
     return time.perf_counter() - started
 
 
-def apart(*arguments: object) -> dict[str, float]:
+def in_own_process(*arguments: object) -> dict[str, float]:
     """Measure in a process of its own, for its memory."""
     command = [sys.executable, __file__, "--one", *map(str, arguments)]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
@@ -156,7 +156,7 @@ def main() -> None:
     )
     print("|" + " --- |" * 11)
     for case in dict.fromkeys(cases):
-        found = apart(*case)
+        found = in_own_process(*case)
         space, strategy, population, _ = case
         print(
             f"| {space} | {strategy} | {population:,} | {found['evaluations']:,.0f} | {found['search']:.2f} | "

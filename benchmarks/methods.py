@@ -19,7 +19,7 @@ import yaml
 from scipy.stats import ttest_ind
 
 from zerocross.hw_search.config import make_config
-from zerocross.hw_search.pipeline import evolve, workbench
+from zerocross.hw_search.pipeline import evolve, open_run
 from zerocross.hw_search.trainings import task, task_key
 from zerocross.hw_search.watcher import Silent
 
@@ -59,21 +59,21 @@ def run(name: str, settings: dict[str, Any], output: Path) -> Row:
     """Search a row's space, train what was found with fresh seeds, and test it."""
     folder = re.sub(r"\W+", "_", name)
     config = make_config({**settings, "name": folder, "output": str(output)}, name)
-    with workbench(config, Silent()) as bench:
-        candidate = bench.space.candidate((0,) * len(bench.space.sizes))
-        if bench.space.size > 1:
-            evolve(bench, Silent())
-            good = [evaluation for evaluation in bench.evaluations if evaluation.status == "ok"]
+    with open_run(config, Silent()) as evaluator:
+        candidate = evaluator.space.candidate((0,) * len(evaluator.space.sizes))
+        if evaluator.space.size > 1:
+            evolve(evaluator, Silent())
+            good = [evaluation for evaluation in evaluator.evaluations if evaluation.status == "ok"]
             found = min(good, key=lambda evaluation: evaluation.metrics["error"])
-            candidate = bench.candidates[found.id]
+            candidate = evaluator.candidates[found.id]
         first = config.search.seed + config.search.seeds
         works = [task(config, candidate, first + seed, final=True) for seed in range(config.final.seeds)]
-        fingerprint = bench.data.fingerprint + bench.test_fingerprint
+        fingerprint = evaluator.data.fingerprint + evaluator.test_fingerprint
         tasks = {task_key(candidate, work, fingerprint): work for work in works}
-        results = {key: result for key, result, _ in bench.results(tasks)}
+        results = {key: result for key, result, _ in evaluator.results(tasks)}
         ordered = [results[key] for key in tasks]
-        costs = [bench.pricer.cost(candidate, result["crossings"]) for result in ordered]
-        priced = [bench.pricer.metrics(cost) for cost in costs]
+        costs = [evaluator.pricer.cost(candidate, result["crossings"]) for result in ordered]
+        priced = [evaluator.pricer.metrics(cost) for cost in costs]
         return Row(
             name,
             candidate.text,

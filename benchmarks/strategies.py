@@ -66,7 +66,7 @@ def real(path: Path, seeds: int) -> None:
     config, plain = load_config(path), 1.0
     if "error" not in config.objectives:
         raise UserError(
-            f"objectives: {path} does not minimise error, by which networks worth having are told"
+            f"objectives: {path} does not minimise error, which networks worth having are chosen by"
         )
     asked = config.search
     children = asked.children or {"surrogate": CHILDREN, "gaaf": 10}.get(asked.strategy, asked.population)

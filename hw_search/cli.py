@@ -5,11 +5,11 @@ import signal
 import typer
 
 from zerocross.hw_search.commands.building import build, infer, lower
-from zerocross.hw_search.commands.looking import activations, configuration, doctor
+from zerocross.hw_search.commands.information import activations, configuration, doctor
+from zerocross.hw_search.commands.output import fail
 from zerocross.hw_search.commands.reporting import report
 from zerocross.hw_search.commands.searching import run, search
 from zerocross.hw_search.commands.tables import compare, tabulate
-from zerocross.hw_search.commands.telling import fail
 
 app = typer.Typer(
     help="Co-design of binary neural networks, their activation functions and their FPGA accelerators.",

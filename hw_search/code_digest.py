@@ -104,7 +104,7 @@ def _read(path: Path) -> tuple[str, tuple[tuple[int, str], ...]]:
 def _read_once(path: Path, modified: int, size: int) -> tuple[str, tuple[tuple[int, str], ...]]:
     content, imports = path.read_bytes(), tuple[tuple[int, str], ...]()
     if path.suffix == ".py":
-        with suppress(SyntaxError):  # whoever imports it is told
+        with suppress(SyntaxError):  # the import will report it
             tree = _Code().visit(ast.parse(content))
             content, imports = ast.dump(tree).encode(), tuple(_imports(tree))
     elif path.suffix in _COMMENTED:

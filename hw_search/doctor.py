@@ -14,7 +14,7 @@ from zerocross.finn_flows.families import FAMILIES
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked for.
+    """One thing that the doctor checks.
 
     Attributes:
         name: what.

@@ -1,4 +1,4 @@
-"""A user's mistake, told in one message."""
+"""A user's mistake, in one message."""
 
 
 class UserError(Exception):

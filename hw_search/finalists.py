@@ -55,7 +55,7 @@ def choose(run: Run, pick: str) -> Finalist:
 
 
 def check_pick(pick: str) -> None:
-    """Make sure that a pick is a word known, or looks like an id.
+    """Make sure that a pick is a known word, or has the form of an id.
 
     Raises:
         UserError: if it does not.

@@ -1,4 +1,4 @@
-"""One activation looked at closely: its curve, its crossings at a fan-in, and what they cost."""
+"""One activation examined: its curve, its crossings at a fan-in, and what they cost."""
 
 import math
 from dataclasses import dataclass
@@ -20,15 +20,15 @@ _SHOWN = 256
 
 @dataclass(frozen=True)
 class Inspection:
-    """What there is to say of an expression before any training.
+    """What is known of an expression before any training.
 
     Attributes:
-        expression: what was looked at, its parameters at their initial values.
+        expression: what was examined, its parameters at their initial values.
         key: canonical key.
         constant: its bit, if it is the same everywhere and always.
         parameters: number of learnable parameters of a channel.
         site: curve and crossings on the grid of the fan-in.
-        prices: LUT, BRAM18 and how it is built, for a site of 64 channels by PE.
+        prices: LUT, BRAM18 and implementation, for a site of 64 channels by PE.
     """
 
     expression: Expression
@@ -40,12 +40,12 @@ class Inspection:
 
 
 def inspect(expression: Expression, fan_in: int, channels: int = 64) -> Inspection:
-    """Look at an expression behind a binary product of K random bits.
+    """Examine an expression behind a binary product of K random bits.
 
     Batch norm is taken to make such an accumulator's variance one: x = a / sqrt(K).
 
     Args:
-        expression: what to look at.
+        expression: what to examine.
         fan_in: K, at least 1.
         channels: of the site that is priced; all alike.
     """

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import yaml
 
-from zerocross.hw_search.bench import Bench
 from zerocross.hw_search.choice import alternatives
 from zerocross.hw_search.config import Config
 from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.evaluator import Evaluator
 from zerocross.hw_search.execution.code_version import code_version
 from zerocross.hw_search.execution.evaluation import load_data
 from zerocross.hw_search.execution.executor import Executor, LocalExecutor
@@ -65,7 +65,7 @@ def search(config: Config, watcher: Watcher | None = None, executor: Executor | 
 
     Args:
         config: what to search.
-        watcher: told of every step.
+        watcher: notified of every step.
         executor: where networks are trained; by default where `search.executor` says.
 
     Returns:
@@ -81,34 +81,34 @@ def search(config: Config, watcher: Watcher | None = None, executor: Executor | 
     front: list[Finalist] = []
     references: list[Finalist] = []
     finished = False
-    with workbench(config, watcher, executor) as bench:
+    with open_run(config, watcher, executor) as evaluator:
         try:
-            evolve(bench, watcher)
-            front, references = finals(bench, watcher, folder)
+            evolve(evaluator, watcher)
+            front, references = finals(evaluator, watcher, folder)
             finished = True
             if not front:
                 raise UserError(
-                    f"no candidate came to anything. {_reasons(bench)}. {folder}/workers.log may say more"
+                    f"no candidate came to anything. {_reasons(evaluator)}. {folder}/workers.log may say more"
                 )
         finally:
-            run = _run(bench, front, references, bench.seconds(), finished)
+            run = _run(evaluator, front, references, evaluator.seconds(), finished)
             if run.evaluations and (finished or not _is_finished(folder)):
                 _leave(run, folder)
-    return SearchResult(folder, run, bench.trained, bench.replayed)
+    return SearchResult(folder, run, evaluator.trained, evaluator.replayed)
 
 
 @contextmanager
-def workbench(
+def open_run(
     config: Config,
     watcher: Watcher,
     executor: Executor | None = None,
     check: Callable[[Space], None] = lambda space: None,
-) -> Iterator[Bench]:
+) -> Iterator[Evaluator]:
     """Open a run's folder, its store and its workers, to evaluate candidates of a configuration.
 
     Args:
         config: the configuration; it is written to the folder.
-        watcher: told of every training.
+        watcher: notified of every training.
         executor: as of `search`.
         check: raises a UserError for a space that is no use here, before anything is written.
 
@@ -124,13 +124,13 @@ def workbench(
     with Store(folder) as store:
         write_text(folder / "config.yaml", yaml.safe_dump(config.model_dump(), sort_keys=False))
         workers = executor or _executor(config, folder / "workers.log")
-        bench = Bench(config, space, pricer, data, test_fingerprint, store, workers, watcher)
+        evaluator = Evaluator(config, space, pricer, data, test_fingerprint, store, workers, watcher)
         try:
-            yield bench
+            yield evaluator
         finally:
             if executor is None:
                 workers.close()
-            bench.end_sitting()
+            evaluator.end_sitting()
 
 
 def _data(config: Config) -> tuple[Data, str]:
@@ -157,37 +157,37 @@ def _worker_count(config: Config) -> int:
     return (os.cpu_count() or 1) if pick_device(config.training.device).type == "cpu" else 2
 
 
-def evolve(bench: Bench, watcher: Watcher) -> None:
+def evolve(evaluator: Evaluator, watcher: Watcher) -> None:
     """Let the strategy ask until it has no more questions."""
-    config, known = bench.config, dict[Genome, Candidate]()
+    config, known = evaluator.config, dict[Genome, Candidate]()
 
     def candidate(genome: Genome) -> Candidate:
         if genome not in known:
-            known[genome] = bench.space.candidate(genome)
+            known[genome] = evaluator.space.candidate(genome)
         return known[genome]
 
     strategy: Strategy
     if config.search.strategy == "differentiable":
-        fingerprint = bench.data.fingerprint + code_version(tuple(config.plugins))
-        strategy = Differentiable(config, bench.space, bench.pricer, fingerprint, bench.results)
+        fingerprint = evaluator.data.fingerprint + code_version(tuple(config.plugins))
+        strategy = Differentiable(config, evaluator.space, evaluator.pricer, fingerprint, evaluator.results)
     else:
         strategy = make_strategy(
             config.search,
-            bench.space,
+            evaluator.space,
             len(config.objectives),
             lambda genome: candidate(genome).key,
-            1 - 1 / bench.data.classes,
+            1 - 1 / evaluator.data.classes,
         )
     watcher.begin(config.name, strategy.planned)
     while genomes := strategy.ask():
-        strategy.tell(genomes, bench.evaluate([candidate(genome) for genome in genomes]))
-        watcher.generation(bench.evaluations, config.objectives)
+        strategy.tell(genomes, evaluator.evaluate([candidate(genome) for genome in genomes]))
+        watcher.generation(evaluator.evaluations, config.objectives)
 
 
 def _run(
-    bench: Bench, front: list[Finalist], references: list[Finalist], seconds: float, finished: bool
+    evaluator: Evaluator, front: list[Finalist], references: list[Finalist], seconds: float, finished: bool
 ) -> Run:
-    config, data, part = bench.config, bench.data, bench.pricer.part
+    config, data, part = evaluator.config, evaluator.data, evaluator.pricer.part
     stand_in = (
         ""
         if part.known_to_finn
@@ -203,10 +203,10 @@ def _run(
         objectives=list(config.objectives),
         strategy=config.search.strategy,
         seconds=seconds,
-        evaluations=bench.evaluations,
+        evaluations=evaluator.evaluations,
         front=front,
         references=references,
-        verdict=(verdict(front, references, config.objectives) if front else _reasons(bench))
+        verdict=(verdict(front, references, config.objectives) if front else _reasons(evaluator))
         if finished
         else "The search is not finished: run the same command to go on.",
         config=config.model_dump(),
@@ -222,11 +222,11 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
 
 
-def _reasons(bench: Bench) -> str:
+def _reasons(evaluator: Evaluator) -> str:
     """Say what most candidates failed of."""
-    reasons = Counter(evaluation.reason or "it did not train again" for evaluation in bench.evaluations)
+    reasons = Counter(evaluation.reason or "it did not train again" for evaluation in evaluator.evaluations)
     return "; ".join(
-        f"{count} of {len(bench.evaluations)}: {reason}" for reason, count in reasons.most_common(2)
+        f"{count} of {len(evaluator.evaluations)}: {reason}" for reason, count in reasons.most_common(2)
     )
 
 

@@ -69,7 +69,7 @@ class Terminal:
         self._search = self._progress.add_task(f"searching {run}", total=planned, note="starting workers")
         self._say(f"searching {run}: about {planned} candidates")
 
-    def looked(self, expression: str, error: float | None) -> None:
+    def first_look(self, expression: str, error: float | None) -> None:
         """See `Watcher`."""
         if self._search is not None:
             result = "failed" if error is None else f"{100 * error:.1f} % error"

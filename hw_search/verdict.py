@@ -26,8 +26,8 @@ def verdict(front: Sequence[Finalist], references: Sequence[Finalist], objective
     """Return whether a network of the front has both a lower test error and fewer LUTs than a plain sign.
 
     Only plain signs count that no other plain sign dominates, and only where the network is no worse in any other
-    objective: a slow network has not beaten a fast one. Of all such pairs the one with the smallest p-value is
-    told; without one it is said that there is none.
+    objective: a slow network has not beaten a fast one. The verdict names the pair with the
+    smallest p-value, or says that there is none.
 
     Args:
         front: networks of the front, plain signs among them or not.
@@ -42,7 +42,7 @@ def verdict(front: Sequence[Finalist], references: Sequence[Finalist], objective
     costs = list(dict.fromkeys(["lut", *(name for name in objectives if name != "error")]))
     points = [[-fmean(sign.validation), *(sign.metrics[name] for name in costs)] for sign in references]
     signs = [sign for sign, best in zip(references, nondominated(points), strict=True) if best]
-    # Pairs are chosen by cost alone: looking at the accuracies first would spoil the test of them.
+    # Pairs are chosen by cost alone: accuracies that had a say in it could no longer be tested.
     pairs = [
         (net, sign)
         for net in searched

@@ -1,4 +1,4 @@
-"""Someone who looks on while a search runs."""
+"""Whoever follows a search while it runs."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -7,13 +7,13 @@ from zerocross.reports.records import Evaluation
 
 
 class Watcher(Protocol):
-    """Told of every step of a search."""
+    """Notified of every step of a search."""
 
     def begin(self, run: str, planned: int) -> None:
         """The search begins; about so many candidates will be asked for."""
 
-    def looked(self, expression: str, error: float | None) -> None:
-        """A first look at a candidate is there: its validation error, or None where it failed."""
+    def first_look(self, expression: str, error: float | None) -> None:
+        """A candidate's first look is done: its validation error, or None where it failed."""
 
     def trained(self, expression: str, reference: bool, error: float | None, cached: bool) -> None:
         """A candidate's training is there: its validation error, or None where it failed; `cached` if it was stored."""
@@ -31,7 +31,7 @@ class Silent:
     def begin(self, run: str, planned: int) -> None:
         """See `Watcher`."""
 
-    def looked(self, expression: str, error: float | None) -> None:
+    def first_look(self, expression: str, error: float | None) -> None:
         """See `Watcher`."""
 
     def trained(self, expression: str, reference: bool, error: float | None, cached: bool) -> None:

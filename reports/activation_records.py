@@ -31,7 +31,7 @@ class ActivationRecord:
         high: greatest accumulator of the grid.
         step: distance between neighbours on the grid.
         crossings: number of crossings of each channel.
-        curves: a few channels to look at.
+        curves: a few channels.
     """
 
     layer: str

@@ -20,7 +20,7 @@ _MOST_DRAWN = 5000
 def front(run: Run) -> go.Figure:
     """Everything evaluated, faint, with the front and the plain signs standing out.
 
-    With three or more objectives a menu picks the pair to look at. Lines show what each set reaches in the
+    With three or more objectives a menu picks the pair of axes. Lines show what each set reaches in the
     plane at hand: below and left of them there is nothing. Infeasible and failed evaluations are not drawn, and of the
     dominated ones no more than a browser shows without delay.
     """
@@ -63,7 +63,7 @@ def _thinned(evaluations: list[Evaluation]) -> list[Evaluation]:
 
 
 def _pairs(objectives: Sequence[str]) -> list[tuple[str, str]]:
-    """Planes to look at, (x, y): the error upright where there is one, and before all others."""
+    """Planes to show, (x, y): the error upright where there is one, and before all others."""
     if len(objectives) == 1:
         return [("number", objectives[0])]
     pairs = [(b, a) if a == "error" else (a, b) for a, b in combinations(objectives, 2)]

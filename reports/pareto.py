@@ -38,7 +38,7 @@ def nondominated(points: npt.ArrayLike) -> Mask:
 
 
 class Front(Generic[Item]):
-    """A front that grows as points become known: each costs a look at the front, and not at all that came before.
+    """A front that grows as points become known: each is compared with the front alone.
 
     Of equal points the first stays.
     """

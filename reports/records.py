@@ -18,8 +18,7 @@ class Evaluation:
         reference: True for a plain sign evaluated for comparison.
         status: "ok", "stopped" (after a first look), "infeasible" (a constraint is violated) or "failed".
         reason: why it is not ok, else None.
-        metrics: those of `zerocross.reports.metrics.METRICS` that are known, by name. A network stopped after its first
-            look has that look's.
+        metrics: those of `zerocross.reports.metrics.METRICS` that are known, by name; for "stopped", the first look's.
     """
 
     number: int

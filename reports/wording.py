@@ -9,7 +9,7 @@ UNKNOWN = "\u2013"
 
 
 def number(value: float | None) -> str:
-    """A quantity with thousands apart; a decimal only where it is small and has a fraction."""
+    """A quantity with thousands separated; a decimal only where it is small and has a fraction."""
     if value is None or not math.isfinite(value):
         return UNKNOWN
     return f"{value:,.0f}" if float(value).is_integer() or abs(value) >= 10 else f"{value:,.1f}"

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from zerocross.hw_search.commands.telling import stoppable, tell_build
+from zerocross.hw_search.commands.output import print_build, stoppable
 
 
 def build(
@@ -116,7 +116,7 @@ def build_for(
         board = check_target(options["target"], options["clock_mhz"])
         folder = output or beside / "builds" / f"{subject.origin.name}-{board}"
         result = run_build(subject, BuildOptions(**options), folder, watcher)
-    tell_build(result.build)
+    print_build(result.build)
     typer.echo(f"\nReport: {result.folder / REPORT}")
 
 

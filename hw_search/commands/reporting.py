@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from zerocross.hw_search.commands.telling import tell_build, tell_run, tell_table
+from zerocross.hw_search.commands.output import print_build, print_run, print_table
 
 
 def report(
@@ -23,13 +23,13 @@ def report(
     from zerocross.reports.storage import FUNCTIONS, PARETO, REPORT, load_run
 
     if len(folders) == 1 and (folders[0] / FUNCTIONS).exists():
-        tell_table(folders[0] / FUNCTIONS)
+        print_table(folders[0] / FUNCTIONS)
         return
     if len(folders) == 1 and not (folders[0] / BUILD).exists() and (folders[0] / PARETO).exists():
         from zerocross.reports.page import render
 
         loaded = load_run(folders[0])
-        tell_run(loaded)
+        print_run(loaded)
         path, text = folders[0] / REPORT, render(loaded)
     else:
         from zerocross.reports.build_page import render_build, render_comparison
@@ -37,7 +37,7 @@ def report(
 
         builds = [read_build(folder) for folder in folders]
         for built in builds:
-            tell_build(built)
+            print_build(built)
         alone = len(builds) == 1 and (folders[0] / BUILD).exists()
         path = folders[0] / REPORT if alone else output
         text = render_build(builds[0]) if alone else render_comparison(builds)

@@ -7,7 +7,7 @@ import typer
 
 from zerocross.finn_flows.errors import FlowError
 from zerocross.hw_search.commands.building import build_for
-from zerocross.hw_search.commands.telling import fail, stoppable, tell_run
+from zerocross.hw_search.commands.output import fail, print_run, stoppable
 
 if TYPE_CHECKING:
     from zerocross.hw_search.config import Config
@@ -122,7 +122,7 @@ def _search(checked: "Config") -> Path:
         result = run_search(checked, watcher)
     if not result.trained:
         typer.echo("This search was finished before: nothing new had to be trained.")
-    tell_run(result.run)
+    print_run(result.run)
     typer.echo(f"\nReport: {result.folder / 'report.html'}")
     return result.folder
 

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from zerocross.hw_search.commands.output import print_table, stoppable
 from zerocross.hw_search.commands.searching import (
     ADDRESS,
     CONFIG,
@@ -19,7 +20,6 @@ from zerocross.hw_search.commands.searching import (
     WORKERS,
     checked_config,
 )
-from zerocross.hw_search.commands.telling import stoppable, tell_table
 
 
 def tabulate(
@@ -40,7 +40,7 @@ def tabulate(
         from zerocross.hw_search.tables.tabulate import tabulate as make
 
         path = make(checked, progress)
-    tell_table(path)
+    print_table(path)
 
 
 def compare(
@@ -66,7 +66,7 @@ def compare(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Searches at a time; one for each core by default.")
     ] = None,
-    html: Annotated[Path | None, typer.Option(help="Also write the curves as a page to look at.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Also write the curves as a page.")] = None,
 ) -> None:
     """Try search strategies on a table: how much of the exact front they find, against the evaluations they spend."""
     with stoppable("nothing was written"), _bars() as progress:
@@ -110,7 +110,7 @@ def _bars() -> Iterator[Callable[[str, int, int], None]]:
         known: dict[str, TaskID] = {}
         said = 0.0
 
-        def tell(what: str, done: int, total: int) -> None:
+        def show(what: str, done: int, total: int) -> None:
             nonlocal said
             if what not in known:
                 bars.update(loading, visible=False)
@@ -120,4 +120,4 @@ def _bars() -> Iterator[Callable[[str, int, int], None]]:
                 said = time.monotonic()
                 print(f"{what}: {done:,} of {total:,}", file=sys.stderr, flush=True)
 
-        yield tell
+        yield show

@@ -90,7 +90,7 @@ class LocalExecutor:
             worker = self._idle.pop()
             if worker.alive():
                 return worker
-            worker.kill()  # it told that its memory had run out, and ended by itself
+            worker.kill()  # its memory had run out, and it ended by itself
         return _Worker(self._log)
 
     def close(self) -> None:

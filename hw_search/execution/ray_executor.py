@@ -25,7 +25,7 @@ from zerocross.hw_search.execution.tasks import Result, Task, to_json
 from zerocross.hw_search.files import replacing
 
 _RETRIES = 3
-_LOOK = 10.0  # seconds without a result after which the cluster is looked at again
+_POLL = 10.0  # seconds without a result after which the nodes are counted again
 _ANSWER = 30.0  # seconds in which a cluster must answer
 
 _PROBE = """
@@ -94,7 +94,7 @@ class RayExecutor:
             while waiting and len(running) < min(room, self._most or room):
                 index = waiting.popleft()
                 running[self._give(tasks[index])] = index
-            done, _ = ray.wait(list(running), timeout=_LOOK)
+            done, _ = ray.wait(list(running), timeout=_POLL)
             for reference in done:
                 index = running.pop(reference)
                 yield index, self._receive(reference, tasks[index])
@@ -156,7 +156,7 @@ class RayExecutor:
             if content is not None and part.weights is not None:
                 with replacing(Path(part.weights)) as temporary:
                     temporary.write_bytes(content)
-        # A full disk is the store's to tell.
+        # The store reports a full disk.
         with suppress(OSError), self._log.open("a", encoding="utf-8") as log:
             log.write(printed)
         found: Result = result
@@ -177,10 +177,10 @@ class RayExecutor:
         )
         if not room:
             there = "; ".join(
-                f"{node['NodeManagerHostname']} with {_told(node['Resources'])}" for node in nodes
+                f"{node['NodeManagerHostname']} with {_amounts(node['Resources'])}" for node in nodes
             )
             raise UserError(
-                f"no node of the Ray cluster has room for a worker of {_told(self._needs)} (there is {there or 'none'}): "
+                f"no node of the Ray cluster has room for a worker of {_amounts(self._needs)} (there is {there or 'none'}): "
                 "lower search.worker_cpus, worker_gpus or worker_memory_gb, or add a node with `ray start --address=...`"
             )
         return room
@@ -203,7 +203,7 @@ def _read(path: str) -> bytes:
         raise UserError(f"plugins: {path} cannot be read ({error.strerror})") from None
 
 
-def _told(resources: dict[str, float]) -> str:
+def _amounts(resources: dict[str, float]) -> str:
     found = [f"{resources[name]:g} {name}" for name in ("CPU", "GPU") if name in resources]
     if "memory" in resources:
         found.append(f"{resources['memory'] / 2**30:.3g} GB of memory")
@@ -224,7 +224,7 @@ def _connect(address: str | None) -> None:
 
     if address is not None:
         _check_answers(address)
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a search tells nobody of itself
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a search reports to nobody
     ends = signal.getsignal(signal.SIGTERM)
     own = {"address": "local", "include_dashboard": False}
     try:
@@ -252,8 +252,8 @@ def _check_answers(address: str) -> None:
         done = subprocess.run(probe, capture_output=True, text=True, timeout=_ANSWER, check=False)
         if done.returncode == 0:
             return
-        told = done.stdout.strip().splitlines()
-        reason = " ".join(" ".join(told[-1:] if "Traceback" in done.stdout else told).split())
+        lines = done.stdout.strip().splitlines()
+        reason = " ".join(" ".join(lines[-1:] if "Traceback" in done.stdout else lines).split())
     except subprocess.TimeoutExpired:
         reason = f"no answer in {_ANSWER:g} seconds"
     except (OSError, OverflowError) as error:

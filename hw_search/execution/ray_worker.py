@@ -36,7 +36,7 @@ class Origin:
 
 
 def versions() -> str:
-    """Return the versions that a person would look at first where the code differs."""
+    """Return the versions that a person would compare first where the code differs."""
     import torch
 
     return f"zerocross {version('zerocross')} and torch {torch.__version__}"

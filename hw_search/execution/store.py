@@ -82,7 +82,7 @@ class Store:
         return found
 
     def put(self, key: str, result: Result, replace: bool = False) -> None:
-        """Keep a result; on disk when this returns. A key that is there already keeps its first result, unless told."""
+        """Keep a result; on disk when this returns. A key that is there already keeps its first result, unless `replace`."""
         try:
             with self._base:
                 self._base.execute(

@@ -106,7 +106,7 @@ def _genome(row: np.ndarray) -> Genome:
 class EvolutionGAAF:
     """The genetic algorithm of GAAF (Li et al., 2023), on the error alone.
 
-    Each generation draws one way to choose its parents: elitism (the best two in turn), a tournament (a random
+    Each generation draws one selection of parents: elitism (the best two in turn), a tournament (a random
     place in the ranking, then one further down with even chance at every step), or in proportion to accuracy. A
     child is one parent with one gene drawn anew; it replaces the worst if it is better. The first population takes
     only networks better than guessing by a tenth. What the paper's code lacks and this has: a seed, validation data
@@ -139,14 +139,14 @@ class EvolutionGAAF:
         if self._generations <= 0 or not self._population:
             return []
         self._generations -= 1
-        way = self._rng.integers(3)
-        return [self._mutated(self._parent(int(way), child)) for child in range(self._children)]
+        selection = int(self._rng.integers(3))
+        return [self._mutated(self._parent(selection, child)) for child in range(self._children)]
 
-    def _parent(self, way: int, child: int) -> Genome:
+    def _parent(self, selection: int, child: int) -> Genome:
         ranked = self._population
-        if way == 0:
+        if selection == 0:
             return ranked[child % min(2, len(ranked))][1]
-        if way == 1:
+        if selection == 1:
             place = int(self._rng.integers(len(ranked)))
             while place < len(ranked) - 1 and self._rng.random() < 0.5:
                 place += 1

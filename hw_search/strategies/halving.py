@@ -1,8 +1,8 @@
-"""Early stopping: a short first look at every candidate, and a whole training for those that look well.
+"""Early stopping: a short first training of every candidate, its first look, and a whole training for the better ones.
 
 Successive halving (Jamieson & Talwalkar, 2016) with one rung, without waiting for all of it as in ASHA (Li et al., 2020),
-and ranked by nondomination where there are several objectives (Schmucker et al., 2021). Whether a first look tells enough is
-measured on tables (docs/tables.md).
+and ranked by nondomination where there are several objectives (Schmucker et al., 2021). Whether a first look predicts enough
+is measured on tables (docs/tables.md).
 """
 
 from collections import deque
@@ -27,7 +27,7 @@ class Rung:
         self._looks: deque[tuple[float, ...]] = deque(maxlen=_REMEMBERED)
 
     def better(self, batch: Sequence[tuple[float, ...]]) -> list[bool]:
-        """Tell who of a batch is among the best of all looks so far, this batch's included.
+        """Return who of a batch is among the best of all looks so far, this batch's included.
 
         Args:
             batch: objectives at the first look, to be minimised, finite.

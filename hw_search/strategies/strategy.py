@@ -1,6 +1,6 @@
 """What a search strategy is: who is evaluated next.
 
-A strategy is asked for a batch of genomes and told what came of them, until it has no more to ask for. All
+`ask` returns a batch of genomes and `tell` takes their scores, until `ask` returns none. All
 randomness comes from its seed, and nothing else enters: that is what makes replaying a search the same as resuming it.
 """
 
@@ -46,7 +46,7 @@ class Strategy(Protocol):
         """Return the next candidates; none when the search is over."""
 
     def tell(self, genomes: Sequence[Genome], scores: Sequence[Score]) -> None:
-        """Say what came of the candidates of the last `ask`, in their order."""
+        """Take the scores of the candidates of the last `ask`, in their order."""
 
 
 def _draw(sizes: Sequence[int], rng: np.random.Generator) -> Genome:

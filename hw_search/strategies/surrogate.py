@@ -1,10 +1,10 @@
-"""A search led by a model of what it has seen: what an activation does, and of what it is made, tells what it is worth.
+"""A search led by a model of what it has seen: what an activation does, and what it is made of, predict its worth.
 
 Every function is described by what it does on a grid (values, signs, slopes, how much of it lets a gradient pass) and by
 how often each operation stands in it, beside the values of the other genes. A forest of randomized trees (Geurts et al.,
 2006) learns the objectives from the evaluations so far. Each of the next candidates is the best by one tree, picked at
 random, of a randomly weighted Tchebycheff distance (in the manner of Thompson sampling; the weights are ParEGO's, Knowles,
-2006): trees differ where little is known, which is what makes the search look there.
+2006): trees differ where little is known, which is what leads the search there.
 """
 
 from collections import Counter
@@ -24,7 +24,7 @@ from zerocross.models.quantizers import WINDOW
 from zerocross.reports.pareto import Floats, Front
 
 CHILDREN = 8
-"""Candidates asked for at a time where the configuration does not say: few, since each look makes the next ones better."""
+"""Candidates of a generation, if the configuration does not say: few, since each evaluation improves the next choice."""
 
 _TREES = 50
 _WHOLE = 6000
@@ -103,14 +103,14 @@ class Surrogate:
 
     def _promising(self, count: int) -> list[Genome]:
         if len(self._scores) >= _MORE * self._known:
-            self._look_anew()
+            self._refit()
         chosen = self._best(count)
         if not chosen and self._space.size > _WHOLE:  # all of the pool was asked for
-            self._look_anew()
+            self._refit()
             chosen = self._best(count)
         return chosen
 
-    def _look_anew(self) -> None:
+    def _refit(self) -> None:
         """Grow a forest of all that is known, and predict what there is to choose from."""
         self._known = len(self._scores)
         self._renew_pool()
@@ -136,7 +136,7 @@ class Surrogate:
         if self._barred[place]:
             return False
         self._barred[place] = True
-        # What it stands for, and whether that can learn, takes long to know: it is looked at only where it matters.
+        # The key and the check whether it can learn are slow: they are made only where they matter.
         genome, name = self._pool[place], self._key(self._pool[place])
         if name in self._seen or not self._is_alive(genome):
             return False

@@ -1,6 +1,6 @@
 """Search strategies measured on a table: what a search finds of a front that is known exactly, and how soon.
 
-Nothing is trained: a strategy asks for genomes and is told what the table says of them. An evaluation is what training
+Nothing is trained: a strategy asks for genomes, and the table gives their scores. An evaluation is what training
 one function with all seeds takes; a first look costs its share of that; what is turned away untrained, or known already,
 nothing.
 
@@ -97,7 +97,7 @@ def compare(
         population: candidates of a generation; `gaaf` keeps the paper's 30 and 10.
         children: candidates of each later generation; each strategy's own number where it is None.
         workers: searches at a time; one for each core where it is None.
-        progress: told of every search.
+        progress: notified of every search.
 
     Raises:
         UserError: for an unknown strategy or objective, or a table without a front.
@@ -126,7 +126,7 @@ def compare(
     functions = sum(row.status != "dead" for row in table.rows)
     budget = max(1, round(share * functions))
     strategies = list(dict.fromkeys(strategies))
-    for name in strategies:  # what one of them cannot do is told before the others have searched
+    for name in strategies:  # a mistake is reported before anything is searched
         _config(table, name.removesuffix(LOOK), 0, objectives, population, children, budget)
     jobs = [(name, seed) for name in strategies for seed in range(seeds)]
     corner = _corner(table, objectives, points)
@@ -228,18 +228,18 @@ def _search(job: tuple[str, int]) -> list[tuple[int, float]]:
         return str(places[genome])
 
     strategy = make_strategy(config.search, space, len(objectives), key, 1 - 1 / table.about["classes"])
-    bench = _Replay(
+    evaluator = _Replay(
         table, objectives, config.search.first_look if name.endswith(LOOK) else 0.0, config.search.keep
     )
-    while bench.spent < budget and (genomes := strategy.ask()):
+    while evaluator.spent < budget and (genomes := strategy.ask()):
         found = [places[genome] for genome in genomes]
-        bench.evaluate([place for place in dict.fromkeys(found) if rows[place].status != "dead"])
-        strategy.tell(genomes, [bench.scores.get(place, Score(None)) for place in found])
-    return [(row, spent) for row, spent in bench.complete if spent <= budget + 1e-6]
+        evaluator.evaluate([place for place in dict.fromkeys(found) if rows[place].status != "dead"])
+        strategy.tell(genomes, [evaluator.scores.get(place, Score(None)) for place in found])
+    return [(row, spent) for row, spent in evaluator.complete if spent <= budget + 1e-6]
 
 
 class _Replay:
-    """Does what `zerocross.hw_search.bench` does, with a table's results; what is not "ok" has failed, by however much.
+    """Does what `zerocross.hw_search.evaluator` does, with a table's results; what is not "ok" has failed, by however much.
 
     A first look's costs are not in a table: those of the whole training stand in for them, in favour of first looks.
     """

@@ -8,12 +8,12 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from zerocross.hw_search.bench import Bench, Trial
 from zerocross.hw_search.config import Config
 from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.evaluator import Evaluator, Trial
 from zerocross.hw_search.execution.executor import Executor
 from zerocross.hw_search.execution.tasks import Result, TrainingTask
-from zerocross.hw_search.pipeline import versions, workbench
+from zerocross.hw_search.pipeline import open_run, versions
 from zerocross.hw_search.space import Candidate, Genome, Space
 from zerocross.hw_search.tables.table import Row, Table
 from zerocross.hw_search.trainings import task, task_key
@@ -35,7 +35,7 @@ def tabulate(config: Config, progress: Progress, executor: Executor | None = Non
     Args:
         config: its space of activations is tabulated, every function with `search.seeds` seeds, and a first look at it where
             `search.first_look` is not 0; nothing else may be left to choose. Strategy and finals are not used.
-        progress: told of every step.
+        progress: notified of every step.
         executor: where networks are trained; by default where `search.executor` says.
 
     Returns:
@@ -44,18 +44,18 @@ def tabulate(config: Config, progress: Progress, executor: Executor | None = Non
     Raises:
         UserError: for anything the user can mend.
     """
-    with workbench(config, Silent(), executor, _check) as bench:
-        functions = _functions(bench, progress)
+    with open_run(config, Silent(), executor, _check) as evaluator:
+        functions = _functions(evaluator, progress)
         places = {genomes[0]: place for place, (_, genomes) in enumerate(functions)}
-        rows = sorted(_rows(bench, functions, progress), key=lambda row: places[row.genomes[0]])
+        rows = sorted(_rows(evaluator, functions, progress), key=lambda row: places[row.genomes[0]])
         about = {
             "config": _portable(config),
-            "input_shape": list(bench.data.input_shape),
-            "classes": bench.data.classes,
+            "input_shape": list(evaluator.data.input_shape),
+            "classes": evaluator.data.classes,
             "versions": versions(),
             "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
             "made": datetime.date.today().isoformat(),
-            "seconds": round(bench.seconds()),
+            "seconds": round(evaluator.seconds()),
         }
         path = Path(config.output) / config.name / FUNCTIONS
         Table(about, rows).save(path)
@@ -80,35 +80,37 @@ def _check(space: Space) -> None:
         )
 
 
-def _functions(bench: Bench, progress: Progress) -> list[tuple[Candidate, list[Genome]]]:
+def _functions(evaluator: Evaluator, progress: Progress) -> list[tuple[Candidate, list[Genome]]]:
     """Return every distinct function with its genomes, in the order of the first ones."""
     found: dict[str, tuple[Candidate, list[Genome]]] = {}
-    for count, genome in enumerate(bench.space.genomes()):
-        candidate = bench.space.candidate(genome)
+    for count, genome in enumerate(evaluator.space.genomes()):
+        candidate = evaluator.space.candidate(genome)
         found.setdefault(candidate.network_key, (candidate, []))[1].append(genome)
         if count % 50 == 0:
-            progress("comparing functions", count, bench.space.size)
+            progress("comparing functions", count, evaluator.space.size)
     return list(found.values())
 
 
-def _rows(bench: Bench, functions: list[tuple[Candidate, list[Genome]]], progress: Progress) -> Iterator[Row]:
+def _rows(
+    evaluator: Evaluator, functions: list[tuple[Candidate, list[Genome]]], progress: Progress
+) -> Iterator[Row]:
     """Yield a row for each function: those that are dead, then the plain sign, then the others."""
     alive = []
     for candidate, genomes in functions:
-        reason = bench.space.dead(candidate)
+        reason = evaluator.space.dead(candidate)
         if reason is None:
             alive.append((candidate, genomes))
         else:
             yield Row(candidate.text, tuple(genomes), "dead", reason)
     alive.sort(key=lambda function: not function[0].is_reference)
-    looks = 1 if bench.config.search.first_look else 0
-    total, done = len(alive) * (bench.config.search.seeds + looks), 0
+    looks = 1 if evaluator.config.search.first_look else 0
+    total, done = len(alive) * (evaluator.config.search.seeds + looks), 0
     # Not all at once: the results of a batch are in memory.
     for start in range(0, len(alive), _BATCH):
         batch = alive[start : start + _BATCH]
-        works = {candidate.network_key: _works(bench, candidate) for candidate, _ in batch}
+        works = {candidate.network_key: _works(evaluator, candidate) for candidate, _ in batch}
         found = {}
-        for key, result, _ in bench.results(
+        for key, result, _ in evaluator.results(
             {key: work for own in works.values() for key, work in own.items()}
         ):
             found[key] = result
@@ -116,29 +118,29 @@ def _rows(bench: Bench, functions: list[tuple[Candidate, list[Genome]]], progres
             progress("training", done, total)
         for candidate, genomes in batch:
             results = [found[key] for key in works[candidate.network_key]]
-            yield _row(bench, Trial(candidate, results=results[looks:]), tuple(genomes), results[:looks])
+            yield _row(evaluator, Trial(candidate, results=results[looks:]), tuple(genomes), results[:looks])
 
 
-def _works(bench: Bench, candidate: Candidate) -> dict[str, TrainingTask]:
+def _works(evaluator: Evaluator, candidate: Candidate) -> dict[str, TrainingTask]:
     """Return a function's trainings by key: the first look, where there is one, and one for each seed."""
-    config = bench.config
+    config = evaluator.config
     seeds = range(config.search.seed, config.search.seed + config.search.seeds)
     works = [task(config, candidate, seed, test=True) for seed in seeds]
     if config.search.first_look:
         works.insert(0, task(config, candidate, config.search.seed, first_look=True))
-    fingerprint = bench.data.fingerprint + bench.test_fingerprint
+    fingerprint = evaluator.data.fingerprint + evaluator.test_fingerprint
     return {task_key(candidate, work, fingerprint): work for work in works}
 
 
-def _row(bench: Bench, trial: Trial, genomes: tuple[Genome, ...], looks: list[Result]) -> Row:
-    bench.judge(trial)
+def _row(evaluator: Evaluator, trial: Trial, genomes: tuple[Genome, ...], looks: list[Result]) -> Row:
+    evaluator.judge(trial)
     early = next((look["accuracy"] for look in looks if look["status"] == "ok"), None)
     text, reason = str(X) if trial.candidate.is_reference else trial.candidate.text, trial.reason or ""
     if trial.status == "failed":
         again = any(result.get("passing") for result in trial.results)
         return Row(text, genomes, "failed", f"{reason}; the same command tries it again" if again else reason)
-    costs = [bench.pricer.cost(trial.candidate, result["crossings"]) for result in trial.results]
-    counts = bench.crossings(trial)
+    costs = [evaluator.pricer.cost(trial.candidate, result["crossings"]) for result in trial.results]
+    counts = evaluator.crossings(trial)
     numbers = {
         "channel_crossings": fmean(counts) if counts else 0.0,
         "most_crossings": float(max(counts, default=0)),

@@ -77,9 +77,9 @@ def test_strategies_are_compared_on_a_table(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "3 functions, 2 of those worth having on the exact front" in result.output
     assert "| random |" in result.output and "plotly" in page.read_text()
-    told = RUNNER.invoke(app, ["report", str(tmp_path)])
-    assert told.exit_code == 0 and "4 distinct functions: 3 ok, 1 dead" in told.output
-    assert f"zerocross compare {tmp_path / 'table.csv.gz'}" in told.output
+    shown = RUNNER.invoke(app, ["report", str(tmp_path)])
+    assert shown.exit_code == 0 and "4 distinct functions: 3 ok, 1 dead" in shown.output
+    assert f"zerocross compare {tmp_path / 'table.csv.gz'}" in shown.output
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,7 @@ def test_the_front_is_what_no_other_dominates(undisturbed: tuple[Config, Any, No
 def test_a_network_is_rebuilt_from_what_is_left(undisturbed: tuple[Config, Any, Notes]) -> None:
     config, result, _ = undisturbed
     data, test = load(**config.data.model_dump()), load_test("digits")
+    assert result.front
     for finalist in result.front:
         model = rebuild(result.folder, finalist.id)
         assert accuracy(model, data.validation) == pytest.approx(finalist.validation[0])
@@ -188,6 +189,7 @@ def test_two_spellings_of_one_function_are_rebuilt_as_they_were_trained(tmp_path
     data = load(**make_config(CONTENT).data.model_dump())
     for order in (texts, texts[::-1]):
         result = search(make_config(merged(CONTENT, merged(change, {"activation": {"expressions": order}}))))
+        assert result.front
         for finalist in [*result.front, *result.run.references]:
             model = rebuild(result.folder, finalist.id)
             assert accuracy(model, data.validation) == pytest.approx(finalist.validation[0])
@@ -322,8 +324,9 @@ def test_a_folder_without_a_run(tmp_path: Path) -> None:
         load_run(tmp_path)
     for text, message in (
         ("{", "cannot be read"),
-        ('{"layout": 2}', "cannot be read"),
+        ('{"layout": 3}', "cannot be read"),
         ("{}", "another version"),
+        ('{"layout": 2}', r"another version of zerocross \(layout 2, this one reads 3\)"),
     ):
         (tmp_path / "pareto.json").write_text(text)
         with pytest.raises(UnreadableRun, match=message):

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tests.hw_search.conftest import CONTENT, merged
 from zerocross import search
-from zerocross.hw_search.bench import Bench, Trial
 from zerocross.hw_search.config import make_config
+from zerocross.hw_search.evaluator import Evaluator, Trial
 from zerocross.hw_search.space import Candidate
 from zerocross.hw_search.strategies.halving import Rung
 from zerocross.reports.page import render
@@ -72,5 +72,5 @@ def test_again_it_is_the_same(halved, tmp_path: Path) -> None:  # type: ignore[n
 
 def test_a_failure_after_a_look_is_a_failure() -> None:
     trial = Trial(Candidate((), {}, {}, {}, {}), metrics={"error": 0.1, "lut": 400.0})
-    Bench._measure(None, trial, [{"status": "failed", "reason": "not finite"}])  # type: ignore[arg-type]
+    Evaluator._measure(None, trial, [{"status": "failed", "reason": "not finite"}])  # type: ignore[arg-type]
     assert (trial.status, trial.reason, trial.metrics) == ("failed", "not finite", {})

@@ -51,12 +51,12 @@ def configuration(output: Path, **change: Any) -> Config:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Config, Path, list[tuple[str, int, int]]]:
     config = configuration(tmp_path_factory.mktemp("tables"))
-    told: list[tuple[str, int, int]] = []
-    return config, tabulate(config, lambda *what: told.append(what)), told
+    steps: list[tuple[str, int, int]] = []
+    return config, tabulate(config, lambda *what: steps.append(what)), steps
 
 
 def test_every_function_stands_once(made: tuple[Config, Path, Any]) -> None:
-    config, path, told = made
+    config, path, steps = made
     table = Table.load(path)
     encoding = Encoding("pair", ("x", "sin", "zero", "scale"), ("add", "max"))
     genomes = list(itertools.product(*map(range, encoding.sizes())))
@@ -69,7 +69,7 @@ def test_every_function_stands_once(made: tuple[Config, Path, Any]) -> None:
     assert table.about["config"] == config.model_dump(exclude={"output"})
     assert all(row.early is None for row in table.rows)
     assert table.plain is not None and table.plain.expression == "x"
-    assert told[-1][0] == "training" and told[-1][1] == told[-1][2]
+    assert steps[-1][0] == "training" and steps[-1][1] == steps[-1][2]
     assert "distinct functions" in table_summary(table)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from zerocross.hw_search.commands.telling import fail
+from zerocross.hw_search.commands.output import fail
 
 
 def doctor(
@@ -57,7 +57,7 @@ def activations(
     ] = 64,
     html: Annotated[Path | None, typer.Option(help="Also write the curve as an interactive page.")] = None,
 ) -> None:
-    """Look at one expression: its curve, its crossings at a fan-in, and what they cost."""
+    """Show one expression: its curve, its crossings at a fan-in, and what they cost."""
     from rich.console import Console
     from rich.table import Table
 

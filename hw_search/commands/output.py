@@ -1,4 +1,4 @@
-"""What every command says at its end, or when it is stopped."""
+"""What commands print at their end, and when they are stopped."""
 
 import shlex
 import sys
@@ -30,7 +30,7 @@ def stoppable(remedy: str) -> Iterator[None]:
         fail(f"stopped: {remedy}", 130)
 
 
-def tell_run(run: Run) -> None:
+def print_run(run: Run) -> None:
     """Print a run's front and verdict."""
     from rich.console import Console
     from rich.table import Table
@@ -53,7 +53,7 @@ def tell_run(run: Run) -> None:
     typer.echo(run.verdict)
 
 
-def tell_build(built: Build) -> None:
+def print_build(built: Build) -> None:
     """Print a build's numbers."""
     from rich.console import Console
 
@@ -62,7 +62,7 @@ def tell_build(built: Build) -> None:
     Console().print(build_table(built), crop=False)
 
 
-def tell_table(path: Path) -> None:
+def print_table(path: Path) -> None:
     """Print what a table holds, and what it is good for."""
     from zerocross.hw_search.tables.comparison import table_summary
     from zerocross.hw_search.tables.table import Table

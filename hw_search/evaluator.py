@@ -1,4 +1,4 @@
-"""Where candidates are evaluated: first what is free (is it dead? can it fit?), then what is stored, then training."""
+"""Evaluates candidates: first what is free (is it dead? can it fit?), then what is stored, then training."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -36,7 +36,7 @@ class Trial:
         status: what became of it.
         reason: why it is not ok.
         results: one for each seed.
-        metrics: error and costs, means over the seeds; empty where it did not train, the first look's where that was all.
+        metrics: error and costs, means over the seeds; the first look's where it was stopped; empty where it failed.
         violation: by how much it breaks constraints.
     """
 
@@ -48,7 +48,7 @@ class Trial:
     violation: float = 0.0
 
 
-class Bench:
+class Evaluator:
     """Evaluates candidates and keeps the record of all of them.
 
     Args:
@@ -59,7 +59,7 @@ class Bench:
         test_fingerprint: digest of the test set, which the finals read.
         store: what is known already, and where new results go.
         executor: where networks are trained.
-        watcher: told of every training.
+        watcher: notified of every training.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Bench:
         self.trained = self.replayed = 0
         self._store, self._executor, self._watcher = store, executor, watcher
         self._started = time.time()
-        self._told: set[str] = set()  # keys of the results given so far
+        self._given: set[str] = set()  # keys of the results given so far
         self._scores: dict[str, Score] = {}
         self._sign_error: dict[str, float] = {}
         self._rung = Rung(config.search.keep)
@@ -100,7 +100,7 @@ class Bench:
         for candidate in [*signs, *candidates]:
             if candidate.key not in self._scores and candidate.key not in fresh:
                 fresh[candidate.key] = self._screened(candidate)
-        self._train(self._looked_at([trial for trial in fresh.values() if trial.reason is None]))
+        self._train(self._after_first_look([trial for trial in fresh.values() if trial.reason is None]))
         for trial in fresh.values():
             if trial.results:
                 self.judge(trial)
@@ -116,7 +116,7 @@ class Bench:
         Raises:
             UserError: if a task shows a mistake of the user's.
         """
-        again = {key: tasks[key] for key in tasks if key in self._told and not tasks[key].weights}
+        again = {key: tasks[key] for key in tasks if key in self._given and not tasks[key].weights}
         fresh = {key: work for key, work in tasks.items() if key not in again}
         stored: set[str] = set()
         missing: list[list[str]] = []
@@ -132,16 +132,16 @@ class Bench:
                     yield key, result, True
             if not stored.issuperset(keys):
                 missing.append(keys)
-        apart: list[list[str]] = []
+        singles: list[list[str]] = []
         for keys, results in self._done(tasks, missing, stored):
             if results is None:
-                apart += [[key] for key in keys if key not in stored]
+                singles += [[key] for key in keys if key not in stored]
             else:
                 yield from self._kept(tasks, keys, results, stored)
-        for keys, results in self._done(tasks, apart, stored):
+        for keys, results in self._done(tasks, singles, stored):
             yield from self._kept(tasks, keys, results or [], stored)
         # Before the next call nothing else is known, in a search that goes on after an interruption, too.
-        self._told |= tasks.keys()
+        self._given |= tasks.keys()
 
     def _stored(self, key: str, work: TrainingTask) -> Result | None:
         return None if work.weights and not Path(work.weights).exists() else self._store.get(key)
@@ -191,8 +191,8 @@ class Bench:
                 reason = str(error)
         return Trial(candidate, "ok" if reason is None else "infeasible", reason)
 
-    def _looked_at(self, trials: Sequence[Trial]) -> list[Trial]:
-        """Take a first look at every trial but plain signs, if the configuration wants that; return those that go on."""
+    def _after_first_look(self, trials: Sequence[Trial]) -> list[Trial]:
+        """Return the trials to be trained in full: plain signs and those with a good first look, or all without one."""
         if not self.config.search.first_look:
             return list(trials)
         signs = [trial for trial in trials if trial.candidate.is_reference]
@@ -240,7 +240,7 @@ class Bench:
             text = " | ".join(tasks[key].expressions)
             error = 1 - result["accuracy"] if result["status"] == "ok" else None
             if first_look:
-                self._watcher.looked(text, error)
+                self._watcher.first_look(text, error)
             else:
                 self._watcher.trained(text, text == str(X), error, cached)
         return {name: [done[key] for key in keys] for name, keys in wanted.items()}
@@ -249,7 +249,7 @@ class Bench:
         """Turn results into metrics, or into a failure; return the costs of each."""
         failures = [result["reason"] for result in results if result["status"] != "ok"]
         if failures:
-            # Also what a first look had found is of no use.
+            # The metrics of a first look are void too.
             trial.status, trial.reason, trial.metrics = "failed", failures[0], {}
             return []
         costs = [self.pricer.cost(trial.candidate, result["crossings"]) for result in results]
