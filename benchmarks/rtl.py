@@ -32,7 +32,8 @@ from zerocross.finn_flows.rtl.design import Design, Element, generate, with_fifo
 from zerocross.finn_flows.rtl.nodes import Crossings, HardwareNode, LabelSelect, Product, library
 from zerocross.finn_flows.rtl.streaming import compile_streaming, size_fifos
 from zerocross.hw_search.builds.certificate import stream_elements
-from zerocross.hw_search.builds.forms import classes, export, integer_logits
+from zerocross.hw_search.builds.export import export
+from zerocross.hw_search.builds.forms import classes, integer_logits
 from zerocross.models.expressions import parse
 from zerocross.models.layers import install
 from zerocross.models.topologies import build

@@ -124,7 +124,7 @@ class Builder:
     def _train_and_export(self) -> None:
         self.facts["model"] = self.stages.run(
             "model",
-            {**self.subject.key, "code": code_digest("hw_search/builds/forms.py", "hw_search/finalists.py")},
+            {**self.subject.key, "code": code_digest("hw_search/builds/export.py", "hw_search/finalists.py")},
             lambda report: self.subject.write(self.folder, report),
             lambda facts: facts["files"],
             lambda facts: f"{facts['training']}; written as QONNX",

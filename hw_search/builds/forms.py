@@ -1,8 +1,5 @@
 """The forms a network takes on its way to hardware, each run on the same samples for the certificate."""
 
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -13,21 +10,6 @@ from zerocross.finn_flows.lowering.lower import Lowered
 from zerocross.reports.build_records import Link
 
 _BATCH = 250
-_OPSET = 13  # of the exported graph
-
-
-def export(model: nn.Module, input_shape: tuple[int, ...], path: Path) -> None:
-    """Write a trained Brevitas network as QONNX."""
-    from brevitas.export import export_qonnx
-
-    # torch's exporter does not know erfc.
-    torch.onnx.register_custom_op_symbolic("aten::erfc", _erfc, _OPSET)
-    export_qonnx(model.eval().cpu(), args=torch.zeros(1, *input_shape), export_path=str(path), dynamo=False)
-
-
-def _erfc(graph: Any, x: Any) -> Any:
-    one = graph.op("Constant", value_t=torch.tensor(1.0))
-    return graph.op("Sub", one, graph.op("Erf", x))
 
 
 @torch.no_grad()
@@ -38,10 +20,10 @@ def torch_logits(model: nn.Module, samples: Tensor) -> np.ndarray:
 
 
 def qonnx_logits(lowered: Lowered, samples: np.ndarray) -> np.ndarray:
-    """Return a QONNX graph's output, (N, classes), every node computed apart.
+    """Return a QONNX graph's output, (N, classes), computed node by node.
 
-    Functions are rounded as torch rounds them: onnxruntime's sigmoid is exactly 0 below -18, where torch's is not,
-    and a sign behind it then differs.
+    Functions are rounded as torch rounds them. onnxruntime's sigmoid is exactly 0 below -18, torch's is not, and a sign
+    behind it would differ.
 
     Args:
         lowered: the file as it was read; what runs is the graph before anything was absorbed.

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from zerocross.finn_flows.lowering.lower import load_model
 from zerocross.finn_flows.structural import WEIGHTS_IN_BLOCK_RAM
-from zerocross.hw_search.builds.forms import export, torch_logits
+from zerocross.hw_search.builds.export import export
+from zerocross.hw_search.builds.forms import torch_logits
 from zerocross.hw_search.builds.layout import MODEL, WEIGHTS
 from zerocross.hw_search.builds.samples import read_test_set
 from zerocross.hw_search.builds.stages import Facts, Report

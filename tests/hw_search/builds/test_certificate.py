@@ -22,7 +22,8 @@ from zerocross.finn_flows.rtl.nodes import Product
 from zerocross.finn_flows.rtl.streaming import Streamed
 from zerocross.hw_search.builds import certificate
 from zerocross.hw_search.builds.certificate import certify, certify_netlist, stream_elements
-from zerocross.hw_search.builds.forms import export, torch_logits
+from zerocross.hw_search.builds.export import export
+from zerocross.hw_search.builds.forms import torch_logits
 from zerocross.hw_search.builds.stages import Facts
 from zerocross.hw_search.builds.subject import Images
 from zerocross.hw_search.errors import UserError

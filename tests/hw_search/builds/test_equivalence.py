@@ -24,7 +24,8 @@ from zerocross.finn_flows.rtl.streaming import compile_streaming, size_fifos
 from zerocross.finn_flows.vendor.dataflow import dataflow_model
 from zerocross.finn_flows.vendor.execution import execute
 from zerocross.hw_search.builds.certificate import logits_element, network_logits, stream_elements
-from zerocross.hw_search.builds.forms import export, integer_logits, qonnx_logits, torch_logits
+from zerocross.hw_search.builds.export import export
+from zerocross.hw_search.builds.forms import integer_logits, qonnx_logits, torch_logits
 from zerocross.models.expressions import parse
 from zerocross.models.layers import ActivationSlot, BinaryConv2d, BinaryLinear, InputQuant, LogitScale
 from zerocross.models.operations import GAAF_BINARY, GAAF_UNARY, get_operation

@@ -18,7 +18,7 @@ from zerocross.finn_flows.errors import FlowError
 from zerocross.finn_flows.lowering.storage import load
 from zerocross.hw_search.builds import builder, host
 from zerocross.hw_search.builds.builder import build
-from zerocross.hw_search.builds.forms import export
+from zerocross.hw_search.builds.export import export
 from zerocross.hw_search.builds.host import infer
 from zerocross.hw_search.builds.options import BuildOptions
 from zerocross.hw_search.builds.subject import FileSubject, from_run
