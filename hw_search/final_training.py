@@ -136,13 +136,14 @@ def _nodes(cost: Cost) -> list[NodeRecord]:
         NodeRecord(
             node=node.node,
             layer=node.layer,
+            kind=node.kind,
             op_type=node.op_type,
             pe=node.pe,
             simd=node.simd,
             cycles=node.cycles,
             finn=resources(node.finn),
             zerocross=resources(node.zerocross),
-            implementation=node.way,
+            implementation=node.implementation,
         )
         for node in cost.nodes
     ]

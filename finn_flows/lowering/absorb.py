@@ -10,6 +10,8 @@ are part of the region behind, so that all that is left are products with intege
 
 from collections.abc import Iterable
 from dataclasses import replace
+from graphlib import TopologicalSorter
+from heapq import heappop, heappush
 from typing import Any
 
 import numpy as np
@@ -23,10 +25,17 @@ from zerocross.finn_flows.lowering.errors import LoweringError
 from zerocross.finn_flows.lowering.evaluation import crossing_position, evaluate, rescaled
 from zerocross.finn_flows.lowering.integers import Integers, added, of_levels, pooled
 from zerocross.finn_flows.lowering.levels import MOST, equidistant
+from zerocross.finn_flows.lowering.naming import copy_label, unique
 from zerocross.finn_flows.lowering.ops import DOMAIN, make_crossings
-from zerocross.finn_flows.lowering.products import Product, attributes, conv_padding, is_product, read_product
+from zerocross.finn_flows.lowering.products import (
+    ScaledProduct,
+    attributes,
+    conv_padding,
+    is_product,
+    read_product,
+)
 from zerocross.finn_flows.lowering.quantizers import declared_levels, declared_values
-from zerocross.finn_flows.lowering.regions import ELEMENTWISE, Region, Response, pad_value
+from zerocross.finn_flows.lowering.regions import ELEMENTWISE, Region, RegionFunction, pad_value
 from zerocross.finn_flows.lowering.structure import Structure
 from zerocross.finn_flows.lowering.tidying import tidy
 from zerocross.finn_flows.lowering.windows import MEANS, read_window
@@ -73,7 +82,9 @@ class _Absorber:
     def __init__(self, model: ModelWrapper) -> None:
         self.model = model
         self.structure = Structure(model)
-        self.nodes: list[NodeProto] = []
+        self.places = {name: index for index, node in enumerate(model.graph.node) for name in node.output}
+        self.place = 0  # of the node that is being rewritten, in the graph that is read
+        self.nodes: list[tuple[int, NodeProto]] = []  # with the place of the node they stand for
         self.made: set[str] = set()
         self.sources: dict[
             str, Integers
@@ -81,8 +92,9 @@ class _Absorber:
         self.settled: dict[str, Integers] = {}  # ends as levels, likewise
 
     def absorb(self) -> list[NodeProto]:
-        """Return the nodes of the absorbed graph."""
+        """Return the nodes of the absorbed graph, as far as possible in the order of those that they stand for."""
         for node in self.structure.readers:
+            self.place = self.places[node.output[0]]
             if is_product(node):
                 self._product(node)
             elif node.op_type in MEANS:
@@ -91,15 +103,22 @@ class _Absorber:
                 self._sum(node)
         for node in self.structure.ending:
             self._emit(node)
-        return self.nodes
+        return _ordered(self.nodes)
 
-    def _emit(self, node: NodeProto) -> None:
-        """Append a node, unless it is there."""
+    def _emit(self, node: NodeProto, original: NodeProto | None = None) -> None:
+        """Append a node, unless it is there.
+
+        Args:
+            node: the node, which is copied.
+            original: the node it stands for, whose place and label it gets. None for a copy of that node, and for a node
+                that only helps the one that is being rewritten.
+        """
         if node.output[0] not in self.made:
             self.made.add(node.output[0])
             copy = NodeProto()
             copy.CopyFrom(node)
-            self.nodes.append(copy)
+            place = self.places.get((original or node).output[0], self.place)
+            self.nodes.append((place, copy if original is None else copy_label(original, copy)))
 
     def _constant(self, name: str, value: Any, dtype: Any = np.float32) -> str:
         self.model.set_initializer(name, np.asarray(value, dtype))
@@ -139,7 +158,7 @@ class _Absorber:
             self._rewrite(product, tensor, real)
         self.sources[output] = real
 
-    def _rewrite(self, product: Product, tensor: str, real: Integers) -> None:
+    def _rewrite(self, product: ScaledProduct, tensor: str, real: Integers) -> None:
         """Give a product its integers as weights, and nothing else."""
         node, output = product.node, product.node.output[0]
         weights = product.weights if node.op_type == "Conv" else np.ascontiguousarray(product.weights.T)
@@ -154,7 +173,7 @@ class _Absorber:
         rescaling = self._logit_scales(real) if node.output[0] == self.structure.last.output[0] else []
         sink = f"{output}_accumulators" if rescaling else output
         op_type = "Conv" if node.op_type == "Conv" else "MatMul"
-        self._emit(helper.make_node(op_type, [tensor, name], [sink], name=node.name, **kept))
+        self._emit(helper.make_node(op_type, [tensor, name], [sink], name=node.name, **kept), node)
         self.model.set_tensor_shape(sink, self._shape(output))
         # Annotations of the float product would have integers rounded to them.
         self.model.set_tensor_datatype(sink, DataType["INT32"])
@@ -192,7 +211,7 @@ class _Absorber:
                 "scale, as all of a residual stream needs"
             )
         inputs = [self._moved(tensor, term) for tensor, term in zip(node.input, terms, strict=True)]
-        self._emit(helper.make_node(node.op_type, inputs, [output], name=node.name))
+        self._emit(helper.make_node(node.op_type, inputs, [output], name=node.name), node)
         self._settle(output, total)
 
     def _mean(self, node: NodeProto) -> None:
@@ -217,7 +236,7 @@ class _Absorber:
                 strides=window.stride,
                 p=1,
             )
-            self._emit(pool)
+            self._emit(pool, node)
         else:
             self._emit(node)
         if not window.is_image:
@@ -265,7 +284,7 @@ class _Absorber:
         source_name = self.structure.sources[end]
         source = self.sources.get(source_name) or self._levels(source_name, reader)
         region = self.structure.region(end, source.axis)
-        response = Response(self.model, region)
+        response = RegionFunction(self.model, region)
         if source.tensor == source_name and (levels := self._absorbed(region, response)) is not None:
             return levels
         if source.is_levels and (line := rescaled(response, source)) is not None:
@@ -280,7 +299,7 @@ class _Absorber:
             )
         return self._crossings(response, source, reader)
 
-    def _absorbed(self, region: Region, response: Response) -> Integers | None:
+    def _absorbed(self, region: Region, response: RegionFunction) -> Integers | None:
         """Return the levels of a region that is nothing but crossings, as it is."""
         made = [node for node in region.body if node.op_type in ELEMENTWISE]
         if len(made) != 1 or made[0].op_type != "Crossings":
@@ -290,7 +309,7 @@ class _Absorber:
         levels = self.model.get_customop_wrapper(made[0]).levels
         return of_levels(region.end, levels, response.axis)
 
-    def _crossings(self, response: Response, source: Integers, reader: NodeProto) -> Integers:
+    def _crossings(self, response: RegionFunction, source: Integers, reader: NodeProto) -> Integers:
         region, end = response.region, response.region.end
         evaluated = evaluate(response, source)
         if evaluated is None:
@@ -310,10 +329,15 @@ class _Absorber:
         before = self._behind(response, 0, source, position)
         sink = f"{end}_crossed"
         operations = [node.op_type for node in region.body if node.op_type in ELEMENTWISE]
-        name = f"{reader.name}_levels" if end == region.source else f"{self._maker(end)}_crossings"
-        self._emit(
-            make_crossings(name, before.tensor, sink, steps.table(levels), levels.bits, axis, operations)
+        quantizer = region.quantizer
+        name = unique(
+            f"{reader.name}_levels" if quantizer is None else quantizer.name,
+            {node.name for _, node in self.nodes},
         )
+        crossings = make_crossings(
+            name, before.tensor, sink, steps.table(levels), levels.bits, axis, operations
+        )
+        self._emit(crossings, quantizer)
         found = of_levels(sink, levels, response.axis)
         shape = (
             self._shape(response.movers[position - 1].output[0]) if position else self._shape(region.source)
@@ -321,7 +345,7 @@ class _Absorber:
         self._declare(sink, shape, found.grid)
         return self._behind(response, position, found)
 
-    def _shared_movers(self, response: Response) -> int:
+    def _shared_movers(self, response: RegionFunction) -> int:
         """Return how many moving nodes stand directly behind a region's source and are read by others too."""
         shared = 0
         for index, (node, segment) in enumerate(zip(response.movers, response.segments, strict=False)):
@@ -331,10 +355,7 @@ class _Absorber:
                 shared = index + 1
         return shared
 
-    def _maker(self, tensor: str) -> str:
-        return self.model.find_producer(tensor).name
-
-    def _further_values(self, response: Response) -> list[np.ndarray]:
+    def _further_values(self, response: RegionFunction) -> list[np.ndarray]:
         """Return what else an end's levels have to hold: what is padded with, and of sums all that is declared."""
         end = response.region.end
         values = [value for _, value in response.padding()]
@@ -364,7 +385,7 @@ class _Absorber:
     # Moved elements.
 
     def _behind(
-        self, response: Response, start: int, integers: Integers, stop: int | None = None
+        self, response: RegionFunction, start: int, integers: Integers, stop: int | None = None
     ) -> Integers:
         """Write a body's moving nodes, from one to another, behind a tensor; return the last one's output."""
         region, tensor = response.region, integers.tensor
@@ -401,7 +422,7 @@ class _Absorber:
                 inputs = [*moved.input[:2], name, *moved.input[3:]]
                 del moved.input[:]
                 moved.input.extend(inputs)
-        self._emit(moved)
+        self._emit(moved, node)
         if integers.is_levels:
             self._declare(sink, self._shape(node.output[0]), integers.grid)
         else:
@@ -419,7 +440,28 @@ class _Absorber:
         return output
 
 
-def _accumulators(output: str, product: Product, levels: Integers) -> Integers:
+def _ordered(nodes: list[tuple[int, NodeProto]]) -> list[NodeProto]:
+    """Return nodes in topological order; of those that may come next, the one with the least place comes first."""
+    makers = {name: index for index, (_, node) in enumerate(nodes) for name in node.output}
+    sorter = TopologicalSorter(
+        {
+            index: {makers[name] for name in node.input if name in makers}
+            for index, (_, node) in enumerate(nodes)
+        }
+    )
+    sorter.prepare()
+    ready: list[tuple[int, int]] = []
+    ordered = []
+    while sorter.is_active():
+        for index in sorter.get_ready():
+            heappush(ready, (nodes[index][0], index))
+        _, index = heappop(ready)
+        ordered.append(nodes[index][1])
+        sorter.done(index)
+    return ordered
+
+
+def _accumulators(output: str, product: ScaledProduct, levels: Integers) -> Integers:
     """Return a product's output as integers."""
     flat = product.weights.reshape(product.channels, -1).astype(np.int64)
     if levels.grid.low < 0:

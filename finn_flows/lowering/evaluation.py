@@ -9,7 +9,7 @@ from zerocross.finn_flows.crossings import CrossingTable
 from zerocross.finn_flows.lowering.errors import LoweringError
 from zerocross.finn_flows.lowering.integers import Integers
 from zerocross.finn_flows.lowering.levels import MOST, NOISE, Levels, multiple, snapped
-from zerocross.finn_flows.lowering.regions import Response
+from zerocross.finn_flows.lowering.regions import RegionFunction
 from zerocross.finn_flows.network import Grid
 
 _CHUNK = 1 << 20  # values evaluated at once: 4 MB a tensor of float32
@@ -48,7 +48,7 @@ class Steps:
         )
 
 
-def evaluate(response: Response, source: Integers) -> tuple[Steps, list[np.ndarray]] | None:
+def evaluate(response: RegionFunction, source: Integers) -> tuple[Steps, list[np.ndarray]] | None:
     """Evaluate a region at every integer of its source.
 
     Returns:
@@ -78,7 +78,7 @@ def evaluate(response: Response, source: Integers) -> tuple[Steps, list[np.ndarr
     return Steps(source.grid, channel[order], place[order], value[order]), whole
 
 
-def rescaled(response: Response, source: Integers) -> tuple[float, float] | None:
+def rescaled(response: RegionFunction, source: Integers) -> tuple[float, float] | None:
     """Return what a region makes of the integers x of levels if it only rescales them: scale and offset.
 
     Returns:
@@ -100,7 +100,7 @@ def rescaled(response: Response, source: Integers) -> tuple[float, float] | None
     return scale, multiple(float(values[0]) - source.grid.low * scale, scale, values)
 
 
-def _chunks(response: Response, source: Integers) -> Iterator[tuple[int, list[np.ndarray]]]:
+def _chunks(response: RegionFunction, source: Integers) -> Iterator[tuple[int, list[np.ndarray]]]:
     """Give a region's stages at a source's integers, some at a time, each time with the first one's index."""
     grid, channels = source.grid, response.segments[0].channels
     length = max(1, _CHUNK // max(response.channels, channels))
@@ -110,7 +110,7 @@ def _chunks(response: Response, source: Integers) -> Iterator[tuple[int, list[np
         yield start, response.stages(np.broadcast_to(values, (len(values), channels)))
 
 
-def crossing_position(response: Response, stages: list[np.ndarray], shared: int = 0) -> int:
+def crossing_position(response: RegionFunction, stages: list[np.ndarray], shared: int = 0) -> int:
     """Return ahead of which of a body's moving nodes the crossings may stand, so that every pool pools the same.
 
     A pool of accumulators is right where what stands ahead of it never falls; a pool of levels is right where

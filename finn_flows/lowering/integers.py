@@ -14,8 +14,8 @@ _SAME = 1e-6  # relative: float32's rounding, a few times over
 class Integers:
     """A tensor of integers x that stand for `scale * (x + zero) / divisor + bias`, channel by channel.
 
-    The terms are apart so that a value is rounded once, where torch rounds it: with scales that are powers of two it
-    is torch's to the last bit.
+    Scale, zero, divisor and bias are kept as separate numbers, so that a value is rounded once, where torch rounds it.
+    With scales that are powers of two it is torch's value to the last bit.
 
     Attributes:
         tensor: its name in the absorbed graph.

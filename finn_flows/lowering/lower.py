@@ -18,11 +18,11 @@ _BATCH = 256
 
 
 @dataclass(frozen=True)
-class Site:
-    """What an activation has become.
+class ActivationSummary:
+    """An activation of a lowered network: what it stands for, and its crossings.
 
     Attributes:
-        name: the layer's, in the integer network.
+        name: its layer's name in the integer network.
         operations: types of the nodes it stands for, in their order.
         channels: number of channels.
         levels: how many levels its bits can say: 2 for a sign.
@@ -50,13 +50,13 @@ class Lowered:
         network: what hardware computes.
         original: the tidied graph, before anything was absorbed.
         model: the absorbed graph, which qonnx still executes.
-        sites: its activations.
+        activations: a summary of each activation, in the order of the layers.
     """
 
     network: IntegerNetwork
     original: ModelWrapper
     model: ModelWrapper
-    sites: tuple[Site, ...]
+    activations: tuple[ActivationSummary, ...]
 
     def quantize(self, samples: np.ndarray) -> np.ndarray:
         """Return samples as the integer network takes them, by the graph's own input quantizer.
@@ -89,7 +89,7 @@ def lower(source: Path | str | ModelWrapper) -> Lowered:
     original = tidy(source if isinstance(source, ModelWrapper) else load_model(Path(source)))
     model = original.transform(AbsorbActivations(), cleanup=False)
     network = read_network(model)
-    return Lowered(network, original, model, _sites(model, network))
+    return Lowered(network, original, model, _activations(model, network))
 
 
 def load_model(path: Path) -> ModelWrapper:
@@ -119,14 +119,14 @@ def _ancestors(model: ModelWrapper, tensor: str) -> list[NodeProto]:
     return nodes
 
 
-def _sites(model: ModelWrapper, network: IntegerNetwork) -> tuple[Site, ...]:
+def _activations(model: ModelWrapper, network: IntegerNetwork) -> tuple[ActivationSummary, ...]:
     nodes = [node for node in model.graph.node if node.op_type == "Crossings"]
-    sites = []
+    found = []
     for node, (name, table) in zip(nodes, network.tables.items(), strict=True):
         op, counts = model.get_customop_wrapper(node), table.counts()
         bits = op.levels.bits
-        sites.append(
-            Site(
+        found.append(
+            ActivationSummary(
                 name,
                 tuple(op.get_nodeattr("operations")),
                 table.channels // bits,
@@ -137,4 +137,4 @@ def _sites(model: ModelWrapper, network: IntegerNetwork) -> tuple[Site, ...]:
                 int(counts.max()),
             )
         )
-    return tuple(sites)
+    return tuple(found)

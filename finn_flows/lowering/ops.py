@@ -1,6 +1,6 @@
 """The QONNX node that holds an activation's crossings.
 
-qonnx finds it by its domain, which is this module's name; nothing has to be registered.
+qonnx finds the node's class by its domain, which is this module's name, and by its type in `custom_op`.
 """
 
 from typing import Any
@@ -15,12 +15,10 @@ from zerocross.finn_flows.crossings import CrossingTable
 from zerocross.finn_flows.lowering.levels import Levels
 from zerocross.finn_flows.network import Grid
 
-__all__ = ["Crossings"]
-
 DOMAIN = __name__
 
 
-class Crossings(CustomOp):
+class CrossingsOp(CustomOp):
     """An activation and its quantizer as a crossing table: from accumulators to levels.
 
     Input and output have the same shape, float32. The input holds integers of the table's grid, the output -1 and +1
@@ -86,6 +84,9 @@ class Crossings(CustomOp):
         return ["All necessary attributes exist"]
 
 
+custom_op = {"Crossings": CrossingsOp}
+
+
 def make_crossings(
     name: str, source: str, sink: str, table: CrossingTable, bits: int, axis: int, operations: list[str]
 ) -> NodeProto:
@@ -101,7 +102,7 @@ def make_crossings(
         operations: types of the nodes it stands for.
     """
     node = helper.make_node("Crossings", [source], [sink], name=name, domain=DOMAIN)
-    op = Crossings(node)
+    op = CrossingsOp(node)
     grid = table.grid
     numbers = {"low": grid.low, "high": grid.high, "step": grid.step, "bits": bits, "axis": axis}
     for key, value in numbers.items():

@@ -17,8 +17,8 @@ _MOST = 128
 
 
 @dataclass(frozen=True)
-class Product:
-    """A product's numbers: its output is `scale * (weights . input) + bias`, channel by channel.
+class ScaledProduct:
+    """A product of integer weights, whose output is `scale * (weights . input) + bias`, channel by channel.
 
     Attributes:
         node: the Conv, MatMul or Gemm.
@@ -56,7 +56,7 @@ def attributes(node: NodeProto) -> dict[str, Any]:
     return {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
 
 
-def read_product(model: ModelWrapper, node: NodeProto, one_scale: bool = False) -> Product:
+def read_product(model: ModelWrapper, node: NodeProto, one_scale: bool = False) -> ScaledProduct:
     """Read a product's weights, their scales and its bias.
 
     Args:
@@ -94,7 +94,7 @@ def read_product(model: ModelWrapper, node: NodeProto, one_scale: bool = False) 
     shift = np.zeros(channels, np.float32)
     if bias is not None:
         shift = np.broadcast_to(bias.reshape(-1), (channels,)).astype(np.float32)
-    return Product(node, integers, bits, scale, shift)
+    return ScaledProduct(node, integers, bits, scale, shift)
 
 
 def _check_conv(node: NodeProto, weights: np.ndarray, known: dict[str, Any]) -> None:

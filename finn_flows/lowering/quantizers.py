@@ -8,7 +8,7 @@ from qonnx.custom_op.general.intquant import max_int, min_int
 from zerocross.finn_flows.lowering.errors import LoweringError
 from zerocross.finn_flows.lowering.levels import MOST, Levels, equidistant
 from zerocross.finn_flows.lowering.products import attributes
-from zerocross.finn_flows.lowering.regions import ELEMENTWISE, Region, Response
+from zerocross.finn_flows.lowering.regions import ELEMENTWISE, Region, RegionFunction
 from zerocross.finn_flows.network import level_grid
 
 _QUANTIZERS = frozenset({"BipolarQuant", "Crossings", "IntQuant", "MultiThreshold", "Quant"})
@@ -62,7 +62,7 @@ def declared_values(model: ModelWrapper, tensor: str, strict: bool = True) -> np
         raise LoweringError(f"{start} has shape {shape}: give the network's input a batch axis")
     front = Region(start, start, tuple(behind), tensor)
     columns = np.repeat(values[:, None], shape[1], axis=1).astype(np.float32)
-    return Response(model, front).stages(columns)[-1]
+    return RegionFunction(model, front).stages(columns)[-1]
 
 
 def declared_levels(model: ModelWrapper, tensor: str, reader: NodeProto, counted: bool) -> Levels:

@@ -12,9 +12,10 @@ from zerocross.finn_flows.crossings import CrossingTable
 from zerocross.finn_flows.integer import IntegerNetwork
 from zerocross.finn_flows.lowering.errors import LoweringError
 from zerocross.finn_flows.lowering.execution import RESHAPES
+from zerocross.finn_flows.lowering.naming import LABEL_SELECT, layer_name, unique
 from zerocross.finn_flows.lowering.products import attributes, conv_padding, is_product, read_product
 from zerocross.finn_flows.lowering.quantizers import declared_levels
-from zerocross.finn_flows.lowering.regions import ELEMENTWISE, MOVING, Region, Response, pad_value
+from zerocross.finn_flows.lowering.regions import ELEMENTWISE, MOVING, Region, RegionFunction, pad_value
 from zerocross.finn_flows.lowering.structure import Structure
 from zerocross.finn_flows.lowering.windows import read_window
 from zerocross.finn_flows.network import (
@@ -40,8 +41,9 @@ _CHUNK = 1 << 20  # values evaluated at once
 def read_network(model: ModelWrapper) -> IntegerNetwork:
     """Read a graph whose activations are absorbed.
 
-    Layers are named by kind and number: conv1, conv1_sign, pool1, sum1, mean1, flatten, dense1, ..., and last classifier
-    and label. Activations are named after what they read, levels of it or not; further ones are numbered: conv1_sign2.
+    A layer is called as the node it comes from (`zerocross.finn_flows.lowering.naming`): a product as its Conv, MatMul or
+    Gemm, an activation as its quantizer, a sum, a pool and a flatten as themselves. The last layer is called label. A second
+    layer of the same name gets a number: Quant_3, Quant_3_2.
 
     Args:
         model: from `AbsorbActivations`.
@@ -109,7 +111,8 @@ class _Reader:
         self.model = model
         self.structure = Structure(model)
         self.layers: list[Layer] = []
-        self.names: set[str] = set()
+        self.names = {"input", LABEL_SELECT}
+        self.logits = ""
         self.weights: dict[str, np.ndarray] = {}
         self.tables: dict[str, CrossingTable] = {}
         self.views: dict[str, _View] = {}
@@ -131,7 +134,7 @@ class _Reader:
             if node.output[0] == structure.last.output[0]:
                 break
         self._check_ending()
-        self._add("label", LabelSelect(), self.layers[-1].name)
+        self.layers.append(Layer(LABEL_SELECT, LabelSelect(), (self.layers[-1].name,)))
         network = self._network()
         network.grids()
         network.producers()
@@ -168,21 +171,11 @@ class _Reader:
         self.views[node.output[0]] = found
 
     def _add(self, name: str, operation: Operation, *sources: str) -> str:
-        """Add a layer, under a number if its name is taken."""
-        number = 2
-        unique = name
-        while unique in self.names:
-            unique = f"{name}{number}"
-            number += 1
-        self.names.add(unique)
-        self.layers.append(Layer(unique, operation, sources))
-        return unique
-
-    def _number(self, kind: str) -> str:
-        number = 1
-        while f"{kind}{number}" in self.names:
-            number += 1
-        return f"{kind}{number}"
+        """Add a layer and return its name, which gets a number if it is taken."""
+        name = unique(name, self.names)
+        self.names.add(name)
+        self.layers.append(Layer(name, operation, sources))
+        return name
 
     def _shape(self, name: str) -> list[int]:
         return list(self.model.get_tensor_shape(name))
@@ -204,8 +197,6 @@ class _Reader:
     def _product(self, node: NodeProto, view: _View) -> _View:
         is_last = node.output[0] == self.structure.last.output[0]
         product = read_product(self.model, node, one_scale=is_last)
-        kind = "conv" if node.op_type == "Conv" else "dense"
-        name = "classifier" if is_last else self._number(kind)
         weights = product.weights
         if node.op_type == "Conv":
             self._need_image(node, view)
@@ -226,9 +217,11 @@ class _Reader:
                 weights = np.empty_like(weights)
                 weights[:, view.features] = product.weights
             operation = Dense(len(weights), product.bits)
+        name = self._add(layer_name(node), operation, view.layer)
         self.weights[name] = weights
-        axes = _NCHW if node.op_type == "Conv" else (0, 1)
-        return _View(self._add(name, operation, view.layer), axes, 0)
+        if is_last:
+            self.logits = name
+        return _View(name, _NCHW if node.op_type == "Conv" else (0, 1), 0)
 
     def _crossings(self, node: NodeProto, view: _View) -> _View:
         op = self.model.get_customop_wrapper(node)
@@ -240,18 +233,17 @@ class _Reader:
             ordered = np.empty_like(rows)
             ordered[view.features] = rows
             table = table.select(ordered.reshape(-1))
-        producer = self._before(view.layer, Activation, Flatten, MaxPool)
         operation = Activation(tuple(int(count) for count in table.counts()), bits)
-        name = self._add(f"{producer}_sign" if bits == 1 else f"{producer}_levels", operation, view.layer)
+        name = self._add(layer_name(node), operation, view.layer)
         self.tables[name] = table
         return replace(view, layer=name, low=op.levels.low)
 
-    def _before(self, name: str, *kinds: type) -> str:
-        """Go back from a layer to the first one of another kind."""
+    def _is_input(self, name: str) -> bool:
+        """Tell whether a layer's output is the network's input, flattened or not."""
         layers = {layer.name: layer for layer in self.layers}
-        while name in layers and isinstance(layers[name].operation, kinds):
+        while name in layers and isinstance(layers[name].operation, Flatten):
             name = layers[name].inputs[0]
-        return name
+        return name == "input"
 
     def _sum(self, node: NodeProto) -> _View:
         views = [self.views[name] for name in node.input]
@@ -273,16 +265,16 @@ class _Reader:
             else view.layer
             for view, shape in zip(views, shapes, strict=True)
         ]
-        return replace(first, layer=self._add(self._number("sum"), Add(), *sources), low=0)
+        return replace(first, layer=self._add(layer_name(node), Add(), *sources), low=0)
 
     def _pool(self, node: NodeProto, view: _View) -> _View:
         self._need_image(node, view)
         if node.op_type == "LpPool":
             window = read_window(self.model, node)
-            name = self._add(self._number("mean"), SumPool(window.kernel, window.stride), view.layer)
+            name = self._add(layer_name(node), SumPool(window.kernel, window.stride), view.layer)
             return replace(view, layer=name, low=0)
         known = attributes(node)
-        if self._before(view.layer, Flatten) == "input":
+        if self._is_input(view.layer):
             raise LoweringError(f"{node.name} (MaxPool) pools the network's input: pool the data instead")
         if (
             any(by != 1 for by in known.get("dilations") or ())
@@ -294,7 +286,7 @@ class _Reader:
             )
         stride, padding = tuple(known.get("strides") or (1, 1)), conv_padding(node)
         operation = MaxPool(tuple(known["kernel_shape"]), stride, padding)
-        return replace(view, layer=self._add(self._number("pool"), operation, view.layer))
+        return replace(view, layer=self._add(layer_name(node), operation, view.layer))
 
     def _pad(self, node: NodeProto, view: _View) -> _View:
         self._need_image(node, view)
@@ -329,7 +321,7 @@ class _Reader:
             and after[1] == size
             and len(self._layer_shape(view.layer)) == 3
         ):
-            layer = self._add("flatten", Flatten(), view.layer)
+            layer = self._add(layer_name(node), Flatten(), view.layer)
             sizes = dict(zip(view.axes, before, strict=True))
             # Places in (height, width, channels) order, arranged as the graph's tensor lies.
             places = np.arange(size).reshape(sizes[2], sizes[3], sizes[1])
@@ -365,15 +357,17 @@ class _Reader:
         while body and body[-1].op_type in MOVING:
             body.pop()
         end = body[-1].output[0] if body else last.output[0]
-        self._check_order(last, Response(self.model, Region(last.output[0], last.name, tuple(body), end)))
+        self._check_order(
+            last, RegionFunction(self.model, Region(last.output[0], last.name, tuple(body), end))
+        )
         _check_choice(self.model, choice)
 
-    def _check_order(self, last: NodeProto, response: Response) -> None:
-        weights = self.weights["classifier"].astype(np.int64)
-        layer = next(layer for layer in self.layers if layer.name == "classifier")
+    def _check_order(self, last: NodeProto, response: RegionFunction) -> None:
+        weights = self.weights[self.logits].astype(np.int64)
+        layer = next(layer for layer in self.layers if layer.name == self.logits)
         inputs = self._network().grids()[layer.inputs[0]]
         reach = int(np.abs(weights.reshape(len(weights), -1)).sum(axis=1).max()) * inputs.high
-        step = inputs.step if self._network().weight_bits("classifier") == 1 else 1
+        step = inputs.step if self._network().weight_bits(self.logits) == 1 else 1
         length = max(2, _CHUNK // len(weights))
         for start in range(0, 2 * reach // step, length - 1):  # neighbours share a point
             integers = -reach + step * np.arange(start, min(start + length, 2 * reach // step + 1))
@@ -382,7 +376,7 @@ class _Reader:
                 raise _disordered(last, response, columns)
 
 
-def _disordered(last: NodeProto, response: Response, columns: np.ndarray) -> LoweringError:
+def _disordered(last: NodeProto, response: RegionFunction, columns: np.ndarray) -> LoweringError:
     trace = response.trace(columns)
     node, values = next(
         (each for each in trace if not _keeps_order(each[1])), trace[-1] if trace else (last, columns)

@@ -15,6 +15,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from zerocross.finn_flows.lowering.errors import LoweringError
 from zerocross.finn_flows.lowering.execution import RESHAPES, Tensors, constants, execute
+from zerocross.finn_flows.lowering.naming import labelled_layer
 from zerocross.finn_flows.lowering.products import attributes
 
 _STANDARD = """
@@ -56,6 +57,17 @@ class Region:
     end: str
     axis: int = 1
 
+    @property
+    def quantizer(self) -> NodeProto | None:
+        """The node after which an activation is called: one with a label, else a quantizer, else an elementwise one.
+
+        Of several the last is meant; None if the body only moves elements.
+        """
+        nodes = [node for node in reversed(self.body) if node.op_type in ELEMENTWISE]
+        labelled = [node for node in nodes if labelled_layer(node)]
+        quantizers = [node for node in nodes if node.op_type in _QUANTIZERS]
+        return next(iter(labelled + quantizers + nodes), None)
+
 
 @dataclass(frozen=True)
 class _Segment:
@@ -84,7 +96,7 @@ class _Segment:
 
 
 @dataclass
-class Response:
+class RegionFunction:
     """A region's body as a function of one value for each channel.
 
     Attributes:

@@ -82,7 +82,7 @@ def load(path: Path) -> IntegerNetwork:
             arrays = {name: file[name] for name in file.files}
     except FileNotFoundError:
         raise StorageError(f"{path} does not exist") from None
-    except Exception as error:  # a damaged zip file fails in many ways
+    except Exception as error:  # a damaged zip file raises many kinds of errors
         raise StorageError(f"{path} is damaged, or no integer network ({error})") from None
     try:
         record = json.loads(arrays["network"].tobytes())

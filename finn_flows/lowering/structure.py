@@ -1,4 +1,4 @@
-"""Which tensor of a graph is a function of which: the ways that integers take through it.
+"""Which tensor of a graph is a function of which: where integers go through it.
 
 Tensors of integers are the network's quantized input, the accumulators of products, and the sums that an Add or a mean
 pool makes of levels. Every other tensor is a function of one of them, element by element, and what matters of those
@@ -246,7 +246,7 @@ class Structure:
         else:
             one, other = (next(self.readings(end))[0] for end in group[:2])
             raise LoweringError(
-                f"the network's input is quantized in several ways, for {self._called(one)} and for "
+                f"the network's input is quantized more than once, for {self._called(one)} and for "
                 f"{self._called(other)}: quantize it once, ahead of both"
             )
 

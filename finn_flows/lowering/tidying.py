@@ -4,7 +4,6 @@ import copy
 
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.general import (
-    GiveUniqueNodeNames,
     GiveUniqueParameterTensors,
     MovePadAttributeToTensor,
     RemoveStaticGraphInputs,
@@ -15,19 +14,22 @@ from qonnx.transformation.infer_shapes import InferShapes
 
 from zerocross.finn_flows.lowering.errors import LoweringError
 from zerocross.finn_flows.lowering.execution import fold_constants
+from zerocross.finn_flows.lowering.naming import name_nodes
 
 
 def tidy(model: ModelWrapper) -> ModelWrapper:
     """Return a graph as the lowering takes it; the one given is left alone.
 
-    For one sample at a time, its shapes inferred, its constants folded, weight quantizers too, every node with a
-    name of its own; names that are so already stay, for messages to name what the graph's author knows.
+    The returned graph is for one sample. Its shapes are inferred, its constants are folded, weight quantizers too, and
+    every node has a name of its own: a name that the author gave only once stays.
 
     Raises:
         LoweringError: if the graph has not one input, or does not say its shape.
     """
     order = _order(model)
-    model = copy.deepcopy(model).transform(RemoveStaticGraphInputs())
+    model = copy.deepcopy(model)
+    name_nodes(model.graph.node)
+    model = model.transform(RemoveStaticGraphInputs())
     names = [each.name for each in model.graph.input]
     if len(names) != 1:
         raise LoweringError(
@@ -47,10 +49,7 @@ def tidy(model: ModelWrapper) -> ModelWrapper:
     while fold_constants(model):
         model = model.transform(InferShapes())
     model = model.transform(RemoveUnusedTensors())
-    called = [node.name for node in model.graph.node]
-    if not all(called) or len(set(called)) < len(called):
-        model = model.transform(GiveUniqueNodeNames())
-    # qonnx sorts by distance from the input; layers are numbered as the graph's author wrote them.
+    # qonnx sorts by distance from the input; layers stand in the order in which the graph's author wrote them.
     nodes = sorted(model.graph.node, key=lambda node: order.get(node.output[0], 0))
     del model.graph.node[:]
     model.graph.node.extend(nodes)

@@ -1,23 +1,121 @@
-"""A trained network as a QONNX file."""
+"""The export of a trained network as QONNX, with the names of its layers.
+
+A layer's name travels in the metadata of the node that makes its output (`zerocross.finn_flows.lowering.naming`). The
+network that is read from the file therefore has the layer names of the network that a search prices. They do not depend on
+torch's names for nodes: the module's forward is exported with a mark behind every layer, and the marks are then removed
+from the file.
+"""
 
 from pathlib import Path
 from typing import Any
 
+import onnx
 import torch
-from torch import nn
+from onnx import ModelProto, NodeProto
+from torch import Tensor, fx, nn
+
+from zerocross.finn_flows.lowering.naming import label, labelled_layer
+from zerocross.finn_flows.network import Activation, Add, Conv, Dense, Flatten, MaxPool, Network, SumPool
+from zerocross.hw_search.extraction.layers import trace
+from zerocross.hw_search.extraction.scales import UnsupportedModule
 
 _OPSET = 13  # of the exported graph
+_DOMAIN, _MARK = "zerocross", "Mark"
+
+_NODES: dict[type, frozenset[str]] = {
+    Dense: frozenset({"MatMul", "Gemm"}),
+    Conv: frozenset({"Conv"}),
+    Activation: frozenset({"BipolarQuant", "Quant"}),
+    Add: frozenset({"Add"}),
+    MaxPool: frozenset({"MaxPool"}),
+    SumPool: frozenset({"AveragePool", "GlobalAveragePool"}),
+    Flatten: frozenset({"Flatten", "Reshape"}),
+}
+"""What makes the output of each kind of layer in a QONNX file."""
 
 
 def export(model: nn.Module, input_shape: tuple[int, ...], path: Path) -> None:
-    """Write a trained Brevitas network as QONNX."""
+    """Write a trained Brevitas network as QONNX.
+
+    Args:
+        model: a network that `zerocross.hw_search.extraction.layers.describe` takes; it is put in eval mode, on the CPU.
+        input_shape: (features,) or (channels, height, width).
+        path: the file.
+
+    Raises:
+        UnsupportedModule: if the network has no hardware, or torch's exporter leaves no node of its own for a layer.
+    """
     from brevitas.export import export_qonnx
 
+    traced = trace(model.eval().cpu(), input_shape)
+    for node, name in traced.layers.items():
+        with traced.graph.inserting_after(node):
+            mark = traced.graph.call_function(_mark)
+        node.replace_all_uses_with(mark)
+        mark.args = (node, name)
+    marked = fx.GraphModule(model, traced.graph).eval()
     # torch's exporter does not know erfc.
     torch.onnx.register_custom_op_symbolic("aten::erfc", _erfc, _OPSET)
-    export_qonnx(model.eval().cpu(), args=torch.zeros(1, *input_shape), export_path=str(path), dynamo=False)
+    export_qonnx(marked, args=torch.zeros(1, *input_shape), export_path=str(path), dynamo=False)
+    proto = onnx.load(path)
+    _label(proto, traced.network)
+    onnx.save(proto, path)
+
+
+class _Mark(torch.autograd.Function):
+    """The identity; in an exported graph, a node with a layer's name."""
+
+    @staticmethod
+    def symbolic(g: Any, x: Any, layer: str) -> Any:
+        return g.op(f"{_DOMAIN}::{_MARK}", x, layer_s=layer).setType(x.type())
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, layer: str) -> Tensor:
+        return x.clone()
+
+
+def _mark(x: Tensor, layer: str) -> Tensor:
+    return _Mark.apply(x, layer)
 
 
 def _erfc(graph: Any, x: Any) -> Any:
     one = graph.op("Constant", value_t=torch.tensor(1.0))
     return graph.op("Sub", one, graph.op("Erf", x))
+
+
+def _label(proto: ModelProto, network: Network) -> None:
+    """Remove the marks from a graph and label the nodes that they follow, in place.
+
+    Raises:
+        UnsupportedModule: if a layer has no node of its own, or one of another kind.
+    """
+    graph = proto.graph
+    makers = {name: node for node in graph.node for name in node.output}
+    marks = [node for node in graph.node if (node.domain, node.op_type) == (_DOMAIN, _MARK)]
+    kept = [node for node in graph.node if (node.domain, node.op_type) != (_DOMAIN, _MARK)]
+    read = {mark.output[0]: mark.input[0] for mark in marks}
+    labelled: dict[str, NodeProto] = {}
+    for mark in marks:
+        if (made := makers.get(mark.input[0])) is not None:
+            name = mark.attribute[0].s.decode()
+            labelled[name] = made
+            label(made, name)
+    for layer in network.layers[:-1]:
+        made = labelled.get(layer.name)
+        is_own = made is not None and labelled_layer(made) == layer.name
+        if made is None or not is_own or made.op_type not in _NODES[type(layer.operation)]:
+            found = f"a node of type {made.op_type}" if made is not None and is_own else "no node of its own"
+            raise UnsupportedModule(
+                f"{layer.name} ({type(layer.operation).__name__}) has {found} in the exported graph: its layers "
+                "cannot be named (use the torch version that zerocross is tested with)"
+            )
+    for node in kept:
+        for index, name in enumerate(node.input):
+            node.input[index] = read.get(name, name)
+    for output in graph.output:
+        output.name = read.get(output.name, output.name)
+    del graph.node[:]
+    graph.node.extend(kept)
+    opsets = [opset for opset in proto.opset_import if opset.domain != _DOMAIN]
+    del proto.opset_import[:]
+    proto.opset_import.extend(opsets)

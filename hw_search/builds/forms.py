@@ -20,10 +20,10 @@ def torch_logits(model: nn.Module, samples: Tensor) -> np.ndarray:
 
 
 def qonnx_logits(lowered: Lowered, samples: np.ndarray) -> np.ndarray:
-    """Return a QONNX graph's output, (N, classes), every node computed apart.
+    """Return a QONNX graph's output, (N, classes), computed node by node.
 
-    Functions are rounded as torch rounds them: onnxruntime's sigmoid is exactly 0 below -18, where torch's is not,
-    and a sign behind it then differs.
+    Functions are rounded as torch rounds them. onnxruntime's sigmoid is exactly 0 below -18, torch's is not, and a sign
+    behind it would differ.
 
     Args:
         lowered: the file as it was read; what runs is the graph before anything was absorbed.

@@ -186,9 +186,9 @@ def lower(
     table = Table(
         "activation", "operations absorbed", "channels", "levels", "grid", "crossings: least", "mean", "most"
     )
-    for site in lowered.sites:
-        counts = (f"{site.points:,}", str(site.least), f"{site.mean:.1f}", str(site.most))
-        table.add_row(site.name, " ".join(site.operations), str(site.channels), str(site.levels), *counts)
+    for each in lowered.activations:
+        counts = (f"{each.points:,}", str(each.least), f"{each.mean:.1f}", str(each.most))
+        table.add_row(each.name, " ".join(each.operations), str(each.channels), str(each.levels), *counts)
     Console().print(table)
     path = output or model.with_suffix(".integers.npz")
     save(lowered.network, path)

@@ -5,12 +5,15 @@ The module's own forward is followed (by torch.fx), so a user's topology needs t
 
 import math
 import operator
+from collections.abc import Container
+from dataclasses import dataclass
 from typing import Any
 
 import brevitas.nn as qnn
 import torch
 from torch import fx, nn
 
+from zerocross.finn_flows.lowering.naming import LABEL_SELECT
 from zerocross.finn_flows.network import (
     Activation,
     Add,
@@ -49,8 +52,34 @@ class _Tracer(fx.Tracer):
         return layer and not isinstance(m, nn.Sequential)
 
 
+@dataclass(frozen=True)
+class Trace:
+    """A module's forward, and the layers in it.
+
+    Attributes:
+        graph: the forward, step by step.
+        layers: the steps that are layers of the network, and their names; the label select is no step.
+        network: the layers, as `describe` returns them.
+    """
+
+    graph: fx.Graph
+    layers: dict[fx.Node, str]
+    network: Network
+
+
 def describe(model: nn.Module, input_shape: tuple[int, ...]) -> Network:
     """Return a module's layers for the hardware, every sign with one crossing a channel.
+
+    A layer is called by its module's path, "stages.0.0.conv"; sums and flattens that are no modules are called as torch.fx
+    calls them, "add_1"; the choice of the largest logit is called "label". A flatten of what is flat already is no layer.
+
+    Arguments and errors are those of `trace`.
+    """
+    return trace(model, input_shape).network
+
+
+def trace(model: nn.Module, input_shape: tuple[int, ...]) -> Trace:
+    """Follow a module's forward and find the layers in it; see `describe` for their names.
 
     Args:
         model: from samples to logits, made of an InputQuant, Brevitas layers with binary weights or integers on a
@@ -73,6 +102,7 @@ def describe(model: nn.Module, input_shape: tuple[int, ...]) -> Network:
     logits: str | None = None
     scaled = False
     names: dict[fx.Node, str] = {}
+    found: dict[fx.Node, str] = {}
     for node in graph.nodes:
         if node.op == "placeholder":
             names[node] = "input"
@@ -95,10 +125,13 @@ def describe(model: nn.Module, input_shape: tuple[int, ...]) -> Network:
                 raise UnsupportedModule(
                     f"{node.name} stands behind a LogitScale, which is for the logits alone"
                 )
-            name = names[node] = str(node.target) if module is not None else node.name
-            if name in shapes:
-                raise UnsupportedModule(f"{name} is used twice: every use needs a module of its own")
-            layers.append(Layer(name, _operation(node, module, shapes[sources[0]]), sources))
+            operation = _operation(node, module, shapes[sources[0]])
+            if isinstance(operation, Flatten) and len(shapes[sources[0]]) == 1:
+                names[node] = sources[0]
+                continue
+            name = names[node] = found[node] = str(node.target) if module is not None else node.name
+            _check_name(name, shapes)
+            layers.append(Layer(name, operation, sources))
             if isinstance(layers[-1].operation, Add):
                 _check_spread(node, [len(shapes[source]) for source in sources])
             shapes = Network(Input(shape), tuple(layers)).shapes()
@@ -108,15 +141,26 @@ def describe(model: nn.Module, input_shape: tuple[int, ...]) -> Network:
         )
     if logits is None:
         raise UnsupportedModule("the topology must return its logits, and nothing else")
-    layers.append(Layer("label", LabelSelect(), (logits,)))
+    layers.append(Layer(LABEL_SELECT, LabelSelect(), (logits,)))
     network = Network(Input(shape, bits), tuple(layers))
+    _check_network(network)
+    scales(network, modules)
+    return Trace(graph, found, network)
+
+
+def _check_name(name: str, taken: Container[str]) -> None:
+    if name in taken:
+        raise UnsupportedModule(f"{name} is used twice: every use needs a module of its own")
+    if name == LABEL_SELECT:
+        raise UnsupportedModule(f"{name} is what the hardware's answer is called: rename the module")
+
+
+def _check_network(network: Network) -> None:
     _check_readers(network)
     _check_input(network)
     _check_flattened(network)
     network.producers()
     network.grids()
-    scales(network, modules)
-    return network
 
 
 def _sources(node: fx.Node, names: dict[fx.Node, str]) -> tuple[str, ...]:

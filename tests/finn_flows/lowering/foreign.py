@@ -1,8 +1,11 @@
 """QONNX graphs as strangers write them: node by node with onnx.helper."""
 
 import copy
+import itertools
 import math
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,8 +15,21 @@ from qonnx.core.onnx_exec import execute_onnx
 from qonnx.transformation.change_batchsize import ChangeBatchSize
 from qonnx.transformation.infer_shapes import InferShapes
 
+from zerocross.finn_flows.integer import IntegerNetwork
 from zerocross.finn_flows.lowering.lower import Lowered
+from zerocross.finn_flows.lowering.lower import lower as lower_file
+from zerocross.finn_flows.lowering.naming import unique
 from zerocross.finn_flows.lowering.tidying import tidy
+from zerocross.finn_flows.network import (
+    Activation,
+    Add,
+    Conv,
+    Dense,
+    Flatten,
+    LabelSelect,
+    MaxPool,
+    SumPool,
+)
 
 QONNX = "qonnx.custom_op.general"
 
@@ -123,6 +139,54 @@ class Graph:
         )
         opsets = [helper.make_opsetid("", 17), helper.make_opsetid(QONNX, 1)]
         return ModelWrapper(helper.make_model(graph, opset_imports=opsets, ir_version=10))
+
+
+def numbered(lowered: Lowered) -> Lowered:
+    """Call layers by kind and number: conv1, conv1_sign, pool1, sum1, mean1, dense1, ..., classifier, label."""
+    net, network = lowered.network, lowered.network.network
+    sources = {layer.name: layer for layer in network.layers}
+    names = {"input": "input"}
+    last = [layer.name for layer in network.layers if isinstance(layer.operation, Conv | Dense)][-1]
+    for layer in network.layers:
+        producer = layer.name
+        while producer in sources and isinstance(sources[producer].operation, Activation | Flatten | MaxPool):
+            producer = sources[producer].inputs[0]
+        kind = _KINDS[type(layer.operation)]
+        if layer.name == last:
+            kind = "classifier"
+        elif isinstance(layer.operation, Activation):
+            kind = f"{names[producer]}_{'sign' if layer.operation.bits == 1 else 'levels'}"
+        elif kind not in ("flatten", "label"):
+            kind = next(f"{kind}{n}" for n in itertools.count(1) if f"{kind}{n}" not in names.values())
+        names[layer.name] = unique(kind, names.values())
+    layers = tuple(
+        replace(layer, name=names[layer.name], inputs=tuple(names[name] for name in layer.inputs))
+        for layer in network.layers
+    )
+    renamed = IntegerNetwork(
+        replace(network, layers=layers),
+        {names[name]: weights for name, weights in net.weights.items()},
+        {names[name]: table for name, table in net.tables.items()},
+    )
+    activations = tuple(replace(each, name=names[each.name]) for each in lowered.activations)
+    return replace(lowered, network=renamed, activations=activations)
+
+
+_KINDS = {
+    Conv: "conv",
+    Dense: "dense",
+    MaxPool: "pool",
+    SumPool: "mean",
+    Add: "sum",
+    Flatten: "flatten",
+    LabelSelect: "label",
+    Activation: "levels",
+}
+
+
+def lower(source: Path | ModelWrapper) -> Lowered:
+    """Lower, and call layers by kind and number."""
+    return numbered(lower_file(source))
 
 
 def samples(shape: Sequence[int], count: int = 200, seed: int = 1) -> np.ndarray:

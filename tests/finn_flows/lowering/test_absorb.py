@@ -19,9 +19,8 @@ from qonnx.transformation.infer_shapes import InferShapes
 from qonnx.util.cleanup import cleanup_model
 
 from tests.finn_flows.finn_networks import cnv, export
-from tests.finn_flows.lowering.foreign import QONNX, Graph, assert_same, execute, samples
+from tests.finn_flows.lowering.foreign import QONNX, Graph, assert_same, execute, lower, samples
 from zerocross.finn_flows.lowering.absorb import AbsorbActivations, step_absorb_activations
-from zerocross.finn_flows.lowering.lower import lower
 from zerocross.finn_flows.lowering.tidying import tidy
 from zerocross.finn_flows.network import Conv, Flatten, Input, MaxPool
 
@@ -49,7 +48,7 @@ def test_relu_and_quant(bits: int, scale: float) -> None:
     g.dense(14, 11, scale=0.3, quant="Quant").norm(11, scale).node("Relu").quant(bits, scale)
     model = g.dense(11, 4, scale=0.7).model()
     lowered = lower(model)
-    assert max(site.levels for site in lowered.sites) == 2**bits
+    assert max(site.levels for site in lowered.activations) == 2**bits
     assert_same(lowered, model, samples((1, 10)))
 
 
@@ -58,7 +57,7 @@ def test_three_signed_levels() -> None:
     g.dense(14, 12, scale=0.2).norm(12, 0.5).quant(2, 0.5, signed=True, narrow=True)
     model = g.dense(12, 12).norm(12, 1.5).bipolar(0.3).dense(12, 6).model()
     lowered = lower(model)
-    assert [site.levels for site in lowered.sites] == [4, 4, 2]
+    assert [site.levels for site in lowered.activations] == [4, 4, 2]
     assert_same(lowered, model, samples((1, 10)))
 
 
@@ -335,7 +334,7 @@ def test_the_original_is_left_alone() -> None:
 
 
 def test_sites() -> None:
-    first, second = lower(convolutional().model()).sites
+    first, second = lower(convolutional().model()).activations
     assert first.operations == ("BatchNormalization", "Sin", "Quant")
     assert (first.name, first.channels, first.levels) == ("conv1_levels", 4, 4)
     assert second.operations == ("BatchNormalization", "BipolarQuant")

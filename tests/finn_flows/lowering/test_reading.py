@@ -1,6 +1,5 @@
 """Exported Brevitas networks against `zerocross.hw_search.extraction.integers.to_integer` and against torch itself."""
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -8,90 +7,35 @@ import pytest
 import torch
 from torch import nn
 
-from tests.finn_flows.finn_networks import cnv, export, mlp
-from tests.hw_search.extraction.test_extraction import (
-    TOPOLOGIES,
-    integers,
-    outputs,
-    pixels,
-    random_expressions,
-    settle,
-)
+from tests.finn_flows.finn_networks import cnv, mlp
+from tests.finn_flows.finn_networks import export as export_plainly
+from tests.hw_search.extraction.test_extraction import outputs, pixels, settle
 from zerocross.finn_flows.crossings import CrossingTable
 from zerocross.finn_flows.errors import FlowError
 from zerocross.finn_flows.integer import IntegerNetwork
 from zerocross.finn_flows.lowering.execution import run
-from zerocross.finn_flows.lowering.lower import Lowered, lower
-from zerocross.finn_flows.network import Flatten, Network
+from zerocross.finn_flows.lowering.lower import lower
+from zerocross.finn_flows.network import Network
+from zerocross.hw_search.builds.export import export
 from zerocross.hw_search.extraction.integers import to_integer
 from zerocross.hw_search.extraction.layers import describe
 from zerocross.models.expressions import parse
-from zerocross.models.layers import install, slots
+from zerocross.models.layers import install
 from zerocross.models.operations import BUILT_IN, Operation
 from zerocross.models.topologies import build
-
-
-def exported(model: nn.Module, shape: tuple[int, ...], path: Path) -> Lowered:
-    from brevitas.export import export_qonnx
-    from torch.onnx import register_custom_op_symbolic
-
-    # ONNX has no erfc.
-    register_custom_op_symbolic("aten::erfc", _erfc, 9)
-    export_qonnx(model, torch.ones(1, *shape), str(path), dynamo=False)
-    return lower(path)
-
-
-def _erfc(g, x):  # type: ignore[no-untyped-def]
-    return g.op("Sub", g.op("Constant", value_t=torch.tensor(1.0)), g.op("Erf", x))
 
 
 def rows(table: CrossingTable) -> np.ndarray:
     return np.stack([table.row(channel) for channel in range(table.channels)])
 
 
-def without_idle_flattens(network: Network) -> Network:
-    """`describe` keeps a flatten of what is flat already, QONNX has no such node."""
-    shapes = network.shapes()
-    idle = {
-        layer.name: layer.inputs[0]
-        for layer in network.layers
-        if isinstance(layer.operation, Flatten) and len(shapes[layer.inputs[0]]) == 1
-    }
-    layers = tuple(
-        dataclasses.replace(layer, inputs=tuple(idle.get(name, name) for name in layer.inputs))
-        for layer in network.layers
-        if layer.name not in idle
-    )
-    return dataclasses.replace(network, layers=layers)
-
-
 def assert_equal(found: IntegerNetwork, expected: IntegerNetwork) -> None:
-    assert found.network == without_idle_flattens(expected.network)
+    assert found.network == expected.network
     for name, weights in expected.weights.items():
         assert np.array_equal(found.weights[name], weights)
     for name, table in expected.tables.items():
         assert found.tables[name].grid == table.grid
         assert np.array_equal(rows(found.tables[name]), rows(table)), name
-
-
-@pytest.mark.parametrize("bits", [1, 8])
-@pytest.mark.parametrize("kind", TOPOLOGIES)
-def test_read_is_to_integer(kind: str, bits: int, tmp_path: Path) -> None:
-    name, parameters, shape = TOPOLOGIES[kind]
-    torch.manual_seed(7)
-    model = build(name, shape, 5, {**parameters, "input_bits": bits})
-    install(model, random_expressions(len(slots(model)), 7))
-    settle(model, 7)
-    expected = to_integer(model, describe(model, shape))
-    x = pixels(shape)
-    seen = outputs(model, x)
-    lowered = exported(model, shape, tmp_path / "net.onnx")
-    assert_equal(lowered.network, expected)
-    given = lowered.quantize(x.numpy().astype(np.float32))
-    assert np.array_equal(given, integers(x, lowered.network.network))
-    values = lowered.network.run(given)
-    for layer, value in seen.items():
-        assert np.array_equal(values["label"][:, 0] if layer == "class" else values[layer], value), layer
 
 
 def text(operation: Operation) -> str:
@@ -108,7 +52,8 @@ def test_every_operation(operation: Operation, tmp_path: Path) -> None:
     install(model, [parse(f"add({text(operation)}, mul(0.1, x))")])
     settle(model, 1)
     expected = to_integer(model, describe(model, (64,)))
-    lowered = exported(model, (64,), tmp_path / "net.onnx")
+    export(model, (64,), tmp_path / "net.onnx")
+    lowered = lower(tmp_path / "net.onnx")
     assert_equal(lowered.network, expected)
     x = pixels((64,), 50)
     classes = outputs(model, x)["class"]
@@ -119,7 +64,7 @@ def test_every_operation(operation: Operation, tmp_path: Path) -> None:
 @pytest.mark.parametrize("network", [mlp(1), mlp(8), cnv(1), cnv(8)], ids=["mlp1", "mlp8", "cnv1", "cnv8"])
 def test_brevitas_without_our_layers(network: Network, tmp_path: Path) -> None:
     """Export, lower, and run: the classes are those of the exported graph."""
-    lowered = lower(export(network, tmp_path / "net.onnx"))
+    lowered = lower(export_plainly(network, tmp_path / "net.onnx"))
     described = lowered.network.network
     assert [type(layer.operation) for layer in described.layers] == [
         type(layer.operation) for layer in network.layers
@@ -172,6 +117,7 @@ def test_brevitas_with_levels(tmp_path: Path) -> None:
     with torch.no_grad():
         logits = model(x)
     found = lowered.network.run(lowered.quantize(x.numpy()))
-    assert [site.levels for site in lowered.sites] == [8, 4]
-    scale = logits.abs().max() / np.abs(found["classifier"]).max()
-    assert np.allclose(found["classifier"] * float(scale), logits.numpy(), rtol=1e-4, atol=1e-4)
+    assert [site.levels for site in lowered.activations] == [8, 4]
+    integers = found["/9/MatMul"]
+    scale = logits.abs().max() / np.abs(integers).max()
+    assert np.allclose(integers * float(scale), logits.numpy(), rtol=1e-4, atol=1e-4)

@@ -19,8 +19,8 @@ from brevitas.quant import (
 )
 from torch import Tensor, nn
 
-from tests.finn_flows.lowering.foreign import execute
-from zerocross.finn_flows.lowering.lower import Lowered, lower
+from tests.finn_flows.lowering.foreign import execute, lower
+from zerocross.finn_flows.lowering.lower import Lowered
 from zerocross.finn_flows.network import Activation, Add, Conv, Dense, SumPool
 
 SCALE = 0.25
@@ -272,7 +272,7 @@ def test_residual_blocks(tmp_path: Path) -> None:
     assert layers["mean1"].operation == SumPool((10, 10), (1, 1))
     assert network.weight_bits("conv1") == network.weight_bits("classifier") == 8
     assert network.grids()["sum2"].high == 45 and network.bits("sum2") == 6
-    points = {site.name: site.points for site in lowered.sites}
+    points = {site.name: site.points for site in lowered.activations}
     assert points["conv1_sign"] == 16 and points["sum1_sign"] == 31
 
 
@@ -299,7 +299,7 @@ def test_two_sites_and_a_pool_read_one_stream(tmp_path: Path) -> None:
     modules = {
         **STEM,
         "conv1_sign": "blocks.first.2",
-        "conv1_sign2": "blocks.second.1",
+        "conv1_sign_2": "blocks.second.1",
         "conv2_levels": "blocks.left",
         "conv3_levels": "blocks.right",
         "mean1_levels": "features",

@@ -9,9 +9,8 @@ import pytest
 
 from tests.finn_flows.finn_networks import dynamic, residual
 from tests.finn_flows.integer_networks import random_inputs, random_network
-from tests.finn_flows.lowering.foreign import Graph
+from tests.finn_flows.lowering.foreign import Graph, lower
 from zerocross.finn_flows.integer import IntegerNetwork
-from zerocross.finn_flows.lowering.lower import lower
 from zerocross.finn_flows.lowering.storage import StorageError, load, save
 from zerocross.finn_flows.network import Network
 

@@ -1,0 +1,74 @@
+"""What layers are called: as the nodes of the file that they come from.
+
+A layer has the name of its node. An exporter that knows a better name, as this project's knows the module's path, writes
+it into the node's metadata under the key `LAYER`, and the layer has that name. Metadata stays with a node that a tool
+renames.
+"""
+
+from collections.abc import Collection, Container
+
+from onnx import NodeProto
+
+LAYER = "zerocross.layer"
+"""Key of a node's metadata: the name of the layer whose output the node makes."""
+
+LABEL_SELECT = "label"
+"""Name of the last layer, which chooses the largest logit."""
+
+
+def labelled_layer(node: NodeProto) -> str | None:
+    """Return the layer that a node's metadata names; None if it names none."""
+    return next((entry.value for entry in node.metadata_props if entry.key == LAYER and entry.value), None)
+
+
+def label(node: NodeProto, layer: str) -> None:
+    """Write the name of the layer whose output a node makes into the node's metadata."""
+    for entry in node.metadata_props:
+        if entry.key == LAYER:
+            entry.value = layer
+            return
+    node.metadata_props.add(key=LAYER, value=layer)
+
+
+def layer_name(node: NodeProto) -> str:
+    """Return what the layer of a node is called: what its metadata says, else the node's own name.
+
+    Characters that do not print become underscores. So does "=", which follows a layer's name in options.
+    """
+    name = labelled_layer(node) or node.name or node.op_type
+    return "".join(each if each.isprintable() and each != "=" else "_" for each in name)
+
+
+def copy_label(source: NodeProto, target: NodeProto) -> NodeProto:
+    """Copy a node's label, if it has one, to the node that replaces it; return the latter."""
+    if (layer := labelled_layer(source)) is not None:
+        label(target, layer)
+    return target
+
+
+def unique(name: str, taken: Container[str]) -> str:
+    """Return a name, with the first free number from 2 on if the name is taken."""
+    number, free = 2, name
+    while free in taken:
+        free, number = f"{name}_{number}", number + 1
+    return free
+
+
+def name_nodes(nodes: Collection[NodeProto]) -> None:
+    """Give every node a name of its own, in place.
+
+    - A node without a name is called by its type and a number: Conv_0.
+    - A second node of the same name gets a number: conv_2.
+    - All other names stay.
+    """
+    taken: set[str] = set()
+    own = {node.name for node in nodes}
+    counts: dict[str, int] = {}
+    for node in nodes:
+        if not node.name:
+            while (name := f"{node.op_type}_{counts.setdefault(node.op_type, 0)}") in own | taken:
+                counts[node.op_type] += 1
+            node.name = name
+        elif node.name in taken:
+            node.name = unique(node.name, own | taken)
+        taken.add(node.name)
