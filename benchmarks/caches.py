@@ -3,11 +3,11 @@
 import pkgutil
 from importlib import import_module
 
-from zerocross.finn_flows import folding, nodes, structural
+from zerocross.finn_flows import cost_model, folding, nodes
 from zerocross.finn_flows.vendor import stock_nodes
 
 _NODES = (import_module(f"{nodes.__name__}.{each.name}") for each in pkgutil.iter_modules(nodes.__path__))
-_PRICING = (structural, folding, *_NODES)
+_PRICING = (cost_model, folding, *_NODES)
 
 
 def forget(finn: bool = False) -> None:

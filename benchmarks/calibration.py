@@ -4,8 +4,8 @@
 
 Synthesises the designs of `designs.py` with Yosys, element by element, into docs/calibration/elements.csv. Rows that are
 there for the very same SystemVerilog and memories are kept: an interrupted run goes on, and after a change of the RTL
-only what it touched is synthesised again. The constants of `finn_flows/structural.py` are fitted to the single nodes and
-to the networks that are not held out (docs/calibration/constants.json; they go into `structural.Constants` by hand), and
+only what it touched is synthesised again. The constants of `finn_flows/cost_model.py` are fitted to the single nodes and
+to the networks that are not held out (docs/calibration/constants.json; they go into `cost_model.Constants` by hand), and
 the networks held out are estimated with them: docs/calibration/networks.csv and held_out.png. Networks held out are
 folded as a search folds them, by these very constants: after a change of one, run it again for those it folds anew.
 """
@@ -29,7 +29,7 @@ from designs import Case, networks, single_nodes, using
 from scipy.optimize import least_squares, minimize_scalar, nnls
 from scipy.stats import spearmanr
 
-from zerocross.finn_flows import structural
+from zerocross.finn_flows import cost_model
 from zerocross.finn_flows.assembly import assemble
 from zerocross.finn_flows.chip.synthesis import synthesise
 from zerocross.finn_flows.cost import estimate, expected_units
@@ -291,8 +291,8 @@ def _group(node: HardwareNode | None) -> str:
         case CrossingSite(implementation=implementation, crossings=crossings):
             groups = {COMPARATORS: "thresholds", SEARCH: "thresholds", TABLE: "table"}
             return groups.get(implementation, "") if any(crossings) else ""
-        case InputGenerator(parallel=parallel):
-            return "parallel_generator" if parallel else "input_generator"
+        case InputGenerator():
+            return "parallel_generator" if node.at_once else "input_generator"
         case Padding():
             return "padding"
         case MaxPool() | WindowMaxPool():
@@ -306,12 +306,12 @@ def _group(node: HardwareNode | None) -> str:
     return ""
 
 
-def price(row: Row) -> structural.Price:
+def price(row: Row) -> cost_model.Price:
     """Return the price of an element as it is built, in 6-input LUTs."""
-    return row.node.price() if row.node else structural.Price(0.0)
+    return row.node.price() if row.node else cost_model.Price(0.0)
 
 
-def fit(rows: Sequence[Row], constants: structural.Constants) -> structural.Constants:
+def fit(rows: Sequence[Row], constants: cost_model.Constants) -> cost_model.Constants:
     """Fit the constants to elements mapped to 7-series, group by group.
 
     What is made small is the sum of squares of the logarithm of (estimate + 100) / (LUT + 100): relative errors, but for
@@ -337,15 +337,15 @@ def _short(value: float) -> float:
 
 
 def _errors(
-    values: Sequence[float], constants: structural.Constants, names: Sequence[str], rows: Sequence[Row]
+    values: Sequence[float], constants: cost_model.Constants, names: Sequence[str], rows: Sequence[Row]
 ) -> list[float]:
     with using(_replaced(constants, names, values)):
         return [math.log((price(row).lut + 100) / (row.lut + 100)) for row in rows]
 
 
 def _replaced(
-    constants: structural.Constants, names: Sequence[str], values: Sequence[float]
-) -> structural.Constants:
+    constants: cost_model.Constants, names: Sequence[str], values: Sequence[float]
+) -> cost_model.Constants:
     changes: dict[str, Any] = dict(zip(names, map(float, values), strict=True))
     return replace(constants, **changes)
 
@@ -393,7 +393,7 @@ def compare(cases: Sequence[Case], rows: Sequence[Row]) -> list[Network]:
         case = named[name]
         cost = estimate(case.net.network, case.folding, get_part(PARTS[family]))
         conv = any(isinstance(layer.operation, Conv) for layer in case.net.network.layers)
-        built = [structural.on_family(price(row), family) for row in mine]
+        built = [cost_model.on_family(price(row), family) for row in mine]
         found.append(
             Network(
                 *(name, mine[0].use, "convolutional" if conv else "fully connected", family),
@@ -502,8 +502,8 @@ def _some(cases: Sequence[Case], count: tuple[int, int]) -> list[Case]:
 
 
 def with_shares(
-    constants: structural.Constants, rows: Sequence[Row], cases: Sequence[Case]
-) -> structural.Constants:
+    constants: cost_model.Constants, rows: Sequence[Row], cases: Sequence[Case]
+) -> cost_model.Constants:
     """Fit what no element shows: what is expected of FIFOs, to the fitted networks, and LUT4 factors."""
     if cases:
         found, _ = nnls(*_planned_fifos(constants, rows, cases))
@@ -528,7 +528,7 @@ _SHARES = ("fifo_windows", "fifo_image", "fifo_vector")
 
 
 def _planned_fifos(
-    constants: structural.Constants, rows: Sequence[Row], cases: Sequence[Case]
+    constants: cost_model.Constants, rows: Sequence[Row], cases: Sequence[Case]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return, of each fitted network, what FIFOs take for each of their shares, and what they take, of all its LUTs."""
     expected, taken = [], []
@@ -548,16 +548,16 @@ def _planned_fifos(
 
 
 def _off_family(
-    factor: float, constants: structural.Constants, family: str, kind: str, rows: Sequence[Row]
+    factor: float, constants: cost_model.Constants, family: str, kind: str, rows: Sequence[Row]
 ) -> float:
     with using(_with_factor(constants, family, kind, factor)):
-        estimated = [structural.on_family(price(row), family)[0] for row in rows]
+        estimated = [cost_model.on_family(price(row), family)[0] for row in rows]
     return sum(math.log((lut + 20) / (row.lut + 20)) ** 2 for lut, row in zip(estimated, rows, strict=True))
 
 
 def _with_factor(
-    constants: structural.Constants, family: str, kind: str, factor: float
-) -> structural.Constants:
+    constants: cost_model.Constants, family: str, kind: str, factor: float
+) -> cost_model.Constants:
     factors = {name: dict(kinds) for name, kinds in constants.lut4.items()}
     factors[family][kind] = factor
     return replace(constants, lut4=factors)
@@ -586,12 +586,12 @@ def main() -> None:
             maker.network(case, family, done, len(jobs))
     if not options.nodes_only:
         write_rows(maker.rows)
-    constants = with_shares(fit(_fitted(maker.rows), structural.CONSTANTS), maker.rows, cases)
+    constants = with_shares(fit(_fitted(maker.rows), cost_model.CONSTANTS), maker.rows, cases)
     (FOLDER / "constants.json").write_text(json.dumps(asdict(constants), indent=1) + "\n")
     for entry in fields(constants):
-        before, after = getattr(structural.CONSTANTS, entry.name), getattr(constants, entry.name)
+        before, after = getattr(cost_model.CONSTANTS, entry.name), getattr(constants, entry.name)
         if before != after:
-            print(f"{entry.name}: {after} (finn_flows/structural.py has {before})")
+            print(f"{entry.name}: {after} (finn_flows/cost_model.py has {before})")
     with using(constants):
         for row in maker.rows:
             if row.use == "node" and row.family == "7-series":

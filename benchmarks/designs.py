@@ -21,7 +21,7 @@ from caches import forget
 from timing import Case as Drawn
 from timing import random_cases
 
-from zerocross.finn_flows import structural
+from zerocross.finn_flows import cost_model
 from zerocross.finn_flows.assembly import Styles
 from zerocross.finn_flows.cost import estimate
 from zerocross.finn_flows.crossings import CrossingTable, from_bits, from_response
@@ -268,7 +268,7 @@ def drawn_table(grid: Grid, channels: int, expression: str, seed: int, bits: int
 
 # Which networks are drawn depends on how candidates are folded, and that on prices, as does how crossings are
 # built: what is fitted to is to stay what it is, so these are the prices of the draw.
-_DRAWN_WITH = structural.Constants(
+_DRAWN_WITH = cost_model.Constants(
     product_base=0.0,
     product_count=1.01,
     product_accumulator=1.2,
@@ -291,15 +291,15 @@ _DRAWN_WITH = structural.Constants(
 
 
 @contextmanager
-def using(constants: structural.Constants) -> Iterator[None]:
+def using(constants: cost_model.Constants) -> Iterator[None]:
     """Price with other constants."""
-    before = structural.CONSTANTS
-    structural.CONSTANTS = constants
+    before = cost_model.CONSTANTS
+    cost_model.CONSTANTS = constants
     forget()
     try:
         yield
     finally:
-        structural.CONSTANTS = before
+        cost_model.CONSTANTS = before
         forget()
 
 

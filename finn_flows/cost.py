@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from zerocross.finn_flows.cost_model import Price, on_family
 from zerocross.finn_flows.folding import Folding
 from zerocross.finn_flows.network import Network
 from zerocross.finn_flows.nodes import Duplicate, Fifo, GroupedProduct, Product
@@ -16,7 +17,6 @@ from zerocross.finn_flows.nodes.stream import Stream
 from zerocross.finn_flows.parts import Part, get_part
 from zerocross.finn_flows.planner import plan
 from zerocross.finn_flows.rtl.design import INPUT, Design, Element, Source
-from zerocross.finn_flows.structural import Price, on_family
 from zerocross.finn_flows.timing import pipeline_latency, waiting_words
 from zerocross.finn_flows.vendor.stock_nodes import ask_finn
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from zerocross.finn_flows.cost_model import Price
 from zerocross.finn_flows.crossings import CrossingTable, from_response
 from zerocross.finn_flows.network import Grid
 from zerocross.finn_flows.nodes.crossing_site import cheapest_price
-from zerocross.finn_flows.structural import Price
 from zerocross.models.activation import evaluate
 from zerocross.models.canonical import canonical_key, constant_bit
 from zerocross.models.expressions import Expression

@@ -1,11 +1,11 @@
 """Where the weights of products are kept: in block RAM or in LUTs, by what each costs on a part.
 
-What weights cost in LUTs is `structural.weights_in_luts`.
+What weights cost in LUTs is `cost_model.weights_in_luts`.
 """
 
 from collections.abc import Mapping
 
-from zerocross.finn_flows import structural
+from zerocross.finn_flows import cost_model
 from zerocross.finn_flows.errors import FlowError
 from zerocross.finn_flows.nodes import GroupedProduct, Product
 from zerocross.finn_flows.parts import Part
@@ -49,13 +49,13 @@ def choose_ram_styles(
     styles = {}
     for name in sorted(products, key=lambda name: (name not in overrides, -products[name].folds)):
         width, depth = products[name].memory
-        kbit = part.block_kbit * structural.block_rams(width, depth, part.family)
+        kbit = part.block_kbit * cost_model.block_rams(width, depth, part.family)
         if depth == 1:
             styles[name] = "constants"
         elif name in overrides:
             styles[name] = overrides[name]
         else:
-            saves = structural.weights_in_luts(width, depth, part.lut_inputs) > kbit * lut_per_kbit
+            saves = cost_model.weights_in_luts(width, depth, part.lut_inputs) > kbit * lut_per_kbit
             styles[name] = "block" if saves and kbit <= left else "distributed"
         left -= kbit if styles[name] == "block" else 0
     return {name: styles[name] for name in products}

@@ -36,8 +36,8 @@ class SynthesisFlow:
 class Family:
     """A family of FPGAs.
 
-    A price in 6-input LUTs becomes one in the family's own by `zerocross.finn_flows.structural.on_family`, which asks
-    for `lut_inputs`, `lut_ram` and `block_ram`; the factors that were fitted are in `structural.Constants.lut4`.
+    A price in 6-input LUTs becomes one in the family's own by `zerocross.finn_flows.cost_model.on_family`, which asks
+    for `lut_inputs`, `lut_ram` and `block_ram`; the factors that were fitted are in `cost_model.Constants.lut4`.
 
     Attributes:
         name: by which records, options and tables know it.

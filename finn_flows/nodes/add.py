@@ -7,10 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from zerocross.finn_flows.cost_model import Price
 from zerocross.finn_flows.nodes.flow import Flow, joined
 from zerocross.finn_flows.nodes.node import Attributes, HardwareNode, Instance, NodeError, StockNode
 from zerocross.finn_flows.nodes.stream import Stream
-from zerocross.finn_flows.structural import Price
 
 LATENCY = 1
 

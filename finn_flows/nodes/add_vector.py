@@ -8,13 +8,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from zerocross.finn_flows import structural
+from zerocross.finn_flows import cost_model
+from zerocross.finn_flows.cost_model import Price
 from zerocross.finn_flows.nodes.add import LATENCY, check_unsigned, stock_sum
 from zerocross.finn_flows.nodes.flow import Flow, joined
 from zerocross.finn_flows.nodes.node import HardwareNode, Instance, NodeError, StockNode
 from zerocross.finn_flows.nodes.stream import Stream
 from zerocross.finn_flows.nodes.sum_pool import sum_bits
-from zerocross.finn_flows.structural import Price
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class AddVector(HardwareNode):
         width, depth = self.vector.width, 2 << (self.vector.words - 1).bit_length()
         banked = 0.7 * width * max(0, math.ceil(depth / 64) - 1)
         lut = lanes * (bits - 1) + 21.0 + banked
-        return structural.in_lut_memory(lut, (width, depth), "adders, vector")
+        return cost_model.in_lut_memory(lut, (width, depth), "adders, vector")
 
     def stock(self) -> tuple[StockNode, ...]:
         """FINN's elementwise addition."""

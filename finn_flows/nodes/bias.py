@@ -7,6 +7,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from zerocross.finn_flows.accumulators import integer_type
+from zerocross.finn_flows.cost_model import Price
 from zerocross.finn_flows.nodes.add import stock_sum
 from zerocross.finn_flows.nodes.node import (
     HardwareNode,
@@ -19,7 +20,6 @@ from zerocross.finn_flows.nodes.node import (
     write_memory,
 )
 from zerocross.finn_flows.nodes.stream import Stream, to_bits
-from zerocross.finn_flows.structural import Price
 
 
 @dataclass(frozen=True)

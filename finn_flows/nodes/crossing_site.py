@@ -9,8 +9,9 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from zerocross.finn_flows import structural
+from zerocross.finn_flows import cost_model
 from zerocross.finn_flows.accumulators import integer_type
+from zerocross.finn_flows.cost_model import Price
 from zerocross.finn_flows.crossings import CrossingTable
 from zerocross.finn_flows.network import Grid
 from zerocross.finn_flows.nodes.node import (
@@ -24,7 +25,6 @@ from zerocross.finn_flows.nodes.node import (
     write_memory,
 )
 from zerocross.finn_flows.nodes.stream import Stream, from_bits, to_bits
-from zerocross.finn_flows.structural import Price
 
 COMPARATORS, SEARCH, TABLE = "comparators", "search", "table"
 TABLE_IN_BLOCK_RAM = "table in block RAM"
@@ -276,7 +276,7 @@ def cheapest_price(crossings: Sequence[int], lanes: int, points: int) -> Price:
 @lru_cache(maxsize=65536)
 def _cheapest(crossings: tuple[int, ...], lanes: int, points: int) -> Price:
     prices = [site_price(crossings, lanes, points, name) for name in implementations(points)]
-    return min(prices, key=lambda price: price.lut + structural.CONSTANTS.bram18_in_luts * price.bram18)
+    return min(prices, key=lambda price: price.lut + cost_model.CONSTANTS.bram18_in_luts * price.bram18)
 
 
 def implementations(points: int) -> tuple[str, ...]:
@@ -297,7 +297,7 @@ def site_price(counts: Sequence[int], lanes: int, points: int, implementation: s
         lut = sum(binary_search(lane, bits) for lane in rows)
     else:
         lut = sum(comparators(lane, bits) for lane in rows)
-    return Price(structural.CONSTANTS.site_base + lut, implementation=implementation, kind="crossings")
+    return Price(cost_model.CONSTANTS.site_base + lut, implementation=implementation, kind="crossings")
 
 
 @lru_cache(maxsize=65536)
@@ -307,7 +307,7 @@ def comparators(lane: tuple[int, ...], bits: int) -> float:
     The lane has as many comparators as its busiest channel has crossings, k; each compares `bits` bits with a
     threshold that the channel selects: LUT = bits k**power (compare + rom(channels)).
     """
-    k = structural.CONSTANTS
+    k = cost_model.CONSTANTS
     return bits * max(lane) ** k.compare_power * (k.compare + rom(len(lane)))
 
 
@@ -319,12 +319,12 @@ def binary_search(lane: tuple[int, ...], bits: int) -> float:
     channels * 2**j thresholds: LUT = bits * sum of (compare + rom(words)).
     """
     stages = range(max(lane).bit_length())
-    return bits * sum(structural.CONSTANTS.compare + rom(len(lane) << stage) for stage in stages)
+    return bits * sum(cost_model.CONSTANTS.compare + rom(len(lane) << stage) for stage in stages)
 
 
 def rom(words: int) -> float:
     """Return the LUTs for each bit of a ROM of thresholds, which is mapped as one with the comparison behind it."""
-    k = structural.CONSTANTS
+    k = cost_model.CONSTANTS
     return k.rom_word * words**k.rom_power if words > 1 else 0.0
 
 
@@ -337,7 +337,7 @@ def table(lane: tuple[int, ...], bits: int, points: int) -> float:
 
         LUT = B (1 - exp(-R / B)).
     """
-    k = structural.CONSTANTS
+    k = cost_model.CONSTANTS
     rows = sum(count**k.table_power for count in lane)
     bound = table_bound(sum(count > 0 for count in lane), points)
     return bound * -math.expm1(-k.table_row * bits * rows**k.table_rows_power / bound) if bound else 0.0
@@ -345,7 +345,7 @@ def table(lane: tuple[int, ...], bits: int, points: int) -> float:
 
 def table_bound(channels: int, points: int) -> float:
     """Return the most LUTs that the table of so many channels of a lane can take."""
-    k = structural.CONSTANTS
+    k = cost_model.CONSTANTS
     return channels * (k.table_leaf * points / 64 + k.table_channel)
 
 
@@ -356,7 +356,7 @@ def _tables_in_block_ram(lanes: Sequence[tuple[int, ...]], bits: int) -> Price:
     handshake, which is derived.
     """
     memories = ((1, 2 * len(lanes[0]) << bits),) * math.ceil(sum(any(lane) for lane in lanes) / 2)
-    blocks = sum(structural.block_rams(*memory) for memory in memories)
+    blocks = sum(cost_model.block_rams(*memory) for memory in memories)
     return Price(
         float(len(lanes)), blocks, implementation=TABLE_IN_BLOCK_RAM, kind="crossings", blocks=memories
     )

@@ -6,9 +6,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from zerocross.finn_flows.cost_model import Price
 from zerocross.finn_flows.nodes.node import HardwareNode, Instance, StockNode
 from zerocross.finn_flows.nodes.stream import Stream
-from zerocross.finn_flows.structural import Price
 
 FINN_FIFO_DEPTH = 2  # FINN's own, where nothing has measured a better one
 

@@ -8,13 +8,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from zerocross.finn_flows import structural
+from zerocross.finn_flows import cost_model
 from zerocross.finn_flows.accumulators import type_bits
+from zerocross.finn_flows.cost_model import Price
 from zerocross.finn_flows.nodes.duplicate import FINN_FIFO_DEPTH
 from zerocross.finn_flows.nodes.flow import Flow
 from zerocross.finn_flows.nodes.node import HardwareNode, Instance, NodeError, StockNode
 from zerocross.finn_flows.nodes.stream import Stream
-from zerocross.finn_flows.structural import Price
 
 _BLOCK_FIFO = (32, 2048)  # words and bits past which a FIFO is worth a block RAM
 STYLES = ("auto", "registers", "distributed", "block")
@@ -120,7 +120,7 @@ def fifo_price(depth: int, width: int) -> Price:
     Two deep: registers, a multiplexer a bit and three LUTs of control. Deeper: LUT memory or, past 32 words and 2,048
     bits, block RAM; base + a address bits, more where words are no power of two.
     """
-    k = structural.CONSTANTS
+    k = cost_model.CONSTANTS
     if depth <= 2:
         return Price(width + 3.0, implementation="registers")
     block = depth > 32 and depth * width > 2048
@@ -128,8 +128,8 @@ def fifo_price(depth: int, width: int) -> Price:
     bits = (words - 1).bit_length()
     control = k.fifo_base + (k.fifo_address + k.fifo_wrap * (words != 1 << bits)) * bits
     if block:
-        return structural.in_block_ram(control + width, (width, words), "block RAM")
-    return structural.in_lut_memory(control, (width, depth), "LUT memory")
+        return cost_model.in_block_ram(control + width, (width, words), "block RAM")
+    return cost_model.in_lut_memory(control, (width, depth), "LUT memory")
 
 
 def expected_price(width: int, between: str) -> Price:
@@ -140,7 +140,7 @@ def expected_price(width: int, between: str) -> Price:
         between: "windows" (ahead of a convolution's product), "image" or "vector". Windows come in bursts and images
             with gaps, which takes deep FIFOs: shares of one of 32 words. Vectors hardly need any: a share of one of 2.
     """
-    k = structural.CONSTANTS
+    k = cost_model.CONSTANTS
     share = {"windows": k.fifo_windows, "image": k.fifo_image, "vector": k.fifo_vector}[between]
     depth = 2 if between == "vector" else 32
     implementation = "registers or LUT memory, where the schedule needs them"

@@ -8,8 +8,9 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from zerocross.finn_flows import structural
+from zerocross.finn_flows import cost_model
 from zerocross.finn_flows.accumulators import accumulator_range, accumulator_type
+from zerocross.finn_flows.cost_model import Memory, Price
 from zerocross.finn_flows.nodes import product
 from zerocross.finn_flows.nodes.flow import Flow
 from zerocross.finn_flows.nodes.node import (
@@ -23,7 +24,6 @@ from zerocross.finn_flows.nodes.node import (
     write_memory,
 )
 from zerocross.finn_flows.nodes.stream import Stream
-from zerocross.finn_flows.structural import Memory, Price
 
 
 @dataclass(frozen=True)
@@ -298,12 +298,12 @@ def grouped_price(
     """
     count = product.plane_count(weight_bits)
     bits = (fan_in * (2**input_bits - 1)).bit_length()
-    lut = float(count * lanes * (simd * input_bits + structural.adders(simd, input_bits) + bits))
+    lut = float(count * lanes * (simd * input_bits + cost_model.adders(simd, input_bits) + bits))
     if weight_bits > 1:
-        lut += lanes * (bits + structural.adders(weight_bits, bits + 1, 1))
+        lut += lanes * (bits + cost_model.adders(weight_bits, bits + 1, 1))
     memory = (count * lanes * simd, words)
     if words == 1:
         return Price(lut, implementation="constant weights")
     if style == "block":
-        return structural.in_block_ram(lut, memory, product.WEIGHTS_IN_BLOCK_RAM)
-    return Price(lut + structural.weights_in_luts(*memory), implementation="weights in LUTs", roms=(memory,))
+        return cost_model.in_block_ram(lut, memory, product.WEIGHTS_IN_BLOCK_RAM)
+    return Price(lut + cost_model.weights_in_luts(*memory), implementation="weights in LUTs", roms=(memory,))

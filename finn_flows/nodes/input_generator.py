@@ -10,11 +10,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from zerocross.finn_flows import structural
+from zerocross.finn_flows import cost_model
+from zerocross.finn_flows.cost_model import Price
 from zerocross.finn_flows.nodes.flow import Flow
 from zerocross.finn_flows.nodes.node import HardwareNode, Instance, NodeError, StockNode, check_folding
 from zerocross.finn_flows.nodes.stream import Stream
-from zerocross.finn_flows.structural import Price
 
 Pair = tuple[int, int]
 
@@ -258,17 +258,17 @@ class InputGenerator(HardwareNode):
 
         LUT = base + a address bits, and the memory. A whole window's registers are flip-flops and cost no LUT.
         """
-        k, width = structural.CONSTANTS, self.image.width
+        k, width = cost_model.CONSTANTS, self.image.width
         if not self.at_once:
             bits = max(1, (self.schedule.places - 1).bit_length())
             lut = k.generator_base + k.generator_address * bits
-            return structural.small_memory(lut, width, 1 << bits, "rows")
+            return cost_model.small_memory(lut, width, 1 << bits, "rows")
         reach, rows = self.schedule.reach, self.kernel[0]
         if rows <= 1:
             return Price(k.whole_base, implementation="whole window")
         depth = ((reach[0] - 1) * self.image.shape[1] + reach[1]) * self.folds
         line = math.ceil(depth / (rows - 1))
-        return structural.small_memory(k.whole_base, (rows - 1) * width, line, "whole window, rows")
+        return cost_model.small_memory(k.whole_base, (rows - 1) * width, line, "whole window, rows")
 
     def stock(self) -> tuple[StockNode, ...]:
         """FINN's input generator."""

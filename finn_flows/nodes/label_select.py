@@ -8,11 +8,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from zerocross.finn_flows import structural
+from zerocross.finn_flows import cost_model
+from zerocross.finn_flows.cost_model import Price
 from zerocross.finn_flows.nodes.flow import Flow
 from zerocross.finn_flows.nodes.node import HardwareNode, Instance, StockNode, check_folding
 from zerocross.finn_flows.nodes.stream import Stream
-from zerocross.finn_flows.structural import Price
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class LabelSelect(HardwareNode):
         Each value but the first of a word is compared and chosen, and its index: base + (PE - 1) (a bits + index bits) +
         bits / 2 + b index bits.
         """
-        k, index = structural.CONSTANTS, math.ceil(math.log2(max(2, self.labels)))
+        k, index = cost_model.CONSTANTS, math.ceil(math.log2(max(2, self.labels)))
         bits, pe = self.values.bits, self.values.lanes
         lut = k.label_base + (pe - 1) * (k.label_compare * bits + index) + bits / 2 + k.label_index * index
         return Price(lut, implementation="running maximum")

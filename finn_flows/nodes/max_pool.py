@@ -8,12 +8,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from zerocross.finn_flows import structural
+from zerocross.finn_flows import cost_model
+from zerocross.finn_flows.cost_model import Price
 from zerocross.finn_flows.nodes.flow import Flow
 from zerocross.finn_flows.nodes.input_generator import stock_generator, window_flow
 from zerocross.finn_flows.nodes.node import HardwareNode, Instance, StockNode, check_folding, check_window
 from zerocross.finn_flows.nodes.stream import Stream
-from zerocross.finn_flows.structural import Price
 
 Pair = tuple[int, int]
 LATENCY = 1
@@ -72,7 +72,7 @@ class MaxPool(HardwareNode):
     def price(self) -> Price:
         """Price the running maximum, and the buffer of one line of the output."""
         line = line_buffer(self.image.width, self.counts[1] * self.image.shape[2] // self.image.lanes)
-        return structural.total([line, maximum(self.image)])
+        return cost_model.total([line, maximum(self.image)])
 
     def stock(self) -> tuple[StockNode, ...]:
         """FINN's input generator, and its pool."""
@@ -115,7 +115,7 @@ def whole_windows(images: np.ndarray, shape: tuple[int, ...], kernel: Pair) -> n
 
 def maximum(stream: Stream) -> Price:
     """Price a running maximum: base + a lanes bits; over bits it is an OR."""
-    k, bits = structural.CONSTANTS, stream.bits
+    k, bits = cost_model.CONSTANTS, stream.bits
     return Price(k.pool_base + k.pool_bit * stream.width, implementation="OR" if bits == 1 else "maximum")
 
 
@@ -125,7 +125,7 @@ def line_buffer(width: int, depth: int) -> Price:
     With windows that do not overlap, a maximum is taken as values arrive, so a line of the *output* is all there is to
     keep.
     """
-    return structural.in_lut_memory(structural.CONSTANTS.line_base, (width, depth), "line buffer")
+    return cost_model.in_lut_memory(cost_model.CONSTANTS.line_base, (width, depth), "line buffer")
 
 
 def stock_pool(windows: Stream, sink: Stream, kernel: Pair, function: str) -> StockNode:

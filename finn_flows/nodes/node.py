@@ -10,10 +10,10 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from zerocross.finn_flows.cost_model import Price
 from zerocross.finn_flows.errors import FlowError
 from zerocross.finn_flows.nodes.flow import Flow
 from zerocross.finn_flows.nodes.stream import Stream
-from zerocross.finn_flows.structural import Price
 
 Attributes = tuple[tuple[str, Any], ...]
 

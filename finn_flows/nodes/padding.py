@@ -8,11 +8,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from zerocross.finn_flows import structural
+from zerocross.finn_flows import cost_model
+from zerocross.finn_flows.cost_model import Price
 from zerocross.finn_flows.nodes.flow import Flow, Row
 from zerocross.finn_flows.nodes.node import HardwareNode, Instance, NodeError, StockNode, check_folding
 from zerocross.finn_flows.nodes.stream import Stream
-from zerocross.finn_flows.structural import Price
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Padding(HardwareNode):
 
     def price(self) -> Price:
         """Price counters of rows, columns and words. The zeros are the registers' reset."""
-        k, (height, width, channels) = structural.CONSTANTS, self.outputs["m"].shape
+        k, (height, width, channels) = cost_model.CONSTANTS, self.outputs["m"].shape
         sizes = (height, width, channels // self.image.lanes)
         bits = sum(math.ceil(math.log2(size + 1)) for size in sizes)
         return Price(k.padding_base + k.padding_counter * bits, implementation="counters")

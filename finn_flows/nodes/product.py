@@ -10,8 +10,9 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from zerocross.finn_flows import structural
+from zerocross.finn_flows import cost_model
 from zerocross.finn_flows.accumulators import accumulator_range, accumulator_type
+from zerocross.finn_flows.cost_model import Memory, Price
 from zerocross.finn_flows.nodes.flow import Flow
 from zerocross.finn_flows.nodes.node import (
     HardwareNode,
@@ -24,7 +25,6 @@ from zerocross.finn_flows.nodes.node import (
     write_memory,
 )
 from zerocross.finn_flows.nodes.stream import Stream, to_bits
-from zerocross.finn_flows.structural import Memory, Price
 
 WEIGHTS_IN_BLOCK_RAM = "weights in block RAM"
 
@@ -407,7 +407,7 @@ def product_price(
             + e planes triples.
 
     The buffer holds two vectors in LUT memory, unless a vector is used once. Weights are in block RAM, or with style
-    "distributed" in LUTs (`structural.weights_in_luts`). Fully unrolled (PE = channels, SIMD = fan-in)
+    "distributed" in LUTs (`cost_model.weights_in_luts`). Fully unrolled (PE = channels, SIMD = fan-in)
     they are constants: majorities of three inputs are shared by all channels, and each only counts its own.
 
     Weights of W bits are W + 1 rows of binary weights, whose accumulators are added up: an adder's LUT a bit.
@@ -416,10 +416,10 @@ def product_price(
         count = plane_count(weight_bits)
         rows = product_price(fan_in, count * channels, count * pe, simd, input_bits, style)
         bits = (fan_in * ((1 << input_bits) - 1)).bit_length()
-        return replace(rows, lut=rows.lut + pe * (bits + structural.adders(weight_bits, bits + 1, 1)))
-    k = structural.CONSTANTS
+        return replace(rows, lut=rows.lut + pe * (bits + cost_model.adders(weight_bits, bits + 1, 1)))
+    k = cost_model.CONSTANTS
     bits = (fan_in * ((1 << input_bits) - 1)).bit_length()
-    planes_sum = structural.adders(input_bits, simd.bit_length(), 1)
+    planes_sum = cost_model.adders(input_bits, simd.bit_length(), 1)
     words, passes = fan_in // simd, channels // pe
     if words * passes == 1:
         own = input_bits * unrolled_popcount(simd) + planes_sum
@@ -434,12 +434,12 @@ def product_price(
     buffers: tuple[Memory, ...] = ()
     if passes > 1:
         buffers = ((simd * input_bits, 2 << max(1, (words - 1).bit_length())),)
-        lut += k.product_buffer * structural.lutram(*buffers[0])
+        lut += k.product_buffer * cost_model.lutram(*buffers[0])
     memory = (pe * simd, words * passes)
     if style == "block":
-        price = structural.in_block_ram(lut, memory, WEIGHTS_IN_BLOCK_RAM, "product")
+        price = cost_model.in_block_ram(lut, memory, WEIGHTS_IN_BLOCK_RAM, "product")
         return replace(price, rams=buffers)
-    lut += structural.weights_in_luts(*memory)
+    lut += cost_model.weights_in_luts(*memory)
     return Price(lut, implementation="weights in LUTs", kind="product", rams=buffers, roms=(memory,))
 
 
@@ -473,4 +473,4 @@ def majorities(inputs: int) -> int:
 def _counted(bits: int) -> int:
     """Return the LUTs that count bits six by six, three LUTs each, and add the numbers up."""
     sixes, rest = divmod(bits, 6)
-    return 3 * sixes + (0, 0, 2, 2, 3, 3)[rest] + structural.adders(math.ceil(bits / 6), 3)
+    return 3 * sixes + (0, 0, 2, 2, 3, 3)[rest] + cost_model.adders(math.ceil(bits / 6), 3)

@@ -8,13 +8,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from zerocross.finn_flows import structural
+from zerocross.finn_flows import cost_model
+from zerocross.finn_flows.cost_model import Price
 from zerocross.finn_flows.nodes.flow import Flow
 from zerocross.finn_flows.nodes.input_generator import stock_generator, window_flow
 from zerocross.finn_flows.nodes.max_pool import LATENCY, Pair, stock_pool, whole_windows
 from zerocross.finn_flows.nodes.node import HardwareNode, Instance, StockNode, check_folding, check_window
 from zerocross.finn_flows.nodes.stream import Stream
-from zerocross.finn_flows.structural import Price
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class SumPool(HardwareNode):
         if words == 1:
             return Price(logic, implementation="adders")
         banked = 0.7 * width * max(0, math.ceil(words / 64) - 1)
-        return structural.in_lut_memory(logic + banked, (width, words), "adders, line buffer")
+        return cost_model.in_lut_memory(logic + banked, (width, words), "adders, line buffer")
 
     def stock(self) -> tuple[StockNode, ...]:
         """FINN's input generator, and its pool."""

@@ -9,12 +9,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from zerocross.finn_flows import structural
+from zerocross.finn_flows import cost_model
+from zerocross.finn_flows.cost_model import Price
 from zerocross.finn_flows.finn_patches import copy_source, write_source
 from zerocross.finn_flows.nodes.flow import Flow
 from zerocross.finn_flows.nodes.node import HardwareNode, Instance, StockNode, check_folding
 from zerocross.finn_flows.nodes.stream import Stream
-from zerocross.finn_flows.structural import Price
 
 _SOURCE = Path(__file__).with_name("zc_converter.sv")
 
@@ -127,7 +127,7 @@ def converter_price(width_in: int, width_out: int) -> Price:
     Else each word in, of so many parts as both widths are multiples of, is turned to its place in a buffer that has a
     place for each part of both words: base + a places + b bits in log2(parts in).
     """
-    k, common = structural.CONSTANTS, math.gcd(width_in, width_out)
+    k, common = cost_model.CONSTANTS, math.gcd(width_in, width_out)
     if width_in == width_out:
         return Price(0.0, implementation="none")
     if common == width_in:

@@ -6,10 +6,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from zerocross.finn_flows.cost_model import Price
 from zerocross.finn_flows.nodes.max_pool import LATENCY, Pair, maximum, stock_pool
 from zerocross.finn_flows.nodes.node import HardwareNode, Instance, NodeError, StockNode, check_folding
 from zerocross.finn_flows.nodes.stream import Stream
-from zerocross.finn_flows.structural import Price
 
 
 @dataclass(frozen=True)

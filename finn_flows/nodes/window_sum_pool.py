@@ -6,12 +6,12 @@ from typing import ClassVar
 
 import numpy as np
 
+from zerocross.finn_flows.cost_model import Price
 from zerocross.finn_flows.nodes.max_pool import LATENCY, Pair, stock_pool
 from zerocross.finn_flows.nodes.node import HardwareNode, Instance, StockNode, check_folding
 from zerocross.finn_flows.nodes.stream import Stream
 from zerocross.finn_flows.nodes.sum_pool import sum_bits
 from zerocross.finn_flows.nodes.window_max_pool import by_fold, check_area
-from zerocross.finn_flows.structural import Price
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from tests.finn_flows.finn_networks import (
 from tests.finn_flows.integer_networks import random_network
 from zerocross.finn_flows.assembly import Styles, assemble
 from zerocross.finn_flows.cost import Resources, element_costs, estimate, estimate_plan
+from zerocross.finn_flows.cost_model import on_family
 from zerocross.finn_flows.folding import Folding
 from zerocross.finn_flows.integer import IntegerNetwork
 from zerocross.finn_flows.network import Conv, Dense, Flatten, Input, LabelSelect, MaxPool
@@ -24,7 +25,6 @@ from zerocross.finn_flows.nodes.crossing_site import IMPLEMENTATIONS
 from zerocross.finn_flows.parts import Part, UnknownPart, get_part
 from zerocross.finn_flows.planner import plan
 from zerocross.finn_flows.rtl.design import Design, with_fifos
-from zerocross.finn_flows.structural import on_family
 from zerocross.finn_flows.timing import pipeline_latency, waiting_words
 from zerocross.finn_flows.vendor.stock_nodes import ask_finn
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from zerocross.finn_flows import structural
+from zerocross.finn_flows import cost_model
 from zerocross.finn_flows.chip.memory import UnknownLayer, choose_ram_styles
 from zerocross.finn_flows.nodes import Product
 from zerocross.finn_flows.parts import get_part
@@ -30,7 +30,7 @@ def test_the_deepest_come_first_while_there_is_block_ram():
         "least": product(64, 256, 4, 8),
     }
     part = get_part("lfe5u-25f")
-    need = {name: 18 * structural.block_rams(32, node.folds) for name, node in products.items()}
+    need = {name: 18 * cost_model.block_rams(32, node.folds) for name, node in products.items()}
     taken = part.bram_kbit - need["most"]
     assert choose_ram_styles(products, part, taken_kbit=taken)["most"] == "block"
     fits_two = choose_ram_styles(products, part, taken_kbit=taken - need["less"])
@@ -57,4 +57,4 @@ def test_weights_in_luts_are_priced_as_in_products_that_were_mapped(shape):
     """LUTs of 6 and of 4 inputs, what the same product takes with its weights in block RAM taken off."""
     measured = {(64, 128): (590, 1097), (32, 256): (637, 1063), (48, 24): (85, 169), (32, 32): (71, 136)}
     for lut_inputs, luts in zip((6, 4), measured[shape], strict=True):
-        assert structural.weights_in_luts(*shape, lut_inputs=lut_inputs) == pytest.approx(luts, rel=0.2)
+        assert cost_model.weights_in_luts(*shape, lut_inputs=lut_inputs) == pytest.approx(luts, rel=0.2)

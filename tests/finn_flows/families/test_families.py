@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zerocross.finn_flows import structural
+from zerocross.finn_flows import cost_model
 from zerocross.finn_flows.chip.synthesis import synthesise
+from zerocross.finn_flows.cost_model import CONSTANTS
 from zerocross.finn_flows.families import FAMILIES, PARTS, UnknownFamily, get_family
 from zerocross.finn_flows.families.cell import Cell
 from zerocross.finn_flows.families.family import SynthesisFlow
 from zerocross.finn_flows.families.part import Part
 from zerocross.finn_flows.families.router import Pin
-from zerocross.finn_flows.structural import CONSTANTS
 
 ALL = pytest.mark.parametrize("family", FAMILIES.values(), ids=list(FAMILIES))
 
@@ -143,8 +143,8 @@ def test_a_new_family_is_a_record_and_its_registration(tmp_path, monkeypatch):
     total = synthesise("counter", [source], tmp_path, "nexus").total
     assert total.ff == 8 and 8 <= total.lut <= 16
     memory = (9, 2048)
-    price = structural.Price(100.0, 1, blocks=(memory,), rams=((4, 16),))
-    assert structural.on_family(price, "nexus") == (round((100 - 4) * 1.5 + 6), 1)
+    price = cost_model.Price(100.0, 1, blocks=(memory,), rams=((4, 16),))
+    assert cost_model.on_family(price, "nexus") == (round((100 - 4) * 1.5 + 6), 1)
 
 
 @ALL

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.finn_flows.nodes.bench import SAMPLES, STALLS, cells_of, check_random, crossing_table, divisor
-from zerocross.finn_flows import structural
+from zerocross.finn_flows import cost_model
 from zerocross.finn_flows.crossings import from_bits
 from zerocross.finn_flows.network import Grid
 from zerocross.finn_flows.nodes import CrossingSite
@@ -117,7 +117,7 @@ def sites(draw):
 
 
 def value(price):
-    return price.lut + structural.CONSTANTS.bram18_in_luts * price.bram18
+    return price.lut + cost_model.CONSTANTS.bram18_in_luts * price.bram18
 
 
 @given(sites())
@@ -141,7 +141,7 @@ def test_a_site_never_costs_more_than_its_tables(site):
     crossings, lanes, points = site
     bound = lanes * table_bound(len(crossings) // lanes, points)
     price = cheapest_price(crossings, lanes, points)
-    assert value(price) <= structural.CONSTANTS.site_base + bound
+    assert value(price) <= cost_model.CONSTANTS.site_base + bound
 
 
 @given(sites())

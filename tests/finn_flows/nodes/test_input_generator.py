@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.finn_flows.nodes.bench import STALLS, cells_of, check_random, divisor
-from zerocross.finn_flows import structural
+from zerocross.finn_flows import cost_model
 from zerocross.finn_flows.nodes import InputGenerator
 from zerocross.finn_flows.nodes.node import NodeError
 from zerocross.finn_flows.nodes.stream import Stream
@@ -88,7 +88,7 @@ def test_what_does_not_fit_is_refused(make, message):
 def test_higher_images_of_wider_words_never_cost_less(width, channels, more):
     def value(width, channels):
         price = windows((9, width, channels), (3, 2), (1, 1), channels).price()
-        return price.lut + structural.CONSTANTS.bram18_in_luts * price.bram18
+        return price.lut + cost_model.CONSTANTS.bram18_in_luts * price.bram18
 
     assert value(width, channels + more) >= value(width, channels)
     assert value(width + more, channels) >= value(width, channels)

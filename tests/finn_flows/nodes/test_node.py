@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.finn_flows.nodes.bench import random_samples
+from zerocross.finn_flows.cost_model import Price
 from zerocross.finn_flows.nodes import NODES
 from zerocross.finn_flows.nodes.node import HardwareNode, NodeError, divisors, write_memory
 from zerocross.finn_flows.rtl.library import library_of
-from zerocross.finn_flows.structural import Price
 
 SOURCES = Path(inspect.getfile(HardwareNode)).parent
 NUMBERED = ("Bias", "CrossingSite", "GroupedProduct", "Product")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.finn_flows.nodes.bench import STALLS, cells_of, check_random, divisor, product
-from zerocross.finn_flows import structural
+from zerocross.finn_flows import cost_model
 from zerocross.finn_flows.nodes import Product
 from zerocross.finn_flows.nodes.node import NodeError
 from zerocross.finn_flows.nodes.product import popcount, product_price, unrolled_popcount
@@ -141,7 +141,7 @@ def test_it_grows_with_its_lanes_and_its_inputs_bits():
     assert 1.6 < product_price(256, 64, 8, 16).lut / small.lut < 2.1  # a buffer serves all lanes
     assert product_price(256, 64, 4, 32).lut > 1.5 * small.lut
     assert product_price(256, 64, 4, 16, input_bits=8).lut > 5 * small.lut
-    assert small.bram18 == structural.block_rams(64, 256) == 2
+    assert small.bram18 == cost_model.block_rams(64, 256) == 2
     in_luts = product_price(256, 64, 4, 16, style="distributed")
     assert in_luts.lut > small.lut and in_luts.bram18 == 0
     assert product_price(16, 16, 16, 16).bram18 == 0  # its weights are constants

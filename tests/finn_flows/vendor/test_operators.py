@@ -20,9 +20,9 @@ from qonnx.transformation.infer_shapes import InferShapes
 
 from tests.finn_flows.vendor import block_design
 from tests.finn_flows.vendor.designs import answers, designs, samples
+from zerocross.finn_flows.cost_model import Price
 from zerocross.finn_flows.nodes import Product, WidthConverter
 from zerocross.finn_flows.nodes.product import product_price
-from zerocross.finn_flows.structural import Price
 from zerocross.finn_flows.vendor.dataflow import dataflow_model
 from zerocross.finn_flows.vendor.operators import OPERATORS, NodeOperator, register
 

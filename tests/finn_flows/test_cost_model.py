@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zerocross.finn_flows import structural
-from zerocross.finn_flows.nodes import Padding
+from zerocross.finn_flows import cost_model
+from zerocross.finn_flows.nodes import NODES, Padding
 from zerocross.finn_flows.nodes.crossing_site import cheapest_price
+from zerocross.finn_flows.nodes.form import from_values
 from zerocross.finn_flows.nodes.product import product_price
 from zerocross.finn_flows.nodes.stream import Stream
 
@@ -20,30 +21,23 @@ FAMILIES = ("7-series", "ultrascale+", "ecp5", "ice40", "gowin")
 
 
 def value(price):
-    return price.lut + structural.CONSTANTS.bram18_in_luts * price.bram18
-
-
-# The column "units" names functions that nodes/ has replaced: converted with the calibration.
-CONVERTED_LATER = pytest.mark.skip(reason="converted with the calibration")
+    return price.lut + cost_model.CONSTANTS.bram18_in_luts * price.bram18
 
 
 def fitted_elements():
     """Elements mapped to 7-series, and their prices."""
     with (CALIBRATION / "elements.csv").open(newline="") as stream:
         for row in csv.DictReader(stream):
-            if row["family"] == "7-series" and row["units"] != "[]":
-                prices = [
-                    getattr(structural, name)(**arguments) for name, arguments in json.loads(row["units"])
-                ]
-                yield row, structural.total(prices)
+            if row["family"] == "7-series" and row["record"]:
+                record = json.loads(row["record"])
+                yield row, from_values(NODES[record.pop("kind")], record).price()
 
 
 def test_the_constants_are_those_that_were_fitted():
     fitted = json.loads((CALIBRATION / "constants.json").read_text())
-    assert asdict(structural.CONSTANTS) == fitted
+    assert asdict(cost_model.CONSTANTS) == fitted
 
 
-@CONVERTED_LATER
 @pytest.mark.parametrize("kind", ["product", "crossings", "pool", "label", "converter", "fifo", "padding"])
 def test_elements_of_every_kind_are_priced_as_measured(kind):
     """Together within 8%, the typical one within 20% or 10 LUT."""
@@ -54,7 +48,6 @@ def test_elements_of_every_kind_are_priced_as_measured(kind):
     assert sum(near) > 0.6 * len(near)
 
 
-@CONVERTED_LATER
 def test_block_rams_are_those_that_were_mapped():
     products = [(int(row["bram"]), price) for row, price in fitted_elements() if row["kind"] == "product"]
     wrong = [(taken, price) for taken, price in products if taken != price.bram18]
@@ -68,31 +61,31 @@ def test_block_rams_are_those_that_were_mapped():
 
 @given(st.integers(2, 2000), st.integers(1, 200), st.integers(1, 100))
 def test_deeper_and_wider_memories_never_cost_less(depth, width, more):
-    small = value(structural.small_memory(0.0, width, depth, ""))
-    assert value(structural.small_memory(0.0, width + more, depth, "")) >= small
-    assert value(structural.small_memory(0.0, width, depth + more, "")) >= small
+    small = value(cost_model.small_memory(0.0, width, depth, ""))
+    assert value(cost_model.small_memory(0.0, width + more, depth, "")) >= small
+    assert value(cost_model.small_memory(0.0, width, depth + more, "")) >= small
 
 
 def test_sums_of_prices_keep_every_memory():
     terms = (
-        structural.in_block_ram(3.0, (36, 600), "a", "product"),
-        structural.in_lut_memory(
+        cost_model.in_block_ram(3.0, (36, 600), "a", "product"),
+        cost_model.in_lut_memory(
             2.5,
             (6, 32),
             "b",
         ),
-        structural.Price(1.0, dsp=2, implementation="c", kind="crossings", roms=((4, 8),)),
+        cost_model.Price(1.0, dsp=2, implementation="c", kind="crossings", roms=((4, 8),)),
     )
-    assert structural.total(terms) == structural.Price(
+    assert cost_model.total(terms) == cost_model.Price(
         10.5, 2, 2, "c", "crossings", blocks=((36, 600),), rams=((6, 32),), roms=((4, 8),)
     )
-    assert structural.total([]) == structural.Price(0.0)
+    assert cost_model.total([]) == cost_model.Price(0.0)
 
 
 @given(st.integers(1, 600), st.integers(1, 40_000))
 def test_a_memory_takes_the_block_rams_that_hold_it(width, depth):
     for family, kbit in (("7-series", 16), ("ecp5", 16), ("ice40", 4)):
-        held = structural.block_rams(width, depth, family) * kbit * 1024 * (9 / 8 if kbit == 16 else 1)
+        held = cost_model.block_rams(width, depth, family) * kbit * 1024 * (9 / 8 if kbit == 16 else 1)
         assert held >= width * depth
 
 
@@ -100,11 +93,11 @@ def test_luts_of_four_inputs_are_more_and_block_rams_are_the_familys_own():
     padding = Padding(Stream((28, 28, 1), 1, 8), (1, 1, 1, 1)).price()
     products = product_price(256, 64, 4, 16)
     for price in (products, cheapest_price([3] * 64, 8, 65), padding):
-        here = {family: structural.on_family(price, family) for family in FAMILIES}
+        here = {family: cost_model.on_family(price, family) for family in FAMILIES}
         assert here["7-series"] == here["ultrascale+"] == (round(price.lut), price.bram18)
         assert all(here[family][0] > price.lut for family in ("ecp5", "ice40", "gowin"))
-    assert structural.on_family(products, "ecp5")[1] == products.bram18
+    assert cost_model.on_family(products, "ecp5")[1] == products.bram18
     # iCE40 has no memory in LUTs: the weights, and the buffer of inputs, take blocks of 4 kbit.
-    assert structural.on_family(products, "ice40")[1] == structural.block_rams(64, 256, "ice40") + 1 == 5
+    assert cost_model.on_family(products, "ice40")[1] == cost_model.block_rams(64, 256, "ice40") + 1 == 5
     in_luts = product_price(256, 64, 4, 16, style="distributed")
-    assert structural.on_family(in_luts, "ecp5")[0] > 20 * 64  # a LUT4 for every 16 bits, and multiplexers
+    assert cost_model.on_family(in_luts, "ecp5")[0] > 20 * 64  # a LUT4 for every 16 bits, and multiplexers
