@@ -163,6 +163,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--sizes", type=int, nargs="+")
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=list(NETWORKS))
+    parser.add_argument("--no-calls", action="store_true", help="leave out the table of calls, the slowest")
     options = parser.parse_args()
     torch.set_num_threads(1)
     device = torch.device(options.device)
@@ -175,7 +176,8 @@ def main() -> None:
         for name in names:  # what is done once is not counted
             candidate(name, activations(1), False, section, device)
             candidate(name, activations(4), True, section, device)
-        table("Calls a network and step:", names, [4, 16, 64, 256], calls)
+        if not options.no_calls:
+            table("Calls a network and step:", names, [4, 16, 64, 256], calls)
         table(
             "Training, milliseconds a network:",
             names,

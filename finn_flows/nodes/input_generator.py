@@ -1,4 +1,4 @@
-"""The windows of an image, one behind the other: `zc_windows`, or `zc_windows_parallel`; `..._dilated`."""
+"""The windows of an image, one behind the other: `zc_windows`, or `zc_windows_parallel`."""
 
 import math
 from collections.abc import Sequence
@@ -299,16 +299,15 @@ class InputGenerator(HardwareNode):
             "KERNEL_W": self.kernel[1],
             "STRIDE_H": self.stride[0],
             "STRIDE_W": self.stride[1],
+            "DILATION_H": self.dilation[0],
+            "DILATION_W": self.dilation[1],
             "BITS": self.image.width,
             "RAM_STYLE": self.ram_style,
         }
-        dilated = self.schedule.reach != self.kernel
-        if dilated:
-            parameters |= {"DILATION_H": self.dilation[0], "DILATION_W": self.dilation[1]}
-        module = "zc_windows_parallel" if self.at_once else self.module
-        if not self.at_once:
-            parameters |= {"APART": int(self.depthwise), "PLACES": self.schedule.places}
-        return Instance(f"{module}_dilated" if dilated else module, parameters)
+        if self.at_once:
+            return Instance("zc_windows_parallel", parameters)
+        parameters |= {"APART": int(self.depthwise), "PLACES": self.schedule.places}
+        return Instance(self.module, parameters)
 
 
 @lru_cache(maxsize=65536)

@@ -1,5 +1,5 @@
-// The windows of an image, word by word: by kernel row, kernel column and channel fold; with APART the folds come
-// first, each with all of its kernel's pixels.
+// The windows of an image, word by word: by kernel row, kernel column and channel fold; with APART (depthwise) by fold,
+// kernel row and kernel column. The pixels under the kernel are DILATION_H rows and DILATION_W columns apart.
 //
 // Words of the image are kept in a ring of PLACES, a power of two of at least a window's reach, one image behind the
 // other without a break. All that decides is two signs: of the words stored beyond the next one to fetch, and of
@@ -12,6 +12,8 @@ module zc_windows #(
     parameter int KERNEL_W = 3,
     parameter int STRIDE_H = 1,
     parameter int STRIDE_W = 1,
+    parameter int DILATION_H = 1,
+    parameter int DILATION_W = 1,
     parameter bit APART = 0,
     parameter int PLACES = 32,
     parameter int BITS = 8,  // of a word
@@ -26,19 +28,24 @@ module zc_windows #(
     output logic            m_tvalid,
     input  logic            m_tready
 );
-  localparam int ROWS = (HEIGHT - KERNEL_H) / STRIDE_H + 1;  // of windows
-  localparam int COLUMNS = (WIDTH - KERNEL_W) / STRIDE_W + 1;
+  localparam int ROWS = (HEIGHT - (KERNEL_H - 1) * DILATION_H - 1) / STRIDE_H + 1;  // of windows
+  localparam int COLUMNS = (WIDTH - (KERNEL_W - 1) * DILATION_W - 1) / STRIDE_W + 1;
   localparam int PASSES = APART ? FOLDS : 1;  // through a window
-  localparam int INNER = APART ? KERNEL_W : KERNEL_W * FOLDS;  // fetches of a kernel row in a pass
-  localparam int STEP = APART ? FOLDS : 1;  // words from one of these to the next
+  // A pass reads a kernel row in RUNS of WORDS that follow each other in the ring: the whole row is one, unless its pixels
+  // are apart.
+  localparam bit JOINED = !APART && DILATION_W == 1;
+  localparam int RUNS = JOINED ? 1 : KERNEL_W;
+  localparam int WORDS = APART ? 1 : JOINED ? KERNEL_W * FOLDS : FOLDS;
 
   // Words from a window's first one to that of the next: in the row, in the next row, in the next image.
   localparam int TO_NEXT = STRIDE_W * FOLDS;
   localparam int TO_ROW = STRIDE_H * WIDTH * FOLDS - (COLUMNS - 1) * TO_NEXT;
   localparam int TO_IMAGE = (HEIGHT - (ROWS - 1) * STRIDE_H) * WIDTH * FOLDS - (COLUMNS - 1) * TO_NEXT;
-  // And from one fetched word to the next: at the end of a kernel row, of a pass, of a window.
-  localparam int REACH = (KERNEL_H - 1) * WIDTH * FOLDS + (INNER - 1) * STEP;  // of a pass
-  localparam int END_ROW = WIDTH * FOLDS - (INNER - 1) * STEP;
+  // And from one fetched word to the next: at the end of a run, of a kernel row, of a pass, of a window.
+  localparam int ACROSS = (RUNS - 1) * DILATION_W * FOLDS + WORDS - 1;  // a kernel row
+  localparam int REACH = (KERNEL_H - 1) * DILATION_H * WIDTH * FOLDS + ACROSS;  // of a pass
+  localparam int END_RUN = DILATION_W * FOLDS - (WORDS - 1);
+  localparam int END_ROW = DILATION_H * WIDTH * FOLDS - ACROSS;
   localparam int END_PASS = 1 - REACH;
   localparam int END_WINDOW = -(REACH + PASSES - 1);
 
@@ -55,11 +62,13 @@ module zc_windows #(
   wire store = s_tvalid && s_tready;
   assign s_tready = spare[SIGNED_BITS-1];
 
-  wire inner_last, line_last, pass_last, column_last, row_last;
-  wire line_ends = fetch && inner_last;
+  wire word_last, run_last, line_last, pass_last, column_last, row_last;
+  wire run_ends = fetch && word_last;
+  wire line_ends = run_ends && run_last;
   wire pass_ends = line_ends && line_last;
   wire window_ends = pass_ends && pass_last;
-  zc_counter #(.COUNT(INNER)) inner (.clk, .rst_n, .step(fetch), .last(inner_last));
+  zc_counter #(.COUNT(WORDS)) word (.clk, .rst_n, .step(fetch), .last(word_last));
+  zc_counter #(.COUNT(RUNS)) run (.clk, .rst_n, .step(run_ends), .last(run_last));
   zc_counter #(.COUNT(KERNEL_H)) line (.clk, .rst_n, .step(line_ends), .last(line_last));
   zc_counter #(.COUNT(PASSES)) pass (.clk, .rst_n, .step(pass_ends), .last(pass_last));
   zc_counter #(.COUNT(COLUMNS)) column (.clk, .rst_n, .step(window_ends), .last(column_last));
@@ -69,7 +78,8 @@ module zc_windows #(
   distance_t freed;  // likewise, from this window's first word to that of the next
   assign freed = !column_last ? distance_t'(-TO_NEXT) : !row_last ? distance_t'(-TO_ROW) : distance_t'(-TO_IMAGE);
   always_comb begin
-    if (!inner_last) back = distance_t'(-STEP);
+    if (!word_last) back = -1;
+    else if (!run_last) back = distance_t'(-END_RUN);
     else if (!line_last) back = distance_t'(-END_ROW);
     else if (!pass_last) back = distance_t'(-END_PASS);
     else if (!column_last) back = distance_t'(-(TO_NEXT + END_WINDOW));
