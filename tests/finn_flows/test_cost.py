@@ -239,6 +239,7 @@ def test_only_finn_has_fifos_behind_products_and_at_either_end() -> None:
             assert row.finn.lut > 0
     assert not any(prices[True]) and any(prices[False])
     assert rows["output_fifo"].zerocross == Resources() != rows["output_fifo"].finn
+    assert rows["maxpool4_pool_windows_fifo"].zerocross.lut > 0  # the shares were fitted with it
 
 
 def test_a_fifo_that_a_sum_needs_is_priced_as_deep_as_its_words_wait() -> None:

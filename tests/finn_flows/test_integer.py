@@ -127,21 +127,19 @@ def by_loops(net: IntegerNetwork, sample: np.ndarray) -> dict[str, np.ndarray]:
                         for name in layer.inputs
                     )
             case SumPool((kh, kw), (down, right)):
-                rows, columns, channels = net.network.shapes()[layer.name]
-                out = np.zeros((rows, columns, channels), np.int64)
-                for row, column in np.ndindex(rows, columns):
+                height, width, channels = net.network.shapes()[layer.name]
+                out = np.zeros((height, width, channels), np.int64)
+                for row, column in np.ndindex(height, width):
                     window = x[row * down : row * down + kh, column * right : column * right + kw]
                     out[row, column] = window.sum(axis=(0, 1))
             case MaxPool((kh, kw), (down, right), (top, left)):
                 least = net.network.grids()[layer.name].low
                 x = np.pad(x, ((top, top), (left, left), (0, 0)), constant_values=least)
-                places = (
-                    range(0, side - k + 1, by)
-                    for side, k, by in zip(x.shape, (kh, kw), (down, right), strict=False)
-                )
-                rows_, columns = places
-                columns = list(columns)
-                out = np.array([[x[r : r + kh, c : c + kw].max(axis=(0, 1)) for c in columns] for r in rows_])
+                height, width, channels = net.network.shapes()[layer.name]
+                out = np.zeros((height, width, channels), np.int64)
+                for row, column in np.ndindex(height, width):
+                    window = x[row * down : row * down + kh, column * right : column * right + kw]
+                    out[row, column] = window.max(axis=(0, 1))
             case Bias(shift):
                 biases = net.biases[layer.name]
                 out = np.zeros_like(x)
@@ -155,9 +153,9 @@ def by_loops(net: IntegerNetwork, sample: np.ndarray) -> dict[str, np.ndarray]:
                 table, planes = net.tables[layer.name], net.network.bits(layer.name) or 1
                 places_ = (x - table.grid.low) // table.grid.step
                 out = np.zeros_like(x)
-                for row in range(table.channels):
-                    channel, plane = divmod(row, planes)
-                    bit = table.row(row).astype(int)[places_[..., channel]]
+                for number in range(table.channels):
+                    channel, plane = divmod(number, planes)
+                    bit = table.row(number).astype(int)[places_[..., channel]]
                     out[..., channel] += bit << plane
                 if planes == 1:
                     out = 2 * out - 1

@@ -169,7 +169,7 @@ def test_rows_of_forks_and_sums_stand_for_as_many_of_finns_nodes(make: Callable[
 
 def between(design: Design) -> list[StockNode]:
     """FINN's converters and FIFOs of a plan, in the order of the stream, as estimates ask about them."""
-    asked = []
+    asked = list[StockNode]()
     for element in design.elements:
         for source in element.sources:
             asked += Fifo(design.streams[source], 0).stock()

@@ -10,7 +10,7 @@ from zerocross.finn_flows.nodes.width_converter import converter_interval
 
 
 @st.composite
-def windows(draw):
+def windows(draw: st.DrawFn) -> WindowSchedule:
     shape = draw(st.tuples(st.integers(1, 14), st.integers(1, 14)))
     kernel = tuple(draw(st.integers(1, min(size, 5))) for size in shape)
     stride = tuple(draw(st.integers(1, wide)) for wide in kernel)
@@ -23,12 +23,12 @@ def windows(draw):
 
 @given(windows())
 @settings(max_examples=150, deadline=None)
-def test_windows_wait_as_long_as_their_steps_say(drawn):
+def test_windows_wait_as_long_as_their_steps_say(drawn: WindowSchedule) -> None:
     if math.prod(drawn.kernel) > 1:
         assert drawn.interval == followed_interval(drawn)
 
 
-def steps_of_a_converter(words_in, words_out):
+def steps_of_a_converter(words_in: int, words_out: int) -> int:
     """Cycles between samples in FINN's `vpc`: `room` parts are free beyond a word of the output."""
     common = math.gcd(words_in, words_out)
     give, take = words_in // common, words_out // common  # parts in a word, out and in
@@ -44,5 +44,5 @@ def steps_of_a_converter(words_in, words_out):
 
 
 @given(st.integers(1, 60), st.integers(1, 60))
-def test_converters_wait_as_long_as_their_steps_say(words_in, words_out):
+def test_converters_wait_as_long_as_their_steps_say(words_in: int, words_out: int) -> None:
     assert converter_interval(words_in, words_out) == steps_of_a_converter(words_in, words_out)

@@ -139,8 +139,11 @@ def test_fifos_keep_the_elements_and_the_values_of_a_plan() -> None:
     for network in (residual_network(), dynamic()):
         bare = plan(network, Folding(target_cycles=1000))
         deep = with_fifos(bare, 3, probe=True)
-        fifos = {each.name: each for each in deep.elements if isinstance(each.node, Fifo)}
-        assert all(each.node.probe and each.node.depth == 3 for each in fifos.values())
+        fifos = {each.name: each for each in deep.elements if each.kind == "fifo"}
+        assert {each.node for each in fifos.values()} == {
+            Fifo(stream, 3, probe=True)
+            for stream in (deep.streams[each.sources[0]] for each in fifos.values())
+        }
         for element in bare.elements:
             behind = deep.by_name[element.name]
             assert replace(behind, sources=element.sources) == element
