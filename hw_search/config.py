@@ -1,7 +1,7 @@
 """The configuration: one YAML file, checked field by field.
 
-Each section stands beside what it configures; this file puts them together. Any value of `topology`, and every field of type
-`Choice` in `folding` and `training`, may be one of several: written `{choose: [a, b, c]}` it becomes a gene of the search.
+Each section is beside the code that it configures; this file combines them. Any value of `topology`, and every field of type
+`Choice` in `folding` and `training`, may be written `{choose: [a, b, c]}`, and is then a gene of the search.
 """
 
 from collections.abc import Iterator
@@ -37,34 +37,38 @@ class SearchConfig(ExecutionConfig, StrategyConfig, extra="forbid", frozen=True)
 
 
 class BuildConfig(BaseModel, extra="forbid", frozen=True):
-    """What `zerocross run` builds when the search is done."""
+    """Builds that `zerocross run` makes after the search."""
 
     targets: list[str] = Field(
         default_factory=lambda: ["ulx3s-85f"],
-        description="Boards or parts, one build each; `zerocross doctor --parts` lists them.",
+        description="Boards or parts, one build each. `zerocross doctor --parts` lists them.",
     )
     pick: str = Field(
         "knee",
-        description="The network to build, of the front: `knee`, `best` (least error), `smallest` (fewest LUTs), `searched` "
-        "(the best that is no plain sign), or an id.",
+        description="The network of the front to build: `knee`, `best` (lowest error), `smallest` (fewest LUTs), `searched` "
+        "(the best that is not a plain sign), or an id.",
     )
     clock_mhz: float | None = Field(
-        None, gt=0, le=1000, description="The design's clock; null takes each board's own."
+        None, gt=0, le=1000, description="Clock of the design, MHz. null: each board's own clock."
     )
     epochs: int | None = Field(
-        None, ge=1, description="Epochs of a new training of the network; null takes the run's own weights."
+        None, ge=1, description="Epochs of a new training of the network. null: use the weights of the run."
     )
-    images: int = Field(1000, ge=1, description="Most test images run through every form of the network.")
+    images: int = Field(
+        1000, ge=1, description="Number of test images to run through every form of the network, at most."
+    )
 
 
 class Config(BaseModel, extra="forbid", frozen=True):
     """One search."""
 
-    name: str = Field(description="The run's folder under `output`.", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    output: str = Field("runs", description="Folder of all runs, relative to where the command is given.")
+    name: str = Field(
+        description="Name of the run, and of its folder in `output`.", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+    )
+    output: str = Field("runs", description="Folder of all runs, relative to the working directory.")
     plugins: list[str] = Field(
         default_factory=list,
-        description="Python files or modules imported first, that register topologies and operations of your own.",
+        description="Python files or modules that register your own topologies and operations. They are imported first.",
     )
     data: DataConfig = Field(default_factory=DataConfig)  # type: ignore[arg-type]
     activation: ActivationConfig = Field(default_factory=ActivationConfig)  # type: ignore[arg-type]
@@ -77,10 +81,10 @@ class Config(BaseModel, extra="forbid", frozen=True):
     training: TrainingConfig = Field(default_factory=TrainingConfig)  # type: ignore[arg-type]
     objectives: list[Objective] = Field(
         default=["error", "lut"],
-        description=f"What to minimise: of {', '.join(OBJECTIVES)}.",
+        description=f"Metrics to minimise, each one of {', '.join(OBJECTIVES)}.",
     )
     cost_model: Literal["zerocross", "finn"] = Field(
-        "zerocross", description="Whose estimates the search sees; both are kept."
+        "zerocross", description="Estimates that the search uses. It keeps both."
     )
     constraints: ConstraintConfig = Field(default_factory=ConstraintConfig)  # type: ignore[arg-type]
     search: SearchConfig = Field(default_factory=SearchConfig)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The configuration's sections that span the space beside the topology: `activation` and `folding`."""
+"""The configuration's sections that span the space together with `topology`: `activation` and `folding`."""
 
 from typing import Literal
 
@@ -8,41 +8,44 @@ from zerocross.hw_search.choice import Choice, Count, Positive
 
 
 class ActivationConfig(BaseModel, extra="forbid", frozen=True):
-    """The space of activations."""
+    """Space of activations."""
 
     encoding: Literal["pair", "nested", "tree", "list"] = Field(
         "pair",
         description="`pair`: b(u1(x), u2(x)). `nested`: b2(u3(p), u4(x)) with p = b1(u1(x), u2(x)). `tree`: a full binary "
-        "tree of `depth`. `list`: the `expressions` alone.",
+        "tree of `depth`. `list`: only the `expressions`.",
     )
     unary: list[str] | None = Field(
-        None, description="Unary operations allowed, your own among them; null allows all 22."
+        None, description="Unary operations to use, including your own. null: all 22."
     )
-    binary: list[str] | None = Field(None, description="Binary operations allowed; null allows all 11.")
+    binary: list[str] | None = Field(None, description="Binary operations to use. null: all 11.")
     depth: int = Field(2, ge=1, le=5, description="Depth of `tree`.")
     expressions: list[str] = Field(
         default_factory=lambda: ["sign", "rsign", "sine", "cosine", "sine_linear", "swish"],
-        description="Expressions or presets. With `list` they are the whole space; with the other encodings the first "
-        "population starts with those that the encoding can write.",
+        description="Expressions or presets. With `list` they are the whole space. With the other encodings they start the "
+        "first population, if the encoding can express them.",
     )
     per_layer: bool = Field(
-        False, description="One activation for each layer instead of one for the network."
+        False, description="Whether each layer has its own activation, instead of one for the network."
     )
 
 
 class FoldingConfig(BaseModel, extra="forbid", frozen=True):
-    """How parallel the hardware is: either a target, met as cheaply as possible, or PE and SIMD themselves."""
+    """Parallelism of the hardware: either a target, which is met as cheaply as possible, or PE and SIMD."""
 
     target_cycles: Choice[Count] | None = Field(
-        None, description="Most cycles an image may take in any node (the initiation interval)."
+        None, description="Maximum number of cycles per image in any node (initiation interval)."
     )
     target_fps: Choice[Positive] | None = Field(
-        None, description="Least frames a second at the device's clock, instead of target_cycles."
+        None,
+        description="Minimum number of frames per second at the device's clock, instead of target_cycles.",
     )
-    pe: Choice[Count] | None = Field(None, description="PE of every layer, with simd, instead of a target.")
+    pe: Choice[Count] | None = Field(
+        None, description="PE of every layer, together with simd, instead of a target."
+    )
     simd: Choice[Count] | None = Field(None, description="SIMD of every layer.")
-    max_pe: int = Field(128, ge=1, description="Most processing elements of a layer.")
-    max_simd: int = Field(128, ge=1, description="Most inputs of a layer a cycle.")
+    max_pe: int = Field(128, ge=1, description="Maximum number of processing elements (PE) per layer.")
+    max_simd: int = Field(128, ge=1, description="Maximum number of inputs per cycle (SIMD) of a layer.")
 
     @model_validator(mode="after")
     def _one_target(self) -> "FoldingConfig":

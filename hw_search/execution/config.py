@@ -1,4 +1,4 @@
-"""The configuration's sections `training` and `final`, and those fields of `search` that say where networks are trained."""
+"""The configuration's sections `training` and `final`, and the fields of `search` that decide where networks train."""
 
 import itertools
 import re
@@ -10,28 +10,29 @@ from zerocross.hw_search.choice import Choice, Count, Positive, alternatives
 
 
 class TrainingConfig(BaseModel, extra="forbid", frozen=True):
-    """How each candidate is trained during the search."""
+    """Training of each candidate during the search."""
 
     epochs: Choice[Count] = Field(20, description="Passes over the training data.")
-    batch_size: Choice[Count] = Field(64, description="Samples a step.")
+    batch_size: Choice[Count] = Field(64, description="Samples per step.")
     learning_rate: Choice[Positive] = Field(
-        5e-3, description="Initial learning rate; it decays along half a cosine."
+        5e-3, description="Initial learning rate; decays along a half cosine."
     )
     augment: Literal["none", "flip", "crop_flip"] = Field(
-        "none", description="Augmentation of images: none, left-right flips, or flips and shifts."
+        "none",
+        description="Augmentation of images: `none`, left-right flips (`flip`), or flips and shifts (`crop_flip`).",
     )
     method: Choice[Literal["straight_through", "self_binarizing"]] = Field(
         "straight_through",
-        description="`straight_through` trains signs by their straight-through gradient; `self_binarizing` puts tanh(nu x) "
-        "in their place, nu growing step by step, and signs at the end (Self-Binarizing Networks).",
+        description="`straight_through`: signs with a straight-through gradient. `self_binarizing`: tanh(nu x) instead of "
+        "signs, with nu that grows in every step, and signs at the end (Self-Binarizing Networks).",
     )
-    nu_start: Choice[Positive] = Field(1.0, description="nu of self_binarizing's first step.")
-    nu_end: Choice[Positive] = Field(1000.0, description="nu of its last step.")
+    nu_start: Choice[Positive] = Field(1.0, description="nu in the first step (self_binarizing).")
+    nu_end: Choice[Positive] = Field(1000.0, description="nu in the last step (self_binarizing).")
     nu_shape: Choice[Literal["geometric", "linear"]] = Field(
-        "geometric", description="How nu grows: `geometric`, by the same factor every step, or `linear`."
+        "geometric", description="Growth of nu: `geometric` (by the same factor in every step) or `linear`."
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
-        "auto", description="Where to train; auto takes a GPU if there is one."
+        "auto", description="Device for training. `auto`: a GPU if there is one."
     )
 
     @model_validator(mode="after")
@@ -43,57 +44,58 @@ class TrainingConfig(BaseModel, extra="forbid", frozen=True):
 
 
 class FinalConfig(BaseModel, extra="forbid", frozen=True):
-    """What is done with the front at the end."""
+    """Training and test of the front at the end."""
 
     seeds: int = Field(
-        5, ge=1, description="Trainings of each network of the front, with fresh seeds, before it is tested."
+        5, ge=1, description="Trainings per network of the front, with fresh seeds, before its test."
     )
     epochs: int | None = Field(
-        None, ge=1, description="Epochs of these trainings; null takes the search's own."
+        None, ge=1, description="Epochs of these trainings. null: as many as in the search."
     )
     networks: int | None = Field(
-        None, ge=1, description="Most networks trained so, spread over the front; null takes all."
+        None, ge=1, description="Maximum number of networks, spread over the front. null: all."
     )
 
 
 class ExecutionConfig(BaseModel, extra="forbid", frozen=True):
-    """Where networks are trained."""
+    """Place where networks train."""
 
     executor: Literal["local", "ray"] = Field(
         "local",
-        description="Where networks are trained: `local`, in worker processes on this machine; `ray`, on a Ray cluster (see "
+        description="Place where networks train. `local`: worker processes on this machine. `ray`: a Ray cluster (see "
         "docs/cluster.md).",
     )
     workers: int | None = Field(
         None,
         ge=1,
-        description="Worker processes; null starts one for each core, or two that share a GPU. On Ray: most trainings at a "
-        "time; null takes as many as there is room for.",
+        description="Worker processes. null: one per core, or two that share a GPU. On Ray: trainings at a time, at most. "
+        "null: as many as fit.",
     )
     stack: int | None = Field(
         None,
         ge=1,
-        description="Networks of one topology that a worker trains at once; null takes as many as pay. A GPU takes up to "
-        "256: only a population (or children) of hundreds fills it.",
+        description="Networks of one topology that a worker trains at once. null: as many as save time. A GPU trains up to "
+        "256 at once; only a population (or children) of hundreds fills it.",
     )
     worker_memory_gb: float | None = Field(
         None,
         gt=0,
-        description="Memory a worker may address; one that needs more fails its evaluation. Not for a GPU, whose driver "
-        "addresses far more. On Ray: memory set aside for each worker.",
+        description="Memory that a worker may address; an evaluation that needs more fails. Do not set it for a GPU, whose "
+        "driver addresses far more. On Ray: memory reserved for each worker.",
     )
     worker_cpus: float = Field(
-        1.0, gt=0, description="CPUs set aside for each worker, which trains in one thread (ray)."
+        1.0, gt=0, description="CPUs reserved for each worker, which trains in one thread (ray)."
     )
     worker_gpus: float = Field(
         0.0,
         ge=0,
-        description="GPUs set aside for each worker; 0.25 lets four share one. With 0 they train on the CPU (ray).",
+        description="GPUs reserved for each worker. With 0.25, four workers share a GPU. With 0, workers train on the CPU "
+        "(ray).",
     )
     ray_address: str | None = Field(
         None,
-        description="The cluster: `auto` for the one this machine is in, or ip:port of its head. null starts a Ray on this "
-        "machine, and stops it at the end (ray).",
+        description="Address of the cluster: `auto` for the one that contains this machine, or ip:port of its head. null: "
+        "start a Ray on this machine, and stop it at the end (ray).",
     )
 
     @field_validator("worker_gpus")
