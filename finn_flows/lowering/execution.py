@@ -133,11 +133,18 @@ def _batch_norm(
     variance: np.ndarray,
 ) -> np.ndarray:
     """Normalise as torch does, to the last bit: a fused multiply-add, whose product is not rounded."""
-    epsilon = next((each.f for each in node.attribute if each.name == "epsilon"), 1e-5)
-    slope = np.float32(1) / np.sqrt(variance + np.float32(epsilon)) * scale
-    start = (bias - mean.astype(np.float64) * slope).astype(np.float32)
+    slope, start = batch_norm_line(node, scale, bias, mean, variance)
     shape = (-1,) + (1,) * (x.ndim - 2)
     return (x.astype(np.float64) * slope.reshape(shape) + start.reshape(shape)).astype(np.float32)
+
+
+def batch_norm_line(
+    node: NodeProto, scale: np.ndarray, bias: np.ndarray, mean: np.ndarray, variance: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return slope and start, float32, of the line that a batch norm is in each channel, as torch computes them."""
+    epsilon = next((each.f for each in node.attribute if each.name == "epsilon"), 1e-5)
+    slope = np.float32(1) / np.sqrt(variance + np.float32(epsilon)) * scale
+    return slope, (bias - mean.astype(np.float64) * slope).astype(np.float32)
 
 
 def _execute_standard(node: NodeProto, tensors: Tensors, opset: int) -> None:

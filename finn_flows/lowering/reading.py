@@ -10,6 +10,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from zerocross.finn_flows.crossings import CrossingTable
 from zerocross.finn_flows.integer import IntegerNetwork
+from zerocross.finn_flows.lowering.biases import integer_biases, logit_offsets
 from zerocross.finn_flows.lowering.errors import LoweringError
 from zerocross.finn_flows.lowering.execution import RESHAPES
 from zerocross.finn_flows.lowering.naming import LABEL_SELECT, layer_name, unique
@@ -21,6 +22,7 @@ from zerocross.finn_flows.lowering.windows import read_window
 from zerocross.finn_flows.network import (
     Activation,
     Add,
+    Bias,
     Conv,
     Dense,
     Flatten,
@@ -41,9 +43,13 @@ _CHUNK = 1 << 20  # values evaluated at once
 def read_network(model: ModelWrapper) -> IntegerNetwork:
     """Read a graph whose activations are absorbed.
 
-    A layer is called as the node it comes from (`zerocross.finn_flows.lowering.naming`): a product as its Conv, MatMul or
-    Gemm, an activation as its quantizer, a sum, a pool and a flatten as themselves. The last layer is called label. A second
-    layer of the same name gets a number: Quant_3, Quant_3_2.
+    Layers get their names from the file (`zerocross.finn_flows.lowering.naming`):
+
+    - A product is called as its Conv, MatMul or Gemm, an activation as its quantizer; a sum, a pool and a flatten as
+      themselves.
+    - A bias of the logits is called as the last product, with _bias behind.
+    - The last layer is called label.
+    - A second layer of the same name gets a number: Quant_3, Quant_3_2.
 
     Args:
         model: from `AbsorbActivations`.
@@ -115,6 +121,7 @@ class _Reader:
         self.logits = ""
         self.weights: dict[str, np.ndarray] = {}
         self.tables: dict[str, CrossingTable] = {}
+        self.biases: dict[str, np.ndarray] = {}
         self.views: dict[str, _View] = {}
 
     def read(self) -> IntegerNetwork:
@@ -133,12 +140,12 @@ class _Reader:
                 self._read_node(node)
             if node.output[0] == structure.last.output[0]:
                 break
-        self._check_ending()
+        self._read_ending()
         self.layers.append(Layer(LABEL_SELECT, LabelSelect(), (self.layers[-1].name,)))
         network = self._network()
         network.grids()
         network.producers()
-        return IntegerNetwork(network, self.weights, self.tables)
+        return IntegerNetwork(network, self.weights, self.tables, self.biases)
 
     def _network(self) -> Network:
         return Network(self.input, tuple(self.layers))
@@ -337,8 +344,8 @@ class _Reader:
             f"{node.name} ({node.op_type}) makes {after} of {before}: only an image of one sample is flattened"
         )
 
-    def _check_ending(self) -> None:
-        """Refuse an ending under which the largest accumulator would not be the class."""
+    def _read_ending(self) -> None:
+        """Read the biases of the logits; refuse an ending under which the largest sum would not be the class."""
         last, ending = self.structure.last, self.structure.ending
         shape = self._shape(last.output[0])
         if math.prod(shape) != shape[1]:
@@ -357,46 +364,67 @@ class _Reader:
         while body and body[-1].op_type in MOVING:
             body.pop()
         end = body[-1].output[0] if body else last.output[0]
-        self._check_order(
+        self._read_biases(
             last, RegionFunction(self.model, Region(last.output[0], last.name, tuple(body), end))
         )
         _check_choice(self.model, choice)
 
-    def _check_order(self, last: NodeProto, response: RegionFunction) -> None:
+    def _read_biases(self, last: NodeProto, response: RegionFunction) -> None:
+        """Add a bias layer if the classes need one; refuse a function of the accumulators that is more than biases."""
         weights = self.weights[self.logits].astype(np.int64)
         layer = next(layer for layer in self.layers if layer.name == self.logits)
         inputs = self._network().grids()[layer.inputs[0]]
         reach = int(np.abs(weights.reshape(len(weights), -1)).sum(axis=1).max()) * inputs.high
         step = inputs.step if self._network().weight_bits(self.logits) == 1 else 1
         length = max(2, _CHUNK // len(weights))
+        offsets = logit_offsets(self.model, response.region.body, len(weights))
+        alike = True
         for start in range(0, 2 * reach // step, length - 1):  # neighbours share a point
             integers = -reach + step * np.arange(start, min(start + length, 2 * reach // step + 1))
             columns = np.repeat(integers[:, None].astype(np.float32), len(weights), axis=1)
-            if not _keeps_order(response.stages(columns)[-1]):
+            values = response.stages(columns)[-1]
+            alike = alike and _is_alike(values)
+            if not (_rises(values) and (alike or offsets is not None)):
                 raise _disordered(last, response, columns)
+        if alike or offsets is None:
+            return
+        shift, biases = integer_biases(offsets, step)
+        if (biases != biases[0]).any():
+            operation = Bias(shift, int(biases.min()), int(biases.max()))
+            self.biases[self._add(f"{self.logits}_bias", operation, self.layers[-1].name)] = biases
 
 
 def _disordered(last: NodeProto, response: RegionFunction, columns: np.ndarray) -> LoweringError:
     trace = response.trace(columns)
+    made = [node for node, _ in trace]
     node, values = next(
-        (each for each in trace if not _keeps_order(each[1])), trace[-1] if trace else (last, columns)
+        (
+            (node, values)
+            for index, (node, values) in enumerate(trace, 1)
+            if not _rises(values)
+            or not (_is_alike(values) or logit_offsets(response.model, made[:index], values.shape[1]))
+        ),
+        trace[-1] if trace else (last, columns),
     )
-    if (values != values[:, :1]).any():
+    if _rises(values):
         return LoweringError(
             f"{node.name} ({node.op_type}) treats the classes differently, so that the largest accumulator of "
-            f"{last.name} is not the class: give the logits one scale and no bias, and the activation ahead levels "
-            "that start at 0, or signs"
+            f"{last.name} is not the class: give the logits one positive scale, and a bias for each class at most"
         )
     return LoweringError(
         f"{node.name} ({node.op_type}) changes the order of the logits of {last.name}, or makes different ones "
-        "equal: end with one positive scale, a Softmax, an ArgMax or nothing"
+        "equal: end with one positive scale, a bias for each class, a Softmax, an ArgMax or nothing"
     )
 
 
-def _keeps_order(values: np.ndarray) -> bool:
-    """Tell whether all classes (columns) have one function, and it rises."""
-    same = (values == values[:, :1]).all()
-    return bool(same and (np.diff(values[:, 0].astype(np.float64)) > 0).all())
+def _rises(values: np.ndarray) -> bool:
+    """Tell whether the function of every class (columns) rises."""
+    return bool((values[1:] > values[:-1]).all())
+
+
+def _is_alike(values: np.ndarray) -> bool:
+    """Tell whether all classes (columns) have one function."""
+    return bool((values == values[:, :1]).all())
 
 
 def _check_choice(model: ModelWrapper, ending: tuple[NodeProto, ...]) -> None:

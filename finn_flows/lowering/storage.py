@@ -11,7 +11,16 @@ import numpy as np
 from zerocross.finn_flows.crossings import CrossingTable
 from zerocross.finn_flows.errors import FlowError
 from zerocross.finn_flows.integer import IntegerNetwork
-from zerocross.finn_flows.network import Activation, Grid, Input, Layer, Network, NetworkError, Operation
+from zerocross.finn_flows.network import (
+    Activation,
+    Bias,
+    Grid,
+    Input,
+    Layer,
+    Network,
+    NetworkError,
+    Operation,
+)
 
 FORMAT = "zerocross integer network"
 VERSION = 2
@@ -60,6 +69,8 @@ def save(net: IntegerNetwork, path: Path) -> None:
         arrays[f"first/{name}"] = table.first
         arrays[f"offsets/{name}"] = table.offsets
         arrays[f"places/{name}"] = table.places
+    for name, biases in net.biases.items():
+        arrays[f"biases/{name}"] = biases
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
@@ -118,7 +129,10 @@ def _network(record: dict[str, Any], arrays: dict[str, np.ndarray]) -> IntegerNe
         if network.weight_bits(name) == 1:
             values = 2 * np.unpackbits(values, count=int(np.prod(shape))).astype(np.int8) - 1
         weights[name] = values.reshape(shape)
-    return IntegerNetwork(network, weights, tables)
+    biases = {
+        layer.name: arrays[f"biases/{layer.name}"] for layer in layers if isinstance(layer.operation, Bias)
+    }
+    return IntegerNetwork(network, weights, tables, biases)
 
 
 def _layer(record: dict[str, Any], tables: dict[str, CrossingTable]) -> Layer:
@@ -144,6 +158,13 @@ def _check(net: IntegerNetwork) -> None:
         channels, weights = shapes[name][-1], net.weights[name]
         if weights.shape[0] != channels or weights[0].size != fan_in:
             raise NetworkError(f"{name} has weights of shape {weights.shape} for {channels} x {fan_in}")
+    for layer in network.layers:
+        if isinstance(layer.operation, Bias):
+            biases, low, high = net.biases[layer.name], layer.operation.low, layer.operation.high
+            if biases.shape != shapes[layer.name][-1:] or biases.min() < low or biases.max() > high:
+                raise NetworkError(
+                    f"{layer.name} has biases that are not one of {low} to {high} for each channel"
+                )
     for name, table in net.tables.items():
         counts = table.counts()
         if len(counts) != table.channels or (counts < 0).any() or counts.sum() != len(table.places):

@@ -23,6 +23,7 @@ from zerocross.finn_flows.lowering.tidying import tidy
 from zerocross.finn_flows.network import (
     Activation,
     Add,
+    Bias,
     Conv,
     Dense,
     Flatten,
@@ -142,7 +143,7 @@ class Graph:
 
 
 def numbered(lowered: Lowered) -> Lowered:
-    """Call layers by kind and number: conv1, conv1_sign, pool1, sum1, mean1, dense1, ..., classifier, label."""
+    """Call layers by kind and number: conv1, conv1_sign, pool1, sum1, mean1, dense1, ..., classifier, bias, label."""
     net, network = lowered.network, lowered.network.network
     sources = {layer.name: layer for layer in network.layers}
     names = {"input": "input"}
@@ -156,7 +157,7 @@ def numbered(lowered: Lowered) -> Lowered:
             kind = "classifier"
         elif isinstance(layer.operation, Activation):
             kind = f"{names[producer]}_{'sign' if layer.operation.bits == 1 else 'levels'}"
-        elif kind not in ("flatten", "label"):
+        elif kind not in ("bias", "flatten", "label"):
             kind = next(f"{kind}{n}" for n in itertools.count(1) if f"{kind}{n}" not in names.values())
         names[layer.name] = unique(kind, names.values())
     layers = tuple(
@@ -167,6 +168,7 @@ def numbered(lowered: Lowered) -> Lowered:
         replace(network, layers=layers),
         {names[name]: weights for name, weights in net.weights.items()},
         {names[name]: table for name, table in net.tables.items()},
+        {names[name]: biases for name, biases in net.biases.items()},
     )
     activations = tuple(replace(each, name=names[each.name]) for each in lowered.activations)
     return replace(lowered, network=renamed, activations=activations)
@@ -178,6 +180,7 @@ _KINDS = {
     MaxPool: "pool",
     SumPool: "mean",
     Add: "sum",
+    Bias: "bias",
     Flatten: "flatten",
     LabelSelect: "label",
     Activation: "levels",

@@ -80,6 +80,11 @@ def unused() -> Graph:
     return finish(g)
 
 
+def biased() -> Graph:
+    g = dense().bipolar()
+    return g.node("Gemm", g.weights((12, 5)), g.constant(g.rng.normal(size=5)))
+
+
 def scaled_by_class() -> Graph:
     g = finish(dense())
     return g.node("Mul", g.constant(np.linspace(1, 2, 5)))
@@ -226,13 +231,33 @@ REFUSED: dict[str, tuple[Callable[[], Graph], str]] = {
         lambda: dense().bipolar().dense(12, 5, scale=np.linspace(1, 2, 5)),
         r"MatMul_6_scale \(Mul\) treats the classes differently",
     ),
-    "logit bias": (
-        lambda: (g := dense().bipolar()).node("Gemm", g.weights((12, 5)), g.constant(g.rng.normal(size=5))),
-        r"Gemm_6_offset \(Add\) treats the classes differently, .* give the logits one scale and no bias",
+    "logit scales behind a bias": (
+        lambda: (g := biased()).node("Mul", g.constant(np.linspace(1, 2, 5))),
+        r"Mul_7 \(Mul\) treats the classes differently, .* give the logits one positive scale, and a bias for each class",
     ),
-    "signed levels ahead of the classifier": (
-        lambda: dense().quant(2, 1.0, signed=True).dense(12, 5),
-        r"MatMul_6_offset \(Add\) treats the classes differently, .* levels that start at 0, or signs",
+    "a function behind a bias": (
+        lambda: biased().node("Softsign"),
+        r"Softsign_7 \(Softsign\) treats the classes differently, .* give the logits one positive scale",
+    ),
+    "a bias behind a function": (
+        lambda: (g := finish(dense())).node("Softsign").node("Add", g.constant(np.arange(5))),
+        r"Add_8 \(Add\) treats the classes differently",
+    ),
+    "a negative scale behind a bias": (
+        lambda: (g := biased()).node("Mul", g.constant(-1.0)),
+        r"Mul_7 \(Mul\) changes the order of the logits of Gemm_6, or makes different ones equal: end with one positive",
+    ),
+    "a scale of 0 behind a bias": (
+        lambda: (g := biased()).node("Mul", g.constant(0.0)),
+        r"Mul_7 \(Mul\) changes the order of the logits of Gemm_6",
+    ),
+    "a bias past float32": (
+        lambda: (g := finish(dense())).node("Add", g.constant(np.arange(5) + 1e9)),
+        r"Add_7 \(Add\) changes the order of the logits of MatMul_6, or makes different ones equal",
+    ),
+    "an infinite bias": (
+        lambda: (g := finish(dense())).node("Add", g.constant([0, 0, 0, 0, np.inf])),
+        r"Add_7 \(Add\) changes the order of the logits",
     ),
     "a negative logit scale": (
         lambda: (g := finish(dense())).node("Mul", g.constant(-1.0)),

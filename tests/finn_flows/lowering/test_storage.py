@@ -1,13 +1,12 @@
 """Integer networks written and read back."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.finn_flows.finn_networks import dynamic, residual
+from tests.finn_flows.finn_networks import CLASSIFIERS, biased_images, dynamic, residual
 from tests.finn_flows.integer_networks import random_inputs, random_network
 from tests.finn_flows.lowering.foreign import Graph, lower
 from zerocross.finn_flows.integer import IntegerNetwork
@@ -130,12 +129,34 @@ def test_what_does_not_fit(
         load(path)
 
 
-@pytest.mark.parametrize("made", [residual, dynamic])
-def test_sums_pools_and_wider_weights(made: Callable[[], Network], tmp_path: Path) -> None:
-    net = random_network(made(), seed=3)
+BIASED = CLASSIFIERS["bits into 1 bits, biased"]
+
+
+@pytest.mark.parametrize("network", [residual(), dynamic(), BIASED, biased_images(8)])
+def test_sums_pools_biases_and_wider_weights(network: Network, tmp_path: Path) -> None:
+    net = random_network(network, seed=3)
     path = tmp_path / "net.npz"
     save(net, path)
     found, inputs = load(path), random_inputs(net.network, 5, seed=1)
     assert found.network == net.network
     for name, values in net.run(inputs).items():
         assert np.array_equal(found.run(inputs)[name], values), name
+
+
+@pytest.mark.parametrize(
+    "biases, message",
+    [
+        (None, "does not fit together: 'biases/bias3'"),
+        (np.zeros(99, np.int64), "bias3 has biases that are not one of -37 to 90 for each channel"),
+        (91, "bias3 has biases that are not one of -37 to 90"),
+        (-38, "bias3 has biases that are not one of -37 to 90"),
+    ],
+)
+def test_biases_that_do_not_fit(biases: np.ndarray | int | None, message: str, tmp_path: Path) -> None:
+    net, path = random_network(BIASED, seed=3), tmp_path / "net.npz"
+    save(net, path)
+    (name,) = net.biases
+    given = np.full_like(net.biases[name], biases) if isinstance(biases, int) else biases
+    rewrite(path, **{f"biases/{name}": given})
+    with pytest.raises(StorageError, match=message):
+        load(path)
