@@ -28,7 +28,7 @@ def test_help_names_every_command_and_imports_nothing_heavy() -> None:
 
 def test_doctor_finds_what_a_search_needs() -> None:
     result = RUNNER.invoke(app, ["doctor"])
-    assert result.exit_code == 0 and "Everything a search needs is here." in result.output
+    assert result.exit_code == 0 and "Everything that a search needs is installed." in result.output
     assert '"zerocross[ray]"' in result.output
     assert "xc7z020" in RUNNER.invoke(app, ["doctor", "--parts"]).output
 
@@ -88,7 +88,7 @@ def test_strategies_are_compared_on_a_table(tmp_path: Path) -> None:
         (["activations", "sin(x"], "',' or ')' at position 6"),
         (["activations", "sim(x)"], "did you mean"),
         (["search", "missing.yaml"], "missing.yaml does not exist"),
-        (["search", "examples/digits.yaml", "--set", "search"], "write it as field=value"),
+        (["search", "examples/digits.yaml", "--set", "search"], "use the form field=value"),
         (["report", "no/such/run"], "holds no search and no build"),
         (["tabulate", "examples/digits.yaml"], "folding.target_cycles: a table is of one network"),
         (["compare", "no/such/table.csv.gz"], "does not exist: `zerocross tabulate` makes tables"),

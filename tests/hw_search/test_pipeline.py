@@ -176,7 +176,7 @@ def test_interrupted_it_keeps_what_there_is_and_says_how_to_go_on(tmp_path: Path
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate()
     assert process.returncode == 130
-    assert "run the same command to go on" in errors and "Traceback" not in errors
+    assert "run the same command to resume" in errors and "Traceback" not in errors
     assert not load_run(store.parent).finished
     assert (store.parent / "report.html").exists()
 

@@ -259,7 +259,7 @@ def test_a_file_that_is_gone_is_made_again(again: Path, tiny_run: Path) -> None:
             {"weights": {"dense9": "block"}},
             "no weights in dense9: layers with weights are dense1, classifier",
         ),
-        ({"weights": {"dense1": "bram"}}, "--weights dense1=bram: weights are kept as block or distributed"),
+        ({"weights": {"dense1": "bram"}}, "--weights dense1=bram: choose block or distributed"),
         ({"cycles": 0}, "greater than 0"),
     ],
 )
@@ -277,7 +277,7 @@ def test_options_that_cannot_be_are_refused_and_nothing_is_lost(
 
 
 def _mistakes() -> tuple[type[Exception], ...]:
-    """What the command line tells in one message."""
+    """Exceptions that the command line reports in one message."""
     from zerocross.finn_flows.errors import FlowError
 
     return UserError, FlowError
@@ -409,7 +409,7 @@ def test_ctrl_c_says_how_to_go_on(
         cli.main()
     error = capsys.readouterr().err
     assert ending.value.code == 130
-    assert error.endswith("error: stopped: what was finished is kept: run the same command to go on\n")
+    assert error.endswith("Stopped. Finished steps are saved; run the same command to resume.\n")
 
 
 def failing(arguments: list[Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:

@@ -149,9 +149,7 @@ def test_a_wrong_weight_in_the_hardware_is_caught_and_its_node_named(
     small: Case, tmp_path: Path, runtime: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(streaming, "generate", flipped("dense1_product_weights.mem"))
-    message = (
-        r"the hardware is not the network: .* differ in \d+ of \d+ images; dense1_product: element \d+ of"
-    )
+    message = r"the hardware does not match the integer network: .* differ in \d+ of \d+ images; dense1_product: element \d+ of"
     with pytest.raises(UserError, match=message):
         certified(small, tmp_path, runtime)
 
@@ -175,7 +173,8 @@ def test_integers_that_are_not_the_file_stop_the_build(
 
     monkeypatch.setattr(certificate, "qonnx_logits", other)
     with pytest.raises(
-        UserError, match="the integers are not the network: QONNX and integers differ in 3 of 40"
+        UserError,
+        match="the integer network does not match the QONNX file: QONNX and integers differ in 3 of 40",
     ):
         certified(small, tmp_path, runtime)
 
@@ -226,5 +225,7 @@ def test_a_netlist_that_answers_otherwise_is_caught(
     assert (check.right, check.images, check.differences) == ("netlist", 40, 0) and "ecp5" in check.note
     answers = answers.copy()
     answers[3] += 1
-    with pytest.raises(UserError, match="the mapped netlist is not the network: .* differ in 1 of 40 images"):
+    with pytest.raises(
+        UserError, match="the mapped netlist does not match the integer network: .* differ in 1 of 40 images"
+    ):
         certify_netlist(job, mapped, small.net, built, inputs)
