@@ -141,7 +141,7 @@ class Evaluator:
                 yield from self._kept(tasks, keys, results, stored)
         for keys, results in self._done(tasks, singles, stored):
             yield from self._kept(tasks, keys, results or [], stored)
-        # Only results that this object has returned count as known, so that a resumed search forms the same stacks.
+        # Only results returned before this call leave the stacks, so that a resumed search forms the same stacks.
         self._given |= tasks.keys()
 
     def _stored(self, key: str, work: TrainingTask) -> Result | None:
@@ -150,7 +150,7 @@ class Evaluator:
     def _done(
         self, tasks: dict[str, TrainingTask], groups: list[list[str]], stored: set[str]
     ) -> Iterator[tuple[list[str], list[Result] | None]]:
-        """Run the tasks of each group together; yield no results if a whole stack failed, since one task may be the cause."""
+        """Run the tasks of each group together. Yield None for a failed stack, because one of its tasks may be the cause."""
         # A stored task is trained again with its stack, but its file keeps the weights of the stored result.
         own = {key: replace(work, weights=None) if key in stored else work for key, work in tasks.items()}
         works: list[Task] = [

@@ -103,7 +103,7 @@ def with_weights(run: Run, finalist: Finalist, weights: Path) -> nn.Module:
         # The file is missing or damaged, or belongs to another network.
         reason = " ".join(str(error).split())
         raise UserError(
-            f"{weights} cannot be read ({reason}): delete it and run the search again, which recreates it"
+            f"{weights} cannot be read ({reason}): delete the file if it exists and run the search again, which recreates it"
         ) from None
     return model.eval()
 

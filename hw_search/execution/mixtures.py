@@ -1,4 +1,4 @@
-"""The evaluation of a mixture by a worker: train all operations of topology `nasb` with their weights and read the choice."""
+"""Evaluation of a mixture by a worker: train all operations of topology `nasb` with their weights and read the choice."""
 
 from collections.abc import Callable
 

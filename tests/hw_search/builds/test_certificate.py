@@ -149,7 +149,10 @@ def test_a_wrong_weight_in_the_hardware_is_caught_and_its_node_named(
     small: Case, tmp_path: Path, runtime: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(streaming, "generate", flipped("dense1_product_weights.mem"))
-    message = r"the hardware does not match the integer network: .* differ in \d+ of \d+ images; dense1_product: element \d+ of"
+    message = (
+        r"the hardware does not match the integer network: .* differ in \d+ of \d+ images; "
+        r"dense1_product: element \d+ of"
+    )
     with pytest.raises(UserError, match=message):
         certified(small, tmp_path, runtime)
 

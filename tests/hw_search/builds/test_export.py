@@ -241,7 +241,9 @@ def test_modules_within_modules(tmp_path: Path) -> None:
 def test_a_layer_that_the_exporter_loses_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kinds = {**exporting._NODES, Dense: frozenset({"Gemm"})}
     monkeypatch.setattr(exporting, "_NODES", kinds)
-    message = r"dense1 \(Dense\) has a node of type MatMul in the exported graph: its layers cannot be named"
+    message = (
+        r"dense1 \(Dense\) has a node of type MatMul in the exported graph, so the layer cannot be named"
+    )
     with pytest.raises(UnsupportedModule, match=message):
         export(small(), (6,), tmp_path / "model.onnx")
     monkeypatch.setattr(exporting, "_mark", lambda x, layer: x)
@@ -276,5 +278,5 @@ def test_a_module_called_label() -> None:
     model = nn.Sequential()
     model.add_module("input", InputQuant(8))
     model.add_module("label", BinaryLinear(6, 3))
-    with pytest.raises(UnsupportedModule, match=re.escape("label is what the hardware's answer is called")):
+    with pytest.raises(UnsupportedModule, match=re.escape("label is the name of the hardware's output")):
         describe(model, (6,))

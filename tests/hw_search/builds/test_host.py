@@ -186,7 +186,8 @@ def test_a_run_that_moved_is_found_beside_its_builds(
         (
             "flat.npy",
             np.zeros(20),
-            r"flat.npy holds an array of shape \(20,\); a sample is \(1, 4, 5\), several are \(N, 1, 4, 5\)",
+            r"flat.npy holds an array of shape \(20,\): give one sample of shape \(1, 4, 5\) or several of shape "
+            r"\(N, 1, 4, 5\)",
         ),
         ("hwc.npy", np.zeros((2, 4, 5, 1)), r"holds an array of shape \(2, 4, 5, 1\)"),
         ("none.npy", np.zeros((0, 1, 4, 5)), r"none.npy holds an array of shape \(0, 1, 4, 5\)"),

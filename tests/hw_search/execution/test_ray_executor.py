@@ -195,7 +195,9 @@ def test_a_node_with_other_code_is_named(
     monkeypatch.setattr("zerocross.hw_search.execution.code_version.code_version", lambda plugins: "other")
     ((_, result),) = executor(tmp_path).run([task(tmp_path, "x", plugins=())])
     assert result["status"] == "error" and f"(on {socket.gethostname()}, " in result["reason"]
-    assert "a node has other code" in result["reason"] and "install the same zerocross" in result["reason"]
+    assert (
+        "a node has different code" in result["reason"] and "install the same zerocross" in result["reason"]
+    )
 
 
 def test_a_module_that_a_node_lacks_is_named(

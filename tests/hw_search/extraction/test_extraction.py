@@ -296,10 +296,10 @@ def conv(**settings: object) -> nn.Module:
         (Net(dense(bias=True)), "middle_0 has a bias"),
         (Net(qnn.QuantLinear(8, 8, bias=False, weight_bit_width=4)), r"middle_0 .*other than -1 and \+1"),
         (Cat(BinaryLinear(8, 8), ActivationSlot(8)), "joins 2 tensors"),
-        (Doubled(BinaryLinear(8, 8), StreamSlot(8, 4, 0.25)), "a sum is of two different tensors"),
-        (Dead(BinaryLinear(8, 8)), "nothing reads middle.0"),
+        (Doubled(BinaryLinear(8, 8), StreamSlot(8, 4, 0.25)), "a sum needs two different tensors"),
+        (Dead(BinaryLinear(8, 8)), "no layer reads middle.0"),
         (Two(), "must return its logits, and nothing else"),
-        (Branching(), "cannot be followed"),
+        (Branching(), "cannot trace"),
         (NoInput(), "no InputQuant"),
     ],
 )

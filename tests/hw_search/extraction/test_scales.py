@@ -217,7 +217,7 @@ class Sum(nn.Module):
 
 def test_a_sum_needs_one_scale() -> None:
     with pytest.raises(
-        UnsupportedModule, match=r"add adds values on the scales 0\.25 and 0\.5: a StreamSlot"
+        UnsupportedModule, match=r"add adds values on the scales 0\.25 and 0\.5: use StreamSlots"
     ):
         describe(Sum(0.5, 0.25), (2, 4, 4))
     torch.manual_seed(0)
@@ -231,14 +231,16 @@ def test_a_vector_is_spread_by_its_author() -> None:
             return x + self.flat(self.mean_level(self.mean(x)))
 
     with pytest.raises(
-        UnsupportedModule, match=r"add adds a vector to an image: say vector\[:, :, None, None\]"
+        UnsupportedModule, match=r"add adds a vector to an image: write vector\[:, :, None, None\]"
     ):
         describe(Forgotten(), Residual.shape)
 
 
 def test_what_float32_cannot_hold_is_refused() -> None:
     model = nn.Sequential(InputQuant(8), nn.Flatten(), IntegerLinear(3000, 2, 8))
-    with pytest.raises(UnsupportedModule, match=r"2 reaches [\d,]+, and float32 is exact up to 16,777,216"):
+    with pytest.raises(
+        UnsupportedModule, match=r"2 reaches [\d,]+, but float32 is exact only up to 16,777,216"
+    ):
         describe(model, (3000,))
 
 
