@@ -141,7 +141,7 @@ class Evaluator:
                 yield from self._kept(tasks, keys, results, stored)
         for keys, results in self._done(tasks, singles, stored):
             yield from self._kept(tasks, keys, results or [], stored)
-        # Only results returned before this call leave the stacks, so that a resumed search forms the same stacks.
+        # Later calls exclude only these tasks from stacks, stored or not, so that a resumed search forms the same stacks.
         self._given |= tasks.keys()
 
     def _stored(self, key: str, work: TrainingTask) -> Result | None:

@@ -91,7 +91,7 @@ def _finalist(
     first_key = next(iter(keys.values()))
     first = results[first_key]
     if first["status"] != "ok":
-        return None  # its training in the search succeeded by luck; that evaluation stays in the records
+        return None  # it trained only with the search's seeds; its evaluation stays in the records
     candidate = evaluator.candidates[member.id]
     costs = [evaluator.pricer.cost(candidate, result["crossings"]) for result in good.values()]
     priced = [evaluator.pricer.metrics(cost, "zerocross") for cost in costs]

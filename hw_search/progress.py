@@ -25,7 +25,7 @@ _WIDEST = 44
 
 
 class Terminal:
-    """Displays a search (see `zerocross.hw_search.watcher`) on a terminal; elsewhere, it prints plain lines.
+    """Displays a search (see `zerocross.hw_search.watcher`) on a terminal; elsewhere, prints plain lines.
 
     Args:
         console: Console to draw on; standard error by default.

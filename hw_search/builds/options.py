@@ -25,9 +25,9 @@ class BuildOptions:
         clock_mhz: Clock of the design in MHz; None uses the board's own clock.
         cycles: Largest number of cycles per image in any node; None uses the folding from the search.
         images: Number of test images to run through every form of the network, at most.
-        weights: "block" or "distributed" by layer; other layers get the cheaper memory that the part has room for.
-        implementations: "comparators", "search", "table" or "table in block RAM" by activation layer; other layers get
-            the cheapest.
+        weights: "block" or "distributed" by layer. Other layers use block RAM if it saves LUTs and the part has room.
+        implementations: "comparators", "search", "table" or "table in block RAM" by activation layer. Other layers use the
+            cheapest one.
         gate_level: Whether to also simulate the mapped netlist.
         route: Whether to place and route and write a bitstream, if open tools support the target.
         route_seed: Seed of place and route.

@@ -12,7 +12,7 @@ _MARKS = {"done": "[green]âœ“[/]", "skipped": "[yellow]-[/]", "failed": "[red]âœ
 
 
 class BuildTerminal:
-    """Displays a build (see `zerocross.hw_search.builds.stages.BuildWatcher`) on a terminal; elsewhere, as plain lines.
+    """Displays a build (see `zerocross.hw_search.builds.stages.BuildWatcher`) on a terminal; elsewhere, prints plain lines.
 
     Args:
         console: Console to draw on; standard error by default.

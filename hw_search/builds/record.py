@@ -199,7 +199,7 @@ def _timing(design: BuiltDesign, done: Done) -> Timing:
 def _nodes(job: Job, design: BuiltDesign, synthesised: Synthesised | None) -> list[BuildNode]:
     ours = {family: element_costs(design.complete, part) for family, part in job.parts.items()}
     fitted, *_ = job.parts
-    # FINN has no model for crossings moved into the initial values of accumulators: its estimate is for the plan.
+    # FINN has no model for accumulators that count from 0, with shifted crossings: its estimate is for the plan.
     finn = {**ours[fitted], **element_costs(design.plan, job.parts[fitted])}
     counted = {
         family: mapped.nodes for family, mapped in (synthesised.families if synthesised else {}).items()

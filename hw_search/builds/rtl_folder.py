@@ -11,12 +11,7 @@ from zerocross.finn_flows.rtl.design import Design, Generated, generate
 from zerocross.finn_flows.rtl.library import library, library_of
 from zerocross.hw_search.builds.layout import LIBRARY, SOURCES
 
-_SERIAL = (
-    "zc_serial",
-    "zc_serial_reset",
-    "zc_uart_rx",
-    "zc_uart_tx",
-)  # modules for real and simulated boards
+_SERIAL = ("zc_serial", "zc_serial_reset", "zc_uart_rx", "zc_uart_tx")  # for real and simulated boards
 
 
 def write_rtl(design: Design, folder: Path) -> Generated:

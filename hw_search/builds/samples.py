@@ -60,10 +60,10 @@ def _image(path: Path, shape: tuple[int, ...]) -> tuple[np.ndarray, str]:
 
 
 def check_bytes(path: Path, values: np.ndarray) -> None:
-    """Check that all values are whole numbers from 0 to 255; pixels scaled to 0..1, for example, are not.
+    """Check that all values are whole numbers from 0 to 255. Pixels scaled to 0..1, for example, are rejected.
 
     Raises:
-        UserError: If a value is not.
+        UserError: If a value is not a whole number from 0 to 255.
     """
     least, most = values.min(), values.max()
     if least < 0 or most > 255 or (values != np.rint(values)).any():

@@ -13,12 +13,15 @@ if TYPE_CHECKING:
     from zerocross.hw_search.config import Config
 
 CONFIG = Annotated[Path, typer.Argument(help="YAML configuration of the search; see docs/configuration.md.")]
-OUTPUT = Annotated[str | None, typer.Option(help="Folder that holds all runs. Overrides the file.")]
-NAME = Annotated[str | None, typer.Option(help="Name of the run. Overrides the file.")]
+OUTPUT = Annotated[str | None, typer.Option(help="Folder that holds all runs. Overrides output in the file.")]
+NAME = Annotated[str | None, typer.Option(help="Name of the run. Overrides name in the file.")]
 SEED = Annotated[int | None, typer.Option(help="Seed of the search. Overrides search.seed.")]
 WORKERS = Annotated[int | None, typer.Option(help="Number of worker processes. Overrides search.workers.")]
 EXECUTOR = Annotated[
-    str | None, typer.Option(metavar="local|ray", help="Place of the trainings. Overrides search.executor.")
+    str | None,
+    typer.Option(
+        metavar="local|ray", help="Train on this machine or a Ray cluster. Overrides search.executor."
+    ),
 ]
 ADDRESS = Annotated[
     str | None,

@@ -31,7 +31,7 @@ def tabulate(
     address: ADDRESS = None,
     set_: SET = None,
 ) -> None:
-    """Train every distinct activation function of a space on one network. Writes table.csv.gz; resumes if interrupted."""
+    """Train every distinct activation of a space on one network, and write table.csv.gz. An interrupted run resumes."""
     checked = checked_config(config, output, name, None, workers, executor, address, set_)
     with (
         stoppable("Results are saved; run the same command to resume."),

@@ -32,7 +32,7 @@ TOPOLOGIES = {
 
 @pytest.mark.parametrize("name", TOPOLOGIES)
 def test_the_fast_way_gives_finns_own_numbers(name: str, tmp_path: Path) -> None:
-    """Export, streamline, convert, fold and estimate by FINN itself, against the graph built directly."""
+    """Compare FINN's own export, streamlining, conversion, folding and estimate with the graph built directly."""
     from brevitas.export import export_qonnx
 
     topology, shape, parameters = TOPOLOGIES[name]

@@ -1,4 +1,4 @@
-"""Builds: what they leave, what a second one does again, and what they say when something is wrong.
+"""Builds: their results, the steps that a second build repeats, and their error messages.
 
 Place and route is left out here and synthesis is a stand-in: the tests marked slow have both.
 """
@@ -43,13 +43,13 @@ STEPS = ["model", "lowering", "design", "simulation", "synthesis", "Vivado"]
 
 
 def counted(top: str, sources: Any, folder: Path, family: str, nodes: Any = (), **options: Any) -> Synthesis:
-    """Stands in for synthesis: every node is one LUT."""
+    """Replaces synthesis: every node is one LUT."""
     by_node = {name: Cells(lut=1) for name in ("", *nodes)}
     return Synthesis(top, family, Cells(lut=len(by_node)), by_node, folder / "none", folder / "none")
 
 
 class Notes:
-    """A watcher that keeps what was done, and stops a build inside a step."""
+    """A watcher that records the steps that ran, and can stop a build inside a step."""
 
     def __init__(self, stop: str = "") -> None:
         self.did: list[str] = []
@@ -79,7 +79,7 @@ def quick(runtime: Path) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def built(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A build's folder."""
+    """Folder of a build."""
     folder = tmp_path_factory.mktemp("builds") / "first"
     build(from_run(tiny_run, "knee"), OPTIONS, folder)
     return folder
@@ -87,7 +87,7 @@ def built(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def again(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of it, in which simulating costs nothing: it finds what the first one found."""
+    """A copy of that folder. Its saved simulation is used, so building there is fast."""
     folder = Path(shutil.copytree(built, tmp_path / "again"))
 
     def found(name: str, kind: type[Any]) -> Any:
@@ -413,7 +413,7 @@ def test_ctrl_c_says_how_to_go_on(
 
 
 def failing(arguments: list[Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
-    """Run a command line that must fail; return its last line, which is all it may say of the failure."""
+    """Run a command line that must fail. Return its last line, the only one that may report the failure."""
     monkeypatch.setattr(sys, "argv", ["zerocross", *map(str, arguments)])
     with pytest.raises(SystemExit) as ending:
         cli.main()

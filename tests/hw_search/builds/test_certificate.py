@@ -1,4 +1,4 @@
-"""The certificate: forms that agree, and hardware that is made to differ."""
+"""The certificate: forms that agree, and manipulated hardware that differs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -35,7 +35,7 @@ from zerocross.models.topologies import build
 
 @dataclass(frozen=True)
 class Trained:
-    """A subject that is only asked for its logits."""
+    """A subject that provides only logits."""
 
     model: nn.Module
     wrong: int = 0
@@ -95,7 +95,7 @@ def certified(
 
 @pytest.fixture
 def simulated(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The nodes' records stand in for the simulator."""
+    """Replaces the simulator by the nodes' numpy references."""
 
     class Simulated:
         def __init__(self, design: Design, taps: Any) -> None:
@@ -132,7 +132,7 @@ def test_forms_that_agree_are_certified(small: Case, tmp_path: Path, runtime: Pa
 
 
 def flipped(memory: str) -> Callable[..., Any]:
-    """Return `generate`, but for one bit of a memory that it writes."""
+    """Return a variant of `generate` that flips one bit in a memory file."""
     generate = streaming.generate
 
     def wrong(design: Design, folder: Path, *options: Any) -> Any:

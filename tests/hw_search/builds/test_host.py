@@ -1,4 +1,4 @@
-"""Samples through built accelerators: files of every kind, a simulated line, and what is no sample."""
+"""Inference by built accelerators: all kinds of files, a simulated serial line, and invalid samples."""
 
 import json
 import shutil
@@ -31,7 +31,7 @@ from zerocross.reports.build_storage import UnreadableBuild
 
 @pytest.fixture(scope="module")
 def quick() -> Iterator[pytest.MonkeyPatch]:
-    """Builds of which nothing is simulated or synthesised: only what a host needs is left."""
+    """Skips simulation and synthesis in builds: only the files that a host needs remain."""
     nothing = Simulated("", 0, (), 1.0, 1, 1, None)
 
     def synthesise(top: str, sources: Any, folder: Path, family: str, *_: Any, **__: Any) -> Synthesis:
@@ -67,7 +67,7 @@ def coloured(quick: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Answering:
-    """Stands in for a board: it answers what the integer network does, but for the first sample."""
+    """Replaces a board: it answers like the integer network, except for the first sample."""
 
     def __init__(self, folder: Path) -> None:
         self.net, self.seen = load(folder / "network.npz"), np.empty(0)
@@ -82,12 +82,12 @@ class Answering:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Nothing is held."""
+        """Does nothing: there is no device to close."""
 
 
 @pytest.fixture
 def boards(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
-    """What was opened; every board answers as the build in hand should."""
+    """Records the opened boards. Every board answers like the current build."""
     opened: list[tuple[str, Any]] = []
 
     def open_board(port: str, link: Any) -> Answering:
@@ -124,7 +124,7 @@ def test_images_and_arrays_go_through_the_simulated_line(gray: Path, tmp_path: P
     assert (found.classes == found.expected).all() and found.classes[0] == found.classes[1]
     net = load(folder / "network.npz")
     assert found.expected[0] == net.run(image[None, :, :, None])["label"][0, 0]
-    assert found.labels is None  # nobody knows those of files
+    assert found.labels is None  # labels of files are unknown
 
 
 def test_a_board_is_asked_over_its_port(gray: Path, tmp_path: Path, boards: list[Any]) -> None:

@@ -1,4 +1,4 @@
-"""What a build starts from: networks of a run, and QONNX files."""
+"""Sources of a build: networks of a run, and QONNX files."""
 
 import shutil
 from dataclasses import replace
@@ -22,7 +22,7 @@ from zerocross.reports.storage import UnreadableRun, load_run
 
 
 def quiet(share: float, note: str) -> None:
-    """Nobody listens."""
+    """Ignores progress."""
 
 
 @pytest.fixture(scope="module")

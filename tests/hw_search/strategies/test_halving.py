@@ -1,4 +1,4 @@
-"""First looks: who goes on, and what that makes of a search."""
+"""First evaluation rounds: the selected candidates, and the effect on a search."""
 
 from collections import Counter
 from pathlib import Path

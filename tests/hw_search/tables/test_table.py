@@ -1,4 +1,4 @@
-"""Tables: what is in them is what training says; their files; and searches on them."""
+"""Tables: agreement with separate trainings, their files, and searches on them."""
 
 import dataclasses
 import gzip
@@ -82,7 +82,7 @@ def test_what_stands_there_is_what_training_says(made: tuple[Config, Path, Any])
         candidate = space.candidate(row.genomes[0])
         for place, seed in enumerate((0, 1)):
             alone = evaluate(task(config, candidate, seed, test=True))
-            # Trained in a stack: a rounding of floats may have turned a sign, and so a sample of 40.
+            # Trained in a stack: float rounding may flip a sign, and with it one sample of 40.
             assert row.validation[place] == pytest.approx(alone["accuracy"], abs=0.06)
             assert row.test[place] == pytest.approx(alone["test"], abs=0.06)
         error = 1 - np.mean(row.validation) if row.status == "ok" else np.nan
@@ -110,7 +110,7 @@ def test_first_looks_stand_beside(made: tuple[Config, Path, Any], tmp_path: Path
     config = configuration(tmp_path, training={"epochs": 4}, search={"first_look": 0.25, "seeds": 1})
     table = Table.load(tabulate(config, lambda *what: None))
     assert all((row.early is None) == (row.status == "dead") for row in table.rows)
-    # One epoch, as in the other table, but another cosine of the learning rate would be seen here.
+    # One epoch, as in the other table. A different learning-rate schedule would change the results.
     known = {row.expression: row.validation[0] for row in Table.load(made[1]).good}
     both = [(row.early, known[row.expression]) for row in table.rows if row.expression in known]
     assert np.mean([abs(early - alone) for early, alone in both]) < 0.02
@@ -139,7 +139,7 @@ def test_what_cannot_be_a_table(tmp_path: Path, change: dict[str, Any], message:
 
 
 def synthetic(config: Config) -> Table:
-    """A table in which an activation is better the more it is like a line, and dearer the more it crosses and learns."""
+    """A table in which more linear activations are more accurate, and more crossings and parameters cost more."""
     space = Space(config, (1, 8, 8), 10)
     rows: dict[str, Row] = {}
     for genome in space.genomes():
@@ -196,7 +196,7 @@ def test_a_first_look_costs_its_share_and_stops_some(known: Table) -> None:
     content = {**known.about["config"], **look}
     table = Table({**known.about, "config": content}, known.rows)
     found = compare(table, ["random", "random+look"], seeds=8, share=0.5, population=8, workers=1)
-    # What one search has seen when the budget is spent: every candidate looked at, about half of them trained.
+    # When the budget is spent, every candidate had a first evaluation round, and about half were trained in full.
     assert found.shares["random+look"].mean() > found.shares["random"].mean()
     assert found.shares["random+look"].shape == found.shares["random"].shape
     blind = Table(known.about, [dataclasses.replace(row, early=None) for row in known.rows])
