@@ -1,1 +1,1 @@
-"""Searches and builds: configuration, space, strategies, evaluations, store; builds; and the command line."""
+"""Search (configuration, space, strategies, evaluations, store), builds, and the command line."""

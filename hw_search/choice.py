@@ -1,7 +1,7 @@
 """Configuration values that may be genes of the search: one value, or several to choose from.
 
-A field of type `Choice[T]` takes a T or, in YAML, `{choose: [...]}` of Ts, which becomes a `Choose`. Pydantic checks every
-alternative like a single value.
+A field of type `Choice[T]` accepts a T or, in YAML, `{choose: [...]}` with a list of Ts, which becomes a `Choose`. Pydantic
+checks every alternative like a single value.
 """
 
 from dataclasses import dataclass
@@ -21,17 +21,17 @@ from typing_extensions import TypeAliasType
 T = TypeVar("T")
 
 ONE, SEVERAL, LIST, MAPPING = "<one>", "<several>", "<list>", "<mapping>"
-"""Names of the forms of a value. Pydantic puts them into the place of an error; `TAGS` tells them from names of fields."""
+"""Names of the forms of a value. Pydantic includes them in the location of an error; `TAGS` allows removing them."""
 
 TAGS = frozenset({ONE, SEVERAL, LIST, MAPPING})
 
 
 @dataclass(frozen=True)
 class Choose(Generic[T]):
-    """Several values, one of which the search chooses.
+    """Several values, from which the search chooses one.
 
     Attributes:
-        choose: the values, at least one.
+        choose: The values, at least one.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -55,7 +55,7 @@ Choice = Annotated[
 ]
 """One T, or several to choose from."""
 
-if TYPE_CHECKING:  # mypy follows no recursive alias of this form
+if TYPE_CHECKING:  # mypy does not support a recursive alias of this form
     Nested = Any
 else:
     Nested = TypeAliasType(
@@ -68,7 +68,7 @@ else:
             Discriminator(_nested_form),
         ],
     )
-"""Any value of YAML, with choices wherever a value may stand, inside lists and mappings too."""
+"""Any YAML value. Choices are allowed in place of any value, also inside lists and mappings."""
 
 
 def _read(text: Any) -> Any:
@@ -92,9 +92,9 @@ Positive = Annotated[
     WrapValidator(_as_given),
     BeforeValidator(_read),
 ]
-"""A positive number. A whole one stays an integer; `5e-3`, which YAML 1.1 reads as text, is a number."""
+"""A positive number. A whole number stays an integer. `5e-3`, which YAML 1.1 reads as text, is accepted as a number."""
 
 
 def alternatives(value: T | Choose[T]) -> list[T]:
-    """Return the values that a configuration value stands for."""
+    """Return all alternatives of a configuration value."""
     return list(value.choose) if isinstance(value, Choose) else [value]

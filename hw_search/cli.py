@@ -1,4 +1,4 @@
-"""The command `zerocross`. Everything heavy is imported inside the commands: --help must answer at once."""
+"""The command `zerocross`. The commands import all heavy packages themselves, so that --help answers at once."""
 
 import signal
 
@@ -35,7 +35,7 @@ for command in (
 
 
 def main() -> None:
-    """Run the command line; a user's mistake becomes one message and exit status 1."""
+    """Run the command line. A user's mistake results in one message and exit status 1."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app()

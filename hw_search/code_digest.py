@@ -1,8 +1,12 @@
-"""Digests of code, for keys of results: a result is made anew when code that can alter it changes.
+"""Digests of code, for keys of results: a result is computed again when code that can alter it changes.
 
-The code of a module is all that it imports, directly or not, within its top-level package: imports inside functions count,
-and so do the `__init__` files of packages; imports for type checkers alone do not. Comments and docstrings are no code. The
-modules are read and not imported. Names put together at run time, as for `importlib.import_module`, are not seen.
+The code of a module includes all that it imports, directly or indirectly, within its top-level package:
+
+- imports inside functions and the `__init__` files of packages count;
+- imports for type checkers, comments and docstrings do not count;
+- names composed at run time, as for `importlib.import_module`, are not found.
+
+The modules are read, not imported.
 """
 
 import ast
@@ -14,10 +18,10 @@ from functools import lru_cache
 from pathlib import Path
 
 _ROOT = Path(__file__).parents[2]
-"""The folder that holds `zerocross`. Links are not followed: that package holds links to the rooms."""
+"""The folder that contains `zerocross`. The path keeps symbolic links, because that package links to the rooms."""
 
 _COMMENTED = {".sv", ".svh", ".v", ".vh", ".cpp", ".hpp", ".c", ".h"}
-"""Endings of files with comments as in C."""
+"""Suffixes of files with C-style comments."""
 
 _COMMENT = re.compile(r'"(?:\\.|[^"\\\n])*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
 _DIRECTIVE = re.compile(r"/[/*]\s*(?:verilator|synthesis|synopsys|pragma)\b")
@@ -27,12 +31,12 @@ def code_digest(*modules: str, data: Iterable[Path] = (), root: Path = _ROOT) ->
     """Return a digest of the code of modules, and of data files.
 
     Args:
-        modules: dotted names, such as "zerocross.hw_search.execution.worker".
-        data: files, or folders of files: SystemVerilog and C++ without comments, Python as code, others byte by byte.
-        root: folder that holds the modules' top-level package; this project's by default.
+        modules: Dotted names, such as "zerocross.hw_search.execution.worker".
+        data: Files, or folders of files. SystemVerilog and C++ count without comments, Python as code, others byte by byte.
+        root: Folder that contains the modules' top-level package; this project's by default.
 
     Raises:
-        FileNotFoundError: if there is no such module, file or folder.
+        FileNotFoundError: If a module, file or folder does not exist.
     """
     digest = hashlib.blake2b(digest_size=8)
     for name, path in closure(*modules, root=root).items():
@@ -50,11 +54,11 @@ def closure(*modules: str, root: Path = _ROOT) -> dict[str, Path]:
     """Return the files of modules and of all that they import within their top-level packages, by name, sorted.
 
     Args:
-        modules: dotted names.
-        root: as of `code_digest`.
+        modules: Dotted names.
+        root: See `code_digest`.
 
     Raises:
-        FileNotFoundError: if there is no such module.
+        FileNotFoundError: If a module does not exist.
     """
     found: dict[str, Path] = {}
     waiting = list(modules)
@@ -64,7 +68,7 @@ def closure(*modules: str, root: Path = _ROOT) -> dict[str, Path]:
     while waiting:
         name = waiting.pop()
         path = None if name in found else _file(name, root)
-        if path is None:  # known already, or a name inside a module
+        if path is None:  # already found, or a name inside a module
             continue
         found[name] = path
         if "." in name:
@@ -79,7 +83,7 @@ def closure(*modules: str, root: Path = _ROOT) -> dict[str, Path]:
 
 
 def _file(module: str, root: Path) -> Path | None:
-    """Return a module's file, or None if there is none of that name."""
+    """Return a module's file, or None if it does not exist."""
     path = root.joinpath(*module.split("."))
     for file in (path.with_name(path.name + ".py"), path / "__init__.py"):
         if file.is_file():
@@ -95,7 +99,7 @@ def _absolute(package: str, level: int, name: str) -> str:
 
 
 def _read(path: Path) -> tuple[str, tuple[tuple[int, str], ...]]:
-    """Return the digest of a file's code, and what it imports, as (level, name)."""
+    """Return the digest of a file's code, and its imports as (level, name)."""
     status = path.stat()
     return _read_once(path, status.st_mtime_ns, status.st_size)
 
@@ -128,15 +132,15 @@ def _imports(tree: ast.AST) -> Iterator[tuple[int, str]]:
 
 
 class _Code(ast.NodeTransformer):
-    """Takes out what has no effect: docstrings, texts that stand alone, and what type checkers alone see."""
+    """Removes code without effect: docstrings, string statements, and branches for type checkers."""
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
-        """Drop a text that stands alone."""
+        """Remove a statement that is only a string."""
         alone = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
         return None if alone else self.generic_visit(node)
 
     def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
-        """Drop the branch of `if TYPE_CHECKING`."""
+        """Remove the branch of `if TYPE_CHECKING`."""
         test = node.test
         name = test.id if isinstance(test, ast.Name) else test.attr if isinstance(test, ast.Attribute) else ""
         if name != "TYPE_CHECKING":

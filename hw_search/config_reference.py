@@ -1,4 +1,4 @@
-"""The configuration reference, made from the pydantic models and the topologies, so that it cannot be wrong."""
+"""The configuration reference, generated from the pydantic models and the topologies, so that it is never outdated."""
 
 import inspect
 import re
@@ -16,8 +16,8 @@ _HEAD = """# Configuration reference
 Printed by `zerocross configuration`; do not edit by hand. A configuration is one YAML file. Only `name`,
 `topology` and `folding` have no default.
 
-Any value of `topology`, and every field whose type says "or choose", may be written `{choose: [a, b, c]}`: it becomes a gene
-of the search. Choices may stand inside lists, such as `hidden: [64, {choose: [32, 64]}]`.
+Any value of `topology`, and every field whose type includes "or choose", may be written as `{choose: [a, b, c]}`. The search
+then chooses its value. Choices may also stand inside lists, such as `hidden: [64, {choose: [32, 64]}]`.
 
 """
 
@@ -38,14 +38,14 @@ def reference() -> str:
 
 
 def _topologies() -> str:
-    """Return the built-in topologies; those of the same parameters share a table."""
+    """Return the built-in topologies. Topologies with the same parameters share a table."""
     from zerocross.models import topologies
 
     found = [
         function for function in topologies.TOPOLOGIES.values() if function.__module__ == topologies.__name__
     ]
     names = {function: name for name, function in topologies.TOPOLOGIES.items()}
-    text = "## `topology`\n\nParameters stand beside `name`. Topologies of your own have their own.\n\n"
+    text = "## `topology`\n\nThe parameters follow `name`. Your own topologies have their own parameters.\n\n"
     tables: dict[str, list[str]] = {}
     for function in found:
         about, meanings = _documented(inspect.getdoc(function) or "")
@@ -61,7 +61,7 @@ def _topologies() -> str:
 
 
 def _documented(doc: str) -> tuple[str, dict[str, str]]:
-    """Return what a docstring says ahead of its arguments, on one line, and what it says of each of them."""
+    """Return a docstring's text before its arguments, on one line, and the description of each argument."""
     about, _, arguments = doc.partition("Args:\n")
     meanings: dict[str, str] = {}
     for line in arguments.splitlines():

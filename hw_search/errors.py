@@ -1,5 +1,5 @@
-"""A user's mistake, in one message."""
+"""The exception for a user's mistake."""
 
 
 class UserError(Exception):
-    """Something the user can mend; the message names the field or file and the remedy."""
+    """A mistake that the user can correct. The message names the field or file and the remedy."""

@@ -1,4 +1,4 @@
-"""Evaluates candidates: first what is free (is it dead? can it fit?), then what is stored, then training."""
+"""Evaluation of candidates: first the checks that need no training (constant bit, fit), then the store, then training."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -24,20 +24,21 @@ from zerocross.models.data import Data
 from zerocross.models.expressions import X
 from zerocross.reports.records import Evaluation
 
-_LEARNED = 1.1  # a network must be better than guessing by a tenth, as in GAAF
+_LEARNED = 1.1  # minimum accuracy relative to guessing, as in GAAF
 
 
 @dataclass
 class Trial:
-    """A candidate on its way to an evaluation.
+    """A candidate under evaluation.
 
     Attributes:
-        candidate: what is evaluated.
-        status: what became of it.
-        reason: why it is not ok.
-        results: one for each seed.
-        metrics: error and costs, means over the seeds; the first look's where it was stopped; empty where it failed.
-        violation: by how much it breaks constraints.
+        candidate: The candidate.
+        status: Status of the evaluation.
+        reason: Reason for a status other than "ok".
+        results: One result per seed.
+        metrics: Error and costs, means over the seeds; from the first evaluation round if the candidate was stopped there;
+            empty if it failed.
+        violation: Sum of its relative constraint violations; 0 if it meets all constraints.
     """
 
     candidate: Candidate
@@ -49,17 +50,17 @@ class Trial:
 
 
 class Evaluator:
-    """Evaluates candidates and keeps the record of all of them.
+    """Evaluates candidates and keeps the records of all evaluations.
 
     Args:
-        config: the search's.
-        space: where candidates come from.
-        pricer: what they cost.
-        data: what they learn from.
-        test_fingerprint: digest of the test set, which the finals read.
-        store: what is known already, and where new results go.
-        executor: where networks are trained.
-        watcher: notified of every training.
+        config: Configuration of the search.
+        space: Space of the candidates.
+        pricer: Estimates the candidates' costs.
+        data: Training and validation data.
+        test_fingerprint: Digest of the test set, which only the final trainings read.
+        store: Store of results, known and new.
+        executor: Executor that trains the networks.
+        watcher: Receives a call for every training.
     """
 
     def __init__(
@@ -80,21 +81,21 @@ class Evaluator:
         self.trained = self.replayed = 0
         self._store, self._executor, self._watcher = store, executor, watcher
         self._started = time.time()
-        self._given: set[str] = set()  # keys of the results given so far
+        self._given: set[str] = set()  # keys of the results returned so far
         self._scores: dict[str, Score] = {}
         self._sign_error: dict[str, float] = {}
         self._rung = Rung(config.search.keep)
 
     def seconds(self) -> float:
-        """Return the time of all sittings in this folder, this one included."""
+        """Return the total time that searches have run in this folder, in seconds, including this one."""
         return self._store.seconds() + time.time() - self._started
 
     def end_sitting(self) -> None:
-        """Note in the store how long this sitting took."""
+        """Record the duration of this search in the store."""
         self._store.add_sitting(self._started, time.time() - self._started)
 
     def evaluate(self, candidates: Sequence[Candidate]) -> list[Score]:
-        """Evaluate candidates and the plain signs of the same choices; what is new is added to the record."""
+        """Evaluate candidates and the plain signs with the same choices. New evaluations are added to the records."""
         signs = [plain_sign(candidate) for candidate in candidates]
         fresh: dict[str, Trial] = {}
         for candidate in [*signs, *candidates]:
@@ -108,13 +109,13 @@ class Evaluator:
         return [self._scores[candidate.key] for candidate in candidates]
 
     def results(self, tasks: dict[str, TrainingTask]) -> Iterator[tuple[str, Result, bool]]:
-        """Do tasks, by store key.
+        """Run tasks, given by store key.
 
         Yields:
-            (key, result, whether it was stored): the stored ones first, the others as they are done.
+            (key, result, whether it came from the store). Stored results come first, the others as they complete.
 
         Raises:
-            UserError: if a task shows a mistake of the user's.
+            UserError: If a task fails because of a user's mistake.
         """
         again = {key: tasks[key] for key in tasks if key in self._given and not tasks[key].weights}
         fresh = {key: work for key, work in tasks.items() if key not in again}
@@ -140,7 +141,7 @@ class Evaluator:
                 yield from self._kept(tasks, keys, results, stored)
         for keys, results in self._done(tasks, singles, stored):
             yield from self._kept(tasks, keys, results or [], stored)
-        # Before the next call nothing else is known, in a search that goes on after an interruption, too.
+        # Later calls exclude only these tasks from stacks, stored or not, so that a resumed search forms the same stacks.
         self._given |= tasks.keys()
 
     def _stored(self, key: str, work: TrainingTask) -> Result | None:
@@ -149,8 +150,8 @@ class Evaluator:
     def _done(
         self, tasks: dict[str, TrainingTask], groups: list[list[str]], stored: set[str]
     ) -> Iterator[tuple[list[str], list[Result] | None]]:
-        """Do tasks, those of a group at once; no results where a whole stack failed, as one of its own may be to blame."""
-        # What is stored is trained again with its stack, but its weights stay those of its result.
+        """Run the tasks of each group together. Yield None for a failed stack, because one of its tasks may be the cause."""
+        # A stored task is trained again with its stack, but its file keeps the weights of the stored result.
         own = {key: replace(work, weights=None) if key in stored else work for key, work in tasks.items()}
         works: list[Task] = [
             Stack(tuple(own[key] for key in keys)) if len(keys) > 1 else own[keys[0]] for keys in groups
@@ -166,7 +167,7 @@ class Evaluator:
     def _kept(
         self, tasks: dict[str, TrainingTask], keys: list[str], results: list[Result], stored: set[str]
     ) -> Iterator[tuple[str, Result, bool]]:
-        """Store results, but for those that were stored already: their stack was done for the others'."""
+        """Store results, except those stored before: their stack ran only for its other tasks."""
         for key, result in zip(keys, results, strict=True):
             if key in stored:
                 continue
@@ -176,13 +177,13 @@ class Evaluator:
             yield key, result, False
 
     def _stack_size(self, work: TrainingTask, count: int) -> int:
-        """Return how many networks like a task's, of so many tasks, are trained at once."""
+        """Return the number of networks to train in one stack, for `count` tasks like this one."""
         if self.config.search.stack is not None:
             return self.config.search.stack
         return stack_size(self.pricer.network(work.topology), work.settings.batch_size, work.device, count)
 
     def _screened(self, candidate: Candidate) -> Trial:
-        """Turn away what no training can save."""
+        """Reject a candidate that no training can make feasible."""
         reason = self.space.dead(candidate)
         if reason is None:
             try:
@@ -192,7 +193,10 @@ class Evaluator:
         return Trial(candidate, "ok" if reason is None else "infeasible", reason)
 
     def _after_first_look(self, trials: Sequence[Trial]) -> list[Trial]:
-        """Return the trials to be trained in full: plain signs and those with a good first look, or all without one."""
+        """Return the trials to train in full: plain signs and the better ones after the first evaluation round.
+
+        Without a first evaluation round it returns all.
+        """
         if not self.config.search.first_look:
             return list(trials)
         signs = [trial for trial in trials if trial.candidate.is_reference]
@@ -210,13 +214,13 @@ class Evaluator:
                 trial.status = "stopped"
                 epochs = first_look_epochs(trial.candidate, self.config)
                 trial.reason = (
-                    f"at a first look, after {epochs} of its epochs, it was not among the better "
-                    f"{self.config.search.keep:.0%} of all looks so far"
+                    f"stopped after the first evaluation round ({epochs} of its epochs): not among the better "
+                    f"{self.config.search.keep:.0%} of all candidates so far"
                 )
         return [*signs, *on]
 
     def _train(self, trials: Sequence[Trial]) -> None:
-        """Give every trial its results."""
+        """Set the results of every trial."""
         first = self.config.search.seed
         done = self._done_for(trials, range(first, first + self.config.search.seeds))
         for trial in trials:
@@ -225,7 +229,7 @@ class Evaluator:
     def _done_for(
         self, trials: Sequence[Trial], seeds: Sequence[int], first_look: bool = False
     ) -> dict[str, list[Result]]:
-        """Return the results of trials by candidate, one for each seed; those that differ in folding alone share them."""
+        """Return the results by candidate, one per seed. Candidates that differ only in folding share their results."""
         tasks: dict[str, TrainingTask] = {}
         wanted: dict[str, list[str]] = {}
         for trial in trials:
@@ -246,10 +250,10 @@ class Evaluator:
         return {name: [done[key] for key in keys] for name, keys in wanted.items()}
 
     def _measure(self, trial: Trial, results: Sequence[Result]) -> list[Cost]:
-        """Turn results into metrics, or into a failure; return the costs of each."""
+        """Set a trial's metrics from results, or its failure; return the cost of each result."""
         failures = [result["reason"] for result in results if result["status"] != "ok"]
         if failures:
-            # The metrics of a first look are void too.
+            # The metrics of the first evaluation round are no longer valid.
             trial.status, trial.reason, trial.metrics = "failed", failures[0], {}
             return []
         costs = [self.pricer.cost(trial.candidate, result["crossings"]) for result in results]
@@ -261,7 +265,7 @@ class Evaluator:
         return costs
 
     def judge(self, trial: Trial) -> None:
-        """Turn a trial's results into metrics and a status; the plain sign of a network is judged before others."""
+        """Set a trial's metrics and status from its results. The plain sign of an architecture must be judged first."""
         costs = self._measure(trial, trial.results)
         if trial.status == "failed":
             return
@@ -275,27 +279,27 @@ class Evaluator:
             )
 
     def _broken(self, trial: Trial) -> dict[str, float]:
-        """Return by how much a trained candidate breaks the constraints that need training to know."""
+        """Return the violations of constraints that only training reveals, with their relative amounts."""
         limits, error = self.config.constraints, trial.metrics["error"]
         architecture = plain_sign(trial.candidate).network_key
         found = {}
         guessing = 1 / self.data.classes
         if 1 - error <= _LEARNED * guessing:
-            found[f"learned nothing: {1 - error:.1%} right where guessing gets {guessing:.1%}"] = 1.0
+            found[f"learned nothing: accuracy {1 - error:.1%}, guessing gives {guessing:.1%}"] = 1.0
         most = max(self.crossings(trial), default=0)
         if limits.max_crossings is not None and most > limits.max_crossings:
-            found[f"{most} crossings are above max_crossings {limits.max_crossings}"] = (
+            found[f"{most} crossings in a channel are above max_crossings {limits.max_crossings}"] = (
                 most / limits.max_crossings - 1
             )
         if trial.candidate.is_reference:
             self._sign_error[architecture] = error
         loss = error - self._sign_error.get(architecture, error)
         if limits.max_accuracy_loss is not None and loss > limits.max_accuracy_loss:
-            found[f"{loss:.3f} accuracy lost are above max_accuracy_loss {limits.max_accuracy_loss}"] = loss
+            found[f"accuracy loss {loss:.3f} is above max_accuracy_loss {limits.max_accuracy_loss}"] = loss
         return found
 
     def crossings(self, trial: Trial) -> list[int]:
-        """Return the crossings of every channel of every sign, of all seeds; a residual stream's levels have no say."""
+        """Return the crossings of every channel of every sign, for all seeds. Levels of a residual stream do not count."""
         network = self.pricer.network(trial.candidate.topology)
         return [
             count
@@ -325,5 +329,5 @@ class Evaluator:
 
 
 def plain_sign(candidate: Candidate) -> Candidate:
-    """Return the plain sign of a candidate's choices."""
+    """Return the plain sign with the same choices as a candidate."""
     return candidate.with_expressions((X,))

@@ -1,4 +1,4 @@
-"""Writing files so that nothing is ever half-written."""
+"""Atomic writing of files, and locks on folders."""
 
 import fcntl
 import os
@@ -11,10 +11,10 @@ from zerocross.hw_search.errors import UserError
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary name to write to; it takes the final name only if nothing went wrong.
+    """Yield a temporary path to write to. It is renamed to the final path only if no error occurs.
 
     Raises:
-        UserError: if the file cannot be written.
+        UserError: If the file cannot be written.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -29,14 +29,14 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def holding(folder: Path, remedy: str) -> Iterator[None]:
-    """Keep a folder to oneself, which is made if missing.
+    """Lock a folder for this process. The folder is created if it does not exist.
 
     Args:
-        folder: the folder; a file `lock` in it says which process holds it.
-        remedy: what else to do than wait.
+        folder: Folder to lock. The file `lock` in it holds the process number of the owner.
+        remedy: Imperative for the error message: what the user can do instead of waiting.
 
     Raises:
-        UserError: if another process holds it, or it cannot be written.
+        UserError: If another process holds the lock, or the folder cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -49,7 +49,7 @@ def holding(folder: Path, remedy: str) -> Iterator[None]:
         except OSError:
             holder = os.pread(lock, 20, 0).decode(errors="replace").strip() or "unknown"
             raise UserError(
-                f"{folder} is in use by another zerocross (process {holder}): wait for it, or {remedy}"
+                f"{folder} is in use by another zerocross (process {holder}): wait until it ends, or {remedy}"
             ) from None
         os.ftruncate(lock, 0)
         os.pwrite(lock, str(os.getpid()).encode(), 0)
@@ -59,6 +59,6 @@ def holding(folder: Path, remedy: str) -> Iterator[None]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file, all of it or nothing."""
+    """Write a text file atomically."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The end of a search: its front trained anew with fresh seeds, tested, and written down."""
+"""The final trainings of a search: the front is trained again with fresh seeds and tested."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -21,9 +21,9 @@ _SITE = TypeAdapter(ActivationRecord)
 
 
 def front(evaluator: Evaluator, references: bool = False) -> list[Evaluation]:
-    """Return the evaluations no other dominates: of all feasible ones, or of the plain signs alone.
+    """Return the nondominated evaluations among all feasible ones, or among the plain signs only.
 
-    Sorted by the objectives; thinned evenly where the configuration limits the number of networks.
+    They are sorted by the objectives. If `final.networks` limits their number, an even selection remains.
     """
     objectives, most = evaluator.config.objectives, evaluator.config.final.networks
     pool = [e for e in evaluator.evaluations if e.status == "ok" and (e.reference or not references)]
@@ -39,18 +39,18 @@ def front(evaluator: Evaluator, references: bool = False) -> list[Evaluation]:
 
 
 def finals(evaluator: Evaluator, watcher: Watcher, folder: Path) -> tuple[list[Finalist], list[Finalist]]:
-    """Train the front and its plain signs anew with several seeds, and read the test set.
+    """Train the front and its plain signs again with several seeds, and evaluate them on the test set.
 
-    The plain signs are those with the front's own choices, and those no other plain sign dominates. The seeds
-    are not the search's own, so that its luck does not count.
+    The plain signs are those with the choices of the front's networks, and those that no other plain sign dominates. The
+    seeds differ from the search's, so that a lucky seed does not count.
 
     Args:
-        evaluator: the finished search.
-        watcher: notified of the progress.
-        folder: the run's; weights go to `front/` in it.
+        evaluator: The finished search.
+        watcher: Receives the progress.
+        folder: Folder of the run. Weights go to its folder `front/`.
 
     Returns:
-        The front and the plain signs. A network that does not train with the first fresh seed is left out.
+        The front and the plain signs, without networks whose training fails with the first fresh seed.
     """
     best = front(evaluator)
     signs = {plain_sign(evaluator.candidates[e.id]).id for e in best} | {
@@ -91,7 +91,7 @@ def _finalist(
     first_key = next(iter(keys.values()))
     first = results[first_key]
     if first["status"] != "ok":
-        return None  # the search was lucky with it; its evaluation stays on record
+        return None  # it trained only with the search's seeds; its evaluation stays in the records
     candidate = evaluator.candidates[member.id]
     costs = [evaluator.pricer.cost(candidate, result["crossings"]) for result in good.values()]
     priced = [evaluator.pricer.metrics(cost, "zerocross") for cost in costs]
@@ -127,7 +127,7 @@ def _means(metrics: list[dict[str, float]]) -> dict[str, float]:
 
 
 def weights_file(key: str) -> str:
-    """Return the path of a training's weights in the run's folder; it is named by all that decided them."""
+    """Return the path of a training's weights in the run's folder. The name derives from the store key."""
     return f"front/{key[:12]}.safetensors"
 
 

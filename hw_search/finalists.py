@@ -1,4 +1,4 @@
-"""A network of a run's front, trained, out of what the run left."""
+"""Selection and loading of a trained network from a run's folder."""
 
 import re
 from pathlib import Path
@@ -27,16 +27,19 @@ def choose(run: Run, pick: str) -> Finalist:
     """Return a network of a run.
 
     Args:
-        run: the run.
-        pick: its id; or, of the front, "knee" (where giving up a little of one objective stops paying in another),
-            "best" (the least validation error), "smallest" (the fewest LUTs), "searched" (the best that is no plain
-            sign).
+        run: The run.
+        pick: Id of a network of the run, or a word that selects one from the front:
+
+            - "knee": where a further gain in one objective starts to cost much in another;
+            - "best": the smallest validation error;
+            - "smallest": the fewest LUTs;
+            - "searched": the smallest validation error among networks other than plain signs.
 
     Raises:
-        UserError: if there is none.
+        UserError: If there is no such network.
     """
     if not run.front:
-        raise UserError(f"{run.name} has no front yet: {run.verdict or 'let the search finish'}")
+        raise UserError(f"{run.name} has no front yet: {run.verdict or 'wait until the search finishes'}")
     if pick == "best":
         return min(run.front, key=lambda network: network.metrics["error"])
     if pick == "smallest":
@@ -44,7 +47,7 @@ def choose(run: Run, pick: str) -> Finalist:
     if pick == "searched":
         searched = [network for network in run.front if not network.reference]
         if not searched:
-            raise UserError(f"{run.name} has plain signs alone on its front: pick knee, best or smallest")
+            raise UserError(f"the front of {run.name} holds only plain signs: pick knee, best or smallest")
         return min(searched, key=lambda network: network.metrics["error"])
     if pick == "knee":
         return run.front[knee([[net.metrics[name] for name in run.objectives] for net in run.front])]
@@ -55,27 +58,29 @@ def choose(run: Run, pick: str) -> Finalist:
 
 
 def check_pick(pick: str) -> None:
-    """Make sure that a pick is a known word, or has the form of an id.
+    """Check that a pick is a known word or has the form of an id.
 
     Raises:
-        UserError: if it does not.
+        UserError: If it is neither.
     """
     if pick not in _PICKS and not re.fullmatch(r"[0-9a-f]{8}", pick):
-        raise UserError(f"build.pick: {pick!r} is no id of a network; {nearest(pick, _PICKS)}")
+        raise UserError(
+            f"build.pick: {pick!r} is not a network's id (eight hexadecimal digits); {nearest(pick, _PICKS)}"
+        )
 
 
 def rebuild(folder: str | Path, name: str) -> nn.Module:
     """Return a network of a run's front with its trained weights.
 
     Args:
-        folder: the run's.
-        name: the network's id, as `pareto.csv` and the report have it, or a word as `choose` takes it.
+        folder: Folder of the run.
+        name: The network's id, as in `pareto.csv` and the report, or a word that `choose` accepts.
 
     Returns:
-        The Brevitas module in eval mode: from samples of bytes, (N, *input_shape), to logits (N, classes).
+        The Brevitas module in eval mode. It maps samples with values 0 to 255, (N, *input_shape), to logits (N, classes).
 
     Raises:
-        UserError: if the run has no such network, or its weights are gone.
+        UserError: If the run has no such network, or its weights are missing.
     """
     folder = Path(folder)
     run = load_run(folder)
@@ -84,10 +89,10 @@ def rebuild(folder: str | Path, name: str) -> nn.Module:
 
 
 def with_weights(run: Run, finalist: Finalist, weights: Path) -> nn.Module:
-    """Return a network with the weights of a file, in eval mode.
+    """Return a network with the weights from a file, in eval mode.
 
     Raises:
-        UserError: if the file cannot be read.
+        UserError: If the file cannot be read.
     """
     import_plugins(run.config["plugins"])
     model = build_topology(finalist.topology, tuple(run.input_shape), run.classes)
@@ -95,23 +100,23 @@ def with_weights(run: Run, finalist: Finalist, weights: Path) -> nn.Module:
     try:
         model.load_state_dict(load_file(weights))
     except (OSError, SafetensorError, RuntimeError) as error:
-        # Gone, damaged, or of another network.
+        # The file is missing or damaged, or belongs to another network.
         reason = " ".join(str(error).split())
         raise UserError(
-            f"{weights} cannot be read ({reason}): run the search again without it, which writes it anew"
+            f"{weights} cannot be read ({reason}): delete the file if it exists and run the search again, which recreates it"
         ) from None
     return model.eval()
 
 
 def longer_training(run: Run, finalist: Finalist, epochs: int, seed: int, weights: Path) -> TrainingTask:
-    """Return the task of training a network anew, to be tested at the end.
+    """Return the task of training a network again from its start and testing it at the end.
 
     Args:
-        run: the network's run.
-        finalist: the network.
-        epochs: passes over the training data.
-        seed: of the initial weights and the order of samples.
-        weights: where the trained weights are to go.
+        run: Run of the network.
+        finalist: The network.
+        epochs: Passes over the training data.
+        seed: Seed of the initial weights and the order of samples.
+        weights: File for the trained weights.
     """
     return TrainingTask(
         plugins=tuple(run.config["plugins"]),

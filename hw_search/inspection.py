@@ -1,4 +1,4 @@
-"""One activation examined: its curve, its crossings at a fan-in, and what they cost."""
+"""Inspection of one activation: its curve, its crossings at a fan-in, and their cost."""
 
 import math
 from dataclasses import dataclass
@@ -20,15 +20,15 @@ _SHOWN = 256
 
 @dataclass(frozen=True)
 class Inspection:
-    """What is known of an expression before any training.
+    """Properties of an expression before training.
 
     Attributes:
-        expression: what was examined, its parameters at their initial values.
-        key: canonical key.
-        constant: its bit, if it is the same everywhere and always.
-        parameters: number of learnable parameters of a channel.
-        site: curve and crossings on the grid of the fan-in.
-        prices: LUT, BRAM18 and implementation, for a site of 64 channels by PE.
+        expression: The expression, with its parameters at their initial values.
+        key: Canonical key.
+        constant: Its bit if the bit is constant for all inputs and parameters, else None.
+        parameters: Number of learnable parameters per channel.
+        site: Curve and crossings on the grid of the fan-in.
+        prices: LUT, BRAM18 and implementation by PE, for a site of 64 channels.
     """
 
     expression: Expression
@@ -40,14 +40,14 @@ class Inspection:
 
 
 def inspect(expression: Expression, fan_in: int, channels: int = 64) -> Inspection:
-    """Examine an expression behind a binary product of K random bits.
+    """Inspect an expression after a binary product of K random bits.
 
-    Batch norm is taken to make such an accumulator's variance one: x = a / sqrt(K).
+    It assumes that batch norm scales the accumulator's variance to one: x = a / sqrt(K).
 
     Args:
-        expression: what to examine.
+        expression: Expression to inspect.
         fan_in: K, at least 1.
-        channels: of the site that is priced; all alike.
+        channels: Number of identical channels in the cost estimate.
     """
     grid = Grid(-fan_in, fan_in, 2)
     parameters = list(expression.initial_parameters())
@@ -97,12 +97,12 @@ def _site(expression: Expression, grid: Grid, table: CrossingTable, values: np.n
 
 
 def picture(site: ActivationRecord, width: int = 76, height: int = 13) -> str:
-    """Draw a site's first curve for a terminal, its bits underneath.
+    """Return a drawing of a site's first curve for a terminal, with its bits below.
 
     Args:
-        site: what to draw.
-        width: characters.
-        height: lines of the curve.
+        site: Activation to draw.
+        width: Width in characters.
+        height: Height of the curve in lines.
     """
     curve = site.curves[0]
     at = np.linspace(site.low, site.high, width)

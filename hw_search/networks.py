@@ -1,4 +1,4 @@
-"""Networks from a configuration's words."""
+"""Construction of networks from a configuration's topology section."""
 
 from typing import Any
 
@@ -8,10 +8,10 @@ from zerocross.models.topologies import build, check_parameters
 
 
 def build_topology(topology: dict[str, Any], input_shape: tuple[int, ...], classes: int) -> nn.Module:
-    """Build a topology section (`name` and parameters, nothing left to choose).
+    """Return the network of a topology section (`name` and parameters, without open choices).
 
     Raises:
-        zerocross.models.errors.ModelError: naming the parameter that is wrong.
+        zerocross.models.errors.ModelError: If a parameter is wrong; the message names it.
     """
     parameters = {key: value for key, value in topology.items() if key != "name"}
     return build(topology["name"], input_shape, classes, check_parameters(topology["name"], parameters))

@@ -1,4 +1,4 @@
-"""The main job, top to bottom: from a configuration to a front, its files and its page."""
+"""A search from start to end: from a configuration to a front, its files and its page."""
 
 import os
 import platform
@@ -40,13 +40,13 @@ _PACKAGES = ("zerocross", "torch", "brevitas", "finn-plus", "qonnx", "pymoo", "n
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What a search leaves.
+    """The result of a search.
 
     Attributes:
-        folder: the run's folder.
-        run: its records; `run.front` is the front.
-        trained: networks trained in this sitting.
-        replayed: results found in the store.
+        folder: Folder of the run.
+        run: Records of the run; `run.front` is the front.
+        trained: Number of networks trained by this call.
+        replayed: Number of results found in the store.
     """
 
     folder: Path
@@ -61,20 +61,20 @@ class SearchResult:
 
 
 def search(config: Config, watcher: Watcher | None = None, executor: Executor | None = None) -> SearchResult:
-    """Search, or go on with a search that was interrupted.
+    """Run a search, or resume an interrupted one.
 
     Args:
-        config: what to search.
-        watcher: notified of every step.
-        executor: where networks are trained; by default where `search.executor` says.
+        config: Configuration of the search.
+        watcher: Receives a call for every step.
+        executor: Executor that trains the networks; by default the one that `search.executor` selects.
 
     Returns:
-        The front and all evaluations; the run's folder then holds `config.yaml`, `store.sqlite`, `pareto.json`,
+        The front and all evaluations. The run's folder then holds `config.yaml`, `store.sqlite`, `pareto.json`,
         `pareto.csv`, `evaluations.jsonl`, `report.html` and the front's weights.
 
     Raises:
-        UserError: for anything the user can mend.
-        KeyboardInterrupt: passed on, after a page of what there is has been written.
+        UserError: If the user made a mistake.
+        KeyboardInterrupt: If the user stops the search. A page with the results so far is written first.
     """
     watcher = watcher or Silent()
     folder = Path(config.output) / config.name
@@ -88,7 +88,7 @@ def search(config: Config, watcher: Watcher | None = None, executor: Executor | 
             finished = True
             if not front:
                 raise UserError(
-                    f"no candidate came to anything. {_reasons(evaluator)}. {folder}/workers.log may say more"
+                    f"no candidate succeeded. {_reasons(evaluator)}. See also {folder}/workers.log"
                 )
         finally:
             run = _run(evaluator, front, references, evaluator.seconds(), finished)
@@ -107,13 +107,13 @@ def open_run(
     """Open a run's folder, its store and its workers, to evaluate candidates of a configuration.
 
     Args:
-        config: the configuration; it is written to the folder.
-        watcher: notified of every training.
-        executor: as of `search`.
-        check: raises a UserError for a space that is no use here, before anything is written.
+        config: The configuration. It is written to the folder.
+        watcher: Receives a call for every training.
+        executor: See `search`.
+        check: Function that raises a UserError for an unsuitable space, before anything is written.
 
     Raises:
-        UserError: for anything the user can mend.
+        UserError: If the user made a mistake.
     """
     data, test_fingerprint = _data(config)
     space = Space(config, data.input_shape, data.classes)
@@ -151,14 +151,14 @@ def _executor(config: Config, log: Path) -> Executor:
 
 
 def _worker_count(config: Config) -> int:
-    """Return how many worker processes to start: as configured, else one for each core, or two that share a GPU."""
+    """Return the number of worker processes: as configured, else one per core, or two that share a GPU."""
     if config.search.workers is not None:
         return config.search.workers
     return (os.cpu_count() or 1) if pick_device(config.training.device).type == "cpu" else 2
 
 
 def evolve(evaluator: Evaluator, watcher: Watcher) -> None:
-    """Let the strategy ask until it has no more questions."""
+    """Evaluate the strategy's candidates until it returns no more."""
     config, known = evaluator.config, dict[Genome, Candidate]()
 
     def candidate(genome: Genome) -> Candidate:
@@ -191,7 +191,7 @@ def _run(
     stand_in = (
         ""
         if part.known_to_finn
-        else f" (FINN's own estimates are for {part.finn_part}: it does not know the part)"
+        else f" (FINN does not know the part: its own estimates are for {part.finn_part})"
     )
     return Run(
         name=config.name,
@@ -208,7 +208,7 @@ def _run(
         references=references,
         verdict=(verdict(front, references, config.objectives) if front else _reasons(evaluator))
         if finished
-        else "The search is not finished: run the same command to go on.",
+        else "The search is not finished. Run the same command to resume.",
         config=config.model_dump(),
         input_shape=list(data.input_shape),
         classes=data.classes,
@@ -218,20 +218,23 @@ def _run(
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that decide a result."""
+    """Return the versions of Python and of the packages that affect results."""
     return {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
 
 
 def _reasons(evaluator: Evaluator) -> str:
-    """Say what most candidates failed of."""
-    reasons = Counter(evaluation.reason or "it did not train again" for evaluation in evaluator.evaluations)
+    """Return the two most frequent reasons for failure, with their counts."""
+    reasons = Counter(
+        evaluation.reason or "the final training failed" for evaluation in evaluator.evaluations
+    )
     return "; ".join(
-        f"{count} of {len(evaluator.evaluations)}: {reason}" for reason, count in reasons.most_common(2)
+        f"{count} of {len(evaluator.evaluations)} candidates: {reason}"
+        for reason, count in reasons.most_common(2)
     )
 
 
 def _is_finished(folder: Path) -> bool:
-    """Tell whether a finished run's records stand here: an interruption must not replace them."""
+    """Return whether the folder holds the records of a finished run. An interrupted run must not replace them."""
     try:
         return load_run(folder).finished
     except UnreadableRun:
@@ -239,7 +242,7 @@ def _is_finished(folder: Path) -> bool:
 
 
 def _leave(run: Run, folder: Path) -> None:
-    from zerocross.reports.page import render  # plotly is slow to import, and only now is it needed
+    from zerocross.reports.page import render  # imported here because plotly is slow to import
 
     for name, text in {**contents(run), REPORT: render(run)}.items():
         write_text(folder / name, text)

@@ -1,4 +1,4 @@
-"""The user's own code: files and modules that register topologies and operations when they are imported."""
+"""Import of the user's plugins: files and modules that register topologies and operations when they are imported."""
 
 import hashlib
 import importlib
@@ -12,10 +12,10 @@ _imported: set[str] = set()
 
 
 def import_plugins(plugins: Iterable[str]) -> None:
-    """Import the user's files and modules, once a process.
+    """Import the user's files and modules, once per process.
 
     Raises:
-        UserError: if one cannot be imported.
+        UserError: If a plugin cannot be imported.
     """
     for plugin in plugins:
         if plugin in _imported:

@@ -1,4 +1,4 @@
-"""What a candidate costs on the configured device, and whether it keeps to the constraints."""
+"""Cost estimates of candidates on the configured device, and their constraint violations."""
 
 import itertools
 import json
@@ -24,18 +24,18 @@ _MOST_CHECKED = 256
 
 
 class Infeasible(Exception):
-    """A candidate that has no hardware as asked; the message is the reason."""
+    """A candidate that has no hardware with its choices. The message is the reason."""
 
 
 class Pricer:
-    """Prices candidates of a space on the configured part and clock.
+    """Estimates the costs of candidates on the configured part and clock.
 
     Args:
-        config: the configuration.
-        space: the candidates' space.
+        config: The configuration.
+        space: Space of the candidates.
 
     Raises:
-        UserError: if there is no such part.
+        UserError: If the part is unknown.
     """
 
     def __init__(self, config: Config, space: Space) -> None:
@@ -49,10 +49,10 @@ class Pricer:
         self._least: dict[str, Cost] = {}
 
     def network(self, topology: dict[str, Any]) -> Network:
-        """Return a topology's layers, every channel with one crossing.
+        """Return a topology's layers, with one crossing per channel.
 
         Raises:
-            Infeasible: if the topology cannot be built or has no hardware.
+            Infeasible: If the topology cannot be built or has no hardware.
         """
         key = json.dumps(topology, sort_keys=True)
         if key not in self._networks:
@@ -65,10 +65,10 @@ class Pricer:
         return self._networks[key]
 
     def cost(self, candidate: Candidate, crossings: CrossingCounts | None = None) -> Cost:
-        """Return a candidate's cost; without crossings the least it can be: no channel ever changes.
+        """Return a candidate's cost. Without crossings it is the lower bound, for channels with constant bits.
 
         Raises:
-            Infeasible: if it cannot be folded as asked, or a layer has no hardware.
+            Infeasible: If the candidate's folding is impossible, or a layer has no hardware.
         """
         network = self.network(candidate.topology)
         if crossings is not None:
@@ -99,15 +99,15 @@ class Pricer:
             raise Infeasible(str(error)) from None
 
     def resources(self, cost: Cost) -> Resources:
-        """Return the estimates the search goes by."""
+        """Return the estimates from the search's cost model."""
         return cost.finn if self.config.cost_model == "finn" else cost.zerocross
 
     def metrics(self, cost: Cost, model: str | None = None) -> dict[str, float]:
-        """Return a cost's metrics by name, by the search's cost model or the one named."""
+        """Return a cost's metrics by name, from the search's cost model or the named one."""
         return costs(cost, model or self.config.cost_model)
 
     def violations(self, cost: Cost) -> dict[str, float]:
-        """Return by how much a cost breaks each constraint, relative to its limit, with the text that says so."""
+        """Return each violated constraint as text, with the excess relative to its limit."""
         limits, used = self.config.constraints, self.resources(cost)
         found: dict[str, float] = {}
         if limits.fit:
@@ -117,29 +117,28 @@ class Pricer:
                 ("DSP", used.dsp, self.part.dsps),
             ):
                 if value > limit:
-                    found[f"{value:,} {name} do not fit the {limit:,} of {self.part.name}"] = (
+                    found[f"{value:,} {name} do not fit: {self.part.name} has {limit:,}"] = (
                         value / max(limit, 1) - 1
                     )
         if limits.min_fps is not None and cost.fps < limits.min_fps:
-            found[f"{cost.fps:,.0f} frames a second are below min_fps {limits.min_fps:,.0f}"] = (
+            found[f"{cost.fps:,.0f} frames per second are below min_fps {limits.min_fps:,.0f}"] = (
                 limits.min_fps / cost.fps - 1
             )
         latency = self.metrics(cost)["latency"]
         if limits.max_latency is not None and latency > limits.max_latency:
-            found[f"{latency:,.0f} cycles are above max_latency {limits.max_latency:,}"] = (
+            found[f"latency of {latency:,.0f} cycles is above max_latency {limits.max_latency:,}"] = (
                 latency / limits.max_latency - 1
             )
         return found
 
     def check_space(self) -> None:
-        """Look whether anything in the space can be built at all.
+        """Check that at least one architecture of the space can be built.
 
-        In a space of more than 256 architectures without one that can among the first 256, the search itself
-        is left to find out.
+        The check covers the first 256 architectures. A larger space passes even if all of these fail.
 
         Raises:
-            UserError: if every architecture breaks a constraint at its cheapest; the message says what the nearest
-                one needs.
+            UserError: If every architecture violates a constraint at its lowest cost. The message reports the violation
+                of the nearest one.
         """
         nearest: tuple[float, str] | None = None
         pairs = itertools.product(self._space.topologies(), self._space.foldings())
@@ -155,7 +154,7 @@ class Pricer:
             if nearest is None or worst < nearest[0]:
                 nearest = (worst, "; ".join(broken))
         if nearest is not None and next(pairs, None) is None:
-            remedy = "offer another topology, folding or device.part, or looser constraints"
             raise UserError(
-                f"no candidate can be built on {self.part.name}. The nearest: {nearest[1]}. Remedy: {remedy}"
+                f"no candidate can be built on {self.part.name}. The nearest one: {nearest[1]}. Change the topology, "
+                "folding or device.part, or relax the constraints"
             )

@@ -1,4 +1,4 @@
-"""What a person sees while a search runs: a bar with its end in sight, and the front as it grows."""
+"""The terminal display of a running search: a progress bar and the front so far."""
 
 import sys
 import time
@@ -25,11 +25,11 @@ _WIDEST = 44
 
 
 class Terminal:
-    """A watcher (see `zerocross.hw_search.watcher`) on the terminal; plain lines where it is none.
+    """Displays a search (see `zerocross.hw_search.watcher`) on a terminal; elsewhere, prints plain lines.
 
     Args:
-        console: where to draw.
-        seeds: trainings of each candidate.
+        console: Console to draw on; standard error by default.
+        seeds: Trainings per candidate.
     """
 
     def __init__(self, console: Console | None = None, seeds: int = 1) -> None:
@@ -73,13 +73,13 @@ class Terminal:
         """See `Watcher`."""
         if self._search is not None:
             result = "failed" if error is None else f"{100 * error:.1f} % error"
-            self._progress.update(self._search, note=f"a first look at {_short(expression)}: {result}")
+            self._progress.update(self._search, note=f"first round, {_short(expression)}: {result}")
 
     def trained(self, expression: str, reference: bool, error: float | None, cached: bool) -> None:
         """See `Watcher`."""
         if self._search is not None:
             result = "failed" if error is None else f"{100 * error:.1f} % error"
-            # Plain signs are beside the count; with several seeds a candidate advances it by a part at a time.
+            # The bar does not count plain signs. Each seed of a candidate advances it by a fraction.
             advance = 0 if reference else 1 / self._seeds
             self._progress.update(self._search, advance=advance, note=f"{_short(expression)} {result}")
 
@@ -108,7 +108,7 @@ class Terminal:
             if self._search is not None:
                 self._progress.update(self._search, note="", total=self._progress.tasks[0].completed)
             self._final = self._progress.add_task(
-                "training the front", total=total, note="with fresh seeds, then testing"
+                "training the front", total=total, note="with fresh seeds, then test"
             )
         self._progress.update(self._final, completed=done)
         if done in (0, total) or time.monotonic() - self._shown > 10:

@@ -1,6 +1,6 @@
-"""The search space: genomes of small integers, and the candidates they stand for.
+"""The search space: genomes (tuples of small integers), and the candidates that they encode.
 
-Genes come in this order: the expression's (once, or once for each layer), then one for each `choose` of topology,
+The order of genes is: those of the expression (once, or once per layer), then one gene for each `choose` in topology,
 training and folding, in the configuration's order.
 """
 
@@ -34,14 +34,14 @@ _MOST_CHECKED = 512
 
 @dataclass(frozen=True)
 class Candidate:
-    """One point of the space, written out.
+    """One point of the space.
 
     Attributes:
-        expressions: one for all activation slots, or one for each.
-        topology: name and parameters, nothing left to choose.
-        training: the training section, nothing left to choose.
-        folding: the folding section, nothing left to choose.
-        choices: the chosen values by path, for people.
+        expressions: One expression for all activation slots, or one per slot.
+        topology: Name and parameters, without open choices.
+        training: Section `training`, without open choices.
+        folding: Section `folding`, without open choices.
+        choices: Chosen values by path, for display.
     """
 
     expressions: tuple[Expression, ...]
@@ -62,17 +62,17 @@ class Candidate:
 
     @cached_property
     def network_key(self) -> str:
-        """What training sees: canonical expressions, topology and training; equal keys train once."""
+        """Digest of canonical expressions, topology and training. Candidates with equal keys share one training."""
         return _digest(self._trained())
 
     @cached_property
     def key(self) -> str:
-        """What the candidate is, folding included: equal keys are the same candidate."""
+        """Digest of the candidate, including its folding. Equal keys mean the same candidate."""
         return _digest([*self._trained(), self.folding])
 
     @property
     def id(self) -> str:
-        """Short name of the candidate, for people."""
+        """Short name of the candidate, for display."""
         return self.key[:8]
 
     def _trained(self) -> list[Any]:
@@ -102,12 +102,12 @@ class Space:
     """All candidates of a configuration.
 
     Args:
-        config: the configuration; its plugins are imported already.
-        input_shape: the data's, (features,) or (channels, height, width).
-        classes: number of classes.
+        config: The configuration. Its plugins must be imported already.
+        input_shape: Shape of a sample, (features,) or (channels, height, width).
+        classes: Number of classes.
 
     Raises:
-        UserError: naming the field, for an expression, operation or topology that cannot be.
+        UserError: If an expression, operation or topology is invalid; the message names the field.
     """
 
     def __init__(self, config: Config, input_shape: tuple[int, ...], classes: int) -> None:
@@ -143,7 +143,7 @@ class Space:
         return itertools.product(*(range(size) for size in self.sizes))
 
     def candidate(self, genome: Sequence[int]) -> Candidate:
-        """Return what a genome stands for."""
+        """Return the candidate that a genome encodes."""
         width = len(self.encoding.sizes()) if self.encoding else 1
         expressions = tuple(
             self._decode(genome[copy * width : (copy + 1) * width]) for copy in range(self.copies)
@@ -159,7 +159,7 @@ class Space:
         return Candidate(expressions, sections["topology"], sections["training"], sections["folding"], names)
 
     def seeds(self) -> list[Genome]:
-        """Return genomes of the configured expressions, each with middle choices, where they can be encoded."""
+        """Return a genome for each configured expression that can be encoded, with the middle value of each choice."""
         middle = tuple(len(choice.values) // 2 for choice in self.choices)
         found = []
         for index, expression in enumerate(self._expressions):
@@ -169,7 +169,7 @@ class Space:
         return list(dict.fromkeys(found))
 
     def dead(self, candidate: Candidate) -> str | None:
-        """Return why a candidate cannot learn anything, or None."""
+        """Return the reason why a candidate cannot learn anything, or None."""
         for expression in candidate.expressions:
             bit = constant_bit(expression)
             if bit is not None:
@@ -187,7 +187,7 @@ class Space:
             except ModelError as error:
                 raise UserError(f"activation.expressions[{index}]: {error}") from None
         if not found and self.config.activation.encoding == "list":
-            raise UserError("activation.expressions is empty: encoding 'list' needs at least one")
+            raise UserError("activation.expressions is empty: encoding 'list' needs at least one expression")
         return found
 
     def _encoding(self) -> Encoding | None:
@@ -205,21 +205,21 @@ class Space:
             raise UserError(f"activation: {error}") from None
 
     def topologies(self) -> Iterator[dict[str, Any]]:
-        """Yield every topology section the choices allow."""
+        """Yield every topology section that the choices allow."""
         chosen = [choice for choice in self.choices if choice.path[0] == "topology"]
         for values in itertools.product(*(choice.values for choice in chosen)):
             paths = {choice.path: value for choice, value in zip(chosen, values, strict=True)}
             yield _resolve(self._fixed["topology"], ("topology",), paths)
 
     def foldings(self) -> Iterator[dict[str, Any]]:
-        """Yield every folding section the choices allow."""
+        """Yield every folding section that the choices allow."""
         chosen = [choice for choice in self.choices if choice.path[0] == "folding"]
         for values in itertools.product(*(choice.values for choice in chosen)):
             paths = {choice.path: value for choice, value in zip(chosen, values, strict=True)}
             yield _resolve(self._fixed["folding"], ("folding",), paths)
 
     def _check_topologies(self) -> None:
-        """Find a wrong name or type among the choices now, and not in the middle of a search."""
+        """Check names and types of the topology's choices, so that a mistake does not stop a running search."""
         for topology in itertools.islice(self.topologies(), _MOST_CHECKED):
             parameters = {key: value for key, value in topology.items() if key != "name"}
             try:
@@ -228,7 +228,7 @@ class Space:
                 raise UserError(f"topology: {error}") from None
 
     def build(self, topology: dict[str, Any]) -> Any:
-        """Build a topology section for the data; a UserError names the field that is wrong."""
+        """Return the network of a topology section, for the data. A UserError names a wrong field."""
         try:
             return build_topology(topology, self.input_shape, self.classes)
         except ModelError as error:
@@ -248,8 +248,8 @@ class Space:
         count = math.prod(len(choice.values) for choice in self.choices if choice.path[0] == "topology")
         if count > _MOST_TOPOLOGIES:
             raise UserError(
-                f"activation.per_layer: the choices of topology make {count} networks, more than {_MOST_TOPOLOGIES}: "
-                "offer fewer"
+                f"activation.per_layer: the choices of topology result in {count} networks, more than "
+                f"{_MOST_TOPOLOGIES}: reduce them"
             )
         return max(self._slots(topology) for topology in self.topologies())
 

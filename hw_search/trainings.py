@@ -1,4 +1,4 @@
-"""The trainings that a search asks for: from a candidate to a task, and the key that the store knows it by."""
+"""The trainings of a search: from a candidate to a task, and the task's key in the store."""
 
 import hashlib
 from dataclasses import asdict
@@ -23,13 +23,14 @@ def task(
     """Return the task of training a candidate.
 
     Args:
-        config: the search's.
-        candidate: what to train.
-        seed: of the initial weights and the order of samples.
-        final: train as long as the finals do, read the test set, and examine the activations.
-        weights: file for the trained weights (safetensors), if they are wanted.
-        test: read the test set.
-        first_look: train for a share of the epochs alone.
+        config: Configuration of the search.
+        candidate: Candidate to train.
+        seed: Seed of the initial weights and the order of samples.
+        final: Whether this is a final training: with the epochs of the section `final`, the test set, and an examination
+            of the activations.
+        weights: File for the trained weights (safetensors), or None.
+        test: Whether to evaluate on the test set.
+        first_look: Whether to train only for the epochs of the first evaluation round.
     """
     epochs = candidate.training["epochs"]
     if first_look:
@@ -52,15 +53,15 @@ def task(
 
 
 def training_settings(section: dict[str, Any]) -> TrainingSettings:
-    """Return the configuration's section `training`, its choices made, as training takes it: without the device."""
+    """Return the settings of a section `training` without open choices. They do not include the device."""
     return TrainingSettings(**{name: value for name, value in section.items() if name != "device"})
 
 
 def device_type(config: Config) -> str:
-    """Return what networks are trained on, "cpu" or "cuda": here, or on a cluster by what its workers are given.
+    """Return the type of device for trainings, "cpu" or "cuda". On a cluster, `search.worker_gpus` selects it.
 
     Raises:
-        zerocross.models.errors.ModelError: if a GPU is asked for and there is none.
+        zerocross.models.errors.ModelError: If the configuration requires a GPU and this machine has none.
     """
     wanted = config.training.device
     if config.search.executor == "ray":
@@ -69,12 +70,12 @@ def device_type(config: Config) -> str:
 
 
 def first_look_epochs(candidate: Candidate, config: Config) -> int:
-    """Return for how many epochs a first look trains."""
+    """Return the number of epochs in the first evaluation round."""
     return max(1, round(config.search.first_look * int(candidate.training["epochs"])))
 
 
 def task_key(candidate: Candidate, work: TrainingTask, fingerprint: str) -> str:
-    """Return the store's key of a task: canonical candidate, fidelity, seed, data and code."""
+    """Return a task's key in the store: a digest of canonical candidate, settings, seed, data and code."""
     parts = [
         candidate.network_key,
         repr(sorted(asdict(work.settings).items())),

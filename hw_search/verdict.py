@@ -1,4 +1,4 @@
-"""Does a searched activation beat the plain sign? Said in a sentence, and only as far as the seeds allow."""
+"""One sentence on whether a searched activation beats the plain sign, with its significance over training seeds."""
 
 from collections.abc import Sequence
 from statistics import fmean, stdev
@@ -15,7 +15,7 @@ SIGNIFICANCE = 0.05
 def p_value(better: Sequence[float], worse: Sequence[float]) -> float | None:
     """Return the one-sided p-value of Welch's t-test that `better` has the greater mean.
 
-    None below two seeds, and where neither side varies at all: nothing is known of the spread then.
+    It is None if the spread is unknown: with fewer than two seeds, or if neither side varies.
     """
     if min(len(better), len(worse)) < 2 or len({*better}) == len({*worse}) == 1:
         return None
@@ -25,24 +25,27 @@ def p_value(better: Sequence[float], worse: Sequence[float]) -> float | None:
 def verdict(front: Sequence[Finalist], references: Sequence[Finalist], objectives: Sequence[str]) -> str:
     """Return whether a network of the front has both a lower test error and fewer LUTs than a plain sign.
 
-    Only plain signs count that no other plain sign dominates, and only where the network is no worse in any other
-    objective: a slow network has not beaten a fast one. The verdict names the pair with the
-    smallest p-value, or says that there is none.
+    The verdict compares pairs of a network and a plain sign under two conditions:
+
+    - no other plain sign dominates the plain sign;
+    - the network is no worse in any other objective: a slow network does not beat a fast one.
+
+    The verdict names the pair with the smallest p-value, or reports that there is no such pair.
 
     Args:
-        front: networks of the front, plain signs among them or not.
-        references: plain signs trained with the same seeds.
-        objectives: what the search minimised.
+        front: Networks of the front, with or without plain signs.
+        references: Plain signs trained with the same seeds.
+        objectives: Metrics that the search minimised.
     """
     searched = [finalist for finalist in front if not finalist.reference]
     if not searched:
-        return "No searched activation is on the front: the plain sign is not beaten here."
+        return "No searched activation is on the front, so the plain sign is not beaten."
     if not references:
-        return "No plain sign could be trained to compare with."
+        return "No plain sign could be trained, so there is no comparison."
     costs = list(dict.fromkeys(["lut", *(name for name in objectives if name != "error")]))
     points = [[-fmean(sign.validation), *(sign.metrics[name] for name in costs)] for sign in references]
     signs = [sign for sign, best in zip(references, nondominated(points), strict=True) if best]
-    # Pairs are chosen by cost alone: accuracies that had a say in it could no longer be tested.
+    # Costs alone select the pairs: a test of accuracies that also selected the pairs would be biased.
     pairs = [
         (net, sign)
         for net in searched
@@ -57,22 +60,22 @@ def verdict(front: Sequence[Finalist], references: Sequence[Finalist], objective
     if not better:
         return (
             f"No network of the front beats {many} in both test accuracy and LUT without being worse in another "
-            f"objective, over {_seeds(searched[0])}."
+            f"objective (over {_seeds(searched[0])})."
         )
     p, net, sign = min(
         better, key=lambda entry: (1.0 if entry[0] is None else entry[0], -fmean(entry[1].test))
     )
     text = (
         f"{net.expression} ({_percent(net.test)} test accuracy, {net.metrics['lut']:,.0f} LUT estimated) beats the "
-        f"plain sign ({_percent(sign.test)}, {sign.metrics['lut']:,.0f} LUT) in both, over {_seeds(net)}; "
+        f"plain sign ({_percent(sign.test)}, {sign.metrics['lut']:,.0f} LUT) in both, over {_seeds(net)}. "
     )
     if p is None:
-        return text + "these seeds say nothing of significance."
+        return text + "These seeds do not allow a significance test."
     corrected = min(1.0, p * len(pairs))
     significant = "significant" if corrected < SIGNIFICANCE else "not significant"
     for_pairs = f", Bonferroni-corrected for {len(pairs)} pairs" if len(pairs) > 1 else ""
     return text + (
-        f"over training seeds the difference in accuracy is {significant} (Welch's t-test, one-sided "
+        f"The difference in accuracy is {significant} over training seeds (Welch's t-test, one-sided "
         f"p = {corrected:.2g}{for_pairs})."
     )
 

@@ -1,4 +1,4 @@
-"""Whoever follows a search while it runs."""
+"""The interface for progress reports of a search."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -7,26 +7,29 @@ from zerocross.reports.records import Evaluation
 
 
 class Watcher(Protocol):
-    """Notified of every step of a search."""
+    """Receives a call for every step of a search."""
 
     def begin(self, run: str, planned: int) -> None:
-        """The search begins; about so many candidates will be asked for."""
+        """The search begins. It will request about `planned` candidates."""
 
     def first_look(self, expression: str, error: float | None) -> None:
-        """A candidate's first look is done: its validation error, or None where it failed."""
+        """A candidate's first evaluation round has ended, with its validation error, or None if it failed."""
 
     def trained(self, expression: str, reference: bool, error: float | None, cached: bool) -> None:
-        """A candidate's training is there: its validation error, or None where it failed; `cached` if it was stored."""
+        """A candidate's training is available, with its validation error, or None if it failed.
+
+        `cached` is true if the result came from the store.
+        """
 
     def generation(self, evaluations: Sequence[Evaluation], objectives: Sequence[str]) -> None:
-        """A batch is complete; these are all evaluations so far, the new ones behind those of the call before."""
+        """A batch is complete. `evaluations` holds all evaluations so far; new ones follow those of the call before."""
 
     def finals(self, done: int, total: int) -> None:
-        """So many of the front's last trainings are done."""
+        """`done` of the `total` final trainings of the front are complete."""
 
 
 class Silent:
-    """A watcher that says nothing."""
+    """A watcher that ignores every call."""
 
     def begin(self, run: str, planned: int) -> None:
         """See `Watcher`."""

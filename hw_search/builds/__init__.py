@@ -1,1 +1,1 @@
-"""Builds: from a trained network, step by step, to an accelerator on a board, and talking to it there."""
+"""Builds: the steps from a trained network to an accelerator on a board, and the host that sends it samples."""

@@ -1,4 +1,4 @@
-"""What a host needs to know of a built design: `accelerator.json` in the build's folder."""
+"""The file `accelerator.json` in a build's folder: the facts about the design that a host needs."""
 
 import json
 from dataclasses import asdict
@@ -13,7 +13,7 @@ from zerocross.hw_search.files import write_text
 
 
 def save_accelerator(generated: Generated, link: SerialLink, folder: Path) -> None:
-    """Write what a host needs to know of a design: its top, its files and its link."""
+    """Write a design's top module, files and serial link."""
     content = {
         "top": generated.top,
         "files": [path.relative_to(generated.folder).as_posix() for path in generated.sources],
@@ -26,10 +26,10 @@ def save_accelerator(generated: Generated, link: SerialLink, folder: Path) -> No
 
 
 def load_accelerator(folder: Path) -> tuple[str, list[str], SerialLink]:
-    """Return what `save_accelerator` wrote: the top module, its files (relative to the folder of the RTL) and its link.
+    """Return the contents of the file: the top module, its files (relative to the RTL folder) and the serial link.
 
     Raises:
-        UserError: if it cannot be read.
+        UserError: If the file cannot be read.
     """
     try:
         content = json.loads((folder / ACCELERATOR).read_text(encoding="utf-8"))

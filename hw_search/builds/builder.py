@@ -1,7 +1,7 @@
-"""From a trained network to an accelerator, top to bottom: `zerocross build`.
+"""All steps from a trained network to an accelerator: `zerocross build`.
 
-Each step leaves its result in the build's folder, so that an interrupted build goes on from its last finished step, and
-one with other options does again only what they change.
+Each step saves its result in the build's folder. An interrupted build therefore resumes after its last finished step, and
+a build with changed options repeats only the steps that depend on them.
 """
 
 import errno
@@ -37,11 +37,11 @@ _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EEXI
 
 @dataclass(frozen=True)
 class BuildResult:
-    """What a build leaves.
+    """The result of a build.
 
     Attributes:
-        folder: its folder.
-        build: its record.
+        folder: Folder of the build.
+        build: Record of the build.
     """
 
     folder: Path
@@ -51,16 +51,16 @@ class BuildResult:
 def build(
     subject: Subject, options: BuildOptions, folder: Path, watcher: BuildWatcher | None = None
 ) -> BuildResult:
-    """Build an accelerator, or go on with one whose building was interrupted.
+    """Build an accelerator, or resume an interrupted build.
 
     Args:
-        subject: the network.
-        options: what is asked.
-        folder: where everything goes.
-        watcher: told of every step.
+        subject: Network to build.
+        options: Options of the build.
+        folder: Folder for all results.
+        watcher: Receives a call for every step.
 
     Raises:
-        UserError: for anything the user can mend.
+        UserError: If the user made a mistake, or a file cannot be written.
     """
     try:
         target = find_target(options.target)
@@ -75,7 +75,7 @@ def build(
 
 
 def _build(job: Job, stages: Stages) -> Build:
-    """Do all steps; whatever happens, leave the record of those that were done."""
+    """Run all steps. Save the record of the finished steps, even after an error."""
     exported: Exported | None = None
     design: BuiltDesign | None = None
     simulated: Simulated | None = None
@@ -99,7 +99,7 @@ def _build(job: Job, stages: Stages) -> Build:
     finally:
         done = Done(exported, design, simulated, synthesised, netlist, routed, vivado, misfit)
         record = build_record(job, tuple(stages.done), done)
-        # What stopped before there was a design says less than the page that may be there.
+        # A build that failed before its design holds less than an older page in this folder: keep that page.
         if design is not None or not (job.folder / REPORT).exists():
             _leave(record, job.folder)
     return record

@@ -1,4 +1,4 @@
-"""The certificate of a build: every form of the network on the same images, and no difference between them."""
+"""The certificate of a build: every form of the network gives the same answers on the same images."""
 
 import numpy as np
 
@@ -32,16 +32,16 @@ def certify(
     """Run every form of a network on the same images and compare their answers.
 
     Args:
-        job: the build.
-        lowered: the network as QONNX, which knows how its input is quantized.
-        net: its integers, as they are built.
-        design: the hardware.
-        images: what to compare on.
-        report: told of the progress.
+        job: The build.
+        lowered: The network as QONNX, with the quantization of its input.
+        net: The integer network that the design implements.
+        design: The hardware.
+        images: Images to compare on.
+        report: Receives the progress.
 
     Raises:
-        UserError: if the integer network's answers are not the QONNX file's, or the hardware's not the integer
-            network's; of hardware the message names the node.
+        UserError: If the integer network differs from the QONNX file, or the hardware from the integer network. For RTL
+            mismatches the message names the first node that differs.
     """
     x = images.x.numpy().astype(np.float32)
     inputs = lowered.quantize(x)
@@ -73,7 +73,7 @@ def certify(
     ]
     lowering, *of_hardware = checks
     if lowering.differences:
-        raise UserError(f"the integers are not the network: {_worst([lowering])}")
+        raise UserError(f"the integer network does not match the QONNX file: {_worst([lowering])}")
     if any(check.differences for check in of_hardware):
         wrong = np.flatnonzero((logits != integer).any(axis=1) | (streamed.outputs[:, 0] != classes(integer)))
         samples = flat[wrong[:_STALLED]]
@@ -81,9 +81,10 @@ def certify(
             first_difference(hardware, samples, job.folder / DIFFERENCE, job.cache) if len(wrong) else None
         )
         raise UserError(
-            f"the hardware is not the network: {_worst(of_hardware)}" + (f"; {where}" if where else "")
+            f"the hardware does not match the integer network: {_worst(of_hardware)}"
+            + (f"; {where}" if where else "")
         )
-    if trained is not None:  # torch may round a tie otherwise than QONNX, so a difference here stops nothing
+    if trained is not None:  # torch may round a tie differently from QONNX, so a difference here is no error
         checks.insert(0, compare("torch", "QONNX", "classes", classes(trained), classes(exported)))
     right = None if images.y is None else float(np.mean(streamed.outputs[:, 0] == images.y.numpy()))
     return Simulated(
@@ -100,10 +101,10 @@ def certify(
 def certify_netlist(
     job: Job, mapped: Synthesis, net: IntegerNetwork, design: BuiltDesign, inputs: np.ndarray
 ) -> Check:
-    """Compare a mapped netlist's classes with the integer network's.
+    """Compare the classes from a mapped netlist with those from the integer network.
 
     Raises:
-        UserError: if they differ.
+        UserError: If they differ.
     """
     hardware = design.complete
     ports = [Port("s", hardware.input.width)], [Port("m", hardware.output.width)]
@@ -115,7 +116,7 @@ def certify_netlist(
         "integers", "netlist", "classes", expected, streamed.outputs[:, 0], f"mapped to {mapped.family}"
     )
     if check.differences:
-        raise UserError(f"the mapped netlist is not the network: {_worst([check])}")
+        raise UserError(f"the mapped netlist does not match the integer network: {_worst([check])}")
     return check
 
 
@@ -132,6 +133,6 @@ def _worst(checks: list[Check]) -> str:
 
 
 def logits_element(design: Design) -> str:
-    """Return the element that the label select reads."""
+    """Return the name of the element that the label select node reads."""
     (source, _) = design.elements[-1].sources[0]
     return source

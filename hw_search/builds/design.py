@@ -1,4 +1,4 @@
-"""The design of a build: planned once, assembled once, its FIFOs sized in simulation."""
+"""The design of a build: the plan, the assembled nodes, and FIFO depths from simulation."""
 
 import hashlib
 import shutil
@@ -37,14 +37,14 @@ class BuiltDesign:
     """A network's hardware.
 
     Attributes:
-        plan: its nodes, without numbers.
-        cost: what was expected of the plan.
-        bare: the design without FIFOs.
-        complete: the design.
-        sizing: what its FIFOs hold.
-        generated: its files.
-        link: what host and board agree on.
-        digest: of its files, but for comments.
+        plan: Hardware nodes, without weights and crossings.
+        cost: Cost estimate of the plan.
+        bare: Design without FIFOs.
+        complete: Design with FIFOs.
+        sizing: FIFO depths.
+        generated: Files of the design.
+        link: Serial link between host and board.
+        digest: Digest of the files, without comments.
     """
 
     plan: Design
@@ -58,11 +58,11 @@ class BuiltDesign:
 
 
 def make_design(job: Job, net: IntegerNetwork, stages: Stages) -> BuiltDesign:
-    """Design a network's hardware, and write its SystemVerilog and what a host needs to know of it.
+    """Design a network's hardware, and write its SystemVerilog and its `accelerator.json`.
 
     Raises:
-        zerocross.hw_search.errors.UserError: as `zerocross.hw_search.builds.options.choose_styles`.
-        zerocross.finn_flows.errors.FlowError: for what has no hardware as asked.
+        zerocross.hw_search.errors.UserError: See `zerocross.hw_search.builds.options.choose_styles`.
+        zerocross.finn_flows.errors.FlowError: If the network cannot be built with these options.
     """
     folding = Folding(**_asked(job))
     planned = plan(net.network, folding, job.clock_mhz)
@@ -100,7 +100,7 @@ def make_design(job: Job, net: IntegerNetwork, stages: Stages) -> BuiltDesign:
 
 
 def _asked(job: Job) -> dict[str, Any]:
-    """Return the folding that is asked for, as fields of `Folding`."""
+    """Return the requested folding, as fields of `Folding`."""
     asked = dict(job.subject.folding)
     if job.options.cycles is None:
         return asked
@@ -109,5 +109,5 @@ def _asked(job: Job) -> dict[str, Any]:
 
 
 def _design_id(folder: Path) -> int:
-    """Return the number that keeps host and board from talking past each other: a digest of the network."""
+    """Return a digest of the network. With it, a host detects a board that holds another design."""
     return int.from_bytes(hashlib.blake2b((folder / NETWORK).read_bytes(), digest_size=4).digest())

@@ -1,9 +1,8 @@
 """The export of a trained network as QONNX, with the names of its layers.
 
-A layer's name travels in the metadata of the node that makes its output (`zerocross.finn_flows.lowering.naming`). The
-network that is read from the file therefore has the layer names of the network that a search prices. They do not depend on
-torch's names for nodes: the module's forward is exported with a mark behind every layer, and the marks are then removed
-from the file.
+The metadata of the node that computes a layer's output holds the layer's name (`zerocross.finn_flows.lowering.naming`). The
+network read from the file therefore has the same layer names as the network that a search prices. The names do not depend
+on torch's names for nodes: the export inserts a mark after every layer and then removes the marks from the file.
 """
 
 from pathlib import Path
@@ -19,7 +18,7 @@ from zerocross.finn_flows.network import Activation, Add, Conv, Dense, Flatten, 
 from zerocross.hw_search.extraction.layers import trace
 from zerocross.hw_search.extraction.scales import UnsupportedModule
 
-_OPSET = 13  # of the exported graph
+_OPSET = 13  # ONNX opset of the exported graph
 _DOMAIN, _MARK = "zerocross", "Mark"
 
 _NODES: dict[type, frozenset[str]] = {
@@ -31,19 +30,20 @@ _NODES: dict[type, frozenset[str]] = {
     SumPool: frozenset({"AveragePool", "GlobalAveragePool"}),
     Flatten: frozenset({"Flatten", "Reshape"}),
 }
-"""What makes the output of each kind of layer in a QONNX file."""
+"""Node types that compute the output of each kind of layer in a QONNX file."""
 
 
 def export(model: nn.Module, input_shape: tuple[int, ...], path: Path) -> None:
     """Write a trained Brevitas network as QONNX.
 
     Args:
-        model: a network that `zerocross.hw_search.extraction.layers.describe` takes; it is put in eval mode, on the CPU.
+        model: Network that `zerocross.hw_search.extraction.layers.describe` accepts. It is moved to the CPU and set to
+            eval mode.
         input_shape: (features,) or (channels, height, width).
-        path: the file.
+        path: File to write.
 
     Raises:
-        UnsupportedModule: if the network has no hardware, or torch's exporter leaves no node of its own for a layer.
+        UnsupportedModule: If the network has no hardware, or torch's exporter creates no separate node for a layer.
     """
     from brevitas.export import export_qonnx
 
@@ -54,7 +54,7 @@ def export(model: nn.Module, input_shape: tuple[int, ...], path: Path) -> None:
         node.replace_all_uses_with(mark)
         mark.args = (node, name)
     marked = fx.GraphModule(model, traced.graph).eval()
-    # torch's exporter does not know erfc.
+    # torch's exporter does not support erfc.
     torch.onnx.register_custom_op_symbolic("aten::erfc", _erfc, _OPSET)
     export_qonnx(marked, args=torch.zeros(1, *input_shape), export_path=str(path), dynamo=False)
     proto = onnx.load(path)
@@ -63,7 +63,7 @@ def export(model: nn.Module, input_shape: tuple[int, ...], path: Path) -> None:
 
 
 class _Mark(torch.autograd.Function):
-    """The identity; in an exported graph, a node with a layer's name."""
+    """The identity. In an exported graph it is a node that holds a layer's name."""
 
     @staticmethod
     def symbolic(g: Any, x: Any, layer: str) -> Any:
@@ -84,10 +84,10 @@ def _erfc(graph: Any, x: Any) -> Any:
 
 
 def _label(proto: ModelProto, network: Network) -> None:
-    """Remove the marks from a graph and label the nodes that they follow, in place.
+    """Remove the marks from a graph and label the nodes before them, in place.
 
     Raises:
-        UnsupportedModule: if a layer has no node of its own, or one of another kind.
+        UnsupportedModule: If a layer has no separate node, or its node has an unexpected type.
     """
     graph = proto.graph
     makers = {name: node for node in graph.node for name in node.output}
@@ -106,8 +106,8 @@ def _label(proto: ModelProto, network: Network) -> None:
         if made is None or not is_own or made.op_type not in _NODES[type(layer.operation)]:
             found = f"a node of type {made.op_type}" if made is not None and is_own else "no node of its own"
             raise UnsupportedModule(
-                f"{layer.name} ({type(layer.operation).__name__}) has {found} in the exported graph: its layers "
-                "cannot be named (use the torch version that zerocross is tested with)"
+                f"{layer.name} ({type(layer.operation).__name__}) has {found} in the exported graph, so the layer "
+                "cannot be named: use the torch version that zerocross is tested with"
             )
     for node in kept:
         for index, name in enumerate(node.input):

@@ -1,4 +1,4 @@
-"""The forms a network takes on its way to hardware, each run on the same samples for the certificate."""
+"""The forms of a network between torch and hardware. The certificate runs each on the same samples."""
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ _BATCH = 250
 
 @torch.no_grad()
 def torch_logits(model: nn.Module, samples: Tensor) -> np.ndarray:
-    """Return the trained network's logits, (N, classes), for samples of bytes."""
+    """Return the trained network's logits, (N, classes), for samples with values 0 to 255."""
     parts = [model(batch.float()).numpy() for batch in samples.split(_BATCH)]
     return np.concatenate(parts)
 
@@ -22,22 +22,22 @@ def torch_logits(model: nn.Module, samples: Tensor) -> np.ndarray:
 def qonnx_logits(lowered: Lowered, samples: np.ndarray) -> np.ndarray:
     """Return a QONNX graph's output, (N, classes), computed node by node.
 
-    Functions are rounded as torch rounds them. onnxruntime's sigmoid is exactly 0 below -18, torch's is not, and a sign
-    behind it would differ.
+    Functions round as they do in torch. For example, onnxruntime's sigmoid is exactly 0 below -18 and torch's is not, so a
+    subsequent sign would differ.
 
     Args:
-        lowered: the file as it was read; what runs is the graph before anything was absorbed.
-        samples: as the file's input has them, (N, ...).
+        lowered: The file's network. The graph before absorption runs.
+        samples: Samples in the format of the file's input, (N, ...).
     """
     return run(lowered.original, samples).reshape(len(samples), -1)
 
 
 def integer_logits(net: IntegerNetwork, inputs: np.ndarray) -> np.ndarray:
-    """Return the integer network's logits, (N, classes), batch by batch.
+    """Return the integer network's logits, (N, classes), computed batch by batch.
 
     Args:
-        net: the network.
-        inputs: as `IntegerNetwork.run` takes them.
+        net: The network.
+        inputs: Inputs in the format of `IntegerNetwork.run`.
     """
     last = logits_layer(net)
     parts = [net.run(inputs[start : start + _BATCH])[last] for start in range(0, len(inputs), _BATCH)]
@@ -45,33 +45,33 @@ def integer_logits(net: IntegerNetwork, inputs: np.ndarray) -> np.ndarray:
 
 
 def logits_layer(net: IntegerNetwork) -> str:
-    """Return the name of the layer whose largest output is the class: a product, or a pool or flatten behind it."""
+    """Return the name of the layer whose largest output is the class: a product, or a pool or flatten after it."""
     return net.network.layers[-1].inputs[0]
 
 
 def stream_elements(net: IntegerNetwork, inputs: np.ndarray) -> np.ndarray:
-    """Lay inputs out as the design's stream has them: (N, elements), bits as 0 and 1."""
+    """Return inputs in the order of the design's input stream, (N, elements), with bits as 0 and 1."""
     flat = inputs.reshape(len(inputs), -1)
     return (flat > 0).astype(np.int64) if net.network.input.bits == 1 else flat
 
 
 def classes(logits: np.ndarray) -> np.ndarray:
-    """Return the index of the largest logit of each sample; of equals the first."""
+    """Return the index of the largest logit of each sample; the first one for ties."""
     return logits.argmax(axis=1)
 
 
 def compare(
     left: str, right: str, compared: str, one: np.ndarray, other: np.ndarray, note: str = ""
 ) -> Check:
-    """Count the samples in which two forms differ.
+    """Count the samples on which two forms differ.
 
     Args:
-        left: a form's name.
-        right: another's.
+        left: Name of a form.
+        right: Name of another form.
         compared: "classes" or "logits".
-        one: classes (N,) or logits (N, classes) of the left one.
-        other: the same of the right one.
-        note: on how they were run.
+        one: Classes (N,) or logits (N, classes) from the left form.
+        other: The same from the right form.
+        note: How the forms were run.
     """
     differ = (np.asarray(one) != np.asarray(other)).reshape(len(one), -1).any(axis=1)
     return Check(left, right, len(one), compared, int(differ.sum()), note)

@@ -1,4 +1,4 @@
-"""The host of a built accelerator: samples through a board's serial line, or through the simulated one."""
+"""The host of a built accelerator. It sends samples through a board's serial line, real or simulated."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,14 +22,14 @@ from zerocross.reports.storage import PARETO
 
 @dataclass(frozen=True)
 class Inference:
-    """What an accelerator said.
+    """The answers of an accelerator.
 
     Attributes:
-        names: of the samples.
-        classes: what it answered, (N,).
-        expected: what the integer network answers, (N,).
-        labels: what is right, (N,), or None where nobody knows.
-        notes: what was done to files to make samples of them.
+        names: Names of the samples.
+        classes: Classes from the accelerator, (N,).
+        expected: Classes from the integer network, (N,).
+        labels: Labels of the samples, (N,), or None if they are unknown.
+        notes: Conversions of files into samples.
     """
 
     names: list[str]
@@ -50,16 +50,16 @@ def infer(
     """Run samples through a built accelerator.
 
     Args:
-        folder: the build's.
-        files: images (anything Pillow opens) or .npy arrays of one sample or several, as the network takes them.
-        test: so many samples of the test set too.
-        port: the board's serial device; None simulates board and line.
-        progress: told how many samples are done, of how many.
-        cache: see `zerocross.finn_flows.rtl.simulation.compile_design`.
+        folder: Folder of the build.
+        files: Images (any format that Pillow opens), or .npy arrays of one or more samples in the network's input format.
+        test: Number of test-set samples to add.
+        port: Serial device of the board; None simulates board and line.
+        progress: Receives the number of finished samples and the number of all samples.
+        cache: See `zerocross.finn_flows.rtl.simulation.compile_design`.
 
     Raises:
-        UserError: if there is no such build, or a file is no sample.
-        zerocross.finn_flows.chip.accelerator.BoardError: if the board cannot be talked to.
+        UserError: If the folder holds no build, or a file holds no sample.
+        zerocross.finn_flows.chip.accelerator.BoardError: If communication with the board fails.
     """
     build = load_build(folder)
     top, sources, link = load_accelerator(folder)
@@ -80,7 +80,7 @@ def infer(
         parts.append(images.x.numpy())
         labels = images.y.numpy() if images.y is not None and not files else None
     if not parts:
-        raise UserError("nothing to infer: name image files, or --test with a number of test samples")
+        raise UserError("nothing to infer: give image files, or --test with a number of test samples")
     inputs = lowered.quantize(np.concatenate(parts).astype(np.float32))
     flat = stream_elements(net, inputs)
     if port is None:
@@ -95,8 +95,8 @@ def infer(
 
 def _test_set(build: Build, folder: Path) -> Subject:
     if not build.trained:
-        raise UserError("--test is for networks of a run: name image files or .npy arrays")
+        raise UserError("--test works only for a network from a run: give image files or .npy arrays")
     for run in (Path(build.run), folder.resolve().parents[1]):
         if (run / PARETO).is_file():
             return from_source(run, build.network)
-    raise UserError(f"the build's run is not at {build.run} any more: name image files or .npy arrays")
+    raise UserError(f"the build's run is no longer at {build.run}: give image files or .npy arrays")

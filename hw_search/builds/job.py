@@ -1,4 +1,4 @@
-"""A build as it is asked for: of what, for what, how, and where."""
+"""The definition of a build: network, target, options and folder."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,15 +13,15 @@ from zerocross.hw_search.builds.subject import Subject
 
 @dataclass(frozen=True)
 class Job:
-    """What every step of a build goes by.
+    """The input of every step of a build.
 
     Attributes:
-        subject: the network.
-        options: what is asked.
-        folder: the build's.
-        target: the board, or the part that Vivado alone places and routes.
-        clock_mhz: the design's clock.
-        cache: what all builds share; see `zerocross.hw_search.builds.layout.cache_folder`.
+        subject: Network to build.
+        options: Options of the build.
+        folder: Folder of the build.
+        target: Board, or a part that only Vivado places and routes.
+        clock_mhz: Clock of the design in MHz.
+        cache: Folder that all builds share; see `zerocross.hw_search.builds.layout.cache_folder`.
     """
 
     subject: Subject
@@ -33,11 +33,11 @@ class Job:
 
     @property
     def part(self) -> Part:
-        """The target's part."""
+        """Part of the target."""
         return self.target.part if isinstance(self.target, Board) else self.target
 
     @property
     def parts(self) -> dict[str, Part]:
-        """The parts that nodes are priced and mapped for, by family: the one that models were fitted to, the target's."""
+        """Parts to estimate and synthesise for, by family: the part that the cost models were fitted to and the target."""
         fitted = get_part(STAND_IN)
         return {fitted.family: fitted, self.part.family: self.part}

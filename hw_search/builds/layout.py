@@ -1,24 +1,24 @@
-"""What lies where: in a build's folder, and in the one that all builds share."""
+"""Names of files and folders in a build's folder, and the cache folder that all builds share."""
 
 import os
 from pathlib import Path
 
 MODEL = "model.onnx"  # the network as QONNX
-WEIGHTS = "weights.safetensors"  # of the trained module
+WEIGHTS = "weights.safetensors"  # weights of the trained module
 NETWORK = "network.npz"  # the integer network
-ACCELERATOR = "accelerator.json"  # what a host needs to know
+ACCELERATOR = "accelerator.json"  # facts about the design that a host needs
 RTL = "rtl"  # the design: SystemVerilog and memory files
 LIBRARY = "library"  # in RTL: the library's modules that the design uses
-SOURCES = "sources.f"  # in RTL: the design's files, as tools read such lists
-NETLIST = "netlist"  # in RTL: the mapped netlist's simulation
-VIVADO = "vivado"  # for a machine with Vivado
-STAGES = "stages"  # what each step found out
-MAPPED = "mapped"  # synthesised nodes, kept for the next time
-SIZING = "sizing"  # the simulation that sizes FIFOs; gone after it
-DIFFERENCE = "difference"  # the simulation that looks for the first node that differs
+SOURCES = "sources.f"  # in RTL: list of the design's files, in the format of simulators
+NETLIST = "netlist"  # in RTL: simulation of the mapped netlist
+VIVADO = "vivado"  # files for a machine with Vivado
+STAGES = "stages"  # results of the steps
+MAPPED = "mapped"  # cache of synthesised nodes
+SIZING = "sizing"  # simulation that sizes FIFOs; removed afterwards
+DIFFERENCE = "difference"  # simulation that finds the first node that differs
 
 
 def cache_folder() -> Path:
-    """Return the folder of what every build can use: Verilator's own runtime, compiled."""
+    """Return the cache folder of all builds. It holds Verilator's compiled runtime."""
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return base / "zerocross"

@@ -1,4 +1,4 @@
-"""What is asked of a build."""
+"""Options of a build."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,19 +18,20 @@ _STYLES = ("block", "distributed")
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """What is asked of a build.
+    """Options of a build.
 
     Attributes:
-        target: a board or part.
-        clock_mhz: the design's clock; the board's own where it is None.
-        cycles: most cycles an image may take in any node, instead of the search's folding.
-        images: how many images of the test set are run through every form of the network, at most.
-        weights: "block" or "distributed" by layer, where the choice is not to be left to the cost.
-        implementations: "comparators", "search", "table" or "table in block RAM" by activation layer, likewise.
-        gate_level: also simulate the mapped netlist.
-        route: place and route, and make a bitstream, where open tools can.
-        route_seed: of place and route.
-        baud: of the serial line.
+        target: Board or part to build for.
+        clock_mhz: Clock of the design in MHz; None uses the board's own clock.
+        cycles: Largest number of cycles per image in any node; None uses the folding from the search.
+        images: Number of test images to run through every form of the network, at most.
+        weights: "block" or "distributed" by layer. Other layers use block RAM if it saves LUTs and the part has room.
+        implementations: "comparators", "search", "table" or "table in block RAM" by activation layer. Other layers use the
+            cheapest one.
+        gate_level: Whether to also simulate the mapped netlist.
+        route: Whether to place and route and write a bitstream, if open tools support the target.
+        route_seed: Seed of place and route.
+        baud: Baud rate of the serial line.
     """
 
     target: str
@@ -46,15 +47,15 @@ class BuildOptions:
 
 
 def choose_styles(options: BuildOptions, net: IntegerNetwork, plan: Design, part: Part) -> Styles:
-    """Choose how memories and crossings are built: by cost and by what the part has, unless told.
+    """Choose the implementations of memories and crossings by cost and available resources, unless an option sets them.
 
     Raises:
-        UserError: if an option names no layer of the network, or no style.
-        zerocross.finn_flows.errors.FlowError: if an option asks for what cannot be.
+        UserError: If an option names an unknown layer or an unknown implementation.
+        zerocross.finn_flows.errors.FlowError: If the layer cannot be built as the option requests.
     """
     for layer, style in options.weights.items():
         if style not in _STYLES:
-            raise UserError(f"--weights {layer}={style}: weights are kept as {' or '.join(_STYLES)}")
+            raise UserError(f"--weights {layer}={style}: choose {' or '.join(_STYLES)}")
     for layer, implementation in options.implementations.items():
         if layer not in net.tables:
             raise UserError(
@@ -62,7 +63,7 @@ def choose_styles(options: BuildOptions, net: IntegerNetwork, plan: Design, part
             )
         if implementation not in IMPLEMENTATIONS:
             raise UserError(
-                f"--implementation {layer}={implementation}: crossings are built as {', '.join(IMPLEMENTATIONS)}"
+                f"--implementation {layer}={implementation}: choose one of {', '.join(IMPLEMENTATIONS)}"
             )
     taken = sum(
         element.node.price().bram18 for element in plan.elements if isinstance(element.node, CrossingSite)

@@ -1,4 +1,4 @@
-"""What a person sees while a build runs: a line for each step, and how far the present one is."""
+"""The terminal display of a running build: a line for each finished step, and a bar for the current one."""
 
 import sys
 
@@ -12,10 +12,10 @@ _MARKS = {"done": "[green]âœ“[/]", "skipped": "[yellow]-[/]", "failed": "[red]âœ
 
 
 class BuildTerminal:
-    """A watcher (see `zerocross.hw_search.builds.stages.BuildWatcher`) on the terminal; plain lines where it is none.
+    """Displays a build (see `zerocross.hw_search.builds.stages.BuildWatcher`) on a terminal; elsewhere, prints plain lines.
 
     Args:
-        console: where to draw.
+        console: Console to draw on; standard error by default.
     """
 
     def __init__(self, console: Console | None = None) -> None:
@@ -55,7 +55,7 @@ class BuildTerminal:
     def finished(self, stage: Stage) -> None:
         """See `BuildWatcher`."""
         self._forget()
-        note = "" if stage.state == "failed" else stage.note  # which the command's error tells
+        note = "" if stage.state == "failed" else stage.note  # the command prints the error
         seconds = f"{stage.seconds:6.1f} s" if stage.state != "skipped" else " " * 8
         if self.console.is_terminal:
             line = f"{_MARKS[stage.state]} {stage.name:16}{seconds}  {escape(note)}"

@@ -1,4 +1,4 @@
-"""What a build found out, as the record that its report is made of."""
+"""The record of a build's results. The report is made from it."""
 
 import datetime
 import shlex
@@ -60,10 +60,10 @@ _NAMES = {
 
 @dataclass(frozen=True)
 class Done:
-    """What the steps of a build came to; None for those that were not done.
+    """Results of the steps of a build; None for steps that did not run.
 
     Attributes:
-        misfit: why the design does not fit its part.
+        misfit: Reason why the design does not fit its part.
     """
 
     exported: Exported | None = None
@@ -77,7 +77,7 @@ class Done:
 
 
 def build_record(job: Job, stages: tuple[Stage, ...], done: Done) -> Build:
-    """Return the record of a build, as far as it has come."""
+    """Return the record of a build so far."""
     origin, board, part = job.subject.origin, job.target, job.part
     families = done.synthesised.families if done.synthesised else {}
     routed = done.routed.used if done.routed else {}
@@ -112,7 +112,7 @@ def build_record(job: Job, stages: tuple[Stage, ...], done: Done) -> Build:
 
 
 def _searched(job: Job, design: BuiltDesign) -> str:
-    """Say what the search expected, and what is made otherwise here."""
+    """Return a sentence on the search's estimate and on the differences of this build."""
     found = job.subject.origin.estimate
     if found is None:
         return ""
@@ -126,20 +126,20 @@ def _searched(job: Job, design: BuiltDesign) -> str:
     ]
     if moved:
         text += (
-            f" There the weights of {', '.join(moved)} are in block RAM, here they are distributed "
-            f"(--weights {moved[0]}=block puts them there)."
+            f" The search assumed block RAM for the weights of {', '.join(moved)}; this build uses LUTs "
+            f"(--weights {moved[0]}=block selects block RAM)."
         )
     return text
 
 
 def _hints(job: Job, done: Done) -> list[str]:
-    """Say what to do about what did not fit or is too slow, and how to load a bitstream."""
+    """Return hints: the remedy for a design that does not fit or is too slow, and the command to load a bitstream."""
     if done.misfit is not None:
         return [str(done.misfit)]
     if done.routed is None or not isinstance(job.target, Board):
         return []
     bitstream = shlex.quote(str((job.folder / done.routed.bitstream).resolve()))
-    load = f"load it with: {job.target.load_command(bitstream)}"
+    load = f"load the bitstream with: {job.target.load_command(bitstream)}"
     return [load] if done.routed.met else [done.routed.timing, load]
 
 
@@ -171,7 +171,7 @@ def _accuracy(done: Done) -> Accuracy:
     model, simulated = done.exported, done.simulated
     if model is None:
         return Accuracy()
-    if model.test is None and simulated is not None:  # nobody trained it here: what the hardware got right
+    if model.test is None and simulated is not None:  # a network from a file: the hardware's accuracy
         return Accuracy(model.validation, simulated.accuracy, simulated.images, model.training)
     return Accuracy(model.validation, model.test, model.images, model.training)
 
@@ -199,7 +199,7 @@ def _timing(design: BuiltDesign, done: Done) -> Timing:
 def _nodes(job: Job, design: BuiltDesign, synthesised: Synthesised | None) -> list[BuildNode]:
     ours = {family: element_costs(design.complete, part) for family, part in job.parts.items()}
     fitted, *_ = job.parts
-    # FINN knows no crossings that were moved to where accumulators count from: it is asked about the plan.
+    # FINN has no model for accumulators that count from 0, with shifted crossings: its estimate is for the plan.
     finn = {**ours[fitted], **element_costs(design.plan, job.parts[fitted])}
     counted = {
         family: mapped.nodes for family, mapped in (synthesised.families if synthesised else {}).items()
@@ -233,7 +233,7 @@ def _nodes(job: Job, design: BuiltDesign, synthesised: Synthesised | None) -> li
 
 
 def _built_as(element: Element, cost: NodeCost) -> dict[str, Any]:
-    """Return how an element is built, in the fields of a `BuildNode`."""
+    """Return an element's implementation and folding, as fields of a `BuildNode`."""
     node = element.node
     if not isinstance(node, Product | GroupedProduct):
         return {"implementation": "" if isinstance(node, Fifo) else cost.implementation}
@@ -252,7 +252,7 @@ def _counts(cells: Cells) -> Counts:
 
 
 def _utilisation(job: Job, done: Done) -> list[Usage]:
-    """Return what is taken of the part, by the last tool that counted."""
+    """Return the used resources of the part, from the last tool that counted them."""
     part, family = job.part, get_family(job.part.family)
     cells = family.router.cell if family.router else ""
     names = {**_NAMES, "lut": cells or family.lut, "bram": family.block_ram.name}

@@ -1,6 +1,6 @@
-"""What each step of a build found out: plain values, kept as JSON in the build's folder.
+"""Results of the steps of a build: plain values, saved as JSON in the build's folder.
 
-A result names the files that must still be there for it to hold, and says in a sentence what came out.
+A result lists the files that it needs and summarises the step in one sentence. It is valid only while these files exist.
 """
 
 from dataclasses import dataclass
@@ -12,16 +12,16 @@ from zerocross.reports.build_records import Check
 
 @dataclass(frozen=True)
 class Result:
-    """What a step found out."""
+    """The result of a step."""
 
     @property
     def note(self) -> str:
-        """What came out, in a sentence."""
+        """Summary in one sentence."""
         return ""
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Files that the step left, relative to the build's folder."""
+        """Files that the step wrote, relative to the build's folder."""
         return ()
 
 
@@ -30,11 +30,11 @@ class Exported(Result):
     """The trained network as QONNX.
 
     Attributes:
-        training: how it was trained.
-        written: the files.
-        validation: share of the validation set that it classifies right, or None.
-        test: the same of the test set.
-        images: images in the test set.
+        training: Description of its training.
+        written: Files of the step.
+        validation: Accuracy on the validation set, 0..1, or None.
+        test: Accuracy on the test set, 0..1, or None.
+        images: Number of images in the test set.
     """
 
     training: str
@@ -59,8 +59,8 @@ class Integers(Result):
     """The network as integers.
 
     Attributes:
-        layers: how many it has.
-        first_bits_left: crossings that start at 1 and that no negated weight could absorb.
+        layers: Number of layers.
+        first_bits_left: Number of channels that start at 1 and could not be changed by negating weights.
     """
 
     layers: int
@@ -79,12 +79,12 @@ class Integers(Result):
 
 @dataclass(frozen=True)
 class Sizing(Result):
-    """What a simulation says FIFOs must hold.
+    """FIFO depths from a simulation.
 
     Attributes:
-        depths: most words each ever held, by name.
-        interval: cycles between two images.
-        nodes: nodes of the design, without FIFOs.
+        depths: Largest number of words in each FIFO, by name.
+        interval: Cycles between two images.
+        nodes: Number of nodes of the design, without FIFOs.
     """
 
     depths: dict[str, int]
@@ -94,26 +94,26 @@ class Sizing(Result):
     @property
     def note(self) -> str:
         """See `Result`."""
-        return f"{self.nodes} nodes; a FIFO where the schedule needs one"
+        return f"{self.nodes} nodes, and FIFOs where the schedule needs them"
 
     @property
     def needed(self) -> dict[str, int]:
-        """Depths of the FIFOs that are built: a single word is no FIFO."""
+        """Depths of the FIFOs to build. A depth of one word needs no FIFO."""
         return {name: depth for name, depth in self.depths.items() if depth > 1}
 
 
 @dataclass(frozen=True)
 class Simulated(Result):
-    """Every form of the network on the same images, and the design cycle by cycle.
+    """Comparison of all forms of the network on the same images, and cycle counts from RTL simulation.
 
     Attributes:
-        test_set: where the images are from.
-        images: how many.
-        checks: each form compared with the one before it.
-        interval: cycles between two images, None for a single image.
-        latency: cycles from an image's first word to its class.
-        cycles: of all images.
-        accuracy: share of the images that the hardware classifies right, None without labels.
+        test_set: Source of the images.
+        images: Number of images.
+        checks: Comparison of each form with the one before it.
+        interval: Cycles between two images, None for a single image.
+        latency: Cycles from an image's first word to its class.
+        cycles: Cycles for all images.
+        accuracy: Accuracy of the hardware on the images, 0..1, None without labels.
     """
 
     test_set: str
@@ -133,7 +133,7 @@ class Simulated(Result):
 
 @dataclass(frozen=True)
 class Mapped:
-    """A design mapped to one family: the whole of it, and its nodes by name."""
+    """Cells of a design mapped to one family: in total, and by node."""
 
     total: Cells
     nodes: dict[str, Cells]
@@ -141,7 +141,7 @@ class Mapped:
 
 @dataclass(frozen=True)
 class Synthesised(Result):
-    """What the synthesiser counts, by family."""
+    """Cell counts from synthesis, by family."""
 
     families: dict[str, Mapped]
 
@@ -153,7 +153,7 @@ class Synthesised(Result):
 
 @dataclass(frozen=True)
 class NetlistSimulated(Result):
-    """The mapped netlist compared with the integer network."""
+    """Comparison of the mapped netlist with the integer network."""
 
     check: Check
 
@@ -168,13 +168,13 @@ class Routed(Result):
     """A placed and routed design.
 
     Attributes:
-        bitstream: its file, relative to the build's folder.
-        used: used and available of each resource, by the names of `zerocross.finn_flows.chip.place_route.Routed.used`.
-        met: whether the clock is met.
-        timing: the same in a sentence, with what limits it.
-        fmax_mhz: what the tightest clock reaches.
-        slack_ns: what is left of its period; None without a clock.
-        critical_path: the slowest path in words; "" if there is none.
+        bitstream: File of the bitstream, relative to the build's folder.
+        used: Used and available amount of each resource; names as in `zerocross.finn_flows.chip.place_route.Routed.used`.
+        met: Whether the design meets its clock.
+        timing: Sentence on timing, with its limit.
+        fmax_mhz: Maximum frequency of the most critical clock, MHz.
+        slack_ns: Slack of that clock in ns; None without a clock.
+        critical_path: Description of the slowest path; "" if there is none.
     """
 
     bitstream: str
@@ -201,9 +201,9 @@ class VivadoFolder(Result):
     """The folder for a machine with Vivado.
 
     Attributes:
-        folder: relative to the build's.
-        board: the board or part that FINN builds for.
-        output: what FINN and Vivado made here; "" if Vivado is not installed.
+        folder: Path relative to the build's folder.
+        board: Board or part that FINN builds for.
+        output: Output folder of FINN and Vivado; "" if Vivado is not installed.
     """
 
     folder: str

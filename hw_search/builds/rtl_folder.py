@@ -1,4 +1,4 @@
-"""The folder of a design's SystemVerilog: complete, so that it can be taken elsewhere."""
+"""The folder with a design's SystemVerilog. It is complete, so that it can be copied to another machine."""
 
 import re
 import shutil
@@ -11,18 +11,18 @@ from zerocross.finn_flows.rtl.design import Design, Generated, generate
 from zerocross.finn_flows.rtl.library import library, library_of
 from zerocross.hw_search.builds.layout import LIBRARY, SOURCES
 
-_SERIAL = ("zc_serial", "zc_serial_reset", "zc_uart_rx", "zc_uart_tx")  # of boards, real and simulated
+_SERIAL = ("zc_serial", "zc_serial_reset", "zc_uart_rx", "zc_uart_tx")  # for real and simulated boards
 
 
 def write_rtl(design: Design, folder: Path) -> Generated:
-    """Write a design, the library's modules that it uses, and a list of its files for other tools.
+    """Write a design, the library modules that it uses, and a list of its files for other tools.
 
     Args:
-        design: what to write.
-        folder: where to; SystemVerilog and memory files of a design that was here before are removed.
+        design: Design to write.
+        folder: Folder to write to. SystemVerilog and memory files from an earlier design are removed.
 
     Returns:
-        The design's files. All are in the folder.
+        The design's files, all in the folder.
     """
     for file in (*folder.glob("*.mem"), *folder.glob("*.sv")):
         file.unlink()
@@ -41,10 +41,10 @@ def write_rtl(design: Design, folder: Path) -> Generated:
 
 
 def write_board_top(generated: Generated, link: SerialLink, board: Board, clock_mhz: float) -> Path:
-    """Write the module around a design that a board is given, with its serial line and its clock; return its file.
+    """Write the top module for a board: the design, its serial line and its clock. Return the file.
 
     Raises:
-        zerocross.finn_flows.errors.FlowError: if board and clock cannot have such a line.
+        zerocross.finn_flows.errors.FlowError: If the serial line does not work with this board and clock.
     """
     path = generated.folder / f"{generated.top}_board.sv"
     path.write_text(serial_top(path.stem, generated.top, link, board, clock_mhz), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Samples out of files: images, arrays, test sets."""
+"""Reading of samples from files: images, arrays and test sets."""
 
 from pathlib import Path
 
@@ -8,17 +8,17 @@ from zerocross.hw_search.errors import UserError
 
 
 def read_samples(path: Path, shape: tuple[int, ...]) -> tuple[np.ndarray, str]:
-    """Read the samples of a file.
+    """Read the samples in a file.
 
     Args:
-        path: an image (anything Pillow opens), or an .npy array of one sample or several.
-        shape: of a sample: (features,), or (channels, height, width).
+        path: Image (any format that Pillow opens), or .npy array of one or more samples.
+        shape: Shape of a sample: (features,) or (channels, height, width).
 
     Returns:
-        Samples, (N, *shape), and what was done to the file to make them; empty where nothing was.
+        Samples, (N, *shape), and a note on the conversion of the file, "" if there was none.
 
     Raises:
-        UserError: if the file holds none.
+        UserError: If the file holds no samples.
     """
     try:
         if path.suffix == ".npy":
@@ -34,10 +34,11 @@ def _array(path: Path, values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray
     if values.shape[1:] != shape or not len(values):
         sizes = ", ".join(map(str, shape))
         raise UserError(
-            f"{path} holds an array of {values.shape}; a sample is {shape}, several are (N, {sizes})"
+            f"{path} holds an array of shape {values.shape}: give one sample of shape {shape} or several of shape "
+            f"(N, {sizes})"
         )
     if values.dtype.kind not in "buif" or not np.isfinite(values).all():
-        raise UserError(f"{path} holds {values.dtype} values that are no numbers")
+        raise UserError(f"{path} holds {values.dtype} values that are not finite numbers: replace them")
     return values
 
 
@@ -45,7 +46,7 @@ def _image(path: Path, shape: tuple[int, ...]) -> tuple[np.ndarray, str]:
     from PIL import Image
 
     if len(shape) != 3 or shape[0] not in (1, 3):
-        raise UserError(f"{path}: samples of shape {shape} are no images: give an .npy file")
+        raise UserError(f"{path} is an image, but samples have shape {shape}: give an .npy file")
     channels, height, width = shape
     with Image.open(path) as image:
         note = (
@@ -59,36 +60,36 @@ def _image(path: Path, shape: tuple[int, ...]) -> tuple[np.ndarray, str]:
 
 
 def check_bytes(path: Path, values: np.ndarray) -> None:
-    """Refuse what no network of a run was trained on, such as pixels that were scaled to 0..1.
+    """Check that all values are whole numbers from 0 to 255. Pixels scaled to 0..1, for example, are rejected.
 
     Raises:
-        UserError: if a value is no byte.
+        UserError: If a value is not a whole number from 0 to 255.
     """
     least, most = values.min(), values.max()
     if least < 0 or most > 255 or (values != np.rint(values)).any():
-        raise UserError(f"{path} holds values of {least:g} to {most:g}: samples are whole numbers, 0 to 255")
+        raise UserError(f"{path} holds values from {least:g} to {most:g}: give whole numbers from 0 to 255")
 
 
 def read_test_set(path: Path, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray | None]:
-    """Read the test set of an .npz file.
+    """Read the test set in an .npz file.
 
     Args:
-        path: a file with x_test, and y_test if there are labels.
-        shape: of a sample, channels first; the file may have them last, or leave a single one out.
+        path: File with x_test, and y_test if there are labels.
+        shape: Shape of a sample, channels first. The file may have channels last, or omit a single channel.
 
     Returns:
         Samples, (N, *shape), and their labels, int64 (N,), or None.
 
     Raises:
-        UserError: if it holds no such arrays.
+        UserError: If the file does not hold such arrays.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in ("x_test", "y_test") if name in file.files}
     except FileNotFoundError:
-        raise UserError(f"{path} is not there") from None
-    except Exception as error:  # whatever a damaged file makes zipfile, zlib and numpy stumble over
-        raise UserError(f"{path} is no readable .npz file without pickles: {error}") from None
+        raise UserError(f"{path} does not exist") from None
+    except Exception as error:  # any error from zipfile, zlib or numpy on a damaged file
+        raise UserError(f"{path} cannot be read as an .npz file without pickles ({error})") from None
     x, y = arrays.get("x_test"), arrays.get("y_test")
     if x is not None and len(shape) == 3 and x.ndim == 3:
         x = x[:, None]

@@ -1,4 +1,4 @@
-"""Steps of a build that are done once: an interrupted build goes on from its last finished step."""
+"""Steps of a build with saved results: an interrupted build resumes after its last finished step."""
 
 import hashlib
 import json
@@ -19,24 +19,24 @@ from zerocross.reports.build_records import Stage
 R = TypeVar("R", bound=Result)
 
 Report = Callable[[float, str], None]
-"""Told which share of a step is done (0..1; negative where nobody knows), and a word on it."""
+"""Receives the finished share of a step (0..1; negative if it is unknown) and a short note."""
 
 
 class BuildWatcher(Protocol):
-    """Told of every step of a build."""
+    """Receives a call for every step of a build."""
 
     def stage(self, name: str, note: str = "") -> None:
-        """A step begins; the note says whether it was found done."""
+        """A step begins. The note is "found done" if a saved result is used."""
 
     def progress(self, share: float, note: str) -> None:
-        """So much of the step is done; negative where nobody knows how much."""
+        """A share of the step, 0..1, is done; negative if the share is unknown."""
 
     def finished(self, stage: Stage) -> None:
         """A step has ended."""
 
 
 class SilentBuild:
-    """A watcher that says nothing."""
+    """A watcher that ignores every call."""
 
     def stage(self, name: str, note: str = "") -> None:
         """See `BuildWatcher`."""
@@ -51,12 +51,12 @@ class SilentBuild:
 class Stages:
     """The steps of one build, in order.
 
-    Each step has a key: all that decides its result, the steps before it included, but for those that none depends
-    on. A step whose result lies in the folder under the same key, and whose files are still there, is not done again.
+    Each step has a key: a digest of its inputs and of the steps before it, except steps that no later step depends on. A
+    step is not repeated if the folder holds its result under the same key and all of its files.
 
     Args:
-        folder: the build's; results go to `stages/` in it.
-        watcher: told of every step.
+        folder: Folder of the build. Results are saved in its folder `stages/`.
+        watcher: Receives a call for every step.
     """
 
     def __init__(self, folder: Path, watcher: BuildWatcher) -> None:
@@ -72,14 +72,14 @@ class Stages:
         work: Callable[[Report], R],
         last: bool = False,
     ) -> R:
-        """Do a step, or find it done.
+        """Return the result of a step, from its saved record or by running it.
 
         Args:
-            name: of the step.
-            kind: of its result.
-            inputs: what decides its result, beside the steps before it.
-            work: does it; what it returns is kept.
-            last: whether no later step depends on this one.
+            name: Name of the step.
+            kind: Type of its result.
+            inputs: Inputs that determine its result, in addition to the steps before it.
+            work: Function that runs the step. Its result is saved.
+            last: Whether no later step depends on this one.
         """
         text = json.dumps([self._key, name, inputs], sort_keys=True, default=str)
         key = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
@@ -92,7 +92,7 @@ class Stages:
             self._watcher.stage(name, "found done")
         else:
             self._watcher.stage(name)
-            record.unlink(missing_ok=True)  # the files it speaks of are about to change
+            record.unlink(missing_ok=True)  # the files that it lists will change
             started = time.monotonic()
             with self._failing(name, started):
                 result = work(self._watcher.progress)
@@ -103,7 +103,7 @@ class Stages:
         return result
 
     def skip(self, name: str, why: str) -> None:
-        """Note that a step is not done, and why."""
+        """Record that a step is skipped, and the reason."""
         self._end(Stage(name, "skipped", note=why))
 
     def _end(self, stage: Stage) -> None:

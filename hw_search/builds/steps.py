@@ -1,6 +1,6 @@
-"""The steps of a build, in order. Each says what decides its result, does its work once, and returns a frozen record.
+"""The steps of a build, in order. Each lists its inputs, runs once per set of inputs, and returns a frozen record.
 
-`builder.py` puts them in a row; the design has a file of its own, `design.py`.
+`builder.py` calls the steps. The design step is in `design.py`.
 """
 
 from dataclasses import asdict, dataclass
@@ -54,28 +54,28 @@ class LoweredFile:
     """A QONNX file as integers.
 
     Attributes:
-        folder: the build's, with the file and the integers.
+        folder: Folder of the build, with the QONNX file and the integer network.
     """
 
     folder: Path
 
     @cached_property
     def lowered(self) -> Lowered:
-        """The file as it was read, which knows how its input is quantized."""
+        """The file's network, with the quantization of its input."""
         return lower(self.folder / MODEL)
 
     @cached_property
     def net(self) -> IntegerNetwork:
-        """The integers, as they are built."""
+        """The integer network that the design implements."""
         return load(self.folder / NETWORK)
 
     def quantize(self, samples: np.ndarray) -> np.ndarray:
-        """Return samples as the integer network takes them."""
+        """Return samples in the input format of the integer network."""
         return self.lowered.quantize(samples.astype(np.float32))
 
 
 def export_model(job: Job, stages: Stages) -> Exported:
-    """Write the network as QONNX, training it first where that is asked."""
+    """Write the network as QONNX. Train it first if the options request it."""
     code = code_digest(f"{_BUILDS}.export", "zerocross.hw_search.finalists")
     inputs = {**job.subject.key, "code": code}
     return stages.run("model", Exported, inputs, lambda report: job.subject.write(job.folder, report))
@@ -97,7 +97,7 @@ def lower_model(job: Job, stages: Stages) -> LoweredFile:
 
 
 def simulate(job: Job, network: LoweredFile, design: BuiltDesign, stages: Stages) -> Simulated:
-    """Compare every form of the network on the same images, the design cycle by cycle."""
+    """Compare all forms of the network on the same images. The design is simulated cycle by cycle."""
 
     def work(report: Report) -> Simulated:
         images = job.subject.images(job.options.images)
@@ -113,7 +113,7 @@ def simulate(job: Job, network: LoweredFile, design: BuiltDesign, stages: Stages
 
 
 def count_cells(job: Job, design: BuiltDesign, stages: Stages) -> Synthesised:
-    """Map the design to the cells of the target's family, and of the family that models were fitted to."""
+    """Map the design to the cells of two families: the target's, and the one that the cost models were fitted to."""
     families = list(job.parts)
 
     def work(report: Report) -> Synthesised:
@@ -153,7 +153,7 @@ def _synthesis(job: Job, design: BuiltDesign, family: str, report: Report) -> Sy
 def simulate_netlist(
     job: Job, network: LoweredFile, design: BuiltDesign, stages: Stages
 ) -> NetlistSimulated | None:
-    """Simulate the mapped netlist, if that is asked for."""
+    """Simulate the mapped netlist if the options request it."""
     if not job.options.gate_level:
         return None
 
@@ -176,18 +176,18 @@ def simulate_netlist(
 
 
 def route(job: Job, design: BuiltDesign, stages: Stages) -> Routed | None:
-    """Place and route with open tools, where there are any for the target, and where that is asked for.
+    """Place and route with open tools, if they support the target and the options request it.
 
     Raises:
-        zerocross.finn_flows.chip.place_route.DoesNotFit: if the part is too small.
+        zerocross.finn_flows.chip.place_route.DoesNotFit: If the part is too small.
     """
     board = job.target
     if not isinstance(board, Board):
-        why = f"no open tools place and route {job.part.family}: see the folder {VIVADO}"
+        why = f"no open tools support {job.part.family}: see the folder {VIVADO}"
         stages.skip("place and route", why)
         return None
     if not job.options.route:
-        stages.skip("place and route", "not asked for")
+        stages.skip("place and route", "switched off by --no-route")
         return None
     top = write_board_top(design.generated, design.link, board, job.clock_mhz)
 
@@ -238,7 +238,7 @@ def route(job: Job, design: BuiltDesign, stages: Stages) -> Routed | None:
 
 
 def write_for_vivado(job: Job, network: LoweredFile, design: BuiltDesign, stages: Stages) -> VivadoFolder:
-    """Write the folder from which a machine with Vivado builds the design; where Vivado is here, run it."""
+    """Write the folder from which a machine with Vivado builds the design. If Vivado is installed here, run it."""
 
     def work(report: Report) -> VivadoFolder:
         report(-1, "writing the folder for Vivado")
@@ -249,7 +249,7 @@ def write_for_vivado(job: Job, network: LoweredFile, design: BuiltDesign, stages
         folder = str(written.relative_to(job.folder))
         if not (vivado_found() and job.part.known_to_finn):
             return VivadoFolder(folder, board)
-        report(-1, "FINN and Vivado build the bitfile: this takes hours")
+        report(-1, "FINN and Vivado build the bitfile (takes hours)")
         return VivadoFolder(folder, board, str(run_vivado(written).relative_to(job.folder)))
 
     inputs = {

@@ -1,4 +1,4 @@
-"""What a build starts from: a network of a run's front, or anyone's QONNX file."""
+"""The source of a build: a network of a run's front, or any QONNX file."""
 
 import hashlib
 import math
@@ -33,10 +33,10 @@ _CYCLES_AN_INPUT = 16
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a network comes from, for the report; see `zerocross.reports.build_records.Build`.
+    """Origin of a network, for the report; see `zerocross.reports.build_records.Build`.
 
     Attributes:
-        estimate: what its search expected of it.
+        estimate: Cost estimate from its search.
     """
 
     name: str
@@ -50,12 +50,12 @@ class Origin:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a search expected of a network.
+    """Cost estimate of a network from its search.
 
     Attributes:
-        part: on which part.
+        part: Part that the estimate is for.
         metrics: {"lut", "bram", "ii", ...}, means over its seeds.
-        in_block_ram: layers whose weights it took to be in block RAM.
+        in_block_ram: Layers whose weights the estimate puts in block RAM.
     """
 
     part: str
@@ -64,33 +64,33 @@ class Estimate:
 
 
 class Subject(Protocol):
-    """A network to be built."""
+    """A network to build."""
 
     @property
     def origin(self) -> Origin:
-        """Where it comes from."""
+        """Origin of the network."""
         ...
 
     @property
     def folding(self) -> dict[str, Any]:
-        """How parallel it is to be, fields of `zerocross.finn_flows.folding.Folding`; empty if it does not say."""
+        """Folding as fields of `zerocross.finn_flows.folding.Folding`; empty if it is not specified."""
         ...
 
     @property
     def key(self) -> dict[str, Any]:
-        """All that decides what `write` writes and `images` returns."""
+        """All inputs that determine the files from `write` and the result of `images`."""
         ...
 
     def write(self, folder: Path, report: Report) -> Exported:
-        """Write `model.onnx`, training the network first where that is asked."""
+        """Write `model.onnx`. Train the network first if the options request it."""
         ...
 
     def images(self, most: int) -> "Images":
-        """Return what the forms of the network are compared on."""
+        """Return at most `most` images to compare the forms of the network on."""
         ...
 
     def logits(self, folder: Path, samples: Tensor) -> np.ndarray | None:
-        """Return what the trained module says of samples, where there is one, shape (N, classes)."""
+        """Return the trained module's logits, (N, classes), or None if there is no module."""
         ...
 
 
@@ -99,9 +99,9 @@ class Images:
     """Samples to compare forms on.
 
     Attributes:
-        x: (N, features) or (N, channels, height, width), as the QONNX file takes them.
-        y: labels (N,), or None.
-        name: what they are.
+        x: Samples in the QONNX file's input format, (N, features) or (N, channels, height, width).
+        y: Labels, (N,), or None.
+        name: Description of the samples.
     """
 
     x: Tensor
@@ -114,11 +114,11 @@ class RunSubject:
     """A network of a run's front.
 
     Attributes:
-        folder: the run's.
-        record: the run.
-        network: the network.
-        epochs: train it anew for so many passes; None takes the weights that the run left.
-        seed: of that training; that of the run's own weights where None.
+        folder: Folder of the run.
+        record: The run.
+        network: The network.
+        epochs: Epochs of a new training; None uses the run's weights.
+        seed: Seed of that training; None uses the seed of the run's weights.
     """
 
     folder: Path
@@ -178,7 +178,9 @@ class RunSubject:
                 task, lambda epoch, loss: report(epoch / epochs, f"epoch {epoch}, loss {loss:.3f}")
             )
             if result["status"] != "ok":
-                raise UserError(f"{net.id} does not train with seed {seed}: {result['reason']}")
+                raise UserError(
+                    f"the training of {net.id} failed with seed {seed}: {result['reason']}; try another --seed"
+                )
             validation, test = result["accuracy"], result["test"]
         export(with_weights(self.record, net, own), tuple(self.record.input_shape), folder / MODEL)
         images = len(self._test().x)
@@ -200,16 +202,16 @@ class RunSubject:
 
 
 def from_run(folder: Path, pick: str, epochs: int | None = None, seed: int | None = None) -> RunSubject:
-    """Return a network of a run as something to build.
+    """Return a network of a run as a subject to build.
 
     Args:
-        folder: the run's.
-        pick: see `zerocross.hw_search.finalists.choose`.
-        epochs: see `RunSubject`.
-        seed: see `RunSubject`.
+        folder: Folder of the run.
+        pick: See `zerocross.hw_search.finalists.choose`.
+        epochs: See `RunSubject`.
+        seed: See `RunSubject`.
 
     Raises:
-        UserError: if there is no such network.
+        UserError: If there is no such network.
     """
     record = load_run(folder)
     return RunSubject(folder, record, choose(record, pick), epochs, seed)
@@ -222,30 +224,32 @@ def from_source(
     seed: int | None = None,
     data: Path | None = None,
 ) -> Subject:
-    """Return what is to be built of a run's folder or a QONNX file; see `from_run` and `FileSubject`.
+    """Return the subject to build from a run's folder or a QONNX file; see `from_run` and `FileSubject`.
 
     Raises:
-        UserError: if there is no such thing.
+        UserError: If the file or network does not exist, or an option does not apply to the source.
     """
     if source.suffix == ".onnx":
         if not source.is_file():
-            raise UserError(f"{source} is not there")
+            raise UserError(f"{source} does not exist")
         if epochs is not None or seed is not None:
-            raise UserError(f"{source} cannot be trained: --epochs and --seed are for the networks of a run")
+            raise UserError(f"{source} cannot be trained: use --epochs and --seed only with a run's folder")
         return FileSubject(source, data)
     if data is not None:
-        raise UserError(f"--data is for QONNX files: {source} knows its own data")
+        raise UserError(
+            f"--data works only with a QONNX file: omit it, because the run {source} has its own data"
+        )
     return from_run(source, pick, epochs, seed)
 
 
 @dataclass(frozen=True)
 class FileSubject:
-    """Anyone's QONNX file.
+    """A QONNX file from any source.
 
     Attributes:
-        path: the file.
-        data: an .npz file with x_test, samples as the network takes them, and y_test if there are labels; random
-            samples where it is None.
+        path: The file.
+        data: An .npz file with x_test (samples in the network's input format), and y_test if there are labels. None
+            uses random samples.
     """
 
     path: Path
@@ -258,7 +262,7 @@ class FileSubject:
 
     @property
     def folding(self) -> dict[str, Any]:
-        """See `Subject`; a file says nothing of it, so it is a pace that folds little: 16 cycles an input."""
+        """See `Subject`. A file does not specify a folding, so the target is 16 cycles per input value."""
         model = load_model(self.path)
         shape = model.get_tensor_shape(model.graph.input[0].name)[1:]
         return {"target_cycles": _CYCLES_AN_INPUT * math.prod(shape)}
@@ -271,7 +275,7 @@ class FileSubject:
 
     def write(self, folder: Path, report: Report) -> Exported:
         """See `Subject`."""
-        load_model(self.path)  # what is no network is told by its own name
+        load_model(self.path)  # an error here names the user's file, not the copy
         _copy(self.path, folder / MODEL)
         return Exported("as the file has it", (MODEL,))
 

@@ -1,4 +1,4 @@
-"""Targets: the board or part that a build is for, and the clock it runs at."""
+"""Targets: the board or part to build for, and the clock of the design."""
 
 from difflib import get_close_matches
 
@@ -8,15 +8,15 @@ from zerocross.finn_flows.families import PARTS, get_family
 from zerocross.finn_flows.parts import Part, UnknownPart, get_part
 from zerocross.hw_search.errors import UserError
 
-_ANY_CLOCK = 100.0  # MHz, where neither board nor person says
-_VIVADO_BOARD = "Pynq-Z1"  # what the folder for Vivado is for, where the target is not Xilinx'
+_ANY_CLOCK = 100.0  # MHz, default for a target without a clock
+_VIVADO_BOARD = "Pynq-Z1"  # stand-in in the folder for Vivado if the target is not an AMD part
 
 
 def find_target(name: str) -> Board | Part:
-    """Return the board a bitstream is made for, or the part that only Vivado can place and route.
+    """Return the board or part of a name. A `Part` means that only Vivado can place and route it.
 
     Raises:
-        UserError: if there is no such thing.
+        UserError: If the name is unknown.
     """
     try:
         part = get_part(name)
@@ -38,10 +38,10 @@ def find_target(name: str) -> Board | Part:
 
 
 def clock_of(target: Board | Part, asked: float | None) -> float:
-    """Return the design's clock in MHz: what the board's PLL makes of the one asked for, or the board's own.
+    """Return the design's clock in MHz: the board's own, or the clock that its PLL generates for the requested one.
 
     Raises:
-        zerocross.finn_flows.errors.FlowError: if its PLL cannot make the clock.
+        zerocross.finn_flows.errors.FlowError: If the board's PLL cannot generate the clock.
     """
     if isinstance(target, Board) and (asked or target.clock_mhz):
         return design_clock(target, asked)[0]
@@ -49,11 +49,11 @@ def clock_of(target: Board | Part, asked: float | None) -> float:
 
 
 def check_target(name: str, clock_mhz: float | None) -> str:
-    """Make sure that there is such a target with such a clock, and return its own name.
+    """Check a target and a clock, and return the target's full name.
 
     Raises:
-        UserError: if there is not.
-        zerocross.finn_flows.errors.FlowError: if its PLL cannot make the clock.
+        UserError: If the target is unknown.
+        zerocross.finn_flows.errors.FlowError: If the board's PLL cannot generate the clock.
     """
     target = find_target(name)
     clock_of(target, clock_mhz)
@@ -61,7 +61,7 @@ def check_target(name: str, clock_mhz: float | None) -> str:
 
 
 def finn_target(name: str, part: Part) -> str:
-    """Return the board or part that FINN is to build for: a board it knows, the part, or else a stand-in."""
+    """Return the board or part that FINN builds for: a board that FINN knows, else the part, else a stand-in."""
     from finn.util.basic import alveo_part_map, pynq_part_map
 
     known = {board.lower(): board for board in (*pynq_part_map, *alveo_part_map)}

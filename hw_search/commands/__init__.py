@@ -1,1 +1,1 @@
-"""The commands of `zerocross`, a file for each thing a person wants to do. Heavy imports are inside them."""
+"""The commands of `zerocross`, one file per group of related commands. Heavy imports are inside the functions."""

@@ -10,57 +10,64 @@ from zerocross.hw_search.commands.output import print_build, stoppable
 
 
 def build(
-    source: Annotated[Path, typer.Argument(help="A run's folder, such as runs/digits, or a QONNX file.")],
-    target: Annotated[str, typer.Option(help="A board or part: `zerocross doctor --parts` lists them.")],
+    source: Annotated[Path, typer.Argument(help="Folder of a run, such as runs/digits, or a QONNX file.")],
+    target: Annotated[
+        str, typer.Option(help="Board or part to build for; `zerocross doctor --parts` lists them.")
+    ],
     pick: Annotated[
         str,
         typer.Option(
-            help="Of a run: an id, knee, best (least error), smallest (fewest LUTs), searched (best but plain signs)."
+            help="Network of the run: its id, knee, best (least error), smallest (fewest LUTs), or searched "
+            "(least error, no plain signs)."
         ),
     ] = "knee",
     clock: Annotated[
-        float | None, typer.Option(min=0.1, help="The design's clock in MHz; the board's own where left out.")
+        float | None,
+        typer.Option(min=0.1, help="Clock of the design in MHz. Default: the board's own clock."),
     ] = None,
     epochs: Annotated[
         int | None,
-        typer.Option(min=1, help="Train the network anew for so long, instead of taking the run's weights."),
+        typer.Option(
+            min=1, help="Train the network again for this many epochs. Default: use the run's weights."
+        ),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Of that training.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of that training.")] = None,
     cycles: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Most cycles an image may take in any node, instead of the search's folding."
+            min=1,
+            help="Largest number of cycles per image in any node. Default: the folding from the search.",
         ),
     ] = None,
-    images: Annotated[int, typer.Option(min=1, help="Test images run through every form, at most.")] = 1000,
+    images: Annotated[int, typer.Option(min=1, help="Largest number of test images to run.")] = 1000,
     data: Annotated[
-        Path | None, typer.Option(help="Of a QONNX file: an .npz file with x_test and y_test to compare on.")
+        Path | None, typer.Option(help="Test set for a QONNX file: an .npz file with x_test and y_test.")
     ] = None,
     weights: Annotated[
         list[str] | None,
         typer.Option(
-            help="Where a layer's weights are kept: --weights dense1=distributed (or block). Repeatable."
+            help="Memory for a layer's weights: --weights dense1=distributed (LUTs) or dense1=block. Repeatable."
         ),
     ] = None,
     implementation: Annotated[
         list[str] | None,
         typer.Option(
-            help="How a layer's crossings are built, comparators, search, table or 'table in block RAM': "
-            "--implementation dense1_sign=table. `zerocross lower` tells the names. Repeatable."
+            help="Implementation of a layer's crossings (comparators, search, table, 'table in block RAM'): "
+            "--implementation dense1_sign=table. `zerocross lower` lists the layer names. Repeatable."
         ),
     ] = None,
     gate_level: Annotated[
-        bool, typer.Option("--gate-level", help="Simulate the mapped netlist too.")
+        bool, typer.Option("--gate-level", help="Also simulate the mapped netlist.")
     ] = False,
-    route: Annotated[bool, typer.Option(help="Place and route, where open tools can.")] = True,
-    route_seed: Annotated[int, typer.Option(help="Of place and route.")] = 1,
-    baud: Annotated[int, typer.Option(min=300, help="Of the board's serial line.")] = 115_200,
+    route: Annotated[bool, typer.Option(help="Place and route, if open tools support the target.")] = True,
+    route_seed: Annotated[int, typer.Option(help="Seed of place and route.")] = 1,
+    baud: Annotated[int, typer.Option(min=300, help="Baud rate of the board's serial line.")] = 115_200,
     output: Annotated[
         Path | None,
-        typer.Option(help="The build's folder; builds/<network>-<target> beside the source by default."),
+        typer.Option(help="Folder of the build. Default: builds/<network>-<target> beside the source."),
     ] = None,
 ) -> None:
-    """Make an accelerator of a network: simulated, synthesised, placed and routed, with its report."""
+    """Build an accelerator for a network: simulate, synthesise, place and route it, and write a report."""
     build_for(
         source,
         pick=pick,
@@ -90,21 +97,21 @@ def build_for(
     output: Path | None = None,
     **options: Any,
 ) -> None:
-    """Build a network of a run, or a QONNX file, and say what came out.
+    """Build a network of a run, or a QONNX file, and print the result.
 
     Args:
-        source: a run's folder or a QONNX file.
-        pick: see `zerocross.hw_search.finalists.choose`.
-        epochs: train it anew for so long.
-        seed: of that training.
-        data: see `zerocross.hw_search.builds.subject.FileSubject`.
-        output: the build's folder.
-        **options: fields of `zerocross.hw_search.builds.options.BuildOptions`.
+        source: Folder of a run, or a QONNX file.
+        pick: See `zerocross.hw_search.finalists.choose`.
+        epochs: Epochs of a new training; None uses the run's weights.
+        seed: Seed of that training.
+        data: See `zerocross.hw_search.builds.subject.FileSubject`.
+        output: Folder of the build.
+        **options: Fields of `zerocross.hw_search.builds.options.BuildOptions`.
     """
     from zerocross.hw_search.builds.progress import BuildTerminal
     from zerocross.reports.storage import REPORT
 
-    with stoppable("what was finished is kept: run the same command to go on"), BuildTerminal() as watcher:
+    with stoppable("Finished steps are saved; run the same command to resume."), BuildTerminal() as watcher:
         watcher.stage("loading", "torch, Brevitas and FINN")
         from zerocross.hw_search.builds.builder import build as run_build
         from zerocross.hw_search.builds.options import BuildOptions
@@ -121,15 +128,17 @@ def build_for(
 
 
 def infer(
-    build: Annotated[Path, typer.Argument(help="A build's folder.")],
-    images: Annotated[list[Path] | None, typer.Argument(help="Image files, or .npy arrays.")] = None,
-    port: Annotated[str | None, typer.Option(help="The board's serial device, such as /dev/ttyUSB0.")] = None,
+    build: Annotated[Path, typer.Argument(help="Folder of the build.")],
+    images: Annotated[list[Path] | None, typer.Argument(help="Samples: image files or .npy arrays.")] = None,
+    port: Annotated[
+        str | None, typer.Option(help="Serial device of the board, such as /dev/ttyUSB0.")
+    ] = None,
     simulate: Annotated[
         bool, typer.Option("--simulate", help="Simulate the board and its serial line.")
     ] = False,
-    test: Annotated[int, typer.Option(min=0, help="Send so many samples of the test set, too.")] = 0,
+    test: Annotated[int, typer.Option(min=0, help="Also send this many samples of the test set.")] = 0,
 ) -> None:
-    """Send samples to a built accelerator over the board's serial line, and get their classes."""
+    """Send samples to a built accelerator over the board's serial line and print their classes."""
     from rich.console import Console
     from rich.progress import Progress
     from rich.table import Table
@@ -137,12 +146,14 @@ def infer(
     from zerocross.hw_search.errors import UserError
 
     if simulate == (port is not None):
-        raise UserError("say where the accelerator is: --port /dev/ttyUSB0 for a board, or --simulate")
+        raise UserError(
+            "choose where the accelerator runs: --port with the board's serial device (such as /dev/ttyUSB0), or --simulate"
+        )
     with (
-        stoppable("a board forgets a frame it got a part of"),
+        stoppable("The board discards an incomplete frame; run the same command to start again."),
         Progress(console=Console(stderr=True)) as progress,
     ):
-        task = progress.add_task("simulating" if simulate else "talking to the board", total=None)
+        task = progress.add_task("simulating" if simulate else "sending to the board", total=None)
         from zerocross.hw_search.builds.host import infer as run_infer
         from zerocross.hw_search.builds.layout import cache_folder
 
@@ -156,26 +167,27 @@ def infer(
         )
     for note in found.notes:
         typer.echo(note, err=True)
-    table = Table("sample", "class", "network says", *([] if found.labels is None else ["label"]))
+    table = Table("sample", "class", "expected", *([] if found.labels is None else ["label"]))
     for index, name in enumerate(found.names):
         label = [] if found.labels is None else [str(found.labels[index])]
         table.add_row(name, str(found.classes[index]), str(found.expected[index]), *label)
     Console().print(table)
     wrong = int((found.classes != found.expected).sum())
-    typer.echo(f"{len(found.names)} samples, {wrong} answers other than the network's")
+    typer.echo(f"{len(found.names)} samples; {wrong} classes differ from those of the integer network")
     if found.labels is not None:
-        typer.echo(f"accuracy on them: {100 * float((found.classes == found.labels).mean()):.1f} %")
+        typer.echo(f"Accuracy on these samples: {100 * float((found.classes == found.labels).mean()):.1f} %")
     if wrong:
         sys.exit(1)
 
 
 def lower(
-    model: Annotated[Path, typer.Argument(help="A QONNX file, from Brevitas or anywhere.")],
+    model: Annotated[Path, typer.Argument(help="QONNX file, from Brevitas or any other source.")],
     output: Annotated[
-        Path | None, typer.Option(help="The integer network; <name>.integers.npz beside the file by default.")
+        Path | None,
+        typer.Option(help="File for the integer network. Default: <name>.integers.npz beside the model."),
     ] = None,
 ) -> None:
-    """Absorb every activation of a QONNX file into crossings, and say what became of it."""
+    """Absorb every activation of a QONNX file into crossings and print a summary of each."""
     from rich.console import Console
     from rich.table import Table
 
@@ -202,6 +214,6 @@ def _pairs(option: str, texts: list[str]) -> dict[str, str]:
     for text in texts:
         key, mark, value = text.partition("=")
         if not mark:
-            raise UserError(f"{option} {text}: write it as layer=value")
+            raise UserError(f"{option} {text}: use the form layer=value")
         found[key] = value
     return found

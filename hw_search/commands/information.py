@@ -9,9 +9,9 @@ from zerocross.hw_search.commands.output import fail
 
 
 def doctor(
-    parts: Annotated[bool, typer.Option("--parts", help="List the parts and boards known.")] = False,
+    parts: Annotated[bool, typer.Option("--parts", help="List the supported parts and boards.")] = False,
 ) -> None:
-    """Say what is installed, what is missing, and what each missing thing would give."""
+    """Report which packages and tools are installed, which are missing, and what each is for."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -21,7 +21,7 @@ def doctor(
         from zerocross.finn_flows.boards import BOARDS
         from zerocross.finn_flows.families import PARTS
 
-        title = "Bitstreams are made by Vivado for AMD parts (xc...), with open tools for all others"
+        title = "Vivado makes the bitstreams for AMD parts (xc...), open tools those for all others"
         table = Table(title=title, title_justify="left")
         for column in ("part", "LUT", "FF", "BRAM18", "DSP"):
             table.add_column(column, no_wrap=True)
@@ -34,7 +34,7 @@ def doctor(
         return
     from zerocross.hw_search.doctor import findings
 
-    table = Table("", "what", "found", "what it gives")
+    table = Table("", "name", "found", "purpose")
     missing = []
     for finding in findings():
         mark = "[green]✓" if finding.state else "[red]✗" if finding.needed else "[yellow]-"
@@ -43,21 +43,21 @@ def doctor(
             missing.append(finding.name)
     console.print(table)
     if missing:
-        fail(f"missing: {', '.join(missing)}")
-    typer.echo("Everything a search needs is here.")
+        fail(f"missing: {', '.join(missing)}; install them as the table says")
+    typer.echo("Everything that a search needs is installed.")
 
 
 def activations(
     expression: Annotated[
         str | None,
-        typer.Argument(help="An expression or a preset; without one, all operations and presets are listed."),
+        typer.Argument(help="An expression or a preset. Default: list all operations and presets."),
     ] = None,
     fan_in: Annotated[
-        int, typer.Option(min=1, max=1_000_000, help="Fan-in K of the binary product ahead of it.")
+        int, typer.Option(min=1, max=1_000_000, help="Fan-in K of the binary layer before the activation.")
     ] = 64,
-    html: Annotated[Path | None, typer.Option(help="Also write the curve as an interactive page.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Also write the curve to this HTML page.")] = None,
 ) -> None:
-    """Show one expression: its curve, its crossings at a fan-in, and what they cost."""
+    """Show an expression: its curve, its crossings at a fan-in, and their cost."""
     from rich.console import Console
     from rich.table import Table
 
@@ -73,7 +73,7 @@ def activations(
             initial = ", ".join(f"from {value:g}" for value in operation.initial)
             table.add_row(operation.name, str(operation.arity), operation.description, initial)
         console.print(table)
-        table = Table("preset", "expression", "where it comes from", title="Presets", title_justify="left")
+        table = Table("preset", "expression", "source", title="Presets", title_justify="left")
         for name, (text, source) in PRESETS.items():
             table.add_row(name, text, source)
         console.print(table)
@@ -84,7 +84,7 @@ def activations(
     found = inspect(resolve(expression), fan_in)
     places = found.site.curves[0].crossings
     typer.echo(
-        f"{found.expression}    {found.parameters} learnable parameters a channel, canonical key {found.key}\n"
+        f"{found.expression}    {found.parameters} learnable parameters per channel, canonical key {found.key}\n"
     )
     typer.echo(picture(found.site))
     listed = ", ".join(str(place) for place in places[:16]) + (", ..." if len(places) > 16 else "")
@@ -94,10 +94,10 @@ def activations(
     )
     if found.constant is not None:
         typer.echo(
-            f"Its bit is always {found.constant}, whatever it learns: a search turns it away untrained."
+            f"Its bit is always {found.constant}, whatever it learns. A search rejects it without training."
         )
     table = Table(
-        "PE", "LUT6", "BRAM18", "built as", title="64 such channels (estimate)", title_justify="left"
+        "PE", "LUT6", "BRAM18", "built as", title="Cost of 64 such channels (estimate)", title_justify="left"
     )
     for pe, price in found.prices.items():
         table.add_row(str(pe), f"{price.lut:,.0f}", str(price.bram18), price.implementation)
@@ -111,7 +111,7 @@ def activations(
 
 
 def configuration() -> None:
-    """Print the configuration reference (Markdown), made from the program itself."""
+    """Print the configuration reference (Markdown), generated from the code."""
     from zerocross.hw_search.config_reference import reference
 
     typer.echo(reference(), nl=False)

@@ -1,4 +1,4 @@
-"""What commands print at their end, and when they are stopped."""
+"""Output of commands: results, errors, and the message after Ctrl-C."""
 
 import shlex
 import sys
@@ -16,18 +16,19 @@ from zerocross.reports.records import Run
 
 
 def fail(message: str, code: int = 1) -> NoReturn:
-    """Say what went wrong, and end the program."""
+    """Print an error message and end the program with an exit status."""
     typer.echo(f"error: {message}", err=True)
     sys.exit(code)
 
 
 @contextmanager
 def stoppable(remedy: str) -> Iterator[None]:
-    """End quietly on Ctrl-C: "stopped", and the remedy."""
+    """On Ctrl-C, print "Stopped." with the remedy and end the program with exit status 130."""
     try:
         yield
     except KeyboardInterrupt:
-        fail(f"stopped: {remedy}", 130)
+        typer.echo(f"Stopped. {remedy}", err=True)
+        sys.exit(130)
 
 
 def print_run(run: Run) -> None:
@@ -36,7 +37,7 @@ def print_run(run: Run) -> None:
     from rich.table import Table
 
     seeds = max((len(net.seeds) for net in run.front), default=0)
-    title = f"{run.name}: front. Accuracy: mean and deviation of {seeds} seeds; costs are estimates"
+    title = f"{run.name}: front (test accuracy: mean ± deviation over {seeds} seeds; costs: estimates)"
     table = Table(title=title, title_justify="left")
     table.add_column("id", no_wrap=True)
     table.add_column("activation", overflow="fold")
@@ -54,7 +55,7 @@ def print_run(run: Run) -> None:
 
 
 def print_build(built: Build) -> None:
-    """Print a build's numbers."""
+    """Print the results of a build."""
     from rich.console import Console
 
     from zerocross.reports.build_summary import build_table
@@ -63,12 +64,14 @@ def print_build(built: Build) -> None:
 
 
 def print_table(path: Path) -> None:
-    """Print what a table holds, and what it is good for."""
+    """Print the summary of a table and the command that uses it."""
     from zerocross.hw_search.tables.comparison import table_summary
     from zerocross.hw_search.tables.table import Table
 
     typer.echo(table_summary(Table.load(path)))
-    typer.echo(f"\nTable: {path}\nSearch strategies on it: zerocross compare {shlex.quote(str(path))}")
+    typer.echo(
+        f"\nTable: {path}\nCompare search strategies on it: zerocross compare {shlex.quote(str(path))}"
+    )
 
 
 def _mean_and_deviation(values: list[float]) -> str:

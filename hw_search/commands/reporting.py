@@ -12,12 +12,12 @@ def report(
     folders: Annotated[
         list[Path],
         typer.Argument(
-            help="A run's or a table's folder; or builds, FINN's output folders or Vivado's among them, to compare."
+            help="Folder of a run or table; or folders to compare: builds, output folders of FINN or Vivado."
         ),
     ],
-    output: Annotated[Path, typer.Option(help="The page of a comparison.")] = Path("comparison.html"),
+    output: Annotated[Path, typer.Option(help="Page of the comparison.")] = Path("comparison.html"),
 ) -> None:
-    """Write a run's or a build's page again; or compare builds side by side."""
+    """Write the page of a run or build again, or compare builds side by side."""
     from zerocross.hw_search.files import write_text
     from zerocross.reports.build_storage import BUILD
     from zerocross.reports.storage import FUNCTIONS, PARETO, REPORT, load_run

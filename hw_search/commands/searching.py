@@ -12,21 +12,27 @@ from zerocross.hw_search.commands.output import fail, print_run, stoppable
 if TYPE_CHECKING:
     from zerocross.hw_search.config import Config
 
-CONFIG = Annotated[Path, typer.Argument(help="YAML file: what to search. See docs/configuration.md.")]
-OUTPUT = Annotated[str | None, typer.Option(help="Folder of all runs, instead of the file's.")]
-NAME = Annotated[str | None, typer.Option(help="The run's name, instead of the file's.")]
-SEED = Annotated[int | None, typer.Option(help="Instead of search.seed.")]
-WORKERS = Annotated[int | None, typer.Option(help="Worker processes, instead of search.workers.")]
+CONFIG = Annotated[Path, typer.Argument(help="YAML configuration of the search; see docs/configuration.md.")]
+OUTPUT = Annotated[str | None, typer.Option(help="Folder that holds all runs. Overrides output in the file.")]
+NAME = Annotated[str | None, typer.Option(help="Name of the run. Overrides name in the file.")]
+SEED = Annotated[int | None, typer.Option(help="Seed of the search. Overrides search.seed.")]
+WORKERS = Annotated[int | None, typer.Option(help="Number of worker processes. Overrides search.workers.")]
 EXECUTOR = Annotated[
-    str | None, typer.Option(metavar="local|ray", help="Where to train, instead of search.executor.")
+    str | None,
+    typer.Option(
+        metavar="local|ray", help="Train on this machine or a Ray cluster. Overrides search.executor."
+    ),
 ]
 ADDRESS = Annotated[
     str | None,
-    typer.Option(metavar="auto|ip:port", help="A Ray cluster, instead of search.ray_address; trains there."),
+    typer.Option(
+        metavar="auto|ip:port",
+        help="Address of a Ray cluster to train on. Overrides search.ray_address and search.executor.",
+    ),
 ]
 SET = Annotated[
     list[str] | None,
-    typer.Option("--set", help="Any field: --set search.generations=3. May be repeated."),
+    typer.Option("--set", help="Override any field: --set search.generations=3. Repeatable."),
 ]
 
 
@@ -40,9 +46,9 @@ def run(
     address: ADDRESS = None,
     set_: SET = None,
 ) -> None:
-    """Search, then build a network of the front for each target; or go on where that was interrupted."""
+    """Search, then build a network of the front for each target. An interrupted run resumes."""
     checked = checked_config(config, output, name, seed, workers, executor, address, set_)
-    with stoppable("nothing was begun"):
+    with stoppable("Nothing was started."):
         from zerocross.hw_search.builds.targets import check_target
         from zerocross.hw_search.finalists import check_pick
 
@@ -62,11 +68,11 @@ def run(
                 clock_mhz=checked.build.clock_mhz,
                 images=checked.build.images,
             )
-        except FlowError as error:  # the next target may be large enough
+        except FlowError as error:  # the design may fit the next target
             typer.echo(f"error: {target}: {error}", err=True)
             failed.append(target)
     if failed:
-        fail(f"not built: {', '.join(failed)}")
+        fail(f"no build for {', '.join(failed)}: see the messages above")
 
 
 def search(
@@ -79,7 +85,7 @@ def search(
     address: ADDRESS = None,
     set_: SET = None,
 ) -> None:
-    """Search activations, architecture and folding; or go on with a search that was interrupted."""
+    """Search activations, architecture and folding. An interrupted search resumes."""
     _search(checked_config(config, output, name, seed, workers, executor, address, set_))
 
 
@@ -93,7 +99,7 @@ def checked_config(
     address: str | None,
     set_: list[str] | None,
 ) -> "Config":
-    """Read the configuration a command names, its options laid over it."""
+    """Return the configuration from a file, with the command's options as overrides."""
     from zerocross.hw_search.config import load_config
 
     overrides = {
@@ -114,14 +120,14 @@ def _search(checked: "Config") -> Path:
     from zerocross.hw_search.progress import Terminal
 
     with (
-        stoppable("what was evaluated is kept: run the same command to go on"),
+        stoppable("Results are saved; run the same command to resume."),
         Terminal(seeds=checked.search.seeds) as watcher,
     ):
         from zerocross.hw_search.pipeline import search as run_search
 
         result = run_search(checked, watcher)
     if not result.trained:
-        typer.echo("This search was finished before: nothing new had to be trained.")
+        typer.echo("This search was complete already. Nothing was trained.")
     print_run(result.run)
     typer.echo(f"\nReport: {result.folder / 'report.html'}")
     return result.folder
@@ -136,9 +142,11 @@ def _assignments(texts: list[str]) -> dict[str, Any]:
     for text in texts:
         key, mark, value = text.partition("=")
         if not mark:
-            raise UserError(f"--set {text}: write it as field=value")
+            raise UserError(f"--set {text}: use the form field=value")
         try:
             found[key] = yaml.safe_load(value)
         except yaml.YAMLError:
-            raise UserError(f"--set {text}: the value is no valid YAML") from None
+            raise UserError(
+                f"--set {text}: the value is not valid YAML; check its quotes and brackets"
+            ) from None
     return found

@@ -31,10 +31,10 @@ def tabulate(
     address: ADDRESS = None,
     set_: SET = None,
 ) -> None:
-    """Train every distinct activation function of a space on one network, or go on with that; leaves table.csv.gz."""
+    """Train every distinct activation of a space on one network, and write table.csv.gz. An interrupted run resumes."""
     checked = checked_config(config, output, name, None, workers, executor, address, set_)
     with (
-        stoppable("what was trained is kept: run the same command to go on"),
+        stoppable("Results are saved; run the same command to resume."),
         _bars() as progress,
     ):
         from zerocross.hw_search.tables.tabulate import tabulate as make
@@ -44,32 +44,28 @@ def tabulate(
 
 
 def compare(
-    table: Annotated[Path, typer.Argument(help="A table's file, table.csv.gz, from `zerocross tabulate`.")],
+    table: Annotated[Path, typer.Argument(help="Table (table.csv.gz) from `zerocross tabulate`.")],
     strategies: Annotated[
         str,
-        typer.Option(
-            help="Search strategies to compare, by comma; +look behind one: with a first look at each candidate."
-        ),
+        typer.Option(help="Strategies, separated by commas. The suffix +look adds a first evaluation round."),
     ] = "surrogate,nsga2,gaaf,random",
-    seeds: Annotated[int, typer.Option(min=1, help="Searches of each strategy.")] = 20,
+    seeds: Annotated[int, typer.Option(min=1, help="Searches per strategy.")] = 20,
     share: Annotated[
-        float, typer.Option(min=0.001, max=1, help="Evaluations of each search, as a share of the functions.")
+        float, typer.Option(min=0.001, max=1, help="Evaluations per search, as a share of all functions.")
     ] = 0.25,
-    objectives: Annotated[str, typer.Option(help="What is minimised, by comma.")] = "error,lut",
-    population: Annotated[int, typer.Option(min=2, help="Candidates of a generation.")] = 24,
+    objectives: Annotated[str, typer.Option(help="Metrics to minimise, separated by commas.")] = "error,lut",
+    population: Annotated[int, typer.Option(min=2, help="Candidates in the first generation.")] = 24,
     children: Annotated[
         int | None,
-        typer.Option(
-            min=1, help="Candidates of each later generation; each strategy's own number by default."
-        ),
+        typer.Option(min=1, help="Candidates in each later generation. Default: the strategy's own number."),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Searches at a time; one for each core by default.")
+        int | None, typer.Option(min=1, help="Parallel searches. Default: one per core.")
     ] = None,
-    html: Annotated[Path | None, typer.Option(help="Also write the curves as a page.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Also write the curves to this HTML page.")] = None,
 ) -> None:
-    """Try search strategies on a table: how much of the exact front they find, against the evaluations they spend."""
-    with stoppable("nothing was written"), _bars() as progress:
+    """Compare search strategies on a table: the share of the exact front they find per number of evaluations."""
+    with stoppable("Nothing was written."), _bars() as progress:
         from zerocross.hw_search.tables.comparison import compare as run
         from zerocross.hw_search.tables.table import Table
 
@@ -97,7 +93,7 @@ def compare(
 
 @contextmanager
 def _bars() -> Iterator[Callable[[str, int, int], None]]:
-    """Show a bar for each thing that is done; lines now and then where there is no terminal."""
+    """Display a progress bar for each task. Without a terminal, print a line at most every 20 seconds."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
     from rich.progress import TimeRemainingColumn as Left

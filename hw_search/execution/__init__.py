@@ -1,1 +1,1 @@
-"""How candidates are trained: as tasks, in stacks, by workers here or on a cluster, and stored."""
+"""Execution of trainings: tasks, stacks, workers on this machine or a cluster, and the store."""

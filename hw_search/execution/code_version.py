@@ -1,4 +1,4 @@
-"""The version of all code that decides what a training comes to."""
+"""The version of all code that affects the result of a training."""
 
 import hashlib
 import importlib.util
@@ -14,16 +14,16 @@ CODE = (
     "zerocross.hw_search.execution.stacks",
     "zerocross.models.canonical",
 )
-"""What a worker does with a task, which tasks it does at once, and which expressions share a training. This code, and all
-that it imports, decides the result of a key."""
+"""Modules that run a task, form stacks, and decide which expressions share a training. The result of a store key depends on
+this code and all that it imports."""
 
 
 @lru_cache(maxsize=8)
 def code_version(plugins: tuple[str, ...] = ()) -> str:
-    """Return a digest of all code that decides a training's result: this project's, the plugins', torch's version.
+    """Return a digest of all code that affects a training's result: this project, the plugins, and torch's version.
 
     Raises:
-        ImportError: if the package of a plugin is not installed.
+        ImportError: If the package of a plugin is not installed.
     """
     parts = [torch.__version__, code_digest(*CODE)]
     for plugin in plugins:

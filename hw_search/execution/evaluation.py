@@ -1,6 +1,6 @@
-"""Train one network and read its accuracy and crossings: what a worker does with a task.
+"""The evaluation of a task by a worker: train a network and read its accuracy and crossings.
 
-Tasks and results are those of `zerocross.hw_search.execution.tasks`.
+`zerocross.hw_search.execution.tasks` defines tasks and results.
 """
 
 import time
@@ -49,7 +49,7 @@ _CURVE_POINTS = 256
 
 @lru_cache(maxsize=2)
 def load_data(section: DataConfig) -> Data:
-    """Load a data section once a process."""
+    """Return the data of a section `data`, loaded once per process."""
     return load(**section.model_dump())
 
 
@@ -59,15 +59,15 @@ def _test_split(name: str, root: str) -> Split:
 
 
 def evaluate(work: Task, progress: Progress | None = None) -> Result:
-    """Do a task.
+    """Run a task.
 
     Args:
-        work: the task.
-        progress: called with the epoch and its loss.
+        work: The task.
+        progress: Receives each epoch and its loss.
 
     Returns:
-        Its result, "ok" or "failed". A stack has one in "results" for each of its trainings; it fails as a whole if its
-        networks cannot be stacked.
+        The result, "ok" or "failed". The result of a stack holds one result per training in "results". A stack fails as a
+        whole if its networks cannot be stacked.
     """
     if isinstance(work, Stack):
         try:
@@ -93,7 +93,7 @@ def _train_and_read(work: TrainingTask, progress: Progress | None) -> Result:
 
 
 def _evaluate_stack(works: Sequence[TrainingTask], progress: Progress | None) -> list[Result]:
-    """Do trainings that differ in expressions and weights alone."""
+    """Run trainings that differ only in expressions and weight files."""
     started, first = time.monotonic(), works[0]
     data, device = _prepared(first)
     models = [_fresh(work, data) for work in works]
@@ -118,7 +118,7 @@ def _prepared(work: TrainingTask) -> tuple[Data, torch.device]:
 
 
 def _fresh(work: TrainingTask, data: Data) -> torch.nn.Module:
-    """Return a task's network, untrained: the same for the same seed."""
+    """Return a task's untrained network. Equal seeds give equal networks."""
     torch.manual_seed(work.seed)
     model = build_topology(work.topology, data.input_shape, data.classes)
     install(model, [parse(text) for text in work.expressions])
@@ -133,7 +133,7 @@ def _read(
     device: torch.device,
     binarized: Binarized | None,
 ) -> Result:
-    """Return what a trained network came to, and write its weights where they are wanted."""
+    """Return the result of a trained network, and write its weights if the task requests it."""
     result: Result = {
         "status": "ok",
         "expressions": list(work.expressions),
@@ -142,7 +142,7 @@ def _read(
     if work.test:
         result["test"] = accuracy(model, _test_split(work.data.name, work.data.root), device)
     if work.final:
-        model.cpu()  # where a build reads it: a GPU's functions round otherwise
+        model.cpu()  # as in a build: functions on a GPU round differently
     integer = to_integer(model, network)
     result["crossings"] = {name: table.counts().tolist() for name, table in integer.tables.items()}
     result["binarized"] = None if binarized is None else asdict(binarized)
@@ -158,17 +158,21 @@ def _read(
             try:
                 save_file(tensors, temporary)
             except SafetensorError as error:
-                raise UserError(f"{work.weights} cannot be written ({error}): is the disk full?") from None
+                raise UserError(
+                    f"{work.weights} cannot be written ({error}): check that the disk is not full"
+                ) from None
     return result
 
 
 def savings(integer: IntegerNetwork) -> dict[str, int]:
-    """Count what removing constant channels and first bits would save.
+    """Count the savings from removing constant channels and first bits.
 
     Returns:
-        {"constant_channels", "weight_bits"} that could be taken out of the network, and {"first_bits",
-        "first_bits_left"}: channels that start at 1, and those of them that cost an XOR because a pool or padding
-        stands behind them.
+        A dictionary with these counts:
+
+        - "constant_channels" and "weight_bits": channels and weights that could be removed from the network;
+        - "first_bits": channels that start at 1;
+        - "first_bits_left": channels that start at 1 and cost an XOR because a pool or padding follows them.
     """
     smaller, removed = remove_constants(integer)
     _, left = remove_first_bits(smaller)
@@ -185,7 +189,7 @@ def _weight_bits(integer: IntegerNetwork) -> int:
 
 
 def sites(model: torch.nn.Module, integer: IntegerNetwork) -> list[ActivationRecord]:
-    """Return what a person wants to see of every activation: its curve over the grid, and its crossings."""
+    """Return a record of every activation for the report: its curve over the grid, and its crossings."""
     found, values_of = [], responses(model, integer.network)
     for name, slot in slots(model).items():
         table = integer.tables[name]

@@ -1,4 +1,4 @@
-"""Runs tasks in worker processes on this machine, one thread each."""
+"""Execution of tasks in worker processes on this machine, with one thread each."""
 
 import json
 import os
@@ -19,28 +19,28 @@ from zerocross.hw_search.execution.tasks import Result, Task, to_json
 _ATTEMPTS = 2
 
 _MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 25), "MALLOC_TRIM_THRESHOLD_": str(1 << 30)}
-"""glibc keeps a training's memory instead of giving it back to the system at every step: a few per cent faster."""
+"""Settings with which glibc keeps freed memory instead of returning it at every step: a few per cent faster."""
 
 
 class Executor(Protocol):
-    """Anything that runs tasks."""
+    """The interface for running tasks."""
 
     def run(self, tasks: Sequence[Task]) -> Iterator[tuple[int, Result]]:
-        """Run tasks; yield (index of the task, its result) as they come, in any order."""
+        """Run tasks. Yield (index of the task, its result) as results arrive, in any order."""
 
     def close(self) -> None:
         """Stop at once."""
 
 
 class LocalExecutor:
-    """Worker processes on this machine.
+    """Runs tasks in worker processes on this machine.
 
-    A task whose worker dies is tried once more in a fresh one; if that dies too, the task has failed with a
-    `passing` reason, which the store does not keep.
+    If a worker dies, its task runs once more in a new process. If that dies too, the task fails with `passing` set, and the
+    store does not keep the result.
 
     Args:
-        workers: number of processes, started when first needed.
-        log: file that gets what workers print.
+        workers: Number of processes. Each starts when it is first needed.
+        log: File for the workers' output.
     """
 
     def __init__(self, workers: int, log: Path) -> None:
@@ -90,7 +90,7 @@ class LocalExecutor:
             worker = self._idle.pop()
             if worker.alive():
                 return worker
-            worker.kill()  # its memory had run out, and it ended by itself
+            worker.kill()  # it ended after running out of memory
         return _Worker(self._log)
 
     def close(self) -> None:
@@ -111,14 +111,14 @@ class LocalExecutor:
 
 class _Worker:
     def __init__(self, log: Path) -> None:
-        # One thread each, also where a library reads its number of threads at import.
+        # One thread each, also in libraries that read the number of threads at import.
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
         environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
         try:
             with log.open("ab") as output:
-                # A session of its own: Ctrl-C reaches the search alone, which then stops its workers.
+                # A separate process session: Ctrl-C reaches only the search, which then stops its workers.
                 self._process = subprocess.Popen(
-                    # -P: modules of the folder they happen to be in are none of ours.
+                    # -P: modules in the current folder must not shadow imports.
                     [sys.executable, "-P", "-m", "zerocross.hw_search.execution.worker"],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
@@ -128,7 +128,7 @@ class _Worker:
                 )
         except OSError as error:
             raise UserError(
-                f"a worker process cannot be started ({error.strerror}); fewer --workers may help"
+                f"a worker process cannot be started ({error.strerror}): try fewer --workers"
             ) from None
 
     @property
@@ -137,31 +137,31 @@ class _Worker:
         return self._process.stdout
 
     def give(self, work: Task) -> int:
-        """Send a task; return the descriptor on which its result will come."""
+        """Send a task. Return the file descriptor on which its result will arrive."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(to_json(work).encode() + b"\n")
             self._process.stdin.flush()
         except BrokenPipeError:
-            pass  # it died while idle: its closed output says so at once
+            pass  # the worker died while idle: its closed output reports that at once
         return self._out.fileno()
 
     def alive(self) -> bool:
-        """Tell whether the process runs."""
+        """Return whether the process is running."""
         return self._process.poll() is None
 
     def read(self) -> bytes:
-        """Read a result line; empty if the worker is gone."""
+        """Return a result line, or b"" if the worker died."""
         line = self._out.readline()
         return line if line.endswith(b"\n") else b""
 
     def death(self) -> str:
-        """Reap the worker and say what ended it."""
+        """Wait for the dead worker and return the cause of its death."""
         self.kill(politely=True)
         code = self._process.returncode
         if code == -signal.SIGKILL:
             return "killed (signal 9; the system does this when memory runs out: use fewer workers)"
-        return f"signal {-code}" if code < 0 else f"exit code {code}; workers.log says more"
+        return f"signal {-code}" if code < 0 else f"exit code {code}; see workers.log"
 
     def kill(self, politely: bool = False) -> None:
         """End the worker."""

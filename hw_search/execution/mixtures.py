@@ -1,4 +1,4 @@
-"""What a worker does with a mixture: train the operations of topology `nasb` with their weights, and read the choice."""
+"""Evaluation of a mixture by a worker: train all operations of topology `nasb` with their weights and read the choice."""
 
 from collections.abc import Callable
 
@@ -22,14 +22,14 @@ def choose_operations(
     """Train the mixture of a task.
 
     Args:
-        work: the task.
-        mixture: the task's.
-        data: what it learns from.
-        device: where to train.
-        progress: called with the epoch and its loss.
+        work: The task.
+        mixture: Mixture of the task.
+        data: Training and validation data.
+        device: Device to train on.
+        progress: Receives each epoch and its loss.
 
     Returns:
-        "operations", the names it chooses, and "shares", their weights.
+        A result with "operations", the names of the chosen operations, and "shares", the weights of all operations.
     """
     parameters = {key: value for key, value in work.topology.items() if key != "name"}
     parameters = check_parameters("nasb", parameters)

@@ -1,7 +1,7 @@
-"""Runs tasks on a Ray cluster: each is a Ray task, and results come back to the one store, on the machine that searches.
+"""Execution of tasks on a Ray cluster. Each task is a Ray task; results return to the store on the searching machine.
 
-The cluster's machines need share nothing but this program, installed on each: plugin files and data travel with the tasks
-through Ray's object store, and weights come back with the results.
+Every machine of the cluster needs only an installation of this program. Plugin files and data travel with the tasks through
+Ray's object store, and weights return with the results.
 """
 
 import hashlib
@@ -25,8 +25,8 @@ from zerocross.hw_search.execution.tasks import Result, Task, to_json
 from zerocross.hw_search.files import replacing
 
 _RETRIES = 3
-_POLL = 10.0  # seconds without a result after which the nodes are counted again
-_ANSWER = 30.0  # seconds in which a cluster must answer
+_POLL = 10.0  # seconds without a result before the nodes are counted again
+_ANSWER = 30.0  # seconds to wait for a cluster's answer
 
 _PROBE = """
 import sys, ray
@@ -39,26 +39,26 @@ except Exception as error:
 
 
 class RayExecutor:
-    """Ray tasks on a cluster, or on a Ray of their own on this machine.
+    """Runs tasks on a Ray cluster, or on a separate Ray instance on this machine.
 
-    A task whose worker or node dies is done again by Ray, wherever there is room. If that happens time and again, it has
-    failed with a `passing` reason, which the store does not keep.
+    If a worker or node dies, Ray runs the task again on any node with room. After the last retry the task fails with
+    `passing` set, and the store does not keep the result.
 
-    A process that is connected to Ray already stays so; else the connection is made here, and ended by `close`.
+    If the process is not connected to Ray, this object connects it, and `close` disconnects it.
 
     Args:
-        settings: the cluster's address, the most trainings at a time, and what is set aside for each.
-        log: file that gets what workers print.
+        settings: Address of the cluster, largest number of parallel trainings, and resources for each.
+        log: File for the workers' output.
 
     Raises:
-        UserError: if Ray is not installed, no cluster answers, or no node has room for a worker.
+        UserError: If Ray is not installed, no cluster answers, or no node has room for a worker.
     """
 
     def __init__(self, settings: ExecutionConfig, log: Path) -> None:
         try:
             import ray
         except ImportError:
-            raise UserError('search.executor ray needs Ray: pip install "zerocross[ray]"') from None
+            raise UserError('search.executor ray requires Ray: pip install "zerocross[ray]"') from None
         self._log = log
         needs = {
             "CPU": settings.worker_cpus,
@@ -81,7 +81,7 @@ class RayExecutor:
         """See `Executor.run`.
 
         Raises:
-            UserError: if no node has room for a worker, or weights cannot be written.
+            UserError: If no node has room for a worker, or weights cannot be written.
         """
         import ray
 
@@ -100,7 +100,7 @@ class RayExecutor:
                 yield index, self._receive(reference, tasks[index])
 
     def close(self) -> None:
-        """Stop what is running; leave the cluster if it was joined here."""
+        """Cancel running tasks. Disconnect from the cluster if this object connected to it."""
         import ray
 
         for reference in self._running:
@@ -110,7 +110,7 @@ class RayExecutor:
             ray.shutdown()
 
     def _pack(self, work: Task) -> None:
-        """Put what a task needs from this machine's disk into the object store: plugin files and data, once each."""
+        """Copy the files that a task needs, plugins and data, into Ray's object store, once each."""
         part = work.trainings[0]
         name, root = part.data.name, part.data.root
         for plugin in set(part.plugins) - set(modules(part.plugins)):
@@ -122,7 +122,7 @@ class RayExecutor:
             self._parcels[name] = _parcel(f"{Path(name).stem}.npz", as_npz(name, root))
 
     def _give(self, work: Task) -> Any:
-        """Hand a task to Ray; return the reference of what will come of it."""
+        """Submit a task to Ray. Return the reference of its future result."""
         from zerocross.hw_search.execution.code_version import code_version
 
         part = work.trainings[0]
@@ -132,19 +132,19 @@ class RayExecutor:
         return self._train.remote(to_json(work), origin, places, *(self._parcels[name][1] for name in names))
 
     def _receive(self, reference: Any, work: Task) -> Result:
-        """Return a task's result; put its weights and what it printed where they belong."""
+        """Return a task's result. Write its weights to their files and its output to the log."""
         import ray
         from ray.exceptions import RayError, RayTaskError
 
         try:
             result, weights, printed = ray.get(reference)
         except RayTaskError as error:
-            # Whatever happens in a training, `train` returns: this is the node's own trouble.
+            # `train` returns after any error in a training, so the cause of this error is the node.
             place = re.search(r"ip=[\w.:]+", str(error))
             return {
                 "status": "error",
                 "reason": f"a node ({place[0] if place else 'unknown'}) cannot run zerocross ({_lines(error)[-1]}): install "
-                "the same there as here, and start Ray there anew",
+                "the same packages there as on this machine, and restart Ray there",
             }
         except RayError as error:
             return {
@@ -163,10 +163,10 @@ class RayExecutor:
         return found
 
     def _room(self) -> int:
-        """Return how many workers the nodes that are there now have room for.
+        """Return the number of workers that the current nodes have room for.
 
         Raises:
-            UserError: if it is none.
+            UserError: If no node has room for a worker.
         """
         import ray
 
@@ -181,18 +181,18 @@ class RayExecutor:
             )
             raise UserError(
                 f"no node of the Ray cluster has room for a worker of {_amounts(self._needs)} (there is {there or 'none'}): "
-                "lower search.worker_cpus, worker_gpus or worker_memory_gb, or add a node with `ray start --address=...`"
+                "reduce search.worker_cpus, worker_gpus or worker_memory_gb, or add a node with `ray start --address=...`"
             )
         return room
 
 
 def _parcel(name: str, content: bytes) -> tuple[str, Any]:
-    """Return where a node is to keep a file, and the reference of its content."""
+    """Return a file's path in the cache of a node, and the reference of its content."""
     import numpy as np
     import ray
 
     digest = hashlib.blake2b(content, digest_size=16).hexdigest()
-    # Nodes read an array where it lies in their object store; bytes would be copied for every task.
+    # Nodes read an array directly from their object store; bytes would be copied for every task.
     return f"{digest}/{name}", ray.put(np.frombuffer(content, np.uint8))
 
 
@@ -215,39 +215,41 @@ def _lines(error: Exception) -> list[str]:
 
 
 def _connect(address: str | None) -> None:
-    """Join a cluster, or start a Ray of this process' own.
+    """Connect to a cluster, or start a Ray instance for this process.
 
     Raises:
-        UserError: if there is no such cluster, or Ray cannot be started.
+        UserError: If there is no such cluster, or Ray cannot be started.
     """
     import ray
 
     if address is not None:
         _check_answers(address)
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a search reports to nobody
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no usage reports
     ends = signal.getsignal(signal.SIGTERM)
     own = {"address": "local", "include_dashboard": False}
     try:
         ray.init(
             **(own if address is None else {"address": address}), log_to_driver=False, logging_level="ERROR"
         )
-    except Exception as error:  # Ray raises whatever it likes
-        raise UserError(f"Ray cannot be joined or started here: {' '.join(str(error).split())}") from None
+    except Exception as error:  # Ray may raise any exception
+        raise UserError(
+            f"this machine cannot join or start a Ray cluster: {' '.join(str(error).split())}"
+        ) from None
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, ends)  # Ray takes it, and the command line has a use for it
+        signal.signal(signal.SIGTERM, ends)  # Ray replaces the handler, which the command line needs
 
 
 def _check_answers(address: str) -> None:
-    """Make sure that a cluster answers; Ray itself would go on trying for a quarter of an hour.
+    """Check that a cluster answers. Ray itself would retry for a quarter of an hour.
 
     Raises:
-        UserError: if none does.
+        UserError: If the cluster does not answer.
     """
     try:
         if ":" in address:
             host, _, port = address.rpartition(":")
             socket.create_connection((host, int(port)), timeout=5).close()
-        # A process of its own: it can be stopped, and what Ray has to say meanwhile is not on the user's screen.
+        # A separate process: it can be stopped, and Ray's messages do not reach the user's screen.
         probe = [sys.executable, "-P", "-c", _PROBE, address]
         done = subprocess.run(probe, capture_output=True, text=True, timeout=_ANSWER, check=False)
         if done.returncode == 0:
@@ -260,5 +262,5 @@ def _check_answers(address: str) -> None:
         reason = str(error)
     raise UserError(
         f"search.ray_address {address}: no Ray cluster can be joined ({reason.rstrip('.')}). Start one with `ray start "
-        "--head`, and make this machine a node of it with `ray start --address=...`; or leave the address out"
+        "--head` and add this machine to it with `ray start --address=...`, or omit the address to use this machine alone"
     )

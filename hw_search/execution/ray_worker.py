@@ -1,7 +1,7 @@
-"""What a node of a Ray cluster does with a task.
+"""The evaluation of a task on a node of a Ray cluster.
 
-Plugin files and data come with the task. They are kept on the node under a digest of their content, so that all tasks and
-searches share them. Weights go back as bytes: the path that the task names is on the machine that searches.
+Plugin files and data arrive with the task. The node stores them under a digest of their content, so that all tasks and
+searches share them. Weights return as bytes, because the task's path is on the searching machine.
 """
 
 import os
@@ -24,11 +24,11 @@ _MOST_PRINTED = 20_000
 
 @dataclass(frozen=True)
 class Origin:
-    """What a node must know of the machine that searches.
+    """The code version of the searching machine.
 
     Attributes:
-        code: digest of all code that decides a training's result.
-        versions: of which versions it is, for a person.
+        code: Digest of all code that affects a training's result.
+        versions: Package versions, for display.
     """
 
     code: str
@@ -36,36 +36,36 @@ class Origin:
 
 
 def versions() -> str:
-    """Return the versions that a person would compare first where the code differs."""
+    """Return the versions of the packages that most likely explain a difference in code."""
     import torch
 
     return f"zerocross {version('zerocross')} and torch {torch.__version__}"
 
 
 def modules(plugins: Sequence[str]) -> tuple[str, ...]:
-    """Return those plugins that must be installed on every node: the files among them travel."""
+    """Return the plugins that must be installed on every node, that is, all but files, which travel with the task."""
     return tuple(plugin for plugin in plugins if not plugin.endswith(".py"))
 
 
 def train(
     text: str, origin: Origin, places: Sequence[tuple[str, str]], *contents: Any
 ) -> tuple[Result, list[bytes | None], str]:
-    """Do a task on a node.
+    """Run a task on a node.
 
     Args:
-        text: the task, as JSON.
-        origin: where it comes from.
-        places: of each file that comes with it, the name that the task knows it by, and where to keep it here.
-        contents: of these files.
+        text: The task, as JSON.
+        origin: Code version of the searching machine.
+        places: For each file that comes with the task, its name in the task and its path in this node's cache.
+        contents: Contents of these files.
 
     Returns:
-        The result as `worker.serve` has it, the content of each training's file of weights if it was written, and what was
-        printed.
+        The result from `worker.serve`, the content of each training's weight file (None if it was not written), and the
+        printed output.
     """
     import ray
 
     if not ray.get_gpu_ids():
-        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # else all workers of a node would share its first GPU
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # otherwise all workers of a node would share its first GPU
     from zerocross.hw_search.execution.worker import prepare, serve
 
     prepare()
@@ -94,22 +94,22 @@ def _check_code(origin: Origin, plugins: tuple[str, ...]) -> None:
 
     try:
         same = code_version(plugins) == origin.code
-    except ImportError:  # the package of a plugin is not installed here
+    except ImportError:  # the package of a plugin is not installed on this node
         same = False
     if not same:
         installed = ", ".join(["zerocross", "torch", *plugins])
         raise UserError(
-            f"a node has other code ({versions()}) than the machine that searches ({origin.versions}): install the same "
-            f"{installed} on it, and start Ray on it anew"
+            f"a node has different code ({versions()}) from the searching machine ({origin.versions}): install the same "
+            f"{installed} on it, and restart Ray on it"
         )
 
 
 def _kept(place: str, content: Any) -> str:
-    """Return the path of a file on this node; it is written if it is not there."""
+    """Return the path of a file on this node. Write the file if it does not exist."""
     home = Path(tempfile.gettempdir()) / f"zerocross-{os.getuid()}"
     with suppress(FileExistsError):
         home.mkdir(mode=0o700)
-    if home.lstat().st_uid != os.getuid():  # whoever owns it could put code of theirs into it
+    if home.lstat().st_uid != os.getuid():  # its owner could insert code
         raise UserError(f"{home} belongs to another user: remove it")
     path = home / place
     if not path.exists():
@@ -119,7 +119,7 @@ def _kept(place: str, content: Any) -> str:
 
 
 def _moved(part: TrainingTask, local: dict[str, str], weights: Path) -> TrainingTask:
-    """Return a training with this node's paths; Ray sees to its memory."""
+    """Return a training with this node's paths. It has no memory limit, because Ray manages memory."""
     return replace(
         part,
         plugins=tuple(local.get(plugin, plugin) for plugin in part.plugins),
@@ -130,7 +130,7 @@ def _moved(part: TrainingTask, local: dict[str, str], weights: Path) -> Training
 
 
 def _reason(result: Result, local: dict[str, str]) -> str:
-    """Return a result's reason with the user's names of files, and with the node where the user must mend something."""
+    """Return a result's reason with the user's file names, and with the node's name for a mistake of the user."""
     import ray
 
     reason = str(result["reason"])

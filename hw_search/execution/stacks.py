@@ -1,4 +1,4 @@
-"""Which trainings are done at once, as a stack (`zerocross.models.stacking`)."""
+"""Grouping of trainings into stacks that run together (`zerocross.models.stacking`)."""
 
 import itertools
 import math
@@ -9,35 +9,37 @@ from zerocross.finn_flows.network import Conv, Dense, Flatten, Network
 from zerocross.hw_search.execution.tasks import TrainingTask, to_json
 
 _CACHE = 2**17
-"""Floats of a layer's output, all networks of a stack together, beyond which a CPU gains nothing: half a megabyte."""
+"""Largest layer output of a whole stack, in floats, with which a CPU still gains speed: half a megabyte."""
 
 _GPU_MEMORY = 2**30
-"""Floats that a stack may take of a GPU: four gigabytes."""
+"""Memory of a stack on a GPU, in floats: four gigabytes."""
 
 _OUTPUTS, _WEIGHTS = 30, 8
-"""Tensors of the size of the widest layer's output, and copies of its weights (their gradients, Adam's two moments, the
-signs, the networks themselves), that a GPU holds while a network trains."""
+"""GPU memory of a network in training: tensors of the size of the widest layer's output, and copies of its weights
+(gradients, Adam's two moments, signs, the networks themselves)."""
 
 _MOST = {"cpu": 64, "cuda": 256}
-"""A step of 256 small networks takes no more calls than one of 64, and 36 to 55 times fewer a network than one by one."""
+"""Largest stack by device. A step of 256 small networks needs no more calls than one of 64, and 36 to 55 times fewer per
+network than separate steps."""
 
 _PARTS = {"cpu": 8, "cuda": 4}
-"""A batch of tasks is split in as many stacks at least, for as many workers; not by how many there are, see `stacks`."""
+"""Smallest number of stacks for a batch of tasks, so that several workers share it. It is independent of the number of
+workers; see `stacks`."""
 
 
 def stack_size(network: Network, batch_size: int, device: str, tasks: int) -> int:
-    """Return how many networks to train at once.
+    """Return the number of networks to train together.
 
-    On a CPU a stack saves calls and not arithmetic: it pays as long as its layers stay in the cache, which are small
-    fully connected networks. On a GPU nearly everything is calls. `benchmarks/training.py` measures and counts.
+    On a CPU a stack saves calls, not arithmetic. It pays while its layers fit in the cache, that is, for small fully
+    connected networks. On a GPU calls take nearly all of the time. `benchmarks/training.py` measures both.
 
     Args:
-        network: their layers.
-        batch_size: samples a step.
-        device: where they are trained, "cpu" or "cuda".
-        tasks: how many there are in all.
+        network: Layers of each network.
+        batch_size: Samples per step.
+        device: Device of the training, "cpu" or "cuda".
+        tasks: Total number of tasks.
     """
-    # A flattened input is one for all of them.
+    # All networks share one flattened input.
     shapes = network.shapes()
     widest = max(
         math.prod(shapes[layer.name]) for layer in network.layers if not isinstance(layer.operation, Flatten)
@@ -50,7 +52,7 @@ def stack_size(network: Network, batch_size: int, device: str, tasks: int) -> in
 
 
 def _weights(network: Network) -> int:
-    """Return how many weights a network's products have."""
+    """Return the number of weights in a network's products."""
     shapes, total = network.shapes(), 0
     for layer in network.layers:
         if isinstance(layer.operation, Dense | Conv):
@@ -63,14 +65,14 @@ def _weights(network: Network) -> int:
 
 
 def stacks(tasks: Mapping[str, TrainingTask], size: Callable[[TrainingTask], int]) -> list[list[str]]:
-    """Group tasks that can be done at once: those that differ in activations alone.
+    """Group tasks that can run together: those that differ only in activations.
 
-    What stands in a stack depends on the tasks alone, not on what is stored or on how many workers there are: a search that
-    goes on after an interruption comes to the same floats.
+    The groups depend only on the tasks, not on stored results or the number of workers. A resumed search therefore computes
+    the same floats.
 
     Args:
-        tasks: by store key.
-        size: from a task, the most tasks of a stack.
+        tasks: Tasks by store key.
+        size: Function from a task to the largest number of tasks in its stack.
 
     Returns:
         Keys by stack, in the order of the tasks.
@@ -82,7 +84,7 @@ def stacks(tasks: Mapping[str, TrainingTask], size: Callable[[TrainingTask], int
     found: list[list[str]] = []
     for keys in groups.values():
         most = size(tasks[keys[0]]) if len(keys) > 1 else 1
-        # Evenly, so that no worker is left with a long stack at the end.
+        # Stacks of equal size, so that no worker has a long stack at the end.
         count = math.ceil(len(keys) / most)
         ends = [len(keys) * part // count for part in range(count + 1)]
         found += [keys[begin:end] for begin, end in itertools.pairwise(ends)]

@@ -1,8 +1,8 @@
-"""Every evaluation ever made in a run folder: SQLite.
+"""The store: all training results of a run folder, in SQLite.
 
-It is the cache, the provenance and the resume at once: a search that is started again replays the same seeded
-evolution and finds its past here. A row is keyed by what decides its result (but for what trained beside it, which turns
-a rounding now and then), so nothing in it is wrong for a changed configuration; it is merely not asked for.
+The store is the cache, the provenance, and the way to resume: a restarted search replays the same seeded strategy and finds
+its earlier results here. The key of a row covers all inputs of its result, except the other networks in its stack, which
+occasionally change a rounding. Rows therefore stay valid when the configuration changes; the search only stops reading them.
 """
 
 import json
@@ -17,7 +17,7 @@ from zerocross.hw_search.execution.tasks import Result
 from zerocross.hw_search.files import holding
 
 LAYOUT = 2
-"""Version of the tables below and of the keys in them; to be raised whenever either changes its meaning."""
+"""Version of the tables below and of their keys. Increase it whenever the meaning of either changes."""
 
 _TABLES = """
 CREATE TABLE evaluations (key TEXT PRIMARY KEY, result TEXT NOT NULL, made REAL NOT NULL) WITHOUT ROWID;
@@ -26,14 +26,13 @@ CREATE TABLE sittings (started REAL NOT NULL, seconds REAL NOT NULL);
 
 
 class Store:
-    """The evaluations of one run folder, locked against other processes while open.
+    """The results of one run folder, locked against other processes while open.
 
     Args:
-        folder: the run's folder; made if it is not there.
+        folder: Folder of the run. It is created if it does not exist.
 
     Raises:
-        UserError: if the folder cannot be written, another process has it, or the file is damaged or of another
-            layout.
+        UserError: If the folder cannot be written, another process holds it, or the file is damaged or has another layout.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -56,7 +55,7 @@ class Store:
         names = {row[0] for row in self._base.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if version == 0 and not names:
             with self._base:
-                # Without it every statement would be a transaction of its own, and a kill could leave half of them.
+                # One transaction for all statements: otherwise a kill could leave only some of the tables.
                 self._base.execute("BEGIN IMMEDIATE")
                 for statement in _TABLES.strip().split(";\n"):
                     self._base.execute(statement)
@@ -66,7 +65,7 @@ class Store:
             made = "an earlier" if version < LAYOUT else "a later"
             raise UserError(
                 f"{self.path} was made by {made} version of zerocross (layout {version}, this one reads {LAYOUT}): use that "
-                "version to go on with it, or move the file away to start anew"
+                "version to resume, or move the file away to start again"
             )
         check = self._base.execute("PRAGMA quick_check(1)").fetchone()[0]
         if check != "ok" or not {"evaluations", "sittings"} <= names:
@@ -82,7 +81,7 @@ class Store:
         return found
 
     def put(self, key: str, result: Result, replace: bool = False) -> None:
-        """Keep a result; on disk when this returns. A key that is there already keeps its first result, unless `replace`."""
+        """Save a result to disk. An existing key keeps its first result unless `replace` is set."""
         try:
             with self._base:
                 self._base.execute(
@@ -96,7 +95,7 @@ class Store:
         return int(self._base.execute("SELECT COUNT(*) FROM evaluations").fetchone()[0])
 
     def add_sitting(self, started: float, seconds: float) -> None:
-        """Note how long one sitting took."""
+        """Record the start (seconds since the epoch) and the duration (seconds) of one search or resumption."""
         try:
             with self._base:
                 self._base.execute("INSERT INTO sittings VALUES (?, ?)", (started, seconds))
@@ -104,7 +103,7 @@ class Store:
             raise self._explain(error) from None
 
     def seconds(self) -> float:
-        """Return the time of all sittings together."""
+        """Return the total of the recorded durations, in seconds."""
         return float(self._base.execute("SELECT COALESCE(SUM(seconds), 0) FROM sittings").fetchone()[0])
 
     def close(self) -> None:
@@ -116,13 +115,13 @@ class Store:
         text = str(error)
         if "full" in text or "disk I/O" in text:
             return UserError(
-                f"{self.path} cannot be written, the disk is full or failing ({text}): free some room and run the same "
-                "command again, it goes on where it stopped"
+                f"{self.path} cannot be written because the disk is full or failing ({text}): free some space and run the "
+                "same command to resume"
             )
         if "readonly" in text or "unable to open" in text:
             return UserError(f"{self.path} cannot be opened for writing ({text}): check its permissions")
         return UserError(
-            f"{self.path} is damaged ({text}): move it away to start the search anew, or restore it from a copy"
+            f"{self.path} is damaged ({text}): move it away to start the search again, or restore it from a copy"
         )
 
     def __enter__(self) -> "Store":

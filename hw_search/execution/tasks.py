@@ -1,4 +1,4 @@
-"""What workers are given and what they give back: plain records that travel as JSON to any process or machine."""
+"""Tasks and results of workers: plain records that travel as JSON to any process or machine."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Required, TypedDict
@@ -11,12 +11,12 @@ from zerocross.models.training import TrainingSettings
 
 @dataclass(frozen=True)
 class Mixture:
-    """Operations of topology `nasb` that a training chooses from, instead of training the network as it stands.
+    """Operations of topology `nasb` for a training that chooses among them, instead of training a fixed network.
 
     Attributes:
-        choices: names of operations by stage and edge.
-        prices: (stage, edge, operation, price) of each; the dearest is 1.
-        price_weight: weight of the expected price beside the cross entropy.
+        choices: Names of operations by stage and edge.
+        prices: (stage, edge, operation, price) for each operation; the largest price is 1.
+        price_weight: Weight of the expected price, relative to the cross entropy.
     """
 
     choices: tuple[tuple[tuple[str, ...], ...], ...]
@@ -26,21 +26,21 @@ class Mixture:
 
 @dataclass(frozen=True)
 class TrainingTask:
-    """One network to be trained and read.
+    """One network to train and evaluate.
 
     Attributes:
-        plugins: files and modules to import first.
-        data: what to learn from.
-        expressions: one for all activation slots, or one for each.
-        topology: name and parameters, nothing left to choose.
-        settings: how to train.
-        device: where, "auto", "cpu" or "cuda".
-        seed: of the initial weights and the order of samples.
-        final: whether the activations are examined and the test set is read.
-        test: whether the test set is read.
-        weights: file for the trained weights (safetensors), if they are wanted.
-        memory_gb: memory that the worker may address from now on, where it is limited.
-        mixture: operations to choose from, for a mixture.
+        plugins: Files and modules to import first.
+        data: Data set.
+        expressions: One expression for all activation slots, or one per slot.
+        topology: Name and parameters, without open choices.
+        settings: Training settings.
+        device: Device of the training: "auto", "cpu" or "cuda".
+        seed: Seed of the initial weights and the order of samples.
+        final: Whether to examine the activations and evaluate on the test set.
+        test: Whether to evaluate on the test set.
+        weights: File for the trained weights (safetensors), or None.
+        memory_gb: Limit on the worker's address space in GiB, from this task on; None sets no limit.
+        mixture: Operations to choose from, for a mixture.
     """
 
     plugins: tuple[str, ...]
@@ -69,10 +69,10 @@ class TrainingTask:
 
 @dataclass(frozen=True)
 class Stack:
-    """Trainings that differ in expressions and weights alone, to be done at once.
+    """Trainings that differ only in expressions and weight files, and run together.
 
     Attributes:
-        trainings: two or more.
+        trainings: Two or more trainings.
     """
 
     trainings: tuple[TrainingTask, ...]
@@ -86,24 +86,24 @@ Task = TrainingTask | Stack
 
 
 class Result(TypedDict, total=False):
-    """What a task came to, as JSON.
+    """The result of a task, as JSON.
 
     Attributes:
-        status: "ok"; "failed", for `reason`; or "error", for a mistake of the user's, which `reason` explains.
-        reason: why it is not "ok".
-        passing: True where another try may go well.
-        seconds: time it took.
-        expressions: the task's.
-        accuracy: on validation samples, 0..1.
-        test: on test samples, 0..1, if the task reads them.
-        crossings: number of crossings of each channel, by activation layer.
-        binarized: accuracy "before" and "after" the last step of self-binarizing, else None.
-        sites: the activations, as `zerocross.reports.activation_records.ActivationRecord` has them (final tasks).
-        agreement: network against crossing tables (final tasks); see `zerocross.reports.records.Finalist`.
-        savings: what could be taken out of the network (final tasks).
-        results: one for each training of a stack.
-        operations: chosen by a mixture, by stage and edge.
-        shares: weights of a mixture's operations, by stage, edge and operation.
+        status: "ok", "failed", or "error" for a mistake of the user.
+        reason: Reason for a status other than "ok".
+        passing: Whether a retry may succeed.
+        seconds: Duration in seconds.
+        expressions: Expressions of the task.
+        accuracy: Accuracy on validation samples, 0..1.
+        test: Accuracy on test samples, 0..1, if the task evaluates them.
+        crossings: Number of crossings of each channel, by activation layer.
+        binarized: Accuracy "before" and "after" the last step of self-binarizing, else None.
+        sites: Activations, in the format of `zerocross.reports.activation_records.ActivationRecord` (final tasks).
+        agreement: Comparison of network and crossing tables (final tasks); see `zerocross.reports.records.Finalist`.
+        savings: Parts that could be removed from the network (final tasks).
+        results: One result per training of a stack.
+        operations: Operations that a mixture chose, by stage and edge.
+        shares: Weights of a mixture's operations, by stage, edge and operation.
     """
 
     status: Required[Literal["ok", "failed", "error"]]
@@ -132,5 +132,5 @@ def to_json(task: Task) -> str:
 
 
 def from_json(text: str | bytes) -> Task:
-    """Return the task that `to_json` wrote."""
+    """Return the task from the JSON of `to_json`."""
     return _TASK.validate_json(text)

@@ -1,7 +1,7 @@
-"""A worker process: tasks in as lines of JSON, results out as lines of JSON.
+"""A worker process. It reads tasks as lines of JSON and writes results as lines of JSON.
 
-Started as `python -m zerocross.hw_search.execution.worker`. A worker knows nothing of the search. It ends when its
-input ends, so none outlives the process that started it.
+The command is `python -m zerocross.hw_search.execution.worker`. A worker is independent of the search. It ends when its
+input ends, so it does not outlive the process that started it.
 """
 
 import json
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Serve tasks until the input ends."""
-    # Results go out on a descriptor of their own: libraries print to standard output as they like.
+    """Run tasks until the input ends."""
+    # Results have a separate descriptor, because libraries may print to standard output.
     results = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)
 
@@ -28,11 +28,11 @@ def main() -> None:
         result = serve(from_json(line))
         results.write(json.dumps(result) + "\n")
         if result.get("passing"):
-            return  # memory ran out, or a GPU failed: another process starts afresh
+            return  # out of memory, or GPU failure: the executor starts a new process
 
 
 def prepare() -> None:
-    """Set torch up as trainings want it: one thread, and on a GPU the same result every time, of whole floats."""
+    """Set up torch for trainings: one thread; on a GPU, deterministic results in full float32 precision."""
     import torch
 
     torch.set_num_threads(1)
@@ -41,14 +41,14 @@ def prepare() -> None:
 
 
 def serve(work: "Task") -> "Result":
-    """Do a task (see `zerocross.hw_search.execution.evaluation`), whatever comes of it.
+    """Run a task (see `zerocross.hw_search.execution.evaluation`) and catch every error.
 
     Args:
-        work: the task. Its `memory_gb`, where it is given, limits what this process may address, from now on.
+        work: The task. Its `memory_gb`, if given, limits the address space of this process from now on.
 
     Returns:
-        What `evaluate` returns; {"status": "error", "reason"} where the user has something to mend; {"status": "failed",
-        "reason"} for anything else that went wrong, "passing" with it if another try may go well.
+        The result of `evaluate`; {"status": "error", "reason"} for a mistake of the user; {"status": "failed", "reason"} for
+        any other error, with "passing" if a retry may succeed.
     """
     import torch
 

@@ -1,1 +1,1 @@
-"""From a trained Brevitas module to the integer network that the hardware computes, as a search needs it."""
+"""Extraction of the hardware's integer network from a trained Brevitas module, for searches."""

@@ -1,4 +1,4 @@
-"""A trained network and its integers, held against each other on data."""
+"""Comparison of a trained network with its integer network on data."""
 
 from typing import Any
 
@@ -24,22 +24,22 @@ _TIES = 20
 def agreement(
     model: nn.Module, integer: IntegerNetwork, split: Split, batch: int = 500, whole: int = 200
 ) -> dict[str, Any]:
-    """Compare a trained network with what the hardware is to compute, on data.
+    """Compare a trained network with its integer network, on data.
 
-    What every activation reads is looked up in its table and compared, bit by bit, with what the network made of it;
-    a level of several bits counts as so many. The first samples also run through the integer network from end to
-    end, padding, pools and all.
+    The input of every activation is looked up in the activation's table, and the result is compared with the network's
+    output, bit by bit. A level counts with all its bits. The first samples also run through the whole integer network,
+    including padding and pools.
 
     Args:
-        model: the trained network.
-        integer: from `zerocross.hw_search.extraction.integers.to_integer`.
-        split: samples.
-        batch: samples at a time.
-        whole: samples that run end to end.
+        model: The trained network.
+        integer: Integer network from `zerocross.hw_search.extraction.integers.to_integer`.
+        split: Samples.
+        batch: Samples per batch.
+        whole: Number of samples that run through the whole integer network.
 
     Returns:
-        {"images", "bits", "differences", "end_to_end", "wrong_classes", "ties"}; a difference can only be a tie of
-        rounding ahead of a quantizer, and "ties" names the first twenty: layer, channel and accumulator.
+        {"images", "bits", "differences", "end_to_end", "wrong_classes", "ties"}. Differences are possible only where a
+        rounding error before a quantizer decides a tie. "ties" lists the first twenty: layer, channel and accumulator.
     """
     found = scales(integer.network, dict(model.named_modules()))
     producers = integer.network.producers()
@@ -74,7 +74,7 @@ def agreement(
             hook.remove()
     samples = split.x[:whole]
     logits = model(samples.to(device).float()).cpu()
-    # Ties go to the lowest class, as in the hardware's label select.
+    # The lowest class wins a tie, as in the hardware's label select.
     classes = (logits == logits.max(dim=1, keepdim=True).values).int().argmax(dim=1).numpy()
     labels = integer.run(hardware_input(samples, integer.network))["label"][:, 0]
     return {
@@ -88,5 +88,5 @@ def agreement(
 
 
 def _last(values: Tensor) -> np.ndarray:
-    """Return (N, C, H, W) with its channels last; (N, C) has them there."""
+    """Return (N, C, H, W) with channels last; (N, C) stays unchanged."""
     return np.moveaxis(values.cpu().numpy(), 1, -1)

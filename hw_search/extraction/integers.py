@@ -1,6 +1,6 @@
-"""A trained Brevitas module's integers: its weights, and the crossing tables of its activations.
+"""The integers of a trained Brevitas module: its weights, and the crossing tables of its activations.
 
-What an integer of a tensor means in torch is its scale (`zerocross.hw_search.extraction.scales`).
+The scale of a tensor converts its integers to torch's values (`zerocross.hw_search.extraction.scales`).
 """
 
 from collections.abc import Callable
@@ -31,15 +31,15 @@ def to_integer(model: nn.Module, network: Network) -> IntegerNetwork:
     """Read weights and crossing tables from a trained network in eval mode.
 
     Args:
-        model: the module `network` describes.
-        network: from `zerocross.hw_search.extraction.layers.describe`.
+        model: Module that `network` describes.
+        network: Layers from `zerocross.hw_search.extraction.layers.describe`.
 
     Returns:
-        The integer network, its crossing counts those of the tables. The tables behind products of bytes or levels
-        cover what the layer's weights can reach.
+        The integer network, with crossing counts from the tables. A table after a product of bytes or levels covers the
+        range that the layer's weights can reach.
 
     Raises:
-        zerocross.finn_flows.crossings.CrossingError: if an activation has no table.
+        zerocross.finn_flows.crossings.CrossingError: If an activation has no table.
     """
     modules = dict(model.named_modules())
     shapes, grids, producers = network.shapes(), network.grids(), network.producers()
@@ -49,7 +49,7 @@ def to_integer(model: nn.Module, network: Network) -> IntegerNetwork:
         if isinstance(layer.operation, Dense | Conv)
     }
     values = _evaluations(model, network)
-    # A GPU would rather be asked seldom.
+    # A GPU is faster with few large calls.
     at_once = AT_ONCE if next(model.parameters()).device.type == "cpu" else 16 * AT_ONCE
     tables: dict[str, CrossingTable] = {}
     for name, producer in producers.items():
@@ -69,17 +69,17 @@ def to_integer(model: nn.Module, network: Network) -> IntegerNetwork:
 
 
 def responses(model: nn.Module, network: Network) -> dict[str, Response]:
-    """Return what every slot makes of the hardware's integers, by name.
+    """Return the response of every slot to the hardware's integers, by name.
 
     Returns:
-        Functions of integers (T,): of an activation slot its value ahead of the sign, of a stream slot its level,
-        shape (channels, T).
+        Functions from integers (T,) to (channels, T): the value before the sign for an activation slot, the level for a
+        stream slot.
     """
     return {name: _numpy(evaluate) for name, evaluate in _evaluations(model, network).items()}
 
 
 _Evaluate = Callable[[np.ndarray], Tensor]
-"""A response whose values stay where the module is: on a GPU, only bits leave it."""
+"""A response whose values stay on the module's device: only bits leave a GPU."""
 
 
 def _evaluations(model: nn.Module, network: Network) -> dict[str, _Evaluate]:
@@ -115,7 +115,7 @@ def _signs(evaluate: _Evaluate) -> Signs:
 
 
 def _planes(levels: _Evaluate, bits: int) -> Signs:
-    """Return the planes of levels: row c * bits + j is plane j of channel c."""
+    """Return the bit planes of levels: row c * bits + j is bit j of channel c."""
 
     def planes(integers: np.ndarray) -> np.ndarray:
         found = levels(integers)
@@ -152,11 +152,11 @@ def _reach(weights: np.ndarray, top: int) -> Grid:
 
 
 def hardware_input(samples: Tensor, network: Network) -> np.ndarray:
-    """Return samples as the hardware takes them.
+    """Return samples in the hardware's input format.
 
     Args:
-        samples: bytes, (N, features) or (N, channels, height, width).
-        network: whose input they are.
+        samples: Values 0 to 255, (N, features) or (N, channels, height, width).
+        network: Network to run.
 
     Returns:
         Integers, (N, features) or (N, height, width, channels): -1 and +1 for a binary input, else 0..255.

@@ -1,6 +1,6 @@
-"""A Brevitas module's layers, as the hardware has them.
+"""The hardware layers of a Brevitas module.
 
-The module's own forward is followed (by torch.fx), so a user's topology needs to say nothing of hardware.
+torch.fx traces the module's forward, so a user's topology contains no description of hardware.
 """
 
 import math
@@ -39,13 +39,13 @@ from zerocross.models.layers import (
 )
 
 _FREE = (nn.Dropout, nn.Dropout2d, nn.Identity)
-"""Modules that do nothing once the network is trained."""
+"""Modules without effect in a trained network."""
 
 _ADDITIONS = (operator.add, torch.add, "add")
 
 
 class _Tracer(fx.Tracer):
-    """Stops at layers: ours, torch's and Brevitas'."""
+    """Treats layers from this project, torch and Brevitas as leaves."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         layer = m.__module__.startswith(("torch.nn", "brevitas.nn", "zerocross.models.layers"))
@@ -54,12 +54,12 @@ class _Tracer(fx.Tracer):
 
 @dataclass(frozen=True)
 class Trace:
-    """A module's forward, and the layers in it.
+    """The trace of a module's forward, and the layers in it.
 
     Attributes:
-        graph: the forward, step by step.
-        layers: the steps that are layers of the network, and their names; the label select is no step.
-        network: the layers, as `describe` returns them.
+        graph: The traced forward.
+        layers: Names of the nodes that are layers of the network. The label select has no node.
+        network: Layers, as from `describe`.
     """
 
     graph: fx.Graph
@@ -68,32 +68,35 @@ class Trace:
 
 
 def describe(model: nn.Module, input_shape: tuple[int, ...]) -> Network:
-    """Return a module's layers for the hardware, every sign with one crossing a channel.
+    """Return the hardware layers of a module, with one crossing per channel for every sign.
 
-    A layer is called by its module's path, "stages.0.0.conv"; sums and flattens that are no modules are called as torch.fx
-    calls them, "add_1"; the choice of the largest logit is called "label". A flatten of what is flat already is no layer.
+    Names of layers:
 
-    Arguments and errors are those of `trace`.
+    - the path of a module, such as "stages.0.0.conv";
+    - torch.fx's name for a sum or flatten that is not a module, such as "add_1";
+    - "label" for the choice of the largest logit.
+
+    A flatten of a flat tensor is not a layer. For arguments and errors see `trace`.
     """
     return trace(model, input_shape).network
 
 
 def trace(model: nn.Module, input_shape: tuple[int, ...]) -> Trace:
-    """Follow a module's forward and find the layers in it; see `describe` for their names.
+    """Trace a module's forward and find the layers in it; see `describe` for their names.
 
     Args:
-        model: from samples to logits, made of an InputQuant, Brevitas layers with binary weights or integers on a
-            power-of-two scale, activation and stream slots, sums, mean and max-pools, and flattens.
+        model: Module from samples to logits. It may contain one InputQuant, Brevitas layers with binary weights or
+            integers on a power-of-two scale, activation and stream slots, sums, mean and max-pools, and flattens.
         input_shape: (features,) or (channels, height, width).
 
     Raises:
-        UnsupportedModule: for anything else.
-        NetworkError: for layers that do not fit together.
+        UnsupportedModule: If the module contains anything else.
+        NetworkError: If the layers do not fit together.
     """
     try:
         graph = _Tracer().trace(model)
     except (fx.proxy.TraceError, TypeError) as error:
-        raise UnsupportedModule(f"the topology's forward cannot be followed: {error}") from None
+        raise UnsupportedModule(f"torch.fx cannot trace the topology's forward: {error}") from None
     modules = dict(model.named_modules())
     shape = input_shape if len(input_shape) == 1 else (*input_shape[1:], input_shape[0])
     shapes: dict[str, tuple[int, ...]] = {"input": shape}
@@ -114,7 +117,7 @@ def trace(model: nn.Module, input_shape: tuple[int, ...]) -> Trace:
             if isinstance(module, InputQuant):
                 if bits is not None or any(not isinstance(layer.operation, Flatten) for layer in layers):
                     raise UnsupportedModule(
-                        f"{node.name}: one InputQuant stands first, and no other anywhere"
+                        f"{node.name}: the network needs exactly one InputQuant, as its first layer"
                     )
                 bits = module.bits
             if isinstance(module, (InputQuant, LogitScale, *_FREE)) or _is_broadcast(node):
@@ -123,7 +126,7 @@ def trace(model: nn.Module, input_shape: tuple[int, ...]) -> Trace:
                 continue
             if scaled:
                 raise UnsupportedModule(
-                    f"{node.name} stands behind a LogitScale, which is for the logits alone"
+                    f"{node.name} follows a LogitScale: use LogitScale only as the last layer"
                 )
             operation = _operation(node, module, shapes[sources[0]])
             if isinstance(operation, Flatten) and len(shapes[sources[0]]) == 1:
@@ -150,9 +153,9 @@ def trace(model: nn.Module, input_shape: tuple[int, ...]) -> Trace:
 
 def _check_name(name: str, taken: Container[str]) -> None:
     if name in taken:
-        raise UnsupportedModule(f"{name} is used twice: every use needs a module of its own")
+        raise UnsupportedModule(f"{name} is used twice: create a separate module for each use")
     if name == LABEL_SELECT:
-        raise UnsupportedModule(f"{name} is what the hardware's answer is called: rename the module")
+        raise UnsupportedModule(f"{name} is the name of the hardware's output: rename the module")
 
 
 def _check_network(network: Network) -> None:
@@ -164,57 +167,57 @@ def _check_network(network: Network) -> None:
 
 
 def _sources(node: fx.Node, names: dict[fx.Node, str]) -> tuple[str, ...]:
-    """Return the tensors a node reads: one, or the terms of a sum."""
+    """Return the names of the tensors that a node reads: one, or the two terms of a sum."""
     if node.target in _ADDITIONS and len(node.args) == 2 and not node.kwargs:
         terms = [term for term in node.args if isinstance(term, fx.Node)]
         if len(set(terms)) != 2:
-            raise UnsupportedModule(f"{node.name} has no hardware: a sum is of two different tensors")
+            raise UnsupportedModule(f"{node.name} has no hardware: a sum needs two different tensors")
         return tuple(names[term] for term in terms)
     if len(node.all_input_nodes) != 1:
         raise UnsupportedModule(
-            f"{node.name} joins {len(node.all_input_nodes)} tensors: only a sum of levels has hardware"
+            f"{node.name} joins {len(node.all_input_nodes)} tensors: join them by a sum of levels instead"
         )
     return (names[node.all_input_nodes[0]],)
 
 
 def _is_broadcast(node: fx.Node) -> bool:
-    """Tell whether a node is `vector[:, :, None, None]`, which an addition spreads over an image."""
+    """Return whether a node is `vector[:, :, None, None]`, which an addition broadcasts over an image."""
     return node.target is operator.getitem and node.args[1] == (slice(None), slice(None), None, None)
 
 
 def _check_spread(node: fx.Node, dimensions: list[int]) -> None:
-    """A vector must be spread over an image by its author: torch would add it along the image's rows."""
+    """Require an explicit broadcast of a vector over an image: torch would add the vector along the image's rows."""
     for term, count in zip(node.args, dimensions, strict=True):
         if count < max(dimensions) and not (isinstance(term, fx.Node) and _is_broadcast(term)):
-            raise UnsupportedModule(f"{node.name} adds a vector to an image: say vector[:, :, None, None]")
+            raise UnsupportedModule(f"{node.name} adds a vector to an image: write vector[:, :, None, None]")
 
 
 def _check_readers(network: Network) -> None:
     for layer in network.layers[:-1]:
         if not network.readers(layer.name):
-            raise UnsupportedModule(f"nothing reads {layer.name}: leave it out")
+            raise UnsupportedModule(f"no layer reads {layer.name}: remove it")
 
 
 def _check_flattened(network: Network) -> None:
-    """Refuse activations of flattened images: torch counts their features in another order than the hardware."""
+    """Reject activations after a flattened image: torch orders the features differently from the hardware."""
     shapes, flattened = network.shapes(), set()
     for layer in network.layers:
         if isinstance(layer.operation, Flatten) and math.prod(shapes[layer.inputs[0]][:-1]) > 1:
             flattened.add(layer.name)
         elif flattened.intersection(layer.inputs):
             if isinstance(layer.operation, Activation):
-                raise UnsupportedModule(f"{layer.name} reads a flattened image: put it ahead of the flatten")
+                raise UnsupportedModule(f"{layer.name} reads a flattened image: move it before the flatten")
             if isinstance(layer.operation, Add):
                 flattened.add(layer.name)
 
 
 def _check_input(network: Network) -> None:
-    """Refuse a max-pool of the input, also behind a flatten."""
+    """Reject a max-pool of the input, also after a flatten."""
     raw = {"input"}
     for layer in network.layers:
         if layer.inputs[0] in raw and isinstance(layer.operation, MaxPool):
             raise UnsupportedModule(
-                f"{layer.name}: a max-pool of the input has no hardware: pool the data instead"
+                f"{layer.name}, a max-pool of the input, has no hardware: pool the data instead"
             )
         if layer.inputs[0] in raw and isinstance(layer.operation, Flatten):
             raw.add(layer.name)
@@ -224,7 +227,7 @@ def _operation(node: fx.Node, module: nn.Module | None, shape: tuple[int, ...]) 
     if isinstance(module, ActivationSlot):
         return Activation((1,) * module.channels)
     if isinstance(module, StreamSlot):
-        # Plane j of a number that rises through all levels flips at every multiple of 2**j.
+        # Bit j of a number that rises through all levels flips at every multiple of 2**j.
         planes = tuple(2 ** (module.bits - plane) - 1 for plane in range(module.bits))
         return Activation(planes * module.channels, module.bits)
     if isinstance(module, qnn.QuantLinear):
@@ -234,7 +237,7 @@ def _operation(node: fx.Node, module: nn.Module | None, shape: tuple[int, ...]) 
         border = (module.border,) * 2 if isinstance(module, PaddedConv2d) else _pair(module.padding)
         if not isinstance(module, PaddedConv2d) and any(border):
             raise UnsupportedModule(
-                f"{node.name} pads with zeros, a third value beside the bits: use zerocross.models.layers.BinaryConv2d"
+                f"{node.name} pads with zeros, which are neither -1 nor +1: use zerocross.models.layers.BinaryConv2d"
             )
         return Conv(
             module.out_channels,
@@ -247,19 +250,21 @@ def _operation(node: fx.Node, module: nn.Module | None, shape: tuple[int, ...]) 
         )
     if isinstance(module, nn.MaxPool2d):
         if _pair(module.dilation) != (1, 1) or module.ceil_mode:
-            raise UnsupportedModule(f"{node.name} (MaxPool2d) dilates or rounds up, which has no hardware")
+            raise UnsupportedModule(
+                f"{node.name} (MaxPool2d) has no hardware with dilation or ceil_mode: remove them"
+            )
         kernel, stride = _pair(module.kernel_size), _pair(module.stride or module.kernel_size)
         return MaxPool(kernel, stride, _pair(module.padding))
     if isinstance(module, nn.AvgPool2d):
         if _pair(module.padding) != (0, 0) or module.ceil_mode or module.divisor_override:
             raise UnsupportedModule(
-                f"{node.name} (AvgPool2d) pads, rounds up or overrides its divisor, which has no hardware"
+                f"{node.name} (AvgPool2d) has no hardware with padding, ceil_mode or divisor_override: remove them"
             )
         return SumPool(_pair(module.kernel_size), _pair(module.stride))
     if isinstance(module, nn.AdaptiveAvgPool2d):
         if module.output_size not in (1, (1, 1)) or len(shape) != 3:
             raise UnsupportedModule(
-                f"{node.name} (AdaptiveAvgPool2d): only means of whole images have hardware"
+                f"{node.name} (AdaptiveAvgPool2d) has hardware only for the mean of a whole image: use output_size=1"
             )
         return SumPool((shape[0], shape[1]), (1, 1))
     if isinstance(module, nn.Flatten) and (module.start_dim, module.end_dim) == (1, -1):
@@ -271,11 +276,11 @@ def _operation(node: fx.Node, module: nn.Module | None, shape: tuple[int, ...]) 
     if node.target in _ADDITIONS and len(node.args) == 2 and not node.kwargs:
         return Add()
     if node.target in (operator.getitem,):
-        raise UnsupportedModule(f"{node.name}: indexing has no hardware")
+        raise UnsupportedModule(f"{node.name} is indexing, which has no hardware: remove it")
     kind = type(module).__name__ if module is not None else str(node.target)
     raise UnsupportedModule(
-        f"{node.name} ({kind}) has no hardware; a topology is made of InputQuant, the layers of zerocross.models.layers, "
-        "ActivationSlot, StreamSlot, sums, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d(1), Flatten, Dropout and LogitScale"
+        f"{node.name} ({kind}) has no hardware: use only InputQuant, the layers of zerocross.models.layers, ActivationSlot, "
+        "StreamSlot, sums, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d(1), Flatten, Dropout and LogitScale"
     )
 
 
@@ -284,14 +289,14 @@ def _pair(value: Any) -> tuple[int, int]:
 
 
 def _check_product(name: str, module: Any) -> int:
-    """Return the bits of a product's weights."""
+    """Check a product layer, and return its bits per weight."""
     if module.bias is not None:
         raise UnsupportedModule(
-            f"{name} has a bias: batch norm in the activation slot has one already, say bias=False"
+            f"{name} has a bias: set bias=False (batch norm in the activation slot has one already)"
         )
     if module.input_quant.is_quant_enabled or module.output_quant.is_quant_enabled:
         raise UnsupportedModule(
-            f"{name} quantizes its input or output: InputQuant and ActivationSlot do that"
+            f"{name} quantizes its input or output: leave that to InputQuant and ActivationSlot"
         )
     bits = weight_bits(module)
     if bits is None:

@@ -1,4 +1,4 @@
-"""What torch's values are, given the hardware's integers: the scale of every tensor of a network."""
+"""The scale of every tensor of a network, which converts the hardware's integers to torch's values."""
 
 from dataclasses import dataclass
 
@@ -22,21 +22,21 @@ from zerocross.models.errors import ModelError
 from zerocross.models.layers import PaddedConv2d, StreamSlot
 
 _EXACT = 1 << 24
-"""float32 holds every integer up to here."""
+"""Largest integer up to which float32 is exact."""
 
 
 class UnsupportedModule(ModelError):
-    """A part of a topology that has no hardware; the message names it and what may stand there."""
+    """A part of a topology that has no hardware. The message names the part and the remedy."""
 
 
 @dataclass(frozen=True)
 class Scale:
-    """torch's value is step * (integer - zero) / divisor.
+    """The scale of a tensor: torch's value is step * (integer - zero) / divisor.
 
     Attributes:
-        step: a power of two.
-        zero: the integer of value 0, shape (), or (channels,) behind products of levels; int64.
-        divisor: odd; other than 1 behind means of windows whose size is no power of two, and nowhere else.
+        step: A power of two.
+        zero: Integer of value 0, int64, shape (), or (channels,) after products of levels.
+        divisor: Odd integer. It is 1 except after a mean over a window whose size is not a power of two.
     """
 
     step: float
@@ -47,13 +47,13 @@ class Scale:
         """Return torch's values.
 
         Args:
-            integers: shape (T,).
+            integers: Integers, shape (T,).
 
         Returns:
-            float32, shape (T,), or (T, channels) where channels have zeros of their own.
+            float32, shape (T,), or (T, channels) if each channel has its own zero.
         """
         shifted = integers[:, None] - self.zero if self.zero.ndim else integers - self.zero
-        # One rounding, as torch's: a quotient in float64 rounds to the same float32 as the quotient itself.
+        # One rounding, as in torch: the float64 quotient rounds to the same float32 as the exact quotient.
         return (shifted * self.step / self.divisor).astype(np.float32)
 
     def integers(self, values: np.ndarray) -> np.ndarray:
@@ -65,14 +65,14 @@ _WHOLE = Scale(1.0, np.int64(0) * np.ones((), np.int64))
 
 
 def scales(network: Network, modules: dict[str, nn.Module]) -> dict[str, Scale]:
-    """Return the scale of the input and of every layer's output but the label, by name.
+    """Return the scales of the input and of every layer's output except the label, by name.
 
     Args:
-        network: layers, shapes and bits.
-        modules: the torch modules of its layers, by name.
+        network: Layers, shapes and bits.
+        modules: torch modules of the layers, by name.
 
     Raises:
-        UnsupportedModule: where torch would compute something else than integers can, or not exactly.
+        UnsupportedModule: If integers cannot represent torch's computation, or float32 is not exact.
     """
     found = {"input": _WHOLE}
     for layer in network.layers:
@@ -110,7 +110,7 @@ def _product(layer: Layer, network: Network, source: Scale, module: nn.Module) -
     )
     if reach >= _EXACT:
         raise UnsupportedModule(
-            f"{layer.name} reaches {reach:,}, and float32 is exact up to {_EXACT:,}: use fewer inputs or bits"
+            f"{layer.name} reaches {reach:,}, but float32 is exact only up to {_EXACT:,}: use fewer inputs or bits"
         )
     zero = source.zero * flat.sum(axis=1) if source.zero else source.zero
     return Scale(source.step * step, np.asarray(zero, np.int64))
@@ -123,8 +123,10 @@ def _check_padding(layer: Layer, network: Network, source: Scale, module: nn.Mod
     binary = network.is_binary(layer.inputs[0])
     least = -1.0 if binary else float(source.values(np.zeros(1, np.int64))[0])
     if module.pad_value != least:
-        kind = "bits with a third value" if binary else f"levels with {module.pad_value:g}"
-        raise UnsupportedModule(f"{layer.name} pads {kind}: use pad_value={least:g}")
+        kind = "bits" if binary else "levels"
+        raise UnsupportedModule(
+            f"{layer.name} pads {kind} with {module.pad_value:g}: use pad_value={least:g}"
+        )
 
 
 def _mean(layer: Layer, source: Scale, area: int) -> Scale:
@@ -140,7 +142,7 @@ def _sum(layer: Layer, sources: list[Scale]) -> Scale:
     if len(steps) > 1:
         raise UnsupportedModule(
             f"{layer.name} adds values on the scales {' and '.join(f'{step:g}' for step in steps)}: "
-            "a StreamSlot ahead of each brings them on one"
+            "use StreamSlots before it to give both terms the same scale"
         )
     return Scale(steps[0], sum((source.zero for source in sources), np.zeros((), np.int64)))
 
@@ -148,23 +150,24 @@ def _sum(layer: Layer, sources: list[Scale]) -> Scale:
 def _check_whole(layer: Layer, source: Scale) -> None:
     if source.divisor != 1:
         raise UnsupportedModule(
-            f"{layer.name} reads a mean that is no multiple of a power of two: put a StreamSlot ahead of it"
+            f"{layer.name} reads a mean over a window whose size is not a power of two: insert a StreamSlot before it"
         )
 
 
 def _check_logits(layer: Layer, source: Scale) -> None:
     if source.zero.ndim and len(set(source.zero.tolist())) > 1:
         raise UnsupportedModule(
-            "the classifier reads signed levels, whose zero gives every class an offset of its own: put a StreamSlot "
-            "with signed=False ahead of it"
+            "the classifier reads signed levels, which give every class a different offset: insert a StreamSlot with "
+            "signed=False before it"
         )
 
 
 def _check_exact(network: Network, found: dict[str, Scale]) -> None:
-    """Sums of levels are exact in float32 as long as they are small."""
+    """Reject sums of levels that are too large to be exact in float32."""
     grids = network.grids()
     for layer in network.layers:
         if isinstance(layer.operation, Add | SumPool) and grids[layer.name].high >= _EXACT:
             raise UnsupportedModule(
-                f"{layer.name} reaches {grids[layer.name].high:,}, and float32 is exact up to {_EXACT:,}"
+                f"{layer.name} reaches {grids[layer.name].high:,}, but float32 is exact only up to {_EXACT:,}: use fewer "
+                "bits or smaller windows"
             )

@@ -8,7 +8,7 @@ import torch
 
 
 def weight_bits(module: Any) -> int | None:
-    """Return the bits of a layer's weights: 1 for -1 and +1, 2..8 for integers on a power-of-two scale; else None."""
+    """Return the bits per weight of a layer: 1 for -1 and +1, 2..8 for integers on a power-of-two scale, else None."""
     if not module.weight_quant.is_quant_enabled:
         return None
     values, step, bits = _quantized(module)
@@ -19,7 +19,7 @@ def weight_bits(module: Any) -> int | None:
 
 
 def integer_weights(module: Any) -> tuple[np.ndarray, float]:
-    """Return a layer's integers in torch's layout (int8 where they are -1 and +1, else int16), and their scale."""
+    """Return a layer's integer weights in torch's layout (int8 for -1 and +1, else int16), and their scale."""
     values, step, bits = _quantized(module)
     scale = 1.0 if bits == 1 else step.item()
     return np.rint(values.numpy() / scale).astype(np.int8 if bits == 1 else np.int16), scale

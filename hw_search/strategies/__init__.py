@@ -1,1 +1,1 @@
-"""Who is evaluated next: evolution, the surrogate, NASB's mixtures; and who goes on after a first look."""
+"""Search strategies (evolution, surrogate, NASB's mixtures), and the selection after the first evaluation round."""

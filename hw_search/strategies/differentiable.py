@@ -1,9 +1,9 @@
-"""NASB's differentiable search: mixtures of operations are trained, and the networks they choose are evaluated.
+"""NASB's differentiable search: it trains mixtures of operations and evaluates the networks that they choose.
 
-A mixture has all operations of every cell of topology `nasb`, and weights of them that are learnt (`models/nasb.py`). One
-is trained for each activation, each price weight and each repetition; what it chooses becomes a candidate like any other,
-trained and priced as such. An operation's price is what it adds to the first objective that is a cost, where all other edges
-are skips: a table that the mixture's loss takes the expected price from.
+A mixture contains all operations of every cell of topology `nasb`, with learned weights (`models/nasb.py`). One mixture is
+trained for each activation, price weight and repetition. The network that it chooses becomes a candidate, which is trained
+and priced like any other. The price of an operation is its contribution to the first objective that is a cost, with skips on
+all other edges. The mixture's loss contains the expected price from the table of these prices.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from zerocross.hw_search.strategies.strategy import Score
 from zerocross.hw_search.trainings import task
 
 Results = Callable[[dict[str, TrainingTask]], Iterator[tuple[str, Result, bool]]]
-"""Does tasks by store key; yields (key, result, whether it was stored)."""
+"""Runs tasks by store key; yields (key, result, whether it came from the store)."""
 
 Prices = tuple[tuple[int, int, str, float], ...]
 
@@ -29,17 +29,17 @@ OPERATIONS = ("topology", "operations")
 
 
 class Differentiable:
-    """A strategy that asks for the networks which trained mixtures choose.
+    """A strategy whose candidates are the networks that trained mixtures choose.
 
     Args:
-        config: the configuration; its topology is `nasb`, with operations to choose from.
-        space: its space. Choices other than operations are left at their middle.
-        pricer: for the prices of operations.
-        fingerprint: of the data and the code that decide what a mixture comes to.
-        results: does the mixtures' tasks.
+        config: The configuration. Its topology must be `nasb`, with operations to choose from.
+        space: Space of the configuration. Choices other than operations keep their middle value.
+        pricer: Estimates the prices of operations.
+        fingerprint: Digest of the data and code that affect the result of a mixture.
+        results: Runs the mixtures' tasks.
 
     Raises:
-        UserError: if the topology is another, or has no choice of operations.
+        UserError: If the topology is not `nasb`, or has no choice of operations.
     """
 
     def __init__(
@@ -49,8 +49,8 @@ class Differentiable:
             choice.path[:2] == OPERATIONS for choice in space.choices
         ):
             raise UserError(
-                "search.strategy differentiable chooses the operations of topology nasb: write topology.operations as lists "
-                "of {choose: [...]}"
+                "search.strategy differentiable requires topology nasb with a choice of operations: write "
+                "topology.operations as lists of {choose: [...]}"
             )
         self._config, self._space, self._pricer = config, space, pricer
         self._fingerprint, self._results = fingerprint, results
@@ -89,7 +89,7 @@ class Differentiable:
         return replace(task(self._config, candidate, seed), mixture=Mixture(choices, prices, weight))
 
     def _prices(self, candidate: Candidate) -> Prices:
-        """Return (stage, edge, operation, price) for every operation, the largest price 1."""
+        """Return (stage, edge, operation, price) for every operation, scaled so that the largest price is 1."""
         measure = next((name for name in self._config.objectives if name != "error"), "lut")
         skips = [["skip"] * len(stage) for stage in self._choices()]
 
@@ -110,7 +110,7 @@ class Differentiable:
             for name in names
         }
         top = max((abs(price) for price in table.values() if math.isfinite(price)), default=0.0) or 1.0
-        # What cannot be built costs twice the dearest that can.
+        # An operation that cannot be built costs twice the most expensive one that can.
         return tuple((*place, price / top if math.isfinite(price) else 2.0) for place, price in table.items())
 
     def _with(self, genome: Genome, operations: list[list[str]]) -> Genome:

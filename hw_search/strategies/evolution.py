@@ -16,7 +16,7 @@ from zerocross.hw_search.strategy_config import StrategyConfig
 
 
 class _ResetMutation(Mutation):
-    """Draws each gene anew with a given chance, and at least one gene of every genome."""
+    """Replaces each gene by a random value with a given probability, and at least one gene per genome."""
 
     def __init__(self, chance: float) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class _ResetMutation(Mutation):
 
 
 class _OneOfEach(DuplicateElimination):
-    """Keeps one genome of those that stand for the same candidate."""
+    """Keeps one of several genomes that encode the same candidate."""
 
     def __init__(self, key: Key) -> None:
         super().__init__()
@@ -46,9 +46,9 @@ class _OneOfEach(DuplicateElimination):
 
 
 class EvolutionNSGA2:
-    """NSGA-II (Deb et al., 2002) by pymoo, on genes that are categories.
+    """NSGA-II (Deb et al., 2002) from pymoo, on categorical genes.
 
-    Constraints are handled by feasibility first. The first population holds the space's seeds; the rest is random.
+    Feasible candidates rank before infeasible ones. The first population contains the space's seeds; the rest is random.
     """
 
     def __init__(self, config: StrategyConfig, space: Space, objectives: int, key: Key) -> None:
@@ -89,7 +89,7 @@ class EvolutionNSGA2:
     def tell(self, genomes: Sequence[Genome], scores: Sequence[Score]) -> None:
         """See `Strategy`."""
         assert self._asked is not None
-        # A failure has no objectives: a violation larger than any other's puts it behind all.
+        # A failed candidate has no objectives: the largest violation ranks it last.
         values = [score.objectives or (1e30,) * self._objectives for score in scores]
         violations = [1e30 if score.objectives is None else score.violation for score in scores]
         self._asked.set("F", np.array(values, float))
@@ -104,13 +104,17 @@ def _genome(row: np.ndarray) -> Genome:
 
 
 class EvolutionGAAF:
-    """The genetic algorithm of GAAF (Li et al., 2023), on the error alone.
+    """The genetic algorithm of GAAF (Li et al., 2023). It minimises only the error.
 
-    Each generation draws one selection of parents: elitism (the best two in turn), a tournament (a random
-    place in the ranking, then one further down with even chance at every step), or in proportion to accuracy. A
-    child is one parent with one gene drawn anew; it replaces the worst if it is better. The first population takes
-    only networks better than guessing by a tenth. What the paper's code lacks and this has: a seed, validation data
-    instead of test data, and a cache.
+    Each generation draws one method of selecting parents:
+
+    - elitism: the best two in turn;
+    - tournament: a random place in the ranking, then one place further down with probability 1/2 at every step;
+    - proportional: with probability proportional to accuracy.
+
+    A child is one parent with one gene replaced by a random value. It replaces the worst member if it is better. The first
+    population contains only networks at least a tenth better than guessing. Unlike the paper's code, this one has a seed, a
+    cache, and validation data instead of test data.
     """
 
     _ROUNDS = 20

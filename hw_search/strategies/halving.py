@@ -1,8 +1,8 @@
-"""Early stopping: a short first training of every candidate, its first look, and a whole training for the better ones.
+"""Early stopping: a first evaluation round with a short training of every candidate, then full training of the better ones.
 
-Successive halving (Jamieson & Talwalkar, 2016) with one rung, without waiting for all of it as in ASHA (Li et al., 2020),
-and ranked by nondomination where there are several objectives (Schmucker et al., 2021). Whether a first look predicts enough
-is measured on tables (docs/tables.md).
+The method is successive halving (Jamieson & Talwalkar, 2016) with one rung. It does not wait for the whole rung, as in ASHA
+(Li et al., 2020), and ranks several objectives by nondomination (Schmucker et al., 2021). docs/tables.md measures how well
+the first round predicts the full training.
 """
 
 from collections import deque
@@ -12,14 +12,14 @@ import numpy as np
 from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
 _REMEMBERED = 500
-"""First looks a new one is compared with: as the search gets better, so must its candidates."""
+"""Number of recent first-round results to compare with. Older ones are dropped, because candidates improve."""
 
 
 class Rung:
-    """Decides who goes on.
+    """Selects the candidates for full training.
 
     Args:
-        keep: the share that does, 0..1.
+        keep: Share of candidates to select, 0..1.
     """
 
     def __init__(self, keep: float) -> None:
@@ -27,13 +27,13 @@ class Rung:
         self._looks: deque[tuple[float, ...]] = deque(maxlen=_REMEMBERED)
 
     def better(self, batch: Sequence[tuple[float, ...]]) -> list[bool]:
-        """Return who of a batch is among the best of all looks so far, this batch's included.
+        """Return which candidates of a batch are among the best of all so far, including this batch.
 
         Args:
-            batch: objectives at the first look, to be minimised, finite.
+            batch: Objectives from the first evaluation round, to be minimised, finite.
 
         Returns:
-            For each whether it goes on; of equal rank are first those with the better first objective.
+            For each candidate, whether it is selected. The first objective breaks ties of rank.
         """
         if not batch:
             return []

@@ -1,4 +1,4 @@
-"""The configured strategy, made."""
+"""Construction of the configured strategy."""
 
 from zerocross.hw_search.space import Space
 from zerocross.hw_search.strategies.strategy import Key, Strategy
@@ -9,11 +9,11 @@ def make_strategy(config: StrategyConfig, space: Space, objectives: int, key: Ke
     """Return the configured strategy.
 
     Args:
-        config: the strategy, and how much it may ask for.
-        space: what to search.
-        objectives: how many there are.
-        key: names what a genome stands for.
-        chance: the error of guessing, 0..1.
+        config: Strategy and number of candidates.
+        space: Space to search.
+        objectives: Number of objectives.
+        key: Function from a genome to its candidate's key.
+        chance: Error of guessing, 0..1.
     """
     match config.strategy:
         case "nsga2":
@@ -36,4 +36,4 @@ def make_strategy(config: StrategyConfig, space: Space, objectives: int, key: Ke
             from zerocross.hw_search.strategies.unguided import Exhaustive
 
             return Exhaustive(config, space, key)
-    raise ValueError(f"{config.strategy} is no strategy of genomes alone")
+    raise ValueError(f"{config.strategy} is not a strategy that works on genomes alone")

@@ -1,7 +1,7 @@
-"""What a search strategy is: who is evaluated next.
+"""The interface of a search strategy, which selects the candidates to evaluate next.
 
-`ask` returns a batch of genomes and `tell` takes their scores, until `ask` returns none. All
-randomness comes from its seed, and nothing else enters: that is what makes replaying a search the same as resuming it.
+`ask` returns a batch of genomes and `tell` receives their scores, until `ask` returns none. A strategy depends only on its
+seed and the scores. A replayed search therefore repeats the original one, which is how an interrupted search resumes.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,18 +13,18 @@ import numpy as np
 from zerocross.hw_search.space import Genome
 
 Key = Callable[[Genome], str]
-"""Names what a genome stands for: equal keys are the same candidate."""
+"""Function from a genome to its candidate's key. Equal keys mean the same candidate."""
 
 _ATTEMPTS = 200
 
 
 @dataclass(frozen=True)
 class Score:
-    """What a strategy learns of a candidate.
+    """The score of a candidate.
 
     Attributes:
-        objectives: to be minimised; None where it failed.
-        violation: 0 if it is feasible, else how much it is not.
+        objectives: Objectives to be minimised; None if the candidate failed.
+        violation: Sum of constraint violations; 0 if the candidate is feasible.
     """
 
     objectives: tuple[float, ...] | None
@@ -32,21 +32,21 @@ class Score:
 
     @property
     def feasible(self) -> bool:
-        """Whether it may stand on the front."""
+        """Whether the candidate may be on the front."""
         return self.objectives is not None and self.violation <= 0
 
 
 class Strategy(Protocol):
-    """See the module's text."""
+    """See the module's docstring."""
 
     planned: int
-    """About how many candidates will be asked for."""
+    """Approximate number of candidates that the strategy will request."""
 
     def ask(self) -> list[Genome]:
-        """Return the next candidates; none when the search is over."""
+        """Return the next candidates; an empty list at the end of the search."""
 
     def tell(self, genomes: Sequence[Genome], scores: Sequence[Score]) -> None:
-        """Take the scores of the candidates of the last `ask`, in their order."""
+        """Receive the scores of the candidates from the last `ask`, in their order."""
 
 
 def _draw(sizes: Sequence[int], rng: np.random.Generator) -> Genome:
@@ -56,7 +56,7 @@ def _draw(sizes: Sequence[int], rng: np.random.Generator) -> Genome:
 def distinct(
     count: int, sizes: Sequence[int], key: Key, rng: np.random.Generator, seen: set[str]
 ) -> list[Genome]:
-    """Draw genomes that stand for candidates not seen yet; fewer where hardly any are left. What is drawn is seen."""
+    """Draw genomes of candidates that are not in `seen`, and add them to it. Few remaining candidates give fewer genomes."""
     found: list[Genome] = []
     for _ in range(_ATTEMPTS * count):
         if len(found) == count:

@@ -1,10 +1,10 @@
-"""A search led by a model of what it has seen: what an activation does, and what it is made of, predict its worth.
+"""A search guided by a surrogate model, which predicts objectives from an activation's values and operations.
 
-Every function is described by what it does on a grid (values, signs, slopes, how much of it lets a gradient pass) and by
-how often each operation stands in it, beside the values of the other genes. A forest of randomized trees (Geurts et al.,
-2006) learns the objectives from the evaluations so far. Each of the next candidates is the best by one tree, picked at
-random, of a randomly weighted Tchebycheff distance (in the manner of Thompson sampling; the weights are ParEGO's, Knowles,
-2006): trees differ where little is known, which is what leads the search there.
+The features of a function are its properties on a grid (values, signs, slopes, share that passes a gradient), the count of
+each operation in it, and the values of the other genes. A forest of randomized trees (Geurts et al., 2006) learns the
+objectives from the evaluations so far. For each new candidate, the search draws one tree and random weights (as in ParEGO,
+Knowles, 2006) and takes the genome with the smallest predicted Tchebycheff distance, similar to Thompson sampling. Trees
+differ where data is scarce, so the search explores there.
 """
 
 from collections import Counter
@@ -24,33 +24,33 @@ from zerocross.models.quantizers import WINDOW
 from zerocross.reports.pareto import Floats, Front
 
 CHILDREN = 8
-"""Candidates of a generation, if the configuration does not say: few, since each evaluation improves the next choice."""
+"""Default number of candidates per generation. It is small because each evaluation improves the next choice."""
 
 _TREES = 50
 _WHOLE = 6000
-"""The largest space of which every genome is predicted."""
+"""Largest number of genomes in a space for which the forest predicts all of them."""
 
 _DRAWN = 2000
-"""Of a larger one so many genomes are, drawn anew for each forest: describing them takes most of a second."""
+"""Number of genomes to predict in a larger space, drawn again for each forest. Their features take most of a second."""
 
 _MORE = 1.05
-"""A forest is grown anew when so many times as much is known, so that long searches spend no more on each candidate."""
+"""Growth factor of the evaluations before a new forest is fitted. A factor keeps the time per candidate constant."""
 
 _WORST = 4.0
-"""Scaled objectives end here; failures have it in all."""
+"""Upper limit of scaled objectives, and the value of all objectives of a failed candidate."""
 
 _GRID = torch.linspace(-3.0, 3.0, 41)
-"""Where batch norm leaves nearly everything."""
+"""Grid over the range of nearly all outputs of batch norm."""
 
 
 class Surrogate:
-    """See the module's text.
+    """See the module's docstring.
 
     Args:
-        config: the search section; `population` candidates are asked for first, then `generations` - 1 times `children`.
-        space: what to search.
-        objectives: how many there are.
-        key: names what a genome stands for.
+        config: Section `search`. The search requests `population` candidates, then `generations` - 1 times `children`.
+        space: Space to search.
+        objectives: Number of objectives.
+        key: Function from a genome to its candidate's key.
     """
 
     def __init__(self, config: StrategyConfig, space: Space, objectives: int, key: Key) -> None:
@@ -64,7 +64,7 @@ class Surrogate:
         self._inputs: list[Floats] = []
         self._scores: list[Score] = []
         self._front = Front[Genome]()
-        self._known = 0  # evaluations when the forest was grown
+        self._known = 0  # number of evaluations that the forest was fitted to
         self._pool: list[Genome] = []
         self._barred = np.empty(0, bool)
         self._predicted = np.empty(0)
@@ -88,7 +88,7 @@ class Surrogate:
                 self._front.add(genome, score.objectives)
 
     def _first(self, count: int) -> list[Genome]:
-        """Return the space's seeds, and others drawn evenly."""
+        """Return the space's seeds, and further genomes drawn uniformly."""
         found = []
         for genome in self._space.seeds()[: count // 2]:
             if self._key(genome) not in self._seen:
@@ -105,25 +105,25 @@ class Surrogate:
         if len(self._scores) >= _MORE * self._known:
             self._refit()
         chosen = self._best(count)
-        if not chosen and self._space.size > _WHOLE:  # all of the pool was asked for
+        if not chosen and self._space.size > _WHOLE:  # the whole pool was requested before
             self._refit()
             chosen = self._best(count)
         return chosen
 
     def _refit(self) -> None:
-        """Grow a forest of all that is known, and predict what there is to choose from."""
+        """Fit a forest to all evaluations and predict the objectives of the pool."""
         self._known = len(self._scores)
         self._renew_pool()
         self._predicted = self._predict(np.array([self._describe(genome) for genome in self._pool]))
 
     def _best(self, count: int) -> list[Genome]:
-        """Return the best of the pool, each by another tree and other weights; none where all were asked for."""
+        """Return the best genomes of the pool, each with its own random tree and weights; none if all were requested."""
         chosen: list[Genome] = []
         while len(chosen) < count:
             weighted = (
                 self._rng.dirichlet(np.ones(self._objectives)) * self._predicted[self._rng.integers(_TREES)]
             )
-            # Tchebycheff's distance from the ideal, and a little of the sum, so that no objective is given away.
+            # Tchebycheff distance from the ideal, plus a small share of the sum, so that every objective counts.
             worth = weighted.max(axis=1) + 0.05 * weighted.sum(axis=1)
             place = next((place for place in np.argsort(worth, kind="stable") if self._is_new(place)), None)
             if place is None:
@@ -132,11 +132,11 @@ class Surrogate:
         return chosen
 
     def _is_new(self, place: int) -> bool:
-        """Tell whether a genome of the pool can be asked for, and see to it that it is not asked for again."""
+        """Return whether a genome of the pool may be requested, and bar it from further requests."""
         if self._barred[place]:
             return False
         self._barred[place] = True
-        # The key and the check whether it can learn are slow: they are made only where they matter.
+        # The key and the check for a constant bit are slow, so they run only for chosen genomes.
         genome, name = self._pool[place], self._key(self._pool[place])
         if name in self._seen or not self._is_alive(genome):
             return False
@@ -144,7 +144,7 @@ class Surrogate:
         return True
 
     def _renew_pool(self) -> None:
-        """Make genomes to choose from: all; or neighbours of the best, one gene drawn anew, and some drawn anew."""
+        """Set the pool: all genomes of a small space, else neighbours of the front (one gene random) and random genomes."""
         if self._space.size <= _WHOLE:
             if not self._pool:
                 self._pool = list(self._space.genomes())
@@ -161,7 +161,7 @@ class Surrogate:
         self._described.clear()
 
     def _predict(self, inputs: Floats) -> Floats:
-        """Return what every tree says of every objective, (trees, n, objectives)."""
+        """Return every tree's predictions, (trees, n, objectives)."""
         from sklearn.ensemble import ExtraTreesRegressor
 
         targets = self._targets()
@@ -173,10 +173,10 @@ class Surrogate:
         return each.reshape(_TREES, len(inputs), self._objectives)
 
     def _targets(self) -> Floats:
-        """Return the objectives of everything known, scaled so that differences among the good ones are what is learned.
+        """Return the objectives of all evaluations, scaled so that the forest learns differences among good candidates.
 
-        0 is the best value known, 1 the median; an objective that hardly differs is scaled by a quarter of its best value,
-        so that it does not claim half of the search. Above 1 they grow as the logarithm.
+        The best known value becomes 0 and the median 1. The scale is at least a quarter of the best value, so that an
+        objective that hardly varies does not dominate the search. Values above 1 grow logarithmically.
         """
         known = np.array([score.objectives for score in self._scores if score.feasible and score.objectives])
         best = known.min(axis=0)
@@ -192,14 +192,14 @@ class Surrogate:
         if genome not in self._described:
             candidate = self._space.candidate(genome)
             parts = [np.append(shape(e), self._made_of(e)) for e in candidate.expressions]
-            # A shallower network has fewer slots than there are genes for.
+            # A shallower network has fewer slots than the genome has expressions.
             parts += [np.zeros_like(parts[0])] * (self._space.copies - len(parts))
             choices = np.array(genome[len(genome) - len(self._space.choices) :], float)
             self._described[genome] = np.concatenate([*parts, choices])
         return self._described[genome]
 
     def _made_of(self, expression: Expression) -> Floats:
-        """Return how often each operation stands in an expression."""
+        """Return the count of each operation in an expression."""
         counts = Counter(node.name for node in expression.nodes())
         return np.array([counts[name] for name in self._operations], float)
 
@@ -209,12 +209,12 @@ class Surrogate:
 
 @lru_cache(maxsize=200_000)
 def shape(expression: Expression) -> np.ndarray:
-    """Describe a function at its initial parameters.
+    """Return the features of a function with its initial parameters.
 
     Returns:
-        Its values on a grid of -3..3 (cut to -4..4), their signs, and: crossings, learnable parameters, mean value, mean
-        absolute slope, the share of the grid where a straight-through gradient passes and the mean slope there, and how far
-        the function is from odd and from even.
+        Its values on a grid of -3..3 (clipped to -4..4), their signs, and eight numbers: crossings, learnable parameters,
+        mean value, mean absolute slope, share of the grid where a straight-through gradient passes, mean slope there, and
+        mean distance from an odd and from an even function.
     """
     values = evaluate(expression, _GRID, list(expression.initial_parameters())).expand_as(_GRID).numpy()
     values = np.clip(np.nan_to_num(values, nan=0.0, posinf=4.0, neginf=-4.0), -4.0, 4.0)

@@ -1,4 +1,4 @@
-"""Strategies that learn nothing: at random, and everything."""
+"""Strategies that do not learn from scores: random and exhaustive search."""
 
 import itertools
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from zerocross.hw_search.strategy_config import StrategyConfig
 
 
 class Random:
-    """Candidates drawn evenly, each once."""
+    """Candidates drawn uniformly, each once."""
 
     def __init__(self, config: StrategyConfig, space: Space, key: Key) -> None:
         self.planned = min(config.population * config.generations, space.size)

@@ -1,1 +1,1 @@
-"""Spaces that are known completely, and searches of them."""
+"""Tables: complete results of a space of activations, and comparisons of search strategies on them."""

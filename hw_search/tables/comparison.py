@@ -1,12 +1,14 @@
-"""Search strategies measured on a table: what a search finds of a front that is known exactly, and how soon.
+"""Comparison of search strategies on a table: the share of the exactly known front that they find, and how soon.
 
-Nothing is trained: a strategy asks for genomes, and the table gives their scores. An evaluation is what training
-one function with all seeds takes; a first look costs its share of that; what is turned away untrained, or known already,
-nothing.
+Nothing is trained: a strategy requests genomes, and the table provides their scores. The unit of cost is one evaluation,
+that is, the training of one function with all seeds:
 
-The hypervolume is that of networks worth having: no more than five points of accuracy below the plain sign, and no more
-than half as dear again. Without such bounds networks that learned next to nothing, cheap as their channels are constant,
-would have most of it.
+- a first evaluation round costs its share of an evaluation;
+- functions rejected before training, and functions known already, cost nothing.
+
+The hypervolume counts only useful networks: at most five percentage points less accurate than the plain sign, and at most
+1.5 times its cost. Without these bounds, networks that learned almost nothing and are cheap because of constant channels
+would contribute most of it.
 """
 
 import math
@@ -35,11 +37,11 @@ from zerocross.reports.pareto import hypervolume, hypervolume_history, nondomina
 
 COMPARABLE = ("surrogate", "nsga2", "gaaf", "random")
 LOOK = "+look"
-"""Behind a strategy's name: with a first look at each candidate."""
+"""Suffix of a strategy's name that adds a first evaluation round."""
 
 _GOALS = (0.9, 0.95, 0.99)
 WORSE = 0.05
-"""Accuracy that a network worth having may be below the plain sign."""
+"""Largest accuracy loss of a useful network against the plain sign, 0..1."""
 
 _DEARER = 1.5
 
@@ -48,15 +50,15 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Comparison:
-    """What came of comparing strategies.
+    """The result of comparing strategies.
 
     Attributes:
-        objectives: what was minimised.
-        functions: how many could be trained: the evaluations of a search of everything.
-        front: how many of those worth having no other dominates.
-        budget: evaluations of each search.
-        shares: by strategy, the share of the exact hypervolume after so many evaluations, 1, 2, ..., (seeds, budget).
-        gaps: by strategy, how far the best accuracy found is below the table's best, likewise.
+        objectives: Metrics that were minimised.
+        functions: Number of trainable functions, which is the number of evaluations in an exhaustive search.
+        front: Number of useful functions on the exact front.
+        budget: Evaluations per search.
+        shares: Share of the exact hypervolume after 1, 2, ... evaluations, by strategy, (seeds, budget).
+        gaps: Difference between the table's best accuracy and the best one found, by strategy, (seeds, budget).
     """
 
     objectives: tuple[str, ...]
@@ -67,7 +69,7 @@ class Comparison:
     gaps: dict[str, np.ndarray]
 
     def needed(self, strategy: str, goal: float) -> float:
-        """Return the median number of evaluations until a share of the hypervolume is reached; infinity if it is not."""
+        """Return the median number of evaluations to reach a share of the hypervolume; infinity if it is not reached."""
         reached = [
             int(np.argmax(row >= goal)) + 1 if row[-1] >= goal else math.inf for row in self.shares[strategy]
         ]
@@ -85,44 +87,47 @@ def compare(
     workers: int | None = None,
     progress: Progress = lambda what, done, total: None,
 ) -> Comparison:
-    """Let strategies search a table.
+    """Compare strategies by searches of a table.
 
     Args:
-        table: what is known.
-        strategies: of COMPARABLE, each also with LOOK behind it if the table has first looks; `search.keep` of its
-            configuration says how many then go on.
-        seeds: searches of each.
-        share: evaluations of each search, as a share of the functions, 0..1.
-        objectives: what is minimised, of `zerocross.reports.metrics.OBJECTIVES`.
-        population: candidates of a generation; `gaaf` keeps the paper's 30 and 10.
-        children: candidates of each later generation; each strategy's own number where it is None.
-        workers: searches at a time; one for each core where it is None.
-        progress: notified of every search.
+        table: Table to search.
+        strategies: Names from COMPARABLE. The suffix LOOK requires a table with first evaluation rounds; `search.keep` of
+            the table's configuration is then the share of candidates for full training.
+        seeds: Searches per strategy.
+        share: Evaluations per search, as a share of all functions, 0..1.
+        objectives: Metrics to minimise, from `zerocross.reports.metrics.OBJECTIVES`.
+        population: Candidates in the first generation; `gaaf` keeps the paper's 30 and 10.
+        children: Candidates in each later generation; None uses each strategy's own number.
+        workers: Parallel searches; None uses one per core.
+        progress: Receives the progress after every search.
 
     Raises:
-        UserError: for an unknown strategy or objective, or a table without a front.
+        UserError: If a strategy or objective is unknown, or the table has no front.
     """
     if not strategies:
-        raise UserError(f"--strategies: name some of {', '.join(COMPARABLE)}")
+        raise UserError(f"--strategies is empty: name some of {', '.join(COMPARABLE)}")
     for name in strategies:
         if name.removesuffix(LOOK) not in COMPARABLE:
             known = [*COMPARABLE, *(known + LOOK for known in COMPARABLE)]
             raise UserError(f"--strategies: {name!r} cannot be compared: {nearest(name, known)}")
         if name.endswith(LOOK) and all(row.early is None for row in table.rows):
             raise UserError(
-                f"--strategies: {name!r}: the table has no first looks; tabulate with search.first_look"
+                f"--strategies: {name!r} needs a table with first evaluation rounds: set search.first_look and run "
+                "`zerocross tabulate` again"
             )
     for name in objectives:
         if name not in OBJECTIVES:
             raise UserError(f"--objectives: {name!r}: {nearest(name, OBJECTIVES)}")
         if table.good and all(math.isnan(row.objective(name)) for row in table.good):
             raise UserError(
-                f"--objectives: the table does not hold {name}: make it anew by `zerocross tabulate`"
+                f"--objectives: the table does not contain {name}: run `zerocross tabulate` again"
             )
     _check(table)
     points = np.array([[row.objective(name) for name in objectives] for row in table.rows])
     if not np.isfinite(points).all(axis=1).any():
-        raise UserError("the table has no function that trained")
+        raise UserError(
+            "the table has no function whose training succeeded: tabulate another space or more epochs"
+        )
     functions = sum(row.status != "dead" for row in table.rows)
     budget = max(1, round(share * functions))
     strategies = list(dict.fromkeys(strategies))
@@ -156,7 +161,7 @@ def compare(
 
 
 def _corner(table: Table, objectives: Sequence[str], points: np.ndarray) -> np.ndarray:
-    """Return the worst a network worth having may be; without a plain sign, the front's own worst, and a little more."""
+    """Return upper bounds on the objectives of a useful network; without a plain sign, the front's largest plus a margin."""
     if table.plain is None or table.plain.status != "ok":
         return reference_point(points)
     plain = np.array([table.plain.objective(name) for name in objectives])
@@ -169,17 +174,19 @@ def _corner(table: Table, objectives: Sequence[str], points: np.ndarray) -> np.n
 
 
 def _check(table: Table) -> None:
-    """Make sure that every genome of the table's space has a row.
+    """Check that every genome of the table's space has a row.
 
     Raises:
-        UserError: if one has none, or the configuration is none.
+        UserError: If a genome has no row, or the table's configuration is invalid.
     """
     config = make_config(table.about["config"], "the table's configuration")
     import_plugins(config.plugins)
     space = Space(config, tuple(table.about["input_shape"]), table.about["classes"])
     missing = sum(genome not in table.places for genome in space.genomes())
     if missing:
-        raise UserError(f"the table has no row for {missing:,} of {space.size:,} genomes: make it anew")
+        raise UserError(
+            f"the table has no row for {missing:,} of {space.size:,} genomes: run `zerocross tabulate` again"
+        )
 
 
 _Setting = tuple[Table, tuple[str, ...], int, int, int | None]
@@ -191,23 +198,23 @@ _setting: _Setting
 def _searches(
     jobs: Sequence[tuple[str, int]], count: int, setting: _Setting
 ) -> Iterator[tuple[tuple[str, int], list[tuple[int, float]]]]:
-    """Yield what each search evaluates (see `_search`), in the order of the jobs; `count` at a time."""
+    """Yield the evaluations of each search (see `_search`), in the order of the jobs; `count` searches run in parallel."""
     if count == 1:
         _begin(setting)
         yield from ((job, _search(job)) for job in jobs)
         return
-    # Spawned, not forked: torch has threads, which a fork leaves behind in whatever they held.
+    # Spawned, not forked: a fork would leave locks of torch's threads held.
     pool = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _begin_worker, (setting,))
     try:
         yield from zip(jobs, pool.map(_search, jobs), strict=True)
     except BrokenProcessPool:
-        raise UserError("a search's process died: fewer --workers may help") from None
+        raise UserError("a search's process died: try fewer --workers") from None
     finally:
         pool.shutdown(cancel_futures=True)
 
 
 def _begin_worker(setting: _Setting) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the program that waits
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process handles Ctrl-C
     _begin(setting)
 
 
@@ -217,7 +224,7 @@ def _begin(setting: _Setting) -> None:
 
 
 def _search(job: tuple[str, int]) -> list[tuple[int, float]]:
-    """Return the rows a search evaluates, and what was spent when each was complete, no more than the budget."""
+    """Return the rows that a search evaluates within the budget, with the cost so far when each was complete."""
     (name, seed), (table, objectives, budget, population, children) = job, _setting
     config = _config(table, name.removesuffix(LOOK), seed, objectives, population, children, budget)
     import_plugins(config.plugins)
@@ -239,9 +246,10 @@ def _search(job: tuple[str, int]) -> list[tuple[int, float]]:
 
 
 class _Replay:
-    """Does what `zerocross.hw_search.evaluator` does, with a table's results; what is not "ok" has failed, by however much.
+    """Replays `zerocross.hw_search.evaluator` with a table's results. A row with a status other than "ok" counts as failed.
 
-    A first look's costs are not in a table: those of the whole training stand in for them, in favour of first looks.
+    A table does not contain costs from first evaluation rounds. Costs from the full training replace them, which favours
+    strategies with a first round.
     """
 
     def __init__(self, table: Table, objectives: Sequence[str], first_look: float, keep: float) -> None:
@@ -253,7 +261,7 @@ class _Replay:
         self._look, self._rung = first_look / seeds, Rung(keep)
 
     def evaluate(self, places: Sequence[int]) -> None:
-        """Evaluate rows, those that are not known."""
+        """Evaluate the rows that are not known yet."""
         fresh = [place for place in places if place not in self.scores]
         for place in self._looked_at(fresh) if self._look else fresh:
             row = self._rows[place]
@@ -293,7 +301,7 @@ def _config(
     content = dict(table.about["config"])
     given = content.get("search", {})
     known = {name: given[name] for name in ("first_look", "keep") if name in given}
-    # Generations enough for any budget: duplicates and dead functions cost none of it, a first look little.
+    # Enough generations for any budget: duplicates and dead functions cost nothing, a first evaluation round little.
     generations = 40 + 40 * budget
     search = {
         **known,
@@ -309,15 +317,15 @@ def _config(
 
 
 def comparison_table(found: Comparison) -> str:
-    """Return what was found, as Markdown."""
+    """Return a comparison as a Markdown table."""
     seeds = len(next(iter(found.shares.values())))
     lines = [
-        f"{found.functions:,} functions, {found.front} of those worth having on the exact front of "
-        f"{', '.join(found.objectives)}; {seeds} searches each, {found.budget} evaluations at most. Medians:",
+        f"{found.functions:,} functions, {found.front} useful ones on the exact front of {', '.join(found.objectives)}. "
+        f"Medians over {seeds} searches per strategy with at most {found.budget} evaluations:",
         "",
         "| strategy | "
         + " | ".join(f"evaluations to {goal:.0%}" for goal in _GOALS)
-        + f" | hypervolume after {found.budget} | best accuracy missed by, points |",
+        + f" | hypervolume after {found.budget} | gap to best accuracy, points |",
         "| --- |" + " --- |" * (len(_GOALS) + 2),
     ]
     for name, shares in found.shares.items():
@@ -332,7 +340,7 @@ def comparison_table(found: Comparison) -> str:
 
 
 def table_summary(table: Table) -> str:
-    """Return what a table holds, in a few lines."""
+    """Return a summary of a table in a few lines."""
     counts = {
         status: sum(row.status == status for row in table.rows)
         for status in ("ok", "dead", "infeasible", "failed")
@@ -344,7 +352,7 @@ def table_summary(table: Table) -> str:
     good = sorted(table.good, key=lambda row: row.objective("error"))
     lines = [
         f"  {100 - 100 * row.objective('error'):5.1f} % validation  {row.numbers['lut']:8,.0f} LUT  "
-        f"{row.numbers['channel_crossings']:5.1f} crossings a channel  {row.expression}"
+        f"{row.numbers['channel_crossings']:5.1f} crossings per channel  {row.expression}"
         for row in good[:5]
     ]
     return "\n".join([head, "The most accurate:", *lines])

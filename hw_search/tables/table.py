@@ -1,8 +1,7 @@
-"""A table: everything about a space of activations, on one network and data set, in one file. (The field calls it a tabular
-benchmark.)
+"""A table: the results of all activations of a space, on one network and data set, in one file (a tabular benchmark).
 
-It is a gzipped CSV of one row a function, behind a first line that starts with # and holds, as JSON, how it was made.
-Whoever has it can try a search in seconds (`zerocross.hw_search.tables.comparison`).
+The file is a gzipped CSV with one row per function. Its first line starts with # and contains the table's origin as JSON. A
+search on a table takes seconds (`zerocross.hw_search.tables.comparison`).
 """
 
 import csv
@@ -26,7 +25,7 @@ from zerocross.reports.metrics import COSTS
 
 _TEXT = ("expression", "genomes", "status", "reason")
 _NUMBERS = ("channel_crossings", "most_crossings", *COSTS, "finn_lut")
-"""Columns of numbers, means over the seeds. A file of an earlier version may lack a metric."""
+"""Columns of numbers, means over the seeds. A file from an earlier version may lack a metric."""
 
 
 @dataclass(frozen=True)
@@ -34,16 +33,16 @@ class Row:
     """One function.
 
     Attributes:
-        expression: the first of the expressions that are this function; x for the plain sign.
-        genomes: all genomes that stand for it.
-        status: "ok"; "dead" (its sign never changes, it was not trained); "infeasible" (it learned nothing, or breaks a
-            constraint); "failed" (it did not train).
-        reason: why it is not ok.
-        validation: accuracy of each seed, 0..1.
-        test: likewise.
-        early: validation accuracy of the first seed's first look (`search.first_look`); None where there was none.
-        numbers: by name: "channel_crossings" (mean over channels and seeds), "most_crossings" (of any channel), the costs of
-            `zerocross.reports.metrics` and "finn_lut", FINN's LUTs; empty where it did not train.
+        expression: First expression of this function; x for the plain sign.
+        genomes: All genomes that encode the function.
+        status: "ok"; "dead" (its sign never changes, so it was not trained); "infeasible" (it learned nothing, or violates
+            a constraint); or "failed" (its training failed).
+        reason: Reason for a status other than "ok".
+        validation: Validation accuracy for each seed, 0..1.
+        test: Test accuracy for each seed, 0..1.
+        numbers: Numbers by name: "channel_crossings" (mean over channels and seeds), "most_crossings" (maximum over
+            channels), the costs of `zerocross.reports.metrics`, and "finn_lut" (FINN's LUTs). Empty if it was not trained.
+        early: Validation accuracy of the first seed after the first evaluation round (`search.first_look`), or None.
     """
 
     expression: str
@@ -56,7 +55,7 @@ class Row:
     early: float | None = None
 
     def objective(self, name: str) -> float:
-        """Return an objective's value; NaN where it is not known."""
+        """Return an objective's value; NaN if it is unknown."""
         if self.status != "ok":
             return math.nan
         return 1 - fmean(self.validation) if name == "error" else self.numbers.get(name, math.nan)
@@ -64,11 +63,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A space's functions.
+    """All functions of a space.
 
     Attributes:
-        about: how it was made: "config", "input_shape", "classes", "versions", "seconds", "made" (a date), "machine".
-        rows: the functions, in the order of their first genomes.
+        about: Origin of the table: "config", "input_shape", "classes", "versions", "seconds", "made" (a date), "machine".
+        rows: Functions, in the order of their first genomes.
     """
 
     about: dict[str, Any]
@@ -76,24 +75,24 @@ class Table:
 
     @cached_property
     def places(self) -> dict[Genome, int]:
-        """The row of every genome."""
+        """Index of the row of every genome."""
         return {genome: index for index, row in enumerate(self.rows) for genome in row.genomes}
 
     @cached_property
     def plain(self) -> Row | None:
-        """The plain sign's row."""
+        """Row of the plain sign."""
         return next((row for row in self.rows if row.expression == str(X)), None)
 
     @property
     def good(self) -> list[Row]:
-        """The rows that trained."""
+        """Rows with status "ok"."""
         return [row for row in self.rows if row.status == "ok"]
 
     def save(self, path: Path) -> None:
-        """Write it.
+        """Write the table to a file.
 
         Raises:
-            UserError: if it cannot be written.
+            UserError: If the file cannot be written.
         """
         text = io.StringIO()
         text.write(f"# {json.dumps(self.about, sort_keys=True)}\n")
@@ -112,28 +111,30 @@ class Table:
 
     @classmethod
     def load(cls, path: Path) -> "Table":
-        """Read one.
+        """Read a table from a file.
 
         Raises:
-            UserError: if there is none, or the file is something else.
+            UserError: If the file does not exist, or is not a table.
         """
         try:
             text = gzip.decompress(path.read_bytes()).decode()
         except FileNotFoundError:
-            raise UserError(f"{path} does not exist: `zerocross tabulate` makes tables") from None
+            raise UserError(f"{path} does not exist: make a table with `zerocross tabulate`") from None
         except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-            raise UserError(f"{path} cannot be read as a table: {error}") from None
+            raise UserError(
+                f"{path} cannot be read as a table ({error}): run `zerocross tabulate` again"
+            ) from None
         head, _, body = text.partition("\n")
         try:
             if not head.startswith("# "):
-                raise ValueError("its first line does not say how it was made")
+                raise ValueError("its first line does not contain its origin")
             reader = csv.DictReader(io.StringIO(body))
             table = cls(json.loads(head[2:]), [_row(line, reader.fieldnames or []) for line in reader])
             if not table.rows or not {"config", "input_shape", "classes"} <= table.about.keys():
-                raise ValueError("it has no rows, or does not say how they were made")
+                raise ValueError("it has no rows, or its origin is incomplete")
             return table
         except (ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
-            raise UserError(f"{path} is no table: {error!r}. Make it anew by `zerocross tabulate`") from None
+            raise UserError(f"{path} is not a table ({error!r}): run `zerocross tabulate` again") from None
 
 
 def _row(line: dict[str, str], columns: Sequence[str]) -> Row:
@@ -144,7 +145,7 @@ def _row(line: dict[str, str], columns: Sequence[str]) -> Row:
     numbers = {name: float(line[name]) for name in _NUMBERS if line.get(name)}
     genomes = tuple(tuple(map(int, genome.split("-"))) for genome in line["genomes"].split())
     if line["status"] == "ok" and not (numbers and scores["validation"]):
-        raise ValueError(f"{line['expression']} has no figures")
+        raise ValueError(f"the row of {line['expression']} has no numbers")
     early = float(line["early"]) if line.get("early") else None
     return Row(
         line["expression"], genomes, line["status"], line["reason"], **scores, numbers=numbers, early=early

@@ -1,4 +1,4 @@
-"""`zerocross tabulate`: train every distinct function of a space, on one network and data set, and write them down."""
+"""`zerocross tabulate`: train every distinct function of a space on one network and data set, and save the results."""
 
 import datetime
 import os
@@ -26,23 +26,25 @@ _MOST = 200_000
 _BATCH = 256
 
 Progress = Callable[[str, int, int], None]
-"""Told what is being done, how much of it is done, and how much there is."""
+"""Receives the name of the current task, the finished amount and the total amount."""
 
 
 def tabulate(config: Config, progress: Progress, executor: Executor | None = None) -> Path:
-    """Make a table, or go on with one.
+    """Make a table, or resume an interrupted one.
+
+    Every function of the space is trained with `search.seeds` seeds, and once more in a first evaluation round if
+    `search.first_look` is not 0. Strategy and final trainings are not used.
 
     Args:
-        config: its space of activations is tabulated, every function with `search.seeds` seeds, and a first look at it where
-            `search.first_look` is not 0; nothing else may be left to choose. Strategy and finals are not used.
-        progress: notified of every step.
-        executor: where networks are trained; by default where `search.executor` says.
+        config: Configuration of the space. It may contain no choices except the activation.
+        progress: Receives the progress.
+        executor: Executor that trains the networks; by default the one that `search.executor` selects.
 
     Returns:
         The table's file, in the run's folder.
 
     Raises:
-        UserError: for anything the user can mend.
+        UserError: If the user made a mistake.
     """
     with open_run(config, Silent(), executor, _check) as evaluator:
         functions = _functions(evaluator, progress)
@@ -63,7 +65,7 @@ def tabulate(config: Config, progress: Progress, executor: Executor | None = Non
 
 
 def _portable(config: Config) -> dict[str, Any]:
-    """Return a configuration without the folders of this machine; plugin files must lie where the reader is."""
+    """Return a configuration without local folders. A reader needs the plugin files in the current folder."""
     plugins = [Path(plugin).name if plugin.endswith(".py") else plugin for plugin in config.plugins]
     data = config.data.model_copy(update={"name": Path(config.data.name).name, "root": "data"})
     return config.model_copy(update={"data": data, "plugins": plugins}).model_dump(exclude={"output"})
@@ -72,16 +74,18 @@ def _portable(config: Config) -> dict[str, Any]:
 def _check(space: Space) -> None:
     if space.choices:
         names = ", ".join(choice.name for choice in space.choices)
-        raise UserError(f"{names}: a table is of one network, leave nothing to choose but the activation")
+        raise UserError(
+            f"{names}: a table allows only one network, so give a single value instead of a choice"
+        )
     if space.size > _MOST:
         raise UserError(
             f"activation: {space.size:,} genomes are too many for a table (at most {_MOST:,}): allow fewer operations, or "
-            "encoding pair"
+            "use encoding pair"
         )
 
 
 def _functions(evaluator: Evaluator, progress: Progress) -> list[tuple[Candidate, list[Genome]]]:
-    """Return every distinct function with its genomes, in the order of the first ones."""
+    """Return every distinct function with its genomes, in the order of their first genomes."""
     found: dict[str, tuple[Candidate, list[Genome]]] = {}
     for count, genome in enumerate(evaluator.space.genomes()):
         candidate = evaluator.space.candidate(genome)
@@ -94,7 +98,7 @@ def _functions(evaluator: Evaluator, progress: Progress) -> list[tuple[Candidate
 def _rows(
     evaluator: Evaluator, functions: list[tuple[Candidate, list[Genome]]], progress: Progress
 ) -> Iterator[Row]:
-    """Yield a row for each function: those that are dead, then the plain sign, then the others."""
+    """Yield a row for each function: first the dead ones, then the plain sign, then the others."""
     alive = []
     for candidate, genomes in functions:
         reason = evaluator.space.dead(candidate)
@@ -105,7 +109,7 @@ def _rows(
     alive.sort(key=lambda function: not function[0].is_reference)
     looks = 1 if evaluator.config.search.first_look else 0
     total, done = len(alive) * (evaluator.config.search.seeds + looks), 0
-    # Not all at once: the results of a batch are in memory.
+    # In batches, because all results of a batch are in memory.
     for start in range(0, len(alive), _BATCH):
         batch = alive[start : start + _BATCH]
         works = {candidate.network_key: _works(evaluator, candidate) for candidate, _ in batch}
@@ -122,7 +126,7 @@ def _rows(
 
 
 def _works(evaluator: Evaluator, candidate: Candidate) -> dict[str, TrainingTask]:
-    """Return a function's trainings by key: the first look, where there is one, and one for each seed."""
+    """Return a function's trainings by key: the first evaluation round, if configured, and one training per seed."""
     config = evaluator.config
     seeds = range(config.search.seed, config.search.seed + config.search.seeds)
     works = [task(config, candidate, seed, test=True) for seed in seeds]
@@ -138,7 +142,7 @@ def _row(evaluator: Evaluator, trial: Trial, genomes: tuple[Genome, ...], looks:
     text, reason = str(X) if trial.candidate.is_reference else trial.candidate.text, trial.reason or ""
     if trial.status == "failed":
         again = any(result.get("passing") for result in trial.results)
-        return Row(text, genomes, "failed", f"{reason}; the same command tries it again" if again else reason)
+        return Row(text, genomes, "failed", f"{reason}; run the same command to retry" if again else reason)
     costs = [evaluator.pricer.cost(trial.candidate, result["crossings"]) for result in trial.results]
     counts = evaluator.crossings(trial)
     numbers = {

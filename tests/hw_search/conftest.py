@@ -1,4 +1,4 @@
-"""Small searches to try things on."""
+"""Small searches for tests."""
 
 import os
 from dataclasses import replace
@@ -68,7 +68,7 @@ def task(plugin: Path, expression: str, **change: Any) -> TrainingTask:
 
 
 def merged(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
-    """Return base with change laid over it, section by section."""
+    """Return `base` with `change` merged into it, section by section."""
     result = dict(base)
     for key, value in change.items():
         section = isinstance(value, dict) and isinstance(base.get(key), dict) and "choose" not in value
@@ -88,7 +88,7 @@ def config(tmp_path: Path) -> Config:
 
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run's folder: a search on the digits too short to be good, made once for all test processes."""
+    """Folder of a run: a very short search on the digits, made once for all test processes."""
     from filelock import FileLock
 
     from zerocross import search

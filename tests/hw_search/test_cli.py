@@ -28,7 +28,7 @@ def test_help_names_every_command_and_imports_nothing_heavy() -> None:
 
 def test_doctor_finds_what_a_search_needs() -> None:
     result = RUNNER.invoke(app, ["doctor"])
-    assert result.exit_code == 0 and "Everything a search needs is here." in result.output
+    assert result.exit_code == 0 and "Everything that a search needs is installed." in result.output
     assert '"zerocross[ray]"' in result.output
     assert "xc7z020" in RUNNER.invoke(app, ["doctor", "--parts"]).output
 
@@ -75,7 +75,7 @@ def test_strategies_are_compared_on_a_table(tmp_path: Path) -> None:
     arguments = ["--seeds", "2", "--share", "1", "--strategies", "random", "--html", str(page)]
     result = RUNNER.invoke(app, ["compare", str(tmp_path / "table.csv.gz"), *arguments])
     assert result.exit_code == 0, result.output
-    assert "3 functions, 2 of those worth having on the exact front" in result.output
+    assert "3 functions, 2 useful ones on the exact front" in result.output
     assert "| random |" in result.output and "plotly" in page.read_text()
     shown = RUNNER.invoke(app, ["report", str(tmp_path)])
     assert shown.exit_code == 0 and "4 distinct functions: 3 ok, 1 dead" in shown.output
@@ -88,10 +88,10 @@ def test_strategies_are_compared_on_a_table(tmp_path: Path) -> None:
         (["activations", "sin(x"], "',' or ')' at position 6"),
         (["activations", "sim(x)"], "did you mean"),
         (["search", "missing.yaml"], "missing.yaml does not exist"),
-        (["search", "examples/digits.yaml", "--set", "search"], "write it as field=value"),
+        (["search", "examples/digits.yaml", "--set", "search"], "use the form field=value"),
         (["report", "no/such/run"], "holds no search and no build"),
-        (["tabulate", "examples/digits.yaml"], "folding.target_cycles: a table is of one network"),
-        (["compare", "no/such/table.csv.gz"], "does not exist: `zerocross tabulate` makes tables"),
+        (["tabulate", "examples/digits.yaml"], "folding.target_cycles: a table allows only one network"),
+        (["compare", "no/such/table.csv.gz"], "does not exist: make a table with `zerocross tabulate`"),
     ],
 )
 def test_a_mistake_gets_one_message(

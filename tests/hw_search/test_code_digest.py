@@ -1,4 +1,4 @@
-"""What a digest of code sees: code, wherever it is imported from, and neither comments nor docstrings."""
+"""A digest of code covers all imported code, but neither comments nor docstrings."""
 
 import subprocess
 import sys
@@ -121,7 +121,7 @@ def test_data_counts_without_its_comments(tmp_path: Path) -> None:
 
 def test_all_that_decides_a_training_is_in_its_version() -> None:
     found = closure(*CODE)
-    # Which expressions there are to train is no part of training one.
+    # The choice of expressions does not affect the training of one.
     models = {f"zerocross.models.{path.stem}" for path in Path("models").glob("*.py")}
     asked = {f"zerocross.models.{name}" for name in ("__init__", "encodings", "presets")}
     assert models - asked <= set(found)
@@ -138,7 +138,7 @@ def test_all_that_decides_a_training_is_in_its_version() -> None:
         for path in Path("hw_search/extraction").glob("[a-z]*.py")
     } <= set(found)
     assert {f"zerocross.finn_flows.{name}" for name in ("crossings", "integer", "network")} <= set(found)
-    # A page, a strategy or a command is no reason to train again.
+    # A change of a page, a strategy or a command must not repeat trainings.
     others = ("commands", "strategies", "tables", "builds", "config", "space", "pricing", "trainings")
     assert not [name for name in found if name.removeprefix("zerocross.hw_search.").split(".")[0] in others]
     reports = {name for name in found if name.startswith("zerocross.reports.")}

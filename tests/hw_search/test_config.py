@@ -147,7 +147,9 @@ def test_choices_are_written_as_they_were_read() -> None:
     }
     config = make_config(merged(CONTENT, content))
     dumped = config.model_dump()
-    assert repr(dumped["folding"]["target_fps"]) == "{'choose': [1000, 2500.5]}"  # a whole number stays one
+    assert (
+        repr(dumped["folding"]["target_fps"]) == "{'choose': [1000, 2500.5]}"
+    )  # a whole number stays an integer
     assert dumped["topology"] == {"name": "mlp", **merged(CONTENT["topology"], content["topology"])}
     assert dumped["training"]["method"] == content["training"]["method"]
     assert make_config(yaml.safe_load(yaml.safe_dump(dumped))) == config

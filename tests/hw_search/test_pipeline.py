@@ -1,4 +1,4 @@
-"""The main job as a whole, on the digits, with networks too small to be good."""
+"""Whole searches on the digits, with networks too small to be accurate."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def front_of(folder: Path) -> Any:
 
 
 def comparable(folder: Path) -> Any:
-    """The front without the run's own path, which every network's `build` names."""
+    """Return the front without the run's path, which every network's `build` contains."""
     front, references, *rest = front_of(folder)
     return [[{**finalist, "build": ""} for finalist in group] for group in (front, references)], rest
 
@@ -122,7 +122,7 @@ def test_longer_goes_on_from_what_there_is(undisturbed: tuple[Config, Any, Notes
     assert more.replayed > 0
     count = len(result.run.evaluations)
     assert more.run.evaluations[:count] == result.run.evaluations
-    search(config)  # leaves the folder as the other tests want it
+    search(config)  # restores the folder for the other tests
 
 
 def test_the_number_of_workers_changes_nothing(
@@ -176,13 +176,13 @@ def test_interrupted_it_keeps_what_there_is_and_says_how_to_go_on(tmp_path: Path
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate()
     assert process.returncode == 130
-    assert "run the same command to go on" in errors and "Traceback" not in errors
+    assert "run the same command to resume" in errors and "Traceback" not in errors
     assert not load_run(store.parent).finished
     assert (store.parent / "report.html").exists()
 
 
 def test_two_spellings_of_one_function_are_rebuilt_as_they_were_trained(tmp_path: Path) -> None:
-    """Which spelling is trained is the first one's luck; the weights belong to that one."""
+    """The first of several equal spellings is trained, and the weights belong to it."""
     texts = ["add(scale(x), shift(x))", "add(shift(x), scale(x))"]
     activation = {"encoding": "list", "expressions": texts, "unary": None, "binary": None}
     change = {"output": str(tmp_path), "activation": activation, "search": {"strategy": "random", "seed": 2}}
@@ -212,7 +212,7 @@ def test_another_test_set_is_another_result(tmp_path: Path) -> None:
 def test_nothing_that_works_is_said_and_is_no_success(tmp_path: Path) -> None:
     activation = {"encoding": "list", "expressions": ["zero"], "unary": None, "binary": None}
     change = {"activation": activation, "training": {"batch_size": 1, "epochs": 1}, "output": str(tmp_path)}
-    with pytest.raises(UserError, match="no candidate came to anything"):
+    with pytest.raises(UserError, match="no candidate succeeded"):
         search(make_config(merged(CONTENT, {**change, "search": {"strategy": "exhaustive"}})))
 
 
@@ -262,7 +262,7 @@ def test_a_test_set_that_cannot_be_read_is_found_before_the_search(tmp_path: Pat
 
 
 def test_a_users_data_topology_and_operation(tmp_path: Path) -> None:
-    """Three clouds of points, a network and an activation of one's own, from files beside the configuration."""
+    """Three clouds of points, a user's network and a user's activation, from files beside the configuration."""
     rng = np.random.default_rng(0)
     y = rng.integers(0, 3, 400)
     x = (rng.normal(0, 1, (400, 6)) + 3 * np.eye(3).repeat(2, 1)[y]).astype(np.float32)

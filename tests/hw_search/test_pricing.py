@@ -32,7 +32,7 @@ TOPOLOGIES = {
 
 @pytest.mark.parametrize("name", TOPOLOGIES)
 def test_the_fast_way_gives_finns_own_numbers(name: str, tmp_path: Path) -> None:
-    """Export, streamline, convert, fold and estimate by FINN itself, against the graph built directly."""
+    """Compare FINN's own export, streamlining, conversion, folding and estimate with the graph built directly."""
     from brevitas.export import export_qonnx
 
     topology, shape, parameters = TOPOLOGIES[name]
@@ -96,7 +96,7 @@ def test_a_part_that_does_not_exist() -> None:
 def test_a_device_too_small_for_any_candidate() -> None:
     small = pricer({"device": {"part": "ice40up5k"}, "topology": {"name": "mlp", "hidden": [2048, 2048]}})
     with pytest.raises(
-        UserError, match=r"no candidate can be built on ice40up5k. The nearest: .* do not fit"
+        UserError, match=r"no candidate can be built on ice40up5k. The nearest one: .* do not fit"
     ):
         small.check_space()
 

@@ -1,4 +1,4 @@
-"""The methods' networks as designs: what they compute, what is expected of their cost, and their FINN graph."""
+"""Designs of the published backbones: their outputs, cost estimates and FINN graphs."""
 
 from typing import Any
 
@@ -63,7 +63,7 @@ def test_the_methods_networks_have_designs_prices_and_finn_graphs(name: str) -> 
 
 
 def test_three_readers_of_a_stream_take_two_forks() -> None:
-    """As in a block with dynamic thresholds: the mean, the sum and the shortcut."""
+    """The mean, the sum and the shortcut, as in a block with dynamic thresholds."""
     topology, parameters = NETWORKS["DyBNN"]
     torch.manual_seed(0)
     model = build(topology, (1, 8, 8), 5, parameters).eval()

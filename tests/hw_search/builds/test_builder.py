@@ -1,4 +1,4 @@
-"""Builds: what they leave, what a second one does again, and what they say when something is wrong.
+"""Builds: their results, the steps that a second build repeats, and their error messages.
 
 Place and route is left out here and synthesis is a stand-in: the tests marked slow have both.
 """
@@ -43,13 +43,13 @@ STEPS = ["model", "lowering", "design", "simulation", "synthesis", "Vivado"]
 
 
 def counted(top: str, sources: Any, folder: Path, family: str, nodes: Any = (), **options: Any) -> Synthesis:
-    """Stands in for synthesis: every node is one LUT."""
+    """Replaces synthesis: every node is one LUT."""
     by_node = {name: Cells(lut=1) for name in ("", *nodes)}
     return Synthesis(top, family, Cells(lut=len(by_node)), by_node, folder / "none", folder / "none")
 
 
 class Notes:
-    """A watcher that keeps what was done, and stops a build inside a step."""
+    """A watcher that records the steps that ran, and can stop a build inside a step."""
 
     def __init__(self, stop: str = "") -> None:
         self.did: list[str] = []
@@ -79,7 +79,7 @@ def quick(runtime: Path) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def built(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A build's folder."""
+    """Folder of a build."""
     folder = tmp_path_factory.mktemp("builds") / "first"
     build(from_run(tiny_run, "knee"), OPTIONS, folder)
     return folder
@@ -87,7 +87,7 @@ def built(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def again(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of it, in which simulating costs nothing: it finds what the first one found."""
+    """A copy of that folder. Its saved simulation is used, so building there is fast."""
     folder = Path(shutil.copytree(built, tmp_path / "again"))
 
     def found(name: str, kind: type[Any]) -> Any:
@@ -259,7 +259,7 @@ def test_a_file_that_is_gone_is_made_again(again: Path, tiny_run: Path) -> None:
             {"weights": {"dense9": "block"}},
             "no weights in dense9: layers with weights are dense1, classifier",
         ),
-        ({"weights": {"dense1": "bram"}}, "--weights dense1=bram: weights are kept as block or distributed"),
+        ({"weights": {"dense1": "bram"}}, "--weights dense1=bram: choose block or distributed"),
         ({"cycles": 0}, "greater than 0"),
     ],
 )
@@ -277,7 +277,7 @@ def test_options_that_cannot_be_are_refused_and_nothing_is_lost(
 
 
 def _mistakes() -> tuple[type[Exception], ...]:
-    """What the command line tells in one message."""
+    """Exceptions that the command line reports in one message."""
     from zerocross.finn_flows.errors import FlowError
 
     return UserError, FlowError
@@ -409,11 +409,11 @@ def test_ctrl_c_says_how_to_go_on(
         cli.main()
     error = capsys.readouterr().err
     assert ending.value.code == 130
-    assert error.endswith("error: stopped: what was finished is kept: run the same command to go on\n")
+    assert error.endswith("Stopped. Finished steps are saved; run the same command to resume.\n")
 
 
 def failing(arguments: list[Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
-    """Run a command line that must fail; return its last line, which is all it may say of the failure."""
+    """Run a command line that must fail. Return its last line, the only one that may report the failure."""
     monkeypatch.setattr(sys, "argv", ["zerocross", *map(str, arguments)])
     with pytest.raises(SystemExit) as ending:
         cli.main()

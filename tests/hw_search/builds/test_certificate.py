@@ -1,4 +1,4 @@
-"""The certificate: forms that agree, and hardware that is made to differ."""
+"""The certificate: forms that agree, and manipulated hardware that differs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -35,7 +35,7 @@ from zerocross.models.topologies import build
 
 @dataclass(frozen=True)
 class Trained:
-    """A subject that is only asked for its logits."""
+    """A subject that provides only logits."""
 
     model: nn.Module
     wrong: int = 0
@@ -95,7 +95,7 @@ def certified(
 
 @pytest.fixture
 def simulated(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The nodes' records stand in for the simulator."""
+    """Replaces the simulator by the nodes' numpy references."""
 
     class Simulated:
         def __init__(self, design: Design, taps: Any) -> None:
@@ -132,7 +132,7 @@ def test_forms_that_agree_are_certified(small: Case, tmp_path: Path, runtime: Pa
 
 
 def flipped(memory: str) -> Callable[..., Any]:
-    """Return `generate`, but for one bit of a memory that it writes."""
+    """Return a variant of `generate` that flips one bit in a memory file."""
     generate = streaming.generate
 
     def wrong(design: Design, folder: Path, *options: Any) -> Any:
@@ -150,7 +150,8 @@ def test_a_wrong_weight_in_the_hardware_is_caught_and_its_node_named(
 ) -> None:
     monkeypatch.setattr(streaming, "generate", flipped("dense1_product_weights.mem"))
     message = (
-        r"the hardware is not the network: .* differ in \d+ of \d+ images; dense1_product: element \d+ of"
+        r"the hardware does not match the integer network: .* differ in \d+ of \d+ images; "
+        r"dense1_product: element \d+ of"
     )
     with pytest.raises(UserError, match=message):
         certified(small, tmp_path, runtime)
@@ -175,7 +176,8 @@ def test_integers_that_are_not_the_file_stop_the_build(
 
     monkeypatch.setattr(certificate, "qonnx_logits", other)
     with pytest.raises(
-        UserError, match="the integers are not the network: QONNX and integers differ in 3 of 40"
+        UserError,
+        match="the integer network does not match the QONNX file: QONNX and integers differ in 3 of 40",
     ):
         certified(small, tmp_path, runtime)
 
@@ -226,5 +228,7 @@ def test_a_netlist_that_answers_otherwise_is_caught(
     assert (check.right, check.images, check.differences) == ("netlist", 40, 0) and "ecp5" in check.note
     answers = answers.copy()
     answers[3] += 1
-    with pytest.raises(UserError, match="the mapped netlist is not the network: .* differ in 1 of 40 images"):
+    with pytest.raises(
+        UserError, match="the mapped netlist does not match the integer network: .* differ in 1 of 40 images"
+    ):
         certify_netlist(job, mapped, small.net, built, inputs)

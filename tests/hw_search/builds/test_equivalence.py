@@ -41,7 +41,7 @@ IMAGES = 32
 
 
 def expression(number: int) -> str:
-    """An expression of two unary operations and a binary one; numbers in a row take turns through all of them."""
+    """Return an expression of two unary operations and a binary one. Consecutive numbers cover all operations."""
     rng = np.random.default_rng(number)
     first = GAAF_UNARY[number % len(GAAF_UNARY)]
     second = str(rng.choice(["x", "sin", "shift", "scale", "cube", "cos", "erf", "abs", "root"]))
@@ -57,7 +57,7 @@ def _applied(operation: str, to: str) -> str:
 
 
 class Border(nn.Module):
-    """Padding that differs down and along."""
+    """Padding that differs between height and width."""
 
     def __init__(self, down: int, along: int, value: float) -> None:
         super().__init__()
@@ -68,11 +68,11 @@ class Border(nn.Module):
 
 
 class Drawing:
-    """Draws the layers of a network one after the other."""
+    """Draws the layers of a random network one after the other."""
 
     def __init__(self, seed: int) -> None:
         self.rng = np.random.default_rng([7, seed])
-        self.number = 4 * seed  # of the next expression
+        self.number = 4 * seed  # number of the next expression
         self.bits = int(self.rng.choice([1, 8]))
         self.layers: list[nn.Module] = [InputQuant(self.bits)]
         self.binary = self.bits == 1
@@ -138,7 +138,7 @@ class Drawing:
         slot, text = ActivationSlot(self.shape[0]).eval(), expression(self.number)
         step, low = (2, -self.fan_in) if self.binary else (max(1, self.fan_in // 4), -255 * self.fan_in)
         grid = torch.arange(low, 1 - low, step)
-        spread = (1.0 if self.binary else 147.0) * self.fan_in**0.5  # of the accumulators
+        spread = (1.0 if self.binary else 147.0) * self.fan_in**0.5  # standard deviation of the accumulators
         draw = torch.Generator().manual_seed(self.number)
         for candidate in (text, f"sub({text}, learned)"):  # until most channels are not constant
             slot.install(parse(candidate))
@@ -156,7 +156,7 @@ class Drawing:
 
 
 def _randomise(slot: ActivationSlot, spread: float, draw: torch.Generator) -> None:
-    """Leave batch norm and learnt parameters anywhere, for accumulators that spread so much."""
+    """Set batch norm and learnable parameters to random values, for accumulators with this spread."""
     with torch.no_grad():
         slot.norm.running_mean.normal_(0, 0.3 * spread, generator=draw)
         slot.norm.running_var.uniform_(0.003, 0.3, generator=draw).mul_(spread**2)
@@ -172,7 +172,7 @@ def _convolution(channels: int, out: int, kernel: Any, stride: Any, padding: int
 
 @dataclass(frozen=True)
 class Drawn:
-    """A random network and what is drawn beside it."""
+    """A random network, and the other random inputs of its test."""
 
     model: nn.Sequential
     shape: tuple[int, ...]
@@ -190,7 +190,7 @@ def drawn(seed: int) -> Drawn:
 
 
 def planned(net: IntegerNetwork, rng: np.random.Generator) -> Design:
-    """A plan at a random target, or at the next one that can be met."""
+    """Return a plan for a random target, or for the next feasible one."""
     target = int(rng.choice([1, 10, 50, 200, 1000, 100_000]))
     while True:
         try:

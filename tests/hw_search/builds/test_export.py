@@ -1,4 +1,4 @@
-"""A network as a search describes it and as its QONNX file is read: one set of names, and the same network."""
+"""A network from a search and the same network read from its QONNX file: equal names and equal contents."""
 
 import re
 from dataclasses import fields, replace
@@ -68,7 +68,7 @@ def test_every_topology_is_held_against_its_file() -> None:
 
 
 def both(model: nn.Module, shape: tuple[int, ...], folder: Path) -> tuple[IntegerNetwork, Lowered]:
-    """A network's integers as read from the module, and from its file."""
+    """Return a network's integers, read from the module and from its file."""
     expected = to_integer(model, describe(model, shape))
     export(model, shape, folder / "model.onnx")
     return expected, lower(folder / "model.onnx")
@@ -77,7 +77,7 @@ def both(model: nn.Module, shape: tuple[int, ...], folder: Path) -> tuple[Intege
 def check_classes(
     model: nn.Module, lowered: Lowered, expected: IntegerNetwork, shape: tuple[int, ...]
 ) -> None:
-    """Hold the classes of 40 random samples against torch."""
+    """Compare the classes of 40 random samples with torch."""
     x = torch.randint(0, 256, (40, *shape), dtype=torch.uint8, generator=torch.Generator().manual_seed(3))
     given = lowered.quantize(x.numpy().astype(np.float32))
     assert np.array_equal(given, hardware_input(x, expected.network))
@@ -96,7 +96,7 @@ def same_table(one: CrossingTable, other: CrossingTable) -> bool:
 @pytest.mark.parametrize("bits", [1, 8])
 @pytest.mark.parametrize("kind", CHAINS)
 def test_a_chain_is_the_same_network(kind: str, bits: int, tmp_path: Path) -> None:
-    """Names, operations, order, weights, tables: everything."""
+    """Names, operations, order, weights and tables are equal."""
     name, parameters, shape = CHAINS[kind]
     torch.manual_seed(7)
     model = build(name, shape, 5, {**parameters, "input_bits": bits})
@@ -114,7 +114,7 @@ def test_a_chain_is_the_same_network(kind: str, bits: int, tmp_path: Path) -> No
 @pytest.mark.parametrize("kind", STREAMS)
 @pytest.mark.parametrize("seed", range(2))
 def test_a_network_of_streams_is_the_same_network(kind: str, seed: int, tmp_path: Path) -> None:
-    """The file's network is the described one, but for what the lowering saves exactly.
+    """The file's network equals the described one, except for exact simplifications by the lowering.
 
     - Levels that never occur, and weights' common factors, take no bits.
     - Two activations in a row are one.
@@ -150,7 +150,7 @@ def test_a_network_of_streams_is_the_same_network(kind: str, seed: int, tmp_path
 
 
 def without_chained_activations(network: Network) -> Network:
-    """The network without activations of levels that only one other activation reads, by itself."""
+    """Return the network without level activations whose only reader is another activation."""
     chained = {
         layer.name: layer.inputs[0]
         for layer in network.layers
@@ -176,7 +176,7 @@ def check_operation(found: Any, expected: Any) -> None:
 
 
 def check_weights(found: np.ndarray, expected: np.ndarray) -> None:
-    """Weights are the same but for a factor of each channel."""
+    """Weights are equal up to a factor per channel."""
     one, other = (weights.reshape(len(weights), -1).astype(int) for weights in (found, expected))
     assert found.shape == expected.shape
     factors = np.abs(other).max(axis=1) // np.abs(one).max(axis=1).clip(1)
@@ -190,7 +190,7 @@ def pooled(network: Network, layer: str) -> str:
 
 
 def same_levels(found: np.ndarray, expected: np.ndarray) -> bool:
-    """Compare levels but for where they are counted from, and for steps in which they all are."""
+    """Compare levels up to an offset and a common step."""
     one, other = (each - each.min() for each in (found, expected))
     step = max(1, np.gcd.reduce(other, axis=None)) // max(1, np.gcd.reduce(one, axis=None))
     return found.shape == expected.shape and np.array_equal(one * step, other)
@@ -201,7 +201,7 @@ def small(shape: tuple[int, ...] = (6,)) -> nn.Module:
 
 
 def test_the_file_runs_without_the_names(tmp_path: Path) -> None:
-    """No trace of the marks is left but metadata, and the output has the logits' own node."""
+    """Only metadata remains of the marks, and the output comes from the node of the logits."""
     export(small(), (6,), tmp_path / "model.onnx")
     proto = onnx.load(tmp_path / "model.onnx")
     assert {node.domain for node in proto.graph.node} == {"", "qonnx.custom_op.general"}
@@ -219,7 +219,7 @@ def test_a_network_that_ends_with_its_classifier(tmp_path: Path) -> None:
 
 
 class Unnamed(nn.Module):
-    """Sums and flattens by functions, not modules."""
+    """Sums and flattens as functions instead of modules."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -241,7 +241,9 @@ def test_modules_within_modules(tmp_path: Path) -> None:
 def test_a_layer_that_the_exporter_loses_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kinds = {**exporting._NODES, Dense: frozenset({"Gemm"})}
     monkeypatch.setattr(exporting, "_NODES", kinds)
-    message = r"dense1 \(Dense\) has a node of type MatMul in the exported graph: its layers cannot be named"
+    message = (
+        r"dense1 \(Dense\) has a node of type MatMul in the exported graph, so the layer cannot be named"
+    )
     with pytest.raises(UnsupportedModule, match=message):
         export(small(), (6,), tmp_path / "model.onnx")
     monkeypatch.setattr(exporting, "_mark", lambda x, layer: x)
@@ -276,5 +278,5 @@ def test_a_module_called_label() -> None:
     model = nn.Sequential()
     model.add_module("input", InputQuant(8))
     model.add_module("label", BinaryLinear(6, 3))
-    with pytest.raises(UnsupportedModule, match=re.escape("label is what the hardware's answer is called")):
+    with pytest.raises(UnsupportedModule, match=re.escape("label is the name of the hardware's output")):
         describe(model, (6,))

@@ -1,4 +1,4 @@
-"""Samples through built accelerators: files of every kind, a simulated line, and what is no sample."""
+"""Inference by built accelerators: all kinds of files, a simulated serial line, and invalid samples."""
 
 import json
 import shutil
@@ -31,7 +31,7 @@ from zerocross.reports.build_storage import UnreadableBuild
 
 @pytest.fixture(scope="module")
 def quick() -> Iterator[pytest.MonkeyPatch]:
-    """Builds of which nothing is simulated or synthesised: only what a host needs is left."""
+    """Skips simulation and synthesis in builds: only the files that a host needs remain."""
     nothing = Simulated("", 0, (), 1.0, 1, 1, None)
 
     def synthesise(top: str, sources: Any, folder: Path, family: str, *_: Any, **__: Any) -> Synthesis:
@@ -67,7 +67,7 @@ def coloured(quick: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Answering:
-    """Stands in for a board: it answers what the integer network does, but for the first sample."""
+    """Replaces a board: it answers like the integer network, except for the first sample."""
 
     def __init__(self, folder: Path) -> None:
         self.net, self.seen = load(folder / "network.npz"), np.empty(0)
@@ -82,12 +82,12 @@ class Answering:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Nothing is held."""
+        """Does nothing: there is no device to close."""
 
 
 @pytest.fixture
 def boards(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
-    """What was opened; every board answers as the build in hand should."""
+    """Records the opened boards. Every board answers like the current build."""
     opened: list[tuple[str, Any]] = []
 
     def open_board(port: str, link: Any) -> Answering:
@@ -124,7 +124,7 @@ def test_images_and_arrays_go_through_the_simulated_line(gray: Path, tmp_path: P
     assert (found.classes == found.expected).all() and found.classes[0] == found.classes[1]
     net = load(folder / "network.npz")
     assert found.expected[0] == net.run(image[None, :, :, None])["label"][0, 0]
-    assert found.labels is None  # nobody knows those of files
+    assert found.labels is None  # labels of files are unknown
 
 
 def test_a_board_is_asked_over_its_port(gray: Path, tmp_path: Path, boards: list[Any]) -> None:
@@ -160,7 +160,9 @@ def test_test_samples_of_a_run_have_labels(
     assert found.labels is not None and (found.labels == load_test("digits").y[:25].numpy()).all()
     for number, text in ((0.5, "0.5 to 0.5"), (256, "256 to 256"), (-1, "-1 to -1")):
         np.save(tmp_path / "scaled.npy", np.full(tuple(subject.record.input_shape), number))
-        with pytest.raises(UserError, match=f"scaled.npy holds values of {text}: samples are whole numbers"):
+        with pytest.raises(
+            UserError, match=f"scaled.npy holds values from {text}: give whole numbers from 0 to 255"
+        ):
             infer(folder, [tmp_path / "scaled.npy"], port="any")
     logits = subject.logits(folder, load_test("digits").x[:25])
     assert (found.expected == logits.argmax(axis=1)).all()
@@ -174,7 +176,7 @@ def test_a_run_that_moved_is_found_beside_its_builds(
     after = before.rename(tmp_path / "after")
     assert len(infer(after / "builds" / "mine", test=3, port="any").names) == 3
     alone = (after / "builds" / "mine").rename(tmp_path / "alone")
-    with pytest.raises(UserError, match="the build's run is not at .*before any more"):
+    with pytest.raises(UserError, match="the build's run is no longer at .*before: give"):
         infer(alone, test=3, port="any")
 
 
@@ -184,12 +186,13 @@ def test_a_run_that_moved_is_found_beside_its_builds(
         (
             "flat.npy",
             np.zeros(20),
-            r"flat.npy holds an array of \(20,\); a sample is \(1, 4, 5\), several are \(N, 1, 4, 5\)",
+            r"flat.npy holds an array of shape \(20,\): give one sample of shape \(1, 4, 5\) or several of shape "
+            r"\(N, 1, 4, 5\)",
         ),
-        ("hwc.npy", np.zeros((2, 4, 5, 1)), r"holds an array of \(2, 4, 5, 1\)"),
-        ("none.npy", np.zeros((0, 1, 4, 5)), r"none.npy holds an array of \(0, 1, 4, 5\)"),
-        ("nan.npy", np.full((1, 4, 5), np.nan), "nan.npy holds float64 values that are no numbers"),
-        ("text.npy", np.full((1, 4, 5), "a"), "text.npy holds <U1 values that are no numbers"),
+        ("hwc.npy", np.zeros((2, 4, 5, 1)), r"holds an array of shape \(2, 4, 5, 1\)"),
+        ("none.npy", np.zeros((0, 1, 4, 5)), r"none.npy holds an array of shape \(0, 1, 4, 5\)"),
+        ("nan.npy", np.full((1, 4, 5), np.nan), "nan.npy holds float64 values that are not finite numbers"),
+        ("text.npy", np.full((1, 4, 5), "a"), "text.npy holds <U1 values that are not finite numbers"),
         ("pickled.npy", np.array([{}]), "pickled.npy cannot be read as a sample"),
         ("broken.npy", b"nothing", "broken.npy cannot be read as a sample"),
         ("broken.png", b"nothing", "broken.png cannot be read as a sample"),
@@ -215,12 +218,14 @@ def test_images_for_a_network_of_features_are_refused(
     export(settle(topology("mlp", (6,), 3, {"hidden": [4]})), (6,), tmp_path / "mine.onnx")
     folder = build(FileSubject(tmp_path / "mine.onnx"), OPTIONS, tmp_path / "build").folder
     Image.fromarray(pixels((2, 3))).save(tmp_path / "one.png")
-    with pytest.raises(UserError, match=r"one.png: samples of shape \(6,\) are no images: give an .npy file"):
+    with pytest.raises(
+        UserError, match=r"one.png is an image, but samples have shape \(6,\): give an .npy file"
+    ):
         infer(folder, [tmp_path / "one.png"], port="any")
 
 
 def test_a_build_that_is_not_there_or_not_whole_is_said(gray: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="nothing to infer: name image files, or --test"):
+    with pytest.raises(UserError, match="nothing to infer: give image files, or --test"):
         infer(gray, port="any")
     with pytest.raises(UnreadableBuild, match="holds no build"):
         infer(tmp_path, test=1)
@@ -236,5 +241,5 @@ def test_a_build_that_is_not_there_or_not_whole_is_said(gray: Path, tmp_path: Pa
     (folder / "accelerator.json").write_text('{"top": 3}')
     with pytest.raises(UserError, match="accelerator.json cannot be read .*: build again"):
         infer(folder, [sample], port="any")
-    with pytest.raises(UserError, match="--test is for networks of a run"):
+    with pytest.raises(UserError, match="--test works only for a network from a run"):
         infer(gray, test=1, port="any")

@@ -1,4 +1,4 @@
-"""What a person sees while a build runs."""
+"""The terminal display of a running build."""
 
 import io
 
@@ -10,7 +10,7 @@ from zerocross.reports.build_records import Stage
 
 
 def shown(terminal: BuildTerminal) -> str:
-    """What is drawn of the step that runs."""
+    """Return the display of the current step."""
     console = Console(file=io.StringIO(), width=120)
     console.print(terminal._progress)
     return console.file.getvalue()

@@ -1,4 +1,4 @@
-"""The records of real builds: complete, and opened again as they were left."""
+"""The records of real builds: complete, and unchanged after saving and loading."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -31,7 +31,7 @@ NETWORKS: dict[str, tuple[str, dict[str, Any], set[str]]] = {
 
 @pytest.fixture
 def unsimulated(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is simulated or synthesised: FIFOs hold two words, every node is one LUT."""
+    """Skips simulation and synthesis: every FIFO holds two words, and every node is one LUT."""
 
     def synthesise(top: str, sources: Any, folder: Path, family: str, nodes: Any, **_: Any) -> Synthesis:
         by_node = {name: Cells(lut=1) for name in nodes}

@@ -1,4 +1,4 @@
-"""Steps that are done once, and what makes them be done again."""
+"""Steps with saved results, and the changes that repeat a step."""
 
 import errno
 import json
@@ -15,7 +15,7 @@ from zerocross.reports.build_records import Stage
 
 
 class Notes:
-    """A watcher that keeps what it is told."""
+    """A watcher that records its calls."""
 
     def __init__(self) -> None:
         self.begun: list[tuple[str, str]] = []
@@ -34,7 +34,7 @@ class Notes:
 
 @dataclass(frozen=True)
 class Made(Result):
-    """What a step made."""
+    """The result of a step."""
 
     name: str
     value: int
@@ -50,7 +50,7 @@ class Made(Result):
 
 
 class Steps:
-    """Three steps that write a file each and count how often."""
+    """Three steps that write one file each and count their runs."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.did, self.notes = folder, [], Notes()

@@ -1,4 +1,4 @@
-"""What a build starts from: networks of a run, and QONNX files."""
+"""Sources of a build: networks of a run, and QONNX files."""
 
 import shutil
 from dataclasses import replace
@@ -22,7 +22,7 @@ from zerocross.reports.storage import UnreadableRun, load_run
 
 
 def quiet(share: float, note: str) -> None:
-    """Nobody listens."""
+    """Ignores progress."""
 
 
 @pytest.fixture(scope="module")
@@ -139,10 +139,10 @@ def test_a_files_data_are_its_images_and_part_of_its_key(file: Path, tmp_path: P
 @pytest.mark.parametrize(
     ("name", "options", "error", "message"),
     [
-        ("gone.onnx", {}, UserError, "gone.onnx is not there"),
-        ("there.onnx", {"epochs": 3}, UserError, "--epochs and --seed are for the networks of a run"),
-        ("there.onnx", {"seed": 3}, UserError, "--epochs and --seed are for the networks of a run"),
-        (".", {"data": Path("x.npz")}, UserError, "--data is for QONNX files"),
+        ("gone.onnx", {}, UserError, "gone.onnx does not exist"),
+        ("there.onnx", {"epochs": 3}, UserError, "use --epochs and --seed only with a run's folder"),
+        ("there.onnx", {"seed": 3}, UserError, "use --epochs and --seed only with a run's folder"),
+        (".", {"data": Path("x.npz")}, UserError, "--data works only with a QONNX file"),
         ("no/run", {}, UnreadableRun, "no/run holds no finished or interrupted search"),
         (".", {}, UnreadableRun, "holds no finished or interrupted search"),
     ],

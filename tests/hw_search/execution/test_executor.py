@@ -1,4 +1,4 @@
-"""Workers are real processes here; what they do is a plugin's operation that misbehaves."""
+"""Real worker processes that run a plugin's misbehaving operations."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A cluster of several nodes on this machine: each node is a real one to Ray, with processes of its own."""
+"""A cluster of several nodes on one machine. To Ray each is a real node, with separate processes."""
 
 import os
 import re
@@ -45,7 +45,7 @@ NODE = {"num_cpus": 1, "object_store_memory": 80 << 20}
 
 @pytest.fixture(scope="module", autouse=True)
 def temporary() -> Iterator[None]:
-    """A folder for all that Ray and its workers leave; a short name, since sockets are in it."""
+    """A folder for all files of Ray and its workers. Its name is short because it contains sockets."""
     with tempfile.TemporaryDirectory(prefix="ray") as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv("TMPDIR", folder)
         patch.setenv("RAY_TMPDIR", folder)
@@ -54,10 +54,10 @@ def temporary() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def cluster(temporary: None) -> Iterator[Any]:
-    """Two nodes, the second with a GPU that it only says it has."""
+    """Two nodes; the second only pretends to have a GPU."""
     from ray.cluster_utils import Cluster
 
-    # A dead node is noticed in a second or two.
+    # Ray notices a dead node within two seconds.
     health = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500}
     head = {**NODE, "include_dashboard": False, "_system_config": health}
     cluster = Cluster(True, head_node_args=head)
@@ -68,7 +68,7 @@ def cluster(temporary: None) -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def connected(cluster: Any) -> Iterator[None]:
-    """This process is in the cluster, and its workers stay from one test to the next."""
+    """Connects this process to the cluster. Its workers stay from one test to the next."""
     ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
     yield
     ray.shutdown()
@@ -85,7 +85,7 @@ def on(cluster: Any, output: Path, **change: Any) -> SearchResult:
 
 
 def left(result: SearchResult) -> Any:
-    """All that a search comes to, but for names: those of its folder, and of weights, which a plugin changes."""
+    """Return all results of a search except names of its folder and of weights, which a plugin changes."""
     networks = [*result.run.front, *result.run.references]
     weights = [(result.folder / network.weights).read_bytes() for network in networks]
     networks = [replace(network, build="", weights="") for network in networks]
@@ -169,7 +169,7 @@ def test_files_travel_and_weights_come_back(connected: None, tmp_path: Path) -> 
     assert [len(load_file(path)) for path in weights[:2]] == [len(load_file(weights[2]))] * 2
     log = (tmp_path / "workers.log").read_text()
     assert "imported from" in log and "Traceback" in log and str(tmp_path) not in log
-    assert ray.is_initialized()  # it was before
+    assert ray.is_initialized()  # as before
 
 
 def test_a_worker_that_dies_fails_its_evaluation_for_now(
@@ -195,7 +195,9 @@ def test_a_node_with_other_code_is_named(
     monkeypatch.setattr("zerocross.hw_search.execution.code_version.code_version", lambda plugins: "other")
     ((_, result),) = executor(tmp_path).run([task(tmp_path, "x", plugins=())])
     assert result["status"] == "error" and f"(on {socket.gethostname()}, " in result["reason"]
-    assert "a node has other code" in result["reason"] and "install the same zerocross" in result["reason"]
+    assert (
+        "a node has different code" in result["reason"] and "install the same zerocross" in result["reason"]
+    )
 
 
 def test_a_module_that_a_node_lacks_is_named(
@@ -244,7 +246,7 @@ def test_where_no_cluster_is(
 ) -> None:
     monkeypatch.setattr("zerocross.hw_search.execution.ray_executor._ANSWER", 2.0)
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
-    with socket.create_server(("127.0.0.1", 0)) as other:  # something else than Ray, that listens
+    with socket.create_server(("127.0.0.1", 0)) as other:  # a server other than Ray
         address = f"127.0.0.1:{port or other.getsockname()[1]}"
         started = time.monotonic()
         with pytest.raises(
@@ -268,7 +270,7 @@ def test_the_command_line_says_it_too(
 
 
 def test_a_ray_of_its_own_from_the_command_line(tmp_path: Path) -> None:
-    """In a folder with a package named `models`, which Ray offers to its workers first."""
+    """The current folder has a package named `models`, which Ray puts first on its workers' path."""
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "__init__.py").write_text("raise RuntimeError('not this one')")
     change = {"training": {"epochs": 1}, "search": {"generations": 1}, "final": {"seeds": 1}}

@@ -1,4 +1,4 @@
-"""Which tasks are done at once, and what becomes of them."""
+"""Grouping of tasks into stacks, and the results of stacks."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -94,7 +94,7 @@ def test_networks_that_cannot_be_stacked_are_trained_one_by_one(config: Config, 
 
 
 def test_a_stack_whose_worker_dies_is_done_one_by_one(config: Config, tmp_path: Path) -> None:
-    """The network to blame fails, the others do not."""
+    """Only the faulty network fails."""
     plugin = tmp_path / "deadly.py"
     plugin.write_text(
         "import os, signal, __main__\nfrom zerocross.models.operations import register_operation\n"
@@ -115,7 +115,7 @@ def test_a_stack_whose_worker_dies_is_done_one_by_one(config: Config, tmp_path: 
 
 
 class Counting(LocalExecutor):
-    """Counts what it is given."""
+    """Counts the tasks that it receives."""
 
     given: list[int]
 
@@ -141,7 +141,7 @@ def test_a_stack_keeps_to_the_memory_limit(plugin: Path, tmp_path: Path) -> None
 
 
 def test_weights_stay_those_of_their_results(config: Config) -> None:
-    """A lost file of weights is made anew with its stack; the other files of it are left as they are."""
+    """A lost weight file is recreated with its stack; the other files of the stack stay unchanged."""
     chosen = config.model_copy(update={"search": config.search.model_copy(update={"stack": 8})})
     first = search(chosen)
     files = sorted((first.folder / "front").glob("*.safetensors"))

@@ -1,4 +1,4 @@
-"""Tasks travel as JSON: nothing is lost, and what does not belong is refused."""
+"""Tasks as JSON: nothing is lost, and unknown contents are rejected."""
 
 import json
 from dataclasses import fields, replace

@@ -1,4 +1,4 @@
-"""Trained networks against the integer networks made of them."""
+"""Trained networks compared with their integer networks."""
 
 import brevitas.nn as qnn
 import numpy as np
@@ -43,7 +43,7 @@ from zerocross.models.topologies import build
 
 
 def settle(model: nn.Module, seed: int = 0) -> nn.Module:
-    """Leave batch norms and learnt parameters anywhere training could, in eval mode."""
+    """Set batch norms and learnable parameters to random plausible values, in eval mode."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for slot in slots(model).values():
@@ -62,7 +62,7 @@ def pixels(shape: tuple[int, ...], samples: int = 30, seed: int = 0) -> Tensor:
 
 
 def integers(x: Tensor, network: Network) -> np.ndarray:
-    """Samples as the hardware takes them: channels last, and bits as -1 and +1."""
+    """Return samples in the hardware's format: channels last, and bits as -1 and +1."""
     values = x.numpy().astype(np.int64)
     if network.input.bits == 1:
         values = np.where(values >= 128, 1, -1)
@@ -70,7 +70,7 @@ def integers(x: Tensor, network: Network) -> np.ndarray:
 
 
 def outputs(model: nn.Module, x: Tensor) -> dict[str, np.ndarray]:
-    """What every slot and product of a torch network computes, channels last."""
+    """Return the outputs of every slot and product of a torch network, channels last."""
     kinds = (ActivationSlot, qnn.QuantLinear, qnn.QuantConv2d)
     seen: dict[str, np.ndarray] = {}
     hooks = [
@@ -171,7 +171,7 @@ def test_padding_is_described() -> None:
 
 
 class Net(nn.Module):
-    """A user's topology: an input, any middle, a classifier."""
+    """A user's topology: an input, any middle part, and a classifier."""
 
     def __init__(self, *middle: nn.Module, fan_in: int = 8, bits: int = 8) -> None:
         super().__init__()
@@ -296,10 +296,10 @@ def conv(**settings: object) -> nn.Module:
         (Net(dense(bias=True)), "middle_0 has a bias"),
         (Net(qnn.QuantLinear(8, 8, bias=False, weight_bit_width=4)), r"middle_0 .*other than -1 and \+1"),
         (Cat(BinaryLinear(8, 8), ActivationSlot(8)), "joins 2 tensors"),
-        (Doubled(BinaryLinear(8, 8), StreamSlot(8, 4, 0.25)), "a sum is of two different tensors"),
-        (Dead(BinaryLinear(8, 8)), "nothing reads middle.0"),
+        (Doubled(BinaryLinear(8, 8), StreamSlot(8, 4, 0.25)), "a sum needs two different tensors"),
+        (Dead(BinaryLinear(8, 8)), "no layer reads middle.0"),
         (Two(), "must return its logits, and nothing else"),
-        (Branching(), "cannot be followed"),
+        (Branching(), "cannot trace"),
         (NoInput(), "no InputQuant"),
     ],
 )
@@ -356,7 +356,7 @@ def test_what_has_no_hardware_on_images(module: nn.Module, message: str) -> None
     ],
 )
 def test_settings_that_would_change_the_numbers_are_refused(middle: list[nn.Module]) -> None:
-    """Whatever `describe` accepts, the integer network must compute as torch does."""
+    """For every network that `describe` accepts, the integer network must compute the same as torch."""
     torch.manual_seed(0)
     shape = (2, 9, 9)
     fan_in = nn.Sequential(*middle).eval()(torch.zeros(1, *shape)).numel()
@@ -372,7 +372,7 @@ def test_a_quantizer_of_activations_inside_a_layer_is_refused() -> None:
 
 
 class Twice(Net):
-    """One layer and one slot used at two places: two tables would be needed."""
+    """One layer and one slot used in two places, which would need two tables."""
 
     def forward(self, x: Tensor) -> Tensor:
         return self.classifier(self.through(self.through(self.input(x))))
@@ -394,7 +394,7 @@ def test_two_signs_in_a_row_are_a_models_error() -> None:
 
 
 def test_layers_in_a_sequential_of_the_users_module() -> None:
-    """The commonest way to write a topology: blocks of nn.Sequential inside a module."""
+    """The most common form of a topology: blocks of nn.Sequential inside a module."""
     block = nn.Sequential(BinaryLinear(8, 8), nn.Sequential(ActivationSlot(8)))
     network = describe(Net(block), (8,))
     assert [type(layer.operation) for layer in network.layers] == [Dense, Activation, Dense, LabelSelect]

@@ -1,4 +1,4 @@
-"""Residual streams, means, wider weights and vectors: torch's values against the integers of the hardware."""
+"""Residual streams, means, wider weights and vectors: torch's values compared with the hardware's integers."""
 
 from collections import Counter
 from dataclasses import replace
@@ -38,7 +38,7 @@ STEP = 0.25
 
 
 def settle(model: nn.Module, seed: int = 0) -> nn.Module:
-    """Leave every norm near what it normalises, and learnt parameters anywhere, in eval mode."""
+    """Set every norm close to its input's statistics, and learnable parameters to random values, in eval mode."""
     generator = torch.Generator().manual_seed(seed)
     model.train()
     shape = model.shape
@@ -56,7 +56,7 @@ def settle(model: nn.Module, seed: int = 0) -> nn.Module:
 
 
 def everything(model: nn.Module, x: Tensor, network: Network) -> dict[str, np.ndarray]:
-    """What the module of every layer but the flattens makes of samples, channels last."""
+    """Return the output of every layer's module except flattens, channels last."""
     layers = {layer.name for layer in network.layers if not isinstance(layer.operation, Flatten)}
     seen: dict[str, np.ndarray] = {}
     hooks = [
@@ -74,7 +74,7 @@ def everything(model: nn.Module, x: Tensor, network: Network) -> dict[str, np.nd
 
 
 def check(model: nn.Module, seed: int = 0) -> IntegerNetwork:
-    """Every tensor of the integer network, on torch's scale, is torch's."""
+    """Every tensor of the integer network, converted by its scale, equals torch's."""
     x = pixels(model.shape, seed=seed + 1)
     network = describe(model, model.shape)
     net = to_integer(model, network)
@@ -96,7 +96,7 @@ def check(model: nn.Module, seed: int = 0) -> IntegerNetwork:
 
 
 class Residual(nn.Module):
-    """Every kind of layer that a residual stream has, and a vector that is added to an image."""
+    """Every kind of layer in a residual stream, and a vector that is added to an image."""
 
     shape = (2, 8, 8)
 
@@ -152,7 +152,7 @@ def test_every_integer_is_torchs(seed: int, bits: int, stream: int) -> None:
 
 @pytest.mark.parametrize("side", [3, 5, 6, 7])
 def test_means_whose_size_is_no_power_of_two(side: int) -> None:
-    """Ninths and forty-ninths are rounded by torch; the tables must round alike."""
+    """torch rounds ninths and forty-ninths; the tables must round the same way."""
 
     class Mean(nn.Module):
         shape = (3, side, side)
@@ -198,7 +198,7 @@ def test_every_wrong_bit_of_a_level_is_counted() -> None:
 
 
 class Sum(nn.Module):
-    """Two branches on scales of their own."""
+    """Two branches with different scales."""
 
     shape = (2, 4, 4)
 
@@ -217,7 +217,7 @@ class Sum(nn.Module):
 
 def test_a_sum_needs_one_scale() -> None:
     with pytest.raises(
-        UnsupportedModule, match=r"add adds values on the scales 0\.25 and 0\.5: a StreamSlot"
+        UnsupportedModule, match=r"add adds values on the scales 0\.25 and 0\.5: use StreamSlots"
     ):
         describe(Sum(0.5, 0.25), (2, 4, 4))
     torch.manual_seed(0)
@@ -231,14 +231,16 @@ def test_a_vector_is_spread_by_its_author() -> None:
             return x + self.flat(self.mean_level(self.mean(x)))
 
     with pytest.raises(
-        UnsupportedModule, match=r"add adds a vector to an image: say vector\[:, :, None, None\]"
+        UnsupportedModule, match=r"add adds a vector to an image: write vector\[:, :, None, None\]"
     ):
         describe(Forgotten(), Residual.shape)
 
 
 def test_what_float32_cannot_hold_is_refused() -> None:
     model = nn.Sequential(InputQuant(8), nn.Flatten(), IntegerLinear(3000, 2, 8))
-    with pytest.raises(UnsupportedModule, match=r"2 reaches [\d,]+, and float32 is exact up to 16,777,216"):
+    with pytest.raises(
+        UnsupportedModule, match=r"2 reaches [\d,]+, but float32 is exact only up to 16,777,216"
+    ):
         describe(model, (3000,))
 
 
@@ -252,7 +254,7 @@ def test_a_level_that_is_no_number_is_named() -> None:
 
 @pytest.mark.parametrize("bits", [1, 8])
 def test_qonnx_has_the_same_quantizers(bits: int, tmp_path: Path) -> None:
-    """The export's quantizers, weights and sums, by the nodes they are; what they compute is tested elsewhere."""
+    """Node types of the export's quantizers, weights and sums. Other tests check their outputs."""
     torch.manual_seed(0)
     model = settle(Residual(bits))
     path = tmp_path / "residual.onnx"

@@ -38,7 +38,7 @@ def configured(output: Path, **changes: Any) -> Config:
 
 
 def strategy(config: Config, operation: str) -> tuple[Differentiable, Space, list[TrainingTask]]:
-    """The strategy with mixtures that always choose one operation, its space, and the tasks it gave."""
+    """Return the strategy with mixtures that always choose one operation, its space, and its tasks."""
     space = Space(config, SHAPE, 10)
     given: list[TrainingTask] = []
 
@@ -71,7 +71,7 @@ def test_a_search_by_mixtures(tmp_path: Path) -> None:
     found = search(configured(tmp_path))
     assert found.run.finished and found.front
     chosen = {evaluation.choices["topology.operations.0.0"] for evaluation in found.run.evaluations}
-    assert chosen & {"skip", "none"}  # a high price chooses what costs nothing
+    assert chosen & {"skip", "none"}  # a high price weight chooses free operations
     again = search(configured(tmp_path))
     assert again.trained == 0
     assert [each.id for each in again.front] == [each.id for each in found.front]

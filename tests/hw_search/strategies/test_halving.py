@@ -1,4 +1,4 @@
-"""First looks: who goes on, and what that makes of a search."""
+"""First evaluation rounds: the selected candidates, and the effect on a search."""
 
 from collections import Counter
 from pathlib import Path
@@ -53,7 +53,7 @@ def test_a_search_stops_some_after_a_first_look(halved) -> None:  # type: ignore
     counts = Counter(evaluation.status for evaluation in result.run.evaluations)
     for evaluation in result.run.evaluations:
         if evaluation.status == "stopped":
-            assert "first look, after 1 of its epochs" in evaluation.reason
+            assert "first evaluation round (1 of its epochs)" in evaluation.reason
             assert not evaluation.reference
             assert 0 < evaluation.metrics["error"] < 1
     assert counts["ok"] and counts["stopped"]

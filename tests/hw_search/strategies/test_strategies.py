@@ -1,4 +1,4 @@
-"""Strategies on landscapes whose best is known."""
+"""Strategies on landscapes with a known optimum."""
 
 from collections.abc import Callable
 
@@ -124,7 +124,7 @@ def test_gaaf_finds_a_known_best_as_chance_does_not(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_nsga2_leaves_failures_and_violations_behind(seed: int) -> None:
-    """Three of four random genomes fail or break a constraint, one by more than another."""
+    """Three of four random genomes fail or violate a constraint, by different amounts."""
     space = Genes()
 
     def score(genome: Genome) -> Score:
@@ -181,7 +181,7 @@ def test_gaaf_keeps_its_best_and_turns_guessers_away(space: Space) -> None:
 )
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_surrogate_searches_any_space(change: dict[str, object], count: int) -> None:
-    """Spaces too large to look at whole, and networks of several depths with a function for each layer."""
+    """Spaces too large to predict completely, and networks of several depths with one function per layer."""
     config = make_config({**CONTENT, **change})
     space = Space(config, (1, 8, 8), 10)
     settings = SearchConfig(strategy="surrogate", population=6, generations=4)

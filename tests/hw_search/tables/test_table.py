@@ -1,4 +1,4 @@
-"""Tables: what is in them is what training says; their files; and searches on them."""
+"""Tables: agreement with separate trainings, their files, and searches on them."""
 
 import dataclasses
 import gzip
@@ -82,7 +82,7 @@ def test_what_stands_there_is_what_training_says(made: tuple[Config, Path, Any])
         candidate = space.candidate(row.genomes[0])
         for place, seed in enumerate((0, 1)):
             alone = evaluate(task(config, candidate, seed, test=True))
-            # Trained in a stack: a rounding of floats may have turned a sign, and so a sample of 40.
+            # Trained in a stack: float rounding may flip a sign, and with it one sample of 40.
             assert row.validation[place] == pytest.approx(alone["accuracy"], abs=0.06)
             assert row.test[place] == pytest.approx(alone["test"], abs=0.06)
         error = 1 - np.mean(row.validation) if row.status == "ok" else np.nan
@@ -110,7 +110,7 @@ def test_first_looks_stand_beside(made: tuple[Config, Path, Any], tmp_path: Path
     config = configuration(tmp_path, training={"epochs": 4}, search={"first_look": 0.25, "seeds": 1})
     table = Table.load(tabulate(config, lambda *what: None))
     assert all((row.early is None) == (row.status == "dead") for row in table.rows)
-    # One epoch, as in the other table, but another cosine of the learning rate would be seen here.
+    # One epoch, as in the other table. A different learning-rate schedule would change the results.
     known = {row.expression: row.validation[0] for row in Table.load(made[1]).good}
     both = [(row.early, known[row.expression]) for row in table.rows if row.expression in known]
     assert np.mean([abs(early - alone) for early, alone in both]) < 0.02
@@ -122,7 +122,10 @@ def test_first_looks_stand_beside(made: tuple[Config, Path, Any], tmp_path: Path
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"topology": {"hidden": {"choose": [[8], [16]]}}}, r"topology\.hidden: a table is of one network"),
+        (
+            {"topology": {"hidden": {"choose": [[8], [16]]}}},
+            r"topology\.hidden: a table allows only one network",
+        ),
         (
             {"activation": {"encoding": "nested", "unary": None, "binary": None}},
             "28,344,976 genomes are too many",
@@ -136,7 +139,7 @@ def test_what_cannot_be_a_table(tmp_path: Path, change: dict[str, Any], message:
 
 
 def synthetic(config: Config) -> Table:
-    """A table in which an activation is better the more it is like a line, and dearer the more it crosses and learns."""
+    """A table in which more linear activations are more accurate, and more crossings and parameters cost more."""
     space = Space(config, (1, 8, 8), 10)
     rows: dict[str, Row] = {}
     for genome in space.genomes():
@@ -193,11 +196,11 @@ def test_a_first_look_costs_its_share_and_stops_some(known: Table) -> None:
     content = {**known.about["config"], **look}
     table = Table({**known.about, "config": content}, known.rows)
     found = compare(table, ["random", "random+look"], seeds=8, share=0.5, population=8, workers=1)
-    # What one search has seen when the budget is spent: every candidate looked at, about half of them trained.
+    # When the budget is spent, every candidate had a first evaluation round, and about half were trained in full.
     assert found.shares["random+look"].mean() > found.shares["random"].mean()
     assert found.shares["random+look"].shape == found.shares["random"].shape
     blind = Table(known.about, [dataclasses.replace(row, early=None) for row in known.rows])
-    with pytest.raises(UserError, match="no first looks; tabulate with search.first_look"):
+    with pytest.raises(UserError, match="needs a table with first evaluation rounds: set search.first_look"):
         compare(blind, ["random+look"])
 
 
@@ -258,7 +261,7 @@ def test_what_is_told_of_a_comparison() -> None:
     found = Comparison(("error", "lut"), 30, 4, 3, {"nsga2": shares}, {"nsga2": np.full((3, 3), 0.015)})
     assert found.needed("nsga2", 0.9) == 2 and found.needed("nsga2", 0.99) == np.inf
     text = comparison_table(found)
-    assert "30 functions, 4 of those worth having on the exact front of error, lut; 3 searches" in text
+    assert "30 functions, 4 useful ones on the exact front of error, lut. Medians over 3 searches" in text
     assert "| nsga2 | 2 (6.7%) | 3 (10.0%) | not reached | 95.0% | 1.50 |" in text
     figure = comparison_figure(found.shares, found.functions)
     assert list(figure.data[1].y) == pytest.approx([10.0, 91.0, 95.0])
@@ -269,7 +272,7 @@ def test_names_that_are_not_known(known: Table) -> None:
         compare(known, ["random+looks"])
     with pytest.raises(UserError, match=r"--strategies: 'nsga' .*nsga2"):
         compare(known, ["nsga"])
-    with pytest.raises(UserError, match="--strategies: name some of surrogate, nsga2"):
+    with pytest.raises(UserError, match="--strategies is empty: name some of surrogate, nsga2"):
         compare(known, [])
     with pytest.raises(UserError, match="gaaf"):
         compare(known, ["nsga2", "gaaf"], objectives=["lut", "error"])
@@ -278,7 +281,7 @@ def test_names_that_are_not_known(known: Table) -> None:
     with pytest.raises(UserError, match=r"no row for \d+ of 324 genomes"):
         compare(Table(known.about, known.rows[:5]), ["random"])
     useless = Table(known.about, [dataclasses.replace(row, status="dead") for row in known.rows])
-    with pytest.raises(UserError, match="no function that trained"):
+    with pytest.raises(UserError, match="no function whose training succeeded"):
         compare(useless, ["random"])
 
 
@@ -294,14 +297,14 @@ def test_files(known: Table, tmp_path: Path) -> None:
     for content, message in [
         (b"no gzip", "cannot be read as a table"),
         (first[:100], "cannot be read as a table"),
-        (gzip.compress(b"a,b\n1,2\n"), "does not say how it was made"),
+        (gzip.compress(b"a,b\n1,2\n"), "does not contain its origin"),
         (first[:-200] + bytes(100) + first[-100:], "cannot be read as a table"),
-        (gzip.compress(b"# {}\na,b\n1,2\n"), "is no table"),
-        (gzip.compress(b"# {}\n"), "is no table"),
-        (gzip.compress(b"# {\n"), "is no table"),
+        (gzip.compress(b"# {}\na,b\n1,2\n"), "is not a table"),
+        (gzip.compress(b"# {}\n"), "is not a table"),
+        (gzip.compress(b"# {\n"), "is not a table"),
     ]:
         path.write_bytes(content)
         with pytest.raises(UserError, match=message):
             Table.load(path)
-    with pytest.raises(UserError, match="does not exist: `zerocross tabulate`"):
+    with pytest.raises(UserError, match="does not exist: make a table with `zerocross tabulate`"):
         Table.load(tmp_path / "none")
