@@ -1,6 +1,6 @@
-"""What a run found, shown to a person: Pareto fronts, hypervolume, figures and one HTML page.
+"""Reports of runs and builds: Pareto fronts, hypervolume, figures and HTML pages.
 
-This package reads data files and the plain records of `zerocross.reports.records`, and nothing else: it imports
-neither `models` nor `hw_search` nor `finn_flows`, so a page can be made on a machine that holds only a
-run's folder. plotly, jinja2 and pymoo are imported where they are needed, for the sake of a quick start.
+This package reads only data files and its own plain records, such as `zerocross.reports.records`. It imports neither
+`models` nor `hw_search` nor `finn_flows`, so a run's folder is enough to make its page. plotly, jinja2 and pymoo are
+imported only where they are needed, so that the command line starts quickly.
 """

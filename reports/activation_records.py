@@ -1,4 +1,4 @@
-"""The record of a trained activation on its integers."""
+"""The records of a trained activation at its integer inputs."""
 
 from dataclasses import dataclass
 
@@ -8,10 +8,10 @@ class Curve:
     """One channel of one activation over its integer grid, as trained.
 
     Attributes:
-        channel: index.
-        accumulators: the integers shown (at most a few hundred).
-        values: activation value at each, before the sign.
-        crossings: accumulators at which the bit flips (the first value on the new side).
+        channel: Index of the channel.
+        accumulators: Integers shown, at most a few hundred.
+        values: Value of the activation at each integer, before the sign.
+        crossings: Accumulators at which the bit flips (the first value on the new side).
     """
 
     channel: int
@@ -25,13 +25,13 @@ class ActivationRecord:
     """One activation layer of a trained network.
 
     Attributes:
-        layer: its name.
-        expression: its activation.
-        low: least accumulator of the grid.
-        high: greatest accumulator of the grid.
-        step: distance between neighbours on the grid.
-        crossings: number of crossings of each channel.
-        curves: a few channels.
+        layer: Name of the layer.
+        expression: Activation, as text.
+        low: Least accumulator of the grid.
+        high: Greatest accumulator of the grid.
+        step: Distance between neighbours on the grid.
+        crossings: Number of crossings of each channel.
+        curves: Curves of a few channels.
     """
 
     layer: str

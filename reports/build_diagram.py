@@ -1,4 +1,4 @@
-"""A build as a stream: its nodes in order, with what stands on the streams between them."""
+"""A build as a dataflow diagram: its nodes in order, with the converters and FIFOs on the streams between them."""
 
 from dataclasses import dataclass
 
@@ -11,9 +11,9 @@ class Edge:
     """A stream into a node, with the converters and FIFOs on it.
 
     Attributes:
-        origin: name of the node it comes from; "" for the design's input.
-        bits: widths of its word, one for each time it changes.
-        fifos: the FIFOs on it.
+        origin: Name of the node it comes from; "" for the design's input.
+        bits: Widths of its word in bits; a new entry for each change of width.
+        fifos: FIFOs on it.
     """
 
     origin: str
@@ -26,11 +26,11 @@ class Step:
     """A node of the diagram.
 
     Attributes:
-        node: the node, or None for the design's output.
-        edges: the streams it reads.
-        joined: whether it reads the step before it, and that alone.
-        share: its cycles by those of the slowest node, 0..1.
-        slowest: whether it is that node.
+        node: Node, or None for the design's output.
+        edges: Streams it reads.
+        joined: Whether it reads the step before it and nothing else.
+        share: Cycles of the node divided by those of the slowest node, 0..1.
+        slowest: Whether it is the slowest node.
     """
 
     node: BuildNode | None
@@ -41,9 +41,9 @@ class Step:
 
 
 def steps(build: Build) -> list[Step]:
-    """Return the nodes that do the work, in the order of the stream, and last the design's output.
+    """Return the nodes in the order of the stream, followed by the design's output.
 
-    Converters and FIFOs are on the edges. A node without `reads` reads the node before it in the list.
+    Converters and FIFOs are not steps: they are on the edges. A node without `reads` reads the node before it in the list.
     """
     slowest = bottleneck(build)
     longest = max((interval(node) or 0 for node in build.nodes if node.kind not in STREAM_KINDS), default=0)
@@ -51,7 +51,7 @@ def steps(build: Build) -> list[Step]:
     before = dict(zip((node.name for node in build.nodes), ["", *by_name], strict=False))
 
     def edge(name: str, reader_bits: int) -> Edge:
-        """Walk a stream back from its reader to the node that does work, or to the input."""
+        """Follow a stream back from its reader, past converters and FIFOs, to the node that feeds it or to the input."""
         bits, fifos = [reader_bits], []
         while name in by_name and by_name[name].kind in STREAM_KINDS:
             node = by_name[name]

@@ -1,4 +1,4 @@
-"""What a build's records say when read together: verdicts, rates, layers, the bottleneck, and who said each number."""
+"""Facts that follow from a build's records: verdicts, rates, layers, the bottleneck, and the source of each number."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -7,9 +7,9 @@ from operator import attrgetter
 from typing import Literal
 
 from zerocross.reports import wording
-from zerocross.reports.build_records import STREAM_KINDS, Build, BuildNode, Counts, FamilyWords, Source
+from zerocross.reports.build_records import STREAM_KINDS, Build, BuildNode, Check, Counts, FamilyWords, Source
 
-XILINX = {  # families that FINN's models and Vivado's reports speak of
+XILINX = {  # families of FINN's models and Vivado's reports
     "7-series": FamilyWords("7-series", "LUT6", "BRAM18"),
     "ultrascale+": FamilyWords("UltraScale+", "LUT6", "BRAM18"),
 }
@@ -17,11 +17,11 @@ XILINX = {  # families that FINN's models and Vivado's reports speak of
 
 @dataclass(frozen=True)
 class Verdict:
-    """One thing asked of a build.
+    """The answer to one question about a build.
 
     Attributes:
-        state: whether it holds, or nobody has found out.
-        text: what was found, in a short sentence.
+        state: Whether the build passes; "unknown" if nothing was measured.
+        text: The finding, in a short sentence.
     """
 
     state: Literal["good", "bad", "unknown"]
@@ -33,9 +33,9 @@ class Sum:
     """A resource summed over some nodes.
 
     Attributes:
-        value: the sum over the nodes of which it is known, or None if it is of none.
-        known: of how many nodes it is known.
-        nodes: how many nodes there are.
+        value: Sum over the nodes whose count is known, or None if no count is known.
+        known: Number of nodes whose count is known.
+        nodes: Number of nodes.
     """
 
     value: float | None
@@ -52,24 +52,24 @@ class Layer:
 
     @property
     def work(self) -> list[BuildNode]:
-        """Its nodes without converters and FIFOs."""
+        """Nodes of the layer, without converters and FIFOs."""
         return [node for node in self.nodes if node.kind not in STREAM_KINDS]
 
     def interval(self, measured: bool) -> int | None:
-        """Cycles between two images of its slowest node, or None if unknown."""
+        """Cycles between two images in the slowest node, or None if unknown."""
         known = [n.ii_measured if measured else n.ii_estimate for n in self.nodes]
         return max((cycles for cycles in known if cycles is not None), default=None)
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of counts: who says it, of which family.
+    """A column of counts from one source, for one family.
 
     Attributes:
-        source: who.
-        family: of whose LUTs and block RAMs.
-        counts: takes a node's counts; empty where there are none.
-        whole: counts of the whole design, which is not the sum of its nodes; empty where there are none.
+        source: Source of the counts.
+        family: Family whose LUTs and block RAMs are counted.
+        counts: Function that returns a node's counts, empty if it has none.
+        whole: Counts of the whole design, which are not the sums over its nodes; empty if there are none.
     """
 
     source: Source
@@ -84,20 +84,20 @@ class Column:
 
 
 def sources(build: Build) -> dict[Source, str]:
-    """Return who says the numbers of a build, and in which words."""
+    """Return the sources of a build's numbers, each with its description."""
     tool = build.tools.get
     return {
         "finn": "estimate by FINN's models",
         "zerocross": "estimate by zerocross' models",
-        "hls": "estimate by the maker's HLS compiler",
+        "hls": "estimate by the vendor's HLS compiler",
         "synthesis": f"counted by {tool('synthesis', 'the synthesiser')}",
         "routing": f"place and route by {tool('routing', 'an unnamed tool')}",
-        "simulation": f"measured by simulating the design cycle by cycle with {tool('simulation', 'an unnamed tool')}",
+        "simulation": f"measured in a cycle-by-cycle simulation with {tool('simulation', 'an unnamed tool')}",
     }
 
 
 def sources_used(build: Build) -> list[Source]:
-    """Return who says any number of a build, in the order of `sources`."""
+    """Return the sources that report any number of a build, in the order of `sources`."""
     timing, used = build.timing, {column.source for column in columns(build)}
     used |= {use.source for use in build.utilisation}
     if timing.ii_estimate is not None or any(node.ii_estimate is not None for node in build.nodes):
@@ -110,9 +110,9 @@ def sources_used(build: Build) -> list[Source]:
 
 
 def columns(build: Build) -> list[Column]:
-    """Return the columns of counts that any node has, the target's family first, estimates before counts.
+    """Return the columns for which any node has counts: the target's family first, estimates before counts.
 
-    FINN's and the HLS compiler's estimates stand under the Xilinx family that the build has counts of.
+    FINN's and the HLS compiler's estimates belong to the Xilinx family that the build has counts for.
     """
     named = [build.family] if build.family else []
     named += build.synthesis
@@ -134,14 +134,14 @@ def columns(build: Build) -> list[Column]:
 
 
 def whole(build: Build, column: Column, resource: str) -> Sum:
-    """Return a resource of the whole design: counted whole where it was, else the sum over its nodes."""
+    """Return a resource of the whole design: the count of the whole if there is one, else the sum over its nodes."""
     if resource in column.whole:
         return Sum(column.whole[resource], len(build.nodes), len(build.nodes))
     return column.total(build.nodes, resource)
 
 
 def ratio(nodes: Sequence[BuildNode], estimate: Column, counted: Column, resource: str) -> float | None:
-    """Return estimate over count, over the nodes of which both are known; None without any, or where none was counted."""
+    """Return estimate / count, over the nodes that have both; None without such nodes or if the count is 0."""
     both = [
         (left[resource], right[resource])
         for node in nodes
@@ -152,24 +152,21 @@ def ratio(nodes: Sequence[BuildNode], estimate: Column, counted: Column, resourc
 
 
 def layers(build: Build) -> list[Layer]:
-    """Return the nodes by layer; layers stand in the order in which the stream first meets them."""
+    """Return the nodes by layer, in the order in which the stream first reaches the layers."""
     order = list(dict.fromkeys(node.layer for node in build.nodes))
     nodes = sorted(build.nodes, key=lambda node: order.index(node.layer))
-    return [
-        Layer(name or "around the network", list(group))
-        for name, group in groupby(nodes, attrgetter("layer"))
-    ]
+    return [Layer(name or "no layer", list(group)) for name, group in groupby(nodes, attrgetter("layer"))]
 
 
 def interval(node: BuildNode) -> int | None:
-    """Return a node's cycles between two images, measured where they were."""
+    """Return a node's cycles between two images: measured if known, else estimated."""
     return node.ii_estimate if node.ii_measured is None else node.ii_measured
 
 
 def bottleneck(build: Build) -> BuildNode | None:
-    """Return the node that takes the most cycles an image, the first of several, or None if none is known.
+    """Return the node with the most cycles per image, the first of several, or None if no cycles are known.
 
-    Measured cycles do not tell: behind a slow node all wait for it. So formulas go first here.
+    Estimated cycles take precedence: the measured cycles of a node include its waiting for slower nodes.
     """
     known = [
         (node.ii_measured if node.ii_estimate is None else node.ii_estimate, node)
@@ -186,12 +183,12 @@ def images_a_second(build: Build, clock_mhz: float | None, measured: bool) -> fl
 
 
 def microseconds(cycles: int | None, clock_mhz: float | None) -> float | None:
-    """Return the time of some cycles at a clock."""
+    """Return the time of some cycles at a clock in microseconds, or None if either is unknown."""
     return cycles / clock_mhz if cycles is not None and clock_mhz else None
 
 
 def verdicts(build: Build) -> list[Verdict]:
-    """Return whether the build is bit-exact, fits and meets its clock, and where it stopped if it did."""
+    """Return whether the build is bit-exact, fits and meets its clock; first the stages that failed, if any."""
     stopped = [
         Verdict("bad", f"Stopped at {stage.name}: {stage.note or 'no reason recorded'}")
         for stage in build.stages
@@ -201,19 +198,19 @@ def verdicts(build: Build) -> list[Verdict]:
 
 
 def unit(build: Build, resource: str, family: str = "") -> str:
-    """Return a resource's name in a family, the build's own by default: "LUT4", "BRAM18"."""
+    """Return a resource's name in a family (default: the build's), such as "LUT4" or "BRAM18"."""
     words = words_of(build, family or build.family)
     return {"lut": words.lut, "bram": words.bram}.get(resource, resource.upper())
 
 
 def words_of(build: Build, family: str) -> FamilyWords:
-    """Return what a family is called, by the build or, of Xilinx' families, without it."""
+    """Return the names of a family and its resources, from the build or from `XILINX`."""
     known = XILINX | build.words
     return known.get(family, FamilyWords(family, "LUT", "block RAM"))
 
 
 def that_names(builds: Sequence[Build], family: str) -> Build:
-    """Return the first of the builds that says what a family is called, or the first of all."""
+    """Return the first build that has names for a family, else the first build."""
     return next((build for build in builds if family in build.words), builds[0])
 
 
@@ -228,16 +225,22 @@ def _exact(build: Build) -> Verdict:
     wrong = [check for check in checks if check.differences]
     if wrong:
         found = "; ".join(
-            f"{check.differences:,} {check.compared} between {check.left} and {check.right}"
+            f"{check.left} and {check.right} differ in {check.compared} on {check.differences:,} of {check.images:,}"
             for check in wrong
         )
-        return Verdict("bad", f"Not exact: differences in {found}")
+        return Verdict("bad", f"Not exact: {found} images")
     images = max(check.images for check in checks)
     if not images:
         return Verdict("unknown", "Compared on no images")
-    fewer = [f"{check.right} on {check.images:,}" for check in checks if check.images < images]
-    found = f"0 differences on {wording.count(images, 'image')}" + (f" ({', '.join(fewer)})" if fewer else "")
-    return Verdict("good", f"Exact from {checks[0].left} to {checks[-1].right}: {found}")
+    fewer = [_on_fewer(check) for check in checks if check.images < images]
+    return Verdict("good", "; ".join([f"All forms agree on {wording.count(images, 'image')}", *fewer]))
+
+
+def _on_fewer(check: Check) -> str:
+    form, stalled, _ = check.right.partition(", stalled")
+    if stalled:
+        return f"the {form} also agrees under random stalls on {check.images:,}"
+    return f"the {form} was compared on {check.images:,}"
 
 
 def _fits(build: Build) -> Verdict:
@@ -245,14 +248,14 @@ def _fits(build: Build) -> Verdict:
     shares = [(use.used / use.available, use) for use in build.utilisation if use.available]
     over = [use for use in build.utilisation if use.used > use.available]
     if over:
-        found = ", ".join(f"{use.used:,.0f} {use.resource} of {use.available:,.0f}" for use in over)
+        found = ", ".join(f"{use.used:,.0f} of {use.available:,.0f} {use.resource}" for use in over)
         return Verdict("bad", f"Does not fit {part}: {found}")
     if not shares:
         return Verdict("unknown", "Resources of the part are not known")
     share, use = max(shares, key=lambda pair: pair[0])
     fits = "Should fit" if use.source in ("finn", "zerocross", "hls") else "Fits"
     state: Literal["good", "unknown"] = "good" if fits == "Fits" else "unknown"
-    return Verdict(state, f"{fits} {part}: at most {100 * share:.0f}% of a resource ({use.resource})")
+    return Verdict(state, f"{fits} {part}: uses at most {100 * share:.0f}% of any resource ({use.resource})")
 
 
 def _in_time(build: Build) -> Verdict:
@@ -263,7 +266,7 @@ def _in_time(build: Build) -> Verdict:
     if timing.slack_ns is not None:
         met = timing.slack_ns >= 0
     elif asked is None:
-        return Verdict("unknown", f"Runs at {reached}; no clock was asked for")
+        return Verdict("unknown", f"Runs at {reached}; no clock was requested")
     else:
         met = (timing.fmax_mhz or 0.0) >= asked
     aim = "its clock" if asked is None else f"{asked:g} MHz"

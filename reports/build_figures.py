@@ -25,7 +25,7 @@ SAID: dict[Source, str] = {
     "routing": "place and route",
     "simulation": "simulation",
 }
-SHORT: dict[Source, str] = {  # where there is little room
+SHORT: dict[Source, str] = {  # for narrow columns
     "finn": "FINN",
     "hls": "HLS",
     "zerocross": "ours",
@@ -37,7 +37,11 @@ CHARTED = ("lut", "bram", "dsp", "ff")
 
 
 def counts_by_layer(build: Build) -> go.Figure | None:
-    """Draw each layer's resources, estimates beside counts; a menu picks family and resource. None if none is known."""
+    """Draw the resources of each layer, estimates beside counts; a menu picks family and resource.
+
+    Returns:
+        The figure, or None if no resource is known.
+    """
     layers = build_facts.layers(build)
     columns = [c for c in build_facts.columns(build) if any(c.counts(node) for node in build.nodes)]
     views = [
@@ -88,7 +92,7 @@ def counts_by_layer(build: Build) -> go.Figure | None:
 
 
 def builds_compared(builds: Sequence[Build]) -> go.Figure | None:
-    """Draw one quantity of several builds, by who says it; a menu picks the quantity. None if none is known."""
+    """Draw one quantity of several builds, by source; a menu picks the quantity. Return None if no quantity is known."""
     views: dict[str, dict[Source, list[float | None]]] = {}
     for title, said in _quantities(builds).items():
         known = {source: values for source, values in said.items() if any(v is not None for v in values)}
@@ -98,7 +102,7 @@ def builds_compared(builds: Sequence[Build]) -> go.Figure | None:
         return None
     views = dict(
         sorted(views.items(), key=lambda view: -_known(view[1]))
-    )  # what most builds have comes first
+    )  # the quantity that most builds have comes first
     sources = [source for source in COLOURS if any(source in said for said in views.values())]
     first = next(iter(views))
     rows = list(range(len(builds)))
@@ -148,7 +152,7 @@ def _title(build: Build, family: str, resource: str) -> str:
 
 
 def _quantities(builds: Sequence[Build]) -> dict[str, dict[Source, list[float | None]]]:
-    """Return {title: {source: one value a build}}, known or not."""
+    """Return {title: {source: one value per build, None if unknown}}."""
     families = list(dict.fromkeys(column.family for build in builds for column in build_facts.columns(build)))
     result: dict[str, dict[Source, list[float | None]]] = {}
     for family in families:
@@ -166,15 +170,15 @@ def _quantities(builds: Sequence[Build]) -> dict[str, dict[Source, list[float | 
         "zerocross": [_rate(b, False) if b.timing.estimated_by == "zerocross" else None for b in builds],
         "simulation": [_rate(b, True) for b in builds],
     }
-    result["images a second at the clock asked for"] = rates
+    result["images a second at the requested clock"] = rates
     latency = [build_facts.microseconds(b.timing.latency_measured, b.clock_mhz) for b in builds]
-    result["latency (µs) at the clock asked for"] = {"simulation": latency}
+    result["latency (µs) at the requested clock"] = {"simulation": latency}
     result["highest clock (MHz)"] = {"routing": [b.timing.fmax_mhz for b in builds]}
     return result
 
 
 def _known(said: dict[Source, list[float | None]]) -> int:
-    """Of how many builds anybody says it."""
+    """Return the number of builds for which any source has a value."""
     return sum(any(value is not None for value in values) for values in zip(*said.values(), strict=True))
 
 

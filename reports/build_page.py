@@ -1,4 +1,4 @@
-"""The page of a build, and that of several builds side by side: one HTML file each, with nothing fetched."""
+"""The page of one build, and the page that compares several: one HTML file each, which fetches nothing."""
 
 from collections.abc import Sequence
 
@@ -14,11 +14,11 @@ def render_build(build: Build) -> str:
     """Make the page of a build.
 
     Args:
-        build: what to show; whatever no tool has said yet is shown as missing.
+        build: Build to show; values that no tool reported are shown as missing.
 
     Returns:
-        HTML with its styles, scripts and figures inside. Every number of hardware stands in a `data` element whose
-        class is its `Source` and whose title says in words where it comes from.
+        HTML with styles, scripts and figures inside. Every hardware number is a `data` element; its class is the
+        number's `Source` and its title describes that source.
     """
     columns = build_facts.columns(build)
     resources = [r for r in ("bram", "dsp", "uram") if any(c.total(build.nodes, r).value for c in columns)]
@@ -43,7 +43,7 @@ def render_comparison(builds: Sequence[Build]) -> str:
     """Make a page of several builds side by side: one table, one chart.
 
     Args:
-        builds: of whatever networks and targets, in the order to show them.
+        builds: Builds in the order to show them; networks and targets may differ.
     """
     columns = [build_facts.columns(build) for build in builds]
     kinds = dict.fromkeys((column.family, column.source) for some in columns for column in some)
@@ -103,9 +103,9 @@ def _say(
     detail: str = "",
     decimals: int | None = None,
 ) -> Markup:
-    """A number that says where it comes from; a dash for one that nobody said."""
+    """Return a number with its source; a dash if no tool reported it."""
     if value is None:
-        return Markup('<span class="quiet" title="nobody has said">\u2013</span>')
+        return Markup('<span class="quiet" title="not reported">\u2013</span>')
     words = next((text for name, text in build_facts.sources(build).items() if name == source), "")
     title = ", ".join(part for part in (unit, words, detail) if part)
     places = (0 if float(value).is_integer() or value >= 100 else 1) if decimals is None else decimals
@@ -116,8 +116,8 @@ def _say(
 
 
 def _say_sum(build: Build, column: Column, total: Sum, resource: str) -> Markup:
-    """A sum over nodes, with how many of them it is known of."""
-    detail = "" if total.known == total.nodes else f"known of {total.known} of {total.nodes} nodes"
+    """Return a sum over nodes, with the number of nodes in it if some are missing."""
+    detail = "" if total.known == total.nodes else f"sum over {total.known} of {total.nodes} nodes"
     return _say(build, total.value, column.source, build_facts.unit(build, resource, column.family), detail)
 
 
@@ -134,7 +134,7 @@ def _groups(
 
 
 def _node_columns(build: Build, columns: Sequence[Column]) -> list[tuple[Column, str]]:
-    """Return the (column, resource) pairs that any node has a count of, for the table by node."""
+    """Return the (column, resource) pairs for which any node has a count, for the table by node."""
     return [
         (column, resource)
         for column in columns
@@ -146,16 +146,24 @@ def _node_columns(build: Build, columns: Sequence[Column]) -> list[tuple[Column,
 def _ratio_to_count(
     build: Build, nodes: Sequence[BuildNode] | None, estimate: Column, group: Sequence[Column], resource: str
 ) -> Markup:
-    """An estimate over the count beside it, "x1.04", of some nodes or (None) of the whole design; else nothing."""
+    """Return an estimate divided by the count beside it, such as "x1.04"; "" if one is missing.
+
+    Args:
+        build: Build of the nodes.
+        nodes: Nodes to sum over; None for the whole design.
+        estimate: Column of the estimates.
+        group: Columns of the same family, with the counts.
+        resource: Resource, such as "lut".
+    """
     counted = next((c for source in ("synthesis", "routing") for c in group if c.source == source), None)
     if estimate.source not in ("finn", "hls", "zerocross") or counted is None:
         return Markup("")
     if nodes is None:
-        title = f"sum of the estimates over {build_figures.SAID[counted.source]} of the whole design"
+        title = f"sum of the estimates / {build_figures.SAID[counted.source]} of the whole design"
         total, count = (build_facts.whole(build, column, resource).value for column in (estimate, counted))
         ratio = total / count if total is not None and count else None
     else:
-        title = f"estimate over {build_figures.SAID[counted.source]}, of the nodes of which both are known"
+        title = f"estimate / {build_figures.SAID[counted.source]}, over the nodes that have both"
         ratio = build_facts.ratio(nodes, estimate, counted, resource)
     if ratio is None:
         return Markup("")
@@ -163,13 +171,13 @@ def _ratio_to_count(
 
 
 def _built_as(node: BuildNode) -> str:
-    """How a node is built, in a few words: "PE 8 \u00b7 SIMD 16, block"."""
+    """Return how a node is built, such as "PE 8 \u00b7 SIMD 16, block"."""
     lanes = " \u00b7 ".join(f"{name} {n}" for name, n in (("PE", node.pe), ("SIMD", node.simd)) if n)
     return ", ".join(part for part in (lanes, node.implementation) if part)
 
 
 def _edge_words(edge: build_diagram.Edge) -> tuple[str, str]:
-    """A stream's widths, and its FIFOs with how full they ever were."""
+    """Return a stream's widths, and its FIFOs with their peak occupancy, as text."""
     widths = " \u2192 ".join(str(bits) for bits in edge.bits)
     fifos = [
         f"{fifo.fifo_depth}" + ("" if fifo.fifo_peak is None else f" (\u2264{fifo.fifo_peak})")

@@ -1,4 +1,4 @@
-"""Whatever may be compared with a build, read as one: a build's folder, FINN's output, a folder of Vivado's reports."""
+"""Readers of everything that can be shown as a build: a build's folder, FINN's output, a folder of Vivado's reports."""
 
 import re
 from pathlib import Path
@@ -15,12 +15,14 @@ def read_build(path: Path) -> Build:
     """Read a build.
 
     Args:
-        path: a folder that `zerocross build` left, or its `build.json`; the output folder of a FINN build; or a
-            folder with Vivado's utilisation and timing reports (`*.rpt`), or one of them.
+        path: One of:
+            * the folder of a `zerocross build`, or its `build.json`;
+            * the output folder of a FINN build;
+            * a folder with Vivado's utilisation and timing reports (`*.rpt`), or one such report.
 
     Raises:
-        UnreadableBuild: if it is none of these, or was written by another version.
-        vendor_reports.UnreadableReport: if one of FINN's or Vivado's reports is damaged.
+        UnreadableBuild: If it is none of these, or another version wrote it.
+        vendor_reports.UnreadableReport: If one of FINN's or Vivado's reports is damaged.
     """
     if path.name == BUILD or (path / BUILD).is_file():
         return load_build(path)
@@ -30,14 +32,14 @@ def read_build(path: Path) -> Build:
     build = _vivado_build(path, reports)
     if build is None:
         raise UnreadableBuild(
-            f"{path} holds no search and no build: neither pareto.json (`zerocross search` leaves one), nor {BUILD} "
-            "(`zerocross build`), nor FINN's reports, nor utilisation or timing reports of Vivado (*.rpt)"
+            f"{path} holds no search and no build. Name a folder with pareto.json (from `zerocross search`), {BUILD} "
+            "(from `zerocross build`), FINN's reports, or Vivado's utilisation or timing reports (*.rpt)"
         )
     return build
 
 
 def _vivado_build(path: Path, reports: list[Path]) -> Build | None:
-    """What Vivado's reports say together; None if none of them is of a kind that is known."""
+    """Combine Vivado's reports into a build; return None if no report is of a known kind."""
     headings: list[Heading] = []
     utilisation: list[Usage] = []
     timing, clock, whole, nodes = Timing(), None, {}, []
@@ -87,7 +89,7 @@ def _vivado_build(path: Path, reports: list[Path]) -> Build | None:
 
 
 def _instances(instances: list[Instance], heading: Heading) -> list[BuildNode]:
-    """The instances right below the top, or below the only one there is, and so on."""
+    """Return the instances below the top; while there is only one, the instances below that one."""
     top = instances[0].path
     while True:
         below = [i for i in instances if i.path[:-1] == top and not i.path[-1].startswith("(")]

@@ -1,18 +1,18 @@
-"""The plain records of a build: one network made into hardware for one target, and what every step said of it.
+"""The plain records of a build: one network as hardware for one target, and the results of every step.
 
-Where a number comes from is part of its name: `estimate_finn` and `estimate_zerocross` are models, `synthesis` is
-counted by the synthesiser, `routed` and `fmax_mhz` by place and route, `..._measured` by simulating the design
-cycle by cycle. What nothing has said is None or left out, never 0.
+A number's name contains its source: `estimate_finn` and `estimate_zerocross` are estimates by models, `synthesis` are
+counts by the synthesiser, `routed` and `fmax_mhz` come from place and route, and `..._measured` comes from a
+cycle-by-cycle simulation of the design. A value that no tool reported is None or missing, never 0.
 """
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-# Of a node or a whole design: "lut", "ff", "bram", "dsp", "carry", "uram"; those that are known. LUTs and block RAMs are the
-# family's own (see `FamilyWords`); FINN's estimates are of 6-input LUTs and of block RAMs of 18 kbit.
+# Known resources of a node or a whole design: "lut", "ff", "bram", "dsp", "carry", "uram". The family defines LUTs and
+# block RAMs (see `FamilyWords`); FINN's estimates count 6-input LUTs and 18-kbit block RAMs.
 Counts = dict[str, float]
 
-# Who says a number of hardware: FINN's models, this project's, the maker's HLS compiler (an estimate too), the
+# Source of a hardware number: FINN's models, this project's models, the vendor's HLS compiler (also an estimate), the
 # synthesiser, place and route, or the simulation of the design.
 Source = Literal["finn", "zerocross", "hls", "synthesis", "routing", "simulation"]
 
@@ -23,12 +23,12 @@ RESOURCES = ("lut", "ff", "bram", "dsp", "carry", "uram")
 
 @dataclass(frozen=True)
 class FamilyWords:
-    """What a family of parts and its resources are called.
+    """The names of a family of parts and of its resources.
 
     Attributes:
-        name: such as "ECP5".
-        lut: its LUTs, such as "LUT4".
-        bram: its block RAMs, such as "DP16KD (18 kbit)".
+        name: Name of the family, such as "ECP5".
+        lut: Name of its LUTs, such as "LUT4".
+        bram: Name of its block RAMs, such as "DP16KD (18 kbit)".
     """
 
     name: str
@@ -41,27 +41,27 @@ class BuildNode:
     """One hardware node of a build.
 
     Attributes:
-        name: unique in the build, such as "fc1_product".
-        layer: the network's layer it serves; "" for what serves none, such as the serial port.
-        kind: what it does, in the hardware node's own word: "product", "crossings", "fifo", ... The kinds of
-            `STREAM_KINDS` are drawn on the stream that they stand in.
-        implementation: how it is built: "comparators" or "table" for crossings, "weights in LUTs" for a product, ...;
-            "" where there is no choice.
-        pe: processing elements, 0 where the node has none.
-        simd: inputs a cycle, 0 where the node has none.
-        input_bits: width of the word it reads, 0 if unknown.
-        output_bits: width of the word it writes, 0 if unknown.
-        note: anything else worth knowing in a few words, such as "64 x 64, 1-bit inputs".
-        reads: names of the nodes whose output it reads; empty for the one before it in the list.
-        estimate_finn: {"lut", "bram", "dsp"} by stock FINN's models; empty if FINN has none for it.
-        estimate_zerocross: the same by this project's models, by family: {"7-series": {...}, "ecp5": {...}}.
-        estimate_hls: {"lut", "ff", "bram", "dsp"} by the maker's HLS compiler; empty for what it did not compile.
-        synthesis: what the synthesiser counts for the node alone, by family.
-        routed: what is left of it after place and route on the target, or None.
-        ii_estimate: cycles between two images by formula, where nothing makes it wait.
-        ii_measured: the same, measured in simulation.
-        fifo_depth: words a FIFO holds, None for other nodes.
-        fifo_peak: most words it ever held in simulation.
+        name: Name, unique in the build, such as "fc1_product".
+        layer: Layer of the network that the node belongs to; "" if none, such as for the serial port.
+        kind: Function of the node, as the hardware nodes name it: "product", "crossings", "fifo", ... Kinds in
+            `STREAM_KINDS` are drawn on their stream.
+        implementation: Implementation, such as "comparators" or "table" for crossings, "weights in LUTs" for a product;
+            "" if there is only one.
+        pe: Processing elements, 0 if the node has none.
+        simd: Inputs per cycle, 0 if the node has none.
+        input_bits: Width of the input word, 0 if unknown.
+        output_bits: Width of the output word, 0 if unknown.
+        note: Further details in a few words, such as "64 x 64, 1-bit inputs".
+        reads: Names of the nodes whose output it reads; empty if it reads the node before it in the list.
+        estimate_finn: {"lut", "bram", "dsp"} by stock FINN's models; empty if FINN has no model of the node.
+        estimate_zerocross: The same by this project's models, by family: {"7-series": {...}, "ecp5": {...}}.
+        estimate_hls: {"lut", "ff", "bram", "dsp"} by the vendor's HLS compiler; empty if it did not compile the node.
+        synthesis: Counts of the synthesiser for the node alone, by family.
+        routed: Counts for the node after place and route on the target, or None.
+        ii_estimate: Estimated cycles between two images, without waiting for other nodes.
+        ii_measured: Cycles between two images, measured in simulation.
+        fifo_depth: Words a FIFO holds, None for other nodes.
+        fifo_peak: Most words the FIFO held in simulation.
     """
 
     name: str
@@ -90,10 +90,10 @@ class Stage:
     """One step of a build.
 
     Attributes:
-        name: such as "synthesis".
-        state: what became of it.
-        seconds: time it took; of an earlier sitting where its result was reused.
-        note: a sentence: what came out, or why it was skipped or failed.
+        name: Name, such as "synthesis".
+        state: Outcome.
+        seconds: Time of the step, in seconds; the original time if the result was reused.
+        note: Result, or reason for skipping or failing, in one sentence.
     """
 
     name: str
@@ -104,13 +104,13 @@ class Stage:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """How often the network is right.
+    """Accuracy of the network.
 
     Attributes:
-        validation: share of the validation set, 0..1, or None.
-        test: share of the test set, 0..1, or None.
-        images: images in the test set.
-        training: how it was trained, such as "final training, seed 3, 40 epochs".
+        validation: Accuracy on the validation set, 0..1, or None.
+        test: Accuracy on the test set, 0..1, or None.
+        images: Number of images in the test set.
+        training: Description of the training, such as "final training, seed 3, 40 epochs".
     """
 
     validation: float | None = None
@@ -121,15 +121,15 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class Check:
-    """Two forms of the network, given the same images.
+    """Comparison of two forms of the network on the same images.
 
     Attributes:
-        left: such as "torch".
-        right: such as "QONNX"; the left of the next check.
-        images: how many were compared.
-        compared: what was: "classes", "logits" or "bits".
-        differences: how many of those differed.
-        note: anything else, such as "under random stalls".
+        left: Name of one form, such as "torch".
+        right: Name of the other form, such as "QONNX"; usually `left` of the next check.
+        images: Number of images compared.
+        compared: Quantity compared: "classes", "logits" or "bits".
+        differences: Number of images on which they differ.
+        note: Further conditions, such as "under random stalls".
     """
 
     left: str
@@ -142,11 +142,11 @@ class Check:
 
 @dataclass(frozen=True)
 class Certificate:
-    """That the hardware is the network.
+    """Evidence that the hardware matches the network.
 
     Attributes:
-        test_set: name of the data, such as "digits, test set".
-        checks: from the trained network to the last form that was run, in order.
+        test_set: Name of the data, such as "digits, test set".
+        checks: Comparisons in order, from the trained network to the last form.
     """
 
     test_set: str
@@ -155,17 +155,17 @@ class Certificate:
 
 @dataclass(frozen=True)
 class Timing:
-    """How fast the whole design is.
+    """Speed of the whole design.
 
     Attributes:
-        ii_estimate: cycles between two images by formula.
-        ii_measured: the same in simulation.
-        latency_estimate: cycles from an image's first word to its class by formula.
-        latency_measured: the same in simulation.
-        fmax_mhz: highest clock, by place and route (or the maker's timing report).
-        slack_ns: time to spare at the clock asked for, negative if it is missed.
-        critical_path: the slowest path in words.
-        estimated_by: whose formulas the estimated cycles are, the nodes' too.
+        ii_estimate: Estimated cycles between two images.
+        ii_measured: Cycles between two images in simulation.
+        latency_estimate: Estimated cycles from an image's first word to its class.
+        latency_measured: The same cycles in simulation.
+        fmax_mhz: Highest clock in MHz, from place and route (or the vendor's timing report).
+        slack_ns: Slack at the requested clock in ns; negative if the clock is missed.
+        critical_path: Description of the slowest path.
+        estimated_by: Source of all estimated cycles, including those of the nodes.
     """
 
     ii_estimate: int | None = None
@@ -180,13 +180,13 @@ class Timing:
 
 @dataclass(frozen=True)
 class Usage:
-    """One resource of the device.
+    """Use of one resource of the device.
 
     Attributes:
-        resource: the device's own name for it: "LUT4", "DP16KD", ...
-        used: how many the whole design takes.
-        available: how many the device has.
-        source: who counted; a model where nothing was synthesised.
+        resource: Name of the resource on the device: "LUT4", "DP16KD", ...
+        used: Amount that the whole design uses.
+        available: Amount that the device has.
+        source: Source of `used`; a model if nothing was synthesised.
     """
 
     resource: str
@@ -197,35 +197,35 @@ class Usage:
 
 @dataclass(frozen=True)
 class Build:
-    """A build: its network, its target, and what came of every step.
+    """A build: its network, its target, and the results of every step.
 
     Attributes:
-        name: the build's name, as its folder is called.
-        network: the network's id in its run.
-        run: the run it came from, as a path or name; "" if from none.
-        expression: the activation, as text.
-        trained: the expressions as they were trained, another spelling of the same function.
-        choices: the network's genes by path.
-        topology: the topology in a line.
-        board: the target board, "" for a bare part.
-        part: the target part.
-        family: the part's family, such as "7-series" or "ecp5", or "" if unknown.
-        words: what the families are called that are counted in, by family; Xilinx' may be left out.
-        clock_mhz: the clock asked for.
-        created: when, in ISO 8601.
-        versions: versions of packages and tools.
-        tools: {"synthesis", "routing", "simulation"}: the tool that served each, such as "Yosys 0.70".
-        accuracy: how often the network is right.
-        stages: the steps in order.
-        nodes: the hardware nodes in the order of the stream.
-        timing: of the whole design.
-        utilisation: of the target's resources, by the last tool that counted.
-        synthesis: what the synthesiser counts for the whole design, by family.
-        routed: the same after place and route on the target, or None.
-        certificate: the comparisons, or None if none was made.
-        files: what was made: {label: path relative to the build's folder}.
-        hints: what to do about what did not fit or was too slow.
-        searched: what the search estimated, for which part, and where this build is made otherwise; "" where there was none.
+        name: Name of the build, which is the name of its folder.
+        network: Id of the network in its run.
+        run: Path or name of the run that the network comes from; "" if none.
+        expression: Activation, as text.
+        trained: Expressions that were trained; they may spell the same functions differently.
+        choices: Genes of the network, by path.
+        topology: Topology in one line.
+        board: Target board, "" for a bare part.
+        part: Target part.
+        family: Family of the part, such as "7-series" or "ecp5"; "" if unknown.
+        words: Names of the families that have counts, by family; Xilinx families may be left out.
+        clock_mhz: Requested clock in MHz.
+        created: Time of creation, in ISO 8601.
+        versions: Versions of packages and tools.
+        tools: {"synthesis", "routing", "simulation"}: tool used for each, such as "Yosys 0.70".
+        accuracy: Accuracy of the network.
+        stages: Steps in order.
+        nodes: Hardware nodes in the order of the stream.
+        timing: Speed of the whole design.
+        utilisation: Use of the target's resources, from the last tool that counted them.
+        synthesis: Counts of the synthesiser for the whole design, by family.
+        routed: Counts for the whole design after place and route on the target, or None.
+        certificate: Comparisons of all forms, or None if there are none.
+        files: Files of the build: {label: path relative to the build's folder}.
+        hints: Remedies if the design did not fit or was too slow.
+        searched: Estimates of the search, their part, and how this build differs; "" without a search.
     """
 
     name: str

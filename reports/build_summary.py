@@ -1,4 +1,4 @@
-"""A build in the terminal: its verdicts, its numbers with who says them, its layers."""
+"""A build in the terminal: its verdicts, its numbers with their sources, its layers."""
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -12,10 +12,12 @@ _MARKS = {"good": ("✓", "green"), "bad": ("✗", "bold red"), "unknown": ("?",
 
 
 def build_table(build: Build) -> RenderableType:
-    """Return what one prints of a build: verdicts, numbers, a table by layer, hints.
+    """Return a build's summary for the terminal: verdicts, numbers, a table by layer, hints.
+
+    Print it with `crop=False`: hints may be longer than a line and are not wrapped.
 
     Args:
-        build: finished or stopped half-way. Print it with `crop=False`: a hint is longer than a line, and not wrapped.
+        build: Build, finished or not.
     """
     parts: list[RenderableType] = [Text(build.name, style="bold")]
     for verdict in build_facts.verdicts(build):
@@ -26,13 +28,13 @@ def build_table(build: Build) -> RenderableType:
         parts.append(_layers(build))
     if build.searched:
         parts.append(Text(build.searched, style="dim"))
-    # A command may be among them, which is to be copied as it is.
+    # A hint may hold a command for users to copy, so hints are not wrapped.
     parts += [Text(hint, style="yellow", no_wrap=True, overflow="ignore") for hint in build.hints]
     return Group(*parts)
 
 
 def _numbers(build: Build) -> Table:
-    """A line for each of the numbers of the whole, with who says it."""
+    """Return one line for each number of the whole design, with its source."""
     timing = build.timing
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column()
@@ -63,7 +65,7 @@ def _numbers(build: Build) -> Table:
 
 
 def _layers(build: Build) -> Table:
-    """LUTs and block RAMs of each layer, estimates beside counts."""
+    """Return the table of each layer's LUTs and block RAMs, estimates beside counts."""
     columns = [c for c in build_facts.columns(build) if any(c.counts(node) for node in build.nodes)]
     shown = [(c, "lut") for c in columns] + [
         (c, "bram") for c in columns if c.family == build.family and c.total(build.nodes, "bram").value

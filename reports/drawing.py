@@ -1,7 +1,7 @@
-"""The manner in which all figures are drawn.
+"""The style that all figures share.
 
-Text that comes from a run is escaped, for plotly reads tags in labels. Colours are picked to stand out on
-white and on near black; the rest of the ink is left to the page.
+Text from a run is escaped, because plotly interprets tags in labels. The colours stand out on white and on near
+black; the page sets all other colours.
 """
 
 import html
@@ -15,13 +15,13 @@ CHANNELS = ("#2a78d6", "#d9730d", "#12947f", "#c2478f", "#7d62c9", "#8f8a1c")
 
 
 def figure(traces: list[Any], **layout: Any) -> go.Figure:
-    """A figure in the report's manner, without plotly's default template, which is 7 kB in each figure."""
+    """Return a figure in the shared style, without plotly's default template, which adds 7 kB to each figure."""
     axis = {
         "automargin": True,
         "gridcolor": "rgba(128,128,128,0.22)",
         "zeroline": False,
         "zerolinecolor": "rgba(128,128,128,0.45)",
-        "ticks": "outside",  # unseen, they keep labels off the plot
+        "ticks": "outside",  # invisible; they keep the labels away from the plot
         "ticklen": 5,
         "tickcolor": "rgba(0,0,0,0)",
         "title": {"font": {"size": 13}},
@@ -47,26 +47,26 @@ def figure(traces: list[Any], **layout: Any) -> go.Figure:
 
 
 def menu(figure: go.Figure, name: str, buttons: list[dict[str, Any]]) -> None:
-    """Adds a menu of views to a figure."""
+    """Add a menu of views to a figure."""
     place = {"x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"}
     figure.update_layout(updatemenus=[{"name": name, "buttons": buttons, **place}])
 
 
 def button(text: str, update: tuple[dict[str, Any], dict[str, Any]]) -> dict[str, Any]:
-    """An entry of a menu: what it changes in the traces, and in the layout."""
+    """Return an entry of a menu; `update` holds its changes to the traces and to the layout."""
     return {"label": text, "method": "update", "args": list(update)}
 
 
 def escape(text: str) -> str:
-    """Text that plotly shows as it is."""
+    """Return text that plotly shows unchanged."""
     return html.escape(text, quote=False)
 
 
 def clip(text: str, length: int) -> str:
-    """Text no longer than an axis has room for."""
+    """Return text cut to a length, so that it fits an axis."""
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def wrapped(text: str) -> str:
-    """Escaped text in lines short enough for a telephone's screen."""
+    """Return escaped text in lines short enough for a phone's screen."""
     return "<br>".join(escape(line) for line in textwrap.wrap(text, 46))

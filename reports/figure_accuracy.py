@@ -1,4 +1,4 @@
-"""The figure of accuracies: every seed of every network, and their spread."""
+"""The figure of accuracies: every seed of every network, and the spread over seeds."""
 
 from collections.abc import Sequence
 from statistics import fmean
@@ -11,7 +11,7 @@ from zerocross.reports.records import Finalist
 
 
 def accuracy_spread(finalists: Sequence[Finalist]) -> go.Figure:
-    """Accuracies of each network: a dot a seed, a bar for the mean, a line for its standard deviation."""
+    """Draw the accuracies of each network: a dot per seed, a bar for the mean, a line for the standard deviation."""
     traces: list[Any] = []
     rows = {id(f): len(finalists) - 1 - row for row, f in enumerate(finalists)}
     for reference, name, colour in ((False, "front", drawing.FOUND), (True, "plain sign", drawing.PLAIN)):
@@ -43,7 +43,7 @@ def _spread_traces(
     colour: str,
     filled: bool,
 ) -> list[dict[str, Any]]:
-    """A trace of every seed's dot, and one of means with their standard deviations."""
+    """Return a trace of means with their standard deviations, and a trace with a dot for every seed."""
     seeds = {
         "type": "scatter",
         "name": name,

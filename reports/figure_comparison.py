@@ -1,4 +1,4 @@
-"""The figure of search strategies: how much of a known front each has found, after so many evaluations."""
+"""The figure of search strategies: the share of a known front that each has found, over the evaluations."""
 
 from collections.abc import Mapping
 
@@ -10,11 +10,11 @@ from zerocross.reports.pareto import Floats
 
 
 def comparison_figure(shares: Mapping[str, Floats], functions: int) -> go.Figure:
-    """Hypervolume against evaluations: the median of the searches, and the middle half of them as a band.
+    """Draw the hypervolume over the evaluations: the median of the searches, and their middle half as a band.
 
     Args:
-        shares: by strategy, the share of the exact hypervolume after each evaluation, (searches, evaluations), 0..1.
-        functions: evaluations of a search of everything.
+        shares: Share of the exact hypervolume after each evaluation, by strategy; (searches, evaluations), 0..1.
+        functions: Evaluations that an exhaustive search needs.
     """
     traces = []
     for index, (name, rows) in enumerate(shares.items()):
@@ -46,6 +46,6 @@ def comparison_figure(shares: Mapping[str, Floats], functions: int) -> go.Figure
             }
         )
     figure = drawing.figure(traces, height=420)
-    figure.update_xaxes(title_text=f"evaluations, of {functions:,}")
+    figure.update_xaxes(title_text=f"evaluations (of {functions:,})")
     figure.update_yaxes(title_text="share of the exact hypervolume (%)", rangemode="tozero")
     return figure

@@ -1,4 +1,4 @@
-"""The figure of an activation: its values on the integers, its crossings, and the rows of bits they make."""
+"""The figure of an activation: its values at the integer inputs, its crossings, and the rows of bits that result."""
 
 import math
 from typing import Any
@@ -10,10 +10,10 @@ from zerocross.reports.activation_records import ActivationRecord, Curve
 
 
 def curves(site: ActivationRecord) -> go.Figure:
-    """An activation over its integers, and the bits it comes down to.
+    """Draw an activation at its integer inputs, and the resulting bits.
 
-    Above, a channel's value at each integer, shaded where its bit is 1, with a mark at each crossing; a menu
-    picks the channel, or all of them. Below, the row of bits of every channel.
+    The upper part shows a channel's value at each integer, shaded where its bit is 1, with a line at each crossing; a
+    menu picks one channel or all. The lower part shows the row of bits of every channel.
     """
     traces: list[Any] = []
     shown: list[list[bool]] = [[] for _ in range(len(site.curves) + 1)]
@@ -59,13 +59,13 @@ def curves(site: ActivationRecord) -> go.Figure:
 
 
 def _span(site: ActivationRecord) -> list[float]:
-    """The integers that the curves show, which may be fewer than the grid holds, and a step around them."""
+    """Return the range of the integers in the curves, plus one step on each side; it may be smaller than the grid's."""
     shown = [a for curve in site.curves for a in curve.accumulators] or [site.low, site.high]
     return [min(shown) - site.step, max(shown) + site.step]
 
 
 def _runs_of_ones(curve: Curve, step: int) -> list[tuple[float, float]]:
-    """Where the bit is 1, from edge to edge. An edge lies midway between two integers of the grid."""
+    """Return the intervals in which the bit is 1. An edge is midway between two integers of the grid."""
     if not curve.accumulators:
         return []
     low, high = min(curve.accumulators), max(curve.accumulators)

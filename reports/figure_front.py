@@ -1,4 +1,4 @@
-"""The figure of the front: what was evaluated, and what stands out from it."""
+"""The figure of the front among all evaluations."""
 
 import math
 from collections.abc import Sequence
@@ -18,18 +18,18 @@ _MOST_DRAWN = 5000
 
 
 def front(run: Run) -> go.Figure:
-    """Everything evaluated, faint, with the front and the plain signs standing out.
+    """Draw all evaluations faintly, with the front and the plain signs highlighted.
 
-    With three or more objectives a menu picks the pair of axes. Lines show what each set reaches in the
-    plane at hand: below and left of them there is nothing. Infeasible and failed evaluations are not drawn, and of the
-    dominated ones no more than a browser shows without delay.
+    With three or more objectives a menu picks the pair of axes. A line bounds each highlighted set in the current plane:
+    no point of the set is below and left of it. Infeasible and failed evaluations are not drawn. Dominated evaluations
+    are limited to the number that a browser draws without delay.
     """
     drawn = [e for e in run.evaluations if e.status == "ok"]
     on_front = front_evaluations(run)
     plain = [e for e in drawn if e.reference]
     special = {id(e) for e in [*on_front, *plain]}
     rest = [e for e in drawn if id(e) not in special]
-    name = "evaluated" if len(rest) <= _MOST_DRAWN else f"evaluated, {_MOST_DRAWN:,} of them drawn"
+    name = "evaluated" if len(rest) <= _MOST_DRAWN else f"evaluated, {_MOST_DRAWN:,} drawn"
     count, rest = len(rest), _thinned(rest)
     pairs = _pairs(run.objectives)
     stairs = [_staircase(on_front, pairs[0]), _staircase(plain, pairs[0])]
@@ -55,7 +55,7 @@ def front(run: Run) -> go.Figure:
 
 
 def _thinned(evaluations: list[Evaluation]) -> list[Evaluation]:
-    """As many as a browser draws without delay, spread evenly over the search."""
+    """Return as many evaluations as a browser draws without delay, spread evenly over the search."""
     if len(evaluations) <= _MOST_DRAWN:
         return evaluations
     places = np.linspace(0, len(evaluations) - 1, _MOST_DRAWN).round().astype(int)
@@ -63,7 +63,7 @@ def _thinned(evaluations: list[Evaluation]) -> list[Evaluation]:
 
 
 def _pairs(objectives: Sequence[str]) -> list[tuple[str, str]]:
-    """Planes to show, (x, y): the error upright where there is one, and before all others."""
+    """Return the planes to show as (x, y); planes with the error come first and have it on the y axis."""
     if len(objectives) == 1:
         return [("number", objectives[0])]
     pairs = [(b, a) if a == "error" else (a, b) for a, b in combinations(objectives, 2)]
@@ -82,12 +82,12 @@ def _values(evaluations: Sequence[Evaluation], metric: str) -> list[float | None
 
 
 def _axis(metric: str, drawn: Sequence[Evaluation]) -> dict[str, Any]:
-    """An axis for a metric; logarithmic where the values span more than a decade."""
+    """Return an axis for a metric; it is logarithmic if the values span more than a decade."""
     text = "evaluation" if metric == "number" else METRICS[metric].axis
     values = [v for v in _values(drawn, metric) if v is not None]
     wide = metric != "number" and len(values) > 0 and min(values) > 0
     if wide and max(values) > 10 * min(values):
-        # Plotly labels 2 and 5 of a decade by that digit alone, which reads as another number.
+        # Plotly labels 2 and 5 of a decade with that digit alone, which looks like another number.
         decades = range(math.floor(math.log10(min(values))), math.ceil(math.log10(max(values))) + 1)
         ticks = [digit * 10.0**decade for decade in decades for digit in (1, 2, 5)]
         return {"title_text": text, "type": "log", "tickvals": ticks, "ticktext": [f"{t:,g}" for t in ticks]}
@@ -95,7 +95,7 @@ def _axis(metric: str, drawn: Sequence[Evaluation]) -> dict[str, Any]:
 
 
 def _staircase(evaluations: Sequence[Evaluation], pair: tuple[str, str]) -> tuple[list[float], list[float]]:
-    """The best of these in one plane, from left to right."""
+    """Return x and y of the evaluations that are nondominated in one plane, from left to right."""
     table = np.array([_values(evaluations, metric) for metric in pair], dtype=float).reshape(2, -1).T
     best = table[nondominated(table)]
     best = best[np.argsort(best[:, 0])]
@@ -109,7 +109,7 @@ def _front_view(
     plain: list[Evaluation],
     drawn: list[Evaluation],
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What changes when another pair of objectives is picked; the order is that of the traces."""
+    """Return what changes when another pair of objectives is picked, in the order of the traces."""
     (front_x, front_y), (plain_x, plain_y) = _staircase(on_front, pair), _staircase(plain, pair)
     xs, ys = ([_values(group, metric) for group in (rest, plain, on_front)] for metric in pair)
     data = {"x": [xs[0], front_x, plain_x, *xs[1:]], "y": [ys[0], front_y, plain_y, *ys[1:]]}
@@ -129,7 +129,7 @@ def _cloud(
     marker: dict[str, Any],
     count: int | None = None,
 ) -> dict[str, Any]:
-    """Points, and in the legend how many they are or, where not all are drawn, stand for."""
+    """Return a trace of points; its legend shows `count`, or the number of points if `count` is None."""
     return {
         "type": "scatter",
         "name": f"{name} ({len(evaluations) if count is None else count:,})",

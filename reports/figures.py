@@ -1,6 +1,6 @@
 """The figures of a report. Each takes plain records and returns a plotly figure.
 
-Choices within a figure are plotly's own update menus, so a figure works on its own in a notebook too.
+Choices within a figure are plotly's own menus, so a figure also works on its own in a notebook.
 """
 
 from collections.abc import Sequence
@@ -22,9 +22,10 @@ __all__ = ["accuracy_spread", "cost_by_layer", "curves", "front", "hypervolume_c
 
 
 def hypervolume_curve(run: Run) -> go.Figure:
-    """Share of the space between the best seen and the reference point that the search dominates.
+    """Draw the share of a box that the search dominates, over the evaluations.
 
-    The volume is a share of that box, so it has no unit; the plain signs' own share is the dashed line.
+    The box extends from the best value of each objective to the reference point (`pareto.reference_point`). The share
+    has no unit. The dashed line is the share that the plain signs dominate.
     """
     points = objective_points(run.evaluations, run.objectives)
     searched = np.array([not e.reference for e in run.evaluations], dtype=bool)
@@ -67,7 +68,7 @@ def hypervolume_curve(run: Run) -> go.Figure:
 
 
 def cost_by_layer(nodes: Sequence[NodeRecord]) -> go.Figure:
-    """Estimated cost of each layer, this project's beside FINN's; a menu picks the resource."""
+    """Draw the estimated cost of each layer, this project's beside FINN's; a menu picks the resource."""
     layers = layer_costs(nodes)
     used = [r for r in RESOURCES if any(c.finn[r] or c.zerocross[r] for c in layers)] or [RESOURCES[0]]
     names = [drawing.escape(drawing.clip(cost.layer, 22)) for cost in layers]
@@ -106,6 +107,6 @@ def cost_by_layer(nodes: Sequence[NodeRecord]) -> go.Figure:
 
 
 def _steps(history: Floats) -> list[int]:
-    """Indices at which the volume grew, and both ends: all that a stepped line needs."""
+    """Return the indices at which the volume grew, and both ends: a stepped line needs no others."""
     grew = np.flatnonzero(np.diff(history, prepend=-1.0) > 0)
     return sorted({*grew.tolist(), len(history) - 1})

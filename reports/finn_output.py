@@ -1,6 +1,6 @@
-"""The folder that a build of FINN leaves, read as a build: its estimates, its simulation, its synthesis.
+"""Reader of a FINN build's output folder: FINN's estimates, simulation and synthesis as a build.
 
-Which files there are depends on FINN's version and on the outputs it was asked for: each is read if it is there.
+FINN's version and its configured outputs determine the files in the folder; each file is read if it exists.
 """
 
 import json
@@ -49,7 +49,7 @@ class _OutOfContext:
 
 @dataclass(frozen=True)
 class _Simulation:
-    """Of the whole design, as FINN tells it."""
+    """Simulation of the whole design, in FINN's format."""
 
     latency_cycles: int
     interval_cycles: int | None = None
@@ -59,7 +59,7 @@ class _Simulation:
 
 @dataclass(frozen=True)
 class _Output:
-    """Of one output, as finn-plus tells it."""
+    """Simulation of one output, in finn-plus' format."""
 
     intervals: list[int]
     latency_cycles: list[int] = field(default_factory=list)
@@ -103,7 +103,7 @@ _PARTITION = re.compile(r"StreamingDataflowPartition_\d+_")
 
 
 def holds_finn_output(folder: Path) -> bool:
-    """Whether any of the files that tell of nodes or of the whole design is in a folder, or in its `report`."""
+    """Return whether a folder, or its `report` folder, has any file about nodes or the whole design."""
     return any(
         _find(folder, name) for name in (ESTIMATES, CYCLES, PERFORMANCE, ROUTED, ROUTED_XML, OUT_OF_CONTEXT)
     )
@@ -116,16 +116,16 @@ def read_finn_output(folder: Path) -> Build:
         folder: FINN's output folder, or the `report` folder in it.
 
     Returns:
-        A build whose nodes bear FINN's names. FINN does not say which layer a node serves: each node but
-        converters, FIFOs, paddings and input generators is its own, and those belong to the one behind them.
+        A build whose nodes have FINN's names. FINN does not report the layer of a node. So each node is its own layer,
+        except converters, FIFOs, paddings and input generators: they belong to the next node.
 
     Raises:
-        UnreadableReport: if there is none of FINN's reports, or one is damaged.
+        UnreadableReport: If the folder has none of FINN's reports, or one is damaged.
     """
     if not holds_finn_output(folder):
         raise UnreadableReport(
-            f"{folder} holds none of FINN's reports (such as {ESTIMATES} or {ROUTED}): "
-            "name the output folder of a FINN build, or the report folder in it"
+            f"{folder} holds none of FINN's reports (such as {ESTIMATES} or {ROUTED}). "
+            "Name the output folder of a FINN build, or the report folder in it"
         )
     name = folder.resolve().parent.name if folder.resolve().name == "report" else folder.resolve().name
     build = Build(name=name, network="FINN", run=str(folder), tools={"simulation": "FINN's RTL simulation"})
@@ -135,7 +135,7 @@ def read_finn_output(folder: Path) -> Build:
 
 
 def _hardware(folder: Path) -> dict[str, Any]:
-    """What Vivado said of the whole design: part, tool, counts, timing."""
+    """Return Vivado's results for the whole design: part, tool, counts, timing."""
     result: dict[str, Any] = {"tools": {"simulation": "FINN's RTL simulation"}}
     part, tool = "", ""
     if path := _find(folder, ROUTED_XML):
@@ -175,7 +175,7 @@ def _nodes(folder: Path, build: Build) -> list[BuildNode]:
     folding = _json(path, dict[str, _Folding], leave_out="Defaults") if path else {}
     path = _find(folder, FIFOS)
     depths = _json(path, _Fifos).fifo_depths if path else {}
-    # What was synthesised has the FIFOs and converters too, in the order of the stream.
+    # The synthesis results include the FIFOs and converters, in the order of the stream.
     names = dict.fromkeys([*routed, *synthesised, *estimates, *cycles, *depths])
     nodes = []
     for name in names:
@@ -204,14 +204,14 @@ def _nodes(folder: Path, build: Build) -> list[BuildNode]:
 
 
 def _kind(operator: str) -> str:
-    """Return what one of FINN's operators does; one of this project's ("ZcWindowMaxPool") says it itself."""
+    """Return the kind of a FINN operator; the name of this project's own operators ("ZcWindowMaxPool") contains it."""
     if operator.startswith("Zc"):
         return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", operator.removeprefix("Zc")).lower()
     return _KINDS.get(operator, "other")
 
 
 def _routed(folder: Path) -> dict[str, dict[str, float]]:
-    """Counts by node after place and route, from FINN's own extract or from the report it extracts them from."""
+    """Return counts by node after place and route, from FINN's extract or from the report behind it."""
     if table := _table(folder, ROUTED):
         return table
     if not (path := _find(folder, ROUTED_XML)):
@@ -225,7 +225,7 @@ def _routed(folder: Path) -> dict[str, dict[str, float]]:
 
 
 def _by_node(table: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
-    """Drop the partition that FINN puts before a node's name, where the rest is still unique."""
+    """Remove the partition that FINN puts before a node's name, if the rest is still unique."""
     short = [_PARTITION.sub("", name) for name in table]
     return {
         (new if short.count(new) == 1 else old): counts
@@ -244,7 +244,7 @@ def _with_layers(nodes: list[BuildNode]) -> list[BuildNode]:
 
 
 def _pace(folder: Path, build: Build) -> dict[str, Any]:
-    """Cycles by FINN's formulas and by its simulation, and the clock if they alone tell it."""
+    """Return cycles by FINN's formulas and its simulation, and the clock if no other file has it."""
     timing, clock = replace(build.timing, estimated_by="finn"), build.clock_mhz
     if path := _find(folder, PERFORMANCE):
         told = _json(path, _Performance)
@@ -259,14 +259,14 @@ def _pace(folder: Path, build: Build) -> dict[str, Any]:
 
 
 def _simulated(told: "list[_Output] | _Simulation") -> tuple[int | None, int | None]:
-    """(II, latency) in the simulation."""
+    """Return (II, latency) in the simulation."""
     if isinstance(told, list):
         intervals = [output.intervals[0] for output in told if output.intervals]
         latencies = [output.latency_cycles[0] for output in told if output.latency_cycles]
         return max(intervals, default=None), max(latencies, default=None)
     steady = told.interval_is_steady_state
     if steady is None:
-        steady = told.N > 1  # the interval of a single image is no interval
+        steady = told.N > 1  # a single image has no interval
     return (told.interval_cycles if steady else None), told.latency_cycles
 
 
@@ -274,12 +274,12 @@ def _stages(folder: Path) -> list[Stage]:
     seconds = _numbers(folder, SECONDS)
     stages = [Stage(name, "done", value) for name, value in seconds.items() if name != "total_build_time"]
     if (path := _find(folder, OUTCOME)) and _json(path, _Outcome).status == "failed":
-        stages.append(Stage("FINN's build", "failed", 0.0, "FINN's log says why"))
+        stages.append(Stage("FINN's build", "failed", 0.0, "see FINN's log for the reason"))
     return stages
 
 
 def _counts(told: dict[str, float]) -> Counts:
-    """FINN's names of resources in ours."""
+    """Rename FINN's resources to this project's names."""
     halves = told.get("BRAM_18K"), told.get("BRAM_36K")
     dsps = [told[name] for name in ("DSP", "DSP48E", "DSP48") if name in told]
     counts = {"lut": told.get("LUT"), "ff": told.get("FF"), "uram": told.get("URAM")}
@@ -301,7 +301,7 @@ def _find(folder: Path, name: str) -> Path | None:
 
 
 def _table(folder: Path, name: str) -> dict[str, dict[str, float]]:
-    """A file of resources by node; the sum FINN adds to it is left out."""
+    """Return the resources by node in a file, without FINN's sum."""
     path = _find(folder, name)
     return _json(path, dict[str, dict[str, float]], leave_out="total") if path else {}
 
@@ -312,7 +312,7 @@ def _numbers(folder: Path, name: str) -> dict[str, float]:
 
 
 def _json(path: Path, kind: Any, leave_out: str = "") -> Any:
-    """What a file holds, checked to be of a kind; an entry may be left out unchecked."""
+    """Read a file and validate its content as a type; `leave_out` names an entry to ignore."""
     try:
         told = json.loads(vendor_reports.read_text(path))
         if isinstance(told, dict):

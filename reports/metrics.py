@@ -1,8 +1,8 @@
-"""The metrics of a network: what each is called, how it is written, and how it is read from an estimate of cost.
+"""The metrics of a network: their names, their text form, and how they are read from an estimate of cost.
 
-A new metric is one entry of `METRICS`: configurations take it as an objective, searches keep it, and files, terminal tables,
-figures and pages show it. All objectives are minimised; what is to be large is registered as what is to be small (seconds an
-image instead of images a second).
+A new metric is one entry of `METRICS`: configurations accept it as an objective, searches store it, and files, terminal
+tables, figures and pages show it. All objectives are minimised, so register the inverse of a quantity to maximise (seconds
+per image instead of images per second).
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from zerocross.reports import wording
 
 
 class Resources(Protocol):
-    """What a node or a whole design takes of a part."""
+    """The resources that a node or a whole design uses."""
 
     @property
     def lut(self) -> int | float:
@@ -29,15 +29,15 @@ class Resources(Protocol):
 
 
 class Cost(Protocol):
-    """What a network costs, by two models; see `zerocross.finn_flows.cost.Cost`."""
+    """The cost of a network by two models; see `zerocross.finn_flows.cost.Cost`."""
 
     @property
     def finn(self) -> Resources:
-        """Resources as stock FINN reports them."""
+        """Resources estimated by stock FINN."""
 
     @property
     def zerocross(self) -> Resources:
-        """Resources as this project expects them."""
+        """Resources estimated by this project's models."""
 
     @property
     def ii(self) -> int:
@@ -57,14 +57,15 @@ class Metric:
     """One metric.
 
     Attributes:
-        name: in configurations, files and columns.
-        label: on pages, figures and in tables.
-        unit: "" where the label says it all.
-        resource: reads it from resources, if it is one: then nodes and layers have it too.
-        cost: reads it from a cost and a model's name, "zerocross" or "finn". A metric with neither is measured by training.
-        objective: whether a search may minimise it.
-        brief: whether short tables show it.
-        scale: what axes multiply it by.
+        name: Name in configurations, files and columns.
+        label: Label on pages, in figures and in tables.
+        unit: Unit, "" if the label needs none.
+        resource: Function that reads it from resources; nodes and layers then have it too. None if it is not a resource.
+        cost: Function that reads it from a cost, given a model's name, "zerocross" or "finn". A metric without `resource`
+            and `cost` is measured by training.
+        objective: Whether a search may minimise it.
+        brief: Whether short tables show it.
+        scale: Factor for its values on axes.
     """
 
     name: str
@@ -83,20 +84,20 @@ class Metric:
 
     @property
     def axis(self) -> str:
-        """The label with its unit, as an axis carries it: "latency (cycles)"."""
+        """Title of an axis, the label with its unit: "latency (cycles)"."""
         return f"{self.label} ({self.unit})" if self.unit else self.label
 
     @property
     def heading(self) -> str:
-        """The label as a column's heading."""
+        """Heading of a column: the label with a capital."""
         return self.label[0].upper() + self.label[1:]
 
     def read(self, cost: Cost, model: str) -> float:
         """Return its value.
 
         Args:
-            cost: what a network costs.
-            model: whose estimates, "zerocross" or "finn".
+            cost: Cost of a network.
+            model: Source of the estimates, "zerocross" or "finn".
         """
         if self.resource is not None:
             return self.resource(cost.finn if model == "finn" else cost.zerocross)
@@ -104,7 +105,7 @@ class Metric:
         return self.cost(cost, model)
 
     def text(self, value: float | None) -> str:
-        """Write a value without its unit, but for a percentage: "1,234", "8.1 %"."""
+        """Return a value as text, without its unit except "%": "1,234", "8.1 %"."""
         if self.unit == "%" and value is not None:
             return f"{self.scale * value:.1f} %"
         return wording.number(value)
@@ -129,20 +130,20 @@ METRICS = {
 """Every metric by name, in the order of all tables."""
 
 OBJECTIVES = tuple(name for name, metric in METRICS.items() if metric.objective)
-"""Names of what a search may minimise."""
+"""Names of the metrics that a search may minimise."""
 
 COSTS = tuple(name for name, metric in METRICS.items() if metric.is_cost)
-"""Names of what is estimated."""
+"""Names of the metrics that are estimated."""
 
 RESOURCES = tuple(name for name, metric in METRICS.items() if metric.resource is not None)
-"""Names of what nodes and layers have, too."""
+"""Names of the metrics that nodes and layers also have."""
 
 
 def costs(cost: Cost, model: str) -> dict[str, float]:
-    """Return a cost's metrics by name, by the estimates of a model, "zerocross" or "finn"."""
+    """Return the metrics of a cost by name, as estimated by a model, "zerocross" or "finn"."""
     return {name: METRICS[name].read(cost, model) for name in COSTS}
 
 
 def resources(used: Resources) -> dict[str, float]:
-    """Return the metrics of what a node takes, by name."""
+    """Return the metrics of a node's resources by name."""
     return {name: read(used) for name, metric in METRICS.items() if (read := metric.resource) is not None}

@@ -1,4 +1,4 @@
-"""The report: one HTML file that opens anywhere, with nothing fetched from anywhere."""
+"""The report of a run: one HTML file that opens anywhere and fetches nothing."""
 
 import json
 import re
@@ -15,13 +15,13 @@ from zerocross.reports.records import Finalist, Run
 
 
 def render(run: Run) -> str:
-    """Makes the page.
+    """Make the page of a run.
 
     Args:
-        run: what to show; a run that has only begun gives a page too.
+        run: Run to show, finished or not.
 
     Returns:
-        HTML with its styles, scripts and figures inside.
+        HTML with styles, scripts and figures inside.
     """
     on_front = {finalist.id for finalist in run.front}
     other_signs = [finalist for finalist in run.references if finalist.id not in on_front]
@@ -59,25 +59,25 @@ def _environment() -> Environment:
 
 
 def _anchor(finalist: Finalist) -> str:
-    """A network's place on the page."""
+    """Return the id of a network's section on the page."""
     return "network-" + re.sub(r"[^\w-]+", "-", finalist.id)
 
 
 def _crossings(site: ActivationRecord) -> str:
-    """Crossings of a site in a line: least, median and most of a channel, and the channels without any."""
+    """Return a site's crossings in a line: minimum, median and maximum over the channels, and the constant channels."""
     counts = sorted(site.crossings)
     if not counts:
         return "not counted"
     middle = (counts[(len(counts) - 1) // 2] + counts[len(counts) // 2]) / 2
     text = f"{counts[0]} / {middle:g} / {counts[-1]}"
-    return f"{text}, {counts.count(0)} constant of {wording.count(len(counts), 'channel')}"
+    return f"{text}; {counts.count(0)} of {wording.count(len(counts), 'channel')} constant"
 
 
 def _grid(site: ActivationRecord) -> str:
-    """The integers of a site: "-64 to 64 in steps of 2"."""
+    """Return the integers of a site, such as "-64 to 64 in steps of 2"."""
     return f"{site.low:,} to {site.high:,} in steps of {site.step}".replace("-", "\u2212")
 
 
 def _yaml(config: dict[str, Any]) -> str:
-    """A configuration as its user would write it; what YAML has no word for becomes text."""
+    """Return a configuration as YAML; values that YAML cannot express become text."""
     return yaml.safe_dump(json.loads(json.dumps(config, default=str)), sort_keys=False, allow_unicode=True)

@@ -1,4 +1,4 @@
-"""What all pages share: the template environment, figures as JSON, plotly itself."""
+"""The parts that all pages share: the template environment, figures as JSON, plotly itself."""
 
 import re
 
@@ -11,7 +11,7 @@ from zerocross.reports import wording
 
 
 def environment() -> Environment:
-    """Return the environment of the templates, with the wording of numbers as filters."""
+    """Return the environment of the templates, with the functions of `wording` as filters."""
     result = Environment(
         loader=PackageLoader("zerocross.reports"),
         autoescape=True,
@@ -34,11 +34,11 @@ def environment() -> Environment:
 
 
 def embed(figure: go.Figure) -> Markup:
-    """A figure as JSON for a script element: no tag can begin in it, whatever an expression holds."""
+    """Return a figure as JSON for a script element; no text in it can begin a tag."""
     return Markup(figure.to_json().replace("<", "\\u003c"))
 
 
 def plotly_script() -> Markup:
-    """Plotly's own text for a script element, trusted since it comes from its package."""
-    # A closing tag inside the script, were there one, would end it early.
+    """Return plotly's source for a script element; it comes from plotly's package and is trusted."""
+    # A closing tag inside the script would end it early.
     return Markup(re.sub(r"</(?=script)", r"<\\/", get_plotlyjs(), flags=re.IGNORECASE))

@@ -1,4 +1,4 @@
-"""Pareto fronts and their measures: all objectives are minimised; NaN or infinity is never on a front."""
+"""Pareto fronts and their measures. All objectives are minimised; points with NaN or infinity are never on a front."""
 
 from collections.abc import Sequence
 from typing import Generic, TypeVar
@@ -12,19 +12,19 @@ Item = TypeVar("Item")
 
 
 def nondominated(points: npt.ArrayLike) -> Mask:
-    """Marks the points that no other point beats or equals in every objective.
+    """Mark the points that no other point beats or equals in every objective.
 
     Args:
-        points: objectives, shape (n, m).
+        points: Objectives, shape (n, m).
 
     Returns:
-        A mask of shape (n,). Of equal points only the first is marked.
+        A mask of shape (n,). Among equal points only the first is marked.
     """
     values = _table(points)
     mask = np.zeros(len(values), dtype=bool)
     finite = np.flatnonzero(np.isfinite(values).all(axis=1))
-    # In lexicographic order nothing that follows can dominate what came before, so one pass against the
-    # front found so far is enough. lexsort is stable: the first of equal points comes first.
+    # In lexicographic order no point dominates an earlier one, so one pass against the front so far is enough.
+    # lexsort is stable: the first of equal points comes first.
     order = finite[np.lexsort(values[finite].T[::-1])] if len(finite) else finite
     front = np.empty_like(values)
     size = 0
@@ -38,9 +38,9 @@ def nondominated(points: npt.ArrayLike) -> Mask:
 
 
 class Front(Generic[Item]):
-    """A front that grows as points become known: each is compared with the front alone.
+    """A front that grows as points are added; each point is compared with the front alone.
 
-    Of equal points the first stays.
+    Among equal points the first stays.
     """
 
     def __init__(self) -> None:
@@ -48,14 +48,14 @@ class Front(Generic[Item]):
         self._points: Floats | None = None
 
     def add(self, item: Item, point: Sequence[float] | Floats) -> bool:
-        """Offer a point.
+        """Add a point if it is on the front, and remove the points that it dominates.
 
         Args:
-            item: what it belongs to.
-            point: its objectives, shape (m,).
+            item: Item that the point belongs to.
+            point: Objectives, shape (m,).
 
         Returns:
-            Whether it is on the front; what it dominates no longer is.
+            Whether the point is on the front.
         """
         values = np.asarray(point, dtype=float)
         if not np.isfinite(values).all():
@@ -71,16 +71,16 @@ class Front(Generic[Item]):
 
     @property
     def points(self) -> Floats:
-        """Objectives of the items, shape (n, m); (0, 0) before there is one."""
+        """Objectives of the items, shape (n, m); (0, 0) while there is none."""
         return np.empty((0, 0)) if self._points is None else self._points
 
 
 def hypervolume(points: npt.ArrayLike, reference: npt.ArrayLike) -> float:
-    """Volume that the points dominate, up to the reference point.
+    """Return the volume that the points dominate, up to the reference point.
 
     Args:
-        points: objectives, shape (n, m), dominated ones welcome.
-        reference: the corner that bounds the volume, shape (m,).
+        points: Objectives, shape (n, m); dominated points are allowed.
+        reference: Corner that bounds the volume, shape (m,).
 
     Returns:
         The volume; 0 if no point is better than the reference in every objective.
@@ -98,17 +98,17 @@ def hypervolume(points: npt.ArrayLike, reference: npt.ArrayLike) -> float:
 
 
 def hypervolume_history(points: npt.ArrayLike, reference: npt.ArrayLike) -> Floats:
-    """Hypervolume after each point in turn.
+    """Return the hypervolume after each point.
 
-    The volume is computed again only where a point enters the front, which is rare in a long search.
+    The volume is computed again only when a point enters the front, which is rare in a long search.
 
     Args:
-        points: objectives in the order they became known, shape (n, m); a row with NaN stands for an
-            evaluation that brought nothing.
-        reference: as in `hypervolume`.
+        points: Objectives in the order of the evaluations, shape (n, m); a row with NaN is an evaluation without a
+            result.
+        reference: As in `hypervolume`.
 
     Returns:
-        The volumes, shape (n,), never falling.
+        The volumes, shape (n,); they never decrease.
     """
     values, corner = _table(points), np.asarray(reference, dtype=float)
     history = np.zeros(len(values))
@@ -121,20 +121,20 @@ def hypervolume_history(points: npt.ArrayLike, reference: npt.ArrayLike) -> Floa
 
 
 def reference_point(points: npt.ArrayLike) -> Floats:
-    """A corner for the hypervolume: the front's worst value of each objective, and a tenth of its range more.
+    """Return a corner for the hypervolume: the front's worst value of each objective, plus a tenth of the front's range.
 
-    The front's worst is used and not that of all points, so that one hopeless network does not shrink every
-    difference worth seeing. The tenth lets the ends of the front count. Where all the front agrees on an
-    objective there is no range; a tenth of the value (or 1, if that is 0 too) stands in for it.
+    The worst value of the front is used, not that of all points, so that one very bad network does not hide the relevant
+    differences. The added tenth lets the ends of the front contribute. If an objective has the same value on the whole
+    front, a tenth of that value replaces the tenth of the range (1 if the value is 0).
 
     Args:
-        points: objectives, shape (n, m).
+        points: Objectives, shape (n, m).
 
     Returns:
         The corner, shape (m,).
 
     Raises:
-        ValueError: if no point is finite.
+        ValueError: If no point is finite.
     """
     front = _front(points)
     worst = front.max(axis=0)
@@ -144,21 +144,21 @@ def reference_point(points: npt.ArrayLike) -> Floats:
 
 
 def knee(points: npt.ArrayLike) -> int:
-    """Index of the point where giving up a little of one objective stops paying in another.
+    """Return the index of the knee: the point beyond which a gain in one objective costs too much in another.
 
-    The front's objectives are scaled to 0..1 (those it agrees on are left out). A line, or for more than two
-    objectives a plane, goes through the best point of each objective; the knee is the point farthest from it
-    on the side of the ideal. Where those best points do not span a plane that falls in every objective, the
-    plane sum = 1 is used. Of equally far points the first is taken.
+    The objectives of the front are scaled to 0..1; objectives that are constant on the front are left out. A line (a plane
+    for more than two objectives) goes through the best point of each objective. The knee is the point farthest from it on
+    the side of the ideal point, the first one if several are equally far. If the best points do not span a plane that
+    falls in every objective, the plane sum = 1 is used.
 
     Args:
-        points: objectives, shape (n, m), dominated ones welcome.
+        points: Objectives, shape (n, m); dominated points are allowed.
 
     Returns:
-        The row's index.
+        Index of the row.
 
     Raises:
-        ValueError: if no point is finite.
+        ValueError: If no point is finite.
     """
     front = _front(points)
     indices = np.flatnonzero(nondominated(points))
@@ -170,8 +170,8 @@ def knee(points: npt.ArrayLike) -> int:
 
 
 def _normal(scaled: Floats) -> Floats:
-    """Normal of the plane through each objective's best point, or of sum = 1 where that is no use."""
-    # Several points may be best in one objective; the one best in the others is the front's corner.
+    """Return the normal of the plane through each objective's best point, or that of sum = 1 if there is no such plane."""
+    # Several points may be best in one objective; the corner of the front is the one that is best in the others.
     total = scaled.sum(axis=1)
     corners = [int(np.lexsort((total, scaled[:, axis]))[0]) for axis in range(scaled.shape[1])]
     ones = np.ones(scaled.shape[1])

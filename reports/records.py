@@ -1,4 +1,4 @@
-"""The plain records a report is made of. Nothing here knows how a network was trained or priced."""
+"""The plain records that a report shows. They do not depend on how a network was trained or its cost estimated."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -8,17 +8,17 @@ from zerocross.reports.activation_records import ActivationRecord
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One network of a search and what came out of it.
+    """One network of a search and its result.
 
     Attributes:
-        number: order in which the search asked for it, from 0.
-        id: short identifier; equal ids are the same candidate.
-        expression: the activation, as text; one per layer are joined by " | ".
-        choices: the other genes by path, such as {"topology.hidden": [64, 64], "folding.target_cycles": 64}.
+        number: Position in the order of the search's requests, from 0.
+        id: Short identifier; equal ids are the same candidate.
+        expression: Activation, as text; activations per layer are joined by " | ".
+        choices: Other genes by path, such as {"topology.hidden": [64, 64], "folding.target_cycles": 64}.
         reference: True for a plain sign evaluated for comparison.
-        status: "ok", "stopped" (after a first look), "infeasible" (a constraint is violated) or "failed".
-        reason: why it is not ok, else None.
-        metrics: those of `zerocross.reports.metrics.METRICS` that are known, by name; for "stopped", the first look's.
+        status: "ok", "stopped" (after the first evaluation round), "infeasible" (it violates a constraint) or "failed".
+        reason: Reason if the status is not "ok", else None.
+        metrics: Known metrics of `zerocross.reports.metrics.METRICS`, by name; for "stopped", those of the first round.
     """
 
     number: int
@@ -36,16 +36,16 @@ class NodeRecord:
     """One hardware node's estimates.
 
     Attributes:
-        node: its name in the dataflow graph.
-        layer: the network layer it serves.
-        kind: what it does, in the hardware node's own word: "product", "crossings", "fifo", ...
-        op_type: FINN's name for it; of several FINN nodes, by comma.
-        pe: processing elements, 0 where the node has none.
-        simd: inputs a cycle, 0 where the node has none.
-        cycles: cycles for one image.
-        finn: its resources by metric as stock FINN reports them.
-        zerocross: the same as this project expects them.
-        implementation: how it is built: "comparators" or "table" for crossings, "weights in LUTs" for a product, ...
+        node: Name in the dataflow graph.
+        layer: Layer of the network that the node belongs to.
+        kind: Function of the node, as the hardware nodes name it: "product", "crossings", "fifo", ...
+        op_type: FINN's name for it; names of several FINN nodes are separated by commas.
+        pe: Processing elements, 0 if the node has none.
+        simd: Inputs per cycle, 0 if the node has none.
+        cycles: Cycles for one image.
+        finn: Resources by metric, estimated by stock FINN.
+        zerocross: Resources by metric, estimated by this project's models.
+        implementation: Implementation, such as "comparators" or "table" for crossings, "weights in LUTs" for a product.
     """
 
     node: str
@@ -65,32 +65,35 @@ class Finalist:
     """A network of the final front, or a plain-sign reference, trained again with several seeds.
 
     Attributes:
-        id: as in `Evaluation`.
-        expression: as in `Evaluation`.
-        trained: the expressions whose training this is: `expression`, or another spelling of the same function.
-        choices: as in `Evaluation`.
+        id: As in `Evaluation`.
+        expression: As in `Evaluation`.
+        trained: Expressions that were trained: `expression`, or another spelling of the same function.
+        choices: As in `Evaluation`.
         reference: True for a plain sign.
-        seeds: training seeds.
-        validation: validation accuracy of each seed, 0..1.
-        test: test accuracy of each seed, 0..1.
-        search_error: validation error the search saw.
-        metrics: means of the metrics over the seeds, costs by this project's models.
-        finn: the same costs as stock FINN reports them.
-        fps: frames a second at the configured clock.
-        nodes: cost by node, of the first seed's network.
-        sites: activation layers, of the first seed's network.
-        agreement: {"images", "bits", "differences"}: network against crossing tables over the validation set;
-            {"end_to_end", "wrong_classes"}: samples that ran through the whole integer network;
-            "ties": the first differences by layer, channel and accumulator.
-        weights: path of the weights file relative to the run's folder.
-        build: the command that makes hardware of it.
-        savings: {"constant_channels", "weight_bits", "first_bits", "first_bits_left"}: what taking out constant
-            channels would save, channels that start at 1, and those of them that no negated weight can absorb.
-        topology: topology name and resolved parameters.
-        folding: how parallel it is to be, resolved.
-        training: how it was trained, resolved.
-        binarized: of self-binarizing training, validation accuracy "before" and "after" the last step, from tanh to signs,
-            of each seed; empty for others.
+        seeds: Training seeds.
+        validation: Validation accuracy of each seed, 0..1.
+        test: Test accuracy of each seed, 0..1.
+        search_error: Validation error in the search.
+        metrics: Means of the metrics over the seeds; costs are estimated by this project's models.
+        finn: The same costs, estimated by stock FINN.
+        fps: Frames per second at the configured clock.
+        nodes: Cost by node, for the network of the first seed.
+        sites: Activation layers of the first seed's network.
+        agreement: Comparison with the crossing tables:
+            * "images", "bits", "differences": bits compared on the validation set;
+            * "end_to_end", "wrong_classes": samples run through the whole integer network, and wrong classes;
+            * "ties": the first differences by layer, channel and accumulator.
+        weights: Path of the weights file, relative to the run's folder.
+        build: Command that builds the hardware.
+        savings: Possible savings:
+            * "constant_channels", "weight_bits": constant channels, and the weight bits that go with them;
+            * "first_bits": channels that start at 1;
+            * "first_bits_left": those of them that no negated weight can absorb.
+        topology: Name and resolved parameters of the topology.
+        folding: Resolved folding.
+        training: Resolved training settings.
+        binarized: Validation accuracy of each seed "before" and "after" the last step of self-binarizing training, from
+            tanh to signs; empty for other methods.
     """
 
     id: str
@@ -119,23 +122,23 @@ class Finalist:
 
 @dataclass(frozen=True)
 class Run:
-    """All of a run that a report shows.
+    """The part of a run that a report shows.
 
     Attributes:
-        name: the run's name.
-        description: data set, part and clock in a line.
-        objectives: the objectives minimised, names of metrics.
-        strategy: search strategy.
-        seconds: time spent, all sittings together.
-        evaluations: everything evaluated, in order.
-        front: the final front.
-        references: plain-sign networks trained with the same final seeds.
-        verdict: whether a front network beats a plain sign in both error and LUT, in a sentence or two.
-        config: the resolved configuration.
-        input_shape: (features,) or (channels, height, width) of the samples.
-        classes: number of classes.
-        versions: package versions.
-        finished: False for a page made while the search still runs.
+        name: Name of the run.
+        description: Data set, part and clock in one line.
+        objectives: Minimised objectives, names of metrics.
+        strategy: Search strategy.
+        seconds: Total time in seconds, including resumed runs.
+        evaluations: All evaluations, in order.
+        front: Final front.
+        references: Plain-sign networks trained with the same final seeds.
+        verdict: Whether a front network beats a plain sign in both error and LUT, in a sentence or two.
+        config: Resolved configuration.
+        input_shape: Shape of the samples, (features,) or (channels, height, width).
+        classes: Number of classes.
+        versions: Package versions.
+        finished: False while the search still runs.
     """
 
     name: str

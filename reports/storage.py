@@ -13,25 +13,26 @@ from pydantic import TypeAdapter
 from zerocross.reports.metrics import COSTS
 from zerocross.reports.records import Evaluation, Run
 
-LAYOUT = 3  # to be raised whenever a record gains a field it cannot do without, or changes its meaning
+LAYOUT = 3  # raise it whenever a record gains a required field or changes its meaning
 
 PARETO, EVALUATIONS, TABLE = "pareto.json", "evaluations.jsonl", "pareto.csv"
 REPORT = "report.html"  # a run's or a build's page, in its folder
-FUNCTIONS = "table.csv.gz"  # in the folder of a run that made one (`zerocross.hw_search.tables.table`)
+FUNCTIONS = "table.csv.gz"  # in the folder of a run that made a table (`zerocross.hw_search.tables.table`)
 
 _RUN = TypeAdapter(Run)
 _EVALUATION = TypeAdapter(Evaluation)
 
 
 class UnreadableRun(ValueError):
-    """A folder without a run's records, or with damaged ones; the message names the file."""
+    """A run's records that are missing or damaged; the message names the file."""
 
 
 def contents(run: Run) -> dict[str, str]:
     """Return the files of a run by name, as text.
 
-    `pareto.json` holds all but the evaluations, and all one needs to rebuild each network of the front;
-    `evaluations.jsonl` holds one evaluation a line; `pareto.csv` one network a line, of the front or a plain sign beside it.
+    * `pareto.json` holds everything except the evaluations; it is enough to rebuild each network of the front.
+    * `evaluations.jsonl` holds one evaluation per line.
+    * `pareto.csv` holds one network per line: the front and the plain signs beside it.
     """
     return {
         PARETO: json.dumps({"layout": LAYOUT, **asdict(replace(run, evaluations=[]))}, indent=1) + "\n",
@@ -41,10 +42,10 @@ def contents(run: Run) -> dict[str, str]:
 
 
 def load_run(folder: Path) -> Run:
-    """Read a run's records back.
+    """Read a run's records.
 
     Raises:
-        UnreadableRun: if a file is missing or damaged.
+        UnreadableRun: If a file is missing or damaged, or another version wrote it.
     """
     name = PARETO
     try:
@@ -56,8 +57,8 @@ def load_run(folder: Path) -> Run:
             evaluations = [_EVALUATION.validate_json(line) for line in file]
     except FileNotFoundError:
         raise UnreadableRun(
-            f"{folder} holds no finished or interrupted search (there is no {name} in it): a search leaves one when it "
-            "ends, or is interrupted after its first generation"
+            f"{folder} holds no finished or interrupted search: it has no {name}. A search writes it when it ends, or when "
+            "it is interrupted after the first generation"
         ) from None
     except (OSError, ValueError) as error:
         if isinstance(error, UnreadableRun):
@@ -70,8 +71,8 @@ def _check_layout(record: Any, path: Path) -> None:
     layout = record.pop("layout", 1) if isinstance(record, dict) else LAYOUT
     if layout != LAYOUT:
         raise UnreadableRun(
-            f"{path} was written by another version of zerocross (layout {layout}, this one reads {LAYOUT}): run the "
-            "search again"
+            f"{path} was written by another version of zerocross (layout {layout}, this one reads {LAYOUT}). "
+            "Run the search again"
         )
 
 

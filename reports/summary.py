@@ -1,4 +1,4 @@
-"""What a page says of a run as a whole: its objectives as numbers, its front, its losses, its gains."""
+"""Facts about a whole run: objectives as numbers, the front, losses by reason, gains over the plain sign."""
 
 import re
 from collections import defaultdict
@@ -20,13 +20,13 @@ _NUMBER = re.compile(r"\d[\d.,_]*")
 
 @dataclass(frozen=True)
 class Loss:
-    """Evaluations that came to nothing for the same reason.
+    """Evaluations that were stopped, infeasible or failed for the same reason.
 
     Attributes:
         status: "stopped", "infeasible" or "failed".
-        reason: the reason; where alike reasons differ only in their numbers, the first of them.
+        reason: Reason; the first one if the reasons differ only in their numbers.
         alike: True if the reasons differ in their numbers.
-        count: how many there are.
+        count: Number of these evaluations.
     """
 
     status: str
@@ -37,14 +37,14 @@ class Loss:
 
 @dataclass(frozen=True)
 class Gain:
-    """What an activation changes against the plain sign of the same choices.
+    """Difference between a network and the plain sign of the same choices.
 
     Attributes:
-        reference: id of that plain sign.
-        accuracy: difference of the mean test accuracies, or None where one has no seed.
-        error: standard error of that difference, or None for fewer than two seeds on a side.
-        lut: difference in LUT, or None where one is unknown.
-        lut_share: the same relative to the plain sign, or None.
+        reference: Id of the plain sign.
+        accuracy: Difference of the mean test accuracies, or None if one has no seed.
+        error: Standard error of that difference, or None if one has fewer than two seeds.
+        lut: Difference in LUT, or None if one is unknown.
+        lut_share: The same difference relative to the plain sign, or None.
     """
 
     reference: str
@@ -56,15 +56,15 @@ class Gain:
 
 @dataclass(frozen=True)
 class LayerCost:
-    """Cost of the nodes that serve one layer.
+    """Cost of the nodes of one layer.
 
     Attributes:
-        layer: the layer's name.
-        nodes: its nodes, in the order of the dataflow graph.
-        implementations: how its crossings are built, joined.
-        cycles: the slowest node's cycles for one image.
-        finn: sums of FINN's estimates.
-        zerocross: sums of this project's estimates.
+        layer: Name of the layer.
+        nodes: Nodes of the layer, in the order of the dataflow graph.
+        implementations: Implementations of its crossings, separated by commas.
+        cycles: Cycles of the slowest node for one image.
+        finn: Sums of FINN's estimates, by metric.
+        zerocross: Sums of this project's estimates, by metric.
     """
 
     layer: str
@@ -76,7 +76,7 @@ class LayerCost:
 
 
 def objective_points(evaluations: Sequence[Evaluation], objectives: Sequence[str]) -> Floats:
-    """Objectives of each evaluation, shape (n, m); NaN for what is unknown, infeasible or failed."""
+    """Return the objectives of each evaluation, shape (n, m); NaN if unknown or if the status is not "ok"."""
     rows = [
         [e.metrics.get(name, np.nan) if e.status == "ok" else np.nan for name in objectives]
         for e in evaluations
@@ -85,7 +85,7 @@ def objective_points(evaluations: Sequence[Evaluation], objectives: Sequence[str
 
 
 def front_evaluations(run: Run) -> list[Evaluation]:
-    """The final front as the search saw it; without a final front, the best so far."""
+    """Return the search's evaluations of the final front; without a final front, the best so far."""
     found = [e for e in run.evaluations if e.status == "ok" and not e.reference]
     ids = {finalist.id for finalist in run.front}
     if ids:
@@ -97,7 +97,7 @@ def front_evaluations(run: Run) -> list[Evaluation]:
 
 
 def losses(evaluations: Sequence[Evaluation]) -> list[Loss]:
-    """Evaluations that are not ok by reason, numbers in it aside, the most frequent first."""
+    """Group the evaluations that are not "ok" by reason, ignoring numbers; the most frequent reason comes first."""
     groups: dict[tuple[str, str], list[str]] = defaultdict(list)
     for evaluation in evaluations:
         if evaluation.status != "ok":
@@ -111,7 +111,7 @@ def losses(evaluations: Sequence[Evaluation]) -> list[Loss]:
 
 
 def gain(finalist: Finalist, references: Sequence[Finalist]) -> Gain | None:
-    """Compares a network with the plain sign of the same choices, or returns None if there is none."""
+    """Compare a network with the plain sign of the same choices; return None if there is none."""
     plain = next((r for r in references if r.choices == finalist.choices), None)
     if plain is None:
         return None
@@ -128,7 +128,7 @@ def gain(finalist: Finalist, references: Sequence[Finalist]) -> Gain | None:
 
 
 def layer_costs(nodes: Sequence[NodeRecord]) -> list[LayerCost]:
-    """Sums the nodes of each layer; layers stand in the order in which the graph first names them."""
+    """Sum the nodes of each layer; the layers are in the order in which the graph first names them."""
     order = list(dict.fromkeys(node.layer for node in nodes))
     ordered = sorted(nodes, key=lambda node: order.index(node.layer))
     return [_layer_cost(layer, list(group)) for layer, group in groupby(ordered, attrgetter("layer"))]

@@ -1,6 +1,6 @@
-"""Vivado's report files, read into plain records: utilisation, utilisation by hierarchy, and timing.
+"""Readers of Vivado's reports: utilisation, utilisation by hierarchy, and timing, as plain records.
 
-Block RAMs are counted in RAMB18, of which a RAMB36 (and a tile) holds two.
+Block RAMs are counted in RAMB18; a RAMB36 or a tile counts as two.
 """
 
 import re
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from zerocross.reports.build_records import Counts
 
-# Names of rows and columns have changed between versions and families of parts.
+# The names of rows and columns differ between versions of Vivado and families of parts.
 _SITES = {
     "lut": ("Slice LUTs", "CLB LUTs"),
     "ff": ("Slice Registers", "CLB Registers"),
@@ -35,17 +35,17 @@ _CLOCK = re.compile(r"^\s*(\S+)\s+\{[-\d. ]+\}\s+([\d.]+)\s+[\d.]+\s*$", re.MULT
 
 
 class UnreadableReport(ValueError):
-    """A file that is not the report it should be, or is damaged; the message names it."""
+    """A file that is not the expected report, or is damaged; the message names it."""
 
 
 @dataclass(frozen=True)
 class Heading:
-    """What the head of a report says of its design.
+    """The header of a report.
 
     Attributes:
-        tool: such as "Vivado 2023.2"; "" if it does not say.
-        part: such as "xc7z020clg400-1"; "" if it does not say.
-        state: "Synthesized", "Routed", "Physopt postRoute", ...; "" if it does not say.
+        tool: Tool, such as "Vivado 2023.2"; "" if missing.
+        part: Part, such as "xc7z020clg400-1"; "" if missing.
+        state: State of the design: "Synthesized", "Routed", "Physopt postRoute", ...; "" if missing.
     """
 
     tool: str
@@ -54,7 +54,7 @@ class Heading:
 
     @property
     def placed(self) -> bool:
-        """Whether the design was placed, and not only synthesised."""
+        """Whether the design was placed, not only synthesised."""
         return any(word in self.state.lower() for word in ("placed", "route"))
 
 
@@ -63,9 +63,9 @@ class Utilisation:
     """A utilisation report.
 
     Attributes:
-        heading: its head.
-        used: resources the design takes.
-        available: resources the part has.
+        heading: Header of the report.
+        used: Resources that the design uses.
+        available: Resources of the part.
     """
 
     heading: Heading
@@ -75,13 +75,13 @@ class Utilisation:
 
 @dataclass(frozen=True)
 class Instance:
-    """A line of a utilisation report by hierarchy.
+    """One line of a utilisation report by hierarchy.
 
     Attributes:
-        path: names of the instances from the top down; a name in parentheses is the logic of the one above
-            itself, without its instances.
-        module: name of its module.
-        used: resources it takes, those below it included.
+        path: Names of the instances from the top down; a last name in parentheses is the logic of the instance above,
+            without that instance's own instances.
+        module: Name of its module.
+        used: Resources of the instance, including those below it.
     """
 
     path: tuple[str, ...]
@@ -94,10 +94,10 @@ class TimingSummary:
     """A timing summary.
 
     Attributes:
-        heading: its head.
-        slack_ns: worst negative slack (of setup), None if nothing is constrained.
-        period_ns: period of the clock that has it, None if the report does not say.
-        critical_path: the worst path in words, "" if the report has no paths.
+        heading: Header of the report.
+        slack_ns: Worst negative slack of setup in ns, None if nothing is constrained.
+        period_ns: Period of the clock with that slack in ns, None if unknown.
+        critical_path: Description of the worst path, "" if the report has no paths.
     """
 
     heading: Heading
@@ -107,7 +107,7 @@ class TimingSummary:
 
     @property
     def fmax_mhz(self) -> float | None:
-        """The clock at which the slack would be 0."""
+        """Clock in MHz at which the slack would be 0, or None if unknown."""
         if self.slack_ns is None or self.period_ns is None or self.period_ns <= self.slack_ns:
             return None
         return 1000.0 / (self.period_ns - self.slack_ns)
@@ -121,10 +121,10 @@ def family_of(part: str) -> str:
 
 
 def read_utilisation(path: Path) -> Utilisation:
-    """Read what `report_utilization` writes.
+    """Read a report of `report_utilization`.
 
     Raises:
-        UnreadableReport: if it is not there or has no table of LUTs.
+        UnreadableReport: If the file is missing or has no table of LUTs.
     """
     text = read_text(path)
     used: Counts = {}
@@ -141,16 +141,16 @@ def read_utilisation(path: Path) -> Utilisation:
                 used[resource] = _number(path, name, cells.get("Used", ""))
     if "lut" not in used:
         raise UnreadableReport(
-            f"{path} is not a utilisation report of Vivado: it has no row of Slice or CLB LUTs"
+            f"{path} is not a utilisation report of Vivado: it has no row for Slice or CLB LUTs"
         )
     return Utilisation(_heading(text), used, available)
 
 
 def read_hierarchy(path: Path) -> tuple[Heading, list[Instance]]:
-    """Read what `report_utilization -hierarchical` writes, as text or as XML.
+    """Read a report of `report_utilization -hierarchical`, as text or as XML.
 
     Raises:
-        UnreadableReport: if it is not there, is damaged or has no table of instances.
+        UnreadableReport: If the file is missing, is damaged or has no table of instances.
     """
     text = read_text(path)
     if text.lstrip().startswith("<"):
@@ -195,10 +195,10 @@ def read_hierarchy(path: Path) -> tuple[Heading, list[Instance]]:
 
 
 def read_timing(path: Path) -> TimingSummary:
-    """Read what `report_timing_summary` writes.
+    """Read a report of `report_timing_summary`.
 
     Raises:
-        UnreadableReport: if it is not there or has no design timing summary.
+        UnreadableReport: If the file is missing or has no design timing summary.
     """
     text = read_text(path)
     lines = text.splitlines()
@@ -215,10 +215,10 @@ def read_timing(path: Path) -> TimingSummary:
 
 
 def read_text(path: Path) -> str:
-    """Read a text file; bytes that are no text become marks.
+    """Read a text file; bytes that are not UTF-8 become replacement characters.
 
     Raises:
-        UnreadableReport: if it cannot be read.
+        UnreadableReport: If it cannot be read.
     """
     try:
         return path.read_text(encoding="utf-8", errors="replace")
@@ -237,12 +237,12 @@ def _heading(text: str) -> Heading:
 
 
 def _full_part(name: str) -> str:
-    """A part as one orders it: reports of older versions leave out "xc"."""
+    """Return the full name of a part: reports of older versions leave out "xc"."""
     return name if not name or name.startswith("xc") else f"xc{name}"
 
 
 def _site_rows(text: str) -> list[tuple[str, dict[str, str]]]:
-    """Return (name, cells by title) of every row of the tables of sites and primitives."""
+    """Return (name, cells by title) for every row in the tables of sites and primitives."""
     rows, titles = [], []
     for line in text.splitlines():
         if not line.startswith("|"):
@@ -256,7 +256,7 @@ def _site_rows(text: str) -> list[tuple[str, dict[str, str]]]:
 
 
 def _number(path: Path, name: str, cell: str) -> float:
-    """A cell's number; with percentages on, "4910 (9.23%)"."""
+    """Return the number in a cell, which may include a percentage: "4910 (9.23%)"."""
     found = re.match(r"\s*(-?[\d,]+(?:\.\d+)?)", cell)
     if found is None:
         raise UnreadableReport(f"{path} is damaged: {name} has {cell.strip()!r} where a number should be")
@@ -264,7 +264,7 @@ def _number(path: Path, name: str, cell: str) -> float:
 
 
 def _period(text: str, slack: float | None) -> float | None:
-    """The period of the clock with the worst slack; of the fastest, if the report does not say which that is."""
+    """Return the period of the clock with the worst slack; of the fastest clock if the report does not name it."""
     periods = {name: float(period) for name, period in _CLOCK.findall(text)}
     _, _, table = text.partition("| Intra Clock Table")
     for line in table.partition("| Inter Clock Table")[0].splitlines():
@@ -275,7 +275,7 @@ def _period(text: str, slack: float | None) -> float | None:
 
 
 def _path_in_words(path: str) -> str:
-    """A path of the timing details: "a/C -> b/D, 5.325 ns, 15 levels of logic"."""
+    """Return a path of the timing details as text: "a/C -> b/D, 5.325 ns, 15 levels of logic"."""
     fields = dict(
         re.findall(r"^\s+(Source|Destination|Data Path Delay|Logic Levels):\s+(\S+)", path, re.MULTILINE)
     )

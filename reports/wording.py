@@ -1,4 +1,4 @@
-"""Numbers as a person reads them. An accuracy never appears without its seeds and its spread."""
+"""Numbers as text for users. An accuracy always includes the number of seeds and the spread."""
 
 import math
 import statistics
@@ -9,36 +9,36 @@ UNKNOWN = "\u2013"
 
 
 def number(value: float | None) -> str:
-    """A quantity with thousands separated; a decimal only where it is small and has a fraction."""
+    """Return a number with thousands separators, and one decimal if it is a fraction below 10."""
     if value is None or not math.isfinite(value):
         return UNKNOWN
     return f"{value:,.0f}" if float(value).is_integer() or abs(value) >= 10 else f"{value:,.1f}"
 
 
 def percent(fraction: float | None) -> str:
-    """A fraction as a percentage: 0.9213 is "92.13%"."""
+    """Return a fraction as a percentage: 0.9213 is "92.13%"."""
     return UNKNOWN if fraction is None or not math.isfinite(fraction) else f"{100 * fraction:.2f}%"
 
 
 def signed(value: float) -> str:
-    """A difference with its sign, a true minus for the negative."""
+    """Return a difference with its sign; negative differences have a typographic minus."""
     if value == 0:
         return "±0"
     return ("+" if value > 0 else "\u2212") + number(abs(value))
 
 
 def count(amount: int, noun: str, plural: str | None = None) -> str:
-    """An amount with its noun: "1 seed", "5 seeds"."""
+    """Return an amount with its noun: "1 seed", "5 seeds"."""
     return f"{amount:,} {noun if amount == 1 else plural or noun + 's'}"
 
 
 def deviation(values: Sequence[float]) -> float | None:
-    """Sample standard deviation (n - 1), or None for fewer than two values."""
+    """Return the sample standard deviation (n - 1), or None for fewer than two values."""
     return statistics.stdev(values) if len(values) > 1 else None
 
 
 def accuracy(values: Sequence[float]) -> str:
-    """Mean, standard deviation and number of seeds of an accuracy: "92.13 ± 0.41% (5 seeds)"."""
+    """Return the mean, standard deviation and number of seeds of an accuracy: "92.13 ± 0.41% (5 seeds)"."""
     if not values:
         return "not measured (0 seeds)"
     mean, spread = statistics.fmean(values), deviation(values)
@@ -48,7 +48,7 @@ def accuracy(values: Sequence[float]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time span by its two largest units: "2 h 5 min", "3 min 12 s"."""
+    """Return a time span in its two largest units: "2 h 5 min", "3 min 12 s"."""
     if seconds < 60:
         return f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -58,5 +58,5 @@ def duration(seconds: float) -> str:
 
 
 def choices(genes: Mapping[str, Any]) -> str:
-    """Genes other than the activation: "topology.hidden = [64, 64], folding.target_cycles = 64"."""
+    """Return the genes other than the activation: "topology.hidden = [64, 64], folding.target_cycles = 64"."""
     return ", ".join(f"{path} = {value}" for path, value in genes.items()) or "no other choices"

@@ -1,5 +1,5 @@
 "use strict";
-// Figures are drawn as they come near the screen: a front of twenty networks holds a hundred of them.
+// A figure is drawn only when it comes near the screen: a front of twenty networks has a hundred figures.
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const drawn = new Set();
 
@@ -14,7 +14,7 @@ function ink() {
   };
 }
 
-// Plotly's menus become the browser's own, which can be reached by keyboard and fit a telephone.
+// The browser's own menus replace Plotly's: they work with the keyboard and fit a phone.
 function addMenus(box, plot, menus) {
   for (const menu of menus) {
     const label = document.createElement("label");

@@ -42,7 +42,7 @@ class Page(HTMLParser):
 
 
 def body(html):
-    """A page without plotly, which would drown every search in it."""
+    """Return a page without plotly's source, so that searches find the page's own text only."""
     return html[: html.rindex("</main>")] + "</main></body></html>"
 
 
@@ -78,14 +78,14 @@ def test_every_title_names_the_tool(pages):
     tools |= {"finn": "FINN's models", "zerocross": "zerocross' models"}
     for source, _, title in Page(pages["whole"]).numbers:
         assert tools.get(source, "") in title
-    # FINN's LUTs are of 6 inputs even where the target's have 4
+    # FINN counts 6-input LUTs even if the target's have 4 inputs
     assert all("LUT4" not in t for s, _, t in Page(pages["whole"]).numbers if s == "finn")
 
 
-def test_the_page_tells_the_whole_story(pages):
+def test_the_page_has_all_parts_of_a_build(pages):
     text = Page(pages["whole"]).text
     for part in (
-        "Exact from torch to netlist: 0 differences on 360 images",
+        "All forms agree on 360 images; the netlist was compared on 50",
         "integer network",
         "under random stalls",
         "PE 8 · SIMD 16, block",
@@ -105,10 +105,10 @@ def test_the_page_tells_the_whole_story(pages):
         assert part in text, part
 
 
-def test_ratios_are_of_the_nodes_that_both_know(pages):
+def test_ratios_are_over_the_nodes_that_have_both(pages):
     text = Page(pages["whole"]).text
-    assert "958 \u00d72.50" in text  # FINN's estimate of fc1 on 7 series
-    assert "652 \u00d71.04" in text  # ours on ECP5: the FIFO's 9 of 11 are in it
+    assert "958 \u00d72.50" in text  # FINN's estimate for fc1 on 7-series
+    assert "652 \u00d71.04" in text  # ours on ECP5; it includes the FIFO's 9 / 11
 
 
 def test_links_lead_to_the_builds_files_and_nowhere_else(pages):
@@ -127,13 +127,13 @@ def test_ids_are_unique_and_figures_are_json(pages):
     assert len(re.findall("application/json", pages["whole"])) == 1
 
 
-def test_what_is_missing_is_said_and_never_a_zero(pages):
+def test_missing_values_are_named_and_never_zero(pages):
     page = Page(pages["bare"])
     assert page.numbers == []
     for part in (
         "Not compared with the trained network",
         "No hardware nodes were recorded",
-        "What the part has is not known here",
+        "The resources of the part are not known",
         "not placed and routed",
         "No step was recorded",
         "No file was recorded",
@@ -165,7 +165,7 @@ def test_differences_are_not_hidden():
     links = [Check("torch", "QONNX", 360, "logits", 0), Check("QONNX", "RTL", 360, "classes", 7)]
     page = Page(body(render_build(make_build(certificate=Certificate("digits", links)))))
     assert ("comparison", 7.0) in {(source, value) for source, value, _ in page.numbers}
-    assert "Not exact: differences in 7 classes between QONNX and RTL" in page.text
+    assert "Not exact: QONNX and RTL differ in classes on 7 of 360 images" in page.text
 
 
 def test_what_a_build_holds_is_escaped():

@@ -32,7 +32,7 @@ def test_a_folder_without_a_build_is_named(tmp_path):
 def test_another_layout_is_refused_with_both_numbers(tmp_path):
     path = save_build(make_build(), tmp_path)
     path.write_text(path.read_text().replace(f'"layout": {LAYOUT}', f'"layout": {LAYOUT + 6}'))
-    with pytest.raises(UnreadableBuild, match=f"layout {LAYOUT + 6}.*reads layout {LAYOUT}.*build again"):
+    with pytest.raises(UnreadableBuild, match=f"layout {LAYOUT + 6}.*reads layout {LAYOUT}.*Build again"):
         load_build(tmp_path)
 
 
@@ -47,7 +47,7 @@ def test_another_layout_is_refused_with_both_numbers(tmp_path):
         (lambda text: "\udcff", "cannot be read"),
     ],
 )
-def test_damage_is_told_in_one_line(damage, message, tmp_path):
+def test_damage_is_reported_in_one_line(damage, message, tmp_path):
     path = save_build(make_build(), tmp_path)
     path.write_text(damage(path.read_text()), encoding="utf-8", errors="surrogateescape")
     with pytest.raises(UnreadableBuild, match=message) as caught:

@@ -27,11 +27,11 @@ def test_a_crowd_is_thinned_but_not_its_front(make_run, monkeypatch):
     crowd = named(figure, "evaluated")
     ok = sum(e.status == "ok" for e in run.evaluations)
     assert len(crowd.x) == 20
-    assert crowd.name == f"evaluated, 20 of them drawn ({ok - 5 - 6:,})"
+    assert crowd.name == f"evaluated, 20 drawn ({ok - 5 - 6:,})"
     assert set(named(figure, "front").customdata) == {f.id for f in run.front}
 
 
-def test_front_hover_tells_expression_choices_cost_and_accuracy(make_run):
+def test_front_hover_has_expression_choices_cost_and_accuracy(make_run):
     run = make_run(200, front=5)
     text = named(figures.front(run), "front").hovertext[0]
     for part in ("<b>", "topology.hidden", "LUT ", "validation accuracy", "estimated"):

@@ -210,7 +210,7 @@ def test_the_older_simulation_record(images, interval, finn):
 def test_a_failed_build_says_so(finn):
     files = ESTIMATES | {"report/metadata_builder.json": {"status": "failed", "tool_version": "2023.2"}}
     verdict = build_facts.verdicts(read_finn_output(finn(files)))[0]
-    assert (verdict.state, verdict.text) == ("bad", "Stopped at FINN's build: FINN's log says why")
+    assert (verdict.state, verdict.text) == ("bad", "Stopped at FINN's build: see FINN's log for the reason")
 
 
 @pytest.mark.parametrize(

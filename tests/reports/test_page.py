@@ -12,7 +12,7 @@ from zerocross.reports.page import render
 
 @pytest.fixture(scope="module")
 def body():
-    """Renders a page and leaves out plotly itself, which would drown every search in it."""
+    """Return a function that renders a page without plotly's source, so that searches find the page's own text only."""
 
     def render_body(run):
         page = render(run)
@@ -26,7 +26,7 @@ def text_of(body):
     return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", plain)))
 
 
-def test_page_tells_the_whole_story(make_run, body):
+def test_page_has_all_parts_of_a_run(make_run, body):
     run = make_run(120, front=3)
     page = body(run)
     text = text_of(page)

@@ -59,7 +59,7 @@ def test_a_search_stops_some_after_a_first_look(halved) -> None:  # type: ignore
     assert counts["ok"] and counts["stopped"]
     stopped = {evaluation.id for evaluation in result.run.evaluations if evaluation.status == "stopped"}
     assert not stopped & {finalist.id for finalist in result.front}
-    assert "stopped after a first look" in render(result.run)
+    assert "stopped after the first evaluation round" in render(result.run)
 
 
 def test_again_it_is_the_same(halved, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
