@@ -98,7 +98,7 @@ def test_its_price_grows_with_lanes_and_bits():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Bias(Stream((6,), 4, 3), 0, 0, 1), "4 at once do not divide 6 channels"),
+        (lambda: Bias(Stream((6,), 4, 3), 0, 0, 1), "4 does not divide 6 channels"),
         (lambda: Bias(Stream((6,), 3, 3), -1, 0, 1), "shifted by -1"),
         (lambda: Bias(Stream((6,), 3, 3), 0, 2, 1), "biases are 2 to 1"),
         (lambda: Bias(Stream((6,), 3, 3), 0, 0, 1, np.ones(5, int)), r"biases of \(5,\) for 6 channels"),

@@ -110,8 +110,8 @@ def test_a_wrong_weight_is_noticed(bench):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: product(10, 6, 5, 4), "4 at once do not divide 6 channels"),
-        (lambda: product(10, 6, 3, 2), "3 at once do not divide 10 fan-in"),
+        (lambda: product(10, 6, 5, 4), "4 does not divide 6 channels"),
+        (lambda: product(10, 6, 3, 2), "3 does not divide 10 inputs"),
         (lambda: product(10, 6, 5, 2, bits=9), "inputs of 9 bits"),
         (lambda: product(10, 6, 5, 2, weight_bits=9), "weights of 9 bits"),
         (lambda: product(10, 6, 5, 2, offsets=True), "no offsets"),

@@ -29,7 +29,7 @@ def test_the_rtl_agrees_with_numpy_whatever_the_stalls(bench, stalls):
 
 
 def test_what_does_not_fit_is_refused():
-    with pytest.raises(NodeError, match="5 at once do not divide 24 elements"):
+    with pytest.raises(NodeError, match="5 does not divide 24 elements"):
         WidthConverter(Stream((24,), 8, 1), 5)
 
 
