@@ -222,13 +222,13 @@ def test_what_has_no_plan_is_named() -> None:
             Layer("b", Dense(8), ("levels",)),
         ),
     )
-    with pytest.raises(UnsupportedLayer, match="more: nothing reads it"):
+    with pytest.raises(UnsupportedLayer, match="more: no layer reads its output"):
         plan(unread, Folding())
     forked = Network(
         source,
         (Layer("a", Dense(8), (INPUT,)), Layer("b", levels(8, 2), ("a",)), Layer("c", Add(), ("b", INPUT))),
     )
-    with pytest.raises(UnsupportedLayer, match="a and c: read the network's input"):
+    with pytest.raises(UnsupportedLayer, match="a and c: several layers read the network's input"):
         plan(forked, Folding())
 
 
