@@ -220,7 +220,9 @@ class _Planner:
                 return self._bias(layer.name, bias, source, shape)
             case LabelSelect():
                 return self._label_select(layer.name, source, shape)
-        raise UnsupportedLayer(f"{layer.name}: {type(layer.operation).__name__} layers are not supported in hardware")
+        raise UnsupportedLayer(
+            f"{layer.name}: {type(layer.operation).__name__} layers are not supported in hardware"
+        )
 
     def _unfolded(self, layer: Layer) -> AnyProduct:
         """Return the unfolded node of a product."""
@@ -233,7 +235,9 @@ class _Planner:
         else:
             fan_in, vectors = math.prod(operation.kernel) * shape[-1], out[:2]
             if operation.groups > 1:
-                if layer.name not in self.absorbed:  # each channel has its own offset, which only crossings absorb
+                if (
+                    layer.name not in self.absorbed
+                ):  # each channel has its own offset, which only crossings absorb
                     raise UnsupportedLayer(
                         f"{layer.name}: a grouped convolution must be followed by an activation"
                     )

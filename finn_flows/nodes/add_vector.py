@@ -38,7 +38,9 @@ class AddVector(HardwareNode):
 
     def __post_init__(self) -> None:
         if self.image.lanes != self.vector.lanes or self.image.elements % self.vector.elements:
-            raise NodeError(f"the vector {self.vector} does not have the channels and lanes of a pixel of {self.image}")
+            raise NodeError(
+                f"the vector {self.vector} does not have the channels and lanes of a pixel of {self.image}"
+            )
         check_unsigned(self.image, self.vector)
 
     @property

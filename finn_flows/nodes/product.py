@@ -84,7 +84,9 @@ class Product(HardwareNode):
             raise NodeError("the popcount of a binary product has no offsets: set offsets to False")
         if self.weights is not None:
             if self.weights.shape != (self.channels, self.fan_in):
-                raise NodeError(f"weights have shape {self.weights.shape}, not ({self.channels}, {self.fan_in})")
+                raise NodeError(
+                    f"weights have shape {self.weights.shape}, not ({self.channels}, {self.fan_in})"
+                )
             check_weights(self.weights, self.weight_bits)
 
     @classmethod

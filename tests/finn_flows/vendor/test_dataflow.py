@@ -287,5 +287,5 @@ def test_accumulators_past_float32_are_refused():
 
 def test_a_plan_without_numbers_is_refused():
     design = plan(NETWORKS["mlp"], Folding(target_cycles=2000))
-    with pytest.raises(DataflowError, match="dense0_product: no weights are attached"):
+    with pytest.raises(DataflowError, match="dense0_product: this node of a plan has no weights yet"):
         dataflow_model(design, (64,))
