@@ -7,8 +7,8 @@ In Python (`prepare_finn`):
 - `get_vivado_root` returns "none", because FINN queries the tool's version at the end of every build.
 - FINN's log shows errors only, and its warnings are filtered.
 
-In SystemVerilog (`copy_source`): finn-rtllib is written for Vivado. Text that Verilator or Yosys reject is changed in a copy;
-the package itself is not changed.
+In SystemVerilog (`copy_source`): finn-rtllib is written for Vivado. Text that Verilator or Yosys reject is changed in a
+copy; the package itself is not changed.
 """
 
 import atexit

@@ -362,8 +362,8 @@ def _output_shape(layer: Layer, sources: list[tuple[int, ...]]) -> tuple[int, ..
         case Conv(channels, kernel, stride, padding, groups) as conv:
             if len(shape) != 3 or shape[2] % groups or channels % groups:
                 raise NetworkError(
-                    f"{layer.name}: {groups} groups do not divide the channels of a convolution from {shape} to "
-                    f"{channels} channels, or its input is not an image"
+                    f"{layer.name}: a convolution of {groups} groups cannot map shape {shape} to {channels} channels: "
+                    f"it needs an image, and multiples of {groups} channels in and out"
                 )
             padded = tuple(side + 2 * pad for side, pad in zip(shape[:2], padding, strict=True))
             return (*_places(layer.name, padded, conv.reach, stride, kernel), channels)

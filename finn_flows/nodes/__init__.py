@@ -1,4 +1,6 @@
-"""The hardware nodes, one file each: shape, folding, numpy reference, timing, price and FINN's name. Its SystemVerilog is beside it.
+"""The hardware nodes, one file each: shape, folding, numpy reference, timing, price and FINN's name.
+
+Each node's SystemVerilog is in this folder too.
 
 `node.py` defines the interface of every node. A plan holds nodes without numbers; assembly attaches weights and crossings.
 """

@@ -192,8 +192,8 @@ def test_crossing_counts_are_replaced_by_name() -> None:
     [
         ((4, 4, 2), Dense(3), "dense0: .*flatten first"),
         ((4,), Conv(3), "conv0: .*groups"),
-        ((4, 4, 3), Conv(4, groups=2), "conv0: 2 groups do not divide"),
-        ((4, 4, 4), Conv(3, groups=2), "conv0: 2 groups do not divide"),
+        ((4, 4, 3), Conv(4, groups=2), "conv0: a convolution of 2 groups"),
+        ((4, 4, 4), Conv(3, groups=2), "conv0: a convolution of 2 groups"),
         ((2, 9, 1), Conv(3), r"conv0: kernel \(3, 3\) is larger"),
         ((9,), MaxPool(), "maxpool0: .*an image"),
         ((1, 4, 2), MaxPool(), "maxpool0: kernel"),

@@ -246,7 +246,7 @@ def test_what_has_no_hardware_is_named() -> None:
     with pytest.raises(NetworkError, match="bias2: reads bias1"):
         plan(twice, Folding())
     uneven = chain(Input((4, 4, 2), 8), Conv(4, groups=2), Flatten(), LabelSelect())
-    with pytest.raises(UnsupportedLayer, match="conv0: .*groups"):
+    with pytest.raises(UnsupportedLayer, match="conv0: .*grouped"):
         plan(uneven, Folding())
 
 
