@@ -207,7 +207,7 @@ class CrossingSite(HardwareNode):
                 write_memory(folder / f"{prefix}thresholds_{lane}.mem", to_bits(mine, bits))
             else:
                 for stage in range(limit.bit_length()):
-                    # Each stage stores the middles of the remaining intervals; of 7, the 4th, then 2nd and 6th, then the odd.
+                    # Each stage stores the middles of the remaining intervals: of 7, the 4th, then the 2nd and 6th.
                     half = (limit + 1) >> (stage + 1)
                     middles = mine[:, half - 1 :: 2 * half].reshape(-1, 1)
                     write_memory(folder / f"{prefix}search_{lane}_{stage}.mem", to_bits(middles, bits))

@@ -99,14 +99,14 @@ def test_timing_says_what_to_do():
     missed = routed(Clock("clk", 40.0, 50.0))
     assert not missed.met and missed.fmax_mhz == 40.0
     for words in (
-        "only 40.0 MHz of the 50.0",
+        "only 40.0 MHz of the requested 50.0",
         "5.00 ns too slow",
         "conv1 -> pool1",
         "clock of 40 MHz or less",
     ):
         assert words in missed.timing()
     met = routed(Clock("clk", 60.0, 50.0))
-    assert met.met and "reaches 60.0 MHz of the 50.0" in met.timing()
+    assert met.met and "reaches 60.0 MHz of the requested 50.0" in met.timing()
     assert routed().met and routed().fmax_mhz == 0.0
 
 
