@@ -28,7 +28,7 @@ def test_block_rams_are_counted_in_the_familys_own_size():
 
 
 def test_boards_agree_with_finn():
-    from zerocross.finn_flows.finn_setup import prepare_finn
+    from zerocross.finn_flows.finn_patches import prepare_finn
 
     prepare_finn()
     from finn.util.basic import alveo_part_map, pynq_part_map

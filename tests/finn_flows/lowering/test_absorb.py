@@ -421,7 +421,7 @@ def test_any_region(operations: list[str], join: str | None, bits: int, norm: bo
 @pytest.mark.parametrize("step", ["before", "after"])
 def test_finns_passes(step: str, tmp_path: Path) -> None:
     """FINN's own conversion ahead, which makes thresholds of quantizers; its tidying behind."""
-    from zerocross.finn_flows.finn_setup import prepare_finn
+    from zerocross.finn_flows.finn_patches import prepare_finn
 
     prepare_finn()
     from finn.transformation.qonnx.convert_qonnx_to_finn import ConvertQONNXtoFINN
