@@ -1,11 +1,12 @@
-"""The integers a binary layer computes with: their ranges and FINN's names for their datatypes."""
+"""The ranges of a product's integers, and FINN's names of their datatypes."""
 
 
 def accumulator_range(fan_in: int, input_bits: int, weight_bits: int = 1) -> tuple[int, int]:
-    """Return the least and the largest accumulator of a product.
+    """Return the least and the largest accumulator of a product in FINN's graph.
 
-    One-bit inputs and weights: a popcount in 0..fan_in. Else a sum of products: of -1 and +1, or of unsigned integers,
-    with weights of -1 and +1, or of -2**(weight_bits - 1) to 2**(weight_bits - 1).
+    - For 1-bit inputs and weights, the accumulator is a popcount in 0..fan_in.
+    - Otherwise it is the sum of w x. An input x is -1 or +1, or an unsigned integer. A weight w is -1 or +1, or an
+      integer of -2**(weight_bits - 1) to 2**(weight_bits - 1).
     """
     if input_bits == weight_bits == 1:
         return 0, fan_in
@@ -14,22 +15,21 @@ def accumulator_range(fan_in: int, input_bits: int, weight_bits: int = 1) -> tup
 
 
 def accumulator_type(fan_in: int, input_bits: int, weight_bits: int = 1) -> str:
-    """Return the datatype of that accumulator, whatever the weights.
+    """Return the datatype of a product's accumulator, for any weights.
 
-    FINN's own minimiser is a bit too narrow for one-bit inputs: it takes weights of -1 and +1 over inputs of
-    0 and 1.
+    FINN's own minimiser is one bit too narrow for 1-bit inputs: it assumes weights of -1 and +1 with inputs of 0 and 1.
     """
     return integer_type(*accumulator_range(fan_in, input_bits, weight_bits))
 
 
 def threshold_type(fan_in: int, input_bits: int, weight_bits: int = 1) -> str:
-    """Return the datatype of thresholds beside that accumulator, the one that is never passed included."""
+    """Return the datatype of thresholds of a product's accumulator, including the threshold that is never reached."""
     low, high = accumulator_range(fan_in, input_bits, weight_bits)
     return integer_type(low, high + 1)
 
 
 def integer_type(low: int, high: int) -> str:
-    """Return the name of the narrowest integer datatype that holds low..high."""
+    """Return FINN's name of the narrowest integer datatype that holds low..high."""
     if low >= 0:
         return f"UINT{max(1, high.bit_length())}"
     return f"INT{1 + max((-low - 1).bit_length(), high.bit_length())}"

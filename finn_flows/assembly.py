@@ -1,4 +1,4 @@
-"""From a plan and an integer network to a design: numbers attached, memories and crossings built as chosen."""
+"""Assembly of a plan and an integer network to a design: attaches the numbers and chooses memories and implementations."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -14,12 +14,11 @@ from zerocross.finn_flows.rtl.design import Design
 
 @dataclass(frozen=True)
 class Styles:
-    """How memories and crossings are built, where a layer is not left to the default.
+    """Choices of memories and implementations that differ from the plan.
 
     Attributes:
-        weights: "block" or "distributed" for each product by layer; the plan's where it is missing.
-        implementations: one of `crossing_site.IMPLEMENTATIONS` for each activation by layer; the plan's where it is
-            missing.
+        weights: Memory of a product's weights, "block" or "distributed", by layer.
+        implementations: Implementation of an activation, one of `crossing_site.IMPLEMENTATIONS`, by layer.
     """
 
     weights: Mapping[str, str] = field(default_factory=dict)
@@ -30,9 +29,9 @@ def assemble(plan: Design, net: IntegerNetwork, styles: Styles | None = None) ->
     """Attach a network's numbers to its plan.
 
     Args:
-        plan: of the network's layers (`planner.plan`).
-        net: the network with its numbers.
-        styles: how memories and crossings are built.
+        plan: Plan of the network's layers, from `planner.plan`.
+        net: Network with its numbers.
+        styles: Memories and implementations that differ from the plan.
     """
     styles = styles or Styles()
     products: dict[str, Product | GroupedProduct] = {}
@@ -68,7 +67,7 @@ def _crossings(
 ) -> CrossingSite:
     table, product = net.tables[layer], products.get(net.network.producers()[layer])
     if product is not None and (product.input_bits > 1 or product.weight_bits > 1):
-        # The stream counts from 0 in every channel: the crossings absorb the excess.
+        # The product's accumulators count from 0 in every channel; the crossings absorb the offset.
         table = table.moved(Grid(0, product.reach), -np.repeat(product.row_offsets, node.bits))
     implementation = styles.implementations.get(layer, node.implementation)
     return replace(node.with_table(table), implementation=implementation)

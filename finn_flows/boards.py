@@ -1,7 +1,7 @@
-"""Boards: the part on each, and, where a bitstream can be made with open tools, its pins, its clock and how to load it.
+"""Boards with their parts; for parts with open tools also pins, clock and load command.
 
-A bare part can be made a bitstream for too; its pins are left to the tools. `rx` is where the FPGA listens, `tx` where
-it speaks: the board's USB serial converter is on their other ends, or one that is wired there.
+Open tools can also make a bitstream for a bare part; they then choose the pins. The FPGA receives at pin `rx` and sends at
+pin `tx`. Both are connected to the board's USB serial converter, or to an external one.
 """
 
 import difflib
@@ -15,7 +15,7 @@ SHORT_NAMES = {"ulx3s": "ulx3s-85f", "hx1k": "ice40hx1k", "hx8k": "ice40hx8k", "
 
 
 class NoTarget(FlowError):
-    """Nothing to make a bitstream for has the name; the message says what there is, or what else to use."""
+    """No target with open tools has the name; the message lists known targets or names the tool to use."""
 
 
 @dataclass(frozen=True)
@@ -23,17 +23,17 @@ class Board:
     """A board or bare part for which open tools make a bitstream.
 
     Attributes:
-        name: by which it is asked for.
-        part: its FPGA.
-        device: its FPGA in its package, by nextpnr's names.
-        clock_mhz: its oscillator's frequency; 0 for a bare part, whose clock pin is given the design's clock.
-        clock, rx, tx: pins; empty for a bare part.
-        led: a pin with a light on it, or empty.
-        led_low: whether the light is on at 0.
-        led_standard: the light's IO standard.
-        io_standard: the other pins'.
-        clock_at_pll: whether an iCE40's clock comes in at the pin that belongs to its PLL.
-        loader: the command that loads a bitstream, but for the file.
+        name: Name in options.
+        part: FPGA of the board.
+        device: FPGA and its package, by nextpnr's names.
+        clock_mhz: Frequency of the oscillator in MHz; 0 for a bare part, whose clock pin must receive the design's clock.
+        clock, rx, tx: Pins; empty for a bare part.
+        led: Pin of an LED, or empty.
+        led_low: Whether the LED is on at 0.
+        led_standard: IO standard of the LED's pin.
+        io_standard: IO standard of the other pins.
+        clock_at_pll: Whether an iCE40's clock arrives at the PLL's own pin.
+        loader: Command that loads a bitstream, without the file.
     """
 
     name: str
@@ -52,14 +52,14 @@ class Board:
 
     @property
     def family(self) -> str:
-        """The name of its part's family."""
+        """Name of the part's family."""
         return self.part.family
 
     def load_command(self, bitstream: str) -> str:
-        """Return the command that loads a bitstream, for a person to type.
+        """Return the command with which a user loads a bitstream.
 
-        iCE40 boards start from their flash and are loaded by writing it; openFPGALoader loads the others until
-        power-off, or for good with -f.
+        On iCE40 boards, which start from flash, the command writes the flash. On other boards openFPGALoader loads the FPGA
+        until power-off, or permanently with -f.
         """
         return f"{self.loader} {bitstream}"
 
@@ -69,7 +69,7 @@ def _bare(part: Part, device: Device) -> Board:
 
 
 def _on(name: str, part: str, package: str = "", speed: str = "", **settings: object) -> Board:
-    """Make a board, in the part's most common package unless another is given."""
+    """Return a board whose part is in its most common package, unless another package is given."""
     device = PARTS[part].device
     assert device is not None, f"{part} of {name} has no open place and route"
     device = replace(device, package=package or device.package, speed=speed or device.speed)
@@ -84,7 +84,7 @@ def _ulx3s(size: str) -> Board:
 def _orangecrab(size: str) -> Board:
     """Revision 0.2: orangecrab_r0.2.pcf of orangecrab-fpga/orangecrab-examples.
 
-    It has no serial converter: rx and tx are the header pins that are so called, 0 and 1, as in
+    The board has no serial converter. rx and tx are the header pins of these names, 0 and 1, as in
     litex_boards/platforms/gsd_orangecrab.py.
     """
     pins = {"clock": "A9", "rx": "N17", "tx": "M18", "led": "K4"}
@@ -100,12 +100,12 @@ def _orangecrab(size: str) -> Board:
     )
 
 
-# Where nothing else is said, pins are those of the maker's constraint file.
+# Unless stated otherwise, pins are those of the maker's constraint file.
 _BOARDS = (
     *(_ulx3s(size) for size in ("12f", "25f", "45f", "85f")),
     *(_orangecrab(size) for size in ("25f", "85f")),
     # Revision 7.0: amaranth_boards/colorlight_5a75b_r7_0.py, litex_boards/platforms/colorlight_5a_75b.py. The serial line
-    # is at J19, where light and button are, so that there is no light; a programmer and a converter are wired to the board.
+    # uses the pins of LED and button at J19, so there is no LED. Programmer and serial converter are external.
     _on("colorlight-5a-75b", "lfe5u-25f", "CABGA256", clock_mhz=25.0, clock="P6", rx="M13", tx="P11"),
     # Revision 7.0 on its extension board: litex_boards/platforms/colorlight_i5.py
     _on(
@@ -144,8 +144,8 @@ _BOARDS = (
         led_low=True,
         loader="icesprog",
     ),
-    # Version 3: amaranth_boards/upduino_v3.py, upduino_v3.pcf of XarkLabs/upduino-example. Its jumper OSC must be closed,
-    # which brings the oscillator to pin 20; the serial line shares its pins with the flash.
+    # Version 3: amaranth_boards/upduino_v3.py, upduino_v3.pcf of XarkLabs/upduino-example. The jumper OSC must be closed; it
+    # connects the oscillator to pin 20. The serial line shares its pins with the flash.
     _on(
         "upduino",
         "ice40up5k",
@@ -196,7 +196,7 @@ _BOARDS = (
     ),
 )
 
-# Boards whose parts only Vivado places and routes: it knows their pins.
+# Boards whose parts only Vivado places and routes. Vivado knows their pins.
 _VIVADO_BOARDS = {
     "pynq-z1": "xc7z020",
     "pynq-z2": "xc7z020",
@@ -228,20 +228,20 @@ _VIVADO_BOARDS = {
 }
 
 BOARDS: dict[str, str] = _VIVADO_BOARDS | {board.name: board.part.name for board in _BOARDS}
-"""Names of parts by the names of the boards that carry them."""
+"""Names of parts, by board name."""
 
 TARGETS: dict[str, Board] = {
     board.name: board
     for board in (*_BOARDS, *(_bare(part, part.device) for part in PARTS.values() if part.device is not None))
 }
-"""What open tools make a bitstream for: boards, and bare parts."""
+"""Targets of open tools: boards and bare parts."""
 
 
 def get_target(name: str) -> Board:
-    """Return what to make a bitstream for: a board by its name, a bare part by its own or as generic-<part>.
+    """Return the target of a name: a board, or a bare part as <part> or generic-<part>.
 
     Raises:
-        NoTarget: if there is no such thing, or no open place and route for its part.
+        NoTarget: If there is no such target, or no open place and route for its part.
     """
     key = name.strip().lower()
     bare = key.removeprefix("generic-")
@@ -250,9 +250,9 @@ def get_target(name: str) -> Board:
         return TARGETS[key]
     if part := PARTS.get(BOARDS.get(key, key)):
         raise NoTarget(
-            f"{name} has a {part.family} part ({part.name}), for which there is no open place and route: its "
-            "design is simulated and synthesised here, a bitstream needs Vivado"
+            f"open tools cannot place and route {name}, a {part.family} part ({part.name}): they simulate and "
+            "synthesise the design, but a bitstream needs Vivado"
         )
     near = difflib.get_close_matches(key, [*TARGETS, *SHORT_NAMES], n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known are: {', '.join(sorted(TARGETS))}"
-    raise NoTarget(f"nothing to make a bitstream for is called {name!r}: {hint}")
+    raise NoTarget(f"unknown board or part {name!r}: {hint}")

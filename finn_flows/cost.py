@@ -1,6 +1,6 @@
-"""What a design costs: its hardware nodes, FINN's opinion of each, and this project's own beside it.
+"""The cost of a design, node by node: FINN's estimate and this project's own.
 
-A search asks it of plans, whose FIFOs are not sized yet; a build of designs as they are built.
+A search estimates plans, whose FIFOs are not sized yet. A build estimates designs as they are built.
 """
 
 import math
@@ -20,12 +20,12 @@ from zerocross.finn_flows.rtl.design import INPUT, Design, Element, Source
 from zerocross.finn_flows.timing import pipeline_latency, waiting_words
 from zerocross.finn_flows.vendor.stock_nodes import ask_finn
 
-STAND_IN = "xc7z020"  # where no part is named: of 7-series, the family that prices were fitted to
+STAND_IN = "xc7z020"  # default part, from 7-series, the family that the prices were fitted to
 
 
 @dataclass(frozen=True)
 class Resources:
-    """LUTs (of the part's own kind), the capacity of its block RAMs that are taken, and DSPs."""
+    """LUTs of the part's own kind, used block RAM capacity in kbit, and DSPs."""
 
     lut: int = 0
     bram_kbit: int = 0
@@ -33,7 +33,7 @@ class Resources:
 
     @property
     def bram18(self) -> int:
-        """Block RAMs of 18 kbit that hold as much."""
+        """Number of 18 kbit block RAMs with that capacity, rounded up."""
         return math.ceil(self.bram_kbit / 18)
 
     def __add__(self, other: "Resources") -> "Resources":
@@ -42,19 +42,19 @@ class Resources:
 
 @dataclass(frozen=True)
 class NodeCost:
-    """One hardware node.
+    """The cost of one hardware node.
 
     Attributes:
-        node: its name in the design.
-        layer: the layer it belongs to, or feeds.
-        kind: the word that reports have for it: "product", "crossings", "fifo", ...
-        op_type: FINN's name for what it is; of several nodes, by comma.
-        pe: lanes (1 where it has none).
-        simd: inputs at a time (1 where it has none).
-        cycles: for an image, by FINN; of several nodes the slowest one's.
+        node: Name of the node in the design.
+        layer: Layer that the node belongs to, or that it feeds.
+        kind: Kind of node in reports: "product", "crossings", "fifo", ...
+        op_type: FINN's name of the node; several of FINN's nodes are separated by commas.
+        pe: Lanes; 1 if the node has none.
+        simd: Inputs read at once; 1 if the node has no such number.
+        cycles: FINN's cycles per image; the largest of several nodes of FINN's.
         finn: FINN's estimate.
-        zerocross: this project's estimate.
-        implementation: how this project builds it: "comparators", "search", "table", ...
+        zerocross: This project's estimate.
+        implementation: This project's implementation: "comparators", "search", "table", ...
     """
 
     node: str
@@ -74,16 +74,16 @@ class Cost:
     """A candidate's cost.
 
     Attributes:
-        nodes: in the order of the stream.
-        finn: what stock FINN would report, all nodes together.
-        zerocross: what this project expects.
-        ii: initiation interval in cycles, the time between images: the slowest node's as this project builds it.
-        latency: cycles from an image's first word to its answer, this project's pipeline-fill model.
-        finn_latency: the same as FINN has it: the sum of all nodes' cycles.
-        fps: images a second at `clock_mhz`.
-        clock_mhz: the clock that `fps` assumes.
-        part: the part the figures are for.
-        finn_part: the part FINN was asked about: a 7-series stand-in for parts that it does not know.
+        nodes: Costs of the nodes, in the order of the stream.
+        finn: Stock FINN's estimate for all nodes together.
+        zerocross: This project's estimate for all nodes together.
+        ii: Initiation interval, the cycles between images: that of the slowest node as this project builds it.
+        latency: Cycles from an image's first word to its result, by this project's model of the pipeline's filling.
+        finn_latency: FINN's latency: the sum of all nodes' cycles.
+        fps: Images per second at `clock_mhz`.
+        clock_mhz: Clock in MHz that `fps` assumes.
+        part: Part of this project's figures.
+        finn_part: Part of FINN's figures: a 7-series stand-in for parts that FINN does not know.
     """
 
     nodes: tuple[NodeCost, ...]
@@ -104,20 +104,20 @@ def estimate(
     """Estimate a candidate's resources and timing.
 
     Args:
-        network: its layers and the crossings of its activations.
-        folding: how parallel it is to be.
-        part: the part or board; without one, the figures are for a 7-series part.
-        clock_mhz: the clock, for frames a second.
+        network: Layers and numbers of crossings.
+        folding: Parallelism of the layers.
+        part: Part or board; by default, a 7-series part.
+        clock_mhz: Clock in MHz, for frames per second.
 
     Raises:
-        UnknownPart: if there is no such part.
-        UnsupportedLayer, FoldingError, NetworkError: as `planner.plan`.
+        UnknownPart: If there is no such part.
+        UnsupportedLayer, FoldingError, NetworkError: See `planner.plan`.
     """
     return estimate_plan(plan(network, folding, clock_mhz), part, clock_mhz)
 
 
 def estimate_plan(design: Design, part: Part | str | None = None, clock_mhz: float = 100.0) -> Cost:
-    """Estimate a plan's resources and timing, with what is expected of its FIFOs; see `estimate`."""
+    """Estimate a plan's resources and timing, expected FIFOs included; see `estimate`."""
     part = part if isinstance(part, Part) else get_part(part or STAND_IN)
     rows: list[NodeCost] = []
     finn_latency = 0
@@ -141,13 +141,13 @@ def estimate_plan(design: Design, part: Part | str | None = None, clock_mhz: flo
 
 
 def element_costs(design: Design, part: Part) -> dict[str, NodeCost]:
-    """Return the cost of each element of a design by name, its weights and FIFOs as they are built."""
+    """Return the cost of each element of a design by name, with the design's own memories and FIFOs."""
     return {element.name: _cost(_unit(element), part) for element in design.elements}
 
 
 @dataclass(frozen=True)
 class Unit:
-    """What is priced: an element, or a FIFO that is expected."""
+    """An item to price: an element, or an expected FIFO."""
 
     name: str
     layer: str
@@ -181,11 +181,11 @@ def _cost(unit: Unit, part: Part) -> NodeCost:
 
 
 def expected_units(design: Design) -> Iterator[Unit]:
-    """Give a plan's elements, each behind the FIFOs that are expected ahead of it.
+    """Yield a plan's elements, each after the FIFOs that are expected on its inputs.
 
-    FINN has a FIFO on every stream of its own graph, also between a product and what takes its accumulators, inside a pool,
-    and at either end. This project has none there, and between others where the schedule asks for one. Where two ways of
-    different length meet, the shorter one's is as deep as the longer one is slow.
+    FINN puts a FIFO on every stream of its graph. This project puts none between a product and the reader of its
+    accumulators, inside a pool, or at either end of the design, and elsewhere only where the schedule needs one. Where two
+    branches of different latency join, the FIFO of the shorter branch covers the difference.
     """
     waiting = waiting_words(design)
     for element in design.elements:
@@ -199,7 +199,7 @@ def expected_units(design: Design) -> Iterator[Unit]:
         stock = node.stock()
         if (
             len(stock) > 1
-        ):  # windows, and the pool of them: the shares that FIFOs take were fitted to both streams
+        ):  # FINN's window generator and pool: the expected shares of FIFOs were fitted to both of their streams
             windows = stock[0].sink
             price = expected_price(windows.width, "image")
             yield _fifo(f"{element.name}_windows_fifo", element.layer, windows, 0, price)
@@ -212,7 +212,7 @@ _NONE = Price(0.0, implementation="none")
 
 
 def _expected(design: Design, reader: Element, name: str, source: Source, waiting: int) -> Unit:
-    """Return the FIFO ahead of an element, with the price that is expected of it before FIFOs are sized."""
+    """Return the FIFO on an element's input with its expected price, before FIFOs are sized."""
     stream = design.streams[source]
     if source[0] == INPUT:
         return _fifo(name, reader.layer, stream, 0, _NONE)
@@ -225,7 +225,7 @@ def _expected(design: Design, reader: Element, name: str, source: Source, waitin
 
 
 def _share(stream: Stream, reader: Element) -> Price:
-    """Return what FIFOs of such a stream are expected to take, few of which are built."""
+    """Return the expected price of a FIFO on a stream. Few such FIFOs are built, so it is a share of a full price."""
     shape = next(iter(reader.node.inputs.values())).shape
     between = "image" if len(shape) > 1 else "vector"
     if between == "image" and isinstance(reader.node, Product | GroupedProduct):

@@ -1,12 +1,12 @@
-"""What each hardware unit costs in LUT, block RAM and DSP, from its structure: this project's own models.
+"""This project's cost model: the LUTs, block RAMs and DSPs of each hardware node, derived from its structure.
 
-FINN's estimates stand beside these (see `cost.py`). These exist where FINN's are blind (crossings, padding,
-pools, label selection) or far off (XNOR products). A formula counts what the unit's SystemVerilog (`nodes/`) asks
-for; the constants by which counts are multiplied are fields of `Constants`. `benchmarks/calibration.py` fits them to
-elements that Yosys mapped, and shows the error on networks that nothing was fitted to: docs/benchmarks.md has the
-figures, docs/calibration/ the data. All LUT figures are for 6-input LUTs; `on_family` converts them.
+`cost.py` shows FINN's estimates beside these. FINN has no usable estimate for crossings, padding, pools and label
+selection, and is far off for XNOR products. A formula counts the structures in the node's SystemVerilog (`nodes/`) and
+multiplies them with constants, the fields of `Constants`. `benchmarks/calibration.py` fits the constants to elements that
+Yosys mapped, and shows the error on networks that no constant was fitted to. The figures are in docs/benchmarks.md, the
+data in docs/calibration/. All LUT figures are for 6-input LUTs; `on_family` converts them.
 
-A *lane* is what one PE computes: it serves `channels / PE` channels in turn, channel c on lane c mod PE.
+A *lane* is the hardware of one PE. It computes `channels / PE` channels in turn: channel c is on lane c mod PE.
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,41 +26,41 @@ class Constants:
 
     Attributes:
         product_base: LUTs of a product's control.
-        product_count: LUTs for each LUT that its popcounts are counted to take.
-        product_accumulator: LUTs for each PE and bit of the accumulator, where a row takes several words.
-        product_buffer: LUTs for each LUT of memory of the input's double buffer.
-        product_address: LUTs for each bit of the address of the weights.
-        product_recode: LUTs for each triple of inputs, whose first becomes their parity.
-        product_rom: LUTs for each bit of weights kept in LUTs.
-        unrolled_count: LUTs for each LUT that a channel's own popcount is counted to take, weights being constants.
-        unrolled_shared: LUTs for each majority of three inputs, shared by all channels.
-        unrolled_channel: LUTs for each channel and bit of its count.
+        product_count: LUTs per LUT in the hand count of its popcounts.
+        product_accumulator: LUTs per PE and accumulator bit, if a row has several words.
+        product_buffer: LUTs per LUT of memory in the input's double buffer.
+        product_address: LUTs per bit of the weights' address.
+        product_recode: LUTs per triple of inputs, whose first bit is replaced with their parity.
+        product_rom: LUTs per bit of weights in LUTs.
+        unrolled_count: LUTs per LUT in the hand count of a channel's popcount, with constant weights.
+        unrolled_shared: LUTs per majority of three inputs, which all channels share.
+        unrolled_channel: LUTs per channel and bit of its count.
         site_base: LUTs of a crossing site's control.
-        compare: LUTs for each bit of a comparison with a threshold.
-        rom_word: LUTs for each bit of a ROM of thresholds, of its words to this power:
-        rom_power: how it grows with its words.
-        compare_power: how a lane's comparators grow with its busiest channel's crossings.
-        table_row: LUTs of a lane's table for each accumulator bit and row of one crossing.
-        table_power: how a row grows with its crossings.
-        table_rows_power: how a table grows with the sum of its rows.
-        table_leaf: the most LUTs for each 64 entries.
-        table_channel: the same for each channel, whose entries begin anew.
-        bram18_in_luts: how many LUTs one would give for a block RAM of 18 kbit, where a site may choose.
-        lutram_most: LUTs of memory past which Yosys takes block RAM.
-        generator_base, generator_address: LUTs of an input generator, and for each bit of its addresses.
+        compare: LUTs per bit of a comparison with a threshold.
+        rom_word: LUTs per bit of a ROM of thresholds and number of words to the power `rom_power`.
+        rom_power: Exponent of the number of words of such a ROM.
+        compare_power: Exponent of the number of crossings of a lane's busiest channel, for comparators.
+        table_row: LUTs of a lane's table per accumulator bit and row of one crossing.
+        table_power: Exponent of a row's number of crossings.
+        table_rows_power: Exponent of the sum of a table's rows.
+        table_leaf: Most LUTs per 64 entries of a table.
+        table_channel: Most LUTs per channel of a table in addition, because each channel's entries start anew.
+        bram18_in_luts: Value of an 18 kbit block RAM in LUTs, for the choice of a crossing site's implementation.
+        lutram_most: LUTs of memory above which Yosys uses block RAM.
+        generator_base, generator_address: LUTs of an input generator, and per bit of its addresses.
         whole_base: LUTs of a generator of whole windows.
-        padding_base, padding_counter: LUTs of padding, and for each bit of its counters.
+        padding_base, padding_counter: LUTs of padding, and per bit of its counters.
         line_base: LUTs of the counters of a pool's line buffer.
-        pool_base, pool_bit: LUTs of a pool's control, and for each bit of a value.
-        label_base, label_compare, label_index: LUTs of a label select, for each bit compared, and of an index.
+        pool_base, pool_bit: LUTs of a pool's control, and per bit of a value.
+        label_base, label_compare, label_index: LUTs of a label select, per compared bit, and per index bit.
         converter_base: LUTs of a width converter's control.
-        converter_place: LUTs for each place of its buffer, where neither width divides the other.
-        converter_turn: LUTs for each bit of a word in and each level of multiplexers that turn it, there.
-        fifo_base, fifo_address: LUTs of a deep FIFO's control, and for each bit of its addresses.
-        fifo_wrap: the same where the number of words is no power of two.
-        fifo_windows, fifo_image, fifo_vector: what sizing makes of a planned FIFO, as a share of a plain one; see
-            `planned_fifo`.
-        lut4: LUTs of 4 inputs for each of 6, by family and by what is built; see `on_family`.
+        converter_place: LUTs per place of its buffer, if neither width divides the other.
+        converter_turn: LUTs per input bit and level of the multiplexers that turn an input word, in the same case.
+        fifo_base, fifo_address: LUTs of a deep FIFO's control, and per bit of its addresses.
+        fifo_wrap: Further LUTs per address bit, if the number of words is no power of two.
+        fifo_windows, fifo_image, fifo_vector: Expected share of a full FIFO's price before FIFOs are sized; see
+            `fifo.expected_price`.
+        lut4: 4-input LUTs per 6-input LUT, by family and kind of node; see `on_family`.
     """
 
     product_base: float = 9.87
@@ -119,17 +119,17 @@ CONSTANTS = Constants()
 
 @dataclass(frozen=True)
 class Price:
-    """What a unit takes of a part with 6-input LUTs.
+    """Resources of a node on a part with 6-input LUTs.
 
     Attributes:
         lut: LUTs, a real number; round sums, not terms.
-        bram18: block RAMs of 18 kbit.
+        bram18: Block RAMs of 18 kbit.
         dsp: DSPs.
-        implementation: how it is built.
-        kind: "product", "unrolled", "crossings" or "other": what its LUTs become where they have 4 inputs.
-        blocks: the memories in block RAM that `bram18` counts.
-        rams: the memories in LUTs that are part of `lut`.
-        roms: the read-only memories in LUTs that are part of `lut`.
+        implementation: Implementation of the node.
+        kind: "product", "unrolled", "crossings" or "other": selects the factor for conversion to 4-input LUTs.
+        blocks: Memories in block RAM, counted in `bram18`.
+        rams: Memories in LUTs, counted in `lut`.
+        roms: Read-only memories in LUTs, counted in `lut`.
     """
 
     lut: float
@@ -143,7 +143,7 @@ class Price:
 
 
 def total(prices: Iterable[Price]) -> Price:
-    """Add prices up; the implementation and kind of the last one are those of all."""
+    """Add prices; the sum has the implementation and kind of the last one."""
     result = Price(0.0)
     for price in prices:
         result = Price(
@@ -160,7 +160,7 @@ def total(prices: Iterable[Price]) -> Price:
 
 
 def in_block_ram(lut: float, memory: Memory, implementation: str, kind: str = "other") -> Price:
-    """Price a unit of so many LUTs and one memory in block RAM; a memory of one word is none."""
+    """Price a node of `lut` LUTs and one memory in block RAM; a memory of one word needs no block RAM."""
     if memory[1] <= 1:
         return Price(lut, implementation=implementation, kind=kind)
     return Price(lut, block_rams(*memory), implementation=implementation, kind=kind, blocks=(memory,))
@@ -168,37 +168,38 @@ def in_block_ram(lut: float, memory: Memory, implementation: str, kind: str = "o
 
 @lru_cache(maxsize=65536)
 def block_rams(width: int, depth: int, family: str = "7-series") -> int:
-    """Return the block RAMs, of the family's own size, that a memory takes in the best of the shapes they have.
+    """Return the number of a family's block RAMs that a memory uses, with the best shape of block RAM.
 
-    A RAMB18 (DP16KD, BSRAM) holds 16384x1, 8192x2, 4096x4, 2048x9, 1024x18 or 512x36 bits, an iCE40 EBR 2048x2,
-    1024x4, 512x8 or 256x16.
+    A RAMB18 (also DP16KD and BSRAM) holds 16384x1, 8192x2, 4096x4, 2048x9, 1024x18 or 512x36 bits. An iCE40 EBR holds
+    2048x2, 1024x4, 512x8 or 256x16 bits.
     """
     return get_family(family).block_ram.count(width, depth)
 
 
 def lutram(width: int, depth: int) -> int:
-    """Return the LUTs of a memory that is written too: 6 bits of 32 words, or 3 bits of 64, take four."""
+    """Return the LUTs of a writable memory: four LUTs hold 32 words of 6 bits, or 64 words of 3 bits."""
     return lut_ram(width, depth)
 
 
 def small_memory(lut: float, width: int, depth: int, implementation: str) -> Price:
-    """Price a unit of so many LUTs and a memory that goes to LUTs or, where it is large, to block RAM."""
+    """Price a node of `lut` LUTs and a memory that is in LUTs or, if it is large, in block RAM."""
     if lutram(width, depth) > CONSTANTS.lutram_most:
         return in_block_ram(lut, (width, depth), f"{implementation} in block RAM")
     return in_lut_memory(lut, (width, depth), f"{implementation} in LUT memory")
 
 
 def in_lut_memory(lut: float, memory: Memory, implementation: str) -> Price:
-    """Price a unit of so many LUTs and one memory in LUTs."""
+    """Price a node of `lut` LUTs and one memory in LUTs."""
     return Price(lut + lutram(*memory), implementation=implementation, rams=(memory,))
 
 
 def weights_in_luts(width: int, depth: int, lut_inputs: int = 6) -> float:
     """Return the LUTs that hold a product's weights.
 
-    Of six inputs, fitted; alone a LUT holds 64 bits, but a product has slack for them, and Yosys' mapper then looks for
-    shared logic that random words lack. Of four, a LUT for every 16 bits and, past 16 words, multiplexers that take as
-    much: 0.135 a bit was measured on memories alone, and in products.
+    - 6-input LUTs: a fitted constant. A LUT alone holds 64 bits; in a product there is slack for them, and Yosys' mapper
+      then looks for shared logic, which random words do not have.
+    - 4-input LUTs: a LUT per 16 bits and, past 16 words, multiplexers that use as many again: 0.135 LUTs per bit, measured
+      on memories alone and in products.
     """
     if lut_inputs == 6:
         return CONSTANTS.product_rom * width * depth
@@ -207,21 +208,25 @@ def weights_in_luts(width: int, depth: int, lut_inputs: int = 6) -> float:
 
 @lru_cache(maxsize=4096)
 def adders(terms: int, bits: int, shift: int = 0) -> int:
-    """Return the LUTs of `zc_sum`'s tree: one for each bit of the terms of an adder."""
+    """Return the LUTs of the adder tree in `zc_sum`: one per bit of an adder's terms."""
     lut = 0
     while terms > 1:
-        lut += terms // 2 * bits * (shift < bits)  # shifted past each other they are only joined
+        lut += terms // 2 * bits * (shift < bits)  # terms that do not overlap are only concatenated
         bits, shift, terms = bits + 1 + shift, 2 * shift, (terms + 1) // 2
     return lut
 
 
 def on_family(price: Price, family: str) -> tuple[int, int]:
-    """Return a price in a family's own LUTs and block RAMs.
+    """Convert a price to a family's own LUTs and block RAMs.
 
-    Xilinx parts take a price as it is. Where LUTs have 4 inputs there are more of them: the factors of
-    `Constants.lut4`, fitted to elements that were mapped to both, a carry cell counting as the LUTs it occupies. Memory
-    is counted anew: 16 words of 4 bits take six LUTs of ECP5 and Gowin, and multiplexers between; iCE40 has none and
-    takes block RAM, whose blocks are of 4 kbit where other families' are of 18.
+    - Xilinx parts: the price is unchanged.
+    - 4-input LUTs: logic is multiplied with the factors of `Constants.lut4`, which were fitted to elements that were
+      mapped to both kinds of LUT. A carry cell counts as the LUTs that it occupies.
+    - Memory on ECP5 and Gowin: six LUTs per 16 words of 4 bits, and multiplexers between them.
+    - Memory on iCE40: block RAM of 4 kbit (18 kbit in other families), because its LUTs are no memories.
+
+    Returns:
+        LUTs and block RAMs.
     """
     part = get_family(family)
     if part.lut_inputs == 6:

@@ -1,8 +1,8 @@
-"""The crossing table: all an activation and its sign are, on the integer grid of an accumulator.
+"""The crossing table: an exact form of an activation and its sign on the integer grid of an accumulator.
 
-For each channel a row of bits over the grid; stored as the first bit and the places where the bit flips. Places
-are grid indices: index i is accumulator `low + i * step`, and for a binary product it is the popcount. A crossing
-at i means that bit i differs from bit i - 1, so
+Each channel has a row of bits over the grid, stored as the first bit and the places where the bit flips. A place is a
+grid index: index i is accumulator `low + i * step`, which is the popcount in a binary product. A crossing at i means that
+bit i differs from bit i - 1, so
 
     bit(i) = first XOR parity(number of crossings <= i)
 """
@@ -16,30 +16,31 @@ from zerocross.finn_flows.errors import FlowError
 from zerocross.finn_flows.network import Grid
 
 Response = Callable[[np.ndarray], np.ndarray]
-"""From accumulators (T,) to values of the activation ahead of its sign (channels, T)."""
+"""Function from accumulators (T,) to values of the activation before its sign (channels, T)."""
 
 Signs = Callable[[np.ndarray], np.ndarray]
-"""From accumulators (T,) to their bits, or UNDEFINED where the activation is not a number, (channels, T), uint8."""
+"""Function from accumulators (T,) to bits (channels, T), uint8; UNDEFINED where the activation is not a number."""
 
 UNDEFINED = 2
 
-AT_ONCE = 1 << 18  # values evaluated at once: a megabyte of float32, which stays in a CPU's cache
-_DENSE = 1 << 22  # tables of up to so many bits are looked up directly, larger ones by searching
+AT_ONCE = 1 << 18  # values evaluated at once: a megabyte of float32, which fits a CPU's cache
+_DENSE = 1 << 22  # tables of at most that many bits are looked up directly, larger ones by binary search
 
 
 class CrossingError(FlowError):
-    """An activation that has no table; the message says which channel and accumulator."""
+    """An activation has no table; the message names the channel and the accumulator."""
 
 
 @dataclass(frozen=True)
 class CrossingTable:
-    """First bits and crossings of every channel of one activation.
+    """First bits and crossings of all channels of one activation.
 
     Attributes:
-        grid: the integers its accumulator can be.
-        first: the bit at the least accumulator, shape (channels,), uint8.
-        offsets: channel c's crossings are `places[offsets[c]:offsets[c + 1]]`, shape (channels + 1,), int64.
-        places: grid indices 1..len(grid)-1, rising within each channel, int64.
+        grid: Possible values of the accumulator.
+        first: Bit at the least accumulator, shape (channels,), uint8.
+        offsets: Limits of each channel in `places`: channel c's crossings are `places[offsets[c]:offsets[c + 1]]`; shape
+            (channels + 1,), int64.
+        places: Grid indices 1..len(grid)-1, rising within each channel, int64.
     """
 
     grid: Grid
@@ -61,11 +62,11 @@ class CrossingTable:
         return self.places[self.offsets[channel] : self.offsets[channel + 1]]
 
     def accumulators(self, channel: int) -> np.ndarray:
-        """Return a channel's crossings as accumulators: the first value on the new side of each."""
+        """Return a channel's crossings as accumulators: the first accumulator after each flip."""
         return self.grid.low + self.grid.step * self.crossings(channel)
 
     def constants(self) -> dict[int, int]:
-        """Return the channels without crossings and the bit each of them always is."""
+        """Return the channels without crossings, each with its constant bit."""
         return {int(c): int(self.first[c]) for c in np.flatnonzero(self.counts() == 0)}
 
     def row(self, channel: int) -> np.ndarray:
@@ -76,21 +77,21 @@ class CrossingTable:
         return np.bitwise_xor.accumulate(flips)
 
     def bits(self, accumulators: np.ndarray) -> np.ndarray:
-        """Look accumulators up.
+        """Return the bits of accumulators.
 
         Args:
-            accumulators: integers on the grid, shape (..., channels).
+            accumulators: Integers on the grid, shape (..., channels).
 
         Returns:
             Bits of the same shape, uint8.
 
         Raises:
-            CrossingError: for an accumulator off the grid.
+            CrossingError: If an accumulator is off the grid.
         """
         shift = np.asarray(accumulators, np.int64) - self.grid.low
         index, off = np.divmod(shift, self.grid.step)
         if off.any() or (index < 0).any() or (index >= len(self.grid)).any():
-            raise CrossingError("an accumulator lies off the grid")
+            raise CrossingError(f"an accumulator is off the grid {self.grid}")
         if self.channels * len(self.grid) <= _DENSE:
             rows = np.stack([self.row(channel) for channel in range(self.channels)])
             return rows[np.arange(self.channels), index]
@@ -101,7 +102,7 @@ class CrossingTable:
         return result
 
     def select(self, channels: np.ndarray) -> "CrossingTable":
-        """Return the table of some channels, in the order given."""
+        """Return the table of some channels, in the given order."""
         return _assemble(self.grid, self.first[channels], [self.crossings(c) for c in channels])
 
     def inverted(self, channels: np.ndarray) -> "CrossingTable":
@@ -109,14 +110,14 @@ class CrossingTable:
         return CrossingTable(self.grid, self.first ^ channels.astype(np.uint8), self.offsets, self.places)
 
     def moved(self, grid: Grid, offsets: np.ndarray) -> "CrossingTable":
-        """Return the table for a smaller accumulator that has an offset for each channel.
+        """Return the table of another accumulator, which differs by an offset in each channel.
 
-        The new table's bit at accumulator a is this one's at a + offset; used where constant inputs have been
-        taken out of a product.
+        The new table's bit at accumulator a is this table's bit at a + offset. Two uses are the removal of constant inputs
+        from a product, and accumulators that count from 0.
 
         Args:
-            grid: the new accumulator's grid; all of it, plus the offset, must be on this table's grid.
-            offsets: shape (channels,).
+            grid: Grid of the new accumulator; all of it plus the offset must be on this table's grid.
+            offsets: Offset of each channel, shape (channels,).
         """
         first, rows = [], []
         for channel, offset in enumerate(offsets):
@@ -136,11 +137,14 @@ def _assemble(grid: Grid, first: np.ndarray, rows: list[np.ndarray]) -> Crossing
 
 
 def from_bits(grid: Grid, bits: np.ndarray) -> CrossingTable:
-    """Make the table of rows of bits.
+    """Return the table of given rows of bits.
 
     Args:
-        grid: T points.
+        grid: Grid of T points.
         bits: 0 or 1, shape (channels, T).
+
+    Raises:
+        CrossingError: If the rows do not have T bits.
     """
     bits = np.asarray(bits, np.uint8)
     if bits.shape[1:] != (len(grid),):
@@ -151,15 +155,15 @@ def from_bits(grid: Grid, bits: np.ndarray) -> CrossingTable:
 
 
 def from_response(grid: Grid, channels: int, response: Response) -> CrossingTable:
-    """Make the table of an activation by evaluating it at every integer of the grid; nothing is approximated.
+    """Return the table of an activation, evaluated at every integer of the grid. The table is exact.
 
     Args:
-        grid: the accumulator's.
-        channels: number of channels.
-        response: the activation ahead of its sign; the bit is 1 where it is >= 0.
+        grid: Grid of the accumulator.
+        channels: Number of channels.
+        response: Activation before its sign; the bit is 1 if the value is >= 0.
 
     Raises:
-        CrossingError: if a value is not a number.
+        CrossingError: If a value is not a number.
     """
 
     def signs(accumulators: np.ndarray) -> np.ndarray:
@@ -170,23 +174,23 @@ def from_response(grid: Grid, channels: int, response: Response) -> CrossingTabl
 
 
 def from_signs(grid: Grid, channels: int, signs: Signs, at_once: int | None = None) -> CrossingTable:
-    """Make the table of an activation from its signs, asked for at every integer of the grid.
+    """Return the table of an activation from its signs at every integer of the grid.
 
     Args:
-        grid: the accumulator's.
-        channels: number of channels.
-        signs: the activation's, evaluated wherever that is quickest.
-        at_once: how many of them to ask for at once; AT_ONCE where it is None.
+        grid: Grid of the accumulator.
+        channels: Number of channels.
+        signs: Signs of the activation. The function may use any device.
+        at_once: Number of signs to evaluate at once; None for AT_ONCE.
 
     Raises:
-        CrossingError: if one is UNDEFINED.
+        CrossingError: If a sign is UNDEFINED.
     """
     length = max(1, (at_once or AT_ONCE) // max(1, channels))
     first = last = None
     found: list[np.ndarray] = []
     for start in range(0, len(grid), length):
         indices = np.arange(start, min(start + length, len(grid)))
-        # Channel by channel at every accumulator, which is how torch lays them out.
+        # Transpose to (T, channels), the memory order of torch's results.
         bits = np.ascontiguousarray(signs(grid.low + grid.step * indices).T)
         if bits.max(initial=0) == UNDEFINED:
             channel = int(np.flatnonzero((bits == UNDEFINED).any(axis=0))[0])
@@ -197,7 +201,7 @@ def from_signs(grid: Grid, channels: int, signs: Signs, at_once: int | None = No
             )
         if last is None:
             first = last = bits[0].copy()
-        # Of a (T, channels) array all at once: index place * channels + channel.
+        # Find all flips of the (T, channels) array at once; a flat index is place * channels + channel.
         row = np.concatenate([last, bits.ravel()])
         found.append(np.flatnonzero(row[channels:] != row[:-channels]) + start * channels)
         last = bits[-1].copy()

@@ -1,5 +1,5 @@
-"""The base of all that can go wrong here and that a user can mend."""
+"""The base class of errors that a user can correct."""
 
 
 class FlowError(Exception):
-    """Bad input, a missing tool, a design that cannot be: the message names it, and the remedy."""
+    """Invalid input, a missing tool or an impossible design; the message names the problem and the remedy."""

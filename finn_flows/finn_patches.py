@@ -1,14 +1,14 @@
-"""Every change to FINN that this project needs, for finn-plus 1.6.1, each with its reason.
+"""All changes to FINN that this project needs, for finn-plus 1.6.1, each with its reason.
 
 In Python (`prepare_finn`):
 
-- `FINN_BUILD_DIR` is set: FINN's packages read it when they are imported.
-- `finn.xsi.SimEngine` is a placeholder: FINN loads it from Vivado's simulator, also where nothing is simulated.
-- `get_vivado_root` answers "none": FINN asks for the tool's version at the end of every build.
-- FINN's log is held at errors, its warnings are filtered.
+- `FINN_BUILD_DIR` is set, because FINN's packages read it at import.
+- `finn.xsi.SimEngine` is a placeholder, because FINN loads it from Vivado's simulator even without a simulation.
+- `get_vivado_root` returns "none", because FINN queries the tool's version at the end of every build.
+- FINN's log shows errors only, and its warnings are filtered.
 
-In SystemVerilog (`copy_source`): finn-rtllib is written for Vivado. What stands in the way of Verilator and Yosys is changed
-in a copy; the package stays as it is.
+In SystemVerilog (`copy_source`): finn-rtllib is written for Vivado. Text that Verilator or Yosys reject is changed in a
+copy; the package itself is not changed.
 """
 
 import atexit
@@ -28,35 +28,35 @@ from zerocross.finn_flows.errors import FlowError
 
 _INSTALL = "pip install finn-plus==1.6.1"
 
-# Patterns and what takes their place, by file of finn-rtllib.
+# Patterns and their replacements, by file of finn-rtllib.
 _SOURCE_PATCHES: Mapping[str, Mapping[str, str]] = {
-    # Inside the module, the directive holds for the files that follow, whose wires it forbids.
+    # The directive is inside the module. It would also apply to the following files and forbid their implicit wires.
     "dwc/hdl/vpc.sv": {r"`default_nettype \w+\n": ""},
 }
 
 
 class LibraryError(FlowError):
-    """finn-rtllib is not there, or not as it was; the message says what to install."""
+    """finn-rtllib is missing or of another version; the message says what to install."""
 
 
 def vivado_installed() -> bool:
-    """Tell whether a Vivado installation is announced in the environment (its settings script sets this)."""
+    """Return whether the environment names a Vivado installation; Vivado's settings script sets the variable."""
     return "XILINX_VIVADO" in os.environ
 
 
 @lru_cache(maxsize=1)
 def prepare_finn() -> None:
-    """Make FINN's modules importable in this process; call it before importing any of them.
+    """Make FINN's modules importable in this process. Call this before importing any of them.
 
-    FINN's package needs three things that only a Vivado installation gives. Without one, this supplies
-    stand-ins, which every estimate and code-generation step is content with:
+    FINN's package needs three things. This function supplies substitutes, which suffice for estimates and code
+    generation:
 
-    * a build folder: `FINN_BUILD_DIR` is set to a temporary folder unless it is set already;
-    * `finn.xsi.SimEngine`, loaded from Vivado's simulator on first use: a placeholder class takes its place;
-    * `get_vivado_root`, asked for the tool's version at the end of every build: answers "none".
+    * Build folder: `FINN_BUILD_DIR` is set to a temporary folder unless it is already set.
+    * `finn.xsi.SimEngine`: a placeholder class replaces it, because FINN loads it from Vivado's simulator on first use.
+    * `get_vivado_root`: it returns "none", because FINN queries the tool's version at the end of every build.
 
-    Where Vivado is installed, only the build folder is looked after. FINN's log is held at errors in both
-    cases. The call is idempotent and per process: workers started with "spawn" must call it again.
+    If Vivado is installed, only the build folder is set. FINN's log shows errors only in both cases. The call is
+    idempotent and affects one process: workers started with "spawn" must call it again.
     """
     if "FINN_BUILD_DIR" not in os.environ:
         folder = os.environ["FINN_BUILD_DIR"] = tempfile.mkdtemp(prefix="finn_build_")
@@ -72,32 +72,32 @@ def prepare_finn() -> None:
 
     import finn.util.basic
 
-    for name in ("finn.util.basic", "finn.builder.build_dataflow"):  # the second copies it when imported
+    for name in ("finn.util.basic", "finn.builder.build_dataflow"):  # the second module imports the name
         if name in sys.modules:
             setattr(sys.modules[name], "get_vivado_root", lambda: "none")  # noqa: B010 - not in the module's type
 
 
 def _remove(folder: str, owner: int) -> None:
-    """Remove a build folder at exit, but not from a process that was forked from its owner."""
+    """Remove a build folder at exit, unless this process was forked from the folder's owner."""
     if os.getpid() == owner:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def copy_source(folder: Path, name: str) -> Path:
-    """Copy a file of finn-rtllib into a build folder, patched, and return where it is.
+    """Copy a patched file of finn-rtllib into a build folder and return its path.
 
     Args:
-        folder: the build folder.
-        name: its path in finn-rtllib, such as "dwc/hdl/vpc.sv".
+        folder: Build folder.
+        name: Path of the file in finn-rtllib, such as "dwc/hdl/vpc.sv".
 
     Raises:
-        LibraryError: if the installed finn-rtllib has no such file, or another one than is known here.
+        LibraryError: If the installed finn-rtllib lacks the file or has another version of it.
     """
     return write_source(folder / f"finn_{Path(name).name}", _patched(name))
 
 
 def write_source(path: Path, text: str) -> Path:
-    """Write a file that several nodes may share, complete at any moment, and return where it is."""
+    """Write a file that several nodes may share, replacing it atomically, and return its path."""
     partial = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     partial.write_text(text)
     partial.replace(path)
@@ -123,5 +123,5 @@ def _patched(name: str) -> str:
     for old, new in _SOURCE_PATCHES.get(name, {}).items():
         text, count = re.subn(old, new, text)
         if not count:
-            raise LibraryError(f"finn-rtllib's {name} is not the one known here: {_INSTALL}")
+            raise LibraryError(f"finn-rtllib's {name} is of another version: {_INSTALL}")
     return text

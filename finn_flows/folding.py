@@ -1,4 +1,4 @@
-"""Choose how many lanes (PE) and inputs at a time (SIMD) each layer gets."""
+"""The choice of each layer's folding: its lanes (PE) and inputs read at once (SIMD)."""
 
 import math
 from dataclasses import dataclass
@@ -14,24 +14,24 @@ AnyProduct = Product | GroupedProduct
 
 
 class FoldingError(FlowError):
-    """A layer cannot be folded as asked; the message names the layer, the best there is, and the remedy."""
+    """A layer cannot be folded as requested; the message names the layer, the best possible folding and the remedy."""
 
 
 @dataclass(frozen=True)
 class Folding:
-    """What is asked of the folding: a rate, or explicit numbers of lanes.
+    """A request for a folding: a rate, or explicit PE and SIMD.
 
-    One of `target_cycles` and `target_fps`, or both of `pe` and `simd`; neither means fully folded (PE = SIMD
-    = 1).
+    Give one of `target_cycles` and `target_fps`, or both `pe` and `simd`. Without any of them, layers are fully folded
+    (PE = SIMD = 1).
 
     Attributes:
-        target_cycles: the most clock cycles that any node may take for an image.
-        target_fps: the least images a second; the clock is the estimate's.
-        pe: lanes of every product.
-        simd: inputs at a time of every product.
-        layers: (layer name, PE, SIMD) for layers that differ from the rest.
-        max_pe: the most lanes a product gets when a target is given, 1 or more.
-        max_simd: the most inputs at a time it gets, 1 or more.
+        target_cycles: Most clock cycles per image of any node.
+        target_fps: Least number of images per second at the clock of the estimate.
+        pe: Lanes of every product.
+        simd: Inputs read at once by every product.
+        layers: (layer name, PE, SIMD) of layers that differ from the rest.
+        max_pe: Most lanes of a product if a target is given, 1 or more.
+        max_simd: Most inputs read at once by a product if a target is given, 1 or more.
     """
 
     target_cycles: int | None = None
@@ -43,18 +43,18 @@ class Folding:
     max_simd: int = 64
 
     def __post_init__(self) -> None:
-        """Refuse requests that contradict themselves."""
+        """Raise a `FoldingError` for contradictory requests."""
         rates = [rate for rate in (self.target_cycles, self.target_fps) if rate is not None]
         if len(rates) + (self.pe is not None or self.simd is not None) > 1:
-            raise FoldingError("give one of target_cycles, target_fps, or pe with simd; not several")
+            raise FoldingError("give only one of target_cycles, target_fps, or pe with simd")
         if (self.pe is None) != (self.simd is None):
-            raise FoldingError("pe and simd are given together, or neither is")
+            raise FoldingError("give both of pe and simd, or neither")
         numbers = (*rates, self.max_pe, self.max_simd, *(x for x in (self.pe, self.simd) if x is not None))
         if any(number <= 0 for number in numbers):
-            raise FoldingError("targets, pe, simd, max_pe and max_simd are all greater than 0")
+            raise FoldingError("targets, pe, simd, max_pe and max_simd must be greater than 0")
 
     def cycles(self, clock_mhz: float) -> int | None:
-        """Return the most cycles an image may take at a clock, or None if no rate is asked for."""
+        """Return the most cycles per image at a clock, or None if no rate is requested."""
         if self.target_fps is not None:
             return max(1, math.floor(clock_mhz * 1e6 / self.target_fps))
         return self.target_cycles
@@ -63,21 +63,21 @@ class Folding:
 def fold_product(
     layer: str, product: AnyProduct, folding: Folding, clock_mhz: float, arriving: int | None = None
 ) -> AnyProduct:
-    """Fold one product: the cheapest pair of PE and SIMD that meets the request.
+    """Fold one product with the cheapest pair of PE and SIMD that meets the request.
 
     Args:
-        layer: its name, for messages.
-        product: the node, folded in any way.
-        folding: what is asked for.
-        clock_mhz: the clock, for `target_fps`.
-        arriving: words of an image as they come; the width converter that makes the product's own of them meets
-            the target too.
+        layer: Name of the layer, for messages.
+        product: Node with any folding.
+        folding: Requested folding.
+        clock_mhz: Clock in MHz, for `target_fps`.
+        arriving: Words per image of the stream that the product reads. If given, the width converter between the stream
+            and the product must meet the target too.
 
     Returns:
-        The node, folded.
+        The folded node.
 
     Raises:
-        FoldingError: if an explicit number does not divide, or no pair within the limits meets the target.
+        FoldingError: If an explicit number does not divide the layer, or no pair within the limits meets the target.
     """
     explicit = {name: (pe, simd) for name, pe, simd in folding.layers}.get(layer)
     if explicit is None and folding.pe is not None and folding.simd is not None:
@@ -90,9 +90,9 @@ def fold_product(
     chosen = _cheapest(product, target, folding.max_pe, folding.max_simd, arriving)
     if chosen is None and arriving is not None:
         raise FoldingError(
-            f"{layer}: its inputs come in {arriving} words, and within max_pe {folding.max_pe} and max_simd "
-            f"{folding.max_simd} no simd takes them in {target} cycles; raise these, allow more cycles, or choose "
-            "sizes with more divisors in common"
+            f"{layer}: its inputs arrive in {arriving} words, and no simd within max_pe {folding.max_pe} and max_simd "
+            f"{folding.max_simd} reads them in {target} cycles: raise max_pe or max_simd, allow more cycles, or choose "
+            "sizes with more common divisors"
         )
     if chosen is None:
         raise FoldingError(_out_of_reach(layer, product, target, folding))
@@ -100,7 +100,7 @@ def fold_product(
 
 
 def _explicit(layer: str, product: AnyProduct, pe: int, simd: int) -> AnyProduct:
-    """Return the product with PE and SIMD as asked, if they divide the layer."""
+    """Return the product with given PE and SIMD, if they divide the layer."""
     for asked, name, size, what in (
         (pe, "pe", product.channels, "channels"),
         (simd, "simd", product.fan_in, "inputs"),
@@ -114,7 +114,7 @@ def _explicit(layer: str, product: AnyProduct, pe: int, simd: int) -> AnyProduct
         assert isinstance(product, GroupedProduct)
         known = ", ".join(f"{a} and {b}" for a, b in product.foldings)
         raise FoldingError(
-            f"{layer}: in {product.groups} groups, pe and simd may be {known}; not {pe} and {simd}"
+            f"{layer}: pe {pe} and simd {simd} do not fit {product.groups} groups; choose pe and simd {known}"
         )
     return product.folded(pe, simd)
 
@@ -134,7 +134,7 @@ def _cheapest(
         if arriving is not None and converter_interval(arriving, folded.inputs["s"].words) > target:
             continue
         price = folded.price()
-        # A plain threshold a channel stands for the activation, so that lanes are not taken to be free.
+        # One threshold per channel represents the activation, so that lanes have a cost beyond the product's.
         lane = comparators((1,) * (product.channels // pe), (product.points - 1).bit_length())
         rank = (round(price.lut + pe * lane, 6), price.bram18, pe)
         if best is None or rank < best[0]:
@@ -143,37 +143,37 @@ def _cheapest(
 
 
 def _out_of_reach(layer: str, product: AnyProduct, target: int, folding: Folding) -> str:
-    """Say why a target cannot be met, and what would help."""
+    """Return the message that a target cannot be met, with the reasons and remedies."""
     pairs = product.foldings
     within = [(pe, simd) for pe, simd in pairs if pe <= folding.max_pe and simd <= folding.max_simd]
     pe, simd = min(within or pairs, key=lambda pair: product.folded(*pair).interval)
     best = product.folded(pe, simd).interval
     reasons = [
-        f"{what} {size} has no divisor up to {limit} but {'1' if most == 1 else f'those up to {most}'}"
+        f"the largest divisor of {size} {what} up to {limit} is {most}"
         for what, size, limit, most in (
-            ("width", product.channels, folding.max_pe, pe),
-            ("fan-in", product.fan_in, folding.max_simd, simd),
+            ("channels", product.channels, folding.max_pe, pe),
+            ("inputs", product.fan_in, folding.max_simd, simd),
         )
         if most < min(size, limit)
     ]
-    limits = f"the limits are max_pe {folding.max_pe} and max_simd {folding.max_simd}"
+    limits = f"max_pe is {folding.max_pe} and max_simd is {folding.max_simd}"
     return (
-        f"{layer}: {product.channels} channels of {product.fan_in} inputs, {math.prod(product.vectors)} times an image, "
-        f"need at least {best} cycles (pe {pe}, simd {simd}), and {target} were asked for; "
+        f"{layer}: {product.channels} channels of {product.fan_in} inputs, {math.prod(product.vectors)} times per image, "
+        f"need at least {best} cycles (pe {pe}, simd {simd}), but the target is {target}; "
         f"{'; '.join(reasons) or limits}. "
         f"Allow {best} cycles, raise max_pe or max_simd, or choose sizes with more divisors"
     )
 
 
 def fold_stream(channels: int, cycles_at: dict[int, int], target: int) -> int:
-    """Return the fewest channels at a time with which a node other than a product keeps up.
+    """Return the fewest lanes with which a node other than a product meets the target.
 
     Args:
-        channels: a pixel's channels.
-        cycles_at: the node's cycles an image, for each divisor of `channels`.
-        target: cycles that the node may take.
+        channels: Channels of a pixel.
+        cycles_at: Cycles per image of the node for each divisor of `channels`.
+        target: Most cycles per image.
 
     Returns:
-        The smallest divisor that meets the target; all channels at once if none does.
+        The smallest divisor that meets the target, or all channels if none does.
     """
     return min((lanes for lanes, cycles in cycles_at.items() if cycles <= target), default=channels)

@@ -1,7 +1,7 @@
-"""The integer network: weights, crossing tables, and nothing that is not an integer.
+"""The integer network: weights and crossing tables, all integers.
 
-This is what the hardware computes, as a numpy program: the reference that both the trained network and the RTL
-are held against. Rewritings that make it cheaper (`remove_first_bits`, `remove_constants`) keep every logit.
+It is a numpy program of the hardware's computation, and the reference for both the trained network and the RTL. The
+functions that make it cheaper (`remove_first_bits`, `remove_constants`) keep every logit.
 """
 
 from dataclasses import dataclass, field, replace
@@ -30,12 +30,12 @@ class IntegerNetwork:
     """A network with its numbers.
 
     Attributes:
-        network: the layers; crossing counts agree with the tables.
-        weights: for every product by name, -1 or +1 (int8), or integers (int16) where it has several weight bits:
-            dense (channels, features), convolution (channels, kernel height, kernel width, input channels of a group).
-        tables: crossing table of every activation by name; of one with several bits, a row for each channel and
-            plane (see `Activation`).
-        biases: for every bias by name, integers (channels,), int64.
+        network: Layers; their numbers of crossings agree with the tables.
+        weights: Weights of every product by name: -1 or +1 (int8), or integers (int16) for several weight bits. The shape
+            is (channels, features) for a dense layer, and (channels, kernel height, kernel width, input channels of a
+            group) for a convolution.
+        tables: Crossing table of every activation by name, with a row for each channel and bit plane (see `Activation`).
+        biases: Integers of every bias by name, shape (channels,), int64.
     """
 
     network: Network
@@ -47,11 +47,11 @@ class IntegerNetwork:
         """Run samples through the network.
 
         Args:
-            inputs: integers of shape (N, *network.input.shape); -1 and +1 where the input is binary.
+            inputs: Integers of shape (N, *network.input.shape); -1 and +1 if the input is binary.
 
         Returns:
-            Every layer's output by name, shape (N, ...): accumulators of products, bits as -1 and +1 (several
-            bits: levels from 0) of activations, class of the label select.
+            The output of every layer by name, shape (N, ...): accumulators of a product, bits as -1 and +1 or levels from
+            0 of an activation, class of the label select.
         """
         values = {"input": np.asarray(inputs, np.int64)}
         for layer in self.network.layers:
@@ -95,7 +95,7 @@ def _padded(x: np.ndarray, padding: tuple[int, int], value: int) -> np.ndarray:
 
 
 def _sum(tensors: list[np.ndarray]) -> np.ndarray:
-    """Add tensors; a vector (N, C) to every pixel of images (N, H, W, C)."""
+    """Add tensors. A vector (N, C) is added to every pixel of images (N, H, W, C)."""
     most = max(tensor.ndim for tensor in tensors)
     whole = [
         tensor if tensor.ndim == most else np.expand_dims(tensor, tuple(range(1, most - 1)))
@@ -112,13 +112,13 @@ def _activate(x: np.ndarray, table: CrossingTable, bits: int) -> np.ndarray:
 
 
 def _product(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    # float64 products of integers below 2^53 are exact, and many times faster than integer ones.
+    # Products of integers below 2^53 are exact in float64, and many times faster than in integers.
     return np.rint(x.astype(np.float64) @ weights.astype(np.float64)).astype(np.int64)
 
 
 def _convolve(x: np.ndarray, weights: np.ndarray, conv: Conv, pad: int) -> np.ndarray:
     windows = _windows(_padded(x, conv.padding, pad), conv.kernel, conv.stride, conv.dilation)
-    # (N, H, W, C, kh, kw) against (M, kh, kw, C), group by group.
+    # Multiply windows (N, H, W, C, kh, kw) with weights (M, kh, kw, C), group by group.
     ins, outs = x.shape[-1] // conv.groups, len(weights) // conv.groups
     parts = []
     for group in range(conv.groups):
@@ -129,7 +129,7 @@ def _convolve(x: np.ndarray, weights: np.ndarray, conv: Conv, pad: int) -> np.nd
 
 
 def _next_product(network: Network, activation: str) -> tuple[Layer, list[Layer]] | None:
-    """Return the only product that reads an activation, and the layers between; None where there is no such one."""
+    """Return the product that alone reads an activation, and the layers between; None if there is no such product."""
     between: list[Layer] = []
     name = activation
     while True:
@@ -146,7 +146,7 @@ def _next_product(network: Network, activation: str) -> tuple[Layer, list[Layer]
 
 
 def _input_channels(operation: Dense | Conv, weights: np.ndarray, channels: int) -> np.ndarray:
-    """View a product's weights as (outputs, places, input channels): features run channel-fastest."""
+    """View a product's weights as (outputs, places, input channels); channels are the fastest index of features."""
     assert weights.size % (len(weights) * channels) == 0, operation
     return weights.reshape(len(weights), -1, channels)
 
@@ -156,21 +156,20 @@ def _is_grouped(layer: Layer) -> bool:
 
 
 def _is_mixed(product: Layer) -> bool:
-    """Tell whether some outputs of a product see padding, or only some of its input channels."""
+    """Return whether some outputs of a product read padding, or only some of the input channels."""
     padded = isinstance(product.operation, Conv) and product.operation.padding != (0, 0)
     return padded or _is_grouped(product)
 
 
 def remove_first_bits(net: IntegerNetwork) -> tuple[IntegerNetwork, dict[str, int]]:
-    """Let every channel that starts at 1 start at 0, by negating the weights that read it.
+    """Invert every channel whose first bit is 1, and negate the weights that read it.
 
-    Done where nothing but a flatten stands between an activation and one product that neither pads nor has
-    groups: padding would have to pad with the flipped bit, and a max-pool would have to become a min-pool. There
-    the first bit stays, at the price of one XOR a channel.
+    An activation is rewritten if a single product without padding or groups reads it, and at most a flatten is between
+    them. Padding would need the inverted bit, and a max-pool would have to become a min-pool. Other activations keep their
+    first bits, which costs one XOR per channel.
 
     Returns:
-        The rewritten network, whose logits are the same, and for every activation by name the number of channels
-        that still start at 1.
+        The rewritten network with the same logits, and the number of channels that still start at 1, by activation.
     """
     weights, tables, left = dict(net.weights), dict(net.tables), {}
     for name, table in net.tables.items():
@@ -192,14 +191,14 @@ def remove_first_bits(net: IntegerNetwork) -> tuple[IntegerNetwork, dict[str, in
 
 
 def remove_constants(net: IntegerNetwork) -> tuple[IntegerNetwork, dict[str, int]]:
-    """Take out channels that never change, moving their constant share into the next layer's crossings.
+    """Remove constant channels, and move their contribution into the next layer's crossings.
 
-    Done where one product without padding or groups reads the activation and an activation follows that product;
-    the classifier's logits have no crossings to take up an offset, so what it reads is left alone. At least
-    one channel of a layer always stays.
+    An activation is rewritten if a single product without padding or groups reads it and another activation follows that
+    product. The inputs of the classifier stay, because its logits have no crossings to absorb an offset. At least one
+    channel of a layer stays.
 
     Returns:
-        The rewritten network, whose logits are the same, and the number of channels removed by activation name.
+        The rewritten network with the same logits, and the number of removed channels, by activation.
     """
     removed = {}
     for name in net.tables:

@@ -1,11 +1,14 @@
-"""What the hardware needs to know of a network: its layers, their shapes and their crossings.
+"""A network as the hardware sees it: its layers, their shapes and their numbers of crossings.
 
-A `Network` is a small record without weights. It is what the cost models price, and it says nothing about
-who trained the network or how. Layouts are FINN's: images are (height, width, channels).
+A `Network` is a small record without weights, which the cost models price. It is independent of training. Layouts are
+FINN's: images are (height, width, channels).
 
-What flows between layers is one of three: *bits* (-1 and +1), which a sign makes; *levels*, integers that count from 0,
-which an activation of several bits makes, and sums of levels; and *accumulators*, integers of either sign, which
-products make and only an activation or the label select may read.
+A tensor between layers holds one of three kinds of elements:
+
+- *bits* (-1 and +1): the output of a sign;
+- *levels*, integers from 0: the output of an activation of several bits, or a sum of levels;
+- *accumulators*, integers of either sign: the output of a product, which only an activation, a bias or the label select
+  may read, possibly through a max-pool or flatten.
 """
 
 import math
@@ -30,10 +33,10 @@ class Input:
 
 @dataclass(frozen=True)
 class Dense:
-    """A fully connected product; the fan-in is its input's size.
+    """A fully connected product; its fan-in is the size of its input.
 
     Attributes:
-        channels: outputs.
+        channels: Number of outputs.
         weight_bits: 1 for weights of -1 and +1; W up to 8 for integers of -2**(W-1) to 2**(W-1).
     """
 
@@ -46,13 +49,13 @@ class Conv:
     """A 2-d convolution.
 
     Attributes:
-        channels: output channels.
+        channels: Output channels.
         kernel: (height, width).
         stride: (vertical, horizontal).
-        padding: (vertical, horizontal), the same on both sides; bit 0 (that is -1) for binary inputs, level 0 for others.
-        groups: input channels are split in as many groups; the fan-in is `kernel area * input channels / groups`.
-        dilation: (vertical, horizontal) distance of the pixels under a kernel.
-        weight_bits: as of `Dense`.
+        padding: (vertical, horizontal), equal on both sides, with -1 (bit 0) for binary inputs and level 0 for others.
+        groups: Number of groups of input channels; the fan-in is `kernel area * input channels / groups`.
+        dilation: (vertical, horizontal) distance between the pixels under a kernel.
+        weight_bits: See `Dense`.
     """
 
     channels: int
@@ -65,7 +68,7 @@ class Conv:
 
     @property
     def reach(self) -> tuple[int, int]:
-        """Height and width of what a dilated kernel covers."""
+        """Height and width that the dilated kernel spans."""
         (height, width), (down, along) = self.kernel, self.dilation
         return (height - 1) * down + 1, (width - 1) * along + 1
 
@@ -74,11 +77,11 @@ class Conv:
 class Activation:
     """An activation and its quantizer, as crossings of the integers it reads: accumulators or levels.
 
-    An output of 2**bits levels is `bits` rows of bits, the planes of the level's number.
+    An output of 2**bits levels has `bits` rows per channel, one for each bit plane of the level.
 
     Attributes:
-        crossings: how many crossings each row has; 0 for a constant one, 1 for an ordinary threshold. Row
-            c * bits + j is plane j of channel c, plane 0 the lowest.
+        crossings: Number of crossings of each row: 0 for a constant, 1 for an ordinary threshold. Row c * bits + j is
+            plane j of channel c; plane 0 is the lowest bit.
         bits: 1 for a sign (-1 or +1), up to 8 for levels 0..2**bits - 1.
     """
 
@@ -88,12 +91,12 @@ class Activation:
 
 @dataclass(frozen=True)
 class MaxPool:
-    """The largest of each window; over bits an OR.
+    """Max-pooling; for bits, an OR.
 
     Attributes:
         kernel: (height, width).
         stride: (vertical, horizontal).
-        padding: (vertical, horizontal), the same on both sides, with the least value there is, which is never the largest.
+        padding: (vertical, horizontal), equal on both sides, with the least possible value, which never changes a maximum.
     """
 
     kernel: tuple[int, int] = (2, 2)
@@ -103,7 +106,7 @@ class MaxPool:
 
 @dataclass(frozen=True)
 class SumPool:
-    """The sum of each window of levels; a mean but for its scale, which the activation behind knows."""
+    """The sum of each window of levels. It replaces a mean; the following activation accounts for the scale."""
 
     kernel: tuple[int, int]
     stride: tuple[int, int]
@@ -111,22 +114,22 @@ class SumPool:
 
 @dataclass(frozen=True)
 class Add:
-    """The sum of two or more tensors of levels, element by element: a residual stream and what is added to it.
+    """The elementwise sum of two or more tensors of levels, such as a residual stream and its update.
 
-    A vector (channels,) among images is added to every pixel: a threshold that depends on the sample.
+    A vector (channels,) is added to every pixel of an image, such as a threshold that depends on the sample.
     """
 
 
 @dataclass(frozen=True)
 class Bias:
-    """An integer for each channel added to accumulators ahead of the label select: (accumulator << shift) + bias.
+    """Adds an integer per channel to the accumulators that the label select reads: (accumulator << shift) + bias.
 
-    The shift makes room for differences finer than a step of the accumulators.
+    The shift allows biases that are finer than a step of the accumulators.
 
     Attributes:
-        shift: places that accumulators are shifted up by, 0 or more.
-        low: least bias.
-        high: largest bias.
+        shift: Left shift of the accumulators, 0 or more.
+        low: Least bias.
+        high: Largest bias.
     """
 
     shift: int
@@ -136,20 +139,20 @@ class Bias:
 
 @dataclass(frozen=True)
 class Flatten:
-    """(height, width, channels) to (features,), in that order. Free in hardware."""
+    """Reshapes (height, width, channels) to (features,) in that order. It needs no hardware."""
 
 
 @dataclass(frozen=True)
 class LabelSelect:
-    """The index of the largest of the last layer's accumulators."""
+    """The index of the last layer's largest accumulator."""
 
 
 @dataclass(frozen=True)
 class Grid:
-    """The integers a tensor can hold: low, low + step, ..., high.
+    """The integers that a tensor can hold: low, low + step, ..., high.
 
-    A binary product of fan-in K has the grid -K, -K + 2, ..., K; its i-th point is popcount i. Levels of B bits have the
-    grid 0, 1, ..., 2**B - 1.
+    A binary product of fan-in K has the grid -K, -K + 2, ..., K, whose index is the popcount. Levels of B bits have the grid
+    0, 1, ..., 2**B - 1.
     """
 
     low: int
@@ -161,7 +164,7 @@ class Grid:
 
 
 class NetworkError(FlowError):
-    """A network whose layers do not fit together; the message names the layer."""
+    """The layers of a network do not fit together; the message names the layer."""
 
 
 Operation = Dense | Conv | Activation | MaxPool | SumPool | Add | Bias | Flatten | LabelSelect
@@ -169,7 +172,7 @@ Operation = Dense | Conv | Activation | MaxPool | SumPool | Add | Bias | Flatten
 
 @dataclass(frozen=True)
 class Layer:
-    """One operation and the layers it reads; the name "input" stands for the network's input."""
+    """An operation and the names of the layers it reads; "input" is the network's input."""
 
     name: str
     operation: Operation
@@ -178,13 +181,13 @@ class Layer:
 
 @dataclass(frozen=True)
 class Network:
-    """Layers in topological order; the last one's output is the network's."""
+    """Layers in topological order. The output of the last one is the network's output."""
 
     input: Input
     layers: tuple[Layer, ...]
 
     def with_crossings(self, crossings: dict[str, tuple[int, ...]]) -> "Network":
-        """Return the same network with the crossings of its activation layers replaced, by layer name."""
+        """Return the network with new numbers of crossings for the activations of given names."""
         return replace(
             self,
             layers=tuple(
@@ -196,14 +199,14 @@ class Network:
         )
 
     def inputs(self) -> dict[str, Input | Layer]:
-        """Return what every name stands for: the input, and each layer."""
+        """Return the input and all layers, by name."""
         return {"input": self.input, **{layer.name: layer for layer in self.layers}}
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the output shape of the input and of every layer, by name.
 
         Raises:
-            NetworkError: if a layer cannot take its input's shape.
+            NetworkError: If a layer cannot read its input's shape.
         """
         shapes: dict[str, tuple[int, ...]] = {"input": self.input.shape}
         for layer in self.layers:
@@ -211,7 +214,7 @@ class Network:
         return shapes
 
     def fan_ins(self) -> dict[str, int]:
-        """Return K, the number of weights of one output, for every product by name."""
+        """Return the fan-in K, the number of weights of one output, of every product by name."""
         shapes = self.shapes()
         fan_ins = {}
         for layer in self.layers:
@@ -223,31 +226,31 @@ class Network:
         return fan_ins
 
     def producers(self) -> dict[str, str]:
-        """Return, for every activation by name, the layer whose integers it reads, pools and flattens left out.
+        """Return the layer whose integers an activation reads, by activation, skipping max-pools and flattens.
 
         Raises:
-            NetworkError: if it reads bits or the input.
+            NetworkError: If an activation reads bits or the input.
         """
         layers = {layer.name: layer for layer in self.layers}
         found = {}
         for layer in self.layers:
             if isinstance(layer.operation, Activation):
                 source = layers.get(layer.inputs[0])
-                # The largest of some integers is one of them: a pool keeps the grid.
+                # A maximum is one of the integers it compares, so a max-pool keeps the grid.
                 while source is not None and isinstance(source.operation, MaxPool | Flatten):
                     source = layers.get(source.inputs[0])
                 if source is None or self.is_binary(source.name):
                     raise NetworkError(
-                        f"{layer.name}: an activation must follow a dense or convolution layer, or levels"
+                        f"{layer.name}: an activation must follow a dense or convolution layer, or a layer of levels"
                     )
                 found[layer.name] = source.name
         return found
 
     def weight_bits(self, name: str) -> int:
-        """Return the bits of the weights of a product."""
+        """Return the bits of a product's weights."""
         found = {layer.name: layer.operation for layer in self.layers}.get(name)
         if not isinstance(found, Dense | Conv):
-            raise NetworkError(f"{name} is no product")
+            raise NetworkError(f"{name} is not a product")
         return found.weight_bits
 
     def readers(self, name: str) -> list[Layer]:
@@ -255,18 +258,18 @@ class Network:
         return [layer for layer in self.layers if name in layer.inputs]
 
     def bits(self, name: str) -> int | None:
-        """Return the bits of the elements of a tensor: the input's, an activation's, a sum's; None for accumulators."""
+        """Return the bits of a tensor's elements; None for accumulators."""
         return self._bits[name]
 
     def is_binary(self, name: str) -> bool:
-        """Tell whether the tensor of a name holds bits (-1 or +1): the others hold integers."""
+        """Return whether a tensor holds bits (-1 or +1) instead of integers."""
         return self.bits(name) == 1
 
     def grids(self) -> dict[str, Grid]:
-        """Return the integers that every tensor but the label can hold, by name, for any weights.
+        """Return the possible integers of every tensor except the label, by name, for any weights.
 
         Raises:
-            NetworkError: where a layer reads what it cannot: accumulators, bits or a bias in the place of levels, say.
+            NetworkError: If a layer reads an unsupported kind of elements, such as accumulators in place of levels.
         """
         return dict(self._grids)
 
@@ -296,12 +299,14 @@ class Network:
             grid, name, operation = grids[layer.inputs[0]], layer.name, layer.operation
             unfit = [source for source in layer.inputs if source in accumulators]
             if layer.inputs[0] in biased and not isinstance(operation, Flatten | LabelSelect):
-                raise NetworkError(f"{name}: reads {layer.inputs[0]}, a bias: only the label select may")
+                raise NetworkError(
+                    f"{name}: reads {layer.inputs[0]}, a bias, which only a label select can read"
+                )
             if isinstance(operation, Bias) and not unfit:
-                raise NetworkError(f"{name}: a bias is added to accumulators, and it reads {layer.inputs[0]}")
+                raise NetworkError(f"{name}: a bias must read accumulators, but it reads {layer.inputs[0]}")
             if unfit and isinstance(operation, Dense | Conv | Add | SumPool):
                 raise NetworkError(
-                    f"{name}: reads accumulators, of {unfit[0]}: an activation must stand before it"
+                    f"{name}: reads accumulators of {unfit[0]}: put an activation between them"
                 )
             match operation:
                 case Dense() | Conv():
@@ -312,7 +317,7 @@ class Network:
                 case Add() | SumPool():
                     sources = [grids[source] for source in layer.inputs]
                     if any(source.low != 0 for source in sources):
-                        raise NetworkError(f"{name}: sums are of levels, and it reads bits")
+                        raise NetworkError(f"{name}: a sum must read levels, but it reads bits")
                     times = math.prod(operation.kernel) if isinstance(operation, SumPool) else 1
                     grids[name] = Grid(0, times * sum(source.high for source in sources))
                 case MaxPool() | Flatten():
@@ -330,14 +335,14 @@ class Network:
 
 
 def level_grid(bits: int) -> Grid:
-    """Return the grid of bits, -1 and +1, or of levels of several bits, from 0."""
+    """Return the grid of an activation's output: -1 and +1 for one bit, 0 to 2**bits - 1 for more."""
     return Grid(-1, 1, 2) if bits == 1 else Grid(0, 2**bits - 1)
 
 
 def product_grid(fan_in: int, inputs: Grid, weight_bits: int = 1) -> Grid:
-    """Return what a product of so many inputs can come to, whatever its weights.
+    """Return the grid of a product's accumulators for any weights.
 
-    Weights of several bits reach 2**(weight_bits - 1) both ways.
+    Weights of several bits are integers of -2**(weight_bits - 1) to 2**(weight_bits - 1).
     """
     reach = fan_in * inputs.high * (1 if weight_bits == 1 else 1 << (weight_bits - 1))
     return Grid(-reach, reach, inputs.step if weight_bits == 1 else 1)
@@ -346,24 +351,25 @@ def product_grid(fan_in: int, inputs: Grid, weight_bits: int = 1) -> Grid:
 def _output_shape(layer: Layer, sources: list[tuple[int, ...]]) -> tuple[int, ...]:
     shape = sources[0]
     if len(sources) != 1 and not isinstance(layer.operation, Add):
-        raise NetworkError(f"{layer.name}: reads {len(sources)} tensors; only a sum reads more than one")
+        raise NetworkError(f"{layer.name}: reads {len(sources)} tensors, but only a sum reads more than one")
     match layer.operation:
         case Dense():
             if len(shape) != 1:
                 raise NetworkError(
-                    f"{layer.name}: a dense layer takes (features,), not {shape}: flatten first"
+                    f"{layer.name}: a dense layer reads (features,), not {shape}: flatten first"
                 )
             return (layer.operation.channels,)
         case Conv(channels, kernel, stride, padding, groups) as conv:
             if len(shape) != 3 or shape[2] % groups or channels % groups:
                 raise NetworkError(
-                    f"{layer.name}: {groups} groups do not divide {shape} to {channels} channels"
+                    f"{layer.name}: a convolution of {groups} groups cannot map shape {shape} to {channels} channels: "
+                    f"it needs an image, and multiples of {groups} channels in and out"
                 )
             padded = tuple(side + 2 * pad for side, pad in zip(shape[:2], padding, strict=True))
             return (*_places(layer.name, padded, conv.reach, stride, kernel), channels)
         case MaxPool(kernel, stride) | SumPool(kernel, stride):
             if len(shape) != 3:
-                raise NetworkError(f"{layer.name}: a pool takes an image, not {shape}")
+                raise NetworkError(f"{layer.name}: a pool reads an image, not {shape}")
             padding = layer.operation.padding if isinstance(layer.operation, MaxPool) else (0, 0)
             padded = tuple(side + 2 * pad for side, pad in zip(shape[:2], padding, strict=True))
             return (*_places(layer.name, padded, kernel, stride, kernel), shape[2])
@@ -372,7 +378,7 @@ def _output_shape(layer: Layer, sources: list[tuple[int, ...]]) -> tuple[int, ..
         case Activation(crossings, bits):
             if len(crossings) != shape[-1] * bits:
                 raise NetworkError(
-                    f"{layer.name}: {len(crossings)} crossing counts for {shape[-1]} channels of {bits} bits"
+                    f"{layer.name}: {len(crossings)} numbers of crossings do not fit {shape[-1]} channels of {bits} bits"
                 )
             return shape
         case Bias():
@@ -390,7 +396,7 @@ def _places(
     stride: tuple[int, int],
     kernel: tuple[int, int],
 ) -> tuple[int, int]:
-    """Return how many places windows have, down and along."""
+    """Return the number of window positions, (vertical, horizontal)."""
     down, along = ((side - k) // by + 1 for side, k, by in zip(image, reach, stride, strict=True))
     if min(down, along) < 1:
         raise NetworkError(f"{name}: kernel {kernel} is larger than its input {image}")
@@ -401,7 +407,7 @@ def _sum_shape(layer: Layer, sources: list[tuple[int, ...]]) -> tuple[int, ...]:
     largest = max(sources, key=len)
     for name, shape in zip(layer.inputs, sources, strict=True):
         if shape not in (largest, largest[-1:]):
-            raise NetworkError(f"{layer.name}: {name} has shape {shape}, which does not add to {largest}")
+            raise NetworkError(f"{layer.name}: {name} of shape {shape} cannot be added to shape {largest}")
     if len(sources) < 2:
-        raise NetworkError(f"{layer.name}: a sum reads two tensors or more")
+        raise NetworkError(f"{layer.name}: a sum must read two tensors or more")
     return largest

@@ -1,6 +1,6 @@
-"""FPGA parts, by their own names or those of the boards that carry them.
+"""FPGA parts, by their own names or the names of boards.
 
-The parts of a family are in its file in `families/`, the boards in `boards.py`.
+The parts of a family are in the family's file in `families/`, the boards in `boards.py`.
 """
 
 import difflib
@@ -14,14 +14,14 @@ __all__ = ["Part", "UnknownPart", "get_part"]
 
 
 class UnknownPart(FlowError):
-    """No part or board has the name; the message gives the nearest known ones."""
+    """No part or board has the name; the message lists similar known names."""
 
 
 def get_part(name: str) -> Part:
-    """Return the part of that name, or the part on the board of that name; upper or lower case.
+    """Return the part of a name, or the part on the board of that name; upper and lower case are equal.
 
     Raises:
-        UnknownPart: if there is none. The message names the nearest known names.
+        UnknownPart: If no part or board has the name. The message lists similar known names.
     """
     key = name.strip().lower()
     key = SHORT_NAMES.get(key, key)

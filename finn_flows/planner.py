@@ -1,7 +1,7 @@
-"""From a network and its folding to a plan: a design of hardware nodes without numbers, so without a trained network.
+"""Conversion of a network and its folding to a plan: a design of hardware nodes without numbers. It needs no training.
 
-A plan holds the nodes in the order of the streams, width converters included. FIFOs are sized in simulation; what is
-expected of them is `cost.py`'s.
+A plan holds the nodes in the order of the streams, width converters included. It holds no FIFOs, which are sized in
+simulation; `cost.py` estimates them.
 """
 
 import math
@@ -33,35 +33,35 @@ from zerocross.finn_flows.rtl.design import INPUT, Design, Element, Source
 
 
 class UnsupportedLayer(FlowError):
-    """A layer or a shape of network that this flow has no hardware nodes for; the message names it."""
+    """A layer or a network structure without hardware nodes in this flow; the message names it."""
 
 
 def plan(network: Network, folding: Folding, clock_mhz: float = 100.0) -> Design:
     """Plan a network's hardware.
 
     Args:
-        network: the layers.
-        folding: how parallel it is to be.
-        clock_mhz: the clock, for a target in frames a second.
+        network: Layers of the network.
+        folding: Parallelism of the layers.
+        clock_mhz: Clock in MHz, for a folding target in frames per second.
 
     Raises:
-        UnsupportedLayer: for layers in an order no hardware exists for.
-        FoldingError: where the folding cannot be done; the message names the layer.
-        NetworkError: for layers that do not fit together.
+        UnsupportedLayer: If the hardware does not support a layer or the order of layers.
+        FoldingError: If the folding is not possible; the message names the layer.
+        NetworkError: If layers do not fit together.
     """
     return _Planner(network, folding, clock_mhz).plan()
 
 
 @dataclass(frozen=True)
 class _Tensor:
-    """What a layer gives.
+    """The output of a layer.
 
     Attributes:
-        sources: where its words come from, one for each reader that is left.
-        stream: in which words; None for the network's input, which comes as its reader takes it.
-        bits: of an element.
-        points: how many values an element can have.
-        product: whose accumulators they are, if any.
+        sources: Ports that deliver its words, one for each remaining reader.
+        stream: Stream of its words; None for the network's input, which takes the word size of its reader.
+        bits: Bits of an element.
+        points: Number of values that an element can have.
+        product: Product that computed it, if its elements are accumulators.
     """
 
     sources: tuple[Source, ...]
@@ -71,23 +71,23 @@ class _Tensor:
     product: AnyProduct | None = None
 
     def words_after(self, words: int) -> int:
-        """Return the cycles an image takes to become so many words, from those that flow."""
+        """Return the cycles per image of a conversion to that many words."""
         return words if self.stream is None else converter_interval(self.stream.words, words)
 
     def as_image(self, shape: tuple[int, ...], lanes: int) -> Stream:
-        """Return the stream as a node reads it: its elements in a shape, in words of lanes."""
+        """Return the stream in the shape and word size in which a node reads it."""
         if self.stream is None:
             return Stream(shape, lanes, self.bits)
         return replace(self.stream, shape=shape, lanes=lanes)
 
 
 class _Planner:
-    """Walks the layers once, keeping what each gives."""
+    """Walks over the layers once and keeps the output of each."""
 
     def __init__(self, network: Network, folding: Folding, clock_mhz: float) -> None:
         self.network, self.folding, self.clock_mhz = network, folding, clock_mhz
         self.shapes = network.shapes()
-        network.grids()  # refuses layers that read what they cannot
+        network.grids()  # raises for layers whose inputs do not fit
         self.absorbed = set(network.producers().values())
         self.unfolded = {
             layer.name: self._unfolded(layer)
@@ -106,17 +106,19 @@ class _Planner:
         bits = network.input.bits
         self.input = Stream(network.input.shape, 1, bits)
         self.tensors = {INPUT: _Tensor(((INPUT, "s"),), None, bits, 1 << bits)}
-        self.flattened: dict[str, str] = {}  # flattens, and whose tensor they show
+        self.flattened: dict[str, str] = {}  # flatten layers, and the layer whose tensor they pass on
 
     def plan(self) -> Design:
         """Return the design of all layers."""
         if self._readers(INPUT) > 1:
             names = " and ".join(layer.name for layer in self.network.readers(INPUT))
-            raise UnsupportedLayer(f"{names}: read the network's input: one layer may, and fork behind it")
+            raise UnsupportedLayer(
+                f"{names}: several layers read the network's input: let one layer read it, and fork its output"
+            )
         for layer in self.network.layers:
             readers = self._readers(layer.name)
             if readers == 0 and layer is not self.network.layers[-1]:
-                raise UnsupportedLayer(f"{layer.name}: nothing reads it")
+                raise UnsupportedLayer(f"{layer.name}: no layer reads its output: remove the layer")
             if isinstance(layer.operation, Flatten):
                 self.flattened[layer.name] = self._written_by(layer.inputs[0])
                 continue
@@ -125,25 +127,25 @@ class _Planner:
         return Design(self.input, tuple(self.elements))
 
     def _readers(self, name: str) -> int:
-        """Return how many nodes read a tensor; a flatten is none, but those behind it are."""
+        """Return how many nodes read a tensor. The readers of a flatten count, the flatten itself does not."""
         return sum(
             self._readers(layer.name) if isinstance(layer.operation, Flatten) else layer.inputs.count(name)
             for layer in self.network.readers(name)
         )
 
     def _written_by(self, name: str) -> str:
-        """Return the layer whose tensor a name stands for: a flatten has none of its own."""
+        """Return the layer that writes a tensor: for a flatten, the layer before it."""
         return self.flattened.get(name, name)
 
     # ---- placing nodes
 
     def _place(self, layer: str, node: HardwareNode, *reads: str) -> Stream:
-        """Append an element and the width converters ahead of it; return the stream it writes.
+        """Append a node and the width converters of its inputs; return the stream that the node writes.
 
         Args:
-            layer: the layer it belongs to.
-            node: the node.
-            reads: the tensors it reads, by layer.
+            layer: Layer of the node.
+            node: Node to append.
+            reads: Keys of the tensors that the node reads.
         """
         name, sources = self._name(layer, node.word), list[Source]()
         for port, (tensor, wanted) in enumerate(zip(reads, node.inputs.values(), strict=True)):
@@ -161,14 +163,14 @@ class _Planner:
         return next(iter(node.outputs.values()))
 
     def _take(self, tensor: str) -> Source:
-        """Return where a node's words come from, for one reader more."""
+        """Return the port from which one more reader of a tensor gets its words."""
         source, *rest = self.tensors[tensor].sources
         if rest:
             self.tensors[tensor] = replace(self.tensors[tensor], sources=tuple(rest))
         return source
 
     def _name(self, layer: str, word: str) -> str:
-        """Return an identifier that no element has yet."""
+        """Return a new identifier."""
         name = f"{re.sub(r'[^A-Za-z0-9]+', '_', layer).strip('_')}_{word}"
         name = name if name[0].isalpha() else f"n{name}"
         unique, count = name, 2
@@ -177,17 +179,17 @@ class _Planner:
         return unique
 
     def _written(self, x: _Tensor, stream: Stream, points: int | None = None) -> _Tensor:
-        """Return what the last element gives, with the points and the product of what it read unless told."""
+        """Return the output of the last element; product and, by default, points are those of its input `x`."""
         source = (self.elements[-1].name, "m")
         return replace(x, sources=(source,), stream=stream, bits=stream.bits, points=points or x.points)
 
     def _between(self, x: _Tensor, stream: Stream, key: str) -> str:
-        """Keep what a node inside a layer gives, for the next one of that layer; return its key."""
+        """Keep the output of a node inside a layer for the layer's next node; return its key."""
         self.tensors[key] = self._written(x, stream)
         return key
 
     def _fork(self, layer: str, tensor: _Tensor, readers: int) -> _Tensor:
-        """Place forks to two readers each, until there is a stream for every reader."""
+        """Append forks to two readers each, until every reader has a stream."""
         assert tensor.stream is not None
         free, (source,) = list[Source](), tensor.sources
         for number in range(readers - 1):
@@ -218,10 +220,12 @@ class _Planner:
                 return self._bias(layer.name, bias, source, shape)
             case LabelSelect():
                 return self._label_select(layer.name, source, shape)
-        raise UnsupportedLayer(f"{layer.name}: {type(layer.operation).__name__} has no hardware node")
+        raise UnsupportedLayer(
+            f"{layer.name}: {type(layer.operation).__name__} layers are not supported in hardware"
+        )
 
     def _unfolded(self, layer: Layer) -> AnyProduct:
-        """Return the node of a product before it is folded."""
+        """Return the unfolded node of a product."""
         operation, shape, out = layer.operation, self.shapes[layer.inputs[0]], self.shapes[layer.name]
         assert isinstance(operation, Dense | Conv)
         bits = self.network.bits(layer.inputs[0])
@@ -231,9 +235,11 @@ class _Planner:
         else:
             fan_in, vectors = math.prod(operation.kernel) * shape[-1], out[:2]
             if operation.groups > 1:
-                if layer.name not in self.absorbed:  # each channel counts from a point of its own
+                if (
+                    layer.name not in self.absorbed
+                ):  # each channel has its own offset, which only crossings absorb
                     raise UnsupportedLayer(
-                        f"{layer.name}: a convolution in groups needs an activation behind it"
+                        f"{layer.name}: a grouped convolution must be followed by an activation"
                     )
                 outs = operation.channels // operation.groups
                 return nodes.GroupedProduct(
@@ -268,9 +274,9 @@ class _Planner:
     def _crossings(self, name: str, activation: Activation, source: str, shape: tuple[int, ...]) -> _Tensor:
         x = self.tensors[source]
         if x.stream is None or (x.bits == 1 and x.product is None):
-            raise UnsupportedLayer(f"{name}: an activation needs accumulators or levels before it")
+            raise UnsupportedLayer(f"{name}: an activation must follow a product or a layer of levels")
         pe, vectors = x.stream.lanes, math.prod(shape[:-1])
-        # Behind a product it has the product's lanes; elsewhere its own decide.
+        # After a product the site has the product's lanes; elsewhere it chooses its own.
         if x.product is None or math.prod(x.product.vectors) != vectors:
             elements = math.prod(shape)
             pe = self._lanes(x, shape[-1], elements, lambda lanes: elements // lanes)
@@ -281,7 +287,7 @@ class _Planner:
     def _padding(
         self, name: str, padding: tuple[int, int], source: str, shape: tuple[int, ...]
     ) -> tuple[str, tuple[int, ...]]:
-        """Place zeros around an image; return their tensor, and its shape."""
+        """Append a padding node; return the padded tensor and its shape."""
         x, (down, along) = self.tensors[source], padding
         padded = (shape[0] + 2 * down, shape[1] + 2 * along, shape[2])
         lanes = self._lanes(x, shape[2], math.prod(shape), lambda lanes: math.prod(padded) // lanes)
@@ -292,9 +298,9 @@ class _Planner:
     def _generator(
         self, name: str, window: Conv | MaxPool | SumPool, source: str, shape: tuple[int, ...]
     ) -> str:
-        """Place the input generator of a convolution, or of a pool whose windows overlap; return its tensor.
+        """Append the input generator of a convolution or of a pool whose windows overlap; return its tensor.
 
-        A pool and groups want each fold's pixels together: `depthwise`, FINN calls it.
+        Pools and grouped convolutions need the pixels of each channel fold together, which FINN calls `depthwise`.
         """
         x, conv = self.tensors[source], window if isinstance(window, Conv) else None
         product = self.folded[name] if conv is not None else None
@@ -313,7 +319,7 @@ class _Planner:
             elements = math.prod(counts) * math.prod(window.kernel) * channels
             behind = elements, product.inputs["s"].words
         lanes = self._lanes(x, channels, math.prod(shape), cycles, behind)
-        if isinstance(product, nodes.GroupedProduct):  # the product's own order
+        if isinstance(product, nodes.GroupedProduct):  # the product fixes the order of elements
             lanes = product.inputs["s"].lanes
         slow = self.bound and cycles(lanes) > self.target
         parallel = slow and not depthwise and dilation == (1, 1)
@@ -331,15 +337,17 @@ class _Planner:
         out: tuple[int, ...],
     ) -> _Tensor:
         if pool.kernel[0] < pool.stride[0] or pool.kernel[1] < pool.stride[1]:
-            raise UnsupportedLayer(f"{name}: a pool's stride {pool.stride} exceeds its kernel {pool.kernel}")
+            raise UnsupportedLayer(
+                f"{name}: its stride {pool.stride} exceeds its kernel {pool.kernel}: use a smaller stride"
+            )
         if isinstance(pool, MaxPool) and any(pool.padding):
             if self.tensors[source].product is not None:
                 raise UnsupportedLayer(
-                    f"{name}: pads accumulators, which have no zero: pool behind the activation"
+                    f"{name}: accumulators cannot be padded with zeros: move the pool behind the activation"
                 )
             source, shape = self._padding(name, pool.padding, source, shape)
         if isinstance(pool, SumPool) and out[:2] == (1, 1):
-            pool = SumPool(pool.kernel, pool.kernel)  # one window has no stride
+            pool = SumPool(pool.kernel, pool.kernel)  # for a single window, the stride does not matter
         x = self.tensors[source]
         summed = isinstance(pool, SumPool)
         points = (x.points - 1) * math.prod(pool.kernel) + 1 if summed else x.points
@@ -364,7 +372,7 @@ class _Planner:
         return self._written(x, self._place(name, node, source), points)
 
     def _add(self, layer: Layer, out: tuple[int, ...]) -> _Tensor:
-        """Place a sum; of more than two tensors one node after the other, vectors last."""
+        """Append the nodes of a sum: one for each tensor after the first, vectors last."""
         ordered = sorted(layer.inputs, key=lambda name: -len(self.shapes[name]))
         first, elements = self._written_by(ordered[0]), math.prod(out)
         total = self.tensors[first]
@@ -385,7 +393,7 @@ class _Planner:
     def _bias(self, name: str, bias: Bias, source: str, shape: tuple[int, ...]) -> _Tensor:
         x = self.tensors[source]
         assert x.stream is not None and x.product is not None
-        # A popcount is half of what the network counts from the fan-in down; the bias makes up for both.
+        # A popcount is (a + fan-in) / 2 for the network's accumulator a. The shift and the biases account for that.
         halved = isinstance(x.product, nodes.Product) and x.product.is_popcount
         accumulators = x.as_image(shape, x.stream.lanes)
         node = nodes.Bias(accumulators, bias.shift + halved, bias.low, bias.high)
@@ -400,11 +408,11 @@ class _Planner:
     # ---- lanes
 
     def _refuse_if_slow(self, name: str, what: str, cycles: int) -> None:
-        """Raise if a node with all channels at once misses a target that was asked for."""
+        """Raise a `FoldingError` if a node with all channels at once misses the requested target."""
         if self.bound and cycles > self.target:
             raise FoldingError(
-                f"{name}: its {what} takes {cycles} cycles an image at best, "
-                f"and {self.target} were asked for; allow {cycles} cycles or make the image smaller"
+                f"{name}: its {what} needs at least {cycles} cycles per image, but the target is {self.target}: "
+                f"allow {cycles} cycles or make the image smaller"
             )
 
     def _lanes(
@@ -415,14 +423,14 @@ class _Planner:
         cycles: Callable[[int], int],
         behind: tuple[int, int] | None = None,
     ) -> int:
-        """Return the fewest channels at a time that keep up with the target, width converters included.
+        """Return the fewest lanes with which a node and the width converters around it meet the target.
 
         Args:
-            x: what is read.
-            channels: of a pixel.
-            elements: of the stream that is read.
-            cycles: the node's own, by lanes.
-            behind: the elements it writes, and the words in which they are read.
+            x: Tensor that the node reads.
+            channels: Channels of a pixel.
+            elements: Elements of the stream that the node reads.
+            cycles: Function from lanes to the node's own cycles.
+            behind: Elements that the node writes, and the words in which they are read.
         """
 
         def slowest(lanes: int) -> int:

@@ -1,8 +1,7 @@
 """FINN's own flow, from an exported network of plain signs to folded hardware nodes and their estimates.
 
-This is the long way round that every FINN user takes: clean up, streamline, convert to hardware layers,
-specialise, fold. It serves as the yardstick of `graph.py`, which arrives at the same nodes without a trained
-network.
+Every FINN user takes these steps: clean up, streamline, convert to hardware layers, specialise, fold. They are the
+reference for `planner.py`, which results in the same nodes without a trained network.
 """
 
 from collections.abc import Mapping
@@ -25,20 +24,20 @@ if TYPE_CHECKING:
 
 
 class StockFlowError(FlowError):
-    """The network left something that is no hardware node; the message names what."""
+    """FINN's flow cannot convert a node of the network; the message names the node."""
 
 
 class AbsorbBipolarPad(Transformation):
-    """Move a constant padding of bipolar data by -1 into the convolution that follows.
+    """Move a constant padding with -1 of bipolar data into the following convolution.
 
-    FINN pads with 0 only, which bipolar data does not have. But bipolar data travels as bits, and its bit 0
-    *is* -1: once the products have become XNOR-popcounts, padding with 0 is padding with -1. So `Pad(-1) ->
-    Conv` becomes a `Conv` with pads, which means the same from `ConvertBipolarMatMulToXnorPopcount` on, and
-    only from there on. Padding of other data by 0 is moved as well, where it means the same at once.
+    FINN pads with 0 only, which is not a bipolar value. But the hardware encodes -1 as bit 0: after the products have
+    become XNOR-popcounts, padding with 0 is padding with -1. So `Pad(-1) -> Conv` becomes a `Conv` with pads. The two are
+    equivalent only after `ConvertBipolarMatMulToXnorPopcount`. Padding with 0 of other data is moved too, and is
+    equivalent at once.
     """
 
     def apply(self, model: "ModelWrapper") -> tuple["ModelWrapper", bool]:
-        """Return the model with such paddings moved, and False: one pass does all."""
+        """Return the model with such paddings moved, and False, because one pass moves all."""
         for pad in model.get_nodes_by_op_type("Pad"):
             conv = model.find_consumer(pad.output[0])
             amounts = model.get_initializer(pad.input[1])
@@ -61,10 +60,9 @@ class AbsorbBipolarPad(Transformation):
 
 
 class RemoveInputThreshold(Transformation):
-    """Remove a sign at the graph's input: the stream is bits already.
+    """Remove a sign at the graph's input, because the input stream already holds bits.
 
-    `shape` and datatype of the input stay as they were; the datatype becomes BINARY, in which 0 stands for
-    -1.
+    The input's datatype becomes BINARY, in which 0 stands for -1.
     """
 
     def apply(self, model: "ModelWrapper") -> tuple["ModelWrapper", bool]:
@@ -78,9 +76,9 @@ class RemoveInputThreshold(Transformation):
 
 
 class RemoveInputQuant(Transformation):
-    """Remove a quantizer of scale 1 at the graph's input, and a flatten: the stream is integers already.
+    """Remove a quantizer of scale 1 and a flatten at the graph's input, because the input stream already holds integers.
 
-    A network with one-bit inputs has a sign there instead, which `RemoveInputThreshold` sees to.
+    A network with 1-bit inputs has a sign there instead, which `RemoveInputThreshold` removes.
     """
 
     def apply(self, model: "ModelWrapper") -> tuple["ModelWrapper", bool]:
@@ -91,14 +89,14 @@ class RemoveInputQuant(Transformation):
             if node.op_type == "Quant":
                 scale, offset = (model.get_initializer(tensor) for tensor in node.input[1:3])
                 if scale is None or offset is None or np.any(scale != 1) or np.any(offset != 0):
-                    raise StockFlowError(f"{node.name}: an input quantizer needs scale 1 and offset 0")
+                    raise StockFlowError(f"{node.name}: the input quantizer must have scale 1 and offset 0")
             _bypass(model, node)
             node = model.find_consumer(name)
         return model, False
 
 
 class RemoveInputTranspose(Transformation):
-    """Remove a layout change or flatten at the graph's input: images come as (height, width, channels)."""
+    """Remove a layout change or flatten at the graph's input, because images arrive as (height, width, channels)."""
 
     def apply(self, model: "ModelWrapper") -> tuple["ModelWrapper", bool]:
         """Return the model without its first transposition, and False."""
@@ -110,7 +108,7 @@ class RemoveInputTranspose(Transformation):
 
 
 def _bypass(model: "ModelWrapper", node: Any) -> None:
-    """Remove a node that reads the graph's input; the input takes the shape of what the node wrote."""
+    """Remove a node that reads the graph's input; the input gets the shape of the node's output."""
     name, output = model.graph.input[0].name, node.output[0]
     shape, datatype = model.get_tensor_shape(output), model.get_tensor_datatype(name)
     for consumer in model.find_consumers(output):
@@ -121,10 +119,10 @@ def _bypass(model: "ModelWrapper", node: Any) -> None:
 
 
 class FixAccumulators(Transformation):
-    """Give every product the accumulator it needs, and every threshold integer values that fit beside it.
+    """Set the datatype of every product's accumulator, and make its thresholds integers of a fitting datatype.
 
-    An accumulator a in low..high passes the threshold t if a >= t. Thresholds are rounded up, which changes
-    nothing for integers a, and clipped to low..high+1, where low is always passed and high+1 never.
+    An accumulator a in low..high passes the threshold t if a >= t. Thresholds are rounded up, which has no effect for
+    integers a, and clipped to low..high+1: every a passes low, and no a passes high+1.
     """
 
     def apply(self, model: "ModelWrapper") -> tuple["ModelWrapper", bool]:
@@ -149,18 +147,17 @@ class FixAccumulators(Transformation):
 
 
 def stock_layers(source: "ModelWrapper | str | Path", network_input: Input) -> "ModelWrapper":
-    """Run FINN's flow on a QONNX network of plain signs, as far as hardware layers.
+    """Run FINN's flow on a QONNX network of plain signs up to hardware layers.
 
-    These are FINN's abstract layers, which still run in Python (`qonnx.core.onnx_exec.execute_onnx`); bits
-    are 0 and 1 there, images (1, height, width, channels), and the answer is the index of the largest logit.
+    The result holds FINN's abstract layers, which still run in Python (`qonnx.core.onnx_exec.execute_onnx`). Its bits are
+    0 and 1, its images have shape (1, height, width, channels), and its output is the index of the largest logit.
 
     Args:
-        source: the exported network (a model or a file). One input, one output of logits; binary weights of
-            scale 1.
-        network_input: what the input stream is: bits (bipolar, 0 for -1) or unsigned bytes.
+        source: Exported network, a model or a file, with one input, one output of logits, and binary weights of scale 1.
+        network_input: Input stream: bits (bipolar, 0 for -1) or unsigned bytes.
 
     Raises:
-        StockFlowError: where something in the network became no hardware layer.
+        StockFlowError: If FINN has no hardware layer for a node.
     """
     prepare_finn()
     return _hardware_layers(_streamlined(_finn_onnx(source, network_input)))
@@ -171,15 +168,15 @@ def stock_graph(
     foldings: Mapping[str, Mapping[str, int]] | None = None,
     part: str = "xc7z020clg400-1",
 ) -> "ModelWrapper":
-    """Specialise and fold hardware layers: FINN's nodes as they will be built.
+    """Specialise and fold hardware layers to the nodes that FINN builds.
 
     Args:
-        layers: what `stock_layers` returned; it stays as it is.
-        foldings: attributes (PE, SIMD, parallel_window) by node name, as FINN names nodes: `MVAU_hls_0`, ...
-        part: FINN's full part name; it decides between RTL and HLS nodes.
+        layers: Result of `stock_layers`; it is not changed.
+        foldings: Attributes (PE, SIMD, parallel_window) by FINN's node names: `MVAU_hls_0`, ...
+        part: FINN's full part name, which decides between RTL and HLS nodes.
 
     Returns:
-        The model, nodes only of FINN's `_rtl` and `_hls` kinds, without width converters or FIFOs.
+        The model with FINN's `_rtl` and `_hls` nodes only, without width converters or FIFOs.
     """
     prepare_finn()
     from finn.transformation.fpgadataflow.specialize_layers import SpecializeLayers
@@ -194,7 +191,7 @@ def stock_graph(
 
 
 def with_streams(model: "ModelWrapper", part: str = "xc7z020clg400-1") -> "ModelWrapper":
-    """Return a folded graph with the width converters and FIFOs that FINN puts between its nodes."""
+    """Return a folded graph with the width converters and FIFOs that FINN inserts between its nodes."""
     prepare_finn()
     from finn.transformation.fpgadataflow.insert_dwc import InsertDWC
     from finn.transformation.fpgadataflow.insert_fifo import InsertFIFO
@@ -213,7 +210,7 @@ def with_streams(model: "ModelWrapper", part: str = "xc7z020clg400-1") -> "Model
 
 
 def node_estimates(model: "ModelWrapper", part: str = "xc7z020clg400-1") -> list[dict[str, Any]]:
-    """Return what FINN says of each node, in order: op_type, cycles, LUT, BRAM_18K, DSP."""
+    """Return FINN's estimate of each node in order: op_type, cycles, LUT, BRAM_18K, DSP."""
     answers = []
     for node in model.graph.node:
         instance = getCustomOp(node)
@@ -226,7 +223,7 @@ def node_estimates(model: "ModelWrapper", part: str = "xc7z020clg400-1") -> list
 
 
 def _finn_onnx(source: "ModelWrapper | str | Path", network_input: Input) -> "ModelWrapper":
-    """Read a QONNX network and bring it into FINN's dialect, ending in a TopK."""
+    """Read a QONNX network and convert it to FINN's dialect, with a TopK at its end."""
     from finn.transformation.qonnx.convert_qonnx_to_finn import ConvertQONNXtoFINN
     from qonnx.core.modelwrapper import ModelWrapper
     from qonnx.transformation.fold_constants import FoldConstants
@@ -263,7 +260,7 @@ def _finn_onnx(source: "ModelWrapper | str | Path", network_input: Input) -> "Mo
 
 
 def _streamlined(model: "ModelWrapper") -> "ModelWrapper":
-    """Gather scales into thresholds, lower convolutions, make products of bits XNOR-popcounts."""
+    """Move scales into thresholds, lower convolutions, and convert products of bits to XNOR-popcounts."""
     from finn.transformation.streamline import Streamline, absorb
     from finn.transformation.streamline.reorder import MakeMaxPoolNHWC
     from qonnx.transformation.bipolar_to_xnor import ConvertBipolarMatMulToXnorPopcount
@@ -296,7 +293,7 @@ def _streamlined(model: "ModelWrapper") -> "ModelWrapper":
 
 
 def _hardware_layers(model: "ModelWrapper") -> "ModelWrapper":
-    """Convert to hardware layers, thresholds apart from products, and fix their datatypes."""
+    """Convert to hardware layers, with thresholds separate from products, and fix their datatypes."""
     from finn.transformation.fpgadataflow.convert_to_hw.binary_matrix_vector_activation import (
         InferBinaryMatrixVectorActivation,
     )
@@ -331,5 +328,5 @@ def _hardware_layers(model: "ModelWrapper") -> "ModelWrapper":
         model = model.transform(transformation)
     foreign = [node.name for node in model.graph.node if node.domain != "finn.custom_op.fpgadataflow"]
     if foreign:
-        raise StockFlowError(f"no hardware layer exists for: {', '.join(foreign)}")
+        raise StockFlowError(f"FINN has no hardware layers for: {', '.join(foreign)}")
     return model

@@ -1,4 +1,4 @@
-"""When the last output of the first image leaves, and how many words wait ahead of a sum: a plan's pipeline, followed."""
+"""Latency of a plan's pipeline, and the words that wait in front of a sum."""
 
 import math
 
@@ -10,19 +10,19 @@ from zerocross.finn_flows.rtl.design import INPUT, Design, Source
 
 
 def pipeline_latency(design: Design) -> int:
-    """Return the cycles from the first input word to the last output word, the pipeline being empty before.
+    """Return the cycles from the first input word to the last output word of an image in an empty pipeline.
 
-    FINN's own figure is the sum of all nodes' cycles, as if each waited for the one before to end. Here a node starts
-    as soon as it has the words its first output needs. Images are followed row by row, from one node to the next, by
-    the schedules of the RTL; FIFOs never stop a node that could work.
+    FINN's own figure is the sum of all nodes' cycles, as if each node waited for the previous one to finish. In this
+    model a node starts as soon as it has the words that its first output needs. The model follows images row by row from
+    node to node with the schedules of the RTL. FIFOs never stall a node that could run.
     """
     return _flows(design)[design.elements[-1].name, "m"].end
 
 
 def waiting_words(design: Design) -> dict[Source, int]:
-    """Return how many words wait ahead of each sum, by its name and the port that it reads.
+    """Return the number of words that wait in front of each sum, by the sum's name and input port.
 
-    The way through more layers is the longer one; what comes by the shorter one waits, and the next image comes meanwhile.
+    The branch through more layers is slower. Words of the faster branch wait for it, and words of the next image join them.
     """
     joins = [element for element in design.elements if len(element.sources) > 1]
     if not joins:
@@ -33,7 +33,7 @@ def waiting_words(design: Design) -> dict[Source, int]:
         taken = flows[element.name, "m"].times - SUM_LATENCY
         for port, source in element.ports.items():
             come, words = flows[source].times, element.node.inputs[port].words
-            if len(come) < len(taken):  # a vector is taken once
+            if len(come) < len(taken):  # a vector is read once per image
                 waiting[element.name, port] = words
                 continue
             there = sum(
@@ -46,7 +46,7 @@ def waiting_words(design: Design) -> dict[Source, int]:
 
 
 def _flows(design: Design) -> dict[Source, Flow]:
-    """Return what leaves each element, by every port."""
+    """Return the output flow of every element's ports."""
     flows: dict[Source, Flow] = {(INPUT, "s"): input_flow(design.input)}
     for element in design.elements:
         flow = element.node.flow([flows[source] for source in element.sources])

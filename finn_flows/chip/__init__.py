@@ -1,1 +1,1 @@
-"""From SystemVerilog to a chip with open tools: synthesis, place and route, the serial line."""
+"""From SystemVerilog to an FPGA with open tools: synthesis, place and route, serial line."""

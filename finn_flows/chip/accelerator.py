@@ -1,4 +1,4 @@
-"""The host's end of a serial line: send samples to a board, or to its simulation, and take the answers."""
+"""The host's end of a serial line: sends samples to a board or its simulation, and receives the outputs."""
 
 import errno
 import time
@@ -30,15 +30,15 @@ from zerocross.finn_flows.rtl.simulation import Port, Simulator, compile_design
 
 
 class BoardError(FlowError):
-    """A board that cannot be talked to; the message says what is wrong and what to try."""
+    """The host cannot communicate with a board; the message says what is wrong and what to try."""
 
 
 class NoDevice(BoardError):
-    """No serial device has the name, or it may not be used."""
+    """No serial device has the name, or the user lacks the permission for it."""
 
 
 class NoAnswer(BoardError):
-    """Nothing, or nothing sensible, comes back."""
+    """The board sends no answer, or no valid one."""
 
 
 class WrongDesign(BoardError):
@@ -46,26 +46,26 @@ class WrongDesign(BoardError):
 
 
 class _Noise(Exception):
-    """An exchange that failed, and may work the next time."""
+    """An exchange failed and can be repeated."""
 
 
 class Wire(Protocol):
-    """What is asked of a serial port; pyserial's `Serial` has it."""
+    """The interface of a serial port; pyserial's `Serial` has it."""
 
     def write(self, data: bytes, /) -> int | None:
         """Send bytes."""
         ...
 
     def read(self, size: int = 1, /) -> bytes:
-        """Wait for bytes; fewer when time is up."""
+        """Wait for bytes; return fewer after the time-out."""
         ...
 
     def reset_input_buffer(self) -> None:
-        """Forget what came and was not read."""
+        """Discard received bytes that were not read."""
         ...
 
     def close(self) -> None:
-        """Give the port back."""
+        """Close the port."""
         ...
 
 
@@ -78,17 +78,17 @@ _ERRORS = {
 
 
 class Accelerator:
-    """A design on the other end of a serial line.
+    """A design at the other end of a serial line.
 
     Args:
-        wire: the port.
-        link: what host and device agree on.
-        retries: how often an exchange that noise has broken is tried again.
-        pause: seconds of silence after which the device has forgotten a broken frame.
+        wire: Serial port.
+        link: Settings that host and device share.
+        retries: How often a failed exchange is repeated.
+        pause: Seconds of silence after which the device has dropped a broken frame.
 
     Raises:
-        NoAnswer: if nothing on the other end speaks the protocol.
-        WrongDesign: if another design does.
+        NoAnswer: If no device with this protocol answers.
+        WrongDesign: If the device runs another design.
     """
 
     def __init__(self, wire: Wire, link: SerialLink, retries: int = 3, pause: float = 0.15):
@@ -98,15 +98,15 @@ class Accelerator:
     def run(
         self, samples: np.ndarray, progress: Callable[[int, int], None] = lambda done, of: None
     ) -> np.ndarray:
-        """Compute the design's outputs (N, elements) of samples (N, elements).
+        """Compute the design's outputs (N, elements) for samples (N, elements).
 
         Args:
-            samples: integers as the design's input takes them, in the order of its stream.
-            progress: called with how many samples are done, of how many.
+            samples: Integers of the design's input, in the order of its stream.
+            progress: Called with the number of completed samples and the number of all samples.
 
         Raises:
-            LineError: if the samples do not fit.
-            NoAnswer: if an exchange fails however often it is tried.
+            LineError: If the samples do not fit.
+            NoAnswer: If an exchange fails in all attempts.
         """
         packed = self._link.pack(samples)
         answers = []
@@ -118,12 +118,12 @@ class Accelerator:
     def infer(
         self, samples: np.ndarray, progress: Callable[[int, int], None] = lambda done, of: None
     ) -> np.ndarray:
-        """Return the classes (N,) of samples (N, elements): the label, or the lowest index of the largest output."""
+        """Return the classes (N,) of samples (N, elements): the label, or the lowest index of the largest outputs."""
         outputs = self.run(samples, progress)
         return outputs[:, 0] if self._link.sink.elements == 1 else outputs.argmax(axis=1)
 
     def close(self) -> None:
-        """Give the port back."""
+        """Close the port."""
         self._wire.close()
 
     def __enter__(self) -> "Accelerator":
@@ -137,7 +137,9 @@ class Accelerator:
     def _check_identity(self) -> None:
         says = self._exchange(IDENTIFY, b"", IDENTITY_BYTES)
         if says[0] != PROTOCOL:
-            raise WrongDesign(f"the board speaks protocol {says[0]}, not {PROTOCOL}: build and load it anew")
+            raise WrongDesign(
+                f"the board uses protocol {says[0]}, not {PROTOCOL}: build the bitstream again and load it"
+            )
         if says != self._link.identity:
             here, there = (
                 int.from_bytes(identity[1:5], "little") for identity in (self._link.identity, says)
@@ -147,7 +149,7 @@ class Accelerator:
             )
 
     def _exchange(self, kind: bytes, payload: bytes, size: int) -> bytes:
-        """Send a request until it is answered."""
+        """Send a request until a valid answer arrives."""
         for attempt in range(self._retries + 1):
             try:
                 if attempt:
@@ -157,20 +159,20 @@ class Accelerator:
             except _Noise as noise:
                 trouble = str(noise)
         raise NoAnswer(
-            f"no answer after {self._retries + 1} attempts at {self._link.baud} baud ({trouble}): is the bitstream "
-            "loaded, is this the board's serial port (boards often have two), are the cable and its ground good?"
+            f"no answer after {self._retries + 1} attempts at {self._link.baud} baud ({trouble}): check that the "
+            "bitstream is loaded, that this is the right serial port (boards often have two), and the cable and its ground"
         )
 
     def _start_again(self, kind: bytes) -> None:
         time.sleep(self._pause)
         self._wire.reset_input_buffer()
-        if kind != IDENTIFY:  # resets the design, if it was that
+        if kind != IDENTIFY:  # resets the design, in case it is still computing
             self._wire.write(frame(REQUEST, IDENTIFY))
             self._answer(IDENTIFY, IDENTITY_BYTES)
 
     def _answer(self, kind: bytes, size: int) -> bytes:
         start = self._wire.read(1)
-        while start and start != ANSWER:  # what is left of something older
+        while start and start != ANSWER:  # rest of an earlier answer
             start = self._wire.read(1)
         got = self._read(1)
         payload = self._read(1 if got == ERROR else size if got == kind else 0)
@@ -191,14 +193,14 @@ def open_board(device: str, link: SerialLink, timeout: float = 2.0) -> Accelerat
     """Open a board on a serial device, such as /dev/ttyUSB0.
 
     Args:
-        device: the serial device.
-        link: what host and device agree on.
-        timeout: seconds a design may take for a sample.
+        device: Serial device.
+        link: Settings that host and device share.
+        timeout: Most seconds per sample.
 
     Raises:
-        NoDevice: if the device is not there, or may not be used.
-        NoAnswer: if nothing on the other end speaks the protocol.
-        WrongDesign: if another design does.
+        NoDevice: If the device does not exist, or the user lacks the permission for it.
+        NoAnswer: If no device with this protocol answers.
+        WrongDesign: If the device runs another design.
     """
     import serial
 
@@ -208,7 +210,7 @@ def open_board(device: str, link: SerialLink, timeout: float = 2.0) -> Accelerat
     except serial.SerialException as error:
         raise NoDevice(_why_not(device, error.errno, str(error))) from None
     with suppress(AttributeError, NotImplementedError, OSError, ValueError):
-        port.set_low_latency_mode(True)  # USB converters otherwise keep an answer for up to 16 ms
+        port.set_low_latency_mode(True)  # USB converters otherwise delay an answer by up to 16 ms
     port.reset_input_buffer()
     try:
         return Accelerator(port, link)
@@ -222,15 +224,15 @@ def _why_not(device: str, code: int | None, said: str) -> str:
 
     if code == errno.EACCES:
         return (
-            f"{device} may not be used by you: join the group that owns it, "
+            f"you have no permission to use {device}: join the group that owns it, "
             "usually with sudo usermod -aG dialout $USER, and log in again"
         )
     if code == errno.EBUSY:
-        return f"{device} is in use: close the other program"
+        return f"another program uses {device}: close that program"
     if code == errno.ENOENT:
         there = ", ".join(port.device for port in list_ports.comports()) or "none: is the board plugged in?"
         return f"there is no serial device {device}; there are: {there}"
-    return f"{device} does not open: {said}"
+    return f"{device} cannot be opened: {said}"
 
 
 def compile_line(
@@ -242,16 +244,16 @@ def compile_line(
     divider: int = 8,
     drift: float = 1.0,
 ) -> Simulator:
-    """Compile a board for `SimulatedLine`: everything but its clock generator, UARTs included.
+    """Compile a board for `SimulatedLine`: everything except its clock generator, UARTs included.
 
     Args:
-        design: the design's top module.
-        sources: SystemVerilog files, the library's included.
-        folder: where the design's memory files are; the program goes to its subfolder "serial".
-        link: what the device is to agree on with the host.
-        cache: see `compile_design`.
-        divider: clock cycles a bit.
-        drift: of the host's clock: a bit of its takes so many times as long.
+        design: Top module of the design.
+        sources: SystemVerilog files, those of the library included.
+        folder: Folder of the design's memory files. The program is written to its subfolder "serial".
+        link: Settings that host and device share.
+        cache: See `compile_design`.
+        divider: Clock cycles per bit.
+        drift: Length of the host's bits relative to the device's.
     """
     work = folder / "serial"
     work.mkdir(parents=True, exist_ok=True)
@@ -264,14 +266,14 @@ def compile_line(
 
 
 class SimulatedLine:
-    """A wire to a simulated board.
+    """A serial port of a simulated board.
 
-    Every write is a simulation of its own, of a board just switched on: what is written is sent, and all that comes
-    back until the board rests can be read.
+    Every write runs a separate simulation of a board after power-on. It sends the written bytes, and all bytes that the
+    board returns until it is quiet can be read.
 
     Args:
-        simulator: of `compile_line`.
-        lose: numbers of bytes that get lost on their way to the board, counted from 0 over all writes.
+        simulator: Simulator from `compile_line`.
+        lose: Numbers of the bytes that are lost on the way to the board, counted from 0 over all writes.
     """
 
     def __init__(self, simulator: Simulator, lose: Iterable[int] = ()):
@@ -279,14 +281,14 @@ class SimulatedLine:
         self._sent, self._received = 0, b""
 
     def write(self, data: bytes) -> int:
-        """Send bytes and hear what comes back."""
+        """Send bytes and receive the answer."""
         arriving = [byte for index, byte in enumerate(data) if self._sent + index not in self._lose]
         self._sent += len(data)
         self._received += self.converse([bytes(arriving)])[0]
         return len(data)
 
     def converse(self, messages: Sequence[bytes]) -> list[bytes]:
-        """Send messages to one board, each when the one before has been answered; return the answers."""
+        """Send messages to one board, each after the answer to the one before; return the answers."""
         words = [word for message in messages for word in (*message, 0x100)]
         trace = self._simulator.run({"host": to_bits(np.array(words)[:, None], 9)}, {"quiet": len(messages)})
         answers = [bytearray()]
@@ -298,13 +300,13 @@ class SimulatedLine:
         return [bytes(answer) for answer in answers[: len(messages)]]
 
     def read(self, size: int = 1) -> bytes:
-        """Take bytes that came back, as far as there are any."""
+        """Return received bytes, or fewer if there are not enough."""
         taken, self._received = self._received[:size], self._received[size:]
         return taken
 
     def reset_input_buffer(self) -> None:
-        """Forget what came back and was not read."""
+        """Discard received bytes that were not read."""
         self._received = b""
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing; there is no resource to release."""

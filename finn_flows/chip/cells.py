@@ -1,6 +1,6 @@
-"""What mapped cells take of a part: LUTs, carries, flip-flops, block RAMs, DSPs.
+"""The resources of mapped cells: LUTs, carries, flip-flops, block RAMs, DSPs.
 
-Counted is what a cell occupies, so that totals compare with a part's table; each family's file says what its cells take.
+The counts are the resources that a cell occupies, so totals compare with a part's table. Each family's file lists its cells.
 """
 
 import math
@@ -13,17 +13,17 @@ from zerocross.finn_flows.families import get_family
 
 @dataclass(frozen=True)
 class Cells:
-    """What cells take of a part.
+    """The resources of a set of cells.
 
     Attributes:
-        lut: look-up tables, those of memories, shift registers and (ECP5, Gowin) carries included.
-        lut_memory: of these, the ones used as memory or shift registers.
-        carry: carry cells: CARRY4, CARRY8, CCU2C (two bits), SB_CARRY, ALU (one bit).
-        ff: flip-flops.
-        bram: the family's block RAMs; a RAMB36 counts as two.
-        bram_kbit: their capacity.
+        lut: LUTs, including those of memories, shift registers and (ECP5, Gowin) carries.
+        lut_memory: The part of these LUTs that is memory or shift registers.
+        carry: Carry cells: CARRY4, CARRY8, CCU2C (two bits), SB_CARRY, ALU (one bit).
+        ff: Flip-flops.
+        bram: Block RAMs of the family's own size; a RAMB36 counts as two.
+        bram_kbit: Capacity of the block RAMs in kbit.
         dsp: DSP slices or multipliers.
-        by_type: cells by their library's name.
+        by_type: Number of cells, by library name.
     """
 
     lut: int = 0
@@ -37,19 +37,19 @@ class Cells:
 
     @property
     def bram18(self) -> int:
-        """Block RAMs of 18 kbit that hold as much."""
+        """Number of 18 kbit block RAMs with that capacity, rounded up."""
         return math.ceil(self.bram_kbit / 18)
 
 
 def count_cells(by_type: Mapping[str, int], family: str) -> Cells:
-    """Count what cells take, by their library's names.
+    """Count the resources of cells.
 
     Args:
-        by_type: how many there are of each; names that take nothing (multiplexers, buffers) are passed over.
-        family: the family's name.
+        by_type: Number of cells, by library name. Cells that use no resources (multiplexers, buffers) are ignored.
+        family: Name of the family.
 
     Raises:
-        zerocross.finn_flows.families.UnknownFamily: if there is none of that name.
+        zerocross.finn_flows.families.UnknownFamily: If no family has the name.
     """
     cells = get_family(family).cells
     total = dict.fromkeys(("lut", "lut_memory", "carry", "ff", "bram", "bram_kbit", "dsp"), 0)

@@ -1,4 +1,4 @@
-"""Clocks that a board does not have: the settings of a part's phase-locked loop that come nearest to them."""
+"""PLL settings of a part for clocks other than the board's own."""
 
 from zerocross.finn_flows.errors import FlowError
 from zerocross.finn_flows.families import get_family
@@ -8,38 +8,38 @@ _TOLERANCE = 0.05
 
 
 class Unreachable(FlowError):
-    """A clock that no setting of the part's PLL comes near to; the message gives the range or the nearest."""
+    """The part's PLL cannot generate a clock; the message gives the range or the nearest frequency."""
 
 
 def primitive(family: str) -> PllPrimitive:
     """Return a family's PLL.
 
     Raises:
-        Unreachable: if it has none that open tools set.
+        Unreachable: If open tools do not support a PLL of the family.
     """
     found = get_family(family).pll
     if found is None:
-        raise Unreachable(f"open tools set no PLL of {family} parts: ask for the board's own clock")
+        raise Unreachable(f"open tools support no PLL of {family} parts: use the board's own clock")
     return found
 
 
 def pll(family: str, input_mhz: float, wanted_mhz: float) -> Pll:
-    """Find the PLL settings that come nearest to a clock.
+    """Return the PLL settings that are nearest to a requested clock.
 
     Args:
-        family: the family's name.
-        input_mhz: the board's clock.
-        wanted_mhz: the clock wanted.
+        family: Name of the family.
+        input_mhz: Clock of the board in MHz.
+        wanted_mhz: Requested clock in MHz.
 
     Raises:
-        Unreachable: if a clock is out of the PLL's range, nothing comes within 5% of the clock wanted, or there is no
-            PLL.
+        Unreachable: If a clock is out of the PLL's range, if no setting is within 5% of the requested clock, or if there is
+            no PLL.
     """
     kind = primitive(family)
     limits = kind.limits
     for what, value, (low, high) in (
-        ("takes clocks of", input_mhz, limits.input),
-        ("gives clocks of", wanted_mhz, limits.output),
+        ("accepts clocks of", input_mhz, limits.input),
+        ("generates clocks of", wanted_mhz, limits.output),
     ):
         if not low <= value <= high:
             raise Unreachable(f"the PLL of {family} parts {what} {low:g} to {high:g} MHz, not {value:g}")
@@ -51,5 +51,5 @@ def pll(family: str, input_mhz: float, wanted_mhz: float) -> Pll:
     )
     if best is None or abs(best.output_mhz - wanted_mhz) > _TOLERANCE * wanted_mhz:
         nearest = f"; the nearest is {best.output_mhz:.4g} MHz" if best else ""
-        raise Unreachable(f"no PLL setting makes {wanted_mhz:g} MHz of {input_mhz:g} MHz{nearest}")
+        raise Unreachable(f"no PLL setting generates {wanted_mhz:g} MHz from {input_mhz:g} MHz{nearest}")
     return best

@@ -1,6 +1,6 @@
-"""Where the weights of products are kept: in block RAM or in LUTs, by what each costs on a part.
+"""The choice of memory for the weights of products: block RAM or LUTs, by their cost on a part.
 
-What weights cost in LUTs is `cost_model.weights_in_luts`.
+`cost_model.weights_in_luts` estimates the cost in LUTs.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from zerocross.finn_flows.parts import Part
 
 
 class UnknownLayer(FlowError):
-    """A choice for a layer that has no weights; the message names those that have."""
+    """A memory was chosen for a layer without weights; the message lists the layers with weights."""
 
 
 def choose_ram_styles(
@@ -21,28 +21,27 @@ def choose_ram_styles(
     overrides: Mapping[str, str] | None = None,
     taken_kbit: int = 0,
 ) -> dict[str, str]:
-    """Choose where each product keeps its weights.
+    """Choose the memory of each product's weights.
 
-    Block RAM goes to the deepest memories first, while the part has it, and only where it saves LUTs: a block is
-    worth as many LUTs as the part has for each block.
+    The deepest memories get block RAM first, as long as the part has any left. A memory gets block RAM only if this saves
+    LUTs: one block is worth the part's number of LUTs divided by its number of blocks.
 
     Args:
-        products: by layer.
-        part: what is to be filled.
-        overrides: "block" or "distributed" by layer, whatever it costs.
-        taken_kbit: block RAM that others take.
+        products: Products by layer.
+        part: Part of the design.
+        overrides: "block" or "distributed" by layer, regardless of the cost.
+        taken_kbit: Block RAM in kbit that other nodes use.
 
     Returns:
-        "block" or "distributed" for each product by layer; "constants" for those that have one word, which no
-        memory holds.
+        "block" or "distributed" for each product by layer; "constants" for weights of one word, which need no memory.
 
     Raises:
-        UnknownLayer: if a choice is made for a layer that is not there.
+        UnknownLayer: If `overrides` names a layer without weights.
     """
     overrides = overrides or {}
     if unknown := sorted(set(overrides) - set(products)):
         raise UnknownLayer(
-            f"no weights in {', '.join(unknown)}: layers with weights are {', '.join(products)}"
+            f"no weights in {', '.join(unknown)}: choose among the layers with weights, {', '.join(products)}"
         )
     left = part.bram_kbit - taken_kbit
     lut_per_kbit = part.luts / max(1, part.bram_kbit)

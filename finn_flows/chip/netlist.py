@@ -1,7 +1,6 @@
-"""Gate-level simulation: a mapped netlist and the behaviour of its cells, for `zerocross.finn_flows.rtl.simulation`.
+"""Gate-level simulation: a mapped netlist and the models of its cells, for `zerocross.finn_flows.rtl.simulation`.
 
-The cells' behaviour is what Yosys has for them; block RAMs, which it leaves empty for most families, are this
-project's (`families/*_block_ram.py`).
+Yosys has models of most cells. It leaves block RAMs of most families empty, so `families/*_block_ram.py` has models of them.
 """
 
 import importlib.util
@@ -17,20 +16,20 @@ _MODULE = re.compile(r"^(?:\(\*[^\n]*\*\)\s*)*module\s+(\w+).*?\bendmodule\b", r
 
 
 class NoModel(FlowError):
-    """A netlist whose cells cannot be simulated; the message says which."""
+    """The cells of a netlist cannot be simulated; the message names them."""
 
 
 def netlist_sources(synthesis: Synthesis) -> list[Path]:
-    """Return the files that make up a mapped netlist, for `zerocross.finn_flows.rtl.simulation.compile_design`.
+    """Return the files of a mapped netlist and its cells, for `zerocross.finn_flows.rtl.simulation.compile_design`.
 
-    Its top has the ports of the design that was synthesised.
+    The netlist's top has the ports of the synthesised design.
 
     Raises:
-        NoModel: if the family's cells, or some that the design uses, have no behaviour.
+        NoModel: If the family's cells, or some cells of the design, have no model.
     """
     family = get_family(synthesis.family)
     if not family.library:
-        raise NoModel(f"netlists for {family.name} are not simulated: their block RAMs have no model")
+        raise NoModel(f"netlists for {family.name} cannot be simulated: its block RAMs have no model")
     models = family.block_ram_models()
     for match in _MODULE.finditer(_library(family.library)):
         models.setdefault(match.group(1), match.group())
@@ -48,7 +47,7 @@ def netlist_sources(synthesis: Synthesis) -> list[Path]:
 
 
 def _library(name: str) -> str:
-    """Read a family's cells, with all that is included."""
+    """Read the models of a family's cells, included files inserted."""
     found = importlib.util.find_spec("pyosys")
     assert found is not None and found.origin is not None, "a synthesis was made with pyosys"
     folder = Path(found.origin).parent / "share" / name

@@ -1,7 +1,7 @@
-"""Place and route, and the bitstream: nextpnr and the packers of its families, from their wheels.
+"""Place and route, and the bitstream: nextpnr and the families' packers, from Python wheels.
 
-Each tool runs in a process of its own and sees only the folder it works in. What nextpnr reports is read back: the clock
-that the design reaches, what it takes of the part, and its critical path by the design's own names.
+Each tool runs in its own process and sees only its work folder. The clocks that the design reaches, its resources and its
+critical path (with the design's own names) are read from nextpnr's report.
 """
 
 import contextlib
@@ -28,16 +28,16 @@ from zerocross.finn_flows.rtl.simulation import ToolMissing
 
 
 class RouteError(FlowError):
-    """A netlist that cannot be placed and routed; the message has the tool's essential line and names the log."""
+    """A netlist cannot be placed and routed; the message has the tool's essential line and names the log."""
 
 
 class DoesNotFit(RouteError):
-    """A design too large for its part.
+    """A design is too large for its part.
 
     Attributes:
-        resource: what there is too little of, by a name of `Routed.used`.
-        used: how much the design takes.
-        available: how much the part has.
+        resource: Insufficient resource, by a name of `Routed.used`.
+        used: Amount that the design needs.
+        available: Amount that the part has.
     """
 
     def __init__(self, message: str, resource: str, used: int, available: int):
@@ -50,9 +50,9 @@ class Clock:
     """A clock of the design.
 
     Attributes:
-        name: the net's.
-        fmax_mhz: what it reaches.
-        wanted_mhz: what it is to reach.
+        name: Name of the net.
+        fmax_mhz: Highest frequency in MHz.
+        wanted_mhz: Requested frequency in MHz.
     """
 
     name: str
@@ -61,21 +61,21 @@ class Clock:
 
     @property
     def slack_ns(self) -> float:
-        """Time left in a period; negative where the clock is missed."""
+        """Slack of a period; negative if the clock is missed."""
         return 1e3 / self.wanted_mhz - 1e3 / self.fmax_mhz
 
 
 @dataclass(frozen=True)
 class CriticalPath:
-    """The slowest path from a register to a register.
+    """The slowest path from register to register.
 
     Attributes:
-        start: cell it starts from.
-        end: cell it ends at.
-        nodes: the design's nodes along it, in order; `serial_line` is the line to the host.
-        delay_ns: all of it.
-        routing_ns: of that, on wires.
-        levels: logic cells passed.
+        start: Cell at the start.
+        end: Cell at the end.
+        nodes: Nodes of the design along the path, in order; `serial_line` is the line to the host.
+        delay_ns: Total delay.
+        routing_ns: Part of the delay that is on wires.
+        levels: Number of logic cells on the path.
     """
 
     start: str
@@ -86,20 +86,20 @@ class CriticalPath:
     levels: int
 
     def in_words(self) -> str:
-        """Describe the path in a line for a person."""
+        """Return a readable line about the path."""
         return (
-            f"{self.start} to {self.end}: {self.delay_ns:.1f} ns, {self.routing_ns:.1f} of them on wires, "
+            f"{self.start} to {self.end}: {self.delay_ns:.1f} ns, {self.routing_ns:.1f} ns of them on wires, "
             f"{self.levels} logic cells, in {' -> '.join(self.nodes)}"
         )
 
 
 @dataclass(frozen=True)
 class Use:
-    """How much of a resource is used.
+    """The use of a resource.
 
     Attributes:
-        used: by the design.
-        available: on the part.
+        used: Amount that the design uses.
+        available: Amount that the part has.
     """
 
     used: int
@@ -111,15 +111,15 @@ class Routed:
     """A placed and routed design.
 
     Attributes:
-        target: the board or part.
-        bitstream: its file.
-        clocks: what each clock reaches, the tightest first.
-        used: what is used of the part: "lut" (iCE40: logic cells, of a LUT and a flip-flop each), "ff" (not told for
-            iCE40), "carry" (Gowin), "lut_memory", "bram", "dsp", "pll", "pin", as far as the part has them.
-        critical: the slowest path of the tightest clock, or None for a design without registers.
-        hold_violations: paths that nextpnr holds too fast.
-        seconds: that it took, packing included.
-        log: nextpnr's.
+        target: Board or part.
+        bitstream: Bitstream file.
+        clocks: All clocks, the one with the least margin first.
+        used: Used resources of the part, if the part has them: "lut" (iCE40: logic cells of a LUT and a flip-flop each),
+            "ff" (not reported for iCE40), "carry" (Gowin), "lut_memory", "bram", "dsp", "pll", "pin".
+        critical: Slowest path of the first clock, or None for a design without registers.
+        hold_violations: Number of nextpnr's hold time violations.
+        seconds: Run time, packing included.
+        log: nextpnr's log file.
     """
 
     target: str
@@ -133,16 +133,16 @@ class Routed:
 
     @property
     def met(self) -> bool:
-        """Whether every clock reaches what it is to reach."""
+        """Whether every clock reaches its requested frequency."""
         return all(clock.slack_ns >= 0 for clock in self.clocks)
 
     @property
     def fmax_mhz(self) -> float:
-        """What the tightest clock reaches; 0 for a design without clocks."""
+        """Highest frequency in MHz of the clock with the least margin; 0 for a design without clocks."""
         return self.clocks[0].fmax_mhz if self.clocks else 0.0
 
     def timing(self) -> str:
-        """Say whether the clock is reached, what limits it and what to change, in a line for a person."""
+        """Return a readable line: whether the clock is reached, what limits it, and what to change."""
         if not self.clocks:
             return "no clock to meet"
         tightest = self.clocks[0]
@@ -150,16 +150,18 @@ class Routed:
         if self.critical and self.critical.nodes:
             limit = f"; the slowest path is in {' -> '.join(self.critical.nodes)}"
         if self.met:
-            return f"reaches {tightest.fmax_mhz:.1f} MHz of the {tightest.wanted_mhz:.1f} asked for{limit}"
+            return (
+                f"reaches {tightest.fmax_mhz:.1f} MHz of the requested {tightest.wanted_mhz:.1f} MHz{limit}"
+            )
         return (
-            f"reaches only {tightest.fmax_mhz:.1f} MHz of the {tightest.wanted_mhz:.1f} asked for "
-            f"({-tightest.slack_ns:.2f} ns too slow){limit}: ask for a clock of {int(tightest.fmax_mhz)} MHz or "
-            "less, fold more (less PE and SIMD make shorter paths), or take a faster part"
+            f"reaches only {tightest.fmax_mhz:.1f} MHz of the requested {tightest.wanted_mhz:.1f} MHz "
+            f"({-tightest.slack_ns:.2f} ns too slow){limit}: request a clock of {int(tightest.fmax_mhz)} MHz or "
+            "less, reduce PE and SIMD (for shorter paths), or use a faster part"
         )
 
 
 Progress = Callable[[str, float | None], None]
-"""Told what is being done ("placing"), and which share of it is done where that is known."""
+"""Function that receives the current phase, such as "placing", and its completed share, or None if unknown."""
 
 
 def place_and_route(
@@ -173,19 +175,19 @@ def place_and_route(
     """Place and route a netlist and pack its bitstream.
 
     Args:
-        netlist: Yosys' JSON, its top's ports clk, rx, tx and perhaps led.
-        board: the board or part.
-        folder: everything goes to its subfolder route/<board>, the bitstream design.bit, .bin or .fs too. What was
-            there before is gone.
-        clock_mhz: the design's clock; left out, the board's own.
-        seed: of the placement; another seed gives another Fmax, by some percent.
-        progress: called with what is being done.
+        netlist: Yosys' JSON. The top's ports are clk, rx, tx and optionally led.
+        board: Board or part.
+        folder: Output folder. All files, including the bitstream design.bit, .bin or .fs, are written to its subfolder
+            route/<board>, which is emptied first.
+        clock_mhz: Clock of the design in MHz; by default, the board's own.
+        seed: Seed of the placement. The highest clock varies by some percent between seeds.
+        progress: Called with the current phase.
 
     Raises:
-        DoesNotFit: if the part is too small.
-        RouteError: if the netlist cannot be placed and routed for another reason.
-        ToolMissing: if a wheel is missing or broken.
-        Unreachable: if the board's PLL cannot make the clock.
+        DoesNotFit: If the part is too small.
+        RouteError: If the netlist cannot be placed and routed for another reason.
+        ToolMissing: If a wheel is missing or broken.
+        Unreachable: If the board's PLL cannot generate the clock.
     """
     began = time.monotonic()
     tell = progress or (lambda phase, share: None)
@@ -223,12 +225,12 @@ def place_and_route(
 
 
 def constraints(board: Board, clock_mhz: float, ports: Iterable[str]) -> str:
-    """Write the file that says which port is on which pin, in the language of the board's family.
+    """Return the file that assigns pins to ports, in the format of the board's family.
 
     Args:
-        board: the board; pins it does not have are left to nextpnr.
-        clock_mhz: the clock a bare part is given.
-        ports: of the netlist's top.
+        board: Board; nextpnr chooses pins that it does not have.
+        clock_mhz: Clock in MHz at the pin of a bare part.
+        ports: Ports of the netlist's top.
     """
     sites = {"clk": board.clock, "rx": board.rx, "tx": board.tx, "led": board.led}
     pins = [
@@ -245,7 +247,7 @@ def constraints(board: Board, clock_mhz: float, ports: Iterable[str]) -> str:
 
 
 def read_clocks(report: dict) -> tuple[Clock, ...]:
-    """Read what the clocks reach from nextpnr's report, the tightest first."""
+    """Read the clocks from nextpnr's report, the one with the least margin first."""
     clocks = [
         Clock(name, values["achieved"], values["constraint"]) for name, values in report["fmax"].items()
     ]
@@ -253,7 +255,7 @@ def read_clocks(report: dict) -> tuple[Clock, ...]:
 
 
 def read_use(utilization: dict, family: str) -> dict[str, Use]:
-    """Read what is used of a part from nextpnr's report."""
+    """Read the used resources from nextpnr's report."""
     return {
         ours: Use(utilization[theirs]["used"], utilization[theirs]["available"])
         for theirs, ours in _router(family).resources.items()
@@ -262,7 +264,7 @@ def read_use(utilization: dict, family: str) -> dict[str, Use]:
 
 
 def read_critical_path(report: dict, clock: str) -> CriticalPath | None:
-    """Read the slowest path from a register to a register of a clock from nextpnr's report."""
+    """Read a clock's slowest path from register to register from nextpnr's report."""
     for path in report["critical_paths"]:
         if path["from"].endswith(f" {clock}") and path["to"].endswith(f" {clock}"):
             steps = path["path"]
@@ -279,7 +281,7 @@ def read_critical_path(report: dict, clock: str) -> CriticalPath | None:
 
 
 def _node(cell: str) -> str:
-    """The node that a cell belongs to by its name, or "" for the top's own cells and those nextpnr put in."""
+    """Return the node of a cell by the cell's name, or "" for cells of the top and cells that nextpnr inserted."""
     node, dot, _ = cell.removeprefix("accelerator.").partition(".")
     return node if dot and not node.startswith("$") else ""
 
@@ -297,15 +299,16 @@ def _router(family: str) -> Router:
 
 
 def _pack(board: Board, router: Router, work: Path) -> None:
-    """Make the bitstream, under another name until it is whole."""
+    """Write the bitstream under a temporary name, and rename it when it is complete."""
     partial, log = f"{router.bitstream}.partial", work / "pack.log"
     code = _run(router.packer(board.device, partial), work, log, lambda line: None)
     if code or not (work / partial).exists():
-        raise RouteError(f"the bitstream for {board.name} is not packed: {_last(log)} (all of it: {log})")
+        raise RouteError(f"packing the bitstream for {board.name} failed: {_last(log)} (see {log})")
     (work / partial).replace(work / router.bitstream)
 
 
-# A child is to end with us, however we end. gowin_pack reads its arguments from the command line, the others take them.
+# The child must end when this process ends in any way. gowin_pack reads its arguments from the command line; the other
+# tools are functions with arguments.
 _CHILD = """
 import ctypes, importlib, signal, sys
 if sys.platform == "linux":
@@ -318,7 +321,7 @@ sys.exit(call() if function == "main" else call(arguments))
 
 
 def _run(tool: Tool, work: Path, log: Path, heard: Callable[[str], None]) -> int:
-    """Run a tool in a folder, its output going to the log, line by line; nothing of it outlives us."""
+    """Run a tool in a folder and write its output to the log line by line. The tool ends with this process."""
     if importlib.util.find_spec(tool.module.split(".", maxsplit=1)[0]) is None:
         raise ToolMissing(f"making a bitstream needs {tool.wheel}: pip install {tool.wheel}")
     with TemporaryDirectory(prefix="zerocross_") as scratch:
@@ -361,7 +364,7 @@ _ROUTED = re.compile(r"^Info:\s+\d+ \|[^|]*\|[^|]*\|\s*(\d+)\|")
 
 
 def _follow(tell: Progress) -> Callable[[str], None]:
-    """Make of nextpnr's lines what a person wants to know."""
+    """Return a function that derives the progress from nextpnr's output lines."""
     arcs, last = 0, ""
 
     def heard(line: str) -> None:
@@ -373,7 +376,7 @@ def _follow(tell: Progress) -> Callable[[str], None]:
         if found := _ARCS.match(line):
             arcs = int(found.group(1))
         elif arcs and last == "routing" and (found := _ROUTED.match(line)):
-            # Remaining arcs may pass those there were, since wires are taken back.
+            # More arcs than at the start may remain, because nextpnr removes wires again.
             tell("routing", max(0.0, 1 - int(found.group(1)) / arcs))
 
     return heard
@@ -383,13 +386,13 @@ _USE = re.compile(r"^Info:\s+(\w+):\s+(\d+)/\s*(\d+)\s+\d+%", re.MULTILINE)
 _WORDS = {"lut": "LUTs", "ff": "flip-flops", "bram": "block RAMs", "dsp": "multipliers", "pin": "pins"}
 _WORDS |= {"lut_memory": "LUTs that can be memory", "carry": "carry cells", "pll": "PLLs"}
 _REMEDY = {
-    "bram": "keep weights of small layers in LUTs (ram_style distributed), take a smaller network",
-    "lut_memory": "keep weights in block RAM (ram_style block)",
+    "bram": "put the weights of small layers into LUTs (ram_style distributed), use a smaller network",
+    "lut_memory": "put weights into block RAM (ram_style block)",
 }
 
 
 def _complaint(text: str, code: int, board: Board, log: Path) -> FlowError:
-    """Say why nextpnr failed: too little of something, or its own words."""
+    """Return the error of a failed nextpnr run: an insufficient resource, or nextpnr's own message."""
     router = _router(board.family)
     resources = {name: (int(used), int(of)) for name, used, of in _USE.findall(text)}
     over = {name: use for name, use in resources.items() if use[0] > use[1]}
@@ -399,7 +402,7 @@ def _complaint(text: str, code: int, board: Board, log: Path) -> FlowError:
         resource = router.resources.get(name, name)
         return DoesNotFit(
             f"the design needs {used:,} {_what(resource, board)}, {board.part.name} has {available:,} "
-            f"({_excess(used, available)}): {_REMEDY.get(resource, 'fold more (less PE and SIMD)')}, or a bigger part",
+            f"({_excess(used, available)}): {_REMEDY.get(resource, 'reduce PE and SIMD')}, or use a larger part",
             resource,
             used,
             available,
@@ -415,21 +418,19 @@ def _complaint(text: str, code: int, board: Board, log: Path) -> FlowError:
         name = max(full, key=lambda name: full[name][0] / full[name][1])
         (used, available), resource = full[name], router.resources[name]
         return DoesNotFit(
-            f"the design takes {used:,} of {available:,} {_what(resource, board)} of {board.part.name}, too many to "
-            f"be placed and routed ({said}): fold more (less PE and SIMD), or a bigger part",
+            f"the design uses {used:,} of {available:,} {_what(resource, board)} of {board.part.name}, too many to "
+            f"be placed and routed ({said}): reduce PE and SIMD, or use a larger part",
             resource,
             used,
             available,
         )
     if "Traceback" in text or code < 0 or not said:
-        killed = (
-            "it was killed, most likely because memory ran out" if code == -signal.SIGKILL else _last(log)
-        )
+        killed = "it was killed, probably because memory ran out" if code == -signal.SIGKILL else _last(log)
         return ToolMissing(
-            f"nextpnr does not run ({killed}; all of it: {log}): "
+            f"nextpnr failed to run ({killed}; see {log}): "
             f"if it is broken, pip install --force-reinstall {router.wheel}"
         )
-    return RouteError(f"nextpnr does not place and route for {board.name}: {said} (all of it: {log})")
+    return RouteError(f"nextpnr cannot place and route the design for {board.name}: {said} (see {log})")
 
 
 def _what(resource: str, board: Board) -> str:
@@ -442,6 +443,6 @@ def _excess(used: int, available: int) -> str:
 
 
 def _last(log: Path) -> str:
-    """The last line of a log that says something."""
+    """Return the last line of a log that is not empty."""
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    return lines[-1] if lines else "it says nothing"
+    return lines[-1] if lines else "its log is empty"

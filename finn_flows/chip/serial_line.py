@@ -1,6 +1,6 @@
-"""A design on a board: the top with clock, reset and serial line, and what host and device say to each other.
+"""A design on a board: the top with clock, reset and serial line, and the protocol between host and device.
 
-The frames are described in zc_serial.sv. `accelerator.py` is the host.
+zc_serial.sv describes the frames. `accelerator.py` is the host.
 """
 
 import binascii
@@ -23,18 +23,18 @@ _BAUD_ERROR = 0.02  # receivers sample a byte's last bit 9.5 bits after its firs
 
 
 class LineError(FlowError):
-    """A serial line that cannot be built, or samples that do not fit it; the message says why."""
+    """A serial line cannot be built, or samples do not fit it; the message says why."""
 
 
 @dataclass(frozen=True)
 class SerialLink:
-    """What host and device have to agree on.
+    """The settings that host and device share.
 
     Attributes:
-        source: the design's input.
-        sink: the design's output.
-        design_id: 32 bits by which the host knows that the board runs its design.
-        baud: bits a second.
+        source: Input of the design.
+        sink: Output of the design.
+        design_id: 32 bits with which the host checks that the board runs its design.
+        baud: Bits per second.
     """
 
     source: Stream
@@ -54,7 +54,7 @@ class SerialLink:
 
     @property
     def identity(self) -> bytes:
-        """What the device says of itself: protocol, design, bytes of a sample and of an output."""
+        """Identity that the device reports: protocol, design, bytes of a sample and bytes of an output."""
         return (
             bytes([PROTOCOL])
             + (self.design_id & 0xFFFFFFFF).to_bytes(4, "little")
@@ -63,10 +63,10 @@ class SerialLink:
         )
 
     def pack(self, samples: np.ndarray) -> list[bytes]:
-        """Lay out samples (N, elements) as they are sent, elements in the order of the stream.
+        """Convert samples (N, elements) to the bytes that are sent, with elements in the order of the stream.
 
         Raises:
-            LineError: if they have another shape, or values that the input does not have.
+            LineError: If the samples have another shape, or values out of the input's range.
         """
         samples = np.asarray(samples)
         if samples.ndim != 2 or samples.shape[1] != self.source.elements:
@@ -82,7 +82,7 @@ class SerialLink:
         return [row.tobytes() for row in np.packbits(bits, axis=1, bitorder="little")]
 
     def unpack(self, answers: list[bytes]) -> np.ndarray:
-        """Read outputs (N, elements) from what was received for each sample."""
+        """Convert the bytes received for each sample to outputs (N, elements)."""
         rows = np.frombuffer(b"".join(answers), np.uint8).reshape(-1, self.output_bytes)
         bits = np.unpackbits(rows, axis=1, bitorder="little")[:, : self.sink.elements * self.sink.bits]
         return from_bits(bits, self.sink.bits, self.sink.signed)
@@ -102,19 +102,19 @@ def frame(start: bytes, kind: bytes, payload: bytes = b"") -> bytes:
 
 
 def design_clock(board: Board, clock_mhz: float | None) -> tuple[float, Pll | None]:
-    """Return the clock a design gets on a board, in MHz, and the PLL that makes it, if it is not the board's own.
+    """Return a design's clock on a board in MHz, and the PLL that generates it; None for the board's own clock.
 
     Args:
-        board: the board.
-        clock_mhz: the clock wanted; left out, the board's own.
+        board: Board or bare part.
+        clock_mhz: Requested clock in MHz; by default, the board's own.
 
     Raises:
-        Unreachable: if the PLL cannot make it.
-        LineError: if a bare part is given no clock.
+        Unreachable: If the PLL cannot generate the clock.
+        LineError: If no clock is given for a bare part.
     """
     wanted = clock_mhz or board.clock_mhz
     if not wanted:
-        raise LineError(f"{board.name} has no clock of its own: say which clock its pin is given, in MHz")
+        raise LineError(f"{board.name} has no clock of its own: give the clock at its pin, in MHz")
     if not board.clock_mhz:
         return wanted, None
     if abs(wanted - board.clock_mhz) < 1e-3 * wanted:
@@ -124,19 +124,19 @@ def design_clock(board: Board, clock_mhz: float | None) -> tuple[float, Pll | No
 
 
 def serial_top(name: str, design: str, link: SerialLink, board: Board, clock_mhz: float | None = None) -> str:
-    """Write the top of a board: clock, reset, serial line and the design, as instance `accelerator`.
+    """Return the SystemVerilog top of a board: clock, reset, serial line, and the design as instance `accelerator`.
 
     Args:
-        name: the top's module name; its ports are clk, rx, tx and, where the board has a light, led, which blinks
-            once in one or two seconds while nothing is computed.
-        design: the design's top module, with `clk`, `rst_n` and the streams `s` and `m`.
-        link: what it is to agree on with the host.
-        board: the board.
-        clock_mhz: the design's clock; left out, the board's own.
+        name: Name of the top module. Its ports are clk, rx, tx and, if the board has an LED, led. The LED blinks once in one
+            or two seconds while the design is idle.
+        design: Top module of the design, with `clk`, `rst_n` and the streams `s` and `m`.
+        link: Settings shared with the host.
+        board: Board or bare part.
+        clock_mhz: Clock of the design in MHz; by default, the board's own.
 
     Raises:
-        Unreachable: if the board cannot have that clock.
-        LineError: if that clock does not make the link's baud rate.
+        Unreachable: If the board cannot generate the clock.
+        LineError: If the link's baud rate cannot be derived from the clock.
     """
     clock, settings = design_clock(board, clock_mhz)
     ports = ["input logic clk", "input logic rx", "output logic tx"] + ["output logic led"] * bool(board.led)
@@ -161,17 +161,17 @@ def serial_top(name: str, design: str, link: SerialLink, board: Board, clock_mhz
 
 
 def simulated_top(name: str, design: str, link: SerialLink, divider: int = 8, drift: float = 1.0) -> str:
-    """Write a top for simulation: line and design as on a board, and a host's UART on the line's other end.
+    """Return the SystemVerilog top for simulation: line and design of a board, and the host's UART at the other end.
 
-    A word on the stream `host` is a byte to send, or, with bit 8 set, waits until nothing has happened for twice the
-    device's patience; then a word comes on the stream `quiet`. Bytes heard are printed as "heard 5a".
+    A word on the stream `host` is a byte to send. A word with bit 8 set waits until the line has been quiet for twice the
+    device's time-out, and then a word appears on the stream `quiet`. Received bytes are printed as "heard 5a".
 
     Args:
-        name: the top's module name.
-        design: the design's top module.
-        link: what it is to agree on with the host.
-        divider: clock cycles a bit; the device forgets a frame that stops for twelve bytes' time.
-        drift: of the host's clock: a bit of its takes so many times as long.
+        name: Name of the top module.
+        design: Top module of the design.
+        link: Settings shared with the host.
+        divider: Clock cycles per bit. The device drops a frame that pauses for the time of twelve bytes.
+        drift: Length of the host's bits relative to the device's.
     """
     patience, host_divider = 120 * divider, round(divider * drift)
     lines = [
@@ -236,10 +236,11 @@ def _divider(clock_mhz: float, baud: int) -> int:
     exact = clock_mhz * 1e6 / baud
     if exact < 8:
         raise LineError(
-            f"{baud} baud is too fast for a clock of {clock_mhz:g} MHz: at most {clock_mhz * 1e6 / 8:.0f}"
+            f"{baud} baud is too fast for a clock of {clock_mhz:g} MHz: use at most {clock_mhz * 1e6 / 8:.0f}"
         )
     if abs(round(exact) / exact - 1) > _BAUD_ERROR:
         raise LineError(
-            f"{baud} baud cannot be divided from {clock_mhz:g} MHz: near it, {clock_mhz * 1e6 / round(exact):.0f}"
+            f"{baud} baud cannot be derived from {clock_mhz:g} MHz: use {clock_mhz * 1e6 / round(exact):.0f}, the "
+            "nearest possible rate"
         )
     return round(exact)

@@ -1,9 +1,12 @@
-"""Synthesis of a design, node by node: SystemVerilog to a mapped netlist, and what each node takes of a part.
+"""Synthesis of a design, node by node: SystemVerilog to a mapped netlist, and the resources of each node.
 
-Three steps, each in children of its own (`yosys.py`). *Elaborate*: the design is read once and cut at its nodes.
-*Map*: each node, and what is left of the top around them, is mapped to the family's cells; they run side by side,
-equal nodes once, and what was mapped before is found in the cache. *Link*: the mapped parts are joined and flattened,
-cells named <node>.<cell>, and written for place and route (JSON) and for simulation (Verilog).
+Synthesis has three steps, each in child processes (`yosys.py`):
+
+- *Elaborate*: the design is read once and cut at its nodes.
+- *Map*: each node, and the rest of the top, is mapped to the family's cells. Nodes are mapped in parallel, equal nodes
+  once, and nodes that were mapped before are read from the cache.
+- *Link*: the mapped parts are joined and flattened, with cells named <node>.<cell>, and written for place and route (JSON)
+  and for simulation (Verilog).
 """
 
 import hashlib
@@ -21,11 +24,11 @@ from zerocross.finn_flows.chip.cells import Cells, count_cells
 from zerocross.finn_flows.chip.yosys import Script, SynthesisError, quoted, run_scripts
 from zerocross.finn_flows.families import get_family
 
-# Mapping node by node costs 1 to 3% more LUTs than mapping a design flattened, and no frequency: six nodes, flat and by
-# node, 1828 and 1847 LUT4 on ECP5, 1286 and 1297 LUT6 on 7-series; ECP5 placed and routed from two seeds, 66.0 to 66.6
+# Mapping node by node uses 1 to 3% more LUTs than mapping a flat design, at no loss of frequency. Six nodes, flat and by
+# node: 1828 and 1847 LUT4 on ECP5, 1286 and 1297 LUT6 on 7-series; on ECP5, placed and routed with two seeds, 66.0 to 66.6
 # and 66.8 to 71.0 MHz.
-_BATCH = 300_000  # characters of elaborated parts that are mapped in one child: some 2,000 LUT
-_PART = "part"  # the name under which every part of a design is mapped
+_BATCH = 300_000  # characters of elaborated parts per child process: some 2,000 LUTs
+_PART = "part"  # name of every part of a design while it is mapped
 
 
 @dataclass(frozen=True)
@@ -33,12 +36,12 @@ class Synthesis:
     """A mapped design.
 
     Attributes:
-        top: its top module.
-        family: the family it is mapped to.
-        total: what it takes.
-        by_node: what each node takes, by name; what belongs to none is under "".
-        netlist: JSON for place and route.
-        verilog: the same netlist for simulation; see `zerocross.finn_flows.chip.netlist`.
+        top: Top module.
+        family: Family of the cells.
+        total: Resources of the design.
+        by_node: Resources of each node by name; "" is the rest of the design.
+        netlist: JSON file for place and route.
+        verilog: The same netlist for simulation; see `zerocross.finn_flows.chip.netlist`.
     """
 
     top: str
@@ -66,23 +69,22 @@ def synthesise(
     """Map a design to the cells of a family.
 
     Args:
-        top: the top module.
+        top: Top module.
         sources: SystemVerilog files.
-        folder: where the memory files are; everything goes to its subfolder synthesis/<family>.
-        family: one of `zerocross.finn_flows.families.FAMILIES`.
-        nodes: instances to be mapped and counted apart, by their path below the top: "conv1", "design.conv1".
-        part: the part's name, for families whose parts are not mapped alike (gw2..., ice40up...).
-        parameters: of the top.
-        pads: whether the netlist is to have the pads that some families' place and route asks for (Gowin).
-        cache: a folder in which mapped parts are kept from one call to the next; left out, they are kept beside
-            the design.
-        workers: children at once; left out, as many as there are processor cores.
-        progress: called with how many parts are mapped, of how many.
+        folder: Folder of the memory files. All output is written to its subfolder synthesis/<family>.
+        family: One of `zerocross.finn_flows.families.FAMILIES`.
+        nodes: Instances to map and count separately, by their path below the top: "conv1", "design.conv1".
+        part: Name of the part, for families whose parts need different flows (gw2..., ice40up...).
+        parameters: Parameters of the top.
+        pads: Whether the netlist has the pads that place and route of some families needs (Gowin).
+        cache: Folder of mapped parts that later calls reuse; by default, a folder of the design.
+        workers: Parallel processes; by default, the number of processor cores.
+        progress: Called with the number of mapped parts and the number of all parts to map.
 
     Raises:
-        ToolMissing: if pyosys is not there.
-        SynthesisError: if the design does not synthesise.
-        UnknownFamily: if the family is unknown.
+        ToolMissing: If pyosys is not installed.
+        SynthesisError: If the design cannot be synthesised.
+        UnknownFamily: If the family is unknown.
     """
     known = get_family(family)
     work = (folder / "synthesis" / family).resolve()
@@ -93,7 +95,7 @@ def synthesise(
 
     parts = _elaborate(top, sources, folder, nodes, parameters or {}, work)
     flow = known.synthesis.flow(part)
-    if known.lut_ram is None:  # Yosys is to choose between block RAM and flip-flops
+    if known.lut_ram is None:  # lets Yosys choose between block RAM and flip-flops
         parts = [replace(part, text=_wish("distributed").sub("", part.text)) for part in parts]
     bare = f"{flow} {known.synthesis.no_pads}".rstrip()
     mapped = _map(parts, bare, flow if pads else bare, cache, work, workers, progress)
@@ -105,7 +107,7 @@ def synthesise(
 
 @dataclass(frozen=True)
 class _Part:
-    """A node, or the top around them: its name, its module, and the text of its elaborated form."""
+    """A node, or the top around the nodes: its name, module and elaborated text."""
 
     name: str
     module: str
@@ -120,21 +122,21 @@ def _elaborate(
     parameters: dict[str, int | str],
     work: Path,
 ) -> list[_Part]:
-    """Read a design and cut it at its nodes; the top is the last part."""
+    """Read a design and cut it at its nodes. The last part is the top."""
     options = ["--ignore-assertions", f"--top {top}"]
     if nodes:
-        options.append("--best-effort-hierarchy")  # its modules are named <module>$<top>.<path>
+        options.append("--best-effort-hierarchy")  # modules are named <module>$<top>.<path>
     for name, value in parameters.items():
         text = f'\\"{value}\\"' if isinstance(value, str) else value
         options.append(f'-G "{name}={text}"')
     options += [f'"{Path(source).resolve()}"' for source in sources]
-    listing = work / "sources.f"  # a file, because there names may contain spaces
+    listing = work / "sources.f"  # a file, because its names may contain spaces
     listing.write_text("\n".join(options) + "\n")
     modules = [f"*${top}.{node}" for node in nodes]
     commands = [f"read_slang -f {listing.relative_to(folder.resolve())}"]
     commands += [f"setattr -mod -set keep_hierarchy 1 {module}" for module in modules]
     commands += [f"hierarchy -top {top}", "flatten -noscopeinfo"]
-    # Nothing but the logic itself is left, so that equal nodes have equal texts.
+    # Remove everything except the logic, so that equal nodes have equal texts.
     commands += ["setattr -unset src -unset hdlname */*", "rename -enumerate -pattern _%_ */*"]
     commands += ["setattr -mod -unset src -unset hdlname -unset keep_hierarchy *"]
     for index, module in enumerate(modules):
@@ -151,13 +153,15 @@ def _elaborate(
         text = (work / f"{index}.il").read_text()
         found = re.search(r"^module \\(\S+)$", text, re.MULTILINE)
         if not found:
-            raise SynthesisError(f"{top} has no instance {node!r} to be counted apart")
+            raise SynthesisError(
+                f"{top} has no instance {node!r}: correct the names of nodes to count separately"
+            )
         parts.append(_part(node, found.group(1), text))
     return [*parts, _part("", top, (work / "top.il").read_text())]
 
 
 def _wish(style: str) -> re.Pattern[str]:
-    """Match the attribute that asks for a memory's style: a string, or in RTLIL sometimes its bits."""
+    """Return a pattern for the attribute with a memory's style, which RTLIL writes as a string or as bits."""
     bits = "".join(f"{byte:08b}" for byte in style.encode())
     return re.compile(rf"""^ *attribute .ram_style (?:"{style}"|{len(bits)}'{bits})\n""", re.MULTILINE)
 
@@ -176,7 +180,7 @@ def _map(
     workers: int | None,
     progress: Callable[[int, int], None],
 ) -> list[tuple[_Part, Path]]:
-    """Map the parts that are not in the cache, the largest first; return where each one is."""
+    """Map the parts that are not in the cache, the largest first; return the file of each part."""
     version = importlib.metadata.version("pyosys") if importlib.util.find_spec("pyosys") else ""
     mapped: list[tuple[_Part, Path]] = []
     batches: list[dict[Path, _Part]] = []
@@ -212,7 +216,7 @@ def _map(
 
 
 def _batch_script(index: int, batch: dict[Path, _Part], flow: str, work: Path) -> Script:
-    """Map parts in one child, as modules that are kept apart: every start of a flow takes seconds."""
+    """Return a script that maps several parts as separate modules, because each start of a flow takes seconds."""
     modules = [f"node.{part.name}" if part.name else part.module for part in batch.values()]
     commands: list[str] = []
     for module, part in zip(modules, batch.values(), strict=True):
@@ -246,7 +250,7 @@ def _link(top: str, mapped: Sequence[tuple[_Part, Path]], flow: str, until: str,
     commands = []
     for part, result in mapped:
         commands += [f"read_rtlil {quoted(result)}", f"rename {_PART} {part.module}"]
-    # The cell library goes along: place and route wants to know which ports drive.
+    # The netlist includes the cell library, because place and route needs the directions of ports.
     commands += [f"{flow} -top {top} -run begin:{until}", "flatten -noscopeinfo", "clean"]
     commands += ["blackbox =A:whitebox", f"write_json {quoted(work / 'netlist.json')}"]
     commands += [f"write_verilog -noattr -noexpr {quoted(work / 'netlist.v')}"]
@@ -254,7 +258,7 @@ def _link(top: str, mapped: Sequence[tuple[_Part, Path]], flow: str, until: str,
 
 
 def _counts(netlist: Path, top: str, nodes: Sequence[str], family: str) -> dict[str, Cells]:
-    """Count the cells of each node, and those of none, by the cells' names."""
+    """Count the cells of each node and of the rest, by the cells' names."""
     cells = json.loads(netlist.read_text())["modules"][top]["cells"]
     found: dict[str, Counter[str]] = {name: Counter() for name in (*nodes, "")}
     for name, cell in cells.items():

@@ -1,4 +1,4 @@
-"""Yosys in child processes: an error in a script ends its process, and a child can be stopped at any time."""
+"""Yosys in child processes, because an error in a script ends its process, and a child can be stopped at any time."""
 
 import importlib.util
 import os
@@ -25,17 +25,17 @@ _COMPLAINT = re.compile(r"^(?:.*: )?ERROR: .*$", re.MULTILINE)
 
 
 class SynthesisError(FlowError):
-    """A design that does not synthesise; the message has the essential line and names the log."""
+    """A design cannot be synthesised; the message has Yosys' essential line and names the log."""
 
 
 @dataclass(frozen=True)
 class Script:
-    """Commands for one child.
+    """Commands for one child process.
 
     Attributes:
-        name: what it works on, for messages.
-        commands: of Yosys, one a line; they run in the folder that `run_scripts` is told.
-        file: where the script is kept; its log is beside it.
+        name: Design or node that the script works on, for messages.
+        commands: Commands of Yosys, one per line. They run in the folder given to `run_scripts`.
+        file: File of the script; the log is in the same folder.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Script:
 
     @property
     def log(self) -> Path:
-        """What Yosys said."""
+        """Yosys' log file."""
         return self.file.with_suffix(".log")
 
 
@@ -54,17 +54,17 @@ def run_scripts(
     workers: int | None = None,
     done: Callable[[Script], None] = lambda script: None,
 ) -> None:
-    """Run scripts side by side, in their order.
+    """Run scripts in parallel, started in their order.
 
     Args:
-        scripts: what to run.
-        folder: where they run; memory files are found from there.
-        workers: processes at once; left out, as many as there are processor cores.
-        done: called with each script when it is done.
+        scripts: Scripts to run.
+        folder: Folder in which they run, with the memory files.
+        workers: Parallel processes; by default, the number of processor cores.
+        done: Called with each script when it is complete.
 
     Raises:
-        ToolMissing: if pyosys is not there.
-        SynthesisError: with the first script that fails; the others are stopped.
+        ToolMissing: If pyosys is not installed.
+        SynthesisError: If a script fails. The other scripts are stopped.
     """
     if importlib.util.find_spec("pyosys") is None:
         raise ToolMissing("synthesis needs Yosys: pip install pyosys")
@@ -82,7 +82,7 @@ def run_scripts(
                         raise SynthesisError(_complaint(script, process.returncode))
                     done(script)
             time.sleep(0.01)
-    finally:  # after an error or Ctrl-C nothing is left behind, ABC below Yosys included
+    finally:  # after an error or Ctrl-C no process remains, including ABC below Yosys
         for _, process in running:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
@@ -105,12 +105,12 @@ def _start(script: Script, folder: Path) -> subprocess.Popen[bytes]:
 def _complaint(script: Script, code: int) -> str:
     text = script.log.read_text(errors="replace")
     found = _COMPLAINT.search(text)
-    line = found.group().strip() if found else f"Yosys ended with {code}: {text.strip()[-300:]}"
+    line = found.group().strip() if found else f"Yosys ended with exit code {code}: {text.strip()[-300:]}"
     if code == -signal.SIGKILL:
-        line = "Yosys was killed, most likely because memory ran out"
-    return f"{script.name} does not synthesise: {line}\n(all of it: {script.log})"
+        line = "Yosys was killed, probably because memory ran out"
+    return f"{script.name} cannot be synthesised: {line}\n(see {script.log})"
 
 
 def quoted(path: Path | str) -> str:
-    """Write a file's name so that Yosys takes it as one word."""
+    """Return a file's name so that Yosys reads it as one word."""
     return f'"{path}"' if re.search(r"\s", str(path)) else str(path)

@@ -1,6 +1,6 @@
-"""Families of FPGAs: one file each says all that this project knows of a family.
+"""Families of FPGAs, one file each with everything that this project knows about the family.
 
-A new family is a file here and a place in `FAMILIES`. `family.py` says what a family answers.
+To add a family, write a file here and add it to `FAMILIES`. `family.py` defines what a family provides.
 """
 
 from zerocross.finn_flows.errors import FlowError
@@ -27,7 +27,5 @@ def get_family(name: str) -> Family:
         UnknownFamily: if there is none.
     """
     if name not in FAMILIES:
-        raise UnknownFamily(
-            f"no family of parts is called {name!r}: known families are {', '.join(FAMILIES)}"
-        )
+        raise UnknownFamily(f"unknown family of parts {name!r}: known families are {', '.join(FAMILIES)}")
     return FAMILIES[name]

@@ -1,8 +1,8 @@
-"""Behaviour of the block RAM cells that Yosys' libraries leave empty, for gate-level simulation: what families share.
+"""Common simulation model of block RAM cells that Yosys' libraries leave empty, for gate-level simulation.
 
-A block RAM is units of nine bits, a byte and its parity bit. Ports of 9, 18, 36 or 72 bits take whole units; ports of
-8, 16, 32 bits their bytes; ports of 1, 2, 4 bits a part of one byte. What Yosys uses is modelled (`techlibs`' own
-maps say how pins and initial values are laid out), not what it never does: output registers, cascades, resets.
+A block RAM consists of units of nine bits: a byte and its parity bit. Ports of 9, 18, 36 or 72 bits access whole units,
+ports of 8, 16 or 32 bits the bytes, and ports of 1, 2 or 4 bits a part of a byte. The maps in Yosys' `techlibs` define the
+order of pins and initial values. The model omits output registers, cascades and resets, which Yosys never uses.
 """
 
 from collections.abc import Iterable
@@ -55,22 +55,22 @@ _PORT = """
 
 
 def core() -> dict[str, str]:
-    """Return the model that the cells of all families share, by its name."""
+    """Return the common model of all families' cells, by name."""
     ports = "".join(_PORT.replace("%UP", name.upper()).replace("%_", f"{name}_") for name in ("a", "b"))
     return {"zc_block_ram": _CORE.replace("@PORTS@", ports)}
 
 
 def module(name: str, parameters: Iterable[str], ports: Iterable[str], body: str) -> str:
-    """Return the text of a module."""
+    """Return the SystemVerilog of a module."""
     before, between = ",\n  ".join(parameters), ",\n  ".join(ports)
     return f"module {name} #(\n  {before}\n) (\n  {between}\n);\n{body}\nendmodule\n"
 
 
 def row(name: str, count: int, bits: int) -> list[str]:
-    """Return the parameters <name>00, <name>01 ... of initial values."""
+    """Return the declarations of the parameters <name>00, <name>01 ... with initial values."""
     return [f"parameter bit [{bits - 1}:0] {name}{index:02X} = '0" for index in range(count)]
 
 
 def joined(name: str, count: int) -> str:
-    """Return initial values <name>00, <name>01 ... as one vector."""
+    """Return the initial values <name>00, <name>01 ... as one vector."""
     return "{" + ", ".join(f"{name}{index:02X}" for index in reversed(range(count))) + "}"

@@ -1,20 +1,20 @@
-"""What a cell of a family's library takes of a part."""
+"""The resources that a cell of a family's library uses."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What each cell takes whose library name matches; cells that match nothing take nothing.
+    """The resources of each cell with a matching library name. Cells without a match use none.
 
     Attributes:
-        names: a regular expression that the whole name matches.
-        lut: look-up tables.
-        memory: whether these are used as memory or shift registers.
-        carry: carry cells.
-        ff: flip-flops.
-        bram: block RAMs of the family's own size.
-        kbit: capacity of its block RAMs.
+        names: Regular expression that must match the whole name.
+        lut: LUTs.
+        memory: Whether these LUTs are memory or shift registers.
+        carry: Carry cells.
+        ff: Flip-flops.
+        bram: Block RAMs of the family's own size.
+        kbit: Capacity of its block RAMs in kbit.
         dsp: DSP slices or multipliers.
     """
 

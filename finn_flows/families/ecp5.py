@@ -15,7 +15,7 @@ _NAME = "ecp5"
 
 
 class _Pll(PllPrimitive):
-    """EHXPLLL; limits and search are those of ecppll, and it finds the same settings."""
+    """EHXPLLL. Limits and search are those of ecppll, so the settings are the same."""
 
     limits = Limits((8, 400), (3.125, 400), (400, 800), (10, 400))
     declaration = (
@@ -30,7 +30,7 @@ class _Pll(PllPrimitive):
     )
 
     def settings(self, input_mhz: float) -> Iterator[Pll]:
-        """Output = input / CLKI * CLKFB, oscillator = output * CLKOP: the feedback comes from the output."""
+        """Output = input / CLKI * CLKFB, oscillator = output * CLKOP; the output is fed back."""
         for input_divider in range(1, 129):
             detector = input_mhz / input_divider
             if not within(detector, self.limits.detector):
@@ -52,7 +52,7 @@ class _Pll(PllPrimitive):
         return round(abs(settings.vco_mhz - 600), 9)
 
     def instance(self, settings: Pll, at_pad: bool) -> list[str]:
-        """The loop filter is ecppll's; the feedback goes over the output's own clock tree."""
+        """The loop filter is that of ecppll. The feedback path goes through the output's clock tree."""
         return [
             f'  (* FREQUENCY_PIN_CLKI="{settings.input_mhz:g}", FREQUENCY_PIN_CLKOP="{settings.output_mhz:g}",',
             '     ICP_CURRENT="12", LPF_RESISTOR="8", MFG_ENABLE_FILTEROPAMP="1", MFG_GMCREF_SEL="2" *)',
@@ -90,12 +90,12 @@ class _Router(Router):
         return lines + ([f'FREQUENCY PORT "clk" {clock_mhz:g} MHZ;'] if clock_mhz else [])
 
     def arguments(self, device: Device) -> tuple[str, ...]:
-        """A device is an option of its own, such as --25k."""
+        """Each device is an option, such as --25k."""
         where = (f"--{device.name}", "--package", device.package, "--speed", device.speed)
         return (*where, "--lpf", self.constraints, "--lpf-allow-unconstrained", "--textcfg", self.routed)
 
     def packer(self, device: Device, target: str) -> Tool:
-        """Take ecppack from nextpnr's wheel."""
+        """Return ecppack from nextpnr's wheel."""
         arguments = ("--compress", "--input", self.routed, "--bit", target)
         return Tool(self.module, "run_ecppack", self.wheel, arguments)
 
@@ -108,13 +108,13 @@ ECP5 = Family(
     lut_inputs=4,
     block_ram=BlockRam("DP16KD (18 kbit)", 18, SHAPES_18),
     lut_ram=ram16x4,
-    # Without wide multiplexers (-nowidelut) products take 8% fewer LUT4 on ECP5 and Gowin (64x64, SIMD 32, PE 16: 1616
-    # and 1649 instead of 1751 and 1740), comparators and tables up to half; only memories of random bits, left to LUTs,
-    # take twice as many. On 7-series it changes nothing.
+    # Without wide multiplexers (-nowidelut) products use 8% fewer LUT4 on ECP5 and Gowin (64x64, SIMD 32, PE 16: 1616
+    # and 1649 instead of 1751 and 1740), and comparators and tables as little as half. Only memories of random bits in LUTs
+    # use twice as many. The option has no effect on 7-series.
     synthesis=SynthesisFlow("synth_ecp5 -nowidelut"),
-    # A LUT4 is a LUT, a carry cell CCU2C (of two bits) two. 16 words of 4 bits (TRELLIS_DPR16X4) take three slices, six
-    # LUTs. PFUMX and L6MUX21 join LUTs and take none. Place and route reports more: where a carry chain begins or ends
-    # in logic it adds a carry cell (six nodes: 2,024 after 1,762).
+    # A LUT4 counts as one LUT, a carry cell CCU2C (two bits) as two. 16 words of 4 bits (TRELLIS_DPR16X4) are three slices,
+    # six LUTs. PFUMX and L6MUX21 join LUTs and use none. Place and route reports more LUTs, because it adds a carry cell
+    # where a carry chain begins or ends in logic (six nodes: 2,024 after 1,762).
     cells=(
         Cell("LUT4", lut=1),
         Cell("CCU2C", lut=2, carry=1),
@@ -123,8 +123,8 @@ ECP5 = Family(
         Cell("DP16KD|PDPW16KD", bram=1, kbit=18),
         Cell(r"MULT18X18\w+|ALU\w+", dsp=1),
     ),
-    # Lattice FPGA-DS-02012; LUTs and block RAMs as the open place and route counts them. The 12F is sold with 12k LUTs
-    # and 32 block RAMs; its silicon is that of a 25F, and open tools use it.
+    # Lattice FPGA-DS-02012; LUTs and block RAMs as nextpnr counts them. The 12F is sold with 12k LUTs and 32 block RAMs; its
+    # silicon is that of a 25F, and open tools use all of it.
     parts=(
         _part("lfe5u-12f", 24_288, 24_288, 56, 28, device=Device("12k", "CABGA381", "6")),
         _part("lfe5u-25f", 24_288, 24_288, 56, 28, device=Device("25k", "CABGA381", "6")),

@@ -1,15 +1,15 @@
-"""Behaviour of DP16KD, the block RAM of ECP5."""
+"""Simulation model of DP16KD, the block RAM of ECP5."""
 
 from zerocross.finn_flows.families.block_ram_model import core, joined, module, row
 
 
 def models() -> dict[str, str]:
-    """Return the behaviour of the block RAM cell by its name, and that of what it is made of."""
+    """Return the models of the block RAM cell and of its core, by name."""
     return {"DP16KD": _model()} | core()
 
 
 def _model() -> str:
-    """DP16KD: true dual port up to 18 bits, or 36 bits written by A's address and read by B's."""
+    """DP16KD: true dual port up to 18 bits, or 36 bits written at A's address and read at B's."""
     parameters = [
         *("parameter DATA_WIDTH_A = 18", "parameter DATA_WIDTH_B = 18", 'parameter REGMODE_A = "NOREG"'),
         *('parameter REGMODE_B = "NOREG"', 'parameter RESETMODE = "SYNC"', 'parameter GSR = "AUTO"'),

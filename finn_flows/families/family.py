@@ -1,4 +1,4 @@
-"""What is asked of every family of FPGAs."""
+"""The interface of a family of FPGAs."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,10 +15,10 @@ class SynthesisFlow:
     """Yosys' flow for a family.
 
     Attributes:
-        command: the flow; `{device}` stands for the device option.
-        link_until: the flow's label up to which a linked netlist passes again, to get the cell library.
-        devices: device options by the beginning of part names, the first that fits; "" fits all.
-        no_pads: the option for netlists without pads, where the flow inserts pads.
+        command: Command of the flow; `{device}` is replaced with the device option.
+        link_until: Label of the flow up to which a linked netlist runs again, to load the cell library.
+        devices: Device options by the beginning of part names; the first match applies, and "" matches all.
+        no_pads: Option for netlists without pads, if the flow inserts pads.
     """
 
     command: str
@@ -36,22 +36,23 @@ class SynthesisFlow:
 class Family:
     """A family of FPGAs.
 
-    A price in 6-input LUTs becomes one in the family's own by `zerocross.finn_flows.cost_model.on_family`, which asks
-    for `lut_inputs`, `lut_ram` and `block_ram`; the factors that were fitted are in `cost_model.Constants.lut4`.
+    `zerocross.finn_flows.cost_model.on_family` converts prices in 6-input LUTs to the family's own LUTs. It uses
+    `lut_inputs`, `lut_ram`, `block_ram`, and the fitted factors in `cost_model.Constants.lut4`.
 
     Attributes:
-        name: by which records, options and tables know it.
-        label: its name for a person.
-        lut_inputs: inputs of a LUT.
-        block_ram: its block RAM.
-        lut_ram: LUTs of a RAM that is written too, by bits of a word and words; None if LUTs are no memories.
+        name: Name in records, options and tables.
+        label: Name in reports.
+        lut_inputs: Inputs of a LUT.
+        block_ram: Block RAM of the family.
+        lut_ram: Function from bits of a word and number of words to the LUTs of a writable memory; None if LUTs cannot be
+            memories.
         synthesis: Yosys' flow.
-        cells: what mapped cells take of a part.
-        parts: its parts.
-        library: Yosys' folder with the cells' behaviour; "" if netlists are not simulated.
-        block_ram_models: returns the behaviour of block RAMs that the library leaves empty, by the cells' names.
-        pll: its PLL, or None where no open tools place and route it.
-        router: place and route with open tools, or None.
+        cells: Resources of mapped cells.
+        parts: Parts of the family.
+        library: Yosys' folder with the cells' models; "" if netlists are not simulated.
+        block_ram_models: Function that returns the models of block RAMs that the library leaves empty, by cell name.
+        pll: PLL of the family, or None if open tools do not support it.
+        router: Place and route with open tools, or None.
     """
 
     name: str
@@ -69,5 +70,5 @@ class Family:
 
     @property
     def lut(self) -> str:
-        """What reports call a LUT."""
+        """Name of a LUT in reports."""
         return f"LUT{self.lut_inputs}"

@@ -15,7 +15,7 @@ _NAME = "gowin"
 
 
 class _Pll(PllPrimitive):
-    """rPLL; limits and search are those of gowin_pll, and it finds the same settings."""
+    """rPLL. Limits and search are those of gowin_pll, so the settings are the same."""
 
     limits = Limits((3, 400), (3, 400), (400, 1200), (3.125, 600))
     declaration = (
@@ -46,7 +46,7 @@ class _Pll(PllPrimitive):
                         yield Pll(_NAME, input_mhz, output, output * odiv, parameters)
 
     def instance(self, settings: Pll, at_pad: bool) -> list[str]:
-        """Inputs that are not used are tied to 0."""
+        """Unused inputs are tied to 0."""
         zeros = {"RESET": 1, "RESET_P": 1, "CLKFB": 1, "FBDSEL": 6, "IDSEL": 6, "ODSEL": 6}
         zeros |= {"PSDA": 4, "DUTYDA": 4, "FDLY": 4}
         tied = ", ".join(f".{port}({width}'b0)" for port, width in zeros.items())
@@ -57,7 +57,7 @@ class _Pll(PllPrimitive):
 
 
 class _Router(Router):
-    """nextpnr-himbaechel and gowin_pack; pins must be given."""
+    """nextpnr-himbaechel and gowin_pack. All pins must be given."""
 
     name = "himbaechel-gowin"
     constraints = "pins.cst"
@@ -85,12 +85,12 @@ class _Router(Router):
         return lines
 
     def arguments(self, device: Device) -> tuple[str, ...]:
-        """The device's name has package and speed grade in it; its die is asked for too."""
+        """The device's name includes package and speed grade. The die is a further option."""
         options = ("-o", f"family={device.die}", "-o", f"cst={self.constraints}")
         return ("--device", device.name, *options, "--write", self.routed)
 
     def packer(self, device: Device, target: str) -> Tool:
-        """Take gowin_pack from Apicula, whose wheel is called apycula."""
+        """Return gowin_pack from Apicula, whose wheel is called apycula."""
         return Tool("apycula.gowin_pack", "main", "apycula", ("-d", device.die, "-o", target, self.routed))
 
 
@@ -102,14 +102,14 @@ GOWIN = Family(
     lut_inputs=4,
     block_ram=BlockRam("BSRAM (18 kbit)", 18, SHAPES_18),
     lut_ram=ram16x4,
-    # Without wide multiplexers, as ECP5. Products take 7% more without carries (-noalu).
+    # Without wide multiplexers, like ECP5. Without carries (-noalu), products use 7% more LUTs.
     synthesis=SynthesisFlow(
         "synth_gowin -family {device} -nowidelut",
         devices={"gw2": "gw2a", "": "gw1n"},
         no_pads="-noiopads",
     ),
-    # LUT1..LUT4 are LUTs, and so is each ALU (a carry bit); 16 words of 4 bits (RAM16SDP4) take six, as in ECP5.
-    # MUX2_LUT5..8 take none.
+    # Each LUT1..LUT4 and each ALU (a carry bit) counts as a LUT. 16 words of 4 bits (RAM16SDP4) are six LUTs, like ECP5.
+    # MUX2_LUT5..8 use none.
     cells=(
         Cell("LUT[1-4]", lut=1),
         Cell("ALU", lut=1, carry=1),
@@ -118,7 +118,7 @@ GOWIN = Family(
         Cell(r"SPX?9?|SDPX?9?B|DPX?9?B|pROMX?9?", bram=1, kbit=18),
         Cell(r"MULT\w+|PADD\w+", dsp=1),
     ),
-    # Gowin DS117 (GW1NR) and DS226 (GW2AR). Place and route wants pins: those of a Tang Nano.
+    # Gowin DS117 (GW1NR) and DS226 (GW2AR). Place and route needs pins; these are the pins of a Tang Nano.
     parts=(
         _part(
             "gw1nr-9",

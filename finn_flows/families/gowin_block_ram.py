@@ -1,10 +1,10 @@
-"""Behaviour of Gowin's block RAMs: single port, simple dual port and true dual port, with and without parity bits."""
+"""Simulation models of Gowin's block RAMs: single, simple dual and true dual port, with and without parity bits."""
 
 from zerocross.finn_flows.families.block_ram_model import core, joined, module, row
 
 
 def models() -> dict[str, str]:
-    """Return the behaviour of the block RAM cells by their names, and that of what they share."""
+    """Return the models of the block RAM cells and of their common core, by name."""
     return {
         "SP": _single("SP", 8),
         "SPX9": _single("SPX9", 9),
@@ -29,7 +29,7 @@ def _laid(bits: int) -> str:
 
 
 def _single(name: str, bits: int) -> str:
-    """SP, SPX9: one port; words of two and four bytes have their enables in the lowest address bits."""
+    """SP, SPX9: one port. In words of two and four bytes, the lowest address bits are the byte enables."""
     parameters = [
         *("parameter READ_MODE = 0", "parameter WRITE_MODE = 0", f"parameter BIT_WIDTH = {4 * bits}"),
         *("parameter BLK_SEL = 0", 'parameter RESET_MODE = "SYNC"', *row("INIT_RAM_", 64, 32 * bits)),

@@ -14,7 +14,7 @@ _NAME = "ice40"
 
 
 class _Pll(PllPrimitive):
-    """SB_PLL40; limits and search are those of icepll, and it finds the same settings."""
+    """SB_PLL40. Limits and search are those of icepll, so the settings are the same."""
 
     limits = Limits((10, 133), (10, 133), (533, 1066), (16, 275))
     declaration = tuple(
@@ -49,7 +49,7 @@ class _Pll(PllPrimitive):
                     yield Pll(_NAME, input_mhz, oscillator / 2**divq, oscillator, parameters)
 
     def instance(self, settings: Pll, at_pad: bool) -> list[str]:
-        """A clock at the PLL's own pin has another primitive than one that comes from the fabric."""
+        """A clock at the PLL's own pin needs another primitive than a clock from the fabric."""
         primitive, pin = ("PAD", "PACKAGEPIN") if at_pad else ("CORE", "REFERENCECLK")
         return [
             f'  SB_PLL40_{primitive} #(.FEEDBACK_PATH("SIMPLE"), {settings.given}) pll (',
@@ -85,12 +85,12 @@ class _Router(Router):
         return lines + ([f"set_frequency clk {clock_mhz:g}"] if clock_mhz else [])
 
     def arguments(self, device: Device) -> tuple[str, ...]:
-        """A device is an option of its own, such as --up5k."""
+        """Each device is an option, such as --up5k."""
         files = ("--pcf", self.constraints, "--pcf-allow-unconstrained", "--asc", self.routed)
         return (f"--{device.name}", "--package", device.package, *files)
 
     def packer(self, device: Device, target: str) -> Tool:
-        """Take icepack from nextpnr's wheel."""
+        """Return icepack from nextpnr's wheel."""
         return Tool(self.module, "run_icepack", self.wheel, (self.routed, target))
 
 
@@ -107,8 +107,8 @@ ICE40 = Family(
         link_until="flatten",
         devices={"ice40up": "u", "ice40lp": "lp", "": "hx"},
     ),
-    # An SB_LUT4 is a LUT; an SB_CARRY lies in the logic cell of the LUT it feeds, and takes one of its own only where
-    # nextpnr finds no such LUT.
+    # An SB_LUT4 counts as a LUT. An SB_CARRY is in the logic cell of the LUT that it feeds; it needs a separate cell only
+    # if nextpnr finds no such LUT.
     cells=(
         Cell("SB_LUT4", lut=1),
         Cell("SB_CARRY", carry=1),

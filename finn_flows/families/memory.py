@@ -11,9 +11,9 @@ class BlockRam:
     """A family's block RAM.
 
     Attributes:
-        name: what reports call it.
-        kbit: its capacity.
-        shapes: the (bits of a word, words) that one may have.
+        name: Name in reports.
+        kbit: Capacity in kbit.
+        shapes: Possible pairs of bits per word and number of words.
     """
 
     name: str
@@ -21,11 +21,11 @@ class BlockRam:
     shapes: tuple[tuple[int, int], ...]
 
     def count(self, width: int, depth: int) -> int:
-        """Return how many a memory of `depth` words of `width` bits takes in the best of the shapes."""
+        """Return the number of block RAMs that a memory of `depth` words of `width` bits uses with the best shape."""
         return min(math.ceil(width / bits) * math.ceil(depth / words) for bits, words in self.shapes)
 
 
 def ram16x4(width: int, depth: int) -> int:
-    """Return the LUTs of a RAM of 4-input LUTs: six for 16 words of 4 bits, and multiplexers between banks."""
+    """Return the LUTs of a RAM of 4-input LUTs: six per 16 words of 4 bits, and multiplexers between banks."""
     banks = math.ceil(depth / 16)
     return 6 * math.ceil(width / 4) * banks + width * (banks - 1)

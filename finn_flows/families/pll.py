@@ -1,4 +1,4 @@
-"""Phase-locked loops: their settings, and what a family says of its primitive."""
+"""Phase-locked loops: their settings, and the interface of a family's primitive."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -10,11 +10,11 @@ class Pll:
     """Settings of a phase-locked loop.
 
     Attributes:
-        family: the family whose primitive is set.
-        input_mhz: the clock that comes in.
-        output_mhz: the clock that comes out.
-        vco_mhz: the oscillator's frequency.
-        parameters: the primitive's, as its SystemVerilog wants them.
+        family: Family of the primitive.
+        input_mhz: Input clock in MHz.
+        output_mhz: Output clock in MHz.
+        vco_mhz: Frequency of the oscillator in MHz.
+        parameters: Parameters of the primitive in SystemVerilog's syntax.
     """
 
     family: str
@@ -25,13 +25,13 @@ class Pll:
 
     @property
     def given(self) -> str:
-        """The parameters as an instance names them."""
+        """The parameters as text of a SystemVerilog instance."""
         return ", ".join(f".{name}({value})" for name, value in self.parameters.items())
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a PLL can do, all in MHz: its input, what reaches its phase detector, oscillator, output."""
+    """Frequency ranges of a PLL in MHz: input, phase detector, oscillator, output."""
 
     input: tuple[float, float]
     detector: tuple[float, float]
@@ -48,8 +48,8 @@ class PllPrimitive(ABC):
     """A family's PLL.
 
     Attributes:
-        limits: what it can do, by its data sheet.
-        declaration: its SystemVerilog declaration as a black box; synthesis has the definition.
+        limits: Frequency ranges from the data sheet.
+        declaration: SystemVerilog declaration as a black box; synthesis has the definition.
     """
 
     limits: Limits
@@ -57,17 +57,17 @@ class PllPrimitive(ABC):
 
     @abstractmethod
     def settings(self, input_mhz: float) -> Iterator[Pll]:
-        """Yield all settings for an input clock that keep detector and oscillator within their limits."""
+        """Yield all settings for an input clock in MHz that keep detector and oscillator within their limits."""
 
     def rank(self, settings: Pll) -> float:
-        """Return a number that is least for the preferred of equally exact settings; the first wins a tie."""
+        """Return the rank of settings. The lowest of equally exact settings is preferred, and the first one among ties."""
         return 0.0
 
     @abstractmethod
     def instance(self, settings: Pll, at_pad: bool) -> list[str]:
-        """Return SystemVerilog lines that make `design_clk` and `locked` of `clk`.
+        """Return SystemVerilog lines that derive `design_clk` and `locked` from `clk`.
 
         Args:
-            settings: what `settings` yielded.
-            at_pad: whether the clock comes in at the pin that belongs to the PLL.
+            settings: Settings from the method `settings`.
+            at_pad: Whether the clock arrives at the PLL's own pin.
         """

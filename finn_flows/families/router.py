@@ -1,4 +1,4 @@
-"""Place and route of a family: nextpnr's arguments, the language of its pin file, and the packer of its bitstream."""
+"""Place and route of a family: nextpnr's arguments, the format of its pin file, and the packer of its bitstream."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -9,13 +9,13 @@ from zerocross.finn_flows.families.part import Device
 
 @dataclass(frozen=True)
 class Pin:
-    """Where a port of the design goes.
+    """The pin of a port.
 
     Attributes:
-        port: its name.
-        site: the pin's name, or "" where the choice is nextpnr's.
-        standard: its IO standard.
-        pull_up: whether the pin is pulled up.
+        port: Name of the port.
+        site: Name of the pin, or "" if nextpnr chooses one.
+        standard: IO standard.
+        pull_up: Whether the pin is pulled up.
     """
 
     port: str
@@ -26,13 +26,13 @@ class Pin:
 
 @dataclass(frozen=True)
 class Tool:
-    """A program that a Python wheel holds.
+    """A program in a Python wheel.
 
     Attributes:
-        module: the module that runs it.
-        function: the function in it.
-        wheel: for pip.
-        arguments: of the program.
+        module: Module that runs the program.
+        function: Function of the module.
+        wheel: Name of the wheel for pip.
+        arguments: Arguments of the program.
     """
 
     module: str
@@ -45,12 +45,12 @@ class Router(ABC):
     """A family's place and route.
 
     Attributes:
-        name: nextpnr's name for the family: "ecp5" of nextpnr-ecp5.
-        constraints: name of the pin file.
-        routed: name of nextpnr's output.
-        bitstream: name of the bitstream.
-        resources: our names of what nextpnr counts, by its names.
-        cell: what nextpnr counts in place of LUTs, or "".
+        name: nextpnr's name of the family, such as "ecp5" in nextpnr-ecp5.
+        constraints: Name of the pin file.
+        routed: Name of nextpnr's output file.
+        bitstream: Name of the bitstream file.
+        resources: This project's names of resources, by nextpnr's names.
+        cell: Cells that nextpnr counts in place of LUTs, or "".
     """
 
     name: str
@@ -62,7 +62,7 @@ class Router(ABC):
 
     @property
     def wheel(self) -> str:
-        """The wheel that holds nextpnr, for pip."""
+        """Name of the wheel with nextpnr, for pip."""
         return f"yowasp-nextpnr-{self.name}"
 
     @property
@@ -71,7 +71,7 @@ class Router(ABC):
         return self.wheel.replace("-", "_")
 
     def nextpnr(self, device: Device, arguments: Sequence[str]) -> Tool:
-        """Return nextpnr for a device; to the arguments given, those for the device and its files are added."""
+        """Return nextpnr with the arguments for a device and its files, followed by the given arguments."""
         function = f"run_nextpnr_{self.name.replace('-', '_')}"
         return Tool(self.module, function, self.wheel, (*self.arguments(device), *arguments))
 
@@ -80,14 +80,14 @@ class Router(ABC):
         """Return the lines of the pin file.
 
         Args:
-            pins: where ports go.
-            clock_mhz: frequency at the port `clk`, or None if there is no such port.
+            pins: Pins of all ports.
+            clock_mhz: Frequency in MHz at the port `clk`, or None if there is no such port.
         """
 
     @abstractmethod
     def arguments(self, device: Device) -> tuple[str, ...]:
-        """Return nextpnr's arguments for a device, pin file and output."""
+        """Return nextpnr's arguments for a device, its pin file and its output."""
 
     @abstractmethod
     def packer(self, device: Device, target: str) -> Tool:
-        """Return the program that makes the bitstream, written to `target`."""
+        """Return the program that writes the bitstream to `target`."""

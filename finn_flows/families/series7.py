@@ -1,4 +1,4 @@
-"""Xilinx 7 series: Artix, Kintex and Zynq. Place and route is Vivado's."""
+"""Xilinx 7 series: Artix, Kintex and Zynq. Vivado does place and route."""
 
 import math
 from functools import partial
@@ -11,7 +11,7 @@ from zerocross.finn_flows.families.part import Part
 
 
 def lut_ram(width: int, depth: int) -> int:
-    """Return the LUTs of a RAM: 6 bits of 32 words, or 3 bits of 64, take four."""
+    """Return the LUTs of a RAM: four LUTs hold 32 words of 6 bits, or 64 words of 3 bits."""
     return 4 * math.ceil(width / 6) if depth <= 32 else 4 * math.ceil(width / 3) * math.ceil(depth / 64)
 
 
@@ -24,9 +24,9 @@ SERIES7 = Family(
     block_ram=BlockRam("BRAM18", 18, SHAPES_18),
     lut_ram=lut_ram,
     synthesis=SynthesisFlow("synth_xilinx -family xc7 -flatten -noiopad -noclkbuf", link_until="prepare"),
-    # Each LUT1..LUT6 is a LUT, and so is an inverter; two small LUTs that the placer may put into one are counted as
-    # two. LUT memories and shift registers take the LUTs of their size (RAM32M: 4). Wide multiplexers (MUXF7..9) and
-    # carries stand beside the LUTs and take none. A RAMB36 is two block RAMs.
+    # Each LUT1..LUT6 and each inverter counts as a LUT. Two small LUTs that the placer may put into one count as two. LUT
+    # memories and shift registers count as the LUTs of their size (RAM32M: 4). Wide multiplexers (MUXF7..9) and carries
+    # are separate from the LUTs and use none. A RAMB36 counts as two block RAMs.
     cells=(
         Cell(r"LUT\d|INV", lut=1),
         Cell(r"SRL\w+", lut=1, memory=True),

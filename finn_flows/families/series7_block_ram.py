@@ -1,15 +1,15 @@
-"""Behaviour of RAMB18E1 and RAMB36E1, the block RAMs of 7 series."""
+"""Simulation models of RAMB18E1 and RAMB36E1, the block RAMs of 7 series."""
 
 from zerocross.finn_flows.families.block_ram_model import core, joined, module, row
 
 
 def models() -> dict[str, str]:
-    """Return the behaviour of the block RAM cells by their names, and that of what they share."""
+    """Return the models of the block RAM cells and of their common core, by name."""
     return {"RAMB18E1": _model(18), "RAMB36E1": _model(36)} | core()
 
 
 def _model(kbit: int) -> str:
-    """RAMB18E1, RAMB36E1: true dual port, or simple dual port with A reading, B writing and both ports' data pins."""
+    """RAMB18E1, RAMB36E1: true dual port, or simple dual port (A reads, B writes) with the data pins of both ports."""
     half, byte = 16 * kbit // 18, kbit // 9  # data pins and byte enables of a port
     rows, last = 64 * kbit // 18, 13 + kbit // 36 * 2
     name, units = f"RAMB{kbit}E1", 2048 * kbit // 18

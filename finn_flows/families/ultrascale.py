@@ -1,4 +1,4 @@
-"""Xilinx UltraScale+: Zynq, RFSoC, Kria and Alveo. Its netlists are counted, not simulated: block RAMs have no model."""
+"""Xilinx UltraScale+: Zynq, RFSoC, Kria and Alveo. Cells are counted but not simulated, because block RAMs have no model."""
 
 from dataclasses import replace
 from functools import partial

@@ -1,7 +1,8 @@
-"""The hardware nodes, a file each: shape and folding, numpy reference, timing, price, FINN's name, SystemVerilog beside it.
+"""The hardware nodes, one file each: shape, folding, numpy reference, timing, price and FINN's name.
 
-`node.py` says what every node tells. A node without numbers is what a plan is made of; weights and crossings are attached
-to it when a design is assembled.
+Each node's SystemVerilog is in this folder too.
+
+`node.py` defines the interface of every node. A plan holds nodes without numbers; assembly attaches weights and crossings.
 """
 
 from zerocross.finn_flows.nodes.add import Add

@@ -1,4 +1,4 @@
-"""The sum of two streams, element by element, `zc_add`; of more, by several of them."""
+"""The elementwise sum of two streams, `zc_add`. Several nodes in sequence add more than two."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ LATENCY = 1
 class Add(HardwareNode):
     """The sum of two streams.
 
-    Levels are integers from 0, of a known highest value that need not be one less than a power of two: `high` is the
-    largest sum that can come, where that is less than the streams' bits allow.
+    Levels are integers from 0 to a known highest value, which need not be 2**bits - 1. `high` is the largest possible sum
+    if it is less than the streams' bits allow.
 
     Attributes:
-        a: one stream.
-        b: the other, with the same elements and lanes.
-        high: the largest sum of unsigned streams; None for what their bits allow.
+        a: First stream.
+        b: Second stream, with the same elements and lanes.
+        high: Largest sum of unsigned streams; None for the largest that their bits allow.
     """
 
     word: ClassVar[str] = "sum"
@@ -37,7 +37,7 @@ class Add(HardwareNode):
 
     def __post_init__(self) -> None:
         if (self.a.elements, self.a.lanes) != (self.b.elements, self.b.lanes):
-            raise NodeError(f"streams of different shapes cannot be added: {self.a} and {self.b}")
+            raise NodeError(f"streams of different elements or lanes cannot be added: {self.a} and {self.b}")
         if self.high is not None:
             check_unsigned(self.a, self.b)
 
@@ -53,7 +53,7 @@ class Add(HardwareNode):
 
     @property
     def outputs(self) -> dict[str, Stream]:
-        """The sums, wide enough for any."""
+        """The sums, wide enough for all values."""
         (a_low, a_high), (b_low, b_high) = self.a.range, self.b.range
         low, most = a_low + b_low, a_high + b_high
         high = most if self.high is None else min(self.high, most)
@@ -71,7 +71,7 @@ class Add(HardwareNode):
         return joined(reads, self.outputs["m"].words).later(self.latency)
 
     def price(self) -> Price:
-        """Price an adder's LUT for each bit but the carry. Counted by hand."""
+        """Price adders: one LUT for each bit except the carry; counted by hand."""
         return Price(self.a.lanes * (self.outputs["m"].bits - 1) + 3.0, implementation="adders")
 
     def stock(self) -> tuple[StockNode, ...]:
@@ -90,7 +90,7 @@ class Add(HardwareNode):
         return (np.asarray(samples[0], np.int64) + np.asarray(samples[1], np.int64),)
 
     def generate(self, folder: Path, prefix: str = "") -> Instance:
-        """Name the module; there is nothing to write."""
+        """Return the instance; the node has no memory files."""
         return Instance(
             self.module,
             {
@@ -107,11 +107,11 @@ class Add(HardwareNode):
 def check_unsigned(*streams: Stream) -> None:
     """Raise a `NodeError` if a stream of levels is signed."""
     if any(stream.signed for stream in streams):
-        raise NodeError(f"levels count from 0, and one of these is signed: {streams}")
+        raise NodeError(f"levels count from 0, but one of these streams is signed: {streams}")
 
 
 def stock_sum(a: Stream, b: Stream, sink: Stream) -> Attributes:
-    """Return the attributes of FINN's elementwise addition, b perhaps a vector that is added to every pixel."""
+    """Return the attributes of FINN's elementwise addition. b may be a vector that is added to every pixel of a."""
     spread = (1,) * (len(a.stock_shape) - len(b.stock_shape)) + b.stock_shape
     return (
         ("lhs_dtype", a.stock_datatype),

@@ -1,4 +1,4 @@
-"""A vector of levels added to every pixel of an image of levels, `zc_add_vector`."""
+"""Addition of a vector of levels to every pixel of an image of levels, `zc_add_vector`."""
 
 import math
 from collections.abc import Sequence
@@ -21,12 +21,12 @@ from zerocross.finn_flows.nodes.sum_pool import sum_bits
 class AddVector(HardwareNode):
     """A vector added to every pixel.
 
-    The next image's vector is taken while this one's is in use; an image waits for the whole of its vector.
+    The node reads the next image's vector while it uses the current one. An image waits for its complete vector.
 
     Attributes:
-        image: height * width pixels, by channel, in words of `lanes` channels.
-        vector: a pixel's channels, in words of as many.
-        high: the largest sum; None for what the streams' bits allow.
+        image: Pixels of the image, by channel, in words of `lanes` channels.
+        vector: Channels of a pixel, in words of equally many channels.
+        high: Largest sum; None for the largest that the streams' bits allow.
     """
 
     word: ClassVar[str] = "sum"
@@ -38,7 +38,9 @@ class AddVector(HardwareNode):
 
     def __post_init__(self) -> None:
         if self.image.lanes != self.vector.lanes or self.image.elements % self.vector.elements:
-            raise NodeError(f"{self.vector} is no pixel of {self.image}, to be added to each")
+            raise NodeError(
+                f"the vector {self.vector} does not have the channels and lanes of a pixel of {self.image}"
+            )
         check_unsigned(self.image, self.vector)
 
     @property
@@ -48,7 +50,7 @@ class AddVector(HardwareNode):
 
     @property
     def inputs(self) -> dict[str, Stream]:
-        """The image, and the vector once for each."""
+        """The image, and one vector per image."""
         return {"s": self.image, "v": self.vector}
 
     @property
@@ -59,7 +61,7 @@ class AddVector(HardwareNode):
 
     @property
     def latency(self) -> int:
-        """Cycles from a word of the image to its sums, the vector being there: since the cycle before at least."""
+        """Cycles from a word of the image to its sums. The vector must have been complete one cycle earlier."""
         return LATENCY
 
     def flow(self, reads: Sequence[Flow]) -> Flow:
@@ -67,9 +69,9 @@ class AddVector(HardwareNode):
         return joined(reads, self.outputs["m"].words).later(self.latency)
 
     def price(self) -> Price:
-        """Price adders, and a memory of two vectors. Counted by hand.
+        """Price adders and a memory of two vectors; counted by hand.
 
-        The memory is read in the cycle of its address, so that it is in LUTs however large.
+        The memory is read in the cycle of its address, so it is in LUTs at any size.
         """
         lanes, bits = self.image.lanes, self.outputs["m"].bits
         width, depth = self.vector.width, 2 << (self.vector.words - 1).bit_length()
@@ -89,7 +91,7 @@ class AddVector(HardwareNode):
         return ((pixels + vectors[:, None]).reshape(len(images), -1),)
 
     def generate(self, folder: Path, prefix: str = "") -> Instance:
-        """Name the module; there is nothing to write."""
+        """Return the instance; the node has no memory files."""
         return Instance(
             self.module,
             {

@@ -1,4 +1,4 @@
-"""A constant for each channel added to accumulators ahead of the label select, `zc_bias`."""
+"""Addition of a constant per channel to the accumulators that a label select reads, `zc_bias`."""
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,17 +24,17 @@ from zerocross.finn_flows.nodes.stream import Stream, to_bits
 
 @dataclass(frozen=True)
 class Bias(HardwareNode):
-    """Accumulators in; (accumulator << shift) + bias out, signed.
+    """Adds biases to accumulators: (accumulator << shift) + bias, signed.
 
-    The shift makes room for biases finer than a step of the accumulators: a popcount's step is 2 in the network's units,
-    and biases that are no whole steps order equal accumulators.
+    The shift allows biases that are finer than a step of the accumulators. One step of a popcount is 2 in the network's
+    units, and a bias of a fraction of a step decides between equal accumulators.
 
     Attributes:
-        source: the accumulators: their channels, lanes (PE) and bits.
-        shift: places that accumulators are shifted up by, 0 or more.
-        low: least bias.
-        high: largest bias.
-        biases: integers within low..high, (channels,); None in a plan.
+        source: Accumulators, with their channels, lanes (PE) and bits.
+        shift: Left shift of the accumulators, 0 or more.
+        low: Least bias.
+        high: Largest bias.
+        biases: Integers within low..high, shape (channels,); None in a plan.
     """
 
     word: ClassVar[str] = "bias"
@@ -51,17 +51,18 @@ class Bias(HardwareNode):
         check_folding("channels", self.channels, self.source.lanes)
         if self.shift < 0 or self.low > self.high:
             raise NodeError(
-                f"no biases are {self.low} to {self.high} of accumulators shifted by {self.shift}"
+                f"biases of {self.low} to {self.high} and a shift of {self.shift} are not possible: "
+                "low must not exceed high, and shift must be 0 or more"
             )
         if self.biases is not None:
             if self.biases.shape != (self.channels,):
-                raise NodeError(f"biases of {self.biases.shape} for {self.channels} channels")
+                raise NodeError(f"biases have shape {self.biases.shape}, not ({self.channels},)")
             if self.biases.min() < self.low or self.biases.max() > self.high:
-                raise NodeError(f"biases reach beyond {self.low} to {self.high}")
+                raise NodeError(f"biases are out of the range {self.low} to {self.high}")
 
     @property
     def channels(self) -> int:
-        """Values in, and values out, for each vector."""
+        """Values per vector, both in and out."""
         return self.source.shape[-1]
 
     @property
@@ -71,7 +72,7 @@ class Bias(HardwareNode):
 
     @property
     def numbers(self) -> np.ndarray:
-        """The biases; a `NodeError` where none are attached."""
+        """The biases. Raises a `NodeError` if none are attached."""
         return given(self.biases, "biases")
 
     @property
@@ -87,7 +88,7 @@ class Bias(HardwareNode):
 
     @property
     def outputs(self) -> dict[str, Stream]:
-        """The biased accumulators, wide enough for any."""
+        """The sums, wide enough for all accumulators and biases."""
         least, most = self.span
         bits = 1 + max(most.bit_length(), (-least - 1).bit_length() if least < 0 else 0, 1)
         return {"m": Stream(self.source.shape, self.source.lanes, bits, signed=True)}
@@ -98,9 +99,9 @@ class Bias(HardwareNode):
         return 1
 
     def price(self) -> Price:
-        """Price a lane's adder, the biases in LUTs, and a counter of words. Counted by hand.
+        """Price an adder per lane, the biases in LUTs, and a word counter; counted by hand.
 
-        A LUT adds a bit of a constant that up to four words choose; a further LUT each for more words.
+        One LUT adds a bit of a constant that is selected among up to four words. More words use a further LUT per bit.
         """
         folds, lanes, bits = self.channels // self.source.lanes, self.source.lanes, self.outputs["m"].bits
         constants = lanes * (self.high - self.low).bit_length()
@@ -109,7 +110,7 @@ class Bias(HardwareNode):
         return Price(lanes * bits + memory + counter + 3.0, implementation="adders")
 
     def stock(self) -> tuple[StockNode, ...]:
-        """FINN's elementwise addition of constants; its shift is free, as ours is."""
+        """FINN's elementwise addition of constants. The shift costs nothing in either implementation."""
         sink = self.outputs["m"]
         constants = Stream((self.channels,), self.source.lanes, sink.bits, finn_range=(self.low, self.high))
         attributes = (*stock_sum(self.source, constants, sink), ("rhs_style", "const"))
@@ -121,7 +122,7 @@ class Bias(HardwareNode):
         return (((x << self.shift) + self.numbers).reshape(len(samples[0]), -1),)
 
     def generate(self, folder: Path, prefix: str = "") -> Instance:
-        """Write the biases, a word for each word of accumulators."""
+        """Write the biases, one word for each word of accumulators."""
         bits = self.outputs["m"].bits
         words = self.numbers.reshape(-1, self.source.lanes)
         write_memory(folder / f"{prefix}biases.mem", to_bits(words, bits))

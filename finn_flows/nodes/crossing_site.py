@@ -1,4 +1,4 @@
-"""The crossings of a layer's channels: accumulators in, bits or levels out, `zc_crossings`."""
+"""The node that applies a layer's crossings: accumulators in, bits or levels out, `zc_crossings`."""
 
 import math
 from collections.abc import Sequence
@@ -29,23 +29,23 @@ from zerocross.finn_flows.nodes.stream import Stream, from_bits, to_bits
 COMPARATORS, SEARCH, TABLE = "comparators", "search", "table"
 TABLE_IN_BLOCK_RAM = "table in block RAM"
 IMPLEMENTATIONS = (COMPARATORS, SEARCH, TABLE, TABLE_IN_BLOCK_RAM)
-"""What a site may be built as: a comparator bank, a binary search, or truth tables."""
+"""Implementations of a crossing site: a comparator bank, a binary search, or truth tables in LUTs or block RAM."""
 
 
 @dataclass(frozen=True)
 class CrossingSite(HardwareNode):
-    """Accumulators in, as grid indices that count from 0; bits or levels out.
+    """The crossings of an activation. It reads accumulators as grid indices from 0 and writes bits or levels.
 
-    Outputs of b bits are b bit planes, each a row of crossings of its own: row c * b + j is plane j (0 is the lowest
-    bit) of channel c.
+    An output of b bits has b bit planes, and each plane has its own row of crossings: row c * b + j is plane j of channel
+    c. Plane 0 is the lowest bit.
 
     Attributes:
-        source: the accumulators: their channels, lanes (PE) and bits.
-        crossings: how many each row has; `bits` rows a channel.
-        points: how many values an accumulator can have.
-        bits: of an output.
+        source: Accumulators, with their channels, lanes (PE) and bits.
+        crossings: Number of crossings of each row; `bits` rows per channel.
+        points: Number of values that an accumulator can have.
+        bits: Bits of an output.
         implementation: "comparators", "search", "table" or "table in block RAM".
-        table: the crossings, as many rows; None in a plan.
+        table: Crossings of all rows; None in a plan.
     """
 
     word: ClassVar[str] = "crossings"
@@ -62,17 +62,17 @@ class CrossingSite(HardwareNode):
     def __post_init__(self) -> None:
         if self.bits < 1 or len(self.crossings) != self.channels * self.bits:
             raise NodeError(
-                f"{len(self.crossings)} rows of crossings do not hold planes of {self.bits} bits of {self.channels} channels"
+                f"{len(self.crossings)} rows of crossings are not {self.channels} channels of {self.bits} bits"
             )
         check_folding("channels", self.channels, self.source.lanes)
         if self.implementation not in IMPLEMENTATIONS:
             raise NodeError(
-                f"crossings are built as {', '.join(IMPLEMENTATIONS)}, not {self.implementation!r}"
+                f"unknown implementation {self.implementation!r} of crossings: use one of {', '.join(IMPLEMENTATIONS)}"
             )
         if self.table is not None and len(self.table.grid) != self.points:
-            raise NodeError(f"the table is of {len(self.table.grid)} points, the site of {self.points}")
+            raise NodeError(f"the table has {len(self.table.grid)} points, but the node has {self.points}")
         if self.table is not None and tuple(self.table.counts().tolist()) != self.crossings:
-            raise NodeError("the table has other crossings than the site was planned for")
+            raise NodeError("the table's numbers of crossings differ from those of the node")
 
     @classmethod
     def of(
@@ -83,25 +83,25 @@ class CrossingSite(HardwareNode):
         bits: int = 1,
         vectors: tuple[int, ...] = (),
     ) -> Self:
-        """Return the site of a table, `bits` rows a channel, whose accumulators come as indices of its grid."""
+        """Return the site of a table with `bits` rows per channel. Its accumulators are indices of the table's grid."""
         points, channels = len(table.grid), table.channels // bits
         source = Stream((*vectors, channels), pe, index_bits(points))
         return cls(source, tuple(table.counts().tolist()), points, bits, implementation, table)
 
     def cheapest(self) -> Self:
-        """Return the site as the implementation that its price is least of."""
+        """Return the site with its cheapest implementation."""
         price = cheapest_price(self.crossings, self.source.lanes * self.bits, self.points)
         known = price.implementation in IMPLEMENTATIONS
         return replace(self, implementation=price.implementation if known else COMPARATORS)
 
     def with_table(self, table: CrossingTable) -> Self:
-        """Return the site with its numbers."""
+        """Return the site with the crossings of a table."""
         counts = tuple(table.counts().tolist())
         return replace(self, crossings=counts, points=len(table.grid), table=table)
 
     @property
     def channels(self) -> int:
-        """Values in, and values out, for each vector."""
+        """Values per vector, both in and out."""
         return self.source.shape[-1]
 
     @property
@@ -111,7 +111,7 @@ class CrossingSite(HardwareNode):
 
     @property
     def numbers(self) -> CrossingTable:
-        """The table; a `NodeError` where none is attached."""
+        """The table. Raises a `NodeError` if none is attached."""
         return given(self.table, "crossings")
 
     @property
@@ -121,7 +121,7 @@ class CrossingSite(HardwareNode):
 
     @property
     def outputs(self) -> dict[str, Stream]:
-        """One unsigned value a channel."""
+        """One unsigned value per channel."""
         return {"m": Stream(self.source.shape, self.source.lanes, self.bits)}
 
     @property
@@ -133,19 +133,20 @@ class CrossingSite(HardwareNode):
 
     @property
     def limit(self) -> int:
-        """Crossings there is room for in a row."""
+        """Number of crossings that the hardware reserves for each row."""
         most = max(1, *self.crossings)
         return 2 ** most.bit_length() - 1 if self.implementation == SEARCH else most
 
     def price(self) -> Price:
-        """Price it as it is built; see `site_price`."""
+        """Price the chosen implementation; see `site_price`."""
         lanes = self.source.lanes * self.bits
         return site_price(self.crossings, lanes, self.points, self.implementation)
 
     def stock(self) -> tuple[StockNode, ...]:
-        """FINN's thresholding with as many thresholds, which counts those that are passed.
+        """FINN's thresholding node with as many thresholds as the busiest row has crossings.
 
-        FINN's node counts thresholds and its memory grows with the width of that count; ours writes the count's last bit.
+        FINN's node outputs the number of thresholds reached, and its memory grows with the width of that number. Our node
+        outputs the number's last bit.
         """
         low, high = self.source.finn_range or (0, self.points - 1)
         steps = max(1, *self.crossings, 2**self.bits - 1)
@@ -170,7 +171,7 @@ class CrossingSite(HardwareNode):
         return (from_bits(planes, self.bits).reshape(len(samples[0]), -1),)
 
     def generate(self, folder: Path, prefix: str = "") -> Instance:
-        """Write first bits and crossings, or whole tables."""
+        """Write first bits and crossings, or complete truth tables."""
         in_table = self.implementation in (TABLE, TABLE_IN_BLOCK_RAM)
         if in_table:
             self._write_tables(folder, prefix)
@@ -196,7 +197,7 @@ class CrossingSite(HardwareNode):
         lanes, spare = self.source.lanes * self.bits, limit - self.numbers.counts()
         first = table.first ^ (spare & 1).astype(np.uint8)
         write_memory(folder / f"{prefix}first.mem", first.reshape(-1, lanes))
-        # 0 has been passed by all: spare ones lead.
+        # Every accumulator has reached 0, so unused thresholds are 0 and come first.
         thresholds = np.zeros((table.channels, limit), np.int64)
         for row in range(table.channels):
             thresholds[row, spare[row] :] = table.crossings(row)
@@ -206,13 +207,13 @@ class CrossingSite(HardwareNode):
                 write_memory(folder / f"{prefix}thresholds_{lane}.mem", to_bits(mine, bits))
             else:
                 for stage in range(limit.bit_length()):
-                    # The middles of what is left: of 7, the 4th; then the 2nd and 6th; then the odd ones.
+                    # Each stage stores the middles of the remaining intervals: of 7, the 4th, then the 2nd and 6th.
                     half = (limit + 1) >> (stage + 1)
                     middles = mine[:, half - 1 :: 2 * half].reshape(-1, 1)
                     write_memory(folder / f"{prefix}search_{lane}_{stage}.mem", to_bits(middles, bits))
 
     def _write_tables(self, folder: Path, prefix: str) -> None:
-        # Values off the grid never come; there each row goes on as it is, which makes smaller logic.
+        # Values off the grid never occur. Rows repeat their last bit there, which makes the logic smaller.
         table, values = self.numbers, np.arange(1 << self.source.bits)
         index = np.clip(values, 0, len(table.grid) - 1)
         rows = np.stack([table.row(row)[index] for row in range(table.channels)])
@@ -225,7 +226,7 @@ class CrossingSite(HardwareNode):
             write_memory(folder / f"{prefix}table_{lane // 2}.mem", pair.reshape(-1, 1))
 
     def parameters(self) -> dict[str, tuple[np.ndarray, str]]:
-        """The bit of each row at index 0, and the indices at which it flips, rising, filled up with one that never comes."""
+        """Return each row's bit at index 0 and the rising indices at which it flips, padded with an index out of range."""
         table, never = self.numbers, self.points
         check_exact("accumulators", never)
         places = np.full((table.channels, max(1, *self.crossings)), never, np.float32)
@@ -251,7 +252,7 @@ class CrossingSite(HardwareNode):
 
 
 def index_bits(points: int) -> int:
-    """Return the bits of an index of so many points."""
+    """Return the bits of an index into that many points."""
     return max(1, (points - 1).bit_length())
 
 
@@ -259,15 +260,15 @@ def index_bits(points: int) -> int:
 
 
 def cheapest_price(crossings: Sequence[int], lanes: int, points: int) -> Price:
-    """Price a layer's crossings as the cheapest implementation; the same one for all lanes.
+    """Price a layer's crossings in their cheapest implementation, which is the same for all lanes.
 
     Args:
-        crossings: how many each row has. 0 (constant) costs nothing.
-        lanes: rows served at once; divides their number. Row r is on lane r mod lanes.
-        points: how many values the accumulator takes: fan_in + 1 for a popcount.
+        crossings: Number of crossings of each row. A row with 0 crossings is constant and costs nothing.
+        lanes: Rows processed at once; divides the number of rows. Row r is on lane r mod lanes.
+        points: Number of values that the accumulator can have: fan_in + 1 for a popcount.
 
     Returns:
-        The price, whose `implementation` is one of IMPLEMENTATIONS, or "constant". Where a table may be built it is no
+        The price. Its `implementation` is one of IMPLEMENTATIONS, or "constant". If a table is possible, the price is no
         higher than `table_bound`, whatever the crossings.
     """
     return _cheapest(tuple(crossings), lanes, points)
@@ -280,12 +281,12 @@ def _cheapest(crossings: tuple[int, ...], lanes: int, points: int) -> Price:
 
 
 def implementations(points: int) -> tuple[str, ...]:
-    """Return what may be built; tables of more than 4,096 entries a channel take hours to synthesise."""
+    """Return the possible implementations. Tables of more than 4,096 entries per channel take hours to synthesise."""
     return IMPLEMENTATIONS if points <= 4096 else (COMPARATORS, SEARCH)
 
 
 def site_price(counts: Sequence[int], lanes: int, points: int, implementation: str) -> Price:
-    """Price a layer's crossings as built in one way; arguments as of `cheapest_price`."""
+    """Price a layer's crossings in a given implementation; for the other arguments see `cheapest_price`."""
     if not any(counts):
         return Price(0.0, implementation="constant", kind="crossings")
     rows, bits = [tuple(counts[lane::lanes]) for lane in range(lanes)], (points - 1).bit_length()
@@ -302,10 +303,10 @@ def site_price(counts: Sequence[int], lanes: int, points: int, implementation: s
 
 @lru_cache(maxsize=65536)
 def comparators(lane: tuple[int, ...], bits: int) -> float:
-    """Return the LUTs of one comparator for each crossing, and the parity of their outcomes.
+    """Return the LUTs of a comparator for each crossing and of the parity of their results.
 
-    The lane has as many comparators as its busiest channel has crossings, k; each compares `bits` bits with a
-    threshold that the channel selects: LUT = bits k**power (compare + rom(channels)).
+    A lane has k comparators, k being the number of crossings of its busiest channel. Each comparator compares `bits`
+    bits with a threshold that the channel selects: LUT = bits k**power (compare + rom(channels)).
     """
     k = cost_model.CONSTANTS
     return bits * max(lane) ** k.compare_power * (k.compare + rom(len(lane)))
@@ -313,27 +314,28 @@ def comparators(lane: tuple[int, ...], bits: int) -> float:
 
 @lru_cache(maxsize=65536)
 def binary_search(lane: tuple[int, ...], bits: int) -> float:
-    """Return the LUTs of a pipelined binary search among sorted crossings; the count's last bit decides.
+    """Return the LUTs of a pipelined binary search for the number of crossings reached; its last bit is the output.
 
-    ceil(log2(k + 1)) stages for k crossings in the lane's busiest channel; stage j compares `bits` bits with one of
-    channels * 2**j thresholds: LUT = bits * sum of (compare + rom(words)).
+    The search has ceil(log2(k + 1)) stages for k crossings in the lane's busiest channel. Stage j compares `bits` bits
+    with one of channels * 2**j thresholds: LUT = bits * sum of (compare + rom(words)).
     """
     stages = range(max(lane).bit_length())
     return bits * sum(cost_model.CONSTANTS.compare + rom(len(lane) << stage) for stage in stages)
 
 
 def rom(words: int) -> float:
-    """Return the LUTs for each bit of a ROM of thresholds, which is mapped as one with the comparison behind it."""
+    """Return the LUTs for each bit of a ROM of thresholds. Synthesis maps it together with the comparison that reads it."""
     k = cost_model.CONSTANTS
     return k.rom_word * words**k.rom_power if words > 1 else 0.0
 
 
 @lru_cache(maxsize=65536)
 def table(lane: tuple[int, ...], bits: int, points: int) -> float:
-    """Return the LUTs of the table of the lane's bits, addressed by channel and accumulator.
+    """Return the LUTs of a lane's truth table, addressed by channel and accumulator.
 
-    Few crossings make small logic: a row of k takes r = row bits k**power LUT; rows together less than their sum,
-    R = (sum of r)**rows_power. Many make it a memory, of B LUTs (`table_bound`). Between the two,
+    With few crossings the table is small logic: a row of k crossings uses r = row bits k**power LUTs, and all rows together
+    use less than their sum, R = (sum of r)**rows_power. With many crossings it is a memory of B LUTs (`table_bound`).
+    Between the two,
 
         LUT = B (1 - exp(-R / B)).
     """
@@ -344,16 +346,16 @@ def table(lane: tuple[int, ...], bits: int, points: int) -> float:
 
 
 def table_bound(channels: int, points: int) -> float:
-    """Return the most LUTs that the table of so many channels of a lane can take."""
+    """Return the most LUTs that a lane's table for that many channels can use."""
     k = cost_model.CONSTANTS
     return channels * (k.table_leaf * points / 64 + k.table_channel)
 
 
 def _tables_in_block_ram(lanes: Sequence[tuple[int, ...]], bits: int) -> Price:
-    """Price tables in block RAM, one bit wide, a lane's channels side by side.
+    """Price tables in block RAM, one bit wide, with all channels of a lane in one table.
 
-    Two lanes share a RAM by its two ports; entries are padded to 2**bits a channel; one LUT a lane for the output's
-    handshake, which is derived.
+    Two lanes share a RAM through its two ports. Entries are padded to 2**bits per channel. The output handshake uses one
+    LUT per lane; this number is derived, not fitted.
     """
     memories = ((1, 2 * len(lanes[0]) << bits),) * math.ceil(sum(any(lane) for lane in lanes) / 2)
     blocks = sum(cost_model.block_rams(*memory) for memory in memories)

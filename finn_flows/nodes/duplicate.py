@@ -1,4 +1,4 @@
-"""A stream to two readers, `zc_duplicate`; to more, by several of them."""
+"""A fork of a stream to two readers, `zc_duplicate`. Several forks in sequence serve more readers."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,16 +10,17 @@ from zerocross.finn_flows.cost_model import Price
 from zerocross.finn_flows.nodes.node import HardwareNode, Instance, StockNode
 from zerocross.finn_flows.nodes.stream import Stream
 
-FINN_FIFO_DEPTH = 2  # FINN's own, where nothing has measured a better one
+FINN_FIFO_DEPTH = 2  # FINN's default, used where no depth was measured
 
 
 @dataclass(frozen=True)
 class Duplicate(HardwareNode):
-    """A stream to two readers.
+    """A fork of a stream to two readers.
 
     Attributes:
-        stream: the stream.
-        finn_readers: readers that FINN's one node serves in the place of this and those behind it; 0 for those behind.
+        stream: Stream that is duplicated.
+        finn_readers: Number of readers. One node of FINN's replaces a sequence of forks; the first fork has the number of
+            all readers, and the following ones have 0.
     """
 
     word: ClassVar[str] = "fork"
@@ -40,16 +41,16 @@ class Duplicate(HardwareNode):
 
     @property
     def outputs(self) -> dict[str, Stream]:
-        """The stream, twice."""
+        """Two copies of the stream."""
         return {"a": self.stream, "b": self.stream}
 
     @property
     def latency(self) -> int:
-        """A word is there for both readers as soon as it comes."""
+        """0: both readers see a word in the cycle in which it arrives."""
         return 0
 
     def price(self) -> Price:
-        """Price the further reader's handshake. Counted by hand."""
+        """Price the handshake with the second reader; counted by hand."""
         return Price(5.0, implementation="handshakes")
 
     def stock(self) -> tuple[StockNode, ...]:
@@ -68,9 +69,9 @@ class Duplicate(HardwareNode):
         return (StockNode("DuplicateStreams_hls", attributes, stream),)
 
     def reference(self, *samples: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Return the samples twice."""
+        """Return two copies of the samples."""
         return (samples[0], samples[0])
 
     def generate(self, folder: Path, prefix: str = "") -> Instance:
-        """Name the module; there is nothing to write."""
+        """Return the instance; the node has no memory files."""
         return Instance(self.module, {"WIDTH": self.stream.width})

@@ -1,4 +1,4 @@
-"""A FIFO, `zc_fifo`: a word is offered the cycle after it was taken, whatever the style."""
+"""A FIFO, `zc_fifo`: in every style, a word is offered in the cycle after it was accepted."""
 
 import math
 from collections.abc import Sequence
@@ -16,24 +16,24 @@ from zerocross.finn_flows.nodes.flow import Flow
 from zerocross.finn_flows.nodes.node import HardwareNode, Instance, NodeError, StockNode
 from zerocross.finn_flows.nodes.stream import Stream
 
-_BLOCK_FIFO = (32, 2048)  # words and bits past which a FIFO is worth a block RAM
+_BLOCK_FIFO = (32, 2048)  # a FIFO of more words and more bits is put into block RAM
 STYLES = ("auto", "registers", "distributed", "block")
 
 
 @dataclass(frozen=True)
 class Fifo(HardwareNode):
-    """Words that wait.
+    """A FIFO. Its least depth of two words already keeps the full rate.
 
-    Two words are the least, and keep full rate. With `probe` a simulation prints "FIFO <instance> <high water>" at
-    its end: the most words that any word found in the FIFO as it was taken, itself included. A FIFO of that depth is
-    ready whenever a word comes, so that (nodes being deaf to ready while they offer nothing, as all here are) every
-    word flows in the same cycle as with a deeper one.
+    With `probe`, a simulation prints "FIFO <instance> <high water>" at its end. The high-water mark is the largest number
+    of words in the FIFO when a word was accepted, that word included. A FIFO of this depth is ready whenever a word
+    arrives, so every word moves in the same cycle as with a deeper FIFO. This holds because no node here looks at ready
+    while it offers nothing.
 
     Attributes:
-        stream: the stream.
-        depth: words it holds; 0 and 1 mean 2.
-        style: "registers" (two words), "distributed" (LUT memory), "block", or "auto".
-        probe: whether a simulation prints the high-water mark.
+        stream: Stream of words.
+        depth: Words that the FIFO holds; 0 and 1 mean 2.
+        style: "registers" (two words), "distributed" (LUT memory), "block" (block RAM), or "auto".
+        probe: Whether a simulation prints the high-water mark.
     """
 
     word: ClassVar[str] = "fifo"
@@ -46,9 +46,9 @@ class Fifo(HardwareNode):
 
     def __post_init__(self) -> None:
         if self.style not in STYLES:
-            raise NodeError(f"no style of FIFO is called {self.style!r}: {', '.join(STYLES)}")
+            raise NodeError(f"unknown style {self.style!r} of a FIFO: use one of {', '.join(STYLES)}")
         if self.style == "registers" and self.depth > 2:
-            raise NodeError(f"a FIFO of registers holds 2 words, not {self.depth}")
+            raise NodeError(f"a FIFO of registers holds 2 words, not {self.depth}: choose another style")
 
     @property
     def inputs(self) -> dict[str, Stream]:
@@ -57,21 +57,21 @@ class Fifo(HardwareNode):
 
     @property
     def outputs(self) -> dict[str, Stream]:
-        """The stream, later."""
+        """The same stream, delayed."""
         return {"m": self.stream}
 
     @property
     def latency(self) -> int:
-        """Cycles from a word to the same word."""
+        """Cycles from a word's input to its output."""
         return 1
 
     def flow(self, reads: Sequence[Flow]) -> Flow:
-        """Latencies are estimated without FIFOs: only some streams get one, and none stops a node that could work."""
+        """Latencies are estimated without FIFOs: only some streams have one, and no FIFO stalls a node that could run."""
         return reads[0]
 
     @property
     def built_style(self) -> str:
-        """The style, "auto" resolved."""
+        """The style, with "auto" resolved."""
         if self.style != "auto":
             return self.style
         if self.depth <= 2:
@@ -81,11 +81,11 @@ class Fifo(HardwareNode):
         return "block" if deep and not self.probe else "distributed"
 
     def price(self) -> Price:
-        """Price it; see `fifo_price`."""
+        """See `fifo_price`."""
         return fifo_price(max(2, self.depth), self.stream.width)
 
     def stock(self) -> tuple[StockNode, ...]:
-        """FINN's FIFO; its estimates read the depth and the width of a word, in whole bytes, alone."""
+        """FINN's FIFO, whose estimates depend only on the depth and on a word's width in whole bytes."""
         width = self.stream.lanes * type_bits(self.stream.stock_datatype)
         word = (1, 8 * math.ceil(width / 8))
         attributes = (
@@ -102,7 +102,7 @@ class Fifo(HardwareNode):
         return (np.asarray(samples[0]),)
 
     def generate(self, folder: Path, prefix: str = "") -> Instance:
-        """Name the module; there is nothing to write."""
+        """Return the instance; the node has no memory files."""
         return Instance(
             self.module,
             {
@@ -115,10 +115,11 @@ class Fifo(HardwareNode):
 
 
 def fifo_price(depth: int, width: int) -> Price:
-    """Price a FIFO of `depth` words.
+    """Price a FIFO of `depth` words of `width` bits.
 
-    Two deep: registers, a multiplexer a bit and three LUTs of control. Deeper: LUT memory or, past 32 words and 2,048
-    bits, block RAM; base + a address bits, more where words are no power of two.
+    - Depth 2: registers, a multiplexer per bit and three LUTs of control.
+    - More: LUT memory, or block RAM past 32 words and 2,048 bits, and control of base + a address bits. The control is
+      larger if the number of words is no power of two.
     """
     k = cost_model.CONSTANTS
     if depth <= 2:
@@ -133,12 +134,14 @@ def fifo_price(depth: int, width: int) -> Price:
 
 
 def expected_price(width: int, between: str) -> Price:
-    """Price what a stream's FIFO is expected to take before FIFOs are sized.
+    """Price the FIFO that a stream is expected to need, before FIFOs are sized.
+
+    Windows arrive in bursts and images with gaps, so their streams often need deep FIFOs: the price is a share of a FIFO
+    of 32 words. Streams of vectors rarely need a FIFO: the price is a share of one of 2 words.
 
     Args:
-        width: bits of a word.
-        between: "windows" (ahead of a convolution's product), "image" or "vector". Windows come in bursts and images
-            with gaps, which takes deep FIFOs: shares of one of 32 words. Vectors hardly need any: a share of one of 2.
+        width: Bits of a word.
+        between: "windows" (in front of a convolution's product), "image" or "vector".
     """
     k = cost_model.CONSTANTS
     share = {"windows": k.fifo_windows, "image": k.fifo_image, "vector": k.fifo_vector}[between]

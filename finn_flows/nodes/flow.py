@@ -1,4 +1,4 @@
-"""When the pixels of a stream are complete: the filling of a pipeline, followed row by row."""
+"""Arrival times of a stream's pixels while a pipeline fills, computed row by row."""
 
 import math
 from collections.abc import Sequence
@@ -13,15 +13,15 @@ Row = tuple[float, float]
 
 @dataclass(frozen=True)
 class Flow:
-    """When a stream's pixels are complete, a vector being an image of one pixel.
+    """Cycles at which a stream's pixels are complete. A vector is an image of one pixel.
 
     Attributes:
-        rows: for each row of pixels the cycles of the last words of its first and its last pixel; pixels between them
-            come evenly.
-        columns: pixels of a row.
-        spread: cycles from a pixel's first word to its last.
-        depth: cycles that all this is later, for the registers on the way.
-        is_input: whether it is the design's input, which waits until it is taken.
+        rows: For each row of pixels, the cycles of the last word of its first pixel and of its last pixel. Pixels
+            between them are evenly spaced.
+        columns: Pixels of a row.
+        spread: Cycles from a pixel's first word to its last.
+        depth: Delay in cycles of the registers so far, added to all times.
+        is_input: Whether this is the design's input, which waits until it is read.
     """
 
     rows: list[Row]
@@ -32,7 +32,7 @@ class Flow:
 
     @property
     def times(self) -> np.ndarray:
-        """When each pixel is complete, shape (pixels,), registers included."""
+        """Cycle in which each pixel is complete, delay of registers included, shape (pixels,)."""
         share = np.linspace(0, 1, self.columns) if self.columns > 1 else np.ones(1)
         first, last = np.array(self.rows, float).T[:, :, None]
         return (first + share * (last - first)).reshape(-1) + self.depth
@@ -43,21 +43,21 @@ class Flow:
         return math.ceil(self.rows[-1][1]) + self.depth + 1
 
     def later(self, cycles: int) -> "Flow":
-        """Return it behind so many registers."""
+        """Return the flow after that many more registers."""
         return replace(self, depth=self.depth + cycles, is_input=False)
 
     def flat(self) -> "Flow":
-        """Return an image as one vector."""
+        """Return the flow with the image as one vector."""
         begin, end = self.rows[0][0] - self.spread, self.rows[-1][1]
         return Flow([(end, end)], 1, end - begin, self.depth)
 
     def worked(self, work: float, left: float, spread: float) -> "Flow":
-        """Return what leaves a node that works so many cycles on each pixel.
+        """Return the output of a node that works a fixed number of cycles on each pixel.
 
         Args:
-            work: cycles from a pixel to the next, where nothing makes it wait.
-            left: cycles that it works after a pixel's last word at least.
-            spread: of its output.
+            work: Cycles from one pixel to the next, without stalls.
+            left: Least number of cycles that the node works after a pixel's last word.
+            spread: Cycles from the first to the last word of an output pixel.
         """
         left, row = max(left, work - 1 - self.spread), (self.columns - 1) * work
         done, rows = -math.inf, []
@@ -69,7 +69,7 @@ class Flow:
 
 
 def input_flow(stream: Stream) -> Flow:
-    """Return the input's pixels, a word a cycle."""
+    """Return the flow of a design's input, which delivers one word per cycle."""
     rows, columns, _ = stream.shape if len(stream.shape) == 3 else (1, 1, 1)
     words = stream.words // (rows * columns)
     line = columns * words
@@ -78,11 +78,11 @@ def input_flow(stream: Stream) -> Flow:
 
 
 def joined(reads: Sequence[Flow], words: int) -> Flow:
-    """Return the sum of several flows; a vector must be there before the first pixel.
+    """Return the flow of a sum. A vector must be complete before the first pixel is summed.
 
     Args:
-        reads: when each term comes.
-        words: of the sum.
+        reads: Flow of each term.
+        words: Words of the sum for an image.
     """
     depth, columns = max(flow.depth for flow in reads), max(flow.columns for flow in reads)
     count = max(len(flow.rows) for flow in reads)

@@ -1,4 +1,4 @@
-"""A node's record as plain values, for files and for FINN's graphs; its numbers are not part of it."""
+"""Conversion of a node to plain values and back, for files and FINN's graphs. The node's numbers are not included."""
 
 from dataclasses import fields
 from typing import Any, get_type_hints
@@ -8,7 +8,7 @@ from zerocross.finn_flows.nodes.stream import Stream
 
 
 def shape_fields(kind: type[HardwareNode]) -> dict[str, Any]:
-    """Return the names and types of the fields that make a node's shape and folding."""
+    """Return the names and types of the fields that define a node's shape and folding."""
     hints = get_type_hints(kind)
     return {field.name: hints[field.name] for field in fields(kind) if field.compare}  # type: ignore[arg-type]
 
@@ -19,7 +19,7 @@ def to_values(node: HardwareNode) -> dict[str, Any]:
 
 
 def from_values(kind: type[HardwareNode], values: dict[str, Any]) -> HardwareNode:
-    """Return the node that `to_values` was given."""
+    """Return the node of values that `to_values` returned."""
     types = shape_fields(kind)
     return kind(**{name: _typed(types[name], value) for name, value in values.items()})
 

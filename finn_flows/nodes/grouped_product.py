@@ -1,4 +1,4 @@
-"""The product of a convolution whose channels are in groups, each with weights of its own, `zc_grouped_mvau`."""
+"""The product of a grouped convolution, `zc_grouped_mvau`."""
 
 import math
 from collections.abc import Sequence
@@ -28,23 +28,23 @@ from zerocross.finn_flows.nodes.stream import Stream
 
 @dataclass(frozen=True)
 class GroupedProduct(HardwareNode):
-    """Products of the groups of a window's channels; groups of one channel make a depthwise convolution.
+    """Products of the channel groups of a window. Groups of one channel make a depthwise convolution.
 
-    It reads a window as a depthwise `InputGenerator` gives it whose words have groups_at_once * simd elements. Its
-    accumulators count from 0 as those of a `Product` of a group's channels do.
+    The node reads windows from a depthwise `InputGenerator` in words of groups_at_once * simd elements. The accumulators
+    of a group count from 0, like those of a `Product` over the group's channels.
 
     Attributes:
-        area: pixels of a window.
-        inputs_a_group: input channels of a group.
-        channels: outputs (FINN: MH).
-        groups: how many; divides the channels.
-        pe: channels computed at once: all of one group, or of several groups where `simd` takes all of their inputs.
-        simd: input channels of a group taken at once.
+        area: Pixels of a window.
+        inputs_a_group: Input channels of a group.
+        channels: Number of outputs (FINN: MH).
+        groups: Number of groups; divides the channels.
+        pe: Channels computed at once: all of one group, or all of several groups if `simd` is all inputs of a group.
+        simd: Input channels of a group read at once.
         vectors: (height, width) of the output.
         input_bits: 1 (bipolar) to 8 (unsigned).
-        weight_bits: as of `Product`.
-        ram_style: "block" or "distributed", where the weights are kept.
-        weights: (channels, area, inputs_a_group); None in a plan.
+        weight_bits: 1 to 8, see `Product`.
+        ram_style: Memory of the weights, "block" or "distributed".
+        weights: Shape (channels, area, inputs_a_group), values as in `Product`; None in a plan.
     """
 
     word: ClassVar[str] = "product"
@@ -68,19 +68,20 @@ class GroupedProduct(HardwareNode):
         product.check_bits(self.input_bits, self.weight_bits)
         if self.pe % (self.channels // self.groups):
             raise NodeError(
-                f"{self.pe} channels at once are no whole groups of {self.channels // self.groups}"
+                f"pe {self.pe} does not cover whole groups of {self.channels // self.groups} channels: use a multiple"
             )
         check_folding("groups", self.groups, self.groups_at_once)
         check_folding("channels of a group", self.inputs_a_group, self.simd)
         if self.groups_at_once > 1 and self.simd != self.inputs_a_group:
             raise NodeError(
-                f"{self.groups_at_once} groups at once take all {self.inputs_a_group} channels of each, not {self.simd}"
+                f"simd is {self.simd}, but {self.groups_at_once} groups at once need all {self.inputs_a_group} "
+                "channels of a group"
             )
         if self.weights is not None:
             if self.weights.shape != (self.channels, self.area, self.inputs_a_group):
                 raise NodeError(
-                    f"weights of {self.weights.shape} for {self.channels} channels of {self.area} pixels and "
-                    f"{self.inputs_a_group} inputs"
+                    f"weights have shape {self.weights.shape}, not ({self.channels}, {self.area}, "
+                    f"{self.inputs_a_group})"
                 )
             product.check_weights(self.weights, self.weight_bits)
 
@@ -88,7 +89,7 @@ class GroupedProduct(HardwareNode):
     def of(
         cls, weights: np.ndarray, groups: int, at_once: int, simd: int, input_bits: int = 1, **rest: object
     ) -> Self:
-        """Return the product of given weights, (channels, pixels, channels of a group), so many groups at once."""
+        """Return the product of weights (channels, pixels, channels of a group), `at_once` groups at once."""
         channels, area, inputs = weights.shape
         pe = at_once * channels // groups
         sizes = (area, inputs, channels, groups, pe, simd)
@@ -108,7 +109,7 @@ class GroupedProduct(HardwareNode):
 
     @property
     def foldings(self) -> tuple[tuple[int, int], ...]:
-        """All pairs of PE and SIMD that are built, smallest PE first."""
+        """All supported pairs of PE and SIMD, smallest PE first."""
         outs = self.channels // self.groups
         slow = [(outs, simd) for simd in divisors(self.inputs_a_group)]
         return (*slow, *((outs * groups, self.inputs_a_group) for groups in divisors(self.groups)[1:]))
@@ -132,7 +133,7 @@ class GroupedProduct(HardwareNode):
 
     @property
     def outputs(self) -> dict[str, Stream]:
-        """One accumulator a channel, for each window."""
+        """One accumulator per channel and window."""
         bits = self.reach.bit_length()
         counted = accumulator_range(self.fan_in, self.input_bits, self.weight_bits)
         return {"m": Stream((*self.vectors, self.channels), self.pe, bits, finn_range=counted)}
@@ -141,7 +142,7 @@ class GroupedProduct(HardwareNode):
 
     @property
     def numbers(self) -> np.ndarray:
-        """The weights; a `NodeError` where none are attached."""
+        """The weights. Raises a `NodeError` if none are attached."""
         return given(self.weights, "weights")
 
     @property
@@ -151,7 +152,7 @@ class GroupedProduct(HardwareNode):
 
     @property
     def row_offsets(self) -> np.ndarray:
-        """The excess of each row, shape (channels,)."""
+        """The offset of each row's accumulator, shape (channels,); see `product.row_offsets`."""
         flat = self.numbers.reshape(self.channels, -1)
         return product.row_offsets(flat, self.input_bits, self.weight_bits)
 
@@ -162,17 +163,17 @@ class GroupedProduct(HardwareNode):
 
     @property
     def points(self) -> int:
-        """How many values the accumulators may take."""
+        """Number of values that the accumulators can have."""
         return product.accumulator_points(self.fan_in, self.input_bits, self.weight_bits)
 
     @property
     def folds(self) -> int:
-        """Words of weights: cycles of a window."""
+        """Words of weights, which is also the cycles per window."""
         return self.groups * self.fan_in // (self.groups_at_once * self.simd)
 
     @property
     def memory(self) -> Memory:
-        """Bits of a word and words of the memory of weights."""
+        """Width in bits and depth in words of the weight memory."""
         return self.pe * product.plane_count(self.weight_bits) * self.simd, self.folds
 
     def parameters(self) -> dict[str, tuple[np.ndarray, str]]:
@@ -202,19 +203,19 @@ class GroupedProduct(HardwareNode):
         return depth + product.planes_depth(self.weight_bits, offsets=False)
 
     def flow(self, reads: Sequence[Flow]) -> Flow:
-        """It works as words come: the first of a pixel's outputs is there with the first group's last word."""
+        """The node computes as words arrive: a pixel's first output follows the first group's last word."""
         flow = reads[0].worked(self.folds, 0, self.channels // self.pe - 1)
         return flow.later(self.latency)
 
     # ---- price and FINN
 
     def price(self) -> Price:
-        """Price it; see `grouped_price`."""
+        """See `grouped_price`."""
         widths = (self.input_bits, self.weight_bits, self.ram_style)
         return grouped_price(self.fan_in, self.pe, self.folds, self.simd, *widths)
 
     def stock(self) -> tuple[StockNode, ...]:
-        """FINN's VVAU: its own for groups of one channel, and as it would be for others."""
+        """FINN's VVAU. FINN has it for groups of one channel; larger groups are estimated by extension."""
         accumulator = accumulator_type(self.fan_in, self.input_bits, self.weight_bits)
         attributes = (
             ("PE", self.pe),
@@ -268,7 +269,7 @@ class GroupedProduct(HardwareNode):
 
 
 def grouped_depth(simd: int, input_bits: int) -> int:
-    """Return the depth of a grouped product: reading, terms, their sum or popcount, accumulators."""
+    """Return the pipeline depth of a grouped product: reading, terms, their sum or popcount, accumulators."""
     if input_bits > 1 or simd == 1:
         return 3 + (simd - 1).bit_length()
     return 4 + (math.ceil(simd / 6) - 1).bit_length()
@@ -283,18 +284,18 @@ def grouped_price(
     weight_bits: int = 1,
     style: str = "distributed",
 ) -> Price:
-    """Price the product of a convolution in groups, whose rows of a group are all computed at once.
+    """Price the product of a grouped convolution that computes all rows of a group at once.
 
     A lane has a term for each input bit, their sum and an accumulator. The price is derived, not fitted.
 
     Args:
-        fan_in: inputs of one output.
-        lanes: outputs computed at once.
-        words: of the memory of weights: one for each word of a window.
-        simd: inputs of an output taken at once.
+        fan_in: Inputs of one output.
+        lanes: Outputs computed at once.
+        words: Words of the weight memory, one for each word of a window.
+        simd: Inputs of an output read at once.
         input_bits: 1, or more for unsigned integers.
         weight_bits: 1 for -1 and +1, or more for integers.
-        style: "block" or "distributed", where the weights are kept.
+        style: Memory of the weights, "block" or "distributed".
     """
     count = product.plane_count(weight_bits)
     bits = (fan_in * (2**input_bits - 1)).bit_length()

@@ -1,4 +1,4 @@
-"""The windows of an image, one behind the other: `zc_windows`, or `zc_windows_parallel`."""
+"""The sequence of an image's windows: `zc_windows` word by word, `zc_windows_parallel` a whole window per word."""
 
 import math
 from collections.abc import Sequence
@@ -21,18 +21,18 @@ Pair = tuple[int, int]
 
 @dataclass(frozen=True)
 class WindowSchedule:
-    """What `zc_windows` does: an image's windows, word by word.
+    """The schedule of `zc_windows`, which writes an image's windows word by word.
 
-    Words are stored in a ring while windows are fetched, until it is full; a window that begins further on than the ring
-    reaches waits for its words.
+    The node stores input words in a ring buffer until it is full, and fetches windows at the same time. A window that
+    begins beyond the ring's content waits for its words.
 
     Attributes:
         shape: (height, width) of the image.
         kernel: (height, width) of a window, not larger than the image.
         stride: (down, along).
-        folds: words of a pixel.
-        depthwise: whether the folds come first in a window, each with all pixels, as a pool wants them.
-        dilation: (down, along) distance of the pixels under the kernel.
+        folds: Words of a pixel.
+        depthwise: Whether a window is ordered by channel fold first, each fold with all pixels, as pools need it.
+        dilation: (down, along) distance between the pixels under the kernel.
     """
 
     shape: Pair
@@ -44,24 +44,24 @@ class WindowSchedule:
 
     @property
     def reach(self) -> Pair:
-        """Height and width of what the kernel covers."""
+        """Height and width that the dilated kernel spans."""
         (rows, columns), (down, along) = self.kernel, self.dilation
         return (rows - 1) * down + 1, (columns - 1) * along + 1
 
     @property
     def counts(self) -> Pair:
-        """Rows of windows, and windows in a row."""
+        """Rows of windows, and windows per row."""
         (height, width), (down, along) = self.shape, self.stride
         return (height - self.reach[0]) // down + 1, (width - self.reach[1]) // along + 1
 
     @property
     def cycles(self) -> int:
-        """Cycles that a window takes."""
+        """Cycles per window, without stalls."""
         return self.kernel[0] * self.kernel[1] * self.folds
 
     @property
     def places(self) -> int:
-        """Words of the image that the ring keeps: a window's reach and, as FINN, what a stride skips."""
+        """Words that the ring buffer holds: the reach of a window and, as in FINN, the words that a stride skips."""
         (height, columns), width = self.reach, self.shape[1]
         skipped = (self.stride[0] - 1) * width - math.prod(self.kernel)
         pixels = (height - 1) * width + columns + max(0, skipped)
@@ -69,7 +69,7 @@ class WindowSchedule:
 
     @property
     def row_stall(self) -> int:
-        """Cycles that the first window of a row waits, the ring having been full."""
+        """Cycles that the first window of a row waits after the ring was full."""
         return self._stall(self._to_row, self.stride[0] > 1)
 
     @property
@@ -82,11 +82,11 @@ class WindowSchedule:
         """Return the cycles that a window waits.
 
         Args:
-            jump: words from the window before to this one.
-            late: whether the places of the former are freed at its end, and not after its first kernel row.
+            jump: Words from the previous window to this one.
+            late: Whether the previous window's places are freed at its end instead of after its first kernel row.
         """
         rows, columns = self.kernel
-        last = (self.reach[0] - 1) * self.shape[1] + self.reach[1] - 1  # pixel of a window
+        last = (self.reach[0] - 1) * self.shape[1] + self.reach[1] - 1  # last pixel of a window
         if self.depthwise:  # the first fold's last pixel is the first fetch that may have to wait
             lead = last * self.folds - (rows * columns - 1)
             rest = (rows - 1) * columns
@@ -110,9 +110,9 @@ class WindowSchedule:
 
 @lru_cache(maxsize=1024)
 def followed_interval(windows: WindowSchedule) -> int:
-    """Return the interval of `zc_windows` by following its steps, which takes milliseconds.
+    """Return the interval of `zc_windows` by simulating its steps, which takes milliseconds.
 
-    A word is fetched the cycle after it was stored at the earliest, and stored the cycle after a place was freed.
+    A word is fetched one cycle after it was stored at the earliest, and stored one cycle after a place became free.
     """
     (height, width), kernel, stride, folds = windows.shape, windows.kernel, windows.stride, windows.folds
     (rows, columns), places = windows.counts, windows.places
@@ -122,7 +122,7 @@ def followed_interval(windows: WindowSchedule) -> int:
     every = np.arange(folds)
     order = (every[:, None] + pixels if windows.depthwise else pixels[:, None] + every).ravel()
     steps = np.arange(len(order))
-    early = kernel[1] * (1 if windows.depthwise else folds) - 1  # the first kernel row's last fetch
+    early = kernel[1] * (1 if windows.depthwise else folds) - 1  # last fetch of the first kernel row
     early += (len(order) - len(order) // folds) if windows.depthwise else 0  # of the last fold
 
     stored = np.empty(images * total + places, np.int64)  # the cycle of each word
@@ -154,18 +154,19 @@ def followed_interval(windows: WindowSchedule) -> int:
 class InputGenerator(HardwareNode):
     """The windows of an image.
 
-    A window's elements flow by kernel row, kernel column and channel. `depthwise` moves the channel folds (groups of
-    `lanes` channels) in front of the kernel's rows and columns, which is what a pool wants. The streams are those of
-    FINN's ConvolutionInputGenerator_rtl, which refuses some strides, gets stuck at others, and is twice the size.
+    The elements of a window are ordered by kernel row, kernel column and channel. With `depthwise`, the channel fold (a
+    group of `lanes` channels) comes before kernel row and column, which pools and grouped convolutions need. The streams
+    equal those of FINN's ConvolutionInputGenerator_rtl, which rejects some strides, hangs at others, and is twice as large.
 
     Attributes:
         image: (height, width, channels), in words of channels (SIMD).
         kernel: (height, width) of a window.
         stride: (down, along), in pixels.
-        dilation: (down, along) distance of the pixels under the kernel.
-        depthwise: whether the channel folds come first.
-        parallel: whether a word holds a whole window (of `lanes` channels); dense windows then need all channels.
-        ram_style: "auto", "block" or "distributed", where the image's rows are kept.
+        dilation: (down, along) distance between the pixels under the kernel.
+        depthwise: Whether windows are ordered by channel fold first.
+        parallel: Whether a word holds a whole window (of `lanes` channels). Without `depthwise`, `lanes` must then be all
+            channels.
+        ram_style: Memory of the image's rows, "auto", "block" or "distributed".
     """
 
     word: ClassVar[str] = "generator"
@@ -186,11 +187,12 @@ class InputGenerator(HardwareNode):
             if not 1 <= wide <= reach <= size or by < 1:
                 dilated = "" if self.schedule.reach == self.kernel else f" dilated by {self.dilation}"
                 raise NodeError(
-                    f"no windows of {self.kernel}{dilated} by {self.stride} in an image of {self.image.shape}"
+                    f"windows of {self.kernel}{dilated} with stride {self.stride} do not fit an image of "
+                    f"{self.image.shape}: sizes and strides must be 1 or more, and windows no larger than the image"
                 )
         if self.parallel and not self.depthwise and self.area > 1 and self.folds > 1:
             raise NodeError(
-                f"a whole window at once needs all {self.image.shape[2]} channels in a word, not {self.image.lanes}"
+                f"a parallel window needs all {self.image.shape[2]} channels in a word, not {self.image.lanes}"
             )
 
     @property
@@ -210,7 +212,7 @@ class InputGenerator(HardwareNode):
 
     @property
     def schedule(self) -> WindowSchedule:
-        """How windows follow each other."""
+        """The schedule of windows that are fetched word by word."""
         height, width, _ = self.image.shape
         sizes = (height, width), self.kernel, self.stride, self.folds, self.depthwise
         return WindowSchedule(*sizes, self.dilation)
@@ -227,7 +229,7 @@ class InputGenerator(HardwareNode):
 
     @property
     def outputs(self) -> dict[str, Stream]:
-        """All windows of an image: (rows of windows, windows in a row, elements of a window)."""
+        """All windows of an image: (rows of windows, windows per row, elements of a window)."""
         image = self.image
         lanes = image.lanes * (self.area if self.parallel else 1)
         shape = (*self.schedule.counts, self.area * image.shape[2])
@@ -242,9 +244,9 @@ class InputGenerator(HardwareNode):
 
     @property
     def latency(self) -> int:
-        """Cycles from the last word that the first window's first word needs to that word.
+        """Cycles from the last word that the first window's first word needs to that output word.
 
-        A word is kept first, and fetched later, unless windows come whole.
+        A word is first stored and then fetched, except for whole windows.
         """
         return 1 if self.at_once else 2
 
@@ -254,9 +256,10 @@ class InputGenerator(HardwareNode):
         return window_flow(reads[0], self.kernel, self.stride, counts, schedule).later(self.latency)
 
     def price(self) -> Price:
-        """Price counters and addresses, and a ring of words; of whole windows registers, and lines in one memory.
+        """Price the generator: LUT = base + a address bits, and its memory.
 
-        LUT = base + a address bits, and the memory. A whole window's registers are flip-flops and cost no LUT.
+        The memory is a ring of words or, for whole windows, one memory for all lines. The registers of whole windows are
+        flip-flops and use no LUTs.
         """
         k, width = cost_model.CONSTANTS, self.image.width
         if not self.at_once:
@@ -289,7 +292,7 @@ class InputGenerator(HardwareNode):
         return (split.transpose(order).reshape(count, -1),)
 
     def generate(self, folder: Path, prefix: str = "") -> Instance:
-        """Name the module; there is nothing to write."""
+        """Return the instance; the node has no memory files."""
         height, width, _ = self.image.shape
         parameters: dict[str, int | str] = {
             "HEIGHT": height,
@@ -320,7 +323,7 @@ def generator_interval(
     parallel: bool = False,
     dilation: Pair = (1, 1),
 ) -> int:
-    """Return an input generator's cycles an image; arguments as of `WindowSchedule`."""
+    """Return an input generator's cycles per image; for the arguments see `WindowSchedule` and `InputGenerator`."""
     if parallel or kernel == (1, 1):
         return math.prod(shape) * folds
     return WindowSchedule(shape, kernel, stride, folds, depthwise, dilation).interval
@@ -329,22 +332,22 @@ def generator_interval(
 def window_flow(
     flow: Flow, kernel: Pair, stride: Pair, counts: Pair, schedule: WindowSchedule | None
 ) -> Flow:
-    """Return the windows of an image, each as a pixel: complete with the word of its last pixel at the earliest.
+    """Return the flow of an image's windows as pixels. A window is complete at the earliest with its last pixel.
 
     Args:
-        flow: the image's.
+        flow: Flow of the image.
         kernel: (height, width) of a window.
         stride: (down, along).
-        counts: rows of windows, and windows in a row.
-        schedule: of windows that are fetched word by word; None where they come whole.
+        counts: Rows of windows, and windows per row.
+        schedule: Schedule of windows that are fetched word by word; None for whole windows.
     """
     (height, width), (down, along), (rows, columns) = kernel, stride, counts
     work = left = wait = 0
     if schedule is not None:
         work, wait = schedule.cycles, schedule.row_stall
-        # the folds that follow the first
+        # fetches of the folds after the first
         left = (schedule.folds - 1) * (height * width - 1) if schedule.depthwise else 0
-    # The newest pixels of a row's first and last window are these parts of it away.
+    # Positions within a row, from 0 to 1, of the last pixels of its first and last window.
     gaps = max(1, flow.columns - 1)
     near, far = (width - 1) / gaps, ((columns - 1) * along + width - 1) / gaps
     done, result = -math.inf, []
@@ -358,7 +361,7 @@ def window_flow(
 def stock_generator(
     image: Stream, kernel: Pair, stride: Pair, dilation: Pair, depthwise: bool, parallel: bool
 ) -> StockNode:
-    """Return FINN's input generator, of a convolution or of a pool."""
+    """Return FINN's input generator for a convolution or pool."""
     height, width, channels = image.shape
     counts = WindowSchedule((height, width), kernel, stride, 1, depthwise, dilation).counts
     area = math.prod(kernel)

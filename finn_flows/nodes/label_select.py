@@ -17,10 +17,10 @@ from zerocross.finn_flows.nodes.stream import Stream
 
 @dataclass(frozen=True)
 class LabelSelect(HardwareNode):
-    """The index of the largest value; of equals the lowest index.
+    """The index of the largest value; the lowest index among equal values.
 
     Attributes:
-        values: the stream of values, one a label.
+        values: Stream with one value per label.
     """
 
     word: ClassVar[str] = "label"
@@ -33,7 +33,7 @@ class LabelSelect(HardwareNode):
 
     @property
     def labels(self) -> int:
-        """How many values there are."""
+        """Number of labels."""
         return self.values.elements
 
     @property
@@ -43,7 +43,7 @@ class LabelSelect(HardwareNode):
 
     @property
     def inputs(self) -> dict[str, Stream]:
-        """One value a label."""
+        """One value per label."""
         return {"s": self.values}
 
     @property
@@ -53,7 +53,7 @@ class LabelSelect(HardwareNode):
 
     @property
     def latency(self) -> int:
-        """Cycles from the last values to the index."""
+        """Cycles from the last word of values to the index."""
         return 2
 
     def flow(self, reads: Sequence[Flow]) -> Flow:
@@ -61,10 +61,10 @@ class LabelSelect(HardwareNode):
         return reads[0].flat().later(self.latency)
 
     def price(self) -> Price:
-        """Price it.
+        """Price the running maximum.
 
-        Each value but the first of a word is compared and chosen, and its index: base + (PE - 1) (a bits + index bits) +
-        bits / 2 + b index bits.
+        Each value of a word after the first needs a comparator and multiplexers for value and index:
+        base + (PE - 1) (a bits + index bits) + bits / 2 + b index bits.
         """
         k, index = cost_model.CONSTANTS, math.ceil(math.log2(max(2, self.labels)))
         bits, pe = self.values.bits, self.values.lanes
@@ -72,7 +72,7 @@ class LabelSelect(HardwareNode):
         return Price(lut, implementation="running maximum")
 
     def stock(self) -> tuple[StockNode, ...]:
-        """FINN's label select, whose index has whole bytes."""
+        """FINN's label select, whose index is a whole number of bytes."""
         index_bits = 8 * math.ceil(self.outputs["m"].bits / 8)
         attributes = (
             ("Labels", self.labels),
@@ -89,7 +89,7 @@ class LabelSelect(HardwareNode):
         return (np.asarray(samples[0]).argmax(axis=1)[:, None],)
 
     def generate(self, folder: Path, prefix: str = "") -> Instance:
-        """Name the module; there is nothing to write."""
+        """Return the instance; the node has no memory files."""
         values = self.values
         return Instance(
             self.module,

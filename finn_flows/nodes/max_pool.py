@@ -1,4 +1,4 @@
-"""The maximum over windows that do not overlap, `zc_maxpool`."""
+"""Maximum pooling over windows that do not overlap, `zc_maxpool`."""
 
 import math
 from collections.abc import Sequence
@@ -21,13 +21,13 @@ LATENCY = 1
 
 @dataclass(frozen=True)
 class MaxPool(HardwareNode):
-    """The maximum over windows whose stride is their size; of bits, an OR.
+    """Maximum pooling with a stride equal to the kernel. For bits the maximum is an OR.
 
-    It keeps a line of results so far, where FINN's pool keeps whole input lines.
+    The node buffers one line of partial results. FINN's pool buffers complete input lines.
 
     Attributes:
         image: (height, width, channels), in words of channels (PE).
-        kernel: (height, width) of a window, and the stride.
+        kernel: (height, width) of a window, which is also the stride.
     """
 
     word: ClassVar[str] = "pool"
@@ -42,7 +42,7 @@ class MaxPool(HardwareNode):
 
     @property
     def counts(self) -> Pair:
-        """Rows of windows, and windows in a row: whole windows only."""
+        """Rows of windows and windows per row; only complete windows count."""
         return self.image.shape[0] // self.kernel[0], self.image.shape[1] // self.kernel[1]
 
     @property
@@ -62,7 +62,7 @@ class MaxPool(HardwareNode):
 
     @property
     def latency(self) -> int:
-        """Cycles from a window's last word of a channel to that channel's output word."""
+        """Cycles from a channel's last word in a window to its output word."""
         return LATENCY
 
     def flow(self, reads: Sequence[Flow]) -> Flow:
@@ -70,12 +70,12 @@ class MaxPool(HardwareNode):
         return window_flow(reads[0], self.kernel, self.kernel, self.counts, None).later(self.latency)
 
     def price(self) -> Price:
-        """Price the running maximum, and the buffer of one line of the output."""
+        """Price the running maximum and the buffer of one output line."""
         line = line_buffer(self.image.width, self.counts[1] * self.image.shape[2] // self.image.lanes)
         return cost_model.total([line, maximum(self.image)])
 
     def stock(self) -> tuple[StockNode, ...]:
-        """FINN's input generator, and its pool."""
+        """FINN's input generator and pool."""
         windows = stock_generator(self.image, self.kernel, self.kernel, (1, 1), True, False)
         return windows, stock_pool(windows.sink, self.outputs["m"], self.kernel, "MaxPool")
 
@@ -85,7 +85,7 @@ class MaxPool(HardwareNode):
         return (windows.max(axis=(2, 4)).reshape(len(windows), -1),)
 
     def generate(self, folder: Path, prefix: str = "") -> Instance:
-        """Name the module; there is nothing to write."""
+        """Return the instance; the node has no memory files."""
         height, width, channels = self.image.shape
         return Instance(
             self.module,
@@ -114,22 +114,21 @@ def whole_windows(images: np.ndarray, shape: tuple[int, ...], kernel: Pair) -> n
 
 
 def maximum(stream: Stream) -> Price:
-    """Price a running maximum: base + a lanes bits; over bits it is an OR."""
+    """Price a running maximum: base + a lanes bits. For 1-bit elements it is an OR."""
     k, bits = cost_model.CONSTANTS, stream.bits
     return Price(k.pool_base + k.pool_bit * stream.width, implementation="OR" if bits == 1 else "maximum")
 
 
 def line_buffer(width: int, depth: int) -> Price:
-    """Price one line of results so far, `depth` words of `width` bits.
+    """Price a buffer for one line of partial results, `depth` words of `width` bits.
 
-    With windows that do not overlap, a maximum is taken as values arrive, so a line of the *output* is all there is to
-    keep.
+    Windows do not overlap, so the pool updates maxima as values arrive and buffers only one line of its *output*.
     """
     return cost_model.in_lut_memory(cost_model.CONSTANTS.line_base, (width, depth), "line buffer")
 
 
 def stock_pool(windows: Stream, sink: Stream, kernel: Pair, function: str) -> StockNode:
-    """Return FINN's pool over windows, `function` "MaxPool" or "AccPool"."""
+    """Return FINN's pool over windows; `function` is "MaxPool" or "AccPool"."""
     sums = (("AccumBits", sink.bits),) if function == "AccPool" else ()
     attributes = (
         ("Channels", sink.shape[2]),

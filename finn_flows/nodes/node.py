@@ -1,4 +1,4 @@
-"""What every hardware node tells: its streams, what it computes, when, at what price, and how it is built."""
+"""The interface of every hardware node: its streams, numpy reference, timing, price and generated hardware."""
 
 import math
 from abc import ABC, abstractmethod
@@ -19,17 +19,17 @@ Attributes = tuple[tuple[str, Any], ...]
 
 
 class NodeError(FlowError):
-    """A node whose numbers do not fit its shape or folding; the message says which."""
+    """A node's numbers do not fit its shape or folding; the message names them."""
 
 
 @dataclass(frozen=True)
 class Instance:
-    """How a node is built.
+    """The SystemVerilog instance of a node.
 
     Attributes:
-        module: the SystemVerilog module's name.
-        parameters: its parameters by name.
-        sources: SystemVerilog files it needs beside the library.
+        module: Name of the SystemVerilog module.
+        parameters: The module's parameters by name.
+        sources: SystemVerilog files that the module needs besides the library.
     """
 
     module: str
@@ -39,14 +39,14 @@ class Instance:
 
 @dataclass(frozen=True)
 class StockNode:
-    """A node that stock FINN would have in the place of ours, for FINN's own estimate.
+    """A node that stock FINN would use in place of ours, for FINN's own estimate.
 
     Attributes:
         op_type: FINN's name of the specialised node, ending in `_rtl` or `_hls`.
-        attributes: what FINN's operator is told, by name.
-        sink: the stream it writes.
-        parameter: the initializer that it reads behind its streams, such as "weights"; empty for none.
-        streams: how many it reads.
+        attributes: Attributes of FINN's operator, by name.
+        sink: Stream that the node writes.
+        parameter: Initializer that the node reads after its streams, such as "weights"; empty for none.
+        streams: Number of streams that the node reads.
     """
 
     op_type: str
@@ -59,50 +59,50 @@ class StockNode:
 class HardwareNode(ABC):
     """A hardware node: a frozen record of its shape and folding.
 
-    Its numbers (weights, crossings) are fields that equality ignores and that a plan leaves empty.
+    Its numbers (weights, crossings) are further fields. Equality ignores them, and a plan leaves them empty.
     """
 
     word: ClassVar[str]
-    """What reports and instance names call it."""
+    """Name of the node in reports and instance names."""
 
     module: ClassVar[str]
-    """Its SystemVerilog module, beside it in this folder."""
+    """Name of the SystemVerilog module, which is in this folder."""
 
     parameter_names: ClassVar[tuple[str, ...]] = ()
-    """What `parameters` holds, in the order in which FINN's operator reads it; FINN gives initializers names of its own."""
+    """Keys of `parameters`, in the order in which FINN's operator reads them. FINN renames its initializers."""
 
     @property
     @abstractmethod
     def inputs(self) -> dict[str, Stream]:
-        """Streams it reads by the prefix of their ports: "s" for s_tdata, s_tvalid and s_tready."""
+        """Streams that the node reads, by the prefix of their ports: "s" for s_tdata, s_tvalid and s_tready."""
 
     @property
     @abstractmethod
     def outputs(self) -> dict[str, Stream]:
-        """Streams it writes by the prefix of their ports."""
+        """Streams that the node writes, by the prefix of their ports."""
 
     @property
     def lanes(self) -> tuple[int, int]:
-        """(PE, SIMD): outputs and inputs at a time; 1 for what it does not have."""
+        """(PE, SIMD): outputs and inputs per cycle; 1 where the node has no such number."""
         return 1, 1
 
     @property
     def interval(self) -> int:
-        """Cycles from one image to the next, where nothing makes it wait."""
+        """Cycles from one image to the next, without stalls."""
         return max(stream.words for stream in (*self.inputs.values(), *self.outputs.values()))
 
     @property
     @abstractmethod
     def latency(self) -> int:
-        """Cycles from the last input word that an output word needs to that word."""
+        """Cycles from the last input word that an output word needs to that output word."""
 
     def flow(self, reads: Sequence[Flow]) -> Flow:
-        """Return when its output leaves, given when its inputs come."""
+        """Return when the output leaves, given when the inputs arrive."""
         return reads[0].later(self.latency)
 
     @abstractmethod
     def price(self) -> Price:
-        """Return what it takes of a part with 6-input LUTs, from its structure."""
+        """Estimate from its structure the resources that the node uses on a part with 6-input LUTs."""
 
     @abstractmethod
     def stock(self) -> tuple[StockNode, ...]:
@@ -110,55 +110,60 @@ class HardwareNode(ABC):
 
     @abstractmethod
     def reference(self, *samples: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Compute each output, shape (N, elements), from each input, shape (N, elements)."""
+        """Compute the outputs from the inputs, one array of shape (N, elements) for each port."""
 
     @abstractmethod
     def generate(self, folder: Path, prefix: str = "") -> Instance:
-        """Write the memory files, their names beginning with prefix; simulate and synthesise in that folder."""
+        """Write the memory files into a folder, where simulation and synthesis must run.
+
+        Args:
+            folder: Folder of the design.
+            prefix: Beginning of the files' names.
+        """
 
     def operation_counts(self) -> dict[str, int]:
-        """Return multiplications and numbers of an image, by FINN's names for such counts."""
+        """Return the operations per image and the numbers that the node holds, by FINN's names for such counts."""
         return {}
 
     def parameters(self) -> dict[str, tuple[np.ndarray, str]]:
-        """Return its numbers as FINN keeps them: float32 arrays by name, each with FINN's name of its datatype."""
+        """Return the node's numbers as FINN keeps them: float32 arrays by name, each with FINN's name of its datatype."""
         return {}
 
     def with_parameters(self, parameters: dict[str, np.ndarray]) -> Self:
-        """Return the node with its numbers, from arrays as `parameters` gives them."""
+        """Return the node with numbers from arrays such as `parameters` returns."""
         assert not parameters, f"{type(self).__name__} has no numbers"
         return self
 
 
 @lru_cache(maxsize=4096)
 def divisors(number: int) -> tuple[int, ...]:
-    """Return the divisors of a number, smallest first: the lanes that it may be folded to."""
+    """Return the divisors of a number, smallest first: the possible numbers of lanes."""
     small = [d for d in range(1, math.isqrt(number) + 1) if number % d == 0]
     return tuple(small + [number // d for d in reversed(small) if d * d != number])
 
 
 def check_folding(what: str, size: int, parallel: int) -> None:
-    """Raise a `NodeError` unless so many at once divide so many of what there is."""
+    """Raise a `NodeError` unless `parallel` divides `size`; `what` names the items in the message."""
     if parallel < 1 or size % parallel:
-        raise NodeError(f"{parallel} at once do not divide {size} {what}")
+        raise NodeError(f"{parallel} does not divide {size} {what}: choose a divisor of {size}")
 
 
 def check_window(shape: tuple[int, ...], reach: tuple[int, int]) -> None:
     """Raise a `NodeError` if a window is larger than its image."""
     if reach[0] > shape[0] or reach[1] > shape[1]:
-        raise NodeError(f"a window of {reach} is larger than its image {shape}")
+        raise NodeError(f"a window of {reach} is larger than its image {shape}: choose a smaller window")
 
 
 def check_exact(what: str, most: int) -> None:
-    """Raise a `NodeError` for integers past those that float32 holds: FINN keeps all numbers so."""
+    """Raise a `NodeError` for integers that float32 does not hold exactly; FINN keeps all numbers as float32."""
     if most > 1 << 24:
         raise NodeError(f"FINN keeps numbers as float32, which does not hold {what} up to {most}")
 
 
 def given(numbers: Any, what: str) -> Any:
-    """Return a node's numbers, or raise a `NodeError` where none are attached yet."""
+    """Return a node's numbers, or raise a `NodeError` if none are attached yet."""
     if numbers is None:
-        raise NodeError(f"no {what} are attached to this node: it is a plan's")
+        raise NodeError(f"this node of a plan has no {what} yet: assemble the plan first")
     return numbers
 
 

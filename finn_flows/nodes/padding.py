@@ -1,4 +1,4 @@
-"""Zeros around an image, `zc_padding`."""
+"""Zero padding of an image, `zc_padding`."""
 
 import math
 from collections.abc import Sequence
@@ -17,13 +17,13 @@ from zerocross.finn_flows.nodes.stream import Stream
 
 @dataclass(frozen=True)
 class Padding(HardwareNode):
-    """Zeros around an image; a bit 0 is a -1.
+    """Zero padding of an image. In an image of bits a 0 means -1.
 
-    FINN's own core runs ahead: it gives the zeros of an image that has not come.
+    FINN's own core runs ahead: it writes the zeros of an image before the image arrives. This node does not.
 
     Attributes:
         image: (height, width, channels), in words of channels.
-        amounts: rows above, columns left, rows below, columns right.
+        amounts: Rows above, columns left, rows below, columns right.
     """
 
     word: ClassVar[str] = "padding"
@@ -35,7 +35,7 @@ class Padding(HardwareNode):
     def __post_init__(self) -> None:
         check_folding("channels", self.image.shape[2], self.image.lanes)
         if min(self.amounts) < 0:
-            raise NodeError(f"padding by {self.amounts} would cut the image")
+            raise NodeError(f"padding by {self.amounts} would cut the image: use amounts of 0 or more")
 
     @property
     def lanes(self) -> tuple[int, int]:
@@ -55,13 +55,13 @@ class Padding(HardwareNode):
 
     @property
     def latency(self) -> int:
-        """Cycles from a word of the image to its own place in the output."""
+        """Cycles from a word of the image to the same word of the output."""
         return 1
 
     def flow(self, reads: Sequence[Flow]) -> Flow:
-        """Nothing leaves before the first word is there, then a word a cycle.
+        """Output starts when the first word has arrived and continues with at most one word per cycle.
 
-        A design's input is taken only when the zeros before it have left, and cycles are counted from there.
+        A design's input is read only after the zeros before it have left, and cycles are counted from then on.
         """
         flow, (top, left, bottom, right) = reads[0], self.amounts
         words, columns = self.image.shape[2] // self.image.lanes, self.outputs["m"].shape[1]
@@ -72,7 +72,7 @@ class Padding(HardwareNode):
             rows.append((done + words, done + columns * words))
             done += columns * words
         for first, last in flow.rows:
-            # Zeros on the left are placed as if they came evenly with the pixels that follow.
+            # Zeros on the left are assumed to be evenly spaced with the following pixels.
             begun = max(first - left * words, done + words)
             done = max(last, begun + (left + flow.columns - 1) * words) + right * words
             rows.append((begun, done))
@@ -82,7 +82,7 @@ class Padding(HardwareNode):
         return Flow(rows, columns, words - 1, flow.depth + self.latency)
 
     def price(self) -> Price:
-        """Price counters of rows, columns and words. The zeros are the registers' reset."""
+        """Price counters of rows, columns and words. Zeros need no LUTs: the output registers are reset."""
         k, (height, width, channels) = cost_model.CONSTANTS, self.outputs["m"].shape
         sizes = (height, width, channels // self.image.lanes)
         bits = sum(math.ceil(math.log2(size + 1)) for size in sizes)
@@ -107,7 +107,7 @@ class Padding(HardwareNode):
         return (padded.reshape(len(images), -1),)
 
     def generate(self, folder: Path, prefix: str = "") -> Instance:
-        """Name the module; there is nothing to write."""
+        """Return the instance; the node has no memory files."""
         (height, width, channels), (top, left, bottom, right) = self.image.shape, self.amounts
         return Instance(
             self.module,

@@ -1,4 +1,4 @@
-"""The product of vectors and a matrix of weights: `zc_xnor_mvau` for weights of -1 and +1, `zc_plane_mvau` for integers."""
+"""The matrix-vector product: `zc_xnor_mvau` for weights of -1 and +1, `zc_plane_mvau` for integer weights."""
 
 import itertools
 import math
@@ -33,30 +33,31 @@ WEIGHTS_IN_BLOCK_RAM = "weights in block RAM"
 class Product(HardwareNode):
     """A product with weights of -1 and +1, or with integer weights.
 
-    Without `offsets` its accumulators u count from 0. With a = sum of w x, K the fan-in, and W `weight_bits`:
+    The network's accumulator is a = sum of w x. Without `offsets` the hardware computes an accumulator u that counts
+    from 0. With K the fan-in and W `weight_bits`:
 
     - bits x of -1 and +1, W = 1: u = (a + K) / 2, the popcount of equal pairs;
     - bits x of -1 and +1, W > 1: u = a + K * 2**(W-1);
     - levels x of 0 to 2**input_bits - 1: u = a + row_offsets.
 
-    The crossings behind absorb the excess of u at no price. Levels whose highest is less than 2**input_bits - 1 change
-    none of this: the hardware inverts all bits of x where a weight is -1.
+    The following crossings absorb the offset of u at no cost. All this also holds for levels whose highest is less than
+    2**input_bits - 1, because the hardware inverts all bits of x where a weight is -1.
 
-    Weights of W > 1 bits are W + 1 planes, rows of -1 and +1 that weigh 1, 1, 2, 4, ..., 2**(W-1) and come to twice the
-    weight. All planes of a channel are computed at once.
+    Weights of W > 1 bits are stored as W + 1 planes: rows of -1 and +1 that weigh 1, 1, 2, 4, ..., 2**(W-1) and add up to
+    twice the weight. All planes of a channel are computed at once.
 
     Attributes:
-        fan_in: inputs of one output (FINN: MW).
-        channels: outputs (FINN: MH).
-        pe: channels computed at once; divides `channels`.
-        simd: inputs taken at once; divides `fan_in`.
-        vectors: (height, width) of a convolution's output, or () for one vector an image.
+        fan_in: Inputs of one output (FINN: MW).
+        channels: Number of outputs (FINN: MH).
+        pe: Channels computed at once; divides `channels`.
+        simd: Inputs read at once; divides `fan_in`.
+        vectors: (height, width) of a convolution's output, or () for one vector per image.
         input_bits: 1 (bipolar) to 8 (unsigned).
         weight_bits: W, 1 to 8.
-        offsets: whether the excess of u is taken off: accumulators are a then, signed. Not for a popcount.
-        ram_style: "block" or "distributed", where the weights are kept.
-        buffer_style: the same for the input buffer.
-        weights: -1 or +1, or integers of -2**(W-1) to 2**(W-1), (channels, fan_in); None in a plan.
+        offsets: Whether the offset of u is subtracted, so that accumulators are a and signed. Not for a popcount.
+        ram_style: Memory of the weights, "block" or "distributed".
+        buffer_style: Memory of the input buffer, "block" or "distributed".
+        weights: -1 or +1, or integers of -2**(W-1) to 2**(W-1), shape (channels, fan_in); None in a plan.
     """
 
     word: ClassVar[str] = "product"
@@ -77,13 +78,15 @@ class Product(HardwareNode):
 
     def __post_init__(self) -> None:
         check_folding("channels", self.channels, self.pe)
-        check_folding("fan-in", self.fan_in, self.simd)
+        check_folding("inputs", self.fan_in, self.simd)
         check_bits(self.input_bits, self.weight_bits)
         if self.offsets and self.is_popcount:
-            raise NodeError("the popcount of a binary product has no offsets")
+            raise NodeError("the popcount of a binary product has no offsets: set offsets to False")
         if self.weights is not None:
             if self.weights.shape != (self.channels, self.fan_in):
-                raise NodeError(f"weights of {self.weights.shape} for {self.channels} x {self.fan_in}")
+                raise NodeError(
+                    f"weights have shape {self.weights.shape}, not ({self.channels}, {self.fan_in})"
+                )
             check_weights(self.weights, self.weight_bits)
 
     @classmethod
@@ -96,7 +99,7 @@ class Product(HardwareNode):
 
     @property
     def foldings(self) -> tuple[tuple[int, int], ...]:
-        """All pairs of PE and SIMD that divide it, smallest PE first."""
+        """All pairs of PE and SIMD that divide channels and fan-in, smallest PE first."""
         return tuple(itertools.product(divisors(self.channels), divisors(self.fan_in)))
 
     def folded(self, pe: int, simd: int) -> Self:
@@ -117,57 +120,57 @@ class Product(HardwareNode):
 
     @property
     def outputs(self) -> dict[str, Stream]:
-        """One accumulator a channel, for each vector."""
+        """One accumulator per channel and vector."""
         bits = self.reach.bit_length()
-        if self.offsets:  # of bits, half the reach is on either side of 0
+        if self.offsets:  # with 1-bit inputs, half of the reach is on either side of 0
             bits += self.input_bits > 1
         counted = accumulator_range(self.fan_in, self.input_bits, self.weight_bits)
         return {"m": Stream((*self.vectors, self.channels), self.pe, bits, self.offsets, counted)}
 
     @property
     def is_popcount(self) -> bool:
-        """Whether its accumulators are counts of equal bits, half of the network's sums."""
+        """Whether the accumulators count equal bits, so that one count is two units of the network's sum."""
         return self.input_bits == self.weight_bits == 1
 
     # ---- numbers
 
     @property
     def numbers(self) -> np.ndarray:
-        """The weights; a `NodeError` where none are attached."""
+        """The weights. Raises a `NodeError` if none are attached."""
         return given(self.weights, "weights")
 
     @property
     def planes(self) -> np.ndarray:
-        """The rows of -1 and +1 that are multiplied, a channel's behind each other, shape (rows, fan-in)."""
+        """The rows of -1 and +1 that are multiplied, the rows of a channel in sequence, shape (rows, fan-in)."""
         return planes(self.numbers, self.weight_bits)
 
     @property
     def row_offsets(self) -> np.ndarray:
-        """The excess of each row without `offsets`, shape (channels,); of a popcount, with bits as 0 and 1."""
+        """The offset of u in each row, shape (channels,); see `row_offsets`."""
         return row_offsets(self.numbers, self.input_bits, self.weight_bits)
 
     @property
     def reach(self) -> int:
-        """The largest accumulator without `offsets`."""
+        """The largest u."""
         return reach(self.fan_in, self.input_bits, self.weight_bits)
 
     @property
     def points(self) -> int:
-        """How many values the accumulators may take."""
+        """Number of values that the accumulators can have."""
         return accumulator_points(self.fan_in, self.input_bits, self.weight_bits)
 
     @property
     def memory(self) -> Memory:
-        """Bits of a word and words of the memory of weights."""
+        """Width in bits and depth in words of the weight memory."""
         return self.pe * plane_count(self.weight_bits) * self.simd, self.folds
 
     @property
     def folds(self) -> int:
-        """Words of weights: cycles of a vector."""
+        """Words of weights, which is also the cycles per vector."""
         return (self.fan_in // self.simd) * (self.channels // self.pe)
 
     def network_values(self, accumulators: np.ndarray) -> np.ndarray:
-        """Return accumulators (N, elements) of the hardware as the integer network counts them: sums of w x."""
+        """Convert the hardware's accumulators (N, elements) to those of the integer network: sums of w x."""
         if self.offsets:
             return accumulators
         if self.is_popcount:
@@ -210,7 +213,7 @@ class Product(HardwareNode):
     # ---- price
 
     def price(self) -> Price:
-        """Price it, accumulators out; see `product_price`."""
+        """Price the product without its crossings; see `product_price`."""
         style = (self.input_bits, self.ram_style, self.weight_bits)
         return product_price(self.fan_in, self.channels, self.pe, self.simd, *style)
 
@@ -244,12 +247,12 @@ class Product(HardwareNode):
         if self.input_bits == 1 and self.weight_bits > 1:
             x = 2 * x - 1
         total = x @ self.numbers.T.astype(np.int64)
-        # x for +1, its complement for -1: equal bits, plane by plane.
+        # The hardware adds x for a weight of +1 and its complement for -1: equal bits, plane by plane.
         total = total if self.offsets else total + self.row_offsets
         return (total.reshape(len(samples[0]), -1),)
 
     def generate(self, folder: Path, prefix: str = "") -> Instance:
-        """Write the weights, and the offsets if they are to be taken off."""
+        """Write the weights, and the offsets if the node subtracts them."""
         passes = self.channels // self.pe
         self._write_weights(folder / f"{prefix}weights.mem")
         if self.offsets:
@@ -268,7 +271,7 @@ class Product(HardwareNode):
         return Instance(module, {**sizes, **widths, **files, **styles})
 
     def _write_weights(self, file: Path) -> None:
-        """Write the planes of -1 and +1 in the order they are used."""
+        """Write the planes of -1 and +1 in the order in which the hardware reads them."""
         rows, columns = self.channels // self.pe, self.fan_in // self.simd
         words = self.planes.reshape(rows, -1, columns, self.simd).transpose(0, 2, 1, 3) > 0
         if rows * columns > 1:
@@ -277,25 +280,25 @@ class Product(HardwareNode):
 
 
 def _with_parities(bits: np.ndarray) -> np.ndarray:
-    """Replace the first of every three bits by the parity of the three; missing ones count as 1."""
+    """Replace the first of every three bits with the parity of the three; missing bits count as 1."""
     padding = [(0, 0)] * (bits.ndim - 1) + [(0, -bits.shape[-1] % 3)]
     triples = np.pad(bits, padding, constant_values=True).reshape(*bits.shape[:-1], -1, 3)
     triples[..., 0] ^= triples[..., 1] ^ triples[..., 2]
     return triples.reshape(*bits.shape[:-1], -1)[..., : bits.shape[-1]]
 
 
-# ---- numbers of weights, which a grouped product has too
+# ---- weights, shared with the grouped product
 
 
 def check_bits(input_bits: int, weight_bits: int) -> None:
-    """Raise a `NodeError` for widths that no product is built for."""
+    """Raise a `NodeError` for bit widths that products do not support."""
     for what, bits in (("inputs", input_bits), ("weights", weight_bits)):
         if not 1 <= bits <= 8:
-            raise NodeError(f"{what} of {bits} bits: 1 to 8 are built")
+            raise NodeError(f"{what} of {bits} bits are not supported: use 1 to 8 bits")
 
 
 def check_weights(weights: np.ndarray, weight_bits: int) -> None:
-    """Raise a `NodeError` for weights that so many bits do not hold."""
+    """Raise a `NodeError` for weights out of the range of `weight_bits`."""
     half = 1 << (weight_bits - 1)
     if weight_bits == 1 and not np.isin(weights, (-1, 1)).all():
         raise NodeError("weights must be -1 or +1")
@@ -304,12 +307,12 @@ def check_weights(weights: np.ndarray, weight_bits: int) -> None:
 
 
 def plane_count(weight_bits: int) -> int:
-    """Return how many rows of -1 and +1 a channel's weights are."""
+    """Return the number of planes, rows of -1 and +1, that store a channel's weights."""
     return 1 if weight_bits == 1 else weight_bits + 1
 
 
 def planes(weights: np.ndarray, weight_bits: int) -> np.ndarray:
-    """Return weights (channels, fan-in) as rows of -1 and +1, a channel's planes behind each other."""
+    """Return weights (channels, fan-in) as rows of -1 and +1, the planes of a channel in sequence."""
     if weight_bits == 1:
         return weights
     value = weights.astype(np.int64) + (
@@ -321,37 +324,37 @@ def planes(weights: np.ndarray, weight_bits: int) -> np.ndarray:
 
 
 def row_offsets(weights: np.ndarray, input_bits: int, weight_bits: int) -> np.ndarray:
-    """Return what accumulators that count from 0 exceed the sums of w x by, for each row of weights."""
+    """Return the offset u - a of each row of weights: u counts from 0, a is the sum of w x (in a popcount, x is 0 or 1)."""
     half, top = 1 << (weight_bits - 1), 2**input_bits - 1
     if weight_bits == 1:
         return top * (weights < 0).sum(axis=1)
     if input_bits == 1:
         return np.full(len(weights), weights.shape[1] * half)
-    # Twice the product comes out, and a constant; of their half the product is an integer.
+    # The planes sum to twice the product plus a constant. The hardware outputs half of that sum, rounded down.
     return top * (half - weights.astype(np.int64)).sum(axis=1) // 2
 
 
 def reach(fan_in: int, input_bits: int, weight_bits: int) -> int:
-    """Return the largest accumulator, counted from 0."""
+    """Return the largest accumulator that counts from 0."""
     scale = 1 << (weight_bits - (input_bits > 1) if weight_bits > 1 else 0)
     return fan_in * (2**input_bits - 1) * scale
 
 
 def accumulator_points(fan_in: int, input_bits: int, weight_bits: int) -> int:
-    """Return how many values accumulators may take, whatever the weights, counted from 0."""
+    """Return the number of values that accumulators which count from 0 can have, for any weights."""
     low, high = accumulator_range(fan_in, input_bits, weight_bits)
     return (high if weight_bits == 1 else high - low if input_bits == 1 else high) + 1
 
 
 def weight_type(weight_bits: int) -> str:
-    """Return FINN's datatype for weights within -2**(W-1) to 2**(W-1); two's complement of W bits lacks the largest."""
+    """Return FINN's datatype for weights of -2**(W-1) to 2**(W-1): W + 1 bits, because W bits lack the largest weight."""
     return "BIPOLAR" if weight_bits == 1 else f"INT{weight_bits + 1}"
 
 
 def product_counts(
     weights: int, vectors: tuple[int, ...], input_bits: int, weight_bits: int
 ) -> dict[str, int]:
-    """Return multiplications of an image and weights, by FINN's names."""
+    """Return the numbers of multiplications per image and of weights, by FINN's names."""
     macs = weights * math.prod(vectors)
     return {f"op_mac_{weight_bits}bx{input_bits}b": macs, f"param_weight_{weight_bits}b": weights}
 
@@ -360,14 +363,14 @@ def product_counts(
 
 
 def product_depth(simd: int, input_bits: int, words: int, passes: int, block_ram: bool = True) -> int:
-    """Return the depth of a product: reading, popcounts, sums of popcounts and of bit planes, accumulators.
+    """Return the pipeline depth of a product: reading, popcounts, sums of popcounts and of bit planes, accumulators.
 
     Args:
-        simd: inputs at a time.
-        input_bits: bits of an input.
-        words: words of an input vector.
-        passes: times that a vector is read; where that is once, it is not buffered.
-        block_ram: whether its weights are in block RAM, which answers a cycle later than LUTs. Weights of one word and
+        simd: Inputs read at once.
+        input_bits: Bits of an input.
+        words: Words of an input vector.
+        passes: How often a vector is read. A vector that is read once is not buffered.
+        block_ram: Whether the weights are in block RAM, which answers a cycle later than LUTs. Weights of one word and
             one pass are constants.
     """
     constant = words * passes == 1
@@ -381,7 +384,7 @@ def product_depth(simd: int, input_bits: int, words: int, passes: int, block_ram
 
 
 def planes_depth(weight_bits: int, offsets: bool) -> int:
-    """Return the cycles that weights of several bits take more: sums of planes, offsets taken off."""
+    """Return the further cycles of weights of several bits: sums of planes, and subtraction of offsets."""
     return 0 if weight_bits == 1 else 1 + (weight_bits - 1).bit_length() + offsets
 
 
@@ -398,19 +401,19 @@ def product_price(
     style: str = "block",
     weight_bits: int = 1,
 ) -> Price:
-    """Price a product, accumulators out; its crossings are a node of their own.
+    """Price a product without its crossings, which are a separate node.
 
-    PE lanes each count the equal pairs of SIMD inputs and weights, once for each bit of an input, add the planes'
-    counts up, and their sum to an accumulator. With `popcount` LUTs a plane,
+    Each of the PE lanes counts the equal pairs of SIMD inputs and weights, once for each bit plane of the input, adds the
+    counts of the planes, and adds their sum to an accumulator. With `popcount` LUTs per plane,
 
         LUT = base + a PE (planes popcount + planes' adders) + b PE accumulator bits + c buffer + d address bits
             + e planes triples.
 
-    The buffer holds two vectors in LUT memory, unless a vector is used once. Weights are in block RAM, or with style
-    "distributed" in LUTs (`cost_model.weights_in_luts`). Fully unrolled (PE = channels, SIMD = fan-in)
-    they are constants: majorities of three inputs are shared by all channels, and each only counts its own.
+    The buffer holds two vectors in LUT memory; a vector that is read once needs no buffer. Weights are in block RAM, or in
+    LUTs with style "distributed" (`cost_model.weights_in_luts`). In a fully unrolled product (PE = channels, SIMD =
+    fan-in) the weights are constants: all channels share the majorities of three inputs, and each channel counts its own.
 
-    Weights of W bits are W + 1 rows of binary weights, whose accumulators are added up: an adder's LUT a bit.
+    Weights of W bits are W + 1 rows of binary weights, whose accumulators are added with one LUT per bit of an adder.
     """
     if weight_bits > 1:
         count = plane_count(weight_bits)
@@ -445,7 +448,7 @@ def product_price(
 
 @lru_cache(maxsize=4096)
 def popcount(inputs: int) -> int:
-    """Return the LUTs that count the equal pairs of bits, as `zc_xnor_popcount` does: by triples, and by six."""
+    """Return the LUTs that count equal pairs of bits as `zc_xnor_popcount` does: by threes, then by sixes."""
     triples = math.ceil(inputs / 3)
     groups = math.ceil(triples / 3)
     # A triple or group of one has no majority.
@@ -466,11 +469,11 @@ def unrolled_popcount(inputs: int) -> int:
 
 @lru_cache(maxsize=4096)
 def majorities(inputs: int) -> int:
-    """Return how many there are of three inputs, of three parities of these, and so on."""
+    """Return the number of majorities: of three inputs, of three parities of those triples, and so on."""
     return 0 if inputs == 1 else math.ceil(inputs / 3) - (inputs % 3 == 1) + majorities(math.ceil(inputs / 3))
 
 
 def _counted(bits: int) -> int:
-    """Return the LUTs that count bits six by six, three LUTs each, and add the numbers up."""
+    """Return the LUTs that count bits by sixes, with three LUTs each, and add the counts."""
     sixes, rest = divmod(bits, 6)
     return 3 * sixes + (0, 0, 2, 2, 3, 3)[rest] + cost_model.adders(math.ceil(bits / 6), 3)

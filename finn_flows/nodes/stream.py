@@ -1,4 +1,4 @@
-"""Streams: what flows between two nodes for one image, and the bits of its words."""
+"""Streams: the elements of one image between two nodes, and the bits of their words."""
 
 import math
 from dataclasses import dataclass, field, replace
@@ -10,18 +10,21 @@ from zerocross.finn_flows.accumulators import integer_type
 
 @dataclass(frozen=True)
 class Stream:
-    """What flows between two nodes for one image.
+    """The elements of one image between two nodes.
 
-    Streams follow FINN: elements flow by row, column and channel, in words of `lanes`, the first element in the lowest
-    bits. Bits stand for -1 and +1 as 0 and 1. Accumulators count from 0 wherever nothing but crossings reads them.
+    Streams follow FINN's conventions:
+
+    - Elements flow by row, column and channel, in words of `lanes` elements, the first element in the lowest bits.
+    - Bits 0 and 1 stand for -1 and +1.
+    - Accumulators count from 0 if only crossings read them.
 
     Attributes:
         shape: (features,) or (height, width, channels).
-        lanes: elements in a word; divides the number of elements.
-        bits: of an element.
-        signed: whether elements are two's complement.
-        finn_range: least and largest element in stock FINN's graph, where those differ: accumulators have either sign
-            there.
+        lanes: Elements of a word; divides the number of elements.
+        bits: Bits of an element.
+        signed: Whether elements are two's complement.
+        finn_range: Least and largest element in stock FINN's graph, whose accumulators are signed; None if its range
+            is this stream's own.
     """
 
     shape: tuple[int, ...]
@@ -47,7 +50,7 @@ class Stream:
 
     @property
     def vectors(self) -> int:
-        """Vectors of channels in an image: its pixels, or 1."""
+        """Number of channel vectors in an image: its pixels, or 1."""
         return math.prod(self.shape[:-1])
 
     @property
@@ -65,16 +68,16 @@ class Stream:
 
     @property
     def stock_datatype(self) -> str:
-        """The datatype that its elements have in stock FINN's graph."""
+        """The datatype of the elements in stock FINN's graph."""
         return self.datatype if self.finn_range is None else integer_type(*self.finn_range)
 
     @property
     def stock_shape(self) -> tuple[int, ...]:
-        """Its shape as FINN has it: a batch of one image."""
+        """The shape in FINN's graph: a batch of one image."""
         return (1, *self.shape)
 
     def carries(self, wanted: "Stream") -> bool:
-        """Tell whether a node that wants a stream can read this one: the same words, whatever the shape."""
+        """Return whether a node that expects the `wanted` stream can read this one: equal words, in any shape."""
         return (self.elements, self.lanes, self.bits, self.signed) == (
             wanted.elements,
             wanted.lanes,
@@ -83,19 +86,19 @@ class Stream:
         )
 
     def in_words_of(self, lanes: int) -> "Stream":
-        """Return the same elements in other words."""
+        """Return the same elements in words of another size."""
         return replace(self, lanes=lanes)
 
 
 def to_bits(elements: np.ndarray, bits: int) -> np.ndarray:
-    """Lay rows of integers out as bits, the first element and its lowest bit first.
+    """Convert rows of integers to bits, the first element and its lowest bit first.
 
     Args:
-        elements: (..., lanes).
-        bits: of an element; negative ones become two's complement.
+        elements: Integers, shape (..., lanes); negative ones become two's complement.
+        bits: Bits of an element.
 
     Returns:
-        (..., lanes * bits), uint8.
+        Bits, shape (..., lanes * bits), uint8.
     """
     elements = np.asarray(elements, np.int64)
     spread = (elements[..., None] >> np.arange(bits)) & 1
@@ -103,7 +106,7 @@ def to_bits(elements: np.ndarray, bits: int) -> np.ndarray:
 
 
 def from_bits(rows: np.ndarray, bits: int, signed: bool = False) -> np.ndarray:
-    """Read rows of bits (..., lanes * bits) back as integers (..., lanes)."""
+    """Convert rows of bits (..., lanes * bits) back to integers (..., lanes)."""
     split = np.asarray(rows, np.int64).reshape(*rows.shape[:-1], -1, bits)
     weights = 1 << np.arange(bits, dtype=np.int64)
     if signed:

@@ -1,4 +1,4 @@
-"""The sum over windows of levels that do not overlap, `zc_sumpool`; a window may be the whole image."""
+"""Sum pooling of levels over windows that do not overlap, `zc_sumpool`. A window may be the whole image."""
 
 import math
 from collections.abc import Sequence
@@ -19,12 +19,12 @@ from zerocross.finn_flows.nodes.stream import Stream
 
 @dataclass(frozen=True)
 class SumPool(HardwareNode):
-    """The sum over windows of levels whose stride is their size.
+    """Sum pooling of levels with a stride equal to the kernel.
 
     Attributes:
         image: (height, width, channels), in words of channels (PE).
-        kernel: (height, width) of a window, and the stride.
-        high: the largest sum; None for what the bits allow.
+        kernel: (height, width) of a window, which is also the stride.
+        high: Largest sum; None for the largest that the bits allow.
     """
 
     word: ClassVar[str] = "pool"
@@ -40,12 +40,12 @@ class SumPool(HardwareNode):
 
     @property
     def counts(self) -> Pair:
-        """Rows of windows, and windows in a row: whole windows only."""
+        """Rows of windows and windows per row; only complete windows count."""
         return self.image.shape[0] // self.kernel[0], self.image.shape[1] // self.kernel[1]
 
     @property
     def slots(self) -> int:
-        """Words of sums so far that are kept: a row of them."""
+        """Words of partial sums that are buffered: one output row."""
         return self.counts[1] * self.image.shape[2] // self.image.lanes
 
     @property
@@ -66,7 +66,7 @@ class SumPool(HardwareNode):
 
     @property
     def latency(self) -> int:
-        """Cycles from a window's last word of a channel to that channel's output word."""
+        """Cycles from a channel's last word in a window to its output word."""
         return LATENCY
 
     def flow(self, reads: Sequence[Flow]) -> Flow:
@@ -74,7 +74,7 @@ class SumPool(HardwareNode):
         return window_flow(reads[0], self.kernel, self.kernel, self.counts, None).later(self.latency)
 
     def price(self) -> Price:
-        """Price running sums, and a line of sums so far in LUTs. Counted by hand, within a few LUTs of Yosys'."""
+        """Price running sums and a line of partial sums in LUTs; counted by hand, within a few LUTs of Yosys' results."""
         width, words = self.outputs["m"].width, self.slots
         logic = width + 25.0
         if words == 1:
@@ -83,7 +83,7 @@ class SumPool(HardwareNode):
         return cost_model.in_lut_memory(logic + banked, (width, words), "adders, line buffer")
 
     def stock(self) -> tuple[StockNode, ...]:
-        """FINN's input generator, and its pool."""
+        """FINN's input generator and pool."""
         windows = stock_generator(self.image, self.kernel, self.kernel, (1, 1), True, False)
         return windows, stock_pool(windows.sink, self.outputs["m"], self.kernel, "AccPool")
 
@@ -93,7 +93,7 @@ class SumPool(HardwareNode):
         return (windows.sum(axis=(2, 4)).reshape(len(windows), -1),)
 
     def generate(self, folder: Path, prefix: str = "") -> Instance:
-        """Name the module; there is nothing to write."""
+        """Return the instance; the node has no memory files."""
         height, width, channels = self.image.shape
         return Instance(
             self.module,
@@ -111,5 +111,5 @@ class SumPool(HardwareNode):
 
 
 def sum_bits(high: int | None, most: int) -> int:
-    """Return the bits of sums of levels: of the largest that is known to come, or of the largest there can be."""
+    """Return the bits of the largest sum of levels: of `most`, or of `high` if that is known and less."""
     return max(1, (most if high is None else min(high, most)).bit_length())

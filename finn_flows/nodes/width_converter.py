@@ -1,4 +1,4 @@
-"""A stream in words of another size: FINN's vector pack converter `vpc`, with ports of ours, `zc_converter`."""
+"""The change of a stream's word size, `zc_converter`: FINN's vector pack converter `vpc` with this project's ports."""
 
 import math
 from collections.abc import Sequence
@@ -21,11 +21,11 @@ _SOURCE = Path(__file__).with_name("zc_converter.sv")
 
 @dataclass(frozen=True)
 class WidthConverter(HardwareNode):
-    """A stream in words of another size; any two sizes.
+    """Converts a stream to words of another size. Neither size must divide the other.
 
     Attributes:
-        stream: the stream.
-        to_lanes: elements in a word behind it; divides the stream's elements.
+        stream: Input stream.
+        to_lanes: Elements of an output word; divides the stream's elements.
     """
 
     word: ClassVar[str] = "converter"
@@ -44,7 +44,7 @@ class WidthConverter(HardwareNode):
 
     @property
     def outputs(self) -> dict[str, Stream]:
-        """The stream in its new words."""
+        """The stream in words of the new size."""
         return {"m": self.stream.in_words_of(self.to_lanes)}
 
     @property
@@ -54,26 +54,26 @@ class WidthConverter(HardwareNode):
 
     @property
     def latency(self) -> int:
-        """Cycles from the last word that the first output word needs to that word."""
+        """Cycles from the last word that the first output word needs to that output word."""
         return 0 if self.to_lanes == self.stream.lanes else 1
 
     def flow(self, reads: Sequence[Flow]) -> Flow:
-        """Each word leaves with the last of what is in it."""
+        """Each output word leaves when its last element has arrived."""
         flow = reads[0]
         pixels = len(flow.rows) * flow.columns
         words, written = self.stream.words / pixels, self.outputs["m"].words / pixels
         work = self.interval / pixels
         left = max(0.0, math.ceil(written / words) - 1)
-        whole = max(left, work - 1 - flow.spread) + flow.spread  # from the first word in to the last word out
+        whole = max(left, work - 1 - flow.spread) + flow.spread  # from first input word to last output word
         needed = flow.spread * (math.ceil(words / written) - 1) / max(1.0, words - 1)
         return flow.worked(work, left, max(written - 1, whole - needed)).later(self.latency)
 
     def price(self) -> Price:
-        """Price it; see `converter_price`."""
+        """See `converter_price`."""
         return converter_price(self.stream.width, self.outputs["m"].width)
 
     def stock(self) -> tuple[StockNode, ...]:
-        """FINN's width converter; its estimates read the widths of the words alone."""
+        """FINN's width converter, whose estimates depend only on the widths of the words."""
         widths = self._stock_width(self.stream.lanes), self._stock_width(self.to_lanes)
         words = (1, math.lcm(*widths))
         attributes = (
@@ -95,7 +95,7 @@ class WidthConverter(HardwareNode):
         return (np.asarray(samples[0]),)
 
     def generate(self, folder: Path, prefix: str = "") -> Instance:
-        """Copy FINN's core and the module around it."""
+        """Copy FINN's core and the module that wraps it."""
         copied = write_source(folder / _SOURCE.name, _SOURCE.read_text())
         return Instance(
             self.module,
@@ -110,22 +110,22 @@ class WidthConverter(HardwareNode):
 
 
 def converter_interval(words_in: int, words_out: int) -> int:
-    """Return the interval of a width converter.
+    """Return the cycles per image of a width converter.
 
-    Where the one number divides the other that is the larger. Else FINN's `vpc`, which has room for one word of
-    either size and decides before it knows what the other side does, takes and gives in the same cycle only when
-    words of both sizes end together.
+    If one number of words divides the other, the interval is the larger one. Otherwise it is longer, because FINN's `vpc`
+    buffers one word of either size and reads and writes in the same cycle only when words of both sizes end together.
     """
     return words_in + words_out - math.gcd(words_in, words_out)
 
 
 @lru_cache(maxsize=4096)
 def converter_price(width_in: int, width_out: int) -> Price:
-    """Price a change of stream width, FINN's `vpc`.
+    """Price a change of stream width by FINN's `vpc`.
 
-    Where the one divides the other: a LUT for each bit of a word in, and when words shrink for each bit of one out.
-    Else each word in, of so many parts as both widths are multiples of, is turned to its place in a buffer that has a
-    place for each part of both words: base + a places + b bits in log2(parts in).
+    - If one width divides the other: a LUT for each bit of an input word and, when words shrink, of an output word.
+    - Otherwise: a barrel shifter and a buffer. With parts as wide as the greatest common divisor of both widths, the
+      buffer has a place for each part of an input word and an output word, and the shifter turns each input word to its
+      place: base + a places + b (input bits) log2(parts of an input word).
     """
     k, common = cost_model.CONSTANTS, math.gcd(width_in, width_out)
     if width_in == width_out:

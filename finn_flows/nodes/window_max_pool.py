@@ -1,4 +1,4 @@
-"""The maximum over windows that overlap, as a depthwise `InputGenerator` gives them, `zc_windowpool`."""
+"""Maximum pooling over windows that overlap, read from a depthwise `InputGenerator`, `zc_windowpool`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ class WindowMaxPool(HardwareNode):
     """The maximum of each channel over windows.
 
     Attributes:
-        windows: (rows, columns, pixels of a window * channels): by channel fold, pixel and channel.
+        windows: (rows, columns, pixels of a window * channels), each ordered by channel fold, pixel and channel.
         kernel: (height, width) of a window.
     """
 
@@ -60,7 +60,7 @@ class WindowMaxPool(HardwareNode):
 
     @property
     def latency(self) -> int:
-        """Cycles from a window's last word of a channel to that channel's output word."""
+        """Cycles from a channel's last word in a window to its output word."""
         return LATENCY
 
     def price(self) -> Price:
@@ -77,16 +77,16 @@ class WindowMaxPool(HardwareNode):
         return (folds.max(axis=2).reshape(len(folds), -1),)
 
     def generate(self, folder: Path, prefix: str = "") -> Instance:
-        """Name the module; there is nothing to write."""
+        """Return the instance; the node has no memory files."""
         windows = self.windows
         parameters: dict[str, int | str] = {"AREA": self.area, "PE": windows.lanes, "BITS": windows.bits}
         return Instance(self.module, {**parameters, "SIGNED": int(windows.signed)})
 
 
 def check_area(windows: Stream, area: int) -> None:
-    """Raise a `NodeError` unless windows have whole pixels."""
+    """Raise a `NodeError` unless the windows consist of `area` pixels."""
     if windows.shape[2] % area:
-        raise NodeError(f"windows of {windows.shape[2]} elements have no {area} pixels")
+        raise NodeError(f"windows of {windows.shape[2]} elements do not consist of {area} equal pixels")
 
 
 def by_fold(windows: np.ndarray, area: int, lanes: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The sum over windows that overlap, as a depthwise `InputGenerator` gives them, `zc_windowsum`."""
+"""Sum pooling over windows that overlap, read from a depthwise `InputGenerator`, `zc_windowsum`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +19,9 @@ class WindowSumPool(HardwareNode):
     """The sum of each channel over windows of levels.
 
     Attributes:
-        windows: (rows, columns, pixels of a window * channels): by channel fold, pixel and channel.
+        windows: (rows, columns, pixels of a window * channels), each ordered by channel fold, pixel and channel.
         kernel: (height, width) of a window.
-        high: the largest sum; None for what the bits allow.
+        high: Largest sum; None for the largest that the bits allow.
     """
 
     word: ClassVar[str] = "pool"
@@ -63,7 +63,7 @@ class WindowSumPool(HardwareNode):
 
     @property
     def latency(self) -> int:
-        """Cycles from a window's last word of a channel to that channel's output word."""
+        """Cycles from a channel's last word in a window to its output word."""
         return LATENCY
 
     def price(self) -> Price:
@@ -80,7 +80,7 @@ class WindowSumPool(HardwareNode):
         return (folds.sum(axis=2).reshape(len(folds), -1),)
 
     def generate(self, folder: Path, prefix: str = "") -> Instance:
-        """Name the module; there is nothing to write."""
+        """Return the instance; the node has no memory files."""
         parameters: dict[str, int | str] = {"AREA": self.area, "PE": self.windows.lanes}
         widths = {"BITS": self.windows.bits, "OUT_BITS": self.outputs["m"].bits}
         return Instance(self.module, {**parameters, **widths})

@@ -1,1 +1,1 @@
-"""Hardware nodes, their SystemVerilog, whole designs of them, and cycle-accurate simulation."""
+"""Designs of hardware nodes as SystemVerilog, and their cycle-accurate simulation."""

@@ -1,7 +1,7 @@
 """A design: hardware nodes and the streams between them, as one SystemVerilog module.
 
-A plan (`planner.py`) is a design whose nodes have no numbers yet. The module's top has `clk`, `rst_n` and two streams, `s`
-in and `m` out, with AXI-Stream's handshake.
+A plan (`planner.py`) is a design whose nodes have no numbers yet. The top module has `clk`, `rst_n`, an input stream `s` and
+an output stream `m`, with the handshake of AXI stream.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,22 +21,22 @@ INPUT = "input"
 TOP = "zerocross_top"
 
 Source = tuple[str, str]
-"""The element that writes a stream, and its port; (INPUT, "s") for the design's own input."""
+"""The element that writes a stream, and its port; (INPUT, "s") for the design's input."""
 
 
 class DesignError(FlowError):
-    """Nodes that do not fit together; the message names them."""
+    """The nodes of a design do not fit together; the message names them."""
 
 
 @dataclass(frozen=True)
 class Element:
-    """A node in its place.
+    """A node and its connections.
 
     Attributes:
-        name: unique, an identifier.
-        layer: the network's layer it belongs to; of what stands between nodes, the layer it feeds.
-        node: what it is.
-        sources: where each of the node's inputs comes from, in order.
+        name: Unique name, an identifier.
+        layer: Layer of the network that the node belongs to; for converters and FIFOs, the layer that they feed.
+        node: Hardware node.
+        sources: Source of each of the node's inputs, in order.
     """
 
     name: str
@@ -46,26 +46,26 @@ class Element:
 
     @property
     def kind(self) -> str:
-        """The word that reports have for its node."""
+        """Kind of the node in reports."""
         return self.node.word
 
     @property
     def ports(self) -> dict[str, Source]:
-        """Where each input comes from, by its port."""
+        """Source of each input, by port."""
         return dict(zip(self.node.inputs, self.sources, strict=True))
 
     def fifo_name(self, port: str) -> str:
-        """Return the name of the FIFO ahead of an input, if it gets one."""
+        """Return the name of the FIFO on an input, if the input gets one."""
         return f"{self.name}_fifo" if port == "s" else f"{self.name}_{port}_fifo"
 
 
 @dataclass(frozen=True)
 class Design:
-    """Elements in the order of the streams; the last one's output `m` is the design's.
+    """Elements in the order of the streams. The output `m` of the last one is the design's output.
 
     Attributes:
-        input: the stream into it.
-        elements: what it is made of.
+        input: Input stream of the design.
+        elements: Nodes and their connections.
     """
 
     input: Stream
@@ -82,18 +82,18 @@ class Design:
                 raise DesignError(f"{element.name} reads {len(inputs)} streams, not {len(element.sources)}")
             for wanted, source in zip(inputs.values(), element.sources, strict=True):
                 if source not in unread:
-                    raise DesignError(f"{element.name}: nothing writes {source}, or two nodes read it")
+                    raise DesignError(f"{element.name}: no node writes {source}, or two nodes read it")
                 given = self.streams[source]
                 if not given.carries(wanted):
                     raise DesignError(f"{element.name} reads {wanted}, but {source[0]} writes {given}")
                 unread.remove(source)
             unread |= {(element.name, port) for port in element.node.outputs}
         if unread != {(self.elements[-1].name, "m")}:
-            raise DesignError(f"nothing reads {', '.join(sorted(name for name, _ in unread))}")
+            raise DesignError(f"no node reads {', '.join(sorted(name for name, _ in unread))}")
 
     @cached_property
     def streams(self) -> dict[Source, Stream]:
-        """Every stream by who writes it."""
+        """Every stream, by its source."""
         written = {
             (element.name, port): stream
             for element in self.elements
@@ -108,11 +108,11 @@ class Design:
 
     @property
     def output(self) -> Stream:
-        """The stream out of it."""
+        """Output stream of the design."""
         return self.streams[self.elements[-1].name, "m"]
 
     def of_layer(self, layer: str, *kinds: type[HardwareNode]) -> Element:
-        """Return the element of a layer whose node is of one of some kinds."""
+        """Return the element of a layer whose node is of one of the given kinds."""
         return next(
             element for element in self.elements if element.layer == layer and isinstance(element.node, kinds)
         )
@@ -127,7 +127,7 @@ class Design:
         }
 
     def run(self, samples: np.ndarray) -> dict[Source, np.ndarray]:
-        """Compute every stream, (N, elements), from inputs (N, elements), by the nodes' references."""
+        """Compute every stream, (N, elements), from inputs (N, elements) with the nodes' references."""
         samples = np.asarray(samples, np.int64)
         values: dict[Source, np.ndarray] = {(INPUT, "s"): samples}
         for element in self.elements:
@@ -137,19 +137,19 @@ class Design:
         return values
 
     def intervals(self) -> dict[str, int]:
-        """Return the cycles each element is busy with a sample, where nothing makes it wait."""
+        """Return the cycles per sample of each element, without stalls."""
         return {element.name: element.node.interval for element in self.elements}
 
 
 @dataclass(frozen=True)
 class Generated:
-    """A design's files.
+    """The files of a design.
 
     Attributes:
-        folder: where they are, memory files too: simulate and synthesise there.
-        top: the top module.
-        sources: SystemVerilog files, the library's included.
-        instances: how each element is built, by name.
+        folder: Folder of the files, memory files included. Simulation and synthesis must run there.
+        top: Top module.
+        sources: SystemVerilog files, those of the library included.
+        instances: SystemVerilog instance of each element, by name.
     """
 
     folder: Path
@@ -162,11 +162,11 @@ def generate(design: Design, folder: Path, top: str = TOP, taps: Sequence[str] =
     """Write a design's SystemVerilog and memory files.
 
     Args:
-        design: what to write; its nodes have their numbers.
-        folder: where to; made if missing.
-        top: the module's name.
-        taps: elements whose output `m` is to be seen on ports of the top, `<name>_tap`, as its words are taken;
-            for simulation.
+        design: Design whose nodes have their numbers.
+        folder: Output folder; created if missing.
+        top: Name of the top module.
+        taps: Elements whose output `m` is shown on ports `<name>_tap` of the top, for simulation. A tap shows a word
+            when it is accepted.
     """
     folder.mkdir(parents=True, exist_ok=True)
     instances = {
@@ -207,19 +207,17 @@ def _top(design: Design, instances: dict[str, Instance], top: str, taps: Sequenc
 
 
 def is_joined(design: Design, source: Source) -> bool:
-    """Tell whether a stream leaves a product: its reader takes accumulators as they come, and no FIFO stands between."""
+    """Return whether a product writes a stream."""
     return source[0] != INPUT and isinstance(design.by_name[source[0]].node, Product | GroupedProduct)
 
 
 def with_fifos(design: Design, depths: Mapping[str, int] | int, probe: bool = False) -> Design:
-    """Return a design with FIFOs on its inner streams.
-
-    The two halves of a unit, a product and the crossings of its accumulators, have none between.
+    """Return a design with FIFOs on its inner streams, except between a product and the crossings of its accumulators.
 
     Args:
-        design: without FIFOs.
-        depths: words by the name of the FIFO (`Element.fifo_name`), or for all; none where it is 0.
-        probe: FIFOs that tell how full they were, for simulation.
+        design: Design without FIFOs.
+        depths: Words by FIFO name (`Element.fifo_name`), or for all FIFOs. With 0 words there is no FIFO.
+        probe: Whether FIFOs report their high-water marks, for simulation.
     """
     elements: list[Element] = []
     for element in design.elements:

@@ -1,4 +1,4 @@
-"""The SystemVerilog files of the library, and the text that instantiates nodes."""
+"""The SystemVerilog files of the library, and the SystemVerilog that instantiates nodes."""
 
 import re
 from collections.abc import Iterable
@@ -9,18 +9,18 @@ from zerocross.finn_flows.nodes.node import HardwareNode, Instance
 
 NODES = Path(__file__).parents[1] / "nodes"
 SERIAL = Path(__file__).parents[1] / "chip"
-_WITH_FINNS = ("zc_converter",)  # needs a module of finn-rtllib beside it: its node names both
+_WITH_FINNS = ("zc_converter",)  # needs a module of finn-rtllib too, so its node lists both files
 
 
 @lru_cache(maxsize=1)
 def library() -> tuple[Path, ...]:
-    """Return the SystemVerilog files of all nodes, and of the serial line."""
+    """Return the SystemVerilog files of all nodes and of the serial line."""
     files = [*NODES.glob("zc_*.sv"), *SERIAL.glob("zc_*.sv")]
     return tuple(sorted((path for path in files if path.stem not in _WITH_FINNS), key=lambda path: path.name))
 
 
 def library_of(*modules: str) -> tuple[Path, ...]:
-    """Return the files of some modules of the library and of all modules inside them."""
+    """Return the files of given library modules and of all modules that they instantiate."""
     known = {path.stem: path for path in library()}
     found, wanted = set[str](), set(modules)
     while wanted:
@@ -31,7 +31,7 @@ def library_of(*modules: str) -> tuple[Path, ...]:
 
 
 def instantiate(name: str, node: HardwareNode, instance: Instance) -> str:
-    """Write an instance whose streams are connected to signals called <name>_<stream>_tdata and so on."""
+    """Return the SystemVerilog of an instance whose streams are connected to signals <name>_<stream>_tdata and so on."""
     connections = [".clk(clk)", ".rst_n(rst_n)"]
     for stream in (*node.inputs, *node.outputs):
         for signal in ("tdata", "tvalid", "tready"):
@@ -40,7 +40,7 @@ def instantiate(name: str, node: HardwareNode, instance: Instance) -> str:
 
 
 def parameter_texts(instance: Instance) -> list[str]:
-    """Return an instance's parameters as SystemVerilog has them."""
+    """Return an instance's parameters in SystemVerilog's syntax."""
     return [
         f'.{key}("{value}")' if isinstance(value, str) else f".{key}({value})"
         for key, value in instance.parameters.items()
@@ -48,14 +48,11 @@ def parameter_texts(instance: Instance) -> list[str]:
 
 
 def side_by_side(nodes: dict[str, tuple[HardwareNode, Instance]], top: str = "zc_side_by_side") -> str:
-    """Write a module in which nodes stand beside each other, unconnected: for tests and measurements.
+    """Return the SystemVerilog of a module with unconnected nodes, for tests and measurements.
 
     Args:
-        nodes: by name; the name leads the names of a node's ports.
-        top: the module's name.
-
-    Returns:
-        Its SystemVerilog.
+        nodes: Nodes by name. The names of a node's ports begin with this name.
+        top: Name of the module.
     """
     ports, bodies = ["input logic clk", "input logic rst_n"], []
     for name, (node, instance) in nodes.items():
@@ -68,7 +65,7 @@ def side_by_side(nodes: dict[str, tuple[HardwareNode, Instance]], top: str = "zc
 
 
 def stream_ports(name: str, width: int, inward: bool) -> Iterable[str]:
-    """Give the port declarations of a stream."""
+    """Yield the port declarations of a stream."""
     forward, backward = ("input", "output") if inward else ("output", "input")
     yield f"{forward} logic [{width - 1}:0] {name}_tdata"
     yield f"{forward} logic {name}_tvalid"

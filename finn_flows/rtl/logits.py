@@ -1,4 +1,4 @@
-"""The hardware's logits as the integer network counts them."""
+"""Conversion of the hardware's logits to those of the integer network."""
 
 import numpy as np
 
@@ -11,14 +11,15 @@ def network_logits(stream: np.ndarray, product: HardwareNode, bias: HardwareNode
     """Return logits in the network's units from the stream (N, elements) that the label select reads.
 
     Args:
-        stream: accumulators of the last product, biased if a bias stands behind it.
-        product: the last product.
-        bias: what is added to its accumulators.
+        stream: Accumulators of the last product, with bias if there is one.
+        product: Last product.
+        bias: Bias node after the last product, or None.
     """
     assert isinstance(product, Product)
     if not isinstance(bias, Bias):
         return product.network_values(stream)
-    # A popcount p is (a + K) / 2: shifted by one more it is a + K, and the network's logit lacks K, shifted.
+    # A popcount p is (a + K) / 2. The bias node shifts it by one more place than the network does, which gives a + K,
+    # so K shifted by the network's shift must be subtracted.
     halved = product.is_popcount
     return stream - (product.fan_in << (bias.shift - 1)) if halved else stream
 

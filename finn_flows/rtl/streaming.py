@@ -1,6 +1,6 @@
-"""Whole designs in simulation: how deep FIFOs need to be, the interval and the latency, and every answer.
+"""Simulation of whole designs: FIFO depths, interval, latency and outputs.
 
-What a design computes never changes when it computes it, so a few samples show the schedule of all.
+The timing of a design does not depend on its data, so a few samples show the schedule of all.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,15 +21,15 @@ _FIRST_DEPTH = 512
 
 @dataclass(frozen=True)
 class Streamed:
-    """What came out of a design.
+    """Results of a simulation.
 
     Attributes:
-        outputs: of each sample, (N, elements of the output stream).
-        taps: the streams looked on, by element, (N, elements).
-        interval: cycles from one sample's last output word to the next one's, once the pipeline is full.
-        latency: cycles from the first sample's first input word to its last output word, both included.
-        cycles: from the first word in to the last word out.
-        printed: lines that the design printed.
+        outputs: Output of each sample, (N, elements of the output stream).
+        taps: Observed streams by element, (N, elements).
+        interval: Cycles from one sample's last output word to that of the next, after the pipeline is full.
+        latency: Cycles from the first sample's first input word to its last output word, both included.
+        cycles: Cycles from the first input word to the last output word.
+        printed: Lines that the design printed.
     """
 
     outputs: np.ndarray
@@ -42,12 +42,12 @@ class Streamed:
 
 @dataclass(frozen=True)
 class CompiledDesign:
-    """A design that samples can be streamed through.
+    """A design compiled for simulation.
 
     Attributes:
-        design: the design.
-        simulator: its program.
-        taps: elements whose outputs are looked on.
+        design: Design that is simulated.
+        simulator: Compiled program.
+        taps: Elements whose outputs are observed.
     """
 
     design: Design
@@ -62,17 +62,17 @@ class CompiledDesign:
         seed: int = 0,
         progress: Progress | None = None,
     ) -> Streamed:
-        """Stream samples through, one close behind the other.
+        """Stream samples through the design without gaps.
 
         Args:
-            samples: (N, elements of the input stream), unsigned; bits as 0 and 1.
-            stalls: how often the input withholds a word, and the output refuses one.
-            pace: cycles from one sample to the next at least.
-            seed: of the stalls.
-            progress: told the share done.
+            samples: Unsigned integers, shape (N, elements of the input stream); bits as 0 and 1.
+            stalls: Probabilities that the input withholds a word and that the output refuses one, 0 to 1.
+            pace: Least number of cycles from one sample to the next.
+            seed: Seed of the stalls.
+            progress: Called with the completed share.
 
         Raises:
-            SimulationError: if the design gets stuck, or breaks the rules of a stream.
+            SimulationError: If the design hangs, or breaks the rules of a stream.
         """
         source, sink = self.design.input, self.design.output
         streams = {"m": sink, **{f"{name}_tap": _output(self.design, name) for name in self.taps}}
@@ -83,7 +83,7 @@ class CompiledDesign:
             seed=seed,
             pace=pace / source.words,
             progress=progress,
-            # A word may wait for all that every element has to do.
+            # A word may wait for the work of all elements.
             quiet=100_000 + 4 * sum(self.design.intervals().values()),
         )
         values = {name: elements(trace.words[name], stream) for name, stream in streams.items()}
@@ -95,7 +95,7 @@ class CompiledDesign:
 def _timing(trace: Trace, source: Stream, sink: Stream) -> tuple[float, int, int]:
     taken, given = trace.taken["s"], trace.given["m"]
     ends = given[sink.words - 1 :: sink.words]
-    # The first samples fill the pipeline; the rest come at its interval.
+    # The first samples fill the pipeline; the others leave at its interval.
     settled = ends[len(ends) // 3 :]
     interval = (settled[-1] - settled[0]) / (len(settled) - 1) if len(settled) > 1 else float("nan")
     return float(interval), int(ends[0] - taken[0]) + 1, int(ends[-1] - taken[0]) + 1
@@ -119,19 +119,18 @@ def compile_streaming(
 
 
 def size_fifos(design: Design, folder: Path, cache: Path | None = None) -> tuple[dict[str, int], float]:
-    """Return the depth each FIFO needs, by name, and the interval that the design then has.
+    """Return the depth that each FIFO needs, by name, and the resulting interval of the design.
 
-    The design runs with FIFOs deeper than it needs: first as fast as it can, which shows its interval, then with
-    samples that come at that interval, while each FIFO notes the most words it held. With FIFOs of these
-    depths that same schedule is possible; and as a node never waits longer for words that come earlier, a design
-    that is fed faster is no slower.
+    The design runs twice with FIFOs that are deeper than needed. The first run at full speed shows the interval. In the
+    second run samples arrive at this interval, and each FIFO records its high-water mark. FIFOs of these depths allow the
+    same schedule. A node never waits longer for words that arrive earlier, so a design that is fed faster is no slower.
 
     Args:
-        design: without FIFOs.
-        folder: for the simulation.
-        cache: see `compile_design`.
+        design: Design without FIFOs.
+        folder: Folder for the simulation.
+        cache: See `compile_design`.
     """
-    # What meets a slower way may have to wait for it a whole sample long, and one sample more while that one leaves.
+    # Words of a faster branch may wait for a whole sample of the slower one, and for one more while that sample leaves.
     waiting = [
         design.streams[source].words
         for element in design.elements
@@ -150,12 +149,12 @@ def size_fifos(design: Design, folder: Path, cache: Path | None = None) -> tuple
 
 
 def _marks(printed: Sequence[str]) -> dict[str, int]:
-    """Read lines "FIFO <top.name...> <words>"."""
+    """Return the high-water marks of lines "FIFO <top.name...> <words>"."""
     marks = {}
     for line in printed:
         kind, *rest = line.split()
         if kind == "FIFO":
-            # Verilator's own root is in front, and the FIFO's inner modules behind.
+            # The path starts with Verilator's own root and ends with the FIFO's inner modules.
             name = next(part for part in rest[0].split(".") if part.endswith("_fifo"))
             marks[name] = int(rest[1])
     return marks
@@ -164,13 +163,13 @@ def _marks(printed: Sequence[str]) -> dict[str, int]:
 def first_difference(
     design: Design, samples: np.ndarray, folder: Path, cache: Path | None = None
 ) -> str | None:
-    """Say which element first computes something else than its reference; None if none does.
+    """Describe the first element whose output differs from its reference; None if all agree.
 
     Args:
-        design: the design.
-        samples: (N, elements).
-        folder: for a simulation that looks on every stream.
-        cache: see `compile_design`.
+        design: Design to simulate.
+        samples: Inputs, (N, elements).
+        folder: Folder for a simulation that observes every stream.
+        cache: See `compile_design`.
     """
     names = [element.name for element in design.elements if "m" in element.node.outputs]
     compiled, _ = compile_streaming(design, folder, taps=names[:-1], cache=cache)
@@ -188,12 +187,12 @@ def first_difference(
 
 
 def words(samples: np.ndarray, stream: Stream) -> np.ndarray:
-    """Lay samples (N, elements) out as a stream's words, (N * words, width) bits."""
+    """Convert samples (N, elements) to a stream's words, (N * words, width) bits."""
     return to_bits(np.asarray(samples).reshape(-1, stream.lanes), stream.bits)
 
 
 def elements(rows: np.ndarray, stream: Stream) -> np.ndarray:
-    """Read a stream's words (N * words, width) back as samples (N, elements)."""
+    """Convert a stream's words (N * words, width) back to samples (N, elements)."""
     return from_bits(rows, stream.bits, stream.signed).reshape(-1, stream.elements)
 
 

@@ -1,1 +1,1 @@
-"""The same networks as FINN graphs of this project's own nodes, and on to Vivado."""
+"""Designs as FINN graphs of this project's own nodes, and their build with Vivado."""

@@ -1,7 +1,7 @@
-"""A design as a FINN graph of this project's operators, with their weights and crossings.
+"""A design as a FINN graph of this project's operators, with weights and crossings.
 
-Width converters and FIFOs are FINN's to insert. Images are (1, height, width, channels), bits 0 and 1; each node's
-`doc_string` is the network's layer that it belongs to.
+FINN inserts width converters and FIFOs. Images have shape (1, height, width, channels), and bits are 0 and 1. The
+`doc_string` of a node is the network's layer that the node belongs to.
 """
 
 from collections.abc import Mapping
@@ -23,23 +23,23 @@ Shape = tuple[int, ...]
 
 
 class DataflowError(FlowError):
-    """A design that has no FINN graph; the message names the node."""
+    """A design cannot be expressed as a FINN graph; the message names the node."""
 
 
 def dataflow_model(design: Design, shape: Shape, depths: Mapping[str, int] | None = None) -> "ModelWrapper":
     """Return a design as a FINN graph.
 
     Args:
-        design: without FIFOs; its width converters are left out, FINN inserts its own.
-        shape: of the network's input, (features,) or (height, width, channels).
-        depths: FIFO depths by name, as `streaming.size_fifos` finds them; they become the nodes' in- and
-            outFIFODepths, of which FINN makes its FIFOs.
+        design: Design without FIFOs. Its width converters are omitted, because FINN inserts its own.
+        shape: Shape of the network's input, (features,) or (height, width, channels).
+        depths: FIFO depths by name, from `streaming.size_fifos`. They become inFIFODepths and outFIFODepths of the nodes,
+            from which FINN derives its FIFOs.
 
     Returns:
-        A graph of specialised nodes, named as FINN names them.
+        A graph of specialised nodes with FINN's names of nodes.
 
     Raises:
-        DataflowError: for numbers that FINN's float32 does not hold.
+        DataflowError: If FINN's float32 does not hold a node's numbers exactly, or the design is a plan without numbers.
     """
     prepare_finn()
     from onnx import TensorProto, helper
@@ -72,7 +72,7 @@ def dataflow_model(design: Design, shape: Shape, depths: Mapping[str, int] | Non
 
 
 class _Builder:
-    """Walks a design once, keeping the shape and datatype of each tensor by name."""
+    """Walks over a design once and keeps the shape and datatype of each tensor by name."""
 
     def __init__(self, design: Design, shape: Shape, depths: Mapping[str, int]) -> None:
         self.depths = depths
@@ -127,7 +127,7 @@ class _Builder:
             doc_string=element.layer,
             domain="finn.custom_op.fpgadataflow.rtl",
             backend="fpgadataflow",
-            exec_mode="cppsim",  # FINN's own nodes compute in Python in this mode alone
+            exec_mode="cppsim",  # FINN's own nodes compute in Python only in this mode
             inFIFODepths=[self._depth(element.fifo_name(port)) for port in element.node.inputs],
             outFIFODepths=[
                 self._depth("" if converter is None else converter.fifo_name("s")) for converter in behind

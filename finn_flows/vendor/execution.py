@@ -1,4 +1,4 @@
-"""A FINN graph executed in Python, node by node."""
+"""Execution of a FINN graph in Python, node by node."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,16 +16,16 @@ _BATCH = 32  # samples at once: a convolution's windows take megabytes each
 
 
 class ExecutionError(FlowError):
-    """A graph that gives no answers; the message says why."""
+    """A graph cannot be executed; the message says why."""
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What a graph answers.
+    """Outputs of a graph.
 
     Attributes:
-        logits: the last product's accumulators, (N, labels), as the integer network has them.
-        classes: (N, 1), where the graph ends in a label select.
+        logits: Accumulators of the last product in the integer network's units, (N, labels).
+        classes: Classes, (N, 1); None if the graph has no label select.
     """
 
     logits: np.ndarray
@@ -33,14 +33,14 @@ class Answers:
 
 
 def execute(model: "ModelWrapper", samples: np.ndarray) -> Answers:
-    """Execute a FINN graph in Python and return its answers as the integer network gives them.
+    """Execute a FINN graph in Python and return its outputs in the integer network's units.
 
     Args:
-        model: from `dataflow_model`, possibly with FINN's width converters and FIFOs in it.
-        samples: (N, *shape of the input), N >= 1, as `IntegerNetwork.run` takes them, -1 and +1 where it is binary.
+        model: Graph from `dataflow_model`, possibly with FINN's width converters and FIFOs.
+        samples: Inputs of `IntegerNetwork.run`, (N, *shape of the input), N >= 1; -1 and +1 if the input is binary.
 
     Raises:
-        ExecutionError: if the graph holds no product.
+        ExecutionError: If the graph has no product.
     """
     batches = [samples[start : start + _BATCH] for start in range(0, len(samples), _BATCH)]
     answers = [_answers(model, tensors(model, batch)) for batch in batches]
@@ -55,7 +55,7 @@ def _answers(model: "ModelWrapper", values: dict[str, np.ndarray]) -> Answers:
 
     products = model.get_nodes_by_op_type("ZcProduct_rtl")
     if not products:
-        raise ExecutionError("the graph holds no product, whose accumulators would be its logits")
+        raise ExecutionError("the graph has no product, so it has no logits: use a graph from dataflow_model")
     labels = model.get_nodes_by_op_type("ZcLabelSelect_rtl")
     logits = values[labels[0].input[0] if labels else model.graph.output[0].name]
     last = getCustomOp(products[-1])
@@ -68,11 +68,15 @@ def _answers(model: "ModelWrapper", values: dict[str, np.ndarray]) -> Answers:
 
 
 def tensors(model: "ModelWrapper", samples: np.ndarray) -> dict[str, np.ndarray]:
-    """Execute a FINN graph in Python, node by node; this project's nodes take all samples at once.
+    """Execute a FINN graph in Python, node by node. This project's nodes compute all samples at once.
+
+    Args:
+        model: Graph from `dataflow_model`, possibly with FINN's width converters and FIFOs.
+        samples: See `execute`.
 
     Returns:
-        Every stream by the name of its tensor, (N, *shape of an image), as FINN has them: bits are 0 and 1, the
-        accumulators of bits popcounts.
+        Every stream by tensor name, (N, *shape of an image), in FINN's units: bits are 0 and 1, and the accumulators of
+        binary products are popcounts.
     """
     prepare_finn()
     from finn.transformation.fpgadataflow.set_exec_mode import SetExecMode
@@ -97,13 +101,13 @@ def tensors(model: "ModelWrapper", samples: np.ndarray) -> dict[str, np.ndarray]
 
 
 def finn_input(samples: np.ndarray, datatype: str) -> np.ndarray:
-    """Return samples as FINN's graphs and its drivers take them: float32, bits as 0 and 1."""
+    """Convert samples to the form of FINN's graphs and drivers: float32, bits as 0 and 1."""
     values = (np.asarray(samples) + 1) // 2 if datatype == "BINARY" else np.asarray(samples)
     return values.astype(np.float32)
 
 
 def _one_by_one(operator: Any, graph: Any, values: np.ndarray) -> np.ndarray:
-    """Have a node of FINN's own compute sample by sample."""
+    """Execute one of FINN's own nodes sample by sample."""
     node, results = operator.onnx_node, []
     shape = tuple(operator.get_normal_input_shape())
     empty = np.zeros(tuple(operator.get_normal_output_shape()), np.float32)

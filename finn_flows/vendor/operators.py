@@ -1,9 +1,9 @@
-"""This project's hardware nodes as FINN's custom operators: one generic operator, made for each kind of node.
+"""This project's hardware nodes as custom operators of FINN: one generic class, specialised for each kind of node.
 
-FINN asks an operator for shapes, datatypes and widths of its streams, for cycles and resources, for its output in
-Python, and for Verilog. `NodeOperator` answers all of it from the node's record, which its attributes hold field by field.
-`register` makes FINN know an operator for each kind of node, `Zc` before its name so that no operator of FINN's has it;
-its passes then take them: estimates, FIFOs and width converters, partitions, code, Vivado's block design.
+FINN needs from an operator the shapes, datatypes and widths of its streams, its cycles and resources, its output in Python,
+and Verilog. `NodeOperator` derives all of these from the node's record, whose fields are the operator's attributes.
+`register` registers an operator for each kind of node. Its name begins with `Zc`, so that it differs from FINN's operators.
+FINN's passes then accept the nodes: estimates, FIFOs and width converters, partitions, code, Vivado's block design.
 """
 
 from pathlib import Path
@@ -34,19 +34,19 @@ if TYPE_CHECKING:
 
 AttributeTypes = dict[str, tuple[Any, ...]]
 
-_NONE = -1  # what stands for None in an attribute that is an integer or None
-_FINNS = {"pe": "PE", "simd": "SIMD", "parallel": "parallel_window"}  # the names FINN's passes look for
+_NONE = -1  # represents None in an attribute that is an integer or None
+_FINNS = {"pe": "PE", "simd": "SIMD", "parallel": "parallel_window"}  # names that FINN's passes expect
 
 
 def attribute_types(kind: type[HardwareNode]) -> AttributeTypes:
-    """Return the attributes of a kind of node, as FINN has them: (type, required, default)."""
+    """Return the attributes of a kind of node in FINN's form: (type, required, default)."""
     found: AttributeTypes = {}
     for name, hint in shape_fields(kind).items():
         if hint is str:
             found[_FINNS.get(name, name)] = ("s", True, "")
         elif hint in (int, bool) or isinstance(hint, UnionType):
             found[_FINNS.get(name, name)] = ("i", True, 0)
-        else:  # an empty list is no attribute that ONNX knows
+        else:  # ONNX has no attributes that are empty lists
             found[_FINNS.get(name, name)] = ("ints", False, [])
     return found
 
@@ -61,10 +61,10 @@ def attributes(node: HardwareNode) -> dict[str, Any]:
 
 
 class NodeOperator(HWCustomOp):
-    """An operator whose first inputs are streams; those behind them are its parameters, initializers of the graph.
+    """An operator for a node. Its first inputs are streams; the following ones are parameters, initializers of the graph.
 
     Attributes:
-        kind: of the node that it stands for.
+        kind: Kind of node.
     """
 
     kind: ClassVar[type[HardwareNode]]
@@ -84,32 +84,32 @@ class NodeOperator(HWCustomOp):
 
     @property
     def sources(self) -> tuple[Stream, ...]:
-        """The streams it reads, for one image."""
+        """Input streams, for one image."""
         return tuple(self.node.inputs.values())
 
     @property
     def sinks(self) -> tuple[Stream, ...]:
-        """The streams it writes, for one image."""
+        """Output streams, for one image."""
         return tuple(self.node.outputs.values())
 
     def with_numbers(self, parameters: list[np.ndarray]) -> HardwareNode:
         """Return the node with its numbers.
 
         Args:
-            parameters: initializers in the order of `HardwareNode.parameter_names`.
+            parameters: Initializers in the order of `HardwareNode.parameter_names`.
         """
         named = zip(self.kind.parameter_names, map(np.asarray, parameters), strict=True)
         return self.node.with_parameters(dict(named))
 
     def compute(self, values: list[np.ndarray], parameters: list[np.ndarray]) -> list[np.ndarray]:
-        """Compute its outputs for a batch.
+        """Compute the outputs for a batch.
 
         Args:
-            values: one array for each stream it reads, shape (N, ...) with an image's elements in order.
-            parameters: its parameters.
+            values: One array for each input stream, shape (N, ...), with the elements of an image in order.
+            parameters: Initializers of the node.
 
         Returns:
-            One float32 array for each stream it writes, shape (N, *shape of an image).
+            One float32 array for each output stream, shape (N, *shape of an image).
         """
         node = self.with_numbers(parameters)
         samples = [np.asarray(value).astype(np.int64).reshape(len(value), -1) for value in values]
@@ -119,48 +119,48 @@ class NodeOperator(HWCustomOp):
             for result, sink in zip(results, node.outputs.values(), strict=True)
         ]
 
-    # What FINN asks.
+    # Methods that FINN calls.
 
     def get_nodeattr_types(self) -> AttributeTypes:
-        """Return all attributes, FINN's own included."""
+        """Return all attributes, including FINN's own."""
         return {**super().get_nodeattr_types(), **attribute_types(self.kind)}
 
     def get_input_datatype(self, ind: int = 0) -> BaseDataType:
-        """Return the datatype of a stream it reads; parameters are integers of any size here."""
+        """Return the datatype of an input stream; for parameters, an integer datatype that holds all of them."""
         sources = self.sources
         return DataType[sources[ind].datatype if ind < len(sources) else "INT32"]
 
     def get_output_datatype(self, ind: int = 0) -> BaseDataType:
-        """Return the datatype of a stream it writes."""
+        """Return the datatype of an output stream."""
         return DataType[self.sinks[ind].datatype]
 
     def get_normal_input_shape(self, ind: int = 0) -> tuple[int, ...]:
-        """Return the shape of an image it reads."""
+        """Return the shape of an input image."""
         return self.sources[ind].stock_shape
 
     def get_normal_output_shape(self, ind: int = 0) -> tuple[int, ...]:
-        """Return the shape of an image it writes."""
+        """Return the shape of an output image."""
         return self.sinks[ind].stock_shape
 
     def get_folded_input_shape(self, ind: int = 0) -> tuple[int, ...]:
-        """Return that shape with its last axis split into words."""
+        """Return the shape of an input image with its last axis split into words."""
         return _folded(self.sources[ind])
 
     def get_folded_output_shape(self, ind: int = 0) -> tuple[int, ...]:
-        """Return that shape with its last axis split into words."""
+        """Return the shape of an output image with its last axis split into words."""
         return _folded(self.sinks[ind])
 
     def get_instream_width(self, ind: int = 0) -> int:
-        """Return the bits of a word it reads; parameters have no stream."""
+        """Return the bits of an input word; 0 for parameters, which have no stream."""
         sources = self.sources
         return sources[ind].width if ind < len(sources) else 0
 
     def get_outstream_width(self, ind: int = 0) -> int:
-        """Return the bits of a word it writes."""
+        """Return the bits of an output word."""
         return self.sinks[ind].width
 
     def get_number_output_values(self) -> Any:
-        """Return the words it writes; of several outputs by name, as FINN wants them."""
+        """Return the number of output words; for several outputs, by name, as FINN expects it."""
         words = [sink.words for sink in self.sinks]
         return words[0] if len(words) == 1 else {f"out{index}": count for index, count in enumerate(words)}
 
@@ -171,32 +171,32 @@ class NodeOperator(HWCustomOp):
         return made
 
     def infer_node_datatype(self, model: "ModelWrapper") -> None:
-        """Annotate the outputs; what flows into it was decided when it was made."""
+        """Annotate the datatypes of the outputs; the node's record defines those of the inputs."""
         for name, sink in zip(self.onnx_node.output, self.sinks, strict=True):
             model.set_tensor_datatype(name, DataType[sink.datatype])
 
     def get_exp_cycles(self) -> int:
-        """Return its cycles an image."""
+        """Return the cycles per image."""
         return self.node.interval
 
     def lut_estimation(self, fpgapart: str) -> int:
-        """Return its 6-input LUTs."""
+        """Return the 6-input LUTs."""
         return round(self.node.price().lut)
 
     def bram_estimation(self, fpgapart: str) -> int:
-        """Return its block RAMs of 18 kbit."""
+        """Return the block RAMs of 18 kbit."""
         return self.node.price().bram18
 
     def dsp_estimation(self, fpgapart: str) -> int:
-        """Return its DSPs."""
+        """Return the DSPs."""
         return self.node.price().dsp
 
     def get_op_and_param_counts(self) -> dict[str, int]:
-        """Return multiplications and parameters, as FINN counts them."""
+        """Return the numbers of multiplications and parameters by FINN's names."""
         return self.node.operation_counts()
 
     def execute_node(self, context: dict[str, np.ndarray], graph: GraphProto) -> None:
-        """Compute its outputs from its record."""
+        """Compute the outputs with the node's numpy reference."""
         streams = len(self.sources)
         inputs = [context[name] for name in self.onnx_node.input]
         results = self.compute(inputs[:streams], inputs[streams:])
@@ -204,12 +204,12 @@ class NodeOperator(HWCustomOp):
 
 
 class _Generated(RTLBackend):
-    """A node as FINN builds it: SystemVerilog of the library, and a Verilog module around it."""
+    """A node as FINN builds it: SystemVerilog of the library in a Verilog wrapper."""
 
     def generate_hdl(self, model: "ModelWrapper", fpgapart: str, clk: float) -> None:
         """Write memory files and wrapper to the node's folder.
 
-        The wrapper names them relative to its folder, which FINN makes absolute before it calls Vivado.
+        The wrapper refers to the files relative to its folder. FINN makes these paths absolute before it calls Vivado.
         """
         folder = Path(self.get_nodeattr("code_gen_dir_ipgen"))
         top = self.get_verilog_top_module_name()
@@ -223,11 +223,11 @@ class _Generated(RTLBackend):
             self.set_nodeattr(attribute, str(folder))
 
     def get_nodeattr_types(self) -> AttributeTypes:
-        """Return all attributes, with the module that was generated."""
+        """Return all attributes, including the generated module."""
         return {**super().get_nodeattr_types(), "zc_module": ("s", False, "")}
 
     def get_rtl_file_list(self, abspath: bool = False) -> list[str]:
-        """Return its files; all nodes share those of the library, which modules of one name must."""
+        """Return the node's files. All nodes share the library's files, because modules of equal names must be equal."""
         wrapped = f"{self.get_nodeattr('gen_top_module')}.v"
         files = library_of(self.get_nodeattr("zc_module"))
         if not abspath:
@@ -236,13 +236,13 @@ class _Generated(RTLBackend):
         return [str(path) for path in (*files, folder / wrapped)]
 
     def code_generation_ipi(self) -> list[str]:
-        """Return the Tcl that places it in a block design."""
+        """Return the Tcl commands that place the node in a block design."""
         files = [f"add_files -norecurse {path}" for path in self.get_rtl_file_list(abspath=True)]
         top = self.get_nodeattr("gen_top_module")
         return [*files, f"create_bd_cell -type module -reference {top} {self.onnx_node.name}"]
 
     def execute_node(self, context: dict[str, np.ndarray], graph: GraphProto) -> None:
-        """Compute its outputs in Python, or have FINN simulate it, which knows no parameters."""
+        """Compute the outputs in Python, or with FINN's simulation, from which the parameters are hidden."""
         if self.get_nodeattr("exec_mode") != "rtlsim":
             super(RTLBackend, self).execute_node(context, graph)
             return
@@ -255,7 +255,7 @@ class _Generated(RTLBackend):
 
 
 def operator_name(kind: type[HardwareNode]) -> str:
-    """Return FINN's name of a kind of node, without the "_rtl" of the operator that is built."""
+    """Return FINN's name of a kind of node, without the "_rtl" of the specialised operator."""
     return f"Zc{kind.__name__}"
 
 
@@ -272,7 +272,7 @@ _BUILT = {name: _operator(kind, built=True) for name, kind in NODES.items()}
 
 
 def register() -> None:
-    """Make FINN know these operators, in this process; calling it again does nothing."""
+    """Register these operators with FINN in this process. Further calls have no effect."""
     for name, operator in OPERATORS.items():
         if operator.__name__ not in fpgadataflow.custom_op:
             fpgadataflow.register_custom_op(operator)
@@ -280,12 +280,12 @@ def register() -> None:
 
 
 def _plain(value: Any) -> Any:
-    """Return an attribute's value as Python has it: FINN's lists are numpy arrays or lists."""
+    """Return an attribute's value as a plain Python value; FINN's lists may be numpy arrays."""
     return [int(each) for each in value] if not isinstance(value, str | int) else value
 
 
 def _folded(stream: Stream) -> tuple[int, ...]:
-    """Return a stream's shape with its last axis split into words; flat where words do not divide that axis."""
+    """Return a stream's shape with its last axis split into words, or (words, lanes) if words do not divide that axis."""
     shape = stream.stock_shape
     if shape[-1] % stream.lanes == 0:
         return (*shape[:-1], shape[-1] // stream.lanes, stream.lanes)

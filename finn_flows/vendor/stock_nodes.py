@@ -1,4 +1,4 @@
-"""Stock FINN asked about the nodes that it would have in the place of ours: cycles, resources, and a whole graph of them."""
+"""Stock FINN's estimates of the nodes that it uses in place of ours, and graphs of these nodes."""
 
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
 
 Answer = tuple[int, int, int, int]
-"""Cycles an image, LUTs, block RAMs of 18 kbit, DSPs."""
+"""Cycles per image, LUTs, block RAMs of 18 kbit, DSPs."""
 
 
 def ask_finn(node: StockNode, finn_part: str) -> Answer:
-    """Ask FINN's own node for its cycles an image and its resources on a part.
+    """Return FINN's own estimate of a node's cycles per image and resources on a part.
 
-    Answers are kept: a search asks about the same nodes again and again.
+    Estimates are cached, because a search needs the same nodes again and again.
     """
     return _ask(node.op_type, node.attributes, node.streams, node.parameter, finn_part)
 
@@ -30,9 +30,9 @@ def _ask(op_type: str, attributes: Attributes, streams: int, parameter: str, fin
 
     inputs = [f"in{index}" for index in range(streams)] + [parameter] * bool(parameter)
     node = getCustomOp(_onnx_node(op_type, attributes, inputs, ["out"]))
-    # FINN's formulas look the same attributes up again and again, each time listing all known ones.
+    # FINN's formulas look up the same attributes again and again, and list all known attributes each time.
     node.get_nodeattr = lru_cache(maxsize=None)(node.get_nodeattr)
-    # These three are what node_res_estimation gathers; its efficiencies double the time.
+    # node_res_estimation returns these three and efficiencies, which double the time.
     answers = (
         node.lut_estimation(finn_part),
         node.bram_estimation(finn_part),
@@ -45,7 +45,7 @@ def _ask(op_type: str, attributes: Attributes, streams: int, parameter: str, fin
 def _onnx_node(
     op_type: str, attributes: Attributes, inputs: list[str], outputs: list[str], name: str = ""
 ) -> Any:
-    """Return the ONNX node that FINN wraps into its custom operator."""
+    """Return the ONNX node that FINN wraps in its custom operator."""
     from onnx import helper
 
     domain = "finn.custom_op.fpgadataflow." + op_type.rsplit("_", 1)[1]
@@ -55,10 +55,11 @@ def _onnx_node(
 
 
 def stock_model(design: Design) -> "ModelWrapper":
-    """Return a plan as a graph of stock FINN's nodes, `in` to `out`, named as FINN numbers nodes.
+    """Return a plan as a graph of stock FINN's nodes from `in` to `out`, with FINN's names of nodes.
 
-    Weights and thresholds are named but not given. Width converters and FIFOs are FINN's to insert. Nodes write what the
-    next one reads: a thresholding bits or levels, where estimates ask about the count of its thresholds.
+    The graph names weights and thresholds but has no values for them. FINN inserts width converters and FIFOs. A node's
+    output has the datatype that the next node reads: a thresholding node writes bits or levels here, whereas its estimate is
+    for the number of its thresholds.
     """
     prepare_finn()
     from onnx import TensorProto, helper
@@ -69,7 +70,7 @@ def stock_model(design: Design) -> "ModelWrapper":
     def value(name: str, stream: Stream) -> Any:
         return helper.make_tensor_value_info(name, TensorProto.FLOAT, stream.stock_shape)
 
-    tensors: dict[Source, list[str]] = {(INPUT, "s"): ["in"]}  # by stream, the tensors that nobody reads yet
+    tensors: dict[Source, list[str]] = {(INPUT, "s"): ["in"]}  # tensors without a reader so far, by stream
     streams = {"in": design.input}
     made: list[Any] = []
     counts: dict[str, int] = {}
@@ -78,7 +79,7 @@ def stock_model(design: Design) -> "ModelWrapper":
         inputs = [tensors[source].pop(0) for source in element.sources]
         stock = element.node.stock()
         if not stock or stock[0].op_type.startswith("Streaming"):
-            for port in element.node.outputs:  # what is no node of FINN's here passes its tensor on
+            for port in element.node.outputs:  # elements without a node in this graph pass their tensor on
                 tensors[element.name, port] = [*inputs, *tensors[element.sources[0]]]
             continue
         for index, node in enumerate(stock):

@@ -1,8 +1,11 @@
-"""A folder from which FINN builds a bitstream with Vivado, here or on another machine.
+"""A folder from which FINN builds a bitstream with Vivado, on this or another machine.
 
-It holds the graph, FINN's configuration, folding and FIFO depths, and a script. Where Vivado (and Vitis HLS, for the
-DMAs around the accelerator) and this package are installed, `python build.py` runs FINN's builder on it: for a Zynq
-board to a bitstream with its PYNQ driver, for an Alveo card to an xclbin, for a part alone to synthesis out of context.
+The folder holds the graph, FINN's configuration, folding, FIFO depths, and a script. On a machine with Vivado, Vitis HLS
+(for the DMAs around the accelerator) and this package, `python build.py` runs FINN's builder. Its result is:
+
+- for a Zynq board, a bitstream with its PYNQ driver;
+- for an Alveo card, an xclbin;
+- for a bare part, synthesis out of context.
 """
 
 import json
@@ -41,7 +44,9 @@ _STEPS = (
     "step_make_driver",
     "step_deployment_package",
 )
-_WITHOUT_VIVADO = "step_generate_hardware"  # the last step that needs none: all nodes are RTL
+_WITHOUT_VIVADO = (
+    "step_generate_hardware"  # the last step that does not need Vivado, because all nodes are RTL
+)
 
 _SCRIPT = '''"""Build this accelerator with FINN: source Vivado's and Vitis' settings64.sh, then run this."""
 
@@ -63,12 +68,12 @@ class VivadoError(FlowError):
 
 @dataclass(frozen=True)
 class Target:
-    """What a build is for.
+    """Target of a build.
 
     Attributes:
         part: FINN's full part name.
-        board: FINN's name of the board; None for a part alone.
-        shell: FINN's shell flow, "vivado_zynq" or "vitis_alveo"; None for a part alone.
+        board: FINN's name of the board; None for a bare part.
+        shell: FINN's shell flow, "vivado_zynq" or "vitis_alveo"; None for a bare part.
     """
 
     part: str
@@ -77,10 +82,10 @@ class Target:
 
 
 def target(name: str) -> Target:
-    """Return the target of a board's name, or of a full part name; upper or lower case.
+    """Return the target of a board's name or a full part name; upper and lower case are equal.
 
     Raises:
-        VivadoError: if FINN has no such board, and the name is no full part name.
+        VivadoError: If FINN has no such board, and the name is not a full part name.
     """
     from finn.util.basic import alveo_part_map, pynq_part_map
 
@@ -92,8 +97,8 @@ def target(name: str) -> Target:
         return Target(name)
     known = ", ".join([*pynq_part_map, *alveo_part_map])
     raise VivadoError(
-        f"FINN builds no bitstream for {name!r}: choose a board of {known}, "
-        "or a full part name as Vivado has it, such as xc7z020clg400-1"
+        f"FINN builds no bitstream for {name!r}: choose one of the boards {known}, "
+        "or Vivado's full name of a part, such as xc7z020clg400-1"
     )
 
 
@@ -107,18 +112,18 @@ def write_vivado_folder(
     """Write the folder.
 
     Args:
-        model: the graph, from `dataflow_model`, with the FIFO depths it shall have.
-        folder: made if missing; files of an earlier build in it are overwritten.
-        board: a board or a full part name (see `target`).
-        clock_ns: period of the clock to aim at.
-        samples: a few samples as `execution.execute` takes them: Vivado's simulation of the stitched design is then held
-            against what the graph answers in Python. That simulation is slow: one or two will do.
+        model: Graph from `dataflow_model`, with its FIFO depths.
+        folder: Output folder; created if missing. Files of an earlier build are overwritten.
+        board: Board or full part name (see `target`).
+        clock_ns: Requested clock period.
+        samples: Samples of `execution.execute`. If given, the build simulates the stitched design with Vivado on them and
+            compares the outputs with the graph's outputs in Python. This simulation is slow; one or two samples suffice.
 
     Returns:
         The folder.
 
     Raises:
-        VivadoError: if there is no such board.
+        VivadoError: If there is no such board.
     """
     prepare_finn()
     to = target(board)
@@ -136,7 +141,7 @@ def write_vivado_folder(
 
 
 def build_configuration(to: Target, clock_ns: float, verify: bool) -> dict[str, Any]:
-    """Return the fields of FINN's `DataflowBuildConfig`, paths relative to the folder."""
+    """Return the fields of FINN's `DataflowBuildConfig`, with paths relative to the folder."""
     outputs = ["estimate_reports", "stitched_ip", "out_of_context_synth"]
     if to.board:
         outputs += ["bitfile", "pynq_driver", "deployment_package"]
@@ -165,7 +170,7 @@ def build_configuration(to: Target, clock_ns: float, verify: bool) -> dict[str, 
 
 
 def folding(model: "ModelWrapper") -> dict[str, dict[str, Any]]:
-    """Return how parallel each node is, and where its memory lies, as FINN's `ApplyConfig` reads it."""
+    """Return the folding and the memory style of each node in the form of FINN's `ApplyConfig`."""
     from qonnx.custom_op.registry import getCustomOp
 
     found: dict[str, dict[str, Any]] = {"Defaults": {}}
@@ -178,9 +183,9 @@ def folding(model: "ModelWrapper") -> dict[str, dict[str, Any]]:
 
 
 def fifo_depths(model: "ModelWrapper", part: str) -> dict[str, Any]:
-    """Return the depths of the FIFOs that FINN will insert, as its builder reads them.
+    """Return the depths of the FIFOs that FINN will insert, in the form of its builder.
 
-    FINN's own sizing needs Vivado's simulator; these are the nodes' in- and outFIFODepths.
+    The depths are the nodes' inFIFODepths and outFIFODepths, because FINN's own sizing needs Vivado's simulator.
     """
     from finn.transformation.fpgadataflow.insert_dwc import InsertDWC
     from finn.transformation.fpgadataflow.insert_fifo import InsertFIFO
@@ -201,7 +206,7 @@ def fifo_depths(model: "ModelWrapper", part: str) -> dict[str, Any]:
 
 
 def step_register_nodes(model: "ModelWrapper", cfg: Any) -> "ModelWrapper":
-    """Make FINN know this project's nodes: the first step of a build, named in its configuration."""
+    """Register this project's nodes with FINN; the configuration names this as the first step of a build."""
     from zerocross.finn_flows.vendor.operators import register
 
     register()
@@ -209,25 +214,25 @@ def step_register_nodes(model: "ModelWrapper", cfg: Any) -> "ModelWrapper":
 
 
 def vivado_found() -> Path | None:
-    """Return where Vivado is, or None: its settings script must have been sourced, as FINN wants it."""
+    """Return the folder of Vivado, or None unless its settings script has been sourced, which FINN requires."""
     root = os.environ.get("XILINX_VIVADO")
     return Path(root) if root and shutil.which("vivado") else None
 
 
 def run_vivado(folder: Path) -> Path:
-    """Run FINN's builder on a folder, all the way; takes hours.
+    """Run all steps of FINN's builder on a folder, which takes hours.
 
     Returns:
         The folder of its outputs.
 
     Raises:
-        VivadoError: where Vivado is missing, or the build fails.
+        VivadoError: If Vivado is missing, or the build fails.
     """
     if vivado_found() is None:
         raise VivadoError(
-            "Vivado is not here: source its settings script (source .../Vivado/<version>/settings64.sh) and "
+            "Vivado is not found: source its settings script (source .../Vivado/<version>/settings64.sh) and "
             f"that of Vitis, then run python {SCRIPT} in {folder}; or copy that folder to a machine that has "
-            "both, with this package installed"
+            "both tools and this package"
         )
     # FINN's own command: it fetches board files and HLS libraries, and prepares Vivado's simulator.
     command = ["-m", "finn.interface.run_finn", "build", "--accept-defaults", "--batch", CONFIGURATION, MODEL]
@@ -235,19 +240,19 @@ def run_vivado(folder: Path) -> Path:
 
 
 def generate_code(folder: Path) -> Path:
-    """Run FINN's builder on a folder as far as it goes without Vivado: estimates, and all nodes' Verilog.
+    """Run the steps of FINN's builder that do not need Vivado: estimates, and the Verilog of all nodes.
 
     Returns:
         The folder of its outputs.
 
     Raises:
-        VivadoError: if a step fails.
+        VivadoError: If a step fails.
     """
     return _run(folder, ["-c", f"from {__name__} import _build; _build({_WITHOUT_VIVADO!r})"])
 
 
 def _build(last_step: str) -> None:
-    """Run FINN's builder in the current folder up to a step; in a process of its own, whose output FINN takes over."""
+    """Run FINN's builder in the current folder up to a step. This needs a separate process, as FINN redirects its output."""
     prepare_finn()
     from finn.builder.build_dataflow import build_dataflow_cfg
     from finn.builder.build_dataflow_config import DataflowBuildConfig

@@ -1,7 +1,7 @@
-"""The Verilog module that gives a node the ports that FINN expects.
+"""The Verilog wrapper of a node, with the ports that FINN expects.
 
-FINN's streams are `in0_V`, `in1_V`, `out0_V`, ..., their words padded to whole bytes. Vivado's block designs refer
-only to modules in plain Verilog, so this is one, around SystemVerilog.
+FINN's streams are `in0_V`, `in1_V`, `out0_V`, ..., with words padded to whole bytes. Vivado's block designs accept only
+modules in plain Verilog, so the wrapper is plain Verilog around SystemVerilog.
 """
 
 from collections.abc import Iterable
@@ -15,9 +15,9 @@ def wrapper(top: str, node: HardwareNode, instance: Instance) -> str:
     """Return the Verilog of a node's wrapper.
 
     Args:
-        top: the module's name.
-        node: what is inside, for its streams.
-        instance: how it is built.
+        top: Name of the wrapper module.
+        node: Node inside, for its streams.
+        instance: SystemVerilog instance of the node.
     """
     ins = {f"in{index}_V": (key, stream) for index, (key, stream) in enumerate(node.inputs.items())}
     outs = {f"out{index}_V": (key, stream) for index, (key, stream) in enumerate(node.outputs.items())}
@@ -46,7 +46,7 @@ def wrapper(top: str, node: HardwareNode, instance: Instance) -> str:
 
 
 def padded(width: int) -> int:
-    """Return a width in whole bytes."""
+    """Return a width in bits, rounded up to whole bytes."""
     return -(-width // 8) * 8
 
 

@@ -79,7 +79,7 @@ def test_words_that_come_in_other_sizes_meet_the_target_too() -> None:
     folded = fold_product("layer", product, Folding(target_cycles=36, max_simd=10), 100.0, arriving=20)
     words = 36 // folded.lanes[1]
     assert folded.interval <= 36 and 20 + words - math.gcd(20, words) <= 36
-    with pytest.raises(FoldingError, match="layer: its inputs come in 35 words"):
+    with pytest.raises(FoldingError, match="layer: its inputs arrive in 35 words"):
         fold_product("layer", product, Folding(target_cycles=36, max_simd=10), 100.0, arriving=35)
 
 
@@ -91,7 +91,7 @@ def test_frames_a_second_are_cycles_at_the_clock() -> None:
 
 
 def test_messages_say_which_layer_and_what_to_do() -> None:
-    with pytest.raises(FoldingError, match=r"hidden1: .*width 61 has no divisor up to 32 but 1"):
+    with pytest.raises(FoldingError, match=r"hidden1: .*largest divisor of 61 channels up to 32 is 1"):
         fold_product("hidden1", Product(64, 61), Folding(target_cycles=10, max_pe=32), 100.0)
     with pytest.raises(FoldingError, match="raise max_pe or max_simd"):
         fold_product("hidden1", Product(64, 64), Folding(target_cycles=1, max_pe=32), 100.0)
@@ -101,11 +101,12 @@ def test_messages_say_which_layer_and_what_to_do() -> None:
         fold_product("hidden1", Product(64, 64), Folding(pe=7, simd=1), 100.0)
     with pytest.raises(FoldingError, match="hidden1: simd 9 does not divide its 64 inputs"):
         fold_product("hidden1", Product(64, 64), Folding(layers=(("hidden1", 1, 9),)), 100.0)
-    with pytest.raises(FoldingError, match=r"conv0: its padding takes 196 cycles"):
+    with pytest.raises(FoldingError, match=r"conv0: its padding needs at least 196 cycles"):
         plan(cnv(8), Folding(target_cycles=150, max_pe=1024, max_simd=1024))
     network = chain(Input((4, 4, 4), 1), Conv(8, groups=4), signs(8), Flatten(), Dense(3))
     with pytest.raises(
-        FoldingError, match=r"conv0: in 4 groups, pe and simd may be 2 and 1, 4 and 1, 8 and 1"
+        FoldingError,
+        match="conv0: pe 1 and simd 1 do not fit 4 groups; choose pe and simd 2 and 1, 4 and 1, 8 and 1",
     ):
         plan(network, Folding(layers=(("conv0", 1, 1),)))
 

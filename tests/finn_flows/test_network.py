@@ -91,7 +91,7 @@ def test_grids_of_levels_and_their_sums() -> None:
         (Layer("sum", Add(), ("stem", "stream")), "reads accumulators"),
         (Layer("sum", Add(), ("sign1", "stream")), "it reads bits"),
         (Layer("sum", Add(), ("stream",)), "two tensors"),
-        (Layer("sum", Add(), ("stream", "classifier")), "does not add"),
+        (Layer("sum", Add(), ("stream", "classifier")), "cannot be added"),
         (Layer("pool", SumPool((2, 2), (2, 2)), ("sign1",)), "it reads bits"),
         (Layer("pool", MaxPool(), ("stream", "stream")), "only a sum reads more than one"),
     ],
@@ -135,9 +135,9 @@ def test_a_grid_holds_every_biased_sum(fan_in: int, shift: int, low: int, more: 
 @pytest.mark.parametrize(
     ("operations", "message"),
     [
-        ((Bias(0, 0, 1), LabelSelect()), "bias0: a bias is added to accumulators, and it reads input"),
-        ((Dense(4), signs(4), Bias(0, 0, 1)), "bias2: a bias is added to accumulators, and it reads activation1"),
-        ((Dense(4), Bias(0, 0, 1), Bias(0, 0, 1)), "bias2: reads bias1, a bias: only the label select may"),
+        ((Bias(0, 0, 1), LabelSelect()), "bias0: a bias must read accumulators, but it reads input"),
+        ((Dense(4), signs(4), Bias(0, 0, 1)), "bias2: a bias must read accumulators, but it reads activation1"),
+        ((Dense(4), Bias(0, 0, 1), Bias(0, 0, 1)), "bias2: reads bias1, a bias, which only a label select can read"),
         ((Dense(4), Bias(0, 0, 1), signs(4)), "activation2: reads bias1, a bias"),
         ((Dense(4), Bias(0, 0, 1), Dense(4)), "dense2: reads bias1, a bias"),
         ((Conv(4), Bias(0, 0, 1), MaxPool()), "maxpool2: reads bias1, a bias"),
@@ -192,12 +192,12 @@ def test_crossing_counts_are_replaced_by_name() -> None:
     [
         ((4, 4, 2), Dense(3), "dense0: .*flatten first"),
         ((4,), Conv(3), "conv0: .*groups"),
-        ((4, 4, 3), Conv(4, groups=2), "conv0: 2 groups do not divide"),
-        ((4, 4, 4), Conv(3, groups=2), "conv0: 2 groups do not divide"),
+        ((4, 4, 3), Conv(4, groups=2), "conv0: a convolution of 2 groups"),
+        ((4, 4, 4), Conv(3, groups=2), "conv0: a convolution of 2 groups"),
         ((2, 9, 1), Conv(3), r"conv0: kernel \(3, 3\) is larger"),
         ((9,), MaxPool(), "maxpool0: .*an image"),
         ((1, 4, 2), MaxPool(), "maxpool0: kernel"),
-        ((5,), signs(4), "activation0: 4 crossing counts for 5 channels"),
+        ((5,), signs(4), "activation0: 4 numbers of crossings do not fit 5 channels"),
     ],
 )
 def test_layers_that_do_not_fit(shape: tuple[int, ...], operation: Operation, message: str) -> None:

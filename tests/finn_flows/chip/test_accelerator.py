@@ -79,7 +79,7 @@ def test_what_does_not_answer_is_said_to():
     other = SerialLink(LINK.source, LINK.sink, 0xBEEF).identity
     with pytest.raises(WrongDesign, match="runs design 0000beef, not 0000cafe"):
         open_board(Device(identity=other).name, LINK)
-    with pytest.raises(WrongDesign, match="speaks protocol 9"):
+    with pytest.raises(WrongDesign, match="uses protocol 9"):
         open_board(Device(identity=b"\x09" + other[1:]).name, LINK)
 
 
@@ -87,5 +87,5 @@ def test_a_port_that_does_not_open_says_why():
     with pytest.raises(NoDevice, match=r"no serial device /dev/no-such-tty; there are: "):
         open_board("/dev/no-such-tty", LINK)
     assert "usermod -aG" in accelerator._why_not("/dev/ttyUSB0", errno.EACCES, "")
-    assert "close the other program" in accelerator._why_not("/dev/ttyUSB0", errno.EBUSY, "")
-    assert "does not open: bad" in accelerator._why_not("/dev/ttyUSB0", None, "bad")
+    assert "close that program" in accelerator._why_not("/dev/ttyUSB0", errno.EBUSY, "")
+    assert "cannot be opened: bad" in accelerator._why_not("/dev/ttyUSB0", None, "bad")

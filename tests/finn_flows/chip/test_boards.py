@@ -92,7 +92,7 @@ def test_gowin_clocks_are_those_of_gowin_pll(wanted, settings):
 
 
 def test_a_clock_out_of_reach_says_what_is_in_reach():
-    with pytest.raises(Unreachable, match="gives clocks of 16 to 275 MHz, not 8"):
+    with pytest.raises(Unreachable, match="generates clocks of 16 to 275 MHz, not 8"):
         pll("ice40", 12, 8)
-    with pytest.raises(Unreachable, match="takes clocks of 8 to 400 MHz, not 1"):
+    with pytest.raises(Unreachable, match="accepts clocks of 8 to 400 MHz, not 1"):
         pll("ecp5", 1, 50)

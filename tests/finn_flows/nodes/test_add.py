@@ -38,7 +38,7 @@ def test_sums_take_the_bits_of_their_highest(node, bits):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Add(Stream((4,), 2, 3), Stream((4,), 1, 3)), "different shapes"),
+        (lambda: Add(Stream((4,), 2, 3), Stream((4,), 1, 3)), "different elements or lanes"),
         (lambda: Add(Stream((4,), 2, 3, signed=True), Stream((4,), 2, 3), high=6), "signed"),
     ],
 )

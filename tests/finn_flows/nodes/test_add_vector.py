@@ -43,8 +43,8 @@ def test_the_reference_adds_the_vector_to_each_pixel():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: AddVector(Stream((3, 1, 4), 2, 3), Stream((8,), 2, 3)), "no pixel"),
-        (lambda: AddVector(Stream((2, 1, 6), 2, 3), Stream((6,), 3, 3)), "no pixel"),
+        (lambda: AddVector(Stream((3, 1, 4), 2, 3), Stream((8,), 2, 3)), "channels and lanes of a pixel"),
+        (lambda: AddVector(Stream((2, 1, 6), 2, 3), Stream((6,), 3, 3)), "channels and lanes of a pixel"),
         (lambda: AddVector(Stream((2, 1, 6), 2, 3, signed=True), Stream((6,), 2, 3)), "signed"),
     ],
 )

@@ -98,12 +98,12 @@ def test_its_price_grows_with_lanes_and_bits():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Bias(Stream((6,), 4, 3), 0, 0, 1), "4 at once do not divide 6 channels"),
-        (lambda: Bias(Stream((6,), 3, 3), -1, 0, 1), "shifted by -1"),
-        (lambda: Bias(Stream((6,), 3, 3), 0, 2, 1), "biases are 2 to 1"),
-        (lambda: Bias(Stream((6,), 3, 3), 0, 0, 1, np.ones(5, int)), r"biases of \(5,\) for 6 channels"),
-        (lambda: Bias(Stream((2,), 1, 3), 0, 0, 1, np.array([0, 2])), "beyond 0 to 1"),
-        (lambda: Bias(Stream((2,), 1, 3), 0, 0, 1, np.array([-1, 1])), "beyond 0 to 1"),
+        (lambda: Bias(Stream((6,), 4, 3), 0, 0, 1), "4 does not divide 6 channels"),
+        (lambda: Bias(Stream((6,), 3, 3), -1, 0, 1), "a shift of -1"),
+        (lambda: Bias(Stream((6,), 3, 3), 0, 2, 1), "biases of 2 to 1"),
+        (lambda: Bias(Stream((6,), 3, 3), 0, 0, 1, np.ones(5, int)), r"biases have shape \(5,\), not"),
+        (lambda: Bias(Stream((2,), 1, 3), 0, 0, 1, np.array([0, 2])), "out of the range 0 to 1"),
+        (lambda: Bias(Stream((2,), 1, 3), 0, 0, 1, np.array([-1, 1])), "out of the range 0 to 1"),
     ],
 )
 def test_what_does_not_fit_is_refused(make, message):

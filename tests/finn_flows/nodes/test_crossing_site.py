@@ -82,14 +82,14 @@ def test_its_input_is_the_index_on_the_tables_grid():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: CrossingSite.of(crossing_table(6, 9, 2), 4), "4 at once do not divide 6 channels"),
+        (lambda: CrossingSite.of(crossing_table(6, 9, 2), 4), "4 does not divide 6 channels"),
         (lambda: CrossingSite.of(crossing_table(6, 9, 2), 2, "magic"), "magic"),
         (
             lambda: CrossingSite.of(crossing_table(6, 9, 2), 1, bits=4),
             "6 rows .* do not hold planes of 4 bits",
         ),
-        (lambda: CrossingSite.of(crossing_table(6, 9, 2), 2, bits=2), "2 at once do not divide 3 channels"),
-        (lambda: CrossingSite(Stream((2,), 1, 3), (1, 1), 7, 0), "planes of 0 bits"),
+        (lambda: CrossingSite.of(crossing_table(6, 9, 2), 2, bits=2), "2 does not divide 3 channels"),
+        (lambda: CrossingSite(Stream((2,), 1, 3), (1, 1), 7, 0), "channels of 0 bits"),
         (
             lambda: CrossingSite(Stream((2,), 1, 4), (1, 1), 9, table=crossing_table(2, 9, 0)),
             "other crossings than the site was planned for",

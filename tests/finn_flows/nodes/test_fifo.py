@@ -105,7 +105,7 @@ def test_all_styles_keep_one_schedule(tmp_path, runtime):
 
 @pytest.mark.parametrize(
     ("style", "message"),
-    [("magic", "no style of FIFO is called 'magic'"), ("registers", "holds 2 words, not 5")],
+    [("magic", "unknown style 'magic' of a FIFO"), ("registers", "holds 2 words, not 5")],
 )
 def test_what_does_not_fit_is_refused(style, message):
     with pytest.raises(NodeError, match=message):

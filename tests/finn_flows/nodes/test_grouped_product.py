@@ -83,13 +83,13 @@ def test_foldings_are_all_that_are_built():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: GroupedProduct(9, 1, 6, 4), "4 at once do not divide 6 channels"),
-        (lambda: grouped(6, 9, 1, 6, 4, 1), "4 at once do not divide 6 groups"),
-        (lambda: GroupedProduct(9, 1, 6, 3, pe=1), "1 channels at once are no whole groups of 2"),
-        (lambda: grouped(6, 9, 4, 3, 1, 3), "3 at once do not divide 4 channels of a group"),
-        (lambda: grouped(6, 9, 4, 3, 3, 2), "take all 4 channels of each, not 2"),
+        (lambda: GroupedProduct(9, 1, 6, 4), "4 does not divide 6 channels"),
+        (lambda: grouped(6, 9, 1, 6, 4, 1), "4 does not divide 6 groups"),
+        (lambda: GroupedProduct(9, 1, 6, 3, pe=1), "pe 1 does not cover whole groups of 2 channels"),
+        (lambda: grouped(6, 9, 4, 3, 1, 3), "3 does not divide 4 channels of a group"),
+        (lambda: grouped(6, 9, 4, 3, 3, 2), "simd is 2, but 3 groups at once need all 4"),
         (lambda: GroupedProduct.of(np.zeros((2, 4, 1)), 2, 1, 1), r"-1 or \+1"),
-        (lambda: GroupedProduct(4, 1, 2, 2, weights=np.ones((2, 4))), r"weights of \(2, 4\) for 2 channels"),
+        (lambda: GroupedProduct(4, 1, 2, 2, weights=np.ones((2, 4))), r"weights have shape \(2, 4\), not"),
     ],
 )
 def test_what_does_not_fit_is_refused(make, message):

@@ -72,11 +72,11 @@ def test_a_stream_is_all_windows_of_an_image():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: windows((4, 4, 6), (3, 3), (1, 1), 4), "4 at once do not divide 6 channels"),
-        (lambda: windows((4, 4, 6), (5, 3), (1, 1), 3), r"no windows of \(5, 3\) by"),
-        (lambda: windows((4, 4, 6), (3, 3), (0, 1), 3), r"by \(0, 1\)"),
+        (lambda: windows((4, 4, 6), (3, 3), (1, 1), 4), "4 does not divide 6 channels"),
+        (lambda: windows((4, 4, 6), (5, 3), (1, 1), 3), r"windows of \(5, 3\) with stride"),
+        (lambda: windows((4, 4, 6), (3, 3), (0, 1), 3), r"stride \(0, 1\)"),
         (lambda: windows((4, 4, 6), (3, 3), (1, 1), 3, parallel=True), "all 6 channels"),
-        (lambda: windows((4, 4, 6), (3, 3), (1, 1), 3, dilation=(2, 1)), r"dilated by \(2, 1\) by"),
+        (lambda: windows((4, 4, 6), (3, 3), (1, 1), 3, dilation=(2, 1)), r"dilated by \(2, 1\) with"),
     ],
 )
 def test_what_does_not_fit_is_refused(make, message):

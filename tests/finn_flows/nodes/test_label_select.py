@@ -26,7 +26,7 @@ def test_the_reference_is_the_lowest_index_of_the_largest():
 
 
 def test_what_does_not_fit_is_refused():
-    with pytest.raises(NodeError, match="3 at once do not divide 10 labels"):
+    with pytest.raises(NodeError, match="3 does not divide 10 labels"):
         LabelSelect(Stream((10,), 3, 4))
 
 

@@ -31,7 +31,7 @@ def test_the_reference_is_the_maximum_of_each_window():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: MaxPool(Stream((4, 4, 6), 4, 1), (2, 2)), "4 at once do not divide 6 channels"),
+        (lambda: MaxPool(Stream((4, 4, 6), 4, 1), (2, 2)), "4 does not divide 6 channels"),
         (lambda: MaxPool(Stream((1, 4, 6), 3, 1), (2, 2)), "larger than its image"),
     ],
 )

@@ -126,7 +126,7 @@ def test_a_plans_node_says_that_it_has_no_numbers(name, tmp_path):
     samples = [np.zeros((4, stream.elements), int) for stream in node.inputs.values()]
     for use in (lambda: node.reference(*samples), lambda: node.generate(tmp_path), node.parameters):
         with pytest.raises(
-            NodeError, match=r"no (weights|crossings|biases) are attached to this node: it is a plan's"
+            NodeError, match=r"has no (weights|crossings|biases) yet: assemble the plan first"
         ):
             use()
     assert node.price() and node.stock()  # which need none

@@ -30,7 +30,7 @@ def test_the_reference_puts_zeros_around_an_image():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Padding(Stream((4, 4, 6), 4, 1), (1, 1, 1, 1)), "4 at once do not divide 6 channels"),
+        (lambda: Padding(Stream((4, 4, 6), 4, 1), (1, 1, 1, 1)), "4 does not divide 6 channels"),
         (lambda: Padding(Stream((4, 4, 6), 3, 1), (1, -1, 1, 1)), "would cut"),
     ],
 )

@@ -49,7 +49,7 @@ def test_the_reference_is_the_sum_of_each_window():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: pool((4, 4, 6), (2, 2), 4, 1), "4 at once do not divide 6 channels"),
+        (lambda: pool((4, 4, 6), (2, 2), 4, 1), "4 does not divide 6 channels"),
         (lambda: pool((1, 4, 6), (2, 2), 3, 1), "larger than its image"),
     ],
 )

@@ -39,9 +39,9 @@ def test_the_reference_is_the_sum_of_each_window():
 
 
 def test_what_does_not_fit_is_refused():
-    with pytest.raises(NodeError, match="windows of 10 elements have no 4 pixels"):
+    with pytest.raises(NodeError, match="windows of 10 elements do not consist of 4 equal pixels"):
         WindowSumPool(Stream((2, 2, 10), 2, 1), (2, 2))
-    with pytest.raises(NodeError, match="4 at once do not divide 6 channels"):
+    with pytest.raises(NodeError, match="4 does not divide 6 channels"):
         pool((2, 2), (2, 2), 6, 4, 1)
 
 

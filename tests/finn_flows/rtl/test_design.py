@@ -89,13 +89,13 @@ def test_elements_are_found_by_layer_and_by_kind() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda p, c: (p, Element("c", "act", c.node, (("q", "m"),))), "c: nothing writes"),
+        (lambda p, c: (p, Element("c", "act", c.node, (("q", "m"),))), "c: no node writes"),
         (lambda p, c: (Element("p", "fc", p.node, ()), c), "p reads 1 streams, not 0"),
         (lambda p, c: (p, Element("c", "act", c.node, (START,))), "two nodes read it"),
         (lambda p, c: (p, Element("c", "act", label(6, 3, 4), (("p", "m"),))), "c reads .*lanes=3"),
         (lambda p, c: (p, Element("c", "act", label(12, 2, 4), (("p", "m"),))), r"c reads .*\(12,\)"),
         (lambda p, c: (p, layer(30)[1]), "c reads .*bits=5.*but p writes .*bits=4"),
-        (lambda p, c: (p, Element("c", "act", Duplicate(p.node.outputs["m"]), (("p", "m"),))), "nothing reads c"),
+        (lambda p, c: (p, Element("c", "act", Duplicate(p.node.outputs["m"]), (("p", "m"),))), "no node reads c"),
         (lambda p, c: (p, Element("p", "act", c.node, (("p", "m"),))), "two elements are called p"),
     ],
 )  # fmt: skip

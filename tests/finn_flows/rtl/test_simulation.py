@@ -68,7 +68,7 @@ def test_a_design_that_breaks_the_rules_of_a_stream_is_caught(faulty, fault, exp
 
 
 def test_words_of_another_width_are_refused(faulty):
-    with pytest.raises(ValueError, match="s takes words of 70 bits"):
+    with pytest.raises(ValueError, match="s reads words of 70 bits"):
         faulty.run({"s": np.zeros((3, 8), np.uint8)}, {"m": 3})
 
 

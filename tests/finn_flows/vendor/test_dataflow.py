@@ -274,7 +274,7 @@ def test_the_graph_is_one_partition_and_takes_dmas_and_folding(made, tmp_path):
 
 def test_a_graph_without_a_product_has_no_logits():
     site = design_chain(CrossingSite.of(crossing_table(6, 9, 2), 2))
-    with pytest.raises(ExecutionError, match="holds no product"):
+    with pytest.raises(ExecutionError, match="has no product"):
         execute(dataflow_model(site, (6,)), np.zeros((1, 6)))
 
 
@@ -287,5 +287,5 @@ def test_accumulators_past_float32_are_refused():
 
 def test_a_plan_without_numbers_is_refused():
     design = plan(NETWORKS["mlp"], Folding(target_cycles=2000))
-    with pytest.raises(DataflowError, match="dense0_product: no weights are attached"):
+    with pytest.raises(DataflowError, match="dense0_product: this node of a plan has no weights yet"):
         dataflow_model(design, (64,))

@@ -188,7 +188,7 @@ def test_without_vivado_the_message_says_what_to_do(folder, monkeypatch):
         check=False,
     )
     assert done.returncode == 1
-    assert "Vivado is not here" in done.stderr
+    assert "Vivado is not found" in done.stderr
     assert "Traceback" not in done.stderr
 
 

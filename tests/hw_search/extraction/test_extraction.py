@@ -384,7 +384,7 @@ def test_a_module_used_twice_is_refused() -> None:
 
 
 def test_a_sum_of_bits_is_refused() -> None:
-    with pytest.raises(NetworkError, match="sums are of levels"):
+    with pytest.raises(NetworkError, match="a sum must read levels"):
         describe(Join(BinaryLinear(8, 8), ActivationSlot(8)), (8,))
 
 
