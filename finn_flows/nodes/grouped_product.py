@@ -68,7 +68,7 @@ class GroupedProduct(HardwareNode):
         product.check_bits(self.input_bits, self.weight_bits)
         if self.pe % (self.channels // self.groups):
             raise NodeError(
-                f"pe {self.pe} does not cover whole groups of {self.channels // self.groups} channels: use a multiple of that"
+                f"pe {self.pe} does not cover whole groups: use a multiple of {self.channels // self.groups}"
             )
         check_folding("groups", self.groups, self.groups_at_once)
         check_folding("channels of a group", self.inputs_a_group, self.simd)
