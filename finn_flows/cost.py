@@ -48,10 +48,10 @@ class NodeCost:
         node: Name of the node in the design.
         layer: Layer that the node belongs to, or that it feeds.
         kind: Kind of node in reports: "product", "crossings", "fifo", ...
-        op_type: FINN's name of the node; several of FINN's nodes are separated by commas.
+        op_type: FINN's name of the node; names are separated by commas, if FINN has several nodes.
         pe: Lanes; 1 if the node has none.
         simd: Inputs read at once; 1 if the node has no such number.
-        cycles: FINN's cycles per image; the largest of several nodes of FINN's.
+        cycles: FINN's cycles per image; the largest number, if FINN has several nodes.
         finn: FINN's estimate.
         zerocross: This project's estimate.
         implementation: This project's implementation: "comparators", "search", "table", ...
@@ -199,7 +199,7 @@ def expected_units(design: Design) -> Iterator[Unit]:
         stock = node.stock()
         if (
             len(stock) > 1
-        ):  # FINN's window generator and pool: the expected shares of FIFOs were fitted to both of their streams
+        ):  # FINN's window generator and pool: the shares of FIFOs were fitted to both streams
             windows = stock[0].sink
             price = expected_price(windows.width, "image")
             yield _fifo(f"{element.name}_windows_fifo", element.layer, windows, 0, price)

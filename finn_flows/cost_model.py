@@ -26,25 +26,25 @@ class Constants:
 
     Attributes:
         product_base: LUTs of a product's control.
-        product_count: LUTs per LUT in the hand count of its popcounts.
+        product_count: Factor on the counted LUTs of its popcounts and of the adders of bit planes.
         product_accumulator: LUTs per PE and accumulator bit, if a row has several words.
-        product_buffer: LUTs per LUT of memory in the input's double buffer.
+        product_buffer: Factor on the counted LUTs of the input's double buffer.
         product_address: LUTs per bit of the weights' address.
         product_recode: LUTs per triple of inputs, whose first bit is replaced with their parity.
         product_rom: LUTs per bit of weights in LUTs.
-        unrolled_count: LUTs per LUT in the hand count of a channel's popcount, with constant weights.
+        unrolled_count: Factor on the counted LUTs of a channel's popcount and adders, if weights are constants.
         unrolled_shared: LUTs per majority of three inputs, which all channels share.
         unrolled_channel: LUTs per channel and bit of its count.
         site_base: LUTs of a crossing site's control.
         compare: LUTs per bit of a comparison with a threshold.
-        rom_word: LUTs per bit of a ROM of thresholds and number of words to the power `rom_power`.
+        rom_word: LUTs of a ROM of thresholds per bit of a word, times the number of words to the power `rom_power`.
         rom_power: Exponent of the number of words of such a ROM.
         compare_power: Exponent of the number of crossings of a lane's busiest channel, for comparators.
         table_row: LUTs of a lane's table per accumulator bit and row of one crossing.
         table_power: Exponent of a row's number of crossings.
         table_rows_power: Exponent of the sum of a table's rows.
         table_leaf: Most LUTs per 64 entries of a table.
-        table_channel: Most LUTs per channel of a table in addition, because each channel's entries start anew.
+        table_channel: Most further LUTs per channel of a table, because each channel's entries start anew.
         bram18_in_luts: Value of an 18 kbit block RAM in LUTs, for the choice of a crossing site's implementation.
         lutram_most: LUTs of memory above which Yosys uses block RAM.
         generator_base, generator_address: LUTs of an input generator, and per bit of its addresses.

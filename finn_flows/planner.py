@@ -235,9 +235,7 @@ class _Planner:
         else:
             fan_in, vectors = math.prod(operation.kernel) * shape[-1], out[:2]
             if operation.groups > 1:
-                if (
-                    layer.name not in self.absorbed
-                ):  # each channel has its own offset, which only crossings absorb
+                if layer.name not in self.absorbed:  # only crossings absorb an offset of each channel
                     raise UnsupportedLayer(
                         f"{layer.name}: a grouped convolution must be followed by an activation"
                     )

@@ -41,7 +41,7 @@ def choose_ram_styles(
     overrides = overrides or {}
     if unknown := sorted(set(overrides) - set(products)):
         raise UnknownLayer(
-            f"no weights in {', '.join(unknown)}: choose among the layers with weights, {', '.join(products)}"
+            f"no weights in {', '.join(unknown)}: layers with weights are {', '.join(products)}"
         )
     left = part.bram_kbit - taken_kbit
     lut_per_kbit = part.luts / max(1, part.bram_kbit)

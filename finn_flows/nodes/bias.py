@@ -101,7 +101,8 @@ class Bias(HardwareNode):
     def price(self) -> Price:
         """Price an adder per lane, the biases in LUTs, and a word counter; counted by hand.
 
-        One LUT adds a bit of a constant that is selected among up to four words. More words use a further LUT per bit.
+        One LUT adds a bit of a constant that is selected among up to four words. For more words, each bit of the constants
+        uses a further LUT per 64 words.
         """
         folds, lanes, bits = self.channels // self.source.lanes, self.source.lanes, self.outputs["m"].bits
         constants = lanes * (self.high - self.low).bit_length()

@@ -62,7 +62,7 @@ class CrossingSite(HardwareNode):
     def __post_init__(self) -> None:
         if self.bits < 1 or len(self.crossings) != self.channels * self.bits:
             raise NodeError(
-                f"{len(self.crossings)} rows of crossings are not {self.channels} channels of {self.bits} bits"
+                f"{len(self.crossings)} rows of crossings do not fit {self.channels} channels of {self.bits} bits"
             )
         check_folding("channels", self.channels, self.source.lanes)
         if self.implementation not in IMPLEMENTATIONS:

@@ -19,8 +19,8 @@ class Duplicate(HardwareNode):
 
     Attributes:
         stream: Stream that is duplicated.
-        finn_readers: Number of readers. One node of FINN's replaces a sequence of forks; the first fork has the number of
-            all readers, and the following ones have 0.
+        finn_readers: Readers of FINN's single node that replaces a sequence of forks: the number of all readers in the
+            first fork, and 0 in the following ones.
     """
 
     word: ClassVar[str] = "fork"

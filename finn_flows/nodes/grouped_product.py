@@ -68,7 +68,7 @@ class GroupedProduct(HardwareNode):
         product.check_bits(self.input_bits, self.weight_bits)
         if self.pe % (self.channels // self.groups):
             raise NodeError(
-                f"pe {self.pe} does not cover whole groups of {self.channels // self.groups} channels: use a multiple"
+                f"pe {self.pe} does not cover whole groups: use a multiple of {self.channels // self.groups}"
             )
         check_folding("groups", self.groups, self.groups_at_once)
         check_folding("channels of a group", self.inputs_a_group, self.simd)
@@ -215,7 +215,7 @@ class GroupedProduct(HardwareNode):
         return grouped_price(self.fan_in, self.pe, self.folds, self.simd, *widths)
 
     def stock(self) -> tuple[StockNode, ...]:
-        """FINN's VVAU. FINN has it for groups of one channel; larger groups are estimated by extension."""
+        """FINN's VVAU, which exists for groups of one channel only; for larger groups it is a hypothetical node."""
         accumulator = accumulator_type(self.fan_in, self.input_bits, self.weight_bits)
         attributes = (
             ("PE", self.pe),

@@ -83,7 +83,7 @@ class HardwareNode(ABC):
 
     @property
     def lanes(self) -> tuple[int, int]:
-        """(PE, SIMD): outputs and inputs per cycle; 1 where the node has no such number."""
+        """(PE, SIMD): outputs and inputs processed at once; 1 if the node has no such number."""
         return 1, 1
 
     @property

@@ -86,17 +86,17 @@ def test_its_input_is_the_index_on_the_tables_grid():
         (lambda: CrossingSite.of(crossing_table(6, 9, 2), 2, "magic"), "magic"),
         (
             lambda: CrossingSite.of(crossing_table(6, 9, 2), 1, bits=4),
-            "6 rows .* do not hold planes of 4 bits",
+            "6 rows .* do not fit 1 channels of 4 bits",
         ),
         (lambda: CrossingSite.of(crossing_table(6, 9, 2), 2, bits=2), "2 does not divide 3 channels"),
         (lambda: CrossingSite(Stream((2,), 1, 3), (1, 1), 7, 0), "channels of 0 bits"),
         (
             lambda: CrossingSite(Stream((2,), 1, 4), (1, 1), 9, table=crossing_table(2, 9, 0)),
-            "other crossings than the site was planned for",
+            "numbers of crossings differ from those of the node",
         ),
         (
             lambda: CrossingSite(Stream((2,), 1, 4), (0, 0), 9, table=crossing_table(2, 8, 0)),
-            "the table is of 8 points, the site of 9",
+            "the table has 8 points, but the node has 9",
         ),
     ],
 )

@@ -85,7 +85,7 @@ def test_foldings_are_all_that_are_built():
     [
         (lambda: GroupedProduct(9, 1, 6, 4), "4 does not divide 6 channels"),
         (lambda: grouped(6, 9, 1, 6, 4, 1), "4 does not divide 6 groups"),
-        (lambda: GroupedProduct(9, 1, 6, 3, pe=1), "pe 1 does not cover whole groups of 2 channels"),
+        (lambda: GroupedProduct(9, 1, 6, 3, pe=1), "pe 1 does not cover whole groups: use a multiple of 2"),
         (lambda: grouped(6, 9, 4, 3, 1, 3), "3 does not divide 4 channels of a group"),
         (lambda: grouped(6, 9, 4, 3, 3, 2), "simd is 2, but 3 groups at once need all 4"),
         (lambda: GroupedProduct.of(np.zeros((2, 4, 1)), 2, 1, 1), r"-1 or \+1"),
