@@ -1,4 +1,4 @@
-"""The configuration's section `data`: what `zerocross.models.data.load` reads. Torch is not imported here."""
+"""The configuration's section `data`, the arguments of `zerocross.models.data.load`. This file does not import torch."""
 
 from pydantic import BaseModel, Field
 

@@ -174,7 +174,7 @@ def _small_data() -> Data:
         ({"operations": [["conv3", "skip"]]}, "1 for one node, 3 for two"),
         ({"operations": [["conv9"]]}, "unknown operation 'conv9' of a cell"),
         ({"operations": [["skip"]] * 3}, "3 cells for 2 stages"),
-        ({"operations": [["skip"]], "cells": [1]}, "as many of each"),
+        ({"operations": [["skip"]], "cells": [1]}, "the same number of each"),
     ],
 )
 def test_what_cannot_be_built_is_named(parameters: dict[str, object], message: str) -> None:

@@ -151,5 +151,5 @@ def test_devices() -> None:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there() -> None:
-    with pytest.raises(ModelError, match="training.device is cuda, and torch sees no GPU"):
+    with pytest.raises(ModelError, match="training.device is cuda, and torch finds no GPU"):
         pick_device("cuda")
