@@ -32,7 +32,7 @@ CHOICES = [[("conv3", "skip", "none"), ("pool", "conv1"), ("none", "dilated3", "
 
 
 class Times(nn.Module):
-    """An edge whose place in a sum shows."""
+    """An edge with a factor, so that sums show which edges contribute."""
 
     def __init__(self, factor: float) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class Times(nn.Module):
 
 
 def paths(factors: list[float | None]) -> float:
-    """The factor of a cell by all its ways from the first node to the last."""
+    """Return the factor of a cell from all paths between the first node and the last."""
     pairs = edge_pairs(len(factors))
     by_pair, last = dict(zip(pairs, factors, strict=True)), pairs[-1][1]
     total = 0.0
@@ -60,7 +60,7 @@ def paths(factors: list[float | None]) -> float:
         lambda n: st.lists(st.sampled_from([None, 2.0, 3.0]), min_size=n, max_size=n)
     )
 )
-def test_a_cell_is_the_sum_over_its_ways(factors: list[float | None]) -> None:
+def test_a_cell_is_the_sum_over_its_paths(factors: list[float | None]) -> None:
     cell = Cell([None if factor is None else Times(factor) for factor in factors], nn.Identity())
     assert float(cell(torch.ones(1))) == 1 + paths(factors)
 
@@ -90,7 +90,7 @@ def test_operations_keep_the_shape() -> None:
 
 
 def trained(supernet: Supernet) -> Supernet:
-    """Give running statistics and mixture weights other values than the initial ones."""
+    """Change running statistics and mixture weights from their initial values."""
     torch.manual_seed(1)
     with torch.no_grad():
         for logits in supernet.logits.values():

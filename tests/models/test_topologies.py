@@ -1,4 +1,4 @@
-"""Topologies: the networks they are, and what cannot be built."""
+"""Topologies: their networks, and the errors for networks that cannot be built."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ from zerocross.models.topologies import TOPOLOGIES, build, check_parameters, get
 
 @pytest.fixture(autouse=True)
 def registry() -> Iterator[None]:
-    """Forget a test's own topologies."""
+    """Remove a test's own topologies."""
     before = dict(TOPOLOGIES)
     yield
     TOPOLOGIES.clear()
