@@ -88,7 +88,7 @@ def canonical_key(expression: Expression) -> str:
 
     * "Same" means equal to six significant digits at 1,024 irregular points in -8..8, for three generic settings of the
       parameters.
-    * Parameters with the same initial value may be in any order, if they have at most 120 permutations. With more
+    * Parameters with the same initial value may be in any order, if that allows at most 120 permutations. With more
       permutations, only expressions with the same order of parameters share a key.
     * Parameters without effect on the function are ignored.
 
@@ -141,7 +141,7 @@ def constant_bit(expression: Expression) -> int | None:
     * those whose value cannot change sign, for any learnt parameters, by interval arithmetic;
     * those with the same sign everywhere in -8..8, if no parameter affects the value.
 
-    A constant with an effective learnable parameter is not recognised: training may make it change sign.
+    A constant that depends on a learnable parameter is not recognised: training may change its sign.
 
     Returns:
         1 (value >= 0 everywhere), 0 (value < 0 everywhere) or None.

@@ -1,11 +1,13 @@
 """NASB (Zhu et al., arXiv 2008.03515): cells whose edges choose among operations, within a fixed backbone.
 
-A cell is a graph of nodes on the residual stream. Node 0 is the cell's input. Every later node is the sum over all earlier
-nodes of one operation each. The last node is added to the input. The operations of the edges are a list of names: either
-genes of an evolution, or the result of `train_supernet`. That function mixes all operations of an edge, learns the weights
-of the mixture beside the network's own, and selects the operation with the largest weight. The backbone (a first
-convolution, then stages that halve the image and widen) is fixed. The paper's further details of the cell were not
-available: the number of nodes, the sum at the end and the clipping after every cell are choices of this project.
+A cell is a graph of nodes on the residual stream. Node 0 is the cell's input. An edge leads from every node to every later
+node and applies one operation; a node is the sum of its incoming edges. The last node is added to the input. A list names
+the operations of the edges: genes of an evolution, or the result of `train_supernet`. That function mixes all operations of
+an edge, learns the weights of the mixture beside the network's own, and selects the operation with the largest weight.
+
+The backbone (a first convolution, then stages that halve the image and widen) is fixed. The paper's further details of the
+cell were not available: the number of nodes, the sum at the end and the clipping after every cell are choices of this
+project.
 """
 
 import itertools
