@@ -1,5 +1,5 @@
-"""Binary networks whose signs carry candidate activations.
+"""Binary networks with a candidate activation ahead of every sign.
 
-Expressions and their torch module, binary layers on Brevitas, topologies, data sets and training. This
-package imports torch and Brevitas only; it knows nothing of hardware or of the search.
+The package holds expressions and their torch module, binary layers on Brevitas, topologies, data sets and training. It
+imports torch and Brevitas only, and does not depend on the hardware or the search.
 """

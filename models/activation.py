@@ -12,13 +12,13 @@ def evaluate(expression: Expression, x: Tensor, parameters: Sequence[Tensor | fl
     """Evaluate an expression.
 
     Args:
-        expression: what to evaluate.
-        x: its variable, any shape.
-        parameters: one value for each learnable parameter, in the order of `Expression.nodes`; tensors
-            broadcast against x.
+        expression: Expression to evaluate.
+        x: Values of its variable, any shape.
+        parameters: One value for each learnable parameter, in the order of `Expression.nodes`; tensors broadcast
+            against x.
 
     Returns:
-        A tensor of x's shape (or one that broadcasts to it, where the expression does not depend on x).
+        A tensor of x's shape.
     """
     remaining = iter(parameters)
 
@@ -39,12 +39,12 @@ def evaluate(expression: Expression, x: Tensor, parameters: Sequence[Tensor | fl
 
 
 class ActivationFunction(nn.Module):
-    """f of an activation site: an expression whose parameters are learnt for each channel.
+    """The function f of an activation site: an expression with learnable parameters for each channel.
 
     Shapes: input and output (N, C) or (N, C, H, W).
 
     Args:
-        expression: the function.
+        expression: Function.
         channels: C.
     """
 

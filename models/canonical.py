@@ -1,10 +1,10 @@
-"""When are two expressions the same activation, and which can never be one?
+"""Detection of expressions that are the same activation, and of expressions whose sign never changes.
 
-`canonical_key` joins expressions that are the same function of x and of their learnable parameters, so that a
-search trains one of them. `constant_bit` recognises expressions whose sign never changes.
+`canonical_key` is equal for expressions that are the same function of x and of their learnable parameters, so that a
+search trains only one of them. `constant_bit` recognises expressions whose sign never changes.
 
-Both look at the function itself, in float64 on a fixed grid: rewriting rules would miss most of what joins the
-pair space (max(x, -x) is |x|, relu(x) + min(x, 0) is x), and a grid sees it all.
+Both evaluate the function itself, in float64 on a fixed grid. Rewriting rules would miss most of the equal functions in the
+pair space, such as max(x, -x) = |x| or relu(x) + min(x, 0) = x; a grid finds them all.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from zerocross.models.expressions import Expression
 from zerocross.models.operations import REALS, Interval
 
 GRID_LIMIT = 8.0
-"""The grid spans -8..8: batch norm leaves hardly anything beyond."""
+"""The grid spans -8..8: after batch norm hardly any value is outside."""
 
 _GRID_POINTS = 1024
 _MAX_PERMUTATIONS = 120
@@ -30,7 +30,7 @@ _NOISE = 1e-12
 
 @lru_cache(maxsize=1)
 def _grid() -> Tensor:
-    """Irregular points, so that no periodic pair of functions can agree on all of them by chance."""
+    """Return irregular points, so that two periodic functions cannot agree on all of them by chance."""
     generator = torch.Generator().manual_seed(20_220_603)
     width = 2 * GRID_LIMIT / _GRID_POINTS
     jitter = torch.rand(_GRID_POINTS, generator=generator, dtype=torch.float64)
@@ -38,10 +38,10 @@ def _grid() -> Tensor:
 
 
 def _settings(start: float, count: int) -> list[list[float]]:
-    """Three generic settings of parameters that start at the same value: beyond it, below it, and on both sides.
+    """Return three generic settings of parameters with the same initial value: above it, below it, and on both sides.
 
-    Each is a value for every one of the parameters. Among three settings every pair of parameters is ordered both
-    ways and every sign occurs, as it may in training.
+    A setting has one value for each parameter. Over the three settings each pair of parameters occurs in both orders, and
+    every sign occurs, as may happen in training.
     """
     far = [0.37 + 0.41 * math.sqrt(2 + k) for k in range(count)]
     mixed = [(-2.2 if k % 2 == 0 else 1.9) * far[count - 1 - k] for k in range(count)]
@@ -53,12 +53,12 @@ def _settings(start: float, count: int) -> list[list[float]]:
 
 
 def _rounded(values: Tensor) -> bytes:
-    """Six significant digits of every value: coarse enough to forget rounding, fine enough for any real difference."""
+    """Return six significant digits of every value: coarse enough to ignore rounding, fine enough for real differences."""
     values = torch.nan_to_num(values, nan=1.2345e300, posinf=1.5e300, neginf=-1.5e300)
     values = torch.where(values.abs() < _NOISE, torch.zeros_like(values), values)
     exponent = torch.floor(torch.log10(torch.where(values == 0, torch.ones_like(values), values).abs()))
     digits = torch.round(values / 10.0 ** (exponent - _DIGITS + 1))
-    # 9.999996 rounds up into the next decade; both spellings of it must give the same bytes.
+    # 9.999996 rounds up into the next decade; both forms of it must give the same bytes.
     carried = digits.abs() >= 10.0**_DIGITS
     digits = torch.where(carried, digits / 10, digits)
     exponent = torch.where(carried, exponent + 1, exponent)
@@ -66,7 +66,7 @@ def _rounded(values: Tensor) -> bytes:
 
 
 def _relevant(expression: Expression, initial: tuple[float, ...]) -> list[int]:
-    """Indices of the parameters the function depends on, wherever they may be."""
+    """Return the indices of the parameters that change the function for some setting."""
     count = len(initial)
     found: set[int] = set()
     for factor, ascending in ((0.5, True), (-2.4, True), (1.3, False), (-1.7, False)):
@@ -86,10 +86,11 @@ def _relevant(expression: Expression, initial: tuple[float, ...]) -> list[int]:
 def canonical_key(expression: Expression) -> str:
     """Return a key that two expressions share if they are the same function of x and of their parameters.
 
-    Parameters with the same initial value may be renamed freely, those the function does not depend on are
-    left out. "Same" means six significant digits at 1,024 irregular points of -8..8, at three generic settings of
-    the parameters. Expressions with more parameters than can be permuted in 120 ways are joined only where
-    their parameters stand in the same order.
+    * "Same" means equal to six significant digits at 1,024 irregular points in -8..8, for three generic settings of the
+      parameters.
+    * Parameters with the same initial value may be in any order, if that allows at most 120 permutations. With more
+      permutations, only expressions with the same order of parameters share a key.
+    * Parameters without effect on the function are ignored.
 
     Returns:
         24 hexadecimal digits.
@@ -121,14 +122,14 @@ def canonical_key(expression: Expression) -> str:
 
 
 def bounds(expression: Expression) -> Interval:
-    """Return an interval that holds every value of the expression, whatever x is and its parameters learn."""
+    """Return an interval that contains every value of the expression, for any x and any learnt parameters."""
     if expression.name == "number":
         return (expression.value, expression.value)
     rule = expression.operation.bounds
     if rule is None:
         return REALS
     low, high = rule(*(bounds(operand) for operand in expression.operands))
-    # inf - inf: nothing is known.
+    # NaN comes from inf - inf: there is no bound.
     return REALS if math.isnan(low) or math.isnan(high) else (low, high)
 
 
@@ -136,9 +137,11 @@ def bounds(expression: Expression) -> Interval:
 def constant_bit(expression: Expression) -> int | None:
     """Return the bit of an expression whose sign never changes, else None.
 
-    Recognised are expressions whose value cannot change sign whatever their parameters learn (by interval
-    arithmetic), and expressions whose sign is the same all over -8..8 and that no parameter changes. A constant
-    with a learnable parameter that matters may come alive in training, and is not one.
+    Two kinds of expressions are recognised:
+    * those whose value cannot change sign, for any learnt parameters, by interval arithmetic;
+    * those with the same sign everywhere in -8..8, if no parameter affects the value.
+
+    A constant that depends on a learnable parameter is not recognised: training may change its sign.
 
     Returns:
         1 (value >= 0 everywhere), 0 (value < 0 everywhere) or None.

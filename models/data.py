@@ -1,7 +1,7 @@
-"""Data sets: digits, torchvision's, and any .npz of the user's.
+"""Data sets: digits, torchvision's, and any .npz file of the user.
 
-Every sample is made of bytes 0..255. A validation part is held out of the training data and drives all
-decisions; the test set is a separate call, for the one reading at the very end.
+All samples consist of bytes 0..255. A validation set is held out of the training data; all decisions use it. The test
+set has a call of its own, because it is read only once, at the end.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from torch import Tensor
 from zerocross.models.errors import ModelError
 
 SPLIT_SEED = 20_190_202
-"""Seed of the digits' fixed train/test split, so that everybody's test set is the same."""
+"""Seed of the fixed train/test split of the digits, so that all users have the same test set."""
 
 _TORCHVISION = {
     "mnist": "MNIST",
@@ -27,7 +27,7 @@ _TORCHVISION = {
     "cifar100": "CIFAR100",
 }
 NAMES = ("digits", *_TORCHVISION)
-"""Data sets known by name."""
+"""Names of the built-in data sets."""
 
 
 class DataError(ModelError):
@@ -39,8 +39,8 @@ class Split:
     """Samples and their labels.
 
     Attributes:
-        x: bytes, shape (N, features) or (N, channels, height, width), uint8.
-        y: labels 0..classes-1, shape (N,), int64.
+        x: Bytes, shape (N, features) or (N, channels, height, width), uint8.
+        y: Labels 0..classes-1, shape (N,), int64.
     """
 
     x: Tensor
@@ -52,14 +52,14 @@ class Split:
 
 @dataclass(frozen=True)
 class Data:
-    """What a search may see.
+    """The data that a search may use.
 
     Attributes:
-        train: training samples.
-        validation: samples held out of the training data.
-        input_shape: (features,) or (channels, height, width).
-        classes: number of classes.
-        fingerprint: digest of all samples and of the way they were split.
+        train: Training samples.
+        validation: Samples held out of the training data.
+        input_shape: Shape of a sample, (features,) or (channels, height, width).
+        classes: Number of classes.
+        fingerprint: Digest of all samples and of their split.
     """
 
     train: Split
@@ -75,17 +75,17 @@ Arrays = tuple[np.ndarray, np.ndarray]
 def load(
     name: str, validation: float = 0.2, split_seed: int = 0, limit: int | None = None, root: str = "data"
 ) -> Data:
-    """Load the training data of a set and hold a validation part out of it.
+    """Load the training data of a set and hold out a validation set.
 
     Args:
-        name: one of NAMES, or the path of an .npz file with x_train, y_train, x_test and y_test.
-        validation: share held out, 0..1, drawn class by class.
-        split_seed: which samples are held out.
-        limit: use only so many of the training samples (validation included), drawn class by class.
-        root: folder of torchvision's downloads.
+        name: One of NAMES, or the path of an .npz file with x_train, y_train, x_test and y_test.
+        validation: Share held out, 0..1, drawn class by class.
+        split_seed: Seed that selects the held-out samples.
+        limit: Number of training samples to use (validation included), drawn class by class; None for all.
+        root: Folder of torchvision's downloads.
 
     Raises:
-        DataError: see `DataError`.
+        DataError: If the data cannot be read or used.
     """
     x, y = _source(name, root)(True)
     classes = int(y.max()) + 1
@@ -96,8 +96,8 @@ def load(
     held_out = _stratified(y, validation, rng)
     if not held_out.any() or held_out.all():
         raise DataError(
-            f"data.validation {validation} and data.limit {limit} leave no samples to train or to validate with: "
-            "every class needs some of each"
+            f"data.validation {validation} and data.limit {limit} leave no samples for training or for validation. "
+            "Change them so that every class has samples in both"
         )
     digest = hashlib.blake2b(digest_size=12)
     for array in (x, y, held_out):
@@ -112,38 +112,38 @@ def load(
 
 
 def load_test(name: str, root: str = "data") -> Split:
-    """Load the test samples of a set; see `load`."""
+    """Load the test samples of a set; arguments as for `load`."""
     return _split(*_source(name, root)(False))
 
 
 def check_test(name: str, root: str, data: Data) -> str:
-    """Make sure that the test set can be read at the end of a search; no network sees it here.
+    """Check that the test set can be read at the end of a search, without running any network on it.
 
     Returns:
         A digest of its samples and labels.
 
     Raises:
-        DataError: if it cannot, or its samples have another shape than the training samples.
+        DataError: If it cannot be read, or its samples have another shape than the training samples.
     """
     test = load_test(name, root)
     if tuple(test.x.shape[1:]) != data.input_shape:
         raise DataError(
-            f"{name}: test samples have shape {tuple(test.x.shape[1:])}, training samples {data.input_shape}"
+            f"{name}: test samples have shape {tuple(test.x.shape[1:])}, training samples have {data.input_shape}"
         )
     return hashlib.blake2b(test.x.numpy().tobytes() + test.y.numpy().tobytes(), digest_size=12).hexdigest()
 
 
 def as_npz(name: str, root: str = "data") -> bytes:
-    """Return a whole set as the content of an .npz file, for a machine that does not have it.
+    """Return a whole set as the content of an .npz file, for a machine without the set.
 
     `load` and `load_test` read the same samples from that file as from the set itself.
 
     Args:
-        name: as in `load`.
-        root: folder of torchvision's downloads.
+        name: As in `load`.
+        root: Folder of torchvision's downloads.
 
     Raises:
-        DataError: see `DataError`.
+        DataError: If the data cannot be read.
     """
     if name.endswith(".npz"):
         try:
@@ -153,7 +153,7 @@ def as_npz(name: str, root: str = "data") -> bytes:
     arrays: dict[str, Any] = {}
     for part in ("train", "test"):
         x, arrays[f"y_{part}"] = _source(name, root)(part == "train")
-        arrays[f"x_{part}"] = x.transpose(0, 2, 3, 1)  # channels last, as users' files have them
+        arrays[f"x_{part}"] = x.transpose(0, 2, 3, 1)  # channels last, as in users' files
     content = io.BytesIO()
     np.savez(content, **arrays)
     return content.getvalue()
@@ -173,7 +173,7 @@ def _stratified(labels: np.ndarray, share: float, rng: np.random.Generator) -> n
 
 
 def _source(name: str, root: str) -> Callable[[bool], Arrays]:
-    """Return a function from "training?" to (samples, labels)."""
+    """Return a function that loads (samples, labels); its argument selects training (True) or test (False)."""
     if name == "digits":
         return _digits
     if name in _TORCHVISION:
@@ -203,33 +203,33 @@ def _torchvision(name: str, root: str, train: bool) -> Arrays:
     except (OSError, RuntimeError) as error:
         raise DataError(
             f"data {name!r} could not be downloaded to or read from {Path(root).resolve()}: {error}. "
-            "Put torchvision's files there, or name an .npz file instead"
+            "Put torchvision's files there, or use an .npz file"
         ) from None
     x = np.asarray(loaded.data)
     return _channels_first(x), np.asarray(loaded.targets, dtype=np.int64)
 
 
 def _npz(path: Path, train: bool) -> Arrays:
-    """Read one part of a user's file; numbers other than bytes are scaled by the range of the training samples."""
+    """Read the training or test part of a user's file; the range of the training samples maps other types to bytes."""
     arrays = _read(path)
     x_train, y_train = arrays["x_train"], arrays["y_train"]
     _check(path, "train", x_train, y_train)
     classes = int(y_train.max()) + 1
     if classes < 2:
-        raise DataError(f"{path}: y_train holds one class alone: there is nothing to tell apart")
+        raise DataError(f"{path}: y_train has only one class: provide at least two")
     x, y = (x_train, y_train) if train else (arrays["x_test"], arrays["y_test"])
     if not train:
         _check(path, "test", x, y)
         if x.shape[1:] != x_train.shape[1:] or x.dtype != x_train.dtype:
             raise DataError(
-                f"{path}: x_test holds {x.dtype} samples of shape {x.shape[1:]}, x_train {x_train.dtype} samples of "
-                f"shape {x_train.shape[1:]}: they must be alike"
+                f"{path}: x_test holds {x.dtype} samples of shape {x.shape[1:]}, but x_train holds {x_train.dtype} samples "
+                f"of shape {x_train.shape[1:]}: use the same type and shape"
             )
     outside = (y < 0) | (y >= classes)
     if outside.any():
         raise DataError(
             f"{path}: y_{'train' if train else 'test'} holds the label {int(y[outside][0])}; labels must be "
-            f"0..{max(0, classes - 1)}, as many classes as y_train has"
+            f"0..{max(0, classes - 1)}, the classes of y_train"
         )
     return _channels_first(_bytes(x, x_train)), y.astype(np.int64)
 
@@ -248,8 +248,8 @@ def _read(path: Path) -> dict[str, np.ndarray]:
         raise DataError(f"{path} does not exist") from None
     except DataError:
         raise
-    except Exception as error:  # whatever a damaged file makes zipfile, zlib and numpy stumble over
-        raise DataError(f"{path} is no readable .npz file without pickles: {error}") from None
+    except Exception as error:  # a damaged file raises many kinds of errors in zipfile, zlib and numpy
+        raise DataError(f"{path} is not a readable .npz file without pickles: {error}") from None
 
 
 def _check(path: Path, part: str, x: np.ndarray, y: np.ndarray) -> None:
@@ -262,7 +262,7 @@ def _check(path: Path, part: str, x: np.ndarray, y: np.ndarray) -> None:
         )
     if len(x) != len(y) or not len(x):
         raise DataError(
-            f"{path}: x_{part} has {len(x)} samples, y_{part} has {len(y)}: they must match, and not be empty"
+            f"{path}: x_{part} has {len(x)} samples, y_{part} has {len(y)}: both must have the same number, at least 1"
         )
     if x.dtype.kind not in "iufb":
         raise DataError(f"{path}: x_{part} must hold numbers, found {x.dtype}")

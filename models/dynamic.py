@@ -1,9 +1,9 @@
 """Thresholds that depend on the sample: DyBNN's hyper-functions.
 
-"Dynamic Binary Neural Network by learning channel-wise thresholds" (Zhang et al., 2021, arXiv:2110.05185) lets a small
-function of a layer's own input choose the thresholds of its signs, and the shifts of its PReLUs, for every channel and
-sample. Here its output is a vector on the scale of the residual stream, added to every pixel ahead of the function;
-in hardware the whole image waits until its vector is known.
+In "Dynamic Binary Neural Network by learning channel-wise thresholds" (Zhang et al., 2021, arXiv:2110.05185) a small
+function of a layer's own input sets the thresholds of its signs, and the shifts of its PReLUs, for every channel and
+sample. Here its output is a vector on the scale of the residual stream, which is added to every pixel ahead of the sign
+or PReLU. In hardware the whole image waits until its vector is known.
 """
 
 from typing import Literal
@@ -14,21 +14,21 @@ from zerocross.models.expressions import parse
 from zerocross.models.layers import StreamSlot, linear
 
 Dynamic = Literal["none", "threshold", "threshold_and_shift"]
-"""What depends on the sample: nothing, the thresholds of signs, or those and the shifts of PReLUs."""
+"""Parts that depend on the sample: none, the thresholds of signs, or these and the shifts of PReLUs."""
 
 
 class DynamicShift(nn.Module):
-    """Adds a vector to an image that the image itself decides. Shape: (N, C, H, W), kept.
+    """Adds a vector to an image; the vector is a function of the image. Shape: (N, C, H, W), kept.
 
-    The vector is level(expand(relu(squeeze(level(mean(x)))))), its layers fully connected and every result quantized.
-    It starts at 0: the last batch norm's gain does.
+    The vector is level(expand(relu(squeeze(level(mean(x)))))). `squeeze` and `expand` are fully connected, and every result
+    is quantized. The vector starts at 0, because the gain of the last batch norm does.
 
     Args:
         channels: C.
-        bits: bits of the vector.
-        scale: the stream's scale, a power of two.
-        reduction: C is squeezed to C / reduction features, at least one.
-        inner_bits: bits of the mean, the features, and all weights; 1 makes the weights binary.
+        bits: Bits of the vector.
+        scale: Scale of the stream, a power of two.
+        reduction: Factor of the squeeze to C / reduction features, at least one.
+        inner_bits: Bits of the mean, the features, and all weights; 1 makes the weights binary.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class DynamicShift(nn.Module):
         nn.init.zeros_(self.shift.get_parameter("norm.weight"))
 
     def vector(self, x: Tensor) -> Tensor:
-        """Return the vector of every sample, shape (N, C)."""
+        """Return the vector for every sample, shape (N, C)."""
         mean = self.flat(self.mean_level(self.mean(x)))
         return self.shift(self.expand(self.squeezed_level(self.squeeze(mean))))
 

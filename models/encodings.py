@@ -4,8 +4,8 @@
 `nested`  [u1, u2, u3, u4, b1, b2]  b2(u3(p), u4(x)) with p = b1(u1(x), u2(x))   28,344,976 genomes
 `tree`    a full binary tree of a given depth: t(0) = x, t(d) = b(u(t(d-1)), u(t(d-1))); depth 1 is `pair`
 
-`pair` and `nested` are GAAF's. A genome is a tuple of indices into the operations a space allows; with all of
-GAAF's operations in their order these are GAAF's own codes.
+`pair` and `nested` are GAAF's encodings. A genome is a tuple of indices into the allowed operations. If these are all of
+GAAF's operations in their order, the indices are GAAF's own codes.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,10 +18,10 @@ from zerocross.models.operations import GAAF_BINARY, GAAF_UNARY, get_operation
 ENCODINGS = ("pair", "nested", "tree")
 
 MAX_TREE_DEPTH = 5
-"""Deepest full tree: 93 genes."""
+"""Depth of the deepest full tree, which has 93 genes."""
 
 Shape = tuple["Shape | None", "Shape | None"]
-"""A tree of binary operations; None is x. A unary operation stands on every branch."""
+"""A tree of binary operations; None is x. Every branch has a unary operation."""
 
 _PAIR: Shape = (None, None)
 _NESTED: Shape = (_PAIR, None)
@@ -44,14 +44,14 @@ def _filled(name: str, expression: Expression, shape: Shape) -> Expression:
 class Encoding:
     """A space of expressions.
 
-    A genome holds the unary genes, then the binary genes, each in the order operands come before the operation
-    that uses them.
+    A genome holds the unary genes, then the binary genes. In both parts, the genes of operands come before the gene of the
+    operation that uses them.
 
     Attributes:
         name: "pair", "nested" or "tree".
-        unary: operations of arity 0 or 1 the genes choose from; "x" is the identity.
-        binary: operations of arity 2 the genes choose from.
-        depth: of a tree, 1..5.
+        unary: Operations of arity 0 or 1 that the genes select from; "x" is the identity.
+        binary: Operations of arity 2 that the genes select from.
+        depth: Depth of a tree, 1..5; other encodings ignore it.
     """
 
     name: str
@@ -76,7 +76,7 @@ class Encoding:
         return {"pair": _PAIR, "nested": _NESTED, "tree": _full(self.depth)}[self.name]
 
     def sizes(self) -> tuple[int, ...]:
-        """Number of values of each gene."""
+        """Return the number of values of each gene."""
         branches = _branches(self._shape)
         return (len(self.unary),) * branches + (len(self.binary),) * (branches // 2)
 
@@ -95,7 +95,7 @@ class Encoding:
     def encode(self, expression: Expression) -> tuple[int, ...] | None:
         """Return a genome whose decoded expression is the same function, or None if none is found.
 
-        An expression that does not fill the shape is doubled where that changes nothing: max(a, a) is a.
+        An expression that does not fill the shape is doubled if that changes nothing: max(a, a) is a.
         """
         for candidate in (expression, *self._doubled(expression)):
             unary: list[int] = []
@@ -113,7 +113,7 @@ class Encoding:
         if expression.name not in self.binary:
             return False
         codes = []
-        # As in decode: both operands' inner genes come before this operation's own two unary genes.
+        # As in decode, the inner genes of both operands come before the two unary genes of this operation.
         for operand, part in zip(expression.operands, shape, strict=True):
             for inner, code in self._peelings(operand):
                 if part is None:
@@ -130,7 +130,7 @@ class Encoding:
         return True
 
     def _peelings(self, expression: Expression) -> Iterator[tuple[Expression | None, int]]:
-        """Yield the ways to see an expression as unary(inner); inner is None for a leaf that ignores it."""
+        """Yield each form unary(inner) of an expression as (inner, code); inner is None for a leaf without operand."""
         if "x" in self.unary:
             yield expression, self.unary.index("x")
         if expression.name in self.unary and expression.name != "x":

@@ -1,4 +1,4 @@
-"""What a person did that a network cannot be made of."""
+"""Errors in a user's input that make it impossible to build a network."""
 
 import difflib
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ class ModelError(ValueError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return a hint for a name that is not known: the nearest ones that are, or all of them."""
+    """Return a hint for an unknown name: the nearest known names, or all known names."""
     known = list(known)
     near = difflib.get_close_matches(name, known, n=3)
     return f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"

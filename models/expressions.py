@@ -2,10 +2,10 @@
 
     x                          the plain sign
     sin(mul(3, x))             numbers are constants
-    add(sin(x), scale(x))      scale, shift, learned and mix bring learnable per-channel parameters
+    add(sin(x), scale(x))      scale, shift, learned and mix have learnable per-channel parameters
     sin(3 * x) - 1             the operators + - * / are add, sub, mul, div, and -x is neg(x)
 
-`parse` reads text. `str` prints an expression with operations by name only, and `parse` reads that text as the same
+`parse` reads text. `str` writes an expression with names only, without operators; `parse` reads that text as the same
 expression.
 """
 
@@ -18,11 +18,11 @@ from zerocross.models.errors import ModelError
 from zerocross.models.operations import Operation, get_operation
 
 MAX_DEPTH = 64
-"""Deepest tree accepted: beyond it nothing is gained and Python's recursion would be at risk."""
+"""Depth of the deepest accepted tree. Deeper trees have no use and could exceed Python's recursion limit."""
 
 
 class ExpressionError(ModelError):
-    """Text that is no expression; the message shows where."""
+    """Text that is not an expression; the message shows the position of the error."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ class Expression:
     """A tree of operations.
 
     Attributes:
-        name: the operation's name; "number" for a constant.
-        operands: one expression for each operand.
-        value: the constant, for "number" alone.
+        name: Name of the operation; "number" for a constant.
+        operands: One expression for each operand.
+        value: Value of the constant; only used by "number".
     """
 
     name: str
@@ -48,36 +48,40 @@ class Expression:
 
     @property
     def depth(self) -> int:
-        """Nodes from the root to the farthest leaf, both counted."""
+        """Number of nodes from the root to the farthest leaf, including both."""
         return 1 + max((operand.depth for operand in self.operands), default=0)
 
     @property
     def operation(self) -> Operation:
-        """The operation at the root; a ModelError for a number, which has none."""
+        """Operation at the root.
+
+        Raises:
+            ModelError: For a number, which has no operation.
+        """
         return get_operation(self.name)
 
     def nodes(self) -> Iterator["Expression"]:
-        """Yield every node, operands before the operation that uses them, left to right."""
+        """Yield every node from left to right, operands before the operation that uses them."""
         for operand in self.operands:
             yield from operand.nodes()
         yield self
 
     def initial_parameters(self) -> tuple[float, ...]:
-        """Initial values of all learnable parameters, in the order of `nodes`."""
+        """Return the initial values of all learnable parameters, in the order of `nodes`."""
         return tuple(
             value for node in self.nodes() if node.name != "number" for value in node.operation.initial
         )
 
 
 X = Expression("x")
-"""The plain sign's activation."""
+"""Activation of the plain sign."""
 
 
 def number(value: float) -> Expression:
     """Return a constant.
 
     Raises:
-        ExpressionError: if the value is not finite.
+        ExpressionError: If the value is not finite.
     """
     if not math.isfinite(value):
         raise ExpressionError(f"{value} is not a finite number")
@@ -91,11 +95,11 @@ def _count(arity: int) -> str:
 _NUMBER = re.compile(r"-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _OPERATORS = ({"+": "add", "-": "sub"}, {"*": "mul", "/": "div"})
-"""The operation of each infix operator; the second level binds tighter, as in Python."""
+"""Operation of each infix operator; the second level binds tighter, as in Python."""
 
 
 class _Parser:
-    """A recursive-descent parser over one text; every error shows its position."""
+    """A recursive-descent parser for one text; every error shows its position."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -103,22 +107,22 @@ class _Parser:
         self.advance(0)
 
     def fail(self, message: str, position: int) -> ExpressionError:
-        # The text goes on lines of its own, so that the mark stands under the place.
+        # The text is on a line of its own, so that the mark is below the error.
         return ExpressionError(f"{message} at position {position + 1}:\n  {self.text}\n  {' ' * position}^")
 
     def limit(self, depth: int, position: int) -> None:
-        """Refuse a depth beyond the deepest accepted."""
+        """Raise if a depth is greater than `MAX_DEPTH`."""
         if depth > MAX_DEPTH:
             raise self.fail(f"expression nested deeper than {MAX_DEPTH}", position)
 
     def advance(self, length: int) -> None:
-        """Go past a token of this length and the white space behind it."""
+        """Skip a token of this length and the white space after it."""
         self.position += length
         while self.text[self.position : self.position + 1].isspace():
             self.position += 1
 
     def accept(self, *marks: str) -> str:
-        """Go past the next token if it is one of the marks; return the mark, or "" if it is none of them."""
+        """Skip the next token if it is one of the marks, and return it; else return ""."""
         for mark in marks:
             if self.text.startswith(mark, self.position):
                 self.advance(len(mark))
@@ -126,7 +130,7 @@ class _Parser:
         return ""
 
     def expression(self, depth: int = 1, level: int = 0) -> Expression:
-        """Read operands joined by operators of this level and of tighter ones, grouped from the left."""
+        """Read operands joined by operators of this level or tighter levels, grouped from the left."""
         if level == len(_OPERATORS):
             operand = self.operand(depth)
             end = self.position
@@ -143,7 +147,7 @@ class _Parser:
         return left
 
     def operand(self, depth: int) -> Expression:
-        """Read a number, an operation, an expression in brackets, or any of these behind a minus."""
+        """Read a number, an operation, an expression in brackets, or any of these after a minus."""
         start = self.position
         self.limit(depth, start)
         if match := _NUMBER.match(self.text, start):
@@ -192,15 +196,15 @@ def parse(text: str) -> Expression:
     """Read an expression.
 
     Args:
-        text: operations by name with operands in brackets, `x`, numbers, and the operators `+ - * /`.
+        text: Operations by name with operands in brackets, `x`, numbers, and the operators `+ - * /`.
 
     Returns:
-        The expression. `str` of it gives the text back, except for white space, the spelling of numbers and
-        operators, which are printed as the operations they stand for.
+        The expression. Its `str` is the text, except for white space, the format of numbers, and operators, which become
+        the names of their operations.
 
     Raises:
-        ExpressionError: with the position, for an unknown operation (naming the nearest known ones), a
-            wrong number of operands, nesting deeper than `MAX_DEPTH`, or text that does not parse.
+        ExpressionError: For an unknown operation (the message has the nearest known ones), a wrong number of operands,
+            nesting deeper than `MAX_DEPTH`, or text that does not parse; the message shows the position.
     """
     parser = _Parser(text)
     expression = parser.expression()

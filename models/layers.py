@@ -1,12 +1,14 @@
 """The layers of a binary network, on Brevitas.
 
-Everything a network computes ahead of an activation is an exact integer in float32, times a power of two: inputs are
-the integers 0..255 (or -1 and +1), weights are -1 and +1 or integers of a few bits, and a residual stream holds
-integers of a few bits. That is what makes crossings exact.
+Every value ahead of an activation is an exact integer in float32, times a power of two:
+* inputs are the integers 0..255 (or -1 and +1);
+* weights are -1 and +1, or integers of a few bits;
+* a residual stream holds integers of a few bits.
 
-A topology puts an `ActivationSlot` wherever a sign goes; what function stands ahead of the sign is filled in later
-with `install`, so a topology never speaks of expressions. A `StreamSlot` stands where a residual stream is quantized;
-its function is the topology's own.
+Therefore crossings are exact.
+
+A topology puts an `ActivationSlot` wherever it needs a sign. `install` sets the function ahead of the sign later, so a
+topology does not depend on expressions. A `StreamSlot` quantizes a residual stream; the topology sets its function.
 """
 
 import math
@@ -36,7 +38,7 @@ class InputQuant(nn.Module):
     """The network's input quantizer; inputs are pixels 0..255.
 
     Args:
-        bits: 8 passes the integers 0..255 on; 1 gives +1 for 128 and above, else -1.
+        bits: 8 keeps the integers 0..255; 1 returns +1 for 128 and above, else -1.
     """
 
     def __init__(self, bits: int = 8) -> None:
@@ -59,7 +61,7 @@ class BinaryLinear(qnn.QuantLinear):
     """A fully connected layer with binary weights and no bias. Shapes: (N, fan_in) to (N, channels).
 
     Attributes:
-        sharpness: nu of `zerocross.models.self_binarizing`, whose smooth weights are tanh(nu w); None for signs.
+        sharpness: nu of `zerocross.models.self_binarizing`, which replaces weights w by tanh(nu w); None for signs.
     """
 
     def __init__(self, fan_in: int, channels: int) -> None:
@@ -67,7 +69,7 @@ class BinaryLinear(qnn.QuantLinear):
         self.sharpness: float | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        """Multiply; outside of export without Brevitas' bookkeeping, which would double a step's time."""
+        """Multiply; except in export, skip Brevitas' bookkeeping, which would double a step's time."""
         if self.weight_quant.export_mode:
             return super().forward(x)
         return nn.functional.linear(x, binary(self.weight, BinaryWeight.window, self.sharpness))
@@ -77,9 +79,9 @@ class IntegerLinear(qnn.QuantLinear):
     """A fully connected layer with weights of several bits and no bias. Shapes: (N, fan_in) to (N, channels).
 
     Args:
-        fan_in: inputs.
-        channels: outputs.
-        weight_bits: 2..8; see `zerocross.models.quantizers.weight_quantizer`.
+        fan_in: Number of inputs.
+        channels: Number of outputs.
+        weight_bits: Bits of the weights, 2..8; see `zerocross.models.quantizers.weight_quantizer`.
     """
 
     def __init__(self, fan_in: int, channels: int, weight_bits: int = 8) -> None:
@@ -94,20 +96,20 @@ class IntegerLinear(qnn.QuantLinear):
 
 
 class PaddedConv2d(qnn.QuantConv2d):
-    """A convolution without bias that pads with a value of choice; the base of those here.
+    """The base of all convolutions here: no bias, and padding with any value.
 
     Shapes: (N, C, H, W) to (N, channels, H', W').
 
     Args:
         in_channels: C.
-        channels: output channels.
-        kernel: side of the square kernel.
-        stride: both ways.
-        padding: pixels on each side.
-        pad_value: -1 where the input is binary (a zero would be a third value, off the accumulator's grid), 0
-            where it is bytes, the value of the least level where it is levels.
-        dilation: distance of the pixels under the kernel, both ways.
-        groups: input channels are split in as many groups.
+        channels: Output channels.
+        kernel: Side of the square kernel.
+        stride: Stride in both directions.
+        padding: Pixels on each side.
+        pad_value: Value of the padding: -1 for binary inputs (0 would be a third value, off the accumulator's grid), 0
+            for bytes, the value of the lowest level for levels.
+        dilation: Distance of the pixels under the kernel, in both directions.
+        groups: Number of groups of the input channels.
         weight_quant: Brevitas' quantizer of the weights.
     """
 
@@ -138,7 +140,7 @@ class PaddedConv2d(qnn.QuantConv2d):
         self.pad_value = pad_value
 
     def quantized(self) -> Tensor:
-        """Return the weights as the product takes them."""
+        """Return the weights that the product uses."""
         raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
@@ -153,10 +155,10 @@ class PaddedConv2d(qnn.QuantConv2d):
 
 
 class BinaryConv2d(PaddedConv2d):
-    """A convolution with binary weights; arguments as of `PaddedConv2d`.
+    """A convolution with binary weights; arguments as for `PaddedConv2d`.
 
     Attributes:
-        sharpness: nu of `zerocross.models.self_binarizing`, whose smooth weights are tanh(nu w); None for signs.
+        sharpness: nu of `zerocross.models.self_binarizing`, which replaces weights w by tanh(nu w); None for signs.
     """
 
     def __init__(
@@ -184,18 +186,18 @@ class BinaryConv2d(PaddedConv2d):
         self.sharpness: float | None = None
 
     def quantized(self) -> Tensor:
-        """Return the weights' signs."""
+        """Return the signs of the weights."""
         return binary(self.weight, BinaryWeight.window, self.sharpness)
 
 
 class IntegerConv2d(PaddedConv2d):
-    """A convolution with weights of several bits; arguments as of `PaddedConv2d`.
+    """A convolution with weights of several bits.
 
     Args:
         in_channels: C.
-        channels: output channels.
-        weight_bits: 2..8; see `zerocross.models.quantizers.weight_quantizer`.
-        settings: the others, by name.
+        channels: Output channels.
+        weight_bits: Bits of the weights, 2..8; see `zerocross.models.quantizers.weight_quantizer`.
+        settings: Other arguments of `PaddedConv2d`, by name.
     """
 
     def __init__(self, in_channels: int, channels: int, weight_bits: int = 8, **settings: Any) -> None:
@@ -215,40 +217,40 @@ def linear(fan_in: int, channels: int, weight_bits: int = 1) -> nn.Module:
 
 
 def conv2d(in_channels: int, channels: int, weight_bits: int = 1, **settings: Any) -> PaddedConv2d:
-    """Return a convolution with binary weights, or with weights of 2..8 bits; settings as of `PaddedConv2d`."""
+    """Return a convolution with binary weights, or with weights of 2..8 bits; settings as for `PaddedConv2d`."""
     if weight_bits == 1:
         return BinaryConv2d(in_channels, channels, **settings)
     return IntegerConv2d(in_channels, channels, weight_bits, **settings)
 
 
 def binary(x: Tensor, window: float, sharpness: float | None) -> Tensor:
-    """Return the sign, its gradient passing inside the window, or tanh(sharpness x) where there is a sharpness."""
+    """Return tanh(sharpness x), or without a sharpness the sign, whose gradient passes inside the window."""
     return sign(x, window) if sharpness is None else torch.tanh(sharpness * x)
 
 
 _ZERO = 3e-3
-"""Added ahead of an activation's tanh, so that an exact 0, which a sign makes +1, is nearly that at nu = 1000, too. Sites
-that read a stream without batch norm meet many."""
+"""Offset ahead of an activation's tanh. A sign maps an exact 0 to +1; with the offset, the tanh is nearly +1 too at
+nu = 1000. Exact zeros are common at sites that read a stream without batch norm."""
 
 
 def bit(x: Tensor, sharpness: float | None) -> Tensor:
-    """Return what a site sends on: the sign of its value, or tanh(sharpness (x + 0.003))."""
+    """Return the output of a site: the sign of its value, or tanh(sharpness (x + 0.003))."""
     return binary(x if sharpness is None else x + _ZERO, WINDOW, sharpness)
 
 
 def _integer_weights(weight: Tensor, bits: int) -> FixedPoint:
-    """Spread fresh weights over all integers, which small ones would not reach, and return their quantizer."""
+    """Spread the initial weights over the whole integer range, which small weights would not use; return their quantizer."""
     nn.init.uniform_(weight, -1.0, 1.0)
     return FixedPoint(bits, 2.0 ** (1 - bits), signed=True, narrow_range=True)
 
 
 class _Slot(nn.Module):
-    """Batch norm and a function of every channel: what stands ahead of a quantizer.
+    """Batch norm and a function of every channel, ahead of a quantizer.
 
     Args:
         channels: C.
-        function: the function.
-        norm: whether there is a batch norm.
+        function: Function.
+        norm: Whether there is a batch norm.
     """
 
     def __init__(self, channels: int, function: Expression = X, norm: bool = True) -> None:
@@ -262,30 +264,30 @@ class _Slot(nn.Module):
         """Return the function's value ahead of the quantizer for every channel and value.
 
         Args:
-            values: what the slot may read, the same for all channels, shape (T,), or for each, (T, channels).
+            values: Possible inputs of the slot, shape (T,) for all channels or (T, channels) for each channel.
 
         Returns:
-            Values of shape (channels, T) in float32, by the module as it stands (eval mode expected).
+            Values of shape (channels, T) in float32, from the module in its current mode (expected: eval mode).
         """
         place = next(self.buffers())
         column = values.to(place)
         column = column[:, None].expand(-1, self.channels) if column.dim() == 1 else column
-        # torch's batch norm rounds otherwise where memory is strided, unlike `forward`
+        # torch's batch norm rounds strided memory in another way than `forward` does, so copy it
         return self.function(self.norm(column.contiguous())).detach().T
 
 
 class ActivationSlot(_Slot):
     """Batch norm, an activation function, and the sign. Shapes: (N, C) or (N, C, H, W), kept.
 
-    It reads accumulators or levels. The bit is 1 where `response` is >= 0.
+    It reads accumulators or levels. The bit is 1 if `response` is >= 0.
 
     Args:
         channels: C.
-        function: the function; what a search installs takes its place.
-        norm: whether there is a batch norm; ReActNet and Bi-Real-Net have none ahead of a sign.
+        function: Function; `install` replaces it.
+        norm: Whether there is a batch norm; ReActNet and Bi-Real-Net have none ahead of a sign.
 
     Attributes:
-        sharpness: nu of `zerocross.models.self_binarizing`, where tanh(nu x) stands for the sign; None for the sign.
+        sharpness: nu of `zerocross.models.self_binarizing`, which replaces the sign by tanh(nu x); None for the sign.
     """
 
     def __init__(self, channels: int, function: Expression = X, norm: bool = True) -> None:
@@ -294,7 +296,7 @@ class ActivationSlot(_Slot):
         self.sharpness: float | None = None
 
     def install(self, expression: Expression) -> None:
-        """Put a function, with fresh parameters, ahead of the sign."""
+        """Put a function with initial parameters ahead of the sign."""
         self.function = ActivationFunction(expression, self.channels)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -304,18 +306,18 @@ class ActivationSlot(_Slot):
 
 
 class StreamSlot(_Slot):
-    """Batch norm, a function, and a quantizer of several bits: what puts values on a residual stream.
+    """Batch norm, a function, and a quantizer of several bits, ahead of a residual stream.
 
-    Shapes: (N, C) or (N, C, H, W), kept. Values are scale * q with an integer q; the hardware's level is
-    q - low, which counts from 0.
+    Shapes: (N, C) or (N, C, H, W), kept. Values are scale * q with an integer q. The hardware's level is q - low, which
+    counts from 0.
 
     Args:
         channels: C.
-        bits: 2..8.
-        scale: a power of two, the same for all that are added.
-        function: the function.
-        norm: whether there is a batch norm.
-        signed: q of -2**(bits - 1)..2**(bits - 1) - 1, or of 0..2**bits - 1, which rectifies.
+        bits: Bits of q, 2..8.
+        scale: Scale, a power of two; all summands of a stream have the same scale.
+        function: Function.
+        norm: Whether there is a batch norm.
+        signed: True for q in -2**(bits - 1)..2**(bits - 1) - 1; False for q in 0..2**bits - 1, which rectifies.
     """
 
     def __init__(
@@ -335,22 +337,22 @@ class StreamSlot(_Slot):
         self.grid = FixedPoint(bits, float(scale), signed, narrow_range=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return values on the scale's grid."""
+        """Return multiples of the scale."""
         x = self.function(self.norm(x))
         return self.quant(x) if self.quant.act_quant.export_mode else self.grid(x)[0]
 
     @torch.no_grad()
     def levels(self, values: Tensor) -> Tensor:
-        """Return the hardware's level for every channel and value, shape (channels, T), NaN where there is none.
+        """Return the hardware's level for every channel and value, shape (channels, T); NaN if there is no level.
 
         Args:
-            values: as of `response`.
+            values: As for `response`.
         """
         return self.grid.integers(self.response(values)) - self.grid.low
 
 
 class BatchNorm(nn.modules.batchnorm._BatchNorm):
-    """Batch norm over (N, C) and (N, C, H, W) alike."""
+    """Batch norm for (N, C) and (N, C, H, W)."""
 
     def _check_input_dim(self, input: Tensor) -> None:
         if input.dim() not in (2, 4):
@@ -358,10 +360,10 @@ class BatchNorm(nn.modules.batchnorm._BatchNorm):
 
 
 class LogitScale(nn.Module):
-    """One learnable positive scale for all logits, so that argmax stays a comparison of integers.
+    """One learnable positive scale for all logits, so that argmax remains a comparison of integers.
 
     Args:
-        fan_in: the classifier's; the scale starts at 1/sqrt(fan_in).
+        fan_in: Fan-in of the classifier; the scale starts at 1/sqrt(fan_in).
     """
 
     def __init__(self, fan_in: int) -> None:
@@ -374,12 +376,12 @@ class LogitScale(nn.Module):
 
 
 def slots(model: nn.Module) -> dict[str, ActivationSlot]:
-    """Return a network's activation slots by name, in the order they were defined."""
+    """Return a network's activation slots by name, in the order of their definition."""
     return {name: module for name, module in model.named_modules() if isinstance(module, ActivationSlot)}
 
 
 def stream_slots(model: nn.Module) -> dict[str, StreamSlot]:
-    """Return a network's stream slots by name, in the order they were defined; a search leaves them alone."""
+    """Return a network's stream slots by name, in the order of their definition; a search does not change them."""
     return {name: module for name, module in model.named_modules() if isinstance(module, StreamSlot)}
 
 
@@ -387,11 +389,11 @@ def install(model: nn.Module, expressions: Sequence[Expression]) -> None:
     """Put activations into a network's slots.
 
     Args:
-        model: the network.
-        expressions: one for all slots, or one for each.
+        model: Network.
+        expressions: One for all slots, or one for each slot.
 
     Raises:
-        ModelError: if there are neither one nor as many as slots.
+        ModelError: If the number of expressions is neither 1 nor the number of slots.
     """
     found = list(slots(model).values())
     if len(expressions) not in (1, len(found)):

@@ -1,11 +1,13 @@
 """NASB (Zhu et al., arXiv 2008.03515): cells whose edges choose among operations, within a fixed backbone.
 
-A cell is a graph of nodes on the residual stream: node 0 is what comes in, every later node is the sum of an operation on
-each node before it, and the last one is added to what came in. Which operation an edge has is a list of names: genes of
-an evolution, or found by `train_supernet`, which mixes all operations of an edge by weights that are learnt beside the
-network's own and takes the heaviest. The backbone (a first convolution, then stages that halve the image and widen) is
-fixed. What the paper says of its cell beyond that could not be reached: the number of nodes, the sum at the end and the
-clipping behind every cell are choices of this project.
+A cell is a graph of nodes on the residual stream. Node 0 is the cell's input. An edge leads from every node to every later
+node and applies one operation; a node is the sum of its incoming edges. The last node is added to the input. A list names
+the operations of the edges: genes of an evolution, or the result of `train_supernet`. That function mixes all operations of
+an edge, learns the weights of the mixture beside the network's own, and selects the operation with the largest weight.
+
+The backbone (a first convolution, then stages that halve the image and widen) is fixed. The paper's further details of the
+cell were not available: the number of nodes, the sum at the end and the clipping after every cell are choices of this
+project.
 """
 
 import itertools
@@ -30,11 +32,11 @@ _KERNELS = {
     "depthwise3": {"kernel": 3, "padding": 1},
 }
 OPERATIONS = (*_KERNELS, "pool", "skip", "none")
-"""Binary convolutions of several reaches, the largest of 3x3 pixels, the stream itself, and nothing."""
+"""Binary convolutions with several kernels, a 3x3 max pool, the identity, and no operation."""
 
 
 class BinaryBranch(nn.Module):
-    """An activation, a binary convolution and a quantizer: what reads the stream and adds to it."""
+    """An activation, a binary convolution and a quantizer onto the stream."""
 
     def __init__(self, channels: int, stream: Stream, **settings: int) -> None:
         super().__init__()
@@ -43,15 +45,15 @@ class BinaryBranch(nn.Module):
         self.level = stream.slot(channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Shapes: (N, channels, H, W), kept."""
+        """Return values for the stream. Shapes: (N, channels, H, W), kept."""
         return self.level(self.conv(self.sign(x)))
 
 
 def operation(name: str, channels: int, stream: Stream) -> nn.Module | None:
-    """Return the module of an operation; None where there is nothing.
+    """Return the module of an operation; None for "none".
 
     Raises:
-        ModelError: for an unknown name.
+        ModelError: For an unknown name.
     """
     match name:
         case "none":
@@ -67,11 +69,11 @@ def operation(name: str, channels: int, stream: Stream) -> nn.Module | None:
 
 
 class Cell(nn.Module):
-    """A graph of nodes; shapes (N, C, H, W), kept.
+    """A graph of nodes. Shapes: (N, C, H, W), kept.
 
     Args:
-        edges: for each pair of nodes (before, behind), in the order of `edge_pairs`, a module or None.
-        close: quantizes the sum of what comes in and what the nodes give.
+        edges: A module or None for each pair of nodes (before, behind), in the order of `edge_pairs`.
+        close: Quantizer of the sum of the input and the last node.
     """
 
     def __init__(self, edges: Sequence[nn.Module | None], close: nn.Module) -> None:
@@ -87,7 +89,7 @@ class Cell(nn.Module):
         self.close = close
 
     def forward(self, x: Tensor) -> Tensor:
-        """Add what the last node gives, if anything reaches it."""
+        """Return the quantized sum of the input and the last node; the input alone if no edge reaches that node."""
         nodes: dict[int, Tensor] = {0: x}
         for behind, pairs in itertools.groupby(self.pairs, key=lambda pair: pair[1]):
             for before, _ in pairs:
@@ -100,21 +102,21 @@ class Cell(nn.Module):
 
 
 def edge_pairs(edges: int) -> list[tuple[int, int]]:
-    """Return the nodes that each edge joins: 1 edge for a node, 3 for two, 6 for three, 10 for four.
+    """Return the pair of nodes of each edge. 1 node has 1 edge, 2 nodes have 3, 3 have 6, 4 have 10.
 
     Raises:
-        ModelError: for another number of edges.
+        ModelError: For another number of edges.
     """
     nodes = (math.isqrt(8 * edges + 1) - 1) // 2
     if edges < 1 or nodes * (nodes + 1) // 2 != edges:
         raise ModelError(
-            f"a cell of {edges} operations: name 1 for one node, 3 for two, 6 for three, 10 for four"
+            f"a cell has {edges} operations: name 1 for one node, 3 for two, 6 for three, 10 for four"
         )
     return [(before, behind) for behind in range(1, nodes + 1) for before in range(behind)]
 
 
 def used_edges(operations: Sequence[str]) -> list[bool]:
-    """Tell which edges of a cell have a way from its input to its last node."""
+    """Return for each edge of a cell whether it is on a path from the input to the last node."""
     pairs = [
         pair for pair, name in zip(edge_pairs(len(operations)), operations, strict=True) if name != "none"
     ]
@@ -148,17 +150,17 @@ def nasb(
     """Return a backbone of cells whose operations are chosen.
 
     Args:
-        input_shape: (channels, height, width).
-        classes: number of logits.
-        operations: for each stage, or once for all, the operation of every edge, of OPERATIONS: 1 for a cell of one node,
-            3 of two, 6 of three, 10 of four, ordered by the node they lead to.
-        stream: the residual stream's numbers.
-        widths: channels of each stage.
-        cells: cells of each stage, behind the block that halves the image.
-        settings: of the backbone.
+        input_shape: Shape of a sample, (channels, height, width).
+        classes: Number of logits.
+        operations: Names from OPERATIONS for the edges of a cell, ordered by the node they lead to; one list for each stage,
+            or one for all. A cell of 1 node has 1 edge, of 2 nodes 3, of 3 nodes 6, of 4 nodes 10.
+        stream: Settings of the residual stream.
+        widths: Channels of each stage.
+        cells: Number of cells in each stage, after the block that halves the image.
+        settings: Further arguments of `Backbone`.
 
     Raises:
-        ModelError: for what cannot be built.
+        ModelError: If the network cannot be built.
     """
     names = _stage_cells(operations, len(widths))
 
@@ -185,15 +187,15 @@ def _backbone(
     **settings: int,
 ) -> Backbone:
     if len(input_shape) != 3:
-        raise ModelError(f"nasb needs images, the data has samples of shape {input_shape}: use mlp")
+        raise ModelError(f"nasb needs images, but the data has samples of shape {input_shape}: use mlp")
     if len(cells) != len(widths):
-        raise ModelError(f"nasb has widths {widths} and cells {cells}: give as many of each")
+        raise ModelError(f"nasb has widths {widths} and cells {cells}: give the same number of each")
     blocks = [count + (stage > 0) for stage, count in enumerate(cells)]
     return Backbone(input_shape, classes, RESNETE, stream, widths, blocks, **settings, cell=cell)
 
 
 def _close(channels: int, stream: Stream) -> StreamSlot:
-    """Clip to the stream's bits again, so that sums never grow beyond them."""
+    """Return a slot that clips sums to the stream's bits, so that they do not grow."""
     return StreamSlot(channels, stream.bits, stream.scale, norm=False)
 
 
@@ -204,9 +206,9 @@ class MixedEdge(nn.Module):
     """All operations of an edge, mixed by weights that the cells of a stage share.
 
     Args:
-        channels: of the stream.
-        stream: its numbers.
-        names: the operations.
+        channels: Channels of the stream.
+        stream: Settings of the stream.
+        names: Names of the operations.
     """
 
     def __init__(self, channels: int, stream: Stream, names: Sequence[str]) -> None:
@@ -214,10 +216,10 @@ class MixedEdge(nn.Module):
         self.names = tuple(names)
         made = {name: operation(name, channels, stream) for name in names}
         self.operations = nn.ModuleDict({name: module for name, module in made.items() if module is not None})
-        self.shares: Tensor | None = None  # of each operation, set ahead of every step
+        self.shares: Tensor | None = None  # one per operation, set before every step
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the mean of what the operations give, by their shares; without shares every one counts alike."""
+        """Return the mean of the operations' outputs, weighted by their shares; without shares, the plain mean."""
         shares = (
             self.shares if self.shares is not None else x.new_full((len(self.names),), 1 / len(self.names))
         )
@@ -232,13 +234,13 @@ class Supernet(nn.Module):
     """A backbone whose edges are mixed.
 
     Args:
-        input_shape: (channels, height, width).
-        classes: number of logits.
-        choices: for each stage, or once for all, and for each edge the operations to choose from.
-        stream: the residual stream's numbers.
-        widths: channels of each stage.
-        cells: cells of each stage.
-        settings: of the backbone.
+        input_shape: Shape of a sample, (channels, height, width).
+        classes: Number of logits.
+        choices: Operations to choose from, for each edge; one list of edges for each stage, or one for all.
+        stream: Settings of the residual stream.
+        widths: Channels of each stage.
+        cells: Number of cells in each stage.
+        settings: Further arguments of `Backbone`.
     """
 
     def __init__(
@@ -289,10 +291,10 @@ class Supernet(nn.Module):
         return self.backbone(x)
 
     def price(self, prices: Mapping[tuple[int, int, str], float]) -> Tensor:
-        """Return the expected price: the sum over edges of each operation's price by its share.
+        """Return the expected price: the sum over all edges and operations of price times share.
 
         Args:
-            prices: by stage, edge and operation; 0 where one is missing.
+            prices: Prices by stage, edge and operation; a missing price is 0.
         """
         terms = [
             share[place] * prices.get((stage, index, name), 0.0)
@@ -303,14 +305,14 @@ class Supernet(nn.Module):
         return torch.stack(terms).sum()
 
     def chosen(self) -> list[list[str]]:
-        """Return the heaviest operation of every edge, by stage."""
+        """Return the operation with the largest share for every edge, by stage."""
         return [
             [names[int(share.argmax())] for names, share in zip(edges, shares, strict=True)]
             for edges, shares in zip(self.choices, self.shares(), strict=True)
         ]
 
     def settle(self) -> None:
-        """Give the heaviest operation of every edge all of its weight: the mixture is then the chosen network."""
+        """Set the largest share of every edge to 1 and the others to 0, so that the mixture is the chosen network."""
         with torch.no_grad():
             for logits in self.logits.values():
                 best = int(logits.argmax())
@@ -320,12 +322,12 @@ class Supernet(nn.Module):
 
 @dataclass(frozen=True)
 class SupernetSettings:
-    """How the mixture is trained.
+    """Training settings of the mixture.
 
     Attributes:
-        price_weight: of the expected price, beside the cross entropy; 0 searches for accuracy alone.
-        rate: learning rate of the mixture's weights (Adam, betas 0.5 and 0.999, as in DARTS).
-        warmup: epochs before they are learnt at all.
+        price_weight: Weight of the expected price in the loss, beside the cross entropy; 0 searches for accuracy alone.
+        rate: Learning rate of the shares (Adam, betas 0.5 and 0.999, as in DARTS).
+        warmup: Number of first epochs in which the shares are not learnt.
     """
 
     price_weight: float = 0.0
@@ -345,20 +347,20 @@ def train_supernet(
 ) -> None:
     """Train a mixture in place: the network's weights on one half of the training data, the shares on the other.
 
-    First order, as in the paper: every step of the weights is followed by one of the shares.
+    The method is first order, as in the paper: a step of the shares follows every step of the weights.
 
     Args:
-        supernet: the mixture.
-        data: its training samples are split; validation and test are not touched.
-        settings: of the network's weights.
-        search: of the shares.
-        prices: by stage, edge and operation, of the order of 1; see `Supernet.price`.
-        seed: of the split and the order of samples.
-        device: where to train.
-        after_epoch: called with the epoch (from 1) and its mean loss.
+        supernet: Mixture.
+        data: Data; only the training samples are used.
+        settings: Training settings of the network's weights.
+        search: Training settings of the shares.
+        prices: Prices by stage, edge and operation, of the order of 1; see `Supernet.price`.
+        seed: Seed of the split and of the order of samples.
+        device: Device to train on.
+        after_epoch: Function called with the epoch (from 1) and its mean loss.
 
     Raises:
-        zerocross.models.training.TrainingFailure: if a parameter is no longer finite.
+        zerocross.models.training.TrainingFailure: If a parameter is no longer finite.
     """
     device = device or torch.device("cpu")
     supernet.to(device).train()

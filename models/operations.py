@@ -1,9 +1,9 @@
-"""The operations an activation expression is made of.
+"""The operations in activation expressions.
 
 The 22 unary and 11 binary operations are those of GAAF (Li et al., "GAAF: Searching Activation Functions for
-Binary Neural Networks Through Genetic Algorithm", Tsinghua Science and Technology 28(1), 2023), with its codes;
-those beyond it have none, and no encoding takes them unless they are named. A user's own operation is registered
-with `register_operation` and is from then on known by its name.
+Binary Neural Networks Through Genetic Algorithm", Tsinghua Science and Technology 28(1), 2023), with its codes.
+Further operations have no code; encodings use them only if they are named. `register_operation` adds a user's own
+operation by name.
 """
 
 import math
@@ -30,14 +30,14 @@ class Operation:
     """One operation of the expression language.
 
     Attributes:
-        name: what it is called in text.
-        arity: number of operands; 0 for leaves.
+        name: Name in expressions.
+        arity: Number of operands; 0 for leaves.
         function: `function(*operands, *parameters)`, elementwise on tensors that broadcast.
-        initial: initial value of each learnable per-channel parameter.
+        initial: Initial value of each learnable per-channel parameter.
         code: GAAF's code among the unary or the binary operations, or None.
-        bounds: `bounds(*operand_intervals)` gives an interval that holds every result, whatever its
-            parameters learn; all the reals where it is not given.
-        description: the formula, for people.
+        bounds: `bounds(*operand_intervals)` returns an interval that contains every result, for any learnt parameters;
+            None means all real numbers.
+        description: Formula, for users.
     """
 
     name: str
@@ -61,21 +61,21 @@ def register_operation(
     bounds: Callable[..., Interval] | None = None,
     description: str = "",
 ) -> Operation:
-    """Make an operation known by name, for expressions and for search spaces.
+    """Register an operation by name, for expressions and for search spaces.
 
     Args:
-        name: a letter, then letters, digits or underscores.
-        function: called with `arity` tensors and one tensor for each learnable parameter; elementwise.
+        name: A letter, then letters, digits or underscores.
+        function: Elementwise function of `arity` tensors and one tensor for each learnable parameter.
         arity: 1 or 2.
-        initial: initial values of its learnable per-channel parameters.
-        bounds: see `Operation`.
-        description: the formula.
+        initial: Initial values of its learnable per-channel parameters.
+        bounds: See `Operation`.
+        description: Formula.
 
     Returns:
-        The operation. Registering the same name again replaces a user's operation, never a built-in one.
+        The operation. Registering a name again replaces a user's operation, never a built-in one.
 
     Raises:
-        ModelError: if the name is not a name, is taken by a built-in operation, or the arity is not 1 or 2.
+        ModelError: If the name is invalid, a built-in operation has it, or the arity is not 1 or 2.
     """
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
         raise ModelError(f"operation name {name!r}: use a letter, then letters, digits or underscores")
@@ -100,7 +100,7 @@ def get_operation(name: str) -> Operation:
     """Return an operation by name.
 
     Raises:
-        ModelError: naming the nearest known ones.
+        ModelError: For an unknown name; the message has the nearest known names.
     """
     if name in OPERATIONS:
         return OPERATIONS[name]
@@ -134,7 +134,7 @@ def _sub_bounds(a: Interval, b: Interval) -> Interval:
 
 
 def _mul_bounds(a: Interval, b: Interval) -> Interval:
-    # 0 * infinity is 0 here: an unbounded factor is still finite wherever it is evaluated.
+    # 0 * infinity is 0 here: an unbounded factor is finite at every point.
     products = [0.0 if 0.0 in (u, v) else u * v for u in a for v in b]
     return (min(products), max(products))
 

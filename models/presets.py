@@ -1,4 +1,4 @@
-"""Named activations from the literature, usable wherever an expression is."""
+"""Named activations from the literature; they can be used in place of an expression."""
 
 from zerocross.models.expressions import Expression, parse
 
@@ -21,7 +21,7 @@ PRESETS: dict[str, tuple[str, str]] = {
     ),
     "scale_gauss": (
         "sub(scale(x), gauss(x))",
-        "found in two tables of the pair space: in both more accurate than the plain sign, at its price (docs/tables.md)",
+        "found in two tables of the pair space: more accurate than the plain sign in both, at equal cost (docs/tables.md)",
     ),
     "laplace_shift": ("add(laplace(x), shift(x))", "found in the same tables, with the same result"),
     "band": (
@@ -33,13 +33,13 @@ PRESETS: dict[str, tuple[str, str]] = {
         "1 where x^2 is below a learnable bound; among the most accurate on the same network",
     ),
 }
-"""Name: (expression, where it comes from)."""
+"""Presets: {name: (expression, description and source)}."""
 
 
 def resolve(text: str) -> Expression:
-    """Return the expression of a preset's name or of an expression's text.
+    """Return the expression for the name of a preset or the text of an expression.
 
     Raises:
-        ExpressionError: if it is neither.
+        ExpressionError: If the text is neither.
     """
     return parse(PRESETS[text][0] if text in PRESETS else text)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from zerocross.models.errors import ModelError
 
 WINDOW = 1.3
-"""Where the straight-through estimator lets gradients pass: GAAF's Hardtanh(-1.3, 1.3) ahead of the sign."""
+"""Limit of |x| up to which the straight-through estimator passes gradients: GAAF's Hardtanh(-1.3, 1.3) ahead of the sign."""
 
 
 class _StraightThroughSign(torch.autograd.Function):
@@ -22,8 +22,8 @@ class _StraightThroughSign(torch.autograd.Function):
     def forward(ctx, x: Tensor, window: float) -> Tensor:  # type: ignore[no-untyped-def]
         ctx.save_for_backward(x)
         ctx.window = window
-        # Three cheap kernels; a comparison and its conversion take twice the time. NaN becomes +1: it shows in the
-        # gradients, and in the crossing table at the latest.
+        # Three cheap kernels; a comparison and its conversion take twice the time. NaN becomes +1; the gradients show it,
+        # or at the latest the crossing table.
         return torch.sign(x).add_(0.5).sign_()
 
     @staticmethod
@@ -33,12 +33,12 @@ class _StraightThroughSign(torch.autograd.Function):
 
 
 def sign(x: Tensor, window: float = WINDOW) -> Tensor:
-    """Return +1 where x >= 0 and -1 elsewhere, with a straight-through gradient inside -window..window."""
+    """Return +1 where x >= 0, else -1, with a straight-through gradient inside -window..window."""
     return _StraightThroughSign.apply(x, window)
 
 
 class WindowedSign(nn.Module):
-    """Brevitas' tensor quantizer contract for `sign`: returns (y, scale 1, zero point 0, bit width 1)."""
+    """`sign` as a Brevitas tensor quantizer; it returns (y, scale 1, zero point 0, bit width 1)."""
 
     def __init__(self, window: float) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class WindowedSign(nn.Module):
 
 
 class BinaryActivation(SignedBinaryActPerTensorConst):
-    """-1 or +1, gradients inside the window."""
+    """Quantizer to -1 or +1, with gradients inside the window."""
 
     scaling_const = 1.0
     window = WINDOW
@@ -62,7 +62,7 @@ class BinaryActivation(SignedBinaryActPerTensorConst):
 
 
 class BinaryWeight(SignedBinaryWeightPerTensorConst):
-    """-1 or +1: batch norm takes up any scale a binary weight could have."""
+    """Quantizer to -1 or +1 without a scale: batch norm absorbs any scale of binary weights."""
 
     scaling_const = 1.0
     window = 1.0
@@ -70,7 +70,7 @@ class BinaryWeight(SignedBinaryWeightPerTensorConst):
 
 
 class _StraightThroughRound(torch.autograd.Function):
-    """The nearest integer (halves to even) of low..high; the gradient passes unchanged inside and is 0 outside."""
+    """The nearest integer (halves to even) in low..high; the gradient passes unchanged inside and is 0 outside."""
 
     @staticmethod
     def forward(ctx, x: Tensor, low: int, high: int) -> Tensor:  # type: ignore[no-untyped-def]
@@ -85,7 +85,7 @@ class _StraightThroughRound(torch.autograd.Function):
 
 
 def integer_range(bits: int, signed: bool, narrow: bool = False) -> tuple[int, int]:
-    """Return the least and the largest integer of so many bits; `narrow` leaves out the least signed one."""
+    """Return the smallest and the largest integer of a bit width; `narrow` leaves out the smallest signed one."""
     if not signed:
         return 0, 2**bits - 1
     return -(2 ** (bits - 1)) + narrow, 2 ** (bits - 1) - 1
@@ -94,14 +94,14 @@ def integer_range(bits: int, signed: bool, narrow: bool = False) -> tuple[int, i
 class FixedPoint(nn.Module):
     """Integers on a constant power-of-two scale: y = scale * clip(round(x / scale)).
 
-    Dividing and multiplying by a power of two is exact, and so are sums of such values in float32 as long as their
-    integers stay below 2**24. As Brevitas' tensor quantizer it returns (y, scale, zero point 0, bit width).
+    Division and multiplication by a power of two are exact. Sums of such values in float32 are exact as long as their
+    integers stay below 2**24. As a Brevitas tensor quantizer, it returns (y, scale, zero point 0, bit width).
 
     Args:
-        bit_width: 2..8.
-        step: the scale.
-        signed: integers -2**(bits - 1)..2**(bits - 1) - 1, or 0..2**bits - 1.
-        narrow_range: leave the least signed integer out.
+        bit_width: Bits of the integers, 2..8.
+        step: Scale, a power of two.
+        signed: True for integers -2**(bits - 1)..2**(bits - 1) - 1; False for 0..2**bits - 1.
+        narrow_range: Whether to leave out the smallest signed integer.
     """
 
     def __init__(self, bit_width: int, step: float, signed: bool, narrow_range: bool) -> None:
@@ -116,7 +116,7 @@ class FixedPoint(nn.Module):
         self.register_buffer("width", torch.tensor(float(bit_width)), persistent=False)
 
     def integers(self, x: Tensor) -> Tensor:
-        """Return clip(round(x / scale)), with a straight-through gradient in the range; NaN stays NaN."""
+        """Return clip(round(x / scale)), with a straight-through gradient inside the range; NaN stays NaN."""
         return _StraightThroughRound.apply(x / self.step, self.low, self.high)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -133,15 +133,15 @@ class _FixedPointWeight(NarrowIntQuant, WeightQuantSolver):
 
 
 def activation_quantizer(bits: int, scale: float, signed: bool = True) -> type:
-    """Return Brevitas' quantizer of an activation of several bits.
+    """Return Brevitas' quantizer for an activation of several bits.
 
     Args:
-        bits: 2..8.
-        scale: a power of two.
-        signed: integers of either sign, or from 0.
+        bits: Bits, 2..8.
+        scale: Scale, a power of two.
+        signed: True for integers of both signs; False for integers from 0.
 
     Raises:
-        ModelError: for other bits or scales.
+        ModelError: For other bits or scales.
     """
     _check(bits, "stream_bits")
     if not scale > 0 or math.frexp(scale)[0] != 0.5:
@@ -150,15 +150,15 @@ def activation_quantizer(bits: int, scale: float, signed: bool = True) -> type:
 
 
 def weight_quantizer(bits: int) -> type:
-    """Return Brevitas' quantizer of weights of several bits: -(2**(bits-1) - 1)..2**(bits-1) - 1 times 2**(1 - bits).
+    """Return Brevitas' quantizer for weights of several bits: -(2**(bits-1) - 1)..2**(bits-1) - 1 times 2**(1 - bits).
 
-    One scale does for all channels: batch norm behind the product, or the one scale of the logits, takes up any other.
+    One scale is enough for all channels: the batch norm after the product, or the scale of the logits, absorbs any other.
 
     Args:
-        bits: 2..8.
+        bits: Bits, 2..8.
 
     Raises:
-        ModelError: for other bits.
+        ModelError: For other bits.
     """
     _check(bits, "weight_bits")
     return _FixedPointWeight.let(bit_width=bits, step=2.0 ** (1 - bits))
@@ -170,7 +170,7 @@ def _check(bits: int, name: str) -> None:
 
 
 class ByteInput(Uint8ActPerTensorFloat):
-    """Integers 0..255 on scale 1, so that every accumulator of the network is exactly an integer."""
+    """Integers 0..255 on scale 1, so that every accumulator is an exact integer."""
 
     scaling_impl_type = "const"
     min_val = 0.0

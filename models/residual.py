@@ -1,16 +1,15 @@
-"""Residual backbones: every binary convolution has a shortcut of its own, on a stream of a few bits.
+"""Residual backbones: every binary convolution has its own shortcut, on a stream of a few bits.
 
-The stream holds integers of `bits` bits on one power-of-two scale. A block reads it by a sign, convolves, brings the
-product back on the stream, and adds it to what was there:
+The stream holds integers of `bits` bits on one power-of-two scale. A block reads the stream through a sign, convolves,
+quantizes the result to the stream's integers, and adds it to the stream:
 
     x -> [dynamic shift] -> activation site -> binary convolution -> batch norm, stream quantizer -> + shortcut
       -> [dynamic shift, function, stream quantizer]
 
-A shortcut to a smaller image is a mean of 2x2 pixels; to other channels, a 1x1 convolution of the stream's levels. Both
-end in a batch norm and a stream quantizer. Sums are not quantized again, unless a function follows.
+A shortcut to a smaller image is the mean of 2x2 pixels. A shortcut to another number of channels is a 1x1 convolution of
+the stream's levels. Both end in a batch norm and a stream quantizer. A sum is quantized again only if a function follows.
 
-The published networks carry the stream, their first and last layer, and 1x1 shortcuts in float. Here all of them are
-integers.
+In the published networks the stream, the first and last layers, and 1x1 shortcuts are float. Here all of them are integers.
 """
 
 from collections.abc import Callable
@@ -34,13 +33,14 @@ from zerocross.models.layers import (
 
 @dataclass(frozen=True)
 class Style:
-    """What sets one backbone apart from another.
+    """The properties that distinguish the backbones.
 
     Attributes:
-        site: the function ahead of a sign, where no search puts another.
-        norm: whether a batch norm stands ahead of that function.
-        function: the function of the stream behind a sum, quantized again; None for none.
-        pointwise: a block is a 3x3 and a 1x1 convolution, each with its shortcut; else a 3x3 convolution alone.
+        site: Function ahead of a sign, unless a search installs another.
+        norm: Whether a batch norm precedes that function.
+        function: Function of the stream after a sum, quantized again; None for no function.
+        pointwise: True if a block is a 3x3 and a 1x1 convolution, each with its shortcut; False for a 3x3 convolution
+            alone.
     """
 
     site: Expression = X
@@ -51,15 +51,15 @@ class Style:
 
 @dataclass(frozen=True)
 class Stream:
-    """The numbers of a residual stream.
+    """The settings of a residual stream.
 
     Attributes:
-        bits: of its quantizers, 2..8.
-        scale: a power of two.
-        shortcut_bits: of the weights of 1x1 shortcuts; 1 for -1 and +1.
-        dynamic: what depends on the sample.
-        reduction: how much hyper-functions squeeze; see `DynamicShift`.
-        dynamic_bits: bits inside hyper-functions.
+        bits: Bits of its quantizers, 2..8.
+        scale: Scale, a power of two.
+        shortcut_bits: Bits of the weights in 1x1 shortcuts; 1 for -1 and +1.
+        dynamic: Parts that depend on the sample.
+        reduction: Factor by which hyper-functions squeeze channels; see `DynamicShift`.
+        dynamic_bits: Bits inside hyper-functions.
     """
 
     bits: int
@@ -81,8 +81,8 @@ class Stream:
 def stream_scale(bits: int) -> float:
     """Return the power of two that quantizes a standard normal value with the least mean squared error.
 
-    That is what a batch norm at its start puts on the stream: 1 for 2 bits, halved for every further bit, but not from
-    3 to 4.
+    An initial batch norm puts standard normal values on the stream. The scale is 1 for 2 bits and halves with every further
+    bit, except from 3 to 4.
     """
     return 2.0 ** (2 - bits if bits < 4 else 3 - bits)
 
@@ -92,11 +92,11 @@ class Block(nn.Module):
 
     Args:
         in_channels: C.
-        channels: outputs.
-        style: what stands where.
-        stream: its numbers.
-        kernel: 3 or 1, padded so that only the stride shrinks the image.
-        stride: 1 or 2; 2 needs even sides.
+        channels: Output channels.
+        style: Style of the backbone.
+        stream: Settings of the stream.
+        kernel: Side of the kernel, 3 or 1; the padding ensures that only the stride shrinks the image.
+        stride: 1 or 2; 2 needs even sides of the image.
     """
 
     def __init__(
@@ -130,24 +130,25 @@ class Block(nn.Module):
 class Backbone(nn.Module):
     """A stem, stages of blocks, the mean of the image, and a classifier. Shapes: (N, C, H, W) bytes to (N, classes).
 
-    The first block of every stage but the first halves the image. The mean is rectified, so that the classifier's
-    levels count from 0 and its logits stay integers on one scale.
+    The first block of every stage except the first halves the image. The mean is rectified, so that the classifier's
+    levels count from 0 and its logits remain integers on one scale.
 
     Args:
-        input_shape: (channels, height, width).
-        classes: number of logits.
-        style: what stands where.
-        stream: its numbers.
-        widths: channels of each stage.
-        blocks: blocks of each stage.
-        input_bits: 8 or 1.
-        weight_bits: of the stem and the classifier; 1 for -1 and +1.
-        stem_kernel: side of the stem's kernel, odd.
-        stem_stride: the stem's stride.
-        cell: from a stage and its width, what stands in a block's place wherever the image and the width stay the same.
+        input_shape: Shape of a sample, (channels, height, width).
+        classes: Number of logits.
+        style: Style of the backbone.
+        stream: Settings of the stream.
+        widths: Channels of each stage.
+        blocks: Number of blocks in each stage.
+        input_bits: Bits of the input, 8 or 1.
+        weight_bits: Bits of the weights in the stem and the classifier; 1 for -1 and +1.
+        stem_kernel: Side of the stem's kernel, odd.
+        stem_stride: Stride of the stem.
+        cell: Function from a stage and its width to a module that replaces each block that keeps the image's size and
+            width; None for no replacement.
 
     Raises:
-        ModelError: for what cannot be built.
+        ModelError: If the network cannot be built.
     """
 
     def __init__(
@@ -215,7 +216,9 @@ def _check(
         if not values or min(values) < 1:
             raise ModelError(f"{name} must have a positive number for each stage, not {values}")
     if len(widths) != len(blocks):
-        raise ModelError(f"{len(widths)} widths and {len(blocks)} blocks: give one of each for every stage")
+        raise ModelError(
+            f"there are {len(widths)} widths and {len(blocks)} blocks: give one of each for every stage"
+        )
     if stem_kernel < 1 or stem_kernel % 2 == 0 or stem_stride < 1:
         raise ModelError(
             f"stem_kernel must be odd and stem_stride at least 1, not {stem_kernel} and {stem_stride}"
@@ -224,7 +227,7 @@ def _check(
         raise ModelError(f"reduction must be at least 1, not {stream.reduction}")
     if stream.dynamic == "threshold_and_shift" and style.function is None:
         raise ModelError(
-            "dynamic: threshold_and_shift needs a backbone with PReLUs: use a reactnet, or dynamic: threshold"
+            "dynamic: threshold_and_shift needs a backbone with PReLUs: use a reactnet, or set dynamic: threshold"
         )
 
 

@@ -1,13 +1,16 @@
-"""Self-Binarizing Networks: smooth networks that become binary while they are trained.
+"""Self-Binarizing Networks: smooth networks that become binary during training.
 
-Lahoud et al., 2019 (arXiv:1902.00730): binary weights and the signs of activations are replaced by tanh(nu x), whose
-sharpness nu grows during training until it is a sign; nothing alternates between float and binary. The gradient is
-tanh's own, no straight-through estimator. At the end signs take its place.
+In Lahoud et al., 2019 (arXiv:1902.00730), tanh(nu x) replaces binary weights and the signs of activations. Its sharpness nu
+grows during training until it is a sign; nothing alternates between float and binary. The gradient is that of tanh, without
+a straight-through estimator. At the end signs replace the tanh.
 
-The paper's schedule of nu was not at hand: the one here is a choice, and a setting. What has more than one bit
-(residual streams, wider weights) stays quantized throughout, and an activation function stands ahead of its tanh as it
-does ahead of a sign. A site that reads a stream without batch norm or shift meets exact zeros, which a sign makes +1 and a
-tanh would leave at 0: sites add 0.003 ahead of theirs. What the last step still costs, the accuracies before and after show.
+Details of this implementation:
+* The paper's schedule of nu was not available. The schedule here is this project's choice; it is configurable.
+* Values of more than one bit (residual streams, wider weights) are quantized throughout.
+* An activation function precedes its tanh, as it precedes a sign.
+* A site that reads a stream without batch norm or shift gets exact zeros. A sign maps them to +1, a tanh would map them to
+  0. Therefore sites add 0.003 ahead of the tanh.
+* The accuracies before and after the last step show how much that step costs.
 """
 
 import math
@@ -23,11 +26,11 @@ from zerocross.models.errors import ModelError
 
 @dataclass(frozen=True)
 class Schedule:
-    """How the sharpness nu grows, from the first step of training to the last.
+    """The growth of the sharpness nu, from the first step of training to the last.
 
     Attributes:
-        nu_start: of the first step; 1 leaves a batch norm's values inside the bend of tanh.
-        nu_end: of the last step; 1000 is a sign for all values but those within 0.003 of 0.
+        nu_start: nu in the first step; with 1 the outputs of a batch norm are in the smooth range of tanh.
+        nu_end: nu in the last step; with 1000 the tanh is a sign, except for values within 0.003 of 0.
         shape: "geometric" grows by the same factor every step, "linear" by the same amount.
     """
 
@@ -42,14 +45,14 @@ class Schedule:
             )
 
     def nu(self, progress: float) -> float:
-        """Return nu at a share of the training, 0..1."""
+        """Return nu at a fraction of the training, 0..1."""
         if self.shape == "linear":
             return self.nu_start + (self.nu_end - self.nu_start) * progress
         return self.nu_start * (self.nu_end / self.nu_start) ** progress
 
 
 def set_sharpness(model: nn.Module, nu: float | None) -> None:
-    """Let tanh(nu x), of activations tanh(nu (x + 0.003)), stand for every sign; None puts the signs back."""
+    """Replace every sign by tanh(nu x), for activations tanh(nu (x + 0.003)); None restores the signs."""
     for module in model.modules():
         if hasattr(module, "sharpness"):  # activation slots and binary layers, alone or stacked
             module.sharpness = nu  # type: ignore[assignment]
@@ -57,16 +60,16 @@ def set_sharpness(model: nn.Module, nu: float | None) -> None:
 
 @torch.no_grad()
 def comparison_thresholds(norm: nn.modules.batchnorm._BatchNorm) -> tuple[np.ndarray, np.ndarray]:
-    """Return what a batch norm and a sign behind it come to: one comparison for each channel.
+    """Return the comparisons that equal a batch norm with a sign after it, one for each channel.
 
-    sign(gamma (a - mu) / sqrt(var + eps) + beta) is +1 where a >= T for gamma > 0 and where a <= T for gamma < 0, with
-    T = mu - beta sqrt(var + eps) / gamma. With gamma 0 the sign is beta's: T is infinite.
+    sign(gamma (a - mu) / sqrt(var + eps) + beta) is +1 if a >= T for gamma > 0, and if a <= T for gamma < 0, with
+    T = mu - beta sqrt(var + eps) / gamma. For gamma = 0 the result is the sign of beta, and T is infinite.
 
     Args:
-        norm: a batch norm with running statistics and learnt gain and bias.
+        norm: Batch norm with running statistics and learnt gain and bias.
 
     Returns:
-        T, float64, shape (channels,), and whether the comparison is a >= T (else a <= T), bool.
+        T, float64, shape (channels,), and whether the comparison is a >= T (else a <= T), bool, shape (channels,).
     """
     assert norm.running_mean is not None and norm.running_var is not None
     mean, var, gain, bias = (

@@ -1,12 +1,14 @@
 """Many networks of one topology as a single module: stacked weights, batched products, grouped activations.
 
-A stack of S networks is a copy of the first one whose layers are wider: what has C channels in a network has S * C in the
-stack, network by network, so that batch norms, pools, sums and quantizers work as they are. A product becomes S products
-in one call, and activations are evaluated operation by operation, each for all the networks that use it. Nothing passes
-from one network to another: each learns what it would learn alone, but for the order in which floats are summed. (A sign
-that a rounding turns makes a difference in the end, like another seed's. A dropout behind a product draws for all at once.)
+A stack of S networks is a copy of the first network with wider layers. C channels of a network are S * C channels in the
+stack, network by network, so that batch norms, pools, sums and quantizers need no change. A product becomes S products in
+one call. Activations are evaluated operation by operation, each for all networks that use it.
 
-What it saves is calls: a small binary network is nothing but calls, on a GPU above all.
+The networks are independent: each learns what it would learn alone, except for two differences:
+* Floats are summed in another order. If rounding changes a sign, the result differs as with another seed.
+* A dropout after a product draws once for all networks.
+
+A stack saves calls: the time of a small binary network is mostly the cost of calls, especially on a GPU.
 """
 
 import copy
@@ -47,18 +49,18 @@ _UNCHANGED = (
     nn.Dropout2d,
     nn.Identity,
 )
-"""Modules without parameters that treat every channel alike."""
+"""Modules without parameters that treat all channels equally."""
 
 
 class Unstackable(ModelError):
-    """A network with a layer that cannot be stacked; the message names it."""
+    """A network with a layer that cannot be stacked; the message names the layer."""
 
 
 class _Weights(nn.Module):
-    """Weights of S layers, (S, channels, ...), quantized as each of them alone.
+    """Weights of S layers, (S, channels, ...), quantized as in each layer alone.
 
     Attributes:
-        sharpness: nu of `zerocross.models.self_binarizing`, where the weights are binary; None for signs.
+        sharpness: nu of `zerocross.models.self_binarizing` for binary weights; None for signs.
     """
 
     def __init__(self, layers: Sequence[nn.Module]) -> None:
@@ -70,13 +72,13 @@ class _Weights(nn.Module):
         self.sharpness: float | None = None
 
     def quantized(self) -> Tensor:
-        """Return the weights as the product takes them."""
+        """Return the weights that the product uses."""
         if self.grid is not None:
             return self.grid(self.weight)[0]
         return binary(self.weight, BinaryWeight.window, self.sharpness)
 
     def unstack(self, index: int) -> dict[str, Tensor]:
-        """Return the state of one of the layers."""
+        """Return the state of one layer."""
         return {"weight": self.weight[index]}
 
 
@@ -128,7 +130,7 @@ class StackedNorm(BatchNorm):
         self.load_state_dict({**joined, _STEPS: states[0][_STEPS]})
 
     def unstack(self, index: int) -> dict[str, Tensor]:
-        """Return the state of one of the norms."""
+        """Return the state of one norm."""
         state = self.state_dict()
         return {**{name: state[name].chunk(self.size)[index] for name in _NORM_STATE}, _STEPS: state[_STEPS]}
 
@@ -142,9 +144,9 @@ class _Node:
     """A node of one network's expression.
 
     Attributes:
-        network: whose.
-        expression: the node, with what is below it.
-        row: where the learnable parameters of its operands, and behind them its own, begin.
+        network: Index of the network.
+        expression: Node, including the nodes below it.
+        row: Index of its first learnable parameter; those of its operands come first, then its own.
     """
 
     network: int
@@ -165,7 +167,7 @@ class _Node:
 
 
 class _Call(nn.Module):
-    """One operation, for all nodes that it stands at."""
+    """One operation, for all nodes that have it."""
 
     def __init__(self, nodes: Sequence[_Node], size: int) -> None:
         super().__init__()
@@ -202,7 +204,7 @@ class _Call(nn.Module):
 
 
 class _Level(nn.Module):
-    """Nodes of any networks, their operations' calls, and the levels of their first and of their second operands."""
+    """Nodes of any networks: the calls of their operations, and the levels of their first and second operands."""
 
     def __init__(self, nodes: Sequence[_Node], size: int) -> None:
         super().__init__()
@@ -226,8 +228,8 @@ class _Level(nn.Module):
         """Return the nodes' values, (N, nodes, C, ...).
 
         Args:
-            x: all networks' inputs, (N, S, C, ...).
-            learned: all learnable parameters, (rows, C).
+            x: Inputs of all networks, (N, S, C, ...).
+            learned: All learnable parameters, (rows, C).
         """
         parts = [
             iter(level(x, learned).split(counts, dim=1))
@@ -243,14 +245,14 @@ class _Level(nn.Module):
 
 
 def _indices(places: list[int], size: int) -> Tensor | None:
-    """Return indices as a tensor; None where they take everything as it is."""
+    """Return indices as a tensor; None if they are 0..size-1 in order."""
     return None if places == list(range(size)) else torch.tensor(places)
 
 
 class StackedFunction(nn.Module):
     """S activation functions. Shapes: (N, S * C) or (N, S * C, H, W), kept.
 
-    The expressions are walked together, from their roots: all nodes of one operation are one call.
+    The expressions are evaluated together from their roots: all nodes of one operation are one call.
     """
 
     def __init__(self, functions: Sequence[ActivationFunction]) -> None:
@@ -271,7 +273,7 @@ class StackedFunction(nn.Module):
         return self.root(x.unflatten(1, (self.size, -1)), self.learned).flatten(1, 2)
 
     def unstack(self, index: int) -> dict[str, Tensor]:
-        """Return the state of one of the functions."""
+        """Return the state of one function."""
         if self.learned is None:
             return {}
         return {f"learned.{place}": self.learned[row] for place, row in enumerate(self.rows[index])}
@@ -281,7 +283,7 @@ class StackedSlot(nn.Module):
     """S activation or stream slots. Shapes: (N, S * C) or (N, S * C, H, W), kept.
 
     Attributes:
-        sharpness: nu of `zerocross.models.self_binarizing`, where tanh(nu x) stands for a sign; None for the sign.
+        sharpness: nu of `zerocross.models.self_binarizing`, which replaces a sign by tanh(nu x); None for the sign.
     """
 
     def __init__(self, slots: Sequence[ActivationSlot | StreamSlot]) -> None:
@@ -312,21 +314,21 @@ class StackedScale(nn.Module):
         return (parts * torch.exp(self.log_scale)[:, None]).flatten(1)
 
     def unstack(self, index: int) -> dict[str, Tensor]:
-        """Return the state of one of the scales."""
+        """Return the state of one scale."""
         return {"log_scale": self.log_scale[index]}
 
 
 def stack(models: Sequence[nn.Module]) -> nn.Module:
-    """Return one module for several networks of a topology, whatever their activations are.
+    """Return one module for several networks of a topology, with any activations.
 
     Args:
-        models: networks that differ in weights and installed activations alone; they are left as they are.
+        models: Networks that differ only in weights and installed activations; they are not changed.
 
     Returns:
-        A module from samples (N, ...), the same for all, to logits (N, S * classes), network by network.
+        A module from samples (N, ...), the same for all networks, to logits (N, S * classes), network by network.
 
     Raises:
-        Unstackable: if they hold a layer that is none of `zerocross.models.layers` or a pool.
+        Unstackable: If a layer with parameters is not from `zerocross.models.layers`.
     """
     first = copy.deepcopy(models[0])
     _replace(first, models, "")
@@ -334,7 +336,7 @@ def stack(models: Sequence[nn.Module]) -> nn.Module:
 
 
 def _replace(module: nn.Module, twins: Sequence[nn.Module], path: str) -> None:
-    """Put stacks in the place of a module's layers; `twins` are what it is in every network."""
+    """Replace the layers of a module by stacks; `twins` are the same module in every network."""
     for name, child in list(module.named_children()):
         others = [twin.get_submodule(name) for twin in twins]
         stacked = _stacked(child, others)
@@ -347,7 +349,7 @@ def _replace(module: nn.Module, twins: Sequence[nn.Module], path: str) -> None:
 
 
 def _stacked(module: nn.Module, layers: Sequence[Any]) -> nn.Module | None:
-    """Return the stack of a layer; None for what is no layer of `zerocross.models.layers` with parameters."""
+    """Return the stack of a layer; None if it is not a layer of `zerocross.models.layers` with parameters."""
     match module:
         case BinaryLinear() | IntegerLinear():
             return StackedLinear(layers)
@@ -362,22 +364,22 @@ def _stacked(module: nn.Module, layers: Sequence[Any]) -> nn.Module | None:
 
 @torch.no_grad()
 def check_stack(stacked: nn.Module, models: Sequence[nn.Module], x: Tensor) -> None:
-    """Look whether a stack answers as its networks do: a forward of a user's own may mix channels.
+    """Check that a stack gives the same logits as its networks: a user's own forward may mix channels.
 
     Args:
-        stacked: from `stack`.
-        models: its networks.
-        x: some samples, (N, ...).
+        stacked: Stack from `stack`.
+        models: Networks of the stack.
+        x: Some samples, (N, ...).
 
     Raises:
-        Unstackable: if it does not.
+        Unstackable: If the logits differ or the stack cannot run.
     """
     modes = [module.training for module in (stacked, *models)]
     try:
         answers = stacked.eval()(x)
         expected = torch.cat([model.eval()(x) for model in models], dim=1)
     except (RuntimeError, IndexError) as error:
-        raise Unstackable(f"the topology's forward takes no stack: {error}") from None
+        raise Unstackable(f"the topology's forward cannot run a stack: {error}") from None
     finally:
         for module, mode in zip((stacked, *models), modes, strict=True):
             module.train(mode)
@@ -385,12 +387,12 @@ def check_stack(stacked: nn.Module, models: Sequence[nn.Module], x: Tensor) -> N
         answers, expected, rtol=1e-3, atol=1e-3, equal_nan=True
     ):
         raise Unstackable(
-            "the topology's forward treats the channels of a stack otherwise than each network's"
+            "the topology's forward treats the channels of a stack differently from those of a network"
         )
 
 
 def unstack(stacked: nn.Module, models: Sequence[nn.Module]) -> None:
-    """Give every network its trained weights back, in place."""
+    """Copy the trained weights of a stack back to its networks, in place."""
     for index, model in enumerate(models):
         state = {
             f"{name}.{key}": value

@@ -1,11 +1,11 @@
-"""Network topologies by name, each a function from sizes to a Brevitas module with activation slots.
+"""Network topologies by name; each is a function that returns a Brevitas module with activation slots.
 
 A topology is any function
 
     def my_net(input_shape: tuple[int, ...], classes: int, width: int = 64) -> nn.Module
 
-registered with `register_topology("my_net")`; its further parameters, with their types, are what a configuration
-may set and search. `input_shape` is (features,) or (channels, height, width); inputs are pixels 0..255.
+registered with `register_topology("my_net")`. A configuration may set and search its further parameters, which need type
+annotations. `input_shape` is (features,) or (channels, height, width); inputs are pixels 0..255.
 """
 
 import inspect
@@ -38,7 +38,7 @@ TOPOLOGIES: dict[str, Topology] = {}
 
 
 def register_topology(name: str) -> Callable[[Topology], Topology]:
-    """Make a topology known by name (decorator). A later one of the same name replaces it."""
+    """Register a topology by name (decorator). A later topology with the same name replaces it."""
 
     def register(topology: Topology) -> Topology:
         TOPOLOGIES[name] = topology
@@ -51,7 +51,7 @@ def get_topology(name: str) -> Topology:
     """Return a topology by name.
 
     Raises:
-        ModelError: naming the nearest known ones.
+        ModelError: For an unknown name; the message has the nearest known names.
     """
     if name in TOPOLOGIES:
         return TOPOLOGIES[name]
@@ -62,10 +62,10 @@ def check_parameters(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
     """Check a topology's parameters against its signature.
 
     Returns:
-        All parameters, defaults filled in, converted to their annotated types.
+        All parameters, including defaults, converted to their annotated types.
 
     Raises:
-        ModelError: for an unknown parameter (naming the nearest), a missing one or a wrong type.
+        ModelError: For an unknown parameter (the message has the nearest names), a missing one or a wrong type.
     """
     signature = inspect.signature(get_topology(name))
     known = {
@@ -97,13 +97,13 @@ def build(name: str, input_shape: tuple[int, ...], classes: int, parameters: dic
     """Build a topology with plain signs in its slots.
 
     Args:
-        name: a registered topology.
-        input_shape: (features,) or (channels, height, width).
-        classes: number of logits.
-        parameters: the topology's own.
+        name: Name of a registered topology.
+        input_shape: Shape of a sample, (features,) or (channels, height, width).
+        classes: Number of logits.
+        parameters: Parameters of the topology.
 
     Raises:
-        ModelError: for anything that cannot be built.
+        ModelError: If the network cannot be built.
     """
     return get_topology(name)(input_shape, classes, **check_parameters(name, parameters))
 
@@ -125,11 +125,11 @@ def mlp(
     """A fully connected network.
 
     Args:
-        input_shape: (features,) or (channels, height, width).
-        classes: number of logits.
-        hidden: width of each hidden layer.
-        input_bits: 8 or 1.
-        dropout: share of the input dropped in training, 0..1.
+        input_shape: Shape of a sample, (features,) or (channels, height, width).
+        classes: Number of logits.
+        hidden: Width of each hidden layer.
+        input_bits: Bits of the input, 8 or 1.
+        dropout: Share of the input dropped in training, at least 0 and below 1.
     """
     _positive("hidden", hidden)
     if not 0 <= dropout < 1:
@@ -163,10 +163,10 @@ def _preset(width: int) -> Topology:
     preset.__doc__ = f"""FINN's fully connected network with three hidden layers of {width}.
 
     Args:
-        input_shape: (features,) or (channels, height, width).
-        classes: number of logits.
-        input_bits: 8 or 1.
-        dropout: share of the input dropped in training, 0..1.
+        input_shape: Shape of a sample, (features,) or (channels, height, width).
+        classes: Number of logits.
+        input_bits: Bits of the input, 8 or 1.
+        dropout: Share of the input dropped in training, at least 0 and below 1.
     """
     return preset
 
@@ -187,26 +187,26 @@ def cnv(
     padding: int = 0,
     input_bits: int = 8,
 ) -> nn.Module:
-    """A convolutional network like FINN's CNV; its defaults are CNV itself.
+    """A convolutional network like FINN's CNV; with its defaults it is CNV.
 
     Args:
-        input_shape: (channels, height, width).
-        classes: number of logits.
-        blocks: output channels of the convolutions of each block; CNV: [[64, 64], [128, 128], [256, 256]].
-        dense: widths of the hidden fully connected layers; CNV: [512, 512].
-        pool: for each block, whether a 2x2 max-pool ends it; CNV: all but the last.
-        kernel: side of the square kernels.
-        padding: pixels on each side of every convolution.
-        input_bits: 8 or 1.
+        input_shape: Shape of a sample, (channels, height, width).
+        classes: Number of logits.
+        blocks: Output channels of the convolutions in each block; null is CNV's [[64, 64], [128, 128], [256, 256]].
+        dense: Widths of the hidden fully connected layers; null is CNV's [512, 512].
+        pool: Whether a 2x2 max pool ends each block; null is CNV's choice, all blocks except the last.
+        kernel: Side of the square kernels.
+        padding: Pixels on each side of every convolution.
+        input_bits: Bits of the input, 8 or 1.
     """
     if len(input_shape) != 3:
-        raise ModelError(f"cnv needs images, the data has samples of shape {input_shape}: use mlp")
+        raise ModelError(f"cnv needs images, but the data has samples of shape {input_shape}: use mlp")
     blocks = [[64, 64], [128, 128], [256, 256]] if blocks is None else blocks
     dense = [512, 512] if dense is None else dense
     pool = [index < len(blocks) - 1 for index in range(len(blocks))] if pool is None else pool
     if len(pool) != len(blocks):
         raise ModelError(
-            f"cnv has {len(blocks)} blocks and {len(pool)} entries in pool: give one for each block"
+            f"cnv has {len(blocks)} blocks and {len(pool)} entries in pool: give one entry for each block"
         )
     _positive("dense", dense)
     if kernel < 1 or padding < 0:
@@ -222,7 +222,7 @@ def cnv(
             height, width = height + 2 * padding - kernel + 1, width + 2 * padding - kernel + 1
             if min(height, width) < 1:
                 raise ModelError(
-                    f"cnv blocks[{index}]: the image has shrunk below its {kernel}x{kernel} kernel; "
+                    f"cnv blocks[{index}]: the image is smaller than the {kernel}x{kernel} kernel: "
                     "use fewer blocks, padding, or no pool"
                 )
             count += 1
@@ -231,7 +231,9 @@ def cnv(
             channels, pad_value = out, -1.0
         if pool[index]:
             if min(height, width) < 2:
-                raise ModelError(f"cnv pool[{index}]: a {height}x{width} image cannot be pooled by 2")
+                raise ModelError(
+                    f"cnv pool[{index}]: a {height}x{width} image cannot be pooled by 2: set it to false"
+                )
             net.add_module(f"pool{index + 1}", nn.MaxPool2d(2))
             height, width = height // 2, width // 2
     net.add_module("flatten", nn.Flatten())
@@ -257,7 +259,7 @@ def _backbone(style: Style, full_widths: list[int], full_blocks: list[int], doc:
     ) -> nn.Module:
         if len(input_shape) != 3:
             raise ModelError(
-                f"residual backbones need images, the data has samples of shape {input_shape}: use mlp"
+                f"residual backbones need images, but the data has samples of shape {input_shape}: use mlp"
             )
         scale = automatic_scale(stream_bits) if stream_scale is None else stream_scale
         stream = Stream(stream_bits, scale, shortcut_bits, dynamic, reduction, dynamic_bits)
@@ -277,20 +279,20 @@ def _backbone(style: Style, full_widths: list[int], full_blocks: list[int], doc:
     topology.__doc__ = f"""{doc} Published: widths {full_widths}, blocks {full_blocks}.
 
     Args:
-        input_shape: (channels, height, width).
-        classes: number of logits.
-        widths: channels of each stage; the published ones where it is null.
-        blocks: blocks of each stage, of one 3x3 convolution each; the published ones where it is null.
-        stream_bits: bits of the residual stream's quantizers, 2..8.
-        stream_scale: the stream's scale, a power of two; where it is null the best for a standard normal value.
-        input_bits: 8 or 1.
-        weight_bits: of the stem and the classifier, 1..8.
-        shortcut_bits: of the weights of 1x1 shortcuts, 1..8.
-        stem_kernel: side of the stem's kernel, odd.
-        stem_stride: the stem's stride.
-        dynamic: DyBNN's thresholds for each sample: none, threshold, or threshold_and_shift where there are PReLUs.
-        reduction: how much a hyper-function squeezes its channels.
-        dynamic_bits: bits of weights and levels inside a hyper-function, 1..8.
+        input_shape: Shape of a sample, (channels, height, width).
+        classes: Number of logits.
+        widths: Channels of each stage; null uses the published widths.
+        blocks: Number of blocks in each stage, each with one 3x3 convolution; null uses the published numbers.
+        stream_bits: Bits of the residual stream's quantizers, 2..8.
+        stream_scale: Scale of the stream, a power of two; null uses the best scale for a standard normal value.
+        input_bits: Bits of the input, 8 or 1.
+        weight_bits: Bits of the weights in the stem and the classifier, 1..8.
+        shortcut_bits: Bits of the weights in 1x1 shortcuts, 1..8.
+        stem_kernel: Side of the stem's kernel, odd.
+        stem_stride: Stride of the stem.
+        dynamic: DyBNN's thresholds for each sample: none, threshold, or (with PReLUs only) threshold_and_shift.
+        reduction: Factor by which a hyper-function squeezes its channels.
+        dynamic_bits: Bits of weights and levels inside a hyper-function, 1..8.
     """
     return topology
 
@@ -312,19 +314,19 @@ def nasb(
     """NASB's cells, whose edges choose among binary operations, within a fixed backbone (`zerocross.models.nasb`).
 
     Args:
-        input_shape: (channels, height, width).
-        classes: number of logits.
-        operations: for each stage, or once for all, the operation of every edge of a cell: conv1, conv3, conv5, dilated3,
-            depthwise3, pool, skip or none; 1 for a cell of one node, 3 of two, 6 of three, 10 of four, ordered by the node
-            they lead to.
-        widths: channels of each stage; every stage but the first halves the image. [16, 32] where it is null.
-        cells: cells of each stage; one each where it is null.
-        stream_bits: bits of the residual stream's quantizers, 2..8.
-        stream_scale: the stream's scale, a power of two; where it is null the best for a standard normal value.
-        input_bits: 8 or 1.
-        weight_bits: of the stem and the classifier, 1..8.
-        stem_kernel: side of the stem's kernel, odd.
-        stem_stride: the stem's stride.
+        input_shape: Shape of a sample, (channels, height, width).
+        classes: Number of logits.
+        operations: Operations of a cell's edges, ordered by the node they lead to; one list for each stage, or one for
+            all. Each is conv1, conv3, conv5, dilated3, depthwise3, pool, skip or none. A cell of 1 node has 1 edge, of 2
+            nodes 3, of 3 nodes 6, of 4 nodes 10.
+        widths: Channels of each stage; every stage except the first halves the image. Null is [16, 32].
+        cells: Number of cells in each stage; null is one.
+        stream_bits: Bits of the residual stream's quantizers, 2..8.
+        stream_scale: Scale of the stream, a power of two; null uses the best scale for a standard normal value.
+        input_bits: Bits of the input, 8 or 1.
+        weight_bits: Bits of the weights in the stem and the classifier, 1..8.
+        stem_kernel: Side of the stem's kernel, odd.
+        stem_stride: Stride of the stem.
     """
     return cells_of(
         network_of_cells,
@@ -354,7 +356,7 @@ def cells_of(
     stream_scale: float | None,
     **settings: int,
 ) -> Module:
-    """Return NASB's network of operations, or the mixture (`Supernet`) of several, with `nasb`'s parameters."""
+    """Return what `make` builds from the parameters of `nasb`: NASB's network of cells, or a mixture (`Supernet`)."""
     widths = [16, 32] if widths is None else widths
     stream = Stream(stream_bits, automatic_scale(stream_bits) if stream_scale is None else stream_scale)
     counts = [1] * len(widths) if cells is None else cells
@@ -368,7 +370,8 @@ register_topology("resnete")(
         [4, 4, 4, 4],
         """ResNetE18, GAAF's backbone (Bethge et al., 2019), for images of CIFAR's size: a block is one 3x3 convolution.
 
-    Ahead of every sign: batch norm, then the activation. (The published network has full-precision shortcuts and ends.)""",
+    A batch norm and the activation precede every sign. (In the published network the shortcuts and the first and last layers
+    have full precision.)""",
     )
 )
 register_topology("bireal")(
@@ -376,10 +379,10 @@ register_topology("bireal")(
         BIREAL,
         [64, 128, 256, 512],
         [4, 4, 4, 4],
-        """Bi-Real-Net 18 (Liu et al., 2018, arXiv:1808.00278): like `resnete`, but signs read the stream as it is.
+        """Bi-Real-Net 18 (Liu et al., 2018, arXiv:1808.00278): like `resnete`, but signs read the stream directly.
 
-    No batch norm stands ahead of a sign. Its piecewise polynomial gradient is not used: gradients pass the sign unchanged
-    inside the window, as everywhere here.""",
+    No batch norm precedes a sign. Its piecewise polynomial gradient is not used: gradients pass the sign unchanged inside
+    the window, as in all topologies here.""",
     )
 )
 register_topology("reactnet_resnet")(
@@ -389,8 +392,8 @@ register_topology("reactnet_resnet")(
         [4, 4, 4, 4],
         """ReActNet on ResNet-18 (Liu et al., 2020, arXiv:2003.03488): `bireal` with RSign and RPReLU.
 
-    RSign, a learnable threshold for each channel, is the sites' activation until a search puts its own there (`rsign` is
-    one to name); RPReLU, a PReLU with learnable shifts, works on every sum, which is then quantized again.""",
+    RSign, a learnable threshold for each channel, is the sites' activation unless a search installs another (the preset
+    `rsign` is the same). RPReLU, a PReLU with learnable shifts, follows every sum; its result is quantized again.""",
     )
 )
 register_topology("reactnet_mobilenet")(
@@ -400,7 +403,7 @@ register_topology("reactnet_mobilenet")(
         [1, 2, 2, 6, 2],
         """ReActNet on MobileNetV1 (Liu et al., 2020): a block is a 3x3 and a 1x1 convolution, each with its shortcut.
 
-    The published network doubles its channels by joining two 1x1 convolutions, each with the same shortcut. Joining has no
-    hardware here: one 1x1 convolution doubles them, and so does its shortcut.""",
+    The published network doubles its channels by concatenating two 1x1 convolutions with the same shortcut. Concatenation
+    has no hardware here: one 1x1 convolution doubles the channels, and so does its shortcut.""",
     )
 )

@@ -1,4 +1,4 @@
-"""Training and evaluating one network."""
+"""Training and evaluation of a network, or of a stack of networks."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -18,23 +18,23 @@ _PROBE = 8
 
 
 class TrainingFailure(Exception):
-    """A network that could not be trained; the message is the reason."""
+    """A network could not be trained; the message is the reason."""
 
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """How a network is trained: Adam, cross entropy, a learning rate that falls along half a cosine.
+    """Settings of a training with Adam, cross entropy and a learning rate that decays along a half cosine.
 
     Attributes:
-        epochs: passes over the training data.
-        batch_size: samples a step.
-        learning_rate: of the first step.
-        augment: "none", "flip" (left-right) or "crop_flip" (shifts by up to an eighth of the side, too).
-        method: "straight_through" trains signs by their straight-through gradient; "self_binarizing" puts tanh(nu x)
-            in their place, nu growing step by step (`zerocross.models.self_binarizing`), and signs at the end.
-        nu_start: of self_binarizing; see `zerocross.models.self_binarizing.Schedule`.
-        nu_end: likewise.
-        nu_shape: likewise.
+        epochs: Passes over the training data.
+        batch_size: Samples per step.
+        learning_rate: Initial learning rate.
+        augment: "none", "flip" (left-right) or "crop_flip" (also shifts by up to an eighth of the side).
+        method: "straight_through" trains signs with a straight-through gradient. "self_binarizing" replaces them by
+            tanh(nu x), where nu grows at every step (`zerocross.models.self_binarizing`), and restores them at the end.
+        nu_start: First nu of self_binarizing; see `zerocross.models.self_binarizing.Schedule`.
+        nu_end: Last nu of self_binarizing.
+        nu_shape: Growth of nu, "geometric" or "linear".
     """
 
     epochs: int
@@ -47,10 +47,10 @@ class TrainingSettings:
     nu_shape: Literal["geometric", "linear"] = "geometric"
 
     def schedule(self) -> Schedule | None:
-        """Return how nu grows, where it does.
+        """Return the schedule of nu; None for "straight_through".
 
         Raises:
-            ModelError: if it cannot.
+            ModelError: If nu_start and nu_end are invalid.
         """
         if self.method == "straight_through":
             return None
@@ -59,11 +59,11 @@ class TrainingSettings:
 
 @dataclass(frozen=True)
 class Binarized:
-    """What the last step of self_binarizing, from tanh to signs, did to the validation accuracy.
+    """Validation accuracy before and after the last step of self_binarizing, from tanh to signs.
 
     Attributes:
-        before: share of samples right with tanh(nu_end x), 0..1.
-        after: with signs.
+        before: Accuracy with tanh(nu_end x), 0..1.
+        after: Accuracy with signs, 0..1.
     """
 
     before: float
@@ -71,15 +71,15 @@ class Binarized:
 
 
 def pick_device(name: str) -> torch.device:
-    """Return the device of a name; "auto" is a GPU where there is one.
+    """Return the device with a name; "auto" is a GPU if there is one.
 
     Raises:
-        ModelError: if a GPU is asked for and there is none.
+        ModelError: If the name is a GPU and there is none.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name == "cuda" and not torch.cuda.is_available():
-        raise ModelError("training.device is cuda, and torch sees no GPU here: use auto or cpu")
+        raise ModelError("training.device is cuda, but torch finds no GPU: use auto or cpu")
     return torch.device(name)
 
 
@@ -91,21 +91,21 @@ def train(
     device: torch.device | None = None,
     after_epoch: Callable[[int, float], None] | None = None,
 ) -> Binarized | None:
-    """Train a network in place; it is left in eval mode, its signs signs.
+    """Train a network in place; afterwards it is in eval mode, with signs.
 
     Args:
-        model: logits from samples of bytes.
-        data: training samples are taken from it.
-        settings: how.
-        seed: order of the samples and augmentation; the initial weights are the caller's.
-        device: where to train; the model is moved there.
-        after_epoch: called with the epoch (from 1) and its mean loss.
+        model: Network from samples of bytes to logits.
+        data: Data with the training samples.
+        settings: Training settings.
+        seed: Seed of the order of samples and of augmentation; the caller sets the initial weights.
+        device: Device to train on; the model is moved there.
+        after_epoch: Function called with the epoch (from 1) and its mean loss.
 
     Returns:
-        What the last step of self_binarizing did; None for other methods.
+        The accuracies before and after the last step of self_binarizing; None for other methods.
 
     Raises:
-        TrainingFailure: if a parameter is no longer finite after an epoch, because a gradient was not.
+        TrainingFailure: If a parameter is no longer finite after an epoch, because a gradient was not finite.
     """
     device = device or torch.device("cpu")
     _fit(model, 1, data, settings, seed, device, after_epoch)
@@ -120,24 +120,24 @@ def train_together(
     device: torch.device | None = None,
     after_epoch: Callable[[int, float], None] | None = None,
 ) -> list[Binarized | TrainingFailure | None]:
-    """Train several networks of one topology in place, at once; they are left in eval mode.
+    """Train several networks of one topology together, in place; afterwards they are in eval mode.
 
-    All see the same samples in the same order, as each would alone with this seed. What comes of it differs by the
-    rounding of floats, which now and then turns a sign: as from another seed, at the most.
+    Each network gets the same samples in the same order as it would alone with this seed. The results differ only by the
+    rounding of floats, which occasionally changes a sign; the effect is at most that of another seed.
 
     Args:
-        models: networks that differ in weights and activations; see `zerocross.models.stacking.stack`.
-        data: as of `train`, and the others too.
-        settings: how.
-        seed: of the order of samples and augmentation.
-        device: where to train.
-        after_epoch: called with the epoch (from 1) and the networks' mean loss.
+        models: Networks that differ in weights and activations; see `zerocross.models.stacking.stack`.
+        data: As for `train`.
+        settings: Training settings.
+        seed: Seed of the order of samples and of augmentation.
+        device: Device to train on.
+        after_epoch: Function called with the epoch (from 1) and the mean loss over the networks.
 
     Returns:
-        For every network what `train` would return, or the failure it would raise.
+        The result of `train` for every network, or the failure that `train` would raise.
 
     Raises:
-        zerocross.models.stacking.Unstackable: if their layers cannot be stacked, or a stack gives other answers.
+        zerocross.models.stacking.Unstackable: If the layers cannot be stacked, or the stack gives other logits.
     """
     device = device or torch.device("cpu")
     for model in models:
@@ -170,7 +170,7 @@ def _fit(
     """Train a network, or a stack of several."""
     model.to(device).train()
     generator = torch.Generator().manual_seed(seed)
-    # Images stay bytes until their batch is drawn: four times less memory.
+    # Images stay bytes until their batch is drawn, which needs a quarter of the memory.
     x, y = data.train.x.to(device), data.train.y.to(device)
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.Adam(parameters, lr=settings.learning_rate, fused=True)
@@ -180,12 +180,12 @@ def _fit(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.epochs * steps)
     for epoch in range(1, settings.epochs + 1):
         total = torch.zeros((), device=device)
-        # Batches of nearly equal size: a last one of a single sample would break batch norm.
+        # Batches have nearly equal sizes: a last batch with a single sample would break batch norm.
         for batch in torch.randperm(len(y), generator=generator).to(device).tensor_split(steps):
             if sharpening is not None:
                 set_sharpness(model, sharpening.nu(step / last))
             samples = augmented(x[batch].float(), settings.augment, generator)
-            # The sum of the networks' losses: its gradient is each network's own.
+            # The gradient of the sum of the losses is, for each network, the gradient of its own loss.
             logits = model(samples).reshape(len(batch) * size, -1)
             loss = size * nn.functional.cross_entropy(logits, y[batch].repeat_interleave(size))
             optimizer.zero_grad(set_to_none=True)
@@ -204,7 +204,7 @@ def _fit(
 def _binarized(
     model: nn.Module, data: Data, settings: TrainingSettings, device: torch.device
 ) -> Binarized | None:
-    """Take the last step of self_binarizing, where that is the method."""
+    """Take the last step of self_binarizing, from tanh to signs; do nothing for other methods."""
     schedule = settings.schedule()
     if schedule is None:
         return None
@@ -215,17 +215,17 @@ def _binarized(
 
 
 def check_finite(model: nn.Module, epoch: int) -> None:
-    """Look once an epoch: what a gradient that is not finite does to a parameter, Adam never undoes."""
+    """Raise if a parameter is not finite. One check per epoch is enough: Adam never makes such a parameter finite again."""
     parameters = dict(model.named_parameters())
     norms = torch.stack(torch._foreach_norm([parameter.detach() for parameter in parameters.values()]))
     if bool(torch.isfinite(norms).all()):
         return
     name = list(parameters)[int(torch.isfinite(norms).int().argmin())]
-    raise TrainingFailure(f"{name} is no longer finite after epoch {epoch}: its gradient was not")
+    raise TrainingFailure(f"{name} is no longer finite after epoch {epoch}: its gradient was not finite")
 
 
 def augmented(x: Tensor, kind: str, generator: torch.Generator) -> Tensor:
-    """Return a batch (N, ...) augmented as `TrainingSettings.augment` says; only images (N, C, H, W) are."""
+    """Return a batch (N, ...) augmented as `TrainingSettings.augment` specifies; only images (N, C, H, W) change."""
     if kind == "none" or x.dim() != 4:
         return x
     flip = torch.rand(len(x), generator=generator).to(x.device, non_blocking=True) < 0.5
@@ -245,9 +245,9 @@ def augmented(x: Tensor, kind: str, generator: torch.Generator) -> Tensor:
 
 @torch.no_grad()
 def accuracy(model: nn.Module, split: Split, device: torch.device | None = None) -> float:
-    """Return the share of samples whose greatest logit is their label, 0..1, in eval mode.
+    """Return the share of samples whose greatest logit is their label, 0..1; the model is put in eval mode.
 
-    Ties go to the lowest class, as in the hardware's label select.
+    The lowest class wins a tie, as in the hardware's label select.
     """
     device = device or torch.device("cpu")
     model.eval()

@@ -8,8 +8,8 @@ Search, then build:
     for network in result.front: ...
     zerocross.build(zerocross.from_run(result.folder, "knee"), zerocross.BuildOptions(target="ulx3s-85f"), folder)
 
-The rooms are `zerocross.models`, `zerocross.hw_search`, `zerocross.finn_flows` and `zerocross.reports`. In the repository
-they stand at the top, and this package holds links to them.
+The subpackages are `zerocross.models`, `zerocross.hw_search`, `zerocross.finn_flows` and `zerocross.reports`. In the
+repository they are top-level folders, and this package holds links to them.
 """
 
 import logging
@@ -39,7 +39,7 @@ __all__ = [
     "search",
 ]
 
-# Brevitas looks for a CUDA compiler it does not need here; torch would warn of it at every start.
+# Brevitas looks for a CUDA compiler that it does not need here; without this filter torch warns at every start.
 logging.getLogger("torch.utils.cpp_extension").addFilter(lambda record: "No CUDA runtime" not in record.msg)
 
 warnings.filterwarnings("ignore", message="Named tensors and all their associated APIs")
@@ -61,12 +61,12 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import late: torch and FINN take seconds, and the command line must answer at once."""
+    """Import a name on first use: torch and FINN take seconds to import, and the command line must start at once."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    """List what the package offers, imported or not."""
+    """Return all names of the package, imported or not."""
     return sorted([*globals(), *__all__])

@@ -1,4 +1,4 @@
-"""Hypothesis strategies and reference formulas that the tests of several files share."""
+"""Hypothesis strategies and reference formulas that several test files share."""
 
 import math
 from collections.abc import Callable
@@ -49,10 +49,10 @@ REFERENCE: dict[str, Callable[..., Array]] = {
     "expdiff": lambda a, b: np.exp(-np.abs(a - b)),
     "mix": lambda a, b, g: g * a + (1 - g) * b,
 }
-"""The facts of the paper's code, written down a second time, in numpy and scipy."""
+"""The formulas of the paper's code, written a second time in numpy and scipy."""
 
 INITIAL = {"scale": 1.0, "shift": 0.0, "learned": 1.0, "mix": 1.0, "prelu": 0.25}
-"""The operations that learn, and where they start."""
+"""The operations with learnable parameters, and their initial values."""
 
 UNARY_CODES = (
     *("x", "zero", "square", "cube", "root", "log", "sin", "cos", "sigmoid", "tan", "atan", "erf", "erfc"),
@@ -62,7 +62,7 @@ BINARY_CODES = ("add", "sub", "mul", "div", "ratio", "max", "min", "gate", "gaus
 
 
 def reference(expression: Expression, x: Array, parameters: list[float] | list[Array]) -> Array:
-    """Evaluate an expression by the formulas above; parameters come operands first, left to right."""
+    """Evaluate an expression by the formulas above; parameters are ordered operands first, left to right."""
     remaining = list(parameters)
 
     def visit(node: Expression) -> Array:
@@ -87,7 +87,7 @@ NUMBERS = st.one_of(
 def expressions(
     names: list[str] | None = None, numbers: bool = True, size: int = 8
 ) -> st.SearchStrategy[Expression]:
-    """Trees of any shape; without numbers, and with some operations only, where asked for."""
+    """Trees of any shape; optionally without numbers, or with some operations only."""
     allowed = set(names or (operation.name for operation in BUILT_IN))
     ones = sorted(set(GAAF_UNARY) & allowed - {"x", "zero", "learned"})
     twos = sorted(set(GAAF_BINARY) & allowed)
@@ -103,12 +103,12 @@ def expressions(
 
 
 def learnt(expression: Expression, rng: np.random.Generator, spread: float = 3.0) -> list[float]:
-    """Parameters that could be anything."""
+    """Parameters of any value."""
     count = len(expression.initial_parameters())
     return [float(value) for value in rng.normal(0, spread, count)]
 
 
 def irregular(limit: float, points: int, seed: int = 7) -> Array:
-    """Points that no period can meet, sorted."""
+    """Sorted points that do not coincide with any period."""
     rng = np.random.default_rng(seed)
     return np.sort(rng.uniform(-limit, limit, points)) + math.pi * 1e-4

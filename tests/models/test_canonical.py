@@ -1,4 +1,4 @@
-"""When two expressions are one, and which can never come alive."""
+"""Which expressions are equal, and which have a sign that never changes."""
 
 import itertools
 from collections import defaultdict
@@ -28,7 +28,7 @@ DISTINCT_PAIRS = 3460
 
 
 def decode(encoding: Encoding, number: int) -> Expression:
-    """The genome of a number in mixed radix."""
+    """Return the genome with a number in mixed radix."""
     genome = []
     for size in encoding.sizes():
         number, gene = divmod(number, size)
@@ -37,7 +37,7 @@ def decode(encoding: Encoding, number: int) -> Expression:
 
 
 def close(one: Array, other: Array) -> bool:
-    """The same values, but for rounding; a pole may round to either side."""
+    """Return whether values are equal up to rounding; a pole may round to either side."""
     with np.errstate(all="ignore"):
         scale = np.maximum(np.abs(one), np.abs(other))
         differs = np.abs(one - other) > 1e-4 * scale + 1e-10
@@ -46,7 +46,7 @@ def close(one: Array, other: Array) -> bool:
 
 
 def used(expression: Expression, positive: bool) -> list[int]:
-    """Indices of the parameters the function depends on."""
+    """Return the indices of the parameters that the function depends on."""
     rng = np.random.default_rng(3)
     found = set()
     for _ in range(3):
@@ -66,7 +66,7 @@ def parameters(expression: Expression, rng: np.random.Generator, positive: bool)
 
 
 def same_function(one: Expression, other: Expression, positive: bool) -> bool:
-    """Whether some renaming of parameters of equal initial value makes two expressions equal wherever we look."""
+    """Return whether a renaming of parameters with equal initial values makes two expressions equal at all tested points."""
     ones, others = used(one, positive), used(other, positive)
     starts, other_starts = one.initial_parameters(), other.initial_parameters()
     if sorted(starts[i] for i in ones) != sorted(other_starts[i] for i in others):
@@ -212,7 +212,7 @@ def test_different_functions_stay_apart(one: str, other: str) -> None:
 
 
 def test_the_key_is_the_same_every_time() -> None:
-    """It is written to files: a change of it would orphan every store."""
+    """Files contain the key: if it changes, every store becomes useless."""
     assert canonical_key(parse("x")) == canonical_key.__wrapped__(parse("x"))
     assert len(canonical_key(parse("add(sin(x), scale(x))"))) == 24
     int(canonical_key(parse("tan(x)")), 16)
@@ -262,7 +262,7 @@ def test_what_lives_or_can_come_alive_is_no_constant(text: str) -> None:
 @settings(max_examples=200, deadline=None)
 @given(expressions(numbers=False, size=5), st.integers(0, 2**32))
 def test_a_constant_never_flips(expression: Expression, seed: int) -> None:
-    """By bounds: whatever is learnt and at any x. Else: where training starts and batch norm leaves x."""
+    """By bounds: for any learnt parameters and any x. Otherwise: for initial parameters and x in the range of batch norm."""
     bit = constant_bit(expression)
     if bit is None:
         return
@@ -273,6 +273,6 @@ def test_a_constant_never_flips(expression: Expression, seed: int) -> None:
     for _ in range(4):
         near = [value + float(rng.uniform(-0.2, 0.2)) for value in expression.initial_parameters()]
         values = reference(expression, x, learnt(expression, rng, 3.0) if always else near)
-        # Rounding may bring a value that is exactly 0 to either side of it.
+        # Rounding may move a value of exactly 0 to either side.
         wrong = (values >= 0) != bit
         assert not (wrong & (np.abs(values) > 1e-6)).any(), str(expression)

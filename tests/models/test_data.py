@@ -1,4 +1,4 @@
-"""Data sets: what is split off, what is refused and how it is named."""
+"""Data sets: their splits, and the messages for data that is refused."""
 
 import io
 import re
@@ -249,7 +249,7 @@ def as_npz(arrays: Arrays) -> bytes:
 
 
 def damaged(content: bytes) -> bytes:
-    """Spoil the compressed bytes of the first array."""
+    """Damage the compressed bytes of the first array."""
     start = content.index(b"x_train.npy") + 60
     return (
         content[:start] + bytes(255 - byte for byte in content[start : start + 200]) + content[start + 200 :]
@@ -308,7 +308,7 @@ def test_a_pickle_is_never_opened(tmp_path: Path) -> None:
 
 
 class Stored:
-    """Stands for torchvision's MNIST and CIFAR10 as they are on disk."""
+    """Replaces torchvision's MNIST and CIFAR10 in their format on disk."""
 
     def __init__(self, shape: tuple[int, ...], root: str, train: bool, download: bool) -> None:
         rng = np.random.default_rng(train)

@@ -1,4 +1,4 @@
-"""Thresholds that depend on the sample, against numpy and against what they start from."""
+"""Thresholds that depend on the sample, against numpy and against their initial values."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ SCALE = 0.25
 
 
 def settle(shift: DynamicShift, seed: int) -> DynamicShift:
-    """Norms anywhere training could leave them, in eval mode."""
+    """Give batch norms values that training could reach, in eval mode."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for slot in (shift.mean_level, shift.squeezed_level, shift.shift):
@@ -51,7 +51,7 @@ def test_the_vector_by_numpy(inner: int, channels: int, reduction: int, squeezed
     x = np.random.default_rng(0).integers(-16, 17, (7, channels, 4, 2)) * SCALE
     bits = max(2, inner)
     mean = level(x.mean(axis=(2, 3)), shift.mean_level, bits)
-    # a rectified level is what an unsigned quantizer makes of the norm's value
+    # an unsigned quantizer turns the norm's value into a rectified level
     features = level(mean @ weights(shift.squeeze, inner).T, shift.squeezed_level, bits, signed=False)
     assert features.shape == (7, squeezed)
     expected = level(features @ weights(shift.expand, inner).T, shift.shift, 4)
@@ -68,7 +68,7 @@ def test_it_starts_as_no_shift_and_learns() -> None:
     optimizer = torch.optim.Adam(shift.parameters(), 0.05)
     for _ in range(30):
         optimizer.zero_grad()
-        # wants shifts that follow the sample: the mean of the first channel
+        # needs shifts that follow the sample: the mean of the first channel
         loss = ((shift(x) - x - x[:, :1].mean(dim=(1, 2, 3), keepdim=True)) ** 2).mean()
         loss.backward()
         optimizer.step()
@@ -93,7 +93,7 @@ def test_where_shifts_stand(name: str, dynamic: str, count: int) -> None:
 
 @pytest.mark.parametrize("text", ["prelu(x)", "shift(prelu(shift(x)))"])
 def test_gradients_of_rprelu(text: str) -> None:
-    """Finite differences in float64, away from the bend."""
+    """Finite differences in float64, away from the kink."""
     slot = StreamSlot(3, 4, SCALE, parse(text), norm=False).double()
     x = torch.tensor([[-2.0, -0.7, 0.4], [1.5, 0.9, -1.1]], dtype=torch.float64, requires_grad=True)
     names, parameters = zip(*slot.function.named_parameters(), strict=True)

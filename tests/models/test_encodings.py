@@ -1,4 +1,4 @@
-"""Genomes and the expressions they stand for."""
+"""Genomes and their expressions."""
 
 import itertools
 import math
@@ -21,7 +21,7 @@ def genomes(encoding: Encoding) -> st.SearchStrategy[tuple[int, ...]]:
 
 
 def unary(code: int, operand: Expression) -> Expression:
-    """The reading of a unary code, from the paper's description."""
+    """Return the expression of a unary code, from the paper's description."""
     name = UNARY_CODES[code]
     if name == "x":
         return operand
@@ -82,7 +82,7 @@ def test_an_encoded_expression_decodes_to_itself(encoding: Encoding, data: st.Da
     found = encoding.encode(expression)
     hidden = any(node.name in CONSTANTS for node in expression.nodes())
     if found is None:
-        # A constant in the middle hides the genes under it: nothing tells what they were.
+        # A constant in the middle hides the genes below it: they cannot be recovered.
         assert hidden
     else:
         assert encoding.decode(found) == expression
@@ -92,7 +92,7 @@ def test_an_encoded_expression_decodes_to_itself(encoding: Encoding, data: st.Da
 @pytest.mark.parametrize("name", ["pair", "nested", "tree"])
 @pytest.mark.parametrize("text", ["x", "sin(x)", "abs(x)", "gate(x, x)", "add(sin(x), scale(x))"])
 def test_an_encoded_expression_is_the_same_function(name: str, text: str) -> None:
-    """Where an expression does not fill the shape it is doubled, which must change nothing."""
+    """An expression that does not fill the shape is doubled, which must not change it."""
     encoding, expression, x = Encoding(name), parse(text), irregular(9, 300)
     genome = encoding.encode(expression)
     fills = name == "pair" or len(list(expression.nodes())) < 3

@@ -1,4 +1,4 @@
-"""Expressions as text: round trips, and errors that show the place."""
+"""Expressions as text: round trips, and errors with their position."""
 
 import ast
 import math
@@ -99,7 +99,7 @@ OPERATORS: dict[str, ast.operator] = {"add": ast.Add(), "sub": ast.Sub(), "mul":
 
 
 def _in_python(expression: Expression) -> ast.expr:
-    """The expression as Python's own tree, with operators wherever there are any."""
+    """Return the expression as Python's own tree, with operators for the operations that have one."""
     operands = [_in_python(operand) for operand in expression.operands]
     if expression.name == "number":
         constant = ast.Constant(abs(expression.value))

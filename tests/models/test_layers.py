@@ -1,4 +1,4 @@
-"""Binary layers against numpy, and against their own way through Brevitas."""
+"""Binary layers against numpy, and against their forward in Brevitas."""
 
 import brevitas.nn as qnn
 import numpy as np
@@ -70,7 +70,7 @@ def test_a_convolution_is_exact(kernel: int, stride: int, padding: int, pad_valu
 
 
 def through_brevitas(layer: nn.Module, x: Tensor) -> Tensor:
-    """The same product by Brevitas' own forward and weights."""
+    """Return the same product from Brevitas' own forward and weights."""
     if isinstance(layer, PaddedConv2d):
         if layer.border:
             x = nn.functional.pad(x, [layer.border] * 4, value=layer.pad_value)
@@ -104,7 +104,7 @@ def test_the_short_way_is_brevitas_way(layer: nn.Module, shape: tuple[int, ...],
 
 
 def whole(layer: nn.Module, bits: int) -> np.ndarray:
-    """Weights as integers, by numpy."""
+    """Return the weights as integers, by numpy."""
     top = 2 ** (bits - 1)
     return np.clip(np.rint(layer.weight.detach().numpy() * top), 1 - top, top - 1).astype(np.int64)
 
@@ -198,7 +198,7 @@ def test_the_response_is_the_forward(image: bool, expression: Expression, seed: 
 def test_levels_are_the_forward(
     image: bool, signed: bool, norm: bool, expression: Expression, bits: int, seed: int
 ) -> None:
-    """Values for each channel of its own, as vectors and as an image; the quantizer by numpy."""
+    """Separate values for each channel, as vectors and as an image; the quantizer by numpy."""
     generator = torch.Generator().manual_seed(seed)
     slot = StreamSlot(5, bits, 0.25, expression, norm, signed)
     with torch.no_grad():

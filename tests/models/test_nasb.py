@@ -32,7 +32,7 @@ CHOICES = [[("conv3", "skip", "none"), ("pool", "conv1"), ("none", "dilated3", "
 
 
 class Times(nn.Module):
-    """An edge whose place in a sum shows."""
+    """An edge with a factor, so that sums show which edges contribute."""
 
     def __init__(self, factor: float) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class Times(nn.Module):
 
 
 def paths(factors: list[float | None]) -> float:
-    """The factor of a cell by all its ways from the first node to the last."""
+    """Return the factor of a cell from all paths between the first node and the last."""
     pairs = edge_pairs(len(factors))
     by_pair, last = dict(zip(pairs, factors, strict=True)), pairs[-1][1]
     total = 0.0
@@ -60,7 +60,7 @@ def paths(factors: list[float | None]) -> float:
         lambda n: st.lists(st.sampled_from([None, 2.0, 3.0]), min_size=n, max_size=n)
     )
 )
-def test_a_cell_is_the_sum_over_its_ways(factors: list[float | None]) -> None:
+def test_a_cell_is_the_sum_over_its_paths(factors: list[float | None]) -> None:
     cell = Cell([None if factor is None else Times(factor) for factor in factors], nn.Identity())
     assert float(cell(torch.ones(1))) == 1 + paths(factors)
 
@@ -90,7 +90,7 @@ def test_operations_keep_the_shape() -> None:
 
 
 def trained(supernet: Supernet) -> Supernet:
-    """Give running statistics and mixture weights other values than the initial ones."""
+    """Change running statistics and mixture weights from their initial values."""
     torch.manual_seed(1)
     with torch.no_grad():
         for logits in supernet.logits.values():
@@ -174,7 +174,7 @@ def _small_data() -> Data:
         ({"operations": [["conv3", "skip"]]}, "1 for one node, 3 for two"),
         ({"operations": [["conv9"]]}, "unknown operation 'conv9' of a cell"),
         ({"operations": [["skip"]] * 3}, "3 cells for 2 stages"),
-        ({"operations": [["skip"]], "cells": [1]}, "as many of each"),
+        ({"operations": [["skip"]], "cells": [1]}, "the same number of each"),
     ],
 )
 def test_what_cannot_be_built_is_named(parameters: dict[str, object], message: str) -> None:

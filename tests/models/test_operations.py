@@ -1,4 +1,4 @@
-"""All operations against formulas written down a second time, their bounds, and a user's own."""
+"""All operations against formulas written a second time, their bounds, and users' own operations."""
 
 import math
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ RANGES = st.sampled_from([0.01, 1.0, 10.0, 1e3, 1e6])
 
 @pytest.fixture(autouse=True)
 def registry() -> Iterator[None]:
-    """Forget a test's own operations."""
+    """Remove a test's own operations."""
     before = dict(OPERATIONS)
     yield
     OPERATIONS.clear()
@@ -68,12 +68,12 @@ def test_values_are_the_formulas(name: str, seed: int, reach: float) -> None:
     value = operation.function(
         *map(torch.from_numpy, operands), *(torch.tensor(value, dtype=torch.float64) for value in learned)
     )
-    # A difference is as exact as its parts: quotients near a pole, and 1 - erf far out.
+    # A difference is only as exact as its terms: quotients near a pole, and 1 - erf for large x.
     np.testing.assert_allclose(value.numpy(), expected, rtol=1e-9, atol=1e-15)
 
 
 def inside(values: np.ndarray, interval: Interval) -> bool:
-    """Whether all values that are numbers lie in an interval, up to rounding."""
+    """Return whether all values that are numbers are in an interval, up to rounding."""
     values = values[np.isfinite(values)]
     slack = 1e-9 * np.maximum(1e-300, np.abs(values))
     return bool((values >= interval[0] - slack).all() and (values <= interval[1] + slack).all())

@@ -26,7 +26,7 @@ NAMES = ["resnete", "bireal", "reactnet_resnet", "reactnet_mobilenet"]
 
 
 def settle(model: nn.Module, seed: int = 0) -> nn.Module:
-    """Learnt parameters as training could leave them: near what they start from, in eval mode."""
+    """Give parameters values that training could reach, near the initial ones, in eval mode."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for slot in [*slots(model).values(), *stream_slots(model).values()]:
@@ -88,7 +88,7 @@ def test_the_shape_of_mobilenet() -> None:
 
 @pytest.mark.parametrize("bits", range(2, 9))
 def test_the_automatic_scale_is_the_best_power_of_two(bits: int) -> None:
-    """Mean squared error of a standard normal value, by numerical integration."""
+    """Return the mean squared error for a standard normal value, by numerical integration."""
     x = np.linspace(-8, 8, 160_001)
     density = np.exp(-x * x / 2)
 

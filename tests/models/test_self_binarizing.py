@@ -52,7 +52,7 @@ def test_the_smooth_layers_by_numpy(nu: float) -> None:
 
 @pytest.mark.parametrize("expression", ["x", "sin(scale(x))"])
 def test_gradients_are_tanhs_own(expression: str) -> None:
-    """Finite differences, in float64, of everything that is learnt."""
+    """Finite differences, in float64, for all learnable parameters."""
     torch.manual_seed(1)
     slot = ActivationSlot(3, parse(expression))
     model = nn.Sequential(BinaryLinear(4, 3), slot, BinaryLinear(3, 2)).double().eval()
@@ -72,7 +72,7 @@ def test_a_sharp_network_is_a_binary_one() -> None:
     x = torch.randint(0, 256, (20, 2, 8, 8)).float()
     with torch.no_grad():
         for slot in slots(model).values():
-            slot.norm.bias.fill_(0.1)  # what lies just below 0 is still +1 for the tanh
+            slot.norm.bias.fill_(0.1)  # the tanh is still +1 just below 0
     binary = model(x)
     set_sharpness(model, 1e9)
     assert torch.allclose(model(x), binary)
@@ -94,12 +94,12 @@ def test_digits_are_learnt(name: str) -> None:
     data = load("digits", limit=700)
     torch.manual_seed(0)
     model = build(name, data.input_shape, data.classes, TOPOLOGIES[name])
-    if name != "reactnet_resnet":  # whose own function is an RSign
+    if name != "reactnet_resnet":  # its own function is an RSign
         install(model, [parse("add(x, sin(x))")])
     found = train(model, data, TrainingSettings(6, 32, 1e-2, method="self_binarizing"), 0)
     assert isinstance(found, Binarized)
     assert found.after == accuracy(model, data.validation)
-    assert found.before > 0.25  # a guess is right in a tenth
+    assert found.before > 0.25  # a guess has an accuracy of 0.1
     assert abs(found.before - found.after) < 0.25
     net = to_integer(model, describe(model, data.input_shape))
     compared = agreement(model, net, data.validation)
@@ -115,7 +115,7 @@ def test_straight_through_has_nothing_to_report() -> None:
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 2**32), fan_in=st.integers(1, 300))
 def test_a_batch_norm_is_a_comparison(seed: int, fan_in: int) -> None:
-    """The crossing table of the plain sign, and T with its direction, say the same of every accumulator."""
+    """The crossing table of the plain sign and T with its direction give the same bit for every accumulator."""
     generator = torch.Generator().manual_seed(seed)
     slot = ActivationSlot(12).eval()
     with torch.no_grad():

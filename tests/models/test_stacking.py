@@ -1,4 +1,4 @@
-"""A stack against the networks it is made of: the same answers, the same gradients, the same training."""
+"""A stack against its networks: equal logits, equal gradients, equal training."""
 
 import itertools
 
@@ -52,7 +52,7 @@ def test_a_stack_answers_and_learns_as_its_networks_do(name: str) -> None:
     torch.manual_seed(1)
     x = torch.randint(0, 256, (6, 1, 8, 8)).float()
     models = [network(name, text, seed) for seed, text in enumerate(TEXTS)]
-    for model in models:  # batch norms that are not all alike
+    for model in models:  # different batch norms
         for module in model.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 nn.init.normal_(module.bias)
@@ -71,7 +71,7 @@ def test_a_stack_answers_and_learns_as_its_networks_do(name: str) -> None:
     gradients = [
         {key: value.grad for key, value in own.items() if value.grad is not None} for own in expected
     ]
-    with torch.no_grad():  # gradients travel as the weights do
+    with torch.no_grad():  # gradients are unstacked like weights
         unstack(stacked, models)
         for model, kept in zip(models, state, strict=True):
             for key, value in model.state_dict().items():
@@ -87,7 +87,7 @@ def test_a_stack_answers_and_learns_as_its_networks_do(name: str) -> None:
 @pytest.mark.parametrize("method", ["straight_through", "self_binarizing"])
 @pytest.mark.parametrize("name", ["mlp", "cnv", pytest.param("reactnet_resnet", marks=pytest.mark.slow)])
 def test_training_together_is_training_alone(name: str, method: str) -> None:
-    """At a low rate, that no rounding of floats turns a weight's sign."""
+    """A low rate, so that rounding changes no weight's sign."""
     data = load("digits", limit=300)
     how = TrainingSettings(2, 64, 1e-4, augment="flip", method=method)  # type: ignore[arg-type]
     alone, together = ([network(name, text) for text in TEXTS] for _ in range(2))
@@ -114,7 +114,7 @@ def test_one_that_fails_takes_no_other_with_it() -> None:
 
 
 class Mixing(nn.Module):
-    """A forward of a user's own that takes channels apart."""
+    """A user's own forward that separates channels."""
 
     def __init__(self) -> None:
         super().__init__()

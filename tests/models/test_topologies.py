@@ -1,4 +1,4 @@
-"""Topologies: the networks they are, and what cannot be built."""
+"""Topologies: their networks, and the errors for networks that cannot be built."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ from zerocross.models.topologies import TOPOLOGIES, build, check_parameters, get
 
 @pytest.fixture(autouse=True)
 def registry() -> Iterator[None]:
-    """Forget a test's own topologies."""
+    """Remove a test's own topologies."""
     before = dict(TOPOLOGIES)
     yield
     TOPOLOGIES.clear()
@@ -101,7 +101,7 @@ def test_dropout_is_for_training_only() -> None:
         ("cnv", {"blocks": [[4], [0]]}, r"blocks\[1\]\[0\] must be at least 1, not 0"),
         ("cnv", {"dense": [-1], "blocks": [[2]]}, r"dense\[0\] must be at least 1, not -1"),
         ("cnv", {"blocks": [[4]], "pool": [True, False]}, "1 blocks and 2 entries in pool"),
-        ("cnv", {"blocks": [[4] * 9]}, r"blocks\[0\]: the image has shrunk below"),
+        ("cnv", {"blocks": [[4] * 9]}, r"blocks\[0\]: the image is smaller than"),
         ("cnv", {"blocks": [[4]], "kernel": 8, "pool": [True]}, r"pool\[0\]: a 1x1 image"),
     ],
 )

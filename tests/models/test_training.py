@@ -1,4 +1,4 @@
-"""Training: it learns, it repeats itself, and it fails with a reason."""
+"""Training: it learns, is reproducible, and fails with a reason."""
 
 from collections.abc import Iterator
 
@@ -103,7 +103,7 @@ def test_what_is_no_longer_finite_fails_with_its_reason(kind: str, some_digits: 
 
 
 def test_an_undefined_value_is_no_success(some_digits: Data) -> None:
-    """An activation without parameters that is no number trains on, but never gets a crossing table."""
+    """An activation without parameters whose value is NaN trains, but never gets a crossing table."""
     register_operation("undefined", lambda x: x.detach() * 0 + float("nan"))
     model = network("undefined(x)", (8,))
     train(model, some_digits, TrainingSettings(epochs=1), seed=0)
@@ -120,7 +120,7 @@ def test_samples_that_fill_no_batch_evenly() -> None:
 
 
 class _Table(nn.Module):
-    """Logits by the first pixel."""
+    """Returns logits from the first pixel."""
 
     def __init__(self, rows: list[list[float]]) -> None:
         super().__init__()
@@ -151,5 +151,5 @@ def test_devices() -> None:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there() -> None:
-    with pytest.raises(ModelError, match="training.device is cuda, and torch sees no GPU"):
+    with pytest.raises(ModelError, match="training.device is cuda, but torch finds no GPU"):
         pick_device("cuda")

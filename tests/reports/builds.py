@@ -97,7 +97,7 @@ def mlp_nodes():
 
 
 def make_build(**changes):
-    """An MLP on an ECP5 board, with all there is to know of it."""
+    """An MLP on an ECP5 board, with every field filled."""
     build = Build(
         name="digits-k3-ulx3s",
         network="k3",

@@ -1,4 +1,4 @@
-"""A made-up run that looks like a real one; `make_run` builds it, with as much in it as a test wants."""
+"""A made-up run that looks like a real one; `make_run` builds it with the content that a test needs."""
 
 from collections.abc import Callable
 from dataclasses import replace

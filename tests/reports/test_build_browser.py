@@ -1,4 +1,4 @@
-"""The pages of builds in a real browser, as `test_page_browser.py` has the search's."""
+"""The pages of builds in a real browser, like those of runs in `test_page_browser.py`."""
 
 import pytest
 
@@ -33,7 +33,7 @@ def browser():
 
 @pytest.fixture
 def open_page(browser, tmp_path):
-    """Opens a page, and at the end asks that nothing was fetched and nothing went wrong."""
+    """Opens a page; at the end checks that it fetched nothing and raised no error."""
     complaints, requests, pages = [], [], []
 
     def open_html(html, width=1280, **options):

@@ -102,7 +102,7 @@ SYNTHESISED = {
 
 @pytest.fixture
 def finn(tmp_path):
-    """Writes FINN's files; text as it is, else as JSON."""
+    """Writes FINN's files; text unchanged, other values as JSON."""
 
     def write(files, name="mnist_mlp"):
         for path, content in files.items():
@@ -138,7 +138,7 @@ def test_estimates_alone(finn):
     assert (fifo.kind, fifo.fifo_depth) == ("fifo", 32)
 
 
-def test_the_report_folder_does_as_well(finn):
+def test_the_report_folder_is_accepted(finn):
     folder = finn(ESTIMATES)
     assert read_finn_output(folder / "report").nodes[0].estimate_finn["lut"] == 7692
     assert read_finn_output(folder / "report").name == "mnist_mlp"
@@ -149,7 +149,7 @@ def test_after_synthesis_and_simulation(finn):
     files = ESTIMATES | SYNTHESISED | {"report/post_synth_resources.xml": xml_report(rows)}
     build = read_finn_output(finn(files | {"report/post_route_timing.rpt": TIMING}))
     nodes = {node.name: node for node in build.nodes}
-    # FIFOs are only in what was synthesised; both DMA engines keep the partition that tells them apart
+    # only the synthesis results have FIFOs; both DMA engines keep the partition that distinguishes them
     assert list(nodes)[:3] == [
         "StreamingDataflowPartition_0_IODMA_hls_0", "StreamingFIFO_rtl_0", "MVAU_hls_0",
     ]  # fmt: skip
@@ -176,7 +176,7 @@ def test_nodes_from_vivados_own_report_where_finn_made_no_extract(finn):
         (3, "MVAU_hls_0", "inner", 160, 90, 0, 1, 0),
     ]
     build = read_finn_output(finn({"report/post_synth_resources.xml": xml_report(rows)}))
-    # what is inside a node is not a node
+    # an instance inside a node is not a node
     assert [(node.name, node.routed["lut"]) for node in build.nodes] == [("MVAU_hls_0", 163)]
 
 
@@ -203,7 +203,7 @@ def test_the_older_simulation_record(images, interval, finn):
         "fclk[mhz]": 100.0,
     }
     build = read_finn_output(finn(ESTIMATES | {"report/rtlsim_performance.json": told}))
-    # the interval of a single image is no interval
+    # a single image has no interval
     assert (build.timing.ii_measured, build.timing.latency_measured) == (interval, 100)
 
 

@@ -45,7 +45,7 @@ def test_names_and_their_words():
 
 
 def test_a_metric_that_a_run_of_an_earlier_version_lacks(make_run, monkeypatch):
-    """What is registered later stands on the page, unknown for old networks and known for new ones."""
+    """A metric registered later is on the page, unknown for old networks and known for new ones."""
     kbit = Metric("kbit", "block RAM", "kbit", resource=lambda used: 18 * used.bram18)
     monkeypatch.setitem(METRICS, "kbit", kbit)
     for module in (metrics, page, storage):

@@ -39,7 +39,7 @@ def browser():
 
 @pytest.fixture
 def open_page(browser, tmp_path):
-    """Opens a run's report, and at the end asks that nothing was fetched and nothing went wrong."""
+    """Opens a run's report; at the end checks that it fetched nothing and raised no error."""
     complaints, requests, pages = [], [], []
 
     def open_report(run, width=1280, **options):
@@ -66,7 +66,7 @@ def open_page(browser, tmp_path):
 
 
 def wait_until(page, expression):
-    """Playwright's own wait_for_function needs eval, which the page's policy forbids."""
+    """Wait without Playwright's wait_for_function, which needs eval: the page's policy forbids it."""
     for _ in range(500):
         if page.evaluate(expression):
             return
@@ -80,7 +80,7 @@ def draw_all(page):
 
 
 def position_on_front(page, index):
-    """Where a point of the front stands on the screen, asked of plotly's own axes."""
+    """Return the position of a front point on the screen, from plotly's own axes."""
     return page.evaluate(
         """(index) => {
           const plot = document.querySelector('#front .js-plotly-plot');

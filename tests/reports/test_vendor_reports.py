@@ -82,7 +82,10 @@ def test_percentages_beside_numbers(write):
 
 def test_a_missed_clock(write):
     summary = read_timing(write(TIMING))
-    assert (summary.slack_ns, summary.period_ns) == (-0.333, 10.0)  # not the fastest clock's, the worst one's
+    assert (summary.slack_ns, summary.period_ns) == (
+        -0.333,
+        10.0,
+    )  # the period of the worst clock, not the fastest
     assert summary.fmax_mhz == pytest.approx(1000 / 10.333)
     assert summary.critical_path == "fc1/sum_reg[0]/C -> fc1/bit_reg[31]/D, 10.325 ns, 15 levels of logic"
     assert (summary.heading.part, summary.heading.tool) == ("xc7z020-clg400", "Vivado 2021.2")
@@ -118,7 +121,7 @@ def test_nothing_constrained(write):
         (read_timing, TIMING[: TIMING.index("    -------")], "not a timing summary"),
     ],
 )
-def test_a_wrong_or_damaged_report_is_told_in_one_line(reader, text, message, write):
+def test_a_wrong_or_damaged_report_is_reported_in_one_line(reader, text, message, write):
     path = write(text)
     with pytest.raises(UnreadableReport) as caught:
         reader(path)
