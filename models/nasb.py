@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from zerocross.models.data import Data
 from zerocross.models.errors import ModelError, nearest
 from zerocross.models.layers import ActivationSlot, BinaryConv2d, StreamSlot
-from zerocross.models.residual import RESNETE, Backbone, Stream
+from zerocross.models.residual import RESNETE, Backbone, ResidualStream
 from zerocross.models.training import TrainingSettings, augmented, check_finite
 
 _KERNELS = {
@@ -38,7 +38,7 @@ OPERATIONS = (*_KERNELS, "pool", "skip", "none")
 class BinaryBranch(nn.Module):
     """An activation, a binary convolution and a quantizer onto the stream."""
 
-    def __init__(self, channels: int, stream: Stream, **settings: int) -> None:
+    def __init__(self, channels: int, stream: ResidualStream, **settings: int) -> None:
         super().__init__()
         self.sign = ActivationSlot(channels)
         self.conv = BinaryConv2d(channels, channels, **settings)
@@ -49,7 +49,7 @@ class BinaryBranch(nn.Module):
         return self.level(self.conv(self.sign(x)))
 
 
-def operation(name: str, channels: int, stream: Stream) -> nn.Module | None:
+def operation(name: str, channels: int, stream: ResidualStream) -> nn.Module | None:
     """Return the module of an operation; None for "none".
 
     Raises:
@@ -142,7 +142,7 @@ def nasb(
     input_shape: tuple[int, ...],
     classes: int,
     operations: Sequence[Sequence[str]],
-    stream: Stream,
+    stream: ResidualStream,
     widths: list[int],
     cells: list[int],
     **settings: int,
@@ -180,7 +180,7 @@ def nasb(
 def _backbone(
     input_shape: tuple[int, ...],
     classes: int,
-    stream: Stream,
+    stream: ResidualStream,
     widths: list[int],
     cells: list[int],
     cell: Callable[[int, int], nn.Module],
@@ -194,7 +194,7 @@ def _backbone(
     return Backbone(input_shape, classes, RESNETE, stream, widths, blocks, **settings, cell=cell)
 
 
-def _close(channels: int, stream: Stream) -> StreamSlot:
+def _close(channels: int, stream: ResidualStream) -> StreamSlot:
     """Return a slot that clips sums to the stream's bits, so that they do not grow."""
     return StreamSlot(channels, stream.bits, stream.scale, norm=False)
 
@@ -211,7 +211,7 @@ class MixedEdge(nn.Module):
         names: Names of the operations.
     """
 
-    def __init__(self, channels: int, stream: Stream, names: Sequence[str]) -> None:
+    def __init__(self, channels: int, stream: ResidualStream, names: Sequence[str]) -> None:
         super().__init__()
         self.names = tuple(names)
         made = {name: operation(name, channels, stream) for name in names}
@@ -248,7 +248,7 @@ class Supernet(nn.Module):
         input_shape: tuple[int, ...],
         classes: int,
         choices: Sequence[Sequence[Sequence[str]]],
-        stream: Stream,
+        stream: ResidualStream,
         widths: list[int],
         cells: list[int],
         **settings: int,

@@ -50,7 +50,7 @@ class Style:
 
 
 @dataclass(frozen=True)
-class Stream:
+class ResidualStream:
     """The settings of a residual stream.
 
     Attributes:
@@ -100,7 +100,13 @@ class Block(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, channels: int, style: Style, stream: Stream, kernel: int = 3, stride: int = 1
+        self,
+        in_channels: int,
+        channels: int,
+        style: Style,
+        stream: ResidualStream,
+        kernel: int = 3,
+        stride: int = 1,
     ) -> None:
         super().__init__()
         self.threshold = nn.Identity() if stream.dynamic == "none" else stream.shift(in_channels)
@@ -156,7 +162,7 @@ class Backbone(nn.Module):
         input_shape: tuple[int, ...],
         classes: int,
         style: Style,
-        stream: Stream,
+        stream: ResidualStream,
         widths: list[int],
         blocks: list[int],
         input_bits: int = 8,
@@ -210,7 +216,12 @@ class Backbone(nn.Module):
 
 
 def _check(
-    style: Style, stream: Stream, widths: list[int], blocks: list[int], stem_kernel: int, stem_stride: int
+    style: Style,
+    stream: ResidualStream,
+    widths: list[int],
+    blocks: list[int],
+    stem_kernel: int,
+    stem_stride: int,
 ) -> None:
     for name, values in (("widths", widths), ("blocks", blocks)):
         if not values or min(values) < 1:

@@ -26,7 +26,7 @@ from zerocross.models.residual import (
     REACTNET_MOBILENET,
     RESNETE,
     Backbone,
-    Stream,
+    ResidualStream,
     Style,
 )
 from zerocross.models.residual import stream_scale as automatic_scale
@@ -262,7 +262,7 @@ def _backbone(style: Style, full_widths: list[int], full_blocks: list[int], doc:
                 f"residual backbones need images, but the data has samples of shape {input_shape}: use mlp"
             )
         scale = automatic_scale(stream_bits) if stream_scale is None else stream_scale
-        stream = Stream(stream_bits, scale, shortcut_bits, dynamic, reduction, dynamic_bits)
+        stream = ResidualStream(stream_bits, scale, shortcut_bits, dynamic, reduction, dynamic_bits)
         return Backbone(
             input_shape,
             classes,
@@ -358,7 +358,9 @@ def cells_of(
 ) -> Module:
     """Return what `make` builds from the parameters of `nasb`: NASB's network of cells, or a mixture (`Supernet`)."""
     widths = [16, 32] if widths is None else widths
-    stream = Stream(stream_bits, automatic_scale(stream_bits) if stream_scale is None else stream_scale)
+    stream = ResidualStream(
+        stream_bits, automatic_scale(stream_bits) if stream_scale is None else stream_scale
+    )
     counts = [1] * len(widths) if cells is None else cells
     return make(input_shape, classes, operations, stream, widths, counts, **settings)
 

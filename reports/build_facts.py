@@ -44,7 +44,7 @@ class Sum:
 
 
 @dataclass(frozen=True)
-class Layer:
+class LayerNodes:
     """The nodes that serve one layer, in the order of the stream."""
 
     name: str
@@ -151,11 +151,13 @@ def ratio(nodes: Sequence[BuildNode], estimate: Column, counted: Column, resourc
     return sum(left for left, _ in both) / whole if whole else None
 
 
-def layers(build: Build) -> list[Layer]:
+def layers(build: Build) -> list[LayerNodes]:
     """Return the nodes by layer, in the order in which the stream first reaches the layers."""
     order = list(dict.fromkeys(node.layer for node in build.nodes))
     nodes = sorted(build.nodes, key=lambda node: order.index(node.layer))
-    return [Layer(name or "no layer", list(group)) for name, group in groupby(nodes, attrgetter("layer"))]
+    return [
+        LayerNodes(name or "no layer", list(group)) for name, group in groupby(nodes, attrgetter("layer"))
+    ]
 
 
 def interval(node: BuildNode) -> int | None:

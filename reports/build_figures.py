@@ -6,7 +6,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from zerocross.reports import build_facts, drawing
-from zerocross.reports.build_facts import Column, Layer
+from zerocross.reports.build_facts import Column, LayerNodes
 from zerocross.reports.build_records import Build, Source
 
 COLOURS: dict[Source, str] = {
@@ -143,7 +143,7 @@ def builds_compared(builds: Sequence[Build]) -> go.Figure | None:
     return figure
 
 
-def _values(layers: Sequence[Layer], column: Column, resource: str) -> list[float | None]:
+def _values(layers: Sequence[LayerNodes], column: Column, resource: str) -> list[float | None]:
     return [column.total(layer.nodes, resource).value for layer in layers]
 
 

@@ -18,7 +18,7 @@ from zerocross.hw_search.builds.record import Done, build_record
 from zerocross.hw_search.builds.results import (
     Exported,
     NetlistSimulated,
-    Routed,
+    Routing,
     Simulated,
     Synthesised,
     VivadoFolder,
@@ -81,7 +81,7 @@ def _build(job: Job, stages: Stages) -> Build:
     simulated: Simulated | None = None
     synthesised: Synthesised | None = None
     netlist: NetlistSimulated | None = None
-    routed: Routed | None = None
+    routed: Routing | None = None
     vivado: VivadoFolder | None = None
     misfit: DoesNotFit | None = None
     try:

@@ -20,7 +20,7 @@ from zerocross.hw_search.builds.layout import MODEL, NETWORK, RTL, WEIGHTS
 from zerocross.hw_search.builds.results import (
     Exported,
     NetlistSimulated,
-    Routed,
+    Routing,
     Simulated,
     Synthesised,
     VivadoFolder,
@@ -71,7 +71,7 @@ class Done:
     simulated: Simulated | None = None
     synthesised: Synthesised | None = None
     netlist: NetlistSimulated | None = None
-    routed: Routed | None = None
+    routed: Routing | None = None
     vivado: VivadoFolder | None = None
     misfit: DoesNotFit | None = None
 

@@ -11,7 +11,7 @@ from zerocross.reports.build_records import Check
 
 
 @dataclass(frozen=True)
-class Result:
+class StepResult:
     """The result of a step."""
 
     @property
@@ -26,7 +26,7 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Exported(Result):
+class Exported(StepResult):
     """The trained network as QONNX.
 
     Attributes:
@@ -45,17 +45,17 @@ class Exported(Result):
 
     @property
     def note(self) -> str:
-        """See `Result`."""
+        """See `StepResult`."""
         return f"{self.training}; written as QONNX"
 
     @property
     def files(self) -> tuple[str, ...]:
-        """See `Result`."""
+        """See `StepResult`."""
         return self.written
 
 
 @dataclass(frozen=True)
-class Integers(Result):
+class Lowering(StepResult):
     """The network as integers.
 
     Attributes:
@@ -68,17 +68,17 @@ class Integers(Result):
 
     @property
     def note(self) -> str:
-        """See `Result`."""
+        """See `StepResult`."""
         return f"{self.layers} layers, every activation as crossings"
 
     @property
     def files(self) -> tuple[str, ...]:
-        """See `Result`."""
+        """See `StepResult`."""
         return (NETWORK,)
 
 
 @dataclass(frozen=True)
-class Sizing(Result):
+class Sizing(StepResult):
     """FIFO depths from a simulation.
 
     Attributes:
@@ -93,7 +93,7 @@ class Sizing(Result):
 
     @property
     def note(self) -> str:
-        """See `Result`."""
+        """See `StepResult`."""
         return f"{self.nodes} nodes, and FIFOs where the schedule needs them"
 
     @property
@@ -103,7 +103,7 @@ class Sizing(Result):
 
 
 @dataclass(frozen=True)
-class Simulated(Result):
+class Simulated(StepResult):
     """Comparison of all forms of the network on the same images, and cycle counts from RTL simulation.
 
     Attributes:
@@ -126,7 +126,7 @@ class Simulated(Result):
 
     @property
     def note(self) -> str:
-        """See `Result`."""
+        """See `StepResult`."""
         differences = sum(check.differences for check in self.checks)
         return f"{differences} differences in {self.images} images of {self.test_set}"
 
@@ -140,31 +140,31 @@ class Mapped:
 
 
 @dataclass(frozen=True)
-class Synthesised(Result):
+class Synthesised(StepResult):
     """Cell counts from synthesis, by family."""
 
     families: dict[str, Mapped]
 
     @property
     def note(self) -> str:
-        """See `Result`."""
+        """See `StepResult`."""
         return ", ".join(f"{mapped.total.lut:,} LUT ({name})" for name, mapped in self.families.items())
 
 
 @dataclass(frozen=True)
-class NetlistSimulated(Result):
+class NetlistSimulated(StepResult):
     """Comparison of the mapped netlist with the integer network."""
 
     check: Check
 
     @property
     def note(self) -> str:
-        """See `Result`."""
+        """See `StepResult`."""
         return f"{self.check.differences} differences in {self.check.images} images"
 
 
 @dataclass(frozen=True)
-class Routed(Result):
+class Routing(StepResult):
     """A placed and routed design.
 
     Attributes:
@@ -187,17 +187,17 @@ class Routed(Result):
 
     @property
     def note(self) -> str:
-        """See `Result`."""
+        """See `StepResult`."""
         return self.timing
 
     @property
     def files(self) -> tuple[str, ...]:
-        """See `Result`."""
+        """See `StepResult`."""
         return (self.bitstream,)
 
 
 @dataclass(frozen=True)
-class VivadoFolder(Result):
+class VivadoFolder(StepResult):
     """The folder for a machine with Vivado.
 
     Attributes:
@@ -212,10 +212,10 @@ class VivadoFolder(Result):
 
     @property
     def note(self) -> str:
-        """See `Result`."""
+        """See `StepResult`."""
         return f"model, configuration and script for {self.board} in {self.folder}/"
 
     @property
     def files(self) -> tuple[str, ...]:
-        """See `Result`."""
+        """See `StepResult`."""
         return (self.folder,)

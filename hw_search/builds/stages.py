@@ -12,11 +12,11 @@ from typing import Any, Protocol, TypeVar
 from pydantic import TypeAdapter
 
 from zerocross.hw_search.builds.layout import STAGES
-from zerocross.hw_search.builds.results import Result
+from zerocross.hw_search.builds.results import StepResult
 from zerocross.hw_search.files import write_text
 from zerocross.reports.build_records import Stage
 
-R = TypeVar("R", bound=Result)
+R = TypeVar("R", bound=StepResult)
 
 Report = Callable[[float, str], None]
 """Receives the finished share of a step (0..1; negative if it is unknown) and a short note."""

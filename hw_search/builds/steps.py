@@ -26,10 +26,10 @@ from zerocross.hw_search.builds.job import Job
 from zerocross.hw_search.builds.layout import MAPPED, MODEL, NETWORK, VIVADO
 from zerocross.hw_search.builds.results import (
     Exported,
-    Integers,
+    Lowering,
     Mapped,
     NetlistSimulated,
-    Routed,
+    Routing,
     Simulated,
     Synthesised,
     VivadoFolder,
@@ -85,14 +85,14 @@ def lower_model(job: Job, stages: Stages) -> LoweredFile:
     """Absorb every activation into crossings."""
     network = LoweredFile(job.folder)
 
-    def work(report: Report) -> Integers:
+    def work(report: Report) -> Lowering:
         report(-1, "absorbing activations into crossings")
         net, left = remove_first_bits(network.lowered.network)
         save(net, job.folder / NETWORK)
-        return Integers(len(net.network.layers), sum(left.values()))
+        return Lowering(len(net.network.layers), sum(left.values()))
 
     code = code_digest(f"{_FLOWS}.lowering.lower", f"{_FLOWS}.lowering.storage", f"{_FLOWS}.integer")
-    stages.run("lowering", Integers, {"code": code}, work)
+    stages.run("lowering", Lowering, {"code": code}, work)
     return network
 
 
@@ -175,7 +175,7 @@ def simulate_netlist(
     return stages.run("netlist", NetlistSimulated, inputs, work, last=True)
 
 
-def route(job: Job, design: BuiltDesign, stages: Stages) -> Routed | None:
+def route(job: Job, design: BuiltDesign, stages: Stages) -> Routing | None:
     """Place and route with open tools, if they support the target and the options request it.
 
     Raises:
@@ -191,7 +191,7 @@ def route(job: Job, design: BuiltDesign, stages: Stages) -> Routed | None:
         return None
     top = write_board_top(design.generated, design.link, board, job.clock_mhz)
 
-    def work(report: Report) -> Routed:
+    def work(report: Report) -> Routing:
         mapped = synthesise(
             top.stem,
             [*design.generated.sources, top],
@@ -212,7 +212,7 @@ def route(job: Job, design: BuiltDesign, stages: Stages) -> Routed | None:
             mapped.netlist, board, job.folder, job.clock_mhz, seed=seed, progress=progress
         )
         critical = routed.critical
-        return Routed(
+        return Routing(
             bitstream=str(routed.bitstream.relative_to(job.folder.resolve())),
             used={name: (use.used, use.available) for name, use in routed.used.items()},
             met=routed.met,
@@ -234,7 +234,7 @@ def route(job: Job, design: BuiltDesign, stages: Stages) -> Routed | None:
             f"{_FLOWS}.chip.place_route", f"{_FLOWS}.chip.synthesis", f"{_FLOWS}.chip.serial_line"
         ),
     }
-    return stages.run("place and route", Routed, inputs, work, last=True)
+    return stages.run("place and route", Routing, inputs, work, last=True)
 
 
 def write_for_vivado(job: Job, network: LoweredFile, design: BuiltDesign, stages: Stages) -> VivadoFolder:

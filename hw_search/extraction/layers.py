@@ -53,7 +53,7 @@ class _Tracer(fx.Tracer):
 
 
 @dataclass(frozen=True)
-class Trace:
+class TracedNetwork:
     """The trace of a module's forward, and the layers in it.
 
     Attributes:
@@ -81,7 +81,7 @@ def describe(model: nn.Module, input_shape: tuple[int, ...]) -> Network:
     return trace(model, input_shape).network
 
 
-def trace(model: nn.Module, input_shape: tuple[int, ...]) -> Trace:
+def trace(model: nn.Module, input_shape: tuple[int, ...]) -> TracedNetwork:
     """Trace a module's forward and find the layers in it; see `describe` for their names.
 
     Args:
@@ -148,7 +148,7 @@ def trace(model: nn.Module, input_shape: tuple[int, ...]) -> Trace:
     network = Network(Input(shape, bits), tuple(layers))
     _check_network(network)
     scales(network, modules)
-    return Trace(graph, found, network)
+    return TracedNetwork(graph, found, network)
 
 
 def _check_name(name: str, taken: Container[str]) -> None:

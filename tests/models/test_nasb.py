@@ -22,11 +22,11 @@ from zerocross.models.nasb import (
     train_supernet,
     used_edges,
 )
-from zerocross.models.residual import Stream
+from zerocross.models.residual import ResidualStream
 from zerocross.models.topologies import build
 from zerocross.models.training import TrainingSettings
 
-STREAM = Stream(4, 0.5)
+STREAM = ResidualStream(4, 0.5)
 SHAPE = (1, 8, 8)
 CHOICES = [[("conv3", "skip", "none"), ("pool", "conv1"), ("none", "dilated3", "depthwise3")]] * 2
 
@@ -148,7 +148,7 @@ def test_the_expected_price_is_that_of_the_settled_choice() -> None:
 def test_a_high_price_is_avoided(small_data: Data) -> None:
     def chosen(weight: float) -> list[str]:
         torch.manual_seed(0)
-        supernet = Supernet(SHAPE, 10, [[("conv3", "none")]], Stream(4, 0.5), [4], [1])
+        supernet = Supernet(SHAPE, 10, [[("conv3", "none")]], ResidualStream(4, 0.5), [4], [1])
         search = SupernetSettings(price_weight=weight, rate=0.1)
         train_supernet(supernet, small_data, TrainingSettings(3, 20), search, {(0, 0, "conv3"): 1.0}, seed=0)
         return supernet.chosen()[0]

@@ -17,7 +17,7 @@ from zerocross.models.dynamic import DynamicShift
 from zerocross.models.errors import ModelError
 from zerocross.models.expressions import parse
 from zerocross.models.layers import ActivationSlot, BinaryConv2d, StreamSlot, install, slots, stream_slots
-from zerocross.models.residual import BIREAL, REACTNET, RESNETE, Block, Stream, Style, stream_scale
+from zerocross.models.residual import BIREAL, REACTNET, RESNETE, Block, ResidualStream, Style, stream_scale
 from zerocross.models.topologies import build
 from zerocross.models.training import TrainingSettings, accuracy, train
 
@@ -141,7 +141,7 @@ def convolve(x: np.ndarray, conv: nn.Module, stride: int, pad: float) -> np.ndar
 def test_a_block_by_numpy(style: Style, kernel: int, stride: int, channels: int) -> None:
     torch.manual_seed(kernel + stride + channels)
     bits, scale = 4, 0.25
-    block = settle(Block(5, channels, style, Stream(bits, scale), kernel, stride))
+    block = settle(Block(5, channels, style, ResidualStream(bits, scale), kernel, stride))
     x = np.random.default_rng(0).integers(-20, 20, (3, 5, 6, 4)) * scale
     y = level(convolve(rsign(x, block.sign), block.conv, stride, -1), block.level, bits, scale)
     short = x

@@ -25,7 +25,7 @@ from zerocross.hw_search.builds import certificate
 from zerocross.hw_search.builds.certificate import certify, certify_netlist
 from zerocross.hw_search.builds.export import export
 from zerocross.hw_search.builds.forms import stream_elements, torch_logits
-from zerocross.hw_search.builds.results import Simulated as Result
+from zerocross.hw_search.builds.results import Simulated
 from zerocross.hw_search.builds.subject import Images
 from zerocross.hw_search.errors import UserError
 from zerocross.models.expressions import parse
@@ -80,7 +80,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Case:
 
 def certified(
     which: Case, folder: Path, runtime: Path, design: Design | None = None, wrong: int = 0
-) -> Result:
+) -> Simulated:
     job: Any = SimpleNamespace(subject=Trained(which.model, wrong), folder=folder, cache=runtime)
     built: Any = SimpleNamespace(bare=which.design, complete=design or with_fifos(which.design, 2))
     shares: list[float] = []
@@ -97,7 +97,7 @@ def certified(
 def simulated(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replaces the simulator by the nodes' numpy references."""
 
-    class Simulated:
+    class Streaming:
         def __init__(self, design: Design, taps: Any) -> None:
             self.design, self.taps = design, taps
 
@@ -107,7 +107,7 @@ def simulated(monkeypatch: pytest.MonkeyPatch) -> None:
             return Streamed(values[self.design.elements[-1].name, "m"], taps, 5.0, 9, 100, ())
 
     def compile_streaming(design: Design, folder: Path, taps: Any = (), *rest: Any, **options: Any) -> Any:
-        return Simulated(design, taps), None
+        return Streaming(design, taps), None
 
     monkeypatch.setattr(certificate, "compile_streaming", compile_streaming)
     monkeypatch.setattr(streaming, "compile_streaming", compile_streaming)
@@ -210,7 +210,7 @@ def test_a_netlist_that_answers_otherwise_is_caught(
     inputs = small.lowered.quantize(small.images.x.numpy().astype(np.float32))
     answers = small.net.run(inputs)["label"]
 
-    class Simulated:
+    class Streaming:
         def __init__(self, design: Design, simulator: Any) -> None:
             pass
 
@@ -220,7 +220,7 @@ def test_a_netlist_that_answers_otherwise_is_caught(
 
     monkeypatch.setattr(certificate, "compile_design", lambda *_: None)
     monkeypatch.setattr(certificate, "netlist_sources", lambda mapped: [])
-    monkeypatch.setattr(certificate, "CompiledDesign", Simulated)
+    monkeypatch.setattr(certificate, "CompiledDesign", Streaming)
     mapped = Synthesis("top", "ecp5", Cells(), {}, tmp_path, tmp_path)
     job: Any = SimpleNamespace(folder=tmp_path, cache=tmp_path)
     built: Any = SimpleNamespace(complete=small.design)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from zerocross.hw_search.builds.results import Result
+from zerocross.hw_search.builds.results import StepResult
 from zerocross.hw_search.builds.stages import Stages
 from zerocross.hw_search.errors import UserError
 from zerocross.reports.build_records import Stage
@@ -33,7 +33,7 @@ class Notes:
 
 
 @dataclass(frozen=True)
-class Made(Result):
+class Made(StepResult):
     """The result of a step."""
 
     name: str
@@ -199,11 +199,11 @@ def test_a_step_on_which_none_depends_is_the_only_one_that_its_change_redoes(tmp
         stages = Stages(tmp_path, Notes())
         for name, last in (("a", False), ("check", True), ("b", False)):
 
-            def work(report: Any, name: str = name) -> Result:
+            def work(report: Any, name: str = name) -> StepResult:
                 did.append(name)
-                return Result()
+                return StepResult()
 
-            stages.run(name, Result, {"value": value} if last else {}, work, last=last)
+            stages.run(name, StepResult, {"value": value} if last else {}, work, last=last)
 
     run(1)
     run(2)
