@@ -138,8 +138,8 @@ def crossing_position(response: RegionFunction, stages: list[np.ndarray], shared
             return position
     worst = movers[pools[0] if pools else pads[0]]
     raise LoweringError(
-        f"{worst.name} ({worst.op_type}) stands inside the activation of {response.region.origin} and cannot be swapped with "
-        "it: put it directly behind the product or behind the quantizer"
+        f"{worst.name} ({worst.op_type}) stands inside the activation of {response.region.origin} and cannot be swapped "
+        "with it: put it directly behind the product or behind the quantizer"
     )
 
 

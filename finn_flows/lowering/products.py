@@ -137,8 +137,8 @@ def _integers(node: NodeProto, weights: np.ndarray, one_scale: bool) -> tuple[np
         some = ", ".join(f"{value:.6g}" for value in row[:4]) + (", ..." if len(row) > 4 else "")
         raise LoweringError(
             f"{node.name} ({node.op_type}): its weights are neither bipolar nor integers of up to 8 bits: channel {wrong} "
-            f"holds {some}; quantize them with a BipolarQuant, or a Quant of up to 8 bits with zero point 0, and at most one "
-            "scale for each channel"
+            f"holds {some}; quantize them with a BipolarQuant, or a Quant of up to 8 bits with zero point 0, and at most "
+            "one scale for each channel"
         )
     found = np.rint(rows / np.array(scales, np.float64)[:, None])
     used = np.array(scales, np.float64)

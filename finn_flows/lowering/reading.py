@@ -414,8 +414,8 @@ def _disordered(last: NodeProto, response: RegionFunction, columns: np.ndarray) 
     )
     if _rises(values):
         return LoweringError(
-            f"{node.name} ({node.op_type}) treats the classes differently by more than a bias: give the logits of {last.name} "
-            "one positive scale, and at most a bias for each class"
+            f"{node.name} ({node.op_type}) treats the classes differently by more than a bias: give the logits of "
+            f"{last.name} one positive scale, and at most a bias for each class"
         )
     return LoweringError(
         f"{node.name} ({node.op_type}) changes the order of the logits of {last.name}, or makes different ones equal: put "
