@@ -1,1 +1,1 @@
-"""From any QONNX file to an integer network: activation regions become crossings. It begins in `lower`."""
+"""Lowers any QONNX file to an integer network: activation regions become crossings. The entry point is `lower`."""

@@ -1,7 +1,7 @@
-"""What a QONNX file can hold that no integer network does."""
+"""The error of the lowering."""
 
 from zerocross.finn_flows.errors import FlowError
 
 
 class LoweringError(FlowError):
-    """A part of a QONNX graph that cannot be lowered; the message names the node, the reason and the remedy."""
+    """Raised for a node of a QONNX graph that hardware cannot compute; the message names node, reason and remedy."""

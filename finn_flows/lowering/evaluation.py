@@ -1,4 +1,4 @@
-"""Regions evaluated at every integer they can see: where they change, and whether they change anything at all."""
+"""Evaluates regions at every integer they can read: where their output changes, and whether they only rescale."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ _CHUNK = 1 << 20  # values evaluated at once: 4 MB a tensor of float32
 
 @dataclass(frozen=True)
 class Steps:
-    """A function of few values on a grid, channel by channel: where it changes and what it changes to.
+    """A function of few values on a grid in each channel: where it changes, and to which value.
 
-    `channel`, `place` and `value` are the changes, sorted by channel, then place; each channel begins with one at
+    `channel`, `place` and `value` are the changes, sorted by channel, then by place. Each channel begins with a change at
     place 0.
     """
 
@@ -29,7 +29,7 @@ class Steps:
     value: np.ndarray
 
     def table(self, levels: Levels) -> CrossingTable:
-        """Return the crossings of every bit plane of the level's number."""
+        """Return the crossings of every bit plane of the level numbers."""
         index, bits = levels.index(self.value), levels.bits
         first, rows, places = [], [], []
         begins = self.place == 0
@@ -52,7 +52,7 @@ def evaluate(response: RegionFunction, source: Integers) -> tuple[Steps, list[np
     """Evaluate a region at every integer of its source.
 
     Returns:
-        Where its output changes, and, if there are pools in it, all values at all stages; None if it has more than 256
+        The changes of its output and, if it holds pools, all values at all stages; None if its output has more than 256
         values.
     """
     pools = any(node.op_type == "MaxPool" for node in response.movers)
@@ -79,11 +79,11 @@ def evaluate(response: RegionFunction, source: Integers) -> tuple[Steps, list[np
 
 
 def rescaled(response: RegionFunction, source: Integers) -> tuple[float, float] | None:
-    """Return what a region makes of the integers x of levels if it only rescales them: scale and offset.
+    """Return scale and offset of a region that only rescales the integers x of levels.
 
     Returns:
-        (scale, offset) if its output is `scale * x + offset` but for float32's rounding, with a scale above 0, alike
-        in all channels; else None.
+        (scale, offset) if the output is `scale * x + offset` up to float32's rounding, with the same scale above 0 and
+        the same offset in all channels; else None.
     """
     columns = []
     for _, stages in _chunks(response, source):
@@ -101,7 +101,7 @@ def rescaled(response: RegionFunction, source: Integers) -> tuple[float, float] 
 
 
 def _chunks(response: RegionFunction, source: Integers) -> Iterator[tuple[int, list[np.ndarray]]]:
-    """Give a region's stages at a source's integers, some at a time, each time with the first one's index."""
+    """Yield a region's stages at the integers of a source in chunks, each with the index of its first integer."""
     grid, channels = source.grid, response.segments[0].channels
     length = max(1, _CHUNK // max(response.channels, channels))
     for start in range(0, len(grid), length):
@@ -111,18 +111,19 @@ def _chunks(response: RegionFunction, source: Integers) -> Iterator[tuple[int, l
 
 
 def crossing_position(response: RegionFunction, stages: list[np.ndarray], shared: int = 0) -> int:
-    """Return ahead of which of a body's moving nodes the crossings may stand, so that every pool pools the same.
+    """Return how many moving nodes must stay ahead of the crossings, so that no pool's result changes.
 
-    A pool of accumulators is right where what stands ahead of it never falls; a pool of levels is right where
-    what stands behind it never falls on the values it sees. The earliest place is taken: levels are narrower.
+    - A pool ahead of the crossings is correct if the nodes ahead of it never fall.
+    - A pool behind the crossings is correct if the nodes behind it never fall on the values it reads.
+    - The least such number is taken, because levels are narrower than accumulators.
 
     Args:
-        response: the region's.
-        stages: from `evaluate`.
-        shared: first moving nodes that others need too, and which are not built twice.
+        response: Function of the region.
+        stages: Values from `evaluate`.
+        shared: Number of leading moving nodes that other regions read too, and that are built only once.
 
     Raises:
-        LoweringError: if there is no such place.
+        LoweringError: If there is no such number.
     """
     movers = response.movers
     spreads = [index for index, segment in enumerate(response.segments) if segment.spread is not None]
@@ -137,8 +138,8 @@ def crossing_position(response: RegionFunction, stages: list[np.ndarray], shared
             return position
     worst = movers[pools[0] if pools else pads[0]]
     raise LoweringError(
-        f"{worst.name} ({worst.op_type}) stands inside the activation of {response.region.origin}, where it cannot "
-        "be exchanged with it: put it directly behind the product or behind the quantizer"
+        f"{worst.name} ({worst.op_type}) stands inside the activation of {response.region.origin} and cannot be swapped "
+        "with it: put it directly behind the product or behind the quantizer"
     )
 
 

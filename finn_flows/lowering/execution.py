@@ -1,7 +1,7 @@
-"""Executing nodes of a QONNX graph on whole batches, one node after the other.
+"""Executes nodes of a QONNX graph on whole batches, node by node.
 
-As qonnx's own executor does, standard nodes run in onnxruntime and QONNX's in numpy; only here no tensor's shape
-is fixed beforehand, so that an activation can be evaluated at thousands of integers at once.
+Standard nodes run in onnxruntime and QONNX's nodes in numpy, as in qonnx's own executor. Unlike there, tensors have no
+fixed shapes, so that an activation can be evaluated at thousands of integers at once.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,7 +19,7 @@ from zerocross.finn_flows.lowering.errors import LoweringError
 Tensors = dict[str, np.ndarray]
 
 RESHAPES = frozenset({"Flatten", "Reshape", "Squeeze", "Unsqueeze"})
-"""Nodes that keep their elements in order; their shapes in the graph are those of one sample."""
+"""Nodes that keep the order of their elements; the graph holds their shapes for one sample."""
 
 _IR_VERSION = 10
 
@@ -34,8 +34,8 @@ def _sigmoid(x: np.ndarray) -> np.ndarray:
         return np.float32(1) / (np.float32(1) + _rounded(np.exp)(-x))
 
 
-# What onnxruntime only approximates: its sigmoid, for one, is 0 below -18, which moves crossings. Here it is what
-# torch computes, which is what was trained.
+# onnxruntime only approximates these functions: its sigmoid is 0 below -18, for example, which moves crossings. They are
+# computed as in torch, where the network was trained.
 _PRECISE: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "Cos": _rounded(np.cos),
     "Erf": _rounded(special.erf),
@@ -54,15 +54,15 @@ def constants(model: ModelWrapper) -> Tensors:
 
 
 def execute(model: ModelWrapper, nodes: Iterable[NodeProto], tensors: Tensors) -> None:
-    """Execute nodes in the order given.
+    """Execute nodes in the given order.
 
     Args:
-        model: the graph the nodes are of.
-        nodes: in topological order.
-        tensors: what they read, by name, constants too; their outputs are added.
+        model: Graph of the nodes.
+        nodes: Nodes in topological order.
+        tensors: Tensors by name, including constants; the nodes' outputs are added.
 
     Raises:
-        LoweringError: if a node cannot be executed; the message names it.
+        LoweringError: If a node cannot be executed; the message names it.
     """
     for node in nodes:
         try:
@@ -77,17 +77,17 @@ def execute(model: ModelWrapper, nodes: Iterable[NodeProto], tensors: Tensors) -
                 _execute_plainly(model, node, tensors)
         except LoweringError:
             raise
-        except Exception as error:  # onnxruntime and custom ops raise whatever they like
+        except Exception as error:  # onnxruntime and custom ops raise errors of many types
             raise _failure(node, error) from None
 
 
 def fold_constants(model: ModelWrapper) -> bool:
-    """Compute in place what follows from constants and from known shapes alone; return whether there was any of it.
+    """Replace nodes that read only constants and known shapes by constants, in place; return whether there were any.
 
     qonnx's own transformation infers all shapes again after every constant, which takes minutes for large networks.
 
     Raises:
-        LoweringError: if a node cannot be executed; the message names it.
+        LoweringError: If a node cannot be executed; the message names it.
     """
     known: Tensors = {**constants(model), "": None}  # type: ignore[dict-item]  # QONNX's nodes look omitted inputs up
     left = []
@@ -132,7 +132,7 @@ def _batch_norm(
     mean: np.ndarray,
     variance: np.ndarray,
 ) -> np.ndarray:
-    """Normalise as torch does, to the last bit: a fused multiply-add, whose product is not rounded."""
+    """Normalise as torch does, to the last bit: with a fused multiply-add, which does not round the product."""
     slope, start = batch_norm_line(node, scale, bias, mean, variance)
     shape = (-1,) + (1,) * (x.ndim - 2)
     return (x.astype(np.float64) * slope.reshape(shape) + start.reshape(shape)).astype(np.float32)
@@ -141,7 +141,7 @@ def _batch_norm(
 def batch_norm_line(
     node: NodeProto, scale: np.ndarray, bias: np.ndarray, mean: np.ndarray, variance: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return slope and start, float32, of the line that a batch norm is in each channel, as torch computes them."""
+    """Return slope and start of a batch norm's line in each channel, float32, as torch computes them."""
     epsilon = next((each.f for each in node.attribute if each.name == "epsilon"), 1e-5)
     slope = np.float32(1) / np.sqrt(variance + np.float32(epsilon)) * scale
     return slope, (bias - mean.astype(np.float64) * slope).astype(np.float32)
@@ -168,8 +168,8 @@ def _execute_standard(node: NodeProto, tensors: Tensors, opset: int) -> None:
 @lru_cache(maxsize=64)
 def _session(model: bytes) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # what goes wrong is raised
-    options.intra_op_num_threads = 1  # sums have one order on every machine
+    options.log_severity_level = 4  # errors are raised, not logged
+    options.intra_op_num_threads = 1  # sums have the same order on every machine
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
@@ -177,9 +177,9 @@ def run(model: ModelWrapper, inputs: np.ndarray, batch: int = 256) -> np.ndarray
     """Run samples through a whole graph with one input and one output.
 
     Args:
-        model: a graph for one sample at a time.
-        inputs: shape (N, ...), of the type the graph takes.
-        batch: samples at a time.
+        model: Graph for one sample.
+        inputs: Samples of the graph's input type, shape (N, ...).
+        batch: Samples executed at once.
 
     Returns:
         The graph's output for each sample, shape (N, ...).

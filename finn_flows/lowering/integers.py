@@ -1,4 +1,4 @@
-"""Tensors of integers, and the real values they stand for."""
+"""Tensors of integers and the real values they represent."""
 
 from dataclasses import dataclass
 
@@ -12,20 +12,20 @@ _SAME = 1e-6  # relative: float32's rounding, a few times over
 
 @dataclass(frozen=True)
 class Integers:
-    """A tensor of integers x that stand for `scale * (x + zero) / divisor + bias`, channel by channel.
+    """A tensor of integers x that represent `scale * (x + zero) / divisor + bias` in each channel.
 
-    Scale, zero, divisor and bias are kept as separate numbers, so that a value is rounded once, where torch rounds it.
-    With scales that are powers of two it is torch's value to the last bit.
+    Scale, zero, divisor and bias stay separate numbers, so that a value is rounded once, where torch rounds it. If the
+    scales are powers of two, the value equals torch's to the last bit.
 
     Attributes:
-        tensor: its name in the absorbed graph.
-        grid: what x can be.
-        scale: above 0, one number or shape (channels,).
-        zero: likewise; whole where the real values are multiples of the scale.
-        divisor: elements of the windows of mean pools.
-        bias: float32, likewise; of a product.
-        axis: where the channels are.
-        is_levels: whether products and sums may read it; accumulators they may not.
+        tensor: Name in the absorbed graph.
+        grid: Integers that x can be.
+        scale: Above 0; one number or shape (channels,).
+        zero: One number or shape (channels,); a whole number if the real values are multiples of the scale.
+        divisor: Number of elements of the windows of mean pools.
+        bias: Bias of a product, float32; one number or shape (channels,).
+        axis: Axis of the channels.
+        is_levels: Whether products and sums may read the tensor; they may not read accumulators.
     """
 
     tensor: str
@@ -44,16 +44,16 @@ class Integers:
 
     @property
     def step(self) -> np.ndarray:
-        """What one more integer adds to the value."""
+        """Difference of the values of neighbouring integers."""
         return np.asarray(self.scale / self.divisor)
 
     @property
     def lowest(self) -> float:
-        """The value of the least integer of levels, which is what hardware pads with."""
+        """Value of the least integer, with which hardware pads."""
         return float(self.values(np.array([self.grid.low]))[0, 0])
 
     def values(self, integers: np.ndarray) -> np.ndarray:
-        """Return the values of integers of shape (T,): float32, shape (T, channels), or (T, 1) if they are all alike."""
+        """Return the values of integers of shape (T,): float32, shape (T, channels), or (T, 1) if all channels are alike."""
         shifted = integers[:, None] + np.atleast_1d(self.zero)
         return (shifted * self.scale / self.divisor).astype(np.float32) + np.atleast_1d(
             np.asarray(self.bias, np.float32)
@@ -69,7 +69,7 @@ def of_levels(tensor: str, levels: Levels, axis: int = 1) -> Integers:
 
 
 def added(tensor: str, terms: list[Integers]) -> Integers | None:
-    """Return the sum of levels; None where their scales differ by more than float32's rounding."""
+    """Return the sum of levels; None if their scales differ by more than float32's rounding."""
     first = terms[0]
     if any(abs(term.step - first.step) > _SAME * first.step for term in terms):
         return None
@@ -80,6 +80,6 @@ def added(tensor: str, terms: list[Integers]) -> Integers | None:
 
 
 def pooled(tensor: str, of: Integers, area: int, is_mean: bool) -> Integers:
-    """Return the sums of windows of so many levels, as means or as they are."""
+    """Return the sums, or the means, of windows of `area` levels."""
     divisor = of.divisor * area if is_mean else of.divisor
     return Integers(tensor, Grid(0, of.grid.high * area), of.scale, of.zero * area, divisor)

@@ -1,4 +1,4 @@
-"""From a QONNX file to an integer network, as one story: tidy, absorb, read."""
+"""Lowers a QONNX file to an integer network in three steps: tidy, absorb, read."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,17 +19,17 @@ _BATCH = 256
 
 @dataclass(frozen=True)
 class ActivationSummary:
-    """An activation of a lowered network: what it stands for, and its crossings.
+    """An activation of a lowered network: the nodes it replaces, and its crossings.
 
     Attributes:
-        name: its layer's name in the integer network.
-        operations: types of the nodes it stands for, in their order.
-        channels: number of channels.
-        levels: how many levels its bits can say: 2 for a sign.
-        points: integers of the grid it reads.
-        least: crossings of the row of bits with the fewest.
-        mean: crossings of a row, on average.
-        most: crossings of the row with the most.
+        name: Name of its layer in the integer network.
+        operations: Types of the nodes it replaces, in order.
+        channels: Number of channels.
+        levels: Number of output levels that its bits can hold; 2 for a sign.
+        points: Number of integers of the grid it reads.
+        least: Fewest crossings of a row of bits.
+        mean: Average crossings of a row of bits.
+        most: Most crossings of a row of bits.
     """
 
     name: str
@@ -47,10 +47,10 @@ class Lowered:
     """A lowered QONNX file.
 
     Attributes:
-        network: what hardware computes.
-        original: the tidied graph, before anything was absorbed.
-        model: the absorbed graph, which qonnx still executes.
-        activations: a summary of each activation, in the order of the layers.
+        network: Integers that the hardware computes with.
+        original: Tidied graph, with all of its nodes.
+        model: Absorbed graph, which qonnx can still execute.
+        activations: Summary of each activation, in the order of the layers.
     """
 
     network: IntegerNetwork
@@ -59,10 +59,10 @@ class Lowered:
     activations: tuple[ActivationSummary, ...]
 
     def quantize(self, samples: np.ndarray) -> np.ndarray:
-        """Return samples as the integer network takes them, by the graph's own input quantizer.
+        """Quantize samples for the integer network with the graph's own input quantizer.
 
         Args:
-            samples: what the QONNX file takes, shape (N, ...).
+            samples: Inputs of the QONNX file, shape (N, ...).
 
         Returns:
             Integers, shape (N, features) or (N, height, width, channels).
@@ -81,10 +81,10 @@ def lower(source: Path | str | ModelWrapper) -> Lowered:
     """Lower a QONNX file.
 
     Args:
-        source: a file from Brevitas (`export_qonnx(..., dynamo=False)`) or from anywhere, or a graph.
+        source: A graph, or a file from any exporter; with Brevitas use `export_qonnx(..., dynamo=False)`.
 
     Raises:
-        LoweringError: if the file is none, or a part of it has no hardware; the message names the node.
+        LoweringError: If the file is no ONNX file, or hardware cannot compute a node; the message names it.
     """
     original = tidy(source if isinstance(source, ModelWrapper) else load_model(Path(source)))
     model = original.transform(AbsorbActivations(), cleanup=False)
@@ -96,7 +96,7 @@ def load_model(path: Path) -> ModelWrapper:
     """Load an ONNX file.
 
     Raises:
-        LoweringError: if there is none.
+        LoweringError: If the file cannot be read or is no ONNX file.
     """
     try:
         proto = ModelProto.FromString(path.read_bytes())
@@ -105,7 +105,7 @@ def load_model(path: Path) -> ModelWrapper:
     except Exception:  # protobuf's DecodeError, wherever it lives
         raise LoweringError(f"{path} is not an ONNX file") from None
     if not proto.graph.node:
-        raise LoweringError(f"{path} is not an ONNX file, or an empty one")
+        raise LoweringError(f"{path} is not an ONNX file, or its graph is empty")
     return ModelWrapper(proto, fix_float64=True)
 
 

@@ -1,4 +1,4 @@
-"""Products with weights of few bits, as QONNX writes them: Conv, MatMul and Gemm."""
+"""Products with weights of few bits as QONNX writes them: Conv, MatMul and Gemm."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -18,14 +18,14 @@ _MOST = 128
 
 @dataclass(frozen=True)
 class ScaledProduct:
-    """A product of integer weights, whose output is `scale * (weights . input) + bias`, channel by channel.
+    """A product of integer weights, whose output is `scale * (weights . input) + bias` in each channel.
 
     Attributes:
-        node: the Conv, MatMul or Gemm.
+        node: The Conv, MatMul or Gemm.
         weights: -1 and +1 (int8), or integers of -2**(bits-1)..2**(bits-1) (int16), shape (channels, features) or
             (channels, inputs, height, width).
-        bits: 1, or 2..8: the least that hold the weights.
-        scale: above 0, float64, shape (channels,).
+        bits: Fewest bits that hold the weights: 1, or 2..8.
+        scale: Above 0, float64, shape (channels,).
         bias: float32, shape (channels,).
     """
 
@@ -42,12 +42,12 @@ class ScaledProduct:
 
     @property
     def is_plain(self) -> bool:
-        """Whether the product is one of integers already."""
+        """Whether the product already is one of integers: scale 1 and no bias."""
         return bool((self.scale == 1).all() and (self.bias == 0).all())
 
 
 def is_product(node: NodeProto) -> bool:
-    """Tell whether a node is a product of its first input."""
+    """Return whether a node is a product of its first input."""
     return node.op_type in PRODUCTS and node.domain in ("", "ai.onnx")
 
 
@@ -60,12 +60,12 @@ def read_product(model: ModelWrapper, node: NodeProto, one_scale: bool = False) 
     """Read a product's weights, their scales and its bias.
 
     Args:
-        model: the graph.
-        node: the Conv, MatMul or Gemm.
-        one_scale: have wider weights on one scale where that is possible, if need be with more bits: logits need it.
+        model: The graph.
+        node: The Conv, MatMul or Gemm.
+        one_scale: Whether to prefer one scale for all channels, even if the weights need more bits; logits need it.
 
     Raises:
-        LoweringError: if the weights are not of few bits, or the product is none that hardware has.
+        LoweringError: If the weights have too many bits, or the product is of a kind that is not supported.
     """
     known = attributes(node)
     weights = model.get_initializer(node.input[1])
@@ -84,7 +84,9 @@ def read_product(model: ModelWrapper, node: NodeProto, one_scale: bool = False) 
                 f"{node.name} ({node.op_type}): a dense layer is (1, features) times (features, channels): flatten first"
             )
         if known.get("transA", 0):
-            raise LoweringError(f"{node.name} (Gemm) transposes its input, which has no hardware")
+            raise LoweringError(
+                f"{node.name} (Gemm) transposes its input, which is not supported: set transA to 0"
+            )
         weights = weights if known.get("transB", 0) else weights.T
         if node.op_type == "Gemm":
             weights = weights * np.float32(known.get("alpha", 1.0))
@@ -100,7 +102,7 @@ def read_product(model: ModelWrapper, node: NodeProto, one_scale: bool = False) 
 def _check_conv(node: NodeProto, weights: np.ndarray, known: dict[str, Any]) -> None:
     if weights.ndim != 4:
         raise LoweringError(
-            f"{node.name} (Conv) is {weights.ndim - 2}-dimensional: only images have hardware"
+            f"{node.name} (Conv) is {weights.ndim - 2}-dimensional: only 2-dimensional ones are supported"
         )
     if known.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID"):
         raise LoweringError(f"{node.name} (Conv) pads automatically: write its pads out")
@@ -108,21 +110,21 @@ def _check_conv(node: NodeProto, weights: np.ndarray, known: dict[str, Any]) -> 
 
 
 def conv_padding(node: NodeProto) -> tuple[int, int]:
-    """Return the padding of a convolution or a pool itself, (vertical, horizontal).
+    """Return the padding in a convolution's or a pool's attributes, (vertical, horizontal).
 
     Raises:
-        LoweringError: if it differs from side to side.
+        LoweringError: If opposite sides have different padding.
     """
     top, left, bottom, right = attributes(node).get("pads") or (0, 0, 0, 0)
     if (top, left) != (bottom, right):
         raise LoweringError(
-            f"{node.name} ({node.op_type}) pads {top, left} ahead and {bottom, right} behind: pad both sides alike"
+            f"{node.name} ({node.op_type}) pads {top, left} ahead and {bottom, right} behind: pad both sides equally"
         )
     return top, left
 
 
 def _integers(node: NodeProto, weights: np.ndarray, one_scale: bool) -> tuple[np.ndarray, int, np.ndarray]:
-    """Return a product's weights as integers of the fewest bits, the bits, and the scales: one for all if one does."""
+    """Return weights as integers of the fewest bits, the bits, and the scales: the same one for all channels if possible."""
     rows = weights.reshape(len(weights), -1).astype(np.float64)
     size = np.abs(rows)
     if (size == size[:, :1]).all() and (size > 0).all():
@@ -135,8 +137,8 @@ def _integers(node: NodeProto, weights: np.ndarray, one_scale: bool) -> tuple[np
         some = ", ".join(f"{value:.6g}" for value in row[:4]) + (", ..." if len(row) > 4 else "")
         raise LoweringError(
             f"{node.name} ({node.op_type}): its weights are neither bipolar nor integers of up to 8 bits: channel {wrong} "
-            f"holds {some}; quantize them (BipolarQuant, or Quant of up to 8 bits with zero point 0), one scale for each "
-            "channel at most"
+            f"holds {some}; quantize them with a BipolarQuant, or a Quant of up to 8 bits with zero point 0, and at most "
+            "one scale for each channel"
         )
     found = np.rint(rows / np.array(scales, np.float64)[:, None])
     used = np.array(scales, np.float64)
@@ -150,13 +152,13 @@ def _bits(integers: np.ndarray) -> int:
 
 
 def _scale(weights: np.ndarray) -> float | None:
-    """Return the largest number that some weights are multiples of, up to 128 times; None if there is none."""
+    """Return the largest number of which all weights are multiples, up to 128 times; None if there is none."""
     values = np.unique(np.abs(weights))
     if values[-1] == 0:
         return 1.0
     if not np.isfinite(values).all():
         return None
-    steps = np.arange(1, _MOST + 1)[:, None]  # what the largest weight may be
+    steps = np.arange(1, _MOST + 1)[:, None]  # candidates for the largest weight
     places = values / values[-1] * steps
     off = (np.abs(places - np.rint(places)) / steps).max(axis=1)
     fits = np.flatnonzero(off <= 4 * float(np.finfo(np.float32).eps))

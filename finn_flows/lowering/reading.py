@@ -1,4 +1,4 @@
-"""Reading an absorbed graph: from QONNX, channels first, to an integer network, channels last."""
+"""Reads an absorbed QONNX graph (channels first) as an integer network (channels last)."""
 
 import math
 from dataclasses import dataclass, replace
@@ -43,23 +43,24 @@ _CHUNK = 1 << 20  # values evaluated at once
 def read_network(model: ModelWrapper) -> IntegerNetwork:
     """Read a graph whose activations are absorbed.
 
-    Layers get their names from the file (`zerocross.finn_flows.lowering.naming`):
+    Layers get their names from nodes of the file (`zerocross.finn_flows.lowering.naming`):
 
-    - A product is called as its Conv, MatMul or Gemm, an activation as its quantizer; a sum, a pool and a flatten as
-      themselves.
-    - A bias of the logits is called as the last product, with _bias behind.
+    - A product has the name of its Conv, MatMul or Gemm.
+    - An activation has the name of its quantizer.
+    - A sum, a pool and a flatten have the names of their own nodes.
+    - The bias of the logits has the name of the last product, followed by _bias.
     - The last layer is called label.
     - A second layer of the same name gets a number: Quant_3, Quant_3_2.
 
     Args:
-        model: from `AbsorbActivations`.
+        model: Graph from `AbsorbActivations`.
 
     Returns:
-        The same network, on integers: its input is the tensor `input_tensor` names, its output the class.
+        The same network on integers. Its input is the tensor that `input_tensor` returns, its output is the class.
 
     Raises:
-        LoweringError: if the graph is not made of products, crossings, sums, pools and flattens, or does not end in
-            a choice of the largest logit; the message names the node.
+        LoweringError: If the graph holds anything but products, crossings, sums, pools and flattens, or does not end with
+            the choice of the largest logit; the message names the node.
     """
     try:
         return _Reader(model).read()
@@ -70,14 +71,14 @@ def read_network(model: ModelWrapper) -> IntegerNetwork:
 def input_tensor(model: ModelWrapper) -> str:
     """Return the tensor that is the integer network's input, (1, features) or (1, channels, height, width).
 
-    What stands ahead of it, the quantizer of the input too, is done before the hardware.
+    The host computes everything ahead of it, including the input's quantizer.
     """
     structure = Structure(model)
     return _behind_movers(structure, structure.input)
 
 
 def _behind_movers(structure: Structure, tensor: str) -> str:
-    """Follow the network's input through what only rearranges it, as long as nothing else reads it."""
+    """Follow the network's input through nodes that only rearrange it, while it has a single reader."""
     model = structure.model
     while (
         len(readers := model.find_consumers(tensor)) == 1
@@ -93,14 +94,14 @@ def _behind_movers(structure: Structure, tensor: str) -> str:
 
 @dataclass(frozen=True)
 class _View:
-    """A tensor of the graph as a layer's output, and how it lies against it.
+    """A tensor of the graph as a layer's output, and how their layouts differ.
 
     Attributes:
-        layer: whose output it is.
-        axes: which axis of (1, channels, height, width) each axis is; (0, 1) for features.
-        low: the least integer of its levels.
-        features: for each feature its place in (height, width, channels) order; None where that is the same.
-        padding: what the next convolution pads, (vertical, horizontal).
+        layer: Name of the layer whose output it is.
+        axes: For each axis, its number in (1, channels, height, width); (0, 1) for features.
+        low: Least integer of its levels.
+        features: For each feature, its place in (height, width, channels) order; None if the order is the same.
+        padding: Padding left to the next convolution, (vertical, horizontal).
     """
 
     layer: str
@@ -111,7 +112,7 @@ class _View:
 
 
 class _Reader:
-    """Follows the graph from its input and writes a layer for each node."""
+    """Follows the graph from its input and adds a layer for each node."""
 
     def __init__(self, model: ModelWrapper) -> None:
         self.model = model
@@ -129,7 +130,9 @@ class _Reader:
         tensor = _behind_movers(structure, structure.input)
         shape = self._shape(tensor)
         if len(shape) not in (2, 4):
-            raise LoweringError(f"{tensor} has shape {shape}: the input must be (1, features) or an image")
+            raise LoweringError(
+                f"{tensor} has shape {shape}: make the input (1, features) or (1, channels, height, width)"
+            )
         order = (2, 3, 1) if len(shape) == 4 else (1,)
         counted = structure.is_summed(structure.input)
         levels = declared_levels(self.model, structure.input, structure.readers[0], counted)
@@ -153,9 +156,11 @@ class _Reader:
     def _read_node(self, node: NodeProto) -> None:
         view = self.views.get(node.input[0])
         if view is None:
-            raise LoweringError(f"{node.name} ({node.op_type}) reads {node.input[0]}, which no layer makes")
+            raise LoweringError(
+                f"{node.name} ({node.op_type}) reads {node.input[0]}, which is no layer's output"
+            )
         if view.padding != (0, 0) and node.op_type not in ("Conv", "Pad"):
-            raise LoweringError(f"{node.name} ({node.op_type}) stands behind padding: only a Conv may")
+            raise LoweringError(f"{node.name} ({node.op_type}) reads padding: only a Conv may read a Pad")
         if is_product(node):
             found = self._product(node, view)
         elif node.op_type == "Crossings":
@@ -173,12 +178,12 @@ class _Reader:
             found = self._reshape(node, view)
         else:
             raise LoweringError(
-                f"{node.name} ({node.op_type}) is left between the layers and has no hardware"
+                f"{node.name} ({node.op_type}) stands between the layers and is not supported"
             )
         self.views[node.output[0]] = found
 
     def _add(self, name: str, operation: Operation, *sources: str) -> str:
-        """Add a layer and return its name, which gets a number if it is taken."""
+        """Add a layer and return its name, with a number if the name is taken."""
         name = unique(name, self.names)
         self.names.add(name)
         self.layers.append(Layer(name, operation, sources))
@@ -197,8 +202,8 @@ class _Reader:
             )
         if len(self._layer_shape(view.layer)) != 3:
             raise LoweringError(
-                f"{node.name} ({node.op_type}) reads {view.layer}, features that were made an image of: use a dense layer, "
-                "or flatten later"
+                f"{node.name} ({node.op_type}) reads {view.layer}, features reshaped to an image: use a dense layer, or "
+                "flatten later"
             )
 
     def _product(self, node: NodeProto, view: _View) -> _View:
@@ -234,7 +239,7 @@ class _Reader:
         op = self.model.get_customop_wrapper(node)
         table, bits = op.table, op.levels.bits
         if op.get_nodeattr("axis") != view.axes.index(1):
-            raise LoweringError(f"{node.name} (Crossings) has its channels at another axis than its input")
+            raise LoweringError(f"{node.name} (Crossings): its channel axis is not its input's")
         if view.features is not None:
             rows = np.arange(table.channels).reshape(-1, bits)
             ordered = np.empty_like(rows)
@@ -246,7 +251,7 @@ class _Reader:
         return replace(view, layer=name, low=op.levels.low)
 
     def _is_input(self, name: str) -> bool:
-        """Tell whether a layer's output is the network's input, flattened or not."""
+        """Return whether a layer's output is the network's input, flattened or not."""
         layers = {layer.name: layer for layer in self.layers}
         while name in layers and isinstance(layers[name].operation, Flatten):
             name = layers[name].inputs[0]
@@ -263,8 +268,8 @@ class _Reader:
             same = not orders or (len(orders) == 2 and np.array_equal(orders[0], orders[1]))
             if len(ranks) > 1 or view.axes != first.axes or not same or view.padding != (0, 0):
                 raise LoweringError(
-                    f"{node.name} ({node.op_type}): {name}, of shape {self._shape(name)}, lies otherwise than "
-                    f"{node.input[0]}: a vector is added to images as (1, channels, 1, 1), other tensors in one order"
+                    f"{node.name} ({node.op_type}): {name}, of shape {self._shape(name)}, does not have the layout of "
+                    f"{node.input[0]}: add a vector to images as (1, channels, 1, 1), and other tensors in one layout"
                 )
         sources = [
             self._add("flatten", Flatten(), view.layer)
@@ -282,7 +287,7 @@ class _Reader:
             return replace(view, layer=name, low=0)
         known = attributes(node)
         if self._is_input(view.layer):
-            raise LoweringError(f"{node.name} (MaxPool) pools the network's input: pool the data instead")
+            raise LoweringError(f"{node.name} (MaxPool) pools the network's input: pool the data beforehand")
         if (
             any(by != 1 for by in known.get("dilations") or ())
             or known.get("ceil_mode", 0)
@@ -307,13 +312,13 @@ class _Reader:
         ahead, behind = amounts[:4], amounts[4:]
         if any(ahead[:2]) or (ahead != behind).any() or (ahead < 0).any():
             raise LoweringError(
-                f"{node.name} (Pad) pads {[int(a) for a in ahead]} ahead and {[int(b) for b in behind]} behind: only "
-                "height and width are padded, both sides alike"
+                f"{node.name} (Pad) pads {[int(a) for a in ahead]} ahead and {[int(b) for b in behind]} behind: pad only "
+                "height and width, equally on both sides"
             )
         value = pad_value(self.model, node)
         if value != view.low:
             raise LoweringError(
-                f"{node.name} (Pad) pads with {value:g}, which is not the lowest level of its input, {view.low}"
+                f"{node.name} (Pad) pads with {value:g}: pad with the lowest level of its input, {view.low}"
             )
         return replace(view, padding=(view.padding[0] + int(ahead[2]), view.padding[1] + int(ahead[3])))
 
@@ -330,27 +335,28 @@ class _Reader:
         ):
             layer = self._add(layer_name(node), Flatten(), view.layer)
             sizes = dict(zip(view.axes, before, strict=True))
-            # Places in (height, width, channels) order, arranged as the graph's tensor lies.
+            # Places in (height, width, channels) order, arranged in the graph's layout.
             places = np.arange(size).reshape(sizes[2], sizes[3], sizes[1])
             inner = [(2, 3, 1).index(axis) for axis in view.axes[1:]]
             return _View(layer, (0, 1), view.low, places.transpose(inner).reshape(-1))
-        if size == before[view.axes.index(1)] and size in after[1:]:  # of features, wherever they lie
+        if size == before[view.axes.index(1)] and size in after[1:]:  # features, on any axis
             channels = 1 + after[1:].index(size)
             rest = [axis for axis in range(2, len(after))]
             axes = [0, *rest]
             axes.insert(channels, 1)
             return replace(view, axes=tuple(axes))
         raise LoweringError(
-            f"{node.name} ({node.op_type}) makes {after} of {before}: only an image of one sample is flattened"
+            f"{node.name} ({node.op_type}) reshapes {before} to {after}: only flattening an image is supported"
         )
 
     def _read_ending(self) -> None:
-        """Read the biases of the logits; refuse an ending under which the largest sum would not be the class."""
+        """Read the nodes behind the last product; refuse all but scales, biases and the choice of the largest."""
         last, ending = self.structure.last, self.structure.ending
         shape = self._shape(last.output[0])
         if math.prod(shape) != shape[1]:
             raise LoweringError(
-                f"{last.name} ({last.op_type}) is the last product and still an image, {shape}"
+                f"{last.name} ({last.op_type}) is the last product and makes an image, {shape}: reduce it to one value for "
+                "each class"
             )
         if len(shape) == 4:
             self._add("flatten", Flatten(), self.layers[-1].name)
@@ -358,7 +364,7 @@ class _Reader:
         for node in body:
             if node.op_type in ("MaxPool", "Pad", "Transpose"):
                 raise LoweringError(
-                    f"{node.name} ({node.op_type}) stands behind the last product, {last.name}"
+                    f"{node.name} ({node.op_type}) is behind the last product, {last.name}, where it is not supported"
                 )
         choice = ending[len(body) :]
         while body and body[-1].op_type in MOVING:
@@ -370,7 +376,7 @@ class _Reader:
         _check_choice(self.model, choice)
 
     def _read_biases(self, last: NodeProto, response: RegionFunction) -> None:
-        """Add a bias layer if the classes need one; refuse a function of the accumulators that is more than biases."""
+        """Add a bias layer if the class depends on biases; refuse nodes that do more than add them."""
         weights = self.weights[self.logits].astype(np.int64)
         layer = next(layer for layer in self.layers if layer.name == self.logits)
         inputs = self._network().grids()[layer.inputs[0]]
@@ -379,7 +385,7 @@ class _Reader:
         length = max(2, _CHUNK // len(weights))
         offsets = logit_offsets(self.model, response.region.body, len(weights))
         alike = True
-        for start in range(0, 2 * reach // step, length - 1):  # neighbours share a point
+        for start in range(0, 2 * reach // step, length - 1):  # successive chunks share a point
             integers = -reach + step * np.arange(start, min(start + length, 2 * reach // step + 1))
             columns = np.repeat(integers[:, None].astype(np.float32), len(weights), axis=1)
             values = response.stages(columns)[-1]
@@ -408,27 +414,27 @@ def _disordered(last: NodeProto, response: RegionFunction, columns: np.ndarray) 
     )
     if _rises(values):
         return LoweringError(
-            f"{node.name} ({node.op_type}) treats the classes differently, so that the largest accumulator of "
-            f"{last.name} is not the class: give the logits one positive scale, and a bias for each class at most"
+            f"{node.name} ({node.op_type}) treats the classes differently by more than a bias: give the logits of "
+            f"{last.name} one positive scale, and at most a bias for each class"
         )
     return LoweringError(
-        f"{node.name} ({node.op_type}) changes the order of the logits of {last.name}, or makes different ones "
-        "equal: end with one positive scale, a bias for each class, a Softmax, an ArgMax or nothing"
+        f"{node.name} ({node.op_type}) changes the order of the logits of {last.name}, or makes different ones equal: put "
+        "only one positive scale, a bias for each class, a Softmax or an ArgMax behind them"
     )
 
 
 def _rises(values: np.ndarray) -> bool:
-    """Tell whether the function of every class (columns) rises."""
+    """Return whether the function of every class (column) rises strictly."""
     return bool((values[1:] > values[:-1]).all())
 
 
 def _is_alike(values: np.ndarray) -> bool:
-    """Tell whether all classes (columns) have one function."""
+    """Return whether all classes (columns) have the same function."""
     return bool((values == values[:, :1]).all())
 
 
 def _check_choice(model: ModelWrapper, ending: tuple[NodeProto, ...]) -> None:
-    """Refuse nodes behind the logits that are not a choice of the largest."""
+    """Refuse nodes behind the logits other than a softmax and the choice of the largest."""
     chosen = False
     for node in ending:
         known = attributes(node)
@@ -445,7 +451,7 @@ def _check_choice(model: ModelWrapper, ending: tuple[NodeProto, ...]) -> None:
             fine = fine and bool(known.get("largest", 1)) and many is not None and int(many.item()) == 1
         if not fine:
             raise LoweringError(
-                f"{node.name} ({node.op_type}) stands behind the logits: only a Softmax over the classes and the choice of "
-                "the largest (ArgMax, TopK) may"
+                f"{node.name} ({node.op_type}) reads the logits: only a Softmax over the classes and the choice of the "
+                "largest (ArgMax, TopK) may read them"
             )
         chosen = chosen or node.op_type in ("ArgMax", "TopK")

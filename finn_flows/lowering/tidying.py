@@ -1,4 +1,4 @@
-"""Tidying a QONNX graph, so that the lowering meets one form of everything."""
+"""Tidies a QONNX graph, so that the lowering meets each construct in one form only."""
 
 import copy
 
@@ -18,13 +18,14 @@ from zerocross.finn_flows.lowering.naming import name_nodes
 
 
 def tidy(model: ModelWrapper) -> ModelWrapper:
-    """Return a graph as the lowering takes it; the one given is left alone.
+    """Return a tidied copy of a graph, as the lowering needs it.
 
-    The returned graph is for one sample. Its shapes are inferred, its constants are folded, weight quantizers too, and
-    every node has a name of its own: a name that the author gave only once stays.
+    - The graph is for one sample, and its shapes are inferred.
+    - Constants are folded, including weight quantizers.
+    - Every node has a unique name; names that were already unique stay.
 
     Raises:
-        LoweringError: if the graph has not one input, or does not say its shape.
+        LoweringError: If the graph does not have exactly one input, or its input has no shape.
     """
     order = _order(model)
     model = copy.deepcopy(model)
@@ -33,14 +34,14 @@ def tidy(model: ModelWrapper) -> ModelWrapper:
     names = [each.name for each in model.graph.input]
     if len(names) != 1:
         raise LoweringError(
-            f"the graph has the inputs {', '.join(names)}: only networks with one input have hardware"
+            f"the graph has the inputs {', '.join(names)}: only networks with one input are supported"
         )
     if not model.get_tensor_shape(names[0]):
-        raise LoweringError(f"{names[0]}: the graph does not say its input's shape")
+        raise LoweringError(f"{names[0]}: the input has no shape: give it one in the file")
     for node in model.graph.node:
         if node.op_type in ("Quant", "BipolarQuant", "Trunc"):
             node.domain = "qonnx.custom_op.general"
-    # Constants are folded by the first operator set that is named.
+    # Constant folding uses the first operator set in the list.
     model.model.opset_import.sort(key=lambda opset: opset.domain not in ("", "ai.onnx"))
     if model.get_tensor_shape(names[0])[0] != 1:
         _take_one_sample(model)
@@ -49,7 +50,7 @@ def tidy(model: ModelWrapper) -> ModelWrapper:
     while fold_constants(model):
         model = model.transform(InferShapes())
     model = model.transform(RemoveUnusedTensors())
-    # qonnx sorts by distance from the input; layers stand in the order in which the graph's author wrote them.
+    # qonnx sorts nodes by distance from the input; layers keep the author's order.
     nodes = sorted(model.graph.node, key=lambda node: order.get(node.output[0], 0))
     del model.graph.node[:]
     model.graph.node.extend(nodes)
@@ -57,7 +58,7 @@ def tidy(model: ModelWrapper) -> ModelWrapper:
 
 
 def _order(model: ModelWrapper) -> dict[str, int]:
-    """Return the places of nodes by their first outputs; nothing if they are in no topological order."""
+    """Return the position of every node by its outputs; nothing if the nodes are not in topological order."""
     places = {name: index for index, node in enumerate(model.graph.node) for name in node.output}
     for index, node in enumerate(model.graph.node):
         if any(places.get(name, -1) >= index for name in node.input):
@@ -66,7 +67,7 @@ def _order(model: ModelWrapper) -> dict[str, int]:
 
 
 def _take_one_sample(model: ModelWrapper) -> None:
-    """Set the batch to 1, in the input and in what reshapes, and forget all shapes that follow from it."""
+    """Set the batch to 1 in the input and in reshapes, and remove all shapes that depend on it."""
     model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
     for output in model.graph.output:
         output.type.tensor_type.ClearField("shape")

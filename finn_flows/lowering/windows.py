@@ -1,4 +1,4 @@
-"""Mean pools, as QONNX writes them, and the sums they are in hardware."""
+"""Mean pools as QONNX writes them; hardware computes them as sums."""
 
 import math
 from dataclasses import dataclass
@@ -10,18 +10,18 @@ from zerocross.finn_flows.lowering.errors import LoweringError
 from zerocross.finn_flows.lowering.products import attributes
 
 MEANS = frozenset({"AveragePool", "GlobalAveragePool", "LpPool", "ReduceMean"})
-"""Nodes that take means over windows. An LpPool with p = 1 is a sum: of levels, it is what an absorbed graph has."""
+"""Nodes that take means over windows. An LpPool with p = 1 is a sum; absorbed graphs use it for sums of levels."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """What a mean pool sums.
+    """Window of a mean pool.
 
     Attributes:
         kernel: (height, width).
         stride: (vertical, horizontal).
-        is_mean: whether the sum is divided by the kernel's area.
-        is_image: whether the output is one, rather than (1, channels).
+        is_mean: Whether the sum is divided by the kernel's area.
+        is_image: Whether the output is an image; otherwise it is (1, channels).
     """
 
     kernel: tuple[int, int]
@@ -31,7 +31,7 @@ class Window:
 
     @property
     def area(self) -> int:
-        """Elements of a window."""
+        """Number of elements of a window."""
         return math.prod(self.kernel)
 
 
@@ -39,13 +39,13 @@ def read_window(model: ModelWrapper, node: NodeProto) -> Window:
     """Read a mean pool.
 
     Raises:
-        LoweringError: if it is none of an image, pads, dilates, rounds up, or means over other axes.
+        LoweringError: If the input is no image, or the pool pads, dilates, rounds up or averages over other axes.
     """
     name, known = f"{node.name} ({node.op_type})", attributes(node)
     shape = model.get_tensor_shape(node.input[0])
     if len(shape) != 4:
         raise LoweringError(
-            f"{name} pools {list(shape)}: only images, (1, channels, height, width), are pooled"
+            f"{name} pools a tensor of shape {list(shape)}: pool images only, (1, channels, height, width)"
         )
     if node.op_type == "GlobalAveragePool":
         return Window((shape[2], shape[3]), (1, 1))
@@ -55,7 +55,7 @@ def read_window(model: ModelWrapper, node: NodeProto) -> Window:
             axes = model.get_initializer(node.input[1])
         if axes is None or sorted(int(axis) % 4 for axis in axes) != [2, 3]:
             raise LoweringError(
-                f"{name} takes means over other axes than height and width: take them over both"
+                f"{name} averages over other axes than height and width: average over exactly these two"
             )
         return Window((shape[2], shape[3]), (1, 1), is_image=bool(known.get("keepdims", 1)))
     if (
@@ -64,8 +64,8 @@ def read_window(model: ModelWrapper, node: NodeProto) -> Window:
         or known.get("ceil_mode", 0)
         or known.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID")
     ):
-        raise LoweringError(f"{name} pads, dilates or rounds up, which has no hardware")
+        raise LoweringError(f"{name} pads, dilates or rounds up, which is not supported: do none of these")
     if node.op_type == "LpPool" and known.get("p", 2) != 1:
-        raise LoweringError(f"{name} takes a norm, which has no hardware: use an AveragePool")
+        raise LoweringError(f"{name} computes a norm, which is not supported: use an AveragePool")
     kernel, stride = tuple(known["kernel_shape"]), tuple(known.get("strides") or (1, 1))
     return Window(kernel, stride, is_mean=node.op_type != "LpPool")
