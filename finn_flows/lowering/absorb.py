@@ -1,11 +1,11 @@
-"""Absorbing activations: what stands between two tensors of integers becomes one node with its crossings.
+"""Absorbs activations: all nodes between two tensors of integers become one node with its crossings.
 
     product -> BatchNormalization, Sin, Mul, ..., Quant -> product      becomes
     product -> Crossings -> product
 
-The region is executed, in float32, at every integer its source can hold, and nothing is approximated. What it gives
-are the levels that products, Adds and mean pools read. Scales and biases of a product, and scales and offsets of levels,
-are part of the region behind, so that all that is left are products with integer weights, sums, and crossings.
+The region is executed in float32 at every integer that its source can hold; nothing is approximated. It outputs the
+levels that products, Adds and mean pools read. Scales and biases of products, and scales and offsets of levels, belong to
+the region behind them, so that only products with integer weights, sums and crossings remain.
 """
 
 from collections.abc import Iterable
@@ -43,17 +43,16 @@ from zerocross.finn_flows.network import Grid, product_grid
 
 
 class AbsorbActivations(Transformation):
-    """Replace every activation and quantizer by a Crossings node, and make all that is left compute with integers.
+    """Replace every activation and quantizer by a Crossings node, and let all other nodes compute with integers.
 
-    Takes a cleaned QONNX graph for one sample: shapes inferred, constants folded, weight quantizers too (see
-    `zerocross.finn_flows.lowering.tidying.tidy`). The graph computes what it did before.
+    It needs a tidied QONNX graph (see `zerocross.finn_flows.lowering.tidying.tidy`). The graph's function stays the same.
 
     Raises:
-        LoweringError: for what cannot be absorbed, naming the node and the reason.
+        LoweringError: If a node cannot be absorbed; the message names the node and the reason.
     """
 
     def apply(self, model: ModelWrapper) -> tuple[ModelWrapper, bool]:
-        """Absorb all regions, in qonnx's form: (model, whether it changed)."""
+        """Absorb all regions; return the model and whether it changed, as qonnx needs it."""
         nodes = _Absorber(model).absorb()
         if _texts(nodes) == _texts(model.graph.node):
             return model, False
@@ -64,7 +63,7 @@ class AbsorbActivations(Transformation):
 
 
 def step_absorb_activations(model: ModelWrapper, cfg: Any) -> ModelWrapper:
-    """Tidy a graph and absorb its activations: a custom step for FINN's builder; `cfg` is not read."""
+    """Tidy a graph and absorb its activations, as a custom step of FINN's builder; `cfg` is ignored."""
     del cfg
     return tidy(model).transform(AbsorbActivations())
 
@@ -74,25 +73,25 @@ def _texts(nodes: Iterable[NodeProto]) -> list[bytes]:
 
 
 class _Absorber:
-    """Writes the absorbed graph beside the one it reads, reader by reader, each behind what it needs.
+    """Writes the absorbed graph reader by reader, each behind the nodes that it needs.
 
-    Nodes are copied, constants added under new names: the graph it reads stays as it is.
+    Nodes are copied and constants get new names, so that the nodes of the graph it reads stay unchanged.
     """
 
     def __init__(self, model: ModelWrapper) -> None:
         self.model = model
         self.structure = Structure(model)
         self.places = {name: index for index, node in enumerate(model.graph.node) for name in node.output}
-        self.place = 0  # of the node that is being rewritten, in the graph that is read
-        self.nodes: list[tuple[int, NodeProto]] = []  # with the place of the node they stand for
+        self.place = 0  # place of the node that is being rewritten, in the graph that is read
+        self.nodes: list[tuple[int, NodeProto]] = []  # each with the place of the node that it replaces
         self.made: set[str] = set()
         self.sources: dict[
             str, Integers
-        ] = {}  # what regions begin at, by the tensor's name in the graph that is read
-        self.settled: dict[str, Integers] = {}  # ends as levels, likewise
+        ] = {}  # tensors at which regions begin, by their names in the graph that is read
+        self.settled: dict[str, Integers] = {}  # ends as levels, by the same names
 
     def absorb(self) -> list[NodeProto]:
-        """Return the nodes of the absorbed graph, as far as possible in the order of those that they stand for."""
+        """Return the nodes of the absorbed graph, as far as possible in the order of those that they replace."""
         for node in self.structure.readers:
             self.place = self.places[node.output[0]]
             if is_product(node):
@@ -106,12 +105,12 @@ class _Absorber:
         return _ordered(self.nodes)
 
     def _emit(self, node: NodeProto, original: NodeProto | None = None) -> None:
-        """Append a node, unless it is there.
+        """Append a copy of a node, unless it is there already.
 
         Args:
-            node: the node, which is copied.
-            original: the node it stands for, whose place and label it gets. None for a copy of that node, and for a node
-                that only helps the one that is being rewritten.
+            node: The node.
+            original: Node that it replaces, from which it gets place and label. None if the node itself is from the graph
+                that is read, or only helps the one that is being rewritten.
         """
         if node.output[0] not in self.made:
             self.made.add(node.output[0])
@@ -125,7 +124,7 @@ class _Absorber:
         return name
 
     def _declare(self, tensor: str, shape: list[int], grid: Grid) -> None:
-        """Give a tensor its shape, and the datatype of levels."""
+        """Annotate a tensor with its shape and with the datatype of its levels."""
         self.model.set_tensor_shape(tensor, shape)
         datatype = "BIPOLAR" if grid.low < 0 else f"UINT{grid.high.bit_length()}"
         self.model.set_tensor_datatype(tensor, DataType[datatype])
@@ -133,7 +132,7 @@ class _Absorber:
     def _shape(self, tensor: str) -> list[int]:
         return list(self.model.get_tensor_shape(tensor))
 
-    # What computes with integers.
+    # Nodes that compute with integers.
 
     def _product(self, node: NodeProto) -> None:
         structure, output = self.structure, node.output[0]
@@ -159,7 +158,7 @@ class _Absorber:
         self.sources[output] = real
 
     def _rewrite(self, product: ScaledProduct, tensor: str, real: Integers) -> None:
-        """Give a product its integers as weights, and nothing else."""
+        """Write a product with its integers as weights, without scale and bias."""
         node, output = product.node, product.node.output[0]
         weights = product.weights if node.op_type == "Conv" else np.ascontiguousarray(product.weights.T)
         name = self._constant(f"{output}_integers", weights)
@@ -175,7 +174,7 @@ class _Absorber:
         op_type = "Conv" if node.op_type == "Conv" else "MatMul"
         self._emit(helper.make_node(op_type, [tensor, name], [sink], name=node.name, **kept), node)
         self.model.set_tensor_shape(sink, self._shape(output))
-        # Annotations of the float product would have integers rounded to them.
+        # Annotations of the float product would round the integers.
         self.model.set_tensor_datatype(sink, DataType["INT32"])
         self._rescale_logits(node, sink, rescaling)
 
@@ -185,7 +184,7 @@ class _Absorber:
         return [(op_type, word, numbers) for op_type, word, numbers, idle in parts if (numbers != idle).any()]
 
     def _rescale_logits(self, node: NodeProto, tensor: str, parts: list[tuple[str, str, np.ndarray]]) -> None:
-        """Put the last product's scales and biases behind it, as nodes."""
+        """Write the scales and biases of the last product as nodes behind it."""
         output = node.output[0]
         shape = self._shape(output)
         for index, (op_type, word, numbers) in enumerate(parts):
@@ -207,8 +206,8 @@ class _Absorber:
                 f"{scale:.6g}" for scale in dict.fromkeys(float(term.step) for term in terms)
             )
             raise LoweringError(
-                f"{self.structure.name(output)} adds levels of the scales {scales}: give the quantizers ahead of it one "
-                "scale, as all of a residual stream needs"
+                f"{self.structure.name(output)} adds levels of the scales {scales}: give all quantizers ahead of it, and of "
+                "its whole residual stream, the same scale"
             )
         inputs = [self._moved(tensor, term) for tensor, term in zip(node.input, terms, strict=True)]
         self._emit(helper.make_node(node.op_type, inputs, [output], name=node.name), node)
@@ -220,8 +219,8 @@ class _Absorber:
         levels = self._levels(self.structure.end(node.input[0]), node)
         if not window.is_mean and not levels.is_plain:
             raise LoweringError(
-                f"{self.structure.name(output)} takes sums of magnitudes, which are those of levels only where their scale "
-                "is 1 and the least is 0: use an AveragePool"
+                f"{self.structure.name(output)} sums magnitudes, which equal levels only if their scale is 1 and the lowest "
+                "level is 0: use an AveragePool"
             )
         tensor = self._moved(node.input[0], levels)
         total = pooled(output, levels, window.area, window.is_mean)
@@ -248,10 +247,10 @@ class _Absorber:
         self._declare(integers.tensor, self._shape(tensor), integers.grid)
         self.settled[tensor] = self.sources[tensor] = integers
 
-    # What they read: levels, made by crossings.
+    # Their inputs: levels, which crossings make.
 
     def _levels(self, end: str, reader: NodeProto) -> Integers:
-        """Return an end as levels, which a node reads; the nodes that make them are written if they are not yet."""
+        """Return the levels of an end for a node that reads it; write the nodes that make them if necessary."""
         if end not in self.settled:
             if end == self.structure.input:
                 self.settled[end] = self._input(end, reader)
@@ -261,7 +260,7 @@ class _Absorber:
         return self.settled[end]
 
     def _input(self, end: str, reader: NodeProto) -> Integers:
-        """Make integers of the network's quantized input."""
+        """Write the nodes that turn the network's quantized input into integers."""
         levels = declared_levels(self.model, end, reader, counted=self.structure.is_summed(end))
         for node in self.structure.region(end).body:
             self._emit(node)
@@ -280,7 +279,7 @@ class _Absorber:
         return found
 
     def _cross(self, end: str, reader: NodeProto) -> Integers:
-        """Evaluate a region and write what makes its levels of its source's integers."""
+        """Evaluate a region and write the nodes that compute its levels from its source's integers."""
         source_name = self.structure.sources[end]
         source = self.sources.get(source_name) or self._levels(source_name, reader)
         region = self.structure.region(end, source.axis)
@@ -294,13 +293,13 @@ class _Absorber:
         if source_name == self.structure.input:
             raise LoweringError(
                 f"{self.structure.name(end)}: the activation ahead of {self.structure.name(reader.output[0])} reads the "
-                "network's input, which has no hardware: let a product read the input, or quantize it once, behind the "
-                "activation"
+                "network's input, which is not supported: let a product read the input, or quantize it only once, behind "
+                "the activation"
             )
         return self._crossings(response, source, reader)
 
     def _absorbed(self, region: Region, response: RegionFunction) -> Integers | None:
-        """Return the levels of a region that is nothing but crossings, as it is."""
+        """Copy a region that consists only of crossings and return its levels; None for other regions."""
         made = [node for node in region.body if node.op_type in ELEMENTWISE]
         if len(made) != 1 or made[0].op_type != "Crossings":
             return None
@@ -346,7 +345,7 @@ class _Absorber:
         return self._behind(response, position, found)
 
     def _shared_movers(self, response: RegionFunction) -> int:
-        """Return how many moving nodes stand directly behind a region's source and are read by others too."""
+        """Return the number of moving nodes directly behind a region's source that other nodes read too."""
         shared = 0
         for index, (node, segment) in enumerate(zip(response.movers, response.segments, strict=False)):
             if segment.nodes or node.op_type == "Pad":
@@ -356,7 +355,7 @@ class _Absorber:
         return shared
 
     def _further_values(self, response: RegionFunction) -> list[np.ndarray]:
-        """Return what else an end's levels have to hold: what is padded with, and of sums all that is declared."""
+        """Return further values that an end's levels must hold: values of paddings and, for sums, all declared values."""
         end = response.region.end
         values = [value for _, value in response.padding()]
         for node, tensor in self.structure.readings(end):
@@ -365,7 +364,7 @@ class _Absorber:
             ]
             values += [0.0] if node.op_type == "Conv" and any(conv_padding(node)) else []
         found = [np.array(values)]
-        if self.structure.is_summed(end):  # sums need one scale, however few of the levels occur
+        if self.structure.is_summed(end):  # sums need one scale, even if few of the levels occur
             declared = declared_values(self.model, end, strict=False)
             found += [] if declared is None else [declared.reshape(-1)]
         return found
@@ -387,10 +386,10 @@ class _Absorber:
     def _behind(
         self, response: RegionFunction, start: int, integers: Integers, stop: int | None = None
     ) -> Integers:
-        """Write a body's moving nodes, from one to another, behind a tensor; return the last one's output."""
+        """Write the moving nodes `start` to `stop` of a body behind a tensor; return the last one's output."""
         region, tensor = response.region, integers.tensor
         paddings = {node.output[0]: value for node, value in response.padding()}
-        moves_only = tensor == self.sources[region.source].tensor  # what others may read too
+        moves_only = tensor == self.sources[region.source].tensor  # others may read the result too
         for index, node in enumerate(response.movers[start:stop], start):
             moves_only = moves_only and not response.segments[index].nodes
             sink = node.output[0] if moves_only else f"{region.end}_{node.output[0]}"
@@ -400,7 +399,7 @@ class _Absorber:
         return replace(integers, tensor=tensor, axis=axis)
 
     def _moved(self, tensor: str, levels: Integers) -> str:
-        """Write the moving nodes between an end and a tensor; return what the tensor is called in the absorbed graph."""
+        """Write the moving nodes between an end and a tensor; return the tensor's name in the absorbed graph."""
         name = levels.tensor
         for node in self.structure.tail(tensor):
             value = pad_value(self.model, node) if node.op_type == "Pad" else None
@@ -411,7 +410,7 @@ class _Absorber:
     def _move(
         self, node: NodeProto, tensor: str, sink: str, integers: Integers, padding: float | None
     ) -> None:
-        """Write a moving node of integers, one that pads with the least of them where it padded with their least value."""
+        """Write a moving node for integers; a Pad of their least value becomes a Pad of the least integer."""
         moved = NodeProto()
         moved.CopyFrom(node)
         moved.input[0], moved.output[0] = tensor, sink
@@ -430,7 +429,7 @@ class _Absorber:
             self.model.set_tensor_datatype(sink, DataType["INT32"])
 
     def _padded(self, conv: NodeProto, tensor: str, levels: Integers) -> str:
-        """Move a convolution's own padding, of zeros, into a Pad node of the least integer."""
+        """Replace a convolution's own padding with zeros by a Pad node with the least integer."""
         top, left = conv_padding(conv)
         output, shape = f"{conv.output[0]}_padded", self._shape(conv.input[0])
         pads = self._constant(f"{output}_pads", [0, 0, top, left, 0, 0, top, left], np.int64)
@@ -441,7 +440,7 @@ class _Absorber:
 
 
 def _ordered(nodes: list[tuple[int, NodeProto]]) -> list[NodeProto]:
-    """Return nodes in topological order; of those that may come next, the one with the least place comes first."""
+    """Return nodes in topological order; among candidates, the one with the least place comes first."""
     makers = {name: index for index, (_, node) in enumerate(nodes) for name in node.output}
     sorter = TopologicalSorter(
         {
@@ -475,7 +474,7 @@ def _accumulators(output: str, product: ScaledProduct, levels: Integers) -> Inte
 
 
 def _check_padding(name: str, value: float, levels: Integers) -> None:
-    """Refuse a padding that is not the lowest level, which is what hardware pads with."""
+    """Refuse a padding that is not the lowest level, with which hardware pads."""
     if abs(value - levels.lowest) > 1e-5 * levels.step:
         raise LoweringError(
             f"{name} pads with {value:g}, which is not the lowest level of its input, {levels.lowest:g}: pad with "

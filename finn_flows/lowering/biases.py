@@ -1,9 +1,11 @@
-"""Biases of logits: real numbers in a file, integers in hardware, and the same class for all accumulators.
+"""Biases of logits: real numbers in the file become integers that give the same class for all accumulators.
 
-A file's logits are `scale * accumulator + bias`, with one scale and a bias for each class. The class is the first of the
-largest `accumulator + offset`, where the offset is bias / scale. It is computed in rational numbers from the float32
-numbers of the absorbed graph, so nothing is rounded. The file itself, executed in float32, rounds: logits that are equal,
-or that differ by less than the rounding, it may order otherwise.
+The logits are `scale * accumulator + bias`, with one scale for all classes and one bias for each. The class is the index
+of the largest `accumulator + offset`, with offset = bias / scale; among equal ones the first index.
+
+The guarantee holds in exact arithmetic: offsets are rational numbers, computed from the float32 numbers of the absorbed
+graph. The file itself is executed in float32, which may order equal logits, and logits that differ by less than its
+rounding, differently.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,18 +23,18 @@ _IDLE = RESHAPES | {"Dropout", "Identity"}
 
 
 def logit_offsets(model: ModelWrapper, nodes: Iterable[NodeProto], channels: int) -> list[Fraction] | None:
-    """Return the bias of each class in units of the accumulators.
+    """Return the offset of each class: its bias in units of the accumulators.
 
-    An offset that differs from a whole number by no more than the rounding of the file's numbers is that number:
-    quantized biases are multiples of the scale, rounded to float32.
+    An offset that differs from a whole number only by float32's rounding becomes that number: quantized biases are
+    multiples of the scale, rounded to float32.
 
     Args:
-        model: the graph.
-        nodes: what stands behind the last product, each reading the one ahead.
-        channels: number of classes.
+        model: The graph.
+        nodes: Nodes behind the last product, each of which reads the one ahead of it.
+        channels: Number of classes.
 
     Returns:
-        An offset for each class; None if the nodes do more than multiply by one positive scale and add biases.
+        Offsets, one for each class; None if the nodes do more than multiply by one positive scale and add biases.
     """
     scale, bias = np.full(channels, Fraction(1)), np.full(channels, Fraction(0))
     for node in nodes:
@@ -51,25 +53,23 @@ def logit_offsets(model: ModelWrapper, nodes: Iterable[NodeProto], channels: int
 
 
 def integer_biases(offsets: Sequence[Fraction], step: int = 1) -> tuple[int, np.ndarray]:
-    """Return a shift and integers with which accumulators choose the class that the offsets choose.
+    """Return a shift and integers that choose the same class as the offsets, for all accumulators x.
 
     The first of the largest `(x << shift) + integer` is the first of the largest `x + offset`:
 
-    - The whole steps of an offset are compared first.
-    - What is left of it, less than a step, decides between classes that are equal so far. Its rank does the same.
-    - Of equal classes the first is chosen, so two classes share a rank where what is left orders them alike.
+    - The high bits of an integer are the whole steps of its offset.
+    - The low bits rank the remainders, which are less than a step and only order classes whose whole steps are equal.
+    - Classes may share a rank if the smaller index should win, because the label select prefers it among equals.
 
     Args:
-        offsets: one for each class.
-        step: accumulators x differ by its multiples; a power of two.
+        offsets: Offsets, one for each class.
+        step: Accumulators differ by multiples of it; a power of two.
 
     Returns:
-        The shift, 0 or more, and the integers, int64, shape (classes,); all of them equal if offsets change no class.
+        The shift, 0 or more, and the integers, int64, shape (classes,); they are all equal if the offsets change no class.
     """
     rest = [offset % step for offset in offsets]
-    order = sorted(
-        range(len(offsets)), key=lambda index: (rest[index], -index)
-    )  # the one to choose comes last
+    order = sorted(range(len(offsets)), key=lambda index: (rest[index], -index))  # the most preferred last
     rises = accumulate((after > before for before, after in pairwise(order)), initial=0)
     rank = dict(zip(order, rises, strict=True))
     places = max(rank[order[-1]], step - 1).bit_length()
@@ -78,11 +78,11 @@ def integer_biases(offsets: Sequence[Fraction], step: int = 1) -> tuple[int, np.
 
 
 def _line(model: ModelWrapper, node: NodeProto, channels: int) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return slope and start, each of shape (channels,), of a node that computes `slope * x + start`; None for others."""
+    """Return slope and start, shape (channels,), of a node that computes `slope * x + start`; None for other nodes."""
     found = [model.get_initializer(name) for name in node.input]
     constants = [np.asarray(value).reshape(-1) for value in found if value is not None]
     if len(constants) != len(found) - 1 or any(value.size not in (1, channels) for value in constants):
-        return None  # not one computed tensor and constants
+        return None  # it does not read one computed tensor and constants only
     if node.op_type == "BatchNormalization":
         constants = list(batch_norm_line(node, *constants))
     if any(not np.isfinite(value).all() for value in constants):

@@ -4,4 +4,4 @@ from zerocross.finn_flows.errors import FlowError
 
 
 class LoweringError(FlowError):
-    """Hardware cannot compute a part of a QONNX graph; the message names the node, the reason and the remedy."""
+    """Raised for a node of a QONNX graph that hardware cannot compute; the message names node, reason and remedy."""

@@ -111,11 +111,11 @@ def _chunks(response: RegionFunction, source: Integers) -> Iterator[tuple[int, l
 
 
 def crossing_position(response: RegionFunction, stages: list[np.ndarray], shared: int = 0) -> int:
-    """Return the number of the moving node ahead of which the crossings can stand without changing any pool's result.
+    """Return how many moving nodes must stay ahead of the crossings, so that no pool's result changes.
 
     - A pool ahead of the crossings is correct if the nodes ahead of it never fall.
     - A pool behind the crossings is correct if the nodes behind it never fall on the values it reads.
-    - The earliest position is taken, because levels are narrower than accumulators.
+    - The least such number is taken, because levels are narrower than accumulators.
 
     Args:
         response: Function of the region.
@@ -123,7 +123,7 @@ def crossing_position(response: RegionFunction, stages: list[np.ndarray], shared
         shared: Number of leading moving nodes that other regions read too, and that are built only once.
 
     Raises:
-        LoweringError: If there is no such position.
+        LoweringError: If there is no such number.
     """
     movers = response.movers
     spreads = [index for index, segment in enumerate(response.segments) if segment.spread is not None]

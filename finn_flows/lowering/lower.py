@@ -84,7 +84,7 @@ def lower(source: Path | str | ModelWrapper) -> Lowered:
         source: A graph, or a file from any exporter; with Brevitas use `export_qonnx(..., dynamo=False)`.
 
     Raises:
-        LoweringError: If the file is no ONNX file, or hardware cannot compute a part of it; the message names the node.
+        LoweringError: If the file is no ONNX file, or hardware cannot compute a node; the message names it.
     """
     original = tidy(source if isinstance(source, ModelWrapper) else load_model(Path(source)))
     model = original.transform(AbsorbActivations(), cleanup=False)

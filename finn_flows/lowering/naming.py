@@ -1,8 +1,7 @@
-"""What layers are called: as the nodes of the file that they come from.
+"""Names of layers, which come from the nodes of the file.
 
-A layer has the name of its node. An exporter that knows a better name, as this project's knows the module's path, writes
-it into the node's metadata under the key `LAYER`, and the layer has that name. Metadata stays with a node that a tool
-renames.
+A layer has the name of its node. An exporter may write a better name, such as the module's path, into the node's metadata
+under the key `LAYER`; then the layer has that name. Metadata stays with a node when a tool renames it.
 """
 
 from collections.abc import Collection, Container
@@ -10,7 +9,7 @@ from collections.abc import Collection, Container
 from onnx import NodeProto
 
 LAYER = "zerocross.layer"
-"""Key of a node's metadata: the name of the layer whose output the node makes."""
+"""Key in a node's metadata for the name of the layer whose output the node makes."""
 
 LABEL_SELECT = "label"
 """Name of the last layer, which chooses the largest logit."""
@@ -31,23 +30,23 @@ def label(node: NodeProto, layer: str) -> None:
 
 
 def layer_name(node: NodeProto) -> str:
-    """Return what the layer of a node is called: what its metadata says, else the node's own name.
+    """Return the name of a node's layer: the name in its metadata, else the node's own.
 
-    Characters that do not print become underscores. So does "=", which follows a layer's name in options.
+    Unprintable characters become underscores. So does "=", which follows a layer's name in command-line options.
     """
     name = labelled_layer(node) or node.name or node.op_type
     return "".join(each if each.isprintable() and each != "=" else "_" for each in name)
 
 
 def copy_label(source: NodeProto, target: NodeProto) -> NodeProto:
-    """Copy a node's label, if it has one, to the node that replaces it; return the latter."""
+    """Copy a node's label, if it has one, to the node that replaces it; return the replacement."""
     if (layer := labelled_layer(source)) is not None:
         label(target, layer)
     return target
 
 
 def unique(name: str, taken: Container[str]) -> str:
-    """Return a name, with the first free number from 2 on if the name is taken."""
+    """Return a name, followed by the first free number from 2 on if the name is taken."""
     number, free = 2, name
     while free in taken:
         free, number = f"{name}_{number}", number + 1
@@ -55,9 +54,9 @@ def unique(name: str, taken: Container[str]) -> str:
 
 
 def name_nodes(nodes: Collection[NodeProto]) -> None:
-    """Give every node a name of its own, in place.
+    """Give every node a unique name, in place.
 
-    - A node without a name is called by its type and a number: Conv_0.
+    - A node without a name gets its type and a number: Conv_0.
     - A second node of the same name gets a number: conv_2.
     - All other names stay.
     """

@@ -1,6 +1,6 @@
 """The QONNX node that holds an activation's crossings.
 
-qonnx finds the node's class by its domain, which is this module's name, and by its type in `custom_op`.
+qonnx finds the node's class by its domain, which is the name of this module, and by its type, a key of `custom_op`.
 """
 
 from typing import Any
@@ -19,14 +19,14 @@ DOMAIN = __name__
 
 
 class CrossingsOp(CustomOp):
-    """An activation and its quantizer as a crossing table: from accumulators to levels.
+    """An activation and its quantizer as a crossing table, which maps accumulators to levels.
 
     Input and output have the same shape, float32. The input holds integers of the table's grid, the output -1 and +1
     with one bit, 0..2**bits - 1 with more.
 
     Attributes of the node: `low`, `high`, `step` (the grid), `first`, `offsets`, `places` (the table: row
-    c * bits + j is plane j of channel c), `bits`, `axis` (where the channels are), and `operations`, the types of the
-    nodes it stands for.
+    c * bits + j is plane j of channel c), `bits`, `axis` (the channels'), and `operations`, the types of the nodes that it
+    replaces.
     """
 
     def get_nodeattr_types(self) -> dict[str, tuple]:
@@ -46,13 +46,13 @@ class CrossingsOp(CustomOp):
 
     @property
     def table(self) -> CrossingTable:
-        """The crossing table, a row for each channel and plane."""
+        """Crossing table, with a row for each channel and plane."""
         grid = Grid(*(self.get_nodeattr(name) for name in ("low", "high", "step")))
         return CrossingTable(grid, *(self.get_nodeattr(name) for name in ("first", "offsets", "places")))
 
     @property
     def levels(self) -> Levels:
-        """What the node's output is."""
+        """Levels of the node's output."""
         return Levels(self.get_nodeattr("bits"))
 
     def execute_node(self, context: dict[str, Any], graph: GraphProto) -> None:
@@ -75,7 +75,7 @@ class CrossingsOp(CustomOp):
         model.set_tensor_datatype(self.onnx_node.output[0], DataType[name])
 
     def verify_node(self) -> list[str]:
-        """Check that the attributes are there and fit together."""
+        """Check that the attributes exist and fit together."""
         table = self.table
         if len(table.offsets) != table.channels + 1 or table.channels % self.get_nodeattr("bits"):
             return [
@@ -93,13 +93,13 @@ def make_crossings(
     """Return a Crossings node.
 
     Args:
-        name: the node's.
-        source: the tensor it reads.
-        sink: the tensor it makes.
-        table: a row for each channel and plane.
-        bits: of its output.
-        axis: where the channels are.
-        operations: types of the nodes it stands for.
+        name: Name of the node.
+        source: Tensor that it reads.
+        sink: Tensor that it makes.
+        table: Crossing table, with a row for each channel and plane.
+        bits: Bits of its output.
+        axis: Axis of the channels.
+        operations: Types of the nodes that it replaces.
     """
     node = helper.make_node("Crossings", [source], [sink], name=name, domain=DOMAIN)
     op = CrossingsOp(node)

@@ -1,4 +1,4 @@
-"""What a quantizer's output can be, whatever it quantizes: the levels it declares."""
+"""The levels that a quantizer declares: all values that its output can have."""
 
 import numpy as np
 from onnx import NodeProto, TensorProto
@@ -30,19 +30,18 @@ def declared_bits(model: ModelWrapper, node: NodeProto) -> int | None:
 
 
 def declared_values(model: ModelWrapper, tensor: str, strict: bool = True) -> np.ndarray | None:
-    """Return the values that a tensor can have, by the quantizer or the integer datatype it comes from.
+    """Return the values that a tensor can have according to the quantizer or the integer datatype ahead of it.
 
     Args:
-        model: the graph.
-        tensor: behind a quantizer, or an annotated network input, with elementwise nodes at most in between.
-        strict: refuse a quantizer whose levels are not known; else pass over it.
+        model: The graph.
+        tensor: Tensor behind a quantizer or an annotated network input, with only elementwise nodes in between.
+        strict: Whether to refuse a quantizer whose levels are unknown; otherwise it is ignored.
 
     Returns:
-        float32, shape (T, channels), or None where there is no quantizer.
+        float32, shape (T, channels), or None if there is no quantizer.
 
     Raises:
-        LoweringError: if the quantizer, where there is one, computes its scale, has more than 8 bits, or one scale for
-            each channel.
+        LoweringError: If the quantizer computes its scale, has more than 8 bits, or has one scale for each channel.
     """
     behind: list[NodeProto] = []
     start = tensor
@@ -69,7 +68,7 @@ def declared_levels(model: ModelWrapper, tensor: str, reader: NodeProto, counted
     """Return the levels of the network's input, which a node reads.
 
     Raises:
-        LoweringError: if it is not quantized to equidistant levels, alike in all channels.
+        LoweringError: If the input is not quantized to equidistant levels, the same in all channels.
     """
     name = f"{reader.name} ({reader.op_type})"
     found = declared_values(model, tensor)
@@ -80,11 +79,13 @@ def declared_levels(model: ModelWrapper, tensor: str, reader: NodeProto, counted
         )
     if (found != found[:, :1]).any():
         raise LoweringError(
-            f"{name}: its input has another scale from channel to channel: quantize it with one scale"
+            f"{name}: its input has different scales in its channels: quantize it with one scale"
         )
     levels = equidistant(found, counted=counted)
     if levels is None:
-        raise LoweringError(f"{name}: its input has no {MOST} equidistant levels: use up to 8 bits")
+        raise LoweringError(
+            f"{name}: its input does not have up to {MOST} equidistant levels: use up to 8 bits"
+        )
     return levels
 
 
@@ -93,7 +94,7 @@ def _is_computed(model: ModelWrapper, name: str) -> bool:
 
 
 def _annotated(model: ModelWrapper, tensor: str) -> str:
-    """Return the tensor furthest ahead that a datatype would help."""
+    """Return the foremost tensor whose annotation with a datatype would help."""
     while (node := model.find_producer(tensor)) is not None and node.op_type in ELEMENTWISE:
         computed = [name for name in node.input if _is_computed(model, name)]
         if len(computed) != 1:
@@ -103,7 +104,7 @@ def _annotated(model: ModelWrapper, tensor: str) -> str:
 
 
 def _own_values(model: ModelWrapper, tensor: str, node: NodeProto | None) -> np.ndarray | None:
-    """Return the values that a quantizer or an annotated network input can have, None for other tensors."""
+    """Return the values that a quantizer or an annotated network input can have; None for other tensors."""
     if node is None:
         datatype = model.get_tensor_datatype(tensor)
         container = model.get_tensor_valueinfo(tensor).type.tensor_type.elem_type
@@ -130,7 +131,7 @@ def _own_values(model: ModelWrapper, tensor: str, node: NodeProto | None) -> np.
         )
     if np.unique(scale).size > 1 or any(np.unique(value).size > 1 for value in rest):
         raise LoweringError(
-            f"{node.name} ({node.op_type}): the input is quantized with a scale for each channel: use one for all"
+            f"{node.name} ({node.op_type}): the input is quantized with one scale for each channel: use one for all"
         )
     scale = np.float32(scale.flat[0])
     if node.op_type == "BipolarQuant":
@@ -138,7 +139,7 @@ def _own_values(model: ModelWrapper, tensor: str, node: NodeProto | None) -> np.
     zero, bits = (value.flat[0] for value in rest)
     signed, narrow = bool(known.get("signed", 1)), bool(known.get("narrow", 1))
     if bits > 8:
-        raise LoweringError(f"{node.name} (Quant) has {bits:g} bits: the input may have up to 8")
+        raise LoweringError(f"{node.name} (Quant) has {bits:g} bits: quantize the input to up to 8")
     if bits == 1 and signed:
         whole = np.array([-1, 1])
     else:

@@ -1,8 +1,8 @@
-"""Regions between tensors of integers: what an activation and its quantizer are in a QONNX graph.
+"""Regions between tensors of integers: the nodes of an activation and its quantizer in a QONNX graph.
 
-A region is made of elementwise nodes, whatever they compute, and of nodes that only move elements: pools, flattens,
-transposes, padding. Cut at the latter, it is a row of segments, each a function of one value for each channel, which
-is evaluated by executing its nodes.
+A region consists of elementwise nodes, whatever they compute, and of moving nodes: pools, flattens, transposes, padding.
+Moving nodes cut it into a sequence of segments. Each segment is a function of one value in each channel and is evaluated
+by executing its nodes.
 """
 
 import math
@@ -30,25 +30,25 @@ _QONNX = "BipolarQuant Crossings FloatQuant IntQuant MultiThreshold Quant Trunc"
 _QUANTIZERS = frozenset({"BipolarQuant", "IntQuant", "MultiThreshold", "Quant", "Trunc"})
 
 ELEMENTWISE = frozenset(_STANDARD.split() + _QONNX.split())
-"""Nodes whose every output element depends on the input elements at its own place, and on its channel."""
+"""Nodes whose output elements depend only on the input elements at the same place, and on the channel."""
 
 MOVING = RESHAPES | {"MaxPool", "Pad", "Transpose"}
-"""Nodes that move, repeat or drop elements, and compute nothing of them but the largest."""
+"""Nodes that move, repeat or drop elements, and compute nothing but a maximum."""
 
 _BY_CHANNEL = frozenset({"BatchNormalization", "MultiThreshold"})
-"""Nodes whose parameters are one for each channel, rather than arrays that broadcast."""
+"""Nodes with one parameter for each channel, instead of arrays that broadcast."""
 
 
 @dataclass(frozen=True)
 class Region:
-    """How one tensor is a function of another, element by element.
+    """The nodes that compute one tensor from another, element by element.
 
     Attributes:
-        source: the tensor it is a function of.
-        origin: the name of the node that makes the source, for messages.
-        body: elementwise and moving nodes, in topological order.
-        end: the tensor they make; the source itself if there are none.
-        axis: where the source's channels are.
+        source: Tensor that the region reads.
+        origin: Name of the node that makes the source, for messages.
+        body: Elementwise and moving nodes, in topological order.
+        end: Tensor that the region makes; the source itself if the body is empty.
+        axis: Axis of the source's channels.
     """
 
     source: str
@@ -59,9 +59,9 @@ class Region:
 
     @property
     def quantizer(self) -> NodeProto | None:
-        """The node after which an activation is called: one with a label, else a quantizer, else an elementwise one.
+        """The node that gives an activation its name; None if the body only moves elements.
 
-        Of several the last is meant; None if the body only moves elements.
+        It is the last node with a label, else the last quantizer, else the last elementwise node.
         """
         nodes = [node for node in reversed(self.body) if node.op_type in ELEMENTWISE]
         labelled = [node for node in nodes if labelled_layer(node)]
@@ -71,16 +71,15 @@ class Region:
 
 @dataclass(frozen=True)
 class _Segment:
-    """Elementwise nodes between two moving ones.
+    """Elementwise nodes between two moving nodes.
 
     Attributes:
-        nodes: in topological order.
-        source: the tensor they read.
-        sink: the tensor they make.
-        shape: of both, of one sample.
-        axis: where the channels are.
-        spread: for each channel of this segment, the channel of the one before it that it comes from; None where
-            they are the same.
+        nodes: Nodes in topological order.
+        source: Tensor that they read.
+        sink: Tensor that they make.
+        shape: Shape of both tensors for one sample.
+        axis: Axis of the channels.
+        spread: For each channel, the channel of the preceding segment that it comes from; None if they are the same.
     """
 
     nodes: tuple[NodeProto, ...]
@@ -97,11 +96,11 @@ class _Segment:
 
 @dataclass
 class RegionFunction:
-    """A region's body as a function of one value for each channel.
+    """A region's body as a function of one value in each channel.
 
     Attributes:
-        movers: the body's moving nodes; segment i + 1 begins behind mover i.
-        segments: what stands between them.
+        movers: Moving nodes of the body; segment i + 1 begins behind mover i.
+        segments: Segments ahead of, between and behind the movers.
     """
 
     model: ModelWrapper
@@ -116,26 +115,26 @@ class RegionFunction:
 
     @property
     def channels(self) -> int:
-        """Channels of the body's output; features if it flattens."""
+        """Number of channels of the body's output; of features if it flattens."""
         return self.segments[-1].channels
 
     @property
     def axis(self) -> int:
-        """Where the channels of the body's output are."""
+        """Axis of the channels of the body's output."""
         return self.segments[-1].axis
 
     def stages(self, values: np.ndarray, start: int = 0) -> list[np.ndarray]:
         """Evaluate the body.
 
         Args:
-            values: float32, shape (T, channels), at the source or behind a mover.
-            start: the segment to begin with.
+            values: Input of the first segment, float32, shape (T, channels).
+            start: Index of the first segment to evaluate.
 
         Returns:
-            What goes into each mover from there on, and at last the body's output; shapes (T, channels).
+            The input of each mover from there on, and the body's output last; shapes (T, channels).
 
         Raises:
-            LoweringError: if a node is not per channel or cannot be executed.
+            LoweringError: If a node does not work channel by channel, or cannot be executed.
         """
         results = []
         for index in range(start, len(self.segments)):
@@ -147,7 +146,7 @@ class RegionFunction:
         return results
 
     def trace(self, values: np.ndarray) -> list[tuple[NodeProto, np.ndarray]]:
-        """Evaluate the body from its beginning; return every elementwise node's output, shape (T, channels)."""
+        """Evaluate the whole body; return every elementwise node with its output, shape (T, channels)."""
         seen: list[tuple[NodeProto, np.ndarray]] = []
         for segment, known in zip(self.segments, self._constants, strict=True):
             values = values if segment.spread is None else values[:, segment.spread]
@@ -155,14 +154,16 @@ class RegionFunction:
         return seen
 
     def padding(self) -> Iterator[tuple[NodeProto, float]]:
-        """Give what every padding in the body adds to its output."""
+        """Yield every Pad of the body with the value that its padding has in the body's output."""
         for index, node in enumerate(self.movers):
             if node.op_type == "Pad":
                 segment = self.segments[index + 1]
                 row = np.full((1, segment.channels), pad_value(self.model, node), np.float32)
                 values = np.unique(self.stages(row, index + 1)[-1])
                 if len(values) > 1:
-                    raise LoweringError(f"{node.name} (Pad) pads with other values from channel to channel")
+                    raise LoweringError(
+                        f"{node.name} (Pad) pads channels with different values: let all channels have one"
+                    )
                 yield node, float(values[0])
 
     def _evaluate(
@@ -182,7 +183,7 @@ class RegionFunction:
             for name in node.output:
                 if name and tensors[name].shape != tuple(shape):
                     raise LoweringError(
-                        f"{node.name} ({node.op_type}) does not work channel by channel: from {shape} it makes "
+                        f"{node.name} ({node.op_type}) does not work channel by channel: it turns {shape} into "
                         f"{list(tensors[name].shape)}"
                     )
             if seen is not None:
@@ -190,26 +191,25 @@ class RegionFunction:
         return tensors[segment.sink].reshape(len(values), segment.channels)
 
     def _check_numbers(self, node: NodeProto, found: np.ndarray, values: np.ndarray) -> None:
-        """Refuse what is not a number, of which a quantizer would make its lowest level without a word."""
+        """Refuse NaN, which a quantizer would silently turn into its lowest level."""
         if np.isnan(found).any():
             row, channel = np.argwhere(np.isnan(found))[0]
             raise LoweringError(
-                f"{node.name} ({node.op_type}): what it quantizes is not a number in channel {channel} where "
-                f"{values[row, channel]:g} comes of {self.region.origin}: keep the activation's arguments in its "
-                "domain"
+                f"{node.name} ({node.op_type}): its input is not a number in channel {channel} when the output of "
+                f"{self.region.origin} is {values[row, channel]:g}: keep the activation's arguments in its domain"
             )
 
 
 def pad_value(model: ModelWrapper, node: NodeProto) -> float:
-    """Return what a Pad node pads with.
+    """Return the value that a Pad node pads with.
 
     Raises:
-        LoweringError: if it does not pad with a constant.
+        LoweringError: If it does not pad with a constant.
     """
     known = attributes(node)
     if known.get("mode", b"constant") != b"constant":
         raise LoweringError(
-            f"{node.name} (Pad) repeats its input, which has no hardware: pad with a constant"
+            f"{node.name} (Pad) repeats its input, which is not supported: pad with a constant"
         )
     if len(node.input) > 2 and node.input[2]:
         return float(np.asarray(model.get_initializer(node.input[2])).reshape(-1)[0])
@@ -229,13 +229,13 @@ def _cut(model: ModelWrapper, region: Region) -> tuple[list[NodeProto], list[_Se
         dynamic = [name for name in node.input if name and model.get_initializer(name) is None]
         if past := [name for name in dynamic if name not in made]:
             raise LoweringError(
-                f"{node.name} ({node.op_type}) reads {past[0]} past {movers[-1].name} ({movers[-1].op_type}): an "
+                f"{node.name} ({node.op_type}) reads {past[0]} around {movers[-1].name} ({movers[-1].op_type}): an "
                 "activation may not branch around a pool or a flatten"
             )
         if node.op_type in ELEMENTWISE:
             if node.op_type in _BY_CHANNEL and axis != 1:
                 raise LoweringError(
-                    f"{node.name} ({node.op_type}) finds its channels at axis 1, here they are at axis {axis}: "
+                    f"{node.name} ({node.op_type}) needs its channels on axis 1, but they are on axis {axis}: "
                     "transpose behind it"
                 )
             nodes.append(node)
@@ -252,12 +252,12 @@ def _cut(model: ModelWrapper, region: Region) -> tuple[list[NodeProto], list[_Se
 def _moved(
     model: ModelWrapper, node: NodeProto, shape: tuple[int, ...], axis: int
 ) -> tuple[tuple[int, ...], int, np.ndarray | None]:
-    """Return the shape behind a moving node, its channel axis, and where its channels come from."""
+    """Return the shape behind a moving node, its channel axis, and the channel that each of its channels comes from."""
     after = tuple(model.get_tensor_shape(node.output[0]))
     if node.op_type == "Transpose":
         order = list(attributes(node).get("perm", range(len(shape))[::-1]))
         if order[0] != 0:
-            raise LoweringError(f"{node.name} (Transpose) moves the batch axis, which has no hardware")
+            raise LoweringError(f"{node.name} (Transpose) moves the batch axis: keep it first")
         return after, order.index(axis), None
     if node.op_type not in RESHAPES or after == shape:
         return after, axis, None
@@ -268,12 +268,12 @@ def _moved(
     if size == shape[axis] and size in after[1:]:
         return after, 1 + after[1:].index(size), None
     raise LoweringError(
-        f"{node.name} ({node.op_type}) makes {list(after)} of {list(shape)}: an activation may be flattened only"
+        f"{node.name} ({node.op_type}) reshapes {list(shape)} to {list(after)}: an activation may only be flattened"
     )
 
 
 def _parameters(segment: _Segment, known: Tensors) -> Tensors:
-    """Return the constants of a segment, those that repeat one value for each channel without the repetition."""
+    """Return the constants of a segment, with one value for each channel wherever they repeat it."""
     found = {}
     for node in segment.nodes:
         for name in node.input:
@@ -293,8 +293,8 @@ def _per_channel(value: np.ndarray, name: str, node: NodeProto, segment: _Segmen
         first = value.take([0], axis)
         if not (value == first).all():
             raise LoweringError(
-                f"{node.name} ({node.op_type}): its parameter {name} of shape {list(value.shape)} differs from place to "
-                "place: an activation with crossings may have one value for each channel"
+                f"{node.name} ({node.op_type}): its parameter {name} of shape {list(value.shape)} varies within a channel: "
+                "use one value for each channel"
             )
         value = first
     return value

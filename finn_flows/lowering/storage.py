@@ -1,4 +1,4 @@
-"""Integer networks on disk: one .npz file of arrays, with the layers as JSON text among them. No pickles."""
+"""Integer networks on disk: an .npz file of arrays, one of which holds the layers as JSON text. No pickles."""
 
 import dataclasses
 import json
@@ -29,18 +29,18 @@ _OPERATIONS: dict[str, type] = {each.__name__: each for each in get_args(Operati
 
 
 class StorageError(FlowError):
-    """A file that holds no integer network this version can read; the message names it and what is wrong."""
+    """Raised for a file that cannot be written or is no integer network; the message names the file and the reason."""
 
 
 def save(net: IntegerNetwork, path: Path) -> None:
-    """Write an integer network, all of it or nothing.
+    """Write an integer network atomically.
 
     Args:
-        net: the network.
-        path: the file, by habit `*.npz`; replaced if it exists.
+        net: The network.
+        path: File to write, usually `*.npz`; replaced if it exists.
 
     Raises:
-        StorageError: if the file cannot be written.
+        StorageError: If the file cannot be written.
     """
     layers = [
         {
@@ -86,30 +86,30 @@ def load(path: Path) -> IntegerNetwork:
     """Read an integer network.
 
     Raises:
-        StorageError: if the file is missing, damaged, of another version or no integer network at all.
+        StorageError: If the file is missing, damaged, of another version, or no integer network.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except FileNotFoundError:
         raise StorageError(f"{path} does not exist") from None
-    except Exception as error:  # a damaged zip file raises many kinds of errors
-        raise StorageError(f"{path} is damaged, or no integer network ({error})") from None
+    except Exception as error:  # a damaged zip file raises errors of many types
+        raise StorageError(f"{path} is damaged or no integer network ({error})") from None
     try:
         record = json.loads(arrays["network"].tobytes())
         if record["format"] != FORMAT:
             raise KeyError("format")
     except (KeyError, TypeError, ValueError):
-        raise StorageError(f"{path} holds no integer network") from None
+        raise StorageError(f"{path} does not hold an integer network") from None
     if record.get("version") != VERSION:
         raise StorageError(
-            f"{path} is of version {record.get('version')}, this zerocross reads {VERSION}: lower the network again"
+            f"{path} has format version {record.get('version')}, but this zerocross reads {VERSION}: lower the network again"
         )
     try:
         net = _network(record, arrays)
         _check(net)
     except (KeyError, TypeError, ValueError, NetworkError) as error:
-        raise StorageError(f"{path} does not fit together: {error}") from None
+        raise StorageError(f"{path} is inconsistent: {error}") from None
     return net
 
 
@@ -149,11 +149,11 @@ def _layer(record: dict[str, Any], tables: dict[str, CrossingTable]) -> Layer:
 
 
 def _check(net: IntegerNetwork) -> None:
-    """Hold the arrays against the layers they belong to."""
+    """Check that the arrays fit the layers they belong to."""
     network = net.network
     shapes, fan_ins = network.shapes(), network.fan_ins()
     if set(network.producers()) != set(net.tables) or set(fan_ins) != set(net.weights):
-        raise NetworkError("its layers are not those of its weights and tables")
+        raise NetworkError("its layers do not match its weights and tables")
     for name, fan_in in fan_ins.items():
         channels, weights = shapes[name][-1], net.weights[name]
         if weights.shape[0] != channels or weights[0].size != fan_in:
@@ -162,13 +162,11 @@ def _check(net: IntegerNetwork) -> None:
         if isinstance(layer.operation, Bias):
             biases, low, high = net.biases[layer.name], layer.operation.low, layer.operation.high
             if biases.shape != shapes[layer.name][-1:] or biases.min() < low or biases.max() > high:
-                raise NetworkError(
-                    f"{layer.name} has biases that are not one of {low} to {high} for each channel"
-                )
+                raise NetworkError(f"{layer.name} needs biases of {low} to {high}, one for each channel")
     for name, table in net.tables.items():
         counts = table.counts()
         if len(counts) != table.channels or (counts < 0).any() or counts.sum() != len(table.places):
-            raise NetworkError(f"{name} has {len(table.places)} crossings for offsets that say otherwise")
+            raise NetworkError(f"{name} has {len(table.places)} crossings, which do not match its offsets")
         ordered = np.repeat(np.arange(table.channels), counts) * len(table.grid) + table.places
         inside = (table.places >= 1) & (table.places < len(table.grid))
         if table.offsets[0] != 0 or not inside.all() or (np.diff(ordered) <= 0).any():

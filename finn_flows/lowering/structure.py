@@ -1,8 +1,8 @@
-"""Which tensor of a graph is a function of which: where integers go through it.
+"""The structure of a graph: which tensors hold integers, and which tensors are functions of them.
 
-Tensors of integers are the network's quantized input, the accumulators of products, and the sums that an Add or a mean
-pool makes of levels. Every other tensor is a function of one of them, element by element, and what matters of those
-are the few at which a region ends: its ends, which products, Adds and mean pools read.
+Tensors of integers are the network's quantized input, the accumulators of products, and the sums of levels that an Add or
+a mean pool makes. Every other tensor is a function of one of them, element by element. The tensors that products, Adds and
+mean pools read are called ends: a region ends there.
 """
 
 from collections.abc import Iterator
@@ -25,12 +25,12 @@ class Structure:
     """A graph's tensors of integers and the regions between them.
 
     Attributes:
-        model: the graph; tidied, or one whose activations are absorbed.
-        readers: the nodes that compute with integers, in order: products, Adds of several tensors, mean pools.
-        sources: for every end the tensor of integers it is a function of.
-        input: the end that is the network's quantized input.
-        last: the product whose accumulators are the logits.
-        ending: what stands behind it.
+        model: The graph; tidied, or with absorbed activations.
+        readers: Nodes that compute with integers, in order: products, Adds of several tensors, mean pools.
+        sources: For every end, the tensor of integers that it is a function of.
+        input: End that is the network's quantized input.
+        last: Product whose accumulators are the logits.
+        ending: Nodes behind the last product.
     """
 
     model: ModelWrapper
@@ -48,7 +48,7 @@ class Structure:
         if len(graph.output) != 1:
             names = ", ".join(output.name for output in graph.output)
             raise LoweringError(
-                f"the graph has the outputs {names}: only networks with one output have hardware"
+                f"the graph has the outputs {names}: only networks with one output are supported"
             )
         start, output = graph.input[0].name, graph.output[0].name
         self._makers = {name: node for node in graph.node for name in node.output}
@@ -59,22 +59,22 @@ class Structure:
                 self._follow(node, start)
             elif is_product(node):
                 raise LoweringError(
-                    f"nothing reads {self.name(node.output[0])}: the activation behind it is constant, or was never used"
+                    f"nothing reads {self.name(node.output[0])}: the activation behind it is constant or unused"
                 )
         self._find_last(output, start, needed)
         self._find_sources(start)
 
     def name(self, tensor: str) -> str:
-        """Return what messages call a tensor: the node that makes it, with its type."""
+        """Return the name of a tensor for messages: the node that makes it, with its type."""
         node = self._makers.get(tensor)
         return f"{node.name} ({node.op_type})" if node is not None else tensor
 
     def reads(self, node: NodeProto) -> list[str]:
-        """Return the tensors that a reader takes as integers."""
+        """Return the tensors that a reader reads as integers."""
         return list(node.input) if node.op_type in _JOINS else [node.input[0]]
 
     def end(self, tensor: str) -> str:
-        """Return the end that a tensor is, but for moved elements."""
+        """Return the end whose elements, possibly moved, a tensor holds."""
         while tensor in self._makers and self._makers[tensor].op_type in MOVING:
             tensor = self._makers[tensor].input[0]
         return tensor
@@ -88,25 +88,25 @@ class Structure:
         return nodes
 
     def readings(self, end: str) -> Iterator[tuple[NodeProto, str]]:
-        """Give the nodes that read an end, and by which tensor."""
+        """Yield the nodes that read an end, each with the tensor through which it reads it."""
         for node in self.readers:
             for tensor in self.reads(node):
                 if self.end(tensor) == end:
                     yield node, tensor
 
     def is_summed(self, end: str) -> bool:
-        """Tell whether sums or further regions read an end, which need levels that count from 0."""
+        """Return whether sums or further regions read an end; they need levels that count from 0."""
         behind = [each for each, source in self.sources.items() if source == end != each]
         if behind and end != self.input and self._origins[end] != end:
             return True
         return any(not is_product(node) for each in (end, *behind) for node, _ in self.readings(each))
 
     def region(self, end: str, axis: int = 1) -> Region:
-        """Return the nodes that make an end of its source.
+        """Return the nodes that compute an end from its source.
 
         Args:
-            end: one of `sources`.
-            axis: where the source's channels are.
+            end: An end, one of the keys of `sources`.
+            axis: Axis of the source's channels.
         """
         source = self.sources[end]
         maker = self._makers.get(source)
@@ -114,7 +114,7 @@ class Structure:
         return Region(source, maker.name if maker is not None else source, tuple(body), end, axis)
 
     def _ahead(self, tensor: str, stop: set[str] | None = None) -> list[NodeProto]:
-        """Return the nodes that a tensor is made of, in the graph's order, none ahead of the tensors to stop at."""
+        """Return the nodes that a tensor depends on, in the graph's order, without those ahead of the `stop` tensors."""
         wanted, found = [tensor], set()
         seen = set(stop or ())
         while wanted:
@@ -127,12 +127,12 @@ class Structure:
         return [node for node in self.model.graph.node if node.output[0] in found]
 
     def _follow(self, node: NodeProto, start: str) -> None:
-        """Find out what a node's output is a function of."""
+        """Determine the tensor of integers that a node's output is a function of."""
         computed = [name for name in node.input if name in self._origins]
         if is_product(node):
             if node.input[0] not in self._origins:
                 raise LoweringError(
-                    f"{self._called(node)} multiplies a constant by a computed tensor: the weights come second"
+                    f"{self._called(node)} multiplies a constant by a computed tensor: make the weights the second input"
                 )
             self._read(node)
             return
@@ -161,7 +161,7 @@ class Structure:
         if node.op_type not in _JOINS:
             one, other = (self.name(self._origins[tensor]) for tensor in tensors[:2])
             raise LoweringError(
-                f"{self._called(node)} joins what {one} and {other} make: only an Add joins tensors in hardware"
+                f"{self._called(node)} joins the outputs of {one} and {other}: only an Add can join tensors"
             )
         if constant := [name for name in node.input if name not in self._origins]:
             raise LoweringError(
@@ -170,14 +170,13 @@ class Structure:
         self._read(node)
 
     def _read(self, node: NodeProto) -> None:
-        """Note a node that takes integers and makes others."""
+        """Record a node that reads integers and makes others."""
         for tensor in self.reads(node):
             strange, origin = self._strange.get(tensor), self._origins[tensor]
             if strange is not None and origin in self._makers:
                 raise LoweringError(
                     f"{self._called(strange)} stands between {self._makers[origin].name} and {node.name} and is not "
-                    "elementwise: an activation with crossings may use elementwise and per-channel nodes, max-pools and "
-                    "flattens only"
+                    "elementwise: an activation may only use elementwise and per-channel nodes, max-pools and flattens"
                 )
         self.readers.append(node)
         self._origins[node.output[0]] = node.output[0]
@@ -189,7 +188,7 @@ class Structure:
         self.last = self._makers[origin]
         if not is_product(self.last):
             raise LoweringError(
-                f"the network ends with {self.name(origin)}: end it with a product, whose largest output is the class"
+                f"the network ends with {self.name(origin)}: end it with a product whose largest output is the class"
             )
         self.ending = tuple(
             node
@@ -198,7 +197,7 @@ class Structure:
         )
 
     def _find_sources(self, start: str) -> None:
-        """Find every end's source: a tensor of integers, or levels that the ends behind it share."""
+        """Find the source of every end: a tensor of integers, or levels that several ends share."""
         ends: dict[str, list[str]] = {}
         for node in self.readers:
             for tensor in self.reads(node):
@@ -218,9 +217,9 @@ class Structure:
                 self._find_input(start, group)
 
     def _shared_levels(self, source: str) -> list[str]:
-        """Return the outputs of a source's quantizers, the last one first, which regions behind could share.
+        """Return the outputs of the quantizers behind a source that several regions could share, the last one first.
 
-        Bits they cannot: no activation reads bits.
+        Regions cannot share bits, because no activation reads bits.
         """
         least = 1 if source == self.model.graph.input[0].name else 2
         return [
@@ -231,7 +230,7 @@ class Structure:
         ]
 
     def _is_behind(self, end: str, shared: str, source: str) -> bool:
-        """Tell whether an end is a function of a tensor alone."""
+        """Return whether an end is a function of the shared tensor alone."""
         if end == shared:
             return True
         read = {name for node in self._ahead(end, {shared, source}) for name in node.input}

@@ -417,7 +417,7 @@ def pool(op_type: str, **attributes: object) -> Callable[[], Graph]:
 REFUSED: dict[str, tuple[Callable[[], Graph], str]] = {
     "two scales": (
         two_scales,
-        r"Add_\d+ \(Add\) adds levels of the scales 0.25 and 0.5: give the quantizers ahead of it one scale, as all of a",
+        r"Add_\d+ \(Add\) adds levels of the scales 0.25 and 0.5: give all quantizers ahead of it, and of",
     ),
     "an operand that is not quantized": (
         not_quantized,
@@ -425,7 +425,7 @@ REFUSED: dict[str, tuple[Callable[[], Graph], str]] = {
     ),
     "a product of tensors": (
         multiplied,
-        r"Mul_\d+ \(Mul\) joins what MatMul_\d+ \(MatMul\) and MatMul_2 \(MatMul\) make: only an Add joins",
+        r"Mul_\d+ \(Mul\) joins the outputs of MatMul_\d+ \(MatMul\) and MatMul_2 \(MatMul\): only an Add",
     ),
     "a sum with a constant": (
         with_a_constant,
@@ -449,15 +449,15 @@ REFUSED: dict[str, tuple[Callable[[], Graph], str]] = {
     ),
     "a vector along the rows": (
         a_row_vector,
-        r"Add_\d+ \(Add\): t\d+_crossed, of shape \[1, 4\], lies otherwise than t\d+_crossed: a vector is added to",
+        r"Add_\d+ \(Add\): t\d+_crossed, of shape \[1, 4\], does not have the layout of t\d+_crossed: add a vector to",
     ),
     "an image of features": (
         an_image_of_features,
-        r"Conv_\d+ \(Conv\) reads BipolarQuant_\d+, features that were made an image of",
+        r"Conv_\d+ \(Conv\) reads BipolarQuant_\d+, features reshaped to an image",
     ),
     "a padded mean": (
         pool("AveragePool", kernel_shape=[2, 2], pads=[1] * 4),
-        r"AveragePool_\d+ \(AveragePool\) pads, dilates or rounds up, which has no hardware",
+        r"AveragePool_\d+ \(AveragePool\) pads, dilates or rounds up, which is not supported",
     ),
     "a mean that rounds up": (
         pool("AveragePool", kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1),
@@ -465,25 +465,25 @@ REFUSED: dict[str, tuple[Callable[[], Graph], str]] = {
     ),
     "a mean of channels": (
         pool("ReduceMean", axes=[1], keepdims=1),
-        r"ReduceMean_\d+ \(ReduceMean\) takes means over other axes than height and width",
+        r"ReduceMean_\d+ \(ReduceMean\) averages over other axes than height and width",
     ),
     "a mean of features": (
         lambda: finish(vector().quant(3, 0.5).node("ReduceMean", axes=[1], keepdims=1).dense(1, 12)),
-        r"ReduceMean_5 \(ReduceMean\) pools \[1, 12\]: only images",
+        r"ReduceMean_5 \(ReduceMean\) pools a tensor of shape \[1, 12\]: pool images only",
     ),
     "a norm": (
         pool("LpPool", kernel_shape=[2, 2]),
-        r"LpPool_\d+ \(LpPool\) takes a norm, which has no hardware: use an AveragePool",
+        r"LpPool_\d+ \(LpPool\) computes a norm, which is not supported: use an AveragePool",
     ),
     "sums of magnitudes": (
         pool("LpPool", kernel_shape=[2, 2], p=1),
-        r"LpPool_\d+ \(LpPool\) takes sums of magnitudes",
+        r"LpPool_\d+ \(LpPool\) sums magnitudes",
     ),
     "a mean behind padding": (
         lambda: finish_image(
             image().quant(3, 0.5).pad(1, 1, 0.0).node("AveragePool", kernel_shape=[2, 2], strides=[2, 2])
         ),
-        r"AveragePool_\d+ \(LpPool\) stands behind padding: only a Conv may",
+        r"AveragePool_\d+ \(LpPool\) reads padding: only a Conv may",
     ),
     "weights first": (weights_first, r"MatMul_1 \(MatMul\) multiplies a constant by a computed tensor"),
     "weights of nine bits": (

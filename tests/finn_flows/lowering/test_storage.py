@@ -73,7 +73,7 @@ def test_cut_short(net: IntegerNetwork, tmp_path: Path, cut: int) -> None:
     path = tmp_path / "net.npz"
     save(net, path)
     path.write_bytes(path.read_bytes()[:cut])
-    with pytest.raises(StorageError, match=r"net.npz is damaged, or no integer network"):
+    with pytest.raises(StorageError, match=r"net.npz is damaged or no integer network"):
         load(path)
 
 
@@ -97,25 +97,25 @@ def test_any_damaged_byte_is_noticed_or_harmless(net: IntegerNetwork, tmp_path: 
 def test_something_else(tmp_path: Path) -> None:
     path = tmp_path / "net.npz"
     np.savez(path, a=np.arange(3))
-    with pytest.raises(StorageError, match="net.npz holds no integer network"):
+    with pytest.raises(StorageError, match="net.npz does not hold an integer network"):
         load(path)
     np.save(tmp_path / "one.npy", np.arange(3))
-    with pytest.raises(StorageError, match="one.npy is damaged, or no integer network"):
+    with pytest.raises(StorageError, match="one.npy is damaged or no integer network"):
         load(tmp_path / "one.npy")
     path.write_text("hello")
-    with pytest.raises(StorageError, match="net.npz is damaged, or no integer network"):
+    with pytest.raises(StorageError, match="net.npz is damaged or no integer network"):
         load(path)
 
 
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"version": 1}, "is of version 1, this zerocross reads 2: lower the network again"),
-        ({"format": "another"}, "holds no integer network"),
-        ({"weights/conv1": None}, "does not fit together"),
+        ({"version": 1}, "has format version 1, but this zerocross reads 2: lower the network again"),
+        ({"format": "another"}, "does not hold an integer network"),
+        ({"weights/conv1": None}, "is inconsistent"),
         ({"first/conv1_levels": np.zeros(3, np.uint8)}, "conv1_levels"),
-        ({"places/conv1_levels": np.zeros(3, np.int64)}, "conv1_levels has 3 crossings for offsets"),
-        ({"layers": []}, "does not fit together"),
+        ({"places/conv1_levels": np.zeros(3, np.int64)}, "conv1_levels has 3 crossings, which do not match"),
+        ({"layers": []}, "is inconsistent"),
         ({"input": {"shape": [8, 8, 3], "bits": 4}}, "conv1 has weights of shape"),
     ],
 )
@@ -146,10 +146,10 @@ def test_sums_pools_biases_and_wider_weights(network: Network, tmp_path: Path) -
 @pytest.mark.parametrize(
     "biases, message",
     [
-        (None, "does not fit together: 'biases/bias3'"),
-        (np.zeros(99, np.int64), "bias3 has biases that are not one of -37 to 90 for each channel"),
-        (91, "bias3 has biases that are not one of -37 to 90"),
-        (-38, "bias3 has biases that are not one of -37 to 90"),
+        (None, "is inconsistent: 'biases/bias3'"),
+        (np.zeros(99, np.int64), "bias3 needs biases of -37 to 90, one for each channel"),
+        (91, "bias3 needs biases of -37 to 90"),
+        (-38, "bias3 needs biases of -37 to 90"),
     ],
 )
 def test_biases_that_do_not_fit(biases: np.ndarray | int | None, message: str, tmp_path: Path) -> None:
