@@ -199,8 +199,8 @@ def looks(table: Table) -> None:
     places = stats.rankdata(-early)[np.argsort(-whole)[:50]]
     rho, nine = stats.spearmanr(early, whole).statistic, np.quantile(places, 0.9)
     print(
-        f"A first look against the mean of all seeds: rank correlation {rho:.2f}. Of the 50 best functions all are among "
-        f"the first {places.max() / len(rows):.0%} by it, nine of ten among the first {nine / len(rows):.0%}.\n"
+        f"The first evaluation round against the mean of all seeds: rank correlation {rho:.2f}. Of the 50 best functions "
+        f"all are among the first {places.max() / len(rows):.0%}, nine of ten among the first {nine / len(rows):.0%}.\n"
     )
 
 

@@ -22,15 +22,15 @@ Memory = tuple[int, int]
 
 @dataclass(frozen=True)
 class Constants:
-    """Every fitted or measured number of the models.
+    """Every fitted number of the models.
 
     Attributes:
         product_base: LUTs of a product's control.
-        product_count: Factor on the counted LUTs of its popcounts and of the adders of bit planes.
+        product_count: Factor on the counted LUTs of its popcounts and of the adders of input bit planes.
         product_accumulator: LUTs per PE and accumulator bit, if a row has several words.
         product_buffer: Factor on the counted LUTs of the input's double buffer.
         product_address: LUTs per bit of the weights' address.
-        product_recode: LUTs per triple of inputs, whose first bit is replaced with their parity.
+        product_recode: LUTs per triple of inputs. Memory stores the triple's parity instead of its first bit.
         product_rom: LUTs per bit of weights in LUTs.
         unrolled_count: Factor on the counted LUTs of a channel's popcount and adders, if weights are constants.
         unrolled_shared: LUTs per majority of three inputs, which all channels share.
@@ -44,7 +44,7 @@ class Constants:
         table_power: Exponent of a row's number of crossings.
         table_rows_power: Exponent of the sum of a table's rows.
         table_leaf: Most LUTs per 64 entries of a table.
-        table_channel: Most further LUTs per channel of a table, because each channel's entries start anew.
+        table_channel: Upper bound on additional LUTs per channel of a table. Channels share no entries.
         bram18_in_luts: Value of an 18 kbit block RAM in LUTs, for the choice of a crossing site's implementation.
         lutram_most: LUTs of memory above which Yosys uses block RAM.
         generator_base, generator_address: LUTs of an input generator, and per bit of its addresses.
@@ -196,8 +196,8 @@ def in_lut_memory(lut: float, memory: Memory, implementation: str) -> Price:
 def weights_in_luts(width: int, depth: int, lut_inputs: int = 6) -> float:
     """Return the LUTs that hold a product's weights.
 
-    - 6-input LUTs: a fitted constant. A LUT alone holds 64 bits; in a product there is slack for them, and Yosys' mapper
-      then looks for shared logic, which random words do not have.
+    - 6-input LUTs: a fitted constant. In a memory alone a LUT holds 64 bits. In a product it holds about 13 bits: the
+      weights have timing slack there, so Yosys' mapper searches for shared logic, which random words lack.
     - 4-input LUTs: a LUT per 16 bits and, past 16 words, multiplexers that use as many again: 0.135 LUTs per bit, measured
       on memories alone and in products.
     """
@@ -223,7 +223,7 @@ def on_family(price: Price, family: str) -> tuple[int, int]:
     - 4-input LUTs: logic is multiplied with the factors of `Constants.lut4`, which were fitted to elements that were
       mapped to both kinds of LUT. A carry cell counts as the LUTs that it occupies.
     - Memory on ECP5 and Gowin: six LUTs per 16 words of 4 bits, and multiplexers between them.
-    - Memory on iCE40: block RAM of 4 kbit (18 kbit in other families), because its LUTs are no memories.
+    - Memory on iCE40: block RAM of 4 kbit (18 kbit in other families), because its LUTs cannot be memory.
 
     Returns:
         LUTs and block RAMs.

@@ -1,4 +1,7 @@
-"""The base class of errors that a user can correct."""
+"""The base class of errors of the hardware that a user can correct.
+
+`zerocross.hw_search.errors` has another class, because this room does not import `hw_search`.
+"""
 
 
 class FlowError(Exception):

@@ -184,7 +184,7 @@ class _Planner:
         return replace(x, sources=(source,), stream=stream, bits=stream.bits, points=points or x.points)
 
     def _between(self, x: _Tensor, stream: Stream, key: str) -> str:
-        """Keep the output of a node inside a layer for the layer's next node; return its key."""
+        """Register an intermediate tensor of a layer; return its key."""
         self.tensors[key] = self._written(x, stream)
         return key
 
@@ -298,7 +298,7 @@ class _Planner:
     ) -> str:
         """Append the input generator of a convolution or of a pool whose windows overlap; return its tensor.
 
-        Pools and grouped convolutions need the pixels of each channel fold together, which FINN calls `depthwise`.
+        Pools and grouped convolutions read all window pixels of one channel fold in sequence, which FINN calls `depthwise`.
         """
         x, conv = self.tensors[source], window if isinstance(window, Conv) else None
         product = self.folded[name] if conv is not None else None
@@ -353,7 +353,7 @@ class _Planner:
         if pool.kernel == pool.stride:
             elements = math.prod(shape)
             lanes = self._lanes(x, shape[2], elements, lambda lanes: elements // lanes)
-            self._refuse_if_slow(name, "input generator", elements // lanes)
+            self._refuse_if_slow(name, "pool", elements // lanes)
             image = x.as_image(shape, lanes)
             node = (
                 nodes.SumPool(image, pool.kernel, points - 1) if summed else nodes.MaxPool(image, pool.kernel)

@@ -2,6 +2,8 @@
 
 Every FINN user takes these steps: clean up, streamline, convert to hardware layers, specialise, fold. They are the
 reference for `planner.py`, which results in the same nodes without a trained network.
+
+Reference for tests and benchmarks; no command uses it.
 """
 
 from collections.abc import Mapping

@@ -1,1 +1,1 @@
-"""Search (configuration, space, strategies, evaluations, store), builds, and the command line."""
+"""This room runs searches (configuration, space, strategies, evaluations, store) and builds, and holds the command line."""

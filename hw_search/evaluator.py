@@ -36,8 +36,8 @@ class Trial:
         status: Status of the evaluation.
         reason: Reason for a status other than "ok".
         results: One result per seed.
-        metrics: Error and costs, means over the seeds; from the first evaluation round if the candidate was stopped there;
-            empty if it failed.
+        metrics: Mean error and costs over the seeds. A stopped candidate has those of the first evaluation round; a failed
+            one has none.
         violation: Sum of its relative constraint violations; 0 if it meets all constraints.
     """
 
@@ -141,7 +141,8 @@ class Evaluator:
                 yield from self._kept(tasks, keys, results, stored)
         for keys, results in self._done(tasks, singles, stored):
             yield from self._kept(tasks, keys, results or [], stored)
-        # Later calls exclude only these tasks from stacks, stored or not, so that a resumed search forms the same stacks.
+        # Only tasks of earlier calls stay out of stacks. Stored results do not change the stacks, so a resumed search forms
+        # the same ones.
         self._given |= tasks.keys()
 
     def _stored(self, key: str, work: TrainingTask) -> Result | None:
@@ -151,7 +152,7 @@ class Evaluator:
         self, tasks: dict[str, TrainingTask], groups: list[list[str]], stored: set[str]
     ) -> Iterator[tuple[list[str], list[Result] | None]]:
         """Run the tasks of each group together. Yield None for a failed stack, because one of its tasks may be the cause."""
-        # A stored task is trained again with its stack, but its file keeps the weights of the stored result.
+        # A stack also retrains its stored tasks; their weight files are not overwritten.
         own = {key: replace(work, weights=None) if key in stored else work for key, work in tasks.items()}
         works: list[Task] = [
             Stack(tuple(own[key] for key in keys)) if len(keys) > 1 else own[keys[0]] for keys in groups
@@ -193,7 +194,7 @@ class Evaluator:
         return Trial(candidate, "ok" if reason is None else "infeasible", reason)
 
     def _after_first_look(self, trials: Sequence[Trial]) -> list[Trial]:
-        """Return the trials to train in full: plain signs and the better ones after the first evaluation round.
+        """Return the trials to train in full: the plain signs, and the candidates that the first evaluation round selects.
 
         Without a first evaluation round it returns all.
         """

@@ -1,10 +1,12 @@
 """Detection of expressions that are the same activation, and of expressions whose sign never changes.
 
-`canonical_key` is equal for expressions that are the same function of x and of their learnable parameters, so that a
-search trains only one of them. `constant_bit` recognises expressions whose sign never changes.
+Expressions that are the same function of x and of their learnable parameters have the same `canonical_key`, so a search
+trains only one of them. `constant_bit` recognises expressions whose sign never changes.
 
-Both evaluate the function itself, in float64 on a fixed grid. Rewriting rules would miss most of the equal functions in the
-pair space, such as max(x, -x) = |x| or relu(x) + min(x, 0) = x; a grid finds them all.
+- `canonical_key` evaluates the function in float64 on a fixed grid. Rewriting rules would miss most of the equal functions
+  in the pair space, such as max(x, -x) = |x| or relu(x) + min(x, 0) = x; a grid finds these.
+- `constant_bit` first uses interval arithmetic. If no parameter affects the value, it then evaluates the function in
+  float32 on a grid of 4,001 points.
 """
 
 import hashlib
@@ -38,7 +40,7 @@ def _grid() -> Tensor:
 
 
 def _settings(start: float, count: int) -> list[list[float]]:
-    """Return three generic settings of parameters with the same initial value: above it, below it, and on both sides.
+    """Return three settings of parameters that share an initial value: all above it, all below it, and mixed.
 
     A setting has one value for each parameter. Over the three settings each pair of parameters occurs in both orders, and
     every sign occurs, as may happen in training.
@@ -58,7 +60,7 @@ def _rounded(values: Tensor) -> bytes:
     values = torch.where(values.abs() < _NOISE, torch.zeros_like(values), values)
     exponent = torch.floor(torch.log10(torch.where(values == 0, torch.ones_like(values), values).abs()))
     digits = torch.round(values / 10.0 ** (exponent - _DIGITS + 1))
-    # 9.999996 rounds up into the next decade; both forms of it must give the same bytes.
+    # 9.999996 rounds up into the next decade: 9.999996 and 10.0 must give the same bytes.
     carried = digits.abs() >= 10.0**_DIGITS
     digits = torch.where(carried, digits / 10, digits)
     exponent = torch.where(carried, exponent + 1, exponent)

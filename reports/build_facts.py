@@ -69,7 +69,8 @@ class Column:
         source: Source of the counts.
         family: Family whose LUTs and block RAMs are counted.
         counts: Function that returns a node's counts, empty if it has none.
-        whole: Counts of the whole design, which are not the sums over its nodes; empty if there are none.
+        whole: Counts that a tool reported for the whole design; they may differ from the sums over nodes. Empty if no tool
+            reported them.
     """
 
     source: Source
@@ -166,7 +167,7 @@ def interval(node: BuildNode) -> int | None:
 
 
 def bottleneck(build: Build) -> BuildNode | None:
-    """Return the node with the most cycles per image, the first of several, or None if no cycles are known.
+    """Return the node with the most cycles per image, the first if several tie, or None if no cycles are known.
 
     Estimated cycles take precedence: the measured cycles of a node include its waiting for slower nodes.
     """
@@ -190,7 +191,7 @@ def microseconds(cycles: int | None, clock_mhz: float | None) -> float | None:
 
 
 def verdicts(build: Build) -> list[Verdict]:
-    """Return whether the build is bit-exact, fits and meets its clock; first the stages that failed, if any."""
+    """Return whether the build is bit-exact, fits and meets its clock; failed steps come first."""
     stopped = [
         Verdict("bad", f"Stopped at {stage.name}: {stage.note or 'no reason recorded'}")
         for stage in build.stages
@@ -201,17 +202,17 @@ def verdicts(build: Build) -> list[Verdict]:
 
 def unit(build: Build, resource: str, family: str = "") -> str:
     """Return a resource's name in a family (default: the build's), such as "LUT4" or "BRAM18"."""
-    words = words_of(build, family or build.family)
+    words = family_names(build, family or build.family)
     return {"lut": words.lut, "bram": words.bram}.get(resource, resource.upper())
 
 
-def words_of(build: Build, family: str) -> FamilyWords:
+def family_names(build: Build, family: str) -> FamilyWords:
     """Return the names of a family and its resources, from the build or from `XILINX`."""
     known = XILINX | build.words
     return known.get(family, FamilyWords(family, "LUT", "block RAM"))
 
 
-def that_names(builds: Sequence[Build], family: str) -> Build:
+def build_with_names(builds: Sequence[Build], family: str) -> Build:
     """Return the first build that has names for a family, else the first build."""
     return next((build for build in builds if family in build.words), builds[0])
 

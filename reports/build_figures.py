@@ -148,7 +148,7 @@ def _values(layers: Sequence[LayerNodes], column: Column, resource: str) -> list
 
 
 def _title(build: Build, family: str, resource: str) -> str:
-    return f"{build_facts.unit(build, resource, family)}, {build_facts.words_of(build, family).name}"
+    return f"{build_facts.unit(build, resource, family)}, {build_facts.family_names(build, family).name}"
 
 
 def _quantities(builds: Sequence[Build]) -> dict[str, dict[Source, list[float | None]]]:
@@ -164,7 +164,7 @@ def _quantities(builds: Sequence[Build]) -> dict[str, dict[Source, list[float | 
                         whole = build_facts.whole(build, column, resource)
                         said.setdefault(column.source, [None] * len(builds))[index] = whole.value
             if any(value for values in said.values() for value in values):
-                result[_title(build_facts.that_names(builds, family), family, resource)] = said
+                result[_title(build_facts.build_with_names(builds, family), family, resource)] = said
     rates: dict[Source, list[float | None]] = {
         "finn": [_rate(b, False) if b.timing.estimated_by == "finn" else None for b in builds],
         "zerocross": [_rate(b, False) if b.timing.estimated_by == "zerocross" else None for b in builds],

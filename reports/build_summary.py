@@ -87,5 +87,5 @@ def _layers(build: Build) -> Table:
 
 def _title(build: Build, column: Column, resource: str) -> str:
     unit = build_facts.unit(build, resource, column.family).split(" (")[0]
-    family = build_facts.words_of(build, column.family).name
+    family = build_facts.family_names(build, column.family).name
     return f"{unit}\n{family}\n{build_figures.SHORT[column.source]}"

@@ -40,11 +40,11 @@ class Product(HardwareNode):
     - bits x of -1 and +1, W > 1: u = a + K * 2**(W-1);
     - levels x of 0 to 2**input_bits - 1: u = a + row_offsets.
 
-    The following crossings absorb the offset of u at no cost. All this also holds for levels whose highest is less than
-    2**input_bits - 1, because the hardware inverts all bits of x where a weight is -1.
+    The following crossings absorb the offset of u at no cost. The formula for levels also holds if the highest level is
+    below 2**input_bits - 1, because the hardware inverts all bits of x where a weight is -1.
 
-    Weights of W > 1 bits are stored as W + 1 planes: rows of -1 and +1 that weigh 1, 1, 2, 4, ..., 2**(W-1) and add up to
-    twice the weight. All planes of a channel are computed at once.
+    Weights of W > 1 bits are stored as W + 1 weight planes: rows of -1 and +1 that weigh 1, 1, 2, 4, ..., 2**(W-1) and add
+    up to twice the weight. All weight planes of a channel are computed at once.
 
     Attributes:
         fan_in: Inputs of one output (FINN: MW).
@@ -61,7 +61,7 @@ class Product(HardwareNode):
     """
 
     word: ClassVar[str] = "product"
-    module: ClassVar[str] = "zc_xnor_mvau"
+    module: ClassVar[str] = "zc_xnor_mvau"  # for integer weights, `generate` uses zc_plane_mvau
     parameter_names: ClassVar[tuple[str, ...]] = ("weights",)
 
     fan_in: int
@@ -115,7 +115,7 @@ class Product(HardwareNode):
 
     @property
     def inputs(self) -> dict[str, Stream]:
-        """The vectors."""
+        """The input vectors."""
         return {"s": Stream((*self.vectors, self.fan_in), self.simd, self.input_bits)}
 
     @property
@@ -146,7 +146,7 @@ class Product(HardwareNode):
 
     @property
     def row_offsets(self) -> np.ndarray:
-        """The offset of u in each row, shape (channels,); see `row_offsets`."""
+        """The offset of u in each row, shape (channels,); see the function `row_offsets`."""
         return row_offsets(self.numbers, self.input_bits, self.weight_bits)
 
     @property
@@ -247,7 +247,7 @@ class Product(HardwareNode):
         if self.input_bits == 1 and self.weight_bits > 1:
             x = 2 * x - 1
         total = x @ self.numbers.T.astype(np.int64)
-        # The hardware adds x for a weight of +1 and its complement for -1: equal bits, plane by plane.
+        # The hardware adds x for a weight of +1 and its complement for -1: equal bits, one weight plane after another.
         total = total if self.offsets else total + self.row_offsets
         return (total.reshape(len(samples[0]), -1),)
 
@@ -271,7 +271,7 @@ class Product(HardwareNode):
         return Instance(module, {**sizes, **widths, **files, **styles})
 
     def _write_weights(self, file: Path) -> None:
-        """Write the planes of -1 and +1 in the order in which the hardware reads them."""
+        """Write the weight planes in the order in which the hardware reads them."""
         rows, columns = self.channels // self.pe, self.fan_in // self.simd
         words = self.planes.reshape(rows, -1, columns, self.simd).transpose(0, 2, 1, 3) > 0
         if rows * columns > 1:
@@ -307,41 +307,44 @@ def check_weights(weights: np.ndarray, weight_bits: int) -> None:
 
 
 def plane_count(weight_bits: int) -> int:
-    """Return the number of planes, rows of -1 and +1, that store a channel's weights."""
+    """Return the number of weight planes, rows of -1 and +1, that store a channel's weights."""
     return 1 if weight_bits == 1 else weight_bits + 1
 
 
 def planes(weights: np.ndarray, weight_bits: int) -> np.ndarray:
-    """Return weights (channels, fan-in) as rows of -1 and +1, the planes of a channel in sequence."""
+    """Return weights (channels, fan-in) as weight planes, rows of -1 and +1, those of a channel in sequence."""
     if weight_bits == 1:
         return weights
     value = weights.astype(np.int64) + (
         1 << (weight_bits - 1)
-    )  # 0 to 2**W, the sum of the planes that are +1
+    )  # 0 to 2**W, the sum of the weight planes that are +1
     full = value >> weight_bits
     digits = [full, *(((value - full) >> bit) & 1 for bit in range(weight_bits))]
     return (2 * np.stack(digits, axis=1) - 1).reshape(-1, weights.shape[1])
 
 
 def row_offsets(weights: np.ndarray, input_bits: int, weight_bits: int) -> np.ndarray:
-    """Return the offset u - a of each row of weights: u counts from 0, a is the sum of w x (in a popcount, x is 0 or 1)."""
+    """Return the offset u - a of each row of weights: u is the unsigned accumulator, a = sum of w x.
+
+    In a popcount x is 0 or 1.
+    """
     half, top = 1 << (weight_bits - 1), 2**input_bits - 1
     if weight_bits == 1:
         return top * (weights < 0).sum(axis=1)
     if input_bits == 1:
         return np.full(len(weights), weights.shape[1] * half)
-    # The planes sum to twice the product plus a constant. The hardware outputs half of that sum, rounded down.
+    # The weight planes sum to twice the product plus a constant. The hardware outputs half of that sum, rounded down.
     return top * (half - weights.astype(np.int64)).sum(axis=1) // 2
 
 
 def reach(fan_in: int, input_bits: int, weight_bits: int) -> int:
-    """Return the largest accumulator that counts from 0."""
+    """Return the largest unsigned accumulator."""
     scale = 1 << (weight_bits - (input_bits > 1) if weight_bits > 1 else 0)
     return fan_in * (2**input_bits - 1) * scale
 
 
 def accumulator_points(fan_in: int, input_bits: int, weight_bits: int) -> int:
-    """Return the number of values that accumulators which count from 0 can have, for any weights."""
+    """Return the number of possible values of an unsigned accumulator, for any weights."""
     low, high = accumulator_range(fan_in, input_bits, weight_bits)
     return (high if weight_bits == 1 else high - low if input_bits == 1 else high) + 1
 
@@ -363,7 +366,7 @@ def product_counts(
 
 
 def product_depth(simd: int, input_bits: int, words: int, passes: int, block_ram: bool = True) -> int:
-    """Return the pipeline depth of a product: reading, popcounts, sums of popcounts and of bit planes, accumulators.
+    """Return the pipeline depth of a product: reading, popcounts, sums of popcounts and of input bit planes, accumulators.
 
     Args:
         simd: Inputs read at once.
@@ -375,7 +378,7 @@ def product_depth(simd: int, input_bits: int, words: int, passes: int, block_ram
     """
     constant = words * passes == 1
     left, majority, level = simd, 0, 0
-    while left > 1 if constant else level < 2:  # triples, triples of their parities, and so on
+    while left > 1 if constant else level < 2:  # triples of inputs, then triples of parities, level by level
         left, level = math.ceil(left / 3), level + 1
         majority += left
     sixes = math.ceil(majority / 6)
@@ -384,7 +387,7 @@ def product_depth(simd: int, input_bits: int, words: int, passes: int, block_ram
 
 
 def planes_depth(weight_bits: int, offsets: bool) -> int:
-    """Return the further cycles of weights of several bits: sums of planes, and subtraction of offsets."""
+    """Return the further cycles of weights of several bits: sums of weight planes, and subtraction of offsets."""
     return 0 if weight_bits == 1 else 1 + (weight_bits - 1).bit_length() + offsets
 
 
@@ -403,17 +406,17 @@ def product_price(
 ) -> Price:
     """Price a product without its crossings, which are a separate node.
 
-    Each of the PE lanes counts the equal pairs of SIMD inputs and weights, once for each bit plane of the input, adds the
-    counts of the planes, and adds their sum to an accumulator. With `popcount` LUTs per plane,
+    Each of the PE lanes counts the equal pairs of SIMD inputs and weights, once for each input bit plane, adds these
+    counts, and adds their sum to an accumulator. With I input bit planes (`input_bits`) and `popcount` LUTs for each,
 
-        LUT = base + a PE (planes popcount + planes' adders) + b PE accumulator bits + c buffer + d address bits
-            + e planes triples.
+        LUT = base + a PE (I popcount + adders of the I counts) + b PE accumulator bits + c buffer + d address bits
+            + e I triples.
 
     The buffer holds two vectors in LUT memory; a vector that is read once needs no buffer. Weights are in block RAM, or in
     LUTs with style "distributed" (`cost_model.weights_in_luts`). In a fully unrolled product (PE = channels, SIMD =
     fan-in) the weights are constants: all channels share the majorities of three inputs, and each channel counts its own.
 
-    Weights of W bits are W + 1 rows of binary weights, whose accumulators are added with one LUT per bit of an adder.
+    Weights of W > 1 bits are W + 1 weight planes, whose accumulators are added with one LUT per bit of an adder.
     """
     if weight_bits > 1:
         count = plane_count(weight_bits)
@@ -469,7 +472,10 @@ def unrolled_popcount(inputs: int) -> int:
 
 @lru_cache(maxsize=4096)
 def majorities(inputs: int) -> int:
-    """Return the number of majorities: of three inputs, of three parities of those triples, and so on."""
+    """Return the number of majority LUTs of the popcount tree.
+
+    There is one per triple of inputs, then one per triple of parities, at each level.
+    """
     return 0 if inputs == 1 else math.ceil(inputs / 3) - (inputs % 3 == 1) + majorities(math.ceil(inputs / 3))
 
 

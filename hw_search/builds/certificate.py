@@ -1,4 +1,12 @@
-"""The certificate of a build: every form of the network gives the same answers on the same images."""
+"""The certificate of a build: comparisons of all forms of the network on the same images.
+
+- The QONNX file and the integer network are compared by class.
+- The integer network, the FINN graph and the RTL are compared by logit.
+- The RTL's own classes, the RTL under random stalls (24 images) and the mapped netlist are compared by class.
+
+Any difference stops the build, except between torch and the QONNX file: torch may round differently, so differences of class
+are only counted.
+"""
 
 import numpy as np
 
@@ -133,6 +141,6 @@ def _worst(checks: list[Check]) -> str:
 
 
 def logits_element(design: Design) -> str:
-    """Return the name of the element that the label select node reads."""
+    """Return the name of the element that feeds the label select."""
     (source, _) = design.elements[-1].sources[0]
     return source

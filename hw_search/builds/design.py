@@ -109,5 +109,5 @@ def _asked(job: Job) -> dict[str, Any]:
 
 
 def _design_id(folder: Path) -> int:
-    """Return a digest of the network. With it, a host detects a board that holds another design."""
+    """Return a digest of the network. With it, a host detects a board that holds another network."""
     return int.from_bytes(hashlib.blake2b((folder / NETWORK).read_bytes(), digest_size=4).digest())

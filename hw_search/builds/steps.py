@@ -1,6 +1,8 @@
-"""The steps of a build, in order. Each lists its inputs, runs once per set of inputs, and returns a frozen record.
+"""The steps of a build, in order. Each lists its inputs and returns a frozen record.
 
-`builder.py` calls the steps. The design step is in `design.py`.
+- A step is skipped if a result for the same inputs is saved.
+- `simulate_netlist` and `route` return None if they do not apply.
+- `builder.py` calls the steps. The design step is in `design.py`.
 """
 
 from dataclasses import asdict, dataclass
@@ -113,7 +115,7 @@ def simulate(job: Job, network: LoweredFile, design: BuiltDesign, stages: Stages
 
 
 def count_cells(job: Job, design: BuiltDesign, stages: Stages) -> Synthesised:
-    """Map the design to the cells of two families: the target's, and the one that the cost models were fitted to."""
+    """Map the design to the cells of two families: the target's, and 7-series, which the cost model was fitted to."""
     families = list(job.parts)
 
     def work(report: Report) -> Synthesised:

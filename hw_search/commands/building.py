@@ -36,12 +36,15 @@ def build(
         int | None,
         typer.Option(
             min=1,
-            help="Largest number of cycles per image in any node. Default: the folding from the search.",
+            help="Upper limit on the cycles per image of each node. Default: the folding from the search.",
         ),
     ] = None,
-    images: Annotated[int, typer.Option(min=1, help="Largest number of test images to run.")] = 1000,
+    images: Annotated[int, typer.Option(min=1, help="Maximum number of test images.")] = 1000,
     data: Annotated[
-        Path | None, typer.Option(help="Test set for a QONNX file: an .npz file with x_test and y_test.")
+        Path | None,
+        typer.Option(
+            help="Test set for a QONNX file: an .npz file with x_test and, optionally, the labels y_test."
+        ),
     ] = None,
     weights: Annotated[
         list[str] | None,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.finn_flows.finn_networks import chain, cnv, mlp, signs
 from zerocross.finn_flows.cost import estimate
 from zerocross.finn_flows.folding import Folding, FoldingError, fold_product
-from zerocross.finn_flows.network import Conv, Dense, Flatten, Input
+from zerocross.finn_flows.network import Conv, Dense, Flatten, Input, MaxPool
 from zerocross.finn_flows.nodes import GroupedProduct, Product
 from zerocross.finn_flows.nodes.node import divisors
 from zerocross.finn_flows.planner import plan
@@ -103,6 +103,9 @@ def test_messages_say_which_layer_and_what_to_do() -> None:
         fold_product("hidden1", Product(64, 64), Folding(layers=(("hidden1", 1, 9),)), 100.0)
     with pytest.raises(FoldingError, match=r"conv0: its padding needs at least 196 cycles"):
         plan(cnv(8), Folding(target_cycles=150, max_pe=1024, max_simd=1024))
+    pooled = chain(Input((8, 8, 4), 1), MaxPool((2, 2)), Conv(8, (1, 1)), signs(8), Flatten(), Dense(3))
+    with pytest.raises(FoldingError, match=r"maxpool0: its pool needs at least 64 cycles"):
+        plan(pooled, Folding(target_cycles=40, max_pe=1024, max_simd=1024))
     network = chain(Input((4, 4, 4), 1), Conv(8, groups=4), signs(8), Flatten(), Dense(3))
     with pytest.raises(
         FoldingError,

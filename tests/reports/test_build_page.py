@@ -94,7 +94,7 @@ def test_the_page_has_all_parts_of_a_build(pages):
         "fc1_product.sum -> fc1_crossings.compare, 9 levels",
         "LUT4, ECP5",
         "LUT6, 7-series",
-        "Power is left out",
+        "Power is not estimated",
         "1 min 53 s",
         "Vivado is not installed",
         "design.bit",
