@@ -185,7 +185,7 @@ def route(job: Job, design: BuiltDesign, stages: Stages) -> Routing | None:
     """
     board = job.target
     if not isinstance(board, Board):
-        why = f"no open tools support {job.part.family}: see the folder {VIVADO}"
+        why = f"{job.part.family} is not placed and routed with open tools: see the folder {VIVADO}"
         stages.skip("place and route", why)
         return None
     if not job.options.route:

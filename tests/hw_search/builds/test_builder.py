@@ -437,7 +437,7 @@ def test_a_mistake_on_the_command_line_gets_one_message(
     for arguments, message in (
         (["build", tiny_run, "--target", "nonsuch"], "unknown board or part 'nonsuch'"),
         (["build", tmp_path / "gone", *to], "gone holds no finished or interrupted search"),
-        (["build", tmp_path / "gone.onnx", *to], "gone.onnx is not there"),
+        (["build", tmp_path / "gone.onnx", *to], "gone.onnx does not exist"),
         (["build", older, *to], "was written by another version of zerocross (layout 1"),
         (["build", tmp_path / "text.onnx", *to], "/text.onnx is not an ONNX file"),
         (["build", tiny_run, *to, "--pick", "nobody"], "has no network 'nobody'"),
