@@ -4,10 +4,10 @@
 
 Synthesises the designs of `designs.py` with Yosys, element by element, into docs/calibration/elements.csv. Rows that are
 there for the very same SystemVerilog and memories are kept: an interrupted run goes on, and after a change of the RTL
-only what it touched is synthesised again. The constants of `finn_flows/cost_model.py` are fitted to the single nodes and
-to the networks that are not held out (docs/calibration/constants.json; they go into `cost_model.Constants` by hand), and
-the networks held out are estimated with them: docs/calibration/networks.csv and held_out.png. Networks held out are
-folded as a search folds them, by these very constants: after a change of one, run it again for those it folds anew.
+only what it touched is synthesised again. The constants are fitted to the single nodes and to the networks that are not
+held out: docs/calibration/constants.json. They go into `cost_model.Constants` and into the families' `lut4` by hand. The
+networks held out are estimated with them: docs/calibration/networks.csv and held_out.png. Networks held out are folded as
+a search folds them, by these very constants: after a change of one, run it again for those it folds anew.
 """
 
 import argparse
@@ -33,7 +33,7 @@ from zerocross.finn_flows import cost_model
 from zerocross.finn_flows.assembly import assemble
 from zerocross.finn_flows.chip.synthesis import synthesise
 from zerocross.finn_flows.cost import estimate, expected_units
-from zerocross.finn_flows.families import get_family
+from zerocross.finn_flows.families import FAMILIES, get_family
 from zerocross.finn_flows.network import Conv
 from zerocross.finn_flows.nodes import (
     NODES,
@@ -504,24 +504,33 @@ def _some(cases: Sequence[Case], count: tuple[int, int]) -> list[Case]:
 def with_shares(
     constants: cost_model.Constants, rows: Sequence[Row], cases: Sequence[Case]
 ) -> cost_model.Constants:
-    """Fit what no element shows: what is expected of FIFOs, to the fitted networks, and LUT4 factors."""
-    if cases:
-        found, _ = nnls(*_planned_fifos(constants, rows, cases))
-        constants = _replaced(constants, _SHARES, [_short(share) for share in found])
-    for family, kinds in constants.lut4.items():
-        for kind in kinds:
-            mine = [
-                row
-                for row in rows
-                if row.family == family and row.use != "held out" and price(row).kind == kind
-                if family != "ice40" or price(row).implementation not in (COMPARATORS, SEARCH)
-            ]  # of iCE40's comparators Yosys counts the carries apart, which take logic cells too
-            if len(mine) > 2:
-                found = minimize_scalar(
-                    _off_family, bounds=(0.5, 5), args=(constants, family, kind, mine), method="bounded"
-                )
-                constants = _with_factor(constants, family, kind, _short(found.x))
-    return constants
+    """Fit what no element shows: what is expected of FIFOs, to the fitted networks."""
+    if not cases:
+        return constants
+    found, _ = nnls(*_planned_fifos(constants, rows, cases))
+    return _replaced(constants, _SHARES, [_short(share) for share in found])
+
+
+def fit_lut4(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
+    """Fit the factors from 6-input to 4-input LUTs, by family and kind of price."""
+    return {
+        name: {kind: _factor(name, kind, before, rows) for kind, before in family.lut4.items()}
+        for name, family in FAMILIES.items()
+        if family.lut4
+    }
+
+
+def _factor(family: str, kind: str, before: float, rows: Sequence[Row]) -> float:
+    mine = [
+        row
+        for row in rows
+        if row.family == family and row.use != "held out" and price(row).kind == kind
+        if family != "ice40" or price(row).implementation not in (COMPARATORS, SEARCH)
+    ]  # of iCE40's comparators Yosys counts the carries apart, which take logic cells too
+    if len(mine) < 3:
+        return before
+    found = minimize_scalar(_off_family, bounds=(0.5, 5), args=(family, kind, mine), method="bounded")
+    return _short(found.x)
 
 
 _SHARES = ("fifo_windows", "fifo_image", "fifo_vector")
@@ -547,20 +556,10 @@ def _planned_fifos(
     return np.array(expected), np.array(taken)
 
 
-def _off_family(
-    factor: float, constants: cost_model.Constants, family: str, kind: str, rows: Sequence[Row]
-) -> float:
-    with using(_with_factor(constants, family, kind, factor)):
-        estimated = [cost_model.on_family(price(row), family)[0] for row in rows]
+def _off_family(factor: float, family: str, kind: str, rows: Sequence[Row]) -> float:
+    factors = {**get_family(family).lut4, kind: factor}
+    estimated = [cost_model.on_family(price(row), family, factors)[0] for row in rows]
     return sum(math.log((lut + 20) / (row.lut + 20)) ** 2 for lut, row in zip(estimated, rows, strict=True))
-
-
-def _with_factor(
-    constants: cost_model.Constants, family: str, kind: str, factor: float
-) -> cost_model.Constants:
-    factors = {name: dict(kinds) for name, kinds in constants.lut4.items()}
-    factors[family][kind] = factor
-    return replace(constants, lut4=factors)
 
 
 def main() -> None:
@@ -587,11 +586,18 @@ def main() -> None:
     if not options.nodes_only:
         write_rows(maker.rows)
     constants = with_shares(fit(_fitted(maker.rows), cost_model.CONSTANTS), maker.rows, cases)
-    (FOLDER / "constants.json").write_text(json.dumps(asdict(constants), indent=1) + "\n")
+    with using(constants):
+        lut4 = fit_lut4(maker.rows)
+    (FOLDER / "constants.json").write_text(json.dumps({**asdict(constants), "lut4": lut4}, indent=1) + "\n")
     for entry in fields(constants):
         before, after = getattr(cost_model.CONSTANTS, entry.name), getattr(constants, entry.name)
         if before != after:
             print(f"{entry.name}: {after} (finn_flows/cost_model.py has {before})")
+    for family, factors in lut4.items():
+        if factors != get_family(family).lut4:
+            print(
+                f"lut4 of {family}: {factors} (its file in finn_flows/families/ has {get_family(family).lut4})"
+            )
     with using(constants):
         for row in maker.rows:
             if row.use == "node" and row.family == "7-series":

@@ -10,7 +10,7 @@ A *lane* is the hardware of one PE. It computes `channels / PE` channels in turn
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 
 from zerocross.finn_flows.families import get_family
@@ -60,7 +60,6 @@ class Constants:
         fifo_wrap: Further LUTs per address bit, if the number of words is no power of two.
         fifo_windows, fifo_image, fifo_vector: Expected share of a full FIFO's price before FIFOs are sized; see
             `fifo.expected_price`.
-        lut4: 4-input LUTs per 6-input LUT, by family and kind of node; see `on_family`.
     """
 
     product_base: float = 9.87
@@ -105,13 +104,6 @@ class Constants:
     fifo_windows: float = 1.4
     fifo_image: float = 0.331
     fifo_vector: float = 0.124
-    lut4: Mapping[str, Mapping[str, float]] = field(
-        default_factory=lambda: {
-            "ecp5": {"product": 1.52, "unrolled": 1.43, "crossings": 1.9, "other": 1.35},
-            "ice40": {"product": 1.77, "unrolled": 1.75, "crossings": 2.14, "other": 1.68},
-            "gowin": {"product": 1.39, "unrolled": 1.75, "crossings": 2.0, "other": 1.43},
-        }
-    )
 
 
 CONSTANTS = Constants()
@@ -216,14 +208,19 @@ def adders(terms: int, bits: int, shift: int = 0) -> int:
     return lut
 
 
-def on_family(price: Price, family: str) -> tuple[int, int]:
+def on_family(price: Price, family: str, lut4: Mapping[str, float] | None = None) -> tuple[int, int]:
     """Convert a price to a family's own LUTs and block RAMs.
 
     - Xilinx parts: the price is unchanged.
-    - 4-input LUTs: logic is multiplied with the factors of `Constants.lut4`, which were fitted to elements that were
-      mapped to both kinds of LUT. A carry cell counts as the LUTs that it occupies.
+    - 4-input LUTs: logic is multiplied with the factors of the family's `lut4`, which were fitted to elements that
+      were mapped to both kinds of LUT. A carry cell counts as the LUTs that it occupies.
     - Memory on ECP5 and Gowin: six LUTs per 16 words of 4 bits, and multiplexers between them.
     - Memory on iCE40: block RAM of 4 kbit (18 kbit in other families), because its LUTs cannot be memory.
+
+    Args:
+        price: Price in 6-input LUTs.
+        family: Name of the family.
+        lut4: Factors in place of the family's.
 
     Returns:
         LUTs and block RAMs.
@@ -233,7 +230,7 @@ def on_family(price: Price, family: str) -> tuple[int, int]:
         return round(price.lut), price.bram18
     logic = price.lut - sum(lutram(*memory) for memory in price.rams)
     logic -= sum(weights_in_luts(*memory) for memory in price.roms)
-    factors = CONSTANTS.lut4[family]
+    factors = lut4 or part.lut4
     lut = logic * factors.get(price.kind, factors["other"])
     lut += sum(weights_in_luts(*memory, lut_inputs=part.lut_inputs) for memory in price.roms)
     blocks = price.blocks

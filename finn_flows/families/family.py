@@ -37,7 +37,7 @@ class Family:
     """A family of FPGAs.
 
     `zerocross.finn_flows.cost_model.on_family` converts prices in 6-input LUTs to the family's own LUTs. It uses
-    `lut_inputs`, `lut_ram`, `block_ram`, and the fitted factors in `cost_model.Constants.lut4`.
+    `lut_inputs`, `lut_ram`, `block_ram`, and `lut4`.
 
     Attributes:
         name: Name in records, options and tables.
@@ -53,6 +53,8 @@ class Family:
         block_ram_models: Function that returns the models of block RAMs that the library leaves empty, by cell name.
         pll: PLL of the family, or None if open tools do not support it.
         router: Place and route with open tools, or None.
+        lut4: 4-input LUTs per 6-input LUT of a price, by `Price.kind`: "product", "unrolled", "crossings" and "other".
+            Fitted by `benchmarks/calibration.py`; empty for 6-input LUTs.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Family:
     block_ram_models: Callable[[], dict[str, str]] = dict
     pll: PllPrimitive | None = None
     router: Router | None = None
+    lut4: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def lut(self) -> str:

@@ -102,6 +102,7 @@ ICE40 = Family(
     lut_inputs=4,
     block_ram=BlockRam("EBR (4 kbit)", 4, ((16, 256), (8, 512), (4, 1024), (2, 2048))),
     lut_ram=None,
+    lut4={"product": 1.77, "unrolled": 1.75, "crossings": 2.14, "other": 1.68},
     synthesis=SynthesisFlow(
         "synth_ice40 -device {device}",
         link_until="flatten",

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from zerocross.finn_flows import cost_model
 from zerocross.finn_flows.chip.synthesis import synthesise
-from zerocross.finn_flows.cost_model import CONSTANTS
 from zerocross.finn_flows.families import FAMILIES, PARTS, UnknownFamily, get_family
 from zerocross.finn_flows.families.cell import Cell
 from zerocross.finn_flows.families.family import SynthesisFlow
@@ -35,7 +34,7 @@ def test_parts_agree_with_their_family(family):
 @ALL
 def test_a_family_is_whole(family):
     assert (family.pll is None) == (family.router is None)
-    assert family.lut_inputs == 6 or set(CONSTANTS.lut4[family.name]) == {
+    assert family.lut_inputs == 6 or set(family.lut4) == {
         "product",
         "unrolled",
         "crossings",
@@ -132,9 +131,9 @@ def test_a_new_family_is_a_record_and_its_registration(tmp_path, monkeypatch):
         parts=parts,
         pll=None,
         router=None,
+        lut4={"other": 1.5},
     )
     monkeypatch.setitem(FAMILIES, "nexus", nexus)
-    monkeypatch.setitem(CONSTANTS.lut4, "nexus", {"other": 1.5})
     source = tmp_path / "counter.sv"
     source.write_text(
         "module counter (input logic clk, input logic up, output logic [7:0] count);\n"
