@@ -320,7 +320,7 @@ def test_a_full_disk_at_the_end_leaves_the_old_files(
 
 
 def test_a_folder_without_a_run(tmp_path: Path) -> None:
-    with pytest.raises(UnreadableRun, match=r"there is no pareto.json in it"):
+    with pytest.raises(UnreadableRun, match=r"it has no pareto.json"):
         load_run(tmp_path)
     for text, message in (
         ("{", "cannot be read"),

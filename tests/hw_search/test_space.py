@@ -93,7 +93,7 @@ def test_a_wrong_space_is_named(change: dict, message: str) -> None:
         ({"name": "mlp", "hiden": [3]}, "has no parameter 'hiden': did you mean hidden"),
         ({"name": "mlp", "hidden": "wide"}, "hidden: Input should be a valid list"),
         ({"name": "mlp", "hidden": [0]}, r"hidden\[0\] must be at least 1"),
-        ({"name": "cnv"}, "shrunk below its 3x3 kernel"),
+        ({"name": "cnv"}, "smaller than the 3x3 kernel"),
     ],
 )
 def test_a_wrong_topology_is_named(topology: dict, message: str) -> None:
