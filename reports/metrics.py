@@ -20,8 +20,12 @@ class Resources(Protocol):
         """LUTs."""
 
     @property
+    def bram_kbit(self) -> int | float:
+        """Used block RAM capacity in kbit."""
+
+    @property
     def bram18(self) -> int | float:
-        """Block RAMs of 18 kbit."""
+        """Block RAMs of 18 kbit with that capacity, rounded up."""
 
     @property
     def dsp(self) -> int | float:
