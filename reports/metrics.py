@@ -1,7 +1,7 @@
 """The metrics of a network: their names, their text form, and how they are read from an estimate of cost.
 
-A new metric is one entry of `METRICS`: configurations accept it as an objective, searches store it, and files, terminal
-tables, figures and pages show it. All objectives are minimised, so register the inverse of a quantity to maximise (seconds
+A new metric is one entry of `METRICS`: configurations accept it as an objective, searches store it, and their files, terminal
+tables, figures and pages show it; builds do not. All objectives are minimised, so register the inverse of a quantity to maximise (seconds
 per image instead of images per second).
 """
 
@@ -20,8 +20,12 @@ class Resources(Protocol):
         """LUTs."""
 
     @property
+    def bram_kbit(self) -> int | float:
+        """Used block RAM capacity in kbit."""
+
+    @property
     def bram18(self) -> int | float:
-        """Block RAMs of 18 kbit."""
+        """Block RAMs of 18 kbit with that capacity, rounded up."""
 
     @property
     def dsp(self) -> int | float:

@@ -106,7 +106,12 @@ class HardwareNode(ABC):
 
     @abstractmethod
     def stock(self) -> tuple[StockNode, ...]:
-        """Return the nodes that stock FINN has for it, in the order of the stream."""
+        """Return the nodes that stock FINN has for it, in the order of the stream.
+
+        If FINN has none, return its closest node of the same output shape, and say so in the docstring: a crossing site
+        returns a Thresholding. Return `()` only if FINN's node for another element includes this one: FINN's
+        DuplicateStreams serves all readers, so only the first `Duplicate` of a sequence returns it.
+        """
 
     @abstractmethod
     def reference(self, *samples: np.ndarray) -> tuple[np.ndarray, ...]:

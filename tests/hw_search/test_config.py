@@ -9,6 +9,7 @@ from zerocross.hw_search.choice import Choose
 from zerocross.hw_search.config import Config, load_config, make_config
 from zerocross.hw_search.config_reference import reference
 from zerocross.hw_search.errors import UserError
+from zerocross.reports.metrics import OBJECTIVES
 
 
 @pytest.mark.parametrize(
@@ -25,7 +26,7 @@ from zerocross.hw_search.errors import UserError
         ({"objectives": ["error", "error"]}, "objectives: name at least one objective, each once"),
         (
             {"objectives": ["luts"]},
-            "objectives.0: must be one of error, lut, bram, dsp, latency, ii, found 'luts'",
+            f"objectives.0: must be one of {', '.join(OBJECTIVES)}, found 'luts'",
         ),
         ({"objectives": ["lut"], "search": {"strategy": "gaaf"}}, "put error first in objectives"),
         ({"search": {"executor": "rey"}}, "search.executor: Input should be 'local' or 'ray'"),

@@ -114,6 +114,12 @@ def chain(*nodes: HardwareNode) -> Design:
 
 def compile_nodes(nodes: Mapping[str, HardwareNode], folder: Path, runtime: Path) -> Simulator:
     """Compile nodes side by side in one simulation; a stream's port is called <node>_<stream>."""
+    for name, node in nodes.items():
+        assert name.isascii() and name.isidentifier(), f"{name!r} becomes a port's name: write an identifier"
+        for key in (*node.inputs, *node.outputs):
+            assert len(key) == 1, (
+                f"the port {key!r} of {name} has more than one letter: shorten it, such as 's'"
+            )
     built = {name: (node, node.generate(folder, f"{name}_")) for name, node in nodes.items()}
     (folder / "top.sv").write_text(side_by_side(built))
     sources = dict.fromkeys(source for _, instance in built.values() for source in instance.sources)
