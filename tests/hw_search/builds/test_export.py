@@ -111,8 +111,13 @@ def test_a_chain_is_the_same_network(kind: str, bits: int, tmp_path: Path) -> No
     check_classes(model, lowered, expected, shape)
 
 
-@pytest.mark.parametrize("kind", STREAMS)
-@pytest.mark.parametrize("seed", range(2))
+SLOW = ("dynamic bireal", "dynamic reactnet_resnet")  # dynamic resnete and mobilenet have the same operations
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind in SLOW)) for kind in STREAMS]
+)
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_network_of_streams_is_the_same_network(kind: str, seed: int, tmp_path: Path) -> None:
     """The file's network equals the described one, except for exact simplifications by the lowering.
 
