@@ -1,8 +1,8 @@
 """The metrics of a network: their names, their text form, and how they are read from an estimate of cost.
 
-A new metric is one entry of `METRICS`: configurations accept it as an objective, searches store it, and files, terminal
-tables, figures and pages show it. All objectives are minimised, so register the inverse of a quantity to maximise (seconds
-per image instead of images per second).
+A new metric is one entry of `METRICS`: configurations accept it as an objective, searches store it, and their files,
+terminal tables, figures and pages show it; builds do not. All objectives are minimised, so register the inverse of a
+quantity to maximise (seconds per image instead of images per second).
 """
 
 from collections.abc import Callable
