@@ -167,8 +167,19 @@ def test_what_stands_ahead_of_a_sign() -> None:
         assert {str(slot.function.expression) for slot in found} == {text}
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("dynamic", ["none", "threshold"])
+@pytest.mark.parametrize(
+    ("name", "dynamic"),
+    [
+        ("resnete", "none"),
+        ("reactnet_mobilenet", "threshold"),
+        *(
+            pytest.param(name, dynamic, marks=pytest.mark.slow)
+            for name in NAMES
+            for dynamic in ("none", "threshold")
+            if (name, dynamic) not in {("resnete", "none"), ("reactnet_mobilenet", "threshold")}
+        ),
+    ],
+)
 def test_stripes_are_learnt(name: str, dynamic: str) -> None:
     data = striped()
     torch.manual_seed(0)
