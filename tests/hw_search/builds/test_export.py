@@ -111,7 +111,7 @@ def test_a_chain_is_the_same_network(kind: str, bits: int, tmp_path: Path) -> No
     check_classes(model, lowered, expected, shape)
 
 
-SLOW = ("dynamic bireal", "dynamic reactnet_resnet")  # dynamic resnete and mobilenet have the same operations
+SLOW = ("dynamic bireal", "dynamic reactnet_resnet", "dynamic mobilenet")
 
 
 @pytest.mark.parametrize(
