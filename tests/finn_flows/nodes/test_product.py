@@ -20,7 +20,7 @@ NODES = {
     "one_column": product(20, 12, 20, 3),
     "one_row": product(36, 5, 6, 5),
     "unrolled": product(25, 6, 25, 6),
-    "unrolled_wide": product(64, 7, 64, 7),
+    "unrolled_wide": product(40, 5, 40, 5),
     "unrolled_bytes": product(11, 3, 11, 3, bits=4, offsets=True),
     "unrolled_one": product(1, 2, 1, 2),
     "in_luts": product(144, 6, 72, 2, ram_style="distributed"),
