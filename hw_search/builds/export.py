@@ -45,8 +45,6 @@ def export(model: nn.Module, input_shape: tuple[int, ...], path: Path) -> None:
     Raises:
         UnsupportedModule: If the network has no hardware, or torch's exporter creates no separate node for a layer.
     """
-    from brevitas.export import export_qonnx
-
     traced = trace(model.eval().cpu(), input_shape)
     for node, name in traced.layers.items():
         with traced.graph.inserting_after(node):
@@ -54,12 +52,25 @@ def export(model: nn.Module, input_shape: tuple[int, ...], path: Path) -> None:
         node.replace_all_uses_with(mark)
         mark.args = (node, name)
     marked = fx.GraphModule(model, traced.graph).eval()
-    # torch's exporter does not support erfc.
-    torch.onnx.register_custom_op_symbolic("aten::erfc", _erfc, _OPSET)
-    export_qonnx(marked, args=torch.zeros(1, *input_shape), export_path=str(path), dynamo=False)
+    write_qonnx(marked, input_shape, path)
     proto = onnx.load(path)
     _label(proto, traced.network)
     onnx.save(proto, path)
+
+
+def write_qonnx(model: nn.Module, input_shape: tuple[int, ...], path: Path) -> None:
+    """Write any Brevitas module as QONNX, without the names of its layers.
+
+    Args:
+        model: Module on the CPU, in eval mode.
+        input_shape: (features,) or (channels, height, width).
+        path: File to write.
+    """
+    from brevitas.export import export_qonnx
+
+    # torch's exporter does not support erfc.
+    torch.onnx.register_custom_op_symbolic("aten::erfc", _erfc, _OPSET)
+    export_qonnx(model, args=torch.zeros(1, *input_shape), export_path=str(path), dynamo=False)
 
 
 class _Mark(torch.autograd.Function):

@@ -25,7 +25,7 @@ from zerocross.finn_flows.rtl.streaming import compile_streaming, size_fifos
 from zerocross.finn_flows.vendor.dataflow import dataflow_model
 from zerocross.finn_flows.vendor.execution import execute
 from zerocross.hw_search.builds.certificate import logits_element
-from zerocross.hw_search.builds.export import export
+from zerocross.hw_search.builds.export import write_qonnx
 from zerocross.hw_search.builds.forms import (
     integer_logits,
     qonnx_logits,
@@ -220,7 +220,7 @@ def test_every_form_of_a_random_network_gives_the_same_logits(
     expected = np.rint(trained).astype(np.int64)
     assert np.abs(trained - expected).max() < 0.01
 
-    export(model, network.shape, tmp_path / "model.onnx")
+    write_qonnx(model.eval(), network.shape, tmp_path / "model.onnx")
     lowered = lower(tmp_path / "model.onnx")
     samples = x.numpy().astype(np.float32)
     assert (np.rint(qonnx_logits(lowered, samples) / scale) == expected).all()
