@@ -7,7 +7,7 @@
 // A sample is the bits of its elements in stream order, lowest bit first, padded to whole bytes; so is an output. The
 // checksum is CRC-16/MCRF4XX (polynomial 0x1021 reflected, start 0xFFFF) of all bytes between the header and itself, low
 // byte first. The device stores a sample until its checksum is verified, so the design never sees a corrupt one. A frame
-// that pauses for TIMEOUT cycles is discarded. "I" is always accepted, even while the design computes, and resets the design.
+// that pauses for TIMEOUT cycles is discarded. "I" is always accepted, even while the design computes; it resets the design.
 module zc_serial #(
     parameter int DIVIDER = 217,  // clock cycles per bit
     parameter int TIMEOUT = 2_500_000,
