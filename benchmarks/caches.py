@@ -1,4 +1,4 @@
-"""What estimates keep: prices, foldings and FINN's answers. Forget them to price anew, or with other constants."""
+"""Clears the caches of the estimates: prices, foldings and FINN's answers. Needed to price with other constants."""
 
 import pkgutil
 from importlib import import_module
@@ -14,10 +14,10 @@ def forget(finn: bool = False) -> None:
     """Empty the caches of prices.
 
     Args:
-        finn: FINN's answers too.
+        finn: Also clear FINN's answers.
     """
     for module in (*_PRICING, stock_nodes) if finn else _PRICING:
         for function in vars(module).values():
-            # A module's own: what it imports may be kept for another reason.
+            # Only the module's own functions: imported ones may be cached for another reason.
             if hasattr(function, "cache_clear") and function.__module__ == module.__name__:
                 function.cache_clear()

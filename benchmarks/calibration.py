@@ -1,13 +1,14 @@
-"""The estimates against synthesis: makes the data set, fits the models' constants, shows the error on designs held out.
+"""Estimates against synthesis: makes the data set, fits the models' constants, reports the error on held-out designs.
 
     python benchmarks/calibration.py [--cache FOLDER] [--nodes-only]
 
-Synthesises the designs of `designs.py` with Yosys, element by element, into docs/calibration/elements.csv. Rows that are
-there for the very same SystemVerilog and memories are kept: an interrupted run goes on, and after a change of the RTL
-only what it touched is synthesised again. The constants are fitted to the single nodes and to the networks that are not
-held out: docs/calibration/constants.json. They go into `cost_model.Constants` and into the families' `lut4` by hand. The
-networks held out are estimated with them: docs/calibration/networks.csv and held_out.png. Networks held out are folded as
-a search folds them, by these very constants: after a change of one, run it again for those it folds anew.
+Yosys synthesises the designs of `designs.py`; docs/calibration/elements.csv lists the result of each element. A row stays
+valid while its SystemVerilog and memories are unchanged: an interrupted run resumes, and after a change of the RTL only the
+affected designs are synthesised again. The constants are fitted to the single nodes and to the networks that are not held
+out, and written to docs/calibration/constants.json. Copy them into `cost_model.Constants` and the families' `lut4` by hand.
+The held-out networks are then estimated with them: docs/calibration/networks.csv and held_out.png. These networks are folded
+as a search folds them, with the constants in `cost_model`: after changing one, run this again for those that now fold
+differently.
 """
 
 import argparse
@@ -57,7 +58,7 @@ from zerocross.finn_flows.rtl.library import library, side_by_side
 from zerocross.finn_flows.rtl.streaming import size_fifos
 
 FOLDER = Path(__file__).parents[1] / "docs" / "calibration"
-# Single nodes by the beginning of their names, and how many networks of each part (fitted, held out), by family.
+# By family: a pattern for the names of single nodes, and the number of networks of each part (fitted, held out).
 FAMILY_NODES = {
     "7-series": "",
     "ecp5": "product(?!.*_large)|crossings_.?[05]$",
@@ -65,26 +66,26 @@ FAMILY_NODES = {
     "gowin": "product_.*(_8_|distributed)(?!.*_large)|product_(64x10|32x16)_|crossings_.?5$",
 }
 FAMILY_NETWORKS = {"7-series": (99, 99), "ecp5": (4, 5), "ice40": (2, 3), "gowin": (2, 3)}
-SMALL = 4_500  # FINN's LUTs of the largest network that families other than 7-series are shown on
+SMALL = 4_500  # FINN's LUTs of the largest network for families other than 7-series
 COLUMNS = ("digest", "design", "use", "numbers", "family", "element", "kind", "lut", "bram", "record")
 PARTS = {"7-series": "xc7z020", "ecp5": "lfe5u-45f", "ice40": "ice40hx8k", "gowin": "gw2ar-18"}
 
 
 @dataclass(frozen=True)
 class Row:
-    """What an element of a design took.
+    """Resources of an element of a design.
 
     Attributes:
-        digest: of the design's files and of the flow.
-        design: its name.
-        use: "node" or "network" (fitted), "held out".
-        numbers: what its numbers are; see `designs`.
-        family: what it was mapped to.
-        element: its name in the design.
-        kind: what it is.
+        digest: Digest of the design's files and of the flow.
+        design: Name of the design.
+        use: "node" or "network" (fitted), or "held out".
+        numbers: Kind of the design's numbers; see `designs`.
+        family: Family that it was mapped to.
+        element: Name of the element in the design.
+        kind: Kind of the element.
         lut: LUTs of the family.
-        bram: the family's own block RAMs.
-        node: its record, which prices it; None for what lies around the elements.
+        bram: Block RAMs of the family.
+        node: The element's record, which prices it; None for the logic around the elements.
     """
 
     digest: str
@@ -103,7 +104,7 @@ class Row:
 
 
 def read_rows() -> dict[str, list[Row]]:
-    """Return the kept rows by digest."""
+    """Return the saved rows by digest."""
     kept: dict[str, list[Row]] = {}
     file = FOLDER / "elements.csv"
     if file.exists():
@@ -118,7 +119,7 @@ def read_rows() -> dict[str, list[Row]]:
 
 
 def write_rows(rows: Iterable[Row]) -> None:
-    """Write the data set; a half-written file never stands in its place."""
+    """Write the data set; an interrupted write leaves the old file."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     partial = FOLDER / "elements.csv.part"
     with partial.open("w", newline="") as stream:
@@ -131,7 +132,7 @@ def write_rows(rows: Iterable[Row]) -> None:
 
 
 def _record_of(node: HardwareNode | None) -> str:
-    """Write a node's record as JSON: its kind, and its fields."""
+    """Write a node's record as JSON: its kind and its fields."""
     if node is None:
         return ""
     return json.dumps({"kind": type(node).__name__, **to_values(node)}, separators=(",", ":"))
@@ -154,7 +155,7 @@ def _code(module: str) -> str:
 
 
 def _digest(top: str, folder: Path, sources: Iterable[Path], prefix: str, family: str) -> str:
-    """Digest what is synthesised: modules, memories, and the flow."""
+    """Digest the input of synthesis: modules, memories and the flow."""
     own = [file.read_text() for file in sources if file not in library()]
     known = {file.stem for file in library()}
     code = [_code(module) for module in sorted(known & set(re.findall(r"\bzc_\w+", top + "".join(own))))]
@@ -164,10 +165,10 @@ def _digest(top: str, folder: Path, sources: Iterable[Path], prefix: str, family
 
 
 class Maker:
-    """Makes the rows that are not kept yet.
+    """Makes the missing rows.
 
     Args:
-        cache: a folder for simulations and mapped parts.
+        cache: Folder for simulations and mapped parts.
     """
 
     def __init__(self, cache: Path) -> None:
@@ -207,7 +208,7 @@ class Maker:
         self._save()
 
     def network(self, case: Case, family: str, done: int, of: int) -> None:
-        """Add the rows of a network, with FIFOs as a build has them."""
+        """Add the rows of a network, with the FIFOs of a build."""
         bare = assemble(plan(case.net.network, case.folding), case.net, case.styles)
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
@@ -237,7 +238,7 @@ class Maker:
         self._save()
 
     def _save(self) -> None:
-        """Write what there is, and what an interrupted run may still want."""
+        """Write the rows so far, and saved rows that the rest of the run may use."""
         made = {row.digest for row in self.rows}
         write_rows([*self.rows, *(row for key, rows in self.kept.items() if key not in made for row in rows)])
 
@@ -259,7 +260,7 @@ class Maker:
 
 # ---- the fit
 
-# What is fitted together: constants, to the elements whose price they make.
+# Constants that are fitted together, by the group of elements whose price they determine.
 FITS: dict[str, tuple[str, ...]] = {
     "product": (
         *("product_base", "product_count", "product_accumulator"),
@@ -280,7 +281,7 @@ FITS: dict[str, tuple[str, ...]] = {
 
 
 def _group(node: HardwareNode | None) -> str:
-    """Say which constants an element's price is made of; "" where none is fitted to it."""
+    """Return the group of constants that an element's price depends on; "" if none is fitted to it."""
     match node:
         case Product(pe=pe, simd=simd, channels=channels, fan_in=fan_in) if (pe, simd) == (channels, fan_in):
             return "unrolled"
@@ -314,8 +315,8 @@ def price(row: Row) -> cost_model.Price:
 def fit(rows: Sequence[Row], constants: cost_model.Constants) -> cost_model.Constants:
     """Fit the constants to elements mapped to 7-series, group by group.
 
-    What is made small is the sum of squares of the logarithm of (estimate + 100) / (LUT + 100): relative errors, but for
-    small elements, of which it takes many to matter in a network.
+    The fit minimises the sum of squares of log((estimate + 100) / (LUT + 100)). These are relative errors, except for small
+    elements: many of them are needed to matter in a network.
     """
     for group, names in FITS.items():
         mine = [row for row in rows if row.family == "7-series" and _group(row.node) == group]
@@ -350,25 +351,25 @@ def _replaced(
     return replace(constants, **changes)
 
 
-# ---- what comes of it
+# ---- the result
 
 
 @dataclass(frozen=True)
 class Network:
-    """A whole network: what it takes, and what was expected, in LUTs of the family.
+    """Resources of a whole network, used and estimated, in LUTs of the family.
 
     Attributes:
-        design: its name.
+        design: Name of the network.
         use: "network" (fitted) or "held out".
         layers: "fully connected" or "convolutional".
-        family: what it was mapped to.
-        style: where its weights are: "block" or "LUTs".
-        lut: what it takes.
-        searched: the estimate that a search goes by, before anything is built.
-        built: the estimate of its elements as they are built.
-        finn: FINN's estimate; of another family that of a 7-series part.
-        bram: the family's own block RAMs that it takes.
-        bram_built: the estimate of these.
+        family: Family that it was mapped to.
+        style: Memory of its weights: "block" or "LUTs".
+        lut: LUTs used.
+        searched: Estimate that a search uses, before anything is built.
+        built: Estimate of the elements as built.
+        finn: FINN's estimate; for other families, that of a 7-series part.
+        bram: Block RAMs of the family used.
+        bram_built: Estimate of the block RAMs, as built.
     """
 
     design: str
@@ -385,7 +386,7 @@ class Network:
 
 
 def compare(cases: Sequence[Case], rows: Sequence[Row]) -> list[Network]:
-    """Estimate the networks that rows tell of."""
+    """Estimate the networks that the rows describe."""
     named = {case.name: case for case in cases}
     found = []
     for name, family in dict.fromkeys((row.design, row.family) for row in rows if row.use != "node"):
@@ -442,7 +443,7 @@ def tell(networks: Sequence[Network]) -> None:
 
 
 def _errors_of(networks: Sequence[Network], column: str) -> str:
-    """Say the mean absolute error, the mean ratio and the rank correlation."""
+    """Return the mean absolute error, the mean ratio and the rank correlation as text."""
     estimated = np.array([getattr(network, column) for network in networks], float)
     taken = np.array([network.lut for network in networks], float)
     error, ratio = np.abs(estimated / taken - 1).mean(), np.exp(np.log(estimated / taken).mean())
@@ -450,7 +451,7 @@ def _errors_of(networks: Sequence[Network], column: str) -> str:
 
 
 def write_networks(networks: Sequence[Network]) -> None:
-    """Write the networks' figures."""
+    """Write the networks' figures to networks.csv."""
     partial = FOLDER / "networks.csv.part"
     with partial.open("w", newline="") as stream:
         writer = csv.DictWriter(stream, [entry.name for entry in fields(Network)], lineterminator="\n")
@@ -460,7 +461,7 @@ def write_networks(networks: Sequence[Network]) -> None:
 
 
 def draw(networks: Sequence[Network], file: Path) -> None:
-    """Draw the estimates of the networks held out against what they take."""
+    """Draw the estimates of the held-out networks against the LUTs they use."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -483,8 +484,8 @@ def draw(networks: Sequence[Network], file: Path) -> None:
         label="this project's",
     )
     axes.set(xscale="log", yscale="log", xlim=(ends[0], 1.3 * max(taken)), ylim=ends)
-    axes.set(xlabel="LUTs after synthesis (7-series)", ylabel="LUTs estimated before anything is built")
-    axes.set_title(f"{len(mine)} networks that nothing was fitted to", fontsize=11)
+    axes.set(xlabel="LUTs after synthesis (7-series)", ylabel="LUTs estimated before building")
+    axes.set_title(f"{len(mine)} held-out networks", fontsize=11)
     axes.legend(frameon=False, loc="upper left")
     axes.grid(which="both", color="0.92", linewidth=0.6)
     figure.tight_layout()
@@ -492,7 +493,7 @@ def draw(networks: Sequence[Network], file: Path) -> None:
 
 
 def _some(cases: Sequence[Case], count: tuple[int, int]) -> list[Case]:
-    """Return so many networks of either part, from its first to its last."""
+    """Return as many networks of each part (fitted, held out), evenly from first to last."""
     chosen: list[Case] = []
     for held_out, most in zip((False, True), count, strict=True):
         part = [case for case in cases if case.held_out == held_out]
@@ -504,7 +505,7 @@ def _some(cases: Sequence[Case], count: tuple[int, int]) -> list[Case]:
 def with_shares(
     constants: cost_model.Constants, rows: Sequence[Row], cases: Sequence[Case]
 ) -> cost_model.Constants:
-    """Fit what no element shows: what is expected of FIFOs, to the fitted networks."""
+    """Fit the expected sizes of FIFOs, which no single element shows, to the fitted networks."""
     if not cases:
         return constants
     found, _ = nnls(*_planned_fifos(constants, rows, cases))
@@ -526,7 +527,7 @@ def _factor(family: str, kind: str, before: float, rows: Sequence[Row]) -> float
         for row in rows
         if row.family == family and row.use != "held out" and price(row).kind == kind
         if family != "ice40" or price(row).implementation not in (COMPARATORS, SEARCH)
-    ]  # of iCE40's comparators Yosys counts the carries apart, which take logic cells too
+    ]  # Yosys counts the carries of iCE40's comparators separately; they also use logic cells
     if len(mine) < 3:
         return before
     found = minimize_scalar(_off_family, bounds=(0.5, 5), args=(family, kind, mine), method="bounded")
@@ -539,7 +540,7 @@ _SHARES = ("fifo_windows", "fifo_image", "fifo_vector")
 def _planned_fifos(
     constants: cost_model.Constants, rows: Sequence[Row], cases: Sequence[Case]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return, of each fitted network, what FIFOs take for each of their shares, and what they take, of all its LUTs."""
+    """Return the FIFOs' fraction of each fitted network's LUTs: expected for a unit of each share, and used."""
     expected, taken = [], []
     for case in cases:
         mine = [row for row in rows if row.design == case.name and row.family == "7-series"]
@@ -563,10 +564,10 @@ def _off_family(factor: float, family: str, kind: str, rows: Sequence[Row]) -> f
 
 
 def main() -> None:
-    """Make the data set, fit, and show the error."""
+    """Make the data set, fit the constants and report the error."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--cache", type=Path, help="a folder that keeps mapped parts and simulations")
-    parser.add_argument("--nodes-only", action="store_true", help="fit to single nodes alone, and stop")
+    parser.add_argument("--cache", type=Path, help="folder for mapped parts and simulations")
+    parser.add_argument("--nodes-only", action="store_true", help="fit to single nodes only, then stop")
     options = parser.parse_args()
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as spare:

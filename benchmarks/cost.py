@@ -1,14 +1,13 @@
-"""Milliseconds to price one candidate, FIFOs and width converters included: `python benchmarks/cost.py`.
+"""Milliseconds to price one candidate, including FIFOs and width converters: `python benchmarks/cost.py`.
 
-Three figures for each network, medians, in one run and one process, imports excluded:
+Prints three figures for each network, from one run in one process, without imports:
 
-* cold: nothing is known, every node is asked of FINN anew;
-* search: one of a row of candidates that differ in widths and folding, answers kept between them, as in a
-    search;
-* warm: the same candidate again, all answers known.
+* cold: the caches are empty, FINN answers for every node; median;
+* search: candidates that differ in widths and folding, with answers cached between them, as in a search; mean;
+* warm: the same candidate again, all answers cached; median.
 
-The ratio to the cold figure of building a FINN graph and running FINN's own InsertDWC, InsertFIFO and
-estimates on it is printed beside them.
+Beside them it prints the time to build a FINN graph and run FINN's own InsertDWC, InsertFIFO and estimates on it, and the
+ratio of that time to the cold figure.
 """
 
 import statistics

@@ -1,10 +1,10 @@
-"""The designs that `calibration.py` synthesises: single nodes, and whole networks of three kinds of numbers.
+"""The designs that `calibration.py` synthesises: single nodes, and whole networks with three kinds of numbers.
 
-Numbers are "trained" (networks of scikit-learn's digits), "drawn" (random weights; each channel an expression behind a
-random batch norm, as trained ones have) or "random" (crossings anywhere, the worst case).
+Numbers are "trained" (networks trained on scikit-learn's digits), "drawn" (random weights; each channel has an expression
+behind a random batch norm, like a trained one) or "random" (crossings anywhere, the worst case).
 
-Most networks that are held out are what a search may come to: its topologies, any expression of its pairs, folded for a
-target as it folds them, all drawn. Seeds and sizes were set before any of them was synthesised.
+Most held-out networks are drawn from what a search may reach: its topologies, any expression of its pair space, and its
+folding for a target. Their seeds and sizes were set before any of them was synthesised.
 """
 
 import math
@@ -68,16 +68,16 @@ EXPRESSIONS = (
 
 @dataclass(frozen=True)
 class Case:
-    """A network with its numbers, and how it is folded.
+    """A network with its numbers and its folding.
 
     Attributes:
-        name: unique.
-        held_out: whether no model is fitted to it.
+        name: Unique name.
+        held_out: Whether it is excluded from fitting.
         numbers: "trained", "drawn" or "random".
-        net: the network.
-        folding: its folding.
-        in_luts: layers whose weights are kept in LUTs; in block RAM the others.
-        implementations: how crossings are built by layer, where not as is cheapest.
+        net: The network.
+        folding: Folding of the network.
+        in_luts: Layers whose weights are in LUTs; the others use block RAM.
+        implementations: Implementation of the crossings by layer, if not the cheapest.
     """
 
     name: str
@@ -90,11 +90,11 @@ class Case:
 
     @property
     def styles(self) -> Styles:
-        """How memories and crossings are built."""
+        """Implementations of memories and crossings."""
         return Styles(dict.fromkeys(self.in_luts, "distributed"), self.implementations)
 
 
-# fan-in, channels, SIMD, PE, input bits, where the weights are
+# fan-in, channels, SIMD, PE, input bits, memory of the weights
 _PRODUCTS = """
  64 64 16  8 1 block | 64 64 32 16 1 block | 64 32  8  4 1 block | 256 10 32  1 1 block | 144 16  9  4 1 block
 256 64  4 16 1 block | 72 24 24  2 1 block | 48 48 48  2 1 block | 100 10  1  1 1 block |  36 12  3 12 1 block
@@ -108,7 +108,7 @@ _LARGE_PRODUCTS = """
 256 64 64 16 1 block | 64 64 32 64 1 block | 784 256 49 16 1 block | 64 64 16 16 8 block | 27 16 9 8 8 block
  64 64 64 64 1 block
 """
-# bits or bytes, fan-in, channels, PE, crossings (an expression's, or so many anywhere), implementation
+# bits or bytes, fan-in, channels, PE, crossings (those of an expression, or their number if random), implementation
 _SITES = """
 bits 64 64 8; x; table | bits 64 64 8; add(sin(x), x); table | bits 256 64 8; cos(x); table
 bits 64 64 8; x; comparators | bits 64 64 8; add(sin(x), x); comparators | bits 256 64 8; cos(x); comparators
@@ -134,7 +134,7 @@ bits 64 64 1; x; comparators | bits 48 96 3; cos(x); comparators | bits 128 64 2
 bytes 64 64 64; add(sin(x), x); search | bytes 784 64 16; x; comparators | bits 256 64 32; cos(x); table
 bits 64 128 64; sub(learned, abs(x)); table
 """
-# bits of an element, elements in a word before and behind
+# bits per element, elements per word before and after
 _CONVERTERS = """
 1 2 16 | 1 8 24 | 1 16 64 | 1 1 9 | 1 24 8 | 1 64 16 | 1 16 2 | 1 48 1 | 1 8 12 | 1 12 8 | 1 24 16 | 1 10 64
 1 48 36 | 8 1 4 | 8 4 1 | 7 2 10 | 8 2 3
@@ -157,7 +157,7 @@ _PADDINGS = "28 28 1 1 1 8 | 8 8 16 1 4 1 | 12 12 8 1 8 1 | 10 10 24 2 24 1 | 14
 _POOLS = """
 8 8 16 2 4 1 | 12 12 8 2 8 1 | 26 26 64 2 16 1 | 9 9 24 3 6 1 | 10 10 8 2 2 7 | 12 12 4 2 4 9 | 14 14 32 2 1 1
 """
-# windows, pixels of one, channels, PE, bits
+# windows, pixels per window, channels, PE, bits
 _WINDOW_POOLS = "36 4 16 4 1 | 25 9 24 24 1 | 16 9 8 2 7 | 49 4 12 12 6"
 # labels, PE, bits
 _LABELS = "10 1 7 | 10 10 7 | 10 2 9 | 10 5 6 | 2 1 5 | 12 4 8 | 100 1 10 | 5 5 5"
@@ -170,7 +170,7 @@ def _rows(text: str) -> Iterator[list[Any]]:
 
 
 def single_nodes() -> dict[str, HardwareNode]:
-    """Return nodes over the space that networks are made of, by name; models are fitted to all of them."""
+    """Return single nodes by name. They cover the sizes found in networks; models are fitted to all of them."""
     nodes: dict[str, HardwareNode] = {}
     for fan_in, channels, simd, pe, bits, style in _rows(_PRODUCTS + _LARGE_PRODUCTS):
         large = "_large" * (pe * simd * bits > 700)
@@ -219,7 +219,7 @@ def _weights(shape: tuple[int, ...], seed: int) -> np.ndarray:
 
 
 def random_table(grid: Grid, channels: int, crossings: int, seed: int) -> CrossingTable:
-    """Return crossings anywhere, as many in each channel."""
+    """Return crossings at random places, the same number in each channel."""
     rng = np.random.default_rng(seed)
     flips = np.zeros((channels, len(grid)), np.uint8)
     for row in flips:
@@ -230,7 +230,7 @@ def random_table(grid: Grid, channels: int, crossings: int, seed: int) -> Crossi
 def _drawn_slot(grid: Grid, channels: int, expression: str, seed: int) -> ActivationSlot:
     """Return an activation behind a batch norm of random statistics and parameters.
 
-    The accumulators are taken to be sums of independent terms; of bytes, of pixels of which half are dark.
+    The accumulators are assumed to be sums of independent terms; for bytes, sums of pixels of which half are dark.
     """
     generator = torch.Generator().manual_seed(seed)
     terms, size = (len(grid) - 1, 1) if grid.step == 2 or len(grid) < 2000 else ((len(grid) - 1) / 255, 100.0)
@@ -251,7 +251,7 @@ def _drawn_slot(grid: Grid, channels: int, expression: str, seed: int) -> Activa
 
 
 def drawn_table(grid: Grid, channels: int, expression: str, seed: int, bits: int = 1) -> CrossingTable:
-    """Return the crossings of an expression behind random batch norms; of several bits, of a ladder of levels."""
+    """Return the crossings of an expression behind random batch norms; with several bits, those of a ladder of levels."""
     slot = _drawn_slot(grid, channels, expression, seed)
 
     def response(accumulators: np.ndarray) -> np.ndarray:
@@ -266,8 +266,8 @@ def drawn_table(grid: Grid, channels: int, expression: str, seed: int, bits: int
     )
 
 
-# Which networks are drawn depends on how candidates are folded, and that on prices, as does how crossings are
-# built: what is fitted to is to stay what it is, so these are the prices of the draw.
+# The choice of networks depends on folding, which depends on prices, and so does the implementation of crossings. These
+# fixed prices keep the choice stable when the fitted constants change.
 _DRAWN_WITH = cost_model.Constants(
     product_base=0.0,
     product_count=1.01,
@@ -292,7 +292,7 @@ _DRAWN_WITH = cost_model.Constants(
 
 @contextmanager
 def using(constants: cost_model.Constants) -> Iterator[None]:
-    """Price with other constants."""
+    """Use other constants for prices within the context."""
     before = cost_model.CONSTANTS
     cost_model.CONSTANTS = constants
     forget()
@@ -304,7 +304,7 @@ def using(constants: cost_model.Constants) -> Iterator[None]:
 
 
 def networks() -> Iterator[Case]:
-    """Yield the networks, those that models are fitted to first; none that is held out has the layers of one of these."""
+    """Yield the networks, fitted ones first; no held-out network has the same layer sizes as a fitted one."""
     fitted = [*_digits_networks(), *_odd_networks("fitted", _FITTED)]
     yield from fitted
     known = {_sizes(case.net.network) for case in fitted}
@@ -325,12 +325,12 @@ def _digits_networks() -> Iterator[Case]:
         yield Case(f"digits {index}, fitted", False, "trained", net, folding, implementations=built)
 
 
-# ---- networks as a search comes to them
+# ---- networks that a search may reach
 
 
 @dataclass(frozen=True)
 class Searched:
-    """A candidate of a search, before it has numbers."""
+    """A candidate of a search, without numbers."""
 
     topology: str
     parameters: dict[str, Any]
@@ -339,7 +339,7 @@ class Searched:
     folding: Folding
 
 
-# Samples, seed, how many networks, and FINN's LUTs of the smallest and the largest plain sign of the size.
+# Sample shape, seed, number of networks, and FINN's LUTs of the smallest and of the largest one.
 _SEARCHES: dict[str, tuple[tuple[int, ...], int, int, tuple[float, float]]] = {
     "digits": ((1, 8, 8), 11, 10, (600, 30_000)),
     "28x28": ((1, 28, 28), 12, 8, (600, 30_000)),
@@ -358,10 +358,10 @@ def _searched_networks() -> Iterator[Case]:
 
 
 def _numbered(found: Searched, numbers: str, seed: int) -> Iterator[IntegerNetwork]:
-    """Yield the candidate with numbers, then with those of other expressions, as long as they are any good.
+    """Yield the candidate with numbers, then with those of other expressions, skipping useless ones.
 
-    They are not where training fails, or where every channel of a layer is constant: the network always answers the
-    same then, a search leaves it behind, and synthesis nothing of it.
+    A candidate is useless if training fails or if every channel of a layer is constant. In the latter case the network
+    always answers the same: a search drops it, and synthesis removes all of it.
     """
     rng, pairs = random.Random(seed), Encoding("pair")
     expression = found.expression
@@ -379,7 +379,7 @@ def _numbered(found: Searched, numbers: str, seed: int) -> Iterator[IntegerNetwo
 
 
 def _drawn_expression(rng: random.Random, pairs: Encoding) -> str:
-    """Draw an expression that may change its sign, and is none of those that models are fitted to."""
+    """Draw an expression that can change its sign and that no model is fitted to."""
     while True:
         expression = pairs.decode([rng.randrange(size) for size in pairs.sizes()])
         if constant_bit(expression) is None and str(expression) not in EXPRESSIONS:
@@ -387,7 +387,7 @@ def _drawn_expression(rng: random.Random, pairs: Encoding) -> str:
 
 
 def _candidates(shape: tuple[int, ...], seed: int, count: int) -> list[Searched]:
-    """Draw candidates that have hardware, for images (channels, height, width)."""
+    """Draw candidates that hardware supports, for images (channels, height, width)."""
     rng, pairs, found = random.Random(seed), Encoding("pair"), list[Searched]()
     while len(found) < count:
         expression = pairs.decode([rng.randrange(size) for size in pairs.sizes()])
@@ -404,7 +404,7 @@ def _candidates(shape: tuple[int, ...], seed: int, count: int) -> list[Searched]
 
 
 def _random_topology(rng: random.Random) -> tuple[str, dict[str, Any], int]:
-    """Draw a topology, its parameters, and the most cycles an image may take."""
+    """Draw a topology, its parameters and the target in cycles per image."""
     if rng.random() < 0.5:
         hidden = [8 * round(2 ** rng.uniform(0, 5))] * rng.randint(1, 3)
         if rng.random() < 0.5:
@@ -426,7 +426,7 @@ _Sized = TypeVar("_Sized", Searched, Drawn)
 
 
 def _evenly(cases: Sequence[_Sized], count: int, least: float, most: float) -> list[_Sized]:
-    """Choose cases of all sizes, evenly on a logarithmic scale of what FINN expects of them."""
+    """Choose cases of all sizes, evenly on a logarithmic scale of FINN's LUT estimate."""
     sizes = [estimate(case.network, case.folding).finn.lut for case in cases]
     left, chosen = [index for index, size in enumerate(sizes) if size <= most], list[_Sized]()
     for size in np.geomspace(least, most, count):
@@ -436,9 +436,9 @@ def _evenly(cases: Sequence[_Sized], count: int, least: float, most: float) -> l
     return chosen
 
 
-# ---- networks beyond what a search makes: strides, overlapping pools, activations of two bits, kernels of all sizes
+# ---- networks beyond those of a search: strides, overlapping pools, activations of two bits, kernels of all sizes
 
-# Seed, how many, and the most LUTs that FINN expects of one.
+# Seed, number of networks, and the largest LUT estimate of FINN.
 _FITTED = ((1, 10, 4500), (2, 18, 4500))
 _HELD_OUT = ((4, 7, 9_000),)
 
@@ -469,7 +469,7 @@ def _implementations(network: Network, folding: Folding) -> dict[str, str]:
 
 
 def _explicit(network: Network, folding: Folding) -> Folding:
-    """Return a folding that does not depend on the models' prices: the fewest PE * SIMD that meet its target."""
+    """Return a folding that does not depend on the models' prices: the smallest PE * SIMD that meets the target."""
     if folding.target_cycles is None:
         return folding
     layers = []
@@ -482,7 +482,7 @@ def _explicit(network: Network, folding: Folding) -> Folding:
     return Folding(layers=tuple(layers))
 
 
-# Fitted networks of the digits: topology, its parameters, activation, cycles an image.
+# Fitted networks for digits: topology, its parameters, activation, cycles per image.
 _TRAINED: list[tuple[str, dict[str, Any], str, int]] = [
     ("mlp", {"hidden": [16, 16], "input_bits": 8}, "add(sin(x), x)", 64),
     ("mlp", {"hidden": [32, 32], "input_bits": 8}, "x", 256),
@@ -505,9 +505,9 @@ def _digits() -> Data:
 
 
 def _trained(topology: str, parameters: dict[str, Any], expression: str, seed: int) -> IntegerNetwork:
-    """Return a network of the digits, trained for seconds."""
+    """Return a network trained on digits for a few seconds."""
     data = _digits()
-    torch.set_num_threads(1)  # small networks: threads would only wait for each other
+    torch.set_num_threads(1)  # networks are small: threads would only wait for each other
     torch.manual_seed(seed)
     model = build(topology, data.input_shape, data.classes, parameters)
     install(model, [parse(expression)])
@@ -521,13 +521,13 @@ def _reach(weights: np.ndarray, top: int) -> Grid:
 
 
 def with_numbers(network: Network, seed: int, expression: str, reached: bool = False) -> IntegerNetwork:
-    """Give a network random weights, and an expression's crossings, or crossings anywhere.
+    """Return a network with random weights and with crossings of an expression or at random places.
 
     Args:
-        network: its layers; where crossings are anywhere, with their number.
-        seed: of the numbers.
-        expression: behind a batch norm that is drawn; "" for crossings anywhere.
-        reached: whether crossings of bytes lie where the weights reach, as those of trained networks do.
+        network: The layers, and the numbers of crossings for random places.
+        seed: Seed of the numbers.
+        expression: Expression behind a random batch norm; "" for crossings at random places.
+        reached: Whether crossings for bytes are within the range that the weights reach, as in trained networks.
     """
     shapes, grids, producers = network.shapes(), network.grids(), network.producers()
     weights, tables = {}, {}

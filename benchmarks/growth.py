@@ -1,11 +1,11 @@
-"""How a search's own time and memory grow with its space, its population and its store: everything but training.
+"""Growth of a search's own time and memory, without training, with its space, population and store.
 
     python benchmarks/growth.py [--evaluations 1000 10000] [--store 100000]
 
-Searches whose networks are not trained but answered at once, with an accuracy and crossings that depend on the expressions
-alone. Each goes to its finals, is stopped there, which leaves a page, and is started again, which finds all in its store.
-Every search is a process of its own. Prints a Markdown table: milliseconds an evaluation, first and from the store; seconds
-to open the store and to write the page; sizes; the most memory. Look at how they grow.
+The searches do not train: an executor returns at once an accuracy and crossings that depend only on the expressions. Each
+search stops where the finals begin, which leaves a page, and is then resumed, which finds all results in its store. Every
+search has its own process. Prints a Markdown table: milliseconds per evaluation, first and from the store; seconds to open
+the store and to write the page; sizes; peak memory. Compare the rows to see the growth.
 """
 
 import argparse
@@ -36,13 +36,13 @@ SPACES: dict[str, tuple[dict[str, Any], Any]] = {
     "nested, one a layer": ({"encoding": "nested", "per_layer": True}, [64, 64, 64]),
     "pair, 20 networks": ({"encoding": "pair"}, {"choose": [[size, size] for size in range(8, 168, 8)]}),
 }
-"""By name: activations, and the widths of the networks."""
+"""Activations and widths of the networks, by name."""
 
 STRATEGIES = ("nsga2", "surrogate", "random")
 
 
 class Instant:
-    """An executor that knows every answer; it stops the search where the finals begin."""
+    """An executor that returns results at once; it stops the search where the finals begin."""
 
     def run(self, tasks: Sequence[Task]) -> Iterator[tuple[int, Result]]:
         """See `Executor.run`."""
@@ -91,7 +91,7 @@ def configuration(folder: str, space: str, strategy: str, population: int, evalu
 
 
 def measure(space: str, strategy: str, population: int, evaluations: int) -> dict[str, float]:
-    """Search, and go on with the search."""
+    """Run a search, resume it, and return the measurements."""
     with tempfile.TemporaryDirectory() as folder:
         config = configuration(folder, space, strategy, population, evaluations)
         run = Path(folder) / config.name
@@ -126,7 +126,7 @@ def seconds(config: Config) -> float:
 
 
 def in_own_process(*arguments: object) -> dict[str, float]:
-    """Measure in a process of its own, for its memory."""
+    """Measure in a separate process, to separate its memory."""
     command = [sys.executable, __file__, "--one", *map(str, arguments)]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
     return dict(json.loads(done.stdout))
@@ -151,7 +151,7 @@ def main() -> None:
     cases += [("nested", strategy, 100, count) for strategy in STRATEGIES for count in (few, many)]
     cases += [("pair, 20 networks", "random", 100, count) for count in (few, many, options.store)]
     print(
-        "| space | strategy | population | evaluations | ms each | ms each again | opening, s | page, s | store, MB "
+        "| space | strategy | population | evaluations | ms each | ms each, resumed | opening, s | page, s | store, MB "
         "| page, MB | memory, MB |"
     )
     print("|" + " --- |" * 11)

@@ -1,10 +1,10 @@
-"""Each method of the papers built to hardware: answers compared image by image, and what it takes beside what was expected.
+"""Builds each method of the papers to hardware, compares answers image by image, and resources with the estimates.
 
     python benchmarks/method_builds.py [--data FILE.npz] [--rows NAME ...] [--route] [--output FOLDER]
 
-Every network under `built` in methods.yaml is trained briefly and built for the ULX3S, as far as synthesis, or to a
-bitstream (--route). Prints a Markdown table. What was done is kept in FOLDER (runs/method_builds), where an interrupted run
-goes on.
+Every network under `built` in methods.yaml is trained briefly and built for the ULX3S, up to synthesis or, with --route, up
+to a bitstream. Prints a Markdown table. Results are saved in FOLDER (runs/method_builds); run the same command to resume an
+interrupted run.
 """
 
 import argparse
@@ -26,7 +26,7 @@ HEAD = (
 
 
 def built(name: str, settings: dict[str, Any], route: bool, output: Path) -> Build:
-    """Train a row's network, and build it."""
+    """Train a row's network and build it."""
     folder = re.sub(r"\W+", "_", name)
     run = search(make_config({**settings, "name": folder, "output": str(output)}, name))
     subject = from_run(run.folder, "best")
@@ -65,9 +65,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", help="a data set's name or .npz file instead of Fashion-MNIST's download")
-    parser.add_argument("--rows", nargs="+", help="some rows only")
-    parser.add_argument("--route", action="store_true", help="place and route, too")
+    parser.add_argument(
+        "--data", help="name or .npz file of a data set, instead of downloading Fashion-MNIST"
+    )
+    parser.add_argument("--rows", nargs="+", help="build only these rows")
+    parser.add_argument("--route", action="store_true", help="also place and route")
     parser.add_argument("--output", type=Path, default=Path("runs/method_builds"))
     options = parser.parse_args()
     content = yaml.safe_load(ROWS.read_text(encoding="utf-8"))["built"]

@@ -1,10 +1,10 @@
-"""The methods of the papers beside each other: accuracy with its spread, and what each costs in hardware.
+"""Compares the methods of the papers: accuracy with its spread, and hardware costs.
 
     python benchmarks/methods.py [methods | transferred | bands] [--data FILE.npz] [--seeds N] [--rows NAME ...]
         [--output FOLDER]
 
-Every row of a section of methods.yaml is a search of its own (most have one candidate), in FOLDER (runs/methods), where an
-interrupted one goes on; its network is trained with fresh seeds and then tested, once. Prints the table as Markdown.
+Every row of a section of methods.yaml is a separate search (most have one candidate), saved in FOLDER (runs/methods); run
+the same command to resume. Its network is trained with fresh seeds and then tested once. Prints a Markdown table.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from zerocross.hw_search.trainings import task, task_key
 from zerocross.hw_search.watcher import Silent
 
 ROWS = Path(__file__).with_name("methods.yaml")
-LEVEL = 0.05  # of all comparisons together
+LEVEL = 0.05  # significance level of all comparisons together
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,11 @@ class Row:
     """A method's network.
 
     Attributes:
-        name: the method.
-        expression: its activation.
-        test: test accuracy of every seed, 0..1.
-        metrics: estimated costs, means over the seeds.
-        finn_lut: FINN's estimate.
+        name: Name of the method.
+        expression: Activation of the network.
+        test: Test accuracy of every seed, 0..1.
+        metrics: Estimated costs, means over the seeds.
+        finn_lut: FINN's LUT estimate, mean over the seeds.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Row:
 
 
 def merged(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
-    """Return a configuration with some fields replaced; a topology of another name replaces all of it."""
+    """Return a configuration with some fields replaced; a section with a new `name` is replaced as a whole."""
     result = copy.deepcopy(base)
     for key, value in change.items():
         whole = not isinstance(value, dict) or not isinstance(result.get(key), dict) or "name" in value
@@ -56,7 +56,7 @@ def merged(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
 
 
 def run(name: str, settings: dict[str, Any], output: Path) -> Row:
-    """Search a row's space, train what was found with fresh seeds, and test it."""
+    """Search a row's space, train the best network with fresh seeds, and test it."""
     folder = re.sub(r"\W+", "_", name)
     config = make_config({**settings, "name": folder, "output": str(output)}, name)
     with open_run(config, Silent()) as evaluator:
@@ -84,7 +84,7 @@ def run(name: str, settings: dict[str, Any], output: Path) -> Row:
 
 
 def table(rows: list[Row]) -> str:
-    """Return the rows as Markdown; what differs significantly from the first is marked.
+    """Return the rows as Markdown; a star marks those that differ significantly from the first.
 
     Welch's t-test, two-sided, on the test accuracies of the seeds, with Bonferroni's correction for the rows.
     """
@@ -115,9 +115,11 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("section", nargs="?", default="methods", choices=["methods", "transferred", "bands"])
-    parser.add_argument("--data", help="a data set's name or .npz file, instead of the download")
-    parser.add_argument("--seeds", type=int, help="fresh seeds of each network, instead of the file's")
-    parser.add_argument("--rows", nargs="+", help="some rows only; the plain sign is always among them")
+    parser.add_argument("--data", help="name or .npz file of a data set, instead of the download")
+    parser.add_argument(
+        "--seeds", type=int, help="fresh seeds per network, instead of the number in methods.yaml"
+    )
+    parser.add_argument("--rows", nargs="+", help="run only these rows and the first one, the plain sign")
     parser.add_argument("--output", type=Path, default=Path("runs/methods"))
     options = parser.parse_args()
     content = yaml.safe_load(ROWS.read_text(encoding="utf-8"))[options.section]

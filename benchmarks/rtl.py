@@ -1,11 +1,11 @@
-"""Sizes, clocks and simulation: products, unrolled products, crossing sites, a whole network, images a second.
+"""Resources, clocks and simulation: products, unrolled products, crossing sites, a whole network, images per second.
 
     python benchmarks/rtl.py [products] [unrolled] [crossings] [network] [simulation] [--family 7-series]
 
-Prints tables; without a name, all of them (twenty minutes on two cores). LUTs are those of the mapped cells
-(`finn_flows/chip/cells.py`), units alone, weights in block RAM; weights and crossings are drawn at random, which is the
-worst case for crossings. The network is 784-256-256-10 with one crossing a channel, on ECP5-45k with nextpnr; it takes an
-image every 256 cycles. Simulated are untrained networks of two examples' shapes, on random images.
+Prints the named tables, or all of them (twenty minutes on two cores). LUTs are counted in the mapped cells
+(`finn_flows/chip/cells.py`) of single units with weights in block RAM. Weights and crossings are random, which is the worst
+case for crossings. The network is 784-256-256-10 with one crossing per channel, on ECP5-45k with nextpnr; it processes an
+image every 256 cycles. The simulation runs untrained networks with the shapes of two examples, on random images.
 """
 
 import argparse
@@ -54,9 +54,13 @@ PRODUCTS = (  # fan-in, channels, SIMD, PE
 UNROLLED = ((64, 10), (64, 64), (256, 10))  # fan-in, channels
 SITES = ((64, 8, 64), (16, 16, 64), (256, 16, 256), (48, 6, 64 * 255))  # channels, PE, largest accumulator
 CROSSINGS = (1, 2, 4, 8, 16, 32)
-MOST_TABLE = 1024  # largest accumulator for which a table is tried
-LAYERS = ((784, 256, 56, 16), (256, 256, 16, 16), (256, 10, 16, 1))  # as PRODUCTS, lanes that agree
-SIMULATED = (  # example, topology, input shape, its parameters, most cycles an image, images
+MOST_TABLE = 1024  # largest accumulator for which tables are built
+LAYERS = (
+    (784, 256, 56, 16),
+    (256, 256, 16, 16),
+    (256, 10, 16, 1),
+)  # as PRODUCTS; the lanes match from layer to layer
+SIMULATED = (  # example, topology, input shape, parameters, target cycles per image, images
     ("digits", "mlp", (1, 8, 8), {"hidden": [48, 48], "input_bits": 8}, 64, 4000),
     (
         "fashion_cnv",
@@ -100,7 +104,7 @@ def products(family: str) -> None:
 
 
 def unrolled(family: str) -> None:
-    print("unrolled, fan-in x channels      LUT     FF  LUT a synapse")
+    print("unrolled, fan-in x channels      LUT     FF    LUT/synapse")
     for fan_in, channels in UNROLLED:
         found = cells(drawn_product(fan_in, channels, fan_in, channels), family)
         share = found.lut / (fan_in * channels)
@@ -109,7 +113,7 @@ def unrolled(family: str) -> None:
 
 def crossings(family: str) -> None:
     print(
-        "LUT a PE for crossings a channel        " + "".join(f"{count:>7}" for count in CROSSINGS) + "   BRAM"
+        "LUT/PE by crossings per channel         " + "".join(f"{count:>7}" for count in CROSSINGS) + "   BRAM"
     )
     for channels, pe, reach in SITES:
         for implementation in IMPLEMENTATIONS:
@@ -166,10 +170,10 @@ def network(_family: str) -> None:
 
 
 def settle(model: torch.nn.Module, samples: np.ndarray) -> None:
-    """Give batch norms the statistics of samples, as training would."""
+    """Set the batch norms' statistics to those of the samples, as training would."""
     for module in model.modules():
         if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
-            module.momentum = None  # the mean over what has been seen
+            module.momentum = None  # mean over all samples seen
     with torch.no_grad():
         model.train()(torch.from_numpy(samples[:100]))
     model.eval()

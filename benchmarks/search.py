@@ -1,9 +1,9 @@
-"""How fast a search evaluates, and how much work the canonical key saves.
+"""Speed of a search, and the work that the canonical key saves.
 
     python benchmarks/search.py [--candidates 48] [--workers 2]
 
-Prints evaluations an hour by worker processes against the same work done one after another in this process, in
-one run; then the share of evaluations saved in the pair space, and in an evolution over it.
+Prints evaluations per hour with worker processes, and for the same tasks run one by one in this process. Then prints the
+share of evaluations saved in the pair space, and in an evolution over it.
 """
 
 import argparse
@@ -27,7 +27,9 @@ CONFIG = Path(__file__).parent.parent / "examples" / "digits.yaml"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--candidates", type=int, default=48, help="networks trained each way")
+    parser.add_argument(
+        "--candidates", type=int, default=48, help="networks to train with workers, and again in one process"
+    )
     parser.add_argument("--workers", type=int, default=2, help="worker processes")
     options = parser.parse_args()
     config = load_config(CONFIG)
@@ -53,7 +55,7 @@ def speed(space: Space, count: int, workers: int) -> None:
     torch.set_num_threads(1)
     evaluate(tasks[0])
     with tempfile.TemporaryDirectory() as folder, LocalExecutor(workers, Path(folder) / "log") as executor:
-        list(executor.run(tasks[:workers]))  # imports and data are loaded once, not once a candidate
+        list(executor.run(tasks[:workers]))  # loads imports and data once, before the timing
         started = time.perf_counter()
         list(executor.run(tasks))
         parallel = time.perf_counter() - started
@@ -61,11 +63,11 @@ def speed(space: Space, count: int, workers: int) -> None:
     for work in tasks:
         evaluate(work)
     serial = time.perf_counter() - started
-    print(f"{count} networks of {CONFIG.name}, {workers} workers against one process, after imports")
+    print(f"{count} networks of {CONFIG.name}, {workers} workers against one process, imports excluded")
     print(
-        f"  workers      {3600 * count / parallel:8,.0f} evaluations an hour ({parallel / count:.2f} s each)"
+        f"  workers      {3600 * count / parallel:8,.0f} evaluations per hour ({parallel / count:.2f} s each)"
     )
-    print(f"  one process  {3600 * count / serial:8,.0f} evaluations an hour ({serial / count:.2f} s each)")
+    print(f"  one process  {3600 * count / serial:8,.0f} evaluations per hour ({serial / count:.2f} s each)")
     print(f"  ratio        {serial / parallel:8.2f}")
 
 
@@ -83,7 +85,7 @@ def saved_in_the_space(space: Space) -> None:
         f"pair space: {total:,} genomes, {total - len(alive):,} never change sign, {len(keys):,} functions to train"
     )
     print(
-        f"  saved        {1 - len(keys) / total:8.1%} ({1000 * seconds / total:.1f} ms a genome to know it)"
+        f"  saved        {1 - len(keys) / total:8.1%} ({1000 * seconds / total:.1f} ms per genome to check)"
     )
 
 
@@ -100,8 +102,8 @@ def saved_in_an_evolution() -> None:
     asked = 24 * 12
     searched = [evaluation for evaluation in result.run.evaluations if not evaluation.reference]
     trained = {(e.expression, str(e.choices.get("topology.hidden"))) for e in searched if e.metrics}
-    print(f"evolution: {asked} candidates asked for at most, {len(searched)} distinct ones evaluated")
-    print(f"  trained      {len(trained):8} networks; the others share a training or were turned away")
+    print(f"evolution: at most {asked} candidates requested, {len(searched)} distinct ones evaluated")
+    print(f"  trained      {len(trained):8} networks; the others share a training or were rejected")
     print(f"  saved        {1 - len(trained) / asked:8.1%}")
 
 

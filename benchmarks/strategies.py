@@ -1,10 +1,10 @@
-"""Search strategies on tables: how much of the exact front they find, against what they spend, and the picture of it.
+"""Compares search strategies on tables: the share of the exact front that they find, by evaluations spent, with a figure.
 
     python benchmarks/strategies.py docs/tables/digits.csv.gz docs/tables/fashion.csv.gz [--figure FILE.png] [--children 64]
     python benchmarks/strategies.py --search examples/digits.yaml [--seeds 2]
 
-What `zerocross compare` does, for several tables at once; prints its Markdown. With --search, real searches instead, of a
-space that no table holds: surrogate and nsga2, each with as many candidates as the configuration asks for.
+Does the same as `zerocross compare` for several tables at once and prints its Markdown. With --search it runs real searches
+instead, for a space without a table: surrogate and nsga2, each with as many candidates as the configuration requests.
 """
 
 import argparse
@@ -34,19 +34,19 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("tables", type=Path, nargs="*")
-    parser.add_argument("--search", type=Path, help="a configuration to search with either strategy")
-    parser.add_argument("--seeds", type=int, default=20, help="searches of each strategy")
+    parser.add_argument("--search", type=Path, help="configuration to search with both strategies")
+    parser.add_argument("--seeds", type=int, default=20, help="searches per strategy")
     parser.add_argument(
-        "--share", type=float, default=0.15, help="evaluations of each, as a share of the functions"
+        "--share", type=float, default=0.15, help="evaluations per search, as a share of the functions"
     )
-    parser.add_argument("--children", type=int, help="candidates of each generation of surrogate and nsga2")
+    parser.add_argument("--children", type=int, help="candidates per generation of surrogate and nsga2")
     parser.add_argument("--figure", type=Path, help="also draw the curves (PNG)")
     options = parser.parse_args()
     if options.search:
         real(options.search, options.seeds)
         return
     if not options.tables:
-        parser.error("name a table, or a configuration by --search")
+        parser.error("no table given: name a table, or a configuration with --search")
     found = {}
     for path in options.tables:
         table = Table.load(path)
@@ -65,9 +65,7 @@ def real(path: Path, seeds: int) -> None:
     points: dict[tuple[str, int], np.ndarray] = {}
     config, plain = load_config(path), 1.0
     if "error" not in config.objectives:
-        raise UserError(
-            f"objectives: {path} does not minimise error, which networks worth having are chosen by"
-        )
+        raise UserError(f"objectives: {path} does not minimise error, which this comparison needs; add it")
     asked = config.search
     children = asked.children or {"surrogate": CHILDREN, "gaaf": 10}.get(asked.strategy, asked.population)
     later = (asked.generations - 1) * children
@@ -83,11 +81,11 @@ def real(path: Path, seeds: int) -> None:
             signs = [e.metrics["error"] for e in run.evaluations if e.reference and e.status == "ok"]
             plain = min(plain, *signs)
     corner = reference_point(np.concatenate(list(points.values())))
-    # As on tables: no more than five points below the best plain sign.
+    # As on tables: at most five points below the best plain sign.
     corner[run.objectives.index("error")] = plain + WORSE
     places = list(range(25, min(map(len, points.values())) + 1, 25))
     print(
-        f"Hypervolume of {', '.join(run.objectives)} over that of all these searches together, after evaluations:\n"
+        f"Hypervolume of {', '.join(run.objectives)}, relative to that of all these searches together, by evaluations:\n"
     )
     print("| strategy, seed | " + " | ".join(map(str, places)) + " |\n" + "|" + " --- |" * (len(places) + 1))
     whole = hypervolume(np.concatenate(list(points.values())), corner)

@@ -1,11 +1,11 @@
-"""What tables show: their best functions, periodic ones, accuracy against crossings, and who beats the plain sign.
+"""Analyses tables: best functions, periodic functions, accuracy against crossings, and functions better than the plain sign.
 
     python benchmarks/tables.py docs/tables/digits.csv.gz [--figure FILE.png] [--fresh 20 [--also EXPRESSION ...]]
     python benchmarks/tables.py docs/tables/digits.csv.gz docs/tables/fashion.csv.gz [--fresh 20]
 
-Functions are ranked by validation accuracy; what is said of them is test accuracy. Of two tables of one space: what the one
-says of the other. With --fresh the best, of two tables the common best, are trained anew with so many seeds that no table
-has seen. Prints Markdown.
+Functions are ranked by validation accuracy; the reported accuracy is that of the test set. Two tables of one space are
+compared with each other. With --fresh N, the best functions (for two tables, the best of both) are trained again with N
+seeds that no table has used. Prints Markdown.
 """
 
 import argparse
@@ -33,9 +33,9 @@ PERIODIC = {"sin", "cos", "tan"}
 LEVEL = 0.05
 COMMON = 4
 BEST = 8
-"""How many are trained anew: of two tables, of one."""
+"""Numbers of functions trained again: COMMON for two tables, BEST for one."""
 ENOUGH = 200
-"""Functions of a table large enough to speak of its best ones."""
+"""Smallest number of functions for statistics about the best ones."""
 FRESH = 1000
 
 
@@ -47,9 +47,11 @@ def main() -> None:
     parser.add_argument("other", type=Path, nargs="?")
     parser.add_argument("--figure", type=Path, help="also draw accuracy against cost (PNG)")
     parser.add_argument(
-        "--fresh", type=int, default=0, help="seeds to train the best, or the common best of two tables, with"
+        "--fresh", type=int, default=0, help="number of fresh seeds to train the best functions with"
     )
-    parser.add_argument("--also", nargs="+", default=[], help="functions of one table to train anew, too")
+    parser.add_argument(
+        "--also", nargs="+", default=[], help="further functions to train again, for one table"
+    )
     options = parser.parse_args()
     table = Table.load(options.table)
     if options.other:
@@ -80,7 +82,7 @@ def plain(table: Table) -> Row:
 
 
 def interval(values: Sequence[float]) -> str:
-    """Return the mean and the 95 % confidence interval of its seeds, in per cent."""
+    """Return the mean over seeds and its 95 % confidence interval, in per cent, as text."""
     half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values) if len(values) > 1 else float("nan")
     return f"{100 * np.mean(values):.1f} ± {100 * half:.1f}"
 
@@ -94,7 +96,7 @@ def best(table: Table, good: list[Row], count: int = 12) -> None:
         ("The exact front of error and LUT", front),
     ):
         print(
-            f"{title}:\n\n| activation | validation % | test %, 95 % interval | crossings a channel | LUT |"
+            f"{title}:\n\n| activation | validation % | test %, 95 % interval | crossings per channel | LUT |"
         )
         print("| --- | --- | --- | --- | --- |")
         for row in [*rows, sign]:
@@ -135,16 +137,16 @@ def names(row: Row) -> set[str]:
 
 def periodic(good: list[Row]) -> None:
     marks = np.array([bool(names(row) & PERIODIC) for row in good])
-    print(
-        "| of the functions that train | how many | with sin, cos or tan | chance |\n| --- | --- | --- | --- |"
-    )
+    print("| functions that train | number | with sin, cos or tan | chance |\n| --- | --- | --- | --- |")
     for share in (1.0, 0.25, 0.1, 0.05, 0.01):
         top = max(1, round(share * len(good)))
         chance = stats.hypergeom.sf(marks[:top].sum() - 1, len(good), marks.sum(), top)
         label = "all" if share == 1 else f"most accurate {share:.0%}"
         text = "" if share == 1 else f"{chance:.2g}"
         print(f"| {label} | {top:,} | {marks[:top].mean():.0%} | {text} |")
-    print("\nChance: of as many or more periodic ones among as many functions drawn at random.\n")
+    print(
+        "\nChance: probability of at least as many periodic ones among as many functions drawn at random.\n"
+    )
 
 
 def crossings(good: list[Row]) -> None:
@@ -152,7 +154,7 @@ def crossings(good: list[Row]) -> None:
     accuracy = np.array([np.mean(row.test) for row in good])
     luts = np.array([row.numbers["lut"] for row in good])
     print(
-        "| crossings a channel | functions | test accuracy: median, best tenth | LUT, median |\n| --- | --- | --- | --- |"
+        "| crossings per channel | functions | test accuracy: median, best tenth | LUT, median |\n| --- | --- | --- | --- |"
     )
     for low, high in ((0, 0.5), (0.5, 0.95), (0.95, 1.05), (1.05, 2), (2, 4), (4, 8), (8, np.inf)):
         inside = (counts >= low) & (counts < high)
@@ -167,14 +169,14 @@ def crossings(good: list[Row]) -> None:
 
 
 def seeds(table: Table) -> None:
-    """Say how well few seeds rank what many rank: what may be judged by a first look."""
+    """Print how well one seed predicts the ranking by many."""
     good = [row for row in table.good if len(row.validation) > 2]
     if len(good) < ENOUGH:
         return
     scores = np.array([row.validation for row in good])
     over_all, among_best, spread = [], [], []
     for chooser, first, second in itertools.permutations(range(scores.shape[1]), 3):
-        # Chosen by one seed, looked at by two others: else the choice itself would set them against each other.
+        # One seed chooses, two others are compared: a seed that also chose would bias the correlation.
         top = np.argsort(-scores[:, chooser])[: len(good) // 10]
         over_all.append(stats.spearmanr(scores[:, first], scores[:, second]).statistic)
         among_best.append(np.corrcoef(scores[top, first], scores[top, second])[0, 1])
@@ -190,7 +192,7 @@ def seeds(table: Table) -> None:
 
 
 def looks(table: Table) -> None:
-    """Say how well first looks rank."""
+    """Print how well the first evaluation round ranks functions."""
     rows = [row for row in table.good if row.early is not None]
     if len(rows) < ENOUGH:
         return
@@ -199,16 +201,19 @@ def looks(table: Table) -> None:
     places = stats.rankdata(-early)[np.argsort(-whole)[:50]]
     rho, nine = stats.spearmanr(early, whole).statistic, np.quantile(places, 0.9)
     print(
-        f"The first evaluation round against the mean of all seeds: rank correlation {rho:.2f}. Of the 50 best functions "
-        f"all are among the first {places.max() / len(rows):.0%}, nine of ten among the first {nine / len(rows):.0%}.\n"
+        f"The first evaluation round against the mean of all seeds: rank correlation {rho:.2f}. All of the 50 "
+        f"best functions are among the first {places.max() / len(rows):.0%}, nine of ten among the first "
+        f"{nine / len(rows):.0%}.\n"
     )
 
 
 def compare(tables: list[Table], fresh: int) -> None:
-    """Say what two tables have in common."""
+    """Print what two tables have in common."""
     first, second = tables
     if first.places.keys() != second.places.keys():
-        raise UserError("the tables are of different spaces: they have other genomes")
+        raise UserError(
+            "the tables belong to different spaces (their genomes differ); name two tables of one space"
+        )
     pairs = [
         (row, second.rows[second.places[row.genomes[0]]])
         for row in first.good
@@ -224,7 +229,7 @@ def compare(tables: list[Table], fresh: int) -> None:
         both = int((ranks <= top).all(axis=1).sum())
         chance = stats.hypergeom.sf(both - 1, len(pairs), top, top)
         print(
-            f"Among the best {share:.0%} of both: {both}, where chance would have {share * top:.0f} (p = {chance:.2g})."
+            f"Among the best {share:.0%} of both: {both}; {share * top:.0f} expected by chance (p = {chance:.2g})."
         )
     best = [pairs[place] for place in np.argsort(ranks.sum(axis=1))[:COMMON]]
     print(f"\nThe best by the sum of both ranks: {', '.join(f'`{row.expression}`' for row, _ in best)}.\n")
@@ -234,7 +239,7 @@ def compare(tables: list[Table], fresh: int) -> None:
 
 
 def confirm(table: Table, rows: list[Row], count: int) -> None:
-    """Train functions and the plain sign with seeds the table has not seen, and test them."""
+    """Train functions and the plain sign with seeds that the table has not used, and test them."""
     torch.set_num_threads(1)
     config = make_config({**table.about["config"], "output": "runs"})
     import_plugins(config.plugins)
@@ -243,7 +248,7 @@ def confirm(table: Table, rows: list[Row], count: int) -> None:
     for row in [plain(table), *rows]:
         candidate = space.candidate(row.genomes[0])
         results = [evaluate(task(config, candidate, FRESH + seed, test=True)) for seed in range(count)]
-        # What does not train with a seed guesses.
+        # A function that fails to train with a seed counts as guessing.
         scores.append([result.get("test", 1 / table.about["classes"]) for result in results])
     print(
         f"{config.name}, {count} fresh seeds:\n\n| activation | test %, 95 % interval | p against the plain sign |"
@@ -272,7 +277,7 @@ def draw(table: Table, good: list[Row], path: Path) -> None:
     }
     figure, axes = pyplot.subplots(1, 2, figsize=(11, 4), sharey=True)
     for axis, number, label in zip(
-        axes, ("lut", "channel_crossings"), ("LUT (estimate, 7-series)", "crossings a channel"), strict=True
+        axes, ("lut", "channel_crossings"), ("LUT (estimate, 7-series)", "crossings per channel"), strict=True
     ):
         for (name, rows), colour in zip(groups.items(), ("#9aa0a6", "#1a73e8", "#d93025"), strict=True):
             axis.scatter(

@@ -1,11 +1,11 @@
-"""Estimated interval and latency against those of the simulated design, for random small networks.
+"""Compares estimated interval and latency with those of the simulated design, for random small networks.
 
     python benchmarks/timing.py [--networks 40] [--seed 0] [--cache FOLDER]
 
-The networks are those of the search's topologies and some beyond: fully connected and convolutional ones, inputs of 1
-and 8 bits, activations of 1 and 2, strides, paddings, pools that overlap or not; folded for targets from relaxed to
-fully unrolled, or with explicit lanes. Each is priced, built and simulated with FIFOs sized as a build sizes them.
-With --cache, a measurement is kept for the next time.
+The networks include those of the search's topologies and others: fully connected and convolutional, with inputs of 1 and 8
+bits, activations of 1 and 2 bits, strides, paddings, and pools that overlap or not. They are folded for targets from relaxed
+to fully unrolled, or with explicit lanes. Each is priced, built and simulated with FIFOs sized as in a build.
+With --cache, measurements are saved and reused.
 """
 
 import argparse
@@ -41,21 +41,21 @@ from zerocross.finn_flows.planner import plan
 from zerocross.finn_flows.rtl.design import with_fifos
 from zerocross.finn_flows.rtl.streaming import compile_streaming, size_fifos
 
-MOST_LANES = 600  # PE * SIMD * bits of a product: larger ones compile for minutes
+MOST_LANES = 600  # PE * SIMD * bits of a product; larger ones take minutes to compile
 MOST_CYCLES = 20_000
 IMAGES = 9
 
 
 @dataclass(frozen=True)
 class Case:
-    """A network and how it is to be folded."""
+    """A network and its folding."""
 
     network: Network
     folding: Folding
 
     @property
     def text(self) -> str:
-        """A line for people: input, layers, and what was asked for."""
+        """Summary in one line: input, layers and requested folding."""
         source, folding = self.network.input, self.folding
         layers = " ".join(filter(None, (_text(layer.operation) for layer in self.network.layers)))
         asked = "lanes" if folding.layers else f"{folding.target_cycles} cycles"
@@ -64,12 +64,12 @@ class Case:
 
 @dataclass(frozen=True)
 class Measured:
-    """What a simulation showed.
+    """Measurements of a simulation.
 
     Attributes:
-        interval: cycles from one sample to the next.
-        latency: cycles from the first sample's first word to its answer.
-        fifos: depths by name.
+        interval: Cycles from one sample to the next.
+        latency: Cycles from the first sample's first word to its answer.
+        fifos: Depths of the FIFOs by name.
     """
 
     interval: float
@@ -92,7 +92,7 @@ def _text(operation: Operation) -> str:
 
 
 def random_cases(count: int, seed: int) -> list[Case]:
-    """Draw networks and foldings that have hardware, alternating fully connected and convolutional ones."""
+    """Draw networks and foldings that hardware supports, alternating fully connected and convolutional ones."""
     rng, cases = random.Random(seed), list[Case]()
     while len(cases) < count:
         network = _random_mlp(rng) if len(cases) % 2 == 0 else _random_cnv(rng)
@@ -174,7 +174,7 @@ def _random_folding(rng: random.Random, network: Network) -> Folding:
 
 
 def with_numbers(network: Network) -> IntegerNetwork:
-    """Give a network weights and crossings; what they are makes no difference to when words flow."""
+    """Return a network with random weights and crossings; their values do not affect the timing."""
     rng, shapes, grids = np.random.default_rng(0), network.shapes(), network.grids()
     weights, tables = {}, {}
     for layer in network.layers:
@@ -200,10 +200,10 @@ def measure(case: Case, folder: Path, cache: Path, images: int = IMAGES) -> Meas
     """Build a design and simulate it.
 
     Args:
-        case: what to build.
-        folder: for its files.
-        cache: see `compile_design`.
-        images: how many to stream.
+        case: Network and folding to build.
+        folder: Folder for the design's files.
+        cache: Folder for compiled simulations; see `compile_design`.
+        images: Number of images to stream.
     """
     net = with_numbers(case.network)
     bare = assemble(plan(net.network, case.folding), net)
@@ -215,7 +215,7 @@ def measure(case: Case, folder: Path, cache: Path, images: int = IMAGES) -> Meas
 
 
 def kept(case: Case, cache: Path) -> Measured:
-    """Return what was measured before, or measure it now."""
+    """Return the saved measurement, or measure now."""
     code = b"".join(
         file.read_bytes() for file in sorted(Path(__file__).parents[1].glob("finn_flows/nodes/*.sv"))
     )
@@ -231,9 +231,9 @@ def kept(case: Case, cache: Path) -> Measured:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--networks", type=int, default=40, help="how many to measure")
-    parser.add_argument("--seed", type=int, default=0, help="which ones")
-    parser.add_argument("--cache", type=Path, help="a folder that keeps measurements")
+    parser.add_argument("--networks", type=int, default=40, help="number of networks to measure")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the random networks")
+    parser.add_argument("--cache", type=Path, help="folder for measurements")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as spare:
         cache = options.cache or Path(spare)
@@ -252,7 +252,7 @@ def main() -> None:
     for name, column, limit in (("II", 0, 0.02), ("latency", 1, 0.1)):
         sizes = np.abs([error[column] for error in errors])
         print(
-            f"{name}: median {100 * np.median(sizes):.1f}%, 90% of them {100 * np.quantile(sizes, 0.9):.1f}%, "
+            f"{name}: median {100 * np.median(sizes):.1f}%, 90th percentile {100 * np.quantile(sizes, 0.9):.1f}%, "
             f"worst {100 * sizes.max():.1f}%; {(sizes <= limit).sum()} of {len(sizes)} within {100 * limit:.0f}%"
         )
 

@@ -1,11 +1,11 @@
-"""What training networks as a stack saves: candidates a second, against one after another on the same device.
+"""Compares training networks as a stack with training them one by one on the same device.
 
     python benchmarks/training.py [--device cpu] [--sizes 4 16 64] [--networks mlp64 mlp256 cnv resnete]
 
-Networks of GAAF's pair space, two epochs on random images of Fashion-MNIST's size (2,000, on a GPU 6,000): what is timed is
-arithmetic and calls, whatever the images show. Prints Markdown tables: the calls of torch's operators that one network
-costs in one step, which is what a small network's training takes on a GPU; milliseconds of training for each network;
-milliseconds for each candidate as a worker does it, the network built and its validation accuracy and crossings read.
+Trains networks of GAAF's pair space for two epochs on random images of Fashion-MNIST's size (2,000; on a GPU 6,000). The
+content of the images does not affect the times. Prints Markdown tables: calls of torch's operators per network and step,
+which dominate a small network's training on a GPU; milliseconds of training per network; milliseconds per candidate in a
+worker, including building the network and reading its validation accuracy and crossings.
 """
 
 import argparse
@@ -44,7 +44,7 @@ EPOCHS, BATCH = 2, 100
 def images(folder: Path, count: int) -> DataConfig:
     """Write random images to a file and return the data section that names it."""
     random = np.random.default_rng(0)
-    # The labels in turn: there is some of each class on either side.
+    # Labels in turn, so training and validation have samples of every class.
     x, y = random.integers(0, 256, (count, 28, 28), dtype=np.uint8), np.arange(count) % 10
     np.savez(folder / "images.npz", x_train=x, y_train=y, x_test=x[:10], y_test=y[:10])
     name = str(folder / "images.npz")
@@ -52,7 +52,7 @@ def images(folder: Path, count: int) -> DataConfig:
 
 
 def activations(count: int) -> list[Expression]:
-    """Draw functions that can learn."""
+    """Draw functions that can change their sign."""
     encoding, generator, found = Encoding("pair"), torch.Generator().manual_seed(0), list[Expression]()
     while len(found) < count:
         genome = [int(torch.randint(size, (), generator=generator)) for size in encoding.sizes()]
@@ -73,7 +73,7 @@ def networks(name: str, expressions: list[Expression]) -> list[nn.Module]:
 
 
 def fit(models: list[nn.Module], data: Data, epochs: int, device: torch.device, together: bool) -> None:
-    """Train networks, at once or one by one."""
+    """Train networks together or one by one."""
     settings = TrainingSettings(epochs=epochs, batch_size=BATCH)
     if together:
         train_together(models, data, settings, 0, device)
@@ -84,7 +84,7 @@ def fit(models: list[nn.Module], data: Data, epochs: int, device: torch.device, 
 
 
 class Calls(TorchDispatchMode):
-    """Counts calls of operators; a view is none, it computes nothing."""
+    """Counts calls of operators, except views, which compute nothing."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -98,7 +98,7 @@ class Calls(TorchDispatchMode):
 
 
 def calls(name: str, expressions: list[Expression], together: bool) -> float:
-    """Return the calls of a step for each network: what two epochs of one step take more than one."""
+    """Return the calls per step and network: the difference between two epochs of one step and one epoch."""
     x = torch.randint(0, 256, (8, 1, 28, 28), dtype=torch.uint8)
     split = Split(x, torch.arange(8))
     data, counts = Data(split, split, (1, 28, 28), 10, "random"), list[int]()
@@ -122,7 +122,7 @@ def seconds(work: Callable[[], object], device: torch.device) -> float:
 def training(
     name: str, expressions: list[Expression], together: bool, data: Data, device: torch.device
 ) -> float:
-    """Return the milliseconds that training takes for each network."""
+    """Return the milliseconds of training per network."""
     models = networks(name, expressions)
     return 1000 * seconds(lambda: fit(models, data, EPOCHS, device, together), device) / len(models)
 
@@ -130,7 +130,7 @@ def training(
 def candidate(
     name: str, expressions: list[Expression], together: bool, data: DataConfig, device: torch.device
 ) -> float:
-    """Return the milliseconds that a worker takes for each candidate."""
+    """Return the milliseconds of a worker per candidate."""
     settings = TrainingSettings(epochs=EPOCHS, batch_size=BATCH)
     works = [
         TrainingTask((), data, (str(expression),), NETWORKS[name], settings, device.type, seed=0)
@@ -143,11 +143,11 @@ def candidate(
 def table(
     title: str, names: list[str], sizes: list[int], measure: Callable[[str, list[Expression], bool], float]
 ) -> None:
-    """Print one measure of every network, one by one and in stacks, with the ratio."""
+    """Print a measure for every network, one by one and in stacks, with their ratio."""
     print(f"\n{title}\n\n| network | one by one | " + " | ".join(f"stack of {size}" for size in sizes) + " |")
     print("|" + " --- |" * (len(sizes) + 2))
     for name in names:
-        # One by one, some of them stand for all.
+        # One by one, a sample of at most 16 networks is enough.
         base = measure(name, activations(min(16, max(sizes))), False)
         cells = [f"{base:,.0f}"]
         for size in sizes:
@@ -163,7 +163,9 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--sizes", type=int, nargs="+")
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=list(NETWORKS))
-    parser.add_argument("--no-calls", action="store_true", help="leave out the table of calls, the slowest")
+    parser.add_argument(
+        "--no-calls", action="store_true", help="skip the table of calls, which is the slowest"
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)
     device = torch.device(options.device)
@@ -173,19 +175,19 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         section = images(Path(folder), 6000 if gpu else 2000)
         data = load_data(section)
-        for name in names:  # what is done once is not counted
+        for name in names:  # warm-up: one-time costs are not counted
             candidate(name, activations(1), False, section, device)
             candidate(name, activations(4), True, section, device)
         if not options.no_calls:
-            table("Calls a network and step:", names, [4, 16, 64, 256], calls)
+            table("Calls per network and step:", names, [4, 16, 64, 256], calls)
         table(
-            "Training, milliseconds a network:",
+            "Training, milliseconds per network:",
             names,
             sizes,
             lambda name, expressions, together: training(name, expressions, together, data, device),
         )
         table(
-            "All of it, milliseconds a candidate:",
+            "Whole evaluation, milliseconds per candidate:",
             names,
             sizes,
             lambda name, expressions, together: candidate(name, expressions, together, section, device),

@@ -1,27 +1,27 @@
 // A design behind a serial line: the host sends a sample, the device answers with the design's output.
 //
 //     host:    A5 "R" sample checksum    compute           device: 5A "R" output checksum
-//     host:    A5 "I" checksum           who is it?        device: 5A "I" IDENTITY checksum
-//                                        what went wrong   device: 5A "E" code checksum
+//     host:    A5 "I" checksum           identify          device: 5A "I" IDENTITY checksum
+//                                        error             device: 5A "E" code checksum
 //
-// A sample is its elements' bits in the order of the stream, lowest first, filled up to whole bytes; so is an output. The
-// checksum is CRC-16/MCRF4XX (polynomial 0x1021 reflected, start 0xFFFF) of all bytes between header and itself,
-// low byte first. A sample is kept until its checksum is right: the design never sees a broken one. A frame that stops
-// for TIMEOUT cycles is forgotten. "I" is always taken, also while the design computes, and resets the design.
+// A sample is the bits of its elements in stream order, lowest bit first, padded to whole bytes; so is an output. The
+// checksum is CRC-16/MCRF4XX (polynomial 0x1021 reflected, start 0xFFFF) of all bytes between the header and itself, low
+// byte first. The device stores a sample until its checksum is verified, so the design never sees a corrupt one. A frame
+// that pauses for TIMEOUT cycles is discarded. "I" is always accepted, even while the design computes; it resets the design.
 module zc_serial #(
-    parameter int DIVIDER = 217,  // clock cycles a bit
+    parameter int DIVIDER = 217,  // clock cycles per bit
     parameter int TIMEOUT = 2_500_000,
     parameter int IN_WIDTH = 8,  // of the design's words
-    parameter int IN_WORDS = 1,  // a sample
+    parameter int IN_WORDS = 1,  // per sample
     parameter int OUT_WIDTH = 8,
     parameter int OUT_WORDS = 1,
-    parameter bit [79:0] IDENTITY = '0  // 10 bytes, the lowest first
+    parameter bit [79:0] IDENTITY = '0  // 10 bytes, lowest first
 ) (
     input  logic                 clk,
     input  logic                 rst_n,
     input  logic                 rx,
     output logic                 tx,
-    output logic                 active,        // a sample is being worked on
+    output logic                 active,        // a sample is being processed
     // The design.
     output logic                 design_rst_n,
     output logic [ IN_WIDTH-1:0] m_tdata,
@@ -58,13 +58,13 @@ module zc_serial #(
 
   typedef enum logic [2:0] {HEADER, COMMAND, SAMPLE, CHECK_LOW, CHECK_HIGH, VERDICT} receive_t;
   receive_t receive;
-  logic run_frame;  // what the frame asks for
+  logic run_frame;  // whether the frame's command is RUN
   logic [15:0] crc_in;
   logic [IN_BITS-1:0] place;
   logic [TIMEOUT_BITS-1:0] silent;
   logic late, run, identify, complain;
   logic [7:0] complaint;
-  wire right = crc_in == 0;  // a checksum checks itself to 0
+  wire right = crc_in == 0;  // the CRC over a frame and its checksum is 0
   wire command_known = byte_in == RUN || byte_in == IDENTIFY;
   wire refused = byte_valid && receive == COMMAND && (!command_known || (byte_in == RUN && active));
   always_ff @(posedge clk) begin
@@ -91,7 +91,7 @@ module zc_serial #(
     end
   end
 
-  // The sample, kept in a memory; then a bit every second cycle into the design's words.
+  // A memory stores the sample; then one bit moves into the design's words every second cycle.
   logic [7:0] sample[1<<$clog2(IN_BYTES > 1 ? IN_BYTES : 2)];
   localparam int PLACE_BITS = $clog2(IN_BYTES > 1 ? IN_BYTES : 2);
   localparam int IN_FILL_BITS = $clog2(IN_WIDTH + 1);
@@ -131,7 +131,7 @@ module zc_serial #(
     end
   end
 
-  // The design starts anew with every identification.
+  // Every identification resets the design.
   logic [3:0] hold;
   always_ff @(posedge clk) begin
     if (!rst_n || identify) hold <= '1;
@@ -139,7 +139,7 @@ module zc_serial #(
     design_rst_n <= hold == 0;
   end
 
-  // Frames out; the design's words are taken bit by bit as bytes.
+  // Frames out; the design's words are split into bytes, bit by bit.
   localparam int OUT_BYTES = (OUT_WIDTH * OUT_WORDS + 7) / 8;
   localparam int LONGEST = OUT_BYTES > 10 ? OUT_BYTES : 10;
   localparam int INDEX_BITS = $clog2(LONGEST + 1);
@@ -157,7 +157,7 @@ module zc_serial #(
   logic [OUT_COUNT_BITS-1:0] outputs_left;
   logic [3:0] gathered;  // bits in output_byte
 
-  // A word is taken the cycle after its last bit: a register cuts the way back into the design.
+  // A word is taken the cycle after its last bit: a register breaks the path back into the design.
   wire gather = active && !gathered[3] && !s_tready && (outputs_left == 0 || s_tvalid);
   wire output_last = output_position == OUT_POSITION_BITS'(OUT_WIDTH - 1);
   wire use_output = send == BODY && kind == RUN && byte_taken;
@@ -198,7 +198,7 @@ module zc_serial #(
     endcase
   end
   always_ff @(posedge clk) begin
-    if (!rst_n || identify) send <= REST;  // an answer half sent will never be whole
+    if (!rst_n || identify) send <= REST;  // an answer half sent is abandoned
     else if (byte_taken) begin
       index <= send == BODY ? index + 1'b1 : '0;
       case (send)

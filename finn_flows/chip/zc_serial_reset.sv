@@ -1,12 +1,12 @@
-// Reset for a while after power-on, and whenever the clock is not sure.
+// Holds the reset until the clock has been locked for 2**CYCLES_LOG2 cycles, after power-on and after any loss of lock.
 module zc_serial_reset #(
     parameter int CYCLES_LOG2 = 12
 ) (
     input  logic clk,
-    input  logic locked,  // knows nothing of clk
+    input  logic locked,  // asynchronous to clk
     output logic rst_n
 );
-  // Both start at 0 as the part is configured.
+  // Configuration of the part sets both to 0.
   logic [1:0] sure = '0;
   logic [CYCLES_LOG2:0] count = '0;
   assign rst_n = count[CYCLES_LOG2];

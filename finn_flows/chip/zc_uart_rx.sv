@@ -1,9 +1,9 @@
 // A UART's receiver: 8 data bits, no parity, 1 stop bit, least significant bit first.
 //
-// Every bit is the majority of three samples around its middle, an eighth of a bit apart, which forgives noise and a
+// Every bit is the majority of three samples around its middle, an eighth of a bit apart. This tolerates noise and a
 // sender up to 3% fast or slow. A byte whose stop bit is missing is dropped.
 module zc_uart_rx #(
-    parameter int DIVIDER = 217  // clock cycles a bit; at least 8
+    parameter int DIVIDER = 217  // clock cycles per bit; at least 8
 ) (
     input  logic       clk,
     input  logic       rst_n,
@@ -16,11 +16,11 @@ module zc_uart_rx #(
   localparam int LATE = DIVIDER / 2 + DIVIDER / 8;
   localparam int TIMER_BITS = $clog2(DIVIDER);
 
-  logic [1:0] line;  // the wire knows nothing of our clock: two registers
+  logic [1:0] line;  // two registers, because the wire is asynchronous to clk
   always_ff @(posedge clk) line <= {line[0], rx};
   wire level = line[1];
 
-  logic busy, armed;  // armed: the line has been at rest
+  logic busy, armed;  // armed: the line has been idle
   logic [TIMER_BITS-1:0] timer;
   logic [3:0] index;  // 0: start bit, 1 to 8: data, 9: stop bit
   logic early, middle;

@@ -1,6 +1,6 @@
 // A UART's transmitter: 8 data bits, no parity, 1 stop bit, least significant bit first.
 module zc_uart_tx #(
-    parameter int DIVIDER = 217  // clock cycles a bit
+    parameter int DIVIDER = 217  // clock cycles per bit
 ) (
     input  logic       clk,
     input  logic       rst_n,

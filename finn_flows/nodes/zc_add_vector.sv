@@ -1,6 +1,6 @@
-// A vector added to every pixel of an image, lane by lane: PIXELS of FOLDS words on s, one vector of FOLDS words on v.
+// Adds one vector to every pixel of an image, lane by lane: s carries PIXELS of FOLDS words, v one vector of FOLDS words.
 //
-// Two vectors are kept: the next image's comes while this one's is in use. A pixel a FOLDS cycles, without gaps.
+// It stores two vectors: the next image's arrives while this one's is in use. A pixel takes FOLDS cycles, without gaps.
 module zc_add_vector #(
     parameter int PE = 1,
     parameter int FOLDS = 1,
@@ -25,7 +25,7 @@ module zc_add_vector #(
 
   logic [FOLD_BITS-1:0] fold, write_fold;
   logic bank, write_bank;
-  logic [1:0] full;  // vectors that are there
+  logic [1:0] full;  // number of complete vectors stored
   wire en = m_tready || !m_tvalid;
   wire take = s_tvalid && s_tready;
   wire write = v_tvalid && v_tready;

@@ -1,6 +1,6 @@
-// A constant for each channel added to accumulators: (accumulator << SHIFT) + bias, two's complement.
+// Adds a constant per channel to accumulators: (accumulator << SHIFT) + bias, two's complement.
 //
-// BIASES: hex file of CHANNELS / PE words of PE * OUT_BITS bits, which are added in turn.
+// BIASES: hex file of CHANNELS / PE words of PE * OUT_BITS bits, added in turn.
 module zc_bias #(
     parameter int CHANNELS = 10,
     parameter int PE = 1,

@@ -1,8 +1,8 @@
-// How many of N bits of x equal their weight, which is a constant. Latency 2 + $clog2(ceil(M / 6)), M majorities.
+// Counts the bits of x that equal their constant weights. Latency 2 + $clog2(ceil(M / 6)) for M majorities.
 //
-// The count is its parity and twice a number of majorities: of each three bits, then of each three of their parities, and
-// so on. Parities are those of x but for a constant, and a majority of three is one of four functions or its inverse: so
-// rows that look at the same x share all this, and only count their majorities on their own.
+// The count is its parity plus twice the number of majorities that are 1: the majority of each three bits, then of each
+// three of their parities, and so on. A parity is that of x up to a constant, and a majority of three is one of four
+// functions or its inverse. Rows that read the same x therefore share all of these; each row only counts its own.
 module zc_constant_popcount #(
     parameter  int N   = 16,
     localparam int OUT = $clog2(N + 1)
@@ -13,7 +13,7 @@ module zc_constant_popcount #(
     input  logic [  N-1:0] w,
     output logic [OUT-1:0] count
 );
-  // Level l has size(l) bits: level 0 those of x, the next the parities of its triples. They stand behind each other.
+  // Level l has size(l) bits. Level 0 is x; the next level is the parities of its triples. The levels are concatenated.
   function automatic int size(input int level);
     int n = N;
     for (int l = 0; l < level; l++) n = (n + 2) / 3;
@@ -33,7 +33,7 @@ module zc_constant_popcount #(
   localparam int BITS = start(LEVELS) + 1;
   localparam int TWOS = BITS - N > 0 ? BITS - N : 1;
 
-  logic [BITS-1:0] xs, flips;  // a bit of x, or parity, counts where it differs from its flip
+  logic [BITS-1:0] xs, flips;  // a bit of x, or a parity, counts if it differs from its flip
   logic [TWOS-1:0] twos;
   assign xs[N-1:0] = x;
   assign flips[N-1:0] = ~w;
@@ -47,7 +47,7 @@ module zc_constant_popcount #(
       localparam int TO = start(l + 1) + i;
       assign xs[TO] = ^xs[FROM+:HAVE];
       assign flips[TO] = ^flips[FROM+:HAVE];
-      // Inverted as a whole where the first of the three is, so that there are no more than four functions.
+      // All three are inverted if the first one is, so at most four functions remain.
       wire flip = flips[FROM];
       wire [2:0] b = 3'(xs[FROM+:HAVE]) ^ 3'(flips[FROM+:HAVE]) ^ {3{flip}};
       logic majority;

@@ -1,4 +1,4 @@
-// Counts steps in turns of COUNT; `last` while the turn's last step is next.
+// Counts steps in rounds of COUNT; `last` is high while the next step is the last of its round.
 module zc_counter #(
     parameter int COUNT = 2
 ) (

@@ -1,13 +1,13 @@
-// Accumulators to bits: a channel's bit is its first bit, flipped by every crossing it has passed.
+// Converts accumulators to bits: a channel's bit is its first bit, flipped by every crossing that the accumulator passed.
 //
-// Outputs of several BITS are bit planes: plane j is a row of crossings of its own, and lane l*BITS + j of the sites
-// below looks at value l. Channel c's value is on lane c mod PE. A row with fewer crossings than there is room for has crossings at 0 in
-// front, which every accumulator has passed; its first bit makes up for them.
+// An output of several BITS has one bit plane per bit. Plane j has its own row of crossings; lane l*BITS + j below reads
+// value l. Channel c's value is on lane c mod PE. A row with fewer than LIMIT crossings begins with extra crossings at 0,
+// which every accumulator has passed; its first bit compensates for them.
 //
-// WAY: "comparators" side by side, LIMIT of them a lane;
-//      "search" through LIMIT = 2**stages - 1 sorted crossings, a stage a cycle;
-//      "table" of all bits, addressed by fold and accumulator; two lanes share a memory, whose two ports they read.
-// SIGNED accumulators are compared with 2**(IN_BITS - 1) added, and so are their crossings.
+// WAY: "comparators": LIMIT comparators per lane, in parallel;
+//      "search": binary search through LIMIT = 2**stages - 1 sorted crossings, one stage per cycle;
+//      "table": all bits in a table, addressed by fold and accumulator; two lanes share a memory, one read port each.
+// SIGNED: 2**(IN_BITS - 1) is added to each accumulator; the values in the files already include it.
 // PREFIX names the hex files: PREFIX + first.mem, thresholds_<lane>.mem, search_<lane>_<stage>.mem, table_<lane/2>.mem.
 module zc_crossings #(
     parameter int CHANNELS = 64,
@@ -35,7 +35,7 @@ module zc_crossings #(
   localparam int STAGES = $clog2(LIMIT + 1);
   localparam int LATENCY = WAY == "search" ? STAGES : WAY == "table" ? 1 : 2;
 
-  // Yosys knows a ROM in LUTs as a RAM in registers; Vivado reads rom_style.
+  // Yosys builds a ROM in LUTs if ram_style is "registers"; Vivado reads rom_style.
   localparam string ROM_STYLE = RAM_STYLE == "distributed" ? "registers" : RAM_STYLE;
 
   wire en = m_tready || !m_tvalid;
@@ -56,14 +56,14 @@ module zc_crossings #(
 
   wire [PE*IN_BITS-1:0] values = s_tdata ^ {PE{IN_BITS'(SIGNED) << (IN_BITS - 1)}};
 
-  // The fold of the values in the last stage, and its first bits.
+  // The fold of the values in each stage; the first bits of each fold.
   logic [FOLD_BITS-1:0] folds[LATENCY];
   assign folds[0] = fold;
   for (genvar i = 1; i < LATENCY; i++) begin : g_folds
     always_ff @(posedge clk) if (en) folds[i] <= folds[i-1];
   end
-  // Small ROMs are read as constants that an address selects: as memories they would be given registers of their own,
-  // and not be one with the logic behind.
+  // Small ROMs are constants that an address selects. As memories they would get registers of their own, and synthesis
+  // could not merge them with the logic behind.
   logic [FOLDS-1:0][LANES-1:0] first;
   if (WAY != "table") begin : g_first
     logic [LANES-1:0] rom[FOLDS];
@@ -86,7 +86,7 @@ module zc_crossings #(
         end
       end
     end else if (WAY == "search") begin : g_search
-      // Stage i knows the count's upper i bits, and finds the next.
+      // Stage i receives the upper i bits of the count and finds the next bit.
       logic [IN_BITS-1:0] held[STAGES];
       logic [STAGES-1:0] counts[STAGES];
       assign held[0] = value;
@@ -108,7 +108,7 @@ module zc_crossings #(
             end
           end
         end else begin : g_last
-          // The count's last bit is the parity.
+          // The last bit of the count is its parity.
           always_ff @(posedge clk) if (en) m_tdata[lane] <= passed ^ first[folds[stage]][lane];
         end
       end

@@ -1,4 +1,4 @@
-// A stream to two readers. Each takes a word when it can; the next word comes when both have.
+// Copies a stream to two readers. Each takes a word when it is ready; the next word follows once both have taken it.
 module zc_duplicate #(
     parameter int WIDTH = 8
 ) (
@@ -14,7 +14,7 @@ module zc_duplicate #(
     output logic             b_tvalid,
     input  logic             b_tready
 );
-  logic a_taken, b_taken;  // who has the word in front already
+  logic a_taken, b_taken;  // whether each reader has already taken the current word
   assign a_tdata  = s_tdata;
   assign b_tdata  = s_tdata;
   assign a_tvalid = s_tvalid && !a_taken;

@@ -1,11 +1,11 @@
-// A FIFO of DEPTH words, at least two: a word is offered the cycle after it was taken, ready is high while there is
-// room for one more, and neither side sees the other's signals within a cycle. All styles keep the same schedule.
+// A FIFO of DEPTH words, at least two. A word is offered the cycle after it is taken, ready is high while there is room for
+// one more, and no combinational path connects the two sides. All styles behave the same, cycle by cycle.
 //
-// STYLE "registers": two words, one waiting behind the one that is offered. "distributed": LUT memory, read
-// directly. "block": block RAM, its output register holding the word offered; the first word passes it by.
+// STYLE "registers": two registers, for the word offered and for the word waiting behind it. "distributed": LUT memory,
+// read directly. "block": block RAM, whose output register holds the word offered; the first word bypasses the RAM.
 //
-// With PROBE, a simulation prints at its end "FIFO <instance> <high water>": the most words that a word found in the
-// FIFO when it was taken, itself included. A FIFO of that depth is ready whenever a word comes.
+// With PROBE, a simulation ends by printing "FIFO <instance> <high water>": the largest number of words in the FIFO when a
+// word was taken, that word included. A FIFO of that depth is ready whenever a word arrives.
 module zc_fifo #(
     parameter int WIDTH = 8,
     parameter int DEPTH = 2,
@@ -36,14 +36,14 @@ module zc_fifo #(
         s_tready <= 1'b1;
         m_tvalid <= 1'b0;
       end else begin
-        // A word waits only behind one that is offered and refused.
+        // A word waits only behind one that is offered but not taken.
         s_tready <= m_tready || !m_tvalid || (s_tready && !s_tvalid);
         m_tvalid <= m_tvalid && !m_tready || s_tvalid || !s_tready;
       end
     end
   end else begin : g_memory
     logic [ADDRESS_BITS-1:0] write_address, read_address;
-    logic some, room;  // words in memory, and space for more
+    logic some, room;  // whether the memory holds words, and whether it has space
     wire write, read;
     (* ram_style = STYLE, no_rw_check *)
     logic [WIDTH-1:0] memory[WORDS];

@@ -1,12 +1,12 @@
-// Products of GROUPS of a window's channels with the binary weights of their own: INS channels of each of PE groups a
-// cycle, all OUTS rows of a group at once. One channel in and out of a group is a depthwise convolution.
+// Multiplies each of GROUPS groups of a window's channels by its own binary weights. A cycle processes INS channels of each
+// of PE groups, for all OUTS rows of a group. Groups with one channel in and one out make a depthwise convolution.
 //
-// A window comes group by group, each with all its pixels, as an input generator with APART gives it: AREA words for each
-// PE groups. Results are those of zc_xnor_mvau without offsets; with weights of several bits, of zc_plane_mvau. A window
-// takes GROUPS/PE * AREA cycles, without gaps.
+// A window arrives group by group, each with all its pixels, in the order of zc_windows with APART: AREA words for each PE
+// groups. Results equal those of zc_xnor_mvau without offsets or, with weights of several bits, those of zc_plane_mvau. A
+// window takes GROUPS/PE * AREA cycles, without gaps.
 //
-// WEIGHTS: hex file of words in the order they are used; bit (pe*ROWS + row)*INS + i of a word is 1 for +1. A row of several
-// WEIGHT_BITS is WEIGHT_BITS + 1 rows, as of zc_plane_mvau.
+// WEIGHTS: hex file of words in order of use; bit (pe*ROWS + row)*INS + i of a word is 1 for +1. With several WEIGHT_BITS,
+// each row becomes WEIGHT_BITS + 1 rows, as in zc_plane_mvau.
 module zc_grouped_mvau #(
     parameter int GROUPS = 8,
     parameter int PE = 1,
@@ -37,9 +37,9 @@ module zc_grouped_mvau #(
   localparam bit COUNTED = IN_BITS == 1 && INS > 1;
   localparam int SUMMING = COUNTED ? 1 + $clog2((INS + 5) / 6) : $clog2(INS);
   localparam int SUM = COUNTED ? 2 + SUMMING : IN_BITS + SUMMING;
-  localparam int LATENCY = 2 + SUMMING;  // from a word to its sum
+  localparam int LATENCY = 2 + SUMMING;  // cycles from a word to its sum
 
-  // The whole pipeline moves together, unless a result is complete and the last one has not been taken.
+  // The whole pipeline advances together; it stops if a result is complete and the previous one has not been taken.
   logic [LANES*LANE_BITS-1:0] lanes_tdata;
   logic lanes_tvalid, lanes_tready;
   logic en, sum_valid, sum_last;
@@ -57,7 +57,7 @@ module zc_grouped_mvau #(
     initial $readmemh(WEIGHTS, rom);
     assign weights = rom[0];
   end else begin : g_weights
-    // Yosys knows a ROM in LUTs as a RAM in registers; Vivado reads rom_style.
+    // Yosys builds a ROM in LUTs if ram_style is "registers"; Vivado reads rom_style.
     localparam string ROM_STYLE = RAM_STYLE == "distributed" ? "registers" : RAM_STYLE;
     (* ram_style = ROM_STYLE, rom_style = RAM_STYLE *)
     logic [LANES*INS-1:0] rom[DEPTH];
@@ -70,7 +70,7 @@ module zc_grouped_mvau #(
     always_ff @(posedge clk) if (en) weights <= rom[address];
   end
 
-  // What travels beside the sums: is it one, and is it its row's last.
+  // Flags that travel with the sums: whether a sum is valid, and whether it is the last of its row.
   logic [LATENCY-1:0] valid, last;
   always_ff @(posedge clk) begin
     if (!rst_n) valid <= '0;
@@ -86,7 +86,7 @@ module zc_grouped_mvau #(
   end
 
   for (genvar lane = 0; lane < LANES; lane++) begin : g_lane
-    // x for +1, its complement for -1; their sum; accumulators, begun anew with each row.
+    // x for +1, its complement for -1; their sum; accumulators, restarted for each row.
     logic [INS*IN_BITS-1:0] terms;
     for (genvar i = 0; i < INS; i++) begin : g_term
       wire [IN_BITS-1:0] value = x[(lane/ROWS*INS+i)*IN_BITS+:IN_BITS];

@@ -1,4 +1,4 @@
-// Index of the largest of LABELS values, PE a word; the lowest index of equals.
+// Outputs the index of the largest of LABELS values, PE values per word; among equal values the lowest index.
 module zc_labelselect #(
     parameter  int LABELS     = 10,
     parameter  int PE         = 1,
@@ -21,7 +21,7 @@ module zc_labelselect #(
   // With the sign bit inverted, signed values compare as unsigned ones.
   wire [PE*BITS-1:0] values = s_tdata ^ {PE{BITS'(SIGNED) << (BITS - 1)}};
 
-  // The best of a word.
+  // The largest value of a word.
   logic [INDEX_BITS-1:0] base, word_index, word_index_q;
   logic [BITS-1:0] word_best, word_best_q;
   logic word_valid, word_first, word_last;
@@ -52,7 +52,7 @@ module zc_labelselect #(
     end
   end
 
-  // The best so far.
+  // The largest value so far.
   logic [BITS-1:0] best;
   wire better = word_first || word_best_q > best;
   always_ff @(posedge clk) begin

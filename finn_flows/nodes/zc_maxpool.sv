@@ -1,7 +1,7 @@
-// Maximum over windows of KERNEL_H x KERNEL_W that do not overlap; of bits, that is an OR.
+// Maximum over non-overlapping windows of KERNEL_H x KERNEL_W; for bits, an OR.
 //
-// A row of results so far is all it keeps. Rows and columns past the last whole window are dropped.
-// Words arrive by row, column, channel fold; a word a cycle.
+// It stores only one row of partial results. Rows and columns past the last whole window are dropped.
+// Words arrive by row, column, channel fold, one per cycle.
 module zc_maxpool #(
     parameter int HEIGHT = 8,
     parameter int WIDTH = 8,
@@ -36,7 +36,7 @@ module zc_maxpool #(
   assign s_tready = m_tready || !m_tvalid;
   wire take = s_tvalid && s_tready;
 
-  // Where in the image, and where in its window, the word is. Slot: where its window's result is kept.
+  // Position of the word in the image and in its window. slot: place of its window's result in the buffer.
   logic [FOLD_BITS-1:0] fold;
   logic [COLUMN_BITS-1:0] column;
   logic [ROW_BITS-1:0] row;

@@ -1,5 +1,5 @@
-// Zeros around an image: words flow by row, column, channel fold; a word a cycle out. An image's first zero leaves
-// when its first word is there, so that nothing of an image flows before the image comes.
+// Adds zeros around an image. Words flow by row, column, channel fold; one leaves per cycle. An image's first zero leaves
+// only once the image's first word has arrived.
 module zc_padding #(
     parameter int HEIGHT = 8,  // of the image
     parameter int WIDTH = 8,
@@ -25,12 +25,12 @@ module zc_padding #(
   localparam int COLUMN_BITS = $clog2(COLUMNS + 1);
   localparam int ROW_BITS = $clog2(ROWS + 1);
 
-  // Where in the padded image the next word is; whether its column and its row cross the image.
+  // Position of the next word in the padded image; whether its column and its row cross the image.
   logic [FOLD_BITS-1:0] fold;
   logic [COLUMN_BITS-1:0] column;
   logic [ROW_BITS-1:0] row;
   logic in_columns, in_rows;
-  logic begun;  // the image whose words flow
+  logic begun;  // whether a word of the current image has left
   wire fold_last = fold == FOLD_BITS'(FOLDS - 1);
   wire column_last = column == COLUMN_BITS'(COLUMNS - 1);
   wire row_last = row == ROW_BITS'(ROWS - 1);

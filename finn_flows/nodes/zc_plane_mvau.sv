@@ -1,11 +1,11 @@
-// Product with weights of WEIGHT_BITS = 2 or more bits, integers of -2**(WEIGHT_BITS-1) to 2**(WEIGHT_BITS-1).
+// Product with weights of WEIGHT_BITS = 2 or more bits, integers from -2**(WEIGHT_BITS-1) to 2**(WEIGHT_BITS-1).
 //
-// Twice a weight is a sum of WEIGHT_BITS + 1 times -1 or +1, weighing 1, 1, 2, 4, ..., 2**(WEIGHT_BITS-1): each is a row of
-// a binary product, and their numbers are added up by weight. Of bits as -1 and +1 that is the product plus
-// MW * 2**(WEIGHT_BITS-1). Of integers it is twice the product and a constant of the row; half of it, rounded down, is
-// the product and half the constant. OFFSETS, if given, takes these constants off again.
+// Twice a weight is the sum of WEIGHT_BITS + 1 digits, each -1 or +1, scaled by 1, 1, 2, 4, ..., 2**(WEIGHT_BITS-1). Each
+// digit is a row of a binary product; the rows' results are scaled and summed. For one-bit inputs (-1 and +1) the sum is the
+// product plus MW * 2**(WEIGHT_BITS-1). For integers it is twice the product plus a constant of the row; half of it, rounded
+// down, is the product plus half the constant. OFFSETS, if given, removes these constants.
 //
-// WEIGHTS: as of zc_xnor_mvau, a channel's rows one behind the other. OFFSETS: as of zc_plane_sum.
+// WEIGHTS: as in zc_xnor_mvau, the rows of a channel one after the other. OFFSETS: as in zc_plane_sum.
 module zc_plane_mvau #(
     parameter int MW = 64,
     parameter int MH = 64,

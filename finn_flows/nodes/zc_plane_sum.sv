@@ -1,8 +1,8 @@
-// Weighted sums of planes: channel c of PE is the sum of PLANES unsigned numbers of BITS bits, one behind the other,
-// weighing 1, 1, 2, 4, ..., 2**(PLANES-2); HALVED, rounded down. Latency 1 + $clog2(PLANES - 1), and 1 for OFFSETS.
+// Weighted sums of planes. Each of PE channels is the sum of PLANES consecutive unsigned numbers of BITS bits, scaled by
+// 1, 1, 2, 4, ..., 2**(PLANES-2). HALVED: half the sum, rounded down. Latency 1 + $clog2(PLANES - 1), plus 1 with OFFSETS.
 //
-// OFFSETS: hex file of FOLDS words of PE * OUT_BITS bits, two's complement, which are added to FOLDS words in turn; ""
-// for none.
+// OFFSETS: hex file of FOLDS words of PE * OUT_BITS bits, two's complement, added to FOLDS words in turn.
+// "" for none.
 module zc_plane_sum #(
     parameter int PE = 1,
     parameter int PLANES = 3,
@@ -21,7 +21,7 @@ module zc_plane_sum #(
     output logic                      m_tvalid,
     input  logic                      m_tready
 );
-  localparam int DIGITS = PLANES - 1;  // the two that weigh 1 are added first
+  localparam int DIGITS = PLANES - 1;  // the two planes of weight 1 are added first
   localparam int WIDE = BITS + 1;
   localparam int LEVELS = $clog2(DIGITS);
   localparam int SUM = WIDE + LEVELS + (1 << LEVELS) - 1;

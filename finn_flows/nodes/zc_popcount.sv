@@ -1,7 +1,7 @@
-// How many of N bits are 1. Latency 1 + $clog2(ceil(N / 6)) enabled cycles.
+// Counts the ones among N bits. Latency 1 + $clog2(ceil(N / 6)) enabled cycles.
 //
-// Six bits are counted by three LUTs of six inputs; only their numbers are added by carry chains. The registers between
-// keep tools from making small adders of it all.
+// Three 6-input LUTs count six bits; carry chains only add the resulting numbers. The registers in between keep tools from
+// turning everything into small adders.
 module zc_popcount #(
     parameter  int N     = 16,
     localparam int SIXES = (N + 5) / 6,
@@ -16,7 +16,7 @@ module zc_popcount #(
     return {(a & b) | (a & c) | (b & c), a ^ b ^ c};
   endfunction
 
-  // Gates, not "+": an adder would be given a carry chain.
+  // Gates, not "+": an adder would get a carry chain.
   function automatic logic [2:0] six(input logic [5:0] bits);
     logic [1:0] low, high, upper;
     low   = three(bits[0], bits[1], bits[2]);

@@ -1,6 +1,6 @@
-// Sum of N unsigned terms, a register after each level of the tree: latency $clog2(N) enabled cycles.
+// Sum of N unsigned terms: an adder tree with a register after each level, latency $clog2(N) enabled cycles.
 //
-// With SHIFT = 1 the terms are digits instead, term i weighs 2**i: the bit planes of a product.
+// With SHIFT = 1 the terms are digits, such as the bit planes of a product: term i has weight 2**i.
 module zc_sum #(
     parameter int N = 2,
     parameter int W = 3,

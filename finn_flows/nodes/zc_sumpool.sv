@@ -1,7 +1,7 @@
-// Sum over windows of KERNEL_H x KERNEL_W that do not overlap; over a whole image where it is one window.
+// Sum over non-overlapping windows of KERNEL_H x KERNEL_W; a window may be the whole image.
 //
-// A row of sums so far is all it keeps. Rows and columns past the last whole window are dropped.
-// Words arrive by row, column, channel fold; a word a cycle.
+// It stores only one row of partial sums. Rows and columns past the last whole window are dropped.
+// Words arrive by row, column, channel fold, one per cycle.
 module zc_sumpool #(
     parameter int HEIGHT = 8,
     parameter int WIDTH = 8,
@@ -48,7 +48,7 @@ module zc_sumpool #(
     end
   end
 
-  // Where in its window the word is, and in which; the slot is where its window's sum is kept.
+  // Position of the word in its window, and of the window in its row. slot: place of the window's partial sum.
   wire take = s_tvalid && s_tready && whole;
   wire fold_last, x_last, window_last, y_last;
   wire pixel_ends = take && fold_last;

@@ -1,5 +1,5 @@
-// Maximum over each AREA words that arrive in a row, lane by lane: the windows of an input generator that gives
-// channel fold by channel fold. Of bits, an OR. A word a cycle in.
+// Maximum over each AREA consecutive words, lane by lane: the windows of an input generator that outputs channel fold by
+// channel fold. For bits, an OR. Takes one word per cycle.
 module zc_windowpool #(
     parameter int AREA = 4,
     parameter int PE = 8,
@@ -22,7 +22,7 @@ module zc_windowpool #(
   wire last = count == COUNT_BITS'(AREA - 1);
   assign s_tready = m_tready || !m_tvalid;
 
-  // The output register is the running maximum: it is offered once its window is complete.
+  // The output register holds the running maximum. It is offered once its window is complete.
   for (genvar lane = 0; lane < PE; lane++) begin : g_lane
     wire [BITS-1:0] value = s_tdata[lane*BITS+:BITS];
     wire [BITS-1:0] best = m_tdata[lane*BITS+:BITS];

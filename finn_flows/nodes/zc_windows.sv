@@ -1,9 +1,9 @@
-// The windows of an image, word by word: by kernel row, kernel column and channel fold; with APART (depthwise) by fold,
-// kernel row and kernel column. The pixels under the kernel are DILATION_H rows and DILATION_W columns apart.
+// Outputs the windows of an image word by word: by kernel row, kernel column and channel fold; with APART (depthwise) by
+// fold, kernel row and kernel column. The pixels under the kernel are DILATION_H rows and DILATION_W columns apart.
 //
-// Words of the image are kept in a ring of PLACES, a power of two of at least a window's reach, one image behind the
-// other without a break. All that decides is two signs: of the words stored beyond the next one to fetch, and of
-// the places left before the oldest word that is still needed.
+// A ring buffer of PLACES words stores the image; PLACES is a power of two and at least a window's reach. Images follow each
+// other without a break. Two counters control everything by their signs: `ahead` counts the words that can be fetched,
+// `spare` the places still in use.
 module zc_windows #(
     parameter int HEIGHT = 8,
     parameter int WIDTH = 8,
@@ -30,18 +30,18 @@ module zc_windows #(
 );
   localparam int ROWS = (HEIGHT - (KERNEL_H - 1) * DILATION_H - 1) / STRIDE_H + 1;  // of windows
   localparam int COLUMNS = (WIDTH - (KERNEL_W - 1) * DILATION_W - 1) / STRIDE_W + 1;
-  localparam int PASSES = APART ? FOLDS : 1;  // through a window
-  // A pass reads a kernel row in RUNS of WORDS that follow each other in the ring: the whole row is one, unless its pixels
-  // are apart.
+  localparam int PASSES = APART ? FOLDS : 1;  // per window
+  // A pass reads a kernel row in RUNS runs of WORDS consecutive words in the ring. The whole row is one run, unless its
+  // pixels are not adjacent there.
   localparam bit JOINED = !APART && DILATION_W == 1;
   localparam int RUNS = JOINED ? 1 : KERNEL_W;
   localparam int WORDS = APART ? 1 : JOINED ? KERNEL_W * FOLDS : FOLDS;
 
-  // Words from a window's first one to that of the next: in the row, in the next row, in the next image.
+  // Words from a window's first word to that of the next window: in the same row, in the next row, in the next image.
   localparam int TO_NEXT = STRIDE_W * FOLDS;
   localparam int TO_ROW = STRIDE_H * WIDTH * FOLDS - (COLUMNS - 1) * TO_NEXT;
   localparam int TO_IMAGE = (HEIGHT - (ROWS - 1) * STRIDE_H) * WIDTH * FOLDS - (COLUMNS - 1) * TO_NEXT;
-  // And from one fetched word to the next: at the end of a run, of a kernel row, of a pass, of a window.
+  // Words from one fetched word to the next: at the end of a run, of a kernel row, of a pass, of a window.
   localparam int ACROSS = (RUNS - 1) * DILATION_W * FOLDS + WORDS - 1;  // a kernel row
   localparam int REACH = (KERNEL_H - 1) * DILATION_H * WIDTH * FOLDS + ACROSS;  // of a pass
   localparam int END_RUN = DILATION_W * FOLDS - (WORDS - 1);
@@ -54,9 +54,9 @@ module zc_windows #(
   localparam int ADDRESS_BITS = PLACES > 1 ? $clog2(PLACES) : 1;
   typedef logic signed [SIGNED_BITS-1:0] distance_t;
 
-  distance_t ahead;  // words stored from the next to be fetched on, less one
-  distance_t spare;  // words stored from the oldest needed on, less PLACES
-  logic [ADDRESS_BITS-1:0] write_address, read_address;  // both go down, so that one distance serves all
+  distance_t ahead;  // number of words stored from the next one to fetch on, minus 1
+  distance_t spare;  // number of words stored from the oldest one needed on, minus PLACES
+  logic [ADDRESS_BITS-1:0] write_address, read_address;  // both count down: one distance serves counters and addresses
 
   wire fetch = !ahead[SIGNED_BITS-1] && (m_tready || !m_tvalid);
   wire store = s_tvalid && s_tready;
@@ -74,8 +74,8 @@ module zc_windows #(
   zc_counter #(.COUNT(COLUMNS)) column (.clk, .rst_n, .step(window_ends), .last(column_last));
   zc_counter #(.COUNT(ROWS)) row (.clk, .rst_n, .step(window_ends && column_last), .last(row_last));
 
-  distance_t back;  // from the next word to be fetched to the one after it, negative
-  distance_t freed;  // likewise, from this window's first word to that of the next
+  distance_t back;  // minus the distance from the next word to fetch to the one after it
+  distance_t freed;  // likewise, from this window's first word to that of the next window
   assign freed = !column_last ? distance_t'(-TO_NEXT) : !row_last ? distance_t'(-TO_ROW) : distance_t'(-TO_IMAGE);
   always_comb begin
     if (!word_last) back = -1;
@@ -87,8 +87,8 @@ module zc_windows #(
     else back = distance_t'(-(TO_IMAGE + END_WINDOW));
   end
 
-  // What lies before the next window is free after the first kernel row, or with the window where the next one
-  // begins in a later row.
+  // The words before the next window are freed after the first kernel row or, if the next window begins in a later row,
+  // at the end of this window.
   logic first_line;
   wire late = column_last && (STRIDE_H > 1 || row_last);
   wire free = line_ends && pass_last && (late ? line_last : first_line);

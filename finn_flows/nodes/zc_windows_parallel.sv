@@ -1,6 +1,6 @@
-// The windows of an image, a whole window a word: lines of the image in memory, the window in registers. Channel
-// folds, if any, follow each other. The pixels under the kernel are DILATION_H rows and DILATION_W columns apart. Takes a
-// word a cycle, one image behind the other without a break.
+// Outputs the windows of an image, one whole window per word. A memory holds lines of the image; registers hold the window.
+// Channel folds, if any, follow each other. The pixels under the kernel are DILATION_H rows and DILATION_W columns apart.
+// It takes one word per cycle; images follow each other without a break.
 module zc_windows_parallel #(
     parameter int HEIGHT = 8,
     parameter int WIDTH = 8,
@@ -29,7 +29,7 @@ module zc_windows_parallel #(
   assign s_tready = m_tready || !m_tvalid;
   wire take = s_tvalid && s_tready;
 
-  // Where in the image the next word is; the pixels and rows to come before the next window ends.
+  // Position of the next word in the image. x, y: pixels and rows left before the next window ends.
   wire fold_last, column_last, row_last;
   wire pixel_ends = take && fold_last;
   wire line_ends = pixel_ends && column_last;
@@ -53,12 +53,12 @@ module zc_windows_parallel #(
     end
   end
 
-  // The word and those above it, the newest line last.
+  // The current word and the words above it, the newest line last.
   logic [REACH_H-1:0][BITS-1:0] above;
   assign above[REACH_H-1] = s_tdata;
   if (REACH_H > 1) begin : g_lines
     localparam int PLACES = WIDTH * FOLDS;
-    logic [REACH_H-2:0][BITS-1:0] kept;  // of this place in the lines before
+    logic [REACH_H-2:0][BITS-1:0] kept;  // words at this place in the previous lines
     assign above[REACH_H-2:0] = kept;
     if (PLACES == 1) begin : g_one
       always_ff @(posedge clk) if (take) kept <= above[REACH_H-1:1];
@@ -82,7 +82,7 @@ module zc_windows_parallel #(
     end
   end
 
-  // Each line of the window moves by a word; its pixels are DILATION_W * FOLDS words apart.
+  // Each line of the window shifts by one word; its pixels are DILATION_W * FOLDS words apart.
   localparam int LENGTH = (REACH_W - 1) * FOLDS + 1;
   for (genvar line = 0; line < KERNEL_H; line++) begin : g_line
     logic [LENGTH-1:0][BITS-1:0] words;  // the newest last

@@ -1,5 +1,5 @@
-// Sum over each AREA words that arrive in a row, lane by lane: the windows of an input generator that gives channel
-// fold by channel fold. A word a cycle in.
+// Sum over each AREA consecutive words, lane by lane: the windows of an input generator that outputs channel fold by
+// channel fold. Takes one word per cycle.
 module zc_windowsum #(
     parameter int AREA = 4,
     parameter int PE = 8,
@@ -20,7 +20,7 @@ module zc_windowsum #(
   assign s_tready = m_tready || !m_tvalid;
   zc_counter #(.COUNT(AREA)) word (.clk, .rst_n, .step(take), .last);
 
-  // The output register is the running sum: it is offered once its window is complete.
+  // The output register holds the running sum. It is offered once its window is complete.
   logic first;
   for (genvar lane = 0; lane < PE; lane++) begin : g_lane
     wire [OUT_BITS-1:0] value = OUT_BITS'(s_tdata[lane*BITS+:BITS]);

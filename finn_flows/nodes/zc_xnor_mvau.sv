@@ -1,16 +1,16 @@
-// Product of a vector of MW elements with MH x MW binary weights: PE rows and SIMD columns a cycle.
+// Product of a vector of MW elements with MH x MW binary weights: PE rows and SIMD columns per cycle.
 //
-// Inputs of IN_BITS unsigned bits are taken a bit plane at a time; each plane is an XNOR-popcount, and planes
-// are summed with their powers of two. With one bit this is the popcount of a binary product. With more it is
+// Inputs are unsigned numbers of IN_BITS bits. Each bit plane has its own XNOR-popcount; the counts are summed with their
+// powers of two. With one bit the result is the popcount of a binary product. With more it is
 //     sum of (w = +1: x, w = -1: 2**IN_BITS - 1 - x),
-// that is the product of x with -1 and +1 plus (2**IN_BITS - 1) times the row's number of -1; OFFSETS, if given, takes
-// that constant off again. Crossings behind it can absorb the constant for nothing.
+// which is the product of x with the weights -1 and +1, plus (2**IN_BITS - 1) times the number of -1 in the row. OFFSETS, if
+// given, removes that constant; crossings behind the product can absorb it at no cost.
 //
-// The next vector is taken in while this one is replayed: a vector every MW/SIMD * MH/PE cycles, without gaps. Where
-// a result takes several words, it waits in a register of its own, and s_tready does not depend on m_tready.
+// The next vector arrives while this one is replayed: one vector every MW/SIMD * MH/PE cycles, without gaps. If a result
+// needs several input words, it waits in a separate register, and s_tready does not depend on m_tready.
 //
-// WEIGHTS: hex file of words in the order they are used (columns fastest); bit pe*SIMD + i of a word is 1 for +1. Where
-// there are several words, the first in each triple of i is the parity of the three instead (see zc_xnor_popcount).
+// WEIGHTS: hex file of words in order of use (columns fastest); bit pe*SIMD + i of a word is 1 for +1. If there are several
+// words, the first bit of each triple of i is the parity of the three instead (see zc_xnor_popcount).
 // OFFSETS: hex file of MH/PE words of PE * OUT_BITS bits, two's complement; "" for none.
 module zc_xnor_mvau #(
     parameter int MW = 64,
@@ -40,7 +40,7 @@ module zc_xnor_mvau #(
   localparam int DEPTH_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1;
   localparam int WORD = SIMD * IN_BITS;
 
-  // The whole pipeline moves together, unless a result is complete and the last one has not been taken.
+  // The whole pipeline advances together; it stops if a result is complete and the previous one has not been taken.
   logic en, sum_valid, sum_last;
   assign en = SF > 1 ? !(m_tvalid && sum_valid && sum_last) : m_tready || !m_tvalid;
 
@@ -56,7 +56,7 @@ module zc_xnor_mvau #(
     end
   end
 
-  // Where the current vector is being read: word column, and weight word address.
+  // Read position in the current vector: word column and weight word address.
   logic issue;
   logic [SF_BITS-1:0] column;
   logic [DEPTH_BITS-1:0] address;
@@ -72,7 +72,7 @@ module zc_xnor_mvau #(
     end
   end
 
-  // Inputs: straight in where they are used once, else through a double buffer.
+  // Inputs that are used once go straight in; others go through a double buffer.
   logic [WORD-1:0] x_read;
   if (NF == 1) begin : g_straight
     assign issue = s_tvalid && en;
@@ -88,7 +88,7 @@ module zc_xnor_mvau #(
     wire filled = write && write_column == SF_BITS'(SF - 1);
     wire freed = issue && vector_last;
     assign s_tready = !full[1];
-    // A vector's first pass may follow close behind its writing.
+    // The first pass over a vector may follow right behind its writing.
     assign issue = en && (full != 0 || write_column > column);
     always_ff @(posedge clk) begin
       if (!rst_n) begin
@@ -109,7 +109,7 @@ module zc_xnor_mvau #(
     end
   end
 
-  // A block RAM is slow to answer: its words rest in a register before they are used.
+  // A block RAM has a slow output: a register holds its words before they are used.
   localparam bit REST = DEPTH > 1 && RAM_STYLE != "distributed";
   logic [PE*SIMD-1:0] weights_read, weights;
   logic [WORD-1:0] x;
@@ -118,7 +118,7 @@ module zc_xnor_mvau #(
     initial $readmemh(WEIGHTS, rom);
     assign weights_read = rom[0];
   end else begin : g_weights
-    // Yosys knows a ROM in LUTs as a RAM in registers; Vivado reads rom_style.
+    // Yosys builds a ROM in LUTs if ram_style is "registers"; Vivado reads rom_style.
     localparam string ROM_STYLE = RAM_STYLE == "distributed" ? "registers" : RAM_STYLE;
     (* ram_style = ROM_STYLE, rom_style = RAM_STYLE *)
     logic [PE*SIMD-1:0] rom[DEPTH];
@@ -135,8 +135,8 @@ module zc_xnor_mvau #(
   localparam int COUNT = $clog2(SIMD + 1);
   localparam int SUM = COUNT + $clog2(IN_BITS) + (1 << $clog2(IN_BITS)) - 1;
   localparam int COUNTING = (DEPTH > 1 ? 3 : 2) + $clog2((majorities() + 5) / 6);
-  localparam int LATENCY = 1 + REST + COUNTING + $clog2(IN_BITS);  // from issue to sum
-  // What a popcount makes of SIMD bits to be counted: one for each triple, and again for each triple of those.
+  localparam int LATENCY = 1 + REST + COUNTING + $clog2(IN_BITS);  // cycles from issue to sum
+  // Majorities in a popcount of SIMD bits: one per triple at each level. Constant weights use all levels, others two.
   function automatic int majorities();
     int total = 0;
     int n = SIMD;
@@ -188,7 +188,7 @@ module zc_xnor_mvau #(
     );
   end
 
-  // What travels beside the sums: is it one, and is it its row's last.
+  // Flags that travel with the sums: whether a sum is valid, and whether it is the last of its row.
   logic [LATENCY-1:0] valid, last;
   always_ff @(posedge clk) begin
     if (!rst_n) valid <= '0;
@@ -214,7 +214,7 @@ module zc_xnor_mvau #(
     assign start = rom[fold];
   end
 
-  // Accumulators, begun anew with each row; complete ones move on to the output.
+  // Accumulators, restarted for each row; complete ones move to the output.
   logic begins;
   always_ff @(posedge clk) begin
     if (!rst_n) begins <= 1'b1;

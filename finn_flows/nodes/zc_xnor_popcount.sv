@@ -1,11 +1,11 @@
-// How many of N bits of x equal their weight. Latency 3 + $clog2(ceil((T + U) / 6)) enabled cycles, T triples.
+// Counts the bits of x that equal their weights. Latency 3 + $clog2(ceil((T + U) / 6)) enabled cycles for T triples.
 //
-// Bits and weights come in triples (the last one may be short), the first of each replaced by the parity of all three,
-// missing weights counting as 1. Then s = x ^~ w of that element is the parity of the triple's count, and the count's
-// upper bit is a majority that needs no more than the same six wires:
-//     of the other two, if they agree, their value; else the parity, inverted.
-// So a triple is two LUTs of six inputs, and the first of them vanishes into the next level: three parities are again a
-// triple of XNORs, six wires. What is left to count are T + U twos and U = T/3 ones.
+// Bits and weights come in triples (the last one may be short). The first of each triple is replaced by the parity of all
+// three; missing weights count as 1. Then s = x ^~ w of that element is the parity of the triple's count. The count's upper
+// bit is a majority, which needs only the same six wires:
+//     if the other two agree, their value; else the inverted parity.
+// A triple is thus two 6-input LUTs, and the first of them merges into the next level: three parities are again a triple of
+// XNORs, six wires. T + U twos and U = T/3 ones are left to count.
 module zc_xnor_popcount #(
     parameter  int N   = 16,
     localparam int OUT = $clog2(N + 1)

@@ -1,8 +1,8 @@
 // Streams words through a design compiled by Verilator. See simulation.py, which writes ports.h.
 //
-// simulate SEED STALL_IN STALL_OUT PACE DRAIN QUIET FOLDER, then a number of words for each input and each output.
-// Prints lines "progress SHARE" now and then; a design may print others.
-// Reads FOLDER/in<i>, writes FOLDER/out<i> (words of 32-bit chunks) and FOLDER/taken<i>, given<i> (64-bit cycles).
+// Usage: simulate SEED STALL_IN STALL_OUT PACE DRAIN QUIET FOLDER COUNT..., the words of each input and of each output.
+// Prints a line "progress SHARE" every 65,536 cycles; a design may print other lines.
+// Reads FOLDER/in<i>, writes FOLDER/out<i> (words of 32-bit chunks) and FOLDER/taken<i>, given<i> (64-bit cycle numbers).
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
@@ -131,7 +131,7 @@ int main(int, char** argv) {
     uint64_t since_word = 0, since_done = 0;
     for (uint64_t cycle = 0;; ++cycle) {
         for (auto& port : inputs) {
-            // A word once offered stays.
+            // A word stays offered until it is taken.
             if (!*port.valid && port.next < port.count && double(cycle) >= pace * double(port.next) && !stalls(stall_in)) {
                 *port.valid = 1;
                 port.drive(&port.words[port.next * port.chunks]);
