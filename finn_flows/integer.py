@@ -193,9 +193,14 @@ def remove_first_bits(net: IntegerNetwork) -> tuple[IntegerNetwork, dict[str, in
 def remove_constants(net: IntegerNetwork) -> tuple[IntegerNetwork, dict[str, int]]:
     """Remove constant channels, and move their contribution into the next layer's crossings.
 
-    An activation is rewritten if a single product without padding or groups reads it and another activation follows that
-    product. The inputs of the classifier stay, because its logits have no crossings to absorb an offset. At least one
-    channel of a layer stays.
+    An activation is rewritten if all of these hold:
+
+    - Its producer is a product without groups that only this activation reads.
+    - A single product without padding or groups reads it.
+    - Another activation follows that product.
+
+    The inputs of the classifier stay, because its logits have no crossings to absorb an offset. At least one channel of a
+    layer stays.
 
     Returns:
         The rewritten network with the same logits, and the number of removed channels, by activation.

@@ -59,8 +59,8 @@ def read_network(model: ModelWrapper) -> IntegerNetwork:
         The same network on integers. Its input is the tensor that `input_tensor` returns, its output is the class.
 
     Raises:
-        LoweringError: If the graph holds anything but products, crossings, sums, pools and flattens, or does not end with
-            the choice of the largest logit; the message names the node.
+        LoweringError: If the graph holds anything but products, crossings, sums, pools, flattens, Pad, Transpose and
+            reshapes, or does not end with the choice of the largest logit; the message names the node.
     """
     try:
         return _Reader(model).read()

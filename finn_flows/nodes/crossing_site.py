@@ -143,7 +143,7 @@ class CrossingSite(HardwareNode):
         return site_price(self.crossings, lanes, self.points, self.implementation)
 
     def stock(self) -> tuple[StockNode, ...]:
-        """FINN's thresholding node with as many thresholds as the busiest row has crossings.
+        """FINN's thresholding node with as many thresholds as the busiest row has crossings, but at least 2**bits - 1.
 
         FINN's node outputs the number of thresholds reached, and its memory grows with the width of that number. Our node
         outputs the number's last bit.
@@ -268,8 +268,8 @@ def cheapest_price(crossings: Sequence[int], lanes: int, points: int) -> Price:
         points: Number of values that the accumulator can have: fan_in + 1 for a popcount.
 
     Returns:
-        The price. Its `implementation` is one of IMPLEMENTATIONS, or "constant". If a table is possible, the price is no
-        higher than `table_bound`, whatever the crossings.
+        The price. Its `implementation` is one of IMPLEMENTATIONS, or "constant". If a table is possible, LUTs plus weighted
+        block RAM are at most `site_base` plus `table_bound` per lane, whatever the crossings.
     """
     return _cheapest(tuple(crossings), lanes, points)
 
