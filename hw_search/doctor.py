@@ -62,7 +62,12 @@ def findings(data_root: str = "data") -> Iterator[Finding]:
     yield Finding(
         "data", _data(Path(data_root)), False, f"torchvision's downloads are stored in {data_root}/"
     )
-    yield Finding("ray", _version("ray"), False, 'searches on a cluster: pip install -c constraints.txt ".[ray]" (in the clone)')
+    yield Finding(
+        "ray",
+        _version("ray"),
+        False,
+        'searches on a cluster: pip install -c constraints.txt ".[ray]" (in the clone)',
+    )
     yield Finding(
         "Vivado",
         shutil.which("vivado") or os.environ.get("XILINX_VIVADO", ""),

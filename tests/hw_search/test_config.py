@@ -113,13 +113,13 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         load_config(tmp_path / "none.yaml")
     broken = tmp_path / "broken.yaml"
     broken.write_text("a: [1, 2")
-    with pytest.raises(UserError, match="no valid YAML"):
+    with pytest.raises(UserError, match="not valid YAML"):
         load_config(broken)
     broken.write_text("- 1")
     with pytest.raises(UserError, match="must be a mapping"):
         load_config(broken)
     broken.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UserError, match="cannot be read|no valid YAML"):
+    with pytest.raises(UserError, match="cannot be read|not valid YAML"):
         load_config(broken)
 
 
