@@ -129,7 +129,7 @@ def _convolve(x: np.ndarray, weights: np.ndarray, conv: Conv, pad: int) -> np.nd
 
 
 def _next_product(network: Network, activation: str) -> tuple[Layer, list[Layer]] | None:
-    """Return the product that alone reads an activation, and the layers between; None if there is no such product."""
+    """Return the product that is the only reader of an activation, and the layers between; None if there is none."""
     between: list[Layer] = []
     name = activation
     while True:
@@ -146,7 +146,7 @@ def _next_product(network: Network, activation: str) -> tuple[Layer, list[Layer]
 
 
 def _input_channels(operation: Dense | Conv, weights: np.ndarray, channels: int) -> np.ndarray:
-    """View a product's weights as (outputs, places, input channels); channels are the fastest index of features."""
+    """View a product's weights as (outputs, places, input channels); the channel index varies fastest."""
     assert weights.size % (len(weights) * channels) == 0, operation
     return weights.reshape(len(weights), -1, channels)
 
@@ -231,7 +231,7 @@ def remove_constants(net: IntegerNetwork) -> tuple[IntegerNetwork, dict[str, int
 
 
 def _reading_activation(network: Network, product: str) -> str | None:
-    """Return the activation that alone reads a product, possibly through a pool."""
+    """Return the activation that is the only reader of a product, possibly through a pool."""
     name = product
     while True:
         readers = network.readers(name)

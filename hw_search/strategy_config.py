@@ -43,9 +43,9 @@ class StrategyConfig(BaseModel, extra="forbid", frozen=True):
         0.0,
         ge=0,
         lt=1,
-        description="Share of the epochs for a first evaluation round, in which each candidate trains with one seed. Only the "
-        "better candidates then train for all epochs and seeds (successive halving with one rung). 0: no first evaluation "
-        "round.",
+        description="Share of the epochs for a first evaluation round, in which each candidate trains with one seed. Only "
+        "the better candidates then train for all epochs and seeds (successive halving with one rung). 0: no first "
+        "evaluation round.",
     )
     keep: float = Field(
         0.5, gt=0, le=1, description="Share of candidates that continue after the first evaluation round."

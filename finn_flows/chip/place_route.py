@@ -228,7 +228,7 @@ def constraints(board: Board, clock_mhz: float, ports: Iterable[str]) -> str:
     """Return the file that assigns pins to ports, in the format of the board's family.
 
     Args:
-        board: Board; nextpnr chooses pins that it does not have.
+        board: Board. nextpnr chooses pins for ports that the board does not name.
         clock_mhz: Clock in MHz at the pin of a bare part.
         ports: Ports of the netlist's top.
     """

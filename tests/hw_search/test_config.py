@@ -127,7 +127,7 @@ def test_overrides_reach_into_sections(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     path.write_text(yaml.safe_dump(CONTENT))
     assert load_config(path, {"search.seed": 7}).search.seed == 7
-    with pytest.raises(UserError, match="no section"):
+    with pytest.raises(UserError, match="is not a section"):
         load_config(path, {"name.x": 1})
 
 
