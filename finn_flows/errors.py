@@ -1,6 +1,6 @@
 """The base class of errors of the hardware that a user can correct.
 
-`zerocross.hw_search.errors` has another class, because this room does not import `hw_search`.
+`zerocross.hw_search.errors` has another class, because this package does not import `hw_search`.
 """
 
 

@@ -129,7 +129,7 @@ def _convolve(x: np.ndarray, weights: np.ndarray, conv: Conv, pad: int) -> np.nd
 
 
 def _next_product(network: Network, activation: str) -> tuple[Layer, list[Layer]] | None:
-    """Return the product that alone reads an activation, and the layers between; None if there is no such product."""
+    """Return the product that is the only reader of an activation, and the layers between; None if there is none."""
     between: list[Layer] = []
     name = activation
     while True:
@@ -146,7 +146,7 @@ def _next_product(network: Network, activation: str) -> tuple[Layer, list[Layer]
 
 
 def _input_channels(operation: Dense | Conv, weights: np.ndarray, channels: int) -> np.ndarray:
-    """View a product's weights as (outputs, places, input channels); channels are the fastest index of features."""
+    """View a product's weights as (outputs, places, input channels); the channel index varies fastest."""
     assert weights.size % (len(weights) * channels) == 0, operation
     return weights.reshape(len(weights), -1, channels)
 
@@ -193,9 +193,14 @@ def remove_first_bits(net: IntegerNetwork) -> tuple[IntegerNetwork, dict[str, in
 def remove_constants(net: IntegerNetwork) -> tuple[IntegerNetwork, dict[str, int]]:
     """Remove constant channels, and move their contribution into the next layer's crossings.
 
-    An activation is rewritten if a single product without padding or groups reads it and another activation follows that
-    product. The inputs of the classifier stay, because its logits have no crossings to absorb an offset. At least one
-    channel of a layer stays.
+    An activation is rewritten if all of these hold:
+
+    - Its producer is a product without groups that only this activation reads.
+    - A single product without padding or groups reads it.
+    - Another activation follows that product.
+
+    The inputs of the classifier stay, because its logits have no crossings to absorb an offset. At least one channel of a
+    layer stays.
 
     Returns:
         The rewritten network with the same logits, and the number of removed channels, by activation.
@@ -226,7 +231,7 @@ def remove_constants(net: IntegerNetwork) -> tuple[IntegerNetwork, dict[str, int
 
 
 def _reading_activation(network: Network, product: str) -> str | None:
-    """Return the activation that alone reads a product, possibly through a pool."""
+    """Return the activation that is the only reader of a product, possibly through a pool."""
     name = product
     while True:
         readers = network.readers(name)

@@ -214,7 +214,7 @@ class Network:
         return shapes
 
     def fan_ins(self) -> dict[str, int]:
-        """Return the fan-in K, the number of weights of one output, of every product by name."""
+        """Return each product's fan-in K (weights per output), by name."""
         shapes = self.shapes()
         fan_ins = {}
         for layer in self.layers:
@@ -226,7 +226,7 @@ class Network:
         return fan_ins
 
     def producers(self) -> dict[str, str]:
-        """Return the layer whose integers an activation reads, by activation, skipping max-pools and flattens.
+        """Map each activation to the layer that produces its integers; skip max-pools and flattens.
 
         Raises:
             NetworkError: If an activation reads bits or the input.

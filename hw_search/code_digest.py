@@ -18,7 +18,7 @@ from functools import lru_cache
 from pathlib import Path
 
 _ROOT = Path(__file__).parents[2]
-"""The folder that contains `zerocross`. The path keeps symbolic links, because that package links to the rooms."""
+"""The folder that contains `zerocross`. The path keeps symbolic links, because `zerocross` links to the packages."""
 
 _COMMENTED = {".sv", ".svh", ".v", ".vh", ".cpp", ".hpp", ".c", ".h"}
 """Suffixes of files with C-style comments."""

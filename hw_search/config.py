@@ -84,7 +84,7 @@ class Config(BaseModel, extra="forbid", frozen=True):
         description=f"Metrics to minimise, each one of {', '.join(OBJECTIVES)}.",
     )
     cost_model: Literal["zerocross", "finn"] = Field(
-        "zerocross", description="Estimates that the search uses. It keeps both."
+        "zerocross", description="Cost model that the search minimises. The run stores both."
     )
     constraints: ConstraintConfig = Field(default_factory=ConstraintConfig)  # type: ignore[arg-type]
     search: SearchConfig = Field(default_factory=SearchConfig)  # type: ignore[arg-type]
@@ -139,7 +139,7 @@ def load_config(path: str | Path, overrides: dict[str, Any] | None = None) -> Co
         overrides: values by dotted path, such as {"search.seed": 3}, that replace the file's.
 
     Raises:
-        UserError: if it cannot be read, is no YAML, or a field is unknown or wrong; the message names the field
+        UserError: if it cannot be read, is not YAML, or a field is unknown or wrong; the message names the field
             and, for an unknown one, the nearest that exists.
     """
     path = Path(path)
@@ -150,7 +150,7 @@ def load_config(path: str | Path, overrides: dict[str, Any] | None = None) -> Co
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read: {error}") from None
     except yaml.YAMLError as error:
-        raise UserError(f"{path} is no valid YAML: {error}") from None
+        raise UserError(f"{path} is not valid YAML: {error}") from None
     if not isinstance(content, dict):
         raise UserError(f"{path} must be a mapping of fields such as name, data and topology")
     for key, value in (overrides or {}).items():
@@ -159,7 +159,7 @@ def load_config(path: str | Path, overrides: dict[str, Any] | None = None) -> Co
         for parent in parents:
             section = section.setdefault(parent, {})
             if not isinstance(section, dict):
-                raise UserError(f"{key}: {parent!r} in {path} is no section")
+                raise UserError(f"{key}: {parent!r} in {path} is not a section")
         section[last] = value
     config = make_config(content, str(path))
     return _with_paths(config, path.parent)

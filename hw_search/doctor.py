@@ -53,7 +53,7 @@ def findings(data_root: str = "data") -> Iterator[Finding]:
     """Yield the result of each check, without slow imports and without changing anything."""
     yield Finding("python", platform.python_version(), True, "FINN's packages are tested with 3.11")
     for name, gives in _PACKAGES:
-        yield Finding(name, _version(name), True, f"{gives}: pip install zerocross")
+        yield Finding(name, _version(name), True, f"{gives}: pip install -c constraints.txt . (in the clone)")
     yield Finding(
         "g++", shutil.which("g++") or "", False, "simulation, which every build needs: apt install g++"
     )
@@ -62,7 +62,12 @@ def findings(data_root: str = "data") -> Iterator[Finding]:
     yield Finding(
         "data", _data(Path(data_root)), False, f"torchvision's downloads are stored in {data_root}/"
     )
-    yield Finding("ray", _version("ray"), False, 'searches on a cluster: pip install "zerocross[ray]"')
+    yield Finding(
+        "ray",
+        _version("ray"),
+        False,
+        'searches on a cluster: pip install -c constraints.txt ".[ray]" (in the clone)',
+    )
     yield Finding(
         "Vivado",
         shutil.which("vivado") or os.environ.get("XILINX_VIVADO", ""),

@@ -1,6 +1,6 @@
 """The exception for a user's mistake in a search or a build.
 
-`zerocross.finn_flows.errors` has the base class of the hardware's errors, because that room does not import this one.
+`zerocross.finn_flows.errors` has the base class of the hardware's errors, because that package does not import this one.
 """
 
 

@@ -137,8 +137,8 @@ class Pricer:
         The check covers the first 256 architectures. A larger space passes even if all of these fail.
 
         Raises:
-            UserError: If every architecture violates a constraint at its lowest cost. The message reports the violation
-                of the nearest one.
+            UserError: If every architecture violates a constraint at its lowest cost. The message reports the smallest
+                violation.
         """
         nearest: tuple[float, str] | None = None
         pairs = itertools.product(self._space.topologies(), self._space.foldings())
@@ -155,6 +155,6 @@ class Pricer:
                 nearest = (worst, "; ".join(broken))
         if nearest is not None and next(pairs, None) is None:
             raise UserError(
-                f"no candidate can be built on {self.part.name}. The nearest one: {nearest[1]}. Change the topology, "
-                "folding or device.part, or relax the constraints"
+                f"no candidate meets the constraints on {self.part.name}. The smallest violation: {nearest[1]}. Change the "
+                "topology, folding or device.part, or relax the constraints"
             )

@@ -73,7 +73,9 @@ class Terminal:
         """See `Watcher`."""
         if self._search is not None:
             result = "failed" if error is None else f"{100 * error:.1f} % error"
-            self._progress.update(self._search, note=f"first round, {_short(expression)}: {result}")
+            self._progress.update(
+                self._search, note=f"first evaluation round, {_short(expression)}: {result}"
+            )
 
     def trained(self, expression: str, reference: bool, error: float | None, cached: bool) -> None:
         """See `Watcher`."""

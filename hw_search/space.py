@@ -1,7 +1,7 @@
 """The search space: genomes (tuples of small integers), and the candidates that they encode.
 
-The order of genes is: those of the expression (once, or once per layer), then one gene for each `choose` in topology,
-training and folding, in the configuration's order.
+A genome lists the expression's genes (once, or once per layer), then one gene for each `choose` in topology, training and
+folding, in the configuration's order.
 """
 
 import hashlib

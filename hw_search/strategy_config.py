@@ -43,11 +43,12 @@ class StrategyConfig(BaseModel, extra="forbid", frozen=True):
         0.0,
         ge=0,
         lt=1,
-        description="Share of the epochs for a first, short training of each candidate, with one seed. Only the better "
-        "candidates then train for all epochs and seeds (successive halving with one rung). 0: no first training.",
+        description="Share of the epochs for a first evaluation round, in which each candidate trains with one seed. Only "
+        "the better candidates then train for all epochs and seeds (successive halving with one rung). 0: no first "
+        "evaluation round.",
     )
     keep: float = Field(
-        0.5, gt=0, le=1, description="Share of candidates that continue after the first, short training."
+        0.5, gt=0, le=1, description="Share of candidates that continue after the first evaluation round."
     )
     mutation: float = Field(0.25, gt=0, le=1, description="Probability that a gene is redrawn (nsga2).")
     seed: int = Field(0, ge=0, description="Seed of all random choices of the search.")

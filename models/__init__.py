@@ -1,5 +1,5 @@
 """Binary networks with a candidate activation ahead of every sign.
 
 The package holds expressions and their torch module, binary layers on Brevitas, topologies, data sets and training. It
-imports no other room.
+imports none of the other packages of zerocross.
 """

@@ -39,7 +39,7 @@ def evaluate(expression: Expression, x: Tensor, parameters: Sequence[Tensor | fl
 
 
 class ActivationFunction(nn.Module):
-    """The function f of an activation site: an expression with learnable parameters for each channel.
+    """The function f of an activation slot: an expression with learnable parameters for each channel.
 
     Shapes: input and output (N, C) or (N, C, H, W).
 

@@ -1,13 +1,13 @@
 """The layers of a binary network, on Brevitas.
 
-Every value ahead of an activation is an exact integer in float32, times a power of two:
+Every value before an activation is an exact integer in float32, times a power of two:
 * inputs are the integers 0..255 (or -1 and +1);
 * weights are -1 and +1, or integers of a few bits;
 * a residual stream holds integers of a few bits.
 
 Therefore crossings are exact.
 
-A topology puts an `ActivationSlot` wherever it needs a sign. `install` sets the function ahead of the sign later, so a
+A topology puts an `ActivationSlot` wherever it needs a sign. `install` sets the function before the sign later, so a
 topology does not depend on expressions. A `StreamSlot` quantizes a residual stream; the topology sets its function.
 """
 
@@ -229,23 +229,23 @@ def binary(x: Tensor, window: float, sharpness: float | None) -> Tensor:
 
 
 _ZERO = 3e-3
-"""Offset ahead of an activation's tanh. A sign maps an exact 0 to +1; with the offset, the tanh is nearly +1 too at
-nu = 1000. Exact zeros are common at sites that read a stream without batch norm."""
+"""Offset before an activation's tanh. A sign maps an exact 0 to +1; with the offset, the tanh is nearly +1 too at
+nu = 1000. Exact zeros are common at activation slots that read a stream without batch norm."""
 
 
 def bit(x: Tensor, sharpness: float | None) -> Tensor:
-    """Return the output of a site: the sign of its value, or tanh(sharpness (x + 0.003))."""
+    """Return the output of an activation slot: the sign of its value, or tanh(sharpness (x + 0.003))."""
     return binary(x if sharpness is None else x + _ZERO, WINDOW, sharpness)
 
 
 def _integer_weights(weight: Tensor, bits: int) -> FixedPoint:
-    """Spread the initial weights over the whole integer range, which small weights would not use; return their quantizer."""
+    """Return the weights' quantizer. Initialize them over the whole integer range first."""
     nn.init.uniform_(weight, -1.0, 1.0)
     return FixedPoint(bits, 2.0 ** (1 - bits), signed=True, narrow_range=True)
 
 
 class _Slot(nn.Module):
-    """Batch norm and a function of every channel, ahead of a quantizer.
+    """Batch norm and a function of every channel, before a quantizer.
 
     Args:
         channels: C.
@@ -261,7 +261,7 @@ class _Slot(nn.Module):
 
     @torch.no_grad()
     def response(self, values: Tensor) -> Tensor:
-        """Return the function's value ahead of the quantizer for every channel and value.
+        """Return the function's value before the quantizer for every channel and value.
 
         Args:
             values: Possible inputs of the slot, shape (T,) for all channels or (T, channels) for each channel.
@@ -284,7 +284,7 @@ class ActivationSlot(_Slot):
     Args:
         channels: C.
         function: Function; `install` replaces it.
-        norm: Whether there is a batch norm; ReActNet and Bi-Real-Net have none ahead of a sign.
+        norm: Whether there is a batch norm; ReActNet and Bi-Real-Net have none before a sign.
 
     Attributes:
         sharpness: nu of `zerocross.models.self_binarizing`, which replaces the sign by tanh(nu x); None for the sign.
@@ -296,7 +296,7 @@ class ActivationSlot(_Slot):
         self.sharpness: float | None = None
 
     def install(self, expression: Expression) -> None:
-        """Put a function with initial parameters ahead of the sign."""
+        """Put a function with initial parameters before the sign."""
         self.function = ActivationFunction(expression, self.channels)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -306,7 +306,7 @@ class ActivationSlot(_Slot):
 
 
 class StreamSlot(_Slot):
-    """Batch norm, a function, and a quantizer of several bits, ahead of a residual stream.
+    """Batch norm, a function, and a quantizer of several bits, before a residual stream.
 
     Shapes: (N, C) or (N, C, H, W), kept. Values are scale * q with an integer q. The hardware's level is q - low, which
     counts from 0.

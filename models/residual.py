@@ -3,7 +3,7 @@
 The stream holds integers of `bits` bits on one power-of-two scale. A block reads the stream through a sign, convolves,
 quantizes the result to the stream's integers, and adds it to the stream:
 
-    x -> [dynamic shift] -> activation site -> binary convolution -> batch norm, stream quantizer -> + shortcut
+    x -> [dynamic shift] -> activation slot -> binary convolution -> batch norm, stream quantizer -> + shortcut
       -> [dynamic shift, function, stream quantizer]
 
 A shortcut to a smaller image is the mean of 2x2 pixels. A shortcut to another number of channels is a 1x1 convolution of
@@ -36,7 +36,7 @@ class Style:
     """The properties that distinguish the backbones.
 
     Attributes:
-        site: Function ahead of a sign, unless a search installs another.
+        site: Function before a sign, unless a search installs another.
         norm: Whether a batch norm precedes that function.
         function: Function of the stream after a sum, quantized again; None for no function.
         pointwise: True if a block is a 3x3 and a 1x1 convolution, each with its shortcut; False for a 3x3 convolution

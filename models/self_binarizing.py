@@ -8,8 +8,8 @@ Details of this implementation:
 * The paper's schedule of nu was not available. The schedule here is this project's choice; it is configurable.
 * Values of more than one bit (residual streams, wider weights) are quantized throughout.
 * An activation function precedes its tanh, as it precedes a sign.
-* A site that reads a stream without batch norm or shift gets exact zeros. A sign maps them to +1, a tanh would map them to
-  0. Therefore sites add 0.003 ahead of the tanh.
+* An activation slot that reads a stream without batch norm or shift gets exact zeros. A sign maps them to +1, a tanh would
+  map them to 0. Therefore activation slots add 0.003 before the tanh.
 * The accuracies before and after the last step show how much that step costs.
 """
 

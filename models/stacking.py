@@ -336,7 +336,7 @@ def stack(models: Sequence[nn.Module]) -> nn.Module:
 
 
 def _replace(module: nn.Module, twins: Sequence[nn.Module], path: str) -> None:
-    """Replace the layers of a module by stacks; `twins` are the same module in every network."""
+    """Replace the layers of a module by stacks; `twins` holds the same module in each network."""
     for name, child in list(module.named_children()):
         others = [twin.get_submodule(name) for twin in twins]
         stacked = _stacked(child, others)

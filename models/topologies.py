@@ -394,8 +394,8 @@ register_topology("reactnet_resnet")(
         [4, 4, 4, 4],
         """ReActNet on ResNet-18 (Liu et al., 2020, arXiv:2003.03488): `bireal` with RSign and RPReLU.
 
-    RSign, a learnable threshold for each channel, is the sites' activation unless a search installs another (the preset
-    `rsign` is the same). RPReLU, a PReLU with learnable shifts, follows every sum; its result is quantized again.""",
+    RSign, a learnable threshold for each channel, is the activation of the slots unless a search installs another (the
+    preset `rsign` is the same). RPReLU, a PReLU with learnable shifts, follows every sum; its result is quantized again.""",
     )
 )
 register_topology("reactnet_mobilenet")(

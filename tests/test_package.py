@@ -1,4 +1,4 @@
-"""What is installed, and that it lives beside a user's own packages of the same names as its rooms."""
+"""What is installed, and that it lives beside a user's own packages of the same names."""
 
 import subprocess
 import sys

@@ -228,7 +228,7 @@ def constraints(board: Board, clock_mhz: float, ports: Iterable[str]) -> str:
     """Return the file that assigns pins to ports, in the format of the board's family.
 
     Args:
-        board: Board; nextpnr chooses pins that it does not have.
+        board: Board. nextpnr chooses pins for ports that the board does not name.
         clock_mhz: Clock in MHz at the pin of a bare part.
         ports: Ports of the netlist's top.
     """
@@ -386,8 +386,8 @@ _USE = re.compile(r"^Info:\s+(\w+):\s+(\d+)/\s*(\d+)\s+\d+%", re.MULTILINE)
 _WORDS = {"lut": "LUTs", "ff": "flip-flops", "bram": "block RAMs", "dsp": "multipliers", "pin": "pins"}
 _WORDS |= {"lut_memory": "LUTs that can be memory", "carry": "carry cells", "pll": "PLLs"}
 _REMEDY = {
-    "bram": "put the weights of small layers into LUTs (ram_style distributed), use a smaller network",
-    "lut_memory": "put weights into block RAM (ram_style block)",
+    "bram": "put the weights of small layers into LUTs (`--weights LAYER=distributed`), use a smaller network",
+    "lut_memory": "put weights into block RAM (`--weights LAYER=block`)",
 }
 
 

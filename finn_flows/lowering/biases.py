@@ -4,8 +4,7 @@ The logits are `scale * accumulator + bias`, with one scale for all classes and 
 of the largest `accumulator + offset`, with offset = bias / scale; among equal ones the first index.
 
 The guarantee holds in exact arithmetic: offsets are rational numbers, computed from the float32 numbers of the absorbed
-graph. The file itself is executed in float32, which may order equal logits, and logits that differ by less than its
-rounding, differently.
+graph. The file itself is executed in float32, which may reorder logits that are equal or differ by less than its rounding.
 """
 
 from collections.abc import Iterable, Sequence
@@ -30,7 +29,7 @@ def logit_offsets(model: ModelWrapper, nodes: Iterable[NodeProto], channels: int
 
     Args:
         model: The graph.
-        nodes: Nodes behind the last product, each of which reads the one ahead of it.
+        nodes: Nodes after the last product, each of which reads the one before it.
         channels: Number of classes.
 
     Returns:
@@ -55,15 +54,15 @@ def logit_offsets(model: ModelWrapper, nodes: Iterable[NodeProto], channels: int
 def integer_biases(offsets: Sequence[Fraction], step: int = 1) -> tuple[int, np.ndarray]:
     """Return a shift and integers that choose the same class as the offsets, for all accumulators x.
 
-    The first of the largest `(x << shift) + integer` is the first of the largest `x + offset`:
+    argmax((x << shift) + integer) = argmax(x + offset); the first index wins a tie:
 
     - The high bits of an integer are the whole steps of its offset.
     - The low bits rank the remainders, which are less than a step and only order classes whose whole steps are equal.
-    - Classes may share a rank if the smaller index should win, because the label select prefers it among equals.
+    - Classes share a rank if a tie gives the correct class: the label select takes the smaller index.
 
     Args:
         offsets: Offsets, one for each class.
-        step: Accumulators differ by multiples of it; a power of two.
+        step: Step of the accumulators, a power of two.
 
     Returns:
         The shift, 0 or more, and the integers, int64, shape (classes,); they are all equal if the offsets change no class.

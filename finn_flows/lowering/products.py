@@ -118,7 +118,7 @@ def conv_padding(node: NodeProto) -> tuple[int, int]:
     top, left, bottom, right = attributes(node).get("pads") or (0, 0, 0, 0)
     if (top, left) != (bottom, right):
         raise LoweringError(
-            f"{node.name} ({node.op_type}) pads {top, left} ahead and {bottom, right} behind: pad both sides equally"
+            f"{node.name} ({node.op_type}) pads {top, left} before and {bottom, right} after: pad both sides equally"
         )
     return top, left
 

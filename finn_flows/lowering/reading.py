@@ -59,8 +59,8 @@ def read_network(model: ModelWrapper) -> IntegerNetwork:
         The same network on integers. Its input is the tensor that `input_tensor` returns, its output is the class.
 
     Raises:
-        LoweringError: If the graph holds anything but products, crossings, sums, pools and flattens, or does not end with
-            the choice of the largest logit; the message names the node.
+        LoweringError: If the graph holds anything but products, crossings, sums, pools, flattens, Pad, Transpose and
+            reshapes, or does not end with the choice of the largest logit; the message names the node.
     """
     try:
         return _Reader(model).read()
@@ -71,7 +71,7 @@ def read_network(model: ModelWrapper) -> IntegerNetwork:
 def input_tensor(model: ModelWrapper) -> str:
     """Return the tensor that is the integer network's input, (1, features) or (1, channels, height, width).
 
-    The host computes everything ahead of it, including the input's quantizer.
+    The host computes everything before it, including the input's quantizer.
     """
     structure = Structure(model)
     return _behind_movers(structure, structure.input)
@@ -157,7 +157,7 @@ class _Reader:
         view = self.views.get(node.input[0])
         if view is None:
             raise LoweringError(
-                f"{node.name} ({node.op_type}) reads {node.input[0]}, which is no layer's output"
+                f"{node.name} ({node.op_type}) reads {node.input[0]}, which is not a layer's output"
             )
         if view.padding != (0, 0) and node.op_type not in ("Conv", "Pad"):
             raise LoweringError(f"{node.name} ({node.op_type}) reads padding: only a Conv may read a Pad")
@@ -312,7 +312,7 @@ class _Reader:
         ahead, behind = amounts[:4], amounts[4:]
         if any(ahead[:2]) or (ahead != behind).any() or (ahead < 0).any():
             raise LoweringError(
-                f"{node.name} (Pad) pads {[int(a) for a in ahead]} ahead and {[int(b) for b in behind]} behind: pad only "
+                f"{node.name} (Pad) pads {[int(a) for a in ahead]} before and {[int(b) for b in behind]} after: pad only "
                 "height and width, equally on both sides"
             )
         value = pad_value(self.model, node)
@@ -350,7 +350,7 @@ class _Reader:
         )
 
     def _read_ending(self) -> None:
-        """Read the nodes behind the last product; refuse all but scales, biases and the choice of the largest."""
+        """Read the nodes after the last product; refuse all but scales, biases and the choice of the largest."""
         last, ending = self.structure.last, self.structure.ending
         shape = self._shape(last.output[0])
         if math.prod(shape) != shape[1]:
@@ -364,7 +364,7 @@ class _Reader:
         for node in body:
             if node.op_type in ("MaxPool", "Pad", "Transpose"):
                 raise LoweringError(
-                    f"{node.name} ({node.op_type}) is behind the last product, {last.name}, where it is not supported"
+                    f"{node.name} ({node.op_type}) is after the last product, {last.name}, where it is not supported"
                 )
         choice = ending[len(body) :]
         while body and body[-1].op_type in MOVING:
@@ -419,7 +419,7 @@ def _disordered(last: NodeProto, response: RegionFunction, columns: np.ndarray) 
         )
     return LoweringError(
         f"{node.name} ({node.op_type}) changes the order of the logits of {last.name}, or makes different ones equal: put "
-        "only one positive scale, a bias for each class, a Softmax or an ArgMax behind them"
+        "only one positive scale, a bias for each class, a Softmax or an ArgMax after them"
     )
 
 
@@ -434,7 +434,7 @@ def _is_alike(values: np.ndarray) -> bool:
 
 
 def _check_choice(model: ModelWrapper, ending: tuple[NodeProto, ...]) -> None:
-    """Refuse nodes behind the logits other than a softmax and the choice of the largest."""
+    """Refuse nodes after the logits other than a softmax and the choice of the largest."""
     chosen = False
     for node in ending:
         known = attributes(node)

@@ -143,7 +143,7 @@ class CrossingSite(HardwareNode):
         return site_price(self.crossings, lanes, self.points, self.implementation)
 
     def stock(self) -> tuple[StockNode, ...]:
-        """FINN's thresholding node with as many thresholds as the busiest row has crossings.
+        """FINN's thresholding node with as many thresholds as the busiest row has crossings, but at least 2**bits - 1.
 
         FINN's node outputs the number of thresholds reached, and its memory grows with the width of that number. Our node
         outputs the number's last bit.
@@ -268,8 +268,8 @@ def cheapest_price(crossings: Sequence[int], lanes: int, points: int) -> Price:
         points: Number of values that the accumulator can have: fan_in + 1 for a popcount.
 
     Returns:
-        The price. Its `implementation` is one of IMPLEMENTATIONS, or "constant". If a table is possible, the price is no
-        higher than `table_bound`, whatever the crossings.
+        The price. Its `implementation` is one of IMPLEMENTATIONS, or "constant". If a table is possible, LUTs plus weighted
+        block RAM are at most `site_base` plus `table_bound` per lane, whatever the crossings.
     """
     return _cheapest(tuple(crossings), lanes, points)
 
@@ -306,7 +306,7 @@ def comparators(lane: tuple[int, ...], bits: int) -> float:
     """Return the LUTs of a comparator for each crossing and of the parity of their results.
 
     A lane has k comparators, k being the number of crossings of its busiest channel. Each comparator compares `bits`
-    bits with a threshold that the channel selects: LUT = bits k**power (compare + rom(channels)).
+    bits with a threshold that the channel selects: LUT = bits * k**compare_power * (compare + rom(channels)).
     """
     k = cost_model.CONSTANTS
     return bits * max(lane) ** k.compare_power * (k.compare + rom(len(lane)))
@@ -317,7 +317,7 @@ def binary_search(lane: tuple[int, ...], bits: int) -> float:
     """Return the LUTs of a pipelined binary search for the number of crossings reached; its last bit is the output.
 
     The search has ceil(log2(k + 1)) stages for k crossings in the lane's busiest channel. Stage j compares `bits` bits
-    with one of channels * 2**j thresholds: LUT = bits * sum of (compare + rom(words)).
+    with one of channels * 2**j thresholds: LUT = bits * sum over j of (compare + rom(channels * 2**j)).
     """
     stages = range(max(lane).bit_length())
     return bits * sum(cost_model.CONSTANTS.compare + rom(len(lane) << stage) for stage in stages)
@@ -333,11 +333,11 @@ def rom(words: int) -> float:
 def table(lane: tuple[int, ...], bits: int, points: int) -> float:
     """Return the LUTs of a lane's truth table, addressed by channel and accumulator.
 
-    With few crossings the table is small logic: a row of k crossings uses r = row bits k**power LUTs, and all rows together
-    use less than their sum, R = (sum of r)**rows_power. With many crossings it is a memory of B LUTs (`table_bound`).
-    Between the two,
+    With few crossings the table is small logic: a row of k crossings uses r = table_row * bits * k**table_power LUTs. All
+    rows together use less than their sum: R = table_row * bits * (sum of k**table_power)**table_rows_power. With many
+    crossings it is a memory of B LUTs (`table_bound`). Between the two,
 
-        LUT = B (1 - exp(-R / B)).
+        LUT = B * (1 - exp(-R / B)).
     """
     k = cost_model.CONSTANTS
     rows = sum(count**k.table_power for count in lane)

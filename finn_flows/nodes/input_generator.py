@@ -1,4 +1,4 @@
-"""The sequence of an image's windows: `zc_windows` word by word, `zc_windows_parallel` a whole window per word."""
+"""The node that writes an image's windows: `zc_windows` word by word, `zc_windows_parallel` a whole window per word."""
 
 import math
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ class WindowSchedule:
         kernel: (height, width) of a window, not larger than the image.
         stride: (down, along).
         folds: Words of a pixel.
-        depthwise: Whether a window is ordered by channel fold first, each fold with all pixels, as pools need it.
+        depthwise: Whether a window is ordered by channel fold, then kernel row and column; pools need this.
         dilation: (down, along) distance between the pixels under the kernel.
     """
 
@@ -61,7 +61,7 @@ class WindowSchedule:
 
     @property
     def places(self) -> int:
-        """Words that the ring buffer holds: the reach of a window and, as in FINN, the words that a stride skips."""
+        """Buffer entries (words) of the ring: the reach of a window and, as in FINN, the words that a stride skips."""
         (height, columns), width = self.reach, self.shape[1]
         skipped = (self.stride[0] - 1) * width - math.prod(self.kernel)
         pixels = (height - 1) * width + columns + max(0, skipped)
@@ -69,7 +69,7 @@ class WindowSchedule:
 
     @property
     def row_stall(self) -> int:
-        """Cycles that the first window of a row waits after the ring was full."""
+        """Cycles that the first window of a row waits because the ring was full."""
         return self._stall(self._to_row, self.stride[0] > 1)
 
     @property
@@ -83,7 +83,7 @@ class WindowSchedule:
 
         Args:
             jump: Words from the previous window to this one.
-            late: Whether the previous window's places are freed at its end instead of after its first kernel row.
+            late: Whether the previous window's buffer entries are freed at its end instead of after its first kernel row.
         """
         rows, columns = self.kernel
         last = (self.reach[0] - 1) * self.shape[1] + self.reach[1] - 1  # last pixel of a window
@@ -112,7 +112,7 @@ class WindowSchedule:
 def followed_interval(windows: WindowSchedule) -> int:
     """Return the interval of `zc_windows` by simulating its steps, which takes milliseconds.
 
-    A word is fetched one cycle after it was stored at the earliest, and stored one cycle after a place became free.
+    A word is fetched at the earliest one cycle after it was stored, and stored one cycle after a buffer entry became free.
     """
     (height, width), kernel, stride, folds = windows.shape, windows.kernel, windows.stride, windows.folds
     (rows, columns), places = windows.counts, windows.places
@@ -244,7 +244,7 @@ class InputGenerator(HardwareNode):
 
     @property
     def latency(self) -> int:
-        """Cycles from the last word that the first window's first word needs to that output word.
+        """Cycles from the last input word that the first output word needs to that output word.
 
         A word is first stored and then fetched, except for whole windows.
         """
@@ -332,7 +332,7 @@ def generator_interval(
 def window_flow(
     flow: Flow, kernel: Pair, stride: Pair, counts: Pair, schedule: WindowSchedule | None
 ) -> Flow:
-    """Return the flow of an image's windows as pixels. A window is complete at the earliest with its last pixel.
+    """Return the flow of an image's windows as pixels. A window is not complete before its last pixel arrives.
 
     Args:
         flow: Flow of the image.

@@ -277,7 +277,7 @@ class FileSubject:
         """See `Subject`."""
         load_model(self.path)  # an error here names the user's file, not the copy
         _copy(self.path, folder / MODEL)
-        return Exported("as the file has it", (MODEL,))
+        return Exported("weights of the file, not retrained", (MODEL,))
 
     def images(self, most: int) -> Images:
         """See `Subject`."""

@@ -190,7 +190,7 @@ def lower(
         typer.Option(help="File for the integer network. Default: <name>.integers.npz beside the model."),
     ] = None,
 ) -> None:
-    """Absorb every activation of a QONNX file into crossings and print a summary of each."""
+    """List the activations of a QONNX file with their crossings, and save the integer network."""
     from rich.console import Console
     from rich.table import Table
 

@@ -21,7 +21,7 @@ def doctor(
         from zerocross.finn_flows.boards import BOARDS
         from zerocross.finn_flows.families import PARTS
 
-        title = "Vivado makes the bitstreams for AMD parts (xc...), open tools those for all others"
+        title = "Bitstreams: Vivado for AMD parts (xc...), open tools for all others"
         table = Table(title=title, title_justify="left")
         for column in ("part", "LUT", "FF", "BRAM18", "DSP"):
             table.add_column(column, no_wrap=True)

@@ -68,8 +68,8 @@ class ExecutionConfig(BaseModel, extra="forbid", frozen=True):
     workers: int | None = Field(
         None,
         ge=1,
-        description="Worker processes. null: one per core, or two that share a GPU. On Ray: trainings at a time, at most. "
-        "null: as many as fit.",
+        description="Worker processes; on Ray, maximum parallel trainings. null: one per core, two on a GPU, or as many as "
+        "fit (Ray).",
     )
     stack: int | None = Field(
         None,

@@ -58,7 +58,9 @@ class RayExecutor:
         try:
             import ray
         except ImportError:
-            raise UserError('search.executor ray requires Ray: pip install "zerocross[ray]"') from None
+            raise UserError(
+                'search.executor ray requires Ray: pip install -c constraints.txt ".[ray]" (in the clone)'
+            ) from None
         self._log = log
         needs = {
             "CPU": settings.worker_cpus,

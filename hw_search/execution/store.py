@@ -2,7 +2,8 @@
 
 The store is the cache, the provenance, and the way to resume: a restarted search replays the same seeded strategy and finds
 its earlier results here. The key of a row covers all inputs of its result, except the other networks in its stack, which
-occasionally change a rounding. Rows therefore stay valid when the configuration changes; the search only stops reading them.
+occasionally change a rounding. A changed configuration therefore leaves all rows valid; the search ignores those it does
+not need.
 """
 
 import json

@@ -2,7 +2,7 @@
 
 The method is successive halving (Jamieson & Talwalkar, 2016) with one rung. It does not wait for the whole rung, as in ASHA
 (Li et al., 2020), and ranks several objectives by nondomination (Schmucker et al., 2021). docs/tables.md measures how well
-the first round predicts the full training.
+the first evaluation round predicts the full training.
 """
 
 from collections import deque

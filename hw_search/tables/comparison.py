@@ -249,7 +249,7 @@ class _Replay:
     """Replays `zerocross.hw_search.evaluator` with a table's results. A row with a status other than "ok" counts as failed.
 
     A table does not contain costs from first evaluation rounds. Costs from the full training replace them, which favours
-    strategies with a first round.
+    strategies with a first evaluation round.
     """
 
     def __init__(self, table: Table, objectives: Sequence[str], first_look: float, keep: float) -> None:

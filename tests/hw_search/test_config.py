@@ -113,13 +113,13 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         load_config(tmp_path / "none.yaml")
     broken = tmp_path / "broken.yaml"
     broken.write_text("a: [1, 2")
-    with pytest.raises(UserError, match="no valid YAML"):
+    with pytest.raises(UserError, match="not valid YAML"):
         load_config(broken)
     broken.write_text("- 1")
     with pytest.raises(UserError, match="must be a mapping"):
         load_config(broken)
     broken.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UserError, match="cannot be read|no valid YAML"):
+    with pytest.raises(UserError, match="cannot be read|not valid YAML"):
         load_config(broken)
 
 
@@ -127,7 +127,7 @@ def test_overrides_reach_into_sections(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     path.write_text(yaml.safe_dump(CONTENT))
     assert load_config(path, {"search.seed": 7}).search.seed == 7
-    with pytest.raises(UserError, match="no section"):
+    with pytest.raises(UserError, match="is not a section"):
         load_config(path, {"name.x": 1})
 
 

@@ -96,7 +96,8 @@ def test_a_part_that_does_not_exist() -> None:
 def test_a_device_too_small_for_any_candidate() -> None:
     small = pricer({"device": {"part": "ice40up5k"}, "topology": {"name": "mlp", "hidden": [2048, 2048]}})
     with pytest.raises(
-        UserError, match=r"no candidate can be built on ice40up5k. The nearest one: .* do not fit"
+        UserError,
+        match=r"no candidate meets the constraints on ice40up5k. The smallest violation: .* do not fit",
     ):
         small.check_space()
 

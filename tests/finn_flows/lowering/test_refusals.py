@@ -142,7 +142,7 @@ REFUSED: dict[str, tuple[Callable[[], Graph], str]] = {
     ),
     "a padding that differs": (
         lambda: finish_image(image().conv(2, 4, pads=[0, 1, 0, 0])),
-        r"Conv_2 \(Conv\) pads \(0, 1\) ahead and \(0, 0\) behind: pad both sides equally",
+        r"Conv_2 \(Conv\) pads \(0, 1\) before and \(0, 0\) after: pad both sides equally",
     ),
     "a reflecting padding": (
         lambda: finish_image(
@@ -187,7 +187,7 @@ REFUSED: dict[str, tuple[Callable[[], Graph], str]] = {
         lambda: finish_image(
             image().conv(2, 4).bipolar().node("MaxPool", kernel_shape=[2, 2], pads=[0, 0, 1, 1])
         ),
-        r"MaxPool_4 \(MaxPool\) pads \(0, 0\) ahead and \(1, 1\) behind: pad both sides equally",
+        r"MaxPool_4 \(MaxPool\) pads \(0, 0\) before and \(1, 1\) after: pad both sides equally",
     ),
     "a dilated pool": (
         lambda: finish_image(
@@ -281,7 +281,7 @@ REFUSED: dict[str, tuple[Callable[[], Graph], str]] = {
     ),
     "a pool behind the classifier": (
         lambda: image().conv(2, 5, kernel=6).node("MaxPool", kernel_shape=[1, 1]),
-        r"MaxPool_3 \(MaxPool\) is behind the last product, Conv_2",
+        r"MaxPool_3 \(MaxPool\) is after the last product, Conv_2",
     ),
     "no product": (lambda: start().node("Relu"), r"the network has no product"),
     "two inputs": (two_inputs, r"the graph has the inputs in, other: only networks with one input"),
