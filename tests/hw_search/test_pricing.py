@@ -114,6 +114,7 @@ def test_a_space_with_something_that_fits_passes() -> None:
     pricer({"topology": {"hidden": {"choose": [[100_000], [8]]}}}).check_space()
 
 
+@pytest.mark.slow
 def test_a_large_space_is_left_to_the_search() -> None:
     widths = [{"choose": [401, 61]}, {"choose": [*range(131, 431), 16]}]
     pricer({"topology": {"hidden": widths}, "folding": {"target_cycles": 64}}).check_space()

@@ -43,10 +43,10 @@ def test_elements_compute_what_the_layers_do(name: str, folding: Folding) -> Non
     "name",
     [
         pytest.param("residual", marks=pytest.mark.slow),
-        "dilated",
+        pytest.param("dilated", marks=pytest.mark.slow),
         "dynamic",
-        "grouped bytes",
-        "biased images",
+        pytest.param("grouped bytes", marks=pytest.mark.slow),
+        pytest.param("biased images", marks=pytest.mark.slow),
     ],
 )
 def test_simulated_as_computed(name: str, tmp_path: Path, runtime: Path) -> None:

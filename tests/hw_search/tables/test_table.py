@@ -217,6 +217,7 @@ def test_a_replay_spends_what_training_would(known: Table) -> None:
     assert replay.spent == pytest.approx(whole + looks * 0.3 / 3)
 
 
+@pytest.mark.slow
 def test_a_replay_stops_whom_a_search_stops(tmp_path: Path) -> None:
     change = {
         "objectives": ["error"],
