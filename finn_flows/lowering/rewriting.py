@@ -50,7 +50,9 @@ class _Choices(Writer):
     def write(self, node: NodeProto) -> None:
         """See `Writer`."""
         shape = self.shape(node.input[0]) if node.input else ()
-        if node.op_type == "GlobalMaxPool":
+        if not shape:
+            self.keep(node)
+        elif node.op_type == "GlobalMaxPool":
             self._maximum(node, shape, range(2, len(shape)), keepdims=True)
         elif node.op_type == "ReduceMax" and (axes := self._reduced(node, len(shape))):
             self._maximum(node, shape, axes, bool(attributes(node).get("keepdims", 1)))
@@ -131,13 +133,14 @@ class _Choices(Writer):
         }
         strides = [1] * (len(shape) - 2)
         for axis, indices in list(chosen.items()):
-            step = int(indices[1] - indices[0]) if len(indices) > 1 else 0
+            step = int(indices[1] - indices[0]) if len(indices) > 1 else shape[axis]
             if axis > 1 and step > 1 and np.array_equal(indices, np.arange(0, shape[axis], step)):
                 strides[axis - 2] = step
                 del chosen[axis]
         left = len(chosen) + any(step > 1 for step in strides)
         if not left:
-            self.make(node, "Identity", [tensor], shape, output)
+            sizes = self.constant(f"{output}_shape", shape, np.int64)
+            self.make(node, "Reshape", [tensor, sizes], shape, output)
         for axis, indices in chosen.items():
             left, shape[axis] = left - 1, len(indices)
             inputs = [tensor, self.constant(f"{output}_indices", indices, np.int64)]
@@ -167,10 +170,7 @@ class _Choices(Writer):
         return np.arange(before[1]).reshape(apart[1:3]).T.reshape(-1)
 
     def _shuffle(self, node: NodeProto, order: np.ndarray) -> None:
-        swap = self.makers[node.input[0]]
-        split = self.makers[swap.input[0]]
-        self.replace(swap.output[0])
-        self.replace(split.output[0])
+        split = self.makers[self.makers[node.input[0]].input[0]]
         indices = self.constant(f"{node.output[0]}_indices", order, np.int64)
         shape = self.shape(node.output[0])
         self.make(node, "Gather", [split.input[0], indices], shape, node.output[0], axis=1)
@@ -279,7 +279,8 @@ class _Channels(Writer):
         if chain is not None:
             self._narrow(node, chain, indices)
         elif np.array_equal(indices, np.arange(self.shape(tensor)[1])):
-            self.make(node, "Identity", [tensor], shape, output)
+            sizes = self.constant(f"{output}_shape", shape, np.int64)
+            self.make(node, "Reshape", [tensor, sizes], shape, output)
         else:
             inputs = [tensor, self.constant(f"{output}_indices", indices, np.int64)]
             self.make(node, "Gather", inputs, shape, output, axis=1)
@@ -320,7 +321,6 @@ class _Channels(Writer):
         product, *rest = chain
         total, tensor = self.shape(product.output[0])[1], product.input[0]
         for each in chain:
-            self.replace(each.output[0])
             shape = list(self.shape(each.output[0]))
             shape[1] = len(indices)
             inputs = [
@@ -366,6 +366,8 @@ class _Means(Writer):
     def _is_whole(self, node: NodeProto) -> bool:
         """Return whether a node takes means or sums of whole images."""
         known, shape = attributes(node), self.shape(node.input[0]) if node.input else ()
+        if len(shape) < 3:
+            return False
         if node.op_type == "GlobalAveragePool":
             return True
         if node.op_type == "AveragePool":
@@ -416,7 +418,6 @@ class _Means(Writer):
         one = (*made[:2], *[1] * len(size))
         after, is_sum = self.shape(output), node.op_type == "ReduceSum"
         for each in chain:
-            self.replace(each.output[0])
             self._used.discard(each.name)
             inputs = [tensor if name in (conv.input[0], self.computed(each)[0]) else name for name in each.input]
             sink = output if each is chain[-1] and not is_sum and after == one else ""

@@ -230,7 +230,7 @@ class Structure:
             group = found
             for shared in self._shared_levels(source):
                 behind = [end for end in group if self._is_behind(end, shared, source)]
-                if len(behind) > 1:
+                if len(behind) > 1 or self._chooses(behind, shared):
                     self.sources.update(dict.fromkeys((end for end in behind if end != shared), shared))
                     group = [end for end in group if end not in behind] + [shared]
             self.sources.update(dict.fromkeys(group, source))
@@ -249,6 +249,11 @@ class Structure:
             if self._origins.get(node.output[0]) == source
             and least <= (declared_bits(self.model, node) or 0) <= 8
         ]
+
+    def _chooses(self, ends: list[str], shared: str) -> bool:
+        """Return whether an end has only some channels of the shared tensor: a quantizer's levels, not accumulators."""
+        nodes = [node for end in ends if end != shared for node in self._ahead(end, {shared})]
+        return any(node.op_type == "Gather" for node in nodes)
 
     def _is_behind(self, end: str, shared: str, source: str) -> bool:
         """Return whether an end is a function of the shared tensor alone."""

@@ -24,25 +24,21 @@ class Writer:
         self._nodes: list[NodeProto] = []
         self._names = {node.name for node in model.graph.node}  # of the nodes that are read
         self._used: set[str] = set()  # by nodes that are written
-        self._replaced: set[str] = set()
+        self._outputs = {output.name for output in model.graph.output}
         self._readers: dict[str, list[NodeProto]] = {}
         for node in model.graph.node:
             for name in node.input:
                 self._readers.setdefault(name, []).append(node)
 
     def rewrite(self) -> None:
-        """Rewrite the graph in place."""
+        """Rewrite the graph in place, without the nodes that nothing reads any more."""
         for node in list(self.model.graph.node):
             self.write(node)
         self.end()
-        read = {output.name for output in self.model.graph.output}
-        kept: list[NodeProto] = []
-        for node in reversed(self._nodes):
-            if node.output[0] not in self._replaced or not read.isdisjoint(node.output):
-                kept.append(node)
-                read.update(node.input)
+        unused = {node.output[0] for node in self.model.graph.node} - needed(self.model.graph.node, self._outputs)
+        kept = needed(self._nodes, self._outputs) | unused  # what the author left unused stays
         del self.model.graph.node[:]
-        self.model.graph.node.extend(reversed(kept))
+        self.model.graph.node.extend(node for node in self._nodes if node.output[0] in kept)
 
     def write(self, node: NodeProto) -> None:
         """Write a node, or others in its place; by default the node itself."""
@@ -128,15 +124,11 @@ class Writer:
 
     def is_output(self, tensor: str) -> bool:
         """Return whether a tensor is the graph's output."""
-        return any(output.name == tensor for output in self.model.graph.output)
+        return tensor in self._outputs
 
     def is_alone(self, tensor: str) -> bool:
         """Return whether exactly one node reads a tensor, and the graph does not return it."""
         return len(self.readers(tensor)) == 1 and not self.is_output(tensor)
-
-    def replace(self, tensor: str) -> None:
-        """Drop the node that makes a tensor at the end, unless some node still reads it."""
-        self._replaced.add(tensor)
 
     def _append(self, node: NodeProto) -> None:
         self._nodes.append(node)
@@ -153,3 +145,13 @@ class Writer:
         graph = self.model.graph
         made = {name for node in (*graph.node, *self._nodes) for name in node.output}
         return made | {each.name for each in (*graph.initializer, *graph.input)}
+
+
+def needed(nodes: Sequence[NodeProto], outputs: set[str]) -> set[str]:
+    """Return the first output of each node that a graph's outputs depend on; nodes are in topological order."""
+    wanted, found = set(outputs), set[str]()
+    for node in reversed(nodes):
+        if not wanted.isdisjoint(node.output):
+            found.add(node.output[0])
+            wanted.update(node.input)
+    return found

@@ -65,7 +65,7 @@ class Concat(HardwareNode):
 
     def flow(self, reads: Sequence[Flow]) -> Flow:
         """A pixel's words of the second stream follow those of the first."""
-        first, second = reads
+        first, second = reads if len(self.a.shape) == 3 else [flow.flat() for flow in reads]
         behind = self.pixel_words[1]
         rows = [(begin + behind, end + behind) for begin, end in first.rows]
         spread = self.outputs["m"].words / (len(first.rows) * first.columns) - 1
