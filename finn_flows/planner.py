@@ -397,16 +397,14 @@ class _Planner:
         """Append the nodes of a concat: one for each tensor after the first."""
         first = self._written_by(layer.inputs[0])
         total, channels = self.tensors[first], self.shapes[layer.inputs[0]][-1]
+        pixels = math.prod(out[:-1])
         for number, name in enumerate(layer.inputs[1:]):
             second, more = self._written_by(name), self.shapes[name][-1]
-            x, pixels = self.tensors[second], math.prod(out[:-1])
-
-            def slowest(lanes: int, now: _Tensor = total, x: _Tensor = x, sizes: Shape = (channels, more)) -> int:
-                words = [pixels * size // lanes for size in sizes]
-                return max(sum(words), now.words_after(words[0]), x.words_after(words[1]))
-
-            common = math.gcd(channels, more)
-            lanes = fold_stream(common, {lanes: slowest(lanes) for lanes in divisors(common)}, self.target)
+            x, common, cycles = self.tensors[second], math.gcd(channels, more), dict[int, int]()
+            for lanes in divisors(common):
+                words = pixels * channels // lanes, pixels * more // lanes
+                cycles[lanes] = max(sum(words), total.words_after(words[0]), x.words_after(words[1]))
+            lanes = fold_stream(common, cycles, self.target)
             self._refuse_if_slow(layer.name, "concat", pixels * (channels + more) // lanes)
             streams = total.as_image((*out[:-1], channels), lanes), x.as_image((*out[:-1], more), lanes)
             stream = self._place(layer.name, nodes.Concat(*streams), first, second)

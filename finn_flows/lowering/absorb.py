@@ -24,7 +24,15 @@ from qonnx.transformation.general import RemoveUnusedTensors
 from zerocross.finn_flows.accumulators import MOST_INPUT_BITS
 from zerocross.finn_flows.lowering.errors import LoweringError
 from zerocross.finn_flows.lowering.evaluation import crossing_position, evaluate, rescaled
-from zerocross.finn_flows.lowering.integers import Integers, added, along, joined, of_levels, pooled, with_one_scale
+from zerocross.finn_flows.lowering.integers import (
+    Integers,
+    added,
+    along,
+    joined,
+    of_levels,
+    pooled,
+    with_one_scale,
+)
 from zerocross.finn_flows.lowering.levels import MOST, equidistant
 from zerocross.finn_flows.lowering.naming import copy_label, unique
 from zerocross.finn_flows.lowering.ops import DOMAIN, make_crossings
@@ -238,9 +246,7 @@ class _Absorber:
                     "join channels"
                 )
         total = replace(joined(output, terms, [shape[axis] for shape in shapes]), axis=axis)
-        inputs = [
-            self._moved(tensor, term) for tensor, term in zip(node.input, terms, strict=True)
-        ]
+        inputs = [self._moved(tensor, term) for tensor, term in zip(node.input, terms, strict=True)]
         self._emit(helper.make_node("Concat", inputs, [output], name=node.name, axis=axis), node)
         self._settle(output, with_one_scale(total) or total)
 
@@ -290,15 +296,16 @@ class _Absorber:
         found = with_one_scale(along(levels, channels_behind(self.model, tail, levels.axis)[0]))
         if found is None:
             raise LoweringError(
-                f"{name} reads channels of different scales, which {self.structure.name(end)} joins: give the quantizers ahead "
-                "of it one scale, or put a Quant behind it"
+                f"{name} reads channels of different scales, which {self.structure.name(end)} joins: give the quantizers "
+                "ahead of it one scale, or put a Quant behind it"
             )
         if found.zero.size > 1 and (
-            any(each.op_type == "Pad" for each in tail) or (node.op_type == "Conv" and any(conv_padding(node)))
+            any(each.op_type == "Pad" for each in tail)
+            or (node.op_type == "Conv" and any(conv_padding(node)))
         ):
             raise LoweringError(
-                f"{name} pads channels of different lowest levels, which {self.structure.name(end)} joins: let the quantizers "
-                "ahead of it have one lowest level"
+                f"{name} pads channels of different lowest levels, which {self.structure.name(end)} joins: let the "
+                "quantizers ahead of it have one lowest level"
             )
         return found
 

@@ -286,9 +286,10 @@ def chosen_channels(model: ModelWrapper, node: NodeProto, shape: Sequence[int], 
     Raises:
         LoweringError: If it chooses rows or columns.
     """
-    if attributes(node).get("axis", 0) != axis:
+    chosen = attributes(node).get("axis", 0)
+    if chosen != axis:
         raise LoweringError(
-            f"{node.name} ({node.op_type}) takes some elements of {list(shape)} along axis {attributes(node).get('axis', 0)}: "
+            f"{node.name} ({node.op_type}) takes some elements of {list(shape)} along axis {chosen}: "
             "take whole channels, or every second, third, ... row or column from the first on"
         )
     return np.asarray(model.get_initializer(node.input[1]), np.int64)

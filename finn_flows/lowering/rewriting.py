@@ -26,10 +26,13 @@ from zerocross.finn_flows.lowering.signals import SignalsToImages
 from zerocross.finn_flows.lowering.writer import Writer
 
 _BY_AXIS = frozenset({"DequantizeLinear", "QuantizeLinear"})
-_STEPS = _BY_AXIS | frozenset(
-    """BipolarQuant Cast Ceil Crossings Equal Floor FloatQuant Greater GreaterOrEqual IntQuant Less LessOrEqual
-    MultiThreshold Quant Round Sign Trunc Where""".split()
+_ROUNDING = frozenset(
+    {"Cast", "Ceil", "Equal", "Floor", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Round"}
 )
+_QONNX = frozenset(
+    {"BipolarQuant", "Crossings", "FloatQuant", "IntQuant", "MultiThreshold", "Quant", "Trunc"}
+)
+_STEPS = _BY_AXIS | _ROUNDING | _QONNX | {"Sign", "Where"}
 """Nodes that make a few values of many, and may be a quantizer or a part of one."""
 
 _POOLS = frozenset({"AveragePool", "GlobalAveragePool", "LpPool", "MaxPool"})
@@ -179,13 +182,17 @@ class _Choices(Writer):
 class _Channels(Writer):
     """Moves Gathers of channels into products, and activations ahead of Concats of products' outputs.
 
-    `parts` are tensors that would be Concats, as the tensors that they join.
+    Attributes:
+        parts: Tensors that are kept as the tensors that a Concat would join.
+        origins: The Concat of each of them.
+        joined: Those whose Concat is written, for a node that needs the whole tensor.
+        quantized: Those with a quantizer between the products and the Concat.
     """
 
     def __init__(self, model: ModelWrapper) -> None:
         super().__init__(model)
         self.parts: dict[str, list[str]] = {}
-        self.origins: dict[str, NodeProto] = {}  # Concat of each tensor in parts
+        self.origins: dict[str, NodeProto] = {}
         self.joined: set[str] = set()
         self.quantized: set[str] = set()
 
@@ -249,7 +256,9 @@ class _Channels(Writer):
         for index, (size, end) in enumerate(zip(sizes, accumulate(sizes), strict=True)):
             channels = np.arange(end - size, end)
             inputs = [
-                self.parts[name][index] if name in self.parts else self._taken(node, name, channels, total, rank)
+                self.parts[name][index]
+                if name in self.parts
+                else self._taken(node, name, channels, total, rank)
                 for name in node.input
             ]
             source = self.shape(self.parts[read[0]][index])
@@ -287,7 +296,9 @@ class _Channels(Writer):
 
     def _ahead_of_concats(self, tensor: str, indices: np.ndarray) -> tuple[str, np.ndarray]:
         """Return the operand of a Concat that has all the channels, and their numbers in it."""
-        while (maker := self.makers.get(tensor)) is not None and _joins_channels(maker, len(self.shape(tensor))):
+        while (maker := self.makers.get(tensor)) is not None and _joins_channels(
+            maker, len(self.shape(tensor))
+        ):
             ends = np.cumsum([self.shape(name)[1] for name in maker.input])
             places = np.searchsorted(ends, indices, side="right")
             if (places != places[0]).any():
@@ -318,7 +329,7 @@ class _Channels(Writer):
 
     def _narrow(self, node: NodeProto, chain: list[NodeProto], indices: np.ndarray) -> None:
         """Write a product and the nodes behind it for some channels."""
-        product, *rest = chain
+        product = chain[0]
         total, tensor = self.shape(product.output[0])[1], product.input[0]
         for each in chain:
             shape = list(self.shape(each.output[0]))
@@ -371,7 +382,10 @@ class _Means(Writer):
         if node.op_type == "GlobalAveragePool":
             return True
         if node.op_type == "AveragePool":
-            plain = not any(known.get("pads") or ()) and known.get("auto_pad", b"VALID") in (b"NOTSET", b"VALID")
+            plain = not any(known.get("pads") or ()) and known.get("auto_pad", b"VALID") in (
+                b"NOTSET",
+                b"VALID",
+            )
             return plain and tuple(known["kernel_shape"]) == shape[2:]
         if node.op_type in ("ReduceMean", "ReduceSum"):
             axes = known.get("axes")
@@ -398,7 +412,11 @@ class _Means(Writer):
                 return chain if plain else None
             ahead, channels = self.computed(node), self.shape(tensor)[1]
             sizes = [value.size for name in node.input if (value := self.known(name)) is not None]
-            if node.op_type not in _LINES or len(ahead) != 1 or any(size not in (1, channels) for size in sizes):
+            if (
+                node.op_type not in _LINES
+                or len(ahead) != 1
+                or any(size not in (1, channels) for size in sizes)
+            ):
                 return None
             if node.op_type == "Div" and node.input[0] != ahead[0]:
                 return None
@@ -419,12 +437,16 @@ class _Means(Writer):
         after, is_sum = self.shape(output), node.op_type == "ReduceSum"
         for each in chain:
             self._used.discard(each.name)
-            inputs = [tensor if name in (conv.input[0], self.computed(each)[0]) else name for name in each.input]
+            inputs = [
+                tensor if name in (conv.input[0], self.computed(each)[0]) else name for name in each.input
+            ]
             sink = output if each is chain[-1] and not is_sum and after == one else ""
             tensor = self.copy(each, inputs, one, sink)
         if is_sum:
             area = self.constant(f"{output}_area", math.prod(size), np.float32)
-            tensor = self.make(node, "Mul", [tensor, area], one, output if after == one else "", labelled=False)
+            tensor = self.make(
+                node, "Mul", [tensor, area], one, output if after == one else "", labelled=False
+            )
         if after != one:
             sizes = self.constant(f"{output}_shape", after, np.int64)
             self.make(node, "Reshape", [tensor, sizes], after, output, labelled=False)

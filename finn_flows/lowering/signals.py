@@ -44,7 +44,7 @@ class SignalsToImages(Writer):
 
     def _writing(self, node: NodeProto) -> Callable[[NodeProto], None] | None:
         """Return the method that writes a node for images; None if the node is for signals."""
-        if not node.input or self.known(node.input[0]) is not None and len(self.computed(node)) != 1:
+        if not node.input or not self.computed(node):
             return None
         rank = len(self.shape(node.input[0]))
         ready = any(name in self.images for name in node.input)
@@ -153,8 +153,8 @@ class SignalsToImages(Writer):
         pads = self.known(node.input[1])
         assert pads is not None
         inputs = [self._image(node.input[0]), *node.input[1:]]
-        if len(node.input) > 3 and node.input[3]:
-            axes = self.known(node.input[3])
+        axes = self.known(node.input[3]) if len(node.input) > 3 else None
+        if axes is not None:
             inputs[3] = self.constant(f"{node.input[3]}_image", [_axis(int(axis)) for axis in axes], np.int64)
         else:
             (one, two, three), (four, five, six) = np.ravel(pads).reshape(2, 3)

@@ -35,7 +35,9 @@ class Writer:
         for node in list(self.model.graph.node):
             self.write(node)
         self.end()
-        unused = {node.output[0] for node in self.model.graph.node} - needed(self.model.graph.node, self._outputs)
+        unused = {node.output[0] for node in self.model.graph.node} - needed(
+            self.model.graph.node, self._outputs
+        )
         kept = needed(self._nodes, self._outputs) | unused  # what the author left unused stays
         del self.model.graph.node[:]
         self.model.graph.node.extend(node for node in self._nodes if node.output[0] in kept)
@@ -84,9 +86,7 @@ class Writer:
         self._shape(output, shape)
         return output
 
-    def copy(
-        self, node: NodeProto, inputs: Sequence[str], shape: Sequence[int], output: str = ""
-    ) -> str:
+    def copy(self, node: NodeProto, inputs: Sequence[str], shape: Sequence[int], output: str = "") -> str:
         """Write a node with other inputs in the place of itself; return the name of its output."""
         made = NodeProto()
         made.CopyFrom(node)

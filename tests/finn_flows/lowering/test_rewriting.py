@@ -96,7 +96,12 @@ def shape_of(g: Shaped) -> tuple[int, ...]:
 
 
 @given(
-    st.integers(1, 3), st.integers(1, 3), st.integers(1, 2), st.integers(0, 2), st.booleans(), st.integers(0, 99)
+    st.integers(1, 3),
+    st.integers(1, 3),
+    st.integers(1, 2),
+    st.integers(0, 2),
+    st.booleans(),
+    st.integers(0, 99),
 )
 @settings(max_examples=15, deadline=None)
 def test_convolutions_of_signals(
@@ -134,13 +139,18 @@ def test_signals_of_integers() -> None:
 def test_bits_stay_bits() -> None:
     lowered = lower(SHAPES["concats_of_bits"]().model())
     network = lowered.network.network
-    assert [network.bits(layer.name) for layer in network.layers if isinstance(layer.operation, Concat)] == [1, 1]
+    assert [network.bits(layer.name) for layer in network.layers if isinstance(layer.operation, Concat)] == [
+        1,
+        1,
+    ]
 
 
 def test_what_products_can_do_needs_no_layer() -> None:
     """Chosen outputs of a product, a shuffle ahead of a product, a maximum over an image, a mean of a classifier."""
     assert Select not in kinds(lower(SHAPES["split_accumulators"]().model()))
-    assert kinds(lower(SHAPES["grouped_shuffle"]().model())).count(Select) == 1  # ahead of a grouped convolution
+    assert (
+        kinds(lower(SHAPES["grouped_shuffle"]().model())).count(Select) == 1
+    )  # ahead of a grouped convolution
     assert MaxPool in kinds(lower(SHAPES["maximum"]().model()))
     found = kinds(lower(SHAPES["classifier"]().model()))
     assert found.count(SumPool) == 1 and found[-1] is not SumPool
@@ -190,11 +200,20 @@ def padded_classifier() -> Shaped:
 
 
 REFUSED = {
-    "scales": (different_scales, r"MatMul_\d+ \(MatMul\) reads channels of different scales, which Concat_\d+"),
-    "lowest levels": (different_lows, r"Conv_\d+ \(Conv\) pads channels of different lowest levels, which Concat_"),
+    "scales": (
+        different_scales,
+        r"MatMul_\d+ \(MatMul\) reads channels of different scales, which Concat_\d+",
+    ),
+    "lowest levels": (
+        different_lows,
+        r"Conv_\d+ \(Conv\) pads channels of different lowest levels, which Concat_",
+    ),
     "rows": (joined_rows, r"Concat_\d+ \(Concat\) joins its inputs along axis 2, .*: join channels"),
     "a crop": (cropped, r"Slice_\d+ \(Gather\) takes some elements of .* along axis 2: take whole channels"),
-    "grouped": (chosen_of_groups, r"Slice_\d+ \(Gather\) takes some channels of a product's outputs: put the quantizer"),
+    "grouped": (
+        chosen_of_groups,
+        r"Slice_\d+ \(Gather\) takes some channels of a product's outputs: put the quantizer",
+    ),
     "padding": (padded_classifier, r"ends with GlobalAveragePool_\d+ \(GlobalAveragePool\)"),
 }
 
