@@ -462,7 +462,7 @@ REFUSED: dict[str, tuple[Callable[[], Graph], str]] = {
     ),
     "a mean of channels": (
         pool("ReduceMean", axes=[1], keepdims=1),
-        r"ReduceMean_\d+ \(ReduceMean\) averages over other axes than height and width",
+        r"ReduceMean_\d+ \(ReduceMean\) reduces other axes than height and width",
     ),
     "a mean of features": (
         lambda: finish(vector().quant(3, 0.5).node("ReduceMean", axes=[1], keepdims=1).dense(1, 12)),

@@ -80,4 +80,5 @@ def test_synthesis_makes_it_small(family, tmp_path):
     print(f"{family}: {cells}, {node.price()}")
     assert cells.lut <= 2 * node.price().lut + 10
     shuffle = Select(Stream((8, 8, 8), 8, 2), (0, 4, 1, 5, 2, 6, 3, 7))
+    (tmp_path / "shuffle").mkdir()
     assert cells_of(shuffle, tmp_path / "shuffle", family).lut <= 1

@@ -17,7 +17,7 @@ from zerocross.finn_flows.lowering.lower import lower
 from zerocross.finn_flows.planner import plan
 from zerocross.finn_flows.rtl.design import Design, with_fifos
 
-FOLDING = Folding(target_cycles=600)
+FOLDING = Folding(target_cycles=700)
 
 
 def numbered(name: str, count: int) -> tuple[IntegerNetwork, Design, np.ndarray]:
