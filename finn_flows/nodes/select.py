@@ -91,9 +91,8 @@ class Select(HardwareNode):
         """Price a counter of words and a table of the kept ones; counted by hand. Whole pixels need only wires."""
         if self.folds == 1:
             return Price(0.0, implementation="wires")
-        return Price(
-            1.5 * (self.folds - 1).bit_length() + -(-self.folds // 64) + 2.0, implementation="counter"
-        )
+        counter = (self.folds - 1).bit_length()
+        return Price(counter + -(-self.folds // 64) + 1.0, implementation="counter")
 
     def stock(self) -> tuple[StockNode, ...]:
         """FINN's StreamingSplit into as many channels, which also writes the other channels."""
