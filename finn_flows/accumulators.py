@@ -1,5 +1,8 @@
 """The ranges of a product's integers, and FINN's names of their datatypes."""
 
+MOST_INPUT_BITS = 16
+"""Bits of the widest levels that a product reads, such as the sums of an image."""
+
 
 def accumulator_range(fan_in: int, input_bits: int, weight_bits: int = 1) -> tuple[int, int]:
     """Return the least and the largest accumulator of a product in FINN's graph.

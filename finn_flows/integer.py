@@ -13,6 +13,7 @@ from zerocross.finn_flows.network import (
     Activation,
     Add,
     Bias,
+    Concat,
     Conv,
     Dense,
     Flatten,
@@ -20,6 +21,7 @@ from zerocross.finn_flows.network import (
     Layer,
     MaxPool,
     Network,
+    Select,
     SumPool,
     product_grid,
 )
@@ -71,6 +73,10 @@ class IntegerNetwork:
                     values[layer.name] = _windows(x, kernel, stride).sum(axis=(-2, -1))
                 case Add():
                     values[layer.name] = _sum([values[name] for name in layer.inputs])
+                case Concat():
+                    values[layer.name] = np.concatenate([values[name] for name in layer.inputs], axis=-1)
+                case Select(channels):
+                    values[layer.name] = x[..., list(channels)]
                 case Bias(shift):
                     values[layer.name] = (x << shift) + self.biases[layer.name]
                 case Flatten():

@@ -121,6 +121,22 @@ class Add:
 
 
 @dataclass(frozen=True)
+class Concat:
+    """The channels of two or more tensors, one tensor after the other: all of bits, or all of levels."""
+
+
+@dataclass(frozen=True)
+class Select:
+    """Some channels of a tensor, in any order.
+
+    Attributes:
+        channels: Channels of the output, by their numbers in the input.
+    """
+
+    channels: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Bias:
     """Adds an integer per channel to the accumulators that the label select reads: (accumulator << shift) + bias.
 
@@ -167,7 +183,9 @@ class NetworkError(FlowError):
     """The layers of a network do not fit together; the message names the layer."""
 
 
-Operation = Dense | Conv | Activation | MaxPool | SumPool | Add | Bias | Flatten | LabelSelect
+Operation = (
+    Dense | Conv | Activation | MaxPool | SumPool | Add | Concat | Select | Bias | Flatten | LabelSelect
+)
 
 
 @dataclass(frozen=True)
@@ -279,8 +297,10 @@ class Network:
         for layer in self.layers:
             source = layer.inputs[0]
             match layer.operation:
-                case MaxPool() | Flatten():
+                case MaxPool() | Flatten() | Select():
                     bits[layer.name] = bits[source]
+                case Concat():
+                    bits[layer.name] = max((bits[each] for each in layer.inputs), key=lambda each: each or 0)
                 case Activation(_, own):
                     bits[layer.name] = own
                 case Add() | SumPool():
@@ -304,7 +324,7 @@ class Network:
                 )
             if isinstance(operation, Bias) and not unfit:
                 raise NetworkError(f"{name}: a bias must read accumulators, but it reads {layer.inputs[0]}")
-            if unfit and isinstance(operation, Dense | Conv | Add | SumPool):
+            if unfit and isinstance(operation, Dense | Conv | Add | SumPool | Concat | Select):
                 raise NetworkError(
                     f"{name}: reads accumulators of {unfit[0]}: put an activation between them"
                 )
@@ -320,7 +340,14 @@ class Network:
                         raise NetworkError(f"{name}: a sum must read levels, but it reads bits")
                     times = math.prod(operation.kernel) if isinstance(operation, SumPool) else 1
                     grids[name] = Grid(0, times * sum(source.high for source in sources))
-                case MaxPool() | Flatten():
+                case Concat():
+                    sources = [grids[source] for source in layer.inputs]
+                    if any(source.low != sources[0].low for source in sources):
+                        raise NetworkError(
+                            f"{name}: joins bits with levels: let all its inputs be bits, or all levels"
+                        )
+                    grids[name] = max(sources, key=lambda source: source.high)
+                case MaxPool() | Flatten() | Select():
                     grids[name] = grid
                     accumulators |= {name} if unfit else set()
                     biased |= {name} if layer.inputs[0] in biased else set()
@@ -350,8 +377,10 @@ def product_grid(fan_in: int, inputs: Grid, weight_bits: int = 1) -> Grid:
 
 def _output_shape(layer: Layer, sources: list[tuple[int, ...]]) -> tuple[int, ...]:
     shape = sources[0]
-    if len(sources) != 1 and not isinstance(layer.operation, Add):
-        raise NetworkError(f"{layer.name}: reads {len(sources)} tensors, but only a sum reads more than one")
+    if len(sources) != 1 and not isinstance(layer.operation, Add | Concat):
+        raise NetworkError(
+            f"{layer.name}: reads {len(sources)} tensors, but only a sum or a concat reads more than one"
+        )
     match layer.operation:
         case Dense():
             if len(shape) != 1:
@@ -375,6 +404,12 @@ def _output_shape(layer: Layer, sources: list[tuple[int, ...]]) -> tuple[int, ..
             return (*_places(layer.name, padded, kernel, stride, kernel), shape[2])
         case Add():
             return _sum_shape(layer, sources)
+        case Concat():
+            return _concat_shape(layer, sources)
+        case Select(channels):
+            if not channels or min(channels) < 0 or max(channels) >= shape[-1]:
+                raise NetworkError(f"{layer.name}: selects channels {channels} of {shape[-1]}")
+            return (*shape[:-1], len(channels))
         case Activation(crossings, bits):
             if len(crossings) != shape[-1] * bits:
                 raise NetworkError(
@@ -411,3 +446,13 @@ def _sum_shape(layer: Layer, sources: list[tuple[int, ...]]) -> tuple[int, ...]:
     if len(sources) < 2:
         raise NetworkError(f"{layer.name}: a sum must read two tensors or more")
     return largest
+
+
+def _concat_shape(layer: Layer, sources: list[tuple[int, ...]]) -> tuple[int, ...]:
+    first = sources[0]
+    for name, shape in zip(layer.inputs, sources, strict=True):
+        if shape[:-1] != first[:-1]:
+            raise NetworkError(f"{layer.name}: {name} of shape {shape} cannot be joined to shape {first}")
+    if len(sources) < 2:
+        raise NetworkError(f"{layer.name}: a concat must read two tensors or more")
+    return (*first[:-1], sum(shape[-1] for shape in sources))

@@ -16,6 +16,7 @@ from zerocross.finn_flows.network import (
     Activation,
     Add,
     Bias,
+    Concat,
     Conv,
     Dense,
     Flatten,
@@ -23,13 +24,17 @@ from zerocross.finn_flows.network import (
     Layer,
     MaxPool,
     Network,
+    Select,
     SumPool,
 )
 from zerocross.finn_flows.nodes.input_generator import WindowSchedule, generator_interval
 from zerocross.finn_flows.nodes.node import HardwareNode, divisors
+from zerocross.finn_flows.nodes.select import possible_lanes
 from zerocross.finn_flows.nodes.stream import Stream
 from zerocross.finn_flows.nodes.width_converter import converter_interval
 from zerocross.finn_flows.rtl.design import INPUT, Design, Element, Source
+
+Shape = tuple[int, ...]
 
 
 class UnsupportedLayer(FlowError):
@@ -216,6 +221,10 @@ class _Planner:
                 return self._pool(layer.name, pool, source, shape, out)
             case Add():
                 return self._add(layer, out)
+            case Concat():
+                return self._concat(layer, out)
+            case Select(channels):
+                return self._select(layer.name, channels, source, shape)
             case Bias() as bias:
                 return self._bias(layer.name, bias, source, shape)
             case LabelSelect():
@@ -334,10 +343,6 @@ class _Planner:
         shape: tuple[int, ...],
         out: tuple[int, ...],
     ) -> _Tensor:
-        if pool.kernel[0] < pool.stride[0] or pool.kernel[1] < pool.stride[1]:
-            raise UnsupportedLayer(
-                f"{name}: its stride {pool.stride} exceeds its kernel {pool.kernel}: use a smaller stride"
-            )
         if isinstance(pool, MaxPool) and any(pool.padding):
             if self.tensors[source].product is not None:
                 raise UnsupportedLayer(
@@ -387,6 +392,38 @@ class _Planner:
             first = f"{layer.name}/sum{number}"
             self.tensors[first] = total
         return total
+
+    def _concat(self, layer: Layer, out: tuple[int, ...]) -> _Tensor:
+        """Append the nodes of a concat: one for each tensor after the first."""
+        first = self._written_by(layer.inputs[0])
+        total, channels = self.tensors[first], self.shapes[layer.inputs[0]][-1]
+        pixels = math.prod(out[:-1])
+        for number, name in enumerate(layer.inputs[1:]):
+            second, more = self._written_by(name), self.shapes[name][-1]
+            x, common, cycles = self.tensors[second], math.gcd(channels, more), dict[int, int]()
+            for lanes in divisors(common):
+                words = pixels * channels // lanes, pixels * more // lanes
+                cycles[lanes] = max(sum(words), total.words_after(words[0]), x.words_after(words[1]))
+            lanes = fold_stream(common, cycles, self.target)
+            self._refuse_if_slow(layer.name, "concat", pixels * (channels + more) // lanes)
+            streams = total.as_image((*out[:-1], channels), lanes), x.as_image((*out[:-1], more), lanes)
+            stream = self._place(layer.name, nodes.Concat(*streams), first, second)
+            channels += more
+            total = self._written(total, stream, max(total.points, x.points))
+            first = f"{layer.name}/concat{number}"
+            self.tensors[first] = total
+        return total
+
+    def _select(self, name: str, channels: tuple[int, ...], source: str, shape: Shape) -> _Tensor:
+        x, elements = self.tensors[source], math.prod(shape)
+        cycles = {
+            lanes: max(elements // lanes, x.words_after(elements // lanes))
+            for lanes in possible_lanes(shape[-1], channels)
+        }
+        lanes = fold_stream(shape[-1], cycles, self.target)
+        self._refuse_if_slow(name, "selection of channels", elements // lanes)
+        node = nodes.Select(x.as_image(shape, lanes), channels)
+        return self._written(x, self._place(name, node, source))
 
     def _bias(self, name: str, bias: Bias, source: str, shape: tuple[int, ...]) -> _Tensor:
         x = self.tensors[source]

@@ -1,10 +1,9 @@
-"""Latency of a plan's pipeline, and the words that wait in front of a sum."""
+"""Latency of a plan's pipeline, and the words that wait in front of a sum or a concat."""
 
 import math
 
 import numpy as np
 
-from zerocross.finn_flows.nodes.add import LATENCY as SUM_LATENCY
 from zerocross.finn_flows.nodes.flow import Flow, input_flow
 from zerocross.finn_flows.rtl.design import INPUT, Design, Source
 
@@ -20,7 +19,7 @@ def pipeline_latency(design: Design) -> int:
 
 
 def waiting_words(design: Design) -> dict[Source, int]:
-    """Return the number of words that wait in front of each sum, by the sum's name and input port.
+    """Return the number of words that wait in front of each sum and concat, by the node's name and input port.
 
     The branch through more layers is slower. Words of the faster branch wait for it, and words of the next image join them.
     """
@@ -30,7 +29,7 @@ def waiting_words(design: Design) -> dict[Source, int]:
     flows, interval = _flows(design), max(design.intervals().values())
     waiting = {}
     for element in joins:
-        taken = flows[element.name, "m"].times - SUM_LATENCY
+        taken = flows[element.name, "m"].times - element.node.latency
         for port, source in element.ports.items():
             come, words = flows[source].times, element.node.inputs[port].words
             if len(come) < len(taken):  # a vector is read once per image

@@ -95,6 +95,8 @@ _KINDS: dict[str, str] = {
     "AddStreams": "sum",
     "ElementwiseAdd": "sum",
     "DuplicateStreams": "fork",
+    "StreamingConcat": "concat",
+    "StreamingSplit": "select",
     "StreamingDataWidthConverter": "converter",
     "StreamingFIFO": "fifo",
 }

@@ -21,9 +21,18 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.base import Transformation
 from qonnx.transformation.general import RemoveUnusedTensors
 
+from zerocross.finn_flows.accumulators import MOST_INPUT_BITS
 from zerocross.finn_flows.lowering.errors import LoweringError
 from zerocross.finn_flows.lowering.evaluation import crossing_position, evaluate, rescaled
-from zerocross.finn_flows.lowering.integers import Integers, added, of_levels, pooled
+from zerocross.finn_flows.lowering.integers import (
+    Integers,
+    added,
+    along,
+    joined,
+    of_levels,
+    pooled,
+    with_one_scale,
+)
 from zerocross.finn_flows.lowering.levels import MOST, equidistant
 from zerocross.finn_flows.lowering.naming import copy_label, unique
 from zerocross.finn_flows.lowering.ops import DOMAIN, make_crossings
@@ -35,7 +44,14 @@ from zerocross.finn_flows.lowering.products import (
     read_product,
 )
 from zerocross.finn_flows.lowering.quantizers import declared_levels, declared_values
-from zerocross.finn_flows.lowering.regions import ELEMENTWISE, Region, RegionFunction, pad_value
+from zerocross.finn_flows.lowering.regions import (
+    ELEMENTWISE,
+    Region,
+    RegionFunction,
+    channels_behind,
+    chosen_channels,
+    pad_value,
+)
 from zerocross.finn_flows.lowering.structure import Structure
 from zerocross.finn_flows.lowering.tidying import tidy
 from zerocross.finn_flows.lowering.windows import MEANS, read_window
@@ -98,6 +114,8 @@ class _Absorber:
                 self._product(node)
             elif node.op_type in MEANS:
                 self._mean(node)
+            elif node.op_type == "Concat":
+                self._concat(node)
             else:
                 self._sum(node)
         for node in self.structure.ending:
@@ -137,8 +155,8 @@ class _Absorber:
     def _product(self, node: NodeProto) -> None:
         structure, output = self.structure, node.output[0]
         product = read_product(self.model, node, one_scale=output == structure.last.output[0])
-        levels = self._levels(structure.end(node.input[0]), node)
-        if levels.grid.high >= MOST:
+        levels = self._read(node, node.input[0])
+        if levels.grid.high >= 1 << MOST_INPUT_BITS:
             bits = levels.grid.high.bit_length()
             raise LoweringError(
                 f"{structure.name(output)} reads levels 0 to {levels.grid.high}, which have {bits} bits: put a Quant of up "
@@ -199,7 +217,7 @@ class _Absorber:
 
     def _sum(self, node: NodeProto) -> None:
         output = node.output[0]
-        terms = [self._levels(self.structure.end(tensor), node) for tensor in node.input]
+        terms = [self._read(node, tensor) for tensor in node.input]
         total = added(output, terms)
         if total is None:
             scales = " and ".join(
@@ -213,11 +231,30 @@ class _Absorber:
         self._emit(helper.make_node(node.op_type, inputs, [output], name=node.name), node)
         self._settle(output, total)
 
+    def _concat(self, node: NodeProto) -> None:
+        output, shapes = node.output[0], [self._shape(tensor) for tensor in node.input]
+        axis = attributes(node)["axis"] % len(shapes[0])
+        terms = []
+        for tensor in node.input:
+            tail = self.structure.tail(tensor)
+            term = self._levels(self.structure.end(tensor), node)
+            moved, behind = channels_behind(self.model, tail, term.axis)
+            terms.append(along(term, moved))
+            if behind != axis:
+                raise LoweringError(
+                    f"{self.structure.name(output)} joins its inputs along axis {axis}, but channels are on axis {behind}: "
+                    "join channels"
+                )
+        total = replace(joined(output, terms, [shape[axis] for shape in shapes]), axis=axis)
+        inputs = [self._moved(tensor, term) for tensor, term in zip(node.input, terms, strict=True)]
+        self._emit(helper.make_node("Concat", inputs, [output], name=node.name, axis=axis), node)
+        self._settle(output, with_one_scale(total) or total)
+
     def _mean(self, node: NodeProto) -> None:
         output = node.output[0]
         window = read_window(self.model, node)
-        levels = self._levels(self.structure.end(node.input[0]), node)
-        if not window.is_mean and not levels.is_plain:
+        levels = self._read(node, node.input[0])
+        if node.op_type == "LpPool" and not levels.is_plain:
             raise LoweringError(
                 f"{self.structure.name(output)} sums magnitudes, which equal levels only if their scale is 1 and the lowest "
                 "level is 0: use an AveragePool"
@@ -225,7 +262,7 @@ class _Absorber:
         tensor = self._moved(node.input[0], levels)
         total = pooled(output, levels, window.area, window.is_mean)
         sink = output if window.is_image else f"{output}_image"
-        if window.is_mean or tensor != node.input[0]:
+        if node.op_type != "LpPool" or tensor != node.input[0]:
             pool = helper.make_node(
                 "LpPool",
                 [tensor],
@@ -248,6 +285,29 @@ class _Absorber:
         self.settled[tensor] = self.sources[tensor] = integers
 
     # Their inputs: levels, which crossings make.
+
+    def _read(self, node: NodeProto, tensor: str) -> Integers:
+        """Return the levels of a tensor for a node that reads all channels on one scale."""
+        end, tail = self.structure.end(tensor), self.structure.tail(tensor)
+        levels = self._levels(end, node)
+        if levels.scale.size == levels.zero.size == 1:
+            return levels
+        name = self.structure.name(node.output[0])
+        found = with_one_scale(along(levels, channels_behind(self.model, tail, levels.axis)[0]))
+        if found is None:
+            raise LoweringError(
+                f"{name} reads channels of different scales, which {self.structure.name(end)} joins: give the quantizers "
+                "ahead of it one scale, or put a Quant behind it"
+            )
+        if found.zero.size > 1 and (
+            any(each.op_type == "Pad" for each in tail)
+            or (node.op_type == "Conv" and any(conv_padding(node)))
+        ):
+            raise LoweringError(
+                f"{name} pads channels of different lowest levels, which {self.structure.name(end)} joins: let the "
+                "quantizers ahead of it have one lowest level"
+            )
+        return found
 
     def _levels(self, end: str, reader: NodeProto) -> Integers:
         """Return the levels of an end for a node that reads it; write the nodes that make them if necessary."""
@@ -414,6 +474,8 @@ class _Absorber:
         moved = NodeProto()
         moved.CopyFrom(node)
         moved.input[0], moved.output[0] = tensor, sink
+        if node.op_type == "Gather" and not integers.is_levels:
+            self._check_order(node, integers)
         if padding is not None:
             _check_padding(self.structure.name(node.output[0]), padding, integers)
             if pad_value(self.model, node) != integers.grid.low:
@@ -427,6 +489,16 @@ class _Absorber:
         else:
             self.model.set_tensor_shape(sink, self._shape(node.output[0]))
             self.model.set_tensor_datatype(sink, DataType["INT32"])
+
+    def _check_order(self, node: NodeProto, accumulators: Integers) -> None:
+        """Refuse a choice of accumulators, which are not a stream; another order of all of them is possible."""
+        shape = self._shape(node.input[0])
+        channels = chosen_channels(self.model, node, shape, accumulators.axis)
+        if not np.array_equal(np.sort(channels), np.arange(shape[accumulators.axis])):
+            raise LoweringError(
+                f"{self.structure.name(node.output[0])} takes some channels of a product's outputs: put the quantizer "
+                "ahead of it, or use a product of its own for these channels"
+            )
 
     def _padded(self, conv: NodeProto, tensor: str, levels: Integers) -> str:
         """Replace a convolution's own padding with zeros by a Pad node with the least integer."""
@@ -468,9 +540,20 @@ def _accumulators(output: str, product: ScaledProduct, levels: Integers) -> Inte
     else:
         down, up = (int((side * flat).clip(min=0).sum(axis=1).max()) * levels.grid.high for side in (-1, 1))
         grid = Grid(-down, up)
-    zero = levels.zero * flat.sum(axis=1)
+    zero = _zeros(product, levels.zero)
     scale = product.scale * levels.scale
     return Integers(output, grid, scale, zero, levels.divisor, product.bias, is_levels=False)
+
+
+def _zeros(product: ScaledProduct, zero: np.ndarray) -> np.ndarray:
+    """Return the output of a product for inputs that are `zero` everywhere: one number, or one for each input channel."""
+    flat = product.weights.reshape(product.channels, -1).astype(np.int64)
+    if zero.size == 1:
+        return np.asarray(zero * flat.sum(axis=1))
+    by_channel = product.weights.reshape(*product.weights.shape[:2], -1).sum(axis=2, dtype=np.int64)
+    groups = zero.size // by_channel.shape[1]
+    zeros = zero.reshape(groups, 1, -1)
+    return np.asarray((by_channel.reshape(groups, -1, by_channel.shape[1]) * zeros).sum(axis=2).reshape(-1))
 
 
 def _check_padding(name: str, value: float, levels: Integers) -> None:

@@ -1,6 +1,7 @@
 """Tensors of integers and the real values they represent."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -77,6 +78,41 @@ def added(tensor: str, terms: list[Integers]) -> Integers | None:
     zero = np.asarray(sum(term.zero for term in terms))
     scale = first.scale if divisor == first.divisor else first.step
     return Integers(tensor, Grid(0, sum(term.grid.high for term in terms)), scale, zero, divisor)
+
+
+def joined(tensor: str, terms: Sequence[Integers], channels: Sequence[int]) -> Integers:
+    """Return levels, or bits, of several tensors as the channels of one.
+
+    Args:
+        tensor: Name of the tensor that holds all channels.
+        terms: Tensors that it joins, all of bits or all of levels.
+        channels: Channels of each of them.
+    """
+    grid = max((term.grid for term in terms), key=lambda grid: grid.high)
+    divisor = terms[0].divisor if all(term.divisor == terms[0].divisor for term in terms) else 1
+    scales = [term.scale if divisor == term.divisor else term.step for term in terms]
+    scale, zero = (
+        np.concatenate([np.broadcast_to(part, count) for part, count in zip(parts, channels, strict=True)])
+        for parts in (scales, [term.zero for term in terms])
+    )
+    return replace(terms[0], tensor=tensor, grid=grid, scale=scale, zero=zero, divisor=divisor)
+
+
+def along(levels: Integers, channels: np.ndarray | None) -> Integers:
+    """Return levels whose channels were moved: for each channel, the number that it had before; None for the same ones."""
+    if channels is None:
+        return levels
+    scale, zero = (each[channels] if each.size > 1 else each for each in (levels.scale, levels.zero))
+    return replace(levels, scale=scale, zero=zero)
+
+
+def with_one_scale(levels: Integers) -> Integers | None:
+    """Return levels with one scale for all channels; None if the channels' scales differ by more than float32's rounding."""
+    first = levels.scale.flat[0]
+    if (np.abs(levels.scale - first) > _SAME * first).any():
+        return None
+    zero = levels.zero.flat[0] if (levels.zero == levels.zero.flat[0]).all() else levels.zero
+    return replace(levels, scale=np.asarray(first), zero=np.asarray(zero))
 
 
 def pooled(tensor: str, of: Integers, area: int, is_mean: bool) -> Integers:

@@ -1,4 +1,4 @@
-"""Lowers a QONNX file to an integer network in three steps: tidy, absorb, read."""
+"""Lowers a QONNX file to an integer network in four steps: tidy, rewrite, absorb, read."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,8 @@ from zerocross.finn_flows.lowering.absorb import AbsorbActivations
 from zerocross.finn_flows.lowering.errors import LoweringError
 from zerocross.finn_flows.lowering.execution import constants, execute
 from zerocross.finn_flows.lowering.reading import input_tensor, read_network
-from zerocross.finn_flows.lowering.tidying import tidy
+from zerocross.finn_flows.lowering.rewriting import rewritten
+from zerocross.finn_flows.lowering.tidying import tidied
 
 _BATCH = 256
 
@@ -86,8 +87,8 @@ def lower(source: Path | str | ModelWrapper) -> Lowered:
     Raises:
         LoweringError: If the file is no ONNX file, or hardware cannot compute a node; the message names it.
     """
-    original = tidy(source if isinstance(source, ModelWrapper) else load_model(Path(source)))
-    model = original.transform(AbsorbActivations(), cleanup=False)
+    original = tidied(source if isinstance(source, ModelWrapper) else load_model(Path(source)))
+    model = rewritten(original).transform(AbsorbActivations(), cleanup=False)
     network = read_network(model)
     return Lowered(network, original, model, _activations(model, network))
 

@@ -102,7 +102,7 @@ def read_product(model: ModelWrapper, node: NodeProto, one_scale: bool = False) 
 def _check_conv(node: NodeProto, weights: np.ndarray, known: dict[str, Any]) -> None:
     if weights.ndim != 4:
         raise LoweringError(
-            f"{node.name} (Conv) is {weights.ndim - 2}-dimensional: only 2-dimensional ones are supported"
+            f"{node.name} (Conv) is {weights.ndim - 2}-dimensional: only 1- and 2-dimensional ones are supported"
         )
     if known.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID"):
         raise LoweringError(f"{node.name} (Conv) pads automatically: write its pads out")

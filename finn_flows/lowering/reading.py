@@ -16,13 +16,21 @@ from zerocross.finn_flows.lowering.execution import RESHAPES
 from zerocross.finn_flows.lowering.naming import LABEL_SELECT, layer_name, unique
 from zerocross.finn_flows.lowering.products import attributes, conv_padding, is_product, read_product
 from zerocross.finn_flows.lowering.quantizers import declared_levels
-from zerocross.finn_flows.lowering.regions import ELEMENTWISE, MOVING, Region, RegionFunction, pad_value
+from zerocross.finn_flows.lowering.regions import (
+    ELEMENTWISE,
+    MOVING,
+    Region,
+    RegionFunction,
+    chosen_channels,
+    pad_value,
+)
 from zerocross.finn_flows.lowering.structure import Structure
 from zerocross.finn_flows.lowering.windows import read_window
 from zerocross.finn_flows.network import (
     Activation,
     Add,
     Bias,
+    Concat,
     Conv,
     Dense,
     Flatten,
@@ -33,6 +41,7 @@ from zerocross.finn_flows.network import (
     Network,
     NetworkError,
     Operation,
+    Select,
     SumPool,
 )
 
@@ -100,7 +109,8 @@ class _View:
         layer: Name of the layer whose output it is.
         axes: For each axis, its number in (1, channels, height, width); (0, 1) for features.
         low: Least integer of its levels.
-        features: For each feature, its place in (height, width, channels) order; None if the order is the same.
+        features: For each feature, its place in (height, width, channels) order; for each channel of an image, its number in
+            the layer. None if the order is the same.
         padding: Padding left to the next convolution, (vertical, horizontal).
     """
 
@@ -169,6 +179,10 @@ class _Reader:
             found = self._sum(node)
         elif node.op_type in ("MaxPool", "LpPool"):
             found = self._pool(node, view)
+        elif node.op_type == "Concat":
+            found = self._concat(node)
+        elif node.op_type == "Gather":
+            found = self._select(node, view)
         elif node.op_type == "Pad":
             found = self._pad(node, view)
         elif node.op_type == "Transpose":
@@ -214,6 +228,7 @@ class _Reader:
             self._need_image(node, view)
             known = attributes(node)
             down, along = conv_padding(node)
+            view, weights, order = self._ordered(node, view, weights)
             weights = np.ascontiguousarray(weights.transpose(0, 2, 3, 1))
             operation: Operation = Conv(
                 len(weights),
@@ -233,7 +248,7 @@ class _Reader:
         self.weights[name] = weights
         if is_last:
             self.logits = name
-        return _View(name, _NCHW if node.op_type == "Conv" else (0, 1), 0)
+        return _View(name, _NCHW, 0, order) if node.op_type == "Conv" else _View(name, (0, 1), 0)
 
     def _crossings(self, node: NodeProto, view: _View) -> _View:
         op = self.model.get_customop_wrapper(node)
@@ -250,15 +265,8 @@ class _Reader:
         self.tables[name] = table
         return replace(view, layer=name, low=op.levels.low)
 
-    def _is_input(self, name: str) -> bool:
-        """Return whether a layer's output is the network's input, flattened or not."""
-        layers = {layer.name: layer for layer in self.layers}
-        while name in layers and isinstance(layers[name].operation, Flatten):
-            name = layers[name].inputs[0]
-        return name == "input"
-
     def _sum(self, node: NodeProto) -> _View:
-        views = [self.views[name] for name in node.input]
+        views = [self._in_order(node, self.views[name]) for name in node.input]
         shapes = [self._layer_shape(view.layer) for view in views]
         ranks = {len(self._shape(name)) for name in node.input}
         image = next((shape for shape in shapes if len(shape) == 3 and shape[:2] != (1, 1)), None)
@@ -279,6 +287,72 @@ class _Reader:
         ]
         return replace(first, layer=self._add(layer_name(node), Add(), *sources), low=0)
 
+    # Channels in another order.
+
+    def _ordered(
+        self, node: NodeProto, view: _View, weights: np.ndarray
+    ) -> tuple[_View, np.ndarray, np.ndarray | None]:
+        """Put a convolution's weights into the order of its input's channels.
+
+        Returns:
+            The input, the weights (channels, inputs, height, width), and the order of the output's channels.
+        """
+        order, groups = view.features, attributes(node).get("group", 1)
+        if order is None:
+            return view, weights, None
+        if groups == 1:
+            ordered = np.empty_like(weights)
+            ordered[:, order] = weights
+            return view, ordered, None
+        if groups == len(order):  # each channel takes its outputs with it
+            outs = np.arange(len(weights)).reshape(groups, -1)
+            rows, moved = np.empty_like(outs), outs[order]
+            rows[order] = outs
+            return view, weights[rows.reshape(-1)], moved.reshape(-1)
+        return self._in_order(node, view), weights, None
+
+    def _in_order(self, node: NodeProto, view: _View) -> _View:
+        """Return an image whose layer has its channels in order; add a layer that moves them if necessary."""
+        if view.features is None or len(self._layer_shape(view.layer)) != 3:
+            return view
+        name = self._add(f"{layer_name(node)}_order", Select(tuple(map(int, view.features))), view.layer)
+        return replace(view, layer=name, features=None)
+
+    def _select(self, node: NodeProto, view: _View) -> _View:
+        axis = view.axes.index(1)
+        channels = chosen_channels(self.model, node, self._shape(node.input[0]), axis)
+        chosen = channels if view.features is None else view.features[channels]
+        if len(np.unique(chosen)) == len(chosen) == self._layer_shape(view.layer)[-1]:
+            return replace(view, features=chosen)
+        # The layer keeps the order of the stream; readers account for that of the graph.
+        rising = np.argsort(chosen, kind="stable")
+        name = self._add(layer_name(node), Select(tuple(int(each) for each in chosen[rising])), view.layer)
+        order = np.empty_like(rising)
+        order[rising] = np.arange(len(rising))
+        is_same = np.array_equal(order, np.arange(len(order)))
+        return replace(view, layer=name, features=None if is_same else order)
+
+    def _concat(self, node: NodeProto) -> _View:
+        views = [self.views[name] for name in node.input]
+        shapes = [self._layer_shape(view.layer) for view in views]
+        first, axis = views[0], attributes(node)["axis"] % len(self._shape(node.input[0]))
+        for name, view, shape in zip(node.input, views, shapes, strict=True):
+            if view.axes != first.axes or view.padding != (0, 0) or len(shape) != len(shapes[0]):
+                raise LoweringError(
+                    f"{node.name} (Concat): {name}, of shape {self._shape(name)}, does not have the layout of "
+                    f"{node.input[0]}: join images with images, and features with features"
+                )
+        if first.axes[axis] != 1:
+            raise LoweringError(f"{node.name} (Concat) joins its inputs along axis {axis}: join channels")
+        begins = np.cumsum([0, *(shape[-1] for shape in shapes)])
+        orders = [
+            begin + (np.arange(shape[-1]) if view.features is None else view.features)
+            for begin, view, shape in zip(begins, views, shapes, strict=False)
+        ]
+        order = None if all(view.features is None for view in views) else np.concatenate(orders)
+        name = self._add(layer_name(node), Concat(), *(view.layer for view in views))
+        return replace(first, layer=name, features=order, low=max(view.low for view in views))
+
     def _pool(self, node: NodeProto, view: _View) -> _View:
         self._need_image(node, view)
         if node.op_type == "LpPool":
@@ -286,8 +360,6 @@ class _Reader:
             name = self._add(layer_name(node), SumPool(window.kernel, window.stride), view.layer)
             return replace(view, layer=name, low=0)
         known = attributes(node)
-        if self._is_input(view.layer):
-            raise LoweringError(f"{node.name} (MaxPool) pools the network's input: pool the data beforehand")
         if (
             any(by != 1 for by in known.get("dilations") or ())
             or known.get("ceil_mode", 0)
@@ -337,6 +409,7 @@ class _Reader:
             sizes = dict(zip(view.axes, before, strict=True))
             # Places in (height, width, channels) order, arranged in the graph's layout.
             places = np.arange(size).reshape(sizes[2], sizes[3], sizes[1])
+            places = places if view.features is None else places[:, :, view.features]
             inner = [(2, 3, 1).index(axis) for axis in view.axes[1:]]
             return _View(layer, (0, 1), view.low, places.transpose(inner).reshape(-1))
         if size == before[view.axes.index(1)] and size in after[1:]:  # features, on any axis

@@ -6,7 +6,7 @@ by executing its nodes.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -32,10 +32,10 @@ _QUANTIZERS = frozenset({"BipolarQuant", "IntQuant", "MultiThreshold", "Quant", 
 ELEMENTWISE = frozenset(_STANDARD.split() + _QONNX.split())
 """Nodes whose output elements depend only on the input elements at the same place, and on the channel."""
 
-MOVING = RESHAPES | {"MaxPool", "Pad", "Transpose"}
-"""Nodes that move, repeat or drop elements, and compute nothing but a maximum."""
+MOVING = RESHAPES | {"Gather", "MaxPool", "Pad", "Transpose"}
+"""Nodes that move, repeat or drop elements, and compute nothing but a maximum. A Gather chooses channels."""
 
-_BY_CHANNEL = frozenset({"BatchNormalization", "MultiThreshold"})
+BY_CHANNEL = frozenset({"BatchNormalization", "MultiThreshold"})
 """Nodes with one parameter for each channel, instead of arrays that broadcast."""
 
 
@@ -233,7 +233,7 @@ def _cut(model: ModelWrapper, region: Region) -> tuple[list[NodeProto], list[_Se
                 "activation may not branch around a pool or a flatten"
             )
         if node.op_type in ELEMENTWISE:
-            if node.op_type in _BY_CHANNEL and axis != 1:
+            if node.op_type in BY_CHANNEL and axis != 1:
                 raise LoweringError(
                     f"{node.name} ({node.op_type}) needs its channels on axis 1, but they are on axis {axis}: "
                     "transpose behind it"
@@ -259,6 +259,8 @@ def _moved(
         if order[0] != 0:
             raise LoweringError(f"{node.name} (Transpose) moves the batch axis: keep it first")
         return after, order.index(axis), None
+    if node.op_type == "Gather":
+        return after, axis, chosen_channels(model, node, shape, axis)
     if node.op_type not in RESHAPES or after == shape:
         return after, axis, None
     size = math.prod(shape[1:])
@@ -272,6 +274,49 @@ def _moved(
     )
 
 
+def chosen_channels(model: ModelWrapper, node: NodeProto, shape: Sequence[int], axis: int) -> np.ndarray:
+    """Return the channels that a Gather chooses, int64.
+
+    Args:
+        model: The graph.
+        node: Gather that `zerocross.finn_flows.lowering.rewriting` wrote.
+        shape: Shape of its input.
+        axis: Axis of the channels.
+
+    Raises:
+        LoweringError: If it chooses rows or columns.
+    """
+    chosen = attributes(node).get("axis", 0)
+    if chosen != axis:
+        raise LoweringError(
+            f"{node.name} ({node.op_type}) takes some elements of {list(shape)} along axis {chosen}: "
+            "take whole channels, or every second, third, ... row or column from the first on"
+        )
+    return np.asarray(model.get_initializer(node.input[1]), np.int64)
+
+
+def channels_behind(
+    model: ModelWrapper, nodes: Iterable[NodeProto], axis: int
+) -> tuple[np.ndarray | None, int]:
+    """Follow channels through moving nodes.
+
+    Args:
+        model: The graph.
+        nodes: Moving nodes, each of which reads the one before it.
+        axis: Axis of the channels ahead of them.
+
+    Returns:
+        For each channel or feature behind the nodes, the channel ahead of them, or None if they are the same; and the axis
+        of the channels behind them.
+    """
+    origin = None
+    for node in nodes:
+        _, axis, spread = _moved(model, node, tuple(model.get_tensor_shape(node.input[0])), axis)
+        if spread is not None:
+            origin = spread if origin is None else origin[spread]
+    return origin, axis
+
+
 def _parameters(segment: _Segment, known: Tensors) -> Tensors:
     """Return the constants of a segment, with one value for each channel wherever they repeat it."""
     found = {}
@@ -280,7 +325,7 @@ def _parameters(segment: _Segment, known: Tensors) -> Tensors:
             if name in known:
                 value = np.asarray(known[name])
                 found[name] = (
-                    value if node.op_type in _BY_CHANNEL else _per_channel(value, name, node, segment)
+                    value if node.op_type in BY_CHANNEL else _per_channel(value, name, node, segment)
                 )
     return {"": None, **found}  # type: ignore[dict-item]  # QONNX's nodes look omitted inputs up
 

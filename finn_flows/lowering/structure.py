@@ -1,8 +1,8 @@
 """The structure of a graph: which tensors hold integers, and which tensors are functions of them.
 
-Tensors of integers are the network's quantized input, the accumulators of products, and the sums of levels that an Add or
-a mean pool makes. Every other tensor is a function of one of them, element by element. The tensors that products, Adds and
-mean pools read are called ends: a region ends there.
+Tensors of integers are the network's quantized input, the accumulators of products, the sums of levels that an Add or a mean
+pool makes, and the channels that a Concat joins. Every other tensor is a function of one of them, element by element. The
+tensors that products, Adds, Concats and mean pools read are called ends: a region ends there.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,8 @@ from zerocross.finn_flows.lowering.quantizers import declared_bits, declared_val
 from zerocross.finn_flows.lowering.regions import ELEMENTWISE, MOVING, Region
 from zerocross.finn_flows.lowering.windows import MEANS
 
-_JOINS = frozenset({"Add", "Sum"})
+_SUMS = frozenset({"Add", "Sum"})
+_JOINS = _SUMS | {"Concat"}
 
 
 @dataclass
@@ -26,7 +27,7 @@ class Structure:
 
     Attributes:
         model: The graph; tidied, or with absorbed activations.
-        readers: Nodes that compute with integers, in order: products, Adds of several tensors, mean pools.
+        readers: Nodes that compute with integers, in order: products, Adds of several tensors, Concats, mean pools.
         sources: For every end, the tensor of integers that it is a function of.
         input: End that is the network's quantized input.
         last: Product whose accumulators are the logits.
@@ -99,7 +100,24 @@ class Structure:
         behind = [each for each, source in self.sources.items() if source == end != each]
         if behind and end != self.input and self._origins[end] != end:
             return True
-        return any(not is_product(node) for each in (end, *behind) for node, _ in self.readings(each))
+        return any(self._counts(node) for each in (end, *behind) for node, _ in self.readings(each))
+
+    def _counts(self, node: NodeProto) -> bool:
+        """Return whether a node needs levels that count from 0. A Concat may join bits if only products read it."""
+        if node.op_type != "Concat":
+            return not is_product(node)
+        joined = node.output[0]
+        read_on = any(source == joined != end for end, source in self.sources.items())
+        all_bits = all(self._holds_bits(self.end(tensor)) for tensor in self.reads(node))
+        return read_on or not all_bits or any(self._counts(reader) for reader, _ in self.readings(joined))
+
+    def _holds_bits(self, end: str) -> bool:
+        """Return whether an end holds two values according to its quantizer, or joins such tensors."""
+        maker = self._makers.get(end)
+        if maker is not None and maker.op_type == "Concat":
+            return all(self._holds_bits(self.end(tensor)) for tensor in self.reads(maker))
+        values = declared_values(self.model, end, strict=False)
+        return values is not None and len(values) == 2
 
     def region(self, end: str, axis: int = 1) -> Region:
         """Return the nodes that compute an end from its source.
@@ -137,7 +155,8 @@ class Structure:
             self._read(node)
             return
         origins = {self._origins[name]: name for name in computed}
-        if len(origins) > 1:
+        on_host = set(origins) == {start} and not all(self._is_quantized(name) for name in computed)
+        if len(origins) > 1 or (node.op_type == "Concat" and origins and not on_host):
             self._join(node, list(origins.values()))
             return
         if not origins:
@@ -161,11 +180,13 @@ class Structure:
         if node.op_type not in _JOINS:
             one, other = (self.name(self._origins[tensor]) for tensor in tensors[:2])
             raise LoweringError(
-                f"{self._called(node)} joins the outputs of {one} and {other}: only an Add can join tensors"
+                f"{self._called(node)} joins the outputs of {one} and {other}: only an Add or a Concat can join tensors"
             )
         if constant := [name for name in node.input if name not in self._origins]:
             raise LoweringError(
                 f"{self._called(node)} adds the constant {constant[0]} to several tensors: add it to one of them first"
+                if node.op_type in _SUMS
+                else f"{self._called(node)} joins the constant {constant[0]} to computed channels: leave it out"
             )
         self._read(node)
 
@@ -209,7 +230,7 @@ class Structure:
             group = found
             for shared in self._shared_levels(source):
                 behind = [end for end in group if self._is_behind(end, shared, source)]
-                if len(behind) > 1:
+                if len(behind) > 1 or self._chooses(behind, shared):
                     self.sources.update(dict.fromkeys((end for end in behind if end != shared), shared))
                     group = [end for end in group if end not in behind] + [shared]
             self.sources.update(dict.fromkeys(group, source))
@@ -228,6 +249,11 @@ class Structure:
             if self._origins.get(node.output[0]) == source
             and least <= (declared_bits(self.model, node) or 0) <= 8
         ]
+
+    def _chooses(self, ends: list[str], shared: str) -> bool:
+        """Return whether an end has only some channels of the shared tensor: a quantizer's levels, not accumulators."""
+        nodes = [node for end in ends if end != shared for node in self._ahead(end, {shared})]
+        return any(node.op_type == "Gather" for node in nodes)
 
     def _is_behind(self, end: str, shared: str, source: str) -> bool:
         """Return whether an end is a function of the shared tensor alone."""

@@ -15,10 +15,16 @@ from qonnx.transformation.infer_shapes import InferShapes
 from zerocross.finn_flows.lowering.errors import LoweringError
 from zerocross.finn_flows.lowering.execution import fold_constants
 from zerocross.finn_flows.lowering.naming import name_nodes
+from zerocross.finn_flows.lowering.rewriting import rewritten
 
 
 def tidy(model: ModelWrapper) -> ModelWrapper:
-    """Return a tidied copy of a graph, as the lowering needs it.
+    """Return a tidied and rewritten copy of a graph, as `AbsorbActivations` needs it; see `tidied` and `rewritten`."""
+    return rewritten(tidied(model))
+
+
+def tidied(model: ModelWrapper) -> ModelWrapper:
+    """Return a tidied copy of a graph, with the author's own nodes.
 
     - The graph is for one sample, and its shapes are inferred.
     - Constants are folded, including weight quantizers.

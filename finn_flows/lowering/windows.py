@@ -3,14 +3,15 @@
 import math
 from dataclasses import dataclass
 
+import numpy as np
 from onnx import NodeProto
 from qonnx.core.modelwrapper import ModelWrapper
 
 from zerocross.finn_flows.lowering.errors import LoweringError
 from zerocross.finn_flows.lowering.products import attributes
 
-MEANS = frozenset({"AveragePool", "GlobalAveragePool", "LpPool", "ReduceMean"})
-"""Nodes that take means over windows. An LpPool with p = 1 is a sum; absorbed graphs use it for sums of levels."""
+MEANS = frozenset({"AveragePool", "GlobalAveragePool", "LpPool", "ReduceMean", "ReduceSum"})
+"""Nodes that take means or sums over windows. An LpPool with p = 1 is a sum; absorbed graphs use it for sums of levels."""
 
 
 @dataclass(frozen=True)
@@ -49,15 +50,18 @@ def read_window(model: ModelWrapper, node: NodeProto) -> Window:
         )
     if node.op_type == "GlobalAveragePool":
         return Window((shape[2], shape[3]), (1, 1))
-    if node.op_type == "ReduceMean":
+    if node.op_type in ("ReduceMean", "ReduceSum"):
         axes = known.get("axes")
         if axes is None and len(node.input) > 1 and node.input[1]:
             axes = model.get_initializer(node.input[1])
-        if axes is None or sorted(int(axis) % 4 for axis in axes) != [2, 3]:
+        reduced = [] if axes is None else sorted(int(axis) % 4 for axis in np.ravel(axes))
+        is_image = bool(known.get("keepdims", 1))
+        if not reduced or reduced[0] < 2 or (len(reduced) == 1 and not is_image):
             raise LoweringError(
-                f"{name} averages over other axes than height and width: average over exactly these two"
+                f"{name} reduces other axes than height and width: reduce these two, or one of them with keepdims"
             )
-        return Window((shape[2], shape[3]), (1, 1), is_image=bool(known.get("keepdims", 1)))
+        kernel = shape[2] if 2 in reduced else 1, shape[3] if 3 in reduced else 1
+        return Window(kernel, kernel, is_mean=node.op_type == "ReduceMean", is_image=is_image)
     if (
         any(known.get("pads") or ())
         or any(by != 1 for by in known.get("dilations") or ())

@@ -8,6 +8,7 @@ Each node's SystemVerilog is in this folder too.
 from zerocross.finn_flows.nodes.add import Add
 from zerocross.finn_flows.nodes.add_vector import AddVector
 from zerocross.finn_flows.nodes.bias import Bias
+from zerocross.finn_flows.nodes.concat import Concat
 from zerocross.finn_flows.nodes.crossing_site import CrossingSite
 from zerocross.finn_flows.nodes.duplicate import Duplicate
 from zerocross.finn_flows.nodes.fifo import Fifo
@@ -18,6 +19,7 @@ from zerocross.finn_flows.nodes.max_pool import MaxPool
 from zerocross.finn_flows.nodes.node import HardwareNode
 from zerocross.finn_flows.nodes.padding import Padding
 from zerocross.finn_flows.nodes.product import Product
+from zerocross.finn_flows.nodes.select import Select
 from zerocross.finn_flows.nodes.sum_pool import SumPool
 from zerocross.finn_flows.nodes.width_converter import WidthConverter
 from zerocross.finn_flows.nodes.window_max_pool import WindowMaxPool
@@ -28,7 +30,7 @@ NODES: dict[str, type[HardwareNode]] = {
     for kind in (
         *(Product, GroupedProduct, CrossingSite, Bias, LabelSelect),
         *(InputGenerator, Padding, MaxPool, WindowMaxPool, SumPool, WindowSumPool),
-        *(Duplicate, Add, AddVector, WidthConverter, Fifo),
+        *(Duplicate, Add, AddVector, Concat, Select, WidthConverter, Fifo),
     )
 }
 """Every kind of node by its name."""

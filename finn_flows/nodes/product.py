@@ -11,7 +11,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from zerocross.finn_flows import cost_model
-from zerocross.finn_flows.accumulators import accumulator_range, accumulator_type
+from zerocross.finn_flows.accumulators import MOST_INPUT_BITS, accumulator_range, accumulator_type
 from zerocross.finn_flows.cost_model import Memory, Price
 from zerocross.finn_flows.nodes.flow import Flow
 from zerocross.finn_flows.nodes.node import (
@@ -52,7 +52,7 @@ class Product(HardwareNode):
         pe: Channels computed at once; divides `channels`.
         simd: Inputs read at once; divides `fan_in`.
         vectors: (height, width) of a convolution's output, or () for one vector per image.
-        input_bits: 1 (bipolar) to 8 (unsigned).
+        input_bits: 1 (bipolar) to 16 (unsigned).
         weight_bits: W, 1 to 8.
         offsets: Whether the offset of u is subtracted, so that accumulators are a and signed. Not for a popcount.
         ram_style: Memory of the weights, "block" or "distributed".
@@ -292,9 +292,9 @@ def _with_parities(bits: np.ndarray) -> np.ndarray:
 
 def check_bits(input_bits: int, weight_bits: int) -> None:
     """Raise a `NodeError` for bit widths that products do not support."""
-    for what, bits in (("inputs", input_bits), ("weights", weight_bits)):
-        if not 1 <= bits <= 8:
-            raise NodeError(f"{what} of {bits} bits are not supported: use 1 to 8 bits")
+    for what, bits, most in (("inputs", input_bits, MOST_INPUT_BITS), ("weights", weight_bits, 8)):
+        if not 1 <= bits <= most:
+            raise NodeError(f"{what} of {bits} bits are not supported: use 1 to {most} bits")
 
 
 def check_weights(weights: np.ndarray, weight_bits: int) -> None:

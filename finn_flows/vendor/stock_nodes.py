@@ -11,6 +11,8 @@ from zerocross.finn_flows.rtl.design import INPUT, Design, Source
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
 
+_INSERTED = ("StreamingDataWidthConverter", "StreamingFIFO")  # by FINN itself
+
 Answer = tuple[int, int, int, int]
 """Cycles per image, LUTs, block RAMs of 18 kbit, DSPs."""
 
@@ -78,7 +80,7 @@ def stock_model(design: Design) -> "ModelWrapper":
     for element in design.elements:
         inputs = [tensors[source].pop(0) for source in element.sources]
         stock = element.node.stock()
-        if not stock or stock[0].op_type.startswith("Streaming"):
+        if not stock or stock[0].op_type.startswith(_INSERTED):
             for port in element.node.outputs:  # elements without a node in this graph pass their tensor on
                 tensors[element.name, port] = [*inputs, *tensors[element.sources[0]]]
             continue

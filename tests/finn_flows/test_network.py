@@ -11,6 +11,7 @@ from zerocross.finn_flows.network import (
     Activation,
     Add,
     Bias,
+    Concat,
     Conv,
     Dense,
     Flatten,
@@ -22,6 +23,7 @@ from zerocross.finn_flows.network import (
     Network,
     NetworkError,
     Operation,
+    Select,
     SumPool,
 )
 
@@ -85,6 +87,15 @@ def test_grids_of_levels_and_their_sums() -> None:
     assert dynamic().shapes()["shifted"] == (4, 4, 4)
 
 
+def test_joined_and_chosen_channels() -> None:
+    net = residual(channels=4, stream=3)
+    layers = Layer("both", Concat(), ("stream", "sum1")), Layer("some", Select((5, 0, 1)), ("both",))
+    net = Network(net.input, (*net.layers, *layers))
+    assert net.shapes()["both"] == (8, 8, 8) and net.shapes()["some"] == (8, 8, 3)
+    assert net.grids()["both"] == net.grids()["some"] == Grid(0, 14)
+    assert net.bits("both") == net.bits("some") == 4
+
+
 @pytest.mark.parametrize(
     "layer, message",
     [
@@ -93,7 +104,13 @@ def test_grids_of_levels_and_their_sums() -> None:
         (Layer("sum", Add(), ("stream",)), "two tensors"),
         (Layer("sum", Add(), ("stream", "classifier")), "cannot be added"),
         (Layer("pool", SumPool((2, 2), (2, 2)), ("sign1",)), "it reads bits"),
-        (Layer("pool", MaxPool(), ("stream", "stream")), "only a sum reads more than one"),
+        (Layer("concat", Concat(), ("stem", "stream")), "reads accumulators"),
+        (Layer("concat", Concat(), ("sign1", "stream")), "joins bits with levels"),
+        (Layer("concat", Concat(), ("stream",)), "two tensors"),
+        (Layer("concat", Concat(), ("stream", "mean")), "cannot be joined"),
+        (Layer("select", Select((0, 4)), ("stream",)), "selects channels"),
+        (Layer("select", Select((0, 1)), ("stem",)), "reads accumulators"),
+        (Layer("pool", MaxPool(), ("stream", "stream")), "only a sum or a concat reads more than one"),
     ],
 )
 def test_sums_that_are_none(layer: Layer, message: str) -> None:

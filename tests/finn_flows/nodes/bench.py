@@ -15,6 +15,7 @@ from zerocross.finn_flows.network import Grid
 from zerocross.finn_flows.nodes import (
     Add,
     AddVector,
+    Concat,
     CrossingSite,
     GroupedProduct,
     InputGenerator,
@@ -22,6 +23,7 @@ from zerocross.finn_flows.nodes import (
     MaxPool,
     Padding,
     Product,
+    Select,
     SumPool,
     WidthConverter,
     WindowMaxPool,
@@ -221,6 +223,8 @@ def words_needed(node: HardwareNode, key: str) -> int:
             return -(-node.to_lanes // stream.lanes)
         case AddVector() if key == "v":
             return stream.words
+        case Select():
+            return min(node.channels) // stream.lanes + 1
     return 1
 
 
@@ -229,6 +233,8 @@ def words_ahead(node: HardwareNode) -> int:
     if isinstance(node, Padding):
         top, left, *_ = node.amounts
         return (top * node.outputs["m"].shape[1] + left) * _folds(node.image)
+    if isinstance(node, Concat):  # those of its first input, which need none of the second
+        return node.pixel_words[0]
     return 0
 
 

@@ -112,7 +112,7 @@ def test_a_wrong_weight_is_noticed(bench):
     [
         (lambda: product(10, 6, 5, 4), "4 does not divide 6 channels"),
         (lambda: product(10, 6, 3, 2), "3 does not divide 10 inputs"),
-        (lambda: product(10, 6, 5, 2, bits=9), "inputs of 9 bits"),
+        (lambda: product(10, 6, 5, 2, bits=17), "inputs of 17 bits"),
         (lambda: product(10, 6, 5, 2, weight_bits=9), "weights of 9 bits"),
         (lambda: product(10, 6, 5, 2, offsets=True), "no offsets"),
         (lambda: Product.of(np.zeros((2, 2)), 1, 1), r"-1 or \+1"),
