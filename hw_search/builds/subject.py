@@ -1,7 +1,6 @@
 """The source of a build: a network of a run's front, or any QONNX file."""
 
 import hashlib
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,8 +26,6 @@ from zerocross.hw_search.plugins import import_plugins
 from zerocross.models.data import Split, load_test
 from zerocross.reports.records import Finalist, Run
 from zerocross.reports.storage import load_run
-
-_CYCLES_AN_INPUT = 16
 
 
 @dataclass(frozen=True)
@@ -262,10 +259,8 @@ class FileSubject:
 
     @property
     def folding(self) -> dict[str, Any]:
-        """See `Subject`. A file does not specify a folding, so the target is 16 cycles per input value."""
-        model = load_model(self.path)
-        shape = model.get_tensor_shape(model.graph.input[0].name)[1:]
-        return {"target_cycles": _CYCLES_AN_INPUT * math.prod(shape)}
+        """See `Subject`. A file does not specify a folding."""
+        return {}
 
     @property
     def key(self) -> dict[str, Any]:
