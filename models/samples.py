@@ -35,7 +35,9 @@ def check_finite(name: str, x: np.ndarray) -> None:
     more = f", and {len(wrong) - 1:,} more" if len(wrong) > 1 else ""
     found = x[tuple(wrong[0])]
     text = "NaN" if np.isnan(found) else "infinity"
-    raise DataError(f"{name} holds {text} in row {row}, {where}{more} (counted from 0): replace or remove them")
+    raise DataError(
+        f"{name} holds {text} in row {row}, {where}{more} (counted from 0): replace or remove them"
+    )
 
 
 def channels_first(name: str, x: np.ndarray) -> tuple[np.ndarray, str]:
@@ -116,7 +118,9 @@ def read_labels(part: str, y: np.ndarray, samples: int) -> np.ndarray:
             f"{y.dtype} {y.shape}"
         )
     if len(found) != samples:
-        raise DataError(f"x_{part} has {samples} samples, {name} has {len(found)}: both must have the same number")
+        raise DataError(
+            f"x_{part} has {samples} samples, {name} has {len(found)}: both must have the same number"
+        )
     if found.dtype.kind == "U":
         return found
     if found.dtype.kind == "f" and not (found == np.rint(found)).all():
@@ -169,7 +173,11 @@ def in_classes(labels: np.ndarray, classes: int, known: np.ndarray | None = None
         DataError: If the labels do not fit.
     """
     found = np.unique(labels)
-    every = np.unique(np.concatenate([found, known])) if known is not None and known.dtype.kind == found.dtype.kind else found
+    every = (
+        np.unique(np.concatenate([found, known]))
+        if known is not None and known.dtype.kind == found.dtype.kind
+        else found
+    )
     numbers = every.dtype.kind != "U"
     if numbers and found[0] >= 0 and found[-1] < classes and (every[0] >= 0 and every[-1] < classes):
         missing = sorted(set(range(classes)) - set(found.tolist()))
@@ -186,7 +194,11 @@ def in_classes(labels: np.ndarray, classes: int, known: np.ndarray | None = None
 
 def listed(values: np.ndarray) -> str:
     """Return a few values as text: 0, 1, 2, ... 9."""
-    if values.dtype.kind != "U" and len(values) > 2 and np.array_equal(values, np.arange(values[0], values[0] + len(values))):
+    if (
+        values.dtype.kind != "U"
+        and len(values) > 2
+        and np.array_equal(values, np.arange(values[0], values[0] + len(values)))
+    ):
         return f"{values[0]}..{values[-1]}"
     if len(values) <= _SHOWN:
         return ", ".join(map(str, values))

@@ -31,7 +31,9 @@ class ByteScaling:
         Args:
             x: Shape (N, columns) with a range for each column, else any shape.
         """
-        low, high = (np.array(ends) if len(ends) > 1 else np.float64(ends[0]) for ends in (self.low, self.high))
+        low, high = (
+            np.array(ends) if len(ends) > 1 else np.float64(ends[0]) for ends in (self.low, self.high)
+        )
         width = np.where(high > low, high - low, 1.0)
         return np.clip(np.rint((x.astype(np.float64) - low) * (255 / width)), 0, 255).astype(np.uint8)
 
@@ -82,7 +84,10 @@ def scaling_notes(scaling: ByteScaling | None, x: np.ndarray) -> list[str]:
     notes = [f"x_train: {_columns(constant)} the same value in all training samples"] if len(constant) else []
     outliers = scaling.clipped(x.astype(np.float64)).sum(axis=0)
     some = np.flatnonzero(outliers)
-    shown = [f"{outliers[i]} of {len(x)} in column {i} (outside {low[i]:.4g}..{high[i]:.4g})" for i in some[:_SHOWN]]
+    shown = [
+        f"{outliers[i]} of {len(x)} in column {i} (outside {low[i]:.4g}..{high[i]:.4g})"
+        for i in some[:_SHOWN]
+    ]
     if len(some):
         more = f", and in {len(some) - _SHOWN} more columns" if len(some) > _SHOWN else ""
         notes.append(f"x_train: outliers are clipped to their column's range: {', '.join(shown)}{more}")

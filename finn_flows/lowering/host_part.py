@@ -21,7 +21,7 @@ from zerocross.finn_flows.lowering.regions import ELEMENTWISE, MOVING
 from zerocross.finn_flows.lowering.windows import MEANS
 
 _QUANTIZERS = frozenset({"BipolarQuant", "IntQuant", "MultiThreshold", "Quant", "QuantizeLinear", "Sign"})
-_RESCALING = frozenset("Add Cast Clip DequantizeLinear Div Identity Mul Round Sub".split())
+_RESCALING = frozenset(["Add", "Cast", "Clip", "DequantizeLinear", "Div", "Identity", "Mul", "Round", "Sub"])
 """Nodes that may complete a quantizer, such as the Clip and the DequantizeLinear behind a QuantizeLinear."""
 
 _BATCHED = ELEMENTWISE | MOVING | PRODUCTS | MEANS
@@ -44,6 +44,11 @@ class HostNode:
 
     def __str__(self) -> str:
         return f"{self.name} ({self.op_type})"
+
+    @property
+    def described(self) -> str:
+        """The node, and the reason why it needs the user's consent."""
+        return f"{self}: {self.trained}" if self.trained else str(self)
 
 
 @dataclass(frozen=True)
@@ -114,7 +119,14 @@ def run_host_part(model: ModelWrapper, samples: np.ndarray) -> np.ndarray:
     return np.moveaxis(np.rint(found).astype(np.int64), 1, -1)
 
 
-def host_part(original: ModelWrapper, front: ModelWrapper | None, absorbed: ModelWrapper, tensor: str) -> HostPart:
+def takes_pixels_apart(model: ModelWrapper) -> bool:
+    """Return whether every integer of the input depends on one number of the sample, as without layers on the host."""
+    return all(node.op_type in ELEMENTWISE | MOVING for node in model.graph.node)
+
+
+def host_part(
+    original: ModelWrapper, front: ModelWrapper | None, absorbed: ModelWrapper, tensor: str
+) -> HostPart:
     """Return the host's part of a lowered graph.
 
     Args:

@@ -97,7 +97,7 @@ def make_design(job: Job, net: IntegerNetwork, stages: Stages) -> BuiltDesign:
     complete = with_fifos(bare, sizing.needed)
     generated = write_rtl(complete, job.folder / RTL)
     link = SerialLink(complete.input, complete.output, _design_id(job.folder), job.options.baud)
-    save_accelerator(generated, link, job.folder)
+    save_accelerator(generated, link, job.folder, job.options.pixels, job.subject.origin.scaling)
     digest = code_digest(data=[*generated.sources, *sorted(generated.folder.glob("*.mem"))])
     return BuiltDesign(
         planned,

@@ -24,6 +24,7 @@ from zerocross.hw_search.files import replacing
 from zerocross.hw_search.finalists import choose, longer_training, with_weights
 from zerocross.hw_search.plugins import import_plugins
 from zerocross.models.data import Split, load_test
+from zerocross.models.scaling import ByteScaling
 from zerocross.reports.records import Finalist, Run
 from zerocross.reports.storage import load_run
 
@@ -34,6 +35,7 @@ class Origin:
 
     Attributes:
         estimate: Cost estimate from its search.
+        scaling: Scaling of the user's numbers to the bytes that it was trained on; None if they are bytes.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Origin:
     choices: dict[str, Any] = field(default_factory=dict)
     topology: str = ""
     estimate: "Estimate | None" = None
+    scaling: ByteScaling | None = None
 
 
 @dataclass(frozen=True)
@@ -139,6 +142,8 @@ class RunSubject:
             net.choices,
             f"{name}: {text}",
             Estimate(self.record.config["device"]["part"], net.metrics, list(dict.fromkeys(blocks))),
+            self.record.scaling
+            and ByteScaling(*(tuple(self.record.scaling[end]) for end in ("low", "high"))),
         )
 
     @property

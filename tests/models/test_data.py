@@ -190,7 +190,7 @@ def test_every_column_of_a_table_has_its_own_range(tmp_path: Path) -> None:
 def test_outliers_do_not_flatten_a_column(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     arrays = good(200, shape=(3,), dtype="float64")
-    arrays["x_train"] = rng.normal(size=(200, 3))
+    arrays["x_train"] = rng.uniform(-2, 2, size=(200, 3))
     arrays["x_train"][[5, 9], 1] = 1e6, -1e6
     arrays["x_train"][:, 2] = np.arange(200) == 3  # rare, but all there is to see
     data = load(saved(tmp_path, arrays))
@@ -198,7 +198,8 @@ def test_outliers_do_not_flatten_a_column(tmp_path: Path) -> None:
     assert len(np.unique(columns[:, 1])) > 90 and set(columns[:, 2]) == {0, 255}
     (note,) = data.notes
     assert re.fullmatch(
-        r"x_train: outliers are clipped to their column's range: 2 of 200 in column 1 \(outside -[\d.]+\.\.[\d.]+\)", note
+        r"x_train: outliers are clipped to their column's range: 2 of 200 in column 1 \(outside -[\d.]+\.\.[\d.]+\)",
+        note,
     )
 
 
@@ -209,7 +210,10 @@ LABELS: dict[str, tuple[Any, str]] = {
     "from 1": (np.arange(20) % 4 + 1, "the labels 1..4 are the classes 0..3, in this order"),
     "with a gap": (np.array([0, 1, 5, 9])[np.arange(20) % 4], "the labels 0, 1, 5, 9 are the classes 0..3"),
     "with signs": (np.arange(20) % 4 - 1, "the labels -1..2 are the classes 0..3"),
-    "text": (np.array(["a", "bc", "d", "e"])[np.arange(20) % 4], "the labels a, bc, d, e are the classes 0..3"),
+    "text": (
+        np.array(["a", "bc", "d", "e"])[np.arange(20) % 4],
+        "the labels a, bc, d, e are the classes 0..3",
+    ),
 }
 
 
@@ -270,7 +274,10 @@ BAD: dict[str, tuple[Arrays, str]] = {
     "no y_test": (changed(y_test=None), "lacks the array 'y_test'.*x_train, y_train, x_test"),
     "one label": (changed(y_train=np.zeros(20)), "y_train has only one class"),
     "float labels": (changed(y_train=np.arange(20) / 2), r"y_train holds 0\.5 in row 1: give whole numbers"),
-    "two-hot labels": (changed(y_train=np.ones((20, 2), int)), r"y_train.*\(20, 2\).*not every row has a single 1"),
+    "two-hot labels": (
+        changed(y_train=np.ones((20, 2), int)),
+        r"y_train.*\(20, 2\).*not every row has a single 1",
+    ),
     "cubes of labels": (changed(y_train=np.ones((20, 2, 2))), r"y_train must hold one label for each sample"),
     "object labels": (changed(y_train=np.array([None] * 20)), "without pickles"),
     "object samples": (changed(x_train=np.array([{}] * 20)), "without pickles"),
@@ -280,7 +287,10 @@ BAD: dict[str, tuple[Arrays, str]] = {
         "x_train must hold numbers, found complex",
     ),
     "fewer labels": (changed(y_train=np.arange(19) % 4), "x_train has 20 samples, y_train has 19"),
-    "none at all": (changed(x_train=np.zeros((0, 3)), y_train=np.zeros(0, int)), r"x_train has shape \(0, 3\).*at least one sample"),
+    "none at all": (
+        changed(x_train=np.zeros((0, 3)), y_train=np.zeros(0, int)),
+        r"x_train has shape \(0, 3\).*at least one sample",
+    ),
     "five axes": (changed(x_train=np.zeros((20, 1, 1, 1, 1))), r"x_train has shape \(20, 1, 1, 1, 1\)"),
     "one axis": (changed(x_train=np.zeros(20)), r"x_train has shape \(20,\)"),
     "nan": (changed(x_train=NAN), r"x_train holds NaN in row 0, column 7 \(counted from 0\)"),
@@ -305,7 +315,10 @@ def test_bad_arrays_are_named(tmp_path: Path, case: str) -> None:
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        (changed(y_test=np.full(10, 4)), r"y_test holds the label 4 in row 0, which no training sample has; known are 0\.\.3"),
+        (
+            changed(y_test=np.full(10, 4)),
+            r"y_test holds the label 4 in row 0, which no training sample has; known are 0\.\.3",
+        ),
         (changed(y_test=np.full(10, -2)), "y_test holds the label -2"),
         (changed(y_test=np.zeros(9, int)), "x_test has 10 samples, y_test has 9"),
     ],
