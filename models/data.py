@@ -1,7 +1,7 @@
 """Data sets: digits, torchvision's, and any .npz file of the user.
 
-All samples consist of bytes 0..255; `zerocross.models.scaling` maps other numbers to bytes. A validation set is held out of the training data; all decisions use it. The test
-set has a call of its own, because it is read only once, at the end.
+All samples consist of bytes 0..255; `zerocross.models.scaling` maps other numbers to bytes. A validation set is held out of
+the training data; all decisions use it. The test set has a call of its own, because it is read only once, at the end.
 """
 
 import hashlib

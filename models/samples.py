@@ -188,7 +188,7 @@ def in_classes(labels: np.ndarray, classes: int, known: np.ndarray | None = None
     if numbers and every[0] == 1 and every[-1] == classes:
         return labels - 1, f"the labels 1..{classes} are the classes 0..{classes - 1}"
     raise DataError(
-        f"there are the labels {listed(every)}, but the network has {classes} classes: give labels 0..{classes - 1}"
+        f"the labels are {listed(every)}, but the network has {classes} classes: give labels 0..{classes - 1}"
     )
 
 

@@ -11,7 +11,10 @@ from zerocross.hw_search.commands.output import print_build, stoppable
 if TYPE_CHECKING:
     from zerocross.hw_search.builds.pixels import PixelScaling
 
-_HOST_PART = "Have the host compute layers at the front of the file that the hardware lacks: nodes with weights, or behind a quantizer."
+_HOST_PART = (
+    "Have the host compute layers at the front of the file that the hardware lacks: nodes with weights, or behind a "
+    "quantizer."
+)
 
 
 def build(
@@ -75,8 +78,8 @@ def build(
     scale: Annotated[
         str | None,
         typer.Option(
-            help="How `infer` turns pixels 0..255 of image files into inputs of a QONNX file: value = (pixel * scale - mean) "
-            "/ std. A number or a fraction: --scale 1/255. Default: 1."
+            help="How `infer` turns pixels 0..255 of image files into inputs of a QONNX file: value = (pixel * scale - "
+            "mean) / std. A number or a fraction: --scale 1/255. Default: 1."
         ),
     ] = None,
     mean: Annotated[
