@@ -133,6 +133,7 @@ class RunSubject:
         net, topology = self.network, dict(self.network.topology)
         name = topology.pop("name", "")
         text = ", ".join(f"{key} {value}" for key, value in topology.items())
+        scaling = self.record.scaling
         blocks = [node.layer for node in net.nodes if node.implementation == WEIGHTS_IN_BLOCK_RAM]
         return Origin(
             net.id,
@@ -142,8 +143,7 @@ class RunSubject:
             net.choices,
             f"{name}: {text}",
             Estimate(self.record.config["device"]["part"], net.metrics, list(dict.fromkeys(blocks))),
-            self.record.scaling
-            and ByteScaling(*(tuple(self.record.scaling[end]) for end in ("low", "high"))),
+            None if scaling is None else ByteScaling(tuple(scaling["low"]), tuple(scaling["high"])),
         )
 
     @property
