@@ -157,7 +157,7 @@ def numbering(known: np.ndarray) -> str:
     return f"the labels {listed(known)} are the classes 0..{len(known) - 1}, in this order"
 
 
-def in_classes(labels: np.ndarray, classes: int, known: np.ndarray | None = None) -> tuple[np.ndarray, str]:
+def in_classes(labels: np.ndarray, classes: int) -> tuple[np.ndarray, str]:
     """Return labels as the classes of a given network, and a note if that was not obvious.
 
     - Numbers 0..classes-1 are classes.
@@ -165,30 +165,23 @@ def in_classes(labels: np.ndarray, classes: int, known: np.ndarray | None = None
     - Numbers 1..classes are the classes 0..classes-1.
 
     Args:
-        labels: Labels from `read_labels`, shape (N,).
+        labels: Labels of the whole set from `read_labels`, shape (N,).
         classes: Number of classes of the network.
-        known: Labels of other samples of the same file, such as the training samples.
 
     Raises:
         DataError: If the labels do not fit.
     """
     found = np.unique(labels)
-    every = (
-        np.unique(np.concatenate([found, known]))
-        if known is not None and known.dtype.kind == found.dtype.kind
-        else found
-    )
-    numbers = every.dtype.kind != "U"
-    if numbers and found[0] >= 0 and found[-1] < classes and (every[0] >= 0 and every[-1] < classes):
-        missing = sorted(set(range(classes)) - set(found.tolist()))
-        note = f"no sample has the label {listed(np.array(missing))}" if missing else ""
-        return labels, note
-    if len(every) == classes:
-        return np.searchsorted(every, labels).astype(np.int64), numbering(every)
-    if numbers and every[0] == 1 and every[-1] == classes:
+    is_number = found.dtype.kind != "U"
+    if is_number and found[0] >= 0 and found[-1] < classes:
+        missing = np.setdiff1d(np.arange(classes), found)
+        return labels, f"no sample has the label {listed(missing)}" if len(missing) else ""
+    if len(found) == classes:
+        return np.searchsorted(found, labels).astype(np.int64), numbering(found)
+    if is_number and found[0] == 1 and found[-1] == classes:
         return labels - 1, f"the labels 1..{classes} are the classes 0..{classes - 1}"
     raise DataError(
-        f"the labels are {listed(every)}, but the network has {classes} classes: give labels 0..{classes - 1}"
+        f"the labels are {listed(found)}, but the network has {classes} classes: give labels 0..{classes - 1}"
     )
 
 

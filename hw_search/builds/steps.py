@@ -5,6 +5,7 @@
 - `builder.py` calls the steps. The design step is in `design.py`.
 """
 
+import sys
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
@@ -118,8 +119,10 @@ def simulate(job: Job, network: LoweredFile, design: BuiltDesign, stages: Stages
         images = job.subject.images(job.options.images)
         labels = ""
         if images.y is not None:
-            y, labels = labels_in_classes(images.y.numpy(), class_count(network.net), images.name)
-            images = replace(images, y=torch.from_numpy(y))
+            whole = job.subject.images(sys.maxsize).y  # few images may lack classes
+            assert whole is not None
+            y, labels = labels_in_classes(whole.numpy(), class_count(network.net), images.name)
+            images = replace(images, y=torch.from_numpy(y[: len(images.y)]))
         return replace(certify(job, network.lowered, network.net, design, images, report), labels=labels)
 
     inputs = {
