@@ -1,6 +1,7 @@
 """The choice of each layer's folding: its lanes (PE) and inputs read at once (SIMD)."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -14,7 +15,16 @@ AnyProduct = Product | GroupedProduct
 
 
 class FoldingError(FlowError):
-    """A layer cannot be folded as requested; the message names the layer, the best possible folding and the remedy."""
+    """A layer cannot be folded as requested; the message names the layer, the best possible folding and the remedy.
+
+    Attributes:
+        problem: The message without its remedy, for callers that name options of their own.
+        cycles: Least target in cycles per image that the layer can meet; None if no target was missed.
+    """
+
+    def __init__(self, problem: str, remedy: str = "", cycles: int | None = None) -> None:
+        super().__init__(f"{problem}. {remedy}" if remedy else problem)
+        self.problem, self.cycles = problem, cycles
 
 
 @dataclass(frozen=True)
@@ -89,14 +99,29 @@ def fold_product(
         return product.folded(*product.foldings[0])
     chosen = _cheapest(product, target, folding.max_pe, folding.max_simd, arriving)
     if chosen is None and arriving is not None:
+        least = min(max(interval, words) for interval, words in _intervals(product, folding, arriving))
         raise FoldingError(
             f"{layer}: its inputs arrive in {arriving} words, and no simd within max_pe {folding.max_pe} and max_simd "
-            f"{folding.max_simd} reads them in {target} cycles: raise max_pe or max_simd, allow more cycles, or choose "
-            "sizes with more common divisors"
+            f"{folding.max_simd} reads them in {target} cycles; the fastest needs {least}",
+            f"Allow {least} cycles, raise max_pe or max_simd, or choose sizes with more common divisors",
+            least,
         )
     if chosen is None:
-        raise FoldingError(_out_of_reach(layer, product, target, folding))
+        raise _out_of_reach(layer, product, target, folding)
     return chosen
+
+
+def _within(product: AnyProduct, folding: Folding) -> list[tuple[int, int]]:
+    """Return the foldings within the limits; all of them if there is none."""
+    pairs = list(product.foldings)
+    return [(pe, simd) for pe, simd in pairs if pe <= folding.max_pe and simd <= folding.max_simd] or pairs
+
+
+def _intervals(product: AnyProduct, folding: Folding, arriving: int) -> Iterator[tuple[int, int]]:
+    """Yield each folding's cycles per image, and those of the width converter ahead of it."""
+    for pair in _within(product, folding):
+        folded = product.folded(*pair)
+        yield folded.interval, converter_interval(arriving, folded.inputs["s"].words)
 
 
 def _explicit(layer: str, product: AnyProduct, pe: int, simd: int) -> AnyProduct:
@@ -142,11 +167,9 @@ def _cheapest(
     return None if best is None else best[1]
 
 
-def _out_of_reach(layer: str, product: AnyProduct, target: int, folding: Folding) -> str:
-    """Return the message that a target cannot be met, with the reasons and remedies."""
-    pairs = product.foldings
-    within = [(pe, simd) for pe, simd in pairs if pe <= folding.max_pe and simd <= folding.max_simd]
-    pe, simd = min(within or pairs, key=lambda pair: product.folded(*pair).interval)
+def _out_of_reach(layer: str, product: AnyProduct, target: int, folding: Folding) -> FoldingError:
+    """Return the error that a target cannot be met, with the reasons and remedies."""
+    pe, simd = min(_within(product, folding), key=lambda pair: product.folded(*pair).interval)
     best = product.folded(pe, simd).interval
     reasons = [
         f"the largest divisor of {size} {what} up to {limit} is {most}"
@@ -157,11 +180,12 @@ def _out_of_reach(layer: str, product: AnyProduct, target: int, folding: Folding
         if most < min(size, limit)
     ]
     limits = f"max_pe is {folding.max_pe} and max_simd is {folding.max_simd}"
-    return (
+    return FoldingError(
         f"{layer}: {product.channels} channels of {product.fan_in} inputs, {math.prod(product.vectors)} times per image, "
         f"need at least {best} cycles (pe {pe}, simd {simd}), but the target is {target}; "
-        f"{'; '.join(reasons) or limits}. "
-        f"Allow {best} cycles, raise max_pe or max_simd, or choose sizes with more divisors"
+        f"{'; '.join(reasons) or limits}",
+        f"Allow {best} cycles, raise max_pe or max_simd, or choose sizes with more divisors",
+        best,
     )
 
 

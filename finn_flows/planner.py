@@ -57,6 +57,29 @@ def plan(network: Network, folding: Folding, clock_mhz: float = 100.0) -> Design
     return _Planner(network, folding, clock_mhz).plan()
 
 
+def least_target(network: Network, target: int) -> int:
+    """Return the least number of cycles per image, from a target on, that every layer can meet.
+
+    Lanes must divide the sizes of a layer, so layers of prime sizes may miss any target but a large one.
+
+    Args:
+        network: Layers of the network.
+        target: Desired cycles per image.
+
+    Raises:
+        UnsupportedLayer: See `plan`.
+        NetworkError: See `plan`.
+    """
+    while True:
+        try:
+            plan(network, Folding(target_cycles=target))
+        except FoldingError as error:
+            assert error.cycles is not None and error.cycles > target
+            target = error.cycles
+        else:
+            return target
+
+
 @dataclass(frozen=True)
 class _Tensor:
     """The output of a layer.
@@ -446,8 +469,9 @@ class _Planner:
         """Raise a `FoldingError` if a node with all channels at once misses the requested target."""
         if self.bound and cycles > self.target:
             raise FoldingError(
-                f"{name}: its {what} needs at least {cycles} cycles per image, but the target is {self.target}: "
-                f"allow {cycles} cycles or make the image smaller"
+                f"{name}: its {what} needs at least {cycles} cycles per image, but the target is {self.target}",
+                f"Allow {cycles} cycles or make the image smaller",
+                cycles,
             )
 
     def _lanes(

@@ -5,7 +5,7 @@ import platform
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -137,7 +137,8 @@ def _data(config: Config) -> tuple[Data, str]:
     import_plugins(config.plugins)
     try:
         data = load_data(config.data)
-        return data, check_test(config.data.name, config.data.root, data)
+        fingerprint, notes = check_test(config.data.name, config.data.root, data)
+        return replace(data, notes=(*data.notes, *notes)), fingerprint
     except ModelError as error:
         raise UserError(f"data: {error}") from None
 
@@ -211,6 +212,8 @@ def _run(
         else "The search is not finished. Run the same command to resume.",
         config=config.model_dump(),
         input_shape=list(data.input_shape),
+        scaling={name: list(ends) for name, ends in asdict(data.scaling).items()} if data.scaling else None,
+        notes=list(data.notes),
         classes=data.classes,
         versions=versions(),
         finished=finished,

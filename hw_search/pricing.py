@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -95,8 +96,19 @@ class Pricer:
                 self.part,
                 self.config.device.clock_mhz,
             )
-        except (FoldingError, UnsupportedLayer, NetworkError) as error:
+        except FoldingError as error:
+            remedy = "" if error.cycles is None else f". {self._slower(candidate.folding, error.cycles)}"
+            raise Infeasible(f"{error.problem}{remedy}") from None
+        except (UnsupportedLayer, NetworkError) as error:
             raise Infeasible(str(error)) from None
+
+    def _slower(self, folding: dict[str, Any], cycles: int) -> str:
+        """Return the remedy for a target that cannot be met, in the configuration's fields."""
+        aim = f"Set folding.target_cycles to {cycles} or more"
+        if folding.get("target_fps") is not None:
+            most = math.floor(self.config.device.clock_mhz * 1e6 / cycles)
+            aim = f"Set folding.target_fps to {most} or less"
+        return f"{aim}, raise folding.max_pe or folding.max_simd, or choose sizes with more divisors"
 
     def resources(self, cost: Cost) -> Resources:
         """Return the estimates from the search's cost model."""

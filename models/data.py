@@ -1,7 +1,7 @@
 """Data sets: digits, torchvision's, and any .npz file of the user.
 
-All samples consist of bytes 0..255. A validation set is held out of the training data; all decisions use it. The test
-set has a call of its own, because it is read only once, at the end.
+All samples consist of bytes 0..255; `zerocross.models.scaling` maps other numbers to bytes. A validation set is held out of
+the training data; all decisions use it. The test set has a call of its own, because it is read only once, at the end.
 """
 
 import hashlib
@@ -15,7 +15,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zerocross.models.errors import ModelError
+from zerocross.models.samples import (
+    DataError,
+    channels_first,
+    check_finite,
+    listed,
+    number,
+    numbering,
+    read_labels,
+)
+from zerocross.models.scaling import ByteScaling, scaling_notes, scaling_of
 
 SPLIT_SEED = 20_190_202
 """Seed of the fixed train/test split of the digits, so that all users have the same test set."""
@@ -28,10 +37,6 @@ _TORCHVISION = {
 }
 NAMES = ("digits", *_TORCHVISION)
 """Names of the built-in data sets."""
-
-
-class DataError(ModelError):
-    """Data that cannot be read or used; the message names the file, the array and the remedy."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,8 @@ class Data:
         input_shape: Shape of a sample, (features,) or (channels, height, width).
         classes: Number of classes.
         fingerprint: Digest of all samples and of their split.
+        scaling: Scaling of the user's numbers to bytes; None if they are bytes.
+        notes: How a file was read, where that is not obvious.
     """
 
     train: Split
@@ -67,9 +74,18 @@ class Data:
     input_shape: tuple[int, ...]
     classes: int
     fingerprint: str
+    scaling: ByteScaling | None = None
+    notes: tuple[str, ...] = ()
 
 
-Arrays = tuple[np.ndarray, np.ndarray]
+@dataclass(frozen=True)
+class _Part:
+    """The training or test samples of a set; x and y as in `Split`, the rest as in `Data`."""
+
+    x: np.ndarray
+    y: np.ndarray
+    scaling: ByteScaling | None = None
+    notes: tuple[str, ...] = ()
 
 
 def load(
@@ -87,7 +103,8 @@ def load(
     Raises:
         DataError: If the data cannot be read or used.
     """
-    x, y = _source(name, root)(True)
+    part = _source(name, root)(True)
+    x, y = part.x, part.y
     classes = int(y.max()) + 1
     rng = np.random.default_rng(split_seed)
     if limit is not None and limit < len(y):
@@ -108,29 +125,33 @@ def load(
         tuple(x.shape[1:]),
         classes,
         digest.hexdigest(),
+        part.scaling,
+        part.notes,
     )
 
 
 def load_test(name: str, root: str = "data") -> Split:
     """Load the test samples of a set; arguments as for `load`."""
-    return _split(*_source(name, root)(False))
+    part = _source(name, root)(False)
+    return _split(part.x, part.y)
 
 
-def check_test(name: str, root: str, data: Data) -> str:
+def check_test(name: str, root: str, data: Data) -> tuple[str, tuple[str, ...]]:
     """Check that the test set can be read at the end of a search, without running any network on it.
 
     Returns:
-        A digest of its samples and labels.
+        A digest of its samples and labels, and notes on them.
 
     Raises:
         DataError: If it cannot be read, or its samples have another shape than the training samples.
     """
-    test = load_test(name, root)
+    test = _source(name, root)(False)
     if tuple(test.x.shape[1:]) != data.input_shape:
         raise DataError(
             f"{name}: test samples have shape {tuple(test.x.shape[1:])}, training samples have {data.input_shape}"
         )
-    return hashlib.blake2b(test.x.numpy().tobytes() + test.y.numpy().tobytes(), digest_size=12).hexdigest()
+    digest = hashlib.blake2b(test.x.tobytes() + test.y.tobytes(), digest_size=12)
+    return digest.hexdigest(), test.notes
 
 
 def as_npz(name: str, root: str = "data") -> bytes:
@@ -152,8 +173,9 @@ def as_npz(name: str, root: str = "data") -> bytes:
             raise DataError(f"{name} cannot be read: {error.strerror}") from None
     arrays: dict[str, Any] = {}
     for part in ("train", "test"):
-        x, arrays[f"y_{part}"] = _source(name, root)(part == "train")
-        arrays[f"x_{part}"] = x.transpose(0, 2, 3, 1)  # channels last, as in users' files
+        samples = _source(name, root)(part == "train")
+        arrays[f"y_{part}"] = samples.y
+        arrays[f"x_{part}"] = samples.x.transpose(0, 2, 3, 1)  # channels last, as in users' files
     content = io.BytesIO()
     np.savez(content, **arrays)
     return content.getvalue()
@@ -172,7 +194,7 @@ def _stratified(labels: np.ndarray, share: float, rng: np.random.Generator) -> n
     return mask
 
 
-def _source(name: str, root: str) -> Callable[[bool], Arrays]:
+def _source(name: str, root: str) -> Callable[[bool], _Part]:
     """Return a function that loads (samples, labels); its argument selects training (True) or test (False)."""
     if name == "digits":
         return _digits
@@ -183,7 +205,7 @@ def _source(name: str, root: str) -> Callable[[bool], Arrays]:
     raise DataError(f"unknown data set {name!r}: use {', '.join(NAMES)}, or the path of an .npz file")
 
 
-def _digits(train: bool) -> Arrays:
+def _digits(train: bool) -> _Part:
     from sklearn.datasets import load_digits
 
     digits = load_digits()
@@ -191,10 +213,10 @@ def _digits(train: bool) -> Arrays:
     y = digits.target.astype(np.int64)
     test = _stratified(y, 0.2, np.random.default_rng(SPLIT_SEED))
     chosen = ~test if train else test
-    return x[chosen], y[chosen]
+    return _Part(x[chosen], y[chosen])
 
 
-def _torchvision(name: str, root: str, train: bool) -> Arrays:
+def _torchvision(name: str, root: str, train: bool) -> _Part:
     import torchvision
 
     dataset = getattr(torchvision.datasets, _TORCHVISION[name])
@@ -206,32 +228,51 @@ def _torchvision(name: str, root: str, train: bool) -> Arrays:
             "Put torchvision's files there, or use an .npz file"
         ) from None
     x = np.asarray(loaded.data)
-    return _channels_first(x), np.asarray(loaded.targets, dtype=np.int64)
+    images = x[:, None] if x.ndim == 3 else np.moveaxis(x, 3, 1)
+    return _Part(images, np.asarray(loaded.targets, dtype=np.int64))
 
 
-def _npz(path: Path, train: bool) -> Arrays:
-    """Read the training or test part of a user's file; the range of the training samples maps other types to bytes."""
+def _npz(path: Path, train: bool) -> _Part:
+    """Read the training or test part of a user's file; the training samples decide on scaling, layout and classes."""
     arrays = _read(path)
-    x_train, y_train = arrays["x_train"], arrays["y_train"]
-    _check(path, "train", x_train, y_train)
-    classes = int(y_train.max()) + 1
-    if classes < 2:
-        raise DataError(f"{path}: y_train has only one class: provide at least two")
-    x, y = (x_train, y_train) if train else (arrays["x_test"], arrays["y_test"])
+    try:
+        return _from_arrays(arrays, train)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
+
+
+def _from_arrays(arrays: dict[str, np.ndarray], train: bool) -> _Part:
+    x_train = arrays["x_train"]
+    _check("x_train", x_train)
+    labels = read_labels("train", arrays["y_train"], len(x_train))
+    known = np.unique(labels)
+    if len(known) < 2:
+        raise DataError("y_train has only one class: provide at least two")
+    scaling = scaling_of(x_train)
+    _, layout = _images("x_train", x_train)
+    notes = [layout, numbering(known), *scaling_notes(scaling, x_train)]
+    x, y = x_train, labels
     if not train:
-        _check(path, "test", x, y)
+        x = arrays["x_test"]
+        _check("x_test", x)
         if x.shape[1:] != x_train.shape[1:] or x.dtype != x_train.dtype:
             raise DataError(
-                f"{path}: x_test holds {x.dtype} samples of shape {x.shape[1:]}, but x_train holds {x_train.dtype} samples "
-                f"of shape {x_train.shape[1:]}: use the same type and shape"
+                f"x_test holds {x.dtype} samples of shape {x.shape[1:]}, but x_train holds {x_train.dtype} samples of shape "
+                f"{x_train.shape[1:]}: use the same type and shape"
             )
-    outside = (y < 0) | (y >= classes)
-    if outside.any():
-        raise DataError(
-            f"{path}: y_{'train' if train else 'test'} holds the label {int(y[outside][0])}; labels must be "
-            f"0..{max(0, classes - 1)}, the classes of y_train"
-        )
-    return _channels_first(_bytes(x, x_train)), y.astype(np.int64)
+        y = read_labels("test", arrays["y_test"], len(x))
+        missing = np.setdiff1d(known, y)
+        notes = [f"no test sample has the label {listed(missing)}"] if len(missing) else []
+    classes = number("y_train" if train else "y_test", y, known)
+    images, _ = _images("x_train", x if scaling is None else scaling.to_bytes(x))
+    return _Part(images, classes, scaling, tuple(note for note in notes if note))
+
+
+def _images(name: str, x: np.ndarray) -> tuple[np.ndarray, str]:
+    """Return samples with channels first, and a note on their layout."""
+    if x.ndim == 4:
+        return channels_first(name, x)
+    return (x[:, None], "") if x.ndim == 3 else (x, "")
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
@@ -252,33 +293,10 @@ def _read(path: Path) -> dict[str, np.ndarray]:
         raise DataError(f"{path} is not a readable .npz file without pickles: {error}") from None
 
 
-def _check(path: Path, part: str, x: np.ndarray, y: np.ndarray) -> None:
-    if y.ndim != 1 or y.dtype.kind not in "iu":
-        raise DataError(f"{path}: y_{part} must be integers of shape (samples,), found {y.dtype} {y.shape}")
-    if x.ndim not in (2, 3, 4) or 0 in x.shape[1:]:
+def _check(name: str, x: np.ndarray) -> None:
+    if x.ndim not in (2, 3, 4) or 0 in x.shape:
         raise DataError(
-            f"{path}: x_{part} has shape {x.shape}; use (samples, features), (samples, height, width) or "
-            "(samples, height, width, channels)"
+            f"{name} has shape {x.shape}; use (samples, features), (samples, height, width), (samples, height, width, "
+            "channels) or (samples, channels, height, width), with at least one sample"
         )
-    if len(x) != len(y) or not len(x):
-        raise DataError(
-            f"{path}: x_{part} has {len(x)} samples, y_{part} has {len(y)}: both must have the same number, at least 1"
-        )
-    if x.dtype.kind not in "iufb":
-        raise DataError(f"{path}: x_{part} must hold numbers, found {x.dtype}")
-    if not np.isfinite(x).all():
-        raise DataError(f"{path}: x_{part} holds NaN or infinity")
-
-
-def _bytes(x: np.ndarray, x_train: np.ndarray) -> np.ndarray:
-    if x.dtype == np.uint8:
-        return x
-    low, high = float(x_train.min()), float(x_train.max())
-    scaled = (x.astype(np.float64) - low) * (255 / (high - low if high > low else 1.0))
-    return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
-
-
-def _channels_first(x: np.ndarray) -> np.ndarray:
-    if x.ndim == 3:
-        return x[:, None]
-    return x.transpose(0, 3, 1, 2) if x.ndim == 4 else x
+    check_finite(name, x)

@@ -200,6 +200,13 @@ def verdicts(build: Build) -> list[Verdict]:
     return [*stopped, _exact(build), _fits(build), _in_time(build)]
 
 
+def remarks(build: Build) -> list[str]:
+    """Return what the host computes, how it scales pixels, and the choices that the build made by itself."""
+    host = [f"The host computes {', '.join(build.host)}."] if build.host else []
+    pixels = [f"Pixels of image files: {build.pixels}."] if build.pixels else []
+    return [*host, *pixels, *build.notes]
+
+
 def unit(build: Build, resource: str, family: str = "") -> str:
     """Return a resource's name in a family (default: the build's), such as "LUT4" or "BRAM18"."""
     words = family_names(build, family or build.family)

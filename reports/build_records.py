@@ -226,6 +226,10 @@ class Build:
         files: Files of the build: {label: path relative to the build's folder}.
         hints: Remedies if the design did not fit or was too slow.
         searched: Estimates of the search, their part, and how this build differs; "" without a search.
+        host: Nodes ahead of the hardware, which the host computes; with a reason for those that are more than a
+            normalisation or the input's quantizer.
+        pixels: How an image file's pixels become the network's input; "" if they are taken as they are.
+        notes: Choices that the build made by itself.
     """
 
     name: str
@@ -254,3 +258,6 @@ class Build:
     files: dict[str, str] = field(default_factory=dict)
     hints: list[str] = field(default_factory=list)
     searched: str = ""
+    host: list[str] = field(default_factory=list)
+    pixels: str = ""
+    notes: list[str] = field(default_factory=list)

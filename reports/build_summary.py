@@ -26,6 +26,7 @@ def build_table(build: Build) -> RenderableType:
     parts.append(_numbers(build))
     if build.nodes:
         parts.append(_layers(build))
+    parts += [Text(line, style="dim") for line in build_facts.remarks(build)]
     if build.searched:
         parts.append(Text(build.searched, style="dim"))
     # A hint may hold a command for users to copy, so hints are not wrapped.

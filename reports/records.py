@@ -139,6 +139,9 @@ class Run:
         classes: Number of classes.
         versions: Package versions.
         finished: False while the search still runs.
+        scaling: Scaling of the user's numbers to bytes, byte = (value - low) * 255 / (high - low): {"low": [...], "high":
+            [...]}, one number for each column of a table, or one for all values. None if the data are bytes.
+        notes: How the data were read, where that is not obvious.
     """
 
     name: str
@@ -155,3 +158,5 @@ class Run:
     classes: int
     versions: dict[str, str]
     finished: bool = True
+    scaling: dict[str, list[float]] | None = None
+    notes: list[str] = field(default_factory=list)

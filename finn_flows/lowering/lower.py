@@ -4,18 +4,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from onnx import ModelProto, NodeProto
+from onnx import ModelProto
 from qonnx.core.modelwrapper import ModelWrapper
 
 from zerocross.finn_flows.integer import IntegerNetwork
 from zerocross.finn_flows.lowering.absorb import AbsorbActivations
 from zerocross.finn_flows.lowering.errors import LoweringError
-from zerocross.finn_flows.lowering.execution import constants, execute
+from zerocross.finn_flows.lowering.host_part import HostPart, refusal, split
+from zerocross.finn_flows.lowering.host_part import host_part as host_part_of
 from zerocross.finn_flows.lowering.reading import input_tensor, read_network
 from zerocross.finn_flows.lowering.rewriting import rewritten
 from zerocross.finn_flows.lowering.tidying import tidied
-
-_BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -52,15 +51,17 @@ class Lowered:
         original: Tidied graph, with all of its nodes.
         model: Absorbed graph, which qonnx can still execute.
         activations: Summary of each activation, in the order of the layers.
+        host: Nodes ahead of the integer network's input, which the host computes.
     """
 
     network: IntegerNetwork
     original: ModelWrapper
     model: ModelWrapper
     activations: tuple[ActivationSummary, ...]
+    host: HostPart
 
     def quantize(self, samples: np.ndarray) -> np.ndarray:
-        """Quantize samples for the integer network with the graph's own input quantizer.
+        """Compute the integer network's input with the graph's own nodes: normalisation, input quantizer.
 
         Args:
             samples: Inputs of the QONNX file, shape (N, ...).
@@ -68,29 +69,51 @@ class Lowered:
         Returns:
             Integers, shape (N, features) or (N, height, width, channels).
         """
-        model, tensor = self.model, input_tensor(self.model)
-        nodes = _ancestors(model, tensor)
-        known, parts = constants(model), []
-        for start in range(0, len(samples), _BATCH):
-            tensors = {**known, model.graph.input[0].name: samples[start : start + _BATCH]}
-            execute(model, nodes, tensors)
-            parts.append(np.rint(tensors[tensor]).astype(np.int64))
-        return np.moveaxis(np.concatenate(parts), 1, -1)
+        return self.host.run(samples)
 
 
-def lower(source: Path | str | ModelWrapper) -> Lowered:
+def lower(source: Path | str | ModelWrapper, host_part: bool = False) -> Lowered:
     """Lower a QONNX file.
 
     Args:
         source: A graph, or a file from any exporter; with Brevitas use `export_qonnx(..., dynamo=False)`.
+        host_part: Whether the host may compute layers at the front of the file: nodes with weights, or behind a quantizer.
 
     Raises:
         LoweringError: If the file is no ONNX file, or hardware cannot compute a node; the message names it.
     """
     original = tidied(source if isinstance(source, ModelWrapper) else load_model(Path(source)))
-    model = rewritten(original).transform(AbsorbActivations(), cleanup=False)
+    graph = rewritten(original)
+    try:
+        lowered = _lowered(original, None, graph)
+    except LoweringError as error:
+        lowered = _behind_front(original, graph, error)
+        if not host_part:
+            layers = ", ".join(str(node) for node in lowered.host.trained)
+            raise LoweringError(
+                f"{error}. Or use --host-part: then the host computes {layers} and all nodes ahead"
+            ) from None
+    if lowered.host.trained and not host_part:
+        raise refusal(lowered.host)
+    return lowered
+
+
+def _lowered(original: ModelWrapper, front: ModelWrapper | None, rest: ModelWrapper) -> Lowered:
+    model = rest.transform(AbsorbActivations(), cleanup=False)
     network = read_network(model)
-    return Lowered(network, original, model, _activations(model, network))
+    host = host_part_of(original, front, model, input_tensor(model))
+    return Lowered(network, original, model, _activations(model, network), host)
+
+
+def _behind_front(original: ModelWrapper, graph: ModelWrapper, error: LoweringError) -> Lowered:
+    """Lower what is behind the products at the front that have no hardware; raise the given error if that fails too."""
+    parts = split(graph)
+    if parts is None:
+        raise error
+    try:
+        return _lowered(original, *parts)
+    except LoweringError:
+        raise error from None
 
 
 def load_model(path: Path) -> ModelWrapper:
@@ -108,16 +131,6 @@ def load_model(path: Path) -> ModelWrapper:
     if not proto.graph.node:
         raise LoweringError(f"{path} is not an ONNX file, or its graph is empty")
     return ModelWrapper(proto, fix_float64=True)
-
-
-def _ancestors(model: ModelWrapper, tensor: str) -> list[NodeProto]:
-    needed = {tensor}
-    nodes: list[NodeProto] = []
-    for node in reversed(model.graph.node):
-        if needed & set(node.output):
-            needed.update(node.input)
-            nodes.insert(0, node)
-    return nodes
 
 
 def _activations(model: ModelWrapper, network: IntegerNetwork) -> tuple[ActivationSummary, ...]:

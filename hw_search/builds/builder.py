@@ -77,6 +77,7 @@ def build(
 def _build(job: Job, stages: Stages) -> Build:
     """Run all steps. Save the record of the finished steps, even after an error."""
     exported: Exported | None = None
+    host: tuple[str, ...] = ()
     design: BuiltDesign | None = None
     simulated: Simulated | None = None
     synthesised: Synthesised | None = None
@@ -87,6 +88,7 @@ def _build(job: Job, stages: Stages) -> Build:
     try:
         exported = steps.export_model(job, stages)
         network = steps.lower_model(job, stages)
+        host = network.host
         design = make_design(job, network.net, stages)
         simulated = steps.simulate(job, network, design, stages)
         synthesised = steps.count_cells(job, design, stages)
@@ -97,7 +99,7 @@ def _build(job: Job, stages: Stages) -> Build:
         misfit = error
         raise
     finally:
-        done = Done(exported, design, simulated, synthesised, netlist, routed, vivado, misfit)
+        done = Done(exported, host, design, simulated, synthesised, netlist, routed, vivado, misfit)
         record = build_record(job, tuple(stages.done), done)
         # A build that failed before its design holds less than an older page in this folder: keep that page.
         if design is not None or not (job.folder / REPORT).exists():

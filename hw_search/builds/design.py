@@ -1,6 +1,7 @@
 """The design of a build: the plan, the assembled nodes, and FIFO depths from simulation."""
 
 import hashlib
+import math
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,9 +10,10 @@ from typing import Any
 from zerocross.finn_flows.assembly import assemble
 from zerocross.finn_flows.chip.serial_line import SerialLink
 from zerocross.finn_flows.cost import Cost, estimate_plan
-from zerocross.finn_flows.folding import Folding
+from zerocross.finn_flows.folding import Folding, FoldingError
 from zerocross.finn_flows.integer import IntegerNetwork
-from zerocross.finn_flows.planner import plan
+from zerocross.finn_flows.network import Network
+from zerocross.finn_flows.planner import least_target, plan
 from zerocross.finn_flows.rtl.design import Design, Generated, with_fifos
 from zerocross.finn_flows.rtl.library import NODES
 from zerocross.finn_flows.rtl.simulation import HARNESS
@@ -24,6 +26,10 @@ from zerocross.hw_search.builds.results import Sizing
 from zerocross.hw_search.builds.rtl_folder import write_rtl
 from zerocross.hw_search.builds.stages import Report, Stages
 from zerocross.hw_search.code_digest import code_digest
+from zerocross.hw_search.errors import UserError
+
+CYCLES_AN_INPUT = 16
+"""Default target in cycles per image, for each input value of an image."""
 
 _CODE = (
     "zerocross.finn_flows.planner",
@@ -38,6 +44,7 @@ class BuiltDesign:
 
     Attributes:
         plan: Hardware nodes, without weights and crossings.
+        pace: Sentence on the default target; "" if the folding was requested.
         cost: Cost estimate of the plan.
         bare: Design without FIFOs.
         complete: Design with FIFOs.
@@ -48,6 +55,7 @@ class BuiltDesign:
     """
 
     plan: Design
+    pace: str
     cost: Cost
     bare: Design
     complete: Design
@@ -64,8 +72,12 @@ def make_design(job: Job, net: IntegerNetwork, stages: Stages) -> BuiltDesign:
         zerocross.hw_search.errors.UserError: See `zerocross.hw_search.builds.options.choose_styles`.
         zerocross.finn_flows.errors.FlowError: If the network cannot be built with these options.
     """
-    folding = Folding(**_asked(job))
-    planned = plan(net.network, folding, job.clock_mhz)
+    folding, pace = _folding(job, net.network)
+    try:
+        planned = plan(net.network, folding, job.clock_mhz)
+    except FoldingError as error:
+        remedy = "" if error.cycles is None else f": use --cycles {error.cycles} or more"
+        raise UserError(f"{error.problem}{remedy}") from None
     styles = choose_styles(job.options, net, planned, job.part)
     bare = assemble(planned, net, styles)
 
@@ -85,10 +97,11 @@ def make_design(job: Job, net: IntegerNetwork, stages: Stages) -> BuiltDesign:
     complete = with_fifos(bare, sizing.needed)
     generated = write_rtl(complete, job.folder / RTL)
     link = SerialLink(complete.input, complete.output, _design_id(job.folder), job.options.baud)
-    save_accelerator(generated, link, job.folder)
+    save_accelerator(generated, link, job.folder, job.options.pixels, job.subject.origin.scaling)
     digest = code_digest(data=[*generated.sources, *sorted(generated.folder.glob("*.mem"))])
     return BuiltDesign(
         planned,
+        pace,
         estimate_plan(planned, job.part, job.clock_mhz),
         bare,
         complete,
@@ -99,13 +112,20 @@ def make_design(job: Job, net: IntegerNetwork, stages: Stages) -> BuiltDesign:
     )
 
 
-def _asked(job: Job) -> dict[str, Any]:
-    """Return the requested folding, as fields of `Folding`."""
+def _folding(job: Job, network: Network) -> tuple[Folding, str]:
+    """Return the requested folding or the default one, and a sentence on the default, "" if it is not used."""
     asked = dict(job.subject.folding)
-    if job.options.cycles is None:
-        return asked
-    limits: dict[str, Any] = {name: asked[name] for name in ("max_pe", "max_simd") if name in asked}
-    return {**limits, "target_cycles": job.options.cycles}
+    if job.options.cycles is not None:
+        limits: dict[str, Any] = {name: asked[name] for name in ("max_pe", "max_simd") if name in asked}
+        return Folding(**limits, target_cycles=job.options.cycles), ""
+    if asked:
+        return Folding(**asked), ""
+    wanted = CYCLES_AN_INPUT * math.prod(network.input.shape)
+    cycles = least_target(network, wanted)
+    pace = f"The default pace is {CYCLES_AN_INPUT} cycles per input value: {wanted:,} cycles per image"
+    if cycles > wanted:
+        pace += f". Not every layer can meet it, so the target is {cycles:,} cycles, the least that every layer can meet"
+    return Folding(target_cycles=cycles), f"{pace}; --cycles sets another."
 
 
 def _design_id(folder: Path) -> int:

@@ -49,6 +49,11 @@ def logits_layer(net: IntegerNetwork) -> str:
     return net.network.layers[-1].inputs[0]
 
 
+def class_count(net: IntegerNetwork) -> int:
+    """Return the number of classes that a network can answer."""
+    return max(2, net.network.shapes()[logits_layer(net)][-1])
+
+
 def stream_elements(net: IntegerNetwork, inputs: np.ndarray) -> np.ndarray:
     """Return inputs in the order of the design's input stream, (N, elements), with bits as 0 and 1."""
     flat = inputs.reshape(len(inputs), -1)

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from zerocross.finn_flows.chip.accelerator import Accelerator, SimulatedLine, compile_line, open_board
-from zerocross.finn_flows.lowering.lower import lower
+from zerocross.finn_flows.lowering.host_part import load_host_part, run_host_part
 from zerocross.finn_flows.lowering.storage import load
 from zerocross.hw_search.builds.accelerator_file import load_accelerator
 from zerocross.hw_search.builds.forms import classes, integer_logits, stream_elements
-from zerocross.hw_search.builds.layout import MODEL, NETWORK, RTL
+from zerocross.hw_search.builds.layout import HOST, NETWORK, RTL
+from zerocross.hw_search.builds.pixels import check_reach
 from zerocross.hw_search.builds.samples import check_bytes, read_samples
 from zerocross.hw_search.builds.subject import Subject, from_source
 from zerocross.hw_search.errors import UserError
@@ -51,7 +52,8 @@ def infer(
 
     Args:
         folder: Folder of the build.
-        files: Images (any format that Pillow opens), or .npy arrays of one or more samples in the network's input format.
+        files: Images (any format that Pillow opens), or .npy arrays of one or more samples: in the file's input format for
+            a QONNX file; as in the training data for a network of a run, where uint8 arrays hold bytes.
         test: Number of test-set samples to add.
         port: Serial device of the board; None simulates board and line.
         progress: Receives the number of finished samples and the number of all samples.
@@ -62,15 +64,28 @@ def infer(
         zerocross.finn_flows.chip.accelerator.BoardError: If communication with the board fails.
     """
     build = load_build(folder)
-    top, sources, link = load_accelerator(folder)
-    lowered, net = lower(folder / MODEL), load(folder / NETWORK)
-    shape = tuple(lowered.original.get_tensor_shape(lowered.original.graph.input[0].name)[1:])
+    facts = load_accelerator(folder)
+    host, net = load_host_part(folder / HOST), load(folder / NETWORK)
+    shape = tuple(host.get_tensor_shape(host.graph.input[0].name)[1:])
     names, parts, notes = [], [], []
     for path in files:
         samples, note = read_samples(path, shape)
-        notes += [f"{path.name}: {note}"] if note else []
-        if build.trained:
+        is_image = path.suffix != ".npy"
+        if is_image and facts.pixels is not None:
+            samples = facts.pixels.values(samples)
+        elif is_image and not build.trained:
+            check_reach(path.name, host, shape, net.network.input.bits)
+        elif facts.scaling is not None and samples.dtype != np.uint8:
+            outside = int(facts.scaling.clipped(samples).sum())
+            note += (
+                f"{outside} of {samples.size} values lie outside the training samples' range"
+                if outside
+                else ""
+            )
+            samples = facts.scaling.to_bytes(samples)
+        elif build.trained:
             check_bytes(path, samples)
+        notes += [f"{path.name}: {note}"] if note else []
         names += [path.name if len(samples) == 1 else f"{path.name}[{i}]" for i in range(len(samples))]
         parts.append(samples)
     labels = None
@@ -81,14 +96,14 @@ def infer(
         labels = images.y.numpy() if images.y is not None and not files else None
     if not parts:
         raise UserError("nothing to infer: give image files, or --test with a number of test samples")
-    inputs = lowered.quantize(np.concatenate(parts).astype(np.float32))
+    inputs = run_host_part(host, np.concatenate(parts).astype(np.float32))
     flat = stream_elements(net, inputs)
     if port is None:
-        paths = [folder / RTL / name for name in sources]
-        simulator = compile_line(top, paths, folder / RTL, link, cache)
-        found = Accelerator(SimulatedLine(simulator), link).infer(flat, progress)
+        paths = [folder / RTL / name for name in facts.files]
+        simulator = compile_line(facts.top, paths, folder / RTL, facts.link, cache)
+        found = Accelerator(SimulatedLine(simulator), facts.link).infer(flat, progress)
     else:
-        with open_board(port, link) as board:
+        with open_board(port, facts.link) as board:
             found = board.infer(flat, progress)
     return Inference(names, found, classes(integer_logits(net, inputs)), labels, notes)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 MODEL = "model.onnx"  # the network as QONNX
 WEIGHTS = "weights.safetensors"  # weights of the trained module
 NETWORK = "network.npz"  # the integer network
+HOST = "host.onnx"  # the part of the network that the host computes
 ACCELERATOR = "accelerator.json"  # facts about the design that a host needs
 RTL = "rtl"  # the design: SystemVerilog and memory files
 LIBRARY = "library"  # in RTL: the library's modules that the design uses

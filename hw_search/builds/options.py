@@ -10,6 +10,7 @@ from zerocross.finn_flows.integer import IntegerNetwork
 from zerocross.finn_flows.nodes import CrossingSite
 from zerocross.finn_flows.nodes.crossing_site import IMPLEMENTATIONS
 from zerocross.finn_flows.rtl.design import Design
+from zerocross.hw_search.builds.pixels import PixelScaling
 from zerocross.hw_search.errors import UserError
 from zerocross.models.errors import nearest
 
@@ -23,7 +24,7 @@ class BuildOptions:
     Attributes:
         target: Board or part to build for.
         clock_mhz: Clock of the design in MHz; None uses the board's own clock.
-        cycles: Largest number of cycles per image in any node; None uses the folding from the search.
+        cycles: Largest number of cycles per image in any node; None uses the folding from the search, or a default pace.
         images: Number of test images to run through every form of the network, at most.
         weights: "block" or "distributed" by layer. Other layers use block RAM if it saves LUTs and the part has room.
         implementations: "comparators", "search", "table" or "table in block RAM" by activation layer. Other layers use the
@@ -32,6 +33,9 @@ class BuildOptions:
         route: Whether to place and route and write a bitstream, if open tools support the target.
         route_seed: Seed of place and route.
         baud: Baud rate of the serial line.
+        host_part: Whether the host may compute layers at the front of a file; see
+            `zerocross.finn_flows.lowering.lower.lower`.
+        pixels: Scaling of an image file's pixels to the network's input; None takes them as they are.
     """
 
     target: str
@@ -44,6 +48,8 @@ class BuildOptions:
     route: bool = True
     route_seed: int = 1
     baud: int = 115_200
+    host_part: bool = False
+    pixels: PixelScaling | None = None
 
 
 def choose_styles(options: BuildOptions, net: IntegerNetwork, plan: Design, part: Part) -> Styles:

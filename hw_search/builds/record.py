@@ -16,7 +16,8 @@ from zerocross.finn_flows.parts import get_part
 from zerocross.finn_flows.rtl.design import INPUT, Element
 from zerocross.hw_search.builds.design import BuiltDesign
 from zerocross.hw_search.builds.job import Job
-from zerocross.hw_search.builds.layout import MODEL, NETWORK, RTL, WEIGHTS
+from zerocross.hw_search.builds.layout import HOST, MODEL, NETWORK, RTL, WEIGHTS
+from zerocross.hw_search.builds.pixels import PixelScaling
 from zerocross.hw_search.builds.results import (
     Exported,
     NetlistSimulated,
@@ -63,10 +64,12 @@ class Done:
     """Results of the steps of a build; None for steps that did not run.
 
     Attributes:
+        host: Nodes that the host computes.
         misfit: Reason why the design does not fit its part.
     """
 
     exported: Exported | None = None
+    host: tuple[str, ...] = ()
     design: BuiltDesign | None = None
     simulated: Simulated | None = None
     synthesised: Synthesised | None = None
@@ -108,7 +111,28 @@ def build_record(job: Job, stages: tuple[Stage, ...], done: Done) -> Build:
         files=_files(job, done),
         hints=_hints(job, done),
         searched=_searched(job, done.design) if done.design else "",
+        host=list(done.host),
+        pixels=_pixels(job.options.pixels),
+        notes=_notes(done),
     )
+
+
+def _pixels(scaling: PixelScaling | None) -> str:
+    if scaling is None:
+        return ""
+    mean, std = (", ".join(f"{number:g}" for number in each) for each in (scaling.mean, scaling.std))
+    return f"value = (pixel * scale - mean) / std, with scale {scaling.scale:g}, mean {mean}, std {std}"
+
+
+def _notes(done: Done) -> list[str]:
+    """Return notes on the choices that the build made by itself."""
+    pace = done.design.pace if done.design else ""
+    labels = (
+        f"{done.simulated.test_set}: {done.simulated.labels}."
+        if done.simulated and done.simulated.labels
+        else ""
+    )
+    return [note for note in (pace, labels) if note]
 
 
 def _searched(job: Job, design: BuiltDesign) -> str:
@@ -286,6 +310,7 @@ def _files(job: Job, done: Done) -> dict[str, str]:
         "bitstream": done.routed.bitstream if done.routed else "",
         "network (QONNX)": MODEL,
         "weights": WEIGHTS,
+        "the host's part (ONNX)": HOST,
         "integer network": NETWORK,
         "SystemVerilog": RTL,
         "folder for Vivado": done.vivado.folder if done.vivado else "",

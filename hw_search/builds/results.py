@@ -6,7 +6,7 @@ A result lists the files that it needs and summarises the step in one sentence. 
 from dataclasses import dataclass
 
 from zerocross.finn_flows.chip.cells import Cells
-from zerocross.hw_search.builds.layout import NETWORK
+from zerocross.hw_search.builds.layout import HOST, NETWORK
 from zerocross.reports.build_records import Check
 
 
@@ -61,10 +61,12 @@ class Lowering(StepResult):
     Attributes:
         layers: Number of layers.
         first_bits_left: Number of channels that start at 1 and could not be changed by negating weights.
+        host: Nodes that the host computes, each with the reason if it is more than a normalisation or the quantizer.
     """
 
     layers: int
     first_bits_left: int
+    host: tuple[str, ...]
 
     @property
     def note(self) -> str:
@@ -74,7 +76,7 @@ class Lowering(StepResult):
     @property
     def files(self) -> tuple[str, ...]:
         """See `StepResult`."""
-        return (NETWORK,)
+        return NETWORK, HOST
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,7 @@ class Simulated(StepResult):
         latency: Cycles from an image's first word to its class.
         cycles: Cycles for all images.
         accuracy: Accuracy of the hardware on the images, 0..1, None without labels.
+        labels: How labels were read as classes, where that is not obvious.
     """
 
     test_set: str
@@ -123,6 +126,7 @@ class Simulated(StepResult):
     latency: int
     cycles: int
     accuracy: float | None
+    labels: str = ""
 
     @property
     def note(self) -> str:

@@ -1,17 +1,20 @@
 """Reading of samples from files: images, arrays and test sets."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from zerocross.hw_search.errors import UserError
+from zerocross.models.samples import DataError, check_finite, fitted, in_classes, number, read_labels
 
 
 def read_samples(path: Path, shape: tuple[int, ...]) -> tuple[np.ndarray, str]:
     """Read the samples in a file.
 
     Args:
-        path: Image (any format that Pillow opens), or .npy array of one or more samples.
+        path: Image (any format that Pillow opens), or .npy array of one or more samples; channels may be last.
         shape: Shape of a sample: (features,) or (channels, height, width).
 
     Returns:
@@ -22,24 +25,31 @@ def read_samples(path: Path, shape: tuple[int, ...]) -> tuple[np.ndarray, str]:
     """
     try:
         if path.suffix == ".npy":
-            return _array(path, np.load(path, allow_pickle=False), shape), ""
+            return _array(path, np.load(path, allow_pickle=False), shape)
         return _image(path, shape)
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read as a sample ({error})") from None
 
 
-def _array(path: Path, values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    if values.shape == shape:
-        values = values[None]
-    if values.shape[1:] != shape or not len(values):
+@contextmanager
+def _as_user_error(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except DataError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def _array(path: Path, values: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, str]:
+    found = fitted("the array", values, shape) or fitted("the array", values[None], shape)
+    if found is None or not len(found[0]):
         sizes = ", ".join(map(str, shape))
         raise UserError(
             f"{path} holds an array of shape {values.shape}: give one sample of shape {shape} or several of shape "
             f"(N, {sizes})"
         )
-    if values.dtype.kind not in "buif" or not np.isfinite(values).all():
-        raise UserError(f"{path} holds {values.dtype} values that are not finite numbers: replace them")
-    return values
+    with _as_user_error(path):
+        check_finite("the array", found[0])
+    return found
 
 
 def _image(path: Path, shape: tuple[int, ...]) -> tuple[np.ndarray, str]:
@@ -75,31 +85,56 @@ def read_test_set(path: Path, shape: tuple[int, ...]) -> tuple[np.ndarray, np.nd
 
     Args:
         path: File with x_test, and y_test if there are labels.
-        shape: Shape of a sample, channels first. The file may have channels last, or omit a single channel.
+        shape: Shape of a sample, channels first. The file may have channels last, or omit a single channel. See
+            `zerocross.models.samples` for the labels that it may have.
 
     Returns:
-        Samples, (N, *shape), and their labels, int64 (N,), or None.
+        Samples, (N, *shape), and their labels, int64 (N,), or None. Labels that are text are numbered by the alphabet.
 
     Raises:
         UserError: If the file does not hold such arrays.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in ("x_test", "y_test") if name in file.files}
+            arrays = {name: file[name] for name in ("x_test", "y_test", "y_train") if name in file.files}
     except FileNotFoundError:
         raise UserError(f"{path} does not exist") from None
     except Exception as error:  # any error from zipfile, zlib or numpy on a damaged file
         raise UserError(f"{path} cannot be read as an .npz file without pickles ({error})") from None
     x, y = arrays.get("x_test"), arrays.get("y_test")
-    if x is not None and len(shape) == 3 and x.ndim == 3:
-        x = x[:, None]
-    if x is not None and x.shape[1:] != shape and len(shape) == 3 and x.shape[1:] == (*shape[1:], shape[0]):
-        x = np.ascontiguousarray(np.moveaxis(x, -1, 1))
-    if x is None or x.shape[1:] != shape or x.dtype.kind not in "biuf" or not len(x):
-        found = "no such array" if x is None else f"{x.dtype} {x.shape}"
+    found = None if x is None else fitted("x_test", x, shape)
+    if found is None or not len(found[0]):
+        kind = "no such array" if x is None else f"{x.dtype} {x.shape}"
         raise UserError(
-            f"{path}: x_test must hold numbers of shape (N, {', '.join(map(str, shape))}), found {found}"
+            f"{path}: x_test must hold numbers of shape (N, {', '.join(map(str, shape))}), found {kind}"
         )
-    if y is not None and (y.shape != (len(x),) or y.dtype.kind not in "iu"):
-        raise UserError(f"{path}: y_test must hold {len(x)} integers, found {y.dtype} {y.shape}")
-    return x, None if y is None else y.astype(np.int64)
+    samples, _ = found
+    with _as_user_error(path):
+        check_finite("x_test", samples)
+        if y is None:
+            return samples, None
+        labels = read_labels("test", y, len(samples))
+        if labels.dtype.kind == "U":  # by the alphabet, as in a search
+            train = arrays.get("y_train")
+            every = np.unique(
+                labels if train is None else np.concatenate([labels, read_labels("train", train, len(train))])
+            )
+            labels = number("y_test", labels, every)
+        return samples, labels
+
+
+def labels_in_classes(labels: np.ndarray, classes: int, name: str) -> tuple[np.ndarray, str]:
+    """Return labels as the classes of a network, and a note if that was not obvious.
+
+    Args:
+        labels: Labels, int64 (N,).
+        classes: Number of classes of the network.
+        name: Description of the samples, for messages.
+
+    Raises:
+        UserError: If the labels do not fit the classes.
+    """
+    try:
+        return in_classes(labels, classes)
+    except DataError as error:
+        raise UserError(f"{name}: {error}") from None

@@ -5,12 +5,14 @@
 - `builder.py` calls the steps. The design step is in `design.py`.
 """
 
-from dataclasses import asdict, dataclass
+import sys
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from zerocross.finn_flows.boards import Board
 from zerocross.finn_flows.chip.place_route import place_and_route
@@ -24,8 +26,9 @@ from zerocross.finn_flows.vendor.vivado import run_vivado, vivado_found, write_v
 from zerocross.hw_search.builds import certificate
 from zerocross.hw_search.builds.certificate import certify, certify_netlist
 from zerocross.hw_search.builds.design import BuiltDesign
+from zerocross.hw_search.builds.forms import class_count
 from zerocross.hw_search.builds.job import Job
-from zerocross.hw_search.builds.layout import MAPPED, MODEL, NETWORK, VIVADO
+from zerocross.hw_search.builds.layout import HOST, MAPPED, MODEL, NETWORK, VIVADO
 from zerocross.hw_search.builds.results import (
     Exported,
     Lowering,
@@ -37,9 +40,11 @@ from zerocross.hw_search.builds.results import (
     VivadoFolder,
 )
 from zerocross.hw_search.builds.rtl_folder import write_board_top
+from zerocross.hw_search.builds.samples import labels_in_classes
 from zerocross.hw_search.builds.stages import Report, Stages
 from zerocross.hw_search.builds.targets import finn_target
 from zerocross.hw_search.code_digest import code_digest
+from zerocross.hw_search.files import replacing
 
 _FLOWS = "zerocross.finn_flows"
 _BUILDS = "zerocross.hw_search.builds"
@@ -57,14 +62,18 @@ class LoweredFile:
 
     Attributes:
         folder: Folder of the build, with the QONNX file and the integer network.
+        host_part: See `zerocross.hw_search.builds.options.BuildOptions`.
+        host: Nodes that the host computes.
     """
 
     folder: Path
+    host_part: bool
+    host: tuple[str, ...] = ()
 
     @cached_property
     def lowered(self) -> Lowered:
         """The file's network, with the quantization of its input."""
-        return lower(self.folder / MODEL)
+        return lower(self.folder / MODEL, self.host_part)
 
     @cached_property
     def net(self) -> IntegerNetwork:
@@ -85,17 +94,22 @@ def export_model(job: Job, stages: Stages) -> Exported:
 
 def lower_model(job: Job, stages: Stages) -> LoweredFile:
     """Absorb every activation into crossings."""
-    network = LoweredFile(job.folder)
+    network = LoweredFile(job.folder, job.options.host_part)
 
     def work(report: Report) -> Lowering:
         report(-1, "absorbing activations into crossings")
         net, left = remove_first_bits(network.lowered.network)
         save(net, job.folder / NETWORK)
-        return Lowering(len(net.network.layers), sum(left.values()))
+        host = network.lowered.host
+        with replacing(job.folder / HOST) as temporary:
+            temporary.write_bytes(host.content())
+        return Lowering(
+            len(net.network.layers), sum(left.values()), tuple(node.described for node in host.nodes)
+        )
 
     code = code_digest(f"{_FLOWS}.lowering.lower", f"{_FLOWS}.lowering.storage", f"{_FLOWS}.integer")
-    stages.run("lowering", Lowering, {"code": code}, work)
-    return network
+    inputs = {"code": code, "host_part": job.options.host_part}
+    return replace(network, host=stages.run("lowering", Lowering, inputs, work).host)
 
 
 def simulate(job: Job, network: LoweredFile, design: BuiltDesign, stages: Stages) -> Simulated:
@@ -103,7 +117,13 @@ def simulate(job: Job, network: LoweredFile, design: BuiltDesign, stages: Stages
 
     def work(report: Report) -> Simulated:
         images = job.subject.images(job.options.images)
-        return certify(job, network.lowered, network.net, design, images, report)
+        labels = ""
+        if images.y is not None:
+            whole = job.subject.images(sys.maxsize).y  # few images may lack classes
+            assert whole is not None
+            y, labels = labels_in_classes(whole.numpy(), class_count(network.net), images.name)
+            images = replace(images, y=torch.from_numpy(y[: len(images.y)]))
+        return replace(certify(job, network.lowered, network.net, design, images, report), labels=labels)
 
     inputs = {
         "design": design.digest,

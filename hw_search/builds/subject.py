@@ -1,7 +1,6 @@
 """The source of a build: a network of a run's front, or any QONNX file."""
 
 import hashlib
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,10 +24,9 @@ from zerocross.hw_search.files import replacing
 from zerocross.hw_search.finalists import choose, longer_training, with_weights
 from zerocross.hw_search.plugins import import_plugins
 from zerocross.models.data import Split, load_test
+from zerocross.models.scaling import ByteScaling
 from zerocross.reports.records import Finalist, Run
 from zerocross.reports.storage import load_run
-
-_CYCLES_AN_INPUT = 16
 
 
 @dataclass(frozen=True)
@@ -37,6 +35,7 @@ class Origin:
 
     Attributes:
         estimate: Cost estimate from its search.
+        scaling: Scaling of the user's numbers to the bytes that it was trained on; None if they are bytes.
     """
 
     name: str
@@ -46,6 +45,7 @@ class Origin:
     choices: dict[str, Any] = field(default_factory=dict)
     topology: str = ""
     estimate: "Estimate | None" = None
+    scaling: ByteScaling | None = None
 
 
 @dataclass(frozen=True)
@@ -133,6 +133,7 @@ class RunSubject:
         net, topology = self.network, dict(self.network.topology)
         name = topology.pop("name", "")
         text = ", ".join(f"{key} {value}" for key, value in topology.items())
+        scaling = self.record.scaling
         blocks = [node.layer for node in net.nodes if node.implementation == WEIGHTS_IN_BLOCK_RAM]
         return Origin(
             net.id,
@@ -142,6 +143,7 @@ class RunSubject:
             net.choices,
             f"{name}: {text}",
             Estimate(self.record.config["device"]["part"], net.metrics, list(dict.fromkeys(blocks))),
+            None if scaling is None else ByteScaling(tuple(scaling["low"]), tuple(scaling["high"])),
         )
 
     @property
@@ -262,10 +264,8 @@ class FileSubject:
 
     @property
     def folding(self) -> dict[str, Any]:
-        """See `Subject`. A file does not specify a folding, so the target is 16 cycles per input value."""
-        model = load_model(self.path)
-        shape = model.get_tensor_shape(model.graph.input[0].name)[1:]
-        return {"target_cycles": _CYCLES_AN_INPUT * math.prod(shape)}
+        """See `Subject`. A file does not specify a folding."""
+        return {}
 
     @property
     def key(self) -> dict[str, Any]:

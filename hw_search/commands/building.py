@@ -2,11 +2,19 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from zerocross.hw_search.commands.output import print_build, stoppable
+
+if TYPE_CHECKING:
+    from zerocross.hw_search.builds.pixels import PixelScaling
+
+_HOST_PART = (
+    "Have the host compute layers at the front of the file that the hardware lacks: nodes with weights, or behind a "
+    "quantizer."
+)
 
 
 def build(
@@ -36,7 +44,8 @@ def build(
         int | None,
         typer.Option(
             min=1,
-            help="Upper limit on the cycles per image of each node. Default: the folding from the search.",
+            help="Upper limit on the cycles per image of each node. Default: the folding from the search; for a QONNX file "
+            "16 cycles per input value, or the least that every layer can meet.",
         ),
     ] = None,
     images: Annotated[int, typer.Option(min=1, help="Maximum number of test images.")] = 1000,
@@ -65,6 +74,23 @@ def build(
     route: Annotated[bool, typer.Option(help="Place and route, if open tools support the target.")] = True,
     route_seed: Annotated[int, typer.Option(help="Seed of place and route.")] = 1,
     baud: Annotated[int, typer.Option(min=300, help="Baud rate of the board's serial line.")] = 115_200,
+    host_part: Annotated[bool, typer.Option("--host-part", help=_HOST_PART)] = False,
+    scale: Annotated[
+        str | None,
+        typer.Option(
+            help="How `infer` turns pixels 0..255 of image files into inputs of a QONNX file: value = (pixel * scale - "
+            "mean) / std. A number or a fraction: --scale 1/255. Default: 1."
+        ),
+    ] = None,
+    mean: Annotated[
+        str | None,
+        typer.Option(
+            help="Mean, see --scale: one number, or one for each channel, as in --mean 0.5,0.4,0.3."
+        ),
+    ] = None,
+    std: Annotated[
+        str | None, typer.Option(help="Standard deviation, see --scale: one number, or one for each channel.")
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(help="Folder of the build. Default: builds/<network>-<target> beside the source."),
@@ -88,6 +114,8 @@ def build(
         route=route,
         route_seed=route_seed,
         baud=baud,
+        host_part=host_part,
+        pixels=_pixels(source, scale, mean, std),
     )
 
 
@@ -189,6 +217,7 @@ def lower(
         Path | None,
         typer.Option(help="File for the integer network. Default: <name>.integers.npz beside the model."),
     ] = None,
+    host_part: Annotated[bool, typer.Option("--host-part", help=_HOST_PART)] = False,
 ) -> None:
     """List the activations of a QONNX file with their crossings, and save the integer network."""
     from rich.console import Console
@@ -196,8 +225,9 @@ def lower(
 
     from zerocross.finn_flows.lowering.lower import lower as run_lower
     from zerocross.finn_flows.lowering.storage import save
+    from zerocross.hw_search.files import replacing
 
-    lowered = run_lower(model)
+    lowered = run_lower(model, host_part)
     table = Table(
         "activation", "operations absorbed", "channels", "levels", "grid", "crossings: least", "mean", "most"
     )
@@ -205,9 +235,35 @@ def lower(
         counts = (f"{each.points:,}", str(each.least), f"{each.mean:.1f}", str(each.most))
         table.add_row(each.name, " ".join(each.operations), str(each.channels), str(each.levels), *counts)
     Console().print(table)
+    if lowered.host.nodes:
+        typer.echo(f"The host computes {', '.join(node.described for node in lowered.host.nodes)}.")
     path = output or model.with_suffix(".integers.npz")
     save(lowered.network, path)
     typer.echo(f"Integer network: {path}")
+    if lowered.host.trained:
+        host = path.with_name(path.name.removesuffix(".integers.npz").removesuffix(".npz") + ".host.onnx")
+        with replacing(host) as temporary:
+            temporary.write_bytes(lowered.host.content())
+        typer.echo(f"The host's part: {host}")
+
+
+def _pixels(source: Path, scale: str | None, mean: str | None, std: str | None) -> "PixelScaling | None":
+    """Return the declared scaling of pixels; a run has its own.
+
+    Raises:
+        UserError: If an option is wrong, or the source is a run.
+    """
+    from zerocross.hw_search.errors import UserError
+
+    if scale is None and mean is None and std is None:
+        return None
+    if source.suffix != ".onnx":
+        raise UserError(
+            f"--scale, --mean and --std work only with a QONNX file: omit them, because the run {source} takes bytes"
+        )
+    from zerocross.hw_search.builds.pixels import parse_pixels
+
+    return parse_pixels(scale, mean, std)
 
 
 def _pairs(option: str, texts: list[str]) -> dict[str, str]:

@@ -51,6 +51,8 @@ def print_run(run: Run) -> None:
         name = "plain sign" if net.reference else net.expression
         table.add_row(net.id, name, choices, _mean_and_deviation(net.test), *costs)
     Console().print(table)
+    for note in run.notes:
+        typer.echo(f"Data: {note}.")
     typer.echo(run.verdict)
 
 

@@ -11,7 +11,7 @@ from zerocross.finn_flows.folding import Folding, FoldingError, fold_product
 from zerocross.finn_flows.network import Conv, Dense, Flatten, Input, MaxPool
 from zerocross.finn_flows.nodes import GroupedProduct, Product
 from zerocross.finn_flows.nodes.node import divisors
-from zerocross.finn_flows.planner import plan
+from zerocross.finn_flows.planner import least_target, plan
 
 
 @given(st.integers(1, 5000))
@@ -137,3 +137,28 @@ def test_no_node_exceeds_the_target(target: int, bits: int) -> None:
         except FoldingError:
             continue
         assert cost.ii <= target
+
+
+def test_the_least_target_is_met_and_the_next_lower_one_is_not() -> None:
+    sizes = (193, 193, 10)
+    layers = [part for size in sizes[:-1] for part in (Dense(size), signs(size))]
+    prime = chain(Input((91,), 8), *layers, Dense(sizes[-1]))
+    least = least_target(prime, 16 * 91)
+    assert least == 193 * 193
+    plan(prime, Folding(target_cycles=least))
+    with pytest.raises(FoldingError, match=f"need at least {least} cycles") as caught:
+        plan(prime, Folding(target_cycles=least - 1))
+    assert caught.value.cycles == least and str(caught.value).startswith(caught.value.problem)
+    assert least_target(mlp(8), 5_000) == 5_000  # a target that can be met stays
+
+
+@given(st.lists(st.integers(2, 120), min_size=3, max_size=4), st.integers(1, 400))
+def test_a_least_target_exists_for_any_sizes(sizes: list[int], target: int) -> None:
+    first, *hidden, classes = sizes
+    layers = [part for size in hidden for part in (Dense(size), signs(size))]
+    network = chain(Input((first,), 8), *layers, Dense(classes))
+    least = least_target(network, target)
+    plan(network, Folding(target_cycles=least))
+    if least > target:
+        with pytest.raises(FoldingError):
+            plan(network, Folding(target_cycles=least - 1))

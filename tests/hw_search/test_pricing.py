@@ -110,6 +110,22 @@ def test_a_width_no_folding_divides() -> None:
         own.cost(own._space.candidate((0, 0, 0)))
 
 
+@pytest.mark.parametrize(
+    ("target", "remedy"),
+    [
+        (
+            {"target_cycles": 10},
+            "Set folding.target_cycles to 61 or more, raise folding.max_pe or folding.max_simd",
+        ),
+        ({"target_cycles": None, "target_fps": 1e8}, r"Set folding.target_fps to \d+ or less"),
+    ],
+)
+def test_a_target_out_of_reach_names_fields_of_the_configuration(target: dict, remedy: str) -> None:
+    own = pricer({"topology": {"hidden": [61]}, "folding": {**target, "max_pe": 60}})
+    with pytest.raises(UserError, match=remedy):
+        own.check_space()
+
+
 def test_a_space_with_something_that_fits_passes() -> None:
     pricer({"topology": {"hidden": {"choose": [[100_000], [8]]}}}).check_space()
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import zerocross.models.data
-from zerocross.models.data import Data, DataError, Split, load, load_test
+from zerocross.models.data import Data, DataError, Split, check_test, load, load_test
 
 Arrays = dict[str, Any]
 
@@ -154,20 +154,112 @@ def test_arrays_of_bytes(tmp_path: Path, shape: tuple[int, ...], read: tuple[int
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int16", "bool"])
-def test_other_numbers_are_scaled_by_the_training_samples(tmp_path: Path, dtype: str) -> None:
-    arrays = good(shape=(3,))
-    arrays["x_train"] = (
-        (arrays["x_train"] > 127) if dtype == "bool" else (arrays["x_train"].astype(dtype) - 100)
-    )
-    arrays["x_test"] = (
-        (arrays["x_test"] > 127) if dtype == "bool" else (arrays["x_test"].astype(dtype) * 3 - 200)
-    )
+def test_images_of_other_numbers_are_scaled_by_the_range_of_the_training_samples(
+    tmp_path: Path, dtype: str
+) -> None:
+    arrays = good(shape=(3, 4))
+    for part, slope, shift in (("x_train", 1, -100), ("x_test", 3, -200)):
+        pixels = arrays[part]
+        arrays[part] = pixels > 127 if dtype == "bool" else pixels.astype(dtype) * slope + shift
     low, high = float(arrays["x_train"].min()), float(arrays["x_train"].max())
     path = saved(tmp_path, arrays)
     expected = np.clip(np.rint((arrays["x_test"].astype(float) - low) / (high - low) * 255), 0, 255)
-    assert np.array_equal(load_test(path).x.numpy(), expected)
-    train = np.concatenate([load(path).train.x.numpy(), load(path).validation.x.numpy()])
+    assert np.array_equal(load_test(path).x[:, 0].numpy(), expected)
+    data = load(path)
+    assert data.scaling is not None and (data.scaling.low, data.scaling.high) == ((low,), (high,))
+    train = np.concatenate([data.train.x.numpy(), data.validation.x.numpy()])
     assert (train.min(), train.max()) == (0, 255)
+
+
+def test_every_column_of_a_table_has_its_own_range(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    arrays = good(200, shape=(4,), dtype="float64")
+    for part in ("x_train", "x_test"):
+        size = len(arrays[part])
+        arrays[part] = rng.uniform(size=(size, 4)) * [1, 1000, 0, 0.01] + [0, -500, 7, 3]
+    path = saved(tmp_path, arrays)
+    data, test, x = load(path), load_test(path), arrays["x_train"]
+    low, high = x.min(axis=0), x.max(axis=0)
+    width = np.where(high > low, high - low, 1)
+    expected = np.clip(np.rint((arrays["x_test"] - low) / width * 255), 0, 255)
+    assert np.array_equal(test.x.numpy(), expected)
+    assert data.notes == ("x_train: column 2 holds the same value in all training samples",)
+    assert data.scaling is not None and data.scaling.low == pytest.approx(low)
+
+
+def test_outliers_do_not_flatten_a_column(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    arrays = good(200, shape=(3,), dtype="float64")
+    arrays["x_train"] = rng.uniform(-2, 2, size=(200, 3))
+    arrays["x_train"][[5, 9], 1] = 1e6, -1e6
+    arrays["x_train"][:, 2] = np.arange(200) == 3  # rare, but all there is to see
+    data = load(saved(tmp_path, arrays))
+    columns = torch.cat([data.train.x, data.validation.x]).numpy()
+    assert len(np.unique(columns[:, 1])) > 90 and set(columns[:, 2]) == {0, 255}
+    (note,) = data.notes
+    assert re.fullmatch(
+        r"x_train: outliers are clipped to their column's range: 2 of 200 in column 1 \(outside -[\d.]+\.\.[\d.]+\)",
+        note,
+    )
+
+
+LABELS: dict[str, tuple[Any, str]] = {
+    "a column": (np.arange(20)[:, None] % 4, ""),
+    "whole floats": (np.arange(20) % 4.0, ""),
+    "one hot": (np.eye(4)[np.arange(20) % 4], ""),
+    "from 1": (np.arange(20) % 4 + 1, "the labels 1..4 are the classes 0..3, in this order"),
+    "with a gap": (np.array([0, 1, 5, 9])[np.arange(20) % 4], "the labels 0, 1, 5, 9 are the classes 0..3"),
+    "with signs": (np.arange(20) % 4 - 1, "the labels -1..2 are the classes 0..3"),
+    "text": (
+        np.array(["a", "bc", "d", "e"])[np.arange(20) % 4],
+        "the labels a, bc, d, e are the classes 0..3",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", LABELS)
+def test_labels_of_any_form_are_classes_in_order(tmp_path: Path, case: str) -> None:
+    labels, note = LABELS[case]
+    path = saved(tmp_path, changed(y_train=labels, y_test=labels[:10]))
+    data, expected = load(path), good()
+    found = whole(data)
+    assert data.classes == 4 and len(data.notes) == bool(note) and note in "".join(data.notes)
+    for x, y in zip(expected["x_train"], expected["y_train"], strict=True):
+        assert found[x.tobytes()] == y
+    assert load_test(path).y.tolist() == expected["y_test"].tolist()
+
+
+def test_truth_values_are_two_classes(tmp_path: Path) -> None:
+    path = saved(tmp_path, changed(y_train=np.arange(20) % 2 == 1, y_test=np.zeros(10, bool)))
+    assert load(path).classes == 2 and load_test(path).y.tolist() == [0] * 10
+    _, notes = check_test(path, "", load(path))
+    assert notes == ("no test sample has the label 1",)
+
+
+@pytest.mark.parametrize(
+    ("shape", "first", "said"),
+    [
+        ((3, 8, 8), True, True),
+        ((1, 28, 28), True, True),
+        ((3, 48, 64), True, True),
+        ((16, 9, 9), True, True),
+        ((8, 8, 3), False, False),
+        ((8, 8, 16), False, False),
+        ((48, 64, 3), False, False),
+        ((28, 1, 1), False, False),
+        ((1, 128, 9), False, True),
+        ((3, 8, 3), False, True),
+    ],
+)
+def test_channels_are_found_and_doubts_are_said(
+    tmp_path: Path, shape: tuple[int, ...], first: bool, said: bool
+) -> None:
+    arrays = good(shape=shape)
+    data = load(saved(tmp_path, arrays))
+    moved = arrays["x_train"] if first else np.moveaxis(arrays["x_train"], 3, 1)
+    assert data.input_shape == moved.shape[1:]
+    assert {x.tobytes() for x in moved} == rows(data.train) | rows(data.validation)
+    assert any(f"is read as (N, {'channels, ' if first else ''}height" in note for note in data.notes) == said
 
 
 def changed(**arrays: Any) -> Arrays:
@@ -180,9 +272,13 @@ BAD: dict[str, tuple[Arrays, str]] = {
     "no y_train": (changed(y_train=None), "lacks the array 'y_train'"),
     "no x_test": (changed(x_test=None), "lacks the array 'x_test'"),
     "no y_test": (changed(y_test=None), "lacks the array 'y_test'.*x_train, y_train, x_test"),
-    "negative label": (changed(y_train=np.arange(20) % 4 - 1), "y_train holds the label -1"),
-    "float labels": (changed(y_train=np.zeros(20)), r"y_train must be integers.*float64 \(20,\)"),
-    "one-hot labels": (changed(y_train=np.eye(20, dtype=int)), r"y_train must be integers.*\(20, 20\)"),
+    "one label": (changed(y_train=np.zeros(20)), "y_train has only one class"),
+    "float labels": (changed(y_train=np.arange(20) / 2), r"y_train holds 0\.5 in row 1: give whole numbers"),
+    "two-hot labels": (
+        changed(y_train=np.ones((20, 2), int)),
+        r"y_train.*\(20, 2\).*not every row has a single 1",
+    ),
+    "cubes of labels": (changed(y_train=np.ones((20, 2, 2))), r"y_train must hold one label for each sample"),
     "object labels": (changed(y_train=np.array([None] * 20)), "without pickles"),
     "object samples": (changed(x_train=np.array([{}] * 20)), "without pickles"),
     "text samples": (changed(x_train=np.array(["a"] * 20)[:, None]), "x_train must hold numbers, found <U1"),
@@ -191,11 +287,17 @@ BAD: dict[str, tuple[Arrays, str]] = {
         "x_train must hold numbers, found complex",
     ),
     "fewer labels": (changed(y_train=np.arange(19) % 4), "x_train has 20 samples, y_train has 19"),
-    "none at all": (changed(x_train=np.zeros((0, 3)), y_train=np.zeros(0, int)), "x_train has 0 samples"),
+    "none at all": (
+        changed(x_train=np.zeros((0, 3)), y_train=np.zeros(0, int)),
+        r"x_train has shape \(0, 3\).*at least one sample",
+    ),
     "five axes": (changed(x_train=np.zeros((20, 1, 1, 1, 1))), r"x_train has shape \(20, 1, 1, 1, 1\)"),
     "one axis": (changed(x_train=np.zeros(20)), r"x_train has shape \(20,\)"),
-    "nan": (changed(x_train=NAN), "x_train.*NaN or infinity"),
-    "infinity": (changed(x_train=np.where(np.isnan(NAN), np.inf, 1)), "x_train.*NaN or infinity"),
+    "nan": (changed(x_train=NAN), r"x_train holds NaN in row 0, column 7 \(counted from 0\)"),
+    "infinities": (
+        changed(x_train=np.full((20, 2, 3), np.inf)),
+        r"x_train holds infinity in row 0, position \(0, 0\), and 119 more",
+    ),
     "a single number": (changed(x_train=np.array(3.0)), "x_train has shape"),
     "no features": (changed(x_train=np.zeros((20, 0))), "x_train"),
 }
@@ -213,7 +315,10 @@ def test_bad_arrays_are_named(tmp_path: Path, case: str) -> None:
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        (changed(y_test=np.full(10, 4)), r"y_test holds the label 4; labels must be 0\.\.3"),
+        (
+            changed(y_test=np.full(10, 4)),
+            r"y_test holds the label 4 in row 0, which no training sample has; known are 0\.\.3",
+        ),
         (changed(y_test=np.full(10, -2)), "y_test holds the label -2"),
         (changed(y_test=np.zeros(9, int)), "x_test has 10 samples, y_test has 9"),
     ],

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.finn_flows.lowering.foreign import Graph
 from tests.hw_search.extraction.test_extraction import settle
 from zerocross.finn_flows.chip.cells import Cells
 from zerocross.finn_flows.chip.synthesis import Synthesis
@@ -21,12 +23,15 @@ from zerocross.hw_search.builds.builder import build
 from zerocross.hw_search.builds.export import export
 from zerocross.hw_search.builds.host import infer
 from zerocross.hw_search.builds.options import BuildOptions
+from zerocross.hw_search.builds.pixels import PixelScaling
 from zerocross.hw_search.builds.results import Simulated
 from zerocross.hw_search.builds.subject import FileSubject, from_run
 from zerocross.hw_search.errors import UserError
 from zerocross.models.data import load_test
+from zerocross.models.scaling import ByteScaling
 from zerocross.models.topologies import build as topology
 from zerocross.reports.build_storage import UnreadableBuild
+from zerocross.reports.storage import load_run
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +156,78 @@ def test_images_are_fitted_to_the_network(coloured: Path, tmp_path: Path, boards
     ]
 
 
+def test_arrays_may_have_channels_last_or_none(gray: Path, tmp_path: Path, boards: list[Any]) -> None:
+    x = pixels((3, 1, 4, 5))
+    for name, array in (("first", x), ("last", np.moveaxis(x, 1, 3)), ("none", x[:, 0]), ("one", x[0, 0])):
+        np.save(tmp_path / f"{name}.npy", array)
+    files = [tmp_path / f"{name}.npy" for name in ("first", "last", "none", "one")]
+    found = infer(gray, files, port="any").expected.tolist()
+    assert found[:3] == found[3:6] == found[6:9] and found[9] == found[0]
+
+
+def normalised_network(folder: Path, first: bool = False) -> Path:
+    """A network of images of 3 channels that takes values of -2..2, with a float convolution ahead of it or without."""
+    g = Graph((1, 3, 4, 5))
+    if first:
+        g = g.node("Conv", g.constant(g.rng.normal(size=(3, 3, 1, 1))), kernel_shape=[1, 1])
+    g = g.quant(8, 2 / 127, signed=True).conv(3, 6).node("Relu").quant(2, 0.7).node("Flatten")
+    g.dense(g.features(), 4).model().save(str(folder / "mine.onnx"))
+    return folder / "mine.onnx"
+
+
+def test_pixels_are_scaled_as_declared(quick: None, tmp_path: Path, boards: list[Any]) -> None:
+    file = normalised_network(tmp_path)
+    declared = PixelScaling(1 / 255, (0.5, 0.4, 0.3), (0.25,))
+    made = build(FileSubject(file), replace(OPTIONS, pixels=declared), tmp_path / "build")
+    assert made.build.pixels.endswith("with scale 0.00392157, mean 0.5, 0.4, 0.3, std 0.25")
+    images = pixels((20, 4, 5, 3))
+    for index, image in enumerate(images):
+        Image.fromarray(image).save(tmp_path / f"{index:02}.png")
+    tensors = torch.from_numpy(images).permute(0, 3, 1, 2).float().div(255)
+    mean, std = (torch.tensor(each).reshape(-1, 1, 1) for each in ((0.5, 0.4, 0.3), (0.25, 0.25, 0.25)))
+    np.save(tmp_path / "values.npy", tensors.sub(mean).div(std).numpy())
+    found = infer(made.folder, [*sorted(tmp_path.glob("*.png")), tmp_path / "values.npy"], port="any")
+    assert found.expected[:20].tolist() == found.expected[20:].tolist() and len(set(found.expected)) > 1
+
+
+@pytest.mark.parametrize("first", [False, True], ids=["levels", "layers on the host"])
+def test_pixels_beyond_the_levels_are_refused(
+    quick: None, tmp_path: Path, boards: list[Any], first: bool
+) -> None:
+    options = replace(OPTIONS, host_part=first)
+    made = build(FileSubject(normalised_network(tmp_path, first)), options, tmp_path / "build")
+    assert made.build.host[0] == (
+        "Conv_0 (Conv): has weights (3 x 3 x 1 x 1)" if first else "Quant_0 (Quant)"
+    )
+    Image.fromarray(pixels((4, 5, 3))).save(tmp_path / "one.png")
+    with pytest.raises(
+        UserError, match=r"one.png: .*Build again and say .*\(pixel \* scale - mean\) / std.*--scale 1/255"
+    ):
+        infer(made.folder, [tmp_path / "one.png"], port="any")
+    again = build(
+        FileSubject(tmp_path / "mine.onnx"), replace(options, pixels=PixelScaling()), tmp_path / "build"
+    )
+    assert len(infer(again.folder, [tmp_path / "one.png"], port="any").names) == 1
+
+
+def test_rows_of_a_table_are_in_the_users_units(
+    quick: None, tiny_run: Path, tmp_path: Path, boards: list[Any]
+) -> None:
+    run, scaling = load_run(tiny_run), ByteScaling((-1.0,), (1.5,))
+    subject = from_run(tiny_run, "knee")
+    floats = replace(subject, record=replace(run, scaling={"low": [-1.0], "high": [1.5]}))
+    folder = build(floats, OPTIONS, tmp_path / "build").folder
+    x = np.random.default_rng(0).normal(size=(6, *run.input_shape))
+    np.save(tmp_path / "rows.npy", x)
+    np.save(tmp_path / "bytes.npy", scaling.to_bytes(x))
+    found = infer(folder, [tmp_path / "rows.npy", tmp_path / "bytes.npy"], port="any")
+    assert found.expected[:6].tolist() == found.expected[6:].tolist()
+    outside = int(scaling.clipped(x).sum())
+    assert outside and found.notes == [
+        f"rows.npy: {outside} of {x.size} values lie outside the training samples' range"
+    ]
+
+
 def test_test_samples_of_a_run_have_labels(
     quick: None, tiny_run: Path, tmp_path: Path, boards: list[Any]
 ) -> None:
@@ -189,10 +266,14 @@ def test_a_run_that_moved_is_found_beside_its_builds(
             r"flat.npy holds an array of shape \(20,\): give one sample of shape \(1, 4, 5\) or several of shape "
             r"\(N, 1, 4, 5\)",
         ),
-        ("hwc.npy", np.zeros((2, 4, 5, 1)), r"holds an array of shape \(2, 4, 5, 1\)"),
+        ("whc.npy", np.zeros((2, 5, 4, 1)), r"holds an array of shape \(2, 5, 4, 1\)"),
         ("none.npy", np.zeros((0, 1, 4, 5)), r"none.npy holds an array of shape \(0, 1, 4, 5\)"),
-        ("nan.npy", np.full((1, 4, 5), np.nan), "nan.npy holds float64 values that are not finite numbers"),
-        ("text.npy", np.full((1, 4, 5), "a"), "text.npy holds <U1 values that are not finite numbers"),
+        (
+            "nan.npy",
+            np.full((1, 4, 5), np.nan),
+            r"nan.npy: the array holds NaN in row 0, position \(0, 0, 0\), and 19 more",
+        ),
+        ("text.npy", np.full((1, 4, 5), "a"), "text.npy: the array must hold numbers, found <U1"),
         ("pickled.npy", np.array([{}]), "pickled.npy cannot be read as a sample"),
         ("broken.npy", b"nothing", "broken.npy cannot be read as a sample"),
         ("broken.png", b"nothing", "broken.png cannot be read as a sample"),
@@ -231,7 +312,7 @@ def test_a_build_that_is_not_there_or_not_whole_is_said(gray: Path, tmp_path: Pa
         infer(tmp_path, test=1)
     sample = tmp_path / "one.npy"
     np.save(sample, pixels((1, 4, 5)))
-    for file in ("accelerator.json", "model.onnx", "network.npz"):
+    for file in ("accelerator.json", "host.onnx", "network.npz"):
         folder = Path(shutil.copytree(gray, tmp_path / file))
         (folder / file).unlink()
         with pytest.raises(Exception, match=file) as refused:
