@@ -26,7 +26,7 @@ def evaluate(expression: Expression, x: Tensor, parameters: Sequence[Tensor | fl
         if node.name == "x":
             return x
         if node.name == "number":
-            return torch.tensor(node.value, dtype=x.dtype).to(x.device, non_blocking=True)
+            return torch.full((), node.value, dtype=x.dtype, device=x.device)
         operands = [visit(operand) for operand in node.operands]
         operation = node.operation
         learned = [
