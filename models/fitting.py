@@ -65,10 +65,12 @@ class Fit:
     ) -> None:
         self.model, self.settings, self.device = model, settings, device
         self.epoch, self.epochs = 0, settings.epochs
-        self._size = size
+        self._size, self._startup = size, 0.0
         self._half = settings.precision == "bfloat16"
         self._last = self._half and data.train.x.dim() == 4
         model.to(device).train()
+        if self._half and device.type == "cuda":
+            torch.backends.cudnn.benchmark = True  # shapes are fixed, so the choice of kernels pays
         if self._last:
             model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._generator = torch.Generator().manual_seed(seed)
@@ -83,7 +85,7 @@ class Fit:
         self._weights = _weights(model)
         named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
         self._average = {name: p.detach().clone() for name, p in named} if settings.average else {}
-        self._averaged = [p for _, p in named]
+        self._averaged: list[Tensor] = [p for _, p in named]
         # A captured graph reads no attributes that change, such as nu of self_binarizing.
         graphed = device.type == "cuda" and size == 1 and self._sharpening is None
         self._gradients = Graphed(self._compute, model) if graphed else self._compute
@@ -132,12 +134,12 @@ class Fit:
         self._optimizer.zero_grad(set_to_none=True)
         loss = self._gradients(batch)
         self._optimizer.step()
-        if self.settings.clip_weights and self._weights:
-            torch._foreach_clamp_min_(self._weights, -1.0)
-            torch._foreach_clamp_max_(self._weights, 1.0)
-        if self._average:
-            decay = math.exp(-1 / (self.settings.average * self._steps))
-            with torch.no_grad():
+        with torch.no_grad():
+            if self.settings.clip_weights:
+                torch._foreach_clamp_min_(self._weights, -1.0)
+                torch._foreach_clamp_max_(self._weights, 1.0)
+            if self._average:
+                decay = math.exp(-1 / (self.settings.average * self._steps))
                 torch._foreach_lerp_(list(self._average.values()), self._averaged, 1 - decay)
         return loss
 
@@ -209,7 +211,7 @@ class Fit:
         self._cosine.T_max = epochs * self._steps
 
     def finish(self) -> None:
-        """Put averaged weights in place, and read the statistics of batch norms again, in float32 and without augmentation."""
+        """Put averaged weights in place, and read the statistics of batch norms again, in float32, on plain samples."""
         with torch.no_grad():
             for name, value in self._average.items():
                 self.model.get_parameter(name).copy_(value)
@@ -283,7 +285,7 @@ def run(
         if seconds is not None:
             each = (now - begun) / (fit.epoch - first)
             left = seconds - spent - (now - started)
-            if each * (fit.epochs - fit.epoch) > left + (_LATE - 1) * seconds:
+            if fit.epoch < fit.epochs and each * (fit.epochs - fit.epoch) > left + (_LATE - 1) * seconds:
                 fit.shorten(fit.epoch + max(1, int(left / each)))
         if checkpoint is not None and now - saved > _SAVE_SECONDS:
             _save(fit, checkpoint, key, spent + now - started)
@@ -298,7 +300,9 @@ def _save(fit: Fit, checkpoint: Path, key: str, seconds: float) -> None:
         torch.save({"key": key, "seconds": seconds, **fit.state()}, temporary)
         os.replace(temporary, checkpoint)
     except (OSError, RuntimeError) as error:
-        raise ModelError(f"{checkpoint} cannot be written ({error}): check that the disk is not full") from None
+        raise ModelError(
+            f"{checkpoint} cannot be written ({error}): check that the disk is not full"
+        ) from None
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -306,8 +310,8 @@ def _save(fit: Fit, checkpoint: Path, key: str, seconds: float) -> None:
 def _load(fit: Fit, checkpoint: Path, key: str) -> float:
     try:
         state = torch.load(checkpoint, map_location=fit.device, weights_only=True)
-    except Exception as error:  # a damaged file raises many kinds of errors in zipfile and pickle
-        raise ModelError(f"{checkpoint} cannot be read ({error}): delete it to start again") from None
+    except Exception:  # a damaged file raises many kinds of errors in zipfile and pickle
+        raise ModelError(f"{checkpoint} is not a readable checkpoint: delete it to start again") from None
     if state.get("key") != key:
         raise ModelError(
             f"{checkpoint} belongs to another training (other configuration, seed or data): delete it to start again"
@@ -333,7 +337,10 @@ def _optimizer(model: nn.Module, settings: TrainingSettings) -> torch.optim.Opti
     weights = _weights(model)
     known = {id(weight) for weight in weights}
     others = [parameter for parameter in parameters if id(parameter) not in known]
-    groups = [{"params": weights, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    groups = [
+        {"params": weights, "weight_decay": settings.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
     return torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True)
 
 

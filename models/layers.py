@@ -54,7 +54,9 @@ class InputQuant(nn.Module):
         """Quantize pixels of any shape."""
         if self.bits == 1:
             x = x - 127.5
-        if self.training:  # the same values, without Brevitas' bookkeeping, which takes a third of a small network's step
+        if (
+            self.training
+        ):  # the same values, without Brevitas' bookkeeping, which takes a third of a small network's step
             return sign(x) if self.bits == 1 else x
         return self.quant(x)
 

@@ -21,9 +21,9 @@ from torch import Tensor, nn
 from zerocross.models.augmentation import draw, moved
 from zerocross.models.data import Data
 from zerocross.models.errors import ModelError, nearest
+from zerocross.models.fitting import check_finite
 from zerocross.models.layers import ActivationSlot, BinaryConv2d, StreamSlot
 from zerocross.models.residual import RESNETE, Backbone, ResidualStream
-from zerocross.models.fitting import check_finite
 from zerocross.models.training_settings import TrainingSettings
 
 _KERNELS = {

@@ -1,6 +1,6 @@
 """Surrogate gradients of the sign: what its backward pass uses in place of the derivative, which is 0 almost everywhere.
 
-The forward pass is the same for all of them. `benchmarks` and users choose one by `training.surrogate`.
+The forward pass is the same for all of them. `training.surrogate` chooses one.
 """
 
 from dataclasses import dataclass
