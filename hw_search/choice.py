@@ -94,6 +94,15 @@ Positive = Annotated[
 ]
 """A positive number. A whole number stays an integer. `5e-3`, which YAML 1.1 reads as text, is accepted as a number."""
 
+NotNegative = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False), BeforeValidator(_read)]
+"""A number that is at least 0."""
+
+Share = Annotated[float, Field(strict=True, ge=0, lt=1), BeforeValidator(_read)]
+"""A share, at least 0 and below 1."""
+
+Sharpness = Annotated[float, Field(strict=True, ge=1, allow_inf_nan=False), BeforeValidator(_read)]
+"""A number that is at least 1."""
+
 
 def alternatives(value: T | Choose[T]) -> list[T]:
     """Return all alternatives of a configuration value."""

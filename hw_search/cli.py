@@ -10,6 +10,7 @@ from zerocross.hw_search.commands.output import fail
 from zerocross.hw_search.commands.reporting import report
 from zerocross.hw_search.commands.searching import run, search
 from zerocross.hw_search.commands.tables import compare, tabulate
+from zerocross.hw_search.commands.training import train
 
 app = typer.Typer(
     help="Co-design of binary neural networks, their activation functions and their FPGA accelerators.",
@@ -21,6 +22,7 @@ app = typer.Typer(
 for command in (
     run,
     search,
+    train,
     build,
     infer,
     lower,

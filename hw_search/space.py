@@ -16,6 +16,7 @@ from typing import Any
 from zerocross.hw_search.choice import Choose
 from zerocross.hw_search.config import Config
 from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.execution.config import TrainingConfig
 from zerocross.hw_search.networks import build_topology
 from zerocross.models.canonical import canonical_key, constant_bit
 from zerocross.models.encodings import Encoding
@@ -28,6 +29,18 @@ from zerocross.models.topologies import check_parameters
 Genome = tuple[int, ...]
 
 _SECTIONS = ("topology", "training", "folding")
+_LATER = (
+    "surrogate",
+    "surrogate_width",
+    "surrogate_sharpness",
+    "warmup",
+    "label_smoothing",
+    "weight_decay",
+    "clip_weights",
+    "average",
+    "precision",
+)
+"""Fields of `training` that are no part of a candidate's key at their defaults, so that older runs keep their ids."""
 _MOST_TOPOLOGIES = 4096
 _MOST_CHECKED = 512
 
@@ -77,7 +90,12 @@ class Candidate:
 
     def _trained(self) -> list[Any]:
         keys = [canonical_key(expression) for expression in self.expressions]
-        return [keys[:1] if len(set(keys)) == 1 else keys, self.topology, self.training]
+        training = {
+            name: value
+            for name, value in self.training.items()
+            if name not in _LATER or value != TrainingConfig.model_fields[name].default
+        }
+        return [keys[:1] if len(set(keys)) == 1 else keys, self.topology, training]
 
     def with_expressions(self, expressions: tuple[Expression, ...]) -> "Candidate":
         """Return the same candidate with other activations."""

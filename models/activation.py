@@ -26,7 +26,9 @@ def evaluate(expression: Expression, x: Tensor, parameters: Sequence[Tensor | fl
         if node.name == "x":
             return x
         if node.name == "number":
-            return torch.tensor(node.value, dtype=x.dtype).to(x.device, non_blocking=True)
+            # Rounded on the CPU and written by a kernel: a CUDA graph cannot capture a copy from the host.
+            value = torch.tensor(node.value, dtype=x.dtype).item()
+            return torch.full((), value, dtype=x.dtype, device=x.device)
         operands = [visit(operand) for operand in node.operands]
         operation = node.operation
         learned = [

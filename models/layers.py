@@ -23,7 +23,6 @@ from zerocross.models.activation import ActivationFunction
 from zerocross.models.errors import ModelError
 from zerocross.models.expressions import Expression, X
 from zerocross.models.quantizers import (
-    WINDOW,
     BinaryActivation,
     BinaryWeight,
     ByteInput,
@@ -32,6 +31,7 @@ from zerocross.models.quantizers import (
     sign,
     weight_quantizer,
 )
+from zerocross.models.surrogates import Surrogate, Window
 
 
 class InputQuant(nn.Module):
@@ -54,6 +54,10 @@ class InputQuant(nn.Module):
         """Quantize pixels of any shape."""
         if self.bits == 1:
             x = x - 127.5
+        if (
+            self.training
+        ):  # the same values, without Brevitas' bookkeeping, which takes a third of a small network's step
+            return sign(x) if self.bits == 1 else x
         return self.quant(x)
 
 
@@ -72,7 +76,7 @@ class BinaryLinear(qnn.QuantLinear):
         """Multiply; except in export, skip Brevitas' bookkeeping, which would double a step's time."""
         if self.weight_quant.export_mode:
             return super().forward(x)
-        return nn.functional.linear(x, binary(self.weight, BinaryWeight.window, self.sharpness))
+        return nn.functional.linear(x, binary(self.weight, WEIGHT_SURROGATE, self.sharpness))
 
 
 class IntegerLinear(qnn.QuantLinear):
@@ -187,7 +191,7 @@ class BinaryConv2d(PaddedConv2d):
 
     def quantized(self) -> Tensor:
         """Return the signs of the weights."""
-        return binary(self.weight, BinaryWeight.window, self.sharpness)
+        return binary(self.weight, WEIGHT_SURROGATE, self.sharpness)
 
 
 class IntegerConv2d(PaddedConv2d):
@@ -223,9 +227,13 @@ def conv2d(in_channels: int, channels: int, weight_bits: int = 1, **settings: An
     return IntegerConv2d(in_channels, channels, weight_bits, **settings)
 
 
-def binary(x: Tensor, window: float, sharpness: float | None) -> Tensor:
-    """Return tanh(sharpness x), or without a sharpness the sign, whose gradient passes inside the window."""
-    return sign(x, window) if sharpness is None else torch.tanh(sharpness * x)
+WEIGHT_SURROGATE = Window(BinaryWeight.window)
+"""The surrogate gradient of binary weights."""
+
+
+def binary(x: Tensor, surrogate: Surrogate, sharpness: float | None) -> Tensor:
+    """Return tanh(sharpness x), or without a sharpness the sign with its surrogate gradient."""
+    return sign(x, surrogate) if sharpness is None else torch.tanh(sharpness * x)
 
 
 _ZERO = 3e-3
@@ -233,9 +241,9 @@ _ZERO = 3e-3
 nu = 1000. Exact zeros are common at activation slots that read a stream without batch norm."""
 
 
-def bit(x: Tensor, sharpness: float | None) -> Tensor:
+def bit(x: Tensor, surrogate: Surrogate, sharpness: float | None) -> Tensor:
     """Return the output of an activation slot: the sign of its value, or tanh(sharpness (x + 0.003))."""
-    return binary(x if sharpness is None else x + _ZERO, WINDOW, sharpness)
+    return binary(x if sharpness is None else x + _ZERO, surrogate, sharpness)
 
 
 def _integer_weights(weight: Tensor, bits: int) -> FixedPoint:
@@ -288,12 +296,14 @@ class ActivationSlot(_Slot):
 
     Attributes:
         sharpness: nu of `zerocross.models.self_binarizing`, which replaces the sign by tanh(nu x); None for the sign.
+        surrogate: Surrogate gradient of the sign (`zerocross.models.surrogates`).
     """
 
     def __init__(self, channels: int, function: Expression = X, norm: bool = True) -> None:
         super().__init__(channels, function, norm)
         self.sign = qnn.QuantIdentity(act_quant=BinaryActivation, return_quant_tensor=False)
         self.sharpness: float | None = None
+        self.surrogate: Surrogate = Window()
 
     def install(self, expression: Expression) -> None:
         """Put a function with initial parameters before the sign."""
@@ -302,7 +312,7 @@ class ActivationSlot(_Slot):
     def forward(self, x: Tensor) -> Tensor:
         """Return -1 or +1 for every value."""
         x = self.function(self.norm(x))
-        return self.sign(x) if self.sign.act_quant.export_mode else bit(x, self.sharpness)
+        return self.sign(x) if self.sign.act_quant.export_mode else bit(x, self.surrogate, self.sharpness)
 
 
 class StreamSlot(_Slot):

@@ -18,11 +18,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from zerocross.models.augmentation import draw, moved
 from zerocross.models.data import Data
 from zerocross.models.errors import ModelError, nearest
+from zerocross.models.fitting import check_finite
 from zerocross.models.layers import ActivationSlot, BinaryConv2d, StreamSlot
 from zerocross.models.residual import RESNETE, Backbone, ResidualStream
-from zerocross.models.training import TrainingSettings, augmented, check_finite
+from zerocross.models.training_settings import TrainingSettings
 
 _KERNELS = {
     "conv3": {"kernel": 3, "padding": 1},
@@ -380,9 +382,8 @@ def train_supernet(
             half[torch.randperm(len(half), generator=generator).to(device)] for half in (own, held)
         )
         for batch, other in zip(order.tensor_split(steps), others.tensor_split(steps), strict=True):
-            loss = nn.functional.cross_entropy(
-                supernet(augmented(x[batch].float(), settings.augment, generator)), y[batch]
-            )
+            moves = draw(settings.augment, data.input_shape, len(batch), generator).to(device)
+            loss = nn.functional.cross_entropy(supernet(moved(x[batch].float(), moves)), y[batch])
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()

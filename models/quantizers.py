@@ -10,18 +10,16 @@ from brevitas.quant.solver import ActQuantSolver, WeightQuantSolver
 from torch import Tensor, nn
 
 from zerocross.models.errors import ModelError
-
-WINDOW = 1.3
-"""Limit of |x| up to which the straight-through estimator passes gradients: GAAF's Hardtanh(-1.3, 1.3) ahead of the sign."""
+from zerocross.models.surrogates import WINDOW, Surrogate, Window
 
 
-class _StraightThroughSign(torch.autograd.Function):
-    """+1 where x >= 0, else -1; the gradient passes unchanged where |x| < window and is 0 elsewhere."""
+class _Sign(torch.autograd.Function):
+    """+1 where x >= 0, else -1; the gradient is that of a surrogate."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, window: float) -> Tensor:  # type: ignore[no-untyped-def]
+    def forward(ctx, x: Tensor, surrogate: Surrogate) -> Tensor:  # type: ignore[no-untyped-def]
         ctx.save_for_backward(x)
-        ctx.window = window
+        ctx.surrogate = surrogate
         # Three cheap kernels; a comparison and its conversion take twice the time. NaN becomes +1; the gradients show it,
         # or at the latest the crossing table.
         return torch.sign(x).add_(0.5).sign_()
@@ -29,12 +27,15 @@ class _StraightThroughSign(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[no-untyped-def]
         (x,) = ctx.saved_tensors
-        return torch.ops.aten.hardtanh_backward(gradient, x, -ctx.window, ctx.window), None
+        return ctx.surrogate(gradient, x), None
 
 
-def sign(x: Tensor, window: float = WINDOW) -> Tensor:
-    """Return +1 where x >= 0, else -1, with a straight-through gradient inside -window..window."""
-    return _StraightThroughSign.apply(x, window)
+_WINDOW = Window()
+
+
+def sign(x: Tensor, surrogate: Surrogate = _WINDOW) -> Tensor:
+    """Return +1 where x >= 0, else -1, with a surrogate gradient."""
+    return _Sign.apply(x, surrogate)
 
 
 class WindowedSign(nn.Module):
@@ -50,7 +51,7 @@ class WindowedSign(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Quantize a tensor of any shape."""
-        return sign(x, self.window), self.one, self.zero, self.one
+        return sign(x, Window(self.window)), self.one, self.zero, self.one
 
 
 class BinaryActivation(SignedBinaryActPerTensorConst):

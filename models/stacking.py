@@ -24,6 +24,7 @@ from zerocross.models.activation import ActivationFunction
 from zerocross.models.errors import ModelError
 from zerocross.models.expressions import Expression
 from zerocross.models.layers import (
+    WEIGHT_SURROGATE,
     ActivationSlot,
     BatchNorm,
     BinaryConv2d,
@@ -37,7 +38,8 @@ from zerocross.models.layers import (
     binary,
     bit,
 )
-from zerocross.models.quantizers import BinaryWeight, FixedPoint
+from zerocross.models.quantizers import FixedPoint
+from zerocross.models.surrogates import Surrogate, Window
 
 _UNCHANGED = (
     InputQuant,
@@ -75,7 +77,7 @@ class _Weights(nn.Module):
         """Return the weights that the product uses."""
         if self.grid is not None:
             return self.grid(self.weight)[0]
-        return binary(self.weight, BinaryWeight.window, self.sharpness)
+        return binary(self.weight, WEIGHT_SURROGATE, self.sharpness)
 
     def unstack(self, index: int) -> dict[str, Tensor]:
         """Return the state of one layer."""
@@ -284,6 +286,7 @@ class StackedSlot(nn.Module):
 
     Attributes:
         sharpness: nu of `zerocross.models.self_binarizing`, which replaces a sign by tanh(nu x); None for the sign.
+        surrogate: Surrogate gradient of the sign.
     """
 
     def __init__(self, slots: Sequence[ActivationSlot | StreamSlot]) -> None:
@@ -294,11 +297,12 @@ class StackedSlot(nn.Module):
         first = slots[0]
         self.grid = first.grid if isinstance(first, StreamSlot) else None
         self.sharpness: float | None = None
+        self.surrogate: Surrogate = Window()
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalize, apply the functions, and quantize."""
         x = self.function(self.norm(x))
-        return self.grid(x)[0] if self.grid is not None else bit(x, self.sharpness)
+        return self.grid(x)[0] if self.grid is not None else bit(x, self.surrogate, self.sharpness)
 
 
 class StackedScale(nn.Module):

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
-from zerocross.hw_search.choice import Choice, Count, Positive, alternatives
+from zerocross.hw_search.choice import Choice, Count, NotNegative, Positive, Share, Sharpness, alternatives
 
 
 class TrainingConfig(BaseModel, extra="forbid", frozen=True):
@@ -30,6 +30,40 @@ class TrainingConfig(BaseModel, extra="forbid", frozen=True):
     nu_end: Choice[Positive] = Field(1000.0, description="nu in the last step (self_binarizing).")
     nu_shape: Choice[Literal["geometric", "linear"]] = Field(
         "geometric", description="Growth of nu: `geometric` (by the same factor in every step) or `linear`."
+    )
+    surrogate: Choice[Literal["window", "polynomial", "tanh"]] = Field(
+        "window",
+        description="Surrogate gradient of activations' signs (straight_through). `window`: the gradient passes where |x| < "
+        "surrogate_width. `polynomial`: Bi-Real-Net's, times 2 - 2|x| where |x| < 1. `tanh`: that of tanh(nu x), where nu "
+        "grows from 1 to surrogate_sharpness.",
+    )
+    surrogate_width: Choice[Positive] | None = Field(
+        None, description="Width of the surrogate: null is 1.3 for `window`, and 1 for `polynomial`."
+    )
+    surrogate_sharpness: Choice[Sharpness] = Field(
+        4.0, description="Last nu of the surrogate `tanh`, at least 1."
+    )
+    warmup: Choice[Share] = Field(
+        0.0,
+        description="Share of the steps in which the learning rate rises linearly, at least 0 and below 1.",
+    )
+    label_smoothing: Choice[Share] = Field(
+        0.0, description="Share of each label that is spread over all classes, at least 0 and below 1."
+    )
+    weight_decay: Choice[NotNegative] = Field(
+        0.0, description="Decoupled weight decay of the weights of products (AdamW). 0: Adam."
+    )
+    clip_weights: Choice[bool] = Field(
+        False, description="Whether to clip the weights of products to -1..1 after every step."
+    )
+    average: Choice[NotNegative] = Field(
+        0.0,
+        description="Horizon in epochs of an exponential average of all parameters, used at the end. 0: none.",
+    )
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32",
+        description="`bfloat16`: products and activations in bfloat16 during training, meant for GPUs. The result is "
+        "evaluated in float32, after the statistics of batch norms are read again in float32.",
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="Device for training. `auto`: a GPU if there is one."

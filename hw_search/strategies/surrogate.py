@@ -20,7 +20,7 @@ from zerocross.hw_search.strategy_config import StrategyConfig
 from zerocross.models.activation import evaluate
 from zerocross.models.expressions import Expression
 from zerocross.models.operations import OPERATIONS
-from zerocross.models.quantizers import WINDOW
+from zerocross.models.surrogates import WINDOW
 from zerocross.reports.pareto import Floats, Front
 
 CHILDREN = 8

@@ -20,6 +20,7 @@ from zerocross.models.quantizers import (
     sign,
     weight_quantizer,
 )
+from zerocross.models.surrogates import Window
 
 FLOATS = hnp.arrays(np.float32, st.integers(1, 20), elements=st.floats(allow_nan=False, width=32))
 
@@ -49,7 +50,7 @@ def test_the_sign_of_what_is_no_number_is_a_bit_without_a_gradient_to_trust() ->
 def test_gradients_pass_inside_the_window_only(window: float) -> None:
     x = torch.linspace(-2, 2, 401, dtype=torch.float64, requires_grad=True)
     incoming = torch.arange(401, dtype=torch.float64)
-    sign(x, window).backward(incoming)
+    sign(x, Window(window)).backward(incoming)
     inside = x.detach().abs() < window - 1e-9
     assert x.grad is not None
     assert torch.equal(x.grad[inside], incoming[inside])

@@ -1,0 +1,97 @@
+"""`zerocross train`: one network, its record, and its resumption."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from typer.testing import CliRunner
+
+from zerocross.hw_search import network_training
+from zerocross.hw_search.cli import app
+from zerocross.hw_search.config import Config, make_config
+from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.networks import build_topology
+from zerocross.hw_search.space import Space
+from zerocross.models import fitting
+from zerocross.models.data import load_test
+from zerocross.models.expressions import parse
+from zerocross.models.layers import install
+from zerocross.models.training import accuracy
+
+
+def config(tmp_path: Path, name: str = "one", **training: object) -> Config:
+    return make_config(
+        {
+            "name": name,
+            "output": str(tmp_path),
+            "data": {"name": "digits", "limit": 500},
+            "topology": {"name": "mlp", "hidden": [16]},
+            "activation": {"encoding": "list", "expressions": ["log_sine"]},
+            "folding": {"target_cycles": 100},
+            "training": {"epochs": 3, "device": "cpu", **training},
+        }
+    )
+
+
+def test_the_record_and_the_weights_agree(tmp_path: Path) -> None:
+    folder, record = network_training.train_network(config(tmp_path))
+    written = json.loads((folder / "training.json").read_text())
+    assert written["settings"]["epochs"] == len(written["log"]) == 3
+    model = build_topology(written["topology"], tuple(written["input_shape"]), written["classes"])
+    install(model, [parse(text) for text in written["expressions"]])
+    model.load_state_dict(load_file(folder / "network.safetensors"))
+    assert accuracy(model, load_test("digits")) == written["test"] == record.test
+    assert not (folder / "checkpoint.pt").exists()
+
+
+def test_an_interrupted_training_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fitting, "_SAVE_SECONDS", 0.0)
+    straight, _ = network_training.train_network(config(tmp_path, "straight", average=0.5))
+
+    def stop(record: object, epoch: int, loss: float) -> None:
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        network_training.train_network(config(tmp_path, average=0.5), report=stop)
+    folder, record = network_training.train_network(config(tmp_path, average=0.5))
+    assert [entry["epoch"] for entry in record.log] == [1, 2, 3]
+    one, other = (load_file(place / "network.safetensors") for place in (folder, straight))
+    assert all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+def test_the_command_keeps_to_its_minutes(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        "name: a\ndata: {limit: 400}\ntopology: {name: mlp, hidden: [8]}\nfolding: {target_cycles: 100}\n"
+        "activation: {encoding: list, expressions: [x]}\ntraining: {device: cpu}\n"
+    )
+    result = CliRunner().invoke(app, ["train", str(path), "--minutes", "0.05", "--output", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    assert "test " in result.output
+    assert json.loads((tmp_path / "a" / "training.json").read_text())["minutes"] == 0.05
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"topology": {"name": "mlp", "hidden": [{"choose": [8, 16]}]}}, "leaves topology.hidden.0 open"),
+        ({"activation": {"encoding": "pair"}}, "names no single activation"),
+    ],
+)
+def test_a_choice_is_refused(change: dict[str, object], message: str, tmp_path: Path) -> None:
+    content = config(tmp_path).model_dump() | change
+    with pytest.raises(UserError, match=message):
+        network_training.train_network(make_config(content))
+
+
+def test_a_candidate_keeps_its_id_while_new_settings_have_their_defaults(tmp_path: Path) -> None:
+    plain, other = (
+        Space(config(tmp_path, **training), (1, 8, 8), 10).candidate((0,))
+        for training in ({}, {"surrogate": "polynomial"})
+    )
+    assert {**plain.training, **{"warmup": 0.0}} == plain.training
+    assert plain.id != other.id
+    assert not any("surrogate" in str(part) for part in plain._trained())
