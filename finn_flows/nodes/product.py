@@ -270,6 +270,11 @@ class Product(HardwareNode):
         module = self.module if self.weight_bits == 1 else "zc_plane_mvau"
         return Instance(module, {**sizes, **widths, **files, **styles})
 
+    def slim(self) -> "Product":
+        """See `HardwareNode`: all lanes do the same in the same cycles, so one of them is enough."""
+        weights = np.ones((self.channels // self.pe, self.fan_in), np.int16)
+        return replace(self, channels=len(weights), pe=1, weights=weights)
+
     def _write_weights(self, file: Path) -> None:
         """Write the weight planes in the order in which the hardware reads them."""
         rows, columns = self.channels // self.pe, self.fan_in // self.simd

@@ -62,16 +62,21 @@ module zc_crossings #(
   for (genvar i = 1; i < LATENCY; i++) begin : g_folds
     always_ff @(posedge clk) if (en) folds[i] <= folds[i-1];
   end
-  logic [LANES-1:0] first;  // of the fold in the last stage
+  // Synthesis reads small ROMs as constants that an address selects. As memories they would get registers of their own, and
+  // it could not merge them with the logic behind. Simulation reads the same words from memories, which is faster.
+`ifdef SYNTHESIS
+  logic [FOLDS-1:0][LANES-1:0] first;
+`else
+  logic [LANES-1:0] first[FOLDS];
+`endif
   if (WAY != "table") begin : g_first
-    zc_constants #(
-        .WORDS(FOLDS),
-        .BITS (LANES),
-        .FILE ({PREFIX, "first.mem"})
-    ) rom (
-        .address(folds[LATENCY-1]),
-        .word(first)
-    );
+`ifdef SYNTHESIS
+    logic [LANES-1:0] rom[FOLDS];
+    initial $readmemh({PREFIX, "first.mem"}, rom);
+    for (genvar i = 0; i < FOLDS; i++) assign first[i] = rom[i];
+`else
+    initial $readmemh({PREFIX, "first.mem"}, first);
+`endif
   end
 
   for (genvar lane = 0; lane < LANES; lane++) begin : g_lane
@@ -96,17 +101,18 @@ module zc_crossings #(
       assign counts[0] = '0;
       for (genvar stage = 0; stage < STAGES; stage++) begin : g_stage
         localparam int WORDS = FOLDS << stage;
-        localparam int PLACE = WORDS > 1 ? $clog2(WORDS) : 1;
-        logic [IN_BITS-1:0] threshold;
-        zc_constants #(
-            .WORDS(WORDS),
-            .BITS (IN_BITS),
-            .FILE ($sformatf("%ssearch_%0d_%0d.mem", PREFIX, lane, stage))
-        ) rom (
-            .address((PLACE'(folds[stage]) << stage) | PLACE'(counts[stage])),
-            .word(threshold)
-        );
-        wire passed = held[stage] >= threshold;
+`ifdef SYNTHESIS
+        logic [IN_BITS-1:0] rom[WORDS];
+        initial $readmemh($sformatf("%ssearch_%0d_%0d.mem", PREFIX, lane, stage), rom);
+        logic [WORDS-1:0][IN_BITS-1:0] thresholds;
+        for (genvar i = 0; i < WORDS; i++) assign thresholds[i] = rom[i];
+`else
+        logic [IN_BITS-1:0] thresholds[WORDS];
+        initial $readmemh($sformatf("%ssearch_%0d_%0d.mem", PREFIX, lane, stage), thresholds);
+`endif
+        localparam int PLACE = FOLD_BITS + stage;
+        wire [PLACE-1:0] place = (PLACE'(folds[stage]) << stage) | PLACE'(counts[stage]);
+        wire passed = held[stage] >= thresholds[place];
         if (stage < STAGES - 1) begin : g_next
           always_ff @(posedge clk) begin
             if (en) begin
@@ -116,24 +122,25 @@ module zc_crossings #(
           end
         end else begin : g_last
           // The last bit of the count is its parity.
-          always_ff @(posedge clk) if (en) m_tdata[lane] <= passed ^ first[lane];
+          always_ff @(posedge clk) if (en) m_tdata[lane] <= passed ^ first[folds[stage]][lane];
         end
       end
     end else begin : g_comparators
-      logic [LIMIT*IN_BITS-1:0] here;
-      zc_constants #(
-          .WORDS(FOLDS),
-          .BITS (LIMIT * IN_BITS),
-          .FILE ($sformatf("%sthresholds_%0d.mem", PREFIX, lane))
-      ) rom (
-          .address(fold),
-          .word(here)
-      );
+`ifdef SYNTHESIS
+      logic [LIMIT*IN_BITS-1:0] rom[FOLDS];
+      initial $readmemh($sformatf("%sthresholds_%0d.mem", PREFIX, lane), rom);
+      logic [FOLDS-1:0][LIMIT*IN_BITS-1:0] thresholds;
+      for (genvar i = 0; i < FOLDS; i++) assign thresholds[i] = rom[i];
+`else
+      logic [LIMIT*IN_BITS-1:0] thresholds[FOLDS];
+      initial $readmemh($sformatf("%sthresholds_%0d.mem", PREFIX, lane), thresholds);
+`endif
+      wire [LIMIT*IN_BITS-1:0] here = thresholds[fold];
       logic [LIMIT-1:0] passed;
       for (genvar i = 0; i < LIMIT; i++) begin : g_compare
         always_ff @(posedge clk) if (en) passed[i] <= value >= here[i*IN_BITS+:IN_BITS];
       end
-      always_ff @(posedge clk) if (en) m_tdata[lane] <= ^passed ^ first[lane];
+      always_ff @(posedge clk) if (en) m_tdata[lane] <= ^passed ^ first[folds[1]][lane];
     end
   end
 endmodule

@@ -23,10 +23,6 @@ module zc_xnor_popcount #(
   localparam int TWOS = MAJORITIES > 0 ? MAJORITIES : 1;
   localparam int SUM = 3 + $clog2((T + U + 5) / 6);
 
-  function automatic logic [T-1:0] two(input logic [T-1:0] a, b, c);
-    return (a & b) | ((a | b) & c);
-  endfunction
-
   wire [N-1:0] s = x ^~ w;
   wire [T-1:0] parity = s[T-1:0];
   wire [T-1:0] second, third;
@@ -34,8 +30,9 @@ module zc_xnor_popcount #(
   wire [U-1:0] first_parity = parity[U-1:0];
   wire [U-1:0] second_parity, third_parity;
   zc_slices #(.N(T)) parities (.bits(parity), .second(second_parity), .third(third_parity));
-  wire [T-1:0] triple_two = two(second, third, ~parity);
-  wire [U-1:0] parity_two = U'(two(T'(first_parity), T'(second_parity), T'(third_parity)));
+  wire [T-1:0] agree = second ^~ third;
+  wire [T-1:0] triple_two = (agree & second) | (~agree & ~parity);
+  wire [U-1:0] parity_two = (first_parity & second_parity) | (first_parity & third_parity) | (second_parity & third_parity);
 
   logic [TWOS-1:0] twos;
   logic [U-1:0] ones;

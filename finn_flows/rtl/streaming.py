@@ -146,9 +146,10 @@ def compile_streaming(
     taps: Sequence[str] = (),
     cache: Path | None = None,
     top: str = TOP,
+    slim: bool = False,
 ) -> tuple[CompiledDesign, Generated]:
     """Write a design's files to a folder and compile its simulation there; see `generate` and `compile_design`."""
-    generated = generate(design, folder, top, taps)
+    generated = generate(design, folder, top, taps, slim)
     ports = [Port("m", design.output.width)]
     ports += [Port(f"{name}_tap", _output(design, name).width, tap=True) for name in taps]
     simulator = compile_design(
@@ -163,6 +164,7 @@ def size_fifos(design: Design, folder: Path, cache: Path | None = None) -> tuple
     The design runs twice with FIFOs that are deeper than needed. The first run at full speed shows the interval. In the
     second run samples arrive at this interval, and each FIFO records its high-water mark. FIFOs of these depths allow the
     same schedule. A node never waits longer for words that arrive earlier, so a design that is fed faster is no slower.
+    The schedule does not depend on values, so most logic that computes values is left out (`HardwareNode.slim`).
 
     Args:
         design: Design without FIFOs.
@@ -170,21 +172,19 @@ def size_fifos(design: Design, folder: Path, cache: Path | None = None) -> tuple
         cache: See `compile_design`.
     """
     # Words of a faster branch may wait for a whole sample of the slower one, and for one more while that sample leaves.
-    waiting = [
-        design.streams[source].words
+    depths = {
+        element.fifo_name(port): max(_FIRST_DEPTH, 2 * stream.words)
         for element in design.elements
-        if len(element.sources) > 1
-        for source in element.sources
-    ]
-    depth = max(_FIRST_DEPTH, 2 * max(waiting, default=0))
+        for port, stream in element.node.inputs.items()
+    }
     samples = np.zeros((_SIZING_SAMPLES, design.input.elements), np.int64)
     while True:
-        deep, _ = compile_streaming(with_fifos(design, depth, probe=True), folder, cache=cache)
+        deep, _ = compile_streaming(with_fifos(design, depths, probe=True), folder, cache=cache, slim=True)
         interval = deep.stream(samples).interval
         marks = _marks(deep.stream(samples, pace=interval).printed)
-        if max(marks.values(), default=0) < depth:
+        if all(mark < depths[name] for name, mark in marks.items()):
             return marks, interval
-        depth *= 8
+        depths = {name: 8 * depth for name, depth in depths.items()}
 
 
 def _marks(printed: Sequence[str]) -> dict[str, int]:
