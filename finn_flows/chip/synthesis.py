@@ -3,13 +3,13 @@
 Synthesis has three steps, each in child processes (`yosys.py`):
 
 - *Elaborate*: the design is read once and cut at its nodes.
-- *Map*: each node, and the rest of the top, is mapped to the family's cells. Nodes are mapped in parallel, equal nodes
-  once, and nodes that were mapped before are read from the cache.
+- *Map*: each node, and the rest of the top, is mapped to the family's cells, equal nodes once. Nodes that follow each
+  other are mapped by one process, because each start of a flow takes up to 5 seconds. Yosys' results depend a little on
+  what else a process has read, so the cache holds batches of nodes, and a batch does not depend on the number of cores.
 - *Link*: the mapped parts are joined and flattened, with cells named <node>.<cell>, and written for place and route (JSON)
   and for simulation (Verilog).
 """
 
-import hashlib
 import importlib.metadata
 import importlib.util
 import json
@@ -22,12 +22,13 @@ from pathlib import Path
 
 from zerocross.finn_flows.chip.cells import Cells, count_cells
 from zerocross.finn_flows.chip.yosys import Script, SynthesisError, quoted, run_scripts
+from zerocross.finn_flows.content_cache import ContentCache, digest
 from zerocross.finn_flows.families import get_family
 
 # Mapping node by node uses 1 to 3% more LUTs than mapping a flat design, at no loss of frequency. Six nodes, flat and by
 # node: 1828 and 1847 LUT4 on ECP5, 1286 and 1297 LUT6 on 7-series; on ECP5, placed and routed with two seeds, 66.0 to 66.6
 # and 66.8 to 71.0 MHz.
-_BATCH = 300_000  # characters of elaborated parts per child process: some 2,000 LUTs
+_LARGE = 300_000  # characters of an elaborated part that ends a batch: some 2,000 LUTs
 _PART = "part"  # name of every part of a design while it is mapped
 
 
@@ -77,7 +78,7 @@ def synthesise(
         part: Name of the part, for families whose parts need different flows (gw2..., ice40up...).
         parameters: Parameters of the top.
         pads: Whether the netlist has the pads that place and route of some families needs (Gowin).
-        cache: Folder of mapped parts that later calls reuse; by default, a folder of the design.
+        cache: Folder of mapped parts that later calls reuse, for any design; by default, a folder of the design.
         workers: Parallel processes; by default, the number of processor cores.
         progress: Called with the number of mapped parts and the number of all parts to map.
 
@@ -90,15 +91,14 @@ def synthesise(
     work = (folder / "synthesis" / family).resolve()
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
-    cache = (cache or folder / "synthesis" / "mapped").resolve()
-    cache.mkdir(parents=True, exist_ok=True)
+    kept = ContentCache((cache or folder / "synthesis" / "mapped").resolve())
 
     parts = _elaborate(top, sources, folder, nodes, parameters or {}, work)
     flow = known.synthesis.flow(part)
     if known.lut_ram is None:  # lets Yosys choose between block RAM and flip-flops
         parts = [replace(part, text=_wish("distributed").sub("", part.text)) for part in parts]
     bare = f"{flow} {known.synthesis.no_pads}".rstrip()
-    mapped = _map(parts, bare, flow if pads else bare, cache, work, workers, progress)
+    mapped = _map(parts, bare, flow if pads else bare, kept, work, workers, progress)
     _link(top, mapped, flow, known.synthesis.link_until, work)
     netlist = work / "netlist.json"
     by_node = _counts(netlist, top, nodes, family)
@@ -175,49 +175,52 @@ def _map(
     parts: Sequence[_Part],
     node_flow: str,
     top_flow: str,
-    cache: Path,
+    cache: ContentCache,
     work: Path,
     workers: int | None,
     progress: Callable[[int, int], None],
 ) -> list[tuple[_Part, Path]]:
-    """Map the parts that are not in the cache, the largest first; return the file of each part."""
+    """Map the batches that are not in the cache; return the file of each part."""
     version = importlib.metadata.version("pyosys") if importlib.util.find_spec("pyosys") else ""
-    mapped: list[tuple[_Part, Path]] = []
-    batches: list[dict[Path, _Part]] = []
-    room = 0
-    for part in sorted(parts, key=lambda part: -len(part.text)):
-        flow = node_flow if part.name else top_flow
-        key = hashlib.sha256("\n".join([version, flow, part.text]).encode())
-        result = cache / f"{key.hexdigest()[:24]}.il"
-        mapped.append((part, result))
-        if result.exists() or any(result in batch for batch in batches):
-            continue
-        alone = flow != node_flow
-        if room < len(part.text) or alone:
-            batches.append({})
-            room = _BATCH
-        batches[-1][result] = part
-        room = 0 if alone else room - len(part.text)
-    scripts = {}
-    for index, batch in enumerate(batches):
-        flow = node_flow if all(part.name for part in batch.values()) else top_flow
-        scripts[_batch_script(index, batch, flow, work)] = batch
-    total, ended = sum(map(len, batches)), 0
+    results: dict[str, Path] = {}  # by the part's text
+    scripts: dict[Script, list[Path]] = {}
+    *nodes, top = parts
+    for batch, flow in [*((batch, node_flow) for batch in _batches(nodes)), ([top], top_flow)]:
+        key = digest([version, flow, top.module if top in batch else "", *(part.text for part in batch)])
+        files = [work / f"{key}-{index}.il" for index in range(len(batch))]
+        results |= {part.text: file for part, file in zip(batch, files, strict=True)}
+        if not all(cache.take(file.name, file) for file in files):
+            names = dict(zip(files, batch, strict=True))
+            scripts[_batch_script(len(scripts), names, flow, work)] = files
+    total, ended = sum(map(len, scripts.values())), 0
 
     def keep(script: Script) -> None:
         nonlocal ended
         for result in scripts[script]:
-            (work / result.name).replace(result)
+            cache.put(result.name, result)
             ended += 1
             progress(ended, total)
 
     run_scripts(scripts, work, workers, keep)
-    return mapped
+    return [(part, results[part.text]) for part in parts]
+
+
+def _batches(parts: Sequence[_Part]) -> list[list[_Part]]:
+    """Return the distinct parts in batches of neighbours, the largest batch first.
+
+    A large part ends a batch. A change of one layer therefore changes few batches.
+    """
+    batches: list[list[_Part]] = [[]]
+    for part in {part.text: part for part in reversed(parts)}.values():
+        if len(part.text) >= _LARGE and batches[-1]:
+            batches.append([])
+        batches[-1].append(part)
+    return sorted(filter(None, batches), key=lambda batch: -sum(len(part.text) for part in batch))
 
 
 def _batch_script(index: int, batch: dict[Path, _Part], flow: str, work: Path) -> Script:
     """Return a script that maps several parts as separate modules, because each start of a flow takes seconds."""
-    modules = [f"node.{part.name}" if part.name else part.module for part in batch.values()]
+    modules = [f"node{index}" if part.name else part.module for index, part in enumerate(batch.values())]
     commands: list[str] = []
     for module, part in zip(modules, batch.values(), strict=True):
         source = work / f"batch{index}.{len(commands)}.il"

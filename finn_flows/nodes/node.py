@@ -126,6 +126,13 @@ class HardwareNode(ABC):
             prefix: Beginning of the files' names.
         """
 
+    def slim(self) -> "HardwareNode":
+        """Return a node that moves its words in the same cycles, with as little logic for their values as possible.
+
+        Simulations that measure only time use it. Its streams may be narrower, and its numbers are arbitrary.
+        """
+        return self
+
     def operation_counts(self) -> dict[str, int]:
         """Return the operations per image and the numbers that the node holds, by FINN's names for such counts."""
         return {}

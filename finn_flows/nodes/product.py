@@ -270,6 +270,11 @@ class Product(HardwareNode):
         module = self.module if self.weight_bits == 1 else "zc_plane_mvau"
         return Instance(module, {**sizes, **widths, **files, **styles})
 
+    def slim(self) -> "Product":
+        """See `HardwareNode`: all lanes do the same in the same cycles, so one of them is enough."""
+        weights = np.ones((self.channels // self.pe, self.fan_in), np.int16)
+        return replace(self, channels=len(weights), pe=1, weights=weights)
+
     def _write_weights(self, file: Path) -> None:
         """Write the weight planes in the order in which the hardware reads them."""
         rows, columns = self.channels // self.pe, self.fan_in // self.simd
@@ -280,11 +285,18 @@ class Product(HardwareNode):
 
 
 def _with_parities(bits: np.ndarray) -> np.ndarray:
-    """Replace the first of every three bits with the parity of the three; missing bits count as 1."""
-    padding = [(0, 0)] * (bits.ndim - 1) + [(0, -bits.shape[-1] % 3)]
-    triples = np.pad(bits, padding, constant_values=True).reshape(*bits.shape[:-1], -1, 3)
-    triples[..., 0] ^= triples[..., 1] ^ triples[..., 2]
-    return triples.reshape(*bits.shape[:-1], -1)[..., : bits.shape[-1]]
+    """Replace the first bit of each triple with the parity of the three; missing bits count as 1.
+
+    The first bits of all triples come first, then the second and the third ones, as in `zc_xnor_popcount`.
+    """
+    count = bits.shape[-1]
+    triples = math.ceil(count / 3)
+    second = (count - triples + 1) // 2
+    result = bits.copy()
+    for start, length in ((triples, second), (triples + second, count - triples - second)):
+        result[..., :length] ^= bits[..., start : start + length]
+        result[..., length:triples] ^= True
+    return result
 
 
 # ---- weights, shared with the grouped product

@@ -62,13 +62,21 @@ module zc_crossings #(
   for (genvar i = 1; i < LATENCY; i++) begin : g_folds
     always_ff @(posedge clk) if (en) folds[i] <= folds[i-1];
   end
-  // Small ROMs are constants that an address selects. As memories they would get registers of their own, and synthesis
-  // could not merge them with the logic behind.
+  // Synthesis reads small ROMs as constants that an address selects. As memories they would get registers of their own, and
+  // it could not merge them with the logic behind. Simulation reads the same words from memories, which is faster.
+`ifdef SYNTHESIS
   logic [FOLDS-1:0][LANES-1:0] first;
+`else
+  logic [LANES-1:0] first[FOLDS];
+`endif
   if (WAY != "table") begin : g_first
+`ifdef SYNTHESIS
     logic [LANES-1:0] rom[FOLDS];
     initial $readmemh({PREFIX, "first.mem"}, rom);
     for (genvar i = 0; i < FOLDS; i++) assign first[i] = rom[i];
+`else
+    initial $readmemh({PREFIX, "first.mem"}, first);
+`endif
   end
 
   for (genvar lane = 0; lane < LANES; lane++) begin : g_lane
@@ -93,10 +101,15 @@ module zc_crossings #(
       assign counts[0] = '0;
       for (genvar stage = 0; stage < STAGES; stage++) begin : g_stage
         localparam int WORDS = FOLDS << stage;
+`ifdef SYNTHESIS
         logic [IN_BITS-1:0] rom[WORDS];
         initial $readmemh($sformatf("%ssearch_%0d_%0d.mem", PREFIX, lane, stage), rom);
         logic [WORDS-1:0][IN_BITS-1:0] thresholds;
         for (genvar i = 0; i < WORDS; i++) assign thresholds[i] = rom[i];
+`else
+        logic [IN_BITS-1:0] thresholds[WORDS];
+        initial $readmemh($sformatf("%ssearch_%0d_%0d.mem", PREFIX, lane, stage), thresholds);
+`endif
         localparam int PLACE = FOLD_BITS + stage;
         wire [PLACE-1:0] place = (PLACE'(folds[stage]) << stage) | PLACE'(counts[stage]);
         wire passed = held[stage] >= thresholds[place];
@@ -113,10 +126,15 @@ module zc_crossings #(
         end
       end
     end else begin : g_comparators
+`ifdef SYNTHESIS
       logic [LIMIT*IN_BITS-1:0] rom[FOLDS];
       initial $readmemh($sformatf("%sthresholds_%0d.mem", PREFIX, lane), rom);
       logic [FOLDS-1:0][LIMIT*IN_BITS-1:0] thresholds;
       for (genvar i = 0; i < FOLDS; i++) assign thresholds[i] = rom[i];
+`else
+      logic [LIMIT*IN_BITS-1:0] thresholds[FOLDS];
+      initial $readmemh($sformatf("%sthresholds_%0d.mem", PREFIX, lane), thresholds);
+`endif
       wire [LIMIT*IN_BITS-1:0] here = thresholds[fold];
       logic [LIMIT-1:0] passed;
       for (genvar i = 0; i < LIMIT; i++) begin : g_compare

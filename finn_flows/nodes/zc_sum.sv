@@ -19,12 +19,11 @@ module zc_sum #(
     localparam int HALF = (N + 1) / 2;
     localparam int WIDE = W + SHIFT + 1;
     wire [2*HALF*W-1:0] even = (2 * HALF * W)'(terms);  // an odd term is paired with 0
-    logic [HALF*WIDE-1:0] pairs;
+    logic [HALF*WIDE-1:0] pairs, next;
     for (genvar i = 0; i < HALF; i++) begin : g_pair
-      always_ff @(posedge clk) begin
-        if (en) pairs[i*WIDE+:WIDE] <= WIDE'(even[2*i*W+:W]) + (WIDE'(even[(2*i+1)*W+:W]) << SHIFT);
-      end
+      assign next[i*WIDE+:WIDE] = WIDE'(even[2*i*W+:W]) + (WIDE'(even[(2*i+1)*W+:W]) << SHIFT);
     end
+    always_ff @(posedge clk) if (en) pairs <= next;
     zc_sum #(
         .N(HALF),
         .W(WIDE),

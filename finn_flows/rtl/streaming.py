@@ -3,9 +3,12 @@
 The timing of a design does not depend on its data, so a few samples show the schedule of all.
 """
 
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
@@ -17,6 +20,7 @@ Progress = Callable[[float], None]
 
 _SIZING_SAMPLES = 4
 _FIRST_DEPTH = 512
+_PART, _PARTS = 25, 16  # least samples of a part that runs in a process of its own, and most parts
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,7 @@ class Streamed:
         taps: Observed streams by element, (N, elements).
         interval: Cycles from one sample's last output word to that of the next, after the pipeline is full.
         latency: Cycles from the first sample's first input word to its last output word, both included.
-        cycles: Cycles from the first input word to the last output word.
+        cycles: Cycles from the first input word to the last output word, of all parts together.
         printed: Lines that the design printed.
     """
 
@@ -64,6 +68,9 @@ class CompiledDesign:
     ) -> Streamed:
         """Stream samples through the design without gaps.
 
+        Many samples run in parts, each in a process of its own, as many at once as there are processor cores. The parts
+        depend only on the number of samples. Interval, latency and printed lines are those of the first part.
+
         Args:
             samples: Unsigned integers, shape (N, elements of the input stream); bits as 0 and 1.
             stalls: Probabilities that the input withholds a word and that the output refuses one, 0 to 1.
@@ -74,6 +81,38 @@ class CompiledDesign:
         Raises:
             SimulationError: If the design hangs, or breaks the rules of a stream.
         """
+        parts = np.array_split(samples, min(_PARTS, max(1, len(samples) // _PART)))
+        shares, lock = [0.0] * len(parts), Lock()
+
+        def run(index: int) -> Streamed:
+            def tell(share: float) -> None:
+                with lock:
+                    shares[index] = share
+                    if progress is not None:
+                        progress(sum(shares) / len(shares))
+
+            return self._stream(parts[index], stalls, pace, seed + index, tell)
+
+        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+            streamed = list(pool.map(run, range(len(parts))))
+        first = streamed[0]
+        return Streamed(
+            np.concatenate([part.outputs for part in streamed]),
+            {name: np.concatenate([part.taps[name] for part in streamed]) for name in self.taps},
+            first.interval,
+            first.latency,
+            sum(part.cycles for part in streamed),
+            first.printed,
+        )
+
+    def _stream(
+        self,
+        samples: np.ndarray,
+        stalls: tuple[float, float],
+        pace: float,
+        seed: int,
+        progress: Progress,
+    ) -> Streamed:
         source, sink = self.design.input, self.design.output
         streams = {"m": sink, **{f"{name}_tap": _output(self.design, name) for name in self.taps}}
         trace = self.simulator.run(
@@ -107,9 +146,10 @@ def compile_streaming(
     taps: Sequence[str] = (),
     cache: Path | None = None,
     top: str = TOP,
+    slim: bool = False,
 ) -> tuple[CompiledDesign, Generated]:
     """Write a design's files to a folder and compile its simulation there; see `generate` and `compile_design`."""
-    generated = generate(design, folder, top, taps)
+    generated = generate(design, folder, top, taps, slim)
     ports = [Port("m", design.output.width)]
     ports += [Port(f"{name}_tap", _output(design, name).width, tap=True) for name in taps]
     simulator = compile_design(
@@ -124,6 +164,7 @@ def size_fifos(design: Design, folder: Path, cache: Path | None = None) -> tuple
     The design runs twice with FIFOs that are deeper than needed. The first run at full speed shows the interval. In the
     second run samples arrive at this interval, and each FIFO records its high-water mark. FIFOs of these depths allow the
     same schedule. A node never waits longer for words that arrive earlier, so a design that is fed faster is no slower.
+    The schedule does not depend on values, so most logic that computes values is left out (`HardwareNode.slim`).
 
     Args:
         design: Design without FIFOs.
@@ -131,21 +172,19 @@ def size_fifos(design: Design, folder: Path, cache: Path | None = None) -> tuple
         cache: See `compile_design`.
     """
     # Words of a faster branch may wait for a whole sample of the slower one, and for one more while that sample leaves.
-    waiting = [
-        design.streams[source].words
+    depths = {
+        element.fifo_name(port): max(_FIRST_DEPTH, 2 * stream.words)
         for element in design.elements
-        if len(element.sources) > 1
-        for source in element.sources
-    ]
-    depth = max(_FIRST_DEPTH, 2 * max(waiting, default=0))
+        for port, stream in element.node.inputs.items()
+    }
     samples = np.zeros((_SIZING_SAMPLES, design.input.elements), np.int64)
     while True:
-        deep, _ = compile_streaming(with_fifos(design, depth, probe=True), folder, cache=cache)
+        deep, _ = compile_streaming(with_fifos(design, depths, probe=True), folder, cache=cache, slim=True)
         interval = deep.stream(samples).interval
         marks = _marks(deep.stream(samples, pace=interval).printed)
-        if max(marks.values(), default=0) < depth:
+        if all(mark < depths[name] for name, mark in marks.items()):
             return marks, interval
-        depth *= 8
+        depths = {name: 8 * depth for name, depth in depths.items()}
 
 
 def _marks(printed: Sequence[str]) -> dict[str, int]:

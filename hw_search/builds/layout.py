@@ -14,12 +14,12 @@ SOURCES = "sources.f"  # in RTL: list of the design's files, in the format of si
 NETLIST = "netlist"  # in RTL: simulation of the mapped netlist
 VIVADO = "vivado"  # files for a machine with Vivado
 STAGES = "stages"  # results of the steps
-MAPPED = "mapped"  # cache of synthesised nodes
 SIZING = "sizing"  # simulation that sizes FIFOs; removed afterwards
 DIFFERENCE = "difference"  # simulation that finds the first node that differs
+MAPPED = "mapped"  # in the cache folder of all builds: synthesised nodes
 
 
 def cache_folder() -> Path:
-    """Return the cache folder of all builds. It holds Verilator's compiled runtime."""
+    """Return the cache folder of all builds: compiled simulations and synthesised nodes, by their content."""
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return base / "zerocross"

@@ -6,10 +6,12 @@
 """
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import torch
@@ -139,15 +141,20 @@ def count_cells(job: Job, design: BuiltDesign, stages: Stages) -> Synthesised:
     families = list(job.parts)
 
     def work(report: Report) -> Synthesised:
-        found = {}
-        for number, family in enumerate(families):
+        shares, lock = dict.fromkeys(families, 0.0), Lock()
 
-            def tell(share: float, note: str, number: int = number) -> None:
-                report((number + share) / len(families), note)
+        def map_to(family: str) -> Mapped:
+            def tell(share: float, note: str) -> None:
+                with lock:
+                    shares[family] = share
+                    report(sum(shares.values()) / len(shares), note)
 
             mapped = _synthesis(job, design, family, tell)
-            found[family] = Mapped(mapped.total, mapped.by_node)
-        return Synthesised(found)
+            return Mapped(mapped.total, mapped.by_node)
+
+        # Some steps of a synthesis use one core only: another family fills the others.
+        with ThreadPoolExecutor(len(families)) as pool:
+            return Synthesised(dict(zip(families, pool.map(map_to, families), strict=True)))
 
     inputs = {
         "design": design.digest,
@@ -167,7 +174,7 @@ def _synthesis(job: Job, design: BuiltDesign, family: str, report: Report) -> Sy
         family,
         [element.name for element in design.complete.elements],
         part=job.part.name if family == job.part.family else "",
-        cache=job.folder / MAPPED,
+        cache=job.cache / MAPPED,
         progress=lambda done, of: report(done / max(1, of), f"{family}: {done} of {of} nodes"),
     )
 
@@ -222,7 +229,7 @@ def route(job: Job, design: BuiltDesign, stages: Stages) -> Routing | None:
             [f"accelerator.{element.name}" for element in design.complete.elements],
             part=job.part.name,
             pads=True,
-            cache=job.folder / MAPPED,
+            cache=job.cache / MAPPED,
         )
         report(-1, "nextpnr")
 
