@@ -15,12 +15,13 @@ from heapq import heappop, heappush
 from typing import Any
 
 import numpy as np
-from onnx import NodeProto, helper
+from onnx import NodeProto, TensorProto, helper
 from qonnx.core.datatype import DataType
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.base import Transformation
 from qonnx.transformation.general import RemoveUnusedTensors
 
+from zerocross.finn_flows.lowering.endings import with_decision
 from zerocross.finn_flows.lowering.errors import LoweringError
 from zerocross.finn_flows.lowering.evaluation import crossing_position, evaluate, rescaled
 from zerocross.finn_flows.lowering.integers import Integers, added, of_levels, pooled
@@ -65,7 +66,7 @@ class AbsorbActivations(Transformation):
 def step_absorb_activations(model: ModelWrapper, cfg: Any) -> ModelWrapper:
     """Tidy a graph and absorb its activations, as a custom step of FINN's builder; `cfg` is ignored."""
     del cfg
-    return tidy(model).transform(AbsorbActivations())
+    return with_decision(tidy(model)).transform(AbsorbActivations())
 
 
 def _texts(nodes: Iterable[NodeProto]) -> list[bytes]:
@@ -100,8 +101,11 @@ class _Absorber:
                 self._mean(node)
             else:
                 self._sum(node)
-        for node in self.structure.ending:
-            self._emit(node)
+        if self.structure.is_single:
+            self._decide()
+        else:
+            for node in self.structure.ending:
+                self._emit(node)
         return _ordered(self.nodes)
 
     def _emit(self, node: NodeProto, original: NodeProto | None = None) -> None:
@@ -131,6 +135,14 @@ class _Absorber:
 
     def _shape(self, tensor: str) -> list[int]:
         return list(self.model.get_tensor_shape(tensor))
+
+    def _decide(self) -> None:
+        """Write the crossings of a single logit, whose bit is the class."""
+        graph, last = self.model.graph, self.structure.last
+        found = self._cross(graph.output[0].name, last)
+        del graph.output[:]
+        shape = self._shape(last.output[0])
+        graph.output.append(helper.make_tensor_value_info(found.tensor, TensorProto.FLOAT, shape))
 
     # Nodes that compute with integers.
 
@@ -169,7 +181,8 @@ class _Absorber:
         kept = attributes(node) if node.op_type == "Conv" else {}
         if tensor == f"{output}_padded":
             kept = {key: value for key, value in kept.items() if key not in ("pads", "auto_pad")}
-        rescaling = self._logit_scales(real) if node.output[0] == self.structure.last.output[0] else []
+        is_logits = output == self.structure.last.output[0] and not self.structure.is_single
+        rescaling = self._logit_scales(real) if is_logits else []
         sink = f"{output}_accumulators" if rescaling else output
         op_type = "Conv" if node.op_type == "Conv" else "MatMul"
         self._emit(helper.make_node(op_type, [tensor, name], [sink], name=node.name, **kept), node)

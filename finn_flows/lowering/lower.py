@@ -9,6 +9,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from zerocross.finn_flows.integer import IntegerNetwork
 from zerocross.finn_flows.lowering.absorb import AbsorbActivations
+from zerocross.finn_flows.lowering.endings import with_decision
 from zerocross.finn_flows.lowering.errors import LoweringError
 from zerocross.finn_flows.lowering.execution import constants, execute
 from zerocross.finn_flows.lowering.reading import input_tensor, read_network
@@ -48,7 +49,7 @@ class Lowered:
 
     Attributes:
         network: Integers that the hardware computes with.
-        original: Tidied graph, with all of its nodes.
+        original: Tidied graph, with all of its nodes; with one logit, its output is the class.
         model: Absorbed graph, which qonnx can still execute.
         activations: Summary of each activation, in the order of the layers.
     """
@@ -86,7 +87,7 @@ def lower(source: Path | str | ModelWrapper) -> Lowered:
     Raises:
         LoweringError: If the file is no ONNX file, or hardware cannot compute a node; the message names it.
     """
-    original = tidy(source if isinstance(source, ModelWrapper) else load_model(Path(source)))
+    original = with_decision(tidy(source if isinstance(source, ModelWrapper) else load_model(Path(source))))
     model = original.transform(AbsorbActivations(), cleanup=False)
     network = read_network(model)
     return Lowered(network, original, model, _activations(model, network))

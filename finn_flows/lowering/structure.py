@@ -5,6 +5,7 @@ a mean pool makes. Every other tensor is a function of one of them, element by e
 mean pools read are called ends: a region ends there.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -68,6 +69,11 @@ class Structure:
         """Return the name of a tensor for messages: the node that makes it, with its type."""
         node = self._makers.get(tensor)
         return f"{node.name} ({node.op_type})" if node is not None else tensor
+
+    @property
+    def is_single(self) -> bool:
+        """Whether the network has one logit, whose sign is the class."""
+        return math.prod(self.model.get_tensor_shape(self.last.output[0])) == 1
 
     def reads(self, node: NodeProto) -> list[str]:
         """Return the tensors that a reader reads as integers."""
@@ -215,6 +221,8 @@ class Structure:
             self.sources.update(dict.fromkeys(group, source))
             if source == start:
                 self._find_input(start, group)
+        if self.is_single:
+            self.sources[self.model.graph.output[0].name] = self.last.output[0]
 
     def _shared_levels(self, source: str) -> list[str]:
         """Return the outputs of the quantizers behind a source that several regions could share, the last one first.
