@@ -8,6 +8,7 @@
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from itertools import takewhile
 
@@ -51,11 +52,6 @@ class Ending:
     def classes(self) -> int:
         """Number of logits."""
         return int(self.model.get_tensor_shape(self.last.output[0])[1])
-
-    @property
-    def name(self) -> str:
-        """Name of the last product, for messages."""
-        return f"{self.last.name} ({self.last.op_type})"
 
     @property
     def output(self) -> str:
@@ -144,9 +140,9 @@ def with_decision(model: ModelWrapper) -> ModelWrapper:
         LoweringError: See `read_ending`.
     """
     structure = Structure(model)
-    shape = model.get_tensor_shape(structure.last.output[0])
-    if math.prod(shape) != 1:
+    if not structure.is_single:
         return model
+    shape = model.get_tensor_shape(structure.last.output[0])
     ending = read_ending(structure)
     if [node.op_type for node in ending.body] == ["Crossings"]:
         return model  # it is absorbed already
@@ -225,17 +221,20 @@ def integer_choice(ending: Ending, reach: Reach, step: int) -> Choice | None:
     lines, _ = ending.lines
     _check_order(ending, reach, step)
     if not any(lines.scales):
-        raise LoweringError(f"the logits of {ending.name} are multiplied by 0: the class never changes")
+        node = next(node for node in ending.linear if not any(_scales(ending, node)))
+        raise LoweringError(
+            f"{node.name} ({node.op_type}) multiplies all logits of {ending.last.name} by 0, so the class never changes"
+        )
     if lines.has_one_scale:
         shift, biases = integer_biases(lines.offsets, step)
         same = (biases == biases[0]).all()
         return None if same else Choice(Bias(shift, int(biases.min()), int(biases.max())), biases)
     found = integer_lines(lines.ratios, lines.starts, reach)
     if found is None:
-        node = next((node for node in ending.linear if not _has_one_scale(ending, node)), ending.last)
+        node = next((node for node in ending.linear if len(set(_scales(ending, node))) > 1), ending.last)
         raise LoweringError(
             f"{node.name} ({node.op_type}) gives the classes different scales, and integers that choose the same class for "
-            f"all accumulators of {ending.name} need factors of more than {MOST_BITS} bits: use one scale for all classes "
+            f"all accumulators of {ending.last.name} need factors of more than {MOST_BITS} bits: use one scale for all classes "
             "(a weight quantizer with one scale for the tensor, no batch norm behind the last layer)"
         )
     factors, biases = found
@@ -243,19 +242,13 @@ def integer_choice(ending: Ending, reach: Reach, step: int) -> Choice | None:
     return Choice(Bias(0, *numbers), biases, factors)
 
 
-def _has_one_scale(ending: Ending, node: NodeProto) -> bool:
+def _scales(ending: Ending, node: NodeProto) -> list[Fraction]:
     line = node_line(ending.model, node, ending.classes)
-    return line is None or len(set(line[0])) == 1
+    return [Fraction(1)] if line is None else list(line[0])
 
 
 def _check_order(ending: Ending, reach: Reach, step: int) -> None:
     """Refuse nodes that change the order of the logits, or that differ between classes by more than a line."""
-    differing = [node for node in ending.rest if not _is_alike(ending.model, node)]
-    if differing:
-        raise LoweringError(
-            f"{differing[0].name} ({differing[0].op_type}) treats the classes differently by more than a scale and a bias: "
-            f"give the logits of {ending.name} at most a scale and a bias for each class"
-        )
     rows = [reach.of(row) for row in reach.weights]
     low, high = min(row.low for row in rows), max(row.high for row in rows)
     directions = np.array([(scale > 0) - (scale < 0) for scale in ending.lines[0].scales])
@@ -272,6 +265,12 @@ def _check_order(ending: Ending, reach: Reach, step: int) -> None:
         values.append(scored.stages(columns)[-1])
         found.append(response.stages(columns)[-1])
     lines, outputs = np.concatenate(values), np.concatenate(found)
+    differing = [node for node in ending.rest if not _is_alike(ending.model, node)]
+    if differing and _rises(outputs, directions):
+        raise LoweringError(
+            f"{differing[0].name} ({differing[0].op_type}) treats the classes differently by more than a scale and a bias: "
+            f"give the logits of {ending.last.name} at most a scale and a bias for each class"
+        )
     if not _keeps_order(lines, outputs, directions):
         columns = np.repeat(np.arange(low, high + 1, step, dtype=np.float32)[:, None], ending.classes, axis=1)
         node = next(
@@ -279,7 +278,7 @@ def _check_order(ending: Ending, reach: Reach, step: int) -> None:
             ending.last,
         )
         raise LoweringError(
-            f"{node.name} ({node.op_type}) changes the order of the logits of {ending.name}, or makes different ones equal: "
+            f"{node.name} ({node.op_type}) changes the order of the logits of {ending.last.name}, or makes different ones equal: "
             "put only a scale and a bias for each class, a Softmax or an ArgMax after them"
         )
 
@@ -291,10 +290,15 @@ def _is_alike(model: ModelWrapper, node: NodeProto) -> bool:
     return all((value == (value[:1] if several else value.flat[0])).all() for value in found if value is not None)
 
 
+def _rises(outputs: np.ndarray, directions: np.ndarray) -> bool:
+    """Return whether outputs of integers (T, classes) rise or fall strictly, as the directions say; 0 says nothing."""
+    moving = directions != 0
+    return bool((np.diff(outputs, axis=0)[:, moving] * directions[moving] > 0).all())
+
+
 def _keeps_order(lines: np.ndarray, outputs: np.ndarray, directions: np.ndarray) -> bool:
     """Return whether outputs of integers (T, classes) rise strictly with each class's lines, and never fall with any."""
-    moving = directions != 0
-    if not (np.diff(outputs, axis=0)[:, moving] * directions[moving] > 0).all():
+    if not _rises(outputs, directions):
         return False
     order = np.argsort(lines, axis=None, kind="stable")
     return lines is outputs or bool((np.diff(outputs.reshape(-1)[order]) >= 0).all())
@@ -322,3 +326,82 @@ def _check_choice(model: ModelWrapper, ending: tuple[NodeProto, ...]) -> None:
                 "largest (ArgMax, TopK) may read them"
             )
         chosen = chosen or node.op_type in ("ArgMax", "TopK")
+
+
+# ---- the file itself
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a file chooses its class by, for some samples.
+
+    Attributes:
+        ending: Ending of the file's graph.
+        values: Scores behind the linear nodes, float32, shape (N, classes).
+        rounding: Largest error that float32's rounding may cause in each of them, same shape. A sum of K products has an
+            error of at most K 2**-24 times the sum of their magnitudes, in any order of summation (Higham, Accuracy and
+            Stability of Numerical Algorithms, section 3.1); each further operation adds 2**-24 times its magnitudes.
+    """
+
+    ending: Ending
+    values: np.ndarray
+    rounding: np.ndarray
+
+    @property
+    def classes(self) -> np.ndarray:
+        """The file's classes, (N,): of several scores the first largest one, of a single one whether it is above."""
+        return self._chosen(self.values)
+
+    def allow(self, classes: np.ndarray) -> np.ndarray:
+        """Return whether scores within the rounding give these classes, shape (N,)."""
+        if self.values.shape[1] == 1:
+            return np.any(
+                [self._chosen(self.values + way * self.rounding) == classes for way in (-1, 0, 1)], axis=0
+            )
+        high, low = self.values + self.rounding, self.values - self.rounding
+        chosen = np.take_along_axis(high, classes[:, None], axis=1)
+        return (chosen >= low).all(axis=1)
+
+    def _chosen(self, values: np.ndarray) -> np.ndarray:
+        if values.shape[1] > 1:
+            return values.argmax(axis=1)
+        ending = self.ending
+        return (_executed(ending, ending.rest, ending.scores, values[:, 0]) > 0).astype(np.int64)
+
+
+def file_scores(model: ModelWrapper, samples: np.ndarray) -> Scores:
+    """Run samples through a file's graph, up to the scores.
+
+    Args:
+        model: Tidied graph, decided if it has one logit.
+        samples: Samples of the graph's input, float32, (N, ...).
+    """
+    structure = Structure(model)
+    ending = read_ending(structure)
+    known, parts = constants(model), []
+    nodes = structure.ahead(ending.last.output[0])
+    for start in range(0, len(samples), _BATCH):
+        tensors = {"": None, **known, model.graph.input[0].name: samples[start : start + _BATCH]}
+        execute(model, nodes, tensors)  # type: ignore[arg-type]
+        read = tensors[ending.last.input[0]]
+        execute(model, ending.linear, tensors)  # type: ignore[arg-type]
+        parts.append((tensors[ending.scores], _magnitudes(ending, read)))
+    values, magnitudes = (np.concatenate(each).reshape(len(samples), -1) for each in zip(*parts, strict=True))
+    weights = model.get_initializer(ending.last.input[1])
+    operations = weights.size // ending.classes + len(ending.linear) + 2  # the bias, and the inputs' own rounding
+    return Scores(ending, values, operations * _ROUNDING * magnitudes)
+
+
+def _magnitudes(ending: Ending, read: np.ndarray) -> np.ndarray:
+    """Return the sums of the magnitudes of all summands of the scores."""
+    last, model = ending.last, ending.model
+    known = {name: np.abs(model.get_initializer(name)) for name in last.input[1:] if name}
+    tensors = {"": None, **known, last.input[0]: np.abs(read)}
+    execute(model, [last], tensors)  # type: ignore[arg-type]
+    sizes = np.abs(tensors[last.output[0]].reshape(len(read), -1).astype(np.float64))
+    for node in ending.linear:
+        line = node_line(model, node, ending.classes)
+        if line is not None:
+            slope, start = (np.abs(each.astype(np.float64)) for each in line)
+            sizes = sizes * slope + start
+    return sizes

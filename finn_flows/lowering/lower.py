@@ -9,7 +9,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from zerocross.finn_flows.integer import IntegerNetwork
 from zerocross.finn_flows.lowering.absorb import AbsorbActivations
-from zerocross.finn_flows.lowering.endings import with_decision
+from zerocross.finn_flows.lowering.endings import Scores, file_scores, with_decision
 from zerocross.finn_flows.lowering.errors import LoweringError
 from zerocross.finn_flows.lowering.execution import constants, execute
 from zerocross.finn_flows.lowering.reading import input_tensor, read_network
@@ -76,6 +76,17 @@ class Lowered:
             execute(model, nodes, tensors)
             parts.append(np.rint(tensors[tensor]).astype(np.int64))
         return np.moveaxis(np.concatenate(parts), 1, -1)
+
+    def scores(self, samples: np.ndarray) -> Scores:
+        """Run samples through the file, node by node, up to the scores by which it chooses the class.
+
+        Functions round as they do in torch. For example, onnxruntime's sigmoid is exactly 0 below -18 and torch's is not,
+        so a subsequent sign would differ.
+
+        Args:
+            samples: Inputs of the QONNX file, shape (N, ...).
+        """
+        return file_scores(self.original, samples)
 
 
 def lower(source: Path | str | ModelWrapper) -> Lowered:

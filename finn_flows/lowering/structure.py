@@ -54,7 +54,7 @@ class Structure:
         start, output = graph.input[0].name, graph.output[0].name
         self._makers = {name: node for node in graph.node for name in node.output}
         self._origins = {start: start}
-        needed = {name for node in self._ahead(output) for name in node.output}
+        needed = {name for node in self.ahead(output) for name in node.output}
         for node in graph.node:
             if not needed.isdisjoint(node.output):
                 self._follow(node, start)
@@ -73,7 +73,8 @@ class Structure:
     @property
     def is_single(self) -> bool:
         """Whether the network has one logit, whose sign is the class."""
-        return math.prod(self.model.get_tensor_shape(self.last.output[0])) == 1
+        shape = self.model.get_tensor_shape(self.last.output[0])
+        return bool(shape) and math.prod(shape) == 1
 
     def reads(self, node: NodeProto) -> list[str]:
         """Return the tensors that a reader reads as integers."""
@@ -116,10 +117,10 @@ class Structure:
         """
         source = self.sources[end]
         maker = self._makers.get(source)
-        body = self._ahead(end, {source}) if end != source else []
+        body = self.ahead(end, {source}) if end != source else []
         return Region(source, maker.name if maker is not None else source, tuple(body), end, axis)
 
-    def _ahead(self, tensor: str, stop: set[str] | None = None) -> list[NodeProto]:
+    def ahead(self, tensor: str, stop: set[str] | None = None) -> list[NodeProto]:
         """Return the nodes that a tensor depends on, in the graph's order, without those ahead of the `stop` tensors."""
         wanted, found = [tensor], set()
         seen = set(stop or ())
@@ -241,7 +242,7 @@ class Structure:
         """Return whether an end is a function of the shared tensor alone."""
         if end == shared:
             return True
-        read = {name for node in self._ahead(end, {shared, source}) for name in node.input}
+        read = {name for node in self.ahead(end, {shared, source}) for name in node.input}
         return shared in read and source not in read
 
     def _find_input(self, start: str, group: list[str]) -> None:

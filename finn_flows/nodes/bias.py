@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from zerocross.finn_flows import network
-from zerocross.finn_flows.accumulators import integer_type, type_bits
+from zerocross.finn_flows.accumulators import integer_type
 from zerocross.finn_flows.cost_model import Price
 from zerocross.finn_flows.nodes.add import stock_sum
 from zerocross.finn_flows.nodes.node import (
@@ -97,8 +97,8 @@ class Bias(HardwareNode):
 
     @property
     def factor_bits(self) -> int:
-        """Bits of a factor in two's complement; 0 if the node does not multiply."""
-        return type_bits(integer_type(min(self.least, -1), self.most)) if self.has_factors else 0
+        """Bits of a factor's magnitude; 0 if the node does not multiply."""
+        return max(1, -self.least, self.most).bit_length() if self.has_factors else 0
 
     @property
     def span(self) -> tuple[int, int]:
@@ -120,13 +120,14 @@ class Bias(HardwareNode):
     @property
     def latency(self) -> int:
         """Cycles from a word to its sums."""
-        return 2 if self.has_factors else 1
+        return 1 + (self.factor_bits - 1).bit_length() if self.has_factors else 1
 
     def price(self) -> Price:
-        """Price an adder per lane, the constants in LUTs, a DSP per lane if it multiplies, and a word counter.
+        """Price an adder per lane, the constants in LUTs, the tree of a multiplication, and a word counter.
 
         It is counted by hand. One LUT adds a bit of a constant that is selected among up to four words. For more words, each
-        bit of the constants uses a further LUT per 64 words. So does each bit of the factors.
+        bit of the constants uses a further LUT per 64 words. So does each bit of the factors. One LUT adds two bits of the
+        tree, whose first level also multiplies by two digits.
         """
         folds, lanes, bits = self.channels // self.source.lanes, self.source.lanes, self.outputs["m"].bits
         constants = lanes * (self.high - self.low).bit_length()
@@ -135,7 +136,12 @@ class Bias(HardwareNode):
         if not self.has_factors:
             return Price(lanes * bits + memory + counter + 3.0, implementation="adders")
         memory += lanes * self.factor_bits * -(-folds // 64)
-        return Price(lanes * bits + memory + counter + 4.0, dsp=lanes, implementation="multipliers and adders")
+        terms, width, shift, tree = self.factor_bits, self.source.bits, 1, 0
+        while terms > 1:
+            tree += terms // 2 * (width + 1)
+            terms, width, shift = (terms + 1) // 2, width + shift + 1, 2 * shift
+        adders = lanes * (bits + tree)
+        return Price(adders + memory + 2 * counter + 4.0, implementation="multipliers and adders")
 
     def stock(self) -> tuple[StockNode, ...]:
         """FINN's elementwise multiplication and addition of constants. The shift costs nothing in either implementation."""
@@ -156,18 +162,22 @@ class Bias(HardwareNode):
 
     def reference(self, *samples: np.ndarray) -> tuple[np.ndarray, ...]:
         """Compute sums (N, elements) from accumulators (N, elements)."""
-        x = np.asarray(samples[0], np.int64).reshape(-1, self.channels) * self.multipliers
-        return (((x << self.shift) + self.numbers).reshape(len(samples[0]), -1),)
+        biases, x = self.numbers, np.asarray(samples[0], np.int64).reshape(-1, self.channels)
+        return (((x * self.multipliers << self.shift) + biases).reshape(len(samples[0]), -1),)
 
     def generate(self, folder: Path, prefix: str = "") -> Instance:
         """Write the biases, and the factors if there are any, one word for each word of accumulators."""
         bits, lanes = self.outputs["m"].bits, self.source.lanes
-        write_memory(folder / f"{prefix}biases.mem", to_bits(self.numbers.reshape(-1, lanes), bits))
-        factors: dict[str, int | str] = {}
+        biases, factors, width = self.numbers, dict[str, int | str](), bits
         if self.has_factors:
-            words = np.reshape(self.multipliers, (-1, lanes))
-            write_memory(folder / f"{prefix}factors.mem", to_bits(words, self.factor_bits))
+            own, width = np.asarray(self.multipliers), bits + 1
+            if self.source.signed:  # the hardware reads x + 2**(bits - 1)
+                biases = biases - (own << (self.source.bits - 1 + self.shift))
+            biases = biases & ((1 << bits) - 1) | ((own < 0).astype(np.int64) << bits)
+            words = to_bits(np.abs(own).reshape(-1, lanes), self.factor_bits)
+            write_memory(folder / f"{prefix}factors.mem", words)
             factors = {"FACTOR_BITS": self.factor_bits, "FACTORS": f"{prefix}factors.mem"}
+        write_memory(folder / f"{prefix}biases.mem", to_bits(biases.reshape(-1, lanes), width))
         return Instance(
             self.module,
             {
