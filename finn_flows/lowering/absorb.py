@@ -15,7 +15,7 @@ from heapq import heappop, heappush
 from typing import Any
 
 import numpy as np
-from onnx import NodeProto, TensorProto, helper
+from onnx import NodeProto, helper
 from qonnx.core.datatype import DataType
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.base import Transformation
@@ -48,13 +48,22 @@ class AbsorbActivations(Transformation):
 
     It needs a tidied QONNX graph (see `zerocross.finn_flows.lowering.tidying.tidy`). The graph's function stays the same.
 
+    Attributes:
+        ends: The levels that products, sums and mean pools read, by their tensors in the graph as it was.
+
     Raises:
         LoweringError: If a node cannot be absorbed; the message names the node and the reason.
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.ends: dict[str, Integers] = {}
+
     def apply(self, model: ModelWrapper) -> tuple[ModelWrapper, bool]:
         """Absorb all regions; return the model and whether it changed, as qonnx needs it."""
-        nodes = _Absorber(model).absorb()
+        absorber = _Absorber(model)
+        nodes = absorber.absorb()
+        self.ends = self.ends or absorber.settled
         if _texts(nodes) == _texts(model.graph.node):
             return model, False
         del model.graph.node[:]
@@ -138,11 +147,12 @@ class _Absorber:
 
     def _decide(self) -> None:
         """Write the crossings of a single logit, whose bit is the class."""
-        graph, last = self.model.graph, self.structure.last
-        found = self._cross(graph.output[0].name, last)
-        del graph.output[:]
-        shape = self._shape(last.output[0])
-        graph.output.append(helper.make_tensor_value_info(found.tensor, TensorProto.FLOAT, shape))
+        graph = self.model.graph
+        found = self._cross(graph.output[0].name, self.structure.last)
+        for info in [each for each in graph.value_info if each.name == found.tensor]:
+            del graph.output[:]
+            graph.output.append(info)
+            graph.value_info.remove(info)
 
     # Nodes that compute with integers.
 

@@ -121,10 +121,8 @@ def integer_biases(offsets: Sequence[Fraction], step: int = 1) -> tuple[int, np.
     return places - (step - 1).bit_length(), np.array(integers, np.int64)
 
 
-def node_line(
-    model: ModelWrapper, node: NodeProto, channels: int
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return slope and start, Fractions of shape (channels,), of a node that computes `slope * x + start`; None for others."""
+def node_line(model: ModelWrapper, node: NodeProto, channels: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return slope and start of a node that computes `slope * x + start`; None for other nodes. Fractions, (channels,)."""
     found = [model.get_initializer(name) for name in node.input]
     constants = [np.asarray(value).reshape(-1) for value in found if value is not None]
     if len(constants) != len(found) - 1 or any(value.size not in (1, channels) for value in constants):

@@ -163,9 +163,7 @@ def _border(reach: Together, one: Fraction, other: Fraction, ahead: Fraction) ->
     least = np.clip(-((-(rise * exact + start)) // slope), low, high + step).astype(np.int64)
     least = least + (low - least) % step
     chosen, other_side = least <= high, least > low
-    return _Border(
-        np.stack([x[chosen], least[chosen]]), np.stack([x[other_side], least[other_side] - step])
-    )
+    return _Border(np.stack([x[chosen], least[chosen]]), np.stack([x[other_side], least[other_side] - step]))
 
 
 def _lower_hull(points: np.ndarray) -> np.ndarray:
@@ -188,7 +186,8 @@ def _search(
     shares = np.array([float(scale / largest) for scale in scales])
     start, length = 1, _FIRST
     while start < 1 << MOST_BITS:
-        factors = np.rint(np.arange(start, start + length)[:, None] * shares).astype(np.int64)
+        sizes = np.arange(start, min(start + length, 1 << MOST_BITS))
+        factors = np.rint(sizes[:, None] * shares).astype(np.int64)
         for (i, j), border in zip(pairs, borders, strict=True):
             low, high = border.range(factors[:, i], factors[:, j])
             factors = factors[low <= high]

@@ -19,15 +19,13 @@ from qonnx.core.modelwrapper import ModelWrapper
 from zerocross.finn_flows.lowering.biases import Lines, integer_biases, logit_lines, node_line
 from zerocross.finn_flows.lowering.class_scales import MOST_BITS, Reach, integer_lines
 from zerocross.finn_flows.lowering.errors import LoweringError
-from zerocross.finn_flows.lowering.execution import RESHAPES, constants, execute
+from zerocross.finn_flows.lowering.execution import RESHAPES, Tensors, constants, execute
 from zerocross.finn_flows.lowering.products import attributes
 from zerocross.finn_flows.lowering.regions import ELEMENTWISE, MOVING, Region, RegionFunction
 from zerocross.finn_flows.lowering.structure import Structure
 from zerocross.finn_flows.network import Bias
 
-_BATCH = 256
 _CHUNK = 1 << 20  # values evaluated at once
-_ROUNDING = 2.0**-24  # largest relative error of an operation in float32
 _PROBABILITY = 1.01  # quantizers may round 1 up
 _SCALES = np.concatenate([[0.0], 2.0 ** np.arange(-12, 12.01, 0.125)])
 
@@ -148,24 +146,28 @@ def with_decision(model: ModelWrapper) -> ModelWrapper:
         return model  # it is absorbed already
     behind = {name for node in (*structure.ending,) for name in node.output}
     kept = [node for node in model.graph.node if behind.isdisjoint(node.output)]
-    below, bit = (f"{ending.output}_{word}" for word in ("above", "class"))
-    threshold = f"{ending.output}_threshold"
-    made = [
-        helper.make_node("Greater", [ending.output, threshold], [below], name=f"{ending.last.name}_above"),
-        helper.make_node("Cast", [below], [bit], name=f"{ending.last.name}_class", to=TensorProto.FLOAT),
+    number, above, bit, threshold = (
+        f"{ending.output}_{word}" for word in ("number", "above", "class", "threshold")
+    )
+    name = ending.last.name
+    made = [  # the first Cast is for a comparison, whose output is no number
+        helper.make_node("Cast", [ending.output], [number], name=f"{name}_number", to=TensorProto.FLOAT),
+        helper.make_node("Greater", [number, threshold], [above], name=f"{name}_above"),
+        helper.make_node("Cast", [above], [bit], name=f"{name}_class", to=TensorProto.FLOAT),
     ]
     model.set_initializer(threshold, np.float32(_threshold(ending)))
     del model.graph.node[:]
     model.graph.node.extend([*kept, *ending.body, *made])
     del model.graph.output[:]
     model.graph.output.append(helper.make_tensor_value_info(bit, TensorProto.FLOAT, shape))
-    for node in (ending.last, *ending.body, made[0]):
+    for node in (ending.last, *ending.body, *made[:-1]):
         model.set_tensor_shape(node.output[0], shape)
     return model
 
 
 def _threshold(ending: Ending) -> float:
-    values = ending_values(ending, np.concatenate([-_SCALES[:0:-1], _SCALES]).astype(np.float32))
+    logits = np.concatenate([-_SCALES[:0:-1], _SCALES]).astype(np.float32)
+    values = executed(ending, ending.body, ending.last.output[0], logits)
     found = np.unique(values.astype(np.float64))
     if not np.isfinite(found).all():
         found = found[np.isfinite(found)]
@@ -174,18 +176,16 @@ def _threshold(ending: Ending) -> float:
     return 0.5 if len(found) and found[0] >= 0 and found[-1] <= _PROBABILITY else 0.0
 
 
-def ending_values(ending: Ending, logits: np.ndarray) -> np.ndarray:
-    """Return what the whole body of an ending with one logit makes of outputs of the product, shape (T,)."""
-    return _executed(ending, ending.body, ending.last.output[0], logits)
-
-
-def _executed(
-    ending: Ending, nodes: tuple[NodeProto, ...], source: str, values: np.ndarray
-) -> np.ndarray:
-    known = {name: value.reshape(-1) if value.size == 1 else value for name, value in constants(ending.model).items()}
+def executed(ending: Ending, nodes: tuple[NodeProto, ...], source: str, values: np.ndarray) -> np.ndarray:
+    """Return what nodes behind a product of one logit make of values (T,) of a tensor, shape (T,)."""
+    known = {
+        name: value.reshape(-1) if value.size == 1 else value
+        for name, value in constants(ending.model).items()
+    }
     shape = (-1,) + (1,) * (len(ending.model.get_tensor_shape(ending.last.output[0])) - 1)
-    tensors = {"": None, **known, source: values.astype(np.float32).reshape(shape)}
-    execute(ending.model, nodes, tensors)  # type: ignore[arg-type]
+    tensors: Tensors = {**known, source: values.astype(np.float32).reshape(shape)}
+    tensors[""] = None  # type: ignore[assignment]  # QONNX's nodes look omitted inputs up
+    execute(ending.model, nodes, tensors)
     return tensors[nodes[-1].output[0] if nodes else source].reshape(-1)
 
 
@@ -234,8 +234,8 @@ def integer_choice(ending: Ending, reach: Reach, step: int) -> Choice | None:
         node = next((node for node in ending.linear if len(set(_scales(ending, node))) > 1), ending.last)
         raise LoweringError(
             f"{node.name} ({node.op_type}) gives the classes different scales, and integers that choose the same class for "
-            f"all accumulators of {ending.last.name} need factors of more than {MOST_BITS} bits: use one scale for all classes "
-            "(a weight quantizer with one scale for the tensor, no batch norm behind the last layer)"
+            f"all accumulators of {ending.last.name} need factors of more than {MOST_BITS} bits: use one scale for all "
+            "classes (a weight quantizer with one scale for the tensor, no batch norm behind the last layer)"
         )
     factors, biases = found
     numbers = (int(each) for each in (biases.min(), biases.max(), factors.min(), factors.max()))
@@ -278,8 +278,8 @@ def _check_order(ending: Ending, reach: Reach, step: int) -> None:
             ending.last,
         )
         raise LoweringError(
-            f"{node.name} ({node.op_type}) changes the order of the logits of {ending.last.name}, or makes different ones equal: "
-            "put only a scale and a bias for each class, a Softmax or an ArgMax after them"
+            f"{node.name} ({node.op_type}) changes the order of the logits of {ending.last.name}, or makes different ones "
+            "equal: put only a scale and a bias for each class, a Softmax or an ArgMax after them"
         )
 
 
@@ -287,7 +287,9 @@ def _is_alike(model: ModelWrapper, node: NodeProto) -> bool:
     """Return whether a node's constants are the same for all classes."""
     found = (model.get_initializer(name) for name in node.input if name)
     several = node.op_type == "MultiThreshold"
-    return all((value == (value[:1] if several else value.flat[0])).all() for value in found if value is not None)
+    return all(
+        (value == (value[:1] if several else value.flat[0])).all() for value in found if value is not None
+    )
 
 
 def _rises(outputs: np.ndarray, directions: np.ndarray) -> bool:
@@ -326,82 +328,3 @@ def _check_choice(model: ModelWrapper, ending: tuple[NodeProto, ...]) -> None:
                 "largest (ArgMax, TopK) may read them"
             )
         chosen = chosen or node.op_type in ("ArgMax", "TopK")
-
-
-# ---- the file itself
-
-
-@dataclass(frozen=True)
-class Scores:
-    """What a file chooses its class by, for some samples.
-
-    Attributes:
-        ending: Ending of the file's graph.
-        values: Scores behind the linear nodes, float32, shape (N, classes).
-        rounding: Largest error that float32's rounding may cause in each of them, same shape. A sum of K products has an
-            error of at most K 2**-24 times the sum of their magnitudes, in any order of summation (Higham, Accuracy and
-            Stability of Numerical Algorithms, section 3.1); each further operation adds 2**-24 times its magnitudes.
-    """
-
-    ending: Ending
-    values: np.ndarray
-    rounding: np.ndarray
-
-    @property
-    def classes(self) -> np.ndarray:
-        """The file's classes, (N,): of several scores the first largest one, of a single one whether it is above."""
-        return self._chosen(self.values)
-
-    def allow(self, classes: np.ndarray) -> np.ndarray:
-        """Return whether scores within the rounding give these classes, shape (N,)."""
-        if self.values.shape[1] == 1:
-            return np.any(
-                [self._chosen(self.values + way * self.rounding) == classes for way in (-1, 0, 1)], axis=0
-            )
-        high, low = self.values + self.rounding, self.values - self.rounding
-        chosen = np.take_along_axis(high, classes[:, None], axis=1)
-        return (chosen >= low).all(axis=1)
-
-    def _chosen(self, values: np.ndarray) -> np.ndarray:
-        if values.shape[1] > 1:
-            return values.argmax(axis=1)
-        ending = self.ending
-        return (_executed(ending, ending.rest, ending.scores, values[:, 0]) > 0).astype(np.int64)
-
-
-def file_scores(model: ModelWrapper, samples: np.ndarray) -> Scores:
-    """Run samples through a file's graph, up to the scores.
-
-    Args:
-        model: Tidied graph, decided if it has one logit.
-        samples: Samples of the graph's input, float32, (N, ...).
-    """
-    structure = Structure(model)
-    ending = read_ending(structure)
-    known, parts = constants(model), []
-    nodes = structure.ahead(ending.last.output[0])
-    for start in range(0, len(samples), _BATCH):
-        tensors = {"": None, **known, model.graph.input[0].name: samples[start : start + _BATCH]}
-        execute(model, nodes, tensors)  # type: ignore[arg-type]
-        read = tensors[ending.last.input[0]]
-        execute(model, ending.linear, tensors)  # type: ignore[arg-type]
-        parts.append((tensors[ending.scores], _magnitudes(ending, read)))
-    values, magnitudes = (np.concatenate(each).reshape(len(samples), -1) for each in zip(*parts, strict=True))
-    weights = model.get_initializer(ending.last.input[1])
-    operations = weights.size // ending.classes + len(ending.linear) + 2  # the bias, and the inputs' own rounding
-    return Scores(ending, values, operations * _ROUNDING * magnitudes)
-
-
-def _magnitudes(ending: Ending, read: np.ndarray) -> np.ndarray:
-    """Return the sums of the magnitudes of all summands of the scores."""
-    last, model = ending.last, ending.model
-    known = {name: np.abs(model.get_initializer(name)) for name in last.input[1:] if name}
-    tensors = {"": None, **known, last.input[0]: np.abs(read)}
-    execute(model, [last], tensors)  # type: ignore[arg-type]
-    sizes = np.abs(tensors[last.output[0]].reshape(len(read), -1).astype(np.float64))
-    for node in ending.linear:
-        line = node_line(model, node, ending.classes)
-        if line is not None:
-            slope, start = (np.abs(each.astype(np.float64)) for each in line)
-            sizes = sizes * slope + start
-    return sizes

@@ -1,6 +1,6 @@
 """Lowers a QONNX file to an integer network in three steps: tidy, absorb, read."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +9,12 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from zerocross.finn_flows.integer import IntegerNetwork
 from zerocross.finn_flows.lowering.absorb import AbsorbActivations
-from zerocross.finn_flows.lowering.endings import Scores, file_scores, with_decision
+from zerocross.finn_flows.lowering.endings import with_decision
 from zerocross.finn_flows.lowering.errors import LoweringError
 from zerocross.finn_flows.lowering.execution import constants, execute
+from zerocross.finn_flows.lowering.integers import Integers
 from zerocross.finn_flows.lowering.reading import input_tensor, read_network
+from zerocross.finn_flows.lowering.scores import Scores, file_scores
 from zerocross.finn_flows.lowering.tidying import tidy
 
 _BATCH = 256
@@ -52,12 +54,14 @@ class Lowered:
         original: Tidied graph, with all of its nodes; with one logit, its output is the class.
         model: Absorbed graph, which qonnx can still execute.
         activations: Summary of each activation, in the order of the layers.
+        ends: The levels that products, sums and mean pools read, by their tensors in the original graph.
     """
 
     network: IntegerNetwork
     original: ModelWrapper
     model: ModelWrapper
     activations: tuple[ActivationSummary, ...]
+    ends: dict[str, Integers] = field(default_factory=dict)
 
     def quantize(self, samples: np.ndarray) -> np.ndarray:
         """Quantize samples for the integer network with the graph's own input quantizer.
@@ -77,7 +81,7 @@ class Lowered:
             parts.append(np.rint(tensors[tensor]).astype(np.int64))
         return np.moveaxis(np.concatenate(parts), 1, -1)
 
-    def scores(self, samples: np.ndarray) -> Scores:
+    def scores(self, samples: np.ndarray, led: bool = False) -> Scores:
         """Run samples through the file, node by node, up to the scores by which it chooses the class.
 
         Functions round as they do in torch. For example, onnxruntime's sigmoid is exactly 0 below -18 and torch's is not,
@@ -85,8 +89,9 @@ class Lowered:
 
         Args:
             samples: Inputs of the QONNX file, shape (N, ...).
+            led: Whether every layer continues with the levels of the integers, as far as rounding explains a difference.
         """
-        return file_scores(self.original, samples)
+        return file_scores(self.original, samples, (self.model, self.ends) if led else None)
 
 
 def lower(source: Path | str | ModelWrapper) -> Lowered:
@@ -99,9 +104,10 @@ def lower(source: Path | str | ModelWrapper) -> Lowered:
         LoweringError: If the file is no ONNX file, or hardware cannot compute a node; the message names it.
     """
     original = with_decision(tidy(source if isinstance(source, ModelWrapper) else load_model(Path(source))))
-    model = original.transform(AbsorbActivations(), cleanup=False)
+    absorbing = AbsorbActivations()
+    model = original.transform(absorbing, cleanup=False)
     network = read_network(model)
-    return Lowered(network, original, model, _activations(model, network))
+    return Lowered(network, original, model, _activations(model, network), absorbing.ends)
 
 
 def load_model(path: Path) -> ModelWrapper:

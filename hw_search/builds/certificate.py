@@ -84,7 +84,7 @@ def certify(
     chosen = integer_classes(net, logits if logits.shape[1] > 1 else integer)
 
     checks = [
-        compare_with_file(exported, expected),
+        compare_with_file(lowered, x, exported, expected),
         compare("integers", "FINN graph", "logits", integer, finn),
         compare("FINN graph", "RTL", "logits", finn, logits, "simulated cycle by cycle"),
         compare("RTL's logits", "RTL's classes", "classes", chosen, streamed.outputs[:, 0]),

@@ -5,7 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from zerocross.finn_flows.integer import IntegerNetwork
-from zerocross.finn_flows.lowering.endings import Scores
+from zerocross.finn_flows.lowering.lower import Lowered
+from zerocross.finn_flows.lowering.scores import Scores
 from zerocross.finn_flows.network import Activation, Flatten, Layer
 from zerocross.reports.build_records import Check
 
@@ -33,17 +34,17 @@ def integer_logits(net: IntegerNetwork, inputs: np.ndarray) -> np.ndarray:
 
 def logits_layer(net: IntegerNetwork) -> str:
     """Return the name of the layer of logits: what the label select reads, or the activation that makes its only bit."""
-    source = net.network.layers[-1].inputs[0]
-    return source if _decision(net) is None else net.network.inputs()[_decision(net)].inputs[0]
+    decision = _decision(net)
+    return net.network.layers[-1].inputs[0] if decision is None else decision.inputs[0]
 
 
-def _decision(net: IntegerNetwork) -> str | None:
+def _decision(net: IntegerNetwork) -> Layer | None:
     """Return the activation of a single logit; None for several logits."""
     layers = net.network.inputs()
     source = layers[net.network.layers[-1].inputs[0]]
     while isinstance(source, Layer) and isinstance(source.operation, Flatten):
         source = layers[source.inputs[0]]
-    return source.name if isinstance(source, Layer) and isinstance(source.operation, Activation) else None
+    return source if isinstance(source, Layer) and isinstance(source.operation, Activation) else None
 
 
 def stream_elements(net: IntegerNetwork, inputs: np.ndarray) -> np.ndarray:
@@ -60,7 +61,9 @@ def classes(logits: np.ndarray) -> np.ndarray:
 def integer_classes(net: IntegerNetwork, logits: np.ndarray) -> np.ndarray:
     """Return the classes (N,) of the integer network's logits; of a single logit, its bit."""
     decision = _decision(net)
-    return classes(logits) if decision is None else net.tables[decision].bits(logits)[:, 0].astype(np.int64)
+    return (
+        classes(logits) if decision is None else net.tables[decision.name].bits(logits)[:, 0].astype(np.int64)
+    )
 
 
 def compare(
@@ -80,14 +83,21 @@ def compare(
     return Check(left, right, len(one), compared, int(differ.sum()), note)
 
 
-def compare_with_file(scores: Scores, found: np.ndarray) -> Check:
-    """Count the samples on which classes (N,) from integers differ from the file's, and those that are ties.
+def compare_with_file(lowered: Lowered, samples: np.ndarray, scores: Scores, found: np.ndarray) -> Check:
+    """Count the samples on which classes from integers differ from the file's, and those that are ties.
 
-    A sample is a tie if the file's scores give the integers' class when they change by no more than float32's rounding;
-    see `zerocross.finn_flows.lowering.endings.Scores`.
+    A sample is a tie if the file gives the integers' class when its sums change by no more than float32's rounding, in any
+    layer; see `zerocross.finn_flows.lowering.scores`.
+
+    Args:
+        lowered: The file's network.
+        samples: Samples, (N, ...).
+        scores: The file's scores of them.
+        found: The integers' classes, (N,).
     """
-    differ = scores.classes != found
-    ties = differ & scores.allow(found)
-    return Check(
-        "QONNX", "integers", len(found), "classes", int((differ & ~ties).sum()), ties=int(ties.sum())
-    )
+    differ = np.flatnonzero(scores.classes != found)
+    ties = 0
+    if len(differ):
+        led = lowered.scores(samples[differ], led=True)
+        ties = int((led.explained & led.allow(found[differ])).sum())
+    return Check("QONNX", "integers", len(found), "classes", len(differ) - ties, ties=ties)

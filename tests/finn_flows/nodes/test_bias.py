@@ -22,9 +22,7 @@ def biased(shape, lanes, bits, signed, shift, low, high, seed=0, least=1, most=1
     biases[-1], biases[0] = low, high
     factors[-1], factors[0] = least, most
     source = Stream(shape, lanes, bits, signed)
-    return Bias(
-        source, shift, low, high, least, most, biases, None if (least, most) == (1, 1) else factors
-    )
+    return Bias(source, shift, low, high, least, most, biases, None if (least, most) == (1, 1) else factors)
 
 
 SPANS = {"either": (-30, 11), "above": (5, 90), "below": (-9, -3)}
