@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from zerocross.finn_flows import network
 from zerocross.finn_flows.integer import IntegerNetwork
 from zerocross.finn_flows.network import Grid
 from zerocross.finn_flows.nodes import Bias, CrossingSite, GroupedProduct, Product
@@ -44,7 +45,7 @@ def assemble(plan: Design, net: IntegerNetwork, styles: Styles | None = None) ->
             case CrossingSite():
                 node = _crossings(element.layer, node, net, products, styles)
             case Bias():
-                node = replace(node, biases=net.biases[element.layer])
+                node = _bias(element.layer, node, net)
         elements.append(replace(element, node=node))
     return Design(plan.input, tuple(elements))
 
@@ -56,6 +57,17 @@ def _product(
     if isinstance(node, Product):
         return replace(node, weights=weights.reshape(len(weights), -1), ram_style=style)
     return replace(node, weights=weights.reshape(len(weights), node.area, -1), ram_style=style)
+
+
+def _bias(layer: str, node: Bias, net: IntegerNetwork) -> Bias:
+    biases, factors = net.biases[layer], net.factors.get(layer)
+    (found,) = (each for each in net.network.layers if each.name == layer)
+    assert isinstance(found.operation, network.Bias)
+    if factors is not None and node.shift > found.operation.shift:
+        # The node reads popcounts p of accumulators a = 2 p + low, and doubles them by its shift.
+        low = net.network.grids()[found.inputs[0]].low
+        biases = biases + (factors * low << found.operation.shift)
+    return replace(node, biases=biases, factors=factors)
 
 
 def _crossings(

@@ -38,12 +38,14 @@ class IntegerNetwork:
             group) for a convolution.
         tables: Crossing table of every activation by name, with a row for each channel and bit plane (see `Activation`).
         biases: Integers of every bias by name, shape (channels,), int64.
+        factors: Factors of every bias that has any, by name, shape (channels,), int64.
     """
 
     network: Network
     weights: dict[str, np.ndarray]
     tables: dict[str, CrossingTable]
     biases: dict[str, np.ndarray] = field(default_factory=dict)
+    factors: dict[str, np.ndarray] = field(default_factory=dict)
 
     def run(self, inputs: np.ndarray) -> dict[str, np.ndarray]:
         """Run samples through the network.
@@ -78,11 +80,12 @@ class IntegerNetwork:
                 case Select(channels):
                     values[layer.name] = x[..., list(channels)]
                 case Bias(shift):
-                    values[layer.name] = (x << shift) + self.biases[layer.name]
+                    scaled = x * self.factors.get(layer.name, 1)
+                    values[layer.name] = (scaled << shift) + self.biases[layer.name]
                 case Flatten():
                     values[layer.name] = x.reshape(len(x), -1)
                 case LabelSelect():
-                    values[layer.name] = x.argmax(axis=1)[:, None]
+                    values[layer.name] = x.argmax(axis=1)[:, None] if x.shape[1] > 1 else (x > 0).astype(int)
         return values
 
 

@@ -138,19 +138,33 @@ class Select:
 
 @dataclass(frozen=True)
 class Bias:
-    """Adds an integer per channel to the accumulators that the label select reads: (accumulator << shift) + bias.
+    """A line of the accumulators per channel, for the label select: (factor * accumulator << shift) + bias.
 
-    The shift allows biases that are finer than a step of the accumulators.
+    The shift allows biases that are finer than a step of the accumulators. Factors allow a scale for each class.
 
     Attributes:
         shift: Left shift of the accumulators, 0 or more.
         low: Least bias.
         high: Largest bias.
+        least: Least factor.
+        most: Largest factor; without factors, both are 1.
     """
 
     shift: int
     low: int
     high: int
+    least: int = 1
+    most: int = 1
+
+    @property
+    def has_factors(self) -> bool:
+        """Whether channels have factors other than 1."""
+        return (self.least, self.most) != (1, 1)
+
+    def span(self, low: int, high: int) -> tuple[int, int]:
+        """Return the least and the largest result for accumulators of low to high."""
+        scaled = [factor * end for factor in (self.least, self.most) for end in (low, high)]
+        return (min(scaled) << self.shift) + self.low, (max(scaled) << self.shift) + self.high
 
 
 @dataclass(frozen=True)
@@ -160,7 +174,7 @@ class Flatten:
 
 @dataclass(frozen=True)
 class LabelSelect:
-    """The index of the last layer's largest accumulator."""
+    """The class: the index of the last layer's largest accumulator; of a single channel, its bit."""
 
 
 @dataclass(frozen=True)
@@ -351,9 +365,9 @@ class Network:
                     grids[name] = grid
                     accumulators |= {name} if unfit else set()
                     biased |= {name} if layer.inputs[0] in biased else set()
-                case Bias(shift, low, high):
-                    step = grid.step << shift if low == high else 1
-                    grids[name] = Grid((grid.low << shift) + low, (grid.high << shift) + high, step)
+                case Bias(shift, low, high) as bias:
+                    step = grid.step << shift if low == high and not bias.has_factors else 1
+                    grids[name] = Grid(*bias.span(grid.low, grid.high), step)
                     accumulators.add(name)
                     biased.add(name)
                 case LabelSelect():

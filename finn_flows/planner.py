@@ -147,7 +147,7 @@ class _Planner:
             readers = self._readers(layer.name)
             if readers == 0 and layer is not self.network.layers[-1]:
                 raise UnsupportedLayer(f"{layer.name}: no layer reads its output: remove the layer")
-            if isinstance(layer.operation, Flatten):
+            if isinstance(layer.operation, Flatten) or self._is_class(layer):
                 self.flattened[layer.name] = self._written_by(layer.inputs[0])
                 continue
             found = self._layer(layer, self.shapes[layer.inputs[0]], self.shapes[layer.name])
@@ -160,6 +160,17 @@ class _Planner:
             self._readers(layer.name) if isinstance(layer.operation, Flatten) else layer.inputs.count(name)
             for layer in self.network.readers(name)
         )
+
+    def _is_class(self, layer: Layer) -> bool:
+        """Return whether a layer is a label select of one channel: its input is the class already, if it is a bit."""
+        if not isinstance(layer.operation, LabelSelect) or math.prod(self.shapes[layer.inputs[0]]) > 1:
+            return False
+        if not self.network.is_binary(layer.inputs[0]):
+            raise UnsupportedLayer(
+                f"{layer.name}: {layer.inputs[0]} is a single number, and the largest of one is always class 0: put an "
+                "activation of one bit behind it, or use two channels"
+            )
+        return True
 
     def _written_by(self, name: str) -> str:
         """Return the layer that writes a tensor: for a flatten, the layer before it."""
@@ -454,7 +465,12 @@ class _Planner:
         # A popcount is (a + fan-in) / 2 for the network's accumulator a. The shift and the biases account for that.
         halved = isinstance(x.product, nodes.Product) and x.product.is_popcount
         accumulators = x.as_image(shape, x.stream.lanes)
-        node = nodes.Bias(accumulators, bias.shift + halved, bias.low, bias.high)
+        low, high = bias.low, bias.high
+        if (
+            halved and bias.has_factors
+        ):  # the fan-in counts differently in each channel, so the biases contain it
+            low, high = bias.span(1 - x.points, 1 - x.points)
+        node = nodes.Bias(accumulators, bias.shift + halved, low, high, bias.least, bias.most)
         return self._written(x, self._place(name, node, source))
 
     def _label_select(self, name: str, source: str, shape: tuple[int, ...]) -> _Tensor:

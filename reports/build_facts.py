@@ -243,7 +243,13 @@ def _exact(build: Build) -> Verdict:
     if not images:
         return Verdict("unknown", "Compared on no images")
     fewer = [_on_fewer(check) for check in checks if check.images < images]
-    return Verdict("good", "; ".join([f"All forms agree on {wording.count(images, 'image')}", *fewer]))
+    ties = sum(check.ties for check in checks)
+    tied = (
+        [f"on {wording.count(ties, 'of them', 'of them')} up to a tie, which float32's rounding decides"]
+        if ties
+        else []
+    )
+    return Verdict("good", "; ".join([f"All forms agree on {wording.count(images, 'image')}", *tied, *fewer]))
 
 
 def _on_fewer(check: Check) -> str:

@@ -128,8 +128,9 @@ class Check:
         right: Name of the other form, such as "QONNX"; usually `left` of the next check.
         images: Number of images compared.
         compared: Quantity compared: "classes", "logits" or "bits".
-        differences: Number of images on which they differ.
+        differences: Number of images on which they differ, without ties.
         note: Further conditions, such as "under random stalls".
+        ties: Number of images on which they differ only because classes have equal logits, up to float32's rounding.
     """
 
     left: str
@@ -138,6 +139,7 @@ class Check:
     compared: str
     differences: int
     note: str = ""
+    ties: int = 0
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from qonnx.transformation.base import Transformation
 from qonnx.transformation.general import RemoveUnusedTensors
 
 from zerocross.finn_flows.accumulators import MOST_INPUT_BITS
+from zerocross.finn_flows.lowering.endings import with_decision
 from zerocross.finn_flows.lowering.errors import LoweringError
 from zerocross.finn_flows.lowering.evaluation import crossing_position, evaluate, rescaled
 from zerocross.finn_flows.lowering.integers import (
@@ -63,13 +64,22 @@ class AbsorbActivations(Transformation):
 
     It needs a tidied QONNX graph (see `zerocross.finn_flows.lowering.tidying.tidy`). The graph's function stays the same.
 
+    Attributes:
+        ends: The levels that products, sums and mean pools read, by their tensors in the graph as it was.
+
     Raises:
         LoweringError: If a node cannot be absorbed; the message names the node and the reason.
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.ends: dict[str, Integers] = {}
+
     def apply(self, model: ModelWrapper) -> tuple[ModelWrapper, bool]:
         """Absorb all regions; return the model and whether it changed, as qonnx needs it."""
-        nodes = _Absorber(model).absorb()
+        absorber = _Absorber(model)
+        nodes = absorber.absorb()
+        self.ends = self.ends or absorber.settled
         if _texts(nodes) == _texts(model.graph.node):
             return model, False
         del model.graph.node[:]
@@ -81,7 +91,7 @@ class AbsorbActivations(Transformation):
 def step_absorb_activations(model: ModelWrapper, cfg: Any) -> ModelWrapper:
     """Tidy a graph and absorb its activations, as a custom step of FINN's builder; `cfg` is ignored."""
     del cfg
-    return tidy(model).transform(AbsorbActivations())
+    return with_decision(tidy(model)).transform(AbsorbActivations())
 
 
 def _texts(nodes: Iterable[NodeProto]) -> list[bytes]:
@@ -118,8 +128,11 @@ class _Absorber:
                 self._concat(node)
             else:
                 self._sum(node)
-        for node in self.structure.ending:
-            self._emit(node)
+        if self.structure.is_single:
+            self._decide()
+        else:
+            for node in self.structure.ending:
+                self._emit(node)
         return _ordered(self.nodes)
 
     def _emit(self, node: NodeProto, original: NodeProto | None = None) -> None:
@@ -149,6 +162,15 @@ class _Absorber:
 
     def _shape(self, tensor: str) -> list[int]:
         return list(self.model.get_tensor_shape(tensor))
+
+    def _decide(self) -> None:
+        """Write the crossings of a single logit, whose bit is the class."""
+        graph = self.model.graph
+        found = self._cross(graph.output[0].name, self.structure.last)
+        for info in [each for each in graph.value_info if each.name == found.tensor]:
+            del graph.output[:]
+            graph.output.append(info)
+            graph.value_info.remove(info)
 
     # Nodes that compute with integers.
 
@@ -187,7 +209,8 @@ class _Absorber:
         kept = attributes(node) if node.op_type == "Conv" else {}
         if tensor == f"{output}_padded":
             kept = {key: value for key, value in kept.items() if key not in ("pads", "auto_pad")}
-        rescaling = self._logit_scales(real) if node.output[0] == self.structure.last.output[0] else []
+        is_logits = output == self.structure.last.output[0] and not self.structure.is_single
+        rescaling = self._logit_scales(real) if is_logits else []
         sink = f"{output}_accumulators" if rescaling else output
         op_type = "Conv" if node.op_type == "Conv" else "MatMul"
         self._emit(helper.make_node(op_type, [tensor, name], [sink], name=node.name, **kept), node)

@@ -1,14 +1,17 @@
 """Biases of logits: real numbers in the file become integers that give the same class for all accumulators.
 
-The logits are `scale * accumulator + bias`, with one scale for all classes and one bias for each. The class is the index
-of the largest `accumulator + offset`, with offset = bias / scale; among equal ones the first index.
+The logit of a class is a line of its accumulator: `scale * accumulator + bias`. With one positive scale for all classes, the
+class is the index of the largest `accumulator + offset`, with offset = bias / scale; among equal ones the first index. For
+several scales see `zerocross.finn_flows.lowering.class_scales`.
 
-The guarantee holds in exact arithmetic: offsets are rational numbers, computed from the float32 numbers of the absorbed
+The guarantee holds in exact arithmetic: lines are rational numbers, computed from the float32 numbers of the absorbed
 graph. The file itself is executed in float32, which may reorder logits that are equal or differ by less than its rounding.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from itertools import accumulate, pairwise
 
 import numpy as np
@@ -18,37 +21,79 @@ from qonnx.core.modelwrapper import ModelWrapper
 from zerocross.finn_flows.lowering.execution import RESHAPES, batch_norm_line
 from zerocross.finn_flows.lowering.levels import NOISE
 
-_IDLE = RESHAPES | {"Dropout", "Identity"}
+IDLE = RESHAPES | {"Dropout", "Identity", "Transpose"}
+"""Nodes that change no value behind the last product, where a channel has one value."""
+
+_SIMPLE = 64  # largest denominator of ratios that float32's rounding may hide
 
 
-def logit_offsets(model: ModelWrapper, nodes: Iterable[NodeProto], channels: int) -> list[Fraction] | None:
-    """Return the offset of each class: its bias in units of the accumulators.
+@dataclass(frozen=True)
+class Lines:
+    """Logits as lines of the accumulators, one for each class: `scale * accumulator + bias`.
 
-    An offset that differs from a whole number only by float32's rounding becomes that number: quantized biases are
-    multiples of the scale, rounded to float32.
+    Attributes:
+        scales: Scales of the classes, of either sign or 0.
+        biases: Biases of the classes.
+    """
+
+    scales: tuple[Fraction, ...]
+    biases: tuple[Fraction, ...]
+
+    @cached_property
+    def ratios(self) -> tuple[Fraction, ...]:
+        """The scales in units of the largest. Simple fractions are exact, whatever float32's rounding made of them."""
+        largest = max(map(abs, self.scales))
+        return tuple(_simple(scale / largest) if largest else Fraction(0) for scale in self.scales)
+
+    @property
+    def has_one_scale(self) -> bool:
+        """Whether all classes have the same scale, above 0."""
+        return set(self.ratios) == {1}
+
+    @cached_property
+    def offsets(self) -> list[Fraction]:
+        """Offset of each class: its bias in units of its accumulator; 0 for a scale of 0.
+
+        An offset that differs from a whole number only by float32's rounding becomes that number: quantized biases are
+        multiples of the scale, rounded to float32.
+        """
+        lines = zip(self.scales, self.biases, strict=True)
+        offsets = [bias / scale if scale else Fraction(0) for scale, bias in lines]
+        noise = Fraction(NOISE) * max(map(abs, offsets))
+        return [Fraction(round(each)) if abs(each - round(each)) <= noise else each for each in offsets]
+
+    @property
+    def starts(self) -> list[Fraction]:
+        """The biases, in units of the largest scale."""
+        largest = max(map(abs, self.scales)) or Fraction(1)
+        whole = zip(self.ratios, self.offsets, self.biases, strict=True)
+        return [ratio * offset if ratio else bias / largest for ratio, offset, bias in whole]
+
+
+def logit_lines(
+    model: ModelWrapper, nodes: Sequence[NodeProto], tensor: str, channels: int
+) -> tuple[Lines, int]:
+    """Follow the logits as long as they are lines of the accumulators.
 
     Args:
         model: The graph.
-        nodes: Nodes after the last product, each of which reads the one before it.
+        nodes: Nodes behind the last product, in order.
+        tensor: Output of the last product.
         channels: Number of classes.
 
     Returns:
-        Offsets, one for each class; None if the nodes do more than multiply by one positive scale and add biases.
+        The lines, and the number of nodes that make them.
     """
-    scale, bias = np.full(channels, Fraction(1)), np.full(channels, Fraction(0))
-    for node in nodes:
-        if node.op_type in _IDLE:
-            continue
-        line = _line(model, node, channels)
-        if line is None:
-            return None
-        slope, start = line
-        scale, bias = scale * slope, bias * slope + start
-    if scale[0] <= 0 or (scale != scale[0]).any():
-        return None
-    offsets = bias / scale[0]
-    noise = Fraction(NOISE) * max(abs(offsets))
-    return [Fraction(round(each)) if abs(each - round(each)) <= noise else each for each in offsets]
+    one, none = (np.full(channels, Fraction(number)) for number in (1, 0))
+    scale, bias = one, none
+    for place, node in enumerate(nodes):
+        later = [name for each in nodes[place + 1 :] for name in each.input]
+        line = (one, none) if node.op_type in IDLE else node_line(model, node, channels)
+        if line is None or tensor not in node.input or tensor in later:
+            return Lines(tuple(scale), tuple(bias)), place
+        scale, bias = scale * line[0], bias * line[0] + line[1]
+        tensor = node.output[0]
+    return Lines(tuple(scale), tuple(bias)), len(nodes)
 
 
 def integer_biases(offsets: Sequence[Fraction], step: int = 1) -> tuple[int, np.ndarray]:
@@ -76,8 +121,8 @@ def integer_biases(offsets: Sequence[Fraction], step: int = 1) -> tuple[int, np.
     return places - (step - 1).bit_length(), np.array(integers, np.int64)
 
 
-def _line(model: ModelWrapper, node: NodeProto, channels: int) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return slope and start, shape (channels,), of a node that computes `slope * x + start`; None for other nodes."""
+def node_line(model: ModelWrapper, node: NodeProto, channels: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return slope and start of a node that computes `slope * x + start`; None for other nodes. Fractions, (channels,)."""
     found = [model.get_initializer(name) for name in node.input]
     constants = [np.asarray(value).reshape(-1) for value in found if value is not None]
     if len(constants) != len(found) - 1 or any(value.size not in (1, channels) for value in constants):
@@ -91,12 +136,19 @@ def _line(model: ModelWrapper, node: NodeProto, channels: int) -> tuple[np.ndarr
     match node.op_type:
         case "Add":
             return one, exact[0]
-        case "Sub" if found[0] is None:
-            return one, -exact[0]
+        case "Sub":
+            return (one, -exact[0]) if found[0] is None else (-one, exact[0])
         case "Mul":
             return exact[0], none
+        case "Neg":
+            return -one, none
         case "Div" if found[0] is None and all(exact[0]):
             return one / exact[0], none
         case "BatchNormalization":
             return exact[0], exact[1]
     return None
+
+
+def _simple(ratio: Fraction) -> Fraction:
+    near = ratio.limit_denominator(_SIMPLE)
+    return near if abs(near - ratio) <= Fraction(NOISE) * abs(ratio) else ratio

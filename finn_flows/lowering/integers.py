@@ -60,6 +60,13 @@ class Integers:
             np.asarray(self.bias, np.float32)
         )
 
+    def real(self, tensor: np.ndarray) -> np.ndarray:
+        """Return the values of a tensor of integers, float32, of the same shape."""
+        shape = [1] * tensor.ndim
+        shape[self.axis] = -1
+        scale, zero, bias = (np.reshape(each, shape) for each in (self.scale, self.zero, self.bias))
+        return ((tensor + zero) * scale / self.divisor).astype(np.float32) + bias.astype(np.float32)
+
 
 def of_levels(tensor: str, levels: Levels, axis: int = 1) -> Integers:
     """Return a quantizer's output as integers."""

@@ -1,6 +1,6 @@
 """Lowers a QONNX file to an integer network in four steps: tidy, rewrite, absorb, read."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +9,15 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from zerocross.finn_flows.integer import IntegerNetwork
 from zerocross.finn_flows.lowering.absorb import AbsorbActivations
+from zerocross.finn_flows.lowering.endings import with_decision
 from zerocross.finn_flows.lowering.errors import LoweringError
+from zerocross.finn_flows.lowering.execution import run
 from zerocross.finn_flows.lowering.host_part import HostPart, refusal, split
 from zerocross.finn_flows.lowering.host_part import host_part as host_part_of
+from zerocross.finn_flows.lowering.integers import Integers
 from zerocross.finn_flows.lowering.reading import input_tensor, read_network
 from zerocross.finn_flows.lowering.rewriting import rewritten
+from zerocross.finn_flows.lowering.scores import Scores, file_scores
 from zerocross.finn_flows.lowering.tidying import tidied
 
 
@@ -48,10 +52,14 @@ class Lowered:
 
     Attributes:
         network: Integers that the hardware computes with.
-        original: Tidied graph, with all of its nodes.
+        original: Tidied graph, with the author's own nodes.
         model: Absorbed graph, which qonnx can still execute.
         activations: Summary of each activation, in the order of the layers.
         host: Nodes ahead of the integer network's input, which the host computes.
+        graph: Graph that was absorbed: rewritten, without the layers that the host computes; with one logit, its output is
+            the class.
+        front: Graph of the layers that the host computes, from the file's input to that of `graph`; None if there are none.
+        ends: The levels that products, sums and mean pools read, by their tensors in `graph`.
     """
 
     network: IntegerNetwork
@@ -59,6 +67,9 @@ class Lowered:
     model: ModelWrapper
     activations: tuple[ActivationSummary, ...]
     host: HostPart
+    graph: ModelWrapper
+    front: ModelWrapper | None
+    ends: dict[str, Integers]
 
     def quantize(self, samples: np.ndarray) -> np.ndarray:
         """Compute the integer network's input with the graph's own nodes: normalisation, input quantizer.
@@ -70,6 +81,31 @@ class Lowered:
             Integers, shape (N, features) or (N, height, width, channels).
         """
         return self.host.run(samples)
+
+    def scores(self, samples: np.ndarray, led: bool = False) -> Scores:
+        """Run samples through the file, node by node, up to the scores by which it chooses the class.
+
+        Functions round as they do in torch. For example, onnxruntime's sigmoid is exactly 0 below -18 and torch's is not,
+        so a subsequent sign would differ.
+
+        Args:
+            samples: Inputs of the QONNX file, shape (N, ...).
+            led: Whether every layer continues with the levels of the integers, as far as rounding explains a difference.
+        """
+        inputs = samples if self.front is None else run(self.front, samples)
+        if led:
+            return file_scores(self.graph, inputs, (self.model, self.ends))
+        return replace(file_scores(self.graph, inputs), own=self._own_classes(samples))
+
+    def _own_classes(self, samples: np.ndarray) -> np.ndarray | None:
+        """Return the classes (N,) that the author's own nodes give; None if `graph` has the same nodes or one logit."""
+        if self.front is None and _texts(self.original) == _texts(self.graph):
+            return None
+        found = run(self.original, samples).reshape(len(samples), -1)
+        if found.shape[1] == 1:
+            is_class = self.original.graph.node[-1].op_type in ("ArgMax", "TopK")
+            return found[:, 0].astype(np.int64) if is_class else None
+        return found.argmax(axis=1)
 
 
 def lower(source: Path | str | ModelWrapper, host_part: bool = False) -> Lowered:
@@ -99,10 +135,11 @@ def lower(source: Path | str | ModelWrapper, host_part: bool = False) -> Lowered
 
 
 def _lowered(original: ModelWrapper, front: ModelWrapper | None, rest: ModelWrapper) -> Lowered:
-    model = rest.transform(AbsorbActivations(), cleanup=False)
+    graph, absorbing = with_decision(rest), AbsorbActivations()
+    model = graph.transform(absorbing, cleanup=False)
     network = read_network(model)
     host = host_part_of(original, front, model, input_tensor(model))
-    return Lowered(network, original, model, _activations(model, network), host)
+    return Lowered(network, original, model, _activations(model, network), host, graph, front, absorbing.ends)
 
 
 def _behind_front(original: ModelWrapper, graph: ModelWrapper, error: LoweringError) -> Lowered:
@@ -131,6 +168,10 @@ def load_model(path: Path) -> ModelWrapper:
     if not proto.graph.node:
         raise LoweringError(f"{path} is not an ONNX file, or its graph is empty")
     return ModelWrapper(proto, fix_float64=True)
+
+
+def _texts(model: ModelWrapper) -> list[bytes]:
+    return [node.SerializeToString(deterministic=True) for node in model.graph.node]
 
 
 def _activations(model: ModelWrapper, network: IntegerNetwork) -> tuple[ActivationSummary, ...]:

@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass, replace
-from itertools import takewhile
 
 import numpy as np
 from onnx import NodeProto
@@ -10,26 +9,19 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from zerocross.finn_flows.crossings import CrossingTable
 from zerocross.finn_flows.integer import IntegerNetwork
-from zerocross.finn_flows.lowering.biases import integer_biases, logit_offsets
+from zerocross.finn_flows.lowering.class_scales import Reach
+from zerocross.finn_flows.lowering.endings import integer_choice, read_ending
 from zerocross.finn_flows.lowering.errors import LoweringError
 from zerocross.finn_flows.lowering.execution import RESHAPES
 from zerocross.finn_flows.lowering.naming import LABEL_SELECT, layer_name, unique
 from zerocross.finn_flows.lowering.products import attributes, conv_padding, is_product, read_product
 from zerocross.finn_flows.lowering.quantizers import declared_levels
-from zerocross.finn_flows.lowering.regions import (
-    ELEMENTWISE,
-    MOVING,
-    Region,
-    RegionFunction,
-    chosen_channels,
-    pad_value,
-)
+from zerocross.finn_flows.lowering.regions import chosen_channels, pad_value
 from zerocross.finn_flows.lowering.structure import Structure
 from zerocross.finn_flows.lowering.windows import read_window
 from zerocross.finn_flows.network import (
     Activation,
     Add,
-    Bias,
     Concat,
     Conv,
     Dense,
@@ -46,7 +38,6 @@ from zerocross.finn_flows.network import (
 )
 
 _NCHW = (0, 1, 2, 3)
-_CHUNK = 1 << 20  # values evaluated at once
 
 
 def read_network(model: ModelWrapper) -> IntegerNetwork:
@@ -57,7 +48,8 @@ def read_network(model: ModelWrapper) -> IntegerNetwork:
     - A product has the name of its Conv, MatMul or Gemm.
     - An activation has the name of its quantizer.
     - A sum, a pool and a flatten have the names of their own nodes.
-    - The bias of the logits has the name of the last product, followed by _bias.
+    - The scale and bias of the logits have the name of the last product, followed by _bias.
+    - The bit of a single logit has the name of its quantizer, or of the last product, followed by _class.
     - The last layer is called label.
     - A second layer of the same name gets a number: Quant_3, Quant_3_2.
 
@@ -133,6 +125,7 @@ class _Reader:
         self.weights: dict[str, np.ndarray] = {}
         self.tables: dict[str, CrossingTable] = {}
         self.biases: dict[str, np.ndarray] = {}
+        self.factors: dict[str, np.ndarray] = {}
         self.views: dict[str, _View] = {}
 
     def read(self) -> IntegerNetwork:
@@ -158,7 +151,7 @@ class _Reader:
         network = self._network()
         network.grids()
         network.producers()
-        return IntegerNetwork(network, self.weights, self.tables, self.biases)
+        return IntegerNetwork(network, self.weights, self.tables, self.biases, self.factors)
 
     def _network(self) -> Network:
         return Network(self.input, tuple(self.layers))
@@ -423,108 +416,24 @@ class _Reader:
         )
 
     def _read_ending(self) -> None:
-        """Read the nodes after the last product; refuse all but scales, biases and the choice of the largest."""
+        """Read the nodes after the last product: a bit of one logit, or scales and biases and the choice of the largest."""
         last, ending = self.structure.last, self.structure.ending
-        shape = self._shape(last.output[0])
-        if math.prod(shape) != shape[1]:
-            raise LoweringError(
-                f"{last.name} ({last.op_type}) is the last product and makes an image, {shape}: reduce it to one value for "
-                "each class"
-            )
-        if len(shape) == 4:
+        if self.structure.is_single:
+            for node in ending:
+                self._read_node(node)
+            if len(self._layer_shape(self.layers[-1].name)) == 3:
+                self._add("flatten", Flatten(), self.layers[-1].name)
+            return
+        found = read_ending(self.structure)
+        if len(self._shape(last.output[0])) == 4:
             self._add("flatten", Flatten(), self.layers[-1].name)
-        body = list(takewhile(lambda node: node.op_type in ELEMENTWISE | MOVING, ending))
-        for node in body:
-            if node.op_type in ("MaxPool", "Pad", "Transpose"):
-                raise LoweringError(
-                    f"{node.name} ({node.op_type}) is after the last product, {last.name}, where it is not supported"
-                )
-        choice = ending[len(body) :]
-        while body and body[-1].op_type in MOVING:
-            body.pop()
-        end = body[-1].output[0] if body else last.output[0]
-        self._read_biases(
-            last, RegionFunction(self.model, Region(last.output[0], last.name, tuple(body), end))
-        )
-        _check_choice(self.model, choice)
-
-    def _read_biases(self, last: NodeProto, response: RegionFunction) -> None:
-        """Add a bias layer if the class depends on biases; refuse nodes that do more than add them."""
-        weights = self.weights[self.logits].astype(np.int64)
         layer = next(layer for layer in self.layers if layer.name == self.logits)
         inputs = self._network().grids()[layer.inputs[0]]
-        reach = int(np.abs(weights.reshape(len(weights), -1)).sum(axis=1).max()) * inputs.high
+        weights = self.weights[self.logits].astype(np.int64)
         step = inputs.step if self._network().weight_bits(self.logits) == 1 else 1
-        length = max(2, _CHUNK // len(weights))
-        offsets = logit_offsets(self.model, response.region.body, len(weights))
-        alike = True
-        for start in range(0, 2 * reach // step, length - 1):  # successive chunks share a point
-            integers = -reach + step * np.arange(start, min(start + length, 2 * reach // step + 1))
-            columns = np.repeat(integers[:, None].astype(np.float32), len(weights), axis=1)
-            values = response.stages(columns)[-1]
-            alike = alike and _is_alike(values)
-            if not (_rises(values) and (alike or offsets is not None)):
-                raise _disordered(last, response, columns)
-        if alike or offsets is None:
-            return
-        shift, biases = integer_biases(offsets, step)
-        if (biases != biases[0]).any():
-            operation = Bias(shift, int(biases.min()), int(biases.max()))
-            self.biases[self._add(f"{self.logits}_bias", operation, self.layers[-1].name)] = biases
-
-
-def _disordered(last: NodeProto, response: RegionFunction, columns: np.ndarray) -> LoweringError:
-    trace = response.trace(columns)
-    made = [node for node, _ in trace]
-    node, values = next(
-        (
-            (node, values)
-            for index, (node, values) in enumerate(trace, 1)
-            if not _rises(values)
-            or not (_is_alike(values) or logit_offsets(response.model, made[:index], values.shape[1]))
-        ),
-        trace[-1] if trace else (last, columns),
-    )
-    if _rises(values):
-        return LoweringError(
-            f"{node.name} ({node.op_type}) treats the classes differently by more than a bias: give the logits of "
-            f"{last.name} one positive scale, and at most a bias for each class"
-        )
-    return LoweringError(
-        f"{node.name} ({node.op_type}) changes the order of the logits of {last.name}, or makes different ones equal: put "
-        "only one positive scale, a bias for each class, a Softmax or an ArgMax after them"
-    )
-
-
-def _rises(values: np.ndarray) -> bool:
-    """Return whether the function of every class (column) rises strictly."""
-    return bool((values[1:] > values[:-1]).all())
-
-
-def _is_alike(values: np.ndarray) -> bool:
-    """Return whether all classes (columns) have the same function."""
-    return bool((values == values[:, :1]).all())
-
-
-def _check_choice(model: ModelWrapper, ending: tuple[NodeProto, ...]) -> None:
-    """Refuse nodes after the logits other than a softmax and the choice of the largest."""
-    chosen = False
-    for node in ending:
-        known = attributes(node)
-        fine = (
-            (node.op_type in ("Softmax", "LogSoftmax") and not chosen and known.get("axis", -1) in (1, -1))
-            or (node.op_type == "ArgMax" and not chosen and known.get("axis", 0) in (1, -1))
-            or (node.op_type == "TopK" and not chosen and known.get("axis", -1) in (1, -1))
-            or (chosen and node.op_type in (*RESHAPES, "Cast", "Identity"))
-        )
-        if node.op_type == "ArgMax" and known.get("select_last_index", 0):
-            fine = False
-        if node.op_type == "TopK":
-            many = model.get_initializer(node.input[1])
-            fine = fine and bool(known.get("largest", 1)) and many is not None and int(many.item()) == 1
-        if not fine:
-            raise LoweringError(
-                f"{node.name} ({node.op_type}) reads the logits: only a Softmax over the classes and the choice of the "
-                "largest (ArgMax, TopK) may read them"
-            )
-        chosen = chosen or node.op_type in ("ArgMax", "TopK")
+        choice = integer_choice(found, Reach(weights.reshape(len(weights), -1), inputs), step)
+        if choice is not None:
+            name = self._add(f"{self.logits}_bias", choice.layer, self.layers[-1].name)
+            self.biases[name] = choice.biases
+            if choice.factors is not None:
+                self.factors[name] = choice.factors

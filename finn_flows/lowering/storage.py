@@ -71,6 +71,8 @@ def save(net: IntegerNetwork, path: Path) -> None:
         arrays[f"places/{name}"] = table.places
     for name, biases in net.biases.items():
         arrays[f"biases/{name}"] = biases
+    for name, factors in net.factors.items():
+        arrays[f"factors/{name}"] = factors
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
@@ -129,10 +131,10 @@ def _network(record: dict[str, Any], arrays: dict[str, np.ndarray]) -> IntegerNe
         if network.weight_bits(name) == 1:
             values = 2 * np.unpackbits(values, count=int(np.prod(shape))).astype(np.int8) - 1
         weights[name] = values.reshape(shape)
-    biases = {
-        layer.name: arrays[f"biases/{layer.name}"] for layer in layers if isinstance(layer.operation, Bias)
-    }
-    return IntegerNetwork(network, weights, tables, biases)
+    own = {layer.name: layer.operation for layer in layers if isinstance(layer.operation, Bias)}
+    biases = {name: arrays[f"biases/{name}"] for name in own}
+    factors = {name: arrays[f"factors/{name}"] for name, bias in own.items() if bias.has_factors}
+    return IntegerNetwork(network, weights, tables, biases, factors)
 
 
 def _layer(record: dict[str, Any], tables: dict[str, CrossingTable]) -> Layer:
@@ -160,9 +162,13 @@ def _check(net: IntegerNetwork) -> None:
             raise NetworkError(f"{name} has weights of shape {weights.shape} for {channels} x {fan_in}")
     for layer in network.layers:
         if isinstance(layer.operation, Bias):
-            biases, low, high = net.biases[layer.name], layer.operation.low, layer.operation.high
-            if biases.shape != shapes[layer.name][-1:] or biases.min() < low or biases.max() > high:
-                raise NetworkError(f"{layer.name} needs biases of {low} to {high}, one for each channel")
+            bias, ones = layer.operation, np.ones(shapes[layer.name][-1:], np.int64)
+            for what, numbers, low, high in (
+                ("biases", net.biases[layer.name], bias.low, bias.high),
+                ("factors", net.factors.get(layer.name, ones), bias.least, bias.most),
+            ):
+                if numbers.shape != ones.shape or numbers.min() < low or numbers.max() > high:
+                    raise NetworkError(f"{layer.name} needs {what} of {low} to {high}, one for each channel")
     for name, table in net.tables.items():
         counts = table.counts()
         if len(counts) != table.channels or (counts < 0).any() or counts.sum() != len(table.places):

@@ -5,6 +5,7 @@ pool makes, and the channels that a Concat joins. Every other tensor is a functi
 tensors that products, Adds, Concats and mean pools read are called ends: a region ends there.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -54,7 +55,7 @@ class Structure:
         start, output = graph.input[0].name, graph.output[0].name
         self._makers = {name: node for node in graph.node for name in node.output}
         self._origins = {start: start}
-        needed = {name for node in self._ahead(output) for name in node.output}
+        needed = {name for node in self.ahead(output) for name in node.output}
         for node in graph.node:
             if not needed.isdisjoint(node.output):
                 self._follow(node, start)
@@ -69,6 +70,12 @@ class Structure:
         """Return the name of a tensor for messages: the node that makes it, with its type."""
         node = self._makers.get(tensor)
         return f"{node.name} ({node.op_type})" if node is not None else tensor
+
+    @property
+    def is_single(self) -> bool:
+        """Whether the network has one logit, whose sign is the class."""
+        shape = self.model.get_tensor_shape(self.last.output[0])
+        return bool(shape) and math.prod(shape) == 1
 
     def reads(self, node: NodeProto) -> list[str]:
         """Return the tensors that a reader reads as integers."""
@@ -128,10 +135,10 @@ class Structure:
         """
         source = self.sources[end]
         maker = self._makers.get(source)
-        body = self._ahead(end, {source}) if end != source else []
+        body = self.ahead(end, {source}) if end != source else []
         return Region(source, maker.name if maker is not None else source, tuple(body), end, axis)
 
-    def _ahead(self, tensor: str, stop: set[str] | None = None) -> list[NodeProto]:
+    def ahead(self, tensor: str, stop: set[str] | None = None) -> list[NodeProto]:
         """Return the nodes that a tensor depends on, in the graph's order, without those ahead of the `stop` tensors."""
         wanted, found = [tensor], set()
         seen = set(stop or ())
@@ -236,6 +243,8 @@ class Structure:
             self.sources.update(dict.fromkeys(group, source))
             if source == start:
                 self._find_input(start, group)
+        if self.is_single:
+            self.sources[self.model.graph.output[0].name] = self.last.output[0]
 
     def _shared_levels(self, source: str) -> list[str]:
         """Return the outputs of the quantizers behind a source that several regions could share, the last one first.
@@ -252,14 +261,14 @@ class Structure:
 
     def _chooses(self, ends: list[str], shared: str) -> bool:
         """Return whether an end has only some channels of the shared tensor: a quantizer's levels, not accumulators."""
-        nodes = [node for end in ends if end != shared for node in self._ahead(end, {shared})]
+        nodes = [node for end in ends if end != shared for node in self.ahead(end, {shared})]
         return any(node.op_type == "Gather" for node in nodes)
 
     def _is_behind(self, end: str, shared: str, source: str) -> bool:
         """Return whether an end is a function of the shared tensor alone."""
         if end == shared:
             return True
-        read = {name for node in self._ahead(end, {shared, source}) for name in node.input}
+        read = {name for node in self.ahead(end, {shared, source}) for name in node.input}
         return shared in read and source not in read
 
     def _find_input(self, start: str, group: list[str]) -> None:

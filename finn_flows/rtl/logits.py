@@ -8,7 +8,7 @@ from zerocross.finn_flows.rtl.design import Design
 
 
 def network_logits(stream: np.ndarray, product: HardwareNode, bias: HardwareNode | None = None) -> np.ndarray:
-    """Return logits in the network's units from the stream (N, elements) that the label select reads.
+    """Return logits in the network's units from the stream (N, elements) of logits.
 
     Args:
         stream: Accumulators of the last product, with bias if there is one.
@@ -18,6 +18,8 @@ def network_logits(stream: np.ndarray, product: HardwareNode, bias: HardwareNode
     assert isinstance(product, Product)
     if not isinstance(bias, Bias):
         return product.network_values(stream)
+    if bias.has_factors:  # the biases contain the difference
+        return stream
     # A popcount p is (a + K) / 2. The bias node shifts it by one more place than the network does, which gives a + K,
     # so K shifted by the network's shift must be subtracted.
     halved = product.is_popcount

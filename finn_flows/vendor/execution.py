@@ -25,7 +25,7 @@ class Answers:
 
     Attributes:
         logits: Accumulators of the last product in the integer network's units, (N, labels).
-        classes: Classes, (N, 1); None if the graph has no label select.
+        classes: Classes, (N, 1); None if the graph ends with its logits.
     """
 
     logits: np.ndarray
@@ -56,10 +56,12 @@ def _answers(model: "ModelWrapper", values: dict[str, np.ndarray]) -> Answers:
     products = model.get_nodes_by_op_type("ZcProduct_rtl")
     if not products:
         raise ExecutionError("the graph has no product, so it has no logits: use a graph from dataflow_model")
-    labels = model.get_nodes_by_op_type("ZcLabelSelect_rtl")
+    # The class is the output of a label select, or the bit of a single logit.
+    last = model.graph.node[-1]
+    labels = [last] if last.op_type in ("ZcLabelSelect_rtl", "ZcCrossingSite_rtl") else []
     logits = values[labels[0].input[0] if labels else model.graph.output[0].name]
-    last = getCustomOp(products[-1])
-    product = last.with_numbers([model.get_initializer(name) for name in products[-1].input[1:]])
+    operator = getCustomOp(products[-1])
+    product = operator.with_numbers([model.get_initializer(name) for name in products[-1].input[1:]])
     biased = [getCustomOp(node).node for node in model.get_nodes_by_op_type("ZcBias_rtl")]
     found = network_logits(
         logits.reshape(len(logits), -1).astype(np.int64), product, biased[-1] if biased else None

@@ -109,13 +109,13 @@ class NodeOperator(HWCustomOp):
             parameters: Initializers of the node.
 
         Returns:
-            One float32 array for each output stream, shape (N, *shape of an image).
+            One float32 array for each output stream, shape (N, *shape of an image); float64 if 24 bits do not suffice.
         """
         node = self.with_numbers(parameters)
         samples = [np.asarray(value).astype(np.int64).reshape(len(value), -1) for value in values]
         results = node.reference(*samples)
         return [
-            result.reshape(len(values[0]), *sink.shape).astype(np.float32)
+            result.reshape(len(values[0]), *sink.shape).astype(np.float32 if sink.bits <= 24 else np.float64)
             for result, sink in zip(results, node.outputs.values(), strict=True)
         ]
 

@@ -1,6 +1,7 @@
 """The certificate of a build: comparisons of all forms of the network on the same images.
 
-- The QONNX file and the integer network are compared by class.
+- The QONNX file and the integer network are compared by class. A class that only float32's rounding decides is a tie, which
+  is counted and is no difference.
 - The integer network, the FINN graph and the RTL are compared by logit.
 - The RTL's own classes, the RTL under random stalls (24 images) and the mapped netlist are compared by class.
 
@@ -21,7 +22,14 @@ from zerocross.finn_flows.rtl.streaming import CompiledDesign, compile_streaming
 from zerocross.finn_flows.vendor.dataflow import dataflow_model
 from zerocross.finn_flows.vendor.execution import execute
 from zerocross.hw_search.builds.design import BuiltDesign
-from zerocross.hw_search.builds.forms import classes, compare, integer_logits, qonnx_logits, stream_elements
+from zerocross.hw_search.builds.forms import (
+    classes,
+    compare,
+    compare_with_file,
+    integer_classes,
+    integer_logits,
+    stream_elements,
+)
 from zerocross.hw_search.builds.job import Job
 from zerocross.hw_search.builds.layout import DIFFERENCE, NETLIST, RTL
 from zerocross.hw_search.builds.results import Simulated
@@ -56,9 +64,10 @@ def certify(
     report(0.0, "the trained network")
     trained = job.subject.logits(job.folder, images.x)
     report(0.1, "QONNX")
-    exported = qonnx_logits(lowered, x)
+    exported = lowered.scores(x)
     report(0.2, "integers")
     integer = integer_logits(net, inputs)
+    expected = integer_classes(net, integer)
     report(0.3, "FINN graph")
     graph = dataflow_model(design.bare, net.network.input.shape)
     finn = execute(graph, inputs).logits.reshape(len(x), -1)
@@ -71,19 +80,21 @@ def certify(
         flat, progress=lambda share: report(0.6 + 0.4 * share, "RTL, image after image")
     )
     logits = design_logits(hardware, streamed.taps[last])
+    # Logits that differ need not be on the grid of the crossings.
+    chosen = integer_classes(net, logits if logits.shape[1] > 1 else integer)
 
     checks = [
-        compare("QONNX", "integers", "classes", classes(exported), classes(integer)),
+        compare_with_file(lowered, x, exported, expected),
         compare("integers", "FINN graph", "logits", integer, finn),
         compare("FINN graph", "RTL", "logits", finn, logits, "simulated cycle by cycle"),
-        compare("RTL's logits", "RTL's classes", "classes", classes(logits), streamed.outputs[:, 0]),
+        compare("RTL's logits", "RTL's classes", "classes", chosen, streamed.outputs[:, 0]),
         _stalled(compiled, flat, streamed.outputs),
     ]
     lowering, *of_hardware = checks
     if lowering.differences:
         raise UserError(f"the integer network does not match the QONNX file: {_worst([lowering])}")
     if any(check.differences for check in of_hardware):
-        wrong = np.flatnonzero((logits != integer).any(axis=1) | (streamed.outputs[:, 0] != classes(integer)))
+        wrong = np.flatnonzero((logits != integer).any(axis=1) | (streamed.outputs[:, 0] != expected))
         samples = flat[wrong[:_STALLED]]
         where = (
             first_difference(hardware, samples, job.folder / DIFFERENCE, job.cache) if len(wrong) else None
@@ -93,7 +104,7 @@ def certify(
             + (f"; {where}" if where else "")
         )
     if trained is not None:  # torch may round a tie differently from QONNX, so a difference here is no error
-        checks.insert(0, compare("torch", "QONNX", "classes", classes(trained), classes(exported)))
+        checks.insert(0, compare("torch", "QONNX", "classes", classes(trained), exported.classes))
     right = None if images.y is None else float(np.mean(streamed.outputs[:, 0] == images.y.numpy()))
     return Simulated(
         test_set=images.name,
@@ -119,7 +130,7 @@ def certify_netlist(
     folder = job.folder / RTL / NETLIST
     simulator = compile_design(mapped.top, netlist_sources(mapped), *ports, folder, job.cache)
     streamed = CompiledDesign(hardware, simulator).stream(stream_elements(net, inputs))
-    expected = classes(integer_logits(net, inputs))
+    expected = integer_classes(net, integer_logits(net, inputs))
     check = compare(
         "integers", "netlist", "classes", expected, streamed.outputs[:, 0], f"mapped to {mapped.family}"
     )
@@ -141,6 +152,6 @@ def _worst(checks: list[Check]) -> str:
 
 
 def logits_element(design: Design) -> str:
-    """Return the name of the element that feeds the label select."""
+    """Return the name of the element that makes the logits: it feeds the last element."""
     (source, _) = design.elements[-1].sources[0]
     return source

@@ -5,8 +5,9 @@ import torch
 from torch import Tensor, nn
 
 from zerocross.finn_flows.integer import IntegerNetwork
-from zerocross.finn_flows.lowering.execution import run
 from zerocross.finn_flows.lowering.lower import Lowered
+from zerocross.finn_flows.lowering.scores import Scores
+from zerocross.finn_flows.network import Activation, Flatten, Layer
 from zerocross.reports.build_records import Check
 
 _BATCH = 250
@@ -17,19 +18,6 @@ def torch_logits(model: nn.Module, samples: Tensor) -> np.ndarray:
     """Return the trained network's logits, (N, classes), for samples with values 0 to 255."""
     parts = [model(batch.float()).numpy() for batch in samples.split(_BATCH)]
     return np.concatenate(parts)
-
-
-def qonnx_logits(lowered: Lowered, samples: np.ndarray) -> np.ndarray:
-    """Return a QONNX graph's output, (N, classes), computed node by node.
-
-    Functions round as they do in torch. For example, onnxruntime's sigmoid is exactly 0 below -18 and torch's is not, so a
-    subsequent sign would differ.
-
-    Args:
-        lowered: The file's network. The graph before absorption runs.
-        samples: Samples in the format of the file's input, (N, ...).
-    """
-    return run(lowered.original, samples).reshape(len(samples), -1)
 
 
 def integer_logits(net: IntegerNetwork, inputs: np.ndarray) -> np.ndarray:
@@ -45,8 +33,18 @@ def integer_logits(net: IntegerNetwork, inputs: np.ndarray) -> np.ndarray:
 
 
 def logits_layer(net: IntegerNetwork) -> str:
-    """Return the name of the layer whose largest output is the class: a product, or a pool or flatten after it."""
-    return net.network.layers[-1].inputs[0]
+    """Return the name of the layer of logits: what the label select reads, or the activation that makes its only bit."""
+    decision = _decision(net)
+    return net.network.layers[-1].inputs[0] if decision is None else decision.inputs[0]
+
+
+def _decision(net: IntegerNetwork) -> Layer | None:
+    """Return the activation of a single logit; None for several logits."""
+    layers = net.network.inputs()
+    source = layers[net.network.layers[-1].inputs[0]]
+    while isinstance(source, Layer) and isinstance(source.operation, Flatten):
+        source = layers[source.inputs[0]]
+    return source if isinstance(source, Layer) and isinstance(source.operation, Activation) else None
 
 
 def class_count(net: IntegerNetwork) -> int:
@@ -65,6 +63,14 @@ def classes(logits: np.ndarray) -> np.ndarray:
     return logits.argmax(axis=1)
 
 
+def integer_classes(net: IntegerNetwork, logits: np.ndarray) -> np.ndarray:
+    """Return the classes (N,) of the integer network's logits; of a single logit, its bit."""
+    decision = _decision(net)
+    return (
+        classes(logits) if decision is None else net.tables[decision.name].bits(logits)[:, 0].astype(np.int64)
+    )
+
+
 def compare(
     left: str, right: str, compared: str, one: np.ndarray, other: np.ndarray, note: str = ""
 ) -> Check:
@@ -80,3 +86,23 @@ def compare(
     """
     differ = (np.asarray(one) != np.asarray(other)).reshape(len(one), -1).any(axis=1)
     return Check(left, right, len(one), compared, int(differ.sum()), note)
+
+
+def compare_with_file(lowered: Lowered, samples: np.ndarray, scores: Scores, found: np.ndarray) -> Check:
+    """Count the samples on which classes from integers differ from the file's, and those that are ties.
+
+    A sample is a tie if the file gives the integers' class when its sums change by no more than float32's rounding, in any
+    layer; see `zerocross.finn_flows.lowering.scores`.
+
+    Args:
+        lowered: The file's network.
+        samples: Samples, (N, ...).
+        scores: The file's scores of them.
+        found: The integers' classes, (N,).
+    """
+    differ = np.flatnonzero(scores.classes != found)
+    ties = 0
+    if len(differ):
+        led = lowered.scores(samples[differ], led=True)
+        ties = int((led.explained & led.allow(found[differ])).sum())
+    return Check("QONNX", "integers", len(found), "classes", len(differ) - ties, ties=ties)

@@ -10,7 +10,7 @@ from zerocross.finn_flows.chip.accelerator import Accelerator, SimulatedLine, co
 from zerocross.finn_flows.lowering.host_part import load_host_part, run_host_part
 from zerocross.finn_flows.lowering.storage import load
 from zerocross.hw_search.builds.accelerator_file import load_accelerator
-from zerocross.hw_search.builds.forms import classes, integer_logits, stream_elements
+from zerocross.hw_search.builds.forms import integer_classes, integer_logits, stream_elements
 from zerocross.hw_search.builds.layout import HOST, NETWORK, RTL
 from zerocross.hw_search.builds.pixels import check_reach
 from zerocross.hw_search.builds.samples import check_bytes, read_samples
@@ -105,7 +105,7 @@ def infer(
     else:
         with open_board(port, facts.link) as board:
             found = board.infer(flat, progress)
-    return Inference(names, found, classes(integer_logits(net, inputs)), labels, notes)
+    return Inference(names, found, integer_classes(net, integer_logits(net, inputs)), labels, notes)
 
 
 def _test_set(build: Build, folder: Path) -> Subject:

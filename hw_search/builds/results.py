@@ -132,7 +132,9 @@ class Simulated(StepResult):
     def note(self) -> str:
         """See `StepResult`."""
         differences = sum(check.differences for check in self.checks)
-        return f"{differences} differences in {self.images} images of {self.test_set}"
+        ties = sum(check.ties for check in self.checks)
+        found = f"{differences} differences" + (f" and {ties} ties" if ties else "")
+        return f"{found} in {self.images} images of {self.test_set}"
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,8 @@ def held_against(net: IntegerNetwork, design: Design, inputs: np.ndarray) -> int
                 rows = wanted.reshape(len(inputs), -1, element.node.channels) + element.node.row_offsets
                 wanted = rows.reshape(len(inputs), -1)
         elif isinstance(layer.operation, Bias):
-            wanted = wanted + _missing(net, layer.inputs[0], layer.operation.shift)
+            if not layer.operation.has_factors:
+                wanted = wanted + _missing(net, layer.inputs[0], layer.operation.shift)
         elif net.network.is_binary(layer.name) and not isinstance(layer.operation, LabelSelect):
             wanted = (wanted + 1) // 2
         elif isinstance(layer.operation, MaxPool) and net.network.bits(layer.name) is None:

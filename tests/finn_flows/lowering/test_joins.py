@@ -487,10 +487,6 @@ REFUSED: dict[str, tuple[Callable[[], Graph], str]] = {
         lambda: (g := vector().bipolar()).node("MatMul", weights(g, (12, 5), 9, 0.5)),
         r"MatMul_\d+ \(MatMul\): its weights are neither bipolar nor integers of up to 8 bits",
     ),
-    "a scale for each class": (
-        lambda: (g := vector().bipolar()).node("MatMul", weights(g, (12, 5), 8, g.rng.uniform(0.1, 1, 5))),
-        r"MatMul_5_scale \(Mul\) treats the classes differently",
-    ),
 }
 
 

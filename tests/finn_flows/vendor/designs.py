@@ -65,7 +65,7 @@ def dynamic() -> Design:
 def biased() -> Design:
     """A classifier: a product, its biases, and the label."""
     last = product(15, 6, 5, 2)
-    bias = Bias(last.outputs["m"], 2, -30, 11, np.array([-30, 11, 0, -7, 3, 1]))
+    bias = Bias(last.outputs["m"], 2, -30, 11, biases=np.array([-30, 11, 0, -7, 3, 1]))
     return chain(last, bias, LabelSelect(bias.outputs["m"]))
 
 
@@ -85,7 +85,7 @@ def designs() -> dict[str, Design]:
         "pool_signed": chain(MaxPool(Stream((4, 4, 2), 1, 5, signed=True), (2, 2))),
         "label": chain(LabelSelect(Stream((12,), 4, 4, signed=True))),
         "many_labels": chain(LabelSelect(Stream((300,), 10, 3))),
-        "bias": chain(Bias(Stream((3, 6), 2, 4, signed=True), 1, 5, 90, np.arange(10, 70, 10))),
+        "bias": chain(Bias(Stream((3, 6), 2, 4, signed=True), 1, 5, 90, biases=np.arange(10, 70, 10))),
         "biased": biased(),
         "fifo": chain(Fifo(Stream((24,), 3, 5, signed=True), 7)),
         "padded": chain(image, windows, product(36, 6, 2, 3, vectors=windows.schedule.counts)),

@@ -16,6 +16,7 @@ from zerocross.finn_flows.assembly import assemble
 from zerocross.finn_flows.folding import Folding
 from zerocross.finn_flows.integer import IntegerNetwork
 from zerocross.finn_flows.lowering.lower import Lowered, lower
+from zerocross.finn_flows.lowering.scores import Scores
 from zerocross.finn_flows.nodes import Product
 from zerocross.finn_flows.planner import plan
 from zerocross.finn_flows.rtl import streaming
@@ -167,19 +168,35 @@ def test_a_trained_network_that_says_otherwise_is_counted_and_no_fault_of_the_ha
 def test_integers_that_are_not_the_file_stop_the_build(
     small: Case, tmp_path: Path, runtime: Path, simulated: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    exported = certificate.qonnx_logits
+    scores = Lowered.scores
 
-    def other(*given: Any) -> np.ndarray:
-        logits = exported(*given)
-        logits[:3] = -logits[:3]
-        return logits
+    def other(*given: Any) -> Scores:
+        found = scores(*given)
+        found.values[:3] = -found.values[:3]
+        return found
 
-    monkeypatch.setattr(certificate, "qonnx_logits", other)
+    monkeypatch.setattr(Lowered, "scores", other)
     with pytest.raises(
         UserError,
         match="the integer network does not match the QONNX file: QONNX and integers differ in 3 of 40",
     ):
         certified(small, tmp_path, runtime)
+
+
+def test_a_class_that_only_rounding_decides_is_a_tie_and_no_difference(
+    small: Case, tmp_path: Path, runtime: Path, simulated: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = Lowered.scores
+
+    def other(*given: Any) -> Scores:
+        found = scores(*given)
+        for row, label in zip(range(3), found.classes, strict=False):
+            found.values[row, (label + 1) % 4] = found.values[row, label] + found.rounding[row, label]
+        return found
+
+    monkeypatch.setattr(Lowered, "scores", other)
+    check = certified(small, tmp_path, runtime).checks[1]
+    assert (check.left, check.right, check.differences, check.ties) == ("QONNX", "integers", 0, 3)
 
 
 def test_a_design_put_together_wrongly_is_caught(

@@ -28,7 +28,6 @@ from zerocross.hw_search.builds.certificate import logits_element
 from zerocross.hw_search.builds.export import write_qonnx
 from zerocross.hw_search.builds.forms import (
     integer_logits,
-    qonnx_logits,
     stream_elements,
     torch_logits,
 )
@@ -223,7 +222,7 @@ def test_every_form_of_a_random_network_gives_the_same_logits(
     write_qonnx(model.eval(), network.shape, tmp_path / "model.onnx")
     lowered = lower(tmp_path / "model.onnx")
     samples = x.numpy().astype(np.float32)
-    assert (np.rint(qonnx_logits(lowered, samples) / scale) == expected).all()
+    assert (np.rint(lowered.scores(samples).values / scale) == expected).all()
     inputs = lowered.quantize(samples)
     assert (integer_logits(lowered.network, inputs) == expected).all()
     net, _ = remove_first_bits(lowered.network)
