@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from onnx import ModelProto, NodeProto
+from onnx import NodeProto
 from qonnx.core.modelwrapper import ModelWrapper
 
 from zerocross.finn_flows.integer import IntegerNetwork
 from zerocross.finn_flows.lowering.absorb import AbsorbActivations
 from zerocross.finn_flows.lowering.errors import LoweringError
 from zerocross.finn_flows.lowering.execution import constants, execute
+from zerocross.finn_flows.lowering.model_file import load_model
 from zerocross.finn_flows.lowering.reading import input_tensor, read_network
 from zerocross.finn_flows.lowering.tidying import tidy
 
@@ -90,23 +91,6 @@ def lower(source: Path | str | ModelWrapper) -> Lowered:
     model = original.transform(AbsorbActivations(), cleanup=False)
     network = read_network(model)
     return Lowered(network, original, model, _activations(model, network))
-
-
-def load_model(path: Path) -> ModelWrapper:
-    """Load an ONNX file.
-
-    Raises:
-        LoweringError: If the file cannot be read or is no ONNX file.
-    """
-    try:
-        proto = ModelProto.FromString(path.read_bytes())
-    except OSError as error:
-        raise LoweringError(f"{path} cannot be read ({error.strerror or error})") from None
-    except Exception:  # protobuf's DecodeError, wherever it lives
-        raise LoweringError(f"{path} is not an ONNX file") from None
-    if not proto.graph.node:
-        raise LoweringError(f"{path} is not an ONNX file, or its graph is empty")
-    return ModelWrapper(proto, fix_float64=True)
 
 
 def _ancestors(model: ModelWrapper, tensor: str) -> list[NodeProto]:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zerocross.finn_flows.lowering.lower import load_model
+from zerocross.finn_flows.lowering.model_file import content_files, load_model, load_whole
 from zerocross.finn_flows.nodes.product import WEIGHTS_IN_BLOCK_RAM
 from zerocross.hw_search.builds.export import export
 from zerocross.hw_search.builds.forms import torch_logits
@@ -270,13 +270,17 @@ class FileSubject:
     @property
     def key(self) -> dict[str, Any]:
         """See `Subject`."""
-        files = [self.path] if self.data is None else [self.path, self.data]
+        files = content_files(self.path) + ([] if self.data is None else [self.data])
         return {"files": [_digest(_content(file)) for file in files]}
 
     def write(self, folder: Path, report: Report) -> Exported:
         """See `Subject`."""
-        load_model(self.path)  # an error here names the user's file, not the copy
-        _copy(self.path, folder / MODEL)
+        whole = load_whole(self.path)  # an error here names the user's file, not the copy
+        if len(content_files(self.path)) == 1:
+            _copy(self.path, folder / MODEL)
+        else:
+            with replacing(folder / MODEL) as temporary:
+                temporary.write_bytes(whole.SerializeToString(deterministic=True))
         return Exported("weights of the file, not retrained", (MODEL,))
 
     def images(self, most: int) -> Images:

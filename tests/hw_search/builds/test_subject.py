@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -134,6 +135,27 @@ def test_a_files_data_are_its_images_and_part_of_its_key(file: Path, tmp_path: P
     np.savez(data, x_train=x, y_train=y, x_test=x[::-1], y_test=y)
     keys.append(subject.key)
     assert all(one != other for index, one in enumerate(keys) for other in keys[:index])
+
+
+def test_weights_beside_a_file_are_part_of_its_key_and_of_the_copy(file: Path, tmp_path: Path) -> None:
+    path, data = tmp_path / "outside.onnx", tmp_path / "outside.data"
+    keys, ways = [], []
+    for sign in (1, -1):
+        model = onnx.load(file)
+        for tensor in model.graph.initializer:
+            values = onnx.numpy_helper.to_array(tensor)
+            if values.ndim == 2:
+                tensor.CopyFrom(onnx.numpy_helper.from_array(sign * values, tensor.name))
+        data.unlink(missing_ok=True)
+        onnx.save(model, path, save_as_external_data=True, location=data.name, size_threshold=0)
+        ways.append(path.read_bytes())
+        subject = from_source(path)
+        keys.append(subject.key)
+        subject.write(tmp_path / "build", quiet)
+        copy = lower(tmp_path / "build" / MODEL).network  # no .data file lies beside the copy
+        for name, weights in lower(path).network.weights.items():
+            assert (copy.weights[name] == weights).all()
+    assert ways[0] == ways[1] and keys[0] != keys[1]
 
 
 @pytest.mark.parametrize(
