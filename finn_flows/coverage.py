@@ -4,7 +4,8 @@ A wrong weight or crossing can only change an answer if samples come near it. Fo
 
 - channels whose output changed,
 - crossings whose both sides were seen: some accumulator was between it and the crossing before, some after,
-- crossings that were seen at their step: both integers beside the crossing occurred. Only these show a crossing that is off by one.
+- crossings that were seen at their step: both integers beside the crossing occurred. Only these show a crossing that is
+  off by one.
 
 A boundary between two levels counts as one crossing, however many bit planes flip there. What no input can reach by the
 limits of weights and levels (interval arithmetic) does not count.
@@ -92,7 +93,8 @@ class Cells:
         self.starts = self.starts[self.starts < channels * points]
         self.channel = self.starts // points
         low, high = (
-            np.clip((limit - self.grid.low) // self.grid.step, 0, points - 1) + self._firsts for limit in reach
+            np.clip((limit - self.grid.low) // self.grid.step, 0, points - 1) + self._firsts
+            for limit in reach
         )
         ends = np.append(self.starts[1:], channels * points)
         is_reached = (self.starts <= high[self.channel]) & (ends > low[self.channel])
@@ -186,8 +188,13 @@ def cells(net: IntegerNetwork) -> dict[str, Cells]:
                 cut = Cells(net.tables[layer.name], bits, grids[layer.name], source)
                 found[layer.name], ranges[layer.name] = cut, cut.output
             case Flatten():
-                height, across, _ = shapes[layer.inputs[0]] if len(shapes[layer.inputs[0]]) == 3 else (1, 1, 0)
-                ranges[layer.name] = (np.tile(source[0], height * across), np.tile(source[1], height * across))
+                height, across, _ = (
+                    shapes[layer.inputs[0]] if len(shapes[layer.inputs[0]]) == 3 else (1, 1, 0)
+                )
+                ranges[layer.name] = (
+                    np.tile(source[0], height * across),
+                    np.tile(source[1], height * across),
+                )
             case _ if layer.name in grids:
                 ranges[layer.name] = _range(net, layer.name, [ranges[name] for name in layer.inputs])
     return found
@@ -207,7 +214,9 @@ def _range(net: IntegerNetwork, name: str, sources: list[Range]) -> Range:
                 low, high = np.minimum(low, grid.low), np.maximum(high, grid.high)
             weights = net.weights[name]
             parts = [
-                _product(part.reshape(len(part), -1), *(np.tile(each, part[0].size // len(each)) for each in ends))
+                _product(
+                    part.reshape(len(part), -1), *(np.tile(each, part[0].size // len(each)) for each in ends)
+                )
                 for part, *ends in zip(
                     np.split(weights, groups), np.split(low, groups), np.split(high, groups), strict=True
                 )
@@ -219,7 +228,9 @@ def _range(net: IntegerNetwork, name: str, sources: list[Range]) -> Range:
             area = int(np.prod(kernel))
             return area * low, area * high
         case Add():
-            return np.sum([each[0] for each in sources], axis=0), np.sum([each[1] for each in sources], axis=0)
+            return np.sum([each[0] for each in sources], axis=0), np.sum(
+                [each[1] for each in sources], axis=0
+            )
     return np.full(width, grids[name].low), np.full(width, grids[name].high)
 
 

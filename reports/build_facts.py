@@ -7,7 +7,16 @@ from operator import attrgetter
 from typing import Literal
 
 from zerocross.reports import wording
-from zerocross.reports.build_records import STREAM_KINDS, Build, BuildNode, Check, Counts, FamilyWords, Source
+from zerocross.reports.build_records import (
+    STREAM_KINDS,
+    Build,
+    BuildNode,
+    Check,
+    Counts,
+    Exercise,
+    FamilyWords,
+    Source,
+)
 
 XILINX = {  # families of FINN's models and Vivado's reports
     "7-series": FamilyWords("7-series", "LUT6", "BRAM18"),
@@ -191,13 +200,63 @@ def microseconds(cycles: int | None, clock_mhz: float | None) -> float | None:
 
 
 def verdicts(build: Build) -> list[Verdict]:
-    """Return whether the build is bit-exact, fits and meets its clock; failed steps come first."""
+    """Return whether the build is bit-exact, fits and meets its clock; failed steps come first.
+
+    Samples that cannot tell whether it is exact are a verdict of their own.
+    """
     stopped = [
         Verdict("bad", f"Stopped at {stage.name}: {stage.note or 'no reason recorded'}")
         for stage in build.stages
         if stage.state == "failed"
     ]
-    return [*stopped, _exact(build), _fits(build), _in_time(build)]
+    return [*stopped, _exact(build), *_exercised(build), _fits(build), _in_time(build)]
+
+
+def exercise_text(exercise: Exercise) -> str:
+    """Return how much of the network the samples exercised, in one sentence."""
+    samples = wording.count(exercise.samples, "sample")
+    parts = [
+        samples
+        if exercise.distinct == exercise.samples
+        else f"{samples}, {exercise.distinct:,} of them distinct"
+    ]
+    every = exercise.classes_seen == exercise.classes
+    parts.append(
+        f"all {exercise.classes:,} classes"
+        if every
+        else f"{exercise.classes_seen:,} of {exercise.classes:,} classes"
+    )
+    shares = [
+        _share(exercise.inputs_changed, exercise.inputs, "inputs and "),
+        _share(exercise.total("changed"), exercise.total("channels"), "channels seen at more than one value"),
+        _share(exercise.total("both_sides"), exercise.total("crossings"), "crossings seen from both sides"),
+        _share(
+            exercise.total("at_step"),
+            exercise.total("crossings"),
+            "crossings seen at the integers beside them",
+        ),
+    ]
+    return f"{', '.join(parts)}; {shares[0]}{shares[1]}, {shares[2]}, {shares[3]}"
+
+
+def _share(seen: int, whole: int, noun: str) -> str:
+    """Return a share in percent, rounded down: only a whole is 100%."""
+    return f"{100 * seen // whole if whole else 100}% of {noun}"
+
+
+def _exercised(build: Build) -> list[Verdict]:
+    """Return a doubt about the comparisons if their samples are all the same or of one class."""
+    found = build.certificate.exercise if build.certificate else None
+    if found is None or not found.samples:
+        return []
+    if found.distinct == 1 < found.samples:
+        return [
+            Verdict("unknown", f"The {found.samples:,} samples are all the same: the comparison says little")
+        ]
+    if found.classes_seen == 1:
+        text = f"The samples show only 1 of {found.classes:,} classes: the comparison says little about the others"
+        return [Verdict("unknown", text)]
+    return []
 
 
 def unit(build: Build, resource: str, family: str = "") -> str:

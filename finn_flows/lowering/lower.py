@@ -9,7 +9,6 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from zerocross.finn_flows.integer import IntegerNetwork
 from zerocross.finn_flows.lowering.absorb import AbsorbActivations
-from zerocross.finn_flows.lowering.errors import LoweringError
 from zerocross.finn_flows.lowering.execution import constants, execute
 from zerocross.finn_flows.lowering.model_file import load_model
 from zerocross.finn_flows.lowering.reading import input_tensor, read_network

@@ -4,6 +4,9 @@
 - The integer network, the FINN graph and the RTL are compared by logit.
 - The RTL's own classes, the RTL under random stalls (24 images) and the mapped netlist are compared by class.
 
+The certificate also records how much of the network the images exercised (`zerocross.finn_flows.coverage`). No comparison
+shows a fault in what they did not exercise.
+
 Any difference stops the build, except between torch and the QONNX file: torch may round differently, so differences of class
 are only counted.
 """
@@ -12,6 +15,7 @@ import numpy as np
 
 from zerocross.finn_flows.chip.netlist import netlist_sources
 from zerocross.finn_flows.chip.synthesis import Synthesis
+from zerocross.finn_flows.coverage import Coverage, Watch
 from zerocross.finn_flows.integer import IntegerNetwork
 from zerocross.finn_flows.lowering.lower import Lowered
 from zerocross.finn_flows.rtl.design import TOP, Design
@@ -28,7 +32,7 @@ from zerocross.hw_search.builds.results import Simulated
 from zerocross.hw_search.builds.stages import Report
 from zerocross.hw_search.builds.subject import Images
 from zerocross.hw_search.errors import UserError
-from zerocross.reports.build_records import Check
+from zerocross.reports.build_records import Check, Exercise, LayerExercise
 
 _STALLED = 24  # images that also run under random stalls
 _STALLS = (0.3, 0.3)
@@ -58,7 +62,8 @@ def certify(
     report(0.1, "QONNX")
     exported = qonnx_logits(lowered, x)
     report(0.2, "integers")
-    integer = integer_logits(net, inputs)
+    watch = Watch(net)
+    integer = integer_logits(net, inputs, watch)
     report(0.3, "FINN graph")
     graph = dataflow_model(design.bare, net.network.input.shape)
     finn = execute(graph, inputs).logits.reshape(len(x), -1)
@@ -103,6 +108,7 @@ def certify(
         latency=streamed.latency,
         cycles=streamed.cycles,
         accuracy=right,
+        exercise=_exercise(watch.coverage()),
     )
 
 
@@ -133,6 +139,11 @@ def _stalled(compiled: CompiledDesign, flat: np.ndarray, outputs: np.ndarray) ->
     found = compiled.stream(few, stalls=_STALLS).outputs[:, 0]
     note = "input and output stall at random"
     return compare("RTL", "RTL, stalled", "classes", outputs[: len(few), 0], found, note)
+
+
+def _exercise(found: Coverage) -> Exercise:
+    layers = [LayerExercise(**vars(layer)) for layer in found.layers]
+    return Exercise(**{**vars(found), "layers": layers})
 
 
 def _worst(checks: list[Check]) -> str:

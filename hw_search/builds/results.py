@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from zerocross.finn_flows.chip.cells import Cells
 from zerocross.hw_search.builds.layout import NETWORK
-from zerocross.reports.build_records import Check
+from zerocross.reports.build_records import Check, Exercise
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,7 @@ class Simulated(StepResult):
         latency: Cycles from an image's first word to its class.
         cycles: Cycles for all images.
         accuracy: Accuracy of the hardware on the images, 0..1, None without labels.
+        exercise: How much of the network the images exercised.
     """
 
     test_set: str
@@ -123,6 +124,7 @@ class Simulated(StepResult):
     latency: int
     cycles: int
     accuracy: float | None
+    exercise: Exercise
 
     @property
     def note(self) -> str:

@@ -3,6 +3,7 @@
 import hashlib
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,8 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from zerocross.finn_flows.lowering.input_levels import input_levels
+from zerocross.finn_flows.lowering.lower import lower
 from zerocross.finn_flows.lowering.model_file import content_files, load_model, load_whole
 from zerocross.finn_flows.nodes.product import WEIGHTS_IN_BLOCK_RAM
+from zerocross.finn_flows.stimuli import draw
 from zerocross.hw_search.builds.export import export
 from zerocross.hw_search.builds.forms import torch_logits
 from zerocross.hw_search.builds.layout import MODEL, WEIGHTS
@@ -29,6 +33,7 @@ from zerocross.reports.records import Finalist, Run
 from zerocross.reports.storage import load_run
 
 _CYCLES_AN_INPUT = 16
+_DRAWN = 200  # most samples that are drawn for a file without data
 
 
 @dataclass(frozen=True)
@@ -249,7 +254,7 @@ class FileSubject:
     Attributes:
         path: The file.
         data: An .npz file with x_test (samples in the network's input format), and y_test if there are labels. None
-            uses random samples.
+            draws random samples that exercise the network.
     """
 
     path: Path
@@ -291,8 +296,14 @@ class FileSubject:
             x, y = read_test_set(self.data, shape)
             labels = None if y is None else torch.from_numpy(y[:most])
             return Images(torch.from_numpy(x[:most]), labels, f"{self.data.stem}, test set")
-        values = np.random.default_rng(0).integers(0, 256, (min(most, 200), *shape))
-        return Images(torch.from_numpy(values), None, "random samples")
+        return Images(torch.from_numpy(self._drawn[:most]), None, "random samples")
+
+    @cached_property
+    def _drawn(self) -> np.ndarray:
+        """Samples in the file's input format that exercise its network, the most useful first."""
+        lowered = lower(self.path)
+        levels = input_levels(lowered)
+        return levels.samples(draw(lowered.network, _DRAWN, levels.integers))
 
     def logits(self, folder: Path, samples: Tensor) -> None:
         """See `Subject`."""
