@@ -2,7 +2,7 @@
 
 The drawing works as search-based software testing does:
 
-- Random samples of many kinds come first: even noise, sparse and bright ones, patches, and the patterns of the first weights.
+- Random samples of many kinds come first: even noise, sparse and bright ones, patches, patterns of the first weights.
 - Each side of a crossing and each class that no sample has shown yet is a target. The sample that comes nearest to a target
   is changed at random, and a change that comes nearer replaces it. For the first product, whose accumulators are sums of
   inputs, the change is computed instead.

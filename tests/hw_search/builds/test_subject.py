@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from tests.finn_flows.finn_networks import export, mlp
+from zerocross.finn_flows.coverage import measure
 from zerocross.finn_flows.lowering.lower import lower
 from zerocross.hw_search.builds.forms import integer_logits
 from zerocross.hw_search.builds.layout import MODEL, WEIGHTS
@@ -118,8 +119,19 @@ def test_a_file_is_taken_as_it_is(file: Path, tmp_path: Path) -> None:
     assert (tmp_path / MODEL).read_bytes() == file.read_bytes() and exported.test is None
     images = subject.images(10)
     assert images.x.shape == (10, 6) and images.y is None and images.name == "random samples"
-    assert torch.equal(images.x, subject.images(10).x)
+    assert torch.equal(images.x, from_source(file).images(10).x)
+    assert torch.equal(images.x, subject.images(500).x[:10]) and len(subject.images(500).x) == 200
     assert subject.logits(tmp_path, images.x) is None and subject.origin.name == "mine"
+
+
+def test_samples_of_a_file_without_data_exercise_it(file: Path) -> None:
+    lowered = lower(file)
+    x = from_source(file).images(200).x.numpy()
+    found = measure(lowered.network, lowered.quantize(x))
+    assert found.distinct == 200 and found.classes_seen == found.classes == 3
+    assert found.inputs_changed == found.inputs == 6
+    for layer in found.layers:
+        assert layer.both_sides == layer.crossings and layer.changed == layer.channels
 
 
 def test_a_files_data_are_its_images_and_part_of_its_key(file: Path, tmp_path: Path) -> None:
