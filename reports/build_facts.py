@@ -213,35 +213,23 @@ def verdicts(build: Build) -> list[Verdict]:
 
 
 def exercise_text(exercise: Exercise) -> str:
-    """Return how much of the network the samples exercised, in one sentence."""
-    samples = wording.count(exercise.samples, "sample")
-    parts = [
-        samples
-        if exercise.distinct == exercise.samples
-        else f"{samples}, {exercise.distinct:,} of them distinct"
-    ]
+    """Return how many samples there were and how much of the network they exercised, in one sentence."""
+    are_distinct = exercise.distinct == exercise.samples
+    samples = f"{exercise.distinct:,} distinct" + ("" if are_distinct else f" of {exercise.samples:,}")
     every = exercise.classes_seen == exercise.classes
-    parts.append(
-        f"all {exercise.classes:,} classes"
-        if every
-        else f"{exercise.classes_seen:,} of {exercise.classes:,} classes"
+    classes = f"all {exercise.classes:,}" if every else f"{exercise.classes_seen:,} of {exercise.classes:,}"
+    crossings = exercise.total("crossings")
+    return (
+        f"{samples}, {classes} classes; {_share(exercise.inputs_changed, exercise.inputs)} of inputs and "
+        f"{_share(exercise.total('changed'), exercise.total('channels'))} of channels seen at more than one value, "
+        f"{_share(exercise.total('both_sides'), crossings)} of crossings seen from both sides, "
+        f"{_share(exercise.total('at_step'), crossings)} at the integers beside them"
     )
-    shares = [
-        _share(exercise.inputs_changed, exercise.inputs, "inputs and "),
-        _share(exercise.total("changed"), exercise.total("channels"), "channels seen at more than one value"),
-        _share(exercise.total("both_sides"), exercise.total("crossings"), "crossings seen from both sides"),
-        _share(
-            exercise.total("at_step"),
-            exercise.total("crossings"),
-            "crossings seen at the integers beside them",
-        ),
-    ]
-    return f"{', '.join(parts)}; {shares[0]}{shares[1]}, {shares[2]}, {shares[3]}"
 
 
-def _share(seen: int, whole: int, noun: str) -> str:
-    """Return a share in percent, rounded down: only a whole is 100%."""
-    return f"{100 * seen // whole if whole else 100}% of {noun}"
+def _share(seen: int, whole: int) -> str:
+    """Return a share in percent, rounded down: only the whole is 100%."""
+    return f"{100 * seen // whole if whole else 100}%"
 
 
 def _exercised(build: Build) -> list[Verdict]:

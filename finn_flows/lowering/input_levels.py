@@ -148,8 +148,8 @@ def _origins(lowered: Lowered, values: np.ndarray, found: np.ndarray) -> np.ndar
         index = np.arange(elements)
         places = np.zeros(elements, np.int64)
         for bit in range(max(1, int(elements - 1).bit_length())):
-            flat = np.where(index >> bit & 1, values[other], values[one]).astype(np.float32)
-            made = lowered.quantize(flat.reshape(1, *_shape(lowered.original))).ravel()
+            mixed = np.where(index >> bit & 1, values[other], values[one]).astype(np.float32)
+            made = lowered.quantize(mixed.reshape(1, *_shape(lowered.original))).ravel()
             places |= (made == found[other]).astype(np.int64) << bit
         origin[told] = places[told]
         known |= told
@@ -158,10 +158,10 @@ def _origins(lowered: Lowered, values: np.ndarray, found: np.ndarray) -> np.ndar
     origin[still] = np.setdiff1d(np.arange(elements), origin[~still])
     # Each element must become what it became among equal ones, whatever the others are.
     rows = np.random.default_rng(0).integers(0, len(values), (_CHECKED, elements))
-    flat = np.empty(rows.shape, np.float32)
+    flat = np.empty((_CHECKED, elements), np.float32)
     flat[:, origin] = values[rows]
-    made = lowered.quantize(flat.reshape(len(rows), *_shape(lowered.original))).reshape(rows.shape)
-    return origin if (made == found[rows, np.arange(elements)]).all() else None
+    again = lowered.quantize(flat.reshape(_CHECKED, *_shape(lowered.original))).reshape(_CHECKED, elements)
+    return origin if (again == found[rows, np.arange(elements)]).all() else None
 
 
 def _by_normal_values(lowered: Lowered) -> InputLevels:

@@ -114,7 +114,7 @@ class Simulated(StepResult):
         latency: Cycles from an image's first word to its class.
         cycles: Cycles for all images.
         accuracy: Accuracy of the hardware on the images, 0..1, None without labels.
-        exercise: How much of the network the images exercised.
+        exercise: How much of the network the images exercised, None if it was not measured.
     """
 
     test_set: str
@@ -124,7 +124,7 @@ class Simulated(StepResult):
     latency: int
     cycles: int
     accuracy: float | None
-    exercise: Exercise
+    exercise: Exercise | None = None
 
     @property
     def note(self) -> str:

@@ -129,6 +129,7 @@ def test_forms_that_agree_are_certified(small: Case, tmp_path: Path, runtime: Pa
     ]
     assert not any(check.differences for check in result.checks)
     inputs = small.lowered.quantize(small.images.x.numpy().astype(np.float32))
+    assert result.exercise is not None
     assert asdict(result.exercise) == {
         **asdict(found := measure(small.net, inputs)),
         "layers": [asdict(layer) for layer in found.layers],
