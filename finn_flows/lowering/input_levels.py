@@ -49,12 +49,14 @@ def _inverse(lowered: Lowered) -> InputLevels | None:
     values, found = _explore(lowered)
     if not len(values):
         return None
-    columns, kind = np.unique(found, axis=1, return_inverse=True)
-    kind = kind.reshape(-1)
-    levels = [np.unique(column) for column in columns.T]
+    rows = [row.tobytes() for row in np.ascontiguousarray(found.T)]
+    numbered = {row: number for number, row in enumerate(dict.fromkeys(rows))}  # mostly one for each channel
+    kind = np.array([numbered[row] for row in rows])
+    columns = [np.frombuffer(row, found.dtype) for row in numbered]
+    levels = [np.unique(column) for column in columns]
     reals = [
         np.array([_middle(values, column == level) for level in own])
-        for own, column in zip(levels, columns.T, strict=True)
+        for own, column in zip(levels, columns, strict=True)
     ]
     counts = np.array([len(own) for own in levels])
     level_table, real_table = (np.zeros((len(levels), counts.max())) for _ in range(2))
@@ -83,22 +85,22 @@ def _explore(lowered: Lowered) -> tuple[np.ndarray, np.ndarray]:
     """Return values, sorted, and the integers that constant inputs of them become: (V,) and (V, elements)."""
     allowed = _annotated(lowered.original)
     if allowed is not None:
-        values = allowed.astype(np.float32)
-        return values, _of_constants(lowered, values)
+        return _of_constants(lowered, allowed.astype(np.float32))
     powers = 2.0 ** np.arange(-16, 17, 0.5)
     whole = np.arange(-256, 257)
-    values = np.unique(np.concatenate([whole, whole / 256, powers, -powers]).astype(np.float32))
-    found = _of_constants(lowered, values)
+    wide = np.unique(np.concatenate([whole, whole / 256, powers, -powers]).astype(np.float32))
+    values, found = _of_constants(lowered, wide)
     for _ in range(_ROUNDS):
         gaps = np.flatnonzero((np.abs(np.diff(found.astype(np.int64), axis=0)) > _step(lowered)).any(axis=1))
         middle = ((values[gaps].astype(np.float64) + values[gaps + 1]) / 2).astype(np.float32)
         finer = np.setdiff1d(
             middle[np.linspace(0, len(gaps) - 1, min(len(gaps), _FINER)).astype(int)], values
         )
+        finer, made = _of_constants(lowered, finer)
         if not len(finer):
             break
         order = np.argsort(np.concatenate([values, finer]))
-        found = np.concatenate([found, _of_constants(lowered, finer)])[order]
+        found = np.concatenate([found, made])[order]
         values = np.concatenate([values, finer])[order]
     return values, found
 
@@ -115,14 +117,23 @@ def _annotated(model: ModelWrapper) -> np.ndarray | None:
     return np.array([value for value in range(low, high + 1) if datatype.allowed(value)])
 
 
-def _of_constants(lowered: Lowered, values: np.ndarray) -> np.ndarray:
-    shape = _shape(lowered.original)
-    parts = []
+def _of_constants(lowered: Lowered, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return those of some values that become levels everywhere, and the levels.
+
+    Others may be no numbers, such as the logarithm of a negative value.
+    """
+    shape, grid = _shape(lowered.original), lowered.network.network.grids()["input"]
+    parts = [np.zeros((0, int(np.prod(lowered.network.network.input.shape))), np.int16)]
     for start in range(0, len(values), 64):
         some = values[start : start + 64]
         constant = np.broadcast_to(some.reshape(-1, *(1,) * len(shape)), (len(some), *shape))
-        parts.append(lowered.quantize(np.ascontiguousarray(constant)).reshape(len(some), -1).astype(np.int16))
-    return np.concatenate(parts)
+        with np.errstate(all="ignore"):
+            made = lowered.quantize(np.ascontiguousarray(constant)).reshape(len(some), -1)
+        parts.append(np.clip(made, -1000, 1000).astype(np.int16))
+    found = np.concatenate(parts)
+    are_levels = (found >= grid.low) & (found <= grid.high) & ((found - grid.low) % grid.step == 0)
+    good = are_levels.all(axis=1)
+    return values[good], found[good]
 
 
 def _middle(values: np.ndarray, chosen: np.ndarray) -> float:

@@ -37,6 +37,7 @@ FILES = {
     "signed bytes": (features(lambda graph: graph.quant(8, 0.0123, signed=True)), 256),
     "normalised": (images(normalised), 256),
     "behind a sine": (features(lambda graph: graph.node("Sin").quant(4, 0.125, signed=True)), 16),
+    "behind a root": (features(lambda graph: graph.node("Sqrt").quant(4, 0.5)), 16),
     "channels last": (
         images(lambda graph: graph.node("Transpose", perm=[0, 3, 1, 2]).quant(4, 0.1), (1, 6, 5, 3)),
         16,
