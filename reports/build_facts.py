@@ -7,7 +7,16 @@ from operator import attrgetter
 from typing import Literal
 
 from zerocross.reports import wording
-from zerocross.reports.build_records import STREAM_KINDS, Build, BuildNode, Check, Counts, FamilyWords, Source
+from zerocross.reports.build_records import (
+    STREAM_KINDS,
+    Build,
+    BuildNode,
+    Check,
+    Counts,
+    Exercise,
+    FamilyWords,
+    Source,
+)
 
 XILINX = {  # families of FINN's models and Vivado's reports
     "7-series": FamilyWords("7-series", "LUT6", "BRAM18"),
@@ -191,13 +200,51 @@ def microseconds(cycles: int | None, clock_mhz: float | None) -> float | None:
 
 
 def verdicts(build: Build) -> list[Verdict]:
-    """Return whether the build is bit-exact, fits and meets its clock; failed steps come first."""
+    """Return whether the build is bit-exact, fits and meets its clock; failed steps come first.
+
+    Samples that cannot tell whether it is exact are a verdict of their own.
+    """
     stopped = [
         Verdict("bad", f"Stopped at {stage.name}: {stage.note or 'no reason recorded'}")
         for stage in build.stages
         if stage.state == "failed"
     ]
-    return [*stopped, _exact(build), _fits(build), _in_time(build)]
+    return [*stopped, _exact(build), *_exercised(build), _fits(build), _in_time(build)]
+
+
+def exercise_text(exercise: Exercise) -> str:
+    """Return how many samples there were and how much of the network they exercised, in one sentence."""
+    are_distinct = exercise.distinct == exercise.samples
+    samples = f"{exercise.distinct:,} distinct" + ("" if are_distinct else f" of {exercise.samples:,}")
+    every = exercise.classes_seen == exercise.classes
+    classes = f"all {exercise.classes:,}" if every else f"{exercise.classes_seen:,} of {exercise.classes:,}"
+    crossings = exercise.total("crossings")
+    return (
+        f"{samples}, {classes} classes; {_share(exercise.inputs_changed, exercise.inputs)} of inputs and "
+        f"{_share(exercise.total('changed'), exercise.total('channels'))} of channels seen at more than one value, "
+        f"{_share(exercise.total('both_sides'), crossings)} of crossings seen from both sides, "
+        f"{_share(exercise.total('at_step'), crossings)} at the integers beside them"
+    )
+
+
+def _share(seen: int, whole: int) -> str:
+    """Return a share in percent, rounded down: only the whole is 100%."""
+    return f"{100 * seen // whole if whole else 100}%"
+
+
+def _exercised(build: Build) -> list[Verdict]:
+    """Return a doubt about the comparisons if their samples are all the same or of one class."""
+    found = build.certificate.exercise if build.certificate else None
+    if found is None or not found.samples:
+        return []
+    if found.distinct == 1 < found.samples:
+        return [
+            Verdict("unknown", f"The {found.samples:,} samples are all the same: the comparison says little")
+        ]
+    if found.classes_seen == 1:
+        text = f"The samples show only 1 of {found.classes:,} classes: the comparison says little about the others"
+        return [Verdict("unknown", text)]
+    return []
 
 
 def remarks(build: Build) -> list[str]:

@@ -143,16 +143,66 @@ class Check:
 
 
 @dataclass(frozen=True)
+class LayerExercise:
+    """How much of an activation the samples of a certificate exercised.
+
+    Attributes:
+        name: Name of the activation's layer.
+        channels: Channels that can change.
+        changed: Those whose output was seen at two values or more.
+        crossings: Crossings that some input can reach.
+        both_sides: Those that accumulators were seen on both sides of.
+        at_step: Those of which both neighbouring integers were seen.
+    """
+
+    name: str
+    channels: int
+    changed: int
+    crossings: int
+    both_sides: int
+    at_step: int
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """How much of the network the samples of a certificate exercised. What they did not exercise may be wrong unseen.
+
+    Attributes:
+        samples: Number of samples.
+        distinct: Number of different samples, behind the input's quantizer.
+        classes: Number of classes.
+        classes_seen: Number of classes that the network answered.
+        inputs: Number of input elements of a sample.
+        inputs_changed: Input elements that were seen at two values or more.
+        layers: The activations, in order.
+    """
+
+    samples: int
+    distinct: int
+    classes: int
+    classes_seen: int
+    inputs: int
+    inputs_changed: int
+    layers: list[LayerExercise]
+
+    def total(self, what: str) -> int:
+        """Return the sum of a field of `LayerExercise` over all layers."""
+        return sum(getattr(layer, what) for layer in self.layers)
+
+
+@dataclass(frozen=True)
 class Certificate:
     """Evidence that the hardware matches the network.
 
     Attributes:
         test_set: Name of the data, such as "digits, test set".
         checks: Comparisons in order, from the trained network to the last form.
+        exercise: How much of the network the data exercised, or None if it was not measured.
     """
 
     test_set: str
     checks: list[Check]
+    exercise: Exercise | None = None
 
 
 @dataclass(frozen=True)

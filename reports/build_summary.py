@@ -23,6 +23,8 @@ def build_table(build: Build) -> RenderableType:
     for verdict in build_facts.verdicts(build):
         mark, style = _MARKS[verdict.state]
         parts.append(Text(f"{mark} {verdict.text}", style=style))
+    if build.certificate and build.certificate.exercise:
+        parts.append(Text(f"Samples: {build_facts.exercise_text(build.certificate.exercise)}", style="dim"))
     parts.append(_numbers(build))
     if build.nodes:
         parts.append(_layers(build))

@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from onnx import ModelProto
 from qonnx.core.modelwrapper import ModelWrapper
 
 from zerocross.finn_flows.integer import IntegerNetwork
@@ -15,6 +14,7 @@ from zerocross.finn_flows.lowering.execution import run
 from zerocross.finn_flows.lowering.host_part import HostPart, refusal, split
 from zerocross.finn_flows.lowering.host_part import host_part as host_part_of
 from zerocross.finn_flows.lowering.integers import Integers
+from zerocross.finn_flows.lowering.model_file import load_model
 from zerocross.finn_flows.lowering.reading import input_tensor, read_network
 from zerocross.finn_flows.lowering.rewriting import rewritten
 from zerocross.finn_flows.lowering.scores import Scores, file_scores
@@ -151,23 +151,6 @@ def _behind_front(original: ModelWrapper, graph: ModelWrapper, error: LoweringEr
         return _lowered(original, *parts)
     except LoweringError:
         raise error from None
-
-
-def load_model(path: Path) -> ModelWrapper:
-    """Load an ONNX file.
-
-    Raises:
-        LoweringError: If the file cannot be read or is no ONNX file.
-    """
-    try:
-        proto = ModelProto.FromString(path.read_bytes())
-    except OSError as error:
-        raise LoweringError(f"{path} cannot be read ({error.strerror or error})") from None
-    except Exception:  # protobuf's DecodeError, wherever it lives
-        raise LoweringError(f"{path} is not an ONNX file") from None
-    if not proto.graph.node:
-        raise LoweringError(f"{path} is not an ONNX file, or its graph is empty")
-    return ModelWrapper(proto, fix_float64=True)
 
 
 def _texts(model: ModelWrapper) -> list[bytes]:

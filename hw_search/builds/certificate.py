@@ -5,6 +5,9 @@
 - The integer network, the FINN graph and the RTL are compared by logit.
 - The RTL's own classes, the RTL under random stalls (24 images) and the mapped netlist are compared by class.
 
+The certificate also records how much of the network the images exercised (`zerocross.finn_flows.coverage`). No comparison
+shows a fault in what they did not exercise.
+
 Any difference stops the build, except between torch and the QONNX file: torch may round differently, so differences of class
 are only counted.
 """
@@ -13,6 +16,7 @@ import numpy as np
 
 from zerocross.finn_flows.chip.netlist import netlist_sources
 from zerocross.finn_flows.chip.synthesis import Synthesis
+from zerocross.finn_flows.coverage import Coverage, Watch
 from zerocross.finn_flows.integer import IntegerNetwork
 from zerocross.finn_flows.lowering.lower import Lowered
 from zerocross.finn_flows.rtl.design import TOP, Design
@@ -36,7 +40,7 @@ from zerocross.hw_search.builds.results import Simulated
 from zerocross.hw_search.builds.stages import Report
 from zerocross.hw_search.builds.subject import Images
 from zerocross.hw_search.errors import UserError
-from zerocross.reports.build_records import Check
+from zerocross.reports.build_records import Check, Exercise, LayerExercise
 
 _STALLED = 24  # images that also run under random stalls
 _STALLS = (0.3, 0.3)
@@ -66,7 +70,8 @@ def certify(
     report(0.1, "QONNX")
     exported = lowered.scores(x)
     report(0.2, "integers")
-    integer = integer_logits(net, inputs)
+    watch = Watch(net)
+    integer = integer_logits(net, inputs, watch)
     expected = integer_classes(net, integer)
     report(0.3, "FINN graph")
     graph = dataflow_model(design.bare, net.network.input.shape)
@@ -114,6 +119,7 @@ def certify(
         latency=streamed.latency,
         cycles=streamed.cycles,
         accuracy=right,
+        exercise=_exercise(watch.coverage()),
     )
 
 
@@ -144,6 +150,11 @@ def _stalled(compiled: CompiledDesign, flat: np.ndarray, outputs: np.ndarray) ->
     found = compiled.stream(few, stalls=_STALLS).outputs[:, 0]
     note = "input and output stall at random"
     return compare("RTL", "RTL, stalled", "classes", outputs[: len(few), 0], found, note)
+
+
+def _exercise(found: Coverage) -> Exercise:
+    layers = [LayerExercise(**vars(layer)) for layer in found.layers]
+    return Exercise(**{**vars(found), "layers": layers})
 
 
 def _worst(checks: list[Check]) -> str:

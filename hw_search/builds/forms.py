@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from zerocross.finn_flows.coverage import Watch
 from zerocross.finn_flows.integer import IntegerNetwork
 from zerocross.finn_flows.lowering.lower import Lowered
 from zerocross.finn_flows.lowering.scores import Scores
@@ -20,15 +21,20 @@ def torch_logits(model: nn.Module, samples: Tensor) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def integer_logits(net: IntegerNetwork, inputs: np.ndarray) -> np.ndarray:
+def integer_logits(net: IntegerNetwork, inputs: np.ndarray, watch: Watch | None = None) -> np.ndarray:
     """Return the integer network's logits, (N, classes), computed batch by batch.
 
     Args:
         net: The network.
         inputs: Inputs in the format of `IntegerNetwork.run`.
+        watch: Sees the outputs of all layers.
     """
-    last = logits_layer(net)
-    parts = [net.run(inputs[start : start + _BATCH])[last] for start in range(0, len(inputs), _BATCH)]
+    last, parts = logits_layer(net), []
+    for start in range(0, len(inputs), _BATCH):
+        values = net.run(inputs[start : start + _BATCH])
+        if watch is not None:
+            watch.see(values)
+        parts.append(values[last])
     return np.concatenate(parts).reshape(len(inputs), -1)
 
 

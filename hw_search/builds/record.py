@@ -204,7 +204,7 @@ def _certificate(done: Done) -> Certificate | None:
     if done.simulated is None:
         return None
     netlist = [done.netlist.check] if done.netlist else []
-    return Certificate(done.simulated.test_set, [*done.simulated.checks, *netlist])
+    return Certificate(done.simulated.test_set, [*done.simulated.checks, *netlist], done.simulated.exercise)
 
 
 def _timing(design: BuiltDesign, done: Done) -> Timing:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from zerocross.finn_flows.chip.cells import Cells
 from zerocross.hw_search.builds.layout import HOST, NETWORK
-from zerocross.reports.build_records import Check
+from zerocross.reports.build_records import Check, Exercise
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,7 @@ class Simulated(StepResult):
         cycles: Cycles for all images.
         accuracy: Accuracy of the hardware on the images, 0..1, None without labels.
         labels: How labels were read as classes, where that is not obvious.
+        exercise: How much of the network the images exercised, None if it was not measured.
     """
 
     test_set: str
@@ -127,6 +128,7 @@ class Simulated(StepResult):
     cycles: int
     accuracy: float | None
     labels: str = ""
+    exercise: Exercise | None = None
 
     @property
     def note(self) -> str:

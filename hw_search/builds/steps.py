@@ -55,6 +55,8 @@ _FORMS = (
     f"{_FLOWS}.vendor.dataflow",
     f"{_FLOWS}.vendor.execution",
     f"{_FLOWS}.rtl.streaming",
+    f"{_FLOWS}.lowering.input_levels",
+    f"{_FLOWS}.stimuli",
 )
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -9,8 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zerocross.finn_flows.lowering.lower import load_model
+from zerocross.finn_flows.lowering.input_levels import input_levels
+from zerocross.finn_flows.lowering.lower import lower
+from zerocross.finn_flows.lowering.model_file import content_files, load_model, load_whole
 from zerocross.finn_flows.nodes.product import WEIGHTS_IN_BLOCK_RAM
+from zerocross.finn_flows.stimuli import draw
 from zerocross.hw_search.builds.export import export
 from zerocross.hw_search.builds.forms import torch_logits
 from zerocross.hw_search.builds.layout import MODEL, WEIGHTS
@@ -27,6 +31,8 @@ from zerocross.models.data import Split, load_test
 from zerocross.models.scaling import ByteScaling
 from zerocross.reports.records import Finalist, Run
 from zerocross.reports.storage import load_run
+
+_DRAWN = 200  # most samples that are drawn for a file without data
 
 
 @dataclass(frozen=True)
@@ -251,7 +257,7 @@ class FileSubject:
     Attributes:
         path: The file.
         data: An .npz file with x_test (samples in the network's input format), and y_test if there are labels. None
-            uses random samples.
+            draws random samples that exercise the network.
     """
 
     path: Path
@@ -270,13 +276,17 @@ class FileSubject:
     @property
     def key(self) -> dict[str, Any]:
         """See `Subject`."""
-        files = [self.path] if self.data is None else [self.path, self.data]
+        files = content_files(self.path) + ([] if self.data is None else [self.data])
         return {"files": [_digest(_content(file)) for file in files]}
 
     def write(self, folder: Path, report: Report) -> Exported:
         """See `Subject`."""
-        load_model(self.path)  # an error here names the user's file, not the copy
-        _copy(self.path, folder / MODEL)
+        whole = load_whole(self.path)  # an error here names the user's file, not the copy
+        if len(content_files(self.path)) == 1:
+            _copy(self.path, folder / MODEL)
+        else:
+            with replacing(folder / MODEL) as temporary:
+                temporary.write_bytes(whole.SerializeToString(deterministic=True))
         return Exported("weights of the file, not retrained", (MODEL,))
 
     def images(self, most: int) -> Images:
@@ -287,8 +297,14 @@ class FileSubject:
             x, y = read_test_set(self.data, shape)
             labels = None if y is None else torch.from_numpy(y[:most])
             return Images(torch.from_numpy(x[:most]), labels, f"{self.data.stem}, test set")
-        values = np.random.default_rng(0).integers(0, 256, (min(most, 200), *shape))
-        return Images(torch.from_numpy(values), None, "random samples")
+        return Images(torch.from_numpy(self._drawn[:most]), None, "random samples")
+
+    @cached_property
+    def _drawn(self) -> np.ndarray:
+        """Samples in the file's input format that exercise its network, the most useful first."""
+        lowered = lower(self.path)
+        levels = input_levels(lowered)
+        return levels.samples(draw(lowered.network, _DRAWN, levels.integers))
 
     def logits(self, folder: Path, samples: Tensor) -> None:
         """See `Subject`."""

@@ -8,7 +8,9 @@ from zerocross.reports.build_records import (
     BuildNode,
     Certificate,
     Check,
+    Exercise,
     FamilyWords,
+    LayerExercise,
     Stage,
     Timing,
     Usage,
@@ -143,6 +145,7 @@ def make_build(**changes):
                 Check("integer network", "SystemVerilog", 360, "classes", 0, "under random stalls"),
                 Check("SystemVerilog", "netlist", 50, "classes", 0),
             ],
+            Exercise(360, 359, 10, 10, 64, 61, [LayerExercise("fc1", 64, 63, 80, 77, 70)]),
         ),
         files={
             "bitstream": "design.bit",

@@ -5,7 +5,16 @@ import pytest
 from tests.reports.builds import fifo, make_build, make_long_build, make_node
 from zerocross.reports import build_facts
 from zerocross.reports.build_diagram import steps
-from zerocross.reports.build_records import Build, BuildNode, Certificate, Check, Timing, Usage
+from zerocross.reports.build_records import (
+    Build,
+    BuildNode,
+    Certificate,
+    Check,
+    Exercise,
+    LayerExercise,
+    Timing,
+    Usage,
+)
 
 
 def states(build):
@@ -46,6 +55,36 @@ def test_one_difference_is_enough():
     checks = [Check("torch", "QONNX", 10, "logits", 0), Check("QONNX", "RTL", 10, "classes", 1)]
     build = make_build(certificate=Certificate("digits", checks))
     assert states(build)[0] == ("bad", "Not exact: QONNX and RTL differ in classes on 1 of 10 images")
+
+
+LAYERS = [LayerExercise("fc1_sign", 60, 59, 64, 61, 50), LayerExercise("fc2_sign", 40, 40, 36, 36, 36)]
+
+
+def test_what_the_samples_exercised_is_one_sentence():
+    exercise = Exercise(200, 200, 10, 10, 64, 61, LAYERS)
+    assert build_facts.exercise_text(exercise) == (
+        "200 distinct, all 10 classes; 95% of inputs and 99% of channels seen at more than one value, "
+        "97% of crossings seen from both sides, 86% at the integers beside them"
+    )
+    nothing = build_facts.exercise_text(Exercise(1200, 1, 10, 1, 64, 0, []))
+    assert nothing.startswith("1 distinct of 1,200, 1 of 10 classes; 0% of inputs and 100% of channels")
+
+
+@pytest.mark.parametrize(
+    ("distinct", "seen", "doubt"),
+    [
+        (200, 10, None),
+        (200, 2, None),
+        (200, 1, "The samples show only 1 of 10 classes: the comparison says little about the others"),
+        (1, 1, "The 200 samples are all the same: the comparison says little"),
+    ],
+)
+def test_samples_that_tell_little_are_a_verdict(distinct, seen, doubt):
+    exercise = Exercise(200, distinct, 10, seen, 64, 61, LAYERS)
+    checks = [Check("torch", "RTL", 200, "classes", 0)]
+    found = states(make_build(certificate=Certificate("digits", checks, exercise)))
+    assert found[0] == ("good", "All forms agree on 200 images")
+    assert (found[1] == ("unknown", doubt)) if doubt else (found[1][0] == "good" and len(found) == 3)
 
 
 @pytest.mark.parametrize(

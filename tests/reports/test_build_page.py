@@ -168,6 +168,15 @@ def test_differences_are_not_hidden():
     assert "Not exact: QONNX and RTL differ in classes on 7 of 360 images" in page.text
 
 
+def test_what_the_samples_exercised_is_shown_layer_by_layer():
+    page = Page(body(render_build(make_build())))
+    assert "Samples: 359 distinct of 360, all 10 classes" in page.text
+    row = "".join(f'<td class="n">{count}</td>' for count in (64, 63, 80, 77, 70))
+    assert f"<tr><th>fc1</th>{row}</tr>" in render_build(make_build())
+    unmeasured = make_build(certificate=Certificate("digits", [Check("torch", "RTL", 3, "classes", 0)]))
+    assert "Samples:" not in Page(body(render_build(unmeasured))).text
+
+
 def test_what_a_build_holds_is_escaped():
     odd = "<b id=evil>max(x, y) & 'z'</b>"
     fields = ("name", "network", "run", "expression", "topology", "board", "part", "created")

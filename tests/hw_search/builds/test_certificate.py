@@ -1,7 +1,7 @@
 """The certificate: forms that agree, and manipulated hardware that differs."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from tests.hw_search.extraction.test_extraction import pixels, settle
 from zerocross.finn_flows.assembly import assemble
+from zerocross.finn_flows.coverage import measure
 from zerocross.finn_flows.folding import Folding
 from zerocross.finn_flows.integer import IntegerNetwork
 from zerocross.finn_flows.lowering.lower import Lowered, lower
@@ -128,6 +129,13 @@ def test_forms_that_agree_are_certified(small: Case, tmp_path: Path, runtime: Pa
         ("RTL", "RTL, stalled", "classes", 24),
     ]
     assert not any(check.differences for check in result.checks)
+    inputs = small.lowered.quantize(small.images.x.numpy().astype(np.float32))
+    assert result.exercise is not None
+    assert asdict(result.exercise) == {
+        **asdict(found := measure(small.net, inputs)),
+        "layers": [asdict(layer) for layer in found.layers],
+    }
+    assert result.exercise.samples == 40 and result.exercise.total("crossings") > 0
     assert result.interval is not None
     assert result.interval >= max(small.design.intervals().values()) <= result.latency < result.cycles
 

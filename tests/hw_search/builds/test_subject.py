@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
 from tests.finn_flows.finn_networks import export, mlp
+from zerocross.finn_flows.coverage import measure
 from zerocross.finn_flows.lowering.lower import lower
 from zerocross.hw_search.builds.forms import integer_logits
 from zerocross.hw_search.builds.layout import MODEL, WEIGHTS
@@ -117,8 +119,19 @@ def test_a_file_is_taken_as_it_is(file: Path, tmp_path: Path) -> None:
     assert (tmp_path / MODEL).read_bytes() == file.read_bytes() and exported.test is None
     images = subject.images(10)
     assert images.x.shape == (10, 6) and images.y is None and images.name == "random samples"
-    assert torch.equal(images.x, subject.images(10).x)
+    assert torch.equal(images.x, from_source(file).images(10).x)
+    assert torch.equal(images.x, subject.images(500).x[:10]) and len(subject.images(500).x) == 200
     assert subject.logits(tmp_path, images.x) is None and subject.origin.name == "mine"
+
+
+def test_samples_of_a_file_without_data_exercise_it(file: Path) -> None:
+    lowered = lower(file)
+    x = from_source(file).images(200).x.numpy()
+    found = measure(lowered.network, lowered.quantize(x))
+    assert found.distinct == 200 and found.classes_seen == found.classes == 3
+    assert found.inputs_changed == found.inputs == 6
+    for layer in found.layers:
+        assert layer.both_sides == layer.crossings and layer.changed == layer.channels
 
 
 def test_a_files_data_are_its_images_and_part_of_its_key(file: Path, tmp_path: Path) -> None:
@@ -134,6 +147,27 @@ def test_a_files_data_are_its_images_and_part_of_its_key(file: Path, tmp_path: P
     np.savez(data, x_train=x, y_train=y, x_test=x[::-1], y_test=y)
     keys.append(subject.key)
     assert all(one != other for index, one in enumerate(keys) for other in keys[:index])
+
+
+def test_weights_beside_a_file_are_part_of_its_key_and_of_the_copy(file: Path, tmp_path: Path) -> None:
+    path, data = tmp_path / "outside.onnx", tmp_path / "outside.data"
+    keys, ways = [], []
+    for sign in (1, -1):
+        model = onnx.load(file)
+        for tensor in model.graph.initializer:
+            values = onnx.numpy_helper.to_array(tensor)
+            if values.ndim == 2:
+                tensor.CopyFrom(onnx.numpy_helper.from_array(sign * values, tensor.name))
+        data.unlink(missing_ok=True)
+        onnx.save(model, path, save_as_external_data=True, location=data.name, size_threshold=0)
+        ways.append(path.read_bytes())
+        subject = from_source(path)
+        keys.append(subject.key)
+        subject.write(tmp_path / "build", quiet)
+        copy = lower(tmp_path / "build" / MODEL).network  # no .data file lies beside the copy
+        for name, weights in lower(path).network.weights.items():
+            assert (copy.weights[name] == weights).all()
+    assert ways[0] == ways[1] and keys[0] != keys[1]
 
 
 @pytest.mark.parametrize(
