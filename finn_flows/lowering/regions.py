@@ -27,7 +27,9 @@ _STANDARD = """
 
 _QONNX = "BipolarQuant Crossings FloatQuant IntQuant MultiThreshold Quant Trunc"
 
-_QUANTIZERS = frozenset({"BipolarQuant", "IntQuant", "MultiThreshold", "Quant", "Trunc"})
+_QUANTIZERS = frozenset(
+    {"BipolarQuant", "FloatQuant", "IntQuant", "MultiThreshold", "Quant", "QuantizeLinear", "Trunc"}
+)
 
 ELEMENTWISE = frozenset(_STANDARD.split() + _QONNX.split())
 """Nodes whose output elements depend only on the input elements at the same place, and on the channel."""

@@ -207,7 +207,7 @@ class Structure:
                     group.append(end)
         for source, found in ends.items():
             group = found
-            for shared in self._shared_levels(source):
+            for shared in self._shared_levels(source) if len(found) > 1 else ():
                 behind = [end for end in group if self._is_behind(end, shared, source)]
                 if len(behind) > 1:
                     self.sources.update(dict.fromkeys((end for end in behind if end != shared), shared))
@@ -239,7 +239,7 @@ class Structure:
     def _find_input(self, start: str, group: list[str]) -> None:
         if len(group) == 1:
             self.input = group[0]
-        elif declared_values(self.model, start) is not None:
+        elif declared_values(self.model, start, strict=False) is not None:
             self.input = start
             self.sources.update(dict.fromkeys(group, start))
         else:
