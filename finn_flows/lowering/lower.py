@@ -11,6 +11,7 @@ from zerocross.finn_flows.integer import IntegerNetwork
 from zerocross.finn_flows.lowering.absorb import AbsorbActivations
 from zerocross.finn_flows.lowering.errors import LoweringError
 from zerocross.finn_flows.lowering.execution import constants, execute
+from zerocross.finn_flows.lowering.outputs import keep_output
 from zerocross.finn_flows.lowering.reading import input_tensor, read_network
 from zerocross.finn_flows.lowering.tidying import tidy
 
@@ -51,12 +52,14 @@ class Lowered:
         original: Tidied graph, with all of its nodes.
         model: Absorbed graph, which qonnx can still execute.
         activations: Summary of each activation, in the order of the layers.
+        dropped: Names of the file's other outputs, which the network does not compute.
     """
 
     network: IntegerNetwork
     original: ModelWrapper
     model: ModelWrapper
     activations: tuple[ActivationSummary, ...]
+    dropped: tuple[str, ...] = ()
 
     def quantize(self, samples: np.ndarray) -> np.ndarray:
         """Quantize samples for the integer network with the graph's own input quantizer.
@@ -71,25 +74,30 @@ class Lowered:
         nodes = _ancestors(model, tensor)
         known, parts = constants(model), []
         for start in range(0, len(samples), _BATCH):
-            tensors = {**known, model.graph.input[0].name: samples[start : start + _BATCH]}
+            batch = samples[start : start + _BATCH].astype(np.float32)  # tidied graphs read floats
+            tensors = {**known, model.graph.input[0].name: batch}
             execute(model, nodes, tensors)
             parts.append(np.rint(tensors[tensor]).astype(np.int64))
         return np.moveaxis(np.concatenate(parts), 1, -1)
 
 
-def lower(source: Path | str | ModelWrapper) -> Lowered:
+def lower(source: Path | str | ModelWrapper, output: str | None = None) -> Lowered:
     """Lower a QONNX file.
 
     Args:
         source: A graph, or a file from any exporter; with Brevitas use `export_qonnx(..., dynamo=False)`.
+        output: Name of the output that holds the logits or the class; a graph with a single output needs none. The nodes
+            that only other outputs need are dropped.
 
     Raises:
         LoweringError: If the file is no ONNX file, or hardware cannot compute a node; the message names it.
     """
-    original = tidy(source if isinstance(source, ModelWrapper) else load_model(Path(source)))
+    graph = source if isinstance(source, ModelWrapper) else load_model(Path(source))
+    original = tidy(graph if output is None else keep_output(graph, output))
     model = original.transform(AbsorbActivations(), cleanup=False)
     network = read_network(model)
-    return Lowered(network, original, model, _activations(model, network))
+    dropped = {each.name for each in graph.graph.output} - {each.name for each in original.graph.output}
+    return Lowered(network, original, model, _activations(model, network), tuple(sorted(dropped)))
 
 
 def load_model(path: Path) -> ModelWrapper:

@@ -17,18 +17,22 @@ from zerocross.finn_flows.lowering.levels import MOST
 from zerocross.finn_flows.lowering.products import attributes
 from zerocross.finn_flows.lowering.regions import MOVING, Region, RegionFunction
 
-_MONOTONE = frozenset(
-    """Add BatchNormalization BipolarQuant Ceil Clip DequantizeLinear Div Dropout Erf Exp FloatQuant Floor Greater
-    GreaterOrEqual HardSigmoid Identity IntQuant LeakyRelu Less LessOrEqual Max Min Mul MultiThreshold Neg Quant
-    QuantizeLinear Relu Round Sigmoid Sign Sub Sum Tanh Trunc""".split()
-)
+_LIMITS = "Clip DequantizeLinear Greater GreaterOrEqual Identity Less LessOrEqual Max Min Relu Sign"
+
+_SAFE = frozenset(_LIMITS.split())
+"""Nodes that are monotone in a number if all their other inputs are constants, and do not overflow if they read integers."""
+
+_ONE_PLACE = """
+    BatchNormalization BipolarQuant Ceil Div Dropout Erf Exp FloatQuant Floor HardSigmoid IntQuant LeakyRelu
+    MultiThreshold Neg Quant QuantizeLinear Round Sigmoid Tanh Trunc"""
+
+_MONOTONE = _SAFE | {"Add", "Mul", "Sub", "Sum"} | frozenset(_ONE_PLACE.split())
 """Nodes that are monotone in a float if all their other inputs are constants."""
 
-_EITHER_SIDE = frozenset("Add Greater GreaterOrEqual Less LessOrEqual Max Min Mul Sub Sum".split())
+_EITHER_SIDE = frozenset(
+    {"Add", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max", "Min", "Mul", "Sub", "Sum"}
+)
 """Monotone nodes whose constants may be ahead of the tensor."""
-
-_SAFE = frozenset("Clip DequantizeLinear Greater GreaterOrEqual Identity Less LessOrEqual Max Min Relu Sign".split())
-"""Monotone nodes that do not overflow if they read integers."""
 
 _INFINITY = int(np.float32(np.inf).view(np.int32))
 
@@ -43,7 +47,7 @@ def few_values(model: ModelWrapper, region: Region) -> np.ndarray | None:
         region: Elementwise nodes, and moving nodes that keep the channels.
 
     Returns:
-        float32, shape (T, channels), with repeated values; None if there may be more than 256 values in a channel, or if
+        Ascending values, shape (T, channels), in which the largest fills up the columns of fewer values; None if there may be more than 256 values in a channel, or if
         a node that is not monotone reads more.
 
     Raises:
@@ -70,7 +74,8 @@ def few_values(model: ModelWrapper, region: Region) -> np.ndarray | None:
             changes.append(found)
     if region.end in limits:
         return None
-    return _on_keys(RegionFunction(model, region))(np.sort(np.concatenate(changes), axis=0))
+    values = np.sort(_on_keys(RegionFunction(model, region))(np.concatenate(changes)), axis=0)
+    return _kept(np.vstack([np.ones_like(values[:1], bool), values[1:] != values[:-1]]), values)[0]
 
 
 def _is_monotone(model: ModelWrapper, node: NodeProto, limits: dict[str, np.ndarray]) -> bool:
@@ -97,8 +102,10 @@ def _casts_all(node: NodeProto, ends: np.ndarray) -> bool:
     target = np.dtype(helper.tensor_dtype_to_np_dtype(attributes(node)["to"]))
     if target.kind not in "iu":
         return target.kind == "f"
-    least, most = np.iinfo(target).min, np.iinfo(target).max
-    return bool((ends > least - 1).all() and (ends < most + 1).all())
+    limits = np.iinfo(target)
+    return bool(np.isfinite(ends).all()) and all(
+        limits.min <= int(each) <= limits.max for each in np.unique(ends)
+    )
 
 
 def _on_keys(response: RegionFunction) -> _Function:

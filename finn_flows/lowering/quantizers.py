@@ -136,7 +136,7 @@ def _known(model: ModelWrapper, tensor: str) -> np.ndarray | None:
 
 
 def _check_quantizers(model: ModelWrapper, tensor: str) -> None:
-    """Refuse the quantizer directly ahead of a tensor, or with only elementwise nodes in between, that declares no levels."""
+    """Refuse the quantizer ahead of a tensor, with only elementwise nodes in between, whose levels are unknown."""
     while (node := model.find_producer(tensor)) is not None:
         _own_values(model, tensor, node)
         computed = [name for name in node.input if _is_computed(model, name)]

@@ -40,6 +40,9 @@ MOVING = RESHAPES | {"MaxPool", "Pad", "Transpose"}
 _BY_CHANNEL = frozenset({"BatchNormalization", "MultiThreshold"})
 """Nodes with one parameter for each channel, instead of arrays that broadcast."""
 
+_WITH_AXIS = frozenset({"DequantizeLinear", "QuantizeLinear"})
+"""Nodes that may have one parameter for each channel; an attribute names the axis."""
+
 
 @dataclass(frozen=True)
 class Region:
@@ -235,9 +238,10 @@ def _cut(model: ModelWrapper, region: Region) -> tuple[list[NodeProto], list[_Se
                 "activation may not branch around a pool or a flatten"
             )
         if node.op_type in ELEMENTWISE:
-            if node.op_type in _BY_CHANNEL and axis != 1:
+            own = _own_axis(model, node, len(shape))
+            if own not in (None, axis):
                 raise LoweringError(
-                    f"{node.name} ({node.op_type}) needs its channels on axis 1, but they are on axis {axis}: "
+                    f"{node.name} ({node.op_type}) needs its channels on axis {own}, but they are on axis {axis}: "
                     "transpose behind it"
                 )
             nodes.append(node)
@@ -249,6 +253,17 @@ def _cut(model: ModelWrapper, region: Region) -> tuple[list[NodeProto], list[_Se
         tensor, nodes, made = node.output[0], [], {node.output[0]}
     segments.append(_Segment(tuple(nodes), tensor, region.end, shape, axis, spread))
     return movers, segments
+
+
+def _own_axis(model: ModelWrapper, node: NodeProto, rank: int) -> int | None:
+    """Return the axis of a node that has one parameter for each channel; None if its parameters are arrays that broadcast."""
+    if node.op_type in _BY_CHANNEL:
+        return 1
+    if node.op_type in _WITH_AXIS:
+        scale = model.get_initializer(node.input[1])
+        if scale is not None and scale.size > 1:
+            return int(attributes(node).get("axis", 1)) % rank
+    return None
 
 
 def _moved(
@@ -281,9 +296,10 @@ def _parameters(segment: _Segment, known: Tensors) -> Tensors:
         for name in node.input:
             if name in known:
                 value = np.asarray(known[name])
-                found[name] = (
-                    value if node.op_type in _BY_CHANNEL else _per_channel(value, name, node, segment)
+                by_channel = node.op_type in _BY_CHANNEL or (
+                    node.op_type in _WITH_AXIS and np.size(known[node.input[1]]) > 1
                 )
+                found[name] = value if by_channel else _per_channel(value, name, node, segment)
     return {"": None, **found}  # type: ignore[dict-item]  # QONNX's nodes look omitted inputs up
 
 

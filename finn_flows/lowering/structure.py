@@ -19,6 +19,8 @@ from zerocross.finn_flows.lowering.windows import MEANS
 
 _JOINS = frozenset({"Add", "Sum"})
 
+_AS_OPTION = "--logits NAME on the command line or lower(file, output=NAME)"
+
 
 @dataclass
 class Structure:
@@ -48,7 +50,8 @@ class Structure:
         if len(graph.output) != 1:
             names = ", ".join(output.name for output in graph.output)
             raise LoweringError(
-                f"the graph has the outputs {names}: only networks with one output are supported"
+                f"the graph has the outputs {names}: name the one that holds the logits, {_AS_OPTION}; the others are "
+                "dropped"
             )
         start, output = graph.input[0].name, graph.output[0].name
         self._makers = {name: node for node in graph.node for name in node.output}

@@ -15,10 +15,11 @@ from qonnx.transformation.general import (
 )
 from qonnx.transformation.infer_shapes import InferShapes
 
+from zerocross.finn_flows.lowering.channels_first import write_channels_first
 from zerocross.finn_flows.lowering.errors import LoweringError
 from zerocross.finn_flows.lowering.execution import fold_constants
 from zerocross.finn_flows.lowering.naming import name_nodes, unique
-
+from zerocross.finn_flows.lowering.outputs import drop_constant_outputs
 
 _QONNX = frozenset({"BipolarQuant", "FloatQuant", "IntQuant", "MultiThreshold", "Quant", "Trunc"})
 
@@ -28,7 +29,8 @@ def tidy(model: ModelWrapper) -> ModelWrapper:
 
     - The graph is for one sample, and its shapes are inferred.
     - Its input is float32; the datatype of an integer input is annotated.
-    - Constants are folded, including weight quantizers.
+    - Constants are folded, including weight quantizers. Outputs that are constants are dropped.
+    - Images are channels first.
     - Every node has a unique name; names that were already unique stay.
 
     Raises:
@@ -57,12 +59,14 @@ def tidy(model: ModelWrapper) -> ModelWrapper:
         model = model.transform(step)
     while fold_constants(model):
         model = model.transform(InferShapes())
+    drop_constant_outputs(model)
     model = model.transform(RemoveUnusedTensors())
     # qonnx sorts nodes by distance from the input; layers keep the author's order.
     nodes = sorted(model.graph.node, key=lambda node: order.get(node.output[0], 0))
     del model.graph.node[:]
     model.graph.node.extend(nodes)
-    return model
+    write_channels_first(model)
+    return model.transform(RemoveUnusedTensors())
 
 
 def _order(model: ModelWrapper) -> dict[str, int]:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from zerocross.finn_flows.lowering.lower import load_model
+from zerocross.finn_flows.lowering.outputs import keep_output
 from zerocross.finn_flows.nodes.product import WEIGHTS_IN_BLOCK_RAM
 from zerocross.hw_search.builds.export import export
 from zerocross.hw_search.builds.forms import torch_logits
@@ -223,6 +224,7 @@ def from_source(
     epochs: int | None = None,
     seed: int | None = None,
     data: Path | None = None,
+    output: str | None = None,
 ) -> Subject:
     """Return the subject to build from a run's folder or a QONNX file; see `from_run` and `FileSubject`.
 
@@ -234,7 +236,9 @@ def from_source(
             raise UserError(f"{source} does not exist")
         if epochs is not None or seed is not None:
             raise UserError(f"{source} cannot be trained: use --epochs and --seed only with a run's folder")
-        return FileSubject(source, data)
+        return FileSubject(source, data, output)
+    if output is not None:
+        raise UserError(f"--logits works only with a QONNX file: omit it, because {source} is a run")
     if data is not None:
         raise UserError(
             f"--data works only with a QONNX file: omit it, because the run {source} has its own data"
@@ -250,10 +254,12 @@ class FileSubject:
         path: The file.
         data: An .npz file with x_test (samples in the network's input format), and y_test if there are labels. None
             uses random samples.
+        output: Output that holds the logits, if the file has several. The build's file has only this one.
     """
 
     path: Path
     data: Path | None = None
+    output: str | None = None
 
     @property
     def origin(self) -> Origin:
@@ -271,13 +277,21 @@ class FileSubject:
     def key(self) -> dict[str, Any]:
         """See `Subject`."""
         files = [self.path] if self.data is None else [self.path, self.data]
-        return {"files": [_digest(_content(file)) for file in files]}
+        output = {} if self.output is None else {"output": self.output}
+        return {"files": [_digest(_content(file)) for file in files], **output}
 
     def write(self, folder: Path, report: Report) -> Exported:
         """See `Subject`."""
-        load_model(self.path)  # an error here names the user's file, not the copy
-        _copy(self.path, folder / MODEL)
-        return Exported("weights of the file, not retrained", (MODEL,))
+        model = load_model(self.path)  # an error here names the user's file, not the copy
+        note = "weights of the file, not retrained"
+        if self.output is None:
+            _copy(self.path, folder / MODEL)
+            return Exported(note, (MODEL,))
+        kept = keep_output(model, self.output)
+        with replacing(folder / MODEL) as temporary:
+            kept.save(str(temporary))
+        dropped = sorted({each.name for each in model.graph.output} - {self.output})
+        return Exported(f"{note}; outputs left out: {', '.join(dropped) or 'none'}", (MODEL,))
 
     def images(self, most: int) -> Images:
         """See `Subject`."""

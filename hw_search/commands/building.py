@@ -46,6 +46,12 @@ def build(
             help="Test set for a QONNX file: an .npz file with x_test and, optionally, the labels y_test."
         ),
     ] = None,
+    logits: Annotated[
+        str | None,
+        typer.Option(
+            help="Output of a QONNX file that holds the logits, if it has several outputs; the others are dropped."
+        ),
+    ] = None,
     weights: Annotated[
         list[str] | None,
         typer.Option(
@@ -77,6 +83,7 @@ def build(
         epochs=epochs,
         seed=seed,
         data=data,
+        logits=logits,
         output=output,
         target=target,
         clock_mhz=clock,
@@ -97,6 +104,7 @@ def build_for(
     epochs: int | None = None,
     seed: int | None = None,
     data: Path | None = None,
+    logits: str | None = None,
     output: Path | None = None,
     **options: Any,
 ) -> None:
@@ -108,6 +116,7 @@ def build_for(
         epochs: Epochs of a new training; None uses the run's weights.
         seed: Seed of that training.
         data: See `zerocross.hw_search.builds.subject.FileSubject`.
+        logits: The `output` there.
         output: Folder of the build.
         **options: Fields of `zerocross.hw_search.builds.options.BuildOptions`.
     """
@@ -121,7 +130,7 @@ def build_for(
         from zerocross.hw_search.builds.subject import from_source
         from zerocross.hw_search.builds.targets import check_target
 
-        subject = from_source(source, pick, epochs, seed, data)
+        subject = from_source(source, pick, epochs, seed, data, logits)
         beside = source if source.is_dir() else source.parent
         board = check_target(options["target"], options["clock_mhz"])
         folder = output or beside / "builds" / f"{subject.origin.name}-{board}"
@@ -189,6 +198,10 @@ def lower(
         Path | None,
         typer.Option(help="File for the integer network. Default: <name>.integers.npz beside the model."),
     ] = None,
+    logits: Annotated[
+        str | None,
+        typer.Option(help="Output that holds the logits, if there are several; the others are dropped."),
+    ] = None,
 ) -> None:
     """List the activations of a QONNX file with their crossings, and save the integer network."""
     from rich.console import Console
@@ -197,7 +210,7 @@ def lower(
     from zerocross.finn_flows.lowering.lower import lower as run_lower
     from zerocross.finn_flows.lowering.storage import save
 
-    lowered = run_lower(model)
+    lowered = run_lower(model, logits)
     table = Table(
         "activation", "operations absorbed", "channels", "levels", "grid", "crossings: least", "mean", "most"
     )
@@ -205,6 +218,8 @@ def lower(
         counts = (f"{each.points:,}", str(each.least), f"{each.mean:.1f}", str(each.most))
         table.add_row(each.name, " ".join(each.operations), str(each.channels), str(each.levels), *counts)
     Console().print(table)
+    if lowered.dropped:
+        typer.echo(f"Outputs that the network does not compute: {', '.join(lowered.dropped)}")
     path = output or model.with_suffix(".integers.npz")
     save(lowered.network, path)
     typer.echo(f"Integer network: {path}")

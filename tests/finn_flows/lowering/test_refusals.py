@@ -164,8 +164,8 @@ REFUSED: dict[str, tuple[Callable[[], Graph], str]] = {
     ),
     "a float input": (
         lambda: Graph((1, 10)).dense(10, 5),
-        r"MatMul_1 \(MatMul\): its input is not quantized: it may have more than 256 values: put a BipolarQuant, a Quant, or a "
-        "Round and a Clip of up to 8 bits ahead of it, or annotate in with an integer datatype",
+        r"MatMul_1 \(MatMul\): its input is not quantized: it may have more than 256 values: put a BipolarQuant, a "
+        "Quant, or a Round and a Clip of up to 8 bits ahead of it, or annotate in with an integer datatype",
     ),
     "a wide input": (
         lambda: Graph((1, 10)).quant(9, 0.1).dense(10, 5),
