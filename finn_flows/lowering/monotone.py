@@ -35,6 +35,7 @@ _EITHER_SIDE = frozenset(
 """Monotone nodes whose constants may be ahead of the tensor."""
 
 _INFINITY = int(np.float32(np.inf).view(np.int32))
+_LARGE = int(np.float32(2.0**64).view(np.int32))
 
 _Function = Callable[[np.ndarray], np.ndarray]
 
@@ -109,7 +110,11 @@ def _casts_all(node: NodeProto, ends: np.ndarray) -> bool:
 
 
 def _on_keys(response: RegionFunction) -> _Function:
-    return lambda keys: response.stages(_to_floats(keys))[-1]
+    def function(keys: np.ndarray) -> np.ndarray:
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            return response.stages(_to_floats(keys))[-1]
+
+    return function
 
 
 def _source_ends(model: ModelWrapper, source: str, channels: int) -> np.ndarray:
@@ -127,8 +132,8 @@ def _key_towards_zero(number: int) -> int:
 
 
 def _ends(function: _Function, keys: np.ndarray) -> np.ndarray | None:
-    """Return the ends of the source without infinity if the function has no value there; None if it has none without."""
-    for most in (_INFINITY, _INFINITY - 1):
+    """Return the ends of the source, without floats so large that the function overflows there; None if it always does."""
+    for most in (_INFINITY, _INFINITY - 1, _LARGE):
         keys = keys.clip(-most, most)
         if not np.isnan(function(keys).astype(np.float64)).any():
             return keys

@@ -251,7 +251,7 @@ _STEPS = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(_STEPS, max_size=6), st.lists(st.sampled_from(["Sin", "Abs", "Neg"]), max_size=2), st.data())
 def test_values_against_brute_force(steps: list, behind: list[str], data: st.DataObject) -> None:
     """No float has a value that is not found, and every value that is found belongs to a float."""
