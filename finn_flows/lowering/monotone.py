@@ -48,8 +48,8 @@ def few_values(model: ModelWrapper, region: Region) -> np.ndarray | None:
         region: Elementwise nodes, and moving nodes that keep the channels.
 
     Returns:
-        Ascending values, shape (T, channels), in which the largest fills up the columns of fewer values; None if there may be more than 256 values in a channel, or if
-        a node that is not monotone reads more.
+        Ascending values, shape (T, channels), in which the largest fills up the columns of fewer values. None if there may
+        be more than 256 values in a channel, or if a node that is not monotone reads more.
 
     Raises:
         LoweringError: If a node does not work channel by channel, or cannot be executed.

@@ -256,7 +256,7 @@ def _cut(model: ModelWrapper, region: Region) -> tuple[list[NodeProto], list[_Se
 
 
 def _own_axis(model: ModelWrapper, node: NodeProto, rank: int) -> int | None:
-    """Return the axis of a node that has one parameter for each channel; None if its parameters are arrays that broadcast."""
+    """Return the axis of a node that has one parameter for each channel; None if they broadcast."""
     if node.op_type in _BY_CHANNEL:
         return 1
     if node.op_type in _WITH_AXIS:

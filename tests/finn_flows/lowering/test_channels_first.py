@@ -19,7 +19,6 @@ from tests.finn_flows.lowering.foreign import Graph, samples
 from zerocross.finn_flows.finn_patches import prepare_finn
 from zerocross.finn_flows.lowering.lower import lower
 
-
 PLAIN = {"strides": [1, 1], "pads": [0] * 4, "dilations": [1, 1]}
 """Attributes that FINN wants to be written out."""
 
@@ -110,4 +109,3 @@ def test_channels_last_graphs_of_qonnx() -> None:
     model = network(1).transform(ConvertToChannelsLastAndClean(make_input_channels_last=False))
     assert "qonnx.custom_op.channels_last" in {node.domain for node in model.graph.node}
     check(model, samples((1, 2, 10, 10), 25))
-

@@ -1,9 +1,13 @@
 """Quantizers are known by what their nodes compute, against brute force over floats and qonnx's executor."""
 
 from collections.abc import Callable
+from pathlib import Path
 
+import brevitas.nn as qnn
 import numpy as np
 import pytest
+import torch
+from brevitas.export import export_onnx_qcdq, export_qonnx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
@@ -18,7 +22,9 @@ from zerocross.finn_flows.network import Input
 Build = Callable[[Graph], Graph]
 
 
-def qdq(g: Graph, scale: float, zero: int, dtype: type = np.int8, limits: tuple[int, int] | None = None) -> Graph:
+def qdq(
+    g: Graph, scale: float, zero: int, dtype: type = np.int8, limits: tuple[int, int] | None = None
+) -> Graph:
     """QuantizeLinear, Clip, DequantizeLinear."""
     inputs = g.constant(scale), g.constant(zero, dtype)
     g.node("QuantizeLinear", *inputs)
@@ -199,12 +205,42 @@ def test_two_layers_read_one_quantizer() -> None:
         assert np.array_equal(table.places, unnamed.network.tables[name].places)
 
 
+def test_both_exports_of_brevitas_are_one_integer_network(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(
+        qnn.QuantIdentity(bit_width=8),
+        qnn.QuantLinear(10, 16, bias=False, weight_bit_width=2),
+        torch.nn.BatchNorm1d(16),
+        qnn.QuantReLU(bit_width=2),
+        qnn.QuantLinear(16, 5, bias=False, weight_bit_width=4),
+    )
+    for _ in range(3):
+        net(torch.randn(32, 10))
+    net.eval()
+    for export in (export_onnx_qcdq, export_qonnx):
+        export(
+            net,
+            args=torch.randn(1, 10),
+            export_path=str(tmp_path / f"{export.__name__}.onnx"),
+            dynamo=False,
+        )
+    one, other = (
+        lower(tmp_path / f"{each.__name__}.onnx").network for each in (export_onnx_qcdq, export_qonnx)
+    )
+    assert one.network == other.network
+    for name, weights in one.weights.items():
+        assert np.array_equal(weights, other.weights[name])
+    for name, table in one.tables.items():
+        assert np.array_equal(table.first, other.tables[name].first)
+        assert np.array_equal(table.places, other.tables[name].places)
+
+
 @pytest.mark.parametrize("kind", [TensorProto.UINT8, TensorProto.INT8, TensorProto.BOOL])
 def test_integer_inputs(kind: int) -> None:
     g = Graph((1, 10), 5, kind).node("Cast", to=TensorProto.FLOAT).dense(10, 12).norm(12, 300.0)
     model = g.bipolar().dense(12, 5).model()
     dtype = np.dtype(helper.tensor_dtype_to_np_dtype(kind))
-    low, high = (0, 1) if dtype == bool else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    low, high = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
     x = np.random.default_rng(0).integers(low, high + 1, (60, 10))
     lowered = lower(model)
     found = lowered.network.run(lowered.quantize(x.astype(dtype)))["label"][:, 0]
@@ -251,7 +287,7 @@ _STEPS = st.one_of(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.lists(_STEPS, max_size=6), st.lists(st.sampled_from(["Sin", "Abs", "Neg"]), max_size=2), st.data())
 def test_values_against_brute_force(steps: list, behind: list[str], data: st.DataObject) -> None:
     """No float has a value that is not found, and every value that is found belongs to a float."""
