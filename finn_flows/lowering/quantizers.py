@@ -52,9 +52,7 @@ def _bits_by_function(model: ModelWrapper, node: NodeProto) -> int | None:
         values = declared_values(model, node.output[0], strict=False)
     except LoweringError:  # the region that uses the node says why
         return None
-    if values is None or (values != values[:, :1]).any():
-        return None
-    levels = equidistant(values)
+    levels = None if values is None else equidistant(values)
     return None if levels is None else levels.bits
 
 
@@ -94,8 +92,11 @@ def declared_values(model: ModelWrapper, tensor: str, strict: bool = True) -> np
         else:
             columns = np.repeat(known[:, None], shape[1], axis=1).astype(np.float32)
             found = RegionFunction(model, region).stages(columns)[-1]
-        if found is not None and (known is not None or not strict or (found == found[:, :1]).all()):
-            return found
+        if found is None:
+            continue
+        if strict and known is None and (found != found[:, :1]).any():
+            _check_quantizers(model, tensor)
+        return found
     if strict:
         _check_quantizers(model, tensor)
     return None
@@ -149,7 +150,7 @@ def declared_levels(model: ModelWrapper, tensor: str, reader: NodeProto, counted
     """Return the levels of the network's input, which a node reads.
 
     Raises:
-        LoweringError: If the input is not quantized to equidistant levels, the same in all channels.
+        LoweringError: If the input is not quantized to equidistant levels of one scale.
     """
     name = f"{reader.name} ({reader.op_type})"
     found = declared_values(model, tensor)
@@ -159,11 +160,11 @@ def declared_levels(model: ModelWrapper, tensor: str, reader: NodeProto, counted
             "BipolarQuant, a Quant, or a Round and a Clip of up to 8 bits ahead of it, or annotate "
             f"{_annotated(model, tensor)} with an integer datatype"
         )
-    if (found != found[:, :1]).any():
+    levels = equidistant(found, counted=counted)
+    if levels is None and (found != found[:, :1]).any():
         raise LoweringError(
             f"{name}: its input has different scales in its channels: quantize it with one scale"
         )
-    levels = equidistant(found, counted=counted)
     if levels is None:
         raise LoweringError(
             f"{name}: its input does not have up to {MOST} equidistant levels: use up to 8 bits"

@@ -66,7 +66,7 @@ def tidy(model: ModelWrapper) -> ModelWrapper:
     del model.graph.node[:]
     model.graph.node.extend(nodes)
     write_channels_first(model)
-    return model.transform(RemoveUnusedTensors())
+    return model.transform(RemoveUnusedTensors(), cleanup=False)  # a cleanup would sort the nodes again
 
 
 def _order(model: ModelWrapper) -> dict[str, int]:

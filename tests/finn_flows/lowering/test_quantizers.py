@@ -109,6 +109,10 @@ INPUTS: dict[str, tuple[Build, Input]] = {
         ),
         Input((10,), 1),
     ),
+    "limits of each channel's own": (
+        lambda g: g.node("Max", g.constant(-(np.arange(10) % 3))).node("Round").node("Min", g.constant(1.0)),
+        Input((10,), 2),
+    ),
     "minifloats": (
         lambda g: g.node(
             "FloatQuant",
@@ -152,7 +156,7 @@ def test_hidden_quantizers(name: str) -> None:
     assert_same(lower(model), model, samples((1, 10)))
 
 
-@pytest.mark.parametrize("name", [name for name in INPUTS if name != "of each channel's own mean"])
+@pytest.mark.parametrize("name", [name for name in INPUTS if "own" not in name])
 def test_weights(name: str) -> None:
     """Quantized weights are constants, whatever nodes compute them."""
     g = Graph((1, 10), 3).bipolar()
@@ -266,6 +270,14 @@ UNLIMITED: dict[str, tuple[Build, str]] = {
         lambda g: g.node("Cast", to=TensorProto.INT8).node("Cast", to=TensorProto.FLOAT),
         r"Cast_1 \(Cast\) may have more than 256 values",
     ),
+    "scales of each channel's own": (
+        lambda g: (
+            g.node("Clip", g.constant(-1.0), g.constant(1.0))
+            .node("Round")
+            .node("Mul", g.constant(np.linspace(1, 2, 10) ** 0.5))
+        ),
+        r"its input has different scales in its channels: quantize it with one scale",
+    ),
     "16 bits": (lambda g: g.quant(16, 0.1), r"Quant_0 \(Quant\) has 16 bits: quantize the input to up to 8"),
 }
 
@@ -307,3 +319,13 @@ def test_values_against_brute_force(steps: list, behind: list[str], data: st.Dat
     seen = run(model, np.repeat(x[:, None], 2, axis=1))
     assert set(seen[:, 0].tolist()) <= set(found[:, 0].tolist())
     assert len(np.unique(found[:, 0])) <= 21
+
+
+def test_channels_of_several_scales_share_a_grid() -> None:
+    """Scales of 1 to 10 times -1 and 1 are levels of one scale."""
+    g = Graph((1, 10), 3).bipolar().node("Mul", "scales").dense(10, 12).norm(12, 8.0)
+    g.constants["scales"] = np.arange(1, 11).astype(np.float32)
+    model = g.bipolar().dense(12, 5).model()
+    lowered = lower(model)
+    assert lowered.network.network.input == Input((10,), 5)
+    assert_same(lowered, model, samples((1, 10)))
