@@ -15,6 +15,7 @@ from zerocross.finn_flows.lowering.host_part import HostPart, refusal, split
 from zerocross.finn_flows.lowering.host_part import host_part as host_part_of
 from zerocross.finn_flows.lowering.integers import Integers
 from zerocross.finn_flows.lowering.model_file import load_model
+from zerocross.finn_flows.lowering.outputs import keep_output
 from zerocross.finn_flows.lowering.reading import input_tensor, read_network
 from zerocross.finn_flows.lowering.rewriting import rewritten
 from zerocross.finn_flows.lowering.scores import Scores, file_scores
@@ -60,6 +61,7 @@ class Lowered:
             the class.
         front: Graph of the layers that the host computes, from the file's input to that of `graph`; None if there are none.
         ends: The levels that products, sums and mean pools read, by their tensors in `graph`.
+        dropped: Names of the file's other outputs, which the network does not compute.
     """
 
     network: IntegerNetwork
@@ -70,6 +72,7 @@ class Lowered:
     graph: ModelWrapper
     front: ModelWrapper | None
     ends: dict[str, Integers]
+    dropped: tuple[str, ...] = ()
 
     def quantize(self, samples: np.ndarray) -> np.ndarray:
         """Compute the integer network's input with the graph's own nodes: normalisation, input quantizer.
@@ -93,6 +96,7 @@ class Lowered:
             led: Whether every layer continues with the levels of the integers, as far as rounding explains a difference.
         """
         inputs = samples if self.front is None else run(self.front, samples)
+        inputs = inputs.astype(np.float32)  # tidied graphs read floats
         if led:
             return file_scores(self.graph, inputs, (self.model, self.ends))
         return replace(file_scores(self.graph, inputs), own=self._own_classes(samples))
@@ -101,24 +105,28 @@ class Lowered:
         """Return the classes (N,) that the author's own nodes give; None if `graph` has the same nodes or one logit."""
         if self.front is None and _texts(self.original) == _texts(self.graph):
             return None
-        found = run(self.original, samples).reshape(len(samples), -1)
+        found = run(self.original, samples.astype(np.float32)).reshape(len(samples), -1)
         if found.shape[1] == 1:
             is_class = self.original.graph.node[-1].op_type in ("ArgMax", "TopK")
             return found[:, 0].astype(np.int64) if is_class else None
         return found.argmax(axis=1)
 
 
-def lower(source: Path | str | ModelWrapper, host_part: bool = False) -> Lowered:
+def lower(source: Path | str | ModelWrapper, host_part: bool = False, output: str | None = None) -> Lowered:
     """Lower a QONNX file.
 
     Args:
         source: A graph, or a file from any exporter; with Brevitas use `export_qonnx(..., dynamo=False)`.
         host_part: Whether the host may compute layers at the front of the file: nodes with weights, or behind a quantizer.
+        output: Name of the output that holds the logits or the class; a graph with a single output needs none. The nodes
+            that only other outputs need are dropped.
 
     Raises:
         LoweringError: If the file is no ONNX file, or hardware cannot compute a node; the message names it.
     """
-    original = tidied(source if isinstance(source, ModelWrapper) else load_model(Path(source)))
+    file = source if isinstance(source, ModelWrapper) else load_model(Path(source))
+    original = tidied(file if output is None else keep_output(file, output))
+    dropped = {each.name for each in file.graph.output} - {each.name for each in original.graph.output}
     graph = rewritten(original)
     try:
         lowered = _lowered(original, None, graph)
@@ -131,7 +139,7 @@ def lower(source: Path | str | ModelWrapper, host_part: bool = False) -> Lowered
             ) from None
     if lowered.host.trained and not host_part:
         raise refusal(lowered.host)
-    return lowered
+    return replace(lowered, dropped=tuple(sorted(dropped)))
 
 
 def _lowered(original: ModelWrapper, front: ModelWrapper | None, rest: ModelWrapper) -> Lowered:

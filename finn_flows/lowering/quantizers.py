@@ -1,12 +1,16 @@
 """The levels that a quantizer declares: all values that its output can have."""
 
+from collections.abc import Callable
+
 import numpy as np
-from onnx import NodeProto, TensorProto
+from onnx import NodeProto
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.general.intquant import max_int, min_int
 
 from zerocross.finn_flows.lowering.errors import LoweringError
+from zerocross.finn_flows.lowering.execution import RESHAPES
 from zerocross.finn_flows.lowering.levels import MOST, Levels, equidistant
+from zerocross.finn_flows.lowering.monotone import few_values
 from zerocross.finn_flows.lowering.products import attributes
 from zerocross.finn_flows.lowering.regions import ELEMENTWISE, Region, RegionFunction
 from zerocross.finn_flows.network import level_grid
@@ -15,7 +19,15 @@ _QUANTIZERS = frozenset({"BipolarQuant", "Crossings", "IntQuant", "MultiThreshol
 
 
 def declared_bits(model: ModelWrapper, node: NodeProto) -> int | None:
-    """Return the bits of a quantizer with one constant scale for all channels; None for other nodes."""
+    """Return the bits of a quantizer with one constant scale for all channels; None for other nodes.
+
+    Nodes that together quantize, such as QuantizeLinear, Clip and DequantizeLinear, count as a quantizer at the last one.
+    """
+    return _own_bits(model, node) if node.op_type in _QUANTIZERS else _bits_by_function(model, node)
+
+
+def _own_bits(model: ModelWrapper, node: NodeProto) -> int | None:
+    """Return the bits of one of QONNX's quantizers; None for other nodes."""
     if node.op_type not in _QUANTIZERS:
         return None
     if node.op_type == "Crossings":
@@ -29,59 +41,130 @@ def declared_bits(model: ModelWrapper, node: NodeProto) -> int | None:
     return 1 if node.op_type == "BipolarQuant" else int(parameters[2].flat[0])
 
 
+def _bits_by_function(model: ModelWrapper, node: NodeProto) -> int | None:
+    """Return the bits of a tensor of floats with few values, none of whose nodes is a quantizer by name."""
+    if node.op_type not in ELEMENTWISE:
+        return None
+    body, sources = _ahead(model, node.output[0], lambda name: False)
+    if len(sources) != 1 or any(each.op_type in _QUANTIZERS for each in body):
+        return None
+    try:
+        values = declared_values(model, node.output[0], strict=False)
+    except LoweringError:  # the region that uses the node says why
+        return None
+    levels = None if values is None else equidistant(values)
+    return None if levels is None else levels.bits
+
+
 def declared_values(model: ModelWrapper, tensor: str, strict: bool = True) -> np.ndarray | None:
-    """Return the values that a tensor can have according to the quantizer or the integer datatype ahead of it.
+    """Return the values that a tensor can have, whatever the samples are.
+
+    They follow from what the nodes ahead of it compute:
+
+    - A quantizer of QONNX declares its levels, and an annotated network input those of its datatype.
+    - Other nodes have few values if they round and limit floats: Round and Clip, QuantizeLinear, Sign, comparisons.
+    - Elementwise nodes behind such a tensor may compute anything.
 
     Args:
         model: The graph.
-        tensor: Tensor behind a quantizer or an annotated network input, with only elementwise nodes in between.
+        tensor: Any tensor.
         strict: Whether to refuse a quantizer whose levels are unknown; otherwise it is ignored.
 
     Returns:
-        float32, shape (T, channels), or None if there is no quantizer.
+        float32, shape (T, channels), or None if there may be more than 256 values.
 
     Raises:
-        LoweringError: If the quantizer computes its scale, has more than 8 bits, or has one scale for each channel.
+        LoweringError: If a quantizer computes its scale, has more than 8 bits, or has one scale for each channel.
     """
-    behind: list[NodeProto] = []
-    start = tensor
-    while True:
-        node = model.find_producer(start)
-        known = strict or node is None or (declared_bits(model, node) or MOST) <= 8
-        values = _own_values(model, start, node) if known else None
-        if values is not None:
-            break
-        computed = [] if node is None else [name for name in node.input if _is_computed(model, name)]
-        if node is None or node.op_type not in ELEMENTWISE or len(computed) != 1:
-            return None
-        behind.insert(0, node)
-        start = computed[0]
-    shape = model.get_tensor_shape(start)
-    if len(shape) < 2:
-        raise LoweringError(f"{start} has shape {shape}: give the network's input a batch axis")
-    front = Region(start, start, tuple(behind), tensor)
-    columns = np.repeat(values[:, None], shape[1], axis=1).astype(np.float32)
-    return RegionFunction(model, front).stages(columns)[-1]
+    for is_start in (lambda name: _known(model, name) is not None, lambda name: False):
+        body, sources = _ahead(model, tensor, is_start)
+        if len(sources) != 1:
+            continue
+        (source,) = sources
+        shape, known = model.get_tensor_shape(source), _known(model, source)
+        if known is not None and len(shape) < 2:
+            raise LoweringError(f"{source} has shape {shape}: give the network's input a batch axis")
+        if not shape or len(shape) < 2:
+            continue
+        region = Region(source, source, tuple(body), tensor)
+        if known is None:
+            found = few_values(model, region) if body else None
+        else:
+            columns = np.repeat(known[:, None], shape[1], axis=1).astype(np.float32)
+            found = RegionFunction(model, region).stages(columns)[-1]
+        if found is None:
+            continue
+        if strict and known is None and (found != found[:, :1]).any():
+            _check_quantizers(model, tensor)
+        return found
+    if strict:
+        _check_quantizers(model, tensor)
+    return None
+
+
+def _ahead(
+    model: ModelWrapper, tensor: str, is_start: Callable[[str], bool]
+) -> tuple[list[NodeProto], set[str]]:
+    """Return the elementwise nodes that a tensor depends on, in the graph's order, and the tensors that they start from."""
+    makers = {name: node for node in model.graph.node for name in node.output}
+    found: dict[str, NodeProto] = {}
+    sources, wanted = set(), [tensor]
+    while wanted:
+        name = wanted.pop()
+        node = makers.get(name)
+        if node is None or is_start(name) or not _keeps_channels(model, node):
+            sources.add(name)
+        elif node.output[0] not in found:
+            found[node.output[0]] = node
+            wanted += [each for each in node.input if _is_computed(model, each)]
+    return [node for node in model.graph.node if node.output[0] in found], sources
+
+
+def _keeps_channels(model: ModelWrapper, node: NodeProto) -> bool:
+    """Return whether a node computes or moves elements without mixing, adding or renumbering channels."""
+    if node.op_type not in RESHAPES:
+        return node.op_type in ELEMENTWISE or node.op_type == "Transpose"
+    before, after = (model.get_tensor_shape(name) for name in (node.input[0], node.output[0]))
+    return [size for size in before if size > 1] == [size for size in after if size > 1]
+
+
+def _known(model: ModelWrapper, tensor: str) -> np.ndarray | None:
+    """Return the values of a QONNX quantizer's output or an annotated network input; None if they are not declared."""
+    node = model.find_producer(tensor)
+    if node is not None and not 0 < (_own_bits(model, node) or 0) <= 8:
+        return None
+    return _own_values(model, tensor, node)
+
+
+def _check_quantizers(model: ModelWrapper, tensor: str) -> None:
+    """Refuse the quantizer ahead of a tensor, with only elementwise nodes in between, whose levels are unknown."""
+    while (node := model.find_producer(tensor)) is not None:
+        _own_values(model, tensor, node)
+        computed = [name for name in node.input if _is_computed(model, name)]
+        if node.op_type not in ELEMENTWISE or len(computed) != 1:
+            return
+        (tensor,) = computed
 
 
 def declared_levels(model: ModelWrapper, tensor: str, reader: NodeProto, counted: bool) -> Levels:
     """Return the levels of the network's input, which a node reads.
 
     Raises:
-        LoweringError: If the input is not quantized to equidistant levels, the same in all channels.
+        LoweringError: If the input is not quantized to equidistant levels of one scale.
     """
     name = f"{reader.name} ({reader.op_type})"
     found = declared_values(model, tensor)
     if found is None:
         raise LoweringError(
-            f"{name}: its input is not quantized: put a BipolarQuant or a Quant of up to 8 bits ahead of it, or "
-            f"annotate {_annotated(model, tensor)} with an integer datatype"
+            f"{name}: its input is not quantized: {_maker(model, tensor)} may have more than {MOST} values: put a "
+            "BipolarQuant, a Quant, or a Round and a Clip of up to 8 bits ahead of it, or annotate "
+            f"{_annotated(model, tensor)} with an integer datatype"
         )
-    if (found != found[:, :1]).any():
+    levels = equidistant(found, counted=counted)
+    if levels is None and (found != found[:, :1]).any():
         raise LoweringError(
             f"{name}: its input has different scales in its channels: quantize it with one scale"
         )
-    levels = equidistant(found, counted=counted)
     if levels is None:
         raise LoweringError(
             f"{name}: its input does not have up to {MOST} equidistant levels: use up to 8 bits"
@@ -103,13 +186,15 @@ def _annotated(model: ModelWrapper, tensor: str) -> str:
     return tensor
 
 
+def _maker(model: ModelWrapper, tensor: str) -> str:
+    node = model.find_producer(tensor)
+    return "it" if node is None else f"{node.name} ({node.op_type})"
+
+
 def _own_values(model: ModelWrapper, tensor: str, node: NodeProto | None) -> np.ndarray | None:
     """Return the values that a quantizer or an annotated network input can have; None for other tensors."""
     if node is None:
         datatype = model.get_tensor_datatype(tensor)
-        container = model.get_tensor_valueinfo(tensor).type.tensor_type.elem_type
-        if container == TensorProto.UINT8:
-            return np.arange(256)
         if not datatype.is_integer() or datatype.bitwidth() > 8:
             return None
         return np.array(
@@ -139,7 +224,7 @@ def _own_values(model: ModelWrapper, tensor: str, node: NodeProto | None) -> np.
     zero, bits = (value.flat[0] for value in rest)
     signed, narrow = bool(known.get("signed", 1)), bool(known.get("narrow", 1))
     if bits > 8:
-        raise LoweringError(f"{node.name} (Quant) has {bits:g} bits: quantize the input to up to 8")
+        raise LoweringError(f"{node.name} ({node.op_type}) has {bits:g} bits: quantize the input to up to 8")
     if bits == 1 and signed:
         whole = np.array([-1, 1])
     else:

@@ -27,7 +27,9 @@ _STANDARD = """
 
 _QONNX = "BipolarQuant Crossings FloatQuant IntQuant MultiThreshold Quant Trunc"
 
-_QUANTIZERS = frozenset({"BipolarQuant", "IntQuant", "MultiThreshold", "Quant", "Trunc"})
+_QUANTIZERS = frozenset(
+    {"BipolarQuant", "FloatQuant", "IntQuant", "MultiThreshold", "Quant", "QuantizeLinear", "Trunc"}
+)
 
 ELEMENTWISE = frozenset(_STANDARD.split() + _QONNX.split())
 """Nodes whose output elements depend only on the input elements at the same place, and on the channel."""
@@ -37,6 +39,9 @@ MOVING = RESHAPES | {"Gather", "MaxPool", "Pad", "Transpose"}
 
 BY_CHANNEL = frozenset({"BatchNormalization", "MultiThreshold"})
 """Nodes with one parameter for each channel, instead of arrays that broadcast."""
+
+_WITH_AXIS = frozenset({"DequantizeLinear", "QuantizeLinear"})
+"""Nodes that may have one parameter for each channel; an attribute names the axis."""
 
 
 @dataclass(frozen=True)
@@ -233,9 +238,10 @@ def _cut(model: ModelWrapper, region: Region) -> tuple[list[NodeProto], list[_Se
                 "activation may not branch around a pool or a flatten"
             )
         if node.op_type in ELEMENTWISE:
-            if node.op_type in BY_CHANNEL and axis != 1:
+            own = _own_axis(model, node, len(shape))
+            if own not in (None, axis):
                 raise LoweringError(
-                    f"{node.name} ({node.op_type}) needs its channels on axis 1, but they are on axis {axis}: "
+                    f"{node.name} ({node.op_type}) needs its channels on axis {own}, but they are on axis {axis}: "
                     "transpose behind it"
                 )
             nodes.append(node)
@@ -247,6 +253,17 @@ def _cut(model: ModelWrapper, region: Region) -> tuple[list[NodeProto], list[_Se
         tensor, nodes, made = node.output[0], [], {node.output[0]}
     segments.append(_Segment(tuple(nodes), tensor, region.end, shape, axis, spread))
     return movers, segments
+
+
+def _own_axis(model: ModelWrapper, node: NodeProto, rank: int) -> int | None:
+    """Return the axis of a node that has one parameter for each channel; None if they broadcast."""
+    if node.op_type in BY_CHANNEL:
+        return 1
+    if node.op_type in _WITH_AXIS:
+        scale = model.get_initializer(node.input[1])
+        if scale is not None and scale.size > 1:
+            return int(attributes(node).get("axis", 1)) % rank
+    return None
 
 
 def _moved(
@@ -324,9 +341,10 @@ def _parameters(segment: _Segment, known: Tensors) -> Tensors:
         for name in node.input:
             if name in known:
                 value = np.asarray(known[name])
-                found[name] = (
-                    value if node.op_type in BY_CHANNEL else _per_channel(value, name, node, segment)
+                by_channel = node.op_type in BY_CHANNEL or (
+                    node.op_type in _WITH_AXIS and np.size(known[node.input[1]]) > 1
                 )
+                found[name] = value if by_channel else _per_channel(value, name, node, segment)
     return {"": None, **found}  # type: ignore[dict-item]  # QONNX's nodes look omitted inputs up
 
 

@@ -21,6 +21,8 @@ from zerocross.finn_flows.lowering.windows import MEANS
 _SUMS = frozenset({"Add", "Sum"})
 _JOINS = _SUMS | {"Concat"}
 
+_AS_OPTION = "--logits NAME on the command line or lower(file, output=NAME)"
+
 
 @dataclass
 class Structure:
@@ -50,7 +52,8 @@ class Structure:
         if len(graph.output) != 1:
             names = ", ".join(output.name for output in graph.output)
             raise LoweringError(
-                f"the graph has the outputs {names}: only networks with one output are supported"
+                f"the graph has the outputs {names}: name the one that holds the logits, {_AS_OPTION}; the others are "
+                "dropped"
             )
         start, output = graph.input[0].name, graph.output[0].name
         self._makers = {name: node for node in graph.node for name in node.output}
@@ -235,7 +238,7 @@ class Structure:
                     group.append(end)
         for source, found in ends.items():
             group = found
-            for shared in self._shared_levels(source):
+            for shared in self._shared_levels(source) if len(found) > 1 else ():
                 behind = [end for end in group if self._is_behind(end, shared, source)]
                 if len(behind) > 1 or self._chooses(behind, shared):
                     self.sources.update(dict.fromkeys((end for end in behind if end != shared), shared))
@@ -274,7 +277,7 @@ class Structure:
     def _find_input(self, start: str, group: list[str]) -> None:
         if len(group) == 1:
             self.input = group[0]
-        elif declared_values(self.model, start) is not None:
+        elif declared_values(self.model, start, strict=False) is not None:
             self.input = start
             self.sources.update(dict.fromkeys(group, start))
         else:

@@ -2,6 +2,9 @@
 
 import copy
 
+import numpy as np
+from onnx import TensorProto, helper
+from qonnx.core.datatype import DataType
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.general import (
     GiveUniqueParameterTensors,
@@ -12,10 +15,14 @@ from qonnx.transformation.general import (
 )
 from qonnx.transformation.infer_shapes import InferShapes
 
+from zerocross.finn_flows.lowering.channels_first import write_channels_first
 from zerocross.finn_flows.lowering.errors import LoweringError
 from zerocross.finn_flows.lowering.execution import fold_constants
-from zerocross.finn_flows.lowering.naming import name_nodes
+from zerocross.finn_flows.lowering.naming import name_nodes, unique
+from zerocross.finn_flows.lowering.outputs import drop_constant_outputs
 from zerocross.finn_flows.lowering.rewriting import rewritten
+
+_QONNX = frozenset({"BipolarQuant", "FloatQuant", "IntQuant", "MultiThreshold", "Quant", "Trunc"})
 
 
 def tidy(model: ModelWrapper) -> ModelWrapper:
@@ -27,7 +34,9 @@ def tidied(model: ModelWrapper) -> ModelWrapper:
     """Return a tidied copy of a graph, with the author's own nodes.
 
     - The graph is for one sample, and its shapes are inferred.
-    - Constants are folded, including weight quantizers.
+    - Its input is float32; the datatype of an integer input is annotated.
+    - Constants are folded, including weight quantizers. Outputs that are constants are dropped.
+    - Images are channels first.
     - Every node has a unique name; names that were already unique stay.
 
     Raises:
@@ -44,8 +53,9 @@ def tidied(model: ModelWrapper) -> ModelWrapper:
         )
     if not model.get_tensor_shape(names[0]):
         raise LoweringError(f"{names[0]}: the input has no shape: give it one in the file")
+    _take_floats(model)
     for node in model.graph.node:
-        if node.op_type in ("Quant", "BipolarQuant", "Trunc"):
+        if node.op_type in _QONNX:
             node.domain = "qonnx.custom_op.general"
     # Constant folding uses the first operator set in the list.
     model.model.opset_import.sort(key=lambda opset: opset.domain not in ("", "ai.onnx"))
@@ -55,12 +65,14 @@ def tidied(model: ModelWrapper) -> ModelWrapper:
         model = model.transform(step)
     while fold_constants(model):
         model = model.transform(InferShapes())
+    drop_constant_outputs(model)
     model = model.transform(RemoveUnusedTensors())
     # qonnx sorts nodes by distance from the input; layers keep the author's order.
     nodes = sorted(model.graph.node, key=lambda node: order.get(node.output[0], 0))
     del model.graph.node[:]
     model.graph.node.extend(nodes)
-    return model
+    write_channels_first(model)
+    return model.transform(RemoveUnusedTensors(), cleanup=False)  # a cleanup would sort the nodes again
 
 
 def _order(model: ModelWrapper) -> dict[str, int]:
@@ -70,6 +82,26 @@ def _order(model: ModelWrapper) -> dict[str, int]:
         if any(places.get(name, -1) >= index for name in node.input):
             return {}
     return places
+
+
+def _take_floats(model: ModelWrapper) -> None:
+    """Let an input of another type be float32, annotated with its datatype, and cast it for the nodes that read it."""
+    value = model.graph.input[0]
+    container = value.type.tensor_type.elem_type
+    if container == TensorProto.FLOAT:
+        return
+    number = np.dtype(helper.tensor_dtype_to_np_dtype(container))
+    datatype = {"b": "BINARY", "u": f"UINT{8 * number.itemsize}", "i": f"INT{8 * number.itemsize}"}
+    if number.kind in datatype and not model.get_tensor_datatype(value.name).is_integer():
+        model.set_tensor_datatype(value.name, DataType[datatype[number.kind]])
+    value.type.tensor_type.elem_type = TensorProto.FLOAT
+    sink = unique(f"{value.name}_cast", [name for node in model.graph.node for name in node.output])
+    for node in model.graph.node:
+        for index, name in enumerate(node.input):
+            if name == value.name:
+                node.input[index] = sink
+    cast = helper.make_node("Cast", [value.name], [sink], name=sink, to=container)
+    model.graph.node.insert(0, cast)
 
 
 def _take_one_sample(model: ModelWrapper) -> None:

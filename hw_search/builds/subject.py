@@ -8,11 +8,13 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from qonnx.core.modelwrapper import ModelWrapper
 from torch import Tensor
 
 from zerocross.finn_flows.lowering.input_levels import input_levels
 from zerocross.finn_flows.lowering.lower import lower
 from zerocross.finn_flows.lowering.model_file import content_files, load_model, load_whole
+from zerocross.finn_flows.lowering.outputs import keep_output
 from zerocross.finn_flows.nodes.product import WEIGHTS_IN_BLOCK_RAM
 from zerocross.finn_flows.stimuli import draw
 from zerocross.hw_search.builds.export import export
@@ -231,6 +233,7 @@ def from_source(
     epochs: int | None = None,
     seed: int | None = None,
     data: Path | None = None,
+    output: str | None = None,
 ) -> Subject:
     """Return the subject to build from a run's folder or a QONNX file; see `from_run` and `FileSubject`.
 
@@ -242,7 +245,9 @@ def from_source(
             raise UserError(f"{source} does not exist")
         if epochs is not None or seed is not None:
             raise UserError(f"{source} cannot be trained: use --epochs and --seed only with a run's folder")
-        return FileSubject(source, data)
+        return FileSubject(source, data, output)
+    if output is not None:
+        raise UserError(f"--logits works only with a QONNX file: omit it, because {source} is a run")
     if data is not None:
         raise UserError(
             f"--data works only with a QONNX file: omit it, because the run {source} has its own data"
@@ -258,10 +263,12 @@ class FileSubject:
         path: The file.
         data: An .npz file with x_test (samples in the network's input format), and y_test if there are labels. None
             draws random samples that exercise the network.
+        output: Output that holds the logits, if the file has several. The build's file has only this one.
     """
 
     path: Path
     data: Path | None = None
+    output: str | None = None
 
     @property
     def origin(self) -> Origin:
@@ -277,17 +284,24 @@ class FileSubject:
     def key(self) -> dict[str, Any]:
         """See `Subject`."""
         files = content_files(self.path) + ([] if self.data is None else [self.data])
-        return {"files": [_digest(_content(file)) for file in files]}
+        output = {} if self.output is None else {"output": self.output}
+        return {"files": [_digest(_content(file)) for file in files], **output}
 
     def write(self, folder: Path, report: Report) -> Exported:
         """See `Subject`."""
         whole = load_whole(self.path)  # an error here names the user's file, not the copy
-        if len(content_files(self.path)) == 1:
+        note = "weights of the file, not retrained"
+        if self.output is None and len(content_files(self.path)) == 1:
             _copy(self.path, folder / MODEL)
-        else:
-            with replacing(folder / MODEL) as temporary:
-                temporary.write_bytes(whole.SerializeToString(deterministic=True))
-        return Exported("weights of the file, not retrained", (MODEL,))
+            return Exported(note, (MODEL,))
+        if self.output is not None:
+            names = {each.name for each in whole.graph.output}
+            whole = keep_output(ModelWrapper(whole), self.output).model
+            dropped = sorted(names - {self.output})
+            note = f"{note}; outputs left out: {', '.join(dropped) or 'none'}"
+        with replacing(folder / MODEL) as temporary:
+            temporary.write_bytes(whole.SerializeToString(deterministic=True))
+        return Exported(note, (MODEL,))
 
     def images(self, most: int) -> Images:
         """See `Subject`."""
@@ -302,7 +316,7 @@ class FileSubject:
     @cached_property
     def _drawn(self) -> np.ndarray:
         """Samples in the file's input format that exercise its network, the most useful first."""
-        lowered = lower(self.path)
+        lowered = lower(self.path, host_part=True, output=self.output)
         levels = input_levels(lowered)
         return levels.samples(draw(lowered.network, _DRAWN, levels.integers))
 

@@ -55,6 +55,12 @@ def build(
             help="Test set for a QONNX file: an .npz file with x_test and, optionally, the labels y_test."
         ),
     ] = None,
+    logits: Annotated[
+        str | None,
+        typer.Option(
+            help="Output of a QONNX file that holds the logits, if it has several outputs; the others are dropped."
+        ),
+    ] = None,
     weights: Annotated[
         list[str] | None,
         typer.Option(
@@ -103,6 +109,7 @@ def build(
         epochs=epochs,
         seed=seed,
         data=data,
+        logits=logits,
         output=output,
         target=target,
         clock_mhz=clock,
@@ -125,6 +132,7 @@ def build_for(
     epochs: int | None = None,
     seed: int | None = None,
     data: Path | None = None,
+    logits: str | None = None,
     output: Path | None = None,
     **options: Any,
 ) -> None:
@@ -136,6 +144,7 @@ def build_for(
         epochs: Epochs of a new training; None uses the run's weights.
         seed: Seed of that training.
         data: See `zerocross.hw_search.builds.subject.FileSubject`.
+        logits: The `output` there.
         output: Folder of the build.
         **options: Fields of `zerocross.hw_search.builds.options.BuildOptions`.
     """
@@ -149,7 +158,7 @@ def build_for(
         from zerocross.hw_search.builds.subject import from_source
         from zerocross.hw_search.builds.targets import check_target
 
-        subject = from_source(source, pick, epochs, seed, data)
+        subject = from_source(source, pick, epochs, seed, data, logits)
         beside = source if source.is_dir() else source.parent
         board = check_target(options["target"], options["clock_mhz"])
         folder = output or beside / "builds" / f"{subject.origin.name}-{board}"
@@ -218,6 +227,10 @@ def lower(
         typer.Option(help="File for the integer network. Default: <name>.integers.npz beside the model."),
     ] = None,
     host_part: Annotated[bool, typer.Option("--host-part", help=_HOST_PART)] = False,
+    logits: Annotated[
+        str | None,
+        typer.Option(help="Output that holds the logits, if there are several; the others are dropped."),
+    ] = None,
 ) -> None:
     """List the activations of a QONNX file with their crossings, and save the integer network."""
     from rich.console import Console
@@ -227,7 +240,7 @@ def lower(
     from zerocross.finn_flows.lowering.storage import save
     from zerocross.hw_search.files import replacing
 
-    lowered = run_lower(model, host_part)
+    lowered = run_lower(model, host_part, logits)
     table = Table(
         "activation", "operations absorbed", "channels", "levels", "grid", "crossings: least", "mean", "most"
     )
@@ -237,6 +250,8 @@ def lower(
     Console().print(table)
     if lowered.host.nodes:
         typer.echo(f"The host computes {', '.join(node.described for node in lowered.host.nodes)}.")
+    if lowered.dropped:
+        typer.echo(f"Outputs that the network does not compute: {', '.join(lowered.dropped)}")
     path = output or model.with_suffix(".integers.npz")
     save(lowered.network, path)
     typer.echo(f"Integer network: {path}")

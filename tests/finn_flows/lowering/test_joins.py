@@ -502,7 +502,8 @@ def test_two_outputs() -> None:
     between = g.bipolar().tensor
     last = g.dense(12, 5).tensor
     with pytest.raises(
-        LoweringError, match=f"the graph has the outputs {last}, {between}: only networks with one"
+        LoweringError,
+        match=f"the graph has the outputs {last}, {between}: name the one that holds the logits, --logits NAME",
     ):
         lower(g.model(last, between))
 

@@ -159,8 +159,8 @@ REFUSED: dict[str, tuple[Callable[[], Graph], str]] = {
     ),
     "a float input": (
         lambda: Graph((1, 10)).dense(10, 5),
-        r"MatMul_1 \(MatMul\): its input is not quantized: put a BipolarQuant or a Quant of up to 8 bits ahead of it, "
-        "or annotate in with an integer datatype",
+        r"MatMul_1 \(MatMul\): its input is not quantized: it may have more than 256 values: put a BipolarQuant, a "
+        "Quant, or a Round and a Clip of up to 8 bits ahead of it, or annotate in with an integer datatype",
     ),
     "a wide input": (
         lambda: Graph((1, 10)).quant(9, 0.1).dense(10, 5),
@@ -171,7 +171,7 @@ REFUSED: dict[str, tuple[Callable[[], Graph], str]] = {
         r"Quant_0 \(Quant\): the input is quantized with one scale for each channel",
     ),
     "a later input scale for each channel": (
-        lambda: (g := start()).node("Mul", g.constant(np.arange(1, 11))).dense(10, 5),
+        lambda: (g := start()).node("Mul", g.constant(np.arange(1, 11) ** 0.5)).dense(10, 5),
         r"MatMul_3 \(MatMul\): its input has different scales in its channels",
     ),
     "a pool padded on one side": (

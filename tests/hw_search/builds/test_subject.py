@@ -134,6 +134,22 @@ def test_samples_of_a_file_without_data_exercise_it(file: Path) -> None:
         assert layer.both_sides == layer.crossings and layer.changed == layer.channels
 
 
+def test_one_of_several_outputs_is_built(file: Path, tmp_path: Path) -> None:
+    model = onnx.load(file)
+    (logits,) = (each.name for each in model.graph.output)
+    inner = next(name for node in model.graph.node for name in node.output if name != logits)
+    del model.graph.value_info[:]
+    model.graph.output.append(onnx.helper.make_tensor_value_info(inner, onnx.TensorProto.FLOAT, None))
+    path = tmp_path / "heads.onnx"
+    onnx.save(model, path)
+    subject = from_source(path, output=logits)
+    assert subject.write(tmp_path, quiet).training.endswith(f"; outputs left out: {inner}")
+    assert [each.name for each in onnx.load(tmp_path / MODEL).graph.output] == [logits]
+    assert subject.key != from_source(path).key
+    with pytest.raises(UserError, match="--logits works only with a QONNX file"):
+        from_source(tmp_path, output=logits)
+
+
 def test_a_files_data_are_its_images_and_part_of_its_key(file: Path, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     x, y = rng.integers(0, 256, (20, 6)).astype(np.uint8), rng.integers(0, 3, 20)
