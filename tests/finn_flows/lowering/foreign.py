@@ -29,6 +29,7 @@ from zerocross.finn_flows.network import (
     Flatten,
     LabelSelect,
     MaxPool,
+    Pad,
     SumPool,
 )
 
@@ -150,7 +151,9 @@ def numbered(lowered: Lowered) -> Lowered:
     last = [layer.name for layer in network.layers if isinstance(layer.operation, Conv | Dense)][-1]
     for layer in network.layers:
         producer = layer.name
-        while producer in sources and isinstance(sources[producer].operation, Activation | Flatten | MaxPool):
+        while producer in sources and isinstance(
+            sources[producer].operation, Activation | Flatten | MaxPool | Pad
+        ):
             producer = sources[producer].inputs[0]
         kind = _KINDS[type(layer.operation)]
         if layer.name == last:
@@ -178,6 +181,7 @@ _KINDS = {
     Conv: "conv",
     Dense: "dense",
     MaxPool: "pool",
+    Pad: "padding",
     SumPool: "mean",
     Add: "sum",
     Bias: "bias",
