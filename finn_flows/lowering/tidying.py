@@ -2,6 +2,7 @@
 
 import copy
 
+from onnx import helper
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.general import (
     GiveUniqueParameterTensors,
@@ -15,6 +16,8 @@ from qonnx.transformation.infer_shapes import InferShapes
 from zerocross.finn_flows.lowering.errors import LoweringError
 from zerocross.finn_flows.lowering.execution import fold_constants
 from zerocross.finn_flows.lowering.naming import name_nodes
+from zerocross.finn_flows.lowering.padding import own_padding, rounds_up
+from zerocross.finn_flows.lowering.products import attributes
 
 
 def tidy(model: ModelWrapper) -> ModelWrapper:
@@ -23,6 +26,7 @@ def tidy(model: ModelWrapper) -> ModelWrapper:
     - The graph is for one sample, and its shapes are inferred.
     - Constants are folded, including weight quantizers.
     - Every node has a unique name; names that were already unique stay.
+    - Pools have pads instead of a `ceil_mode`, except mean pools with smaller windows at the end.
 
     Raises:
         LoweringError: If the graph does not have exactly one input, or its input has no shape.
@@ -49,6 +53,9 @@ def tidy(model: ModelWrapper) -> ModelWrapper:
         model = model.transform(step)
     while fold_constants(model):
         model = model.transform(InferShapes())
+    while _writes_a_ceil_mode_out(model):
+        del model.graph.value_info[:]
+        model = model.transform(InferShapes())
     model = model.transform(RemoveUnusedTensors())
     # qonnx sorts nodes by distance from the input; layers keep the author's order.
     nodes = sorted(model.graph.node, key=lambda node: order.get(node.output[0], 0))
@@ -64,6 +71,27 @@ def _order(model: ModelWrapper) -> dict[str, int]:
         if any(places.get(name, -1) >= index for name in node.input):
             return {}
     return places
+
+
+def _writes_a_ceil_mode_out(model: ModelWrapper) -> bool:
+    """Replace the first `ceil_mode` by pads, in place; return whether there was one.
+
+    onnx infers shapes with windows that begin behind the image, which onnxruntime and torch do not execute. A mean pool whose
+    `ceil_mode` adds windows keeps it: the windows divide by less.
+    """
+    for node in model.graph.node:
+        known = attributes(node)
+        if (
+            known.get("ceil_mode", 0)
+            and len(model.get_tensor_shape(node.input[0]) or ()) == 4
+            and (node.op_type == "MaxPool" or not rounds_up(model, node))
+        ):
+            pads = helper.make_attribute("pads", own_padding(model, node))
+            kept = [each for each in node.attribute if each.name not in ("auto_pad", "ceil_mode", "pads")]
+            del node.attribute[:]
+            node.attribute.extend([*kept, pads])
+            return True
+    return False
 
 
 def _take_one_sample(model: ModelWrapper) -> None:

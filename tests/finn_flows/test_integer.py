@@ -54,10 +54,10 @@ def dense_net(bits: int) -> Network:
 def conv_net(bits: int, padding: int = 0, groups: int = 1) -> Network:
     return chain(
         Input((8, 7, 2), bits),
-        border(padding, padding, bits),
+        *[border(padding, padding, bits)] * bool(padding),
         Conv(4),
         signs(4),
-        border(padding, 0, 1),
+        *[border(padding, 0, 1)] * bool(padding),
         Conv(6, (3, 2), (2, 1), groups),
         signs(6),
         Flatten(),

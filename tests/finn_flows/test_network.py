@@ -182,7 +182,7 @@ def test_an_activation_without_a_product(operations: tuple[Operation, ...]) -> N
 
 def test_crossing_counts_are_replaced_by_name() -> None:
     net = image_net().with_crossings({"activation4": tuple(range(8))})
-    assert net.layers[4].operation == Activation(tuple(range(8)))
+    assert net.layers[5].operation == Activation(tuple(range(8)))
     assert [layer for layer in net.layers if layer.name != "activation4"] == [
         layer for layer in image_net().layers if layer.name != "activation4"
     ]
