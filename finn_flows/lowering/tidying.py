@@ -54,7 +54,7 @@ def tidy(model: ModelWrapper) -> ModelWrapper:
     while fold_constants(model):
         model = model.transform(InferShapes())
     while _writes_a_ceil_mode_out(model):
-        del model.graph.value_info[:]
+        _forget_shapes(model)
         model = model.transform(InferShapes())
     model = model.transform(RemoveUnusedTensors())
     # qonnx sorts nodes by distance from the input; layers keep the author's order.
@@ -73,11 +73,18 @@ def _order(model: ModelWrapper) -> dict[str, int]:
     return places
 
 
+def _forget_shapes(model: ModelWrapper) -> None:
+    """Remove the shapes of all tensors but the input's, in place."""
+    for output in model.graph.output:
+        output.type.tensor_type.ClearField("shape")
+    del model.graph.value_info[:]
+
+
 def _writes_a_ceil_mode_out(model: ModelWrapper) -> bool:
     """Replace the first `ceil_mode` by pads, in place; return whether there was one.
 
-    onnx infers shapes with windows that begin behind the image, which onnxruntime and torch do not execute. A mean pool whose
-    `ceil_mode` adds windows keeps it: the windows divide by less.
+    onnx infers shapes with windows that begin behind the image, which onnxruntime and torch do not execute. A mean pool
+    whose `ceil_mode` adds windows keeps it: they divide by less.
     """
     for node in model.graph.node:
         known = attributes(node)
@@ -97,9 +104,7 @@ def _writes_a_ceil_mode_out(model: ModelWrapper) -> bool:
 def _take_one_sample(model: ModelWrapper) -> None:
     """Set the batch to 1 in the input and in reshapes, and remove all shapes that depend on it."""
     model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
-    for output in model.graph.output:
-        output.type.tensor_type.ClearField("shape")
-    del model.graph.value_info[:]
+    _forget_shapes(model)
     for node in model.graph.node:
         shape = model.get_initializer(node.input[1]) if node.op_type == "Reshape" else None
         if shape is not None and shape.size and shape[0] > 1:
