@@ -138,7 +138,11 @@ def off_levels(model: ModelWrapper, node: NodeProto, value: float, held: np.ndar
         held: All values that the tensor can hold, sorted.
     """
     some = [f"{each:g}" for each in held]
-    listed = " and ".join(some) if len(some) < 3 else f"{some[0]}, {some[1]}, ..., {some[-1]}"
+    listed = (
+        f"{', '.join(some[:-1])} and {some[-1]}"
+        if len(some) < 5
+        else f"{some[0]}, {some[1]}, ..., {some[-1]}"
+    )
     nearest = float(held[np.abs(held - value).argmin()])
     remedy = ""
     if node.op_type != "Pad":

@@ -15,7 +15,7 @@ NODES = {
     "below": Padding(Stream((3, 2, 4), 2, 2), (0, 0, 2, 1)),
     "level": Padding(Stream((3, 4, 6), 3, 3), (0, 2, 1, 0), 5),
     "ones": Padding(Stream((2, 3, 4), 2, 1), (1, 0, 0, 2), 1),
-    "signed": Padding(Stream((2, 2, 2), 2, 5, signed=True), (1, 1, 1, 0), -3),
+    "negative": Padding(Stream((2, 2, 2), 2, 5, signed=True), (1, 1, 1, 0), -3),
 }
 
 
