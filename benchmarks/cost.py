@@ -31,6 +31,7 @@ from zerocross.finn_flows.network import (
     MaxPool,
     Network,
     Operation,
+    Pad,
 )
 from zerocross.finn_flows.planner import plan
 from zerocross.finn_flows.stock_flow import node_estimates, with_streams
@@ -52,10 +53,11 @@ def mlp(width: int = 64, crossings: int = 3) -> Network:
 
 def cnv(width: int = 32, crossings: int = 3) -> Network:
     narrow, wide = Activation((crossings,) * width), Activation((crossings,) * (2 * width))
+    bytes_, bits = (Pad((1, 1, 1, 1), value) for value in (0, -1))
     return chain(
         Input((28, 28, 1), 8),
-        *(Conv(width, padding=(1, 1)), narrow, Conv(width, padding=(1, 1)), narrow, MaxPool()),
-        *(Conv(2 * width, padding=(1, 1)), wide, Conv(2 * width, padding=(1, 1)), wide, MaxPool()),
+        *(bytes_, Conv(width), narrow, bits, Conv(width), narrow, MaxPool()),
+        *(bits, Conv(2 * width), wide, bits, Conv(2 * width), wide, MaxPool()),
         *(Conv(2 * width), wide, Flatten(), Dense(2 * width), wide, Dense(10), LabelSelect()),
     )
 

@@ -35,6 +35,7 @@ from zerocross.finn_flows.network import (
     MaxPool,
     Network,
     Operation,
+    Pad,
 )
 from zerocross.finn_flows.nodes.node import divisors
 from zerocross.finn_flows.planner import plan
@@ -81,9 +82,10 @@ def _text(operation: Operation) -> str:
     match operation:
         case Dense(channels):
             return str(channels)
-        case Conv(channels, (rows, columns), stride, padding):
-            extra = "".join(f"{mark}{pair[0]}" for mark, pair in (("s", stride), ("p", padding)) if pair[0])
-            return f"{channels}@{rows}x{columns}{extra.replace('s1', '')}"
+        case Pad(amounts):
+            return f"pad{max(amounts)}"
+        case Conv(channels, (rows, columns), stride):
+            return f"{channels}@{rows}x{columns}" + (f"s{stride[0]}" if stride[0] > 1 else "")
         case Activation(_, bits):
             return "" if bits == 1 else f"({bits} bits)"
         case MaxPool(kernel, stride):
@@ -145,7 +147,14 @@ def _random_cnv(rng: random.Random) -> Network:
         for _ in range(rng.randint(1, 2)):
             channels, kernel = rng.choice([4, 6, 8, 8, 12, 16]), rng.choice([1, 2, 3, 3, 3, 3, 5])
             padding, stride = rng.choice([0, 0, kernel // 2]), rng.choice([1, 1, 1, 1, 1, 2])
-            operations.append(Conv(channels, (kernel,) * 2, (stride,) * 2, (padding,) * 2))
+            if padding:
+                bits = (
+                    operations[-1].bits
+                    if operations and isinstance(operations[-1], Activation)
+                    else source.bits
+                )
+                operations.append(Pad((padding,) * 4, -1 if bits == 1 else 0))
+            operations.append(Conv(channels, (kernel,) * 2, (stride,) * 2))
             activation = _activation(rng, channels)
             if rng.random() < 0.25:
                 operations += [_random_pool(rng), activation]

@@ -19,7 +19,19 @@ import numpy as np
 
 from zerocross.finn_flows.crossings import CrossingTable
 from zerocross.finn_flows.integer import IntegerNetwork
-from zerocross.finn_flows.network import Activation, Add, Conv, Dense, Flatten, Grid, MaxPool, SumPool
+from zerocross.finn_flows.network import (
+    Activation,
+    Add,
+    Concat,
+    Conv,
+    Dense,
+    Flatten,
+    Grid,
+    MaxPool,
+    Pad,
+    Select,
+    SumPool,
+)
 
 _DENSE = 1 << 22  # grids of at most that many points in all channels have a table from points to cells
 
@@ -208,10 +220,7 @@ def _range(net: IntegerNetwork, name: str, sources: list[Range]) -> Range:
     match layer.operation:
         case Dense():
             return _product(net.weights[name], low, high)
-        case Conv(groups=groups) as conv:
-            if np.any(conv.padding):  # padding is one of the levels
-                grid = grids[layer.inputs[0]]
-                low, high = np.minimum(low, grid.low), np.maximum(high, grid.high)
+        case Conv(groups=groups):
             weights = net.weights[name]
             parts = [
                 _product(
@@ -222,8 +231,16 @@ def _range(net: IntegerNetwork, name: str, sources: list[Range]) -> Range:
                 )
             ]
             return np.concatenate([each[0] for each in parts]), np.concatenate([each[1] for each in parts])
+        case Pad(_, value):
+            return np.minimum(low, value), np.maximum(high, value)
         case MaxPool():
             return low, high
+        case Select(channels):
+            return low[list(channels)], high[list(channels)]
+        case Concat():
+            return np.concatenate([each[0] for each in sources]), np.concatenate(
+                [each[1] for each in sources]
+            )
         case SumPool(kernel):
             area = int(np.prod(kernel))
             return area * low, area * high

@@ -21,6 +21,7 @@ from zerocross.finn_flows.network import (
     Layer,
     MaxPool,
     Network,
+    Pad,
     Select,
     SumPool,
     product_grid,
@@ -64,13 +65,14 @@ class IntegerNetwork:
                 case Dense():
                     values[layer.name] = _product(x, self.weights[layer.name].T)
                 case Conv() as conv:
-                    pad = -1 if self.network.is_binary(layer.inputs[0]) else 0
-                    values[layer.name] = _convolve(x, self.weights[layer.name], conv, pad)
+                    values[layer.name] = _convolve(x, self.weights[layer.name], conv)
                 case Activation(_, bits):
                     values[layer.name] = _activate(x, self.tables[layer.name], bits)
-                case MaxPool(kernel, stride, padding):
-                    padded = _padded(x, padding, self.network.grids()[layer.name].low)
-                    values[layer.name] = _windows(padded, kernel, stride).max(axis=(-2, -1))
+                case Pad((top, left, bottom, right), value):
+                    border = ((0, 0), (top, bottom), (left, right), (0, 0))
+                    values[layer.name] = np.pad(x, border, constant_values=value)
+                case MaxPool(kernel, stride):
+                    values[layer.name] = _windows(x, kernel, stride).max(axis=(-2, -1))
                 case SumPool(kernel, stride):
                     values[layer.name] = _windows(x, kernel, stride).sum(axis=(-2, -1))
                 case Add():
@@ -98,11 +100,6 @@ def _windows(
     return windows[:, :: stride[0], :: stride[1], :, :: dilation[0], :: dilation[1]]
 
 
-def _padded(x: np.ndarray, padding: tuple[int, int], value: int) -> np.ndarray:
-    (top, left) = padding
-    return np.pad(x, ((0, 0), (top, top), (left, left), (0, 0)), constant_values=value)
-
-
 def _sum(tensors: list[np.ndarray]) -> np.ndarray:
     """Add tensors. A vector (N, C) is added to every pixel of images (N, H, W, C)."""
     most = max(tensor.ndim for tensor in tensors)
@@ -125,8 +122,8 @@ def _product(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return np.rint(x.astype(np.float64) @ weights.astype(np.float64)).astype(np.int64)
 
 
-def _convolve(x: np.ndarray, weights: np.ndarray, conv: Conv, pad: int) -> np.ndarray:
-    windows = _windows(_padded(x, conv.padding, pad), conv.kernel, conv.stride, conv.dilation)
+def _convolve(x: np.ndarray, weights: np.ndarray, conv: Conv) -> np.ndarray:
+    windows = _windows(x, conv.kernel, conv.stride, conv.dilation)
     # Multiply windows (N, H, W, C, kh, kw) with weights (M, kh, kw, C), group by group.
     ins, outs = x.shape[-1] // conv.groups, len(weights) // conv.groups
     parts = []
@@ -148,10 +145,23 @@ def _next_product(network: Network, activation: str) -> tuple[Layer, list[Layer]
         (reader,) = readers
         if isinstance(reader.operation, Dense | Conv):
             return reader, between
-        if not isinstance(reader.operation, Flatten | MaxPool):
+        if not isinstance(reader.operation, Flatten | MaxPool) and not _is_of_pools(network, reader):
             return None
         between.append(reader)
         name = reader.name
+
+
+def _is_of_pools(network: Network, layer: Layer) -> bool:
+    """Return whether a layer is a padding that changes no maximum: of the least value, for max-pools with larger windows."""
+    pad = layer.operation
+    if not isinstance(pad, Pad) or pad.value != network.grids()[layer.name].low:
+        return False
+    sides = max(pad.amounts[::2]), max(pad.amounts[1::2])
+    pools = [reader.operation for reader in network.readers(layer.name)]
+    return all(
+        isinstance(pool, MaxPool) and pool.kernel[0] > sides[0] and pool.kernel[1] > sides[1]
+        for pool in pools
+    )
 
 
 def _input_channels(operation: Dense | Conv, weights: np.ndarray, channels: int) -> np.ndarray:
@@ -164,18 +174,12 @@ def _is_grouped(layer: Layer) -> bool:
     return isinstance(layer.operation, Conv) and layer.operation.groups != 1
 
 
-def _is_mixed(product: Layer) -> bool:
-    """Return whether some outputs of a product read padding, or only some of the input channels."""
-    padded = isinstance(product.operation, Conv) and product.operation.padding != (0, 0)
-    return padded or _is_grouped(product)
-
-
 def remove_first_bits(net: IntegerNetwork) -> tuple[IntegerNetwork, dict[str, int]]:
     """Invert every channel whose first bit is 1, and negate the weights that read it.
 
-    An activation is rewritten if a single product without padding or groups reads it, and at most a flatten is between
-    them. Padding would need the inverted bit, and a max-pool would have to become a min-pool. Other activations keep their
-    first bits, which costs one XOR per channel.
+    An activation is rewritten if a single product without groups reads it, and at most a flatten is between them. Padding
+    would need the inverted bit in some of the channels, and a max-pool would have to become a min-pool. Other activations
+    keep their first bits, which costs one XOR per channel.
 
     Returns:
         The rewritten network with the same logits, and the number of channels that still start at 1, by activation.
@@ -188,7 +192,7 @@ def remove_first_bits(net: IntegerNetwork) -> tuple[IntegerNetwork, dict[str, in
         if found is None or not left[name] or not net.network.is_binary(name):
             continue
         product, between = found
-        if _is_mixed(product) or any(isinstance(layer.operation, MaxPool) for layer in between):
+        if _is_grouped(product) or any(isinstance(layer.operation, MaxPool) for layer in between):
             continue
         assert isinstance(product.operation, Dense | Conv)
         view = _input_channels(product.operation, weights[product.name], table.channels)
@@ -205,7 +209,7 @@ def remove_constants(net: IntegerNetwork) -> tuple[IntegerNetwork, dict[str, int
     An activation is rewritten if all of these hold:
 
     - Its producer is a product without groups that only this activation reads.
-    - A single product without padding or groups reads it.
+    - A single product without groups reads it, with at most flattens and max-pools between them.
     - Another activation follows that product.
 
     The inputs of the classifier stay, because its logits have no crossings to absorb an offset. At least one channel of a
@@ -228,7 +232,7 @@ def remove_constants(net: IntegerNetwork) -> tuple[IntegerNetwork, dict[str, int
         alone = _reading_activation(net.network, producer) == name
         if not isinstance(producer_layer.operation, Dense | Conv) or not alone:
             continue
-        if _is_mixed(product) or _is_grouped(producer_layer):
+        if _is_grouped(product) or _is_grouped(producer_layer):
             continue
         if len(constants) == net.tables[name].channels:
             constants.pop(0)

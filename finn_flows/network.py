@@ -52,7 +52,6 @@ class Conv:
         channels: Output channels.
         kernel: (height, width).
         stride: (vertical, horizontal).
-        padding: (vertical, horizontal), equal on both sides, with -1 (bit 0) for binary inputs and level 0 for others.
         groups: Number of groups of input channels; the fan-in is `kernel area * input channels / groups`.
         dilation: (vertical, horizontal) distance between the pixels under a kernel.
         weight_bits: See `Dense`.
@@ -61,7 +60,6 @@ class Conv:
     channels: int
     kernel: tuple[int, int] = (3, 3)
     stride: tuple[int, int] = (1, 1)
-    padding: tuple[int, int] = (0, 0)
     groups: int = 1
     dilation: tuple[int, int] = (1, 1)
     weight_bits: int = 1
@@ -90,18 +88,27 @@ class Activation:
 
 
 @dataclass(frozen=True)
-class MaxPool:
-    """Max-pooling; for bits, an OR.
+class Pad:
+    """Surrounds an image with pixels of one integer, the same in all channels.
+
+    Convolutions and pools have no padding of their own: they read a padded image.
 
     Attributes:
-        kernel: (height, width).
-        stride: (vertical, horizontal).
-        padding: (vertical, horizontal), equal on both sides, with the least possible value, which never changes a maximum.
+        amounts: Rows above, columns left, rows below, columns right, each 0 or more.
+        value: One of the integers that the image can hold: -1 or +1 for bits, a level, or the least accumulator. Only
+            max-pools may read padded accumulators: the least one changes no maximum.
     """
+
+    amounts: tuple[int, int, int, int]
+    value: int
+
+
+@dataclass(frozen=True)
+class MaxPool:
+    """Max-pooling; for bits, an OR."""
 
     kernel: tuple[int, int] = (2, 2)
     stride: tuple[int, int] = (2, 2)
-    padding: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -198,7 +205,7 @@ class NetworkError(FlowError):
 
 
 Operation = (
-    Dense | Conv | Activation | MaxPool | SumPool | Add | Concat | Select | Bias | Flatten | LabelSelect
+    Dense | Conv | Activation | Pad | MaxPool | SumPool | Add | Concat | Select | Bias | Flatten | LabelSelect
 )
 
 
@@ -258,7 +265,7 @@ class Network:
         return fan_ins
 
     def producers(self) -> dict[str, str]:
-        """Map each activation to the layer that produces its integers; skip max-pools and flattens.
+        """Map each activation to the layer that produces its integers; skip paddings, max-pools and flattens.
 
         Raises:
             NetworkError: If an activation reads bits or the input.
@@ -268,8 +275,8 @@ class Network:
         for layer in self.layers:
             if isinstance(layer.operation, Activation):
                 source = layers.get(layer.inputs[0])
-                # A maximum is one of the integers it compares, so a max-pool keeps the grid.
-                while source is not None and isinstance(source.operation, MaxPool | Flatten):
+                # A padding and a maximum are among the integers that they read, so the grid stays the same.
+                while source is not None and isinstance(source.operation, Pad | MaxPool | Flatten):
                     source = layers.get(source.inputs[0])
                 if source is None or self.is_binary(source.name):
                     raise NetworkError(
@@ -311,7 +318,7 @@ class Network:
         for layer in self.layers:
             source = layer.inputs[0]
             match layer.operation:
-                case MaxPool() | Flatten() | Select():
+                case Pad() | MaxPool() | Flatten() | Select():
                     bits[layer.name] = bits[source]
                 case Concat():
                     bits[layer.name] = max((bits[each] for each in layer.inputs), key=lambda each: each or 0)
@@ -361,7 +368,9 @@ class Network:
                             f"{name}: joins bits with levels: let all its inputs be bits, or all levels"
                         )
                     grids[name] = max(sources, key=lambda source: source.high)
-                case MaxPool() | Flatten() | Select():
+                case Pad() | MaxPool() | Flatten() | Select():
+                    if isinstance(operation, Pad):
+                        self._check_pad(layer, operation, grid, bool(unfit))
                     grids[name] = grid
                     accumulators |= {name} if unfit else set()
                     biased |= {name} if layer.inputs[0] in biased else set()
@@ -373,6 +382,22 @@ class Network:
                 case LabelSelect():
                     pass
         return grids
+
+    def _check_pad(self, layer: Layer, pad: Pad, grid: Grid, is_of_accumulators: bool) -> None:
+        source = layer.inputs[0]
+        if pad.value not in range(grid.low, grid.high + 1, grid.step):
+            steps = f" in steps of {grid.step}" if grid.step > 1 else ""
+            raise NetworkError(
+                f"{layer.name}: pads {source} with {pad.value}, but it holds only {grid.low} to {grid.high}{steps}"
+            )
+        if is_of_accumulators and (
+            pad.value != grid.low
+            or not all(isinstance(reader.operation, MaxPool) for reader in self.readers(layer.name))
+        ):
+            raise NetworkError(
+                f"{layer.name}: pads the accumulators of {source}: put an activation between them, or pad only for a "
+                f"max-pool, and with their least value, {grid.low}"
+            )
 
 
 def level_grid(bits: int) -> Grid:
@@ -402,20 +427,24 @@ def _output_shape(layer: Layer, sources: list[tuple[int, ...]]) -> tuple[int, ..
                     f"{layer.name}: a dense layer reads (features,), not {shape}: flatten first"
                 )
             return (layer.operation.channels,)
-        case Conv(channels, kernel, stride, padding, groups) as conv:
+        case Conv(channels, kernel, stride, groups) as conv:
             if len(shape) != 3 or shape[2] % groups or channels % groups:
                 raise NetworkError(
                     f"{layer.name}: a convolution of {groups} groups cannot map shape {shape} to {channels} channels: "
                     f"it needs an image, and multiples of {groups} channels in and out"
                 )
-            padded = tuple(side + 2 * pad for side, pad in zip(shape[:2], padding, strict=True))
-            return (*_places(layer.name, padded, conv.reach, stride, kernel), channels)
+            return (*_places(layer.name, shape[:2], conv.reach, stride, kernel), channels)
+        case Pad((top, left, bottom, right)):
+            if len(shape) != 3 or min(top, left, bottom, right) < 0:
+                raise NetworkError(
+                    f"{layer.name}: padding needs an image and amounts of 0 or more, not {shape} and "
+                    f"{(top, left, bottom, right)}"
+                )
+            return (top + shape[0] + bottom, left + shape[1] + right, shape[2])
         case MaxPool(kernel, stride) | SumPool(kernel, stride):
             if len(shape) != 3:
                 raise NetworkError(f"{layer.name}: a pool reads an image, not {shape}")
-            padding = layer.operation.padding if isinstance(layer.operation, MaxPool) else (0, 0)
-            padded = tuple(side + 2 * pad for side, pad in zip(shape[:2], padding, strict=True))
-            return (*_places(layer.name, padded, kernel, stride, kernel), shape[2])
+            return (*_places(layer.name, shape[:2], kernel, stride, kernel), shape[2])
         case Add():
             return _sum_shape(layer, sources)
         case Concat():

@@ -24,6 +24,7 @@ from zerocross.finn_flows.network import (
     Layer,
     MaxPool,
     Network,
+    Pad,
     Select,
     SumPool,
 )
@@ -249,6 +250,8 @@ class _Planner:
                 return self._product(layer.name, source)
             case Conv() as conv:
                 return self._conv(layer.name, conv, source, shape)
+            case Pad() as pad:
+                return self._pad(layer.name, pad, source, shape)
             case Activation() as activation:
                 return self._crossings(layer.name, activation, source, shape)
             case MaxPool() | SumPool() as pool:
@@ -297,9 +300,7 @@ class _Planner:
         return nodes.Product(fan_in, operation.channels, 1, 1, vectors, bits, operation.weight_bits, offsets)
 
     def _conv(self, name: str, conv: Conv, source: str, shape: tuple[int, ...]) -> _Tensor:
-        if any(conv.padding):
-            source, shape = self._padding(name, conv.padding, source, shape)
-        if conv.kernel != (1, 1) or conv.stride != (1, 1) or any(conv.padding):
+        if conv.kernel != (1, 1) or conv.stride != (1, 1):
             source = self._generator(name, conv, source, shape)
         return self._product(name, source)
 
@@ -325,16 +326,25 @@ class _Planner:
         stream = self._place(name, site.cheapest(), source)
         return replace(self._written(x, stream, 1 << activation.bits), product=None)
 
-    def _padding(
-        self, name: str, padding: tuple[int, int], source: str, shape: tuple[int, ...]
-    ) -> tuple[str, tuple[int, ...]]:
-        """Append a padding node; return the padded tensor and its shape."""
-        x, (down, along) = self.tensors[source], padding
-        padded = (shape[0] + 2 * down, shape[1] + 2 * along, shape[2])
-        lanes = self._lanes(x, shape[2], math.prod(shape), lambda lanes: math.prod(padded) // lanes)
-        self._refuse_if_slow(name, "padding", math.prod(padded) // lanes)
-        node = nodes.Padding(x.as_image(shape, lanes), (down, along, down, along))
-        return self._between(x, self._place(name, node, source), f"{name}/padded"), padded
+    def _pad(self, name: str, pad: Pad, source: str, shape: tuple[int, ...]) -> _Tensor:
+        """Append a padding node. It belongs to the layer that reads it, if there is only one."""
+        x, padded = self.tensors[source], math.prod(self.shapes[name])
+        readers = self.network.readers(name)
+        if len(readers) == 1 and not isinstance(readers[0].operation, Flatten):
+            name = readers[0].name
+        level = pad.value
+        if x.bits == 1:
+            level = (pad.value + 1) // 2
+        if x.product is not None:  # the least accumulator is 0, unless they are signed
+            if x.stream is not None and x.stream.signed:
+                raise UnsupportedLayer(
+                    f"{name}: signed accumulators cannot be padded: do without the padding"
+                )
+            level = 0
+        lanes = self._lanes(x, shape[2], math.prod(shape), lambda lanes: padded // lanes)
+        self._refuse_if_slow(name, "padding", padded // lanes)
+        node = nodes.Padding(x.as_image(shape, lanes), pad.amounts, level)
+        return self._written(x, self._place(name, node, source))
 
     def _generator(
         self, name: str, window: Conv | MaxPool | SumPool, source: str, shape: tuple[int, ...]
@@ -377,12 +387,6 @@ class _Planner:
         shape: tuple[int, ...],
         out: tuple[int, ...],
     ) -> _Tensor:
-        if isinstance(pool, MaxPool) and any(pool.padding):
-            if self.tensors[source].product is not None:
-                raise UnsupportedLayer(
-                    f"{name}: accumulators cannot be padded with zeros: move the pool behind the activation"
-                )
-            source, shape = self._padding(name, pool.padding, source, shape)
         if isinstance(pool, SumPool) and out[:2] == (1, 1):
             pool = SumPool(pool.kernel, pool.kernel)  # for a single window, the stride does not matter
         x = self.tensors[source]

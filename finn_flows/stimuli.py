@@ -18,7 +18,7 @@ import numpy as np
 
 from zerocross.finn_flows.coverage import Cells, cells
 from zerocross.finn_flows.integer import IntegerNetwork
-from zerocross.finn_flows.network import Conv, Dense, Flatten, Layer
+from zerocross.finn_flows.network import Conv, Dense, Flatten, Layer, Pad
 
 Integers = Callable[[np.ndarray], np.ndarray]
 """Function from samples of numbers 0..1, (N, elements), to inputs of the integer network, (N, *shape).
@@ -346,9 +346,9 @@ def _first_product(net: IntegerNetwork, integers: Integers) -> _First | None:
         if not isinstance(product, Layer) or not isinstance(product.operation, Dense | Conv):
             continue
         source = layers[product.inputs[0]]
-        if isinstance(source, Layer) and isinstance(source.operation, Flatten):
+        while isinstance(source, Layer) and isinstance(source.operation, Flatten | Pad):
             source = layers[source.inputs[0]]
-        if isinstance(source, Layer):
+        if isinstance(source, Layer) or _exceeds(product.operation, network.input.shape):
             continue
         elements = np.arange(int(np.prod(network.input.shape)))
         low, high = (integers(np.full((1, len(elements)), end)).ravel() for end in (0, _LAST))
@@ -365,6 +365,13 @@ def _first_product(net: IntegerNetwork, integers: Integers) -> _First | None:
             network.grids()["input"].step,
         )
     return None
+
+
+def _exceeds(operation: Dense | Conv, image: tuple[int, ...]) -> bool:
+    """Return whether no window of a convolution is without padding."""
+    return isinstance(operation, Conv) and any(
+        reach > side for reach, side in zip(operation.reach, image, strict=False)
+    )
 
 
 def _windows(elements: np.ndarray, conv: Conv) -> np.ndarray:

@@ -34,16 +34,11 @@ from zerocross.finn_flows.lowering.integers import (
     pooled,
     with_one_scale,
 )
-from zerocross.finn_flows.lowering.levels import MOST, equidistant
+from zerocross.finn_flows.lowering.levels import MOST, Levels, equidistant
 from zerocross.finn_flows.lowering.naming import copy_label, unique
 from zerocross.finn_flows.lowering.ops import DOMAIN, make_crossings
-from zerocross.finn_flows.lowering.products import (
-    ScaledProduct,
-    attributes,
-    conv_padding,
-    is_product,
-    read_product,
-)
+from zerocross.finn_flows.lowering.padding import NONE, Amounts, off_levels, own_padding, padding_level
+from zerocross.finn_flows.lowering.products import ScaledProduct, attributes, is_product, read_product
 from zerocross.finn_flows.lowering.quantizers import declared_levels, declared_values
 from zerocross.finn_flows.lowering.regions import (
     ELEMENTWISE,
@@ -186,14 +181,13 @@ class _Absorber:
             )
         tensor = self._moved(node.input[0], levels)
         real = _accumulators(output, product, levels)
-        has_padding = node.op_type == "Conv" and any(conv_padding(node))
-        if has_padding:
-            _check_padding(structure.name(output), 0.0, levels)
+        padding = own_padding(self.model, node) if node.op_type == "Conv" else NONE
+        level = padding_level(self.model, node, 0.0, levels) if any(padding) else 0
         if product.is_plain and levels.is_plain and tensor == node.input[0]:
             self._emit(node)
         else:
-            if has_padding and levels.grid.low != 0:
-                tensor = self._padded(node, tensor, levels)
+            if level != 0:
+                tensor = self._padded(node, tensor, levels, padding, level)
             self._rewrite(product, tensor, real)
         self.sources[output] = real
 
@@ -283,6 +277,9 @@ class _Absorber:
                 "level is 0: use an AveragePool"
             )
         tensor = self._moved(node.input[0], levels)
+        if any(window.padding):
+            level = padding_level(self.model, node, 0.0, levels)
+            tensor = self._padded(node, tensor, levels, window.padding, level)
         total = pooled(output, levels, window.area, window.is_mean)
         sink = output if window.is_image else f"{output}_image"
         if node.op_type != "LpPool" or tensor != node.input[0]:
@@ -324,7 +321,7 @@ class _Absorber:
             )
         if found.zero.size > 1 and (
             any(each.op_type == "Pad" for each in tail)
-            or (node.op_type == "Conv" and any(conv_padding(node)))
+            or (node.op_type == "Conv" and any(own_padding(self.model, node)))
         ):
             raise LoweringError(
                 f"{name} pads channels of different lowest levels, which {self.structure.name(end)} joins: let the "
@@ -397,13 +394,7 @@ class _Absorber:
         if evaluated is None:
             raise self._not_levels(region, reader)
         steps, stages = evaluated
-        levels = equidistant(
-            np.concatenate([np.unique(steps.value), *self._further_values(response)]),
-            from_zero=any(
-                node.output[0] == self.structure.last.output[0] for node, _ in self.structure.readings(end)
-            ),
-            counted=self.structure.is_summed(end),
-        )
+        levels = self._levels_of(response, np.unique(steps.value))
         if levels is None:
             raise self._not_levels(region, reader)
         position = crossing_position(response, stages, self._shared_movers(response))
@@ -437,19 +428,43 @@ class _Absorber:
                 shared = index + 1
         return shared
 
-    def _further_values(self, response: RegionFunction) -> list[np.ndarray]:
-        """Return further values that an end's levels must hold: values of paddings and, for sums, all declared values."""
-        end = response.region.end
-        values = [value for _, value in response.padding()]
-        for node, tensor in self.structure.readings(end):
-            values += [
-                pad_value(self.model, each) for each in self.structure.tail(tensor) if each.op_type == "Pad"
-            ]
-            values += [0.0] if node.op_type == "Conv" and any(conv_padding(node)) else []
-        found = [np.array(values)]
-        if self.structure.is_summed(end):  # sums need one scale, even if few of the levels occur
-            declared = declared_values(self.model, end, strict=False)
-            found += [] if declared is None else [declared.reshape(-1)]
+    def _levels_of(self, response: RegionFunction, values: np.ndarray) -> Levels | None:
+        """Return levels that hold an end's values, those of paddings and, for sums, all declared values.
+
+        Padding turns no signs into levels of two bits, unless the quantizer declares the value between them.
+        """
+        end, structure = response.region.end, self.structure
+        from_zero = any(node.output[0] == structure.last.output[0] for node, _ in structure.readings(end))
+        counted = structure.is_summed(end)
+        declared = declared_values(self.model, end, strict=False) if counted else None
+        if declared is not None:  # sums need one scale, even if few of the levels occur
+            values = np.union1d(values, declared)
+        paddings = self._paddings(response)
+        whole = np.concatenate([values, np.array([value for _, value in paddings])])
+        levels = equidistant(whole, from_zero=from_zero, counted=counted)
+        for node, value in paddings:
+            if (
+                levels is None
+                and equidistant(values) is not None
+                and equidistant(np.append(values, value)) is None
+            ):
+                raise off_levels(self.model, node, value, values)
+            if len(values) == 2 and values[0] < value < values[1]:
+                declared = declared_values(self.model, end, strict=False)
+                if declared is None or not np.isclose(declared, value).any():
+                    raise off_levels(self.model, node, value, values)
+        return levels
+
+    def _paddings(self, response: RegionFunction) -> list[tuple[NodeProto, float]]:
+        """Return the nodes that pad an end, each with the value that its padding has there."""
+        found = list(response.padding())
+        for node, tensor in self.structure.readings(response.region.end):
+            pads = [each for each in self.structure.tail(tensor) if each.op_type == "Pad"]
+            found += [(each, pad_value(self.model, each)) for each in pads]
+            if (node.op_type == "Conv" and any(own_padding(self.model, node))) or (
+                node.op_type in MEANS and any(read_window(self.model, node).padding)
+            ):
+                found.append((node, 0.0))
         return found
 
     def _not_levels(self, region: Region, reader: NodeProto) -> LoweringError:
@@ -493,16 +508,16 @@ class _Absorber:
     def _move(
         self, node: NodeProto, tensor: str, sink: str, integers: Integers, padding: float | None
     ) -> None:
-        """Write a moving node for integers; a Pad of their least value becomes a Pad of the least integer."""
+        """Write a moving node for integers; a Pad of one of their values becomes a Pad of the integer."""
         moved = NodeProto()
         moved.CopyFrom(node)
         moved.input[0], moved.output[0] = tensor, sink
         if node.op_type == "Gather" and not integers.is_levels:
             self._check_order(node, integers)
         if padding is not None:
-            _check_padding(self.structure.name(node.output[0]), padding, integers)
-            if pad_value(self.model, node) != integers.grid.low:
-                name = self._constant(f"{sink}_value", integers.grid.low)
+            level = padding_level(self.model, node, padding, integers)
+            if pad_value(self.model, node) != level:
+                name = self._constant(f"{sink}_value", level)
                 inputs = [*moved.input[:2], name, *moved.input[3:]]
                 del moved.input[:]
                 moved.input.extend(inputs)
@@ -523,14 +538,14 @@ class _Absorber:
                 "ahead of it, or use a product of its own for these channels"
             )
 
-    def _padded(self, conv: NodeProto, tensor: str, levels: Integers) -> str:
-        """Replace a convolution's own padding with zeros by a Pad node with the least integer."""
-        top, left = conv_padding(conv)
-        output, shape = f"{conv.output[0]}_padded", self._shape(conv.input[0])
-        pads = self._constant(f"{output}_pads", [0, 0, top, left, 0, 0, top, left], np.int64)
-        value = self._constant(f"{output}_value", levels.grid.low)
-        self._emit(helper.make_node("Pad", [tensor, pads, value], [output], name=f"{conv.name}_pad"))
-        self._declare(output, [*shape[:2], shape[2] + 2 * top, shape[3] + 2 * left], levels.grid)
+    def _padded(self, node: NodeProto, tensor: str, levels: Integers, amounts: Amounts, level: int) -> str:
+        """Write a node's own padding with zeros as a Pad node ahead of it."""
+        top, left, bottom, right = amounts
+        output, shape = f"{node.output[0]}_padded", self._shape(node.input[0])
+        pads = self._constant(f"{output}_pads", [0, 0, top, left, 0, 0, bottom, right], np.int64)
+        value = self._constant(f"{output}_value", level)
+        self._emit(helper.make_node("Pad", [tensor, pads, value], [output], name=f"{node.name}_pad"))
+        self._declare(output, [*shape[:2], top + shape[2] + bottom, left + shape[3] + right], levels.grid)
         return output
 
 
@@ -577,12 +592,3 @@ def _zeros(product: ScaledProduct, zero: np.ndarray) -> np.ndarray:
     groups = zero.size // by_channel.shape[1]
     zeros = zero.reshape(groups, 1, -1)
     return np.asarray((by_channel.reshape(groups, -1, by_channel.shape[1]) * zeros).sum(axis=2).reshape(-1))
-
-
-def _check_padding(name: str, value: float, levels: Integers) -> None:
-    """Refuse a padding that is not the lowest level, with which hardware pads."""
-    if abs(value - levels.lowest) > 1e-5 * levels.step:
-        raise LoweringError(
-            f"{name} pads with {value:g}, which is not the lowest level of its input, {levels.lowest:g}: pad with "
-            f"{levels.lowest:g} (a Pad node ahead of the convolution)"
-        )

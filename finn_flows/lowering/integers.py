@@ -48,10 +48,18 @@ class Integers:
         """Difference of the values of neighbouring integers."""
         return np.asarray(self.scale / self.divisor)
 
-    @property
-    def lowest(self) -> float:
-        """Value of the least integer, with which hardware pads."""
-        return float(self.values(np.array([self.grid.low]))[0, 0])
+    def level(self, value: float) -> int | None:
+        """Return the integer that represents a value in all channels; None if there is none."""
+        scale, zero = np.unique(self.scale), np.unique(self.zero)
+        if len(scale) != 1 or len(zero) != 1 or np.any(self.bias):
+            return None
+        level = round(value * self.divisor / float(scale[0]) - float(zero[0]))
+        if level not in range(self.grid.low, self.grid.high + 1, self.grid.step):
+            return None
+        exact = (
+            abs(float(self.values(np.array([level]))[0, 0]) - value) <= 1e-5 * float(scale[0]) / self.divisor
+        )
+        return level if exact else None
 
     def values(self, integers: np.ndarray) -> np.ndarray:
         """Return the values of integers of shape (T,): float32, shape (T, channels), or (T, 1) if all channels are alike."""

@@ -77,7 +77,7 @@ def read_product(model: ModelWrapper, node: NodeProto, one_scale: bool = False) 
     if len(node.input) > 2 and node.input[2] and bias is None:
         raise LoweringError(f"{node.name} ({node.op_type}): its bias is computed: make it a constant")
     if node.op_type == "Conv":
-        _check_conv(node, weights, known)
+        _check_conv(node, weights)
     else:
         if weights.ndim != 2 or len(model.get_tensor_shape(node.input[0]) or []) != 2:
             raise LoweringError(
@@ -99,28 +99,11 @@ def read_product(model: ModelWrapper, node: NodeProto, one_scale: bool = False) 
     return ScaledProduct(node, integers, bits, scale, shift)
 
 
-def _check_conv(node: NodeProto, weights: np.ndarray, known: dict[str, Any]) -> None:
+def _check_conv(node: NodeProto, weights: np.ndarray) -> None:
     if weights.ndim != 4:
         raise LoweringError(
             f"{node.name} (Conv) is {weights.ndim - 2}-dimensional: only 1- and 2-dimensional ones are supported"
         )
-    if known.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID"):
-        raise LoweringError(f"{node.name} (Conv) pads automatically: write its pads out")
-    conv_padding(node)
-
-
-def conv_padding(node: NodeProto) -> tuple[int, int]:
-    """Return the padding in a convolution's or a pool's attributes, (vertical, horizontal).
-
-    Raises:
-        LoweringError: If opposite sides have different padding.
-    """
-    top, left, bottom, right = attributes(node).get("pads") or (0, 0, 0, 0)
-    if (top, left) != (bottom, right):
-        raise LoweringError(
-            f"{node.name} ({node.op_type}) pads {top, left} before and {bottom, right} after: pad both sides equally"
-        )
-    return top, left
 
 
 def _integers(node: NodeProto, weights: np.ndarray, one_scale: bool) -> tuple[np.ndarray, int, np.ndarray]:

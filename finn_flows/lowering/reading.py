@@ -14,7 +14,8 @@ from zerocross.finn_flows.lowering.endings import integer_choice, read_ending
 from zerocross.finn_flows.lowering.errors import LoweringError
 from zerocross.finn_flows.lowering.execution import RESHAPES
 from zerocross.finn_flows.lowering.naming import LABEL_SELECT, layer_name, unique
-from zerocross.finn_flows.lowering.products import attributes, conv_padding, is_product, read_product
+from zerocross.finn_flows.lowering.padding import Amounts, own_padding, pad_amounts
+from zerocross.finn_flows.lowering.products import attributes, is_product, read_product
 from zerocross.finn_flows.lowering.quantizers import declared_levels
 from zerocross.finn_flows.lowering.regions import chosen_channels, pad_value
 from zerocross.finn_flows.lowering.structure import Structure
@@ -33,6 +34,7 @@ from zerocross.finn_flows.network import (
     Network,
     NetworkError,
     Operation,
+    Pad,
     Select,
     SumPool,
 )
@@ -48,6 +50,7 @@ def read_network(model: ModelWrapper) -> IntegerNetwork:
     - A product has the name of its Conv, MatMul or Gemm.
     - An activation has the name of its quantizer.
     - A sum, a pool and a flatten have the names of their own nodes.
+    - A padding has the name of the node that reads it, followed by _padding.
     - The scale and bias of the logits have the name of the last product, followed by _bias.
     - The bit of a single logit has the name of its quantizer, or of the last product, followed by _class.
     - The last layer is called label.
@@ -103,14 +106,14 @@ class _View:
         low: Least integer of its levels.
         features: For each feature, its place in (height, width, channels) order; for each channel of an image, its number in
             the layer. None if the order is the same.
-        padding: Padding left to the next convolution, (vertical, horizontal).
+        pad: Padding that is not a layer yet: the next node's own padding may add to it.
     """
 
     layer: str
     axes: tuple[int, ...]
     low: int
     features: np.ndarray | None = None
-    padding: tuple[int, int] = (0, 0)
+    pad: Pad | None = None
 
 
 class _Reader:
@@ -162,8 +165,10 @@ class _Reader:
             raise LoweringError(
                 f"{node.name} ({node.op_type}) reads {node.input[0]}, which is not a layer's output"
             )
-        if view.padding != (0, 0) and node.op_type not in ("Conv", "Pad"):
-            raise LoweringError(f"{node.name} ({node.op_type}) reads padding: only a Conv may read a Pad")
+        if node.op_type == "Pad":
+            self.views[node.output[0]] = self._pad(node, view)
+            return
+        view = self._padded(node, view)
         if is_product(node):
             found = self._product(node, view)
         elif node.op_type == "Crossings":
@@ -176,8 +181,6 @@ class _Reader:
             found = self._concat(node)
         elif node.op_type == "Gather":
             found = self._select(node, view)
-        elif node.op_type == "Pad":
-            found = self._pad(node, view)
         elif node.op_type == "Transpose":
             perm = attributes(node)["perm"]
             found = replace(view, axes=tuple(view.axes[axis] for axis in perm))
@@ -220,14 +223,12 @@ class _Reader:
         if node.op_type == "Conv":
             self._need_image(node, view)
             known = attributes(node)
-            down, along = conv_padding(node)
             view, weights, order = self._ordered(node, view, weights)
             weights = np.ascontiguousarray(weights.transpose(0, 2, 3, 1))
             operation: Operation = Conv(
                 len(weights),
                 (weights.shape[1], weights.shape[2]),
                 tuple(known.get("strides") or (1, 1)),
-                (down + view.padding[0], along + view.padding[1]),
                 known.get("group", 1),
                 tuple(known.get("dilations") or (1, 1)),
                 product.bits,
@@ -259,7 +260,7 @@ class _Reader:
         return replace(view, layer=name, low=op.levels.low)
 
     def _sum(self, node: NodeProto) -> _View:
-        views = [self._in_order(node, self.views[name]) for name in node.input]
+        views = [self._in_order(node, self._padded(node, self.views[name])) for name in node.input]
         shapes = [self._layer_shape(view.layer) for view in views]
         ranks = {len(self._shape(name)) for name in node.input}
         image = next((shape for shape in shapes if len(shape) == 3 and shape[:2] != (1, 1)), None)
@@ -267,7 +268,7 @@ class _Reader:
         for name, view in zip(node.input, views, strict=True):
             orders = [each.features for each in (view, first) if each.features is not None]
             same = not orders or (len(orders) == 2 and np.array_equal(orders[0], orders[1]))
-            if len(ranks) > 1 or view.axes != first.axes or not same or view.padding != (0, 0):
+            if len(ranks) > 1 or view.axes != first.axes or not same:
                 raise LoweringError(
                     f"{node.name} ({node.op_type}): {name}, of shape {self._shape(name)}, does not have the layout of "
                     f"{node.input[0]}: add a vector to images as (1, channels, 1, 1), and other tensors in one layout"
@@ -326,11 +327,11 @@ class _Reader:
         return replace(view, layer=name, features=None if is_same else order)
 
     def _concat(self, node: NodeProto) -> _View:
-        views = [self.views[name] for name in node.input]
+        views = [self._padded(node, self.views[name]) for name in node.input]
         shapes = [self._layer_shape(view.layer) for view in views]
         first, axis = views[0], attributes(node)["axis"] % len(self._shape(node.input[0]))
         for name, view, shape in zip(node.input, views, shapes, strict=True):
-            if view.axes != first.axes or view.padding != (0, 0) or len(shape) != len(shapes[0]):
+            if view.axes != first.axes or len(shape) != len(shapes[0]):
                 raise LoweringError(
                     f"{node.name} (Concat): {name}, of shape {self._shape(name)}, does not have the layout of "
                     f"{node.input[0]}: join images with images, and features with features"
@@ -353,39 +354,35 @@ class _Reader:
             name = self._add(layer_name(node), SumPool(window.kernel, window.stride), view.layer)
             return replace(view, layer=name, low=0)
         known = attributes(node)
-        if (
-            any(by != 1 for by in known.get("dilations") or ())
-            or known.get("ceil_mode", 0)
-            or known.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID")
-        ):
-            raise LoweringError(
-                f"{node.name} (MaxPool) dilates, rounds up or pads automatically: write its pads out"
-            )
-        stride, padding = tuple(known.get("strides") or (1, 1)), conv_padding(node)
-        operation = MaxPool(tuple(known["kernel_shape"]), stride, padding)
+        if any(by != 1 for by in known.get("dilations") or ()):
+            raise LoweringError(f"{node.name} (MaxPool) dilates, which is not supported: do without")
+        operation = MaxPool(tuple(known["kernel_shape"]), tuple(known.get("strides") or (1, 1)))
         return replace(view, layer=self._add(layer_name(node), operation, view.layer))
 
     def _pad(self, node: NodeProto, view: _View) -> _View:
         self._need_image(node, view)
-        amounts = np.asarray(self.model.get_initializer(node.input[1])).reshape(-1)
-        if len(node.input) > 3 and node.input[3]:
-            axes = [int(axis) % 4 for axis in self.model.get_initializer(node.input[3])]
-            full = np.zeros(8, np.int64)
-            full[axes] = amounts[: len(axes)]
-            full[[axis + 4 for axis in axes]] = amounts[len(axes) :]
-            amounts = full
-        ahead, behind = amounts[:4], amounts[4:]
-        if any(ahead[:2]) or (ahead != behind).any() or (ahead < 0).any():
-            raise LoweringError(
-                f"{node.name} (Pad) pads {[int(a) for a in ahead]} before and {[int(b) for b in behind]} after: pad only "
-                "height and width, equally on both sides"
-            )
-        value = pad_value(self.model, node)
-        if value != view.low:
-            raise LoweringError(
-                f"{node.name} (Pad) pads with {value:g}: pad with the lowest level of its input, {view.low}"
-            )
-        return replace(view, padding=(view.padding[0] + int(ahead[2]), view.padding[1] + int(ahead[3])))
+        return self._more(node, view, pad_amounts(self.model, node), round(pad_value(self.model, node)))
+
+    def _padded(self, node: NodeProto, view: _View) -> _View:
+        """Return a view with a node's own padding, and with all of its padding as a layer."""
+        if node.op_type in ("Conv", "MaxPool") and any(amounts := own_padding(self.model, node)):
+            self._need_image(node, view)
+            value = 0 if node.op_type == "Conv" else self._network().grids()[view.layer].low
+            view = self._more(node, view, amounts, value)
+        return self._settled(node, view)
+
+    def _more(self, node: NodeProto, view: _View, amounts: Amounts, value: int) -> _View:
+        if view.pad is not None and view.pad.value != value:
+            view = self._settled(node, view)
+        if view.pad is not None:
+            top, left, bottom, right = (old + new for old, new in zip(view.pad.amounts, amounts, strict=True))
+            amounts = top, left, bottom, right
+        return replace(view, pad=Pad(amounts, value)) if any(amounts) else view
+
+    def _settled(self, node: NodeProto, view: _View) -> _View:
+        if view.pad is None:
+            return view
+        return replace(view, layer=self._add(f"{layer_name(node)}_padding", view.pad, view.layer), pad=None)
 
     def _reshape(self, node: NodeProto, view: _View) -> _View:
         before, after = self._shape(node.input[0]), self._shape(node.output[0])

@@ -23,7 +23,7 @@ from zerocross.finn_flows.network import (
 )
 
 FORMAT = "zerocross integer network"
-VERSION = 2
+VERSION = 3
 
 _OPERATIONS: dict[str, type] = {each.__name__: each for each in get_args(Operation)}
 

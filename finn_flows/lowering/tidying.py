@@ -20,6 +20,8 @@ from zerocross.finn_flows.lowering.errors import LoweringError
 from zerocross.finn_flows.lowering.execution import fold_constants
 from zerocross.finn_flows.lowering.naming import name_nodes, unique
 from zerocross.finn_flows.lowering.outputs import drop_constant_outputs
+from zerocross.finn_flows.lowering.padding import own_padding, rounds_up
+from zerocross.finn_flows.lowering.products import attributes
 from zerocross.finn_flows.lowering.rewriting import rewritten
 
 _QONNX = frozenset({"BipolarQuant", "FloatQuant", "IntQuant", "MultiThreshold", "Quant", "Trunc"})
@@ -38,6 +40,7 @@ def tidied(model: ModelWrapper) -> ModelWrapper:
     - Constants are folded, including weight quantizers. Outputs that are constants are dropped.
     - Images are channels first.
     - Every node has a unique name; names that were already unique stay.
+    - Pools have pads instead of a `ceil_mode`, except mean pools with smaller windows at the end.
 
     Raises:
         LoweringError: If the graph does not have exactly one input, or its input has no shape.
@@ -66,6 +69,9 @@ def tidied(model: ModelWrapper) -> ModelWrapper:
     while fold_constants(model):
         model = model.transform(InferShapes())
     drop_constant_outputs(model)
+    while _writes_a_ceil_mode_out(model):
+        _forget_shapes(model)
+        model = model.transform(InferShapes())
     model = model.transform(RemoveUnusedTensors())
     # qonnx sorts nodes by distance from the input; layers keep the author's order.
     nodes = sorted(model.graph.node, key=lambda node: order.get(node.output[0], 0))
@@ -104,12 +110,38 @@ def _take_floats(model: ModelWrapper) -> None:
     model.graph.node.insert(0, cast)
 
 
-def _take_one_sample(model: ModelWrapper) -> None:
-    """Set the batch to 1 in the input and in reshapes, and remove all shapes that depend on it."""
-    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+def _forget_shapes(model: ModelWrapper) -> None:
+    """Remove the shapes of all tensors but the input's, in place."""
     for output in model.graph.output:
         output.type.tensor_type.ClearField("shape")
     del model.graph.value_info[:]
+
+
+def _writes_a_ceil_mode_out(model: ModelWrapper) -> bool:
+    """Replace the first `ceil_mode` by pads, in place; return whether there was one.
+
+    onnx infers shapes with windows that begin behind the image, which onnxruntime and torch do not execute. A mean pool
+    whose `ceil_mode` adds windows keeps it: they divide by less.
+    """
+    for node in model.graph.node:
+        known = attributes(node)
+        if (
+            known.get("ceil_mode", 0)
+            and len(model.get_tensor_shape(node.input[0]) or ()) == 4
+            and (node.op_type == "MaxPool" or not rounds_up(model, node))
+        ):
+            pads = helper.make_attribute("pads", own_padding(model, node))
+            kept = [each for each in node.attribute if each.name not in ("auto_pad", "ceil_mode", "pads")]
+            del node.attribute[:]
+            node.attribute.extend([*kept, pads])
+            return True
+    return False
+
+
+def _take_one_sample(model: ModelWrapper) -> None:
+    """Set the batch to 1 in the input and in reshapes, and remove all shapes that depend on it."""
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+    _forget_shapes(model)
     for node in model.graph.node:
         shape = model.get_initializer(node.input[1]) if node.op_type == "Reshape" else None
         if shape is not None and shape.size and shape[0] > 1:

@@ -8,6 +8,7 @@ from onnx import NodeProto
 from qonnx.core.modelwrapper import ModelWrapper
 
 from zerocross.finn_flows.lowering.errors import LoweringError
+from zerocross.finn_flows.lowering.padding import NONE, Amounts, own_padding, rounds_up
 from zerocross.finn_flows.lowering.products import attributes
 
 MEANS = frozenset({"AveragePool", "GlobalAveragePool", "LpPool", "ReduceMean", "ReduceSum"})
@@ -21,12 +22,14 @@ class Window:
     Attributes:
         kernel: (height, width).
         stride: (vertical, horizontal).
+        padding: Zeros around the image: rows above, columns left, rows below, columns right. They count as elements.
         is_mean: Whether the sum is divided by the kernel's area.
         is_image: Whether the output is an image; otherwise it is (1, channels).
     """
 
     kernel: tuple[int, int]
     stride: tuple[int, int]
+    padding: Amounts = NONE
     is_mean: bool = True
     is_image: bool = True
 
@@ -40,7 +43,8 @@ def read_window(model: ModelWrapper, node: NodeProto) -> Window:
     """Read a mean pool.
 
     Raises:
-        LoweringError: If the input is no image, or the pool pads, dilates, rounds up or averages over other axes.
+        LoweringError: If the input is no image, or the pool dilates, averages over other axes, or divides its sums by
+            different numbers.
     """
     name, known = f"{node.name} ({node.op_type})", attributes(node)
     shape = model.get_tensor_shape(node.input[0])
@@ -62,14 +66,19 @@ def read_window(model: ModelWrapper, node: NodeProto) -> Window:
             )
         kernel = shape[2] if 2 in reduced else 1, shape[3] if 3 in reduced else 1
         return Window(kernel, kernel, is_mean=node.op_type == "ReduceMean", is_image=is_image)
-    if (
-        any(known.get("pads") or ())
-        or any(by != 1 for by in known.get("dilations") or ())
-        or known.get("ceil_mode", 0)
-        or known.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID")
-    ):
-        raise LoweringError(f"{name} pads, dilates or rounds up, which is not supported: do none of these")
+    if any(by != 1 for by in known.get("dilations") or ()):
+        raise LoweringError(f"{name} dilates, which is not supported: do without")
+    padding = own_padding(model, node)
+    if rounds_up(model, node):
+        raise LoweringError(
+            f"{name} rounds up, so that the windows at the end are smaller and divide by less: set ceil_mode to 0"
+        )
+    if any(padding) and node.op_type == "AveragePool" and not known.get("count_include_pad", 0):
+        raise LoweringError(
+            f"{name} does not count its padding, so that the windows at the border divide by less: set count_include_pad "
+            "to 1, or do without padding"
+        )
     if node.op_type == "LpPool" and known.get("p", 2) != 1:
         raise LoweringError(f"{name} computes a norm, which is not supported: use an AveragePool")
     kernel, stride = tuple(known["kernel_shape"]), tuple(known.get("strides") or (1, 1))
-    return Window(kernel, stride, is_mean=node.op_type != "LpPool")
+    return Window(kernel, stride, padding, is_mean=node.op_type != "LpPool")

@@ -1,4 +1,4 @@
-"""Zero padding of an image, `zc_padding`."""
+"""Padding of an image, `zc_padding`."""
 
 import math
 from collections.abc import Sequence
@@ -17,13 +17,14 @@ from zerocross.finn_flows.nodes.stream import Stream
 
 @dataclass(frozen=True)
 class Padding(HardwareNode):
-    """Zero padding of an image. In an image of bits a 0 means -1.
+    """Padding of an image with one level.
 
-    FINN's own core runs ahead: it writes the zeros of an image before the image arrives. This node does not.
+    FINN's own core runs ahead: it writes the padding of an image before the image arrives. This node does not.
 
     Attributes:
         image: (height, width, channels), in words of channels.
         amounts: Rows above, columns left, rows below, columns right.
+        level: Element that surrounds the image, an integer of the stream. In an image of bits a 0 means -1.
     """
 
     word: ClassVar[str] = "padding"
@@ -31,11 +32,15 @@ class Padding(HardwareNode):
 
     image: Stream
     amounts: tuple[int, int, int, int]
+    level: int = 0
 
     def __post_init__(self) -> None:
         check_folding("channels", self.image.shape[2], self.image.lanes)
         if min(self.amounts) < 0:
             raise NodeError(f"padding by {self.amounts} would cut the image: use amounts of 0 or more")
+        low, high = self.image.range
+        if not low <= self.level <= high:
+            raise NodeError(f"padding with {self.level} does not fit the image's elements, {low} to {high}")
 
     @property
     def lanes(self) -> tuple[int, int]:
@@ -61,7 +66,7 @@ class Padding(HardwareNode):
     def flow(self, reads: Sequence[Flow]) -> Flow:
         """Output starts when the first word has arrived and continues with at most one word per cycle.
 
-        A design's input is read only after the zeros before it have left, and cycles are counted from then on.
+        A design's input is read only after the padding before it has left, and cycles are counted from then on.
         """
         flow, (top, left, bottom, right) = reads[0], self.amounts
         words, columns = self.image.shape[2] // self.image.lanes, self.outputs["m"].shape[1]
@@ -72,7 +77,7 @@ class Padding(HardwareNode):
             rows.append((done + words, done + columns * words))
             done += columns * words
         for first, last in flow.rows:
-            # Zeros on the left are assumed to be evenly spaced with the following pixels.
+            # Pixels on the left are assumed to be evenly spaced with the following pixels.
             begun = max(first - left * words, done + words)
             done = max(last, begun + (left + flow.columns - 1) * words) + right * words
             rows.append((begun, done))
@@ -82,14 +87,14 @@ class Padding(HardwareNode):
         return Flow(rows, columns, words - 1, flow.depth + self.latency)
 
     def price(self) -> Price:
-        """Price counters of rows, columns and words. Zeros need no LUTs: the output registers are reset."""
+        """Price counters of rows, columns and words. The level needs no LUTs: the output registers are set or reset."""
         k, (height, width, channels) = cost_model.CONSTANTS, self.outputs["m"].shape
         sizes = (height, width, channels // self.image.lanes)
         bits = sum(math.ceil(math.log2(size + 1)) for size in sizes)
         return Price(k.padding_base + k.padding_counter * bits, implementation="counters")
 
     def stock(self) -> tuple[StockNode, ...]:
-        """FINN's FMPadding."""
+        """FINN's FMPadding. It pads with 0, which is another level here if the file's levels are signed."""
         attributes = (
             ("ImgDim", self.image.shape[:2]),
             ("Padding", self.amounts),
@@ -103,7 +108,8 @@ class Padding(HardwareNode):
         """Compute images (N, elements) from images (N, elements)."""
         top, left, bottom, right = self.amounts
         images = np.asarray(samples[0]).reshape(-1, *self.image.shape)
-        padded = np.pad(images, ((0, 0), (top, bottom), (left, right), (0, 0)))
+        border = ((0, 0), (top, bottom), (left, right), (0, 0))
+        padded = np.pad(images, border, constant_values=self.level)
         return (padded.reshape(len(images), -1),)
 
     def generate(self, folder: Path, prefix: str = "") -> Instance:
@@ -119,6 +125,8 @@ class Padding(HardwareNode):
                 "BOTTOM": bottom,
                 "RIGHT": right,
                 "FOLDS": channels // self.image.lanes,
-                "BITS": self.image.width,
+                "PE": self.image.lanes,
+                "BITS": self.image.bits,
+                "LEVEL": self.level,
             },
         )

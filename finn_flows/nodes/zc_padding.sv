@@ -1,5 +1,5 @@
-// Adds zeros around an image. Words flow by row, column, channel fold; one leaves per cycle. An image's first zero leaves
-// only once the image's first word has arrived.
+// Surrounds an image with pixels whose elements all are LEVEL. Words flow by row, column, channel fold; one leaves per
+// cycle. An image's first padding leaves only once the image's first word has arrived.
 module zc_padding #(
     parameter int HEIGHT = 8,  // of the image
     parameter int WIDTH = 8,
@@ -8,16 +8,18 @@ module zc_padding #(
     parameter int BOTTOM = 1,
     parameter int RIGHT = 1,
     parameter int FOLDS = 1,  // words of a pixel
-    parameter int BITS = 8  // of a word
+    parameter int PE = 1,  // elements of a word
+    parameter int BITS = 8,  // of an element
+    parameter int LEVEL = 0
 ) (
-    input  logic            clk,
-    input  logic            rst_n,
-    input  logic [BITS-1:0] s_tdata,
-    input  logic            s_tvalid,
-    output logic            s_tready,
-    output logic [BITS-1:0] m_tdata,
-    output logic            m_tvalid,
-    input  logic            m_tready
+    input  logic               clk,
+    input  logic               rst_n,
+    input  logic [PE*BITS-1:0] s_tdata,
+    input  logic               s_tvalid,
+    output logic               s_tready,
+    output logic [PE*BITS-1:0] m_tdata,
+    output logic               m_tvalid,
+    input  logic               m_tready
 );
   localparam int COLUMNS = LEFT + WIDTH + RIGHT;
   localparam int ROWS = TOP + HEIGHT + BOTTOM;
@@ -40,7 +42,7 @@ module zc_padding #(
   wire move = free && (s_tvalid || (begun && !on_image));
   assign s_tready = free && on_image;
   always_ff @(posedge clk) begin
-    if (free) m_tdata <= on_image ? s_tdata : '0;
+    if (free) m_tdata <= on_image ? s_tdata : {PE{BITS'(LEVEL)}};
     if (!rst_n) begin
       m_tvalid <= 1'b0;
       {fold, column, row, begun} <= '0;

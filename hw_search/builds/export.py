@@ -14,7 +14,7 @@ from onnx import ModelProto, NodeProto
 from torch import Tensor, fx, nn
 
 from zerocross.finn_flows.lowering.naming import label, labelled_layer
-from zerocross.finn_flows.network import Activation, Add, Conv, Dense, Flatten, MaxPool, Network, SumPool
+from zerocross.finn_flows.network import Activation, Add, Conv, Dense, Flatten, MaxPool, Network, Pad, SumPool
 from zerocross.hw_search.extraction.layers import trace
 from zerocross.hw_search.extraction.scales import UnsupportedModule
 
@@ -112,6 +112,8 @@ def _label(proto: ModelProto, network: Network) -> None:
             labelled[name] = made
             label(made, name)
     for layer in network.layers[:-1]:
+        if isinstance(layer.operation, Pad):  # it has the name of its reader
+            continue
         made = labelled.get(layer.name)
         is_own = made is not None and labelled_layer(made) == layer.name
         if made is None or not is_own or made.op_type not in _NODES[type(layer.operation)]:

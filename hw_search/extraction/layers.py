@@ -26,15 +26,16 @@ from zerocross.finn_flows.network import (
     MaxPool,
     Network,
     Operation,
+    Pad,
     SumPool,
 )
+from zerocross.hw_search.extraction.padding import pad_layers, pad_values, pair
 from zerocross.hw_search.extraction.scales import UnsupportedModule, scales
 from zerocross.hw_search.extraction.weights import weight_bits
 from zerocross.models.layers import (
     ActivationSlot,
     InputQuant,
     LogitScale,
-    PaddedConv2d,
     StreamSlot,
 )
 
@@ -74,6 +75,7 @@ def describe(model: nn.Module, input_shape: tuple[int, ...]) -> Network:
 
     - the path of a module, such as "stages.0.0.conv";
     - torch.fx's name for a sum or flatten that is not a module, such as "add_1";
+    - for a padding, the name of the layer that pads, followed by "_padding";
     - "label" for the choice of the largest logit.
 
     A flatten of a flat tensor is not a layer. For arguments and errors see `trace`.
@@ -134,7 +136,8 @@ def trace(model: nn.Module, input_shape: tuple[int, ...]) -> TracedNetwork:
                 continue
             name = names[node] = found[node] = str(node.target) if module is not None else node.name
             _check_name(name, shapes)
-            layers.append(Layer(name, operation, sources))
+            pads = pad_layers(name, module, sources[0], Network(Input(shape, bits or 8), tuple(layers)))
+            layers += [*pads, Layer(name, operation, tuple(pad.name for pad in pads) or sources)]
             if isinstance(layers[-1].operation, Add):
                 _check_spread(node, [len(shapes[source]) for source in sources])
             shapes = Network(Input(shape), tuple(layers)).shapes()
@@ -147,7 +150,7 @@ def trace(model: nn.Module, input_shape: tuple[int, ...]) -> TracedNetwork:
     layers.append(Layer(LABEL_SELECT, LabelSelect(), (logits,)))
     network = Network(Input(shape, bits), tuple(layers))
     _check_network(network)
-    scales(network, modules)
+    network = pad_values(network, modules, scales(network, modules))
     return TracedNetwork(graph, found, network)
 
 
@@ -219,7 +222,7 @@ def _check_input(network: Network) -> None:
             raise UnsupportedModule(
                 f"{layer.name}, a max-pool of the input, has no hardware: pool the data instead"
             )
-        if layer.inputs[0] in raw and isinstance(layer.operation, Flatten):
+        if layer.inputs[0] in raw and isinstance(layer.operation, Flatten | Pad):
             raw.add(layer.name)
 
 
@@ -234,33 +237,30 @@ def _operation(node: fx.Node, module: nn.Module | None, shape: tuple[int, ...]) 
         return Dense(module.out_features, _check_product(node.name, module))
     if isinstance(module, qnn.QuantConv2d):
         bits = _check_product(node.name, module)
-        border = (module.border,) * 2 if isinstance(module, PaddedConv2d) else _pair(module.padding)
-        if not isinstance(module, PaddedConv2d) and any(border):
+        if module.padding_mode != "zeros":
             raise UnsupportedModule(
-                f"{node.name} pads with zeros, which are neither -1 nor +1: use zerocross.models.layers.BinaryConv2d"
+                f"{node.name} pads with its input (padding_mode={module.padding_mode}), which has no hardware: use zeros"
             )
         return Conv(
             module.out_channels,
-            _pair(module.kernel_size),
-            _pair(module.stride),
-            border,
+            pair(module.kernel_size),
+            pair(module.stride),
             module.groups,
-            _pair(module.dilation),
+            pair(module.dilation),
             bits,
         )
     if isinstance(module, nn.MaxPool2d):
-        if _pair(module.dilation) != (1, 1) or module.ceil_mode:
-            raise UnsupportedModule(
-                f"{node.name} (MaxPool2d) has no hardware with dilation or ceil_mode: remove them"
-            )
-        kernel, stride = _pair(module.kernel_size), _pair(module.stride or module.kernel_size)
-        return MaxPool(kernel, stride, _pair(module.padding))
+        if pair(module.dilation) != (1, 1):
+            raise UnsupportedModule(f"{node.name} (MaxPool2d) has no hardware with dilation: remove it")
+        kernel, stride = pair(module.kernel_size), pair(module.stride or module.kernel_size)
+        return MaxPool(kernel, stride)
     if isinstance(module, nn.AvgPool2d):
-        if _pair(module.padding) != (0, 0) or module.ceil_mode or module.divisor_override:
+        is_uneven = any(pair(module.padding)) and not module.count_include_pad
+        if is_uneven or module.ceil_mode or module.divisor_override:
             raise UnsupportedModule(
-                f"{node.name} (AvgPool2d) has no hardware with padding, ceil_mode or divisor_override: remove them"
+                f"{node.name} (AvgPool2d) has no hardware with uncounted padding, ceil_mode or divisor_override: remove them"
             )
-        return SumPool(_pair(module.kernel_size), _pair(module.stride))
+        return SumPool(pair(module.kernel_size), pair(module.stride))
     if isinstance(module, nn.AdaptiveAvgPool2d):
         if module.output_size not in (1, (1, 1)) or len(shape) != 3:
             raise UnsupportedModule(
@@ -282,10 +282,6 @@ def _operation(node: fx.Node, module: nn.Module | None, shape: tuple[int, ...]) 
         f"{node.name} ({kind}) has no hardware: use only InputQuant, the layers of zerocross.models.layers, ActivationSlot, "
         "StreamSlot, sums, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d(1), Flatten, Dropout and LogitScale"
     )
-
-
-def _pair(value: Any) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else (int(value[0]), int(value[1]))
 
 
 def _check_product(name: str, module: Any) -> int:

@@ -15,11 +15,12 @@ from zerocross.finn_flows.network import (
     Layer,
     MaxPool,
     Network,
+    Pad,
     SumPool,
 )
 from zerocross.hw_search.extraction.weights import integer_weights
 from zerocross.models.errors import ModelError
-from zerocross.models.layers import PaddedConv2d, StreamSlot
+from zerocross.models.layers import StreamSlot
 
 _EXACT = 1 << 24
 """Largest integer up to which float32 is exact."""
@@ -91,7 +92,7 @@ def scales(network: Network, modules: dict[str, nn.Module]) -> dict[str, Scale]:
                 found[layer.name] = _mean(layer, source, kernel[0] * kernel[1])
             case Add():
                 found[layer.name] = _sum(layer, [found[name] for name in layer.inputs])
-            case MaxPool() | Flatten():
+            case Pad() | MaxPool() | Flatten():
                 found[layer.name] = source
             case LabelSelect():
                 _check_logits(layer, source)
@@ -102,7 +103,6 @@ def scales(network: Network, modules: dict[str, nn.Module]) -> dict[str, Scale]:
 def _product(layer: Layer, network: Network, source: Scale, module: nn.Module) -> Scale:
     _check_whole(layer, source)
     integers, step = integer_weights(module)
-    _check_padding(layer, network, source, module)
     flat = integers.reshape(len(integers), -1).astype(np.int64)
     grid = network.grids()[layer.inputs[0]]
     reach = np.abs(flat).sum(axis=1).max() * max(
@@ -114,19 +114,6 @@ def _product(layer: Layer, network: Network, source: Scale, module: nn.Module) -
         )
     zero = source.zero * flat.sum(axis=1) if source.zero else source.zero
     return Scale(source.step * step, np.asarray(zero, np.int64))
-
-
-def _check_padding(layer: Layer, network: Network, source: Scale, module: nn.Module) -> None:
-    if not isinstance(layer.operation, Conv) or layer.operation.padding == (0, 0):
-        return
-    assert isinstance(module, PaddedConv2d)
-    binary = network.is_binary(layer.inputs[0])
-    least = -1.0 if binary else float(source.values(np.zeros(1, np.int64))[0])
-    if module.pad_value != least:
-        kind = "bits" if binary else "levels"
-        raise UnsupportedModule(
-            f"{layer.name} pads {kind} with {module.pad_value:g}: use pad_value={least:g}"
-        )
 
 
 def _mean(layer: Layer, source: Scale, area: int) -> Scale:

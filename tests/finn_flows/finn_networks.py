@@ -15,17 +15,28 @@ from zerocross.finn_flows.network import (
     MaxPool,
     Network,
     Operation,
+    Pad,
     SumPool,
 )
 
 
 def chain(source: Input, *operations: Operation) -> Network:
+    """Layers in a row, called by kind and number: conv0, activation1, ...; a padding of conv0 is conv0_padding."""
     layers, before = [], "input"
+    others = [operation for operation in operations if not isinstance(operation, Pad)]
+    names = [f"{type(operation).__name__.lower()}{index}" for index, operation in enumerate(others)]
     for index, operation in enumerate(operations):
-        name = f"{type(operation).__name__.lower()}{index}"
+        pads = sum(isinstance(each, Pad) for each in operations[:index])
+        name = names[index - pads]
+        name = f"{name}_padding" if isinstance(operation, Pad) else name
         layers.append(Layer(name, operation, (before,)))
         before = name
     return Network(source, tuple(layers))
+
+
+def border(down: int, along: int, bits: int) -> Pad:
+    """Padding of bits with -1, of levels with 0: the same above and below, left and right."""
+    return Pad((down, along, down, along), -1 if bits == 1 else 0)
 
 
 def signs(channels: int) -> Activation:
@@ -70,9 +81,11 @@ def biased_images(bits: int) -> Network:
 def cnv(bits: int) -> Network:
     return chain(
         Input((12, 12, 3), bits),
-        Conv(8, padding=(1, 1)),
+        border(1, 1, bits),
+        Conv(8),
         signs(8),
-        Conv(16, padding=(1, 1)),
+        border(1, 1, 1),
+        Conv(16),
         signs(16),
         MaxPool(),
         Conv(16),
@@ -91,14 +104,17 @@ def residual(bits: int = 8, channels: int = 4, stream: int = 3, dilation: int = 
     """Two binary convolutions around which levels go, the second over a smaller image; 8-bit weights at both ends."""
     return _layers(
         Input((8, 8, 2), bits),
-        stem=(Conv(channels, padding=(1, 1), weight_bits=8), "input"),
+        stem_padding=(border(1, 1, bits), "input"),
+        stem=(Conv(channels, weight_bits=8), "stem_padding"),
         stream=(levels(channels, stream), "stem"),
         sign1=(signs(channels), "stream"),
-        conv1=(Conv(channels, padding=(dilation, dilation), dilation=(dilation, dilation)), "sign1"),
+        conv1_padding=(border(dilation, dilation, 1), "sign1"),
+        conv1=(Conv(channels, dilation=(dilation, dilation)), "conv1_padding"),
         level1=(levels(channels, stream), "conv1"),
         sum1=(Add(), "level1", "stream"),
         sign2=(signs(channels), "sum1"),
-        conv2=(Conv(2 * channels, stride=(2, 2), padding=(1, 1)), "sign2"),
+        conv2_padding=(border(1, 1, 1), "sign2"),
+        conv2=(Conv(2 * channels, stride=(2, 2)), "conv2_padding"),
         level2=(levels(2 * channels, stream), "conv2"),
         halved=(SumPool((2, 2), (2, 2)), "sum1"),
         mean=(levels(channels, stream), "halved"),
@@ -116,8 +132,14 @@ def residual(bits: int = 8, channels: int = 4, stream: int = 3, dilation: int = 
 def grouped(bits: int = 1) -> Network:
     """Depthwise convolutions of bits and of levels, one in two groups, one of four bits a weight, and pools that pad."""
     return chain(
-        *(Input((8, 7, 2), bits), Conv(6, padding=(1, 1)), signs(6), Conv(6, padding=(1, 1), groups=6)),
-        *(levels(6, 3), Conv(8, (2, 2), (2, 2), groups=2), signs(8), MaxPool((3, 3), (1, 1), (1, 1))),
+        *(Input((8, 7, 2), bits), border(1, 1, bits), Conv(6), signs(6), border(1, 1, 1), Conv(6, groups=6)),
+        *(
+            levels(6, 3),
+            Conv(8, (2, 2), (2, 2), groups=2),
+            signs(8),
+            border(1, 1, 1),
+            MaxPool((3, 3), (1, 1)),
+        ),
         *(Conv(8, (3, 2), groups=4, weight_bits=4), levels(8, 2), Conv(8, (1, 1), groups=8), signs(8)),
         *(Flatten(), Dense(4), LabelSelect()),
     )
@@ -173,7 +195,7 @@ def export(network: Network, path: Path) -> Path:
         scaling_impl_type = "const"
         min_val, max_val = 0.0, 255.0
 
-    class Pad(nn.Module):
+    class Border(nn.Module):
         def __init__(self, amounts: tuple[int, ...], value: float) -> None:
             super().__init__()
             self.amounts, self.value = amounts, value
@@ -193,10 +215,9 @@ def export(network: Network, path: Path) -> Path:
         match layer.operation:
             case Dense(channels):
                 modules.append(qnn.QuantLinear(shape[0], channels, bias=False, weight_quant=Weight))
-            case Conv(channels, kernel, stride, (down, along)):
-                if down or along:
-                    value = -1.0 if network.is_binary(layer.inputs[0]) else 0.0
-                    modules.append(Pad((along, along, down, down), value))
+            case Pad((top, left, bottom, right), value):
+                modules.append(Border((left, right, top, bottom), float(value)))
+            case Conv(channels, kernel, stride):
                 modules.append(
                     qnn.QuantConv2d(
                         shape[2], channels, kernel, stride=stride, bias=False, weight_quant=Weight

@@ -32,7 +32,7 @@ def random_network(
         match layer.operation:
             case Dense(channels):
                 size: tuple[int, ...] = (channels, inputs[0])
-            case Conv(channels, kernel, _, _, groups):
+            case Conv(channels, kernel, _, groups):
                 size = (channels, *kernel, inputs[-1] // groups)
             case _:
                 continue
@@ -73,10 +73,9 @@ def random_inputs(network: Network, samples: int, seed: int) -> np.ndarray:
     return rng.choice([-1, 1], shape) if network.input.bits == 1 else rng.integers(0, 256, shape)
 
 
-def convolution_by_loops(x: np.ndarray, weights: np.ndarray, conv: Conv, pad: int) -> np.ndarray:
+def convolution_by_loops(x: np.ndarray, weights: np.ndarray, conv: Conv) -> np.ndarray:
     """A convolution of one sample (height, width, channels), place by place and group by group."""
-    (top, left), (down, right), (kh, kw) = conv.padding, conv.stride, conv.kernel
-    x = np.pad(x, ((top, top), (left, left), (0, 0)), constant_values=pad)
+    (down, right), (kh, kw) = conv.stride, conv.kernel
     (by_rows, by_columns), (rows, columns) = conv.dilation, conv.reach
     height, width = (x.shape[0] - rows) // down + 1, (x.shape[1] - columns) // right + 1
     ins, outs = x.shape[2] // conv.groups, conv.channels // conv.groups

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.finn_flows.finn_networks import CLASSIFIERS, biased_images, chain, mlp, signs
+from tests.finn_flows.finn_networks import CLASSIFIERS, biased_images, border, chain, mlp, signs
 from tests.finn_flows.integer_networks import as_streams, held_against, random_inputs, random_network
 from zerocross.finn_flows.assembly import Styles, assemble
 from zerocross.finn_flows.folding import Folding
@@ -21,6 +21,7 @@ from zerocross.finn_flows.network import (
     Layer,
     MaxPool,
     Network,
+    Pad,
 )
 from zerocross.finn_flows.nodes import CrossingSite, WidthConverter, WindowMaxPool
 from zerocross.finn_flows.nodes.crossing_site import IMPLEMENTATIONS
@@ -34,9 +35,11 @@ def padded(bits: int) -> Network:
     """Padding, strides, kernels that are not square, widths that do not divide each other."""
     return chain(
         Input((9, 7, 3), bits),
-        Conv(10, (3, 2), (2, 1), (1, 1)),
+        border(1, 1, bits),
+        Conv(10, (3, 2), (2, 1)),
         signs(10),
-        Conv(9, (2, 3), (1, 2), (0, 1)),
+        border(0, 1, 1),
+        Conv(9, (2, 3), (1, 2)),
         signs(9),
         Conv(7, (1, 1)),
         signs(7),
@@ -52,7 +55,8 @@ def pooled(bits: int) -> Network:
     """Pools over accumulators and over bits, overlapping and not, with rows left over."""
     return chain(
         Input((13, 12, 2), bits),
-        Conv(6, padding=(1, 1)),
+        border(1, 1, bits),
+        Conv(6),
         MaxPool(),
         signs(6),
         MaxPool((2, 2), (1, 1)),
@@ -117,7 +121,7 @@ def test_every_layer_is_the_networks(name: str, folding: str) -> None:
     for seed in range(2):
         net = random_network(network, seed, density=0.1)
         design = made(net, FOLDINGS[folding])
-        computing = [e for e in network.layers if not isinstance(e.operation, Flatten)]
+        computing = [e for e in network.layers if not isinstance(e.operation, Flatten | Pad)]
         assert held_against(net, design, random_inputs(network, 6, seed)) == len(computing)
 
 

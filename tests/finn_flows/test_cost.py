@@ -5,6 +5,7 @@ import pytest
 from tests.finn_flows.finn_networks import (
     CLASSIFIERS,
     biased_images,
+    border,
     chain,
     cnv,
     dynamic,
@@ -102,7 +103,8 @@ def test_no_part_is_a_seven_series_part() -> None:
 
 NETWORK = chain(
     Input((8, 8, 3), 8),
-    Conv(6, padding=(1, 1)),
+    border(1, 1, 8),
+    Conv(6),
     signs(6),
     MaxPool(),
     Conv(9, (2, 2)),

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tests.finn_flows.finn_networks import (
     biased_images,
+    border,
     chain,
     classifier,
     dynamic,
@@ -39,6 +40,7 @@ from zerocross.finn_flows.network import (
     MaxPool,
     Network,
     Operation,
+    Pad,
     SumPool,
 )
 
@@ -52,9 +54,11 @@ def dense_net(bits: int) -> Network:
 def conv_net(bits: int, padding: int = 0, groups: int = 1) -> Network:
     return chain(
         Input((8, 7, 2), bits),
-        Conv(4, padding=(padding, padding)),
+        *[border(padding, padding, bits)] * bool(padding),
+        Conv(4),
         signs(4),
-        Conv(6, (3, 2), (2, 1), (padding, 0), groups),
+        *[border(padding, 0, 1)] * bool(padding),
+        Conv(6, (3, 2), (2, 1), groups),
         signs(6),
         Flatten(),
         Dense(5),
@@ -81,9 +85,10 @@ def pooled_net(bits: int, before: bool = False) -> Network:
 
 def padded_pools(bits: int) -> Network:
     """Pools that pad levels, bits and accumulators."""
-    pool = MaxPool((3, 3), (1, 1), (1, 1))
+    pool = MaxPool((3, 3), (1, 1))
     return chain(
-        *(Input((6, 5, 2), bits), Conv(4), levels(4, 3), pool, Conv(5, (2, 2)), pool, signs(5), pool),
+        *(Input((6, 5, 2), bits), Conv(4), levels(4, 3), border(1, 1, 3), pool, Conv(5, (2, 2))),
+        *(Pad((1, 1, 1, 1), -4 * 4 * 7), pool, signs(5), border(1, 1, 1), pool),
         *(Flatten(), Dense(3), LabelSelect()),
     )
 
@@ -117,8 +122,10 @@ def by_loops(net: IntegerNetwork, sample: np.ndarray) -> dict[str, np.ndarray]:
                     [sum(int(w) * int(v) for w, v in zip(rows[c], x, strict=True)) for c in range(channels)]
                 )
             case Conv() as conv:
-                pad = -1 if net.network.is_binary(layer.inputs[0]) else 0
-                out = convolution_by_loops(x, net.weights[layer.name], conv, pad)
+                out = convolution_by_loops(x, net.weights[layer.name], conv)
+            case Pad((top, left, _, _), value):
+                out = np.full(net.network.shapes()[layer.name], value)
+                out[top : top + x.shape[0], left : left + x.shape[1]] = x
             case Add():
                 out = np.zeros(net.network.shapes()[layer.name], np.int64)
                 for place in np.ndindex(out.shape):
@@ -132,9 +139,7 @@ def by_loops(net: IntegerNetwork, sample: np.ndarray) -> dict[str, np.ndarray]:
                 for row, column in np.ndindex(height, width):
                     window = x[row * down : row * down + kh, column * right : column * right + kw]
                     out[row, column] = window.sum(axis=(0, 1))
-            case MaxPool((kh, kw), (down, right), (top, left)):
-                least = net.network.grids()[layer.name].low
-                x = np.pad(x, ((top, top), (left, left), (0, 0)), constant_values=least)
+            case MaxPool((kh, kw), (down, right)):
                 height, width, channels = net.network.shapes()[layer.name]
                 out = np.zeros((height, width, channels), np.int64)
                 for row, column in np.ndindex(height, width):

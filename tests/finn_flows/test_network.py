@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.finn_flows.finn_networks import chain, dynamic, residual, signs
+from tests.finn_flows.finn_networks import border, chain, dynamic, residual, signs
 from zerocross.finn_flows.network import (
     Activation,
     Add,
@@ -31,7 +31,8 @@ from zerocross.finn_flows.network import (
 def image_net(bits: int = 8) -> Network:
     return chain(
         Input((9, 8, 4), bits),
-        Conv(6, (3, 2), (2, 1), (1, 0)),
+        border(1, 0, bits),
+        Conv(6, (3, 2), (2, 1)),
         signs(6),
         MaxPool(),
         Conv(8, (1, 1), groups=2),
@@ -51,6 +52,7 @@ def test_a_grid_is_as_long_as_its_points(low: int, steps: int, step: int) -> Non
 def test_shapes_of_every_layer() -> None:
     assert image_net().shapes() == {
         "input": (9, 8, 4),
+        "conv0_padding": (11, 8, 4),
         "conv0": (5, 7, 6),
         "activation1": (5, 7, 6),
         "maxpool2": (2, 3, 6),
@@ -197,7 +199,7 @@ def test_an_activation_without_a_product(operations: tuple[Operation, ...]) -> N
 
 def test_crossing_counts_are_replaced_by_name() -> None:
     net = image_net().with_crossings({"activation4": tuple(range(8))})
-    assert net.layers[4].operation == Activation(tuple(range(8)))
+    assert net.layers[5].operation == Activation(tuple(range(8)))
     assert [layer for layer in net.layers if layer.name != "activation4"] == [
         layer for layer in image_net().layers if layer.name != "activation4"
     ]
@@ -229,12 +231,10 @@ def test_a_convolution_by_its_own_definition() -> None:
             for stride in range(1, 4):
                 for padding in range(3):
                     places = len(range(0, side + 2 * padding - kernel + 1, stride))
-                    net = Network(
-                        Input((side, side, 1)),
-                        (Layer("c", Conv(1, (kernel,) * 2, (stride,) * 2, (padding,) * 2), ("input",)),),
-                    )
+                    conv = Conv(1, (kernel,) * 2, (stride,) * 2)
+                    net = chain(Input((side, side, 1)), border(padding, padding, 8), conv)
                     if places:
-                        assert net.shapes()["c"] == (places, places, 1)
+                        assert net.shapes()["conv0"] == (places, places, 1)
                         assert math.prod(net.fan_ins().values()) == kernel**2
                     else:
                         with pytest.raises(NetworkError):

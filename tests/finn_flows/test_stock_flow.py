@@ -13,6 +13,7 @@ from qonnx.custom_op.registry import getCustomOp
 from tests.finn_flows.finn_networks import (
     CLASSIFIERS,
     biased_images,
+    border,
     chain,
     cnv,
     dynamic,
@@ -54,7 +55,8 @@ NETWORKS = {
     "cnv-8bit": cnv(8),
     "strided": chain(
         Input((11, 9, 2), 8),
-        Conv(6, kernel=(3, 2), stride=(2, 1), padding=(1, 0)),
+        border(1, 0, 8),
+        Conv(6, kernel=(3, 2), stride=(2, 1)),
         signs(6),
         MaxPool((3, 3), (2, 2)),
         Flatten(),
@@ -236,7 +238,7 @@ def test_padding_of_bits_with_zero_is_refused(tmp_path: Path) -> None:
 
 def _zero_padded(path: Path) -> Path:
     network = chain(
-        Input((6, 6, 2), 1), Conv(4, padding=(1, 1)), signs(4), Flatten(), Dense(10), LabelSelect()
+        Input((6, 6, 2), 1), border(1, 1, 1), Conv(4), signs(4), Flatten(), Dense(10), LabelSelect()
     )
     export(network, path)
     import onnx

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.timing import Case, measure, random_cases, with_numbers
-from tests.finn_flows.finn_networks import CLASSIFIERS, chain, mlp, signs
+from tests.finn_flows.finn_networks import CLASSIFIERS, border, chain, mlp, signs
 from tests.finn_flows.integer_networks import random_network
 from tests.finn_flows.whole_designs import SideBySide
 from zerocross.finn_flows.assembly import assemble
@@ -27,7 +27,7 @@ CASES = {
     ),
     "convolutions": Case(
         chain(
-            *(Input((7, 6, 2), 8), Conv(4, padding=(1, 1)), Activation((1,) * 8, 2), MaxPool()),
+            *(Input((7, 6, 2), 8), border(1, 1, 8), Conv(4), Activation((1,) * 8, 2), MaxPool()),
             *(Conv(6, kernel=(2, 2)), signs(6), Flatten(), Dense(4), LabelSelect()),
         ),
         Folding(target_cycles=2000),
@@ -35,7 +35,7 @@ CASES = {
     "strides": Case(
         chain(
             *(Input((9, 9, 1), 1), Conv(4, kernel=(2, 2)), signs(4), MaxPool((3, 3), (2, 2))),
-            *(Conv(4, stride=(2, 2), padding=(1, 1)), signs(4), Flatten(), Dense(3), LabelSelect()),
+            *(border(1, 1, 1), Conv(4, stride=(2, 2)), signs(4), Flatten(), Dense(3), LabelSelect()),
         ),
         Folding(target_cycles=900),
     ),

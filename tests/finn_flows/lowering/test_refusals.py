@@ -127,17 +127,27 @@ REFUSED: dict[str, tuple[Callable[[], Graph], str]] = {
     "scales by input": (mixed_scales, r"MatMul_2 \(MatMul\): its weights are neither bipolar nor"),
     "zero padding of signs": (
         lambda: finish_image(image().conv(2, 4, pads=[1, 1, 1, 1])),
-        r"Conv_2 \(Conv\) pads with 0, which is not the lowest level of its input, -1: pad with -1 \(a Pad node",
+        r"Conv_2 \(Conv\) pads with 0, but its input holds only -1 and 1: pad with -1, in PyTorch by "
+        r"nn.ConstantPad2d\(\(1, 1, 1, 1\), -1\) ahead of it and padding=0",
     ),
-    "zero padding of signed levels": (
+    "zero padding of hidden signs": (
+        lambda: finish_image(image().conv(2, 4).bipolar(0.1).conv(4, 4, pads=[0, 1, 0, 2]).norm(4)),
+        r"Conv_5 \(Conv\) pads with 0, but its input holds only -0.1 and 0.1: pad with -0.1, in PyTorch by "
+        r"nn.ConstantPad2d\(\(1, 2, 0, 0\), -0.1\) ahead of it and padding=0",
+    ),
+    "padding between levels": (
+        lambda: finish_image(image().conv(2, 4).quant(2, 1.0, signed=True).pad(1, 1, 0.1234).conv(4, 4)),
+        r"Pad_4 \(Pad\) pads with 0.1234, but its input holds only -2, 0 and 1: pad with 0$",
+    ),
+    "padding between levels of the input": (
+        lambda: finish_image(Graph((1, 2, 6, 6)).quant(3, 0.5, zero=0.5).conv(2, 4, pads=[1, 1, 1, 1])),
+        r"Conv_2 \(Conv\) pads with 0, but its input holds only -0.25, 0.25, ..., 3.25: pad with -0.25, in PyTorch",
+    ),
+    "padding of channels": (
         lambda: finish_image(
-            image().conv(2, 4).quant(2, 1.0, signed=True).conv(4, 4, pads=[1, 1, 1, 1]).norm(4)
+            (g := image()).node("Pad", g.constant([0, 1, 0, 0] * 2, np.int64), g.constant(-1.0)).conv(4, 4)
         ),
-        r"Conv_5 \(Conv\) pads with 0, which is not the lowest level of its input, -2: pad with -2",
-    ),
-    "a padding that differs": (
-        lambda: finish_image(image().conv(2, 4, pads=[0, 1, 0, 0])),
-        r"Conv_2 \(Conv\) pads \(0, 1\) before and \(0, 0\) after: pad both sides equally",
+        r"Pad_1 \(Pad\) pads by \[0, 1, 0, 0, 0, 1, 0, 0\]: pad only height and width, by 0 or more",
     ),
     "a reflecting padding": (
         lambda: finish_image(
@@ -145,9 +155,10 @@ REFUSED: dict[str, tuple[Callable[[], Graph], str]] = {
         ),
         r"Pad_1 \(Pad\) repeats its input",
     ),
-    "automatic padding": (
-        lambda: finish_image(image().conv(2, 4, auto_pad="SAME_UPPER")),
-        r"Conv_2 \(Conv\) pads automatically: write its pads out",
+    "automatic padding of signs": (
+        lambda: finish_image(image().conv(2, 4, kernel=2, auto_pad="SAME_UPPER")),
+        r"Conv_2 \(Conv\) pads with 0, but its input holds only -1 and 1: pad with -1, in PyTorch by "
+        r"nn.ConstantPad2d\(\(0, 1, 0, 1\), -1\)",
     ),
     "a transposed input": (
         lambda: (g := start((1, 1))).node("Gemm", g.weights((1, 5)), transA=1),
@@ -174,31 +185,15 @@ REFUSED: dict[str, tuple[Callable[[], Graph], str]] = {
         lambda: (g := start()).node("Mul", g.constant(np.arange(1, 11) ** 0.5)).dense(10, 5),
         r"MatMul_3 \(MatMul\): its input has different scales in its channels",
     ),
-    "a pool padded on one side": (
-        lambda: finish_image(
-            image().conv(2, 4).bipolar().node("MaxPool", kernel_shape=[2, 2], pads=[0, 0, 1, 1])
-        ),
-        r"MaxPool_4 \(MaxPool\) pads \(0, 0\) before and \(1, 1\) after: pad both sides equally",
-    ),
     "a dilated pool": (
         lambda: finish_image(
             image().conv(2, 4).bipolar().node("MaxPool", kernel_shape=[2, 2], dilations=[2, 2])
         ),
-        r"MaxPool_4 \(MaxPool\) dilates, rounds up or pads automatically",
+        r"MaxPool_4 \(MaxPool\) dilates, which is not supported",
     ),
     "a pool in the wrong place": (
         pool_in_the_wrong_place,
         r"MaxPool_4 \(MaxPool\) stands inside the activation of Conv_2 and cannot be swapped with it",
-    ),
-    "padding of accumulators": (
-        lambda: finish_image(
-            image().conv(2, 4).node("MaxPool", kernel_shape=[2, 2]).pad(1, 1, 0.0).node("Sin")
-        ),
-        r"Pad_4 \(Pad\) pads with 1, which is not the lowest level of its input, -1",
-    ),
-    "padding ahead of a dense layer": (
-        lambda: (g := image().conv(2, 4).bipolar().pad(1, 1, -1.0).node("Flatten")).dense(g.features(), 5),
-        r"Flatten_5 \(Flatten\) reads padding: only a Conv may",
     ),
     "a strange reshape": (
         lambda: finish_image(

@@ -110,7 +110,7 @@ def test_something_else(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"version": 1}, "has format version 1, but this zerocross reads 2: lower the network again"),
+        ({"version": 1}, "has format version 1, but this zerocross reads 3: lower the network again"),
         ({"format": "another"}, "does not hold an integer network"),
         ({"weights/conv1": None}, "is inconsistent"),
         ({"first/conv1_levels": np.zeros(3, np.uint8)}, "conv1_levels"),

@@ -13,6 +13,9 @@ NODES = {
     "pixel": Padding(Stream((1, 1, 3), 3, 1), (1, 1, 1, 1)),
     "none": Padding(Stream((4, 3, 2), 1, 8, signed=True), (0, 0, 0, 0)),
     "below": Padding(Stream((3, 2, 4), 2, 2), (0, 0, 2, 1)),
+    "level": Padding(Stream((3, 4, 6), 3, 3), (0, 2, 1, 0), 5),
+    "ones": Padding(Stream((2, 3, 4), 2, 1), (1, 0, 0, 2), 1),
+    "negative": Padding(Stream((2, 2, 2), 2, 5, signed=True), (1, 1, 1, 0), -3),
 }
 
 
@@ -21,10 +24,10 @@ def test_the_rtl_agrees_with_numpy_whatever_the_stalls(bench, stalls):
     bench.check(stalls)
 
 
-def test_the_reference_puts_zeros_around_an_image():
+def test_the_reference_puts_levels_around_an_image():
     image = np.arange(2 * 3 * 2).reshape(1, -1)  # pixels 0 1 | 2 3 | 4 5 over 6 7 | 8 9 | 10 11
-    (padded,) = Padding(Stream((2, 3, 2), 2, 4), (0, 1, 1, 0)).reference(image)
-    assert padded.reshape(3, 4, 2)[..., 1].tolist() == [[0, 1, 3, 5], [0, 7, 9, 11], [0, 0, 0, 0]]
+    (padded,) = Padding(Stream((2, 3, 2), 2, 4), (0, 1, 1, 0), 2).reference(image)
+    assert padded.reshape(3, 4, 2)[..., 1].tolist() == [[2, 1, 3, 5], [2, 7, 9, 11], [2, 2, 2, 2]]
 
 
 @pytest.mark.parametrize(
@@ -32,6 +35,10 @@ def test_the_reference_puts_zeros_around_an_image():
     [
         (lambda: Padding(Stream((4, 4, 6), 4, 1), (1, 1, 1, 1)), "4 does not divide 6 channels"),
         (lambda: Padding(Stream((4, 4, 6), 3, 1), (1, -1, 1, 1)), "would cut"),
+        (
+            lambda: Padding(Stream((4, 4, 6), 3, 2), (1, 1, 1, 1), 4),
+            "4 does not fit the image's elements, 0 to 3",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(make, message):
@@ -47,7 +54,7 @@ def random_node(rng: np.random.Generator) -> Padding:
     shape = (int(rng.integers(1, 9)), int(rng.integers(1, 9)), channels)
     image = Stream(shape, divisor(rng, channels), int(rng.integers(1, 9)))
     top, left, bottom, right = (int(n) for n in rng.integers(0, 4, 4))
-    return Padding(image, (top, left, bottom, right))
+    return Padding(image, (top, left, bottom, right), int(rng.integers(0, 1 << image.bits)))
 
 
 @pytest.mark.slow

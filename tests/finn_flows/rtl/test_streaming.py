@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.finn_flows.finn_networks import chain, signs
+from tests.finn_flows.finn_networks import border, chain, signs
 from tests.finn_flows.integer_networks import random_inputs, random_network
 from zerocross.finn_flows.assembly import assemble
 from zerocross.finn_flows.folding import Folding
@@ -27,7 +27,8 @@ from zerocross.finn_flows.rtl.streaming import (
 
 NETWORK = chain(
     Input((6, 7, 2), 1),
-    Conv(4, padding=(1, 1)),
+    border(1, 1, 1),
+    Conv(4),
     signs(4),
     MaxPool((3, 2), (1, 2)),
     Conv(6, (2, 2)),

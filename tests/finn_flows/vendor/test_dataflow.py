@@ -19,7 +19,7 @@ from qonnx.custom_op.registry import getCustomOp
 from qonnx.transformation.general import GiveReadableTensorNames, GiveUniqueNodeNames
 from qonnx.transformation.infer_datatypes import InferDataTypes
 
-from tests.finn_flows.finn_networks import chain, cnv, mlp, signs
+from tests.finn_flows.finn_networks import border, chain, cnv, mlp, signs
 from tests.finn_flows.integer_networks import random_inputs, random_network, with_table
 from tests.finn_flows.nodes.bench import chain as design_chain
 from tests.finn_flows.nodes.bench import crossing_table
@@ -54,10 +54,12 @@ def odd() -> Network:
     """Odd sizes, a pool whose windows overlap and one that leaves some over, a pool of accumulators."""
     return chain(
         Input((11, 9, 3), 8),
-        Conv(7, kernel=(3, 2), padding=(1, 0)),
+        border(1, 0, 8),
+        Conv(7, kernel=(3, 2)),
         signs(7),
         MaxPool((3, 3), (2, 2)),
-        Conv(6, kernel=(2, 3), stride=(1, 1), padding=(1, 1)),
+        border(1, 1, 1),
+        Conv(6, kernel=(2, 3), stride=(1, 1)),
         MaxPool((2, 2)),
         signs(6),
         Flatten(),

@@ -12,7 +12,7 @@ import yaml
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
 
-from tests.finn_flows.finn_networks import chain, signs
+from tests.finn_flows.finn_networks import border, chain, signs
 from tests.finn_flows.integer_networks import random_inputs
 from tests.finn_flows.vendor import block_design
 from tests.finn_flows.vendor.test_dataflow import design_of, numbers
@@ -39,7 +39,8 @@ mkdir -p "$(dirname "$wrapper")" && touch "$wrapper"
 def net():
     network = chain(
         Input((6, 5, 2), 8),
-        Conv(4, padding=(1, 1)),
+        border(1, 1, 8),
+        Conv(4),
         MaxPool((3, 3), (1, 2)),
         signs(4),
         Flatten(),

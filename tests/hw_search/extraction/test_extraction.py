@@ -19,6 +19,7 @@ from zerocross.finn_flows.network import (
     Layer,
     Network,
     NetworkError,
+    Pad,
 )
 from zerocross.hw_search.extraction.agreement import agreement
 from zerocross.hw_search.extraction.integers import to_integer
@@ -167,7 +168,8 @@ def test_cnv_is_described() -> None:
 
 def test_padding_is_described() -> None:
     network = describe(build("cnv", (1, 8, 8), 2, {"blocks": [[2]], "padding": 1, "dense": []}), (1, 8, 8))
-    assert network.layers[0].operation == Conv(2, (3, 3), (1, 1), (1, 1))
+    assert [layer.name for layer in network.layers[:2]] == ["conv1_padding", "conv1"]
+    assert [layer.operation for layer in network.layers[:2]] == [Pad((1, 1, 1, 1), 0), Conv(2)]
 
 
 class Net(nn.Module):
@@ -311,9 +313,8 @@ def test_what_has_no_hardware_is_named(model: nn.Module, message: str) -> None:
 @pytest.mark.parametrize(
     ("module", "message"),
     [
-        (conv(padding=1), r"middle_0 pads with zeros.*BinaryConv2d"),
-        (nn.MaxPool2d(2, ceil_mode=True), r"middle_0 \(MaxPool2d\)"),
-        (nn.AvgPool2d(2, padding=1), r"middle_0 \(AvgPool2d\)"),
+        (nn.MaxPool2d(2, dilation=2), r"middle_0 \(MaxPool2d\)"),
+        (nn.AvgPool2d(2, padding=1, count_include_pad=False), r"middle_0 \(AvgPool2d\)"),
         (nn.AdaptiveAvgPool2d(2), r"middle_0 \(AdaptiveAvgPool2d\)"),
         (nn.Flatten(2), r"middle_0 \(Flatten\)"),
     ],
@@ -337,10 +338,12 @@ def test_what_has_no_hardware_on_images(module: nn.Module, message: str) -> None
             id="product of ninths",
         ),
         pytest.param(
-            [BinaryConv2d(2, 2), StreamSlot(2, 4, 0.25), BinaryConv2d(2, 2, padding=1), ActivationSlot(2)],
-            id="levels padded with -1",
+            [
+                *(BinaryConv2d(2, 2), StreamSlot(2, 4, 0.25)),
+                *(BinaryConv2d(2, 2, padding=1, pad_value=-0.1), ActivationSlot(2)),
+            ],
+            id="levels padded between levels",
         ),
-        pytest.param([nn.MaxPool2d(2, ceil_mode=True)], id="pool that rounds up"),
         pytest.param([nn.MaxPool2d(2, dilation=2)], id="dilated pool"),
         pytest.param([nn.Flatten(1, 2)], id="flatten of some axes"),
         pytest.param(

@@ -147,7 +147,7 @@ def test_every_integer_is_torchs(seed: int, bits: int, stream: int) -> None:
     assert (kinds.count(Add), kinds.count(SumPool)) == (3, 3)
     assert net.network.shapes()["add"] == (8, 8, 4)
     conv = next(layer.operation for layer in net.network.layers if layer.name == "conv1")
-    assert conv == Conv(4, (3, 3), (1, 1), (2, 2), 2, (2, 2), 1)
+    assert conv == Conv(4, (3, 3), (1, 1), 2, (2, 2), 1)
 
 
 @pytest.mark.parametrize("side", [3, 5, 6, 7])
