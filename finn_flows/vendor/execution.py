@@ -56,8 +56,8 @@ def _answers(model: "ModelWrapper", values: dict[str, np.ndarray]) -> Answers:
     products = model.get_nodes_by_op_type("ZcProduct_rtl")
     if not products:
         raise ExecutionError("the graph has no product, so it has no logits: use a graph from dataflow_model")
-    # The class is the output of a label select, or the bit of a single logit.
-    last = model.graph.node[-1]
+    # The class is the output of a label select, or the bit of a single logit. FINN's FIFOs may follow.
+    last = [node for node in model.graph.node if node.op_type.startswith("Zc")][-1]
     labels = [last] if last.op_type in ("ZcLabelSelect_rtl", "ZcCrossingSite_rtl") else []
     logits = values[labels[0].input[0] if labels else model.graph.output[0].name]
     operator = getCustomOp(products[-1])

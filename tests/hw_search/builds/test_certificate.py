@@ -178,8 +178,8 @@ def test_integers_that_are_not_the_file_stop_the_build(
 ) -> None:
     scores = Lowered.scores
 
-    def other(*given: Any) -> Scores:
-        found = scores(*given)
+    def other(*given: Any, **options: Any) -> Scores:
+        found = scores(*given, **options)
         found.values[:3] = -found.values[:3]
         return found
 
@@ -196,8 +196,8 @@ def test_a_class_that_only_rounding_decides_is_a_tie_and_no_difference(
 ) -> None:
     scores = Lowered.scores
 
-    def other(*given: Any) -> Scores:
-        found = scores(*given)
+    def other(*given: Any, **options: Any) -> Scores:
+        found = scores(*given, **options)
         for row, label in zip(range(3), found.classes, strict=False):
             found.values[row, (label + 1) % 4] = found.values[row, label] + found.rounding[row, label]
         return found
