@@ -470,9 +470,7 @@ class _Planner:
         halved = isinstance(x.product, nodes.Product) and x.product.is_popcount
         accumulators = x.as_image(shape, x.stream.lanes)
         low, high = bias.low, bias.high
-        if (
-            halved and bias.has_factors
-        ):  # the fan-in counts differently in each channel, so the biases contain it
+        if halved and bias.has_factors:  # the fan-in counts differently in each channel: biases contain it
             low, high = bias.span(1 - x.points, 1 - x.points)
         node = nodes.Bias(accumulators, bias.shift + halved, low, high, bias.least, bias.most)
         return self._written(x, self._place(name, node, source))
