@@ -166,6 +166,7 @@ class Timing:
         slack_ns: Slack at the requested clock in ns; negative if the clock is missed.
         critical_path: Description of the slowest path.
         estimated_by: Source of all estimated cycles, including those of the nodes.
+        timed_after: Step after which the clock was determined. Before routing, the delays of wires are estimates.
     """
 
     ii_estimate: int | None = None
@@ -176,6 +177,7 @@ class Timing:
     slack_ns: float | None = None
     critical_path: str = ""
     estimated_by: Literal["finn", "zerocross"] = "zerocross"
+    timed_after: Literal["synthesis", "placement", "routing"] = "routing"
 
 
 @dataclass(frozen=True)
@@ -226,6 +228,8 @@ class Build:
         files: Files of the build: {label: path relative to the build's folder}.
         hints: Remedies if the design did not fit or was too slow.
         searched: Estimates of the search, their part, and how this build differs; "" without a search.
+        left_out: Names and files that a reader of FINN's or Vivado's reports found and does not show, each with the
+            reason.
     """
 
     name: str
@@ -254,3 +258,4 @@ class Build:
     files: dict[str, str] = field(default_factory=dict)
     hints: list[str] = field(default_factory=list)
     searched: str = ""
+    left_out: list[str] = field(default_factory=list)

@@ -97,7 +97,7 @@ UTILISATION_ULTRASCALE = """\
 Copyright 1986-2020 Xilinx, Inc. All Rights Reserved.
 -------------------------------------------------------------------------------------------
 | Tool Version : Vivado v.2020.2 (lin64) Build 3064766 Wed Nov 18 09:12:47 MST 2020
-| Design       : main
+| Design       : top
 | Device       : zu3egsbva484-1
 | Design State : Synthesized
 -------------------------------------------------------------------------------------------
@@ -140,7 +140,7 @@ Copyright 1986-2022 Xilinx, Inc. All Rights Reserved.
 -------------------------------------------------------------------------------------------
 | Tool Version : Vivado v.2022.2 (lin64) Build 3671981 Fri Oct 14 04:59:54 MDT 2022
 | Command      : report_utilization -hierarchical -hierarchical_depth 5 -file finn_partition_util.rpt
-| Design       : finn_design
+| Design       : top
 | Device       : xc7z020clg400-1
 | Design State : Synthesized
 -------------------------------------------------------------------------------------------
