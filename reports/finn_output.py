@@ -11,7 +11,7 @@ differ in the names of nodes (see `finn_names`) and in these files:
 
 import json
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -37,17 +37,20 @@ FIFOS = "fifo_sizing.json"
 FOLDING = ("final_hw_config.json", "applied_folding_config.json", "auto_folding_config.json")
 SECONDS = "time_per_step.json"
 OUTCOME = "metadata_builder.json"
-READ = (
-    *(ESTIMATES, HLS, CYCLES, OPERATIONS, PERFORMANCE, SIMULATION, SYNTHESISED, ROUTED, ROUTED_XML, OUT_OF_CONTEXT),
-    *TIMING,
-    *(FIFOS, SECONDS, OUTCOME),
-)
+READ = {
+    *(ESTIMATES, HLS, CYCLES, OPERATIONS, PERFORMANCE, SIMULATION, SYNTHESISED, FIFOS, SECONDS, OUTCOME),
+    *(ROUTED, ROUTED_XML, OUT_OF_CONTEXT),
+    *(*TIMING, *FOLDING),
+    *("template_specialize_layers_config.json", "dataflow_build_config.json"),
+}
 # Alternatives that were not built, and Vivado's reports that FINN's own files repeat.
-UNNEEDED = re.compile(r"estimate_layer_config_alternatives.*|ooc_(utilization|power)\.rpt|.*_partition_util\.rpt")
+UNNEEDED = re.compile(
+    r"estimate_layer_config_alternatives.*|ooc_(utilization|power)\.rpt|.*_partition_util\.rpt"
+)
 
 
 def _version(told: Any) -> str:
-    """Return a tool's version as text: releases before 1.0 write the number 2022.2, and 0 for one like 2022.2.1."""
+    """Return a tool's version as text: FINN writes the number 2022.2, and 0 in place of 2022.2.1."""
     return str(told) if told else ""
 
 
@@ -147,11 +150,8 @@ def read_finn_output(folder: Path) -> Build:
 def _hardware(folder: Path, left_out: list[str]) -> dict[str, Any]:
     """Return Vivado's results for the whole design: part, tool, counts, timing."""
     result: dict[str, Any] = {"tools": {"simulation": "FINN's RTL simulation"}}
-    part, tool = _part_of_project(folder), ""
-    if path := _find(folder, ROUTED_XML):
-        heading, _ = vendor_reports.read_hierarchy(path)
-        part = heading.part or part
-    whole, placed = _counted(folder)
+    whole, heading = _counted(folder)
+    part, tool = heading.part or _part_of_project(folder), ""
     top = whole.get("(top)")
     if path := _find(folder, OUT_OF_CONTEXT):
         if top:
@@ -186,13 +186,13 @@ def _hardware(folder: Path, left_out: list[str]) -> dict[str, Any]:
         tool = tool or f"Vivado {_json(path, _Outcome).tool_version}".strip()
     tool = tool or "Vivado"
     result["tools"] |= {"synthesis": tool, "routing": tool}
-    counted = top or _table(folder, SYNTHESISED)
+    counted = top or whole or _table(folder, SYNTHESISED)
     # FINN's estimates are of no family.
     result |= {"part": part, "family": vendor_reports.family_of(part) or ("xilinx" if counted else "")}
-    if top and placed:
-        result["routed"] = _counts(top)
-    elif top:
+    if top and heading.stage == "synthesis":
         result["synthesis"] = {result["family"]: _counts(top)}
+    elif top:
+        result["routed"] = _counts(top)
     return result
 
 
@@ -213,9 +213,9 @@ def _nodes(folder: Path, build: Build, left_out: list[str]) -> list[BuildNode]:
     path = next((path for name in FOLDING if (path := _find(folder, name))), None)
     folding = _json(path, dict[str, _Folding], leave_out="Defaults") if path else {}
     alone = _by_node(SYNTHESISED, _table(folder, SYNTHESISED), listed, left_out)
-    whole, placed = _counted(folder, listed)
+    whole, heading = _counted(folder, listed)
     in_place = _by_node(ROUTED if _find(folder, ROUTED) else ROUTED_XML, whole, listed, left_out)
-    synthesised, routed = (alone, in_place) if placed else (alone | in_place, {})
+    synthesised, routed = (alone | in_place, {}) if heading.stage == "synthesis" else (alone, in_place)
     # FINN's own results of a synthesis include the FIFOs and converters, in the order of the stream.
     ordered = [in_place] if _find(folder, ROUTED) else []
     streamed = dict.fromkeys([*(name for table in [*ordered, alone] for name in table), *estimated])
@@ -258,41 +258,44 @@ def _is_inserted(name: str) -> bool:
     return parts is not None and parts.kind in finn_names.INSERTED
 
 
-def _counted(folder: Path, listed: Collection[str] = ()) -> tuple[dict[str, dict[str, float]], bool]:
-    """Return counts in the board's whole design by name, and whether the design was placed.
+def _counted(
+    folder: Path, listed: Collection[str] = ()
+) -> tuple[dict[str, dict[str, float]], vendor_reports.Heading]:
+    """Return counts in the board's whole design by name, and the heading of Vivado's report, empty if there is none.
 
     The counts are FINN's extract, or those of Vivado's report behind it, "(top)" among them.
     """
     table, path = _table(folder, ROUTED), _find(folder, ROUTED_XML)
     if not path:
-        return table, True
+        return table, vendor_reports.Heading("", "", "")
     heading, instances = vendor_reports.read_hierarchy(path)
-    placed = heading.placed or heading.stage is None
-    return table or _highest(instances, listed), placed
+    return table or _highest(instances, listed), heading
 
 
 def _highest(instances: list[Instance], listed: Collection[str]) -> dict[str, dict[str, float]]:
-    """Return the counts of the nodes, and of the highest instances that neither hold a node nor belong to one."""
-    result: dict[str, dict[str, float]] = {"(top)": instances[0].used}
-    nodes: set[tuple[str, ...]] = set()
-    for instance in instances[1:]:
-        *above, name = instance.path
-        if finn_names.is_node(name, listed) and not _within(above, nodes):
-            nodes.add(instance.path)
-            result[name] = instance.used
-    holding = {node[:depth] for node in nodes for depth in range(len(node))}
-    others: set[tuple[str, ...]] = set()
+    """Return the counts of the nodes, and of the highest instances that neither hold a node nor belong to one.
+
+    The second and further instances of a name have their whole path as name.
+    """
+    taken: set[tuple[str, ...]] = set()
+    holding: set[tuple[str, ...]] = set()
     for instance in instances[1:]:
         path = instance.path
-        if path in holding or path[-1].startswith("(") or _within(path, nodes | others):
-            continue
-        others.add(path)
-        result.setdefault(path[-1], instance.used)
+        if finn_names.is_node(path[-1], listed) and not _within(path, taken):
+            taken.add(path)
+            holding.update(path[:depth] for depth in range(len(path)))
+    result: dict[str, dict[str, float]] = {"(top)": instances[0].used}
+    for instance in instances[1:]:
+        path = instance.path
+        other = not (path in holding or path[-1].startswith("(") or _within(path, taken))
+        if other or path in taken:
+            taken.add(path)
+            result["/".join(path) if path[-1] in result else path[-1]] = instance.used
     return result
 
 
-def _within(path: Sequence[str], nodes: Collection[tuple[str, ...]]) -> bool:
-    return any(tuple(path[:depth]) in nodes for depth in range(1, len(path) + 1))
+def _within(path: tuple[str, ...], higher: Collection[tuple[str, ...]]) -> bool:
+    return any(path[:depth] in higher for depth in range(1, len(path) + 1))
 
 
 def _by_node(
@@ -302,8 +305,7 @@ def _by_node(
     found = {name: counts for name, counts in table.items() if finn_names.is_node(name, listed)}
     others = [name for name in table if name not in found and name != "(top)"]
     if others:
-        words = ", ".join(f"{name} ({_counts(table[name]).get('lut', 0):,.0f} LUT)" for name in others)
-        left_out.append(f"{file}: not nodes of FINN: {words}")
+        left_out.append(f"{file}: not nodes of FINN: {_largest({name: table[name] for name in others})}")
     several = finn_names.partitions(found)
     if len(several) > 1:
         left_out.append(
@@ -312,6 +314,16 @@ def _by_node(
         )
     names = finn_names.as_estimated(found)
     return {names[name]: counts for name, counts in found.items()}
+
+
+def _largest(table: dict[str, dict[str, float]], shown: int = 8) -> str:
+    """Return the names with the most LUTs, and the sum of the others."""
+    luts = {name: _counts(counts).get("lut", 0.0) for name, counts in table.items()}
+    names = sorted(luts, key=lambda name: -luts[name])
+    words = [f"{name} ({luts[name]:,.0f} LUT)" for name in names[:shown]]
+    if rest := names[shown:]:
+        words.append(f"and {len(rest)} smaller ({sum(luts[name] for name in rest):,.0f} LUT)")
+    return ", ".join(words)
 
 
 def _with_layers(nodes: list[BuildNode], streamed: Collection[str]) -> list[BuildNode]:
@@ -390,8 +402,7 @@ def _not_read(folder: Path) -> list[str]:
     """Return a line with the names of the reports that the reader does not know, if there are any."""
     reports = folder / "report" if (folder / "report").is_dir() else folder
     files = sorted(path.name for path in reports.iterdir() if path.suffix in (".json", ".xml", ".rpt"))
-    known = {*READ, *FOLDING, "template_specialize_layers_config.json", "dataflow_build_config.json"}
-    unread = [name for name in files if name not in known and not UNNEEDED.fullmatch(name)]
+    unread = [name for name in files if name not in READ and not UNNEEDED.fullmatch(name)]
     return [f"Reports of unknown kinds: {', '.join(unread)}"] if unread else []
 
 

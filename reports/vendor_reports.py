@@ -104,11 +104,13 @@ class Utilisation:
         heading: Header of the report.
         used: Resources that the design uses.
         available: Resources of the part.
+        dies: Number of dies (SLRs) with their own columns, 0 if the report has none.
     """
 
     heading: Heading
     used: Counts
     available: Counts
+    dies: int = 0
 
 
 @dataclass(frozen=True)
@@ -199,7 +201,8 @@ def read_utilisation(path: Path) -> Utilisation:
             f"{path} is not a utilisation report of Vivado: it has no row for Slice or CLB LUTs"
             + (f", only {found}" if found else "")
         )
-    return Utilisation(_heading(text, path), used, available)
+    dies = len(set(re.findall(r"\|\s*(SLR\d+)\s*(?=\|)", text)))
+    return Utilisation(_heading(text, path), used, available, dies)
 
 
 def read_hierarchy(path: Path) -> tuple[Heading, list[Instance]]:
@@ -318,7 +321,8 @@ def _site_rows(text: str) -> list[tuple[str, dict[str, str]]]:
 
     The tables of dies (SLRs) also begin with "Site Type", but have a column for each die in place of "Used".
     """
-    rows, titles = [], []
+    rows: list[tuple[str, dict[str, str]]] = []
+    titles: list[str] = []
     for line in text.splitlines():
         if not line.startswith("|"):
             titles = titles if line.startswith("+") else []
@@ -346,7 +350,11 @@ def _period(text: str, slack: float | None) -> float | None:
         for title, column in (("Intra Clock Table", 0), ("Inter Clock Table", 1)):
             for line in _section(text, title):
                 cells = line.split()
-                if len(cells) > column + 1 and cells[column] in periods and cells[column + 1] == f"{slack:.3f}":
+                if (
+                    len(cells) > column + 1
+                    and cells[column] in periods
+                    and cells[column + 1] == f"{slack:.3f}"
+                ):
                     return periods[cells[column]]
     return next(iter(periods.values())) if len(periods) == 1 else None
 

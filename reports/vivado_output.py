@@ -57,9 +57,9 @@ class _Folder:
         last = max(of_kind, key=lambda report: report.place)
         for report in of_kind:
             if report is not last:
-                later = "later step" if report.heading.step < last.heading.step else "same step"
+                step = "a later step" if report.heading.step < last.heading.step else "the same step"
                 name = last.path.name if last.path.name != report.path.name else str(last.path)
-                self.leave_out(report.path, f"{name} is of a {later}")
+                self.leave_out(report.path, f"{name} is of {step}")
         return last
 
 
@@ -179,10 +179,12 @@ def _timing(clock: TimingSummary | None) -> Timing:
 
 
 def _used(folder: _Folder, report: _Report | None) -> Counts:
-    """Return the counts of a utilisation report, and note resources without a known row."""
+    """Return the counts of a utilisation report; note what else it has, and resources without a known row."""
     if report is None:
         return {}
     used: Counts = report.content.used
+    if report.content.dies:
+        folder.leave_out(report.path, f"the use of each of the {report.content.dies} dies (SLRs)")
     missing = [UNITS[name] for name in ("ff", "bram", "dsp") if name not in used]
     if missing:
         folder.leave_out(report.path, f"it has no row of a known name for {', '.join(missing)}")
