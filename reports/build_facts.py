@@ -14,7 +14,7 @@ XILINX = {  # families of FINN's models and Vivado's reports
     "ultrascale": FamilyWords("UltraScale", "LUT6", "BRAM18"),
     "ultrascale+": FamilyWords("UltraScale+", "LUT6", "BRAM18"),
     "versal": FamilyWords("Versal", "LUT6", "BRAM18"),
-    "xilinx": FamilyWords("Xilinx, part unknown", "LUT6", "BRAM18"),
+    "xilinx": FamilyWords("Xilinx", "LUT6", "BRAM18"),
 }
 
 
@@ -278,7 +278,8 @@ def _fits(build: Build) -> Verdict:
 def _in_time(build: Build) -> Verdict:
     timing, asked = build.timing, build.clock_mhz
     if timing.fmax_mhz is None and timing.slack_ns is None:
-        return Verdict("unknown", "Clock not known: not placed and routed")
+        reason = "no tool reported it" if build.routed else "not placed and routed"
+        return Verdict("unknown", f"Clock not known: {reason}")
     reached = "" if timing.fmax_mhz is None else f"up to {timing.fmax_mhz:.1f} MHz"
     if timing.slack_ns is not None:
         met = timing.slack_ns >= 0
