@@ -20,7 +20,10 @@ from zerocross.reports.build_records import (
 
 XILINX = {  # families of FINN's models and Vivado's reports
     "7-series": FamilyWords("7-series", "LUT6", "BRAM18"),
+    "ultrascale": FamilyWords("UltraScale", "LUT6", "BRAM18"),
     "ultrascale+": FamilyWords("UltraScale+", "LUT6", "BRAM18"),
+    "versal": FamilyWords("Versal", "LUT6", "BRAM18"),
+    "xilinx": FamilyWords("Xilinx", "LUT6", "BRAM18"),
 }
 
 
@@ -115,8 +118,19 @@ def sources_used(build: Build) -> list[Source]:
     if timing.ii_measured is not None or any(node.ii_measured is not None for node in build.nodes):
         used.add("simulation")
     if timing.fmax_mhz is not None:
-        used.add("routing")
+        used.add(clock_source(build))
     return [source for source in sources(build) if source in used]
+
+
+def clock_source(build: Build) -> Source:
+    """Return the source of the highest clock and the slack."""
+    return "synthesis" if build.timing.timed_after == "synthesis" else "routing"
+
+
+def clock_words(build: Build) -> str:
+    """Return how the highest clock was determined: "place and route", or the step after which it was estimated."""
+    after = build.timing.timed_after
+    return "place and route" if after == "routing" else f"estimated after {after}"
 
 
 def columns(build: Build) -> list[Column]:
@@ -324,7 +338,8 @@ def _fits(build: Build) -> Verdict:
 def _in_time(build: Build) -> Verdict:
     timing, asked = build.timing, build.clock_mhz
     if timing.fmax_mhz is None and timing.slack_ns is None:
-        return Verdict("unknown", "Clock not known: not placed and routed")
+        reason = "no tool reported it" if build.routed else "not placed and routed"
+        return Verdict("unknown", f"Clock not known: {reason}")
     reached = "" if timing.fmax_mhz is None else f"up to {timing.fmax_mhz:.1f} MHz"
     if timing.slack_ns is not None:
         met = timing.slack_ns >= 0
@@ -334,6 +349,9 @@ def _in_time(build: Build) -> Verdict:
         met = (timing.fmax_mhz or 0.0) >= asked
     aim = "its clock" if asked is None else f"{asked:g} MHz"
     found = reached if timing.slack_ns is None else f"{reached}, slack {timing.slack_ns:+.2f} ns".lstrip(", ")
-    return Verdict(
-        "good" if met else "bad", f"{'Meets' if met else 'Misses'} {aim}: {found}".replace("-", "\u2212")
-    )
+    state: Literal["good", "bad", "unknown"] = "good" if met else "bad"
+    words = "Meets" if met else "Misses"
+    if timing.timed_after != "routing":  # the delays of wires are not known yet
+        words, found = "Should meet" if met else "May miss", f"{found}, {clock_words(build)}"
+        state = "unknown"
+    return Verdict(state, f"{words} {aim}: {found}".replace("-", "\u2212"))

@@ -173,7 +173,11 @@ def _quantities(builds: Sequence[Build]) -> dict[str, dict[Source, list[float | 
     result["images a second at the requested clock"] = rates
     latency = [build_facts.microseconds(b.timing.latency_measured, b.clock_mhz) for b in builds]
     result["latency (µs) at the requested clock"] = {"simulation": latency}
-    result["highest clock (MHz)"] = {"routing": [b.timing.fmax_mhz for b in builds]}
+    clocked: tuple[Source, Source] = ("synthesis", "routing")
+    result["highest clock (MHz)"] = {
+        source: [b.timing.fmax_mhz if build_facts.clock_source(b) == source else None for b in builds]
+        for source in clocked
+    }
     return result
 
 

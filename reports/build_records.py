@@ -218,6 +218,7 @@ class Timing:
         slack_ns: Slack at the requested clock in ns; negative if the clock is missed.
         critical_path: Description of the slowest path.
         estimated_by: Source of all estimated cycles, including those of the nodes.
+        timed_after: Step after which the clock was determined. Before routing, the delays of wires are estimates.
     """
 
     ii_estimate: int | None = None
@@ -228,6 +229,7 @@ class Timing:
     slack_ns: float | None = None
     critical_path: str = ""
     estimated_by: Literal["finn", "zerocross"] = "zerocross"
+    timed_after: Literal["synthesis", "placement", "routing"] = "routing"
 
 
 @dataclass(frozen=True)
@@ -282,6 +284,8 @@ class Build:
             normalisation or the input's quantizer.
         pixels: How an image file's pixels become the network's input; "" if they are taken as they are.
         notes: Choices that the build made by itself.
+        left_out: Names and files that a reader of FINN's or Vivado's reports found and does not show, each with the
+            reason.
     """
 
     name: str
@@ -313,3 +317,4 @@ class Build:
     host: list[str] = field(default_factory=list)
     pixels: str = ""
     notes: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)

@@ -12,7 +12,7 @@ _MARKS = {"good": ("✓", "green"), "bad": ("✗", "bold red"), "unknown": ("?",
 
 
 def build_table(build: Build) -> RenderableType:
-    """Return a build's summary for the terminal: verdicts, numbers, a table by layer, hints.
+    """Return a build's summary for the terminal: verdicts, numbers, a table by layer, hints, and what is left out.
 
     Print it with `crop=False`: hints may be longer than a line and are not wrapped.
 
@@ -33,6 +33,9 @@ def build_table(build: Build) -> RenderableType:
         parts.append(Text(build.searched, style="dim"))
     # A hint may hold a command for users to copy, so hints are not wrapped.
     parts += [Text(hint, style="yellow", no_wrap=True, overflow="ignore") for hint in build.hints]
+    if build.left_out:
+        parts.append(Text("Not shown:", style="yellow"))
+        parts += [Text(f"- {reason}", style="yellow", overflow="fold") for reason in build.left_out]
     return Group(*parts)
 
 
@@ -60,7 +63,7 @@ def _numbers(build: Build) -> Table:
         if latency is not None:
             table.add_row("latency", f"{latency:,}", f"cycles, {said}")
     if timing.fmax_mhz is not None:
-        table.add_row("highest clock", f"{timing.fmax_mhz:.1f}", "MHz, place and route")
+        table.add_row("highest clock", f"{timing.fmax_mhz:.1f}", f"MHz, {build_facts.clock_words(build)}")
     for use in build.utilisation:
         share = f", {100 * use.used / use.available:.1f}% of {use.available:,.0f}" if use.available else ""
         table.add_row(use.resource, f"{use.used:,.0f}", f"{build_figures.SAID[use.source]}{share}")
@@ -70,8 +73,9 @@ def _numbers(build: Build) -> Table:
 def _layers(build: Build) -> Table:
     """Return the table of each layer's LUTs and block RAMs, estimates beside counts."""
     columns = [c for c in build_facts.columns(build) if any(c.counts(node) for node in build.nodes)]
+    family = build.family or (columns[0].family if columns else "")
     shown = [(c, "lut") for c in columns] + [
-        (c, "bram") for c in columns if c.family == build.family and c.total(build.nodes, "bram").value
+        (c, "bram") for c in columns if c.family == family and c.total(build.nodes, "bram").value
     ]
     table = Table(box=None, header_style="dim", pad_edge=False)
     table.add_column("layer", no_wrap=True)

@@ -6,27 +6,42 @@ Block RAMs are counted in RAMB18; a RAMB36 or a tile counts as two.
 import re
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 from zerocross.reports.build_records import Counts
 
-# The names of rows and columns differ between versions of Vivado and families of parts.
+# The names of rows and columns differ between versions of Vivado and families of parts: "Slice" on the 7 series, "CLB"
+# on UltraScale, neither for the registers of Versal.
 _SITES = {
     "lut": ("Slice LUTs", "CLB LUTs"),
-    "ff": ("Slice Registers", "CLB Registers"),
+    "ff": ("Slice Registers", "CLB Registers", "Registers"),
     "bram": ("Block RAM Tile",),
     "dsp": ("DSPs", "DSP Slices"),
     "uram": ("URAM",),
 }
-_PRIMITIVES = {"carry": ("CARRY4", "CARRY8")}
+_PRIMITIVES = {"carry": ("CARRY4", "CARRY8", "LOOKAHEAD8")}
+# For tables without a row for tiles.
+_BLOCK_RAMS = {"RAMB36/FIFO": 2, "RAMB36E5": 2, "RAMB18": 1, "RAMB18E5": 1}
 _HIERARCHY = {
     "lut": (("Total LUTs", 1),),
-    "ff": (("FFs", 1),),
+    "ff": (("FFs", 1), ("Registers", 1)),
     "bram": (("RAMB36", 2), ("RAMB18", 1)),
-    "dsp": (("DSP Blocks", 1), ("DSP48 Blocks", 1), ("DSPs", 1)),
+    "dsp": (("DSP Blocks", 1), ("DSP48 Blocks", 1), ("DSPs", 1), ("DSP Slices", 1)),
     "uram": (("URAM", 1),),
 }
-_HEADER = re.compile(r"^\|\s*(Tool Version|Device|Design State)\s*:\s*(.*?)\s*$", re.MULTILINE)
+_FAMILIES = (  # of commercial, automotive and defence parts; the first match counts
+    ("7-series", r"x(?:[acq]|qr)7"),
+    ("versal", r"x(?:[acq]|qr)(?:v[cehmnpr]?\d|2v)"),
+    ("ultrascale+", r"x(?:[acq]|qr)(?:zu|au|su|ux|u\d|k\d|[kv]u\d+p)"),
+    ("ultrascale", r"x(?:[acq]|qr)[kv]u\d"),
+)
+_STATES = ("synthesized", "optimized", "placed", "postplace", "routed", "postroute")  # in order of the steps
+_FILE_WORDS = (("rout", "routed"), ("plac", "placed"), ("opt", "optimized"), ("synth", "synthesized"))
+_HEADER = re.compile(
+    r"^\|\s*(Tool Version|Date|Command|Design|Device|Design State)\s*:\s*(.*?)\s*$", re.MULTILINE
+)
 _TOOL = re.compile(r"Vivado v\.?(\S+)")
 _SLACK = re.compile(
     r"^Slack \(\w+\) :\s*(-?[\d.]+)ns\s+\(required time - arrival time\)(.*?)(?=^Slack|\Z)", re.M | re.S
@@ -46,16 +61,39 @@ class Heading:
         tool: Tool, such as "Vivado 2023.2"; "" if missing.
         part: Part, such as "xc7z020clg400-1"; "" if missing.
         state: State of the design: "Synthesized", "Routed", "Physopt postRoute", ...; "" if missing.
+        design: Name of the top module; "" if missing.
+        command: Command that wrote the report; "" if missing.
+        date: Time at which it was written, or the earliest time if missing.
     """
 
     tool: str
     part: str
     state: str
+    design: str = ""
+    command: str = ""
+    date: datetime = datetime.min
+
+    @property
+    def step(self) -> int:
+        """Place of the state among the steps of an implementation, -1 if unknown; higher is later."""
+        state = self.state.lower()
+        if "partially" in state:
+            return _STATES.index("placed")
+        return max((i for i, word in enumerate(_STATES) if word in state), default=-1)
+
+    @property
+    def stage(self) -> Literal["synthesis", "placement", "routing"] | None:
+        """Last step that is complete, None if unknown."""
+        if self.step < 0:
+            return None
+        if self.step < _STATES.index("placed"):
+            return "synthesis"
+        return "placement" if self.step < _STATES.index("routed") else "routing"
 
     @property
     def placed(self) -> bool:
         """Whether the design was placed, not only synthesised."""
-        return any(word in self.state.lower() for word in ("placed", "route"))
+        return self.stage in ("placement", "routing")
 
 
 @dataclass(frozen=True)
@@ -66,11 +104,13 @@ class Utilisation:
         heading: Header of the report.
         used: Resources that the design uses.
         available: Resources of the part.
+        dies: Number of dies (SLRs) with their own columns, 0 if the report has none.
     """
 
     heading: Heading
     used: Counts
     available: Counts
+    dies: int = 0
 
 
 @dataclass(frozen=True)
@@ -96,7 +136,8 @@ class TimingSummary:
     Attributes:
         heading: Header of the report.
         slack_ns: Worst negative slack of setup in ns, None if nothing is constrained.
-        period_ns: Period of the clock with that slack in ns, None if unknown.
+        period_ns: Period of the clock with that slack in ns; for a path between two clocks, of the second. None if
+            unknown.
         critical_path: Description of the worst path, "" if the report has no paths.
     """
 
@@ -114,10 +155,17 @@ class TimingSummary:
 
 
 def family_of(part: str) -> str:
-    """Return a Xilinx part's family: "7-series", "ultrascale+", or "" for others."""
-    if part.startswith("xc7"):
-        return "7-series"
-    return "ultrascale+" if re.match(r"xc(zu|u\d|k\d|au|[kv]u\d+p)", part) else ""
+    """Return a Xilinx part's family: "7-series", "ultrascale", "ultrascale+", "versal", or "" if unknown."""
+    return next((family for family, pattern in _FAMILIES if re.match(pattern, part.lower())), "")
+
+
+def read_heading(path: Path) -> Heading:
+    """Read the header of any report; a missing state is taken from the file's name.
+
+    Raises:
+        UnreadableReport: If the file is missing.
+    """
+    return _heading(read_text(path), path)
 
 
 def read_utilisation(path: Path) -> Utilisation:
@@ -129,21 +177,32 @@ def read_utilisation(path: Path) -> Utilisation:
     text = read_text(path)
     used: Counts = {}
     available: Counts = {}
-    for name, cells in _site_rows(text):
+    rows = _site_rows(text)
+    tiles = any(name in _SITES["bram"] for name, _ in rows)
+    for name, cells in rows:
         for resource, names in _SITES.items():
             if name in names and resource not in used:
                 each = 2 if resource == "bram" else 1
-                used[resource] = each * _number(path, name, cells.get("Used", ""))
+                used[resource] = each * _number(path, name, cells["Used"])
                 if cells.get("Available"):
                     available[resource] = each * _number(path, name, cells["Available"])
         for resource, names in _PRIMITIVES.items():
             if name in names:
-                used[resource] = _number(path, name, cells.get("Used", ""))
+                used[resource] = _number(path, name, cells["Used"])
+        if name in _BLOCK_RAMS and not tiles:
+            each = _BLOCK_RAMS[name]
+            used["bram"] = used.get("bram", 0.0) + each * _number(path, name, cells["Used"])
+            if cells.get("Available"):
+                # RAMB18 and RAMB36 share their sites.
+                available["bram"] = each * _number(path, name, cells["Available"])
     if "lut" not in used:
+        found = ", ".join(dict.fromkeys(name for name, _ in rows[:12]))
         raise UnreadableReport(
             f"{path} is not a utilisation report of Vivado: it has no row for Slice or CLB LUTs"
+            + (f", only {found}" if found else "")
         )
-    return Utilisation(_heading(text), used, available)
+    dies = len(set(re.findall(r"\|\s*(SLR\d+)\s*(?=\|)", text)))
+    return Utilisation(_heading(text, path), used, available, dies)
 
 
 def read_hierarchy(path: Path) -> tuple[Heading, list[Instance]]:
@@ -158,10 +217,12 @@ def read_hierarchy(path: Path) -> tuple[Heading, list[Instance]]:
             document = ET.fromstring(text.encode())
         except ET.ParseError as error:
             raise UnreadableReport(f"{path} is damaged: {error}") from None
-        heading = Heading("", _full_part(document.get("partname", "")), document.get("designstate", ""))
+        part, state = document.get("partname", ""), document.get("designstate", "")
+        command, design = document.get("cmdline", ""), document.get("designname", "")
+        heading = Heading("", _full_part(part), state, design, command)
         rows = [[cell.get("contents", "") for cell in row] for row in document.iter("tablerow")]
     else:
-        heading = _heading(text)
+        heading = _heading(text, path)
         # Vivado puts one space after the bar, and two for every level.
         rows = [
             [cell[1:].rstrip() for cell in line.split("|")[1:-1]]
@@ -172,6 +233,8 @@ def read_hierarchy(path: Path) -> tuple[Heading, list[Instance]]:
     if start is None:
         raise UnreadableReport(f"{path} is not a utilisation report by hierarchy: it has no column Instance")
     titles = [cell.strip() for cell in rows[start]]
+    if not any(title in titles for title, _ in _HIERARCHY["lut"]):
+        raise UnreadableReport(f"{path} has no column Total LUTs; its columns are {', '.join(titles)}")
     instances: list[Instance] = []
     above: list[str] = []
     for row in rows[start + 1 :]:
@@ -211,7 +274,7 @@ def read_timing(path: Path) -> TimingSummary:
     slack = None if values[0] == "NA" else _number(path, "WNS(ns)", values[0])
     paths = [(float(found[1]), found[2]) for found in _SLACK.finditer(text)]
     worst = min(paths, key=lambda pair: pair[0], default=(0.0, ""))[1]
-    return TimingSummary(_heading(text), slack, _period(text, slack), _path_in_words(worst))
+    return TimingSummary(_heading(text, path), slack, _period(text, slack), _path_in_words(worst))
 
 
 def read_text(path: Path) -> str:
@@ -226,30 +289,47 @@ def read_text(path: Path) -> str:
         raise UnreadableReport(f"{path} cannot be read: {error.strerror}") from None
 
 
-def _heading(text: str) -> Heading:
-    found = {name: value.rstrip("| ") for name, value in _HEADER.findall(text)}
+def _heading(text: str, path: Path) -> Heading:
+    found = {name: value.rstrip("| ") for name, value in reversed(_HEADER.findall(text))}  # the first counts
     tool = _TOOL.search(found.get("Tool Version", ""))
+    # File names of Vivado and of its scripts contain the step: "top_utilization_placed.rpt", "post_route_util.rpt".
+    named = next((state for word, state in _FILE_WORDS if word in path.stem.lower()), "")
     return Heading(
         f"Vivado {tool[1]}" if tool else "",
         _full_part(found.get("Device", "")),
-        found.get("Design State", ""),
+        found.get("Design State", "") or named,
+        found.get("Design", ""),
+        found.get("Command", ""),
+        _date(found.get("Date", "")),
     )
+
+
+def _date(text: str) -> datetime:
+    try:
+        return datetime.strptime(" ".join(text.split()), "%a %b %d %H:%M:%S %Y")
+    except ValueError:
+        return datetime.min
 
 
 def _full_part(name: str) -> str:
     """Return the full name of a part: reports of older versions leave out "xc"."""
-    return name if not name or name.startswith("xc") else f"xc{name}"
+    return name if not name or re.match(r"x[acq]", name) else f"xc{name}"
 
 
 def _site_rows(text: str) -> list[tuple[str, dict[str, str]]]:
-    """Return (name, cells by title) for every row in the tables of sites and primitives."""
-    rows, titles = [], []
+    """Return (name, cells by title) for every row in the tables that count the sites and primitives of the whole part.
+
+    The tables of dies (SLRs) also begin with "Site Type", but have a column for each die in place of "Used".
+    """
+    rows: list[tuple[str, dict[str, str]]] = []
+    titles: list[str] = []
     for line in text.splitlines():
         if not line.startswith("|"):
+            titles = titles if line.startswith("+") else []
             continue
         cells = [cell.strip() for cell in line.split("|")[1:-1]]
         if cells and cells[0] in ("Site Type", "Ref Name"):
-            titles = cells
+            titles = cells if "Used" in cells else []
         elif titles and len(cells) == len(titles):
             rows.append((cells[0].rstrip("*"), dict(zip(titles, cells, strict=True))))
     return rows
@@ -264,14 +344,26 @@ def _number(path: Path, name: str, cell: str) -> float:
 
 
 def _period(text: str, slack: float | None) -> float | None:
-    """Return the period of the clock with the worst slack; of the fastest clock if the report does not name it."""
+    """Return the period of the clock with the worst slack, None if several clocks could have it."""
     periods = {name: float(period) for name, period in _CLOCK.findall(text)}
-    _, _, table = text.partition("| Intra Clock Table")
-    for line in table.partition("| Inter Clock Table")[0].splitlines():
-        cells = line.split()
-        if len(cells) > 1 and cells[0] in periods and slack is not None and cells[1] == f"{slack:.3f}":
-            return periods[cells[0]]
-    return min(periods.values(), default=None)
+    if slack is not None:
+        for title, column in (("Intra Clock Table", 0), ("Inter Clock Table", 1)):
+            for line in _section(text, title):
+                cells = line.split()
+                if (
+                    len(cells) > column + 1
+                    and cells[column] in periods
+                    and cells[column + 1] == f"{slack:.3f}"
+                ):
+                    return periods[cells[column]]
+    return next(iter(periods.values())) if len(periods) == 1 else None
+
+
+def _section(text: str, title: str) -> list[str]:
+    """Return the lines of a section of a timing summary, up to the title of the next."""
+    lines = text.partition(f"| {title}")[2].splitlines()[2:]
+    end = next((i for i, line in enumerate(lines) if line.startswith("| ")), len(lines))
+    return lines[:end]
 
 
 def _path_in_words(path: str) -> str:

@@ -282,7 +282,7 @@ def _described(nodes: Iterable[NodeProto], model: ModelWrapper) -> Iterable[Host
     for node in nodes:
         quantizer = next((behind[name] for name in node.input if name in behind), "")
         why = _has_weights(node, model)
-        if not why and quantizer and not _completes(node, model):
+        if not why and quantizer and not _completes(node):
             why = f"stands behind the quantizer {quantizer}"
         if not quantizer and node.op_type in _QUANTIZERS:
             quantizer = node.name
@@ -291,10 +291,9 @@ def _described(nodes: Iterable[NodeProto], model: ModelWrapper) -> Iterable[Host
         yield HostNode(node.name, node.op_type, why)
 
 
-def _completes(node: NodeProto, model: ModelWrapper) -> bool:
-    """Return whether a node behind a quantizer only moves or rescales its levels, with one number for all."""
-    sizes = [value.size for name in node.input if (value := model.get_initializer(name)) is not None]
-    return node.op_type in MOVING or (node.op_type in _RESCALING and all(size == 1 for size in sizes))
+def _completes(node: NodeProto) -> bool:
+    """Return whether a node behind a quantizer may be a part of it: it moves, rescales or quantizes levels."""
+    return node.op_type in MOVING | _RESCALING | _QUANTIZERS
 
 
 def _has_weights(node: NodeProto, model: ModelWrapper) -> str:

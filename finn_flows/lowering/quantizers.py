@@ -12,7 +12,7 @@ from zerocross.finn_flows.lowering.execution import RESHAPES
 from zerocross.finn_flows.lowering.levels import MOST, Levels, equidistant
 from zerocross.finn_flows.lowering.monotone import few_values
 from zerocross.finn_flows.lowering.products import attributes
-from zerocross.finn_flows.lowering.regions import ELEMENTWISE, Region, RegionFunction
+from zerocross.finn_flows.lowering.regions import BY_CHANNEL, ELEMENTWISE, Region, RegionFunction
 from zerocross.finn_flows.network import level_grid
 
 _QUANTIZERS = frozenset({"BipolarQuant", "Crossings", "IntQuant", "MultiThreshold", "Quant"})
@@ -121,9 +121,16 @@ def _ahead(
 
 
 def _keeps_channels(model: ModelWrapper, node: NodeProto) -> bool:
-    """Return whether a node computes or moves elements without mixing, adding or renumbering channels."""
+    """Return whether a node computes or moves elements without mixing, adding or renumbering channels.
+
+    Nor may its constants vary within a channel.
+    """
+    if node.op_type in ELEMENTWISE:
+        shape = model.get_tensor_shape(node.output[0])
+        sizes = [value.size for name in node.input if (value := model.get_initializer(name)) is not None]
+        return node.op_type in BY_CHANNEL or not shape or max(sizes, default=1) <= max(shape[1:2], default=1)
     if node.op_type not in RESHAPES:
-        return node.op_type in ELEMENTWISE or node.op_type == "Transpose"
+        return node.op_type == "Transpose"
     before, after = (model.get_tensor_shape(name) for name in (node.input[0], node.output[0]))
     return [size for size in before if size > 1] == [size for size in after if size > 1]
 

@@ -14,7 +14,13 @@ PAGES = {
     "long": lambda: render_build(make_long_build()),
     "bare": lambda: render_build(Build("bare", "x")),
     "endless words": lambda: render_build(
-        make_build(name="n" * 90, expression="mul(" * 40 + "x", hints=["h" * 200], files={"f" * 60: "p" * 90})
+        make_build(
+            name="n" * 90,
+            expression="mul(" * 40 + "x",
+            hints=["h" * 200],
+            left_out=["l" * 200],
+            files={"f" * 60: "p" * 90},
+        )
     ),
     "comparison": lambda: render_comparison([make_build(), make_long_build(), Build("bare", "x")]),
 }

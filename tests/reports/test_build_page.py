@@ -185,6 +185,7 @@ def test_what_a_build_holds_is_escaped():
         **dict.fromkeys(fields, odd),
         nodes=[node],
         hints=[odd],
+        left_out=[odd],
         files={odd: odd},
         choices={odd: odd},
         trained=[odd],

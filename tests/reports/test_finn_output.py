@@ -207,6 +207,189 @@ def test_the_older_simulation_record(images, interval, finn):
     assert (build.timing.ii_measured, build.timing.latency_measured) == (interval, 100)
 
 
+def test_a_mean_interval_where_the_simulation_gives_none(finn):
+    told = {"N": 10, "cycles": 13000, "latency_cycles": 2400, "stable_throughput[images/s]": 94339.6}
+    timing = read_finn_output(finn(ESTIMATES | {"report/rtlsim_performance.json": told})).timing
+    assert (timing.ii_measured, timing.latency_measured) == (1178, 2400)  # (13000 - 2400) / 9
+
+
+def test_the_time_of_all_images_is_no_latency(finn):
+    told = {"N": 10, "cycles": 13000, "latency_cycles": 13000, "fclk[mhz]": 100.0}
+    build = read_finn_output(finn(ESTIMATES | {"report/rtlsim_performance.json": told}))
+    assert (build.timing.ii_measured, build.timing.latency_measured) == (None, None)
+    assert "the time of all 10 images" in build.left_out[0]
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [{"TIMEOUT": 1}, {"UNFINISHED_OUTS": 1}, {"TIMEOUT": 1, "UNFINISHED_INS": 1, "UNFINISHED_OUTS": 1}],
+)
+def test_a_simulation_that_timed_out_measured_nothing(flags, finn):
+    told = {"N": 10, "cycles": 100000, "latency_cycles": 0, "interval_cycles": 0} | flags
+    build = read_finn_output(finn(ESTIMATES | {"report/rtlsim_performance.json": told}))
+    assert (build.timing.ii_measured, build.timing.latency_measured) == (None, None)
+    assert build.timing.ii_estimate == 196
+    verdict = build_facts.verdicts(build)[0]
+    assert verdict.state == "bad"
+    assert "100,000 cycles" in verdict.text
+
+
+RELEASES = {  # the same network as three releases name it
+    "0.7": ["ConvolutionInputGenerator_0", "StreamingFCLayer_Batch_0", "StreamingMaxPool_Batch_0",
+            "StreamingFCLayer_Batch_1", "LabelSelect_Batch_0"],
+    "0.9": ["ConvolutionInputGenerator_rtl_0", "MatrixVectorActivation_0", "StreamingMaxPool_Batch_0",
+            "MatrixVectorActivation_1", "LabelSelect_Batch_0"],
+    "0.10": ["ConvolutionInputGenerator_rtl_0", "MVAU_hls_0", "StreamingMaxPool_hls_0", "MVAU_hls_1",
+             "LabelSelect_hls_0"],
+}  # fmt: skip
+LUTS = [300, 2500, 90, 1800, 60]
+
+
+def of_release(names):
+    files = {
+        "estimate_layer_resources.json": {
+            name: resources(lut) for name, lut in zip(names, LUTS, strict=True)
+        },
+        "estimate_layer_cycles.json": dict.fromkeys(names, 100),
+    }
+    folding = {"Defaults": {}, "StreamingFIFO_0": {"depth": 2}} | {
+        name: {"PE": 4, "SIMD": 8} for name in names
+    }
+    return {f"report/{name}": content for name, content in files.items()} | {"final_hw_config.json": folding}
+
+
+@pytest.mark.parametrize("names", RELEASES.values(), ids=RELEASES)
+def test_nodes_of_every_release(names, finn):
+    build = read_finn_output(finn(of_release(names)))
+    assert [(node.name, node.layer, node.kind) for node in build.nodes] == [
+        (names[0], names[1], "generator"), (names[1], names[1], "product"), (names[2], names[2], "pool"),
+        (names[3], names[3], "product"), (names[4], names[4], "label"),
+    ]  # fmt: skip
+    assert [node.estimate_finn["lut"] for node in build.nodes] == LUTS
+    assert [(node.pe, node.simd, node.ii_estimate) for node in build.nodes] == [(4, 8, 100)] * 5
+    assert (build.family, build.left_out) == ("", [])
+
+
+@pytest.mark.parametrize("names", RELEASES.values(), ids=RELEASES)
+def test_counts_reach_their_nodes_from_a_report_in_the_order_of_the_alphabet(names, finn):
+    instances = {
+        f"StreamingDataflowPartition_1_{name}": 2 * lut for name, lut in zip(names, LUTS, strict=True)
+    }
+    instances |= {f"StreamingDataflowPartition_1_StreamingFIFO_{i}": 10 + i for i in range(2)}
+    rows = [(0, "top_wrapper", "(top)", 9999, 0, 0, 0, 0), (1, "top_i", "top", 9900, 0, 0, 0, 0)]
+    rows += [
+        (2, "axi_interconnect_0", "axi", 700, 0, 0, 0, 0),
+        (3, "s00_couplers", "axi_s00", 300, 0, 0, 0, 0),
+    ]
+    rows += [(2, "StreamingDataflowPartition_1", "p", 9000, 0, 0, 0, 0)]
+    for name, lut in sorted(instances.items()):
+        rows += [(3, name, "m", lut, 0, 0, 0, 0), (4, "U0", "inner", lut - 1, 0, 0, 0, 0)]
+    build = read_finn_output(finn(of_release(names) | {"report/post_synth_resources.xml": xml_report(rows)}))
+    nodes = {node.name: node for node in build.nodes}
+    assert [nodes[name].routed["lut"] for name in names] == [2 * lut for lut in LUTS]
+    assert [node.name for node in build.nodes][:5] == names
+    # such a report does not tell where the FIFOs are
+    assert [(node.layer, node.routed["lut"]) for node in build.nodes if node.kind == "fifo"] == [
+        ("", 10),
+        ("", 11),
+    ]
+    assert build.routed["lut"] == 9999
+    assert build.left_out == ["post_synth_resources.xml: not nodes of FINN: axi_interconnect_0 (700 LUT)"]
+
+
+def test_partitions_with_numbers_of_their_own(finn):
+    names = RELEASES["0.10"]
+    own = [*names[:3], "MVAU_hls_0", names[4]]  # the second product is the first of its partition
+    partition = [1, 1, 1, 2, 2]
+    files = of_release(names) | {
+        "report/post_synth_resources.json": {"(top)": counted(9999, 0)}
+        | {
+            f"StreamingDataflowPartition_{i}_{name}": counted(lut, 0)
+            for i, name, lut in zip(partition, own, LUTS, strict=True)
+        }
+    }
+    build = read_finn_output(finn(files))
+    nodes = {node.name: node for node in build.nodes}
+    assert all(nodes[name].routed is None for name in names)
+    assert nodes["StreamingDataflowPartition_2_MVAU_hls_0"].routed["lut"] == 1800
+    assert nodes["StreamingDataflowPartition_1_ConvolutionInputGenerator_rtl_0"].layer.endswith(
+        "_1_MVAU_hls_0"
+    )
+    assert sum(node.routed["lut"] for node in build.nodes if node.routed) == sum(LUTS)
+    assert "2 partitions number their nodes from 0" in build.left_out[0]
+
+
+def test_unknown_names_are_kept_and_listed(finn):
+    files = of_release([*RELEASES["0.10"][:4], "MyArgMax_hls_0"])
+    files["report/post_synth_resources.json"] = {
+        "MyArgMax_hls_0": counted(7, 0),
+        "top_dfx_0": counted(611, 0),
+    }
+    files["report/pr_region_resources.json"] = {}
+    files["final_hw_config.json"]["MVAU_hls_9"] = {"PE": 1}
+    build = read_finn_output(finn(files))
+    assert {node.name: node.kind for node in build.nodes}["MyArgMax_hls_0"] == "other"
+    assert next(node.routed["lut"] for node in build.nodes if node.routed) == 7
+    assert build.left_out == [
+        "post_synth_resources.json: not nodes of FINN: top_dfx_0 (611 LUT)",
+        "The function of these operators is not known: MyArgMax",
+        "final_hw_config.json: no other file has the nodes MVAU_hls_9",
+        "Reports of unknown kinds: pr_region_resources.json",
+    ]
+    page = render_comparison([build])
+    for reason in build.left_out:
+        assert reason in page
+
+
+def test_a_report_after_synthesis_is_not_called_routed(finn):
+    rows = [(0, "top", "(top)", 500, 0, 0, 0, 0), (1, "MVAU_hls_0", "m", 400, 0, 0, 0, 0)]
+    told = {"report/post_synth_resources.xml": xml_report(rows, state="Synthesized")}
+    build = read_finn_output(finn(told))
+    assert (build.routed, build.synthesis["7-series"]["lut"]) == (None, 500)
+    assert (build.nodes[0].routed, build.nodes[0].synthesis["7-series"]["lut"]) == (None, 400)
+
+
+def test_many_other_instances_are_summed(finn):
+    rows = [(0, "top", "(top)", 500, 0, 0, 0, 0), (1, "MVAU_hls_0", "m", 400, 0, 0, 0, 0)]
+    rows += [(1, f"shell{i}", "s", i, 0, 0, 0, 0) for i in range(20)]
+    rows += [(1, "copy", "c", 300, 0, 0, 0, 0), (2, "MVAU_hls_0", "m", 390, 0, 0, 0, 0)]
+    build = read_finn_output(finn({"report/post_synth_resources.xml": xml_report(rows)}))
+    assert [(node.name, node.routed["lut"]) for node in build.nodes] == [("MVAU_hls_0", 400)]
+    assert "nodes of FINN: top/copy/MVAU_hls_0 (390 LUT), shell19 (19 LUT)" in build.left_out[0]
+    assert "and 13 smaller (78 LUT)" in build.left_out[0]
+
+
+def test_the_part_of_the_stitched_ip(finn):
+    script = {"stitched_ip/make_project.tcl": "create_project p /tmp/p -part xcvc1902-vsva2197-2MP-e-S\n"}
+    build = read_finn_output(finn(ESTIMATES | SYNTHESISED | script))
+    assert (build.part, build.family) == ("xcvc1902-vsva2197-2MP-e-S", "versal")
+    assert read_finn_output(finn(ESTIMATES | SYNTHESISED | script) / "report").family == "versal"
+
+
+def test_a_node_that_hls_did_not_compile_has_no_counts(finn):
+    zeros = {"BRAM_18K": 0, "FF": 0, "LUT": 0, "DSP48E": 0, "URAM": 0}
+    compiled = {"BRAM_18K": "30", "FF": "5001", "LUT": "9012", "DSP48E": "0", "URAM": "0"}  # text in 0.9
+    told = {"MVAU_hls_0": compiled, "Thresholding_rtl_0": zeros}
+    build = read_finn_output(finn(ESTIMATES | {"report/estimate_layer_resources_hls.json": told}))
+    nodes = {node.name: node for node in build.nodes}
+    assert nodes["MVAU_hls_0"].estimate_hls["lut"] == 9012
+    assert nodes["Thresholding_rtl_0"].estimate_hls == {}
+
+
+@pytest.mark.parametrize(
+    ("version", "tool"), [(2022.2, "Vivado 2022.2"), (0, "Vivado"), ("2023.2.1", "Vivado 2023.2.1")]
+)
+def test_out_of_context_synthesis_by_older_releases(version, tool, finn):
+    told = {"vivado_proj_folder": "/x", "LUT": 8667.0, "FF": 9063.0, "BRAM": 22.0, "DSP": 0.0, "WNS": 0.946, "": 0,
+            "fmax_mhz": 110.44842058758559, "vivado_version": version}  # fmt: skip
+    build = read_finn_output(finn({"report/ooc_synth_and_timing.json": told}))
+    assert build.routed == {"lut": 8667, "ff": 9063, "bram": 44, "dsp": 0}
+    assert (build.tools["routing"], build.clock_mhz) == (tool, pytest.approx(100.0))
+    unknown = told | {"WNS": 0, "fmax_mhz": 0}  # FINN could not read the timing
+    timing = read_finn_output(finn({"report/ooc_synth_and_timing.json": unknown})).timing
+    assert (timing.fmax_mhz, timing.slack_ns) == (None, None)
+
+
 def test_a_failed_build_says_so(finn):
     files = ESTIMATES | {"report/metadata_builder.json": {"status": "failed", "tool_version": "2023.2"}}
     verdict = build_facts.verdicts(read_finn_output(finn(files)))[0]

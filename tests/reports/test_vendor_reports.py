@@ -7,11 +7,16 @@ from tests.reports.vivado_samples import (
     TIMING,
     UTILISATION_7_SERIES,
     UTILISATION_ULTRASCALE,
+    dies,
+    on_7_series,
+    timed,
+    utilisation,
     xml_report,
 )
 from zerocross.reports.vendor_reports import (
     UnreadableReport,
     family_of,
+    read_heading,
     read_hierarchy,
     read_timing,
     read_utilisation,
@@ -137,6 +142,83 @@ def test_a_missing_report(reader, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("state", "stage"),
+    [
+        ("Synthesized", "synthesis"),
+        ("Optimized", "synthesis"),
+        ("Fully Placed", "placement"),
+        ("Physopt postPlace", "placement"),
+        ("Partially Routed", "placement"),
+        ("Routed", "routing"),
+        ("Physopt postRoute", "routing"),
+        ("Something else", None),
+    ],
+)
+def test_the_step_of_a_report(state, stage, write):
+    report = read_heading(write(on_7_series(1, state=state)))
+    assert (report.stage, report.design) == (stage, "top")
+    assert report.date.isoformat() == "2026-11-20T16:49:35"
+
+
+@pytest.mark.parametrize(
+    ("name", "stage"),
+    [
+        ("top_utilization_synth.rpt", "synthesis"),
+        ("top_utilization_placed.rpt", "placement"),
+        ("post_route_util.rpt", "routing"),
+        ("util.rpt", None),
+    ],
+)
+def test_the_step_from_the_files_name_if_the_report_has_none(name, stage, write):
+    assert read_heading(write(on_7_series(1, state=""), name)).stage == stage
+    assert read_heading(write(on_7_series(1, state="Synthesized"), name)).stage == "synthesis"
+
+
+def test_utilisation_of_a_versal_part(write):
+    tables = [
+        [("Registers", 233693, 5148416), ("CLB LUTs*", 116420, 2574208), ("  LUT as Logic", 99622, 2574208)],
+        [("LOOKAHEAD8", 120, 321776)],
+        [
+            ("Block RAM Tile", 87.5, 3741),
+            ("  RAMB36E5", 80, 3741),
+            ("  RAMB18E5*", 15, 7482),
+            ("URAM", 3, 1925),
+        ],
+        [("DSP Slices", 911, 10848), ("  DSP58", 753, ""), ("  DSPFP32", 158, "")],
+    ]
+    report = read_utilisation(write(utilisation(tables, device="xcv80-lsva4737-2MHP-e-S")))
+    assert report.used == {"lut": 116420, "ff": 233693, "carry": 120, "bram": 175, "uram": 3, "dsp": 911}
+    assert report.available == {"lut": 2574208, "ff": 5148416, "bram": 7482, "uram": 1925, "dsp": 10848}
+
+
+def test_block_rams_without_a_row_for_tiles(write):
+    rows = [("CLB LUTs", 10, 100), ("RAMB36/FIFO*", 4, 140), ("RAMB18", 5, 280)]
+    report = read_utilisation(write(utilisation([rows])))
+    assert (report.used["bram"], report.available["bram"]) == (13, 280)
+
+
+def test_the_tables_of_dies_do_not_replace_those_of_the_part(write):
+    rows = [("CLB LUTs", 3000, 1728000), ("CLB Registers", 2400, 3456000), ("CARRY8", 46, 216000)]
+    report = read_utilisation(write(utilisation([rows]) + dies([1000, 2000, 0, 0])))
+    assert report.used == {"lut": 3000, "ff": 2400, "carry": 46}
+    assert report.dies == 4
+
+
+@pytest.mark.parametrize(
+    ("table", "worst", "period"),
+    [
+        ("Intra Clock Table", "slow", 10.0),
+        ("Inter Clock Table", "fast  slow", 10.0),
+        ("Inter Clock Table", "slow  fast", 4.0),
+        ("Other Path Groups Table", "slow", None),  # either clock could have the path
+    ],
+)
+def test_the_period_of_the_worst_path(table, worst, period, write):
+    clocks = ("fast", 4.0), ("slow", 10.0)
+    assert read_timing(write(timed(0.2, clocks=clocks, table=table, worst=worst))).period_ns == period
+
+
+@pytest.mark.parametrize(
     ("part", "family"),
     [
         ("xc7z020clg400-1", "7-series"),
@@ -145,8 +227,18 @@ def test_a_missing_report(reader, tmp_path):
         ("xcu250-figd2104-2L-e", "ultrascale+"),
         ("xck26-sfvc784-2LV-c", "ultrascale+"),
         ("xcku5p-ffvb676-2-e", "ultrascale+"),
-        ("xcku060-ffva1156-2-e", ""),
-        ("xcvc1902-vsva2197-2MP-e-S", ""),
+        ("xcvu13p-fhga2104-2-e", "ultrascale+"),
+        ("xcau25p-ffvb676-2-e", "ultrascale+"),
+        ("xazu3eg-sfvc784-1-i", "ultrascale+"),
+        ("xcku060-ffva1156-2-e", "ultrascale"),
+        ("xcvu440-flga2892-2-e", "ultrascale"),
+        ("xqrku060-cna1509-1M-m", "ultrascale"),
+        ("xcvc1902-vsva2197-2MP-e-S", "versal"),
+        ("xcv80-lsva4737-2MHP-e-S", "versal"),
+        ("xc2ve3858-ssva2112-2LP-e-S", "versal"),
+        ("xa7z020clg484-1i", "7-series"),
+        ("xq7k325trf900-1i", "7-series"),
+        ("LFE5U-85F", ""),
         ("", ""),
     ],
 )

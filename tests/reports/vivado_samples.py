@@ -97,7 +97,7 @@ UTILISATION_ULTRASCALE = """\
 Copyright 1986-2020 Xilinx, Inc. All Rights Reserved.
 -------------------------------------------------------------------------------------------
 | Tool Version : Vivado v.2020.2 (lin64) Build 3064766 Wed Nov 18 09:12:47 MST 2020
-| Design       : main
+| Design       : top
 | Device       : zu3egsbva484-1
 | Design State : Synthesized
 -------------------------------------------------------------------------------------------
@@ -140,7 +140,7 @@ Copyright 1986-2022 Xilinx, Inc. All Rights Reserved.
 -------------------------------------------------------------------------------------------
 | Tool Version : Vivado v.2022.2 (lin64) Build 3671981 Fri Oct 14 04:59:54 MDT 2022
 | Command      : report_utilization -hierarchical -hierarchical_depth 5 -file finn_partition_util.rpt
-| Design       : finn_design
+| Design       : top
 | Device       : xc7z020clg400-1
 | Design State : Synthesized
 -------------------------------------------------------------------------------------------
@@ -279,3 +279,56 @@ Slack (MET) :             0.082ns  (arrival time - required time)
   Source:                 fc9/never/C
   Destination:            fc9/shown/D
 """
+
+
+def heading(command, state, device="xc7z020clg400-1", design="top", date="Fri Nov 20 16:49:35 2026"):
+    """The header of a report; without a state, the line is missing."""
+    lines = ["Tool Version : Vivado v.2023.2 (lin64) Build 4029153", f"Date         : {date}"]
+    lines += [f"Command      : {command}", f"Design       : {design}", f"Device       : {device}"]
+    lines += [f"Design State : {state}"] if state else []
+    return "\n".join(f"| {line}" for line in lines) + "\n\n"
+
+
+def utilisation(tables, state="Routed", options="", **header):
+    """A utilisation report; `tables` are lists of (site, used, available)."""
+    text = heading(f"report_utilization{options} -file util.rpt", state, **header)
+    for rows in tables:
+        text += (
+            "+---+---+---+\n|  Site Type  |  Used | Fixed | Prohibited | Available | Util% |\n+---+---+---+\n"
+        )
+        text += "".join(f"| {site} | {used} | 0 | 0 | {of} | <0.01 |\n" for site, used, of in rows)
+        text += "+---+---+---+\n\n"
+    return text
+
+
+def on_7_series(lut, **header):
+    tables = [
+        [("Slice LUTs", lut, 53200), ("Slice Registers", 2 * lut, 106400)],
+        [("Block RAM Tile", 1.5, 140)],
+        [("DSPs", 4, 220)],
+    ]
+    return utilisation(tables, **header)
+
+
+def timed(
+    slack, state="Routed", clocks=(("ap_clk", 10.0),), table="Intra Clock Table", worst="ap_clk", **header
+):
+    """A timing summary with the given clocks; `worst` starts the line of the worst slack in `table`."""
+    rule = "-" * 40
+    text = heading("report_timing_summary -file timing.rpt", state, **header)
+    text += f"| Design Timing Summary\n| ---\n\n    WNS(ns)      TNS(ns)\n    -------      -------\n {slack:.3f}  0.000\n\n"
+    text += f"{rule}\n| Clock Summary\n| ---\n\nClock  Waveform(ns)  Period(ns)  Frequency(MHz)\n"
+    text += "".join(f"{n}  {{0.000 {p / 2:.3f}}}  {p:.3f}  {1000 / p:.3f}\n" for n, p in clocks)
+    for title in ("Intra Clock Table", "Inter Clock Table"):
+        text += f"\n{rule}\n| {title}\n| ---\n{rule}\n\n"
+        text += f"{worst}  {slack:.3f}  0.000\n" if title == table else ""
+    return f"{text}\n{rule}\n| Timing Details\n| ---\n"
+
+
+def dies(used):
+    """The table of a part of several dies: a column for each, and none named "Used"."""
+    names = [f"SLR{i}" for i in range(len(used))]
+    cells = " | ".join([*names, *(f"{name} %" for name in names)])
+    numbers = " | ".join([*map(str, used), *("0.10" for _ in used)])
+    rows = "".join(f"| {site} | {numbers} |\n" for site in ("CLB LUTs", "CARRY8", "Block RAM Tile"))
+    return f"13. SLR CLB Logic and Dedicated Block Utilization\n\n+---+\n| Site Type | {cells} |\n+---+\n{rows}+---+\n"

@@ -191,9 +191,9 @@ _KINDS = {
 }
 
 
-def lower(source: Path | ModelWrapper) -> Lowered:
+def lower(source: Path | ModelWrapper, host_part: bool = False) -> Lowered:
     """Lower, and call layers by kind and number."""
-    return numbered(lower_file(source))
+    return numbered(lower_file(source, host_part))
 
 
 def samples(shape: Sequence[int], count: int = 200, seed: int = 1) -> np.ndarray:

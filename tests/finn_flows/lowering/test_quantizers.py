@@ -144,7 +144,7 @@ INPUTS: dict[str, tuple[Build, Input]] = {
 def test_inputs(name: str) -> None:
     build, expected = INPUTS[name]
     model = build(Graph((1, 10), 3)).dense(10, 12).norm(12, 8.0).bipolar().dense(12, 5).model()
-    lowered = lower(model)
+    lowered = lower(model, host_part=name == "a function of levels")
     assert lowered.network.network.input == expected
     assert_same(lowered, model, np.concatenate([samples((1, 10)), np.zeros((1, 10), np.float32)]))
 

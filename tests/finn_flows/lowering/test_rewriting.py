@@ -132,7 +132,7 @@ def test_signals_of_integers() -> None:
     lowered = lower(g.model())
     assert lowered.network.network.input.bits == 8
     x = np.random.default_rng(0).integers(0, 256, (40, 2, 12)).astype(np.uint8)
-    expected = execute(tidied(g.model()), x).argmax(axis=1)
+    expected = execute(tidied(g.model()), x.astype(np.float32)).argmax(axis=1)
     assert np.array_equal(lowered.network.run(lowered.quantize(x))["label"][:, 0], expected)
 
 
