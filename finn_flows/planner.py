@@ -139,11 +139,8 @@ class _Planner:
 
     def plan(self) -> Design:
         """Return the design of all layers."""
-        if self._readers(INPUT) > 1:
-            names = " and ".join(layer.name for layer in self.network.readers(INPUT))
-            raise UnsupportedLayer(
-                f"{names}: several layers read the network's input: let one layer read it, and fork its output"
-            )
+        if (readers := self._readers(INPUT)) > 1:
+            self._fork_input(readers)
         for layer in self.network.layers:
             readers = self._readers(layer.name)
             if readers == 0 and layer is not self.network.layers[-1]:
@@ -240,6 +237,15 @@ class _Planner:
             free.append((name, "a"))
             source = (name, "b")
         return replace(tensor, sources=(*free, source))
+
+    def _fork_input(self, readers: int) -> None:
+        """Fork the network's input, in the smallest words that arrive in time."""
+        lanes = next(
+            (each for each in divisors(self.input.shape[-1]) if self.input.elements // each <= self.target),
+            self.input.shape[-1],
+        )
+        self.input = replace(self.input, lanes=lanes)
+        self.tensors[INPUT] = self._fork(INPUT, replace(self.tensors[INPUT], stream=self.input), readers)
 
     # ---- layers
 

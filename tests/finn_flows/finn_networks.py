@@ -6,6 +6,7 @@ from zerocross.finn_flows.network import (
     Activation,
     Add,
     Bias,
+    Concat,
     Conv,
     Dense,
     Flatten,
@@ -164,6 +165,31 @@ def dynamic(bits: int = 8, channels: int = 4) -> Network:
         sign2=(signs(6), "conv2"),
         features=(Flatten(), "sign2"),
         classifier=(Dense(5), "features"),
+        label=(LabelSelect(), "classifier"),
+    )
+
+
+def forked_input(bits: int = 8) -> Network:
+    """Two convolutions and a pool that read the input, joined by channels; a flattened copy of it, ahead of the classifier."""
+    return _layers(
+        Input((6, 6, 3), bits),
+        wide_padding=(border(1, 1, bits), "input"),
+        wide=(Conv(5, stride=(2, 2)), "wide_padding"),
+        bits1=(signs(5), "wide"),
+        narrow=(Conv(4, (2, 2), (2, 2)), "input"),
+        bits2=(signs(4), "narrow"),
+        peaks=(MaxPool((2, 2), (2, 2)), "input"),
+        sharp=(Conv(3, (1, 1)), "peaks"),
+        bits3=(signs(3), "sharp"),
+        joined=(Concat(), "bits1", "bits2", "bits3"),
+        mixed=(Conv(6, (3, 3)), "joined"),
+        signs=(signs(6), "mixed"),
+        features=(Flatten(), "signs"),
+        pixels=(Flatten(), "input"),
+        hidden=(Dense(5), "pixels"),
+        bits4=(signs(5), "hidden"),
+        all=(Concat(), "features", "bits4"),
+        classifier=(Dense(4), "all"),
         label=(LabelSelect(), "classifier"),
     )
 

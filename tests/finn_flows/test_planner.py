@@ -224,12 +224,6 @@ def test_what_has_no_plan_is_named() -> None:
     )
     with pytest.raises(UnsupportedLayer, match="more: no layer reads its output"):
         plan(unread, Folding())
-    forked = Network(
-        source,
-        (Layer("a", Dense(8), (INPUT,)), Layer("b", levels(8, 2), ("a",)), Layer("c", Add(), ("b", INPUT))),
-    )
-    with pytest.raises(UnsupportedLayer, match="a and c: several layers read the network's input"):
-        plan(forked, Folding())
 
 
 def test_what_has_no_hardware_is_named() -> None:

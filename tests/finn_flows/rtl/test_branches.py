@@ -6,7 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.finn_flows.finn_networks import CLASSIFIERS, biased_images, dynamic, grouped, residual
+from tests.finn_flows.finn_networks import (
+    CLASSIFIERS,
+    biased_images,
+    dynamic,
+    forked_input,
+    grouped,
+    residual,
+)
 from tests.finn_flows.integer_networks import as_streams, held_against, random_inputs, random_network
 from tests.finn_flows.whole_designs import SideBySide
 from zerocross.finn_flows.assembly import assemble
@@ -27,6 +34,8 @@ NETWORKS = {
     "grouped bytes": grouped(8),
     "dynamic, wide": dynamic(channels=10),
     "biased images": biased_images(8),
+    "forked input": forked_input(),
+    "forked bits": forked_input(1),
 }
 FOLDINGS = [Folding(), Folding(target_cycles=1000), Folding(target_cycles=3000)]
 
@@ -47,6 +56,7 @@ def test_elements_compute_what_the_layers_do(name: str, folding: Folding) -> Non
         "dynamic",
         pytest.param("grouped bytes", marks=pytest.mark.slow),
         pytest.param("biased images", marks=pytest.mark.slow),
+        pytest.param("forked input", marks=pytest.mark.slow),
     ],
 )
 def test_simulated_as_computed(name: str, tmp_path: Path, runtime: Path) -> None:
