@@ -170,7 +170,7 @@ def dynamic(bits: int = 8, channels: int = 4) -> Network:
 
 
 def forked_input(bits: int = 8) -> Network:
-    """Two convolutions and a pool that read the input, joined by channels; a flattened copy of it, ahead of the classifier."""
+    """Two convolutions and a pool of the input, joined by channels; its pixels go to the classifier, too."""
     return _layers(
         Input((6, 6, 3), bits),
         wide_padding=(border(1, 1, bits), "input"),
