@@ -180,7 +180,10 @@ def test_statistics_read_again(digits: Data) -> None:
     assert norm.momentum == 0.1 and not model.training
 
 
-@pytest.mark.parametrize("topology", ["mlp", "cnv", "resnete"])
+@pytest.mark.parametrize(
+    "topology",
+    ["mlp", pytest.param("cnv", marks=pytest.mark.slow), pytest.param("resnete", marks=pytest.mark.slow)],
+)
 def test_bfloat16_learns_and_leaves_a_float32_network(topology: str) -> None:
     data = load("digits")
     parameters = {

@@ -7,6 +7,7 @@ from zerocross.finn_flows.nodes import (
     Add,
     AddVector,
     Bias,
+    Concat,
     CrossingSite,
     Duplicate,
     Fifo,
@@ -16,6 +17,7 @@ from zerocross.finn_flows.nodes import (
     MaxPool,
     Padding,
     Product,
+    Select,
     SumPool,
     WindowMaxPool,
     WindowSumPool,
@@ -62,6 +64,23 @@ def dynamic() -> Design:
     )
 
 
+def joined() -> Design:
+    """The first and the last channels of an image, joined in the other order."""
+    image = Stream((3, 2, 8), 2, 3)
+    first, last = Select(image, (0, 1, 2, 3)), Select(image, (6, 7))
+    return Design(
+        image,
+        (
+            Element("twice", "fork", Duplicate(image), ((INPUT, "s"),)),
+            Element("first", "first", first, (("twice", "a"),)),
+            Element("last", "last", last, (("twice", "b"),)),
+            Element(
+                "both", "join", Concat(last.outputs["m"], first.outputs["m"]), (("last", "m"), ("first", "m"))
+            ),
+        ),
+    )
+
+
 def biased() -> Design:
     """A classifier: a product, its biases, and the label."""
     last = product(15, 6, 5, 2)
@@ -94,6 +113,7 @@ def designs() -> dict[str, Design]:
         "grouped": chain(apart, GroupedProduct.of(depthwise, 4, 2, 1, 2, vectors=apart.schedule.counts)),
         "dilated": chain(InputGenerator(Stream((7, 6, 4), 2, 2), (3, 2), dilation=(2, 3))),
         "residual": residual(),
+        "joined": joined(),
         "dynamic": dynamic(),
         "wide_bits": chain(product(30, 8, 10, 4, weight_bits=3)),
         "wide_bytes": chain(product(12, 6, 4, 3, bits=8, weight_bits=8)),

@@ -42,6 +42,7 @@ BUILT = (
     "dilated",
     "grouped",
     "residual",
+    "joined",
     "dynamic",
     "wide_bytes",
     "wide_levels_signed",
