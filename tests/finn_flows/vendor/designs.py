@@ -65,7 +65,7 @@ def dynamic() -> Design:
 
 
 def joined() -> Design:
-    """The first and the last channels of an image, joined in the other order."""
+    """The first and the last channels of an image; in this order no word has to wait."""
     image = Stream((3, 2, 8), 2, 3)
     first, last = Select(image, (0, 1, 2, 3)), Select(image, (6, 7))
     return Design(
@@ -75,7 +75,7 @@ def joined() -> Design:
             Element("first", "first", first, (("twice", "a"),)),
             Element("last", "last", last, (("twice", "b"),)),
             Element(
-                "both", "join", Concat(last.outputs["m"], first.outputs["m"]), (("last", "m"), ("first", "m"))
+                "both", "join", Concat(first.outputs["m"], last.outputs["m"]), (("first", "m"), ("last", "m"))
             ),
         ),
     )
