@@ -7,13 +7,15 @@ A wrong weight or crossing can only change an answer if samples come near it. Fo
 - crossings that were seen at their step: both integers beside the crossing occurred. Only these show a crossing that is
   off by one.
 
-A boundary between two levels counts as one crossing, however many bit planes flip there. What no input can reach by the
-limits of weights and levels (interval arithmetic) does not count.
+A boundary between two levels counts as one crossing, however many bit planes flip there. What no input can reach does not
+count, as far as limits and steps of weights and levels prove it. Sums of signs with weights -1, 0 and 1, for example, are all
+even or all odd: the integers beside a crossing are then 2 apart.
 """
 
 import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -37,6 +39,35 @@ _DENSE = 1 << 22  # grids of at most that many points in all channels have a tab
 
 Range = tuple[np.ndarray, np.ndarray]
 """Least and largest integer of every channel of a tensor."""
+
+
+@dataclass(frozen=True)
+class Reach:
+    """The integers low, low + step, ... high, which are all that a channel can be.
+
+    Attributes:
+        low: Least integer of every channel, (channels,).
+        high: Largest integer.
+        step: Step, 0 for constant channels.
+    """
+
+    low: np.ndarray
+    high: np.ndarray
+    step: np.ndarray
+
+    def map(self, change: Callable[[np.ndarray], np.ndarray]) -> "Reach":
+        """Return a reach whose channels are chosen from these, such as by indexing or repeating."""
+        return Reach(change(self.low), change(self.high), change(self.step))
+
+
+def _even(low: np.ndarray, high: np.ndarray, step: int | np.ndarray) -> Reach:
+    return Reach(low, high, np.where(low == high, 0, step))
+
+
+def _joined(parts: Sequence[Reach]) -> Reach:
+    return Reach(
+        *(np.concatenate([getattr(part, name) for part in parts]) for name in ("low", "high", "step"))
+    )
 
 
 @dataclass(frozen=True)
@@ -92,35 +123,44 @@ class Cells:
         table: The crossings; row c * bits + j is plane j of channel c.
         bits: Bit planes of a channel.
         output: Grid of the activation's output.
-        reach: Accumulators that can occur.
+        reach: Accumulators that can occur. The integers beside a crossing are the nearest of them.
     """
 
-    def __init__(self, table: CrossingTable, bits: int, output: Grid, reach: Range) -> None:
+    def __init__(self, table: CrossingTable, bits: int, output: Grid, reach: Reach) -> None:
         self.grid = table.grid
         points, channels = len(table.grid), table.channels // bits
         self._firsts = np.arange(channels) * points
         rows = np.repeat(np.arange(table.channels), table.counts())
         found = np.unique(rows // bits * points + table.places)
-        self.starts = np.unique(np.concatenate([self._firsts, found - 1, found, found + 1]))
-        self.starts = self.starts[self.starts < channels * points]
-        self.channel = self.starts // points
         low, high = (
             np.clip((limit - self.grid.low) // self.grid.step, 0, points - 1) + self._firsts
-            for limit in reach
+            for limit in (reach.low, reach.high)
         )
+        stride = np.where(reach.low < self.grid.low, 1, np.maximum(1, reach.step // self.grid.step))
+        # A crossing between two accumulators that can occur acts like one at the upper accumulator.
+        owner = found // points
+        upper = low[owner] + -(-(found - low[owner]) // stride[owner]) * stride[owner]
+        upper = np.unique(upper[upper // points == owner])
+        lower = upper - stride[upper // points]
+        sides = [found - 1, found, found + 1, lower, lower + 1, upper, upper + 1]
+        self.starts = np.unique(np.concatenate([self._firsts, *sides]))
+        self.starts = self.starts[(self.starts >= 0) & (self.starts < channels * points)]
+        self.channel = self.starts // points
         ends = np.append(self.starts[1:], channels * points)
         is_reached = (self.starts <= high[self.channel]) & (ends > low[self.channel])
         self.values = _values(table, bits, output, self.channel, self.starts - self._firsts[self.channel])
         self.output = self._extremes(is_reached)
         # A stretch of a channel between two crossings is a segment: cells segment_starts[s] to segment_starts[s + 1] - 1.
-        segments = np.union1d(self._firsts, found)
+        segments = np.union1d(self._firsts, upper)
         self.segment_starts = np.searchsorted(self.starts, segments)
-        owner = found // points
-        found = found[(found > low[owner]) & (found <= high[owner])]
-        self.crossings = found
-        self.after = np.searchsorted(self.starts, found)
-        self.before = self.after - 1
-        self.segment_after = np.searchsorted(segments, found)
+        owner = upper // points
+        upper = upper[(upper > low[owner]) & (upper <= high[owner])]
+        before, after = (
+            np.searchsorted(self.starts, each) for each in (upper - stride[upper // points], upper)
+        )
+        flips = self.values[before] != self.values[after]
+        self.crossings, self.before, self.after = upper[flips], before[flips], after[flips]
+        self.segment_after = np.searchsorted(segments, self.crossings)
 
     @property
     def count(self) -> int:
@@ -191,70 +231,69 @@ def cells(net: IntegerNetwork) -> dict[str, Cells]:
     grids, shapes = net.network.grids(), net.network.shapes()
     low, high = grids["input"].low, grids["input"].high
     width = shapes["input"][-1]
-    ranges: dict[str, Range] = {"input": (np.full(width, low), np.full(width, high))}
+    step = grids["input"].step
+    ranges = {"input": _even(np.full(width, low), np.full(width, high), step)}
     found: dict[str, Cells] = {}
     for layer in net.network.layers:
         source = ranges[layer.inputs[0]]
         match layer.operation:
             case Activation(_, bits):
                 cut = Cells(net.tables[layer.name], bits, grids[layer.name], source)
-                found[layer.name], ranges[layer.name] = cut, cut.output
+                found[layer.name], ranges[layer.name] = cut, _even(*cut.output, grids[layer.name].step)
             case Flatten():
                 height, across, _ = (
                     shapes[layer.inputs[0]] if len(shapes[layer.inputs[0]]) == 3 else (1, 1, 0)
                 )
-                ranges[layer.name] = (
-                    np.tile(source[0], height * across),
-                    np.tile(source[1], height * across),
-                )
+                ranges[layer.name] = source.map(partial(np.tile, reps=height * across))
             case _ if layer.name in grids:
                 ranges[layer.name] = _range(net, layer.name, [ranges[name] for name in layer.inputs])
     return found
 
 
-def _range(net: IntegerNetwork, name: str, sources: list[Range]) -> Range:
-    """Return the range of a layer's output; the whole grid where weights and inputs do not narrow it cheaply."""
+def _range(net: IntegerNetwork, name: str, sources: list[Reach]) -> Reach:
+    """Return the reach of a layer's output; the whole grid where weights and inputs do not narrow it cheaply."""
     layer = next(each for each in net.network.layers if each.name == name)
     grids, width = net.network.grids(), net.network.shapes()[name][-1]
-    low, high = sources[0]
+    source = sources[0]
     match layer.operation:
         case Dense():
-            return _product(net.weights[name], low, high)
+            return _product(net.weights[name], source)
         case Conv(groups=groups):
             weights = net.weights[name]
-            parts = [
-                _product(
-                    part.reshape(len(part), -1), *(np.tile(each, part[0].size // len(each)) for each in ends)
-                )
-                for part, *ends in zip(
-                    np.split(weights, groups), np.split(low, groups), np.split(high, groups), strict=True
-                )
-            ]
-            return np.concatenate([each[0] for each in parts]), np.concatenate([each[1] for each in parts])
-        case Pad(_, value):
-            return np.minimum(low, value), np.maximum(high, value)
-        case MaxPool():
-            return low, high
-        case Select(channels):
-            return low[list(channels)], high[list(channels)]
-        case Concat():
-            return np.concatenate([each[0] for each in sources]), np.concatenate(
-                [each[1] for each in sources]
+            reads = np.split(np.arange(len(source.low)), groups)
+            return _joined(
+                [
+                    _product(part.reshape(len(part), -1), source.map(_repeated(read, part[0].size)))
+                    for part, read in zip(np.split(weights, groups), reads, strict=True)
+                ]
             )
+        case Pad(_, value):
+            steps = np.gcd(source.step, np.abs(value - source.low))
+            return _even(np.minimum(source.low, value), np.maximum(source.high, value), steps)
+        case MaxPool():
+            return source
+        case Select(channels):
+            return source.map(lambda each: each[list(channels)])
+        case Concat():
+            return _joined(sources)
         case SumPool(kernel):
             area = int(np.prod(kernel))
-            return area * low, area * high
+            return _even(area * source.low, area * source.high, source.step)
         case Add():
-            return np.sum([each[0] for each in sources], axis=0), np.sum(
-                [each[1] for each in sources], axis=0
-            )
-    return np.full(width, grids[name].low), np.full(width, grids[name].high)
+            low, high = (np.sum([getattr(each, end) for each in sources], axis=0) for end in ("low", "high"))
+            return _even(low, high, np.gcd.reduce([each.step for each in sources]))
+    return _even(np.full(width, grids[name].low), np.full(width, grids[name].high), grids[name].step)
 
 
-def _product(weights: np.ndarray, low: np.ndarray, high: np.ndarray) -> Range:
-    """Return the range of weights (channels, features) times inputs between two limits (features,)."""
+def _repeated(chosen: np.ndarray, size: int) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda each: np.resize(each[chosen], size)
+
+
+def _product(weights: np.ndarray, read: Reach) -> Reach:
+    """Return the reach of weights (channels, features) times inputs (features,)."""
     up, down = np.maximum(weights, 0).astype(np.int64), np.minimum(weights, 0).astype(np.int64)
-    return up @ low + down @ high, up @ high + down @ low
+    steps = np.gcd.reduce(np.abs(weights.astype(np.int64)) * read.step, axis=1)
+    return Reach(up @ read.low + down @ read.high, up @ read.high + down @ read.low, steps)
 
 
 class Watch:

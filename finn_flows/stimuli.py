@@ -96,9 +96,10 @@ class _Search:
         self.cells = cells(net)
         layers = net.network.layers
         self.reads = {layer.name: layer.inputs[0] for layer in layers}
-        self.logits, shapes = layers[-1].inputs[0], net.network.shapes()
+        self.label, self.logits, shapes = layers[-1].name, layers[-1].inputs[0], net.network.shapes()
         self.elements = int(np.prod(net.network.input.shape))
-        self.classes = int(np.prod(shapes[self.logits]))
+        logits = int(np.prod(shapes[self.logits]))
+        self.is_binary, self.classes = logits == 1, max(2, logits)
         largest = max(int(np.prod(shape)) for shape in shapes.values())
         self.batch = int(np.clip(_VALUES_AT_ONCE // largest, 8, 250))
         fan_ins = net.network.fan_ins()
@@ -160,7 +161,7 @@ class _Search:
         """Run samples; keep those that show something rare, and note those that come nearer to a target."""
         values = self.net.run(self.integers(numbers))
         logits = values[self.logits].reshape(len(numbers), -1)
-        parts = [logits.argmax(axis=1)[:, None] == np.arange(self.classes)]
+        parts = [values[self.label].reshape(-1, 1) == np.arange(self.classes)]
         for name, cut in self.cells.items():
             visited = cut.visited(values[self.reads[name]])
             segments = np.logical_or.reduceat(visited, cut.segment_starts, axis=1)
@@ -204,7 +205,9 @@ class _Search:
         return bool(self.targets)
 
     def _open(self, is_open: np.ndarray) -> list[_Target]:
-        found = [_Target("", each, each) for each in np.flatnonzero(is_open[: self.classes]).tolist()]
+        found = []
+        if not self.is_binary:  # points beside the crossings of a lone logit lead to both of its classes
+            found = [_Target("", each, each) for each in np.flatnonzero(is_open[: self.classes]).tolist()]
         start = self.classes
         for name, cut in self.cells.items():
             features = self.features[name]

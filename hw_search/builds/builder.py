@@ -19,6 +19,7 @@ from zerocross.hw_search.builds.results import (
     Exported,
     NetlistSimulated,
     Routing,
+    Sampled,
     Simulated,
     Synthesised,
     VivadoFolder,
@@ -78,6 +79,7 @@ def _build(job: Job, stages: Stages) -> Build:
     """Run all steps. Save the record of the finished steps, even after an error."""
     exported: Exported | None = None
     host: tuple[str, ...] = ()
+    sampled: Sampled | None = None
     design: BuiltDesign | None = None
     simulated: Simulated | None = None
     synthesised: Synthesised | None = None
@@ -89,6 +91,7 @@ def _build(job: Job, stages: Stages) -> Build:
         exported = steps.export_model(job, stages)
         network = steps.lower_model(job, stages)
         host = network.host
+        sampled = steps.take_samples(job, network, stages)
         design = make_design(job, network.net, stages)
         simulated = steps.simulate(job, network, design, stages)
         synthesised = steps.count_cells(job, design, stages)
@@ -99,7 +102,7 @@ def _build(job: Job, stages: Stages) -> Build:
         misfit = error
         raise
     finally:
-        done = Done(exported, host, design, simulated, synthesised, netlist, routed, vivado, misfit)
+        done = Done(exported, host, sampled, design, simulated, synthesised, netlist, routed, vivado, misfit)
         record = build_record(job, tuple(stages.done), done)
         # A build that failed before its design holds less than an older page in this folder: keep that page.
         if design is not None or not (job.folder / REPORT).exists():

@@ -22,6 +22,7 @@ from zerocross.hw_search.builds.results import (
     Exported,
     NetlistSimulated,
     Routing,
+    Sampled,
     Simulated,
     Synthesised,
     VivadoFolder,
@@ -70,6 +71,7 @@ class Done:
 
     exported: Exported | None = None
     host: tuple[str, ...] = ()
+    sampled: Sampled | None = None
     design: BuiltDesign | None = None
     simulated: Simulated | None = None
     synthesised: Synthesised | None = None
@@ -127,12 +129,9 @@ def _pixels(scaling: PixelScaling | None) -> str:
 def _notes(done: Done) -> list[str]:
     """Return notes on the choices that the build made by itself."""
     pace = done.design.pace if done.design else ""
-    labels = (
-        f"{done.simulated.test_set}: {done.simulated.labels}."
-        if done.simulated and done.simulated.labels
-        else ""
-    )
-    return [note for note in (pace, labels) if note]
+    samples = done.sampled
+    remarks = [f"{samples.name}: {remark}." for remark in samples.remarks] if samples else []
+    return [*([pace] if pace else []), *remarks]
 
 
 def _searched(job: Job, design: BuiltDesign) -> str:

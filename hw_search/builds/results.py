@@ -80,6 +80,28 @@ class Lowering(StepResult):
 
 
 @dataclass(frozen=True)
+class Sampled(StepResult):
+    """The samples that the forms of the network are compared on.
+
+    Attributes:
+        name: Source of the samples.
+        samples: Number of samples.
+        is_labelled: Whether they have labels.
+        remarks: How the user's arrays were read, where that is not obvious.
+    """
+
+    name: str
+    samples: int
+    is_labelled: bool
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def note(self) -> str:
+        """See `StepResult`."""
+        return f"{self.name}: {self.samples} {'with' if self.is_labelled else 'without'} labels"
+
+
+@dataclass(frozen=True)
 class Sizing(StepResult):
     """FIFO depths from a simulation.
 
@@ -116,7 +138,6 @@ class Simulated(StepResult):
         latency: Cycles from an image's first word to its class.
         cycles: Cycles for all images.
         accuracy: Accuracy of the hardware on the images, 0..1, None without labels.
-        labels: How labels were read as classes, where that is not obvious.
         exercise: How much of the network the images exercised, None if it was not measured.
     """
 
@@ -127,7 +148,6 @@ class Simulated(StepResult):
     latency: int
     cycles: int
     accuracy: float | None
-    labels: str = ""
     exercise: Exercise | None = None
 
     @property

@@ -7,7 +7,15 @@ from pathlib import Path
 import numpy as np
 
 from zerocross.hw_search.errors import UserError
-from zerocross.models.samples import DataError, check_finite, fitted, in_classes, number, read_labels
+from zerocross.models.samples import (
+    DataError,
+    check_finite,
+    fitted,
+    in_classes,
+    number,
+    numbering,
+    read_labels,
+)
 
 
 def read_samples(path: Path, shape: tuple[int, ...]) -> tuple[np.ndarray, str]:
@@ -80,7 +88,9 @@ def check_bytes(path: Path, values: np.ndarray) -> None:
         raise UserError(f"{path} holds values from {least:g} to {most:g}: give whole numbers from 0 to 255")
 
 
-def read_test_set(path: Path, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray | None]:
+def read_test_set(
+    path: Path, shape: tuple[int, ...]
+) -> tuple[np.ndarray, np.ndarray | None, tuple[str, ...]]:
     """Read the test set in an .npz file.
 
     Args:
@@ -89,7 +99,8 @@ def read_test_set(path: Path, shape: tuple[int, ...]) -> tuple[np.ndarray, np.nd
             `zerocross.models.samples` for the labels that it may have.
 
     Returns:
-        Samples, (N, *shape), and their labels, int64 (N,), or None. Labels that are text are numbered by the alphabet.
+        Samples, (N, *shape); their labels, int64 (N,), or None; and notes on what was not obvious. Labels that are text are
+        numbered by the alphabet.
 
     Raises:
         UserError: If the file does not hold such arrays.
@@ -108,11 +119,12 @@ def read_test_set(path: Path, shape: tuple[int, ...]) -> tuple[np.ndarray, np.nd
         raise UserError(
             f"{path}: x_test must hold numbers of shape (N, {', '.join(map(str, shape))}), found {kind}"
         )
-    samples, _ = found
+    samples, layout = found
+    notes = [layout] if layout else []
     with _as_user_error(path):
         check_finite("x_test", samples)
         if y is None:
-            return samples, None
+            return samples, None, tuple(notes)
         labels = read_labels("test", y, len(samples))
         if labels.dtype.kind == "U":  # by the alphabet, as in a search
             train = arrays.get("y_train")
@@ -120,7 +132,8 @@ def read_test_set(path: Path, shape: tuple[int, ...]) -> tuple[np.ndarray, np.nd
                 labels if train is None else np.concatenate([labels, read_labels("train", train, len(train))])
             )
             labels = number("y_test", labels, every)
-        return samples, labels
+            notes.append(numbering(every))
+        return samples, labels, tuple(notes)
 
 
 def labels_in_classes(labels: np.ndarray, classes: int, name: str) -> tuple[np.ndarray, str]:

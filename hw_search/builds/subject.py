@@ -1,7 +1,8 @@
 """The source of a build: a network of a run's front, or any QONNX file."""
 
 import hashlib
-from dataclasses import dataclass, field
+import sys
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,7 +22,7 @@ from zerocross.hw_search.builds.export import export
 from zerocross.hw_search.builds.forms import torch_logits
 from zerocross.hw_search.builds.layout import MODEL, WEIGHTS
 from zerocross.hw_search.builds.results import Exported
-from zerocross.hw_search.builds.samples import read_test_set
+from zerocross.hw_search.builds.samples import labels_in_classes, read_test_set
 from zerocross.hw_search.builds.stages import Report
 from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.execution.code_version import code_version
@@ -110,11 +111,34 @@ class Images:
         x: Samples in the QONNX file's input format, (N, features) or (N, channels, height, width).
         y: Labels, (N,), or None.
         name: Description of the samples.
+        notes: How a user's arrays were read, where that is not obvious.
     """
 
     x: Tensor
     y: Tensor | None
     name: str
+    notes: tuple[str, ...] = ()
+
+
+def labelled(subject: Subject, most: int, classes: int) -> Images:
+    """Return at most `most` images of a subject, with their labels as classes of the network.
+
+    Args:
+        subject: The network.
+        most: See `Subject.images`.
+        classes: Number of classes of the network.
+
+    Raises:
+        UserError: If the file of the images does not hold them, or its labels do not fit the classes.
+    """
+    images = subject.images(most)
+    if images.y is None:
+        return images
+    whole = subject.images(sys.maxsize).y  # few images may lack classes
+    assert whole is not None
+    y, note = labels_in_classes(whole.numpy(), classes, images.name)
+    notes = (*images.notes, note) if note else images.notes
+    return replace(images, y=torch.from_numpy(y[: len(images.y)]), notes=notes)
 
 
 @dataclass(frozen=True)
@@ -305,13 +329,18 @@ class FileSubject:
 
     def images(self, most: int) -> Images:
         """See `Subject`."""
+        if self.data is None:
+            return Images(torch.from_numpy(self._drawn[:most]), None, "random samples")
+        x, y, notes = self._read
+        labels = None if y is None else torch.from_numpy(y[:most])
+        return Images(torch.from_numpy(x[:most]), labels, f"{self.data.stem}, test set", notes)
+
+    @cached_property
+    def _read(self) -> tuple[np.ndarray, np.ndarray | None, tuple[str, ...]]:
+        """Samples, labels and notes from the test set."""
+        assert self.data is not None
         model = load_model(self.path)
-        shape = tuple(model.get_tensor_shape(model.graph.input[0].name)[1:])
-        if self.data is not None:
-            x, y = read_test_set(self.data, shape)
-            labels = None if y is None else torch.from_numpy(y[:most])
-            return Images(torch.from_numpy(x[:most]), labels, f"{self.data.stem}, test set")
-        return Images(torch.from_numpy(self._drawn[:most]), None, "random samples")
+        return read_test_set(self.data, tuple(model.get_tensor_shape(model.graph.input[0].name)[1:]))
 
     @cached_property
     def _drawn(self) -> np.ndarray:

@@ -1,5 +1,8 @@
 """What samples exercise, counted by loops over every accumulator."""
 
+from dataclasses import replace
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -98,3 +101,20 @@ def test_what_no_input_can_reach_does_not_count() -> None:
 
 def mlp_operations() -> list[Operation]:
     return [Dense(3), levels(3, 1), Dense(4), levels(4, 1), Dense(2), LabelSelect()]
+
+
+def test_the_integers_beside_a_crossing_are_those_that_can_occur() -> None:
+    """Sums of signs with weights -1, 0 and 1 are all even or all odd, sums with weights -2, 0 and 2 lie 4 apart."""
+    operations = [Dense(6, 3), levels(6, 2), Dense(3), LabelSelect()]
+    net = random_network(chain(Input((8,), 1), *operations), 5, constant=0)
+    weights = np.random.default_rng(0).integers(-1, 2, (6, 8)) * np.array([1, 2] * 3)[:, None]
+    net = replace(net, weights={**net.weights, "dense0": weights.astype(np.int8)})
+    every = np.array(list(product((-1, 1), repeat=8)))
+    values = net.run(every)
+    crossings = 0
+    for sums, made in zip(values["dense0"].T, values["activation1"].T, strict=True):
+        _, firsts = np.unique(sums, return_index=True)  # the output at each integer that occurs, in order
+        crossings += int((np.diff(made[firsts]) != 0).sum())
+    assert crossings > 6
+    (found,) = measure(net, every).layers
+    assert (found.crossings, found.both_sides, found.at_step) == (crossings,) * 3

@@ -95,6 +95,16 @@ def test_a_network_of_few_inputs_gives_no_more_than_there_are() -> None:
     assert len(draw(net, 200)) == 8
 
 
+def test_both_classes_of_a_single_logit_are_found_and_come_early() -> None:
+    """Class 1 needs all ten signs at once, which one sample in 1,024 has."""
+    network = chain(Input((10,), 1), Dense(1), signs(1), LabelSelect())
+    rare = from_bits(network.grids()["dense0"], np.eye(11, dtype=np.uint8)[-1:])
+    net = replace(random_network(network, 0), tables={"activation1": rare})
+    inputs = all_levels(net)(draw(net, 4))
+    assert set(net.run(inputs)["labelselect2"].ravel().tolist()) == {0, 1}
+    assert measure(net, inputs).classes_seen == 2
+
+
 def noticed(net: IntegerNetwork, inputs: np.ndarray, faults: int) -> tuple[float, float]:
     """Shares of single wrong weights ahead of the classifier, and of crossings off by one, that change a logit."""
     rng = np.random.default_rng(7)

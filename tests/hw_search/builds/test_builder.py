@@ -16,11 +16,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from pydantic import TypeAdapter
 from torch import nn
 
+from tests.finn_flows.finn_networks import export, mlp
 from zerocross.finn_flows.chip import yosys
 from zerocross.finn_flows.chip.cells import Cells
 from zerocross.finn_flows.chip.synthesis import Synthesis
@@ -33,13 +35,13 @@ from zerocross.hw_search.builds import builder, design, steps
 from zerocross.hw_search.builds.builder import build
 from zerocross.hw_search.builds.options import BuildOptions
 from zerocross.hw_search.builds.results import Simulated, Sizing
-from zerocross.hw_search.builds.subject import FileSubject, from_run
+from zerocross.hw_search.builds.subject import FileSubject, from_run, labelled
 from zerocross.hw_search.errors import UserError
 from zerocross.reports.build_records import Build, Stage
 from zerocross.reports.build_storage import load_build
 
 OPTIONS = BuildOptions("ulx3s-25f", images=30, route=False)
-STEPS = ["model", "lowering", "design", "simulation", "synthesis", "Vivado"]
+STEPS = ["model", "lowering", "samples", "design", "simulation", "synthesis", "Vivado"]
 
 
 def counted(top: str, sources: Any, folder: Path, family: str, nodes: Any = (), **options: Any) -> Synthesis:
@@ -177,12 +179,12 @@ def test_a_finished_build_is_found_done(again: Path, built: Path, tiny_run: Path
 @pytest.mark.parametrize(
     ("changes", "redone"),
     [
-        ({"images": 20}, ["simulation"]),
-        ({"cycles": 128}, STEPS[2:]),
-        ({"clock_mhz": 10.0}, STEPS[2:]),
-        ({"weights": {"dense1": "block"}}, STEPS[2:]),
-        ({"implementations": {"dense1_sign": "table in block RAM"}}, STEPS[2:]),
-        ({"target": "lfe5u-25f"}, [*STEPS[2:3], *STEPS[3:]]),
+        ({"images": 20}, ["samples", "simulation"]),
+        ({"cycles": 128}, STEPS[3:]),
+        ({"clock_mhz": 10.0}, STEPS[3:]),
+        ({"weights": {"dense1": "block"}}, STEPS[3:]),
+        ({"implementations": {"dense1_sign": "table in block RAM"}}, STEPS[3:]),
+        ({"target": "lfe5u-25f"}, STEPS[3:]),
         ({"target": "lfe5u-25f", "clock_mhz": 25.0}, ["Vivado"]),
     ],
 )
@@ -361,6 +363,7 @@ def test_without_a_compiler_the_remedy_is_named_and_the_record_says_where_it_sto
     assert [(stage.name, stage.state) for stage in stages] == [
         ("model", "done"),
         ("lowering", "done"),
+        ("samples", "done"),
         ("design", "failed"),
     ]
     assert "g++" in stages[-1].note
@@ -394,6 +397,28 @@ def test_a_file_with_no_hardware_says_which_node(tmp_path: Path) -> None:
         build(FileSubject(path), OPTIONS, tmp_path / "build")
     assert isinstance(refused.value, _mistakes()) and "\n" not in str(refused.value)
     assert load_build(tmp_path / "build").stages[-1].state == "failed"
+
+
+def test_labels_are_checked_ahead_of_all_long_steps(tmp_path: Path) -> None:
+    path = export(mlp(8, (6, 5, 3)), tmp_path / "mine.onnx")
+    np.savez(tmp_path / "wrong.npz", x_test=np.zeros((4, 6)), y_test=[0, 1, 2, 7])
+    with pytest.raises(UserError, match=r"the labels are 0, 1, 2, 7, but the network has 3 classes"):
+        build(FileSubject(path, tmp_path / "wrong.npz"), OPTIONS, tmp_path / "build")
+    stages = load_build(tmp_path / "build").stages
+    assert [(stage.name, stage.state) for stage in stages[-2:]] == [
+        ("lowering", "done"),
+        ("samples", "failed"),
+    ]
+
+
+def test_how_labels_were_read_is_told(tmp_path: Path) -> None:
+    path, data = export(mlp(8, (6, 5, 3)), tmp_path / "mine.onnx"), tmp_path / "set.npz"
+    np.savez(data, x_test=np.zeros((3, 6)), y_test=["dog", "cat", "cow"])
+    images = labelled(FileSubject(path, data), 2, 3)
+    assert images.y is not None and images.y.tolist() == [2, 0]
+    assert images.notes == ("the labels cat, cow, dog are the classes 0..2, in this order",)
+    np.savez(data, x_test=np.zeros((3, 6)), y_test=[1, 2, 1])
+    assert labelled(FileSubject(path, data), 2, 3).notes == ("no sample has the label 0",)
 
 
 def test_ctrl_c_says_how_to_go_on(
