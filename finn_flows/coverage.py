@@ -8,8 +8,8 @@ A wrong weight or crossing can only change an answer if samples come near it. Fo
   off by one.
 
 A boundary between two levels counts as one crossing, however many bit planes flip there. What no input can reach does not
-count, as far as limits and steps of weights and levels prove it. Sums of signs with weights -1, 0 and 1, for example, are all
-even or all odd: the integers beside a crossing are then 2 apart.
+count, as far as limits and steps of weights and levels prove it. Sums of signs with weights -1, 0 and 1, for example, are
+all even or all odd: the integers beside a crossing are then 2 apart.
 """
 
 import hashlib
