@@ -184,6 +184,7 @@ def infer(
     from rich.table import Table
 
     from zerocross.hw_search.errors import UserError
+    from zerocross.reports.wording import count
 
     if simulate == (port is not None):
         raise UserError(
@@ -213,7 +214,8 @@ def infer(
         table.add_row(name, str(found.classes[index]), str(found.expected[index]), *label)
     Console().print(table)
     wrong = int((found.classes != found.expected).sum())
-    typer.echo(f"{len(found.names)} samples; {wrong} classes differ from those of the integer network")
+    samples, differ = count(len(found.names), "sample"), count(wrong, "class differs", "classes differ")
+    typer.echo(f"{samples}; {differ} from the integer network's")
     if found.labels is not None:
         typer.echo(f"Accuracy on these samples: {100 * float((found.classes == found.labels).mean()):.1f} %")
     if wrong:
@@ -241,9 +243,13 @@ def lower(
     from zerocross.hw_search.files import replacing
 
     lowered = run_lower(model, host_part, logits)
-    table = Table(
-        "activation", "operations absorbed", "channels", "levels", "grid", "crossings: least", "mean", "most"
-    )
+    table = Table(title="Activations and their crossings for each channel", title_justify="left")
+    table.add_column(
+        "activation", overflow="fold"
+    )  # users copy names into options: a narrow terminal may not cut them
+    table.add_column("operations absorbed", overflow="fold")
+    for heading in ("channels", "levels", "grid", "least", "mean", "most"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for each in lowered.activations:
         counts = (f"{each.points:,}", str(each.least), f"{each.mean:.1f}", str(each.most))
         table.add_row(each.name, " ".join(each.operations), str(each.channels), str(each.levels), *counts)
