@@ -130,6 +130,11 @@ def _integers(node: NodeProto, weights: np.ndarray, one_scale: bool) -> tuple[np
     return found.astype(np.int16).reshape(weights.shape), _bits(found), used
 
 
+def has_integers(weights: np.ndarray) -> bool:
+    """Return whether the weights of each channel (the first axis) are multiples of a number, up to 128 times."""
+    return all(_scale(row.astype(np.float64)) is not None for row in weights.reshape(len(weights), -1))
+
+
 def _bits(integers: np.ndarray) -> int:
     return max(2, int(np.abs(integers).max() - 1).bit_length() + 1)
 

@@ -136,11 +136,22 @@ def _keeps_channels(model: ModelWrapper, node: NodeProto) -> bool:
 
 
 def _known(model: ModelWrapper, tensor: str) -> np.ndarray | None:
-    """Return the values of a QONNX quantizer's output or an annotated network input; None if they are not declared."""
+    """Return the values of an annotated network input, or of a quantizer's or a Concat's output; None if not declared."""
     node = model.find_producer(tensor)
+    if node is not None and node.op_type == "Concat":
+        return _joined_values(model, node)
     if node is not None and not 0 < (_own_bits(model, node) or 0) <= 8:
         return None
     return _own_values(model, tensor, node)
+
+
+def _joined_values(model: ModelWrapper, node: NodeProto) -> np.ndarray | None:
+    """Return the values of all channels that a Concat joins; None if some may have more than 256."""
+    parts = [declared_values(model, name, strict=False) for name in node.input]
+    if any(part is None for part in parts):
+        return None
+    values = np.unique(np.concatenate([np.ravel(part) for part in parts]))  # type: ignore[arg-type]
+    return values if len(values) <= MOST else None
 
 
 def _check_quantizers(model: ModelWrapper, tensor: str) -> None:

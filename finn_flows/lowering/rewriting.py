@@ -6,7 +6,7 @@ In this order:
 - Split, Slice and channel shuffles become Gathers of channels.
 - A Gather of a product's outputs becomes a product with fewer outputs.
 - Activations behind a Concat of products' outputs move ahead of it, which then joins quantized tensors.
-- Means and sums of a whole image move ahead of the convolution that makes the image.
+- Means and sums of a whole image move ahead of, or into, the convolution that makes the image.
 - Signals (1, channels, length) become images of height 1; see `signals.py`.
 """
 
@@ -16,11 +16,12 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 import numpy as np
-from onnx import NodeProto
+from onnx import NodeProto, helper
 from qonnx.core.modelwrapper import ModelWrapper
 
 from zerocross.finn_flows.lowering.execution import RESHAPES
-from zerocross.finn_flows.lowering.products import attributes, is_product
+from zerocross.finn_flows.lowering.padding import own_padding
+from zerocross.finn_flows.lowering.products import attributes, has_integers, is_product
 from zerocross.finn_flows.lowering.regions import BY_CHANNEL, ELEMENTWISE, MOVING
 from zerocross.finn_flows.lowering.signals import SignalsToImages
 from zerocross.finn_flows.lowering.writer import Writer
@@ -360,10 +361,11 @@ class _Channels(Writer):
 
 
 class _Means(Writer):
-    """Moves means and sums of whole images ahead of the convolutions that make the images.
+    """Moves means and sums of whole images into the convolutions that make the images.
 
-    A convolution of stride 1 without padding, and scales and biases behind it, are linear: the mean of its outputs is the
-    convolution of the means of its inputs.
+    A convolution and the scales and biases behind it are linear. With stride 1 and without padding, the mean of its outputs
+    is the convolution of the means of its inputs. Otherwise it is a convolution of the whole image, each of whose weights is
+    the sum of those that meet this element; zeros around the image add nothing.
     """
 
     def write(self, node: NodeProto) -> None:
@@ -402,14 +404,9 @@ class _Means(Writer):
         while (node := self.makers.get(tensor)) is not None and self.is_alone(tensor):
             chain.insert(0, node)
             if node.op_type == "Conv":
-                known = attributes(node)
-                plain = (
-                    all(by == 1 for key in ("strides", "dilations") for by in known.get(key) or ())
-                    and not any(known.get("pads") or ())
-                    and known.get("auto_pad", b"NOTSET") in (b"NOTSET", b"VALID")
-                    and self.known(node.input[1]) is not None
-                )
-                return chain if plain else None
+                if self.known(node.input[1]) is None:
+                    return None
+                return chain if self._is_plain(node) or self._whole_weights(node) is not None else None
             ahead, channels = self.computed(node), self.shape(tensor)[1]
             sizes = [value.size for name in node.input if (value := self.known(name)) is not None]
             if (
@@ -423,17 +420,54 @@ class _Means(Writer):
             tensor = ahead[0]
         return None
 
+    def _is_plain(self, conv: NodeProto) -> bool:
+        known = attributes(conv)
+        return (
+            all(by == 1 for key in ("strides", "dilations") for by in known.get(key) or ())
+            and not any(known.get("pads") or ())
+            and known.get("auto_pad", b"NOTSET") in (b"NOTSET", b"VALID")
+        )
+
+    def _whole_weights(self, conv: NodeProto) -> np.ndarray | None:
+        """Return weights (outputs, inputs, height, width) for the mean of a convolution's outputs.
+
+        They have no groups. None if the image is a signal, or they need more than 8 bits.
+        """
+        known, image, places = attributes(conv), self.shape(conv.input[0]), self.shape(conv.output[0])[2:]
+        if len(image) != 4:
+            return None
+        weights = np.asarray(self.known(conv.input[1]), np.float64)
+        (down, right), (by_rows, by_columns) = (known.get(key) or (1, 1) for key in ("strides", "dilations"))
+        top, left, bottom, far = own_padding(self.model, conv)
+        total = np.zeros((*weights.shape[:2], image[2] + top + bottom, image[3] + left + far))
+        rows, columns = (
+            (size - 1) * by + 1 for size, by in zip(weights.shape[2:], (by_rows, by_columns), strict=True)
+        )
+        for row, column in np.ndindex(*places):
+            window = total[:, :, row * down :, column * right :][:, :, :rows:by_rows, :columns:by_columns]
+            window += weights
+        mean = total[:, :, top : top + image[2], left : left + image[3]] / math.prod(places)
+        found = np.zeros((len(mean), *image[1:]), np.float32)  # without groups
+        outs, ins = len(mean) // known.get("group", 1), mean.shape[1]
+        for channel, own in enumerate(mean):
+            start = channel // outs * ins
+            found[channel, start : start + ins] = own
+        return found if has_integers(found) else None
+
     def _swap(self, node: NodeProto, chain: list[NodeProto]) -> None:
         conv, output = chain[0], node.output[0]
         image, made = self.shape(conv.input[0]), self.shape(conv.output[0])
-        kernel = self.known(conv.input[1]).shape[2:]  # type: ignore[union-attr]
         size = made[2:]
-        tensor = self.make(
-            *(node, "AveragePool", [conv.input[0]], (*image[:2], *kernel)),
-            kernel_shape=size,
-            strides=[1] * len(size),
-        )
         one = (*made[:2], *[1] * len(size))
+        if self._is_plain(conv):
+            kernel = self.known(conv.input[1]).shape[2:]  # type: ignore[union-attr]
+            tensor = self.make(
+                *(node, "AveragePool", [conv.input[0]], (*image[:2], *kernel)),
+                kernel_shape=size,
+                strides=[1] * len(size),
+            )
+        else:
+            tensor, chain = conv.input[0], [self._of_the_whole(conv), *chain[1:]]
         after, is_sum = self.shape(output), node.op_type == "ReduceSum"
         for each in chain:
             self._used.discard(each.name)
@@ -450,6 +484,15 @@ class _Means(Writer):
         if after != one:
             sizes = self.constant(f"{output}_shape", after, np.int64)
             self.make(node, "Reshape", [tensor, sizes], after, output, labelled=False)
+
+    def _of_the_whole(self, conv: NodeProto) -> NodeProto:
+        """Return a convolution whose outputs are the means of another one's."""
+        made = NodeProto()
+        made.CopyFrom(conv)
+        made.input[1] = self.constant(f"{conv.output[0]}_weights", self._whole_weights(conv))
+        del made.attribute[:]
+        made.attribute.append(helper.make_attribute("kernel_shape", self.shape(conv.input[0])[2:]))
+        return made
 
 
 def _joins_channels(node: NodeProto, rank: int) -> bool:

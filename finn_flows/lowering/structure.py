@@ -165,8 +165,9 @@ class Structure:
             self._read(node)
             return
         origins = {self._origins[name]: name for name in computed}
-        on_host = set(origins) == {start} and not all(self._is_quantized(name) for name in computed)
-        if len(origins) > 1 or (node.op_type == "Concat" and origins and not on_host):
+        if len(origins) > 1 or (
+            node.op_type == "Concat" and origins and not self._is_on_host(computed, start)
+        ):
             self._join(node, list(origins.values()))
             return
         if not origins:
@@ -182,6 +183,17 @@ class Structure:
             self._origins[name] = origin
             if strange is not None:
                 self._strange[name] = strange
+
+    def _is_on_host(self, tensors: list[str], start: str) -> bool:
+        """Return whether tensors are functions of the network's input, but not all of them of the same levels."""
+        if any(self._origins[name] != start for name in tensors) or self._is_quantized(start):
+            return False
+        if not all(self._is_quantized(name) for name in tensors):
+            return True
+        ends = {self.end(name) for name in tensors}
+        return len(ends) > 1 and not any(
+            all(self._is_behind(end, shared, start) for end in ends) for shared in self._shared_levels(start)
+        )
 
     def _is_quantized(self, tensor: str) -> bool:
         return declared_values(self.model, self.end(tensor), strict=False) is not None

@@ -75,14 +75,26 @@ class Graph:
     def bipolar(self, scale: Any = 1.0) -> "Graph":
         return self.node("BipolarQuant", self.constant(scale), domain=QONNX)
 
-    def weights(self, shape: Sequence[int], scale: Any = 1.0, quant: str = "BipolarQuant") -> str:
-        """Float weights behind a quantizer of one bit."""
+    def qdq(
+        self, scale: float, zero: int, dtype: type = np.int8, limits: tuple[int, int] | None = None
+    ) -> "Graph":
+        """QuantizeLinear, Clip, DequantizeLinear."""
+        inputs = self.constant(scale), self.constant(zero, dtype)
+        self.node("QuantizeLinear", *inputs)
+        if limits is not None:
+            self.node("Clip", *(self.constant(each, dtype) for each in limits))
+        return self.node("DequantizeLinear", *inputs)
+
+    def weights(
+        self, shape: Sequence[int], scale: Any = 1.0, quant: str = "BipolarQuant", bits: int = 1
+    ) -> str:
+        """Float weights behind a quantizer."""
         raw = self.constant(self.rng.normal(size=shape))
         output = f"w{len(self.nodes)}"
         inputs = [raw, self.constant(scale)]
         attributes: dict[str, Any] = {}
         if quant == "Quant":
-            inputs += [self.constant(0.0), self.constant(1.0)]
+            inputs += [self.constant(0.0), self.constant(bits)]
             attributes = {"signed": 1, "narrow": 1, "rounding_mode": "ROUND"}
         self.nodes.append(
             helper.make_node(quant, inputs, [output], name=f"{quant}_{output}", domain=QONNX, **attributes)

@@ -1,4 +1,4 @@
-"""Graphs of signals, concats, choices of channels, global maxima, pools that skip, and classifiers of whole images."""
+"""Graphs of signals, concats, choices of channels, maxima, pools that skip, classifiers of whole images, and endings."""
 
 from collections.abc import Callable
 
@@ -112,6 +112,23 @@ def classifier(kernel: int, bits: int, op_type: str, **attributes: object) -> Sh
     g = image().levels(bits)
     g.conv(4, 5, kernel).node("Add", g.constant(np.linspace(-1, 1, 5).reshape(1, 5, 1, 1)))
     return g.ended(op_type, **attributes)
+
+
+def padded_classifier(**attributes: object) -> Shaped:
+    """Each element of the image meets some of the kernel's weights."""
+    g = image().levels(3)
+    g.conv(4, 8, 3, pads=[1, 0, 1, 1], strides=[2, 1], **attributes)
+    return g.norm(8, 2.0).ended("GlobalAveragePool")  # type: ignore[attr-defined]
+
+
+def thermometer() -> Shaped:
+    """Comparisons of the input with several thresholds, as channels."""
+    g = Shaped((1, 2, 6, 6), 3)
+    ends = []
+    for threshold in (-0.7, 0.0, 0.6):
+        ends.append(g.at("in").node("Greater", g.constant(threshold)).node("Cast", to=1).tensor)
+    g.concat(*ends).conv(6, 4).norm(4, 2.0).quant(2, 0.5)
+    return g.end()
 
 
 def summed_classifier() -> Shaped:
@@ -249,6 +266,9 @@ SHAPES: dict[str, Callable[[], Shaped]] = {
     "classifier_of_bits": lambda: classifier(1, 1, "ReduceMean", axes=[2, 3], keepdims=0),
     "classifier_of_wide_levels": lambda: classifier(1, 6, "ReduceMean", axes=[2, 3], keepdims=1),
     "classifier_3x3": lambda: classifier(3, 2, "AveragePool", kernel_shape=[2, 2]),
+    "classifier_padded": padded_classifier,
+    "classifier_padded_in_groups": lambda: padded_classifier(group=4),
+    "thermometer": thermometer,
     "classifier_summed": summed_classifier,
     "mean_of_accumulators": mean_of_accumulators,
     "concats": lambda: dense_net(2, 2),
@@ -269,4 +289,24 @@ SHAPES: dict[str, Callable[[], Shaped]] = {
     "strided_slices": strided_slices,
     "pool_of_the_input": lambda: pool_of_the_input(4),
     "pool_of_bits": lambda: pool_of_the_input(1),
+}
+
+# What stands behind a single logit, and the class by its values.
+TAILS: dict[str, tuple[Callable[[Graph], Graph], Callable[[np.ndarray], np.ndarray]]] = {
+    "nothing": (lambda g: g, lambda y: y > 0),
+    "a bias": (lambda g: g.node("Add", g.constant([0.7])), lambda y: y > 0),
+    "a squeeze": (lambda g: g.node("Squeeze", g.constant([1], np.int64)), lambda y: y > 0),
+    "a sigmoid": (lambda g: g.node("Sigmoid"), lambda y: y > 0.5),
+    "a biased sigmoid": (lambda g: g.node("Sub", g.constant([1.2])).node("Sigmoid"), lambda y: y > 0.5),
+    "a rounded sigmoid": (lambda g: g.node("Sigmoid").node("Round"), lambda y: y == 1),
+    "a quantized sigmoid": (lambda g: g.node("Sigmoid").quant(8, 1 / 255), lambda y: y > 0.5),
+    "a tanh": (lambda g: g.node("Tanh"), lambda y: y > 0),
+    "a bipolar quantizer": (lambda g: g.bipolar(0.3), lambda y: y > 0),
+    "a quantizer": (lambda g: g.quant(4, 0.5, signed=True), lambda y: y > 0),
+    "a comparison": (lambda g: g.node("Greater", g.constant(0.4)), lambda y: y),
+    "an inverse comparison": (lambda g: g.node("Less", g.constant(0.4)), lambda y: y),
+    "a where": (lambda g: g.where(3.0, 5.0), lambda y: y == 5),
+    "a sine": (lambda g: g.node("Sin"), lambda y: y > 0),
+    "a negative scale": (lambda g: g.node("Mul", g.constant(-0.3)), lambda y: y > 0),
+    "a batch norm": (lambda g: g.norm(1), lambda y: y > 0),
 }

@@ -24,6 +24,7 @@ from torch import nn
 
 from tests.finn_flows.integer_networks import as_streams, held_against
 from tests.finn_flows.lowering.foreign import Graph, execute, samples
+from tests.finn_flows.lowering.shapes import TAILS
 from zerocross.finn_flows.assembly import assemble
 from zerocross.finn_flows.folding import Folding
 from zerocross.finn_flows.lowering import class_scales
@@ -175,25 +176,6 @@ def test_scales_that_only_rounding_tells_apart_are_one() -> None:
 
 
 # ---- one logit
-
-TAILS: dict[str, tuple[Callable[[Graph], Graph], Callable[[np.ndarray], np.ndarray]]] = {
-    "nothing": (lambda g: g, lambda y: y > 0),
-    "a bias": (lambda g: g.node("Add", g.constant([0.7])), lambda y: y > 0),
-    "a squeeze": (lambda g: g.node("Squeeze", g.constant([1], np.int64)), lambda y: y > 0),
-    "a sigmoid": (lambda g: g.node("Sigmoid"), lambda y: y > 0.5),
-    "a biased sigmoid": (lambda g: g.node("Sub", g.constant([1.2])).node("Sigmoid"), lambda y: y > 0.5),
-    "a rounded sigmoid": (lambda g: g.node("Sigmoid").node("Round"), lambda y: y == 1),
-    "a quantized sigmoid": (lambda g: g.node("Sigmoid").quant(8, 1 / 255), lambda y: y > 0.5),
-    "a tanh": (lambda g: g.node("Tanh"), lambda y: y > 0),
-    "a bipolar quantizer": (lambda g: g.bipolar(0.3), lambda y: y > 0),
-    "a quantizer": (lambda g: g.quant(4, 0.5, signed=True), lambda y: y > 0),
-    "a comparison": (lambda g: g.node("Greater", g.constant(0.4)), lambda y: y),
-    "an inverse comparison": (lambda g: g.node("Less", g.constant(0.4)), lambda y: y),
-    "a where": (lambda g: g.where(3.0, 5.0), lambda y: y == 5),
-    "a sine": (lambda g: g.node("Sin"), lambda y: y > 0),
-    "a negative scale": (lambda g: g.node("Mul", g.constant(-0.3)), lambda y: y > 0),
-    "a batch norm": (lambda g: g.norm(1), lambda y: y > 0),
-}
 
 
 def single(tail: str, bits: int = 1) -> Graph:

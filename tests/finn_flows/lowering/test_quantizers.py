@@ -22,17 +22,6 @@ from zerocross.finn_flows.network import Input
 Build = Callable[[Graph], Graph]
 
 
-def qdq(
-    g: Graph, scale: float, zero: int, dtype: type = np.int8, limits: tuple[int, int] | None = None
-) -> Graph:
-    """QuantizeLinear, Clip, DequantizeLinear."""
-    inputs = g.constant(scale), g.constant(zero, dtype)
-    g.node("QuantizeLinear", *inputs)
-    if limits is not None:
-        g.node("Clip", *(g.constant(each, dtype) for each in limits))
-    return g.node("DequantizeLinear", *inputs)
-
-
 def ternary(g: Graph) -> Graph:
     """Two comparisons of one tensor."""
     x = g.tensor
@@ -97,10 +86,10 @@ INPUTS: dict[str, tuple[Build, Input]] = {
         ),
         Input((10,), 1),
     ),
-    "int8": (lambda g: qdq(g, 0.02, 0), Input((10,), 8)),
-    "int8 of 4 bits": (lambda g: qdq(g, 0.25, 0, limits=(-8, 7)), Input((10,), 4)),
-    "uint8 with a zero point": (lambda g: qdq(g, 0.02, 117, np.uint8), Input((10,), 8)),
-    "a function of levels": (lambda g: qdq(g, 1.0, 0, limits=(-2, 1)).node("Abs"), Input((10,), 2)),
+    "int8": (lambda g: g.qdq(0.02, 0), Input((10,), 8)),
+    "int8 of 4 bits": (lambda g: g.qdq(0.25, 0, limits=(-8, 7)), Input((10,), 4)),
+    "uint8 with a zero point": (lambda g: g.qdq(0.02, 117, np.uint8), Input((10,), 8)),
+    "a function of levels": (lambda g: g.qdq(1.0, 0, limits=(-2, 1)).node("Abs"), Input((10,), 2)),
     "of each channel's own mean": (
         lambda g: (
             g.node("Sub", g.constant(np.linspace(0, 1, 10)))
@@ -202,7 +191,7 @@ def test_two_layers_read_one_quantizer() -> None:
 
     named, unnamed = (
         lower(stream(each).model())
-        for each in (lambda g: g.quant(2, 0.5, signed=True), lambda g: qdq(g, 0.5, 0, limits=(-2, 1)))
+        for each in (lambda g: g.quant(2, 0.5, signed=True), lambda g: g.qdq(0.5, 0, limits=(-2, 1)))
     )
     assert named.network.network.layers == unnamed.network.network.layers
     for name, table in named.network.tables.items():

@@ -193,9 +193,9 @@ def chosen_of_groups() -> Shaped:
     return g.end()
 
 
-def padded_classifier() -> Shaped:
+def wide_sums_of_weights() -> Shaped:
     g = image().levels(2)
-    g.conv(4, 5, 3, pads=[1, 1, 1, 1])
+    g.node("Conv", g.weights((5, 4, 3, 3), 1 / 64, "Quant", 8), kernel_shape=[3, 3], pads=[1, 1, 1, 1])
     return g.ended("GlobalAveragePool")
 
 
@@ -214,7 +214,10 @@ REFUSED = {
         chosen_of_groups,
         r"Slice_\d+ \(Gather\) takes some channels of a product's outputs: put the quantizer",
     ),
-    "padding": (padded_classifier, r"ends with GlobalAveragePool_\d+ \(GlobalAveragePool\)"),
+    "sums of weights of more than 8 bits": (
+        wide_sums_of_weights,
+        r"ends with GlobalAveragePool_\d+ \(GlobalAveragePool\)",
+    ),
 }
 
 
