@@ -227,9 +227,6 @@ def test_what_has_no_plan_is_named() -> None:
 
 
 def test_what_has_no_hardware_is_named() -> None:
-    forked = Network(Input((8,), 1), (Layer("a", Dense(8), ("input",)), Layer("b", Dense(8), ("input",))))
-    with pytest.raises(UnsupportedLayer, match="b: "):
-        plan(forked, Folding())
     unused = chain(Input((8,), 1), Activation((1,) * 8))
     with pytest.raises((UnsupportedLayer, NetworkError), match="activation0"):
         plan(unused, Folding())
