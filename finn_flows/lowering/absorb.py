@@ -75,7 +75,7 @@ class AbsorbActivations(Transformation):
         absorber = _Absorber(model)
         nodes = absorber.absorb()
         self.ends = self.ends or absorber.settled
-        if _texts(nodes) == _texts(model.graph.node):
+        if node_texts(nodes) == node_texts(model.graph.node):
             return model, False
         del model.graph.node[:]
         model.graph.node.extend(nodes)
@@ -89,7 +89,8 @@ def step_absorb_activations(model: ModelWrapper, cfg: Any) -> ModelWrapper:
     return with_decision(tidy(model)).transform(AbsorbActivations())
 
 
-def _texts(nodes: Iterable[NodeProto]) -> list[bytes]:
+def node_texts(nodes: Iterable[NodeProto]) -> list[bytes]:
+    """Return the contents of nodes, sorted: equal for equal graphs."""
     return sorted(node.SerializeToString(deterministic=True) for node in nodes)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from qonnx.core.modelwrapper import ModelWrapper
 
 from zerocross.finn_flows.integer import IntegerNetwork
-from zerocross.finn_flows.lowering.absorb import AbsorbActivations
+from zerocross.finn_flows.lowering.absorb import AbsorbActivations, node_texts
 from zerocross.finn_flows.lowering.endings import with_decision
 from zerocross.finn_flows.lowering.errors import LoweringError
 from zerocross.finn_flows.lowering.execution import run
@@ -103,7 +103,7 @@ class Lowered:
 
     def _own_classes(self, samples: np.ndarray) -> np.ndarray | None:
         """Return the classes (N,) that the author's own nodes give; None if `graph` has the same nodes or one logit."""
-        if self.front is None and _texts(self.original) == _texts(self.graph):
+        if self.front is None and _same_nodes(self.original, self.graph):
             return None
         found = run(self.original, samples.astype(np.float32)).reshape(len(samples), -1)
         if found.shape[1] == 1:
@@ -161,8 +161,8 @@ def _behind_front(original: ModelWrapper, graph: ModelWrapper, error: LoweringEr
         raise error from None
 
 
-def _texts(model: ModelWrapper) -> list[bytes]:
-    return [node.SerializeToString(deterministic=True) for node in model.graph.node]
+def _same_nodes(one: ModelWrapper, other: ModelWrapper) -> bool:
+    return node_texts(one.graph.node) == node_texts(other.graph.node)
 
 
 def _activations(model: ModelWrapper, network: IntegerNetwork) -> tuple[ActivationSummary, ...]:

@@ -25,13 +25,12 @@ _STANDARD = """
     Reciprocal Relu Round Selu Shrink Sigmoid Sign Sin Sinh Softplus Softsign Sqrt Sub Sum Tan Tanh
     ThresholdedRelu Where Xor"""
 
-_QONNX = "BipolarQuant Crossings FloatQuant IntQuant MultiThreshold Quant Trunc"
+QONNX = frozenset({"BipolarQuant", "FloatQuant", "IntQuant", "MultiThreshold", "Quant", "Trunc"})
+"""QONNX's quantizers."""
 
-_QUANTIZERS = frozenset(
-    {"BipolarQuant", "FloatQuant", "IntQuant", "MultiThreshold", "Quant", "QuantizeLinear", "Trunc"}
-)
+_QUANTIZERS = QONNX | {"QuantizeLinear"}
 
-ELEMENTWISE = frozenset(_STANDARD.split() + _QONNX.split())
+ELEMENTWISE = QONNX | {"Crossings"} | frozenset(_STANDARD.split())
 """Nodes whose output elements depend only on the input elements at the same place, and on the channel."""
 
 MOVING = RESHAPES | {"Gather", "MaxPool", "Pad", "Transpose"}

@@ -22,7 +22,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 from zerocross.finn_flows.lowering.execution import RESHAPES
 from zerocross.finn_flows.lowering.padding import own_padding
 from zerocross.finn_flows.lowering.products import attributes, has_integers, is_product
-from zerocross.finn_flows.lowering.regions import BY_CHANNEL, ELEMENTWISE, MOVING
+from zerocross.finn_flows.lowering.regions import BY_CHANNEL, ELEMENTWISE, MOVING, QONNX
 from zerocross.finn_flows.lowering.signals import SignalsToImages
 from zerocross.finn_flows.lowering.writer import Writer
 
@@ -30,10 +30,7 @@ _BY_AXIS = frozenset({"DequantizeLinear", "QuantizeLinear"})
 _ROUNDING = frozenset(
     {"Cast", "Ceil", "Equal", "Floor", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Round"}
 )
-_QONNX = frozenset(
-    {"BipolarQuant", "Crossings", "FloatQuant", "IntQuant", "MultiThreshold", "Quant", "Trunc"}
-)
-_STEPS = _BY_AXIS | _ROUNDING | _QONNX | {"Sign", "Where"}
+_STEPS = _BY_AXIS | _ROUNDING | QONNX | {"Crossings", "Sign", "Where"}
 """Nodes that make a few values of many, and may be a quantizer or a part of one."""
 
 _POOLS = frozenset({"AveragePool", "GlobalAveragePool", "LpPool", "MaxPool"})

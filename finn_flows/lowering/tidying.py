@@ -22,9 +22,8 @@ from zerocross.finn_flows.lowering.naming import name_nodes, unique
 from zerocross.finn_flows.lowering.outputs import drop_constant_outputs
 from zerocross.finn_flows.lowering.padding import own_padding, rounds_up
 from zerocross.finn_flows.lowering.products import attributes
+from zerocross.finn_flows.lowering.regions import QONNX
 from zerocross.finn_flows.lowering.rewriting import rewritten
-
-_QONNX = frozenset({"BipolarQuant", "FloatQuant", "IntQuant", "MultiThreshold", "Quant", "Trunc"})
 
 
 def tidy(model: ModelWrapper) -> ModelWrapper:
@@ -58,7 +57,7 @@ def tidied(model: ModelWrapper) -> ModelWrapper:
         raise LoweringError(f"{names[0]}: the input has no shape: give it one in the file")
     _take_floats(model)
     for node in model.graph.node:
-        if node.op_type in _QONNX:
+        if node.op_type in QONNX:
             node.domain = "qonnx.custom_op.general"
     # Constant folding uses the first operator set in the list.
     model.model.opset_import.sort(key=lambda opset: opset.domain not in ("", "ai.onnx"))
