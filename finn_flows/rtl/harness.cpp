@@ -3,18 +3,8 @@
 // Usage: simulate SEED STALL_IN STALL_OUT PACE DRAIN QUIET FOLDER COUNT..., the words of each input and of each output.
 // Prints a line "progress SHARE" every 65,536 cycles; a design may print other lines.
 // Reads FOLDER/in<i>, writes FOLDER/out<i> (words of 32-bit chunks) and FOLDER/taken<i>, given<i> (64-bit cycle numbers).
-#include <algorithm>
-#include <cstdint>
-#include <cstdio>
-#include <cstdlib>
-#include <functional>
-#include <memory>
-#include <random>
-#include <string>
-#include <vector>
-
+// prelude.h is included ahead of it.
 #include "Vtop.h"
-#include "verilated.h"
 
 using Chunks = std::vector<uint32_t>;
 

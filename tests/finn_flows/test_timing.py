@@ -77,6 +77,7 @@ def test_designs_take_the_estimated_cycles(tmp_path: Path, runtime: Path) -> Non
         assert estimated[1] == pytest.approx(simulated[1], rel=0.05, abs=1), name
 
 
+@pytest.mark.slow
 def test_classifiers_take_the_estimated_cycles(tmp_path: Path, runtime: Path) -> None:
     """To the cycle: the register that takes offsets off is one, and the one of a bias another."""
     numbered = {

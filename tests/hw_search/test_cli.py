@@ -50,6 +50,7 @@ def test_all_operations_and_presets_are_listed() -> None:
     assert all(name in output for name in ("gaussdiff", "learned", "rsign"))
 
 
+@pytest.mark.slow
 def test_strategies_are_compared_on_a_table(tmp_path: Path) -> None:
     names = ["sin(x)", "x", "cos(x)", "zero"]
     rows = [

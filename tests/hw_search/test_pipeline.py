@@ -133,6 +133,7 @@ def test_the_number_of_workers_changes_nothing(
     assert [finalist.test for finalist in alone.front] == [finalist.test for finalist in undisturbed[1].front]
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_it_ends_with_the_same_front(
     undisturbed: tuple[Config, Any, Notes], tmp_path: Path
 ) -> None:
@@ -181,6 +182,7 @@ def test_interrupted_it_keeps_what_there_is_and_says_how_to_go_on(tmp_path: Path
     assert (store.parent / "report.html").exists()
 
 
+@pytest.mark.slow
 def test_two_spellings_of_one_function_are_rebuilt_as_they_were_trained(tmp_path: Path) -> None:
     """The first of several equal spellings is trained, and the weights belong to it."""
     texts = ["add(scale(x), shift(x))", "add(shift(x), scale(x))"]
@@ -195,6 +197,7 @@ def test_two_spellings_of_one_function_are_rebuilt_as_they_were_trained(tmp_path
             assert accuracy(model, data.validation) == pytest.approx(finalist.validation[0])
 
 
+@pytest.mark.slow
 def test_another_test_set_is_another_result(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     y = rng.integers(0, 2, 200)
@@ -216,6 +219,7 @@ def test_nothing_that_works_is_said_and_is_no_success(tmp_path: Path) -> None:
         search(make_config(merged(CONTENT, {**change, "search": {"strategy": "exhaustive"}})))
 
 
+@pytest.mark.slow
 def test_a_folder_named_models_where_one_happens_to_be(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

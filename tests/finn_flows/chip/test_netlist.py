@@ -57,6 +57,7 @@ def test_a_netlist_computes_what_numpy_does(family, tmp_path, runtime):
     assert wrong_words(nodes, synthesis, tmp_path, runtime) == dict.fromkeys(nodes, 0)
 
 
+@pytest.mark.slow
 def test_a_netlist_of_other_weights_is_told_apart(tmp_path, runtime):
     nodes, synthesis = mapped(tmp_path, "ice40")
     assert isinstance(nodes["product"], Product)

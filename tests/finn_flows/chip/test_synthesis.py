@@ -35,7 +35,10 @@ def folder(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(
+    "family",
+    [pytest.param(name, marks=pytest.mark.slow if name == "ultrascale+" else ()) for name in FAMILIES],
+)
 def test_every_node_is_counted_and_the_rest_too(folder, family):
     done = []
     result = synthesise(

@@ -39,6 +39,7 @@ def high_water(trace: Trace) -> int:
     return int(mark[1])
 
 
+@pytest.mark.slow
 def test_a_fifo_of_the_depth_that_a_probe_found_keeps_the_schedule(tmp_path, runtime):
     # Windows come in bursts: none in the first lines of an image, and then six a line.
     windows = InputGenerator(Stream((8, 8, 2), 2, 1), (3, 3), parallel=True)

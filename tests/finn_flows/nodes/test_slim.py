@@ -11,10 +11,10 @@ from zerocross.finn_flows.rtl.design import INPUT, Design, Element
 from zerocross.finn_flows.rtl.streaming import words
 
 SHAPES = (
-    {"pe": 4, "simd": 6},
-    {"pe": 8, "simd": 24},  # constants
+    pytest.param({"pe": 4, "simd": 6}, marks=pytest.mark.slow),
+    pytest.param({"pe": 8, "simd": 24}, id="constants", marks=pytest.mark.slow),
     {"pe": 2, "simd": 24, "input_bits": 3, "offsets": True},
-    {"pe": 4, "simd": 8, "weight_bits": 2, "ram_style": "distributed"},
+    pytest.param({"pe": 4, "simd": 8, "weight_bits": 2, "ram_style": "distributed"}, marks=pytest.mark.slow),
 )
 
 

@@ -80,6 +80,7 @@ def test_simulated_as_computed(name: str, tmp_path: Path, runtime: Path) -> None
     assert cost.latency == pytest.approx(free.latency, rel=0.1)
 
 
+@pytest.mark.slow
 def test_simulated_logits_are_the_networks(tmp_path: Path, runtime: Path) -> None:
     """Of every kind of classifier, with and without a bias; the label select left out, so that logits come out."""
     nets: dict[str, IntegerNetwork] = {}

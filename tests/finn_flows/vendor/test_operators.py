@@ -224,6 +224,7 @@ def generated(models):
     return made
 
 
+@pytest.mark.slow
 def test_wrappers_and_memory_files_are_bit_exact_in_verilator(generated, tmp_path, runtime):
     blocks = {name: (model, block_design.of_model(model)) for name, model in generated.items()}
     simulator = block_design.compile_blocks(list(blocks.values()), tmp_path, runtime)

@@ -123,6 +123,7 @@ def test_what_finn_builds_nothing_for_is_refused(name):
         target(name)
 
 
+@pytest.mark.slow
 def test_finns_builder_runs_on_the_folder_as_far_as_vivado(output, model):
     report = output / "report"
     assert json.loads((report / "metadata_builder.json").read_text())["status"] == "ok"

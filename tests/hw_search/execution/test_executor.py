@@ -8,6 +8,7 @@ from tests.hw_search.conftest import task
 from zerocross.hw_search.execution.executor import LocalExecutor
 
 
+@pytest.mark.slow
 def test_every_task_gets_its_own_result(
     plugin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

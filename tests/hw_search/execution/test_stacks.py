@@ -93,6 +93,7 @@ def test_networks_that_cannot_be_stacked_are_trained_one_by_one(config: Config, 
     assert [evaluation.status for evaluation in result.run.evaluations] == ["ok", "ok"]
 
 
+@pytest.mark.slow
 def test_a_stack_whose_worker_dies_is_done_one_by_one(config: Config, tmp_path: Path) -> None:
     """Only the faulty network fails."""
     plugin = tmp_path / "deadly.py"
@@ -140,6 +141,7 @@ def test_a_stack_keeps_to_the_memory_limit(plugin: Path, tmp_path: Path) -> None
     assert result["status"] == "failed" and result["reason"].startswith("out of memory")
 
 
+@pytest.mark.slow
 def test_weights_stay_those_of_their_results(config: Config) -> None:
     """A lost weight file is recreated with its stack; the other files of the stack stay unchanged."""
     chosen = config.model_copy(update={"search": config.search.model_copy(update={"stack": 8})})

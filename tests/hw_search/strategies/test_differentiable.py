@@ -67,6 +67,7 @@ def test_operations_are_priced_by_what_they_add(tmp_path: Path) -> None:
     assert 0 <= prices["skip"] < prices["conv3"] <= prices["conv5"] == 1
 
 
+@pytest.mark.slow
 def test_a_search_by_mixtures(tmp_path: Path) -> None:
     found = search(configured(tmp_path))
     assert found.run.finished and found.front

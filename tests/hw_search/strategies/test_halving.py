@@ -62,6 +62,7 @@ def test_a_search_stops_some_after_a_first_look(halved) -> None:  # type: ignore
     assert "stopped after the first evaluation round" in render(result.run)
 
 
+@pytest.mark.slow
 def test_again_it_is_the_same(halved, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     config, result = halved
     again = search(config.model_copy(update={"output": str(tmp_path)}))

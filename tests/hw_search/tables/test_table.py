@@ -89,6 +89,7 @@ def test_what_stands_there_is_what_training_says(made: tuple[Config, Path, Any])
         assert row.objective("error") == pytest.approx(error, nan_ok=True)
 
 
+@pytest.mark.slow
 def test_a_table_goes_on_where_it_stopped(made: tuple[Config, Path, Any], tmp_path: Path) -> None:
     config, path, _ = made
     again = config.model_copy(update={"output": str(tmp_path)})
@@ -174,6 +175,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Table:
     return synthetic(configuration(tmp_path_factory.mktemp("synthetic"), activation=activation))
 
 
+@pytest.mark.slow
 def test_searches_of_a_table(known: Table) -> None:
     found = compare(known, ["surrogate", "nsga2", "random"], seeds=3, share=0.3, population=8, workers=1)
     points = np.array([[row.objective(name) for name in ("error", "lut")] for row in known.rows])
