@@ -68,7 +68,7 @@ def read_csv(path: Path, numbers: int) -> CsvTable:
             raise UserError(
                 f"{path}, line {line}: the row has {len(row)} cells, but the first one has {width}"
             )
-    labels, described, notes = None, "", ()
+    labels, described, notes = None, "", tuple[str, ...]()
     if len(columns) > numbers:
         named = [column for column in columns if headings and headings[column].lower() in _LABELS]
         place = named[0] if len(named) == 1 else columns[-1]

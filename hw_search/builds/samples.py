@@ -97,7 +97,7 @@ def _fitted(
     path: Path, arrays: _Arrays, shape: tuple[int, ...], may_be_one: bool = False
 ) -> tuple[np.ndarray, str]:
     """Return samples in the form of the input, (N, *shape), and a note; a single sample may lack the first axis."""
-    x, name, flat = arrays.x, arrays.x_name, arrays.x_name == "the table"
+    x, name = arrays.x, arrays.x_name
     found = fitted(name, x, shape) or (fitted(name, x[None], shape) if may_be_one else None)
     if found is None or not len(found[0]):
         sizes = ", ".join(map(str, shape))
@@ -105,7 +105,7 @@ def _fitted(
         raise UserError(f"{path}: {name} has the shape {x.shape}: give {one}of shape (N, {sizes})")
     with _as_user_error(path):
         check_finite(name, found[0])
-    return found[0], "" if flat and len(shape) == 1 else found[1]
+    return found
 
 
 @contextmanager
