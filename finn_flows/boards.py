@@ -5,12 +5,15 @@ pin `tx`. Both are connected to the board's USB serial converter, or to an exter
 """
 
 import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from zerocross.finn_flows.errors import FlowError
 from zerocross.finn_flows.families import PARTS
 from zerocross.finn_flows.families.part import Device, Part
 
+_SHORTEST = 3  # characters of a name that may lack its beginning
+_HINTED = 6  # most names that contain another
 SHORT_NAMES = {"ulx3s": "ulx3s-85f", "hx1k": "ice40hx1k", "hx8k": "ice40hx8k", "up5k": "ice40up5k"}
 
 
@@ -243,9 +246,7 @@ def get_target(name: str) -> Board:
     Raises:
         NoTarget: If there is no such target, or no open place and route for its part.
     """
-    key = name.strip().lower()
-    bare = key.removeprefix("generic-")
-    key = SHORT_NAMES.get(bare, bare)
+    key = full_name(name.strip().lower().removeprefix("generic-"))
     if key in TARGETS:
         return TARGETS[key]
     if part := PARTS.get(BOARDS.get(key, key)):
@@ -253,6 +254,28 @@ def get_target(name: str) -> Board:
             f"open tools cannot place and route {name}, a {part.family} part ({part.name}): they simulate and "
             "synthesise the design, but a bitstream needs Vivado"
         )
-    near = difflib.get_close_matches(key, [*TARGETS, *SHORT_NAMES], n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known are: {', '.join(sorted(TARGETS))}"
-    raise NoTarget(f"unknown board or part {name!r}: {hint}")
+    raise NoTarget(f"unknown board or part {name!r}: {similar(key, [*TARGETS, *SHORT_NAMES])}")
+
+
+def full_name(name: str) -> str:
+    """Return the full name of a part or board.
+
+    A part's name may lack its beginning, as in 7z020, if no other part or board ends in the same way.
+
+    Args:
+        name: Name or short name, in any case. An unknown name is returned in lower case.
+    """
+    key = name.strip().lower()
+    key = SHORT_NAMES.get(key, key)
+    if not key or key in BOARDS or key in PARTS:
+        return key
+    fitting = [known for known in (*BOARDS, *PARTS) if known.endswith(key)]
+    return fitting[0] if len(fitting) == 1 and len(key) >= _SHORTEST and fitting[0] in PARTS else key
+
+
+def similar(name: str, known: Iterable[str]) -> str:
+    """Return a hint with the known names that contain a name or are similar to it; all of them if there are none."""
+    names = sorted(set(known))
+    within = [each for each in names if len(name) >= _SHORTEST and name in each]
+    near = within[:_HINTED] or difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    return f"did you mean {' or '.join(near)}?" if near else f"known are: {', '.join(names)}"

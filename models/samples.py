@@ -3,6 +3,8 @@
 Searches and builds read files by the same rules. Whatever is not obvious is returned as a note for the user.
 """
 
+import math
+
 import numpy as np
 
 from zerocross.models.errors import ModelError
@@ -10,6 +12,7 @@ from zerocross.models.errors import ModelError
 _FEW = 4  # the most channels of an ordinary image
 _MANY = 16  # more channels than this do not occur in samples with a short first axis
 _SHOWN = 6
+_ORDERS = {2: "(N, channels, length)", 3: "(N, channels, height, width)"}
 
 
 class DataError(ModelError):
@@ -67,25 +70,30 @@ def channels_first(name: str, x: np.ndarray) -> tuple[np.ndarray, str]:
 
 
 def fitted(name: str, x: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, str] | None:
-    """Return samples in the form of a network's input, and a note if two forms fit.
+    """Return samples in the form of a network's input, and a note if that was not obvious.
 
     Args:
         name: Name of the array, for the note.
-        x: Samples: (N, *shape), images with channels last, or images of one channel without that axis.
-        shape: Shape of a sample, (features,) or (channels, height, width).
+        x: Samples: (N, *shape), channels last, without the axis of a single channel, or as rows of numbers.
+        shape: Shape of a sample: (features,), (channels, length) or (channels, height, width).
 
     Returns:
         Samples of shape (N, *shape), and the note; None if they do not fit.
     """
-    if len(shape) == 3 and x.ndim == 3 and x.shape[1:] == shape[1:] and shape[0] == 1:
-        return x[:, None], ""
-    last = (*shape[1:], shape[0])
-    if x.shape[1:] == shape:
-        both = len(shape) == 3 and shape == last and shape[0] > 1
-        text = f"{name} of shape {x.shape} is read as (N, channels, height, width): transpose it if channels are last"
+    given, last = x.shape[1:], (*shape[1:], shape[0])
+    if given == shape:
+        both = shape == last and shape[0] > 1 and len(shape) > 1
+        text = f"{name} of shape {x.shape} is read as {_ORDERS.get(len(shape))}: transpose it if channels are last"
         return x, text if both else ""
-    if len(shape) == 3 and x.shape[1:] == last:
+    if len(shape) > 1 and shape[0] == 1 and given == shape[1:]:
+        return x[:, None], ""
+    if len(shape) > 1 and given == last:
         return np.ascontiguousarray(np.moveaxis(x, -1, 1)), ""
+    if 1 in (len(given), len(shape)) and math.prod(given) == math.prod(shape):
+        order = _ORDERS.get(len(shape)) or f"(N, {shape[0]})"
+        return x.reshape(
+            len(x), *shape
+        ), f"{name} of shape {x.shape} is read as {order}, in the order of its numbers"
     return None
 
 

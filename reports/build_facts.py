@@ -27,6 +27,9 @@ XILINX = {  # families of FINN's models and Vivado's reports
 }
 
 
+_LITTLE = "less than 1% of every resource"
+
+
 @dataclass(frozen=True)
 class Verdict:
     """The answer to one question about a build.
@@ -268,6 +271,20 @@ def remarks(build: Build) -> list[str]:
     return [*host, *pixels, *build.notes]
 
 
+def dropped_text(build: Build) -> str:
+    """Return a sentence on the outputs of the file that were dropped; "" if there are none."""
+    if not build.dropped:
+        return ""
+    noun = "output" if len(build.dropped) == 1 else "outputs"
+    names = ", ".join(build.dropped)
+    return f"The file's {noun} {names}: not computed by the hardware, and not compared."
+
+
+def accuracy_of(build: Build) -> str:
+    """Return whose accuracy on the test set is given: a file's network is not trained here."""
+    return "trained network" if build.trained else "network of the file"
+
+
 def unit(build: Build, resource: str, family: str = "") -> str:
     """Return a resource's name in a family (default: the build's), such as "LUT4" or "BRAM18"."""
     words = family_names(build, family or build.family)
@@ -292,7 +309,7 @@ def _of_family(field: str, family: str) -> Callable[[BuildNode], Counts]:
 def _exact(build: Build) -> Verdict:
     checks = build.certificate.checks if build.certificate else []
     if not checks:
-        return Verdict("unknown", "Not compared with the trained network")
+        return Verdict("unknown", "Not compared with the network")
     wrong = [check for check in checks if check.differences]
     if wrong:
         found = "; ".join(
@@ -332,7 +349,8 @@ def _fits(build: Build) -> Verdict:
     share, use = max(shares, key=lambda pair: pair[0])
     fits = "Should fit" if use.source in ("finn", "zerocross", "hls") else "Fits"
     state: Literal["good", "unknown"] = "good" if fits == "Fits" else "unknown"
-    return Verdict(state, f"{fits} {part}: uses at most {100 * share:.0f}% of any resource ({use.resource})")
+    most = f"at most {100 * share:.0f}% of any resource ({use.resource})" if share >= 0.01 else _LITTLE
+    return Verdict(state, f"{fits} {part}: uses {most}")
 
 
 def _in_time(build: Build) -> Verdict:

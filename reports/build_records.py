@@ -282,6 +282,8 @@ class Build:
         searched: Estimates of the search, their part, and how this build differs; "" without a search.
         host: Nodes ahead of the hardware, which the host computes; with a reason for those that are more than a
             normalisation or the input's quantizer.
+        dropped: Outputs of the file that the hardware does not compute.
+        data: Path of the test set that a file was given; "" if there is none.
         pixels: How an image file's pixels become the network's input; "" if they are taken as they are.
         notes: Choices that the build made by itself.
         left_out: Names and files that a reader of FINN's or Vivado's reports found and does not show, each with the
@@ -315,6 +317,8 @@ class Build:
     hints: list[str] = field(default_factory=list)
     searched: str = ""
     host: list[str] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
+    data: str = ""
     pixels: str = ""
     notes: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)

@@ -28,7 +28,8 @@ def build_table(build: Build) -> RenderableType:
     parts.append(_numbers(build))
     if build.nodes:
         parts.append(_layers(build))
-    parts += [Text(line, style="dim") for line in build_facts.remarks(build)]
+    remarks = [*filter(None, [build_facts.dropped_text(build)]), *build_facts.remarks(build)]
+    parts += [Text(line, style="dim") for line in remarks]
     if build.searched:
         parts.append(Text(build.searched, style="dim"))
     # A hint may hold a command for users to copy, so hints are not wrapped.
@@ -71,17 +72,21 @@ def _numbers(build: Build) -> Table:
 
 
 def _layers(build: Build) -> Table:
-    """Return the table of each layer's LUTs and block RAMs, estimates beside counts."""
-    columns = [c for c in build_facts.columns(build) if any(c.counts(node) for node in build.nodes)]
-    family = build.family or (columns[0].family if columns else "")
-    shown = [(c, "lut") for c in columns] + [
-        (c, "bram") for c in columns if c.family == family and c.total(build.nodes, "bram").value
-    ]
+    """Return the table of each layer's LUTs and block RAMs on the target, estimates beside the count.
+
+    It fits 80 columns: long names of layers are folded, and other families are on the page only.
+    """
+    known = [c for c in build_facts.columns(build) if any(c.counts(node) for node in build.nodes)]
+    family = build.family or (known[0].family if known else "")
+    columns = [c for c in known if c.family == family]
+    counted = [c for c in columns if c.source in ("synthesis", "routing")]
+    columns = [c for c in columns if c not in counted[:-1]]  # of several counts, the last one
+    shown = [(c, "lut") for c in columns]
+    shown += [(c, "bram") for c in columns if c.total(build.nodes, "bram").value]
     table = Table(box=None, header_style="dim", pad_edge=False)
-    table.add_column("layer", no_wrap=True)
-    table.add_column("II", justify="right")
-    for column, resource in shown:
-        table.add_column(_title(build, column, resource), justify="right")
+    table.add_column("layer", overflow="fold")
+    for heading in ("II", *(_title(build, column, resource) for column, resource in shown)):
+        table.add_column(heading, justify="right", no_wrap=True)
     for layer in build_facts.layers(build):
         interval = layer.interval(measured=True) or layer.interval(measured=False)
         sums = [wording.number(column.total(layer.nodes, resource).value) for column, resource in shown]
@@ -94,5 +99,5 @@ def _layers(build: Build) -> Table:
 
 def _title(build: Build, column: Column, resource: str) -> str:
     unit = build_facts.unit(build, resource, column.family).split(" (")[0]
-    family = build_facts.family_names(build, column.family).name
-    return f"{unit}\n{family}\n{build_figures.SHORT[column.source]}"
+    source = "synth." if column.source == "synthesis" else build_figures.SHORT[column.source]
+    return f"{unit}\n{source}"

@@ -4,8 +4,8 @@ Usually these are a normalisation and the input's quantizer. A layer without har
 convolution with float weights, can be computed by the host too, but only if the user asks for it.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +67,10 @@ class HostPart:
     def trained(self) -> tuple[HostNode, ...]:
         """Nodes that are more than a normalisation or the input's quantizer."""
         return tuple(node for node in self.nodes if node.trained)
+
+    def only(self, names: Collection[str]) -> "HostPart":
+        """Return the same part, listing only nodes of these names: the tidying may have added others to the graph."""
+        return replace(self, nodes=tuple(node for node in self.nodes if node.name in names))
 
     def content(self) -> bytes:
         """Return the graph as the content of an ONNX file that needs no other file.

@@ -15,6 +15,7 @@ from zerocross.finn_flows.lowering.host_part import HostPart, refusal, split
 from zerocross.finn_flows.lowering.host_part import host_part as host_part_of
 from zerocross.finn_flows.lowering.integers import Integers
 from zerocross.finn_flows.lowering.model_file import load_model
+from zerocross.finn_flows.lowering.naming import author_names
 from zerocross.finn_flows.lowering.outputs import keep_output
 from zerocross.finn_flows.lowering.reading import input_tensor, read_network
 from zerocross.finn_flows.lowering.rewriting import rewritten
@@ -125,7 +126,8 @@ def lower(source: Path | str | ModelWrapper, host_part: bool = False, output: st
         LoweringError: If the file is no ONNX file, or hardware cannot compute a node; the message names it.
     """
     file = source if isinstance(source, ModelWrapper) else load_model(Path(source))
-    original = tidied(file if output is None else keep_output(file, output))
+    kept = file if output is None else keep_output(file, output)
+    original = tidied(kept)
     dropped = {each.name for each in file.graph.output} - {each.name for each in original.graph.output}
     graph = rewritten(original)
     try:
@@ -137,9 +139,10 @@ def lower(source: Path | str | ModelWrapper, host_part: bool = False, output: st
             raise LoweringError(
                 f"{error}. Or use --host-part: then the host computes {layers} and all nodes ahead"
             ) from None
-    if lowered.host.trained and not host_part:
-        raise refusal(lowered.host)
-    return replace(lowered, dropped=tuple(sorted(dropped)))
+    host = lowered.host.only(author_names(kept.graph.node))
+    if host.trained and not host_part:
+        raise refusal(host)
+    return replace(lowered, host=host, dropped=tuple(sorted(dropped)))
 
 
 def _lowered(original: ModelWrapper, front: ModelWrapper | None, rest: ModelWrapper) -> Lowered:

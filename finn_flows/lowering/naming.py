@@ -4,6 +4,7 @@ A layer has the name of its node. An exporter may write a better name, such as t
 under the key `LAYER`; then the layer has that name. Metadata stays with a node when a tool renames it.
 """
 
+import copy
 from collections.abc import Collection, Container
 
 from onnx import NodeProto
@@ -71,3 +72,10 @@ def name_nodes(nodes: Collection[NodeProto]) -> None:
         elif node.name in taken:
             node.name = unique(node.name, own | taken)
         taken.add(node.name)
+
+
+def author_names(nodes: Collection[NodeProto]) -> frozenset[str]:
+    """Return the names that `name_nodes` gives the nodes of a file, without changing them."""
+    named = [copy.deepcopy(node) for node in nodes]
+    name_nodes(named)
+    return frozenset(node.name for node in named)

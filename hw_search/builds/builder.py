@@ -17,6 +17,7 @@ from zerocross.hw_search.builds.options import BuildOptions
 from zerocross.hw_search.builds.record import Done, build_record
 from zerocross.hw_search.builds.results import (
     Exported,
+    Lowering,
     NetlistSimulated,
     Routing,
     Sampled,
@@ -78,7 +79,7 @@ def build(
 def _build(job: Job, stages: Stages) -> Build:
     """Run all steps. Save the record of the finished steps, even after an error."""
     exported: Exported | None = None
-    host: tuple[str, ...] = ()
+    lowering: Lowering | None = None
     sampled: Sampled | None = None
     design: BuiltDesign | None = None
     simulated: Simulated | None = None
@@ -89,8 +90,7 @@ def _build(job: Job, stages: Stages) -> Build:
     misfit: DoesNotFit | None = None
     try:
         exported = steps.export_model(job, stages)
-        network = steps.lower_model(job, stages)
-        host = network.host
+        network, lowering = steps.lower_model(job, stages)
         sampled = steps.take_samples(job, network, stages)
         design = make_design(job, network.net, stages)
         simulated = steps.simulate(job, network, design, stages)
@@ -102,7 +102,9 @@ def _build(job: Job, stages: Stages) -> Build:
         misfit = error
         raise
     finally:
-        done = Done(exported, host, sampled, design, simulated, synthesised, netlist, routed, vivado, misfit)
+        done = Done(
+            exported, lowering, sampled, design, simulated, synthesised, netlist, routed, vivado, misfit
+        )
         record = build_record(job, tuple(stages.done), done)
         # A build that failed before its design holds less than an older page in this folder: keep that page.
         if design is not None or not (job.folder / REPORT).exists():

@@ -1,20 +1,28 @@
 """The host of a built accelerator. It sends samples through a board's serial line, real or simulated."""
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from zerocross.finn_flows.chip.accelerator import Accelerator, SimulatedLine, compile_line, open_board
 from zerocross.finn_flows.lowering.host_part import load_host_part, run_host_part
 from zerocross.finn_flows.lowering.storage import load
-from zerocross.hw_search.builds.accelerator_file import load_accelerator
-from zerocross.hw_search.builds.forms import integer_classes, integer_logits, stream_elements
+from zerocross.hw_search.builds.accelerator_file import HostFacts, load_accelerator
+from zerocross.hw_search.builds.forms import class_count, integer_classes, integer_logits, stream_elements
 from zerocross.hw_search.builds.layout import HOST, NETWORK, RTL
 from zerocross.hw_search.builds.pixels import check_reach
-from zerocross.hw_search.builds.samples import check_bytes, read_samples
-from zerocross.hw_search.builds.subject import Subject, from_source
+from zerocross.hw_search.builds.samples import (
+    ARRAYS,
+    check_bytes,
+    labels_in_classes,
+    read_samples,
+    read_test_set,
+)
+from zerocross.hw_search.builds.subject import Images, from_source
 from zerocross.hw_search.errors import UserError
 from zerocross.reports.build_records import Build
 from zerocross.reports.build_storage import load_build
@@ -47,17 +55,20 @@ def infer(
     port: str | None = None,
     progress: Callable[[int, int], None] = lambda done, of: None,
     cache: Path | None = None,
+    data: Path | None = None,
 ) -> Inference:
     """Run samples through a built accelerator.
 
     Args:
         folder: Folder of the build.
-        files: Images (any format that Pillow opens), or .npy arrays of one or more samples: in the file's input format for
-            a QONNX file; as in the training data for a network of a run, where uint8 arrays hold bytes.
-        test: Number of test-set samples to add.
+        files: Images (any format that Pillow opens), or .npy, .npz and .csv files of one or more samples: in the file's
+            input format for a QONNX file; as in the training data for a network of a run, where uint8 arrays hold bytes.
+        test: Number of test-set samples to add; 0 adds all samples of `data`.
         port: Serial device of the board; None simulates board and line.
         progress: Receives the number of finished samples and the number of all samples.
         cache: See `zerocross.finn_flows.rtl.simulation.compile_design`.
+        data: File of a test set, see `zerocross.hw_search.builds.samples.read_test_set`. None takes the test set of the
+            build's run, or the file that the build was given.
 
     Raises:
         UserError: If the folder holds no build, or a file holds no sample.
@@ -67,35 +78,31 @@ def infer(
     facts = load_accelerator(folder)
     host, net = load_host_part(folder / HOST), load(folder / NETWORK)
     shape = tuple(host.get_tensor_shape(host.graph.input[0].name)[1:])
-    names, parts, notes = [], [], []
+    names, parts, notes = [], [], list[str]()
     for path in files:
-        samples, note = read_samples(path, shape)
-        is_image = path.suffix != ".npy"
-        if is_image and facts.pixels is not None:
+        samples, found_notes = read_samples(path, shape)
+        if path.suffix.lower() in ARRAYS:
+            samples, outside = _as_trained(path, samples, build, facts)
+            found_notes += outside
+        elif facts.pixels is not None:
             samples = facts.pixels.values(samples)
-        elif is_image and not build.trained:
+        elif not build.trained:
             check_reach(path.name, host, shape, net.network.input.bits)
-        elif facts.scaling is not None and samples.dtype != np.uint8:
-            outside = int(facts.scaling.clipped(samples).sum())
-            note += (
-                f"{outside} of {samples.size} values lie outside the training samples' range"
-                if outside
-                else ""
-            )
-            samples = facts.scaling.to_bytes(samples)
-        elif build.trained:
-            check_bytes(path, samples)
-        notes += [f"{path.name}: {note}"] if note else []
+        notes += [f"{path.name}: {note}" for note in found_notes]
         names += [path.name if len(samples) == 1 else f"{path.name}[{i}]" for i in range(len(samples))]
         parts.append(samples)
     labels = None
-    if test:
-        images = _test_set(build, folder).images(test)
-        names += [f"test[{index}]" for index in range(len(images.x))]
-        parts.append(images.x.numpy())
-        labels = images.y.numpy() if images.y is not None and not files else None
+    if test or data is not None:
+        images = _test_set(build, folder, facts, data, shape, class_count(net))
+        x = images.x.numpy()[: test or None]
+        notes += images.notes
+        names += [f"test[{index}]" for index in range(len(x))]
+        parts.append(x)
+        labels = images.y.numpy()[: len(x)] if images.y is not None and not files else None
     if not parts:
-        raise UserError("nothing to infer: give image files, or --test with a number of test samples")
+        raise UserError(
+            "nothing to infer: give files with samples, --test with a number of test samples, or --data with a test set"
+        )
     inputs = run_host_part(host, np.concatenate(parts).astype(np.float32))
     flat = stream_elements(net, inputs)
     if port is None:
@@ -108,10 +115,46 @@ def infer(
     return Inference(names, found, integer_classes(net, integer_logits(net, inputs)), labels, notes)
 
 
-def _test_set(build: Build, folder: Path) -> Subject:
-    if not build.trained:
-        raise UserError("--test works only for a network from a run: give image files or .npy arrays")
-    for run in (Path(build.run), folder.resolve().parents[1]):
-        if (run / PARETO).is_file():
-            return from_source(run, build.network)
-    raise UserError(f"the build's run is no longer at {build.run}: give image files or .npy arrays")
+def _as_trained(
+    path: Path, samples: np.ndarray, build: Build, facts: HostFacts
+) -> tuple[np.ndarray, list[str]]:
+    """Return samples of a user's array as the network takes them, and notes.
+
+    Raises:
+        UserError: If the network was trained on bytes, and they are none.
+    """
+    if facts.scaling is not None and samples.dtype != np.uint8:
+        outside = int(facts.scaling.clipped(samples).sum())
+        text = f"{outside} of {samples.size} values lie outside the training samples' range"
+        return facts.scaling.to_bytes(samples), [text] if outside else []
+    if build.trained:
+        check_bytes(path, samples)
+    return samples, []
+
+
+def _test_set(
+    build: Build, folder: Path, facts: HostFacts, data: Path | None, shape: tuple[int, ...], classes: int
+) -> Images:
+    """Return the whole test set: of a file, or of the build's run."""
+    if data is None and build.trained:
+        for run in (Path(build.run), folder.resolve().parents[1]):
+            if (run / PARETO).is_file():
+                return from_source(run, build.network).images(sys.maxsize)
+        raise UserError(
+            f"the build's run is no longer at {build.run}: give files with samples, or --data FILE"
+        )
+    file = data or Path(build.data)
+    if not file.is_file():
+        missing = f"there is no test set {file}"
+        if data is None:
+            missing = (
+                f"the build's test set is no longer at {file}" if build.data else "the build has no test set"
+            )
+        raise UserError(f"{missing}: give one with --data FILE (.npz, .csv or .npy)")
+    found = read_test_set(file, shape)
+    x, outside = _as_trained(file, found.x, build, facts)
+    notes = (*found.notes, *(f"{file.name}: {note}" for note in outside))
+    y, remark = (None, "") if found.y is None else labels_in_classes(found.y, classes, found.labels)
+    if remark:
+        notes = (*notes, f"{found.labels}: {remark}")
+    return Images(torch.from_numpy(x), None if y is None else torch.from_numpy(y), file.name, notes=notes)

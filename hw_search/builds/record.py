@@ -20,6 +20,7 @@ from zerocross.hw_search.builds.layout import HOST, MODEL, NETWORK, RTL, WEIGHTS
 from zerocross.hw_search.builds.pixels import PixelScaling
 from zerocross.hw_search.builds.results import (
     Exported,
+    Lowering,
     NetlistSimulated,
     Routing,
     Sampled,
@@ -65,12 +66,11 @@ class Done:
     """Results of the steps of a build; None for steps that did not run.
 
     Attributes:
-        host: Nodes that the host computes.
         misfit: Reason why the design does not fit its part.
     """
 
     exported: Exported | None = None
-    host: tuple[str, ...] = ()
+    lowering: Lowering | None = None
     sampled: Sampled | None = None
     design: BuiltDesign | None = None
     simulated: Simulated | None = None
@@ -113,7 +113,9 @@ def build_record(job: Job, stages: tuple[Stage, ...], done: Done) -> Build:
         files=_files(job, done),
         hints=_hints(job, done),
         searched=_searched(job, done.design) if done.design else "",
-        host=list(done.host),
+        host=list(done.lowering.host) if done.lowering else [],
+        dropped=_dropped(done),
+        data=origin.data,
         pixels=_pixels(job.options.pixels),
         notes=_notes(done),
     )
@@ -126,11 +128,16 @@ def _pixels(scaling: PixelScaling | None) -> str:
     return f"value = (pixel * scale - mean) / std, with scale {scaling.scale:g}, mean {mean}, std {std}"
 
 
+def _dropped(done: Done) -> list[str]:
+    """Return the outputs of the file that the hardware does not compute."""
+    return [name for step in (done.exported, done.lowering) if step is not None for name in step.dropped]
+
+
 def _notes(done: Done) -> list[str]:
     """Return notes on the choices that the build made by itself."""
     pace = done.design.pace if done.design else ""
     samples = done.sampled
-    remarks = [f"{samples.name}: {remark}." for remark in samples.remarks] if samples else []
+    remarks = [f"{remark}." for remark in samples.remarks] if samples else []
     return [*([pace] if pace else []), *remarks]
 
 
@@ -292,14 +299,14 @@ def _utilisation(job: Job, done: Done) -> list[Usage]:
         return [
             Usage(family.lut, total.lut, part.luts, "synthesis"),
             Usage("FF", total.ff, part.ffs, "synthesis"),
-            Usage("BRAM18", total.bram18, part.bram18, "synthesis"),
+            Usage(family.block_ram.name, total.bram, part.brams, "synthesis"),
             Usage("DSP", total.dsp, part.dsps, "synthesis"),
         ]
     if done.design is not None:
-        expected = done.design.cost.zerocross
+        expected = _estimate(done.design.cost.zerocross, part.block_kbit)
         return [
-            Usage(family.lut, expected.lut, part.luts, "zerocross"),
-            Usage("BRAM18", expected.bram18, part.bram18, "zerocross"),
+            Usage(family.lut, expected["lut"], part.luts, "zerocross"),
+            Usage(family.block_ram.name, expected["bram"], part.brams, "zerocross"),
         ]
     return []
 

@@ -35,6 +35,7 @@ class Exported(StepResult):
         validation: Accuracy on the validation set, 0..1, or None.
         test: Accuracy on the test set, 0..1, or None.
         images: Number of images in the test set.
+        dropped: Outputs of the user's file that the written one lacks.
     """
 
     training: str
@@ -42,11 +43,13 @@ class Exported(StepResult):
     validation: float | None = None
     test: float | None = None
     images: int = 0
+    dropped: tuple[str, ...] = ()
 
     @property
     def note(self) -> str:
         """See `StepResult`."""
-        return f"{self.training}; written as QONNX"
+        left = f", without the outputs {', '.join(self.dropped)}" if self.dropped else ""
+        return f"{self.training}; written as QONNX{left}"
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -62,11 +65,13 @@ class Lowering(StepResult):
         layers: Number of layers.
         first_bits_left: Number of channels that start at 1 and could not be changed by negating weights.
         host: Nodes that the host computes, each with the reason if it is more than a normalisation or the quantizer.
+        dropped: Outputs that no sample changes, which the network does not compute.
     """
 
     layers: int
     first_bits_left: int
     host: tuple[str, ...]
+    dropped: tuple[str, ...] = ()
 
     @property
     def note(self) -> str:
@@ -87,7 +92,7 @@ class Sampled(StepResult):
         name: Source of the samples.
         samples: Number of samples.
         is_labelled: Whether they have labels.
-        remarks: How the user's arrays were read, where that is not obvious.
+        remarks: How the user's arrays were read, where that is not obvious; each names its file.
     """
 
     name: str

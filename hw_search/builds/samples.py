@@ -1,11 +1,14 @@
 """Reading of samples from files: images, arrays and test sets."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from zerocross.hw_search.builds.csv_file import read_csv
 from zerocross.hw_search.errors import UserError
 from zerocross.models.samples import (
     DataError,
@@ -17,26 +20,105 @@ from zerocross.models.samples import (
     read_labels,
 )
 
+ARRAYS = frozenset({".csv", ".npy", ".npz"})
+"""Suffixes of files that hold the network's own input. All others are image files."""
 
-def read_samples(path: Path, shape: tuple[int, ...]) -> tuple[np.ndarray, str]:
+
+@dataclass(frozen=True)
+class TestSet:
+    """Samples of a file, with their labels.
+
+    Attributes:
+        x: Samples, (N, *shape).
+        y: Labels, int64 (N,), or None. Labels that are text are numbered by the alphabet.
+        labels: File and array of the labels, for messages; "" if there are none.
+        notes: What was not obvious; each begins with the file's name.
+    """
+
+    x: np.ndarray
+    y: np.ndarray | None
+    labels: str
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Arrays:
+    """The arrays of a file as they are, with their names for messages."""
+
+    x: np.ndarray
+    x_name: str
+    y: np.ndarray | None = None
+    y_name: str = ""
+    y_train: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
+
+
+def read_samples(path: Path, shape: tuple[int, ...]) -> tuple[np.ndarray, list[str]]:
     """Read the samples in a file.
 
     Args:
-        path: Image (any format that Pillow opens), or .npy array of one or more samples; channels may be last.
-        shape: Shape of a sample: (features,) or (channels, height, width).
+        path: Image (any format that Pillow opens); or one or more samples in an .npy, .npz or .csv file. Their shape is as
+            in `zerocross.models.samples.fitted`; labels are ignored.
+        shape: Shape of a sample, channels first.
 
     Returns:
-        Samples, (N, *shape), and a note on the conversion of the file, "" if there was none.
+        Samples, (N, *shape), and notes on the conversion of the file.
 
     Raises:
         UserError: If the file holds no samples.
     """
+    if path.suffix.lower() not in ARRAYS:
+        with _readable(path):
+            samples, note = _image(path, shape)
+        return samples, [note] if note else []
+    arrays = _arrays(path, shape)
+    samples, note = _fitted(path, arrays, shape, may_be_one=True)
+    ignored = [f"{arrays.y_name} holds labels, which are ignored: --data takes them"] if arrays.y_name else []
+    return samples, [*([note] if note else []), *ignored]
+
+
+def _arrays(path: Path, shape: tuple[int, ...]) -> _Arrays:
+    suffix = path.suffix.lower()
+    with _readable(path):
+        if suffix == ".csv":
+            table = read_csv(path, math.prod(shape))
+            return _Arrays(table.samples, "the table", table.labels, table.column, notes=table.notes)
+        if suffix == ".npy":
+            return _Arrays(np.load(path, allow_pickle=False), "the array")
+        with np.load(path, allow_pickle=False) as file:
+            name = file.files[0] if len(file.files) == 1 else "x_test"
+            if name not in file.files:
+                raise UserError(f"{path} has no array x_test (it has {', '.join(file.files) or 'none'})")
+            y, y_train = (file[each] if each in file.files else None for each in ("y_test", "y_train"))
+            return _Arrays(file[name], name, y, "" if y is None else "y_test", y_train)
+
+
+def _fitted(
+    path: Path, arrays: _Arrays, shape: tuple[int, ...], may_be_one: bool = False
+) -> tuple[np.ndarray, str]:
+    """Return samples in the form of the input, (N, *shape), and a note; a single sample may lack the first axis."""
+    x, name = arrays.x, arrays.x_name
+    found = fitted(name, x, shape) or (fitted(name, x[None], shape) if may_be_one else None)
+    if found is None or not len(found[0]):
+        sizes = ", ".join(map(str, shape))
+        one = f"one sample of shape ({sizes}) or several " if may_be_one else "samples "
+        raise UserError(f"{path}: {name} has the shape {x.shape}: give {one}of shape (N, {sizes})")
+    with _as_user_error(path):
+        check_finite(name, found[0])
+    return found
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Turn any error from reading a file into a message."""
     try:
-        if path.suffix == ".npy":
-            return _array(path, np.load(path, allow_pickle=False), shape)
-        return _image(path, shape)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read as a sample ({error})") from None
+        yield
+    except UserError:
+        raise
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist") from None
+    except Exception as error:  # Pillow, zipfile, zlib and numpy raise many kinds for a damaged file
+        raise UserError(f"{path} cannot be read as samples ({error})") from None
 
 
 @contextmanager
@@ -47,24 +129,13 @@ def _as_user_error(path: Path) -> Iterator[None]:
         raise UserError(f"{path}: {error}") from None
 
 
-def _array(path: Path, values: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, str]:
-    found = fitted("the array", values, shape) or fitted("the array", values[None], shape)
-    if found is None or not len(found[0]):
-        sizes = ", ".join(map(str, shape))
-        raise UserError(
-            f"{path} holds an array of shape {values.shape}: give one sample of shape {shape} or several of shape "
-            f"(N, {sizes})"
-        )
-    with _as_user_error(path):
-        check_finite("the array", found[0])
-    return found
-
-
 def _image(path: Path, shape: tuple[int, ...]) -> tuple[np.ndarray, str]:
     from PIL import Image
 
     if len(shape) != 3 or shape[0] not in (1, 3):
-        raise UserError(f"{path} is an image, but samples have shape {shape}: give an .npy file")
+        raise UserError(
+            f"{path} is an image, but samples have shape {shape}: give an .npy, .npz or .csv file"
+        )
     channels, height, width = shape
     with Image.open(path) as image:
         note = (
@@ -88,52 +159,35 @@ def check_bytes(path: Path, values: np.ndarray) -> None:
         raise UserError(f"{path} holds values from {least:g} to {most:g}: give whole numbers from 0 to 255")
 
 
-def read_test_set(
-    path: Path, shape: tuple[int, ...]
-) -> tuple[np.ndarray, np.ndarray | None, tuple[str, ...]]:
-    """Read the test set in an .npz file.
+def read_test_set(path: Path, shape: tuple[int, ...]) -> TestSet:
+    """Read the test set in a file.
 
     Args:
-        path: File with x_test, and y_test if there are labels.
-        shape: Shape of a sample, channels first. The file may have channels last, or omit a single channel. See
-            `zerocross.models.samples` for the labels that it may have.
-
-    Returns:
-        Samples, (N, *shape); their labels, int64 (N,), or None; and notes on what was not obvious. Labels that are text are
-        numbered by the alphabet.
+        path: An .npz file with x_test, and y_test if there are labels; a .csv file, see
+            `zerocross.hw_search.builds.csv_file.read_csv`; or an .npy file without labels.
+        shape: Shape of a sample, channels first. See `zerocross.models.samples` for the shapes and the labels that a file
+            may have.
 
     Raises:
         UserError: If the file does not hold such arrays.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in ("x_test", "y_test", "y_train") if name in file.files}
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist") from None
-    except Exception as error:  # any error from zipfile, zlib or numpy on a damaged file
-        raise UserError(f"{path} cannot be read as an .npz file without pickles ({error})") from None
-    x, y = arrays.get("x_test"), arrays.get("y_test")
-    found = None if x is None else fitted("x_test", x, shape)
-    if found is None or not len(found[0]):
-        kind = "no such array" if x is None else f"{x.dtype} {x.shape}"
-        raise UserError(
-            f"{path}: x_test must hold numbers of shape (N, {', '.join(map(str, shape))}), found {kind}"
-        )
-    samples, layout = found
-    notes = [layout] if layout else []
-    with _as_user_error(path):
-        check_finite("x_test", samples)
-        if y is None:
-            return samples, None, tuple(notes)
-        labels = read_labels("test", y, len(samples))
-        if labels.dtype.kind == "U":  # by the alphabet, as in a search
-            train = arrays.get("y_train")
-            every = np.unique(
-                labels if train is None else np.concatenate([labels, read_labels("train", train, len(train))])
-            )
-            labels = number("y_test", labels, every)
-            notes.append(numbering(every))
-        return samples, labels, tuple(notes)
+    if path.suffix.lower() not in ARRAYS:
+        raise UserError(f"{path} is no test set: give an .npz, .npy or .csv file")
+    arrays = _arrays(path, shape)
+    samples, layout = _fitted(path, arrays, shape)
+    notes, y = [*arrays.notes, *([layout] if layout else [])], arrays.y
+    if y is not None:
+        with _as_user_error(path):
+            y = read_labels("test", y, len(samples))
+            if y.dtype.kind == "U":  # by the alphabet, as in a search
+                train = arrays.y_train
+                every = np.unique(
+                    y if train is None else np.concatenate([y, read_labels("train", train, len(train))])
+                )
+                y = number(arrays.y_name, y, every)
+                notes.append(numbering(every))
+    labels = "" if y is None else f"{path.name}, {arrays.y_name}"
+    return TestSet(samples, y, labels, tuple(f"{path.name}: {note}" for note in notes))
 
 
 def labels_in_classes(labels: np.ndarray, classes: int, name: str) -> tuple[np.ndarray, str]:
@@ -142,7 +196,7 @@ def labels_in_classes(labels: np.ndarray, classes: int, name: str) -> tuple[np.n
     Args:
         labels: Labels, int64 (N,).
         classes: Number of classes of the network.
-        name: Description of the samples, for messages.
+        name: File and array of the labels, for messages.
 
     Raises:
         UserError: If the labels do not fit the classes.

@@ -6,7 +6,7 @@
 """
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -65,12 +65,10 @@ class LoweredFile:
     Attributes:
         folder: Folder of the build, with the QONNX file and the integer network.
         host_part: See `zerocross.hw_search.builds.options.BuildOptions`.
-        host: Nodes that the host computes.
     """
 
     folder: Path
     host_part: bool
-    host: tuple[str, ...] = ()
 
     @cached_property
     def lowered(self) -> Lowered:
@@ -94,7 +92,7 @@ def export_model(job: Job, stages: Stages) -> Exported:
     return stages.run("model", Exported, inputs, lambda report: job.subject.write(job.folder, report))
 
 
-def lower_model(job: Job, stages: Stages) -> LoweredFile:
+def lower_model(job: Job, stages: Stages) -> tuple[LoweredFile, Lowering]:
     """Absorb every activation into crossings."""
     network = LoweredFile(job.folder, job.options.host_part)
 
@@ -105,13 +103,12 @@ def lower_model(job: Job, stages: Stages) -> LoweredFile:
         host = network.lowered.host
         with replacing(job.folder / HOST) as temporary:
             temporary.write_bytes(host.content())
-        return Lowering(
-            len(net.network.layers), sum(left.values()), tuple(node.described for node in host.nodes)
-        )
+        nodes = tuple(node.described for node in host.nodes)
+        return Lowering(len(net.network.layers), sum(left.values()), nodes, network.lowered.dropped)
 
     code = code_digest(f"{_FLOWS}.lowering.lower", f"{_FLOWS}.lowering.storage", f"{_FLOWS}.integer")
     inputs = {"code": code, "host_part": job.options.host_part}
-    return replace(network, host=stages.run("lowering", Lowering, inputs, work).host)
+    return network, stages.run("lowering", Lowering, inputs, work)
 
 
 def take_samples(job: Job, network: LoweredFile, stages: Stages) -> Sampled:

@@ -22,7 +22,7 @@ from zerocross.hw_search.builds.export import export
 from zerocross.hw_search.builds.forms import torch_logits
 from zerocross.hw_search.builds.layout import MODEL, WEIGHTS
 from zerocross.hw_search.builds.results import Exported
-from zerocross.hw_search.builds.samples import labels_in_classes, read_test_set
+from zerocross.hw_search.builds.samples import TestSet, labels_in_classes, read_test_set
 from zerocross.hw_search.builds.stages import Report
 from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.execution.code_version import code_version
@@ -44,6 +44,7 @@ class Origin:
 
     Attributes:
         estimate: Cost estimate from its search.
+        data: Path of the test set that a file was given; "" if there is none.
         scaling: Scaling of the user's numbers to the bytes that it was trained on; None if they are bytes.
     """
 
@@ -53,6 +54,7 @@ class Origin:
     trained: list[str] = field(default_factory=list)
     choices: dict[str, Any] = field(default_factory=dict)
     topology: str = ""
+    data: str = ""
     estimate: "Estimate | None" = None
     scaling: ByteScaling | None = None
 
@@ -111,12 +113,14 @@ class Images:
         x: Samples in the QONNX file's input format, (N, features) or (N, channels, height, width).
         y: Labels, (N,), or None.
         name: Description of the samples.
-        notes: How a user's arrays were read, where that is not obvious.
+        labels: File and array of the labels, for messages; "" if it is `name`.
+        notes: How a user's arrays were read, where that is not obvious; each names its file.
     """
 
     x: Tensor
     y: Tensor | None
     name: str
+    labels: str = ""
     notes: tuple[str, ...] = ()
 
 
@@ -136,8 +140,9 @@ def labelled(subject: Subject, most: int, classes: int) -> Images:
         return images
     whole = subject.images(sys.maxsize).y  # few images may lack classes
     assert whole is not None
-    y, note = labels_in_classes(whole.numpy(), classes, images.name)
-    notes = (*images.notes, note) if note else images.notes
+    labels = images.labels or images.name
+    y, note = labels_in_classes(whole.numpy(), classes, labels)
+    notes = (*images.notes, f"{labels}: {note}") if note else images.notes
     return replace(images, y=torch.from_numpy(y[: len(images.y)]), notes=notes)
 
 
@@ -174,8 +179,8 @@ class RunSubject:
             net.trained,
             net.choices,
             f"{name}: {text}",
-            Estimate(self.record.config["device"]["part"], net.metrics, list(dict.fromkeys(blocks))),
-            None if scaling is None else ByteScaling(tuple(scaling["low"]), tuple(scaling["high"])),
+            estimate=Estimate(self.record.config["device"]["part"], net.metrics, list(dict.fromkeys(blocks))),
+            scaling=None if scaling is None else ByteScaling(tuple(scaling["low"]), tuple(scaling["high"])),
         )
 
     @property
@@ -285,8 +290,8 @@ class FileSubject:
 
     Attributes:
         path: The file.
-        data: An .npz file with x_test (samples in the network's input format), and y_test if there are labels. None
-            draws random samples that exercise the network.
+        data: File of the test set, with samples in the network's input format; see
+            `zerocross.hw_search.builds.samples.read_test_set`. None draws random samples that exercise the network.
         output: Output that holds the logits, if the file has several. The build's file has only this one.
     """
 
@@ -297,7 +302,8 @@ class FileSubject:
     @property
     def origin(self) -> Origin:
         """See `Subject`."""
-        return Origin(self.path.stem, str(self.path))
+        data = "" if self.data is None else str(self.data.resolve())
+        return Origin(self.path.stem, str(self.path), data=data)
 
     @property
     def folding(self) -> dict[str, Any]:
@@ -314,7 +320,7 @@ class FileSubject:
     def write(self, folder: Path, report: Report) -> Exported:
         """See `Subject`."""
         whole = load_whole(self.path)  # an error here names the user's file, not the copy
-        note = "weights of the file, not retrained"
+        note, dropped = "weights of the file, not retrained", list[str]()
         if self.output is None and len(content_files(self.path)) == 1:
             _copy(self.path, folder / MODEL)
             return Exported(note, (MODEL,))
@@ -322,22 +328,22 @@ class FileSubject:
             names = {each.name for each in whole.graph.output}
             whole = keep_output(ModelWrapper(whole), self.output).model
             dropped = sorted(names - {self.output})
-            note = f"{note}; outputs left out: {', '.join(dropped) or 'none'}"
         with replacing(folder / MODEL) as temporary:
             temporary.write_bytes(whole.SerializeToString(deterministic=True))
-        return Exported(note, (MODEL,))
+        return Exported(note, (MODEL,), dropped=tuple(dropped))
 
     def images(self, most: int) -> Images:
         """See `Subject`."""
         if self.data is None:
             return Images(torch.from_numpy(self._drawn[:most]), None, "random samples")
-        x, y, notes = self._read
-        labels = None if y is None else torch.from_numpy(y[:most])
-        return Images(torch.from_numpy(x[:most]), labels, f"{self.data.stem}, test set", notes)
+        found = self._read
+        y = None if found.y is None else torch.from_numpy(found.y[:most])
+        name = f"{self.data.stem}, test set"
+        return Images(torch.from_numpy(found.x[:most]), y, name, found.labels, found.notes)
 
     @cached_property
-    def _read(self) -> tuple[np.ndarray, np.ndarray | None, tuple[str, ...]]:
-        """Samples, labels and notes from the test set."""
+    def _read(self) -> TestSet:
+        """The test set."""
         assert self.data is not None
         model = load_model(self.path)
         return read_test_set(self.data, tuple(model.get_tensor_shape(model.graph.input[0].name)[1:]))

@@ -1,8 +1,6 @@
 """Targets: the board or part to build for, and the clock of the design."""
 
-from difflib import get_close_matches
-
-from zerocross.finn_flows.boards import BOARDS, TARGETS, Board, NoTarget, get_target
+from zerocross.finn_flows.boards import Board, NoTarget, get_target
 from zerocross.finn_flows.chip.serial_line import design_clock
 from zerocross.finn_flows.families import PARTS, get_family
 from zerocross.finn_flows.parts import Part, UnknownPart, get_part
@@ -18,10 +16,11 @@ def find_target(name: str) -> Board | Part:
     Raises:
         UserError: If the name is unknown.
     """
+    unknown = ""
     try:
-        part = get_part(name)
-    except UnknownPart:
-        part = None
+        part: Part | None = get_part(name)
+    except UnknownPart as error:
+        part, unknown = None, str(error)
     if part is not None and get_family(part.family).router is None:
         return part
     by_finn = {entry.finn_part: entry for entry in PARTS.values() if entry.known_to_finn}
@@ -30,11 +29,8 @@ def find_target(name: str) -> Board | Part:
     try:
         return get_target(name)
     except NoTarget as error:
-        text = str(error)
-    known = list(dict.fromkeys([*TARGETS, *BOARDS, *PARTS]))
-    if part is None and (near := get_close_matches(name.lower(), known, n=3, cutoff=0.5)):
-        text = f"unknown board or part {name!r}: did you mean {' or '.join(near)}?"
-    raise UserError(f"--target: {text}")
+        # The hint of `get_part` knows all boards and parts, that of `get_target` only those with open tools.
+        raise UserError(f"--target: {unknown if part is None else error}") from None
 
 
 def clock_of(target: Board | Part, asked: float | None) -> float:

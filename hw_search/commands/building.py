@@ -52,7 +52,8 @@ def build(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="Test set for a QONNX file: an .npz file with x_test and, optionally, the labels y_test."
+            help="Test set for a QONNX file: an .npz file with x_test and, optionally, the labels y_test; a .csv file "
+            "with one sample in each row and, optionally, a column of labels; or an .npy file of samples."
         ),
     ] = None,
     logits: Annotated[
@@ -169,7 +170,9 @@ def build_for(
 
 def infer(
     build: Annotated[Path, typer.Argument(help="Folder of the build.")],
-    images: Annotated[list[Path] | None, typer.Argument(help="Samples: image files or .npy arrays.")] = None,
+    images: Annotated[
+        list[Path] | None, typer.Argument(help="Samples: image files, or .npy, .npz and .csv files.")
+    ] = None,
     port: Annotated[
         str | None, typer.Option(help="Serial device of the board, such as /dev/ttyUSB0.")
     ] = None,
@@ -177,6 +180,13 @@ def infer(
         bool, typer.Option("--simulate", help="Simulate the board and its serial line.")
     ] = False,
     test: Annotated[int, typer.Option(min=0, help="Also send this many samples of the test set.")] = 0,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Test set, as for `build`. Default: that of the build, if it is still there. Without --test, all of its "
+            "samples are sent."
+        ),
+    ] = None,
 ) -> None:
     """Send samples to a built accelerator over the board's serial line and print their classes."""
     from rich.console import Console
@@ -205,6 +215,7 @@ def infer(
             port,
             lambda done, of: progress.update(task, completed=done, total=of),
             cache_folder(),
+            data,
         )
     for note in found.notes:
         typer.echo(note, err=True)

@@ -23,13 +23,15 @@ def doctor(
 
         title = "Bitstreams: Vivado for AMD parts (xc...), open tools for all others"
         table = Table(title=title, title_justify="left")
-        for column in ("part", "LUT", "FF", "BRAM18", "DSP"):
+        for column in ("part", "LUT", "FF", "block RAM", "DSP"):
             table.add_column(column, no_wrap=True)
         table.add_column("boards", overflow="fold")
         for part in PARTS.values():
             boards = [board for board, name in BOARDS.items() if name == part.name]
-            numbers = (f"{value:,}" for value in (part.luts, part.ffs, part.bram18, part.dsps))
-            table.add_row(part.name, *numbers, ", ".join(boards))
+            memory = f"{part.brams:,} x {part.block_kbit} kbit"
+            table.add_row(
+                part.name, f"{part.luts:,}", f"{part.ffs:,}", memory, f"{part.dsps:,}", ", ".join(boards)
+            )
         console.print(table)
         return
     from zerocross.hw_search.doctor import findings

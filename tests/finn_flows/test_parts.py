@@ -45,3 +45,18 @@ def test_an_unknown_name_gets_the_nearest_ones(asked, near):
         get_part(asked)
     with pytest.raises(UnknownPart, match=r"known are: .*xc7z020"):
         get_part("?")
+
+
+@pytest.mark.parametrize(
+    ("asked", "part"),
+    [("7z020", "xc7z020"), ("Z020", "xc7z020"), ("7a35t", "xc7a35t"), ("5u-25f", "lfe5u-25f")],
+)
+def test_the_beginning_of_a_parts_name_may_be_left_out(asked, part):
+    assert get_part(asked).name == part
+
+
+def test_a_name_that_several_parts_share_gets_them_all():
+    with pytest.raises(UnknownPart, match="did you mean .*xc7z020"):
+        get_part("7z02")
+    with pytest.raises(UnknownPart, match="did you mean lfe5u-25f or orangecrab-25f or ulx3s-25f"):
+        get_part("25f")

@@ -38,11 +38,36 @@ def test_samples_are_brought_into_the_form_of_an_input() -> None:
     for given in (x, np.moveaxis(x, 1, 3)):
         found = fitted("x", given, (3, 4, 5))
         assert found is not None and np.array_equal(found[0], x) and not found[1]
-    assert fitted("x", x, (3, 5, 4)) is None and fitted("x", x, (60,)) is None
+    assert (
+        fitted("x", x, (3, 5, 4)) is None
+        and fitted("x", x, (61,)) is None
+        and fitted("x", x, (3, 20)) is None
+    )
     gray = fitted("x", x[:, 0], (1, 4, 5))
     assert gray is not None and np.array_equal(gray[0], x[:, :1])
     both = fitted("x", np.zeros((7, 3, 3, 3)), (3, 3, 3))
     assert both is not None and "is read as (N, channels, height, width)" in both[1]
+
+
+def test_signals_and_rows_of_numbers_are_brought_into_the_form_of_an_input() -> None:
+    x = np.arange(2 * 3 * 7).reshape(2, 3, 7)
+    for given, said in ((x, ""), (np.moveaxis(x, 1, 2), ""), (x.reshape(2, 21), "(N, channels, length)")):
+        found = fitted("x", given, (3, 7))
+        assert (
+            found is not None
+            and np.array_equal(found[0], x)
+            and said in found[1]
+            and bool(said) == bool(found[1])
+        )
+    mono = fitted("x", x[:, 0], (1, 7))
+    assert mono is not None and np.array_equal(mono[0], x[:, :1]) and not mono[1]
+    both = fitted("x", np.zeros((5, 3, 3)), (3, 3))
+    assert both is not None and "is read as (N, channels, length): transpose it" in both[1]
+    images = np.arange(2 * 28 * 28).reshape(2, 28, 28)
+    flat = fitted("x", images, (784,))
+    assert (
+        flat is not None and np.array_equal(flat[0], images.reshape(2, 784)) and "read as (N, 784)" in flat[1]
+    )
 
 
 def test_few_values_are_listed_whole() -> None:

@@ -212,3 +212,14 @@ def test_no_node_is_lost_among_the_layers():
     assert layers[0].interval(measured=True) is None
     unnamed = replace(build, nodes=[BuildNode("serial", "", "serial")])
     assert [layer.name for layer in build_facts.layers(unnamed)] == ["no layer"]
+
+
+@pytest.mark.parametrize(
+    ("used", "words"),
+    [(1, "uses less than 1% of every resource"), (250, "uses at most 1% of any resource (LUT4)")],
+)
+def test_a_share_is_never_said_to_be_0_percent(used, words):
+    build = replace(make_build(), utilisation=[Usage("LUT4", used, 24_288, "routing")])
+    assert [v.text for v in build_facts.verdicts(build) if v.text.startswith("Fits")] == [
+        f"Fits ulx3s-25f: {words}"
+    ]

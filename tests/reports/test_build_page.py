@@ -131,7 +131,7 @@ def test_missing_values_are_named_and_never_zero(pages):
     page = Page(pages["bare"])
     assert page.numbers == []
     for part in (
-        "Not compared with the trained network",
+        "Not compared with the network",
         "No hardware nodes were recorded",
         "The resources of the part are not known",
         "not placed and routed",
@@ -225,3 +225,11 @@ def test_counts_of_another_family_have_their_own_columns():
     page = Page(body(render_build(Build("b", "x", family="ice40", words=words, nodes=[node]))))
     assert "EBR (4 kbit), iCE40" in page.text
     assert "LUT4, iCE40" in page.text
+
+
+def test_the_page_of_a_file_says_so_and_names_its_dropped_outputs():
+    made = make_build()
+    assert "trained network, 360 images" in render_build(made)
+    page = render_build(replace(made, trained=[], dropped=["aux", "scale"]))
+    assert "network of the file, 360 images" in page and "trained network" not in page
+    assert "outputs aux, scale: not computed by the hardware" in page

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from onnx import TensorProto
 from PIL import Image
 
 from tests.finn_flows.lowering.foreign import Graph
@@ -262,23 +263,23 @@ def test_a_run_that_moved_is_found_beside_its_builds(
     [
         (
             "flat.npy",
-            np.zeros(20),
-            r"flat.npy holds an array of shape \(20,\): give one sample of shape \(1, 4, 5\) or several of shape "
+            np.zeros(21),
+            r"flat.npy: the array has the shape \(21,\): give one sample of shape \(1, 4, 5\) or several of shape "
             r"\(N, 1, 4, 5\)",
         ),
-        ("whc.npy", np.zeros((2, 5, 4, 1)), r"holds an array of shape \(2, 5, 4, 1\)"),
-        ("none.npy", np.zeros((0, 1, 4, 5)), r"none.npy holds an array of shape \(0, 1, 4, 5\)"),
+        ("whc.npy", np.zeros((2, 5, 4, 1)), r"the array has the shape \(2, 5, 4, 1\)"),
+        ("none.npy", np.zeros((0, 1, 4, 5)), r"none.npy: the array has the shape \(0, 1, 4, 5\)"),
         (
             "nan.npy",
             np.full((1, 4, 5), np.nan),
             r"nan.npy: the array holds NaN in row 0, position \(0, 0, 0\), and 19 more",
         ),
         ("text.npy", np.full((1, 4, 5), "a"), "text.npy: the array must hold numbers, found <U1"),
-        ("pickled.npy", np.array([{}]), "pickled.npy cannot be read as a sample"),
-        ("broken.npy", b"nothing", "broken.npy cannot be read as a sample"),
-        ("broken.png", b"nothing", "broken.png cannot be read as a sample"),
-        ("gone.png", None, "gone.png cannot be read as a sample"),
-        ("gone.npy", None, "gone.npy cannot be read as a sample"),
+        ("pickled.npy", np.array([{}]), "pickled.npy cannot be read as samples"),
+        ("broken.npy", b"nothing", "broken.npy cannot be read as samples"),
+        ("broken.png", b"nothing", "broken.png cannot be read as samples"),
+        ("gone.png", None, "gone.png does not exist"),
+        ("gone.npy", None, "gone.npy does not exist"),
     ],
 )
 def test_what_is_no_sample_is_said(
@@ -300,13 +301,14 @@ def test_images_for_a_network_of_features_are_refused(
     folder = build(FileSubject(tmp_path / "mine.onnx"), OPTIONS, tmp_path / "build").folder
     Image.fromarray(pixels((2, 3))).save(tmp_path / "one.png")
     with pytest.raises(
-        UserError, match=r"one.png is an image, but samples have shape \(6,\): give an .npy file"
+        UserError,
+        match=r"one.png is an image, but samples have shape \(6,\): give an .npy, .npz or .csv file",
     ):
         infer(folder, [tmp_path / "one.png"], port="any")
 
 
 def test_a_build_that_is_not_there_or_not_whole_is_said(gray: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="nothing to infer: give image files, or --test"):
+    with pytest.raises(UserError, match="nothing to infer: give files with samples, --test .* or --data"):
         infer(gray, port="any")
     with pytest.raises(UnreadableBuild, match="holds no build"):
         infer(tmp_path, test=1)
@@ -322,5 +324,64 @@ def test_a_build_that_is_not_there_or_not_whole_is_said(gray: Path, tmp_path: Pa
     (folder / "accelerator.json").write_text('{"top": 3}')
     with pytest.raises(UserError, match="accelerator.json cannot be read .*: build again"):
         infer(folder, [sample], port="any")
-    with pytest.raises(UserError, match="--test works only for a network from a run"):
+    with pytest.raises(UserError, match="the build has no test set: give one with --data FILE"):
         infer(gray, test=1, port="any")
+
+
+def test_the_test_set_of_a_file_is_its_own_or_another(quick: None, tmp_path: Path, boards: list[Any]) -> None:
+    file = normalised_network(tmp_path)
+    x = np.random.default_rng(0).uniform(-2, 2, (30, 4, 5, 3)).astype(np.float32)
+    y = np.arange(30) % 4
+    data = tmp_path / "mine.npz"
+    np.savez(data, x_test=x, y_test=y)
+    folder = build(FileSubject(file, data), OPTIONS, tmp_path / "build").folder
+    own = infer(folder, test=7, port="any")
+    assert own.names == [f"test[{index}]" for index in range(7)]
+    assert own.labels is not None and own.labels.tolist() == y[:7].tolist()
+    np.save(tmp_path / "same.npy", x)
+    np.savetxt(tmp_path / "same.csv", np.moveaxis(x, 3, 1).reshape(30, -1), delimiter=",")
+    np.savez(tmp_path / "same.npz", x)
+    for name in ("same.npy", "same.csv", "same.npz"):
+        given = infer(folder, [tmp_path / name], port="any")
+        assert len(given.expected) == 30 and given.expected[:7].tolist() == own.expected.tolist(), name
+    np.savez(tmp_path / "other.npz", x_test=x[::-1], y_test=y[::-1] + 1)
+    other = infer(folder, data=tmp_path / "other.npz", port="any")
+    assert other.expected.tolist() == given.expected[::-1].tolist() and other.labels is not None
+    assert other.labels.tolist() == y[::-1].tolist()
+    assert other.notes == ["other.npz, y_test: the labels 1..4 are the classes 0..3, in this order"]
+    data.unlink()
+    with pytest.raises(
+        UserError, match="the build's test set is no longer at .*mine.npz: give one with --data"
+    ):
+        infer(folder, test=1, port="any")
+    with pytest.raises(UserError, match="there is no test set .*gone.npz"):
+        infer(folder, data=tmp_path / "gone.npz", port="any")
+
+
+def test_signals_may_have_channels_last_or_be_rows_of_numbers(
+    quick: None, tmp_path: Path, boards: list[Any]
+) -> None:
+    g = Graph((1, 2, 12)).quant(4, 1.0)
+    g = g.node("Conv", g.weights((3, 2, 3)), kernel_shape=[3]).node("Relu").quant(2, 2.0).node("Flatten")
+    g.dense(30, 4).model().save(str(tmp_path / "signal.onnx"))
+    folder = build(FileSubject(tmp_path / "signal.onnx"), OPTIONS, tmp_path / "build").folder
+    x = np.random.default_rng(0).integers(0, 16, (6, 2, 12)).astype(np.float32)
+    for name, array in (("first", x), ("last", np.moveaxis(x, 1, 2)), ("flat", x.reshape(6, 24))):
+        np.save(tmp_path / f"{name}.npy", array)
+    np.savez(tmp_path / "set.npz", x_test=np.moveaxis(x, 1, 2), y_test=np.arange(6) % 4)
+    np.savetxt(tmp_path / "rows.csv", x.reshape(6, 24), delimiter=",")
+    expected = infer(folder, [tmp_path / "first.npy"], port="any").expected.tolist()
+    assert len(set(expected)) > 1
+    for name in ("last.npy", "flat.npy", "set.npz", "rows.csv"):
+        assert infer(folder, [tmp_path / name], port="any").expected.tolist() == expected, name
+    assert infer(folder, data=tmp_path / "set.npz", port="any").expected.tolist() == expected
+
+
+def test_only_the_authors_nodes_are_listed_for_the_host(quick: None, tmp_path: Path) -> None:
+    g = Graph((1, 6), elem_type=TensorProto.UINT8)
+    g.node("Cast", to=TensorProto.FLOAT).node("Mul", g.constant(0.5)).quant(4, 1.0).dense(6, 3)
+    model = g.model()
+    model.save(str(tmp_path / "bytes.onnx"))
+    made = build(FileSubject(tmp_path / "bytes.onnx"), OPTIONS, tmp_path / "build").build
+    own = {f"{node.name} ({node.op_type})" for node in model.graph.node}
+    assert made.host and set(made.host) <= own

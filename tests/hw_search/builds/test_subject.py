@@ -15,7 +15,7 @@ from zerocross.finn_flows.coverage import measure
 from zerocross.finn_flows.lowering.lower import lower
 from zerocross.hw_search.builds.forms import integer_logits
 from zerocross.hw_search.builds.layout import MODEL, WEIGHTS
-from zerocross.hw_search.builds.subject import FileSubject, from_run, from_source
+from zerocross.hw_search.builds.subject import FileSubject, from_run, from_source, labelled
 from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.finalists import choose
 from zerocross.models.data import load_test
@@ -143,7 +143,8 @@ def test_one_of_several_outputs_is_built(file: Path, tmp_path: Path) -> None:
     path = tmp_path / "heads.onnx"
     onnx.save(model, path)
     subject = from_source(path, output=logits)
-    assert subject.write(tmp_path, quiet).training.endswith(f"; outputs left out: {inner}")
+    exported = subject.write(tmp_path, quiet)
+    assert exported.dropped == (inner,) and exported.note.endswith(f", without the outputs {inner}")
     assert [each.name for each in onnx.load(tmp_path / MODEL).graph.output] == [logits]
     assert subject.key != from_source(path).key
     with pytest.raises(UserError, match="--logits works only with a QONNX file"):
@@ -208,3 +209,17 @@ def test_what_cannot_be_built_is_said(
 def test_a_run_without_a_front_has_nothing_to_build(run: Run) -> None:
     with pytest.raises(UserError, match="has no front yet"):
         choose(replace(run, front=[], verdict=""), "knee")
+
+
+def test_a_message_about_labels_begins_with_file_and_array(file: Path, tmp_path: Path) -> None:
+    data = tmp_path / "mine.npz"
+    np.savez(data, x_test=np.zeros((4, 6)), y_test=[0, 5, 5, 7])
+    with pytest.raises(
+        UserError, match=r"^mine.npz, y_test: the labels are 0, 5, 7, but the network has 4 classes"
+    ):
+        labelled(from_source(file, data=data), 4, 4)
+    np.savez(data, x_test=np.zeros((4, 6)), y_test=[0, 2, 2, 2])
+    images = labelled(from_source(file, data=data), 4, 3)
+    assert (
+        images.notes == ("mine.npz, y_test: no sample has the label 1",) and images.name == "mine, test set"
+    )
