@@ -8,6 +8,7 @@ import pytest
 import torch
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.core.onnx_exec import execute_onnx
+from qonnx.transformation.infer_shapes import InferShapes
 from torch import Tensor, nn
 
 from tests.models.test_residual import settle
@@ -49,7 +50,7 @@ def test_a_narrow_resnet_from_its_export_to_its_counts(
 
     layers = {layer.name for layer in describe(model, SHAPE).layers if not layer.name.startswith("add")}
     assert layers <= {layer.name for layer in lower(file).network.network.layers}
-    wrapped = ModelWrapper(str(file))
+    wrapped = ModelWrapper(str(file)).transform(InferShapes())
     source, sink = wrapped.graph.input[0].name, wrapped.graph.output[0].name
     found = [execute_onnx(wrapped, {source: image[None]})[sink][0] for image in images]
     logits = torch_logits(model, torch.from_numpy(images))
