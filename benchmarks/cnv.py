@@ -9,24 +9,21 @@ seconds, and seconds of processor time of all processes, which other work on the
 
 import argparse
 import os
-import resource
 import tempfile
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from stages import Watch, print_times
 
 from zerocross.finn_flows.folding import Folding
 from zerocross.finn_flows.lowering.lower import lower
 from zerocross.finn_flows.planner import plan
 from zerocross.hw_search.builds.builder import build
 from zerocross.hw_search.builds.options import BuildOptions
-from zerocross.hw_search.builds.stages import SilentBuild
 from zerocross.hw_search.builds.subject import FileSubject
-from zerocross.reports.build_records import Stage
 
 FASTER = "/conv_features.15/Conv"  # a layer that gets twice the lanes in the second build
 
@@ -61,28 +58,6 @@ class Lanes(FileSubject):
     def folding(self) -> dict[str, Any]:
         """See `Subject`."""
         return {"layers": self.lanes}
-
-
-@dataclass
-class Watch(SilentBuild):
-    """Takes the times of the stages."""
-
-    rows: dict[str, tuple[float, float]] = field(default_factory=dict)
-    begun: tuple[float, float] = (0.0, 0.0)
-
-    def stage(self, name: str, note: str = "") -> None:
-        """See `BuildWatcher`."""
-        self.begun = time.monotonic(), processor_time()
-
-    def finished(self, stage: Stage) -> None:
-        """See `BuildWatcher`."""
-        if stage.state == "done":
-            self.rows[stage.name] = time.monotonic() - self.begun[0], processor_time() - self.begun[1]
-
-
-def processor_time() -> float:
-    """Return the user time of this process and of its children in seconds."""
-    return sum(resource.getrusage(who).ru_utime for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
 
 
 def lanes_of(file: Path, cycles: int) -> dict[str, tuple[int, int]]:
@@ -125,15 +100,7 @@ def main() -> None:
             timing = f"II {made.timing.ii_measured}, latency {made.timing.latency_measured}"
             print(f"{name}: {wrong} differences, {timing}, {counts}", flush=True)
             columns.append(watch.rows)
-    print(f"\n{'stage':18}" + "".join(f"{name:>24}" for name in ("first", "one layer faster", "first again")))
-    for stage in columns[0]:
-        print(f"{stage:18}" + "".join(_cell(column.get(stage)) for column in columns))
-    sums = [tuple(map(sum, zip(*column.values(), strict=True))) for column in columns]
-    print(f"{'sum':18}" + "".join(map(_cell, sums)))
-
-
-def _cell(pair: tuple[float, ...] | None) -> str:
-    return f"{pair[0]:14.1f} ({pair[1]:6.1f})" if pair else " " * 24
+    print_times(("first", "one layer faster", "first again"), columns)
 
 
 if __name__ == "__main__":

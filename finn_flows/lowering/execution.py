@@ -4,12 +4,12 @@ Standard nodes run in onnxruntime and QONNX's nodes in numpy, as in qonnx's own 
 fixed shapes, so that an activation can be evaluated at thousands of integers at once.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from functools import lru_cache
 
 import numpy as np
 import onnxruntime
-from onnx import NodeProto, helper
+from onnx import NodeProto, helper, numpy_helper
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import is_custom_op
 from scipy import special
@@ -47,10 +47,13 @@ _PRECISE: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-def constants(model: ModelWrapper) -> Tensors:
-    """Return a graph's constant tensors by name."""
-    names = [tensor.name for tensor in model.graph.initializer]
-    return {name: model.get_initializer(name) for name in names}
+def constants(model: ModelWrapper, names: Container[str] | None = None) -> Tensors:
+    """Return a graph's constant tensors by name; by default all of them."""
+    return {
+        tensor.name: numpy_helper.to_array(tensor)
+        for tensor in model.graph.initializer
+        if names is None or tensor.name in names
+    }
 
 
 def execute(model: ModelWrapper, nodes: Iterable[NodeProto], tensors: Tensors) -> None:

@@ -114,7 +114,7 @@ class RegionFunction:
 
     def __post_init__(self) -> None:
         self.movers, self.segments = _cut(self.model, self.region)
-        known = constants(self.model)
+        known = constants(self.model, {name for node in self.region.body for name in node.input})
         self._constants = [_parameters(segment, known) for segment in self.segments]
 
     @property

@@ -89,6 +89,11 @@ class Add(HardwareNode):
         """Compute the sums (N, elements)."""
         return (np.asarray(samples[0], np.int64) + np.asarray(samples[1], np.int64),)
 
+    def slim(self) -> "Add":
+        """See `HardwareNode`."""
+        words = Stream((self.a.words,), 1, 1)
+        return Add(words, words)
+
     def generate(self, folder: Path, prefix: str = "") -> Instance:
         """Return the instance; the node has no memory files."""
         return Instance(

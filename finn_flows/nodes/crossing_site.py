@@ -170,6 +170,18 @@ class CrossingSite(HardwareNode):
         planes = self.numbers.bits(accumulators.repeat(self.bits, axis=-1))
         return (from_bits(planes, self.bits).reshape(len(samples[0]), -1),)
 
+    def slim(self) -> "CrossingSite":
+        """See `HardwareNode`: one lane of one bit. A search keeps its stages."""
+        words = self.channels // self.source.lanes
+        most = 2 ** (self.latency - 1) if self.implementation == SEARCH else 1
+        grid = Grid(0, most)
+        every = np.arange(1, most + 1)
+        table = CrossingTable(
+            grid, np.zeros(words, np.uint8), most * np.arange(words + 1), np.tile(every, words)
+        )
+        source = Stream((*self.source.shape[:-1], words), 1, index_bits(len(grid)))
+        return CrossingSite(source, (most,) * words, len(grid), 1, self.implementation, table)
+
     def generate(self, folder: Path, prefix: str = "") -> Instance:
         """Write first bits and crossings, or complete truth tables."""
         in_table = self.implementation in (TABLE, TABLE_IN_BLOCK_RAM)

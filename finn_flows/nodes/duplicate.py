@@ -1,6 +1,6 @@
 """A fork of a stream to two readers, `zc_duplicate`. Several forks in sequence serve more readers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -71,6 +71,10 @@ class Duplicate(HardwareNode):
     def reference(self, *samples: np.ndarray) -> tuple[np.ndarray, ...]:
         """Return two copies of the samples."""
         return (samples[0], samples[0])
+
+    def slim(self) -> "Duplicate":
+        """See `HardwareNode`."""
+        return replace(self, stream=Stream((self.stream.words,), 1, 1))
 
     def generate(self, folder: Path, prefix: str = "") -> Instance:
         """Return the instance; the node has no memory files."""

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -100,6 +100,10 @@ class Fifo(HardwareNode):
     def reference(self, *samples: np.ndarray) -> tuple[np.ndarray, ...]:
         """Return the samples (N, elements) as they are."""
         return (np.asarray(samples[0]),)
+
+    def slim(self) -> "Fifo":
+        """See `HardwareNode`."""
+        return replace(self, stream=Stream((self.stream.words,), 1, 1))
 
     def generate(self, folder: Path, prefix: str = "") -> Instance:
         """Return the instance; the node has no memory files."""

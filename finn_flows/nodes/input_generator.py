@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -290,6 +290,10 @@ class InputGenerator(HardwareNode):
         split = windows.reshape(count, rows, columns, self.folds, self.image.lanes, *self.kernel)
         order = (0, 1, 2, 3, 5, 6, 4) if self.depthwise else (0, 1, 2, 5, 6, 3, 4)
         return (split.transpose(order).reshape(count, -1),)
+
+    def slim(self) -> "InputGenerator":
+        """See `HardwareNode`."""
+        return replace(self, image=self.image.slim())
 
     def generate(self, folder: Path, prefix: str = "") -> Instance:
         """Return the instance; the node has no memory files."""

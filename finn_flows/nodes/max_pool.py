@@ -84,6 +84,10 @@ class MaxPool(HardwareNode):
         windows = whole_windows(np.asarray(samples[0]), self.image.shape, self.kernel)
         return (windows.max(axis=(2, 4)).reshape(len(windows), -1),)
 
+    def slim(self) -> "MaxPool":
+        """See `HardwareNode`."""
+        return replace(self, image=self.image.slim())
+
     def generate(self, folder: Path, prefix: str = "") -> Instance:
         """Return the instance; the node has no memory files."""
         height, width, channels = self.image.shape

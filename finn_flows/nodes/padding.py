@@ -112,6 +112,10 @@ class Padding(HardwareNode):
         padded = np.pad(images, border, constant_values=self.level)
         return (padded.reshape(len(images), -1),)
 
+    def slim(self) -> "Padding":
+        """See `HardwareNode`."""
+        return replace(self, image=self.image.slim(), level=0)
+
     def generate(self, folder: Path, prefix: str = "") -> Instance:
         """Return the instance; the node has no memory files."""
         (height, width, channels), (top, left, bottom, right) = self.image.shape, self.amounts

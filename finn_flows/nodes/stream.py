@@ -76,6 +76,10 @@ class Stream:
         """The shape in FINN's graph: a batch of one image."""
         return (1, *self.shape)
 
+    def slim(self) -> "Stream":
+        """Return a stream of as many words in each pixel, of one bit each. Words must lie within pixels."""
+        return Stream((*self.shape[:-1], self.shape[-1] // self.lanes), 1, 1)
+
     def carries(self, wanted: "Stream") -> bool:
         """Return whether a node that expects the `wanted` stream can read this one: equal words, in any shape."""
         return (self.elements, self.lanes, self.bits, self.signed) == (

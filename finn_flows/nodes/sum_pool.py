@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -91,6 +91,10 @@ class SumPool(HardwareNode):
         """Compute images (N, elements) from images (N, elements)."""
         windows = whole_windows(np.asarray(samples[0], np.int64), self.image.shape, self.kernel)
         return (windows.sum(axis=(2, 4)).reshape(len(windows), -1),)
+
+    def slim(self) -> "SumPool":
+        """See `HardwareNode`."""
+        return replace(self, image=self.image.slim(), high=None)
 
     def generate(self, folder: Path, prefix: str = "") -> Instance:
         """Return the instance; the node has no memory files."""

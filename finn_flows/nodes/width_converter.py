@@ -94,6 +94,12 @@ class WidthConverter(HardwareNode):
         """Return the samples (N, elements) as they are."""
         return (np.asarray(samples[0]),)
 
+    def slim(self) -> "WidthConverter":
+        """See `HardwareNode`: the schedule depends only on the ratio of the sizes."""
+        common = math.gcd(self.stream.lanes, self.to_lanes)
+        stream = Stream((self.stream.elements // common,), self.stream.lanes // common, 1)
+        return WidthConverter(stream, self.to_lanes // common)
+
     def generate(self, folder: Path, prefix: str = "") -> Instance:
         """Copy FINN's core and the module that wraps it."""
         copied = write_source(folder / _SOURCE.name, _SOURCE.read_text())

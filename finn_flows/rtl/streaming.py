@@ -161,10 +161,11 @@ def compile_streaming(
 def size_fifos(design: Design, folder: Path, cache: Path | None = None) -> tuple[dict[str, int], float]:
     """Return the depth that each FIFO needs, by name, and the resulting interval of the design.
 
-    The design runs twice with FIFOs that are deeper than needed. The first run at full speed shows the interval. In the
-    second run samples arrive at this interval, and each FIFO records its high-water mark. FIFOs of these depths allow the
-    same schedule. A node never waits longer for words that arrive earlier, so a design that is fed faster is no slower.
-    The schedule does not depend on values, so most logic that computes values is left out (`HardwareNode.slim`).
+    The design runs with FIFOs that are deeper than needed, and each records its high-water mark. Samples arrive at the
+    interval of the slowest node. FIFOs of these depths allow the same schedule. A node never waits longer for words that
+    arrive earlier, so a design that is fed faster is no slower. Should the design be slower than its slowest node, it runs
+    again at the interval that it has at full speed. The schedule does not depend on values, so most logic that computes
+    values is left out (`HardwareNode.slim`).
 
     Args:
         design: Design without FIFOs.
@@ -178,10 +179,14 @@ def size_fifos(design: Design, folder: Path, cache: Path | None = None) -> tuple
         for port, stream in element.node.inputs.items()
     }
     samples = np.zeros((_SIZING_SAMPLES, design.input.elements), np.int64)
+    interval = float(max(design.input.words, *design.intervals().values()))
     while True:
         deep, _ = compile_streaming(with_fifos(design, depths, probe=True), folder, cache=cache, slim=True)
-        interval = deep.stream(samples).interval
-        marks = _marks(deep.stream(samples, pace=interval).printed)
+        streamed = deep.stream(samples, pace=interval)
+        if round(streamed.interval) > interval:
+            interval = deep.stream(samples).interval
+            streamed = deep.stream(samples, pace=interval)
+        marks = _marks(streamed.printed)
         if all(mark < depths[name] for name, mark in marks.items()):
             return marks, interval
         depths = {name: 8 * depth for name, depth in depths.items()}

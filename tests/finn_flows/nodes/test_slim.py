@@ -3,30 +3,70 @@
 from pathlib import Path
 
 import numpy as np
-import pytest
 
-from zerocross.finn_flows.nodes import Product
-from zerocross.finn_flows.rtl import streaming
-from zerocross.finn_flows.rtl.design import INPUT, Design, Element
-from zerocross.finn_flows.rtl.streaming import words
-
-SHAPES = (
-    pytest.param({"pe": 4, "simd": 6}, marks=pytest.mark.slow),
-    pytest.param({"pe": 8, "simd": 24}, id="constants", marks=pytest.mark.slow),
-    {"pe": 2, "simd": 24, "input_bits": 3, "offsets": True},
-    pytest.param({"pe": 4, "simd": 8, "weight_bits": 2, "ram_style": "distributed"}, marks=pytest.mark.slow),
+from tests.finn_flows.nodes.bench import compile_nodes, crossing_table, product
+from zerocross.finn_flows.nodes import (
+    Add,
+    CrossingSite,
+    Duplicate,
+    Fifo,
+    HardwareNode,
+    InputGenerator,
+    MaxPool,
+    Padding,
+    SumPool,
+    WidthConverter,
 )
+from zerocross.finn_flows.nodes.crossing_site import IMPLEMENTATIONS
+from zerocross.finn_flows.nodes.stream import Stream
+from zerocross.finn_flows.rtl.simulation import Trace
+
+IMAGES = 5
+IMAGE = Stream((6, 4, 12), 4, 3)
+NODES: dict[str, HardwareNode] = {
+    "product": product(24, 8, 6, 4),
+    "constants": product(24, 8, 24, 8),
+    "levels": product(24, 8, 24, 2, bits=3, offsets=True),
+    "planes": product(24, 8, 8, 4, weight_bits=2, ram_style="distributed"),
+    **{
+        f"crossings{number}": CrossingSite.of(crossing_table(12, 40, 9), 2, name, bits=2, vectors=(2, 2))
+        for number, name in enumerate(IMPLEMENTATIONS)
+    },
+    "one": CrossingSite.of(crossing_table(6, 9, 1), 6, "search"),
+    "generator": InputGenerator(IMAGE, (3, 3)),
+    "strided": InputGenerator(IMAGE, (2, 2), (2, 2), depthwise=True),
+    "whole": InputGenerator(Stream((6, 4, 3), 3, 2), (3, 3), parallel=True),
+    "padding": Padding(IMAGE, (1, 1, 1, 1), 5),
+    "most": MaxPool(Stream((6, 4, 12), 4, 2), (2, 2)),
+    "sum": SumPool(Stream((6, 4, 12), 4, 2), (2, 2), high=8),
+    "add": Add(IMAGE, IMAGE, 9),
+    "two": Duplicate(IMAGE),
+    "fifo": Fifo(IMAGE, 7),
+    "wider": WidthConverter(IMAGE, 12),
+    "narrower": WidthConverter(IMAGE, 1),
+    "turned": WidthConverter(IMAGE, 6),
+}
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-def test_a_slim_product_keeps_the_schedule(shape: dict, tmp_path: Path, runtime: Path) -> None:
-    node = Product.of(np.random.default_rng(0).choice(np.array([-1, 1]), (8, 24)), **shape)
-    design = Design(node.inputs["s"], (Element("product", "layer", node, ((INPUT, "s"),)),))
-    traces = []
-    for slim in (False, True):
-        compiled, _ = streaming.compile_streaming(design, tmp_path / str(slim), cache=runtime, slim=slim)
-        inputs = {"s": words(np.zeros((5, 24), np.int64), node.inputs["s"])}
-        count = 5 * node.outputs["m"].words
-        traces.append(compiled.simulator.run(inputs, {"m": count}, stalls=(0.2, 0.4), seed=3))
-    full, light = traces
-    assert (full.taken["s"] == light.taken["s"]).all() and (full.given["m"] == light.given["m"]).all()
+def _traces(nodes: dict[str, HardwareNode], folder: Path, runtime: Path) -> list[Trace]:
+    folder.mkdir()
+    simulator = compile_nodes(nodes, folder, runtime)
+    given = {
+        f"{name}_{port}": np.zeros((IMAGES * stream.words, stream.width), np.uint8)
+        for name, node in nodes.items()
+        for port, stream in node.inputs.items()
+    }
+    expected = {
+        f"{name}_{port}": IMAGES * stream.words
+        for name, node in nodes.items()
+        for port, stream in node.outputs.items()
+    }
+    return [simulator.run(given, expected, stalls, seed=3) for stalls in ((0.0, 0.0), (0.2, 0.4))]
+
+
+def test_slim_nodes_keep_the_schedule(tmp_path: Path, runtime: Path) -> None:
+    slim = {name: node.slim() for name, node in NODES.items()}
+    both = (_traces(nodes, tmp_path / kind, runtime) for kind, nodes in (("full", NODES), ("slim", slim)))
+    for full, light in zip(*both, strict=True):
+        for name, cycles in (full.taken | full.given).items():
+            assert np.array_equal(cycles, (light.taken | light.given)[name]), name
