@@ -116,7 +116,9 @@ def main() -> None:
             wanted = BuildOptions(
                 options.target, images=options.images, route=options.route and name == "first"
             )
-            made = build(Lanes(file, data, lanes=chosen), wanted, folder / name.replace(" ", "_"), watch).build
+            made = build(
+                Lanes(file, data, lanes=chosen), wanted, folder / name.replace(" ", "_"), watch
+            ).build
             assert made.certificate is not None
             wrong = sum(check.differences for check in made.certificate.checks)
             counts = ", ".join(f"{count['lut']:,} LUT ({family})" for family, count in made.synthesis.items())

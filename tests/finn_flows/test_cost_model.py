@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zerocross.finn_flows import cost_model
+from zerocross.finn_flows.dead_lanes import remaining_price
 from zerocross.finn_flows.families import FAMILIES
 from zerocross.finn_flows.nodes import NODES, Padding
 from zerocross.finn_flows.nodes.crossing_site import cheapest_price
@@ -30,7 +31,8 @@ def fitted_elements():
         for row in csv.DictReader(stream):
             if row["family"] == "7-series" and row["record"]:
                 record = json.loads(row["record"])
-                yield row, from_values(NODES[record.pop("kind")], record).price()
+                node = from_values(NODES[record.pop("kind")], record)
+                yield row, remaining_price(node, int(row["unread"]))
 
 
 def test_the_constants_are_those_that_were_fitted():
