@@ -7,8 +7,7 @@ valid while its SystemVerilog and memories are unchanged: an interrupted run res
 affected designs are synthesised again. The constants are fitted to the single nodes and to the networks that are not held
 out, and written to docs/calibration/constants.json. Copy them into `cost_model.Constants` and the families' `lut4` by hand.
 The held-out networks are then estimated with them: docs/calibration/networks.csv and held_out.png. These networks are folded
-as a search folds them, with the constants in `cost_model`: after changing one, run this again for those that now fold
-differently.
+as a search folds them, with the fixed prices in `designs.py`: they stay as they are when constants change.
 """
 
 import argparse

@@ -1,8 +1,8 @@
 """Lanes that nothing reads, which synthesis removes.
 
-A crossing site reads a lane only if one of the lane's channels can change. If all channels of a lane are constant, synthesis
-removes the lane of the product in front, with its popcounts and its accumulator. A constant channel beside others on its lane
-saves only its own crossings.
+A crossing site reads a lane only if one of the lane's channels can change. If all channels of a lane are constant,
+synthesis removes the lane of the product in front, with its popcounts and its accumulator. A constant channel beside
+others on its lane saves only its own crossings.
 """
 
 from dataclasses import replace
