@@ -694,8 +694,7 @@ def with_numbers(network: Network, seed: int, expression: str, reached: bool = F
     for number, layer in enumerate(network.layers):
         match layer.operation:
             case Dense(channels, bits):
-                size = (channels, shapes[layer.inputs[0]][0])
-                weights[layer.name] = _weights(size, seed + number, bits)
+                weights[layer.name] = _weights((channels, shapes[layer.inputs[0]][0]), seed + number, bits)
             case Conv(channels, kernel, groups=groups, weight_bits=bits):
                 size = (channels, *kernel, shapes[layer.inputs[0]][-1] // groups)
                 weights[layer.name] = _weights(size, seed + number, bits)
