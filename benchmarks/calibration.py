@@ -7,8 +7,7 @@ valid while its SystemVerilog and memories are unchanged: an interrupted run res
 affected designs are synthesised again. The constants are fitted to the single nodes and to the networks that are not held
 out, and written to docs/calibration/constants.json. Copy them into `cost_model.Constants` and the families' `lut4` by hand.
 The held-out networks are then estimated with them: docs/calibration/networks.csv and held_out.png. These networks are folded
-as a search folds them, with the constants in `cost_model`: after changing one, run this again for those that now fold
-differently.
+as a search folds them, with the fixed prices in `designs.py`: they stay as they are when constants change.
 """
 
 import argparse
@@ -34,12 +33,15 @@ from zerocross.finn_flows import cost_model
 from zerocross.finn_flows.assembly import assemble
 from zerocross.finn_flows.chip.synthesis import synthesise
 from zerocross.finn_flows.cost import estimate, expected_units
+from zerocross.finn_flows.dead_lanes import remaining_price, unread_lanes
 from zerocross.finn_flows.families import FAMILIES, get_family
 from zerocross.finn_flows.network import Conv
 from zerocross.finn_flows.nodes import (
     NODES,
+    Bias,
     CrossingSite,
     Fifo,
+    GroupedProduct,
     InputGenerator,
     LabelSelect,
     MaxPool,
@@ -67,7 +69,19 @@ FAMILY_NODES = {
 }
 FAMILY_NETWORKS = {"7-series": (99, 99), "ecp5": (4, 5), "ice40": (2, 3), "gowin": (2, 3)}
 SMALL = 4_500  # FINN's LUTs of the largest network for families other than 7-series
-COLUMNS = ("digest", "design", "use", "numbers", "family", "element", "kind", "lut", "bram", "record")
+COLUMNS = (
+    "digest",
+    "design",
+    "use",
+    "numbers",
+    "family",
+    "element",
+    "kind",
+    "lut",
+    "bram",
+    "unread",
+    "record",
+)
 PARTS = {"7-series": "xc7z020", "ecp5": "lfe5u-45f", "ice40": "ice40hx8k", "gowin": "gw2ar-18"}
 
 
@@ -86,6 +100,7 @@ class Row:
         lut: LUTs of the family.
         bram: Block RAMs of the family.
         node: The element's record, which prices it; None for the logic around the elements.
+        unread: Lanes of the element that nothing reads; see `dead_lanes`.
     """
 
     digest: str
@@ -98,6 +113,7 @@ class Row:
     lut: int
     bram: int
     node: HardwareNode | None
+    unread: int = 0
 
 
 # ---- the data set
@@ -110,7 +126,7 @@ def read_rows() -> dict[str, list[Row]]:
     if file.exists():
         with file.open(newline="") as stream:
             for entry in csv.DictReader(stream):
-                counts = {"lut": int(entry["lut"]), "bram": int(entry["bram"])}
+                counts = {name: int(entry.get(name) or 0) for name in ("lut", "bram", "unread")}
                 node = _node_of(entry.pop("record"))
                 known: dict[str, Any] = {**entry, **counts, "node": node}
                 row = Row(**known)
@@ -230,8 +246,16 @@ class Maker:
                 counts = self._synthesise(design, family, folder)
         use = "held out" if case.held_out else "network"
         what = (digest, case.name, use, case.numbers, family)
+        unread = unread_lanes(design)
         self.rows += [
-            Row(*what, element.name, element.kind, *counts[element.name], element.node)
+            Row(
+                *what,
+                element.name,
+                element.kind,
+                *counts[element.name],
+                element.node,
+                unread.get(element.name, 0),
+            )
             for element in design.elements
         ]
         self.rows.append(Row(*what, "", "rest", *counts[""], None))
@@ -263,18 +287,20 @@ class Maker:
 # Constants that are fitted together, by the group of elements whose price they determine.
 FITS: dict[str, tuple[str, ...]] = {
     "product": (
-        *("product_base", "product_count", "product_accumulator"),
+        *("product_base", "product_count", "product_power", "product_accumulator"),
         *("product_buffer", "product_address", "product_recode"),
     ),
     "weights in LUTs": ("product_rom",),
     "unrolled": ("unrolled_count", "unrolled_shared", "unrolled_channel"),
-    "thresholds": ("compare", "compare_power", "rom_word", "rom_power"),
+    "thresholds": ("compare", "compare_power", "rom_few", "rom_word", "rom_power"),
     "table": ("table_row", "table_power", "table_rows_power", "table_leaf", "table_channel"),
     "input_generator": ("generator_base", "generator_address"),
     "parallel_generator": ("whole_base",),
     "padding": ("padding_base", "padding_counter"),
     "pool": ("line_base", "pool_base", "pool_bit"),
     "label_select": ("label_base", "label_compare", "label_index"),
+    "bias": ("bias_base", "bias_tree", "bias_rom", "bias_fixed"),
+    "grouped": ("grouped_base",),
     "width_converter": ("converter_base", "converter_place", "converter_turn"),
     "fifo": ("fifo_base", "fifo_address", "fifo_wrap"),
 }
@@ -300,6 +326,10 @@ def _group(node: HardwareNode | None) -> str:
             return "pool"
         case LabelSelect():
             return "label_select"
+        case Bias():
+            return "bias"
+        case GroupedProduct():
+            return "grouped"
         case WidthConverter():
             return "width_converter"
         case Fifo():
@@ -309,7 +339,7 @@ def _group(node: HardwareNode | None) -> str:
 
 def price(row: Row) -> cost_model.Price:
     """Return the price of an element as it is built, in 6-input LUTs."""
-    return row.node.price() if row.node else cost_model.Price(0.0)
+    return remaining_price(row.node, row.unread) if row.node else cost_model.Price(0.0)
 
 
 def fit(rows: Sequence[Row], constants: cost_model.Constants) -> cost_model.Constants:

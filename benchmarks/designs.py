@@ -11,7 +11,7 @@ import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -30,15 +30,23 @@ from zerocross.finn_flows.folding import Folding
 from zerocross.finn_flows.integer import IntegerNetwork, remove_first_bits
 from zerocross.finn_flows.network import Activation, Conv, Dense, Grid, Network
 from zerocross.finn_flows.nodes import (
+    Add,
+    AddVector,
+    Bias,
+    Concat,
     CrossingSite,
     Fifo,
+    GroupedProduct,
     InputGenerator,
     LabelSelect,
     MaxPool,
     Padding,
     Product,
+    Select,
+    SumPool,
     WidthConverter,
     WindowMaxPool,
+    WindowSumPool,
 )
 from zerocross.finn_flows.nodes.node import HardwareNode, divisors
 from zerocross.finn_flows.nodes.stream import Stream
@@ -105,6 +113,7 @@ _PRODUCTS = """
   9 16  9  2 8 distributed |  32 32  8 4 1 distributed
 """
 _LARGE_PRODUCTS = """
+1024 256 64 8 1 block | 1024 64 32 4 1 block | 576 64 48 4 1 block | 576 128 64 2 1 block | 512 64 64 2 2 block
 256 64 64 16 1 block | 64 64 32 64 1 block | 784 256 49 16 1 block | 64 64 16 16 8 block | 27 16 9 8 8 block
  64 64 64 64 1 block
 """
@@ -132,7 +141,8 @@ bits 64 64 1; sub(learned, abs(x)); table | bits 30 128 16; 1; table | bits 192 
 bits 64 64 1; x; comparators | bits 48 96 3; cos(x); comparators | bits 128 64 2; sub(learned, abs(x)); comparators
  bits 256 32 4; sin(mul(3, x)); table in block RAM
 bytes 64 64 64; add(sin(x), x); search | bytes 784 64 16; x; comparators | bits 256 64 32; cos(x); table
-bits 64 128 64; sub(learned, abs(x)); table
+bits 64 128 64; sub(learned, abs(x)); table | bits 1024 512 16; x; comparators | bits 576 64 2; x; comparators
+bits 1152 128 2; sub(learned, abs(x)); comparators | bits 1024 128 4; cos(x); search | bits 576 64 4; x; table
 """
 # bits per element, elements per word before and after
 _CONVERTERS = """
@@ -152,7 +162,9 @@ _WINDOWS = """
 14 14 16 2 1 16 1 whole | 8 8 12 5 1 12 1 whole | 12 12 16 3 2 16 1 whole
 """
 # height, width, channels, amount, SIMD, bits
-_PADDINGS = "28 28 1 1 1 8 | 8 8 16 1 4 1 | 12 12 8 1 8 1 | 10 10 24 2 24 1 | 14 14 64 1 2 1 | 6 6 3 1 3 8"
+_PADDINGS = """
+28 28 1 1 1 8 | 8 8 16 1 4 1 | 12 12 8 1 8 1 | 10 10 24 2 24 1 | 14 14 64 1 2 1 | 6 6 3 1 3 8 | 16 16 32 1 32 4
+"""
 # height, width, channels, kernel, PE, bits
 _POOLS = """
 8 8 16 2 4 1 | 12 12 8 2 8 1 | 26 26 64 2 16 1 | 9 9 24 3 6 1 | 10 10 8 2 2 7 | 12 12 4 2 4 9 | 14 14 32 2 1 1
@@ -160,7 +172,35 @@ _POOLS = """
 # windows, pixels per window, channels, PE, bits
 _WINDOW_POOLS = "36 4 16 4 1 | 25 9 24 24 1 | 16 9 8 2 7 | 49 4 12 12 6"
 # labels, PE, bits
-_LABELS = "10 1 7 | 10 10 7 | 10 2 9 | 10 5 6 | 2 1 5 | 12 4 8 | 100 1 10 | 5 5 5"
+_LABELS = (
+    "10 1 7 | 10 10 7 | 10 2 9 | 10 5 6 | 2 1 5 | 12 4 8 | 100 1 10 | 5 5 5 | 10 1 20 | 10 10 24 | 10 2 16"
+)
+# channels, PE, bits, shift, bits of the biases, bits of the factors (0: none)
+_BIASES = """
+10 1 10 0 8 0 | 10 1 8 1 12 0 | 10 10 10 0 8 0 | 100 1 11 0 10 0 | 100 4 9 2 10 0 | 512 1 10 0 12 0
+10 1 10 0 12 7 | 10 1 8 1 16 10 | 10 2 10 0 12 12 | 10 10 7 0 12 6 | 100 1 11 0 16 8 | 10 1 10 0 8 2 | 20 5 9 1 16 5
+"""
+# channels, PE, bits of both
+_SUMS = "16 1 4 4 | 32 8 4 4 | 64 2 3 5 | 16 16 2 2 | 24 4 8 8"
+# pixels, channels, PE, bits of the image and of the vector
+_VECTOR_SUMS = "64 16 4 4 4 | 16 64 1 4 4 | 100 128 2 3 6 | 49 32 32 4 4"
+# pixels, PE, bits, channels of both
+_CONCATS = "64 4 1 16 16 | 16 1 4 32 16 | 100 8 2 8 24 | 1 1 8 10 20"
+# channels, PE, bits; every other word is kept
+_SELECTS = "64 4 1 | 256 2 4 | 512 1 2 | 30 5 8"
+# height, width, channels, kernel, PE, bits
+_SUM_POOLS = "8 8 16 2 4 4 | 16 16 64 16 1 4 | 14 14 32 2 1 6 | 12 12 24 3 8 2 | 28 28 16 7 16 4"
+# windows, kernel, channels, PE, bits
+_WINDOW_SUMS = "36 2 16 4 4 | 25 3 24 24 2 | 16 3 8 2 7"
+# groups, area, inputs and outputs of a group, PE (channels), SIMD, bits of inputs and of weights, memory
+_GROUPED = """
+16 9 1 1 4 1 1 1 distributed | 32 9 1 1 1 1 1 1 block | 8 9 4 4 8 4 1 1 distributed | 16 9 1 1 16 1 4 1 distributed
+ 8 9 2 2  2 2 4 8 distributed
+"""
+# fan-in, channels, SIMD, PE, input bits, weight bits
+_PLANE_PRODUCTS = """
+64 32 8 4 1 2 | 64 32 8 4 2 2 | 144 32 16 8 2 2 | 288 64 32 8 2 2 | 27 32 3 4 8 8 | 128 10 8 1 4 8 | 64 16 4 2 2 4
+"""
 
 
 def _rows(text: str) -> Iterator[list[Any]]:
@@ -189,7 +229,10 @@ def single_nodes() -> dict[str, HardwareNode]:
         nodes[name] = InputGenerator(image, window, by, depthwise=form == "apart", parallel=form == "whole")
     for height, width, channels, amount, simd, bits in _rows(_PADDINGS):
         name = f"padding_{height}x{width}x{channels}_{amount}_{simd}x{bits}"
-        nodes[name] = Padding(Stream((height, width, channels), simd, bits), (amount,) * 4)
+        level = (
+            2 ** (bits - 1) if bits > 1 else 0
+        )  # bytes and levels are padded with the middle of their range
+        nodes[name] = Padding(Stream((height, width, channels), simd, bits), (amount,) * 4, level)
     for height, width, channels, kernel, pe, bits in _rows(_POOLS):
         name = f"pool_{height}x{width}x{channels}_{kernel}_{pe}x{bits}"
         nodes[name] = MaxPool(Stream((height, width, channels), pe, bits), (kernel, kernel))
@@ -197,8 +240,58 @@ def single_nodes() -> dict[str, HardwareNode]:
         stream = Stream((windows, 1, area * channels), pe, bits)
         nodes[f"windowpool_{area}_{channels}_{pe}x{bits}"] = WindowMaxPool(stream, (area, 1))
     for labels, pe, bits in _rows(_LABELS):
-        nodes[f"label_{labels}_{pe}x{bits}"] = LabelSelect(Stream((labels,), pe, bits))
+        nodes[f"label_{labels}_{pe}x{bits}"] = LabelSelect(Stream((labels,), pe, bits, signed=bits > 10))
+    return nodes | _further_nodes()
+
+
+def _further_nodes() -> dict[str, HardwareNode]:
+    """Return the nodes of files, residual networks and integer weights."""
+    nodes: dict[str, HardwareNode] = {}
+    for channels, pe, bits, shift, bias_bits, factor_bits in _rows(_BIASES):
+        name = f"bias_{channels}_{pe}x{bits}_{shift}_{bias_bits}_{factor_bits}"
+        nodes[name] = _bias(Stream((channels,), pe, bits), shift, bias_bits, factor_bits)
+    for channels, pe, a_bits, b_bits in _rows(_SUMS):
+        a, b = Stream((8, 8, channels), pe, a_bits), Stream((8, 8, channels), pe, b_bits)
+        nodes[f"sum_{channels}_{pe}x{a_bits}_{b_bits}"] = Add(a, b)
+    for pixels, channels, pe, a_bits, b_bits in _rows(_VECTOR_SUMS):
+        image, vector = Stream((pixels, 1, channels), pe, a_bits), Stream((channels,), pe, b_bits)
+        nodes[f"vectorsum_{pixels}x{channels}_{pe}x{a_bits}_{b_bits}"] = AddVector(image, vector)
+    for pixels, pe, bits, *both in _rows(_CONCATS):
+        a, b = (Stream((pixels, 1, channels), pe, bits) for channels in both)
+        nodes[f"concat_{both[0]}_{both[1]}_{pe}x{bits}"] = Concat(a, b)
+    for channels, pe, bits in _rows(_SELECTS):
+        kept = tuple(channel for channel in range(channels) if channel // pe % 2 == 0)
+        nodes[f"select_{channels}_{pe}x{bits}"] = Select(Stream((8, 8, channels), pe, bits), kept)
+    for height, width, channels, kernel, pe, bits in _rows(_SUM_POOLS):
+        image = Stream((height, width, channels), pe, bits)
+        nodes[f"sumpool_{height}x{width}x{channels}_{kernel}_{pe}x{bits}"] = SumPool(image, (kernel, kernel))
+    for windows, kernel, channels, pe, bits in _rows(_WINDOW_SUMS):
+        stream = Stream((windows, 1, kernel * kernel * channels), pe, bits)
+        nodes[f"windowsum_{kernel}_{channels}_{pe}x{bits}"] = WindowSumPool(stream, (kernel, kernel))
+    for groups, area, ins, outs, pe, simd, bits, weight_bits, style in _rows(_GROUPED):
+        shape = (groups * outs, area, ins)
+        name = f"grouped_{groups}x{area}x{ins}x{outs}_{pe}x{simd}_{bits}x{weight_bits}_{style}"
+        nodes[name] = GroupedProduct(
+            *(area, ins, groups * outs, groups, pe, simd),
+            *((8, 8), bits, weight_bits, style),
+            _weights(shape, groups, weight_bits),
+        )
+    for fan_in, channels, simd, pe, bits, weight_bits in _rows(_PLANE_PRODUCTS):
+        weights = _weights((channels, fan_in), fan_in, weight_bits)
+        name = f"product_{fan_in}x{channels}_{simd}x{pe}_{bits}x{weight_bits}"
+        nodes[name] = Product.of(weights, pe, simd, bits, weight_bits=weight_bits)
     return nodes
+
+
+def _bias(source: Stream, shift: int, bits: int, factor_bits: int) -> Bias:
+    """Return a bias with random numbers that fill their bits."""
+    rng, channels, half = np.random.default_rng(bits), source.elements, 1 << (bits - 1)
+    biases = rng.integers(-half, half, channels)
+    if not factor_bits:
+        return Bias(source, shift, -half, half - 1, biases=biases)
+    most = (1 << factor_bits) - 1
+    factors = rng.integers(most // 2 + 1, most + 1, channels)
+    return Bias(source, shift, -half, half - 1, 1, most, biases, factors)
 
 
 def _site(row: str, seed: int) -> CrossingSite:
@@ -214,8 +307,10 @@ def _site(row: str, seed: int) -> CrossingSite:
     return CrossingSite.of(table, pe, implementation)
 
 
-def _weights(shape: tuple[int, ...], seed: int) -> np.ndarray:
-    return np.random.default_rng(seed).choice(np.array([-1, 1], np.int8), shape)
+def _weights(shape: tuple[int, ...], seed: int, bits: int = 1) -> np.ndarray:
+    most = 2 ** (bits - 1) - 1  # several bits have Brevitas' narrow range
+    values = [-1, 1] if bits == 1 else range(-most, most + 1)
+    return np.random.default_rng(seed).choice(np.array(values, np.int8), shape)
 
 
 def random_table(grid: Grid, channels: int, crossings: int, seed: int) -> CrossingTable:
@@ -271,6 +366,7 @@ def drawn_table(grid: Grid, channels: int, expression: str, seed: int, bits: int
 _DRAWN_WITH = cost_model.Constants(
     product_base=0.0,
     product_count=1.01,
+    product_power=1.0,
     product_accumulator=1.2,
     product_buffer=2.14,
     product_address=2.26,
@@ -279,6 +375,7 @@ _DRAWN_WITH = cost_model.Constants(
     unrolled_shared=5.34,
     unrolled_channel=0.205,
     compare=0.553,
+    rom_few=1e9,
     rom_word=0.0257,
     rom_power=1.05,
     compare_power=0.974,
@@ -308,7 +405,7 @@ def networks() -> Iterator[Case]:
     fitted = [*_digits_networks(), *_odd_networks("fitted", _FITTED)]
     yield from fitted
     known = {_sizes(case.net.network) for case in fitted}
-    for case in (*_searched_networks(), *_odd_networks("held out", _HELD_OUT)):
+    for case in (*_searched_networks(), *_odd_networks("held out", _HELD_OUT), *_large_networks()):
         if _sizes(case.net.network) not in known:
             yield case
 
@@ -353,8 +450,10 @@ def _searched_networks() -> Iterator[Case]:
             chosen = _evenly(_candidates(shape, seed, 8 * count), count, *sizes)
         for index, found in enumerate(chosen):
             numbers = "trained" if data == "digits" else "drawn"
-            net = next(_numbered(found, numbers, 100 * seed + index))
-            yield Case(f"{data} {index}, held out", True, numbers, remove_first_bits(net)[0], found.folding)
+            net = remove_first_bits(next(_numbered(found, numbers, 100 * seed + index)))[0]
+            folding, built = _as_searched(net.network, found.folding)
+            name = f"{data} {index}, held out"
+            yield Case(name, True, numbers, net, folding, implementations=built)
 
 
 def _numbered(found: Searched, numbers: str, seed: int) -> Iterator[IntegerNetwork]:
@@ -436,6 +535,54 @@ def _evenly(cases: Sequence[_Sized], count: int, least: float, most: float) -> l
     return chosen
 
 
+# ---- networks of 9,000 to 40,000 LUTs: FINN's CNV and LFC, and a residual one
+
+_HALF_CNV = {"blocks": [[32, 32], [64, 64], [128, 128]], "dense": [256, 256]}
+# Name, topology, its parameters, sample shape, bits of activations and of weights, cycles per image.
+_LARGE: list[tuple[str, str, dict[str, Any], tuple[int, ...], int, int, int]] = [
+    ("LFC_1W1A", "lfc", {}, (1, 28, 28), 1, 1, 512),
+    ("LFC_1W2A", "lfc", {}, (1, 28, 28), 2, 1, 1_024),
+    ("MLP_8_bits", "mlp", {"hidden": [1024, 512]}, (1, 28, 28), 1, 1, 1_024),
+    ("CNV_1W1A", "cnv", {}, (3, 32, 32), 1, 1, 32_768),
+    ("CNV_1W1A", "cnv", {}, (3, 32, 32), 1, 1, 16_666),
+    ("CNV_1W2A", "cnv", {}, (3, 32, 32), 2, 1, 49_152),
+    ("ResNetE", "resnete", {"widths": [32, 64], "blocks": [2, 2]}, (3, 32, 32), 1, 1, 65_536),
+    ("CNV_2W2A_half", "cnv", _HALF_CNV, (3, 32, 32), 2, 2, 32_768),
+    ("LFC_1W1A", "lfc", {}, (1, 28, 28), 1, 1, 256),
+    ("CNV_1W1A", "cnv", {}, (3, 32, 32), 1, 1, 12_800),
+    ("CNV_1W1A", "cnv", {}, (3, 32, 32), 1, 1, 8_333),
+    ("CNV_2W2A", "cnv", {}, (3, 32, 32), 2, 2, 49_152),
+]
+
+
+def _large_networks() -> Iterator[Case]:
+    """Yield networks with drawn numbers: plain signs or plain levels, like those of FINN's networks."""
+    for index, (name, topology, parameters, shape, bits, weight_bits, cycles) in enumerate(_LARGE):
+        network = describe(build(topology, shape, 10, parameters), shape)
+        network = _with_bits(network, bits, weight_bits)
+        net = remove_first_bits(with_numbers(network, 1400 + index, "x", reached=True))[0]
+        folding, built = _as_searched(net.network, Folding(target_cycles=cycles))
+        case = f"large {name} {cycles}, held out"
+        yield Case(case, True, "drawn", net, folding, implementations=built)
+
+
+def _with_bits(network: Network, bits: int, weight_bits: int) -> Network:
+    """Return a network with more bits in its binary activations and weights."""
+    layers = []
+    for layer in network.layers:
+        match layer.operation:
+            case Activation(crossings, 1) if bits > 1:
+                changed = Activation(
+                    tuple(2 ** (bits - 1 - row % bits) for row in range(bits * len(crossings))), bits
+                )
+                layers.append(replace(layer, operation=changed))
+            case Dense(weight_bits=1) | Conv(weight_bits=1) if weight_bits > 1:
+                layers.append(replace(layer, operation=replace(layer.operation, weight_bits=weight_bits)))
+            case _:
+                layers.append(layer)
+    return replace(network, layers=tuple(layers))
+
+
 # ---- networks beyond those of a search: strides, overlapping pools, activations of two bits, kernels of all sizes
 
 # Seed, number of networks, and the largest LUT estimate of FINN.
@@ -450,9 +597,11 @@ def _odd_networks(part: str, draws: Sequence[tuple[int, int, int]]) -> Iterator[
         numbers = "random" if index % 6 == 5 else "drawn"
         expression = "" if numbers == "random" else random.Random(index).choice(EXPRESSIONS)
         net = remove_first_bits(with_numbers(case.network, index, expression))[0]
-        held_out = part == "held out"
-        folding = case.folding if held_out else _explicit(net.network, case.folding)
-        built = {} if held_out else _implementations(net.network, folding)
+        if held_out := part == "held out":
+            folding, built = _as_searched(net.network, case.folding)
+        else:
+            folding = _explicit(net.network, case.folding)
+            built = _implementations(net.network, folding)
         layers = tuple(net.weights) if index % 5 == 3 else ()
         yield Case(f"{numbers} {index}, {part}", held_out, numbers, net, folding, layers, built)
 
@@ -466,6 +615,15 @@ def _implementations(network: Network, folding: Folding) -> dict[str, str]:
     with using(_DRAWN_WITH):
         elements = plan(network, folding).elements
     return {each.layer: each.node.implementation for each in elements if isinstance(each.node, CrossingSite)}
+
+
+def _as_searched(network: Network, folding: Folding) -> tuple[Folding, dict[str, str]]:
+    """Return the lanes and implementations that a search chooses at the fixed prices."""
+    with using(_DRAWN_WITH):
+        products = plan(network, folding).products
+    lanes = tuple((layer, *product.lanes) for layer, product in products.items())
+    chosen = Folding(layers=lanes)
+    return chosen, _implementations(network, chosen)
 
 
 def _explicit(network: Network, folding: Folding) -> Folding:
@@ -516,8 +674,9 @@ def _trained(topology: str, parameters: dict[str, Any], expression: str, seed: i
 
 
 def _reach(weights: np.ndarray, top: int) -> Grid:
-    flat = weights.reshape(len(weights), -1)
-    return Grid(-top * int((flat < 0).sum(axis=1).max()), top * int((flat > 0).sum(axis=1).max()), 1)
+    flat = weights.reshape(len(weights), -1).astype(np.int64)
+    low, high = np.minimum(flat, 0).sum(axis=1).min(), np.maximum(flat, 0).sum(axis=1).max()
+    return Grid(top * int(low), top * int(high), 1)
 
 
 def with_numbers(network: Network, seed: int, expression: str, reached: bool = False) -> IntegerNetwork:
@@ -530,19 +689,20 @@ def with_numbers(network: Network, seed: int, expression: str, reached: bool = F
         reached: Whether crossings for bytes are within the range that the weights reach, as in trained networks.
     """
     shapes, grids, producers = network.shapes(), network.grids(), network.producers()
+    inputs = {layer.name: layer.inputs[0] for layer in network.layers}
     weights, tables = {}, {}
     for number, layer in enumerate(network.layers):
         match layer.operation:
-            case Dense(channels):
-                weights[layer.name] = _weights((channels, shapes[layer.inputs[0]][0]), seed + number)
-            case Conv(channels, kernel):
-                size = (channels, *kernel, shapes[layer.inputs[0]][-1])
-                weights[layer.name] = _weights(size, seed + number)
+            case Dense(channels, bits):
+                weights[layer.name] = _weights((channels, shapes[layer.inputs[0]][0]), seed + number, bits)
+            case Conv(channels, kernel, groups=groups, weight_bits=bits):
+                size = (channels, *kernel, shapes[layer.inputs[0]][-1] // groups)
+                weights[layer.name] = _weights(size, seed + number, bits)
             case Activation(crossings, bits):
                 producer, channels = producers[layer.name], len(crossings) // bits
                 grid = grids[producer]
-                if reached and grid.step == 1:
-                    grid = _reach(weights[producer], 2**network.input.bits - 1)
+                if reached and grid.step == 1 and producer in weights:
+                    grid = _reach(weights[producer], grids[inputs[producer]].high)
                 tables[layer.name] = (
                     drawn_table(grid, channels, expression, seed + number, bits)
                     if expression

@@ -4,10 +4,11 @@ A search estimates plans, whose FIFOs are not sized yet. A build estimates desig
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from zerocross.finn_flows.cost_model import Price, on_family
+from zerocross.finn_flows.dead_lanes import remaining_price, unread_lanes
 from zerocross.finn_flows.folding import Folding
 from zerocross.finn_flows.network import Network
 from zerocross.finn_flows.nodes import Duplicate, Fifo, GroupedProduct, Product
@@ -142,7 +143,8 @@ def estimate_plan(design: Design, part: Part | str | None = None, clock_mhz: flo
 
 def element_costs(design: Design, part: Part) -> dict[str, NodeCost]:
     """Return the cost of each element of a design by name, with the design's own memories and FIFOs."""
-    return {element.name: _cost(_unit(element), part) for element in design.elements}
+    unread = unread_lanes(design)
+    return {element.name: _cost(_unit(element, unread), part) for element in design.elements}
 
 
 @dataclass(frozen=True)
@@ -157,9 +159,9 @@ class Unit:
     stock: tuple[StockNode, ...]
 
 
-def _unit(element: Element) -> Unit:
-    node = element.node
-    return Unit(element.name, element.layer, node.word, node.lanes, node.price(), node.stock())
+def _unit(element: Element, unread: Mapping[str, int]) -> Unit:
+    node, price = element.node, remaining_price(element.node, unread.get(element.name, 0))
+    return Unit(element.name, element.layer, node.word, node.lanes, price, node.stock())
 
 
 def _cost(unit: Unit, part: Part) -> NodeCost:
@@ -187,11 +189,11 @@ def expected_units(design: Design) -> Iterator[Unit]:
     accumulators, inside a pool, or at either end of the design, and elsewhere only where the schedule needs one. Where two
     branches of different latency join, the FIFO of the shorter branch covers the difference.
     """
-    waiting = waiting_words(design)
+    waiting, unread = waiting_words(design), unread_lanes(design)
     for element in design.elements:
         node = element.node
         if isinstance(node, Duplicate) and not node.finn_readers:
-            yield _unit(element)
+            yield _unit(element, unread)
             continue
         for port, source in element.ports.items():
             depth = waiting.get((element.name, port), 0)
@@ -203,7 +205,7 @@ def expected_units(design: Design) -> Iterator[Unit]:
             windows = stock[0].sink
             price = expected_price(windows.width, "image")
             yield _fifo(f"{element.name}_windows_fifo", element.layer, windows, 0, price)
-        yield _unit(element)
+        yield _unit(element, unread)
     last = design.elements[-1]
     yield _fifo("output_fifo", last.layer, design.output, 0, _NONE)
 

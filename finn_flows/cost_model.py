@@ -27,6 +27,7 @@ class Constants:
     Attributes:
         product_base: LUTs of a product's control.
         product_count: Factor on the counted LUTs of its popcounts and of the adders of input bit planes.
+        product_power: Exponent of the counted LUTs of a popcount. Wide popcounts delay more of their terms.
         product_accumulator: LUTs per PE and accumulator bit, if a row has several words.
         product_buffer: Factor on the counted LUTs of the input's double buffer.
         product_address: LUTs per bit of the weights' address.
@@ -37,6 +38,7 @@ class Constants:
         unrolled_channel: LUTs per channel and bit of its count.
         site_base: LUTs of a crossing site's control.
         compare: LUTs per bit of a comparison with a threshold.
+        rom_few: Most LUTs of a ROM of up to 64 thresholds per bit of a word.
         rom_word: LUTs of a ROM of thresholds per bit of a word, times the number of words to the power `rom_power`.
         rom_power: Exponent of the number of words of such a ROM.
         compare_power: Exponent of the number of crossings of a lane's busiest channel, for comparators.
@@ -56,48 +58,60 @@ class Constants:
         converter_base: LUTs of a width converter's control.
         converter_place: LUTs per place of its buffer, if neither width divides the other.
         converter_turn: LUTs per input bit and level of the multiplexers that turn an input word, in the same case.
+        bias_base: LUTs of a bias' control.
+        bias_tree: LUTs per bit of the adders that multiply with a factor.
+        bias_rom: LUTs per bit of a word of biases and factors, and word, if they are more than 1.
+        bias_fixed: Share of a lane's logic that remains if its bias and factor are constants.
+        grouped_base: LUTs of a grouped product's control.
         fifo_base, fifo_address: LUTs of a deep FIFO's control, and per bit of its addresses.
         fifo_wrap: Further LUTs per address bit, if the number of words is no power of two.
         fifo_windows, fifo_image, fifo_vector: Expected share of a full FIFO's price before FIFOs are sized; see
             `fifo.expected_price`.
     """
 
-    product_base: float = 9.87
-    product_count: float = 0.986
+    product_base: float = 8.9
+    product_count: float = 1.0
+    product_power: float = 1.01
     product_accumulator: float = 1.2
-    product_buffer: float = 1.54
-    product_address: float = 1.88
-    product_recode: float = 1.29
-    product_rom: float = 0.0752
-    unrolled_count: float = 1.07
-    unrolled_shared: float = 5.34
-    unrolled_channel: float = 0.205
+    product_buffer: float = 1.52
+    product_address: float = 2.03
+    product_recode: float = 1.11
+    product_rom: float = 0.0754
+    unrolled_count: float = 1.1
+    unrolled_shared: float = 5.36
+    unrolled_channel: float = 0.0891
     site_base: float = 5.0
     compare: float = 0.558
-    rom_word: float = 0.0422
-    rom_power: float = 0.926
-    compare_power: float = 0.949
-    table_row: float = 0.197
-    table_power: float = 1.16
-    table_rows_power: float = 0.91
-    table_leaf: float = 1.62
-    table_channel: float = 0.354
+    rom_few: float = 1.09
+    rom_word: float = 0.0352
+    rom_power: float = 1.01
+    compare_power: float = 0.956
+    table_row: float = 0.194
+    table_power: float = 1.18
+    table_rows_power: float = 0.894
+    table_leaf: float = 1.67
+    table_channel: float = 0.316
     bram18_in_luts: float = 190.0
-    lutram_most: int = 48
-    generator_base: float = 31.3
-    generator_address: float = 5.05
+    lutram_most: int = 64
+    generator_base: float = 39.0
+    generator_address: float = 3.78
     whole_base: float = 22.7
-    padding_base: float = 17.0
-    padding_counter: float = 0.611
+    padding_base: float = 15.0
+    padding_counter: float = 0.75
     line_base: float = 25.0
     pool_base: float = 4.86
     pool_bit: float = 1.25
-    label_base: float = 10.6
-    label_compare: float = 1.65
-    label_index: float = 0.238
+    label_base: float = 10.5
+    label_compare: float = 1.74
+    label_index: float = 0.266
     converter_base: float = 9.43
     converter_place: float = 2.32
     converter_turn: float = 1.98
+    bias_base: float = 5.59
+    bias_tree: float = 1.14
+    bias_rom: float = 0.0348
+    bias_fixed: float = 0.333
+    grouped_base: float = 16.1
     fifo_base: float = 6.45
     fifo_address: float = 2.38
     fifo_wrap: float = 1.79

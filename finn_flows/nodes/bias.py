@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from zerocross.finn_flows import network
+from zerocross.finn_flows import cost_model, network
 from zerocross.finn_flows.accumulators import integer_type
 from zerocross.finn_flows.cost_model import Price
 from zerocross.finn_flows.nodes.add import stock_sum
@@ -123,25 +123,32 @@ class Bias(HardwareNode):
         return 1 + (self.factor_bits - 1).bit_length() if self.has_factors else 1
 
     def price(self) -> Price:
-        """Price an adder per lane, the constants in LUTs, the tree of a multiplication, and a word counter.
+        """Price an adder per lane, the constants in LUTs, the tree of a multiplication, and word counters.
 
-        It is counted by hand. One LUT adds a bit of a constant that is selected among up to four words. For more words, each
-        bit of the constants uses a further LUT per 64 words. So does each bit of the factors. One LUT adds two bits of the
-        tree, whose first level also multiplies by two digits.
+        - One LUT adds a bit of a constant that is selected among up to four words.
+        - For more words, each bit of biases and factors uses a LUT, and more of them the more words there are.
+        - One LUT adds two bits of the tree, whose first level also multiplies by two digits.
+        - If there is only one word, the numbers are constants, and synthesis removes most of the logic: a share is left.
         """
-        folds, lanes, bits = self.channels // self.source.lanes, self.source.lanes, self.outputs["m"].bits
-        constants = lanes * (self.high - self.low).bit_length()
-        memory = constants * max(0, -(-folds // 64) if folds > 4 else 0)
-        counter = (folds - 1).bit_length() * (folds > 1)
-        if not self.has_factors:
-            return Price(lanes * bits + memory + counter + 3.0, implementation="adders")
-        memory += lanes * self.factor_bits * -(-folds // 64)
+        k, folds, lanes = cost_model.CONSTANTS, self.channels // self.source.lanes, self.source.lanes
+        logic, numbers = float(self.outputs["m"].bits), (self.high - self.low).bit_length() * (folds > 4)
+        if self.has_factors:
+            logic, numbers = logic + k.bias_tree * self._tree, numbers + self.factor_bits
+        if folds == 1:
+            return Price(k.bias_base + k.bias_fixed * lanes * logic, implementation="constants")
+        memory = numbers * max(1.0, k.bias_rom * folds)
+        counters = (folds - 1).bit_length() * (2 if self.has_factors else 1)
+        implementation = "multipliers and adders" if self.has_factors else "adders"
+        return Price(k.bias_base + counters + lanes * (logic + memory), implementation=implementation)
+
+    @property
+    def _tree(self) -> int:
+        """Bits of the adders that multiply with a factor."""
         terms, width, shift, tree = self.factor_bits, self.source.bits, 1, 0
         while terms > 1:
             tree += terms // 2 * (width + 1)
             terms, width, shift = (terms + 1) // 2, width + shift + 1, 2 * shift
-        adders = lanes * (bits + tree)
-        return Price(adders + memory + 2 * counter + 4.0, implementation="multipliers and adders")
+        return tree
 
     def stock(self) -> tuple[StockNode, ...]:
         """FINN's elementwise multiplication and addition of constants. The shift costs nothing in either implementation."""

@@ -336,9 +336,15 @@ def binary_search(lane: tuple[int, ...], bits: int) -> float:
 
 
 def rom(words: int) -> float:
-    """Return the LUTs for each bit of a ROM of thresholds. Synthesis maps it together with the comparison that reads it."""
+    """Return the LUTs for each bit of a ROM of thresholds. Synthesis maps it together with the comparison that reads it.
+
+    A LUT holds a bit of up to 64 words, so such a ROM uses at most `rom_few` LUTs per bit.
+    """
     k = cost_model.CONSTANTS
-    return k.rom_word * words**k.rom_power if words > 1 else 0.0
+    if words <= 1:
+        return 0.0
+    many = k.rom_word * words**k.rom_power
+    return min(k.rom_few, many) if words <= 64 else many
 
 
 @lru_cache(maxsize=65536)

@@ -286,7 +286,7 @@ def grouped_price(
 ) -> Price:
     """Price the product of a grouped convolution that computes all rows of a group at once.
 
-    A lane has a term for each input bit, their sum and an accumulator. The price is derived, not fitted.
+    A lane has a term for each input bit, their sum and an accumulator. Only the control is fitted.
 
     Args:
         fan_in: Inputs of one output.
@@ -297,9 +297,11 @@ def grouped_price(
         weight_bits: 1 for -1 and +1, or more for integers.
         style: Memory of the weights, "block" or "distributed".
     """
-    count = product.plane_count(weight_bits)
+    count = weight_bits  # synthesis keeps the first weight plane of all lanes once, see `product_price`
     bits = (fan_in * (2**input_bits - 1)).bit_length()
-    lut = float(count * lanes * (simd * input_bits + cost_model.adders(simd, input_bits) + bits))
+    lut = cost_model.CONSTANTS.grouped_base + float(
+        count * lanes * (simd * input_bits + cost_model.adders(simd, input_bits) + bits)
+    )
     if weight_bits > 1:
         lut += lanes * (bits + cost_model.adders(weight_bits, bits + 1, 1))
     memory = (count * lanes * simd, words)

@@ -421,18 +421,22 @@ def product_price(
     Each of the PE lanes counts the equal pairs of SIMD inputs and weights, once for each input bit plane, adds these
     counts, and adds their sum to an accumulator. With I input bit planes (`input_bits`) and `popcount` LUTs for each,
 
-        LUT = base + a PE (I popcount + adders of the I counts) + b PE accumulator bits + c buffer + d address bits
+        LUT = base + a PE (I popcount**power + adders of the I counts) + b PE accumulator bits + c buffer + d address bits
             + e I triples.
 
     The buffer holds two vectors in LUT memory; a vector that is read once needs no buffer. Weights are in block RAM, or in
     LUTs with style "distributed" (`cost_model.weights_in_luts`). In a fully unrolled product (PE = channels, SIMD =
     fan-in) the weights are constants: all channels share the majorities of three inputs, and each channel counts its own.
 
-    Weights of W > 1 bits are W + 1 weight planes, whose accumulators are added with one LUT per bit of an adder.
+    Weights of W > 1 bits are W + 1 weight planes, whose accumulators are added with one LUT per bit of an adder. The first
+    plane is +1 only for a weight of 2**(W - 1), which two's complement of W bits lacks. Without such weights it is the same
+    in all channels: synthesis removes its memory and keeps its popcount and accumulator once. This is priced.
     """
     if weight_bits > 1:
-        count = plane_count(weight_bits)
-        rows = product_price(fan_in, count * channels, count * pe, simd, input_bits, style)
+        rows = product_price(fan_in, weight_bits * channels, weight_bits * pe, simd, input_bits, style)
+        shared = product_price(fan_in, channels, 1, simd, input_bits, style).lut
+        alone = product_price(fan_in, 2 * channels, 2, simd, input_bits, style).lut
+        rows = replace(rows, lut=rows.lut + alone - shared)
         bits = (fan_in * ((1 << input_bits) - 1)).bit_length()
         return replace(rows, lut=rows.lut + pe * (bits + cost_model.adders(weight_bits, bits + 1, 1)))
     k = cost_model.CONSTANTS
@@ -444,7 +448,9 @@ def product_price(
         lut = k.unrolled_count * own + k.unrolled_channel * input_bits * simd.bit_length()
         shared = k.unrolled_shared * input_bits * majorities(simd)
         return Price(channels * lut + shared, implementation="constant weights", kind="unrolled")
-    lut = k.product_base + k.product_count * pe * (input_bits * popcount(simd) + planes_sum)
+    lut = k.product_base + k.product_count * pe * (
+        input_bits * popcount(simd) ** k.product_power + planes_sum
+    )
     lut += k.product_address * math.log2(words * passes)
     lut += k.product_recode * input_bits * (math.ceil(simd / 3) - (simd % 3 == 1))
     if words > 1:
@@ -471,8 +477,10 @@ def popcount(inputs: int) -> int:
     lut = twos + groups + _counted(groups) + _counted(twos)
     if groups > 1:
         lut += inputs.bit_length() - 1
-        waits = math.ceil((triples + groups) / 6).bit_length() - math.ceil(groups / 6).bit_length()
-        lut += groups.bit_length() if waits > 1 else 0  # shift registers
+        sixes, own = math.ceil((triples + groups) / 6), (math.ceil(groups / 6) - 1).bit_length()
+        waits = (sixes - 1).bit_length() - own
+        lut += 3 + own if waits > 1 else 0  # shift registers delay the count of groups,
+        lut += 3 if sixes % 4 == 1 and sixes > 1 else 0  # and a number that two levels of adders do not use
     return lut
 
 
