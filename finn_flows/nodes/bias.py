@@ -114,7 +114,7 @@ class Bias(HardwareNode):
     def outputs(self) -> dict[str, Stream]:
         """The sums, wide enough for all accumulators and biases."""
         least, most = self.span
-        bits = 1 + max(most.bit_length(), (-least - 1).bit_length() if least < 0 else 0, 1)
+        bits = 1 + max(max(most, 0).bit_length(), max(-least - 1, 0).bit_length(), 1)
         return {"m": Stream(self.source.shape, self.source.lanes, bits, signed=True)}
 
     @property

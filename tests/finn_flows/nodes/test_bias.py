@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.finn_flows.nodes.bench import STALLS, cells_of, chain, check_random, divisor, random_samples
@@ -75,6 +75,7 @@ def test_each_channel_gets_its_own_factor_and_bias(node):
 
 
 @given(nodes())
+@example(biased((1,), 1, 1, False, 0, -2, -2, 0, 0, 0))  # all sums are negative
 def test_its_bits_hold_every_sum_and_no_fewer_would(node):
     scaled = [end * factor for end in node.source.range for factor in (node.least, node.most)]
     least, most = min(scaled) * 2**node.shift + node.low, max(scaled) * 2**node.shift + node.high
