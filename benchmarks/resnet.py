@@ -166,7 +166,7 @@ def main() -> None:
         job.folder.mkdir(exist_ok=True)
         stages = Stages(job.folder, watch)
         steps.export_model(job, stages)
-        network = steps.lower_model(job, stages)
+        network, _ = steps.lower_model(job, stages)
         print_paces(network.net.network, options.cycles)
 
         steps.take_samples(job, network, stages)
