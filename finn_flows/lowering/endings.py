@@ -273,8 +273,13 @@ def _check_order(ending: Ending, reach: Reach, step: int) -> None:
         )
     if not _keeps_order(lines, outputs, directions):
         columns = np.repeat(np.arange(low, high + 1, step, dtype=np.float32)[:, None], ending.classes, axis=1)
+        behind = {node.output[0] for node in ending.rest}
         node = next(
-            (node for node, made in response.trace(columns) if not _keeps_order(lines, made, directions)),
+            (
+                node
+                for node, made in response.trace(columns)
+                if node.output[0] in behind and not _keeps_order(lines, made, directions)
+            ),
             ending.last,
         )
         raise LoweringError(

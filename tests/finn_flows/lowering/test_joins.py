@@ -446,7 +446,7 @@ REFUSED: dict[str, tuple[Callable[[], Graph], str]] = {
     ),
     "a vector along the rows": (
         a_row_vector,
-        r"Add_\d+ \(Add\): t\d+_crossed, of shape \[1, 4\], does not have the layout of t\d+_crossed: add a vector to",
+        r"Add_\d+ \(Add\): the output of \w+, of shape \[1, 4\], does not have the layout of that of \w+: add a vector to",
     ),
     "an image of features": (
         an_image_of_features,

@@ -93,7 +93,7 @@ REFUSED: dict[str, tuple[Callable[[], Graph], str]] = {
     ),
     "around a pool": (
         around_a_pool,
-        r"Add_6 \(Add\) reads t3 around MaxPool_4 \(MaxPool\): .* may not branch around",
+        r"Add_6 \(Add\) reads the same tensor as MaxPool_4 \(MaxPool\), and its output: .* may not branch around",
     ),
     "a mean": (
         lambda: finish_image(image().conv(2, 4).norm(4).node("Relu").node("GlobalAveragePool")),
