@@ -37,7 +37,14 @@ from zerocross.finn_flows.lowering.integers import (
 from zerocross.finn_flows.lowering.levels import MOST, Levels, equidistant
 from zerocross.finn_flows.lowering.naming import copy_label, unique
 from zerocross.finn_flows.lowering.ops import DOMAIN, make_crossings
-from zerocross.finn_flows.lowering.padding import NONE, OWN_PAD, Amounts, off_levels, own_padding, padding_level
+from zerocross.finn_flows.lowering.padding import (
+    NONE,
+    OWN_PAD,
+    Amounts,
+    off_levels,
+    own_padding,
+    padding_level,
+)
 from zerocross.finn_flows.lowering.products import ScaledProduct, attributes, is_product, read_product
 from zerocross.finn_flows.lowering.quantizers import declared_levels, declared_values
 from zerocross.finn_flows.lowering.regions import (

@@ -14,7 +14,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from zerocross.finn_flows.lowering.padding import all_amounts
 from zerocross.finn_flows.lowering.products import attributes
-from zerocross.finn_flows.lowering.regions import BY_CHANNEL, ELEMENTWISE, pad_value
+from zerocross.finn_flows.lowering.regions import BY_CHANNEL, ELEMENTWISE, MOVING, pad_value
 from zerocross.finn_flows.lowering.writer import Writer
 
 _BY_AXIS = frozenset({"DequantizeLinear", "QuantizeLinear"})
@@ -54,7 +54,9 @@ class Borders(Writer):
         before[axis - 2], after[axis - 2] = int(indices[0]), int(shape[axis] - 1 - indices[-1])
         return before, after
 
-    def _crop(self, like: NodeProto, tensor: str, before: list[int], after: list[int], output: str = "") -> str:
+    def _crop(
+        self, like: NodeProto, tensor: str, before: list[int], after: list[int], output: str = ""
+    ) -> str:
         """Write a crop of a tensor; return its output."""
         node, shape = self.makers.get(tensor), self.shape(tensor)
         left = [size - cut - more for size, cut, more in zip(shape[2:], before, after, strict=True)]
@@ -138,6 +140,9 @@ class Borders(Writer):
         amounts, rank = all_amounts(self.model, node, len(shape)), len(shape)
         begin, end = amounts[:rank].tolist(), amounts[rank:].tolist()
         channels, pixels = (begin[1], end[1]), [*begin[2:], *end[2:]]
+        if any(channels) and self._is_of_input(node.input[0]):
+            self.keep(node)
+            return
         if begin[0] or end[0] or min(channels) < 0 or (min(pixels) >= 0 and not any(channels)):
             self.keep(node)
             return
@@ -159,6 +164,15 @@ class Borders(Writer):
             full = [0, 0, *more[: rank - 2], 0, 0, *more[rank - 2 :]]
             pads = self.constant(f"{output}_pads", full, np.int64)
             self.make(node, "Pad", [tensor, pads, *node.input[2:3]], self.shape(output), output)
+
+    def _is_of_input(self, tensor: str) -> bool:
+        """Return whether a tensor is the network's input, whose levels no activation can read."""
+        while (node := self.makers.get(tensor)) is not None:
+            computed = self.computed(node)
+            if node.op_type not in ELEMENTWISE | MOVING or len(computed) != 1:
+                return False
+            tensor = computed[0]
+        return True
 
     def _filled(self, node: NodeProto, tensor: str, count: int, value: float, now: list[int]) -> str:
         """Write channels of one value, as a function of some channels of a tensor; "" if there are none."""

@@ -274,14 +274,11 @@ def _check_order(ending: Ending, reach: Reach, step: int) -> None:
     if not _keeps_order(lines, outputs, directions):
         columns = np.repeat(np.arange(low, high + 1, step, dtype=np.float32)[:, None], ending.classes, axis=1)
         behind = {node.output[0] for node in ending.rest}
-        node = next(
-            (
-                node
-                for node, made in response.trace(columns)
-                if node.output[0] in behind and not _keeps_order(lines, made, directions)
-            ),
-            ending.last,
-        )
+        culprits = [
+            node for node, made in response.trace(columns) if not _keeps_order(lines, made, directions)
+        ]
+        later = [node for node in culprits if node.output[0] in behind]  # those ahead make the lines
+        node = next(iter(later + culprits), ending.last)
         raise LoweringError(
             f"{node.name} ({node.op_type}) changes the order of the logits of {ending.last.name}, or makes different ones "
             "equal: put only a scale and a bias for each class, a Softmax or an ArgMax after them"

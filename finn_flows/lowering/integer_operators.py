@@ -4,7 +4,9 @@
     ConvInteger, MatMulInteger                          ->  Cast, Sub, Conv or MatMul, Cast
 
 The operator keeps its name; its quantizer's name ends with `_quantizer`. The quantizer rounds the same sums, so that both
-forms can differ only where a sum lies within a float's rounding of the middle between two levels.
+forms can differ only where a sum lies within a float's rounding of the middle between two levels. A quantizer of the graph's
+output is left out: it never changes the order of two logits, but may make them equal. The class is one of those that are
+largest in the file.
 """
 
 import numpy as np
@@ -37,9 +39,10 @@ def write_between_quantizers(model: ModelWrapper) -> None:
         LoweringError: If a scale, a zero point, weights or a bias are computed, or a node quantizes by the sample's range.
     """
     nodes: list[NodeProto] = []
+    logits = _quantized_logits(model)
     for node in model.graph.node:
         if node.op_type in _QUANTIZED:
-            nodes += _Operator(model, node).quantized()
+            nodes += _Operator(model, node).quantized(logits.get(node.output[0], ""))
         elif node.op_type in _INTEGER:
             nodes += _Operator(model, node).integer()
         elif node.op_type == "DynamicQuantizeLinear":
@@ -47,10 +50,22 @@ def write_between_quantizers(model: ModelWrapper) -> None:
                 f"{node.name} (DynamicQuantizeLinear) computes its scale from each sample: quantize statically, with a scale "
                 "for all samples"
             )
-        else:
+        elif node.output[0] not in logits.values():
             nodes.append(node)
     del model.graph.node[:]
     model.graph.node.extend(nodes)
+
+
+def _quantized_logits(model: ModelWrapper) -> dict[str, str]:
+    """Return the outputs of the graph that are the real values of an operator's output, by the latter."""
+    outputs = {each.name for each in model.graph.output}
+    own = {node.output[0] for node in model.graph.node if node.op_type in _QUANTIZED}
+    found = {}
+    for name in own:
+        readers = model.find_consumers(name) or []
+        if len(readers) == 1 and readers[0].op_type == "DequantizeLinear" and readers[0].output[0] in outputs:
+            found[name] = readers[0].output[0]
+    return found
 
 
 class _Operator:
@@ -62,8 +77,8 @@ class _Operator:
         self.nodes: list[NodeProto] = []
         self.known = attributes(node)
 
-    def quantized(self) -> list[NodeProto]:
-        """Write an operator whose operands and output have a scale and a zero point each."""
+    def quantized(self, logits: str) -> list[NodeProto]:
+        """Write an operator whose operands and output have a scale and a zero point each; `logits` are its real values."""
         op_type, count = _QUANTIZED[self.node.op_type]
         if self.known.pop("channels_last", 0):
             raise LoweringError(
@@ -72,7 +87,9 @@ class _Operator:
         if op_type == "Gemm" and not self.known.get("transB", 0):
             self.known["transB"] = 0
         operands = [
-            self._make("DequantizeLinear", self._scaled(3 * index), f"in{index}", **self._by_output(index, op_type))
+            self._make(
+                "DequantizeLinear", self._scaled(3 * index), f"in{index}", **self._by_output(index, op_type)
+            )
             for index in range(count)
         ]
         rest = self.inputs[3 * count :]
@@ -80,8 +97,8 @@ class _Operator:
         if bias:
             scale = self._value(self.inputs[1]) * self._value(self.inputs[4]) * self.known.get("alpha", 1.0)
             operands.append(self._constant("bias", self._value(bias) * scale))
-        if not rest[0]:  # the output of a QGemm may be floats
-            self._make(op_type, operands, "", self.node.output[0], **self.known)
+        if logits or not rest[0]:  # the output of a QGemm may be floats
+            self._make(op_type, operands, "", logits or self.node.output[0], **self.known)
             return self.nodes
         made = self._make(op_type, operands, "", **self.known)
         scale_of_output = [self._scalar(name) for name in rest[:2] if name]
@@ -95,7 +112,9 @@ class _Operator:
         if w_zero:
             zero = self._value(w_zero)
             is_conv = self.node.op_type == "ConvInteger"
-            weights = weights - (zero.reshape(-1, *[1] * (weights.ndim - 1)) if is_conv and zero.size > 1 else zero)
+            weights = weights - (
+                zero.reshape(-1, *[1] * (weights.ndim - 1)) if is_conv and zero.size > 1 else zero
+            )
         tensor = self._make("Cast", [x], "in", to=TensorProto.FLOAT)
         if x_zero:
             zeros = self._constant("zero", self._value(x_zero).reshape(-1)[0])
@@ -124,7 +143,9 @@ class _Operator:
         """Return a constant as one number, if it is one; DequantizeLinear needs this form."""
         value = self.model.get_initializer(name)
         if value is None:
-            raise LoweringError(f"{self._called()}: its scale or zero point {name} is computed: make it a constant")
+            raise LoweringError(
+                f"{self._called()}: its scale or zero point {name} is computed: make it a constant"
+            )
         if value.size == 1 and value.ndim:
             self.model.set_initializer(name, value.reshape(()))
         return name
@@ -132,7 +153,9 @@ class _Operator:
     def _value(self, name: str) -> np.ndarray:
         value = self.model.get_initializer(name)
         if value is None:
-            raise LoweringError(f"{self._called()}: {name} is computed: make weights, bias and scales constants")
+            raise LoweringError(
+                f"{self._called()}: {name} is computed: make weights, bias and scales constants"
+            )
         return np.asarray(value, np.float32)
 
     def _constant(self, word: str, value: np.ndarray) -> str:

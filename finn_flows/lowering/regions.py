@@ -231,10 +231,10 @@ def _cut(model: ModelWrapper, region: Region) -> tuple[list[NodeProto], list[_Se
     made = {tensor}
     for node in region.body:
         dynamic = [name for name in node.input if name and model.get_initializer(name) is None]
-        if past := [name for name in dynamic if name not in made]:
+        if any(name not in made for name in dynamic):
             raise LoweringError(
-                f"{called(node)} reads the same tensor as {called(movers[-1])}, and its output: an activation may not branch "
-                "around a choice of elements, a pool or a flatten"
+                f"{called(node)} reads the same tensor as {called(movers[-1])}, and its output: an activation may not "
+                "branch around a choice of elements, a pool or a flatten"
             )
         if node.op_type in ELEMENTWISE:
             own = _own_axis(model, node, len(shape))

@@ -15,7 +15,9 @@ def drop_straight_through(model: ModelWrapper) -> None:
         if quantized and model.get_tensor_shape(quantized) == model.get_tensor_shape(node.output[0]):
             node.op_type = "Identity"
             node.input[:] = [quantized]
-    needed = {each.name for each in model.graph.output} | {name for node in model.graph.node for name in node.input}
+    needed = {each.name for each in model.graph.output} | {
+        name for node in model.graph.node for name in node.input
+    }
     kept = [node for node in model.graph.node if node.op_type != "Sub" or node.output[0] in needed]
     del model.graph.node[:]
     model.graph.node.extend(kept)

@@ -97,5 +97,7 @@ def test_a_dynamic_quantiser_is_refused() -> None:
     outputs = [helper.make_tensor_value_info("out", TensorProto.INT32, (1, 3))]
     graph = helper.make_graph(nodes, "dynamic", ends, outputs, [weights])
     model = ModelWrapper(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]))
-    with pytest.raises(LoweringError, match=r"dynamic \(DynamicQuantizeLinear\) computes its scale from each sample"):
+    with pytest.raises(
+        LoweringError, match=r"dynamic \(DynamicQuantizeLinear\) computes its scale from each sample"
+    ):
         lower(model)
