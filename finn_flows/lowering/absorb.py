@@ -22,7 +22,7 @@ from qonnx.transformation.base import Transformation
 from qonnx.transformation.general import RemoveUnusedTensors
 
 from zerocross.finn_flows.accumulators import MOST_INPUT_BITS
-from zerocross.finn_flows.lowering.endings import with_decision
+from zerocross.finn_flows.lowering.endings import OWN_LINE, with_decision
 from zerocross.finn_flows.lowering.errors import LoweringError
 from zerocross.finn_flows.lowering.evaluation import crossing_position, evaluate, rescaled
 from zerocross.finn_flows.lowering.integers import (
@@ -224,7 +224,8 @@ class _Absorber:
 
     def _logit_scales(self, real: Integers) -> list[tuple[str, str, np.ndarray]]:
         offset = real.scale * real.zero / real.divisor + real.bias
-        parts = [("Mul", "scale", real.step, 1.0), ("Add", "offset", offset, 0.0)]
+        scale_word, bias_word = OWN_LINE
+        parts = [("Mul", scale_word, real.step, 1.0), ("Add", bias_word, offset, 0.0)]
         return [(op_type, word, numbers) for op_type, word, numbers, idle in parts if (numbers != idle).any()]
 
     def _rescale_logits(self, node: NodeProto, tensor: str, parts: list[tuple[str, str, np.ndarray]]) -> None:
@@ -300,8 +301,7 @@ class _Absorber:
             values = declared_values(self.model, end, strict=False)
         except LoweringError:  # the region says why
             return None
-        found = [] if values is None else np.unique(values)
-        return float(found[0]) if len(found) == 1 else None
+        return float(values.flat[0]) if values is not None and (values == values.flat[0]).all() else None
 
     def _mean(self, node: NodeProto) -> None:
         output = node.output[0]
@@ -513,8 +513,8 @@ class _Absorber:
                 "BipolarQuant, or a Quant of up to 8 bits and one scale, ahead of it"
             )
         return LoweringError(
-            f"{name}: its operand {self.structure.name(region.end)}, from {region.origin}, is not quantized to levels: put a Quant of up to 8 "
-            "bits and one scale ahead of it"
+            f"{name}: its operand {self.structure.name(region.end)}, from {region.origin}, is not quantized to levels: put "
+            "a Quant of up to 8 bits and one scale ahead of it"
         )
 
     # Moved elements.

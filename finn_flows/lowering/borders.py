@@ -74,7 +74,7 @@ class Borders(Writer):
             return self._on_host(like, tensor, before, left, output)
         kernel = [cut + more + 1 for cut, more in zip(before, after, strict=True)]
         weights = np.zeros((shape[1], 1, *kernel), np.float32)
-        weights[(slice(None), 0, *before)] = 1
+        weights.reshape(shape[1], -1)[:, np.ravel_multi_index(before, kernel)] = 1
         inputs = [tensor, self.constant(f"{like.output[0]}_weights", weights)]
         return self.make(like, "Conv", inputs, cropped, output, group=shape[1], kernel_shape=kernel)
 

@@ -9,6 +9,8 @@ output is left out: it never changes the order of two logits, but may make them 
 largest in the file.
 """
 
+from typing import Any
+
 import numpy as np
 from onnx import NodeProto, TensorProto, helper
 from qonnx.core.modelwrapper import ModelWrapper
@@ -47,8 +49,8 @@ def write_between_quantizers(model: ModelWrapper) -> None:
             nodes += _Operator(model, node).integer()
         elif node.op_type == "DynamicQuantizeLinear":
             raise LoweringError(
-                f"{node.name} (DynamicQuantizeLinear) computes its scale from each sample: quantize statically, with a scale "
-                "for all samples"
+                f"{node.name} (DynamicQuantizeLinear) computes its scale from each sample: quantize statically, with one "
+                "scale for all samples"
             )
         elif node.output[0] not in logits.values():
             nodes.append(node)
@@ -84,14 +86,7 @@ class _Operator:
             raise LoweringError(
                 f"{self._called()} reads channels last, which is not supported: put the channels first"
             )
-        if op_type == "Gemm" and not self.known.get("transB", 0):
-            self.known["transB"] = 0
-        operands = [
-            self._make(
-                "DequantizeLinear", self._scaled(3 * index), f"in{index}", **self._by_output(index, op_type)
-            )
-            for index in range(count)
-        ]
+        operands = [self._operand(index, op_type) for index in range(count)]
         rest = self.inputs[3 * count :]
         bias = rest.pop(0) if op_type == "Gemm" else rest[2] if op_type == "Conv" else ""
         if bias:
@@ -128,16 +123,13 @@ class _Operator:
     def _called(self) -> str:
         return f"{self.node.name} ({self.node.op_type})"
 
-    def _by_output(self, index: int, op_type: str) -> dict[str, int]:
-        """Return the axis of the outputs in weights, which may have a scale for each of them."""
-        if index == 0 or self._value(self.inputs[4]).size == 1:
-            return {}
-        return {"axis": 0 if op_type == "Conv" or self.known.get("transB", 0) else 1}
-
-    def _scaled(self, start: int) -> list[str]:
-        """Return an operand with its scale and zero point."""
-        tensor, *parameters = self.inputs[start : start + 3]
-        return [tensor, *(self._scalar(name) for name in parameters if name)]
+    def _operand(self, index: int, op_type: str) -> str:
+        """Write the real values of an operand; weights may have a scale for each output."""
+        tensor, *parameters = self.inputs[3 * index : 3 * index + 3]
+        inputs = [tensor, *(self._scalar(name) for name in parameters if name)]
+        axis = 0 if op_type == "Conv" or self.known.get("transB", 0) else 1  # of the outputs in weights
+        kept: dict[str, Any] = {} if self._value(inputs[1]).size == 1 else {"axis": axis}
+        return self._make("DequantizeLinear", inputs, f"in{index}", **kept)
 
     def _scalar(self, name: str) -> str:
         """Return a constant as one number, if it is one; DequantizeLinear needs this form."""
@@ -163,7 +155,7 @@ class _Operator:
         self.model.set_initializer(name, np.asarray(value, np.float32))
         return name
 
-    def _make(self, op_type: str, inputs: list[str], word: str, output: str = "", **kept: object) -> str:
+    def _make(self, op_type: str, inputs: list[str], word: str, output: str = "", **kept: Any) -> str:
         name = f"{self.node.name}_{word}" if word else self.node.name
         output = output or f"{self.node.output[0]}_{word or 'float'}"
         made = helper.make_node(op_type, inputs, [output], name=name, **kept)

@@ -96,8 +96,8 @@ def pad_amounts(model: ModelWrapper, node: NodeProto) -> Amounts:
     amounts = all_amounts(model, node, 4)
     if len(amounts) != 8 or amounts[[0, 1, 4, 5]].any() or (amounts < 0).any():
         raise LoweringError(
-            f"{node.name} (Pad) pads by {[int(each) for each in amounts]}: pad only height and width, by 0 or more, or channels of "
-            "hidden levels"
+            f"{node.name} (Pad) pads by {[int(each) for each in amounts]}: pad only height and width, by 0 or "
+            "more, or channels of hidden levels"
         )
     top, left, bottom, right = (int(amounts[axis]) for axis in (2, 3, 6, 7))
     return top, left, bottom, right

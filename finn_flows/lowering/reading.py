@@ -290,7 +290,8 @@ class _Reader:
             if len(ranks) > 1 or view.axes != first.axes:
                 raise LoweringError(
                     f"{node.name} ({node.op_type}): the output of {view.layer}, of shape {self._shape(name)}, does not have "
-                    f"the layout of that of {views[0].layer}: add a vector to images as (1, channels, 1, 1), and other tensors in one layout"
+                    f"the layout of that of {views[0].layer}: add a vector to images as (1, channels, 1, 1), and other "
+                    "tensors in one layout"
                 )
         sources = [
             self._add("flatten", Flatten(), view.layer)

@@ -12,6 +12,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from tests.finn_flows.lowering.foreign import samples
 from tests.finn_flows.lowering.shapes import Shaped
+from tests.finn_flows.lowering.test_rewriting import check
 from zerocross.finn_flows.lowering.errors import LoweringError
 from zerocross.finn_flows.lowering.lower import Lowered, lower
 
@@ -43,13 +44,12 @@ def held(path: Path, shape: tuple[int, ...]) -> Lowered:
     expected = np.concatenate([session.run(None, {"in": row[None]})[0] for row in x]).reshape(len(x), -1)
     found = lowered.network.run(lowered.quantize(x))["label"][:, 0]
     best = np.isclose(expected, expected.max(axis=1, keepdims=True), atol=1e-6)
-    assert best[np.arange(len(x)), found].mean() > 0.99  # a sum may lie in the middle between two levels
+    assert best[np.arange(len(x)), found].all()
     assert len(np.unique(found)) > 2
     return lowered
 
 
-@pytest.mark.parametrize("per_channel", [False, True])
-def test_a_file_of_onnxruntimes_static_quantiser(per_channel: bool, tmp_path: Path) -> None:
+def quantised(tmp_path: Path, per_channel: bool) -> Path:
     g = network()
     onnx.save(g.model().model, tmp_path / "floats.onnx")
     quantize_static(
@@ -60,11 +60,21 @@ def test_a_file_of_onnxruntimes_static_quantiser(per_channel: bool, tmp_path: Pa
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
         per_channel=per_channel,
+        reduce_range=True,  # else onnxruntime's sums of products of bytes saturate on CPUs without VNNI
     )
     kinds = {node.op_type for node in onnx.load(tmp_path / "net.onnx").graph.node}
     assert "QLinearConv" in kinds
-    lowered = held(tmp_path / "net.onnx", g.shape)
+    return tmp_path / "net.onnx"
+
+
+def test_a_file_of_onnxruntimes_static_quantiser(tmp_path: Path) -> None:
+    lowered = held(quantised(tmp_path, False), network().shape)
     assert [each.levels for each in lowered.activations] == [256, 256]
+
+
+def test_a_scale_for_each_class_of_real_numbers_is_too_fine(tmp_path: Path) -> None:
+    with pytest.raises(LoweringError, match=r"Gemm_5_quant \(\w+\) gives the classes different scales"):
+        lower(quantised(tmp_path, True))
 
 
 def integer_network(op_type: str) -> Shaped:
@@ -83,8 +93,6 @@ def integer_network(op_type: str) -> Shaped:
 
 @pytest.mark.parametrize("op_type", ["ConvInteger", "MatMulInteger"])
 def test_products_of_integers(op_type: str) -> None:
-    from tests.finn_flows.lowering.test_rewriting import check
-
     g = integer_network(op_type)
     check(g.model(), g.shape)
 

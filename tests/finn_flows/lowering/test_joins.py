@@ -418,7 +418,7 @@ REFUSED: dict[str, tuple[Callable[[], Graph], str]] = {
     ),
     "an operand that is not quantized": (
         not_quantized,
-        r"Add_\d+ \(Add\): its operand BatchNormalization_8 \(BatchNormalization\), from MatMul_7, is not quantized to levels: put a Quant of up to 8 bits and one ",
+        r"Add_\d+ \(Add\): its operand BatchNormalization_8 \(BatchNormalization\), from MatMul_7, is not quantized to ",
     ),
     "a product of tensors": (
         multiplied,

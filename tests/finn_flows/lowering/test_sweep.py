@@ -45,7 +45,7 @@ REASONS = [
     r"its input, from \w+, does not have up to 256 equidistant levels",
     r"pads channels of different lowest levels, which Concat_\d+ \(Concat\) joins",
     # A join of levels with numbers behind a batch norm, which are no levels.
-    r"\((Add|Concat)\): its operand \w+, from \w+, is not quantized to levels",
+    r"\((Add|Concat)\): its operand \w+ \(\w+\), from \w+, is not quantized to levels",
     # A max-pool chooses the largest number, whose function need not be the largest of the functions.
     r"\(MaxPool\) stands inside the activation of \w+ and cannot be swapped with it",
     # The class is the largest of other numbers than the accumulators.
