@@ -68,7 +68,7 @@ class Borders(Writer):
                 inputs = [made if name == source else name for name in node.input]
                 self._used.discard(node.name)
                 return self.copy(node, inputs, cropped, output)
-        if node is not None and self.is_alone(tensor) and self._has_pads(node):
+        if node is not None and self.is_alone(tensor) and self._is_movable(node):
             return self._less_padded(like, node, before, after, cropped, output)
         if tensor in self.hosted:
             return self._on_host(like, tensor, before, left, output)
@@ -102,9 +102,10 @@ class Borders(Writer):
         values = [value for name in node.input if (value := self.known(name)) is not None]
         return all(max(value.shape[max(0, value.ndim - len(size) + 2) :], default=1) == 1 for value in values)
 
-    def _has_pads(self, node: NodeProto) -> bool:
-        automatic = attributes(node).get("auto_pad", b"NOTSET") in (b"NOTSET", b"VALID")
-        return node.op_type == "Conv" and self.known(node.input[1]) is not None and automatic
+    def _is_movable(self, node: NodeProto) -> bool:
+        """Return whether a crop can move ahead of a node: a convolution whose padding is written out."""
+        written = attributes(node).get("auto_pad", b"NOTSET") in (b"NOTSET", b"VALID")
+        return node.op_type == "Conv" and self.known(node.input[1]) is not None and written
 
     def _less_padded(
         self,
