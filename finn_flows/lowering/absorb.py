@@ -22,7 +22,7 @@ from qonnx.transformation.base import Transformation
 from qonnx.transformation.general import RemoveUnusedTensors
 
 from zerocross.finn_flows.accumulators import MOST_INPUT_BITS
-from zerocross.finn_flows.lowering.endings import with_decision
+from zerocross.finn_flows.lowering.endings import OWN_LINE, with_decision
 from zerocross.finn_flows.lowering.errors import LoweringError
 from zerocross.finn_flows.lowering.evaluation import crossing_position, evaluate, rescaled
 from zerocross.finn_flows.lowering.integers import (
@@ -37,7 +37,14 @@ from zerocross.finn_flows.lowering.integers import (
 from zerocross.finn_flows.lowering.levels import MOST, Levels, equidistant
 from zerocross.finn_flows.lowering.naming import copy_label, unique
 from zerocross.finn_flows.lowering.ops import DOMAIN, make_crossings
-from zerocross.finn_flows.lowering.padding import NONE, Amounts, off_levels, own_padding, padding_level
+from zerocross.finn_flows.lowering.padding import (
+    NONE,
+    OWN_PAD,
+    Amounts,
+    off_levels,
+    own_padding,
+    padding_level,
+)
 from zerocross.finn_flows.lowering.products import ScaledProduct, attributes, is_product, read_product
 from zerocross.finn_flows.lowering.quantizers import declared_levels, declared_values
 from zerocross.finn_flows.lowering.regions import (
@@ -111,6 +118,7 @@ class _Absorber:
             str, Integers
         ] = {}  # tensors at which regions begin, by their names in the graph that is read
         self.settled: dict[str, Integers] = {}  # ends as levels, by the same names
+        self.given: dict[str, Levels] = {}  # levels of ends of one value, which joins choose
 
     def absorb(self) -> list[NodeProto]:
         """Return the nodes of the absorbed graph, as far as possible in the order of those that they replace."""
@@ -216,7 +224,8 @@ class _Absorber:
 
     def _logit_scales(self, real: Integers) -> list[tuple[str, str, np.ndarray]]:
         offset = real.scale * real.zero / real.divisor + real.bias
-        parts = [("Mul", "scale", real.step, 1.0), ("Add", "offset", offset, 0.0)]
+        scale_word, bias_word = OWN_LINE
+        parts = [("Mul", scale_word, real.step, 1.0), ("Add", bias_word, offset, 0.0)]
         return [(op_type, word, numbers) for op_type, word, numbers, idle in parts if (numbers != idle).any()]
 
     def _rescale_logits(self, node: NodeProto, tensor: str, parts: list[tuple[str, str, np.ndarray]]) -> None:
@@ -235,6 +244,7 @@ class _Absorber:
 
     def _sum(self, node: NodeProto) -> None:
         output = node.output[0]
+        self._give_levels(node)
         terms = [self._read(node, tensor) for tensor in node.input]
         total = added(output, terms)
         if total is None:
@@ -252,6 +262,7 @@ class _Absorber:
     def _concat(self, node: NodeProto) -> None:
         output, shapes = node.output[0], [self._shape(tensor) for tensor in node.input]
         axis = attributes(node)["axis"] % len(shapes[0])
+        self._give_levels(node)
         terms = []
         for tensor in node.input:
             tail = self.structure.tail(tensor)
@@ -267,6 +278,30 @@ class _Absorber:
         inputs = [self._moved(tensor, term) for tensor, term in zip(node.input, terms, strict=True)]
         self._emit(helper.make_node("Concat", inputs, [output], name=node.name, axis=axis), node)
         self._settle(output, with_one_scale(total) or total)
+
+    def _give_levels(self, node: NodeProto) -> None:
+        """Let the operands of a join that have one value only, such as zeros, have the levels of the other operands."""
+        ends = list(dict.fromkeys(self.structure.end(tensor) for tensor in node.input))
+        values = {end: value for end in ends if (value := self._only_value(end)) is not None}
+        others = [end for end in ends if end not in values]
+        if not values or not others:
+            return
+        like = self._levels(others[0], node)
+        if like.scale.size > 1 or like.zero.size > 1 or len(like.grid) > MOST:
+            return
+        bits = 1 if like.grid.low < 0 else max(2, like.grid.high.bit_length())
+        step = float(like.step)
+        for end, value in values.items():
+            if end not in self.settled and like.level(value) is not None:
+                self.given[end] = Levels(bits, step, float(like.zero) * step)
+
+    def _only_value(self, end: str) -> float | None:
+        """Return the value of an end that has no other, whatever the samples are."""
+        try:
+            values = declared_values(self.model, end, strict=False)
+        except LoweringError:  # the region says why
+            return None
+        return float(values.flat[0]) if values is not None and (values == values.flat[0]).all() else None
 
     def _mean(self, node: NodeProto) -> None:
         output = node.output[0]
@@ -435,6 +470,8 @@ class _Absorber:
         Padding turns no signs into levels of two bits, unless the quantizer declares the value between them.
         """
         end, structure = response.region.end, self.structure
+        if end in self.given:
+            return self.given[end]
         from_zero = any(node.output[0] == structure.last.output[0] for node, _ in structure.readings(end))
         counted = structure.is_summed(end)
         declared = declared_values(self.model, end, strict=False) if counted else None
@@ -476,8 +513,8 @@ class _Absorber:
                 "BipolarQuant, or a Quant of up to 8 bits and one scale, ahead of it"
             )
         return LoweringError(
-            f"{name}: its operand {region.end}, from {region.origin}, is not quantized to levels: put a Quant of up to 8 "
-            "bits and one scale ahead of it"
+            f"{name}: its operand {self.structure.name(region.end)}, from {region.origin}, is not quantized to levels: put "
+            "a Quant of up to 8 bits and one scale ahead of it"
         )
 
     # Moved elements.
@@ -545,7 +582,7 @@ class _Absorber:
         output, shape = f"{node.output[0]}_padded", self._shape(node.input[0])
         pads = self._constant(f"{output}_pads", [0, 0, top, left, 0, 0, bottom, right], np.int64)
         value = self._constant(f"{output}_value", level)
-        self._emit(helper.make_node("Pad", [tensor, pads, value], [output], name=f"{node.name}_pad"))
+        self._emit(helper.make_node("Pad", [tensor, pads, value], [output], name=f"{node.name}{OWN_PAD}"))
         self._declare(output, [*shape[:2], top + shape[2] + bottom, left + shape[3] + right], levels.grid)
         return output
 

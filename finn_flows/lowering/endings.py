@@ -25,6 +25,9 @@ from zerocross.finn_flows.lowering.regions import ELEMENTWISE, MOVING, Region, R
 from zerocross.finn_flows.lowering.structure import Structure
 from zerocross.finn_flows.network import Bias
 
+OWN_LINE = ("scale", "offset")
+"""Ends the names of nodes that hold the scales and the biases of the last product."""
+
 _CHUNK = 1 << 20  # values evaluated at once
 _PROBABILITY = 1.01  # quantizers may round 1 up
 _SCALES = np.concatenate([[0.0], 2.0 ** np.arange(-12, 12.01, 0.125)])
@@ -223,7 +226,7 @@ def integer_choice(ending: Ending, reach: Reach, step: int) -> Choice | None:
     if not any(lines.scales):
         node = next(node for node in ending.linear if not any(_scales(ending, node)))
         raise LoweringError(
-            f"{node.name} ({node.op_type}) multiplies all logits of {ending.last.name} by 0, so the class never changes"
+            f"{_called(ending, node)} multiplies all logits of {ending.last.name} by 0, so the class never changes"
         )
     if lines.has_one_scale:
         shift, biases = integer_biases(lines.offsets, step)
@@ -233,13 +236,20 @@ def integer_choice(ending: Ending, reach: Reach, step: int) -> Choice | None:
     if found is None:
         node = next((node for node in ending.linear if len(set(_scales(ending, node))) > 1), ending.last)
         raise LoweringError(
-            f"{node.name} ({node.op_type}) gives the classes different scales, and integers that choose the same class for "
+            f"{_called(ending, node)} gives the classes different scales, and integers that choose the same class for "
             f"all accumulators of {ending.last.name} need factors of more than {MOST_BITS} bits: use one scale for all "
             "classes (a weight quantizer with one scale for the tensor, no batch norm behind the last layer)"
         )
     factors, biases = found
     numbers = (int(each) for each in (biases.min(), biases.max(), factors.min(), factors.max()))
     return Choice(Bias(0, *numbers), biases, factors)
+
+
+def _called(ending: Ending, node: NodeProto) -> str:
+    """Return the author's node for messages: the last product instead of its own scale and bias."""
+    own = {f"{ending.last.name}_{word}" for word in OWN_LINE}
+    node = ending.last if node.name in own else node
+    return f"{node.name} ({node.op_type})"
 
 
 def _scales(ending: Ending, node: NodeProto) -> list[Fraction]:
@@ -273,12 +283,14 @@ def _check_order(ending: Ending, reach: Reach, step: int) -> None:
         )
     if not _keeps_order(lines, outputs, directions):
         columns = np.repeat(np.arange(low, high + 1, step, dtype=np.float32)[:, None], ending.classes, axis=1)
-        node = next(
-            (node for node, made in response.trace(columns) if not _keeps_order(lines, made, directions)),
-            ending.last,
-        )
+        behind = {node.output[0] for node in ending.rest}
+        culprits = [
+            node for node, made in response.trace(columns) if not _keeps_order(lines, made, directions)
+        ]
+        later = [node for node in culprits if node.output[0] in behind]  # those ahead make the lines
+        node = next(iter(later + culprits), ending.last)
         raise LoweringError(
-            f"{node.name} ({node.op_type}) changes the order of the logits of {ending.last.name}, or makes different ones "
+            f"{_called(ending, node)} changes the order of the logits of {ending.last.name}, or makes different ones "
             "equal: put only a scale and a bias for each class, a Softmax or an ArgMax after them"
         )
 

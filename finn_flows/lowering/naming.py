@@ -12,13 +12,20 @@ from onnx import NodeProto
 LAYER = "zerocross.layer"
 """Key in a node's metadata for the name of the layer whose output the node makes."""
 
+_TYPE = "zerocross.type"
+"""Key in a node's metadata for the type of the author's node that it replaces."""
+
 LABEL_SELECT = "label"
 """Name of the last layer, which chooses the largest logit."""
 
 
 def labelled_layer(node: NodeProto) -> str | None:
     """Return the layer that a node's metadata names; None if it names none."""
-    return next((entry.value for entry in node.metadata_props if entry.key == LAYER and entry.value), None)
+    return _metadata(node, LAYER)
+
+
+def _metadata(node: NodeProto, key: str) -> str | None:
+    return next((entry.value for entry in node.metadata_props if entry.key == key and entry.value), None)
 
 
 def label(node: NodeProto, layer: str) -> None:
@@ -28,6 +35,19 @@ def label(node: NodeProto, layer: str) -> None:
             entry.value = layer
             return
     node.metadata_props.add(key=LAYER, value=layer)
+
+
+def replaces(node: NodeProto, author: NodeProto) -> NodeProto:
+    """Record the type of the author's node that a node replaces; return the node."""
+    written = _metadata(author, _TYPE) or author.op_type
+    if written and written != node.op_type:
+        node.metadata_props.add(key=_TYPE, value=written)
+    return node
+
+
+def called(node: NodeProto) -> str:
+    """Return a node's name and type for messages, as its author wrote them."""
+    return f"{node.name} ({_metadata(node, _TYPE) or node.op_type})"
 
 
 def layer_name(node: NodeProto) -> str:

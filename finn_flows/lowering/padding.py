@@ -15,6 +15,9 @@ Amounts = tuple[int, int, int, int]
 
 NONE: Amounts = (0, 0, 0, 0)
 
+OWN_PAD = "_pad"
+"""Ends the names of Pad nodes that hold the padding of the node behind them."""
+
 
 def own_padding(model: ModelWrapper, node: NodeProto) -> Amounts:
     """Return the padding that a convolution or a pool adds to its image; `auto_pad` and `ceil_mode` are written out.
@@ -90,22 +93,33 @@ def pad_amounts(model: ModelWrapper, node: NodeProto) -> Amounts:
     Raises:
         LoweringError: If it pads other axes than height and width, cuts, or computes its amounts.
     """
+    amounts = all_amounts(model, node, 4)
+    if len(amounts) != 8 or amounts[[0, 1, 4, 5]].any() or (amounts < 0).any():
+        raise LoweringError(
+            f"{node.name} (Pad) pads by {[int(each) for each in amounts]}: pad only height and width, by 0 or "
+            "more, or channels of hidden levels"
+        )
+    top, left, bottom, right = (int(amounts[axis]) for axis in (2, 3, 6, 7))
+    return top, left, bottom, right
+
+
+def all_amounts(model: ModelWrapper, node: NodeProto, rank: int) -> np.ndarray:
+    """Return the padding of a Pad node before each axis, then behind each axis, shape (2 * rank,); below 0 it cuts.
+
+    Raises:
+        LoweringError: If it computes its amounts.
+    """
     amounts = model.get_initializer(node.input[1])
     if amounts is None:
         raise LoweringError(f"{node.name} (Pad) computes its pads: make them constant")
     amounts = np.asarray(amounts).reshape(-1)
-    if len(node.input) > 3 and node.input[3]:
-        axes = [int(axis) % 4 for axis in model.get_initializer(node.input[3])]
-        full = np.zeros(8, np.int64)
-        full[axes] = amounts[: len(axes)]
-        full[[axis + 4 for axis in axes]] = amounts[len(axes) :]
-        amounts = full
-    if len(amounts) != 8 or amounts[[0, 1, 4, 5]].any() or (amounts < 0).any():
-        raise LoweringError(
-            f"{node.name} (Pad) pads by {[int(each) for each in amounts]}: pad only height and width, by 0 or more"
-        )
-    top, left, bottom, right = (int(amounts[axis]) for axis in (2, 3, 6, 7))
-    return top, left, bottom, right
+    if len(node.input) <= 3 or not node.input[3]:
+        return amounts
+    axes = [int(axis) % rank for axis in model.get_initializer(node.input[3])]
+    full = np.zeros(2 * rank, np.int64)
+    full[axes] = amounts[: len(axes)]
+    full[[axis + rank for axis in axes]] = amounts[len(axes) :]
+    return full
 
 
 def padding_level(model: ModelWrapper, node: NodeProto, value: float, levels: Integers) -> int:

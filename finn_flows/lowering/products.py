@@ -127,6 +127,8 @@ def _integers(node: NodeProto, weights: np.ndarray, one_scale: bool) -> tuple[np
     used = np.array(scales, np.float64)
     if common is not None and (one_scale or _bits(np.rint(rows / common)) <= _bits(found)):
         found, used = np.rint(rows / common), np.full(len(rows), common)
+    if (np.abs(found) == 1).all():  # bipolar up to float32's rounding
+        return found.astype(np.int8).reshape(weights.shape), 1, used
     return found.astype(np.int16).reshape(weights.shape), _bits(found), used
 
 

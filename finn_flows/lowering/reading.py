@@ -1,6 +1,7 @@
 """Reads an absorbed QONNX graph (channels first) as an integer network (channels last)."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,8 +14,8 @@ from zerocross.finn_flows.lowering.class_scales import Reach
 from zerocross.finn_flows.lowering.endings import integer_choice, read_ending
 from zerocross.finn_flows.lowering.errors import LoweringError
 from zerocross.finn_flows.lowering.execution import RESHAPES
-from zerocross.finn_flows.lowering.naming import LABEL_SELECT, layer_name, unique
-from zerocross.finn_flows.lowering.padding import Amounts, own_padding, pad_amounts
+from zerocross.finn_flows.lowering.naming import LABEL_SELECT, called, layer_name, unique
+from zerocross.finn_flows.lowering.padding import OWN_PAD, Amounts, own_padding, pad_amounts
 from zerocross.finn_flows.lowering.products import attributes, is_product, read_product
 from zerocross.finn_flows.lowering.quantizers import declared_levels
 from zerocross.finn_flows.lowering.regions import chosen_channels, pad_value
@@ -40,6 +41,7 @@ from zerocross.finn_flows.network import (
 )
 
 _NCHW = (0, 1, 2, 3)
+_NCWH = (0, 1, 3, 2)
 
 
 def read_network(model: ModelWrapper) -> IntegerNetwork:
@@ -114,6 +116,22 @@ class _View:
     low: int
     features: np.ndarray | None = None
     pad: Pad | None = None
+
+    def sides(self, pair: Sequence[int]) -> tuple[int, int]:
+        """Return two numbers for the graph's last two axes as (vertical, horizontal) of the layer."""
+        down, along = pair
+        return (along, down) if self.axes == _NCWH else (down, along)
+
+    def amounts(self, amounts: Amounts) -> Amounts:
+        """Return a padding of the graph's image as that of the layer's."""
+        top, left, bottom, right = amounts
+        return (left, top, right, bottom) if self.axes == _NCWH else amounts
+
+
+def _written(node: NodeProto) -> str:
+    """Return the author's node for messages: a padding written out ahead of a node has the node's name."""
+    name = node.name.removesuffix(OWN_PAD) if node.op_type == "Pad" else node.name
+    return name if name != node.name else called(node)
 
 
 class _Reader:
@@ -206,9 +224,9 @@ class _Reader:
         return self._network().shapes()[layer]
 
     def _need_image(self, node: NodeProto, view: _View) -> None:
-        if view.axes != _NCHW:
+        if view.axes not in (_NCHW, _NCWH):
             raise LoweringError(
-                f"{node.name} ({node.op_type}) reads a tensor that is not (1, channels, height, width): transpose it back"
+                f"{_written(node)} reads a tensor that is not (1, channels, height, width): transpose it back"
             )
         if len(self._layer_shape(view.layer)) != 3:
             raise LoweringError(
@@ -224,13 +242,13 @@ class _Reader:
             self._need_image(node, view)
             known = attributes(node)
             view, weights, order = self._ordered(node, view, weights)
-            weights = np.ascontiguousarray(weights.transpose(0, 2, 3, 1))
+            weights = np.ascontiguousarray(weights.transpose(0, view.axes[2], view.axes[3], 1))
             operation: Operation = Conv(
                 len(weights),
                 (weights.shape[1], weights.shape[2]),
-                tuple(known.get("strides") or (1, 1)),
+                view.sides(known.get("strides") or (1, 1)),
                 known.get("group", 1),
-                tuple(known.get("dilations") or (1, 1)),
+                view.sides(known.get("dilations") or (1, 1)),
                 product.bits,
             )
         else:
@@ -242,7 +260,7 @@ class _Reader:
         self.weights[name] = weights
         if is_last:
             self.logits = name
-        return _View(name, _NCHW, 0, order) if node.op_type == "Conv" else _View(name, (0, 1), 0)
+        return _View(name, view.axes, 0, order) if node.op_type == "Conv" else _View(name, (0, 1), 0)
 
     def _crossings(self, node: NodeProto, view: _View) -> _View:
         op = self.model.get_customop_wrapper(node)
@@ -261,17 +279,19 @@ class _Reader:
 
     def _sum(self, node: NodeProto) -> _View:
         views = [self._in_order(node, self._padded(node, self.views[name])) for name in node.input]
+        orders = [None if view.features is None else view.features.tolist() for view in views]
+        if any(order != orders[0] for order in orders):
+            views = [self._natural(node, view) for view in views]
         shapes = [self._layer_shape(view.layer) for view in views]
         ranks = {len(self._shape(name)) for name in node.input}
         image = next((shape for shape in shapes if len(shape) == 3 and shape[:2] != (1, 1)), None)
         first = views[0] if image is None else views[shapes.index(image)]
         for name, view in zip(node.input, views, strict=True):
-            orders = [each.features for each in (view, first) if each.features is not None]
-            same = not orders or (len(orders) == 2 and np.array_equal(orders[0], orders[1]))
-            if len(ranks) > 1 or view.axes != first.axes or not same:
+            if len(ranks) > 1 or view.axes != first.axes:
                 raise LoweringError(
-                    f"{node.name} ({node.op_type}): {name}, of shape {self._shape(name)}, does not have the layout of "
-                    f"{node.input[0]}: add a vector to images as (1, channels, 1, 1), and other tensors in one layout"
+                    f"{node.name} ({node.op_type}): the output of {view.layer}, of shape {self._shape(name)}, does not have "
+                    f"the layout of that of {views[0].layer}: add a vector to images as (1, channels, 1, 1), and other "
+                    "tensors in one layout"
                 )
         sources = [
             self._add("flatten", Flatten(), view.layer)
@@ -307,7 +327,11 @@ class _Reader:
 
     def _in_order(self, node: NodeProto, view: _View) -> _View:
         """Return an image whose layer has its channels in order; add a layer that moves them if necessary."""
-        if view.features is None or len(self._layer_shape(view.layer)) != 3:
+        return self._natural(node, view) if len(self._layer_shape(view.layer)) == 3 else view
+
+    def _natural(self, node: NodeProto, view: _View) -> _View:
+        """Return a view whose layer has its channels, or features, in order; add a layer that moves them if necessary."""
+        if view.features is None:
             return view
         name = self._add(f"{layer_name(node)}_order", Select(tuple(map(int, view.features))), view.layer)
         return replace(view, layer=name, features=None)
@@ -333,8 +357,8 @@ class _Reader:
         for name, view, shape in zip(node.input, views, shapes, strict=True):
             if view.axes != first.axes or len(shape) != len(shapes[0]):
                 raise LoweringError(
-                    f"{node.name} (Concat): {name}, of shape {self._shape(name)}, does not have the layout of "
-                    f"{node.input[0]}: join images with images, and features with features"
+                    f"{node.name} (Concat): the output of {view.layer}, of shape {self._shape(name)}, does not have the "
+                    f"layout of that of {first.layer}: join images with images, and features with features"
                 )
         if first.axes[axis] != 1:
             raise LoweringError(f"{node.name} (Concat) joins its inputs along axis {axis}: join channels")
@@ -351,12 +375,13 @@ class _Reader:
         self._need_image(node, view)
         if node.op_type == "LpPool":
             window = read_window(self.model, node)
-            name = self._add(layer_name(node), SumPool(window.kernel, window.stride), view.layer)
+            pool = SumPool(view.sides(window.kernel), view.sides(window.stride))
+            name = self._add(layer_name(node), pool, view.layer)
             return replace(view, layer=name, low=0)
         known = attributes(node)
         if any(by != 1 for by in known.get("dilations") or ()):
             raise LoweringError(f"{node.name} (MaxPool) dilates, which is not supported: do without")
-        operation = MaxPool(tuple(known["kernel_shape"]), tuple(known.get("strides") or (1, 1)))
+        operation = MaxPool(view.sides(known["kernel_shape"]), view.sides(known.get("strides") or (1, 1)))
         return replace(view, layer=self._add(layer_name(node), operation, view.layer))
 
     def _pad(self, node: NodeProto, view: _View) -> _View:
@@ -374,6 +399,7 @@ class _Reader:
     def _more(self, node: NodeProto, view: _View, amounts: Amounts, value: int) -> _View:
         if view.pad is not None and view.pad.value != value:
             view = self._settled(node, view)
+        amounts = view.amounts(amounts)
         if view.pad is not None:
             top, left, bottom, right = (old + new for old, new in zip(view.pad.amounts, amounts, strict=True))
             amounts = top, left, bottom, right

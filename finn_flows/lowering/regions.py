@@ -15,7 +15,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from zerocross.finn_flows.lowering.errors import LoweringError
 from zerocross.finn_flows.lowering.execution import RESHAPES, Tensors, constants, execute
-from zerocross.finn_flows.lowering.naming import labelled_layer
+from zerocross.finn_flows.lowering.naming import called, labelled_layer
 from zerocross.finn_flows.lowering.products import attributes
 
 _STANDARD = """
@@ -231,10 +231,10 @@ def _cut(model: ModelWrapper, region: Region) -> tuple[list[NodeProto], list[_Se
     made = {tensor}
     for node in region.body:
         dynamic = [name for name in node.input if name and model.get_initializer(name) is None]
-        if past := [name for name in dynamic if name not in made]:
+        if any(name not in made for name in dynamic):
             raise LoweringError(
-                f"{node.name} ({node.op_type}) reads {past[0]} around {movers[-1].name} ({movers[-1].op_type}): an "
-                "activation may not branch around a pool or a flatten"
+                f"{called(node)} reads the same tensor as {called(movers[-1])}, and its output: an activation may not "
+                "branch around a choice of elements, a pool or a flatten"
             )
         if node.op_type in ELEMENTWISE:
             own = _own_axis(model, node, len(shape))
@@ -305,8 +305,8 @@ def chosen_channels(model: ModelWrapper, node: NodeProto, shape: Sequence[int], 
     chosen = attributes(node).get("axis", 0)
     if chosen != axis:
         raise LoweringError(
-            f"{node.name} ({node.op_type}) takes some elements of {list(shape)} along axis {chosen}: "
-            "take whole channels, or every second, third, ... row or column from the first on"
+            f"{called(node)} takes some elements of {list(shape)} along axis {chosen}: "
+            "take whole channels, neighbouring rows or columns, or every second, third, ... from the first on"
         )
     return np.asarray(model.get_initializer(node.input[1]), np.int64)
 

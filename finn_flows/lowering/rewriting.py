@@ -4,9 +4,11 @@ In this order:
 
 - Maxima over height and width (GlobalMaxPool, ReduceMax) become MaxPools, and so do slices that skip rows or columns.
 - Split, Slice and channel shuffles become Gathers of channels.
+- Crops and Pads of channels become nodes that are known; see `borders.py`.
 - A Gather of a product's outputs becomes a product with fewer outputs.
 - Activations behind a Concat of products' outputs move ahead of it, which then joins quantized tensors.
 - Means and sums of a whole image move ahead of, or into, the convolution that makes the image.
+- A classifier with groups becomes one without groups.
 - Signals (1, channels, length) become images of height 1; see `signals.py`.
 """
 
@@ -19,6 +21,7 @@ import numpy as np
 from onnx import NodeProto, helper
 from qonnx.core.modelwrapper import ModelWrapper
 
+from zerocross.finn_flows.lowering.borders import Borders
 from zerocross.finn_flows.lowering.execution import RESHAPES
 from zerocross.finn_flows.lowering.padding import own_padding
 from zerocross.finn_flows.lowering.products import attributes, has_integers, is_product
@@ -40,7 +43,7 @@ _LINES = frozenset({"Add", "BatchNormalization", "Div", "Dropout", "Identity", "
 def rewritten(model: ModelWrapper) -> ModelWrapper:
     """Return a rewritten copy of a tidied graph."""
     model = copy.deepcopy(model)
-    for step in (_Choices, _Channels, _Means, SignalsToImages):
+    for step in (_Choices, Borders, _Channels, _Means, _Ungrouped, SignalsToImages):
         step(model).rewrite()
     return model
 
@@ -362,7 +365,8 @@ class _Means(Writer):
 
     A convolution and the scales and biases behind it are linear. With stride 1 and without padding, the mean of its outputs
     is the convolution of the means of its inputs. Otherwise it is a convolution of the whole image, each of whose weights is
-    the sum of those that meet this element; zeros around the image add nothing.
+    the sum of those that meet this element; zeros around the image add nothing. If these sums need more than 8 bits, and the
+    stride is 1, the means are those of the padded image.
     """
 
     def write(self, node: NodeProto) -> None:
@@ -403,7 +407,8 @@ class _Means(Writer):
             if node.op_type == "Conv":
                 if self.known(node.input[1]) is None:
                     return None
-                return chain if self._is_plain(node) or self._whole_weights(node) is not None else None
+                fits = self._is_plain(node) or self._whole_weights(node) is not None or self._shifts(node)
+                return chain if fits else None
             ahead, channels = self.computed(node), self.shape(tensor)[1]
             sizes = [value.size for name in node.input if (value := self.known(name)) is not None]
             if (
@@ -423,6 +428,14 @@ class _Means(Writer):
             all(by == 1 for key in ("strides", "dilations") for by in known.get(key) or ())
             and not any(known.get("pads") or ())
             and known.get("auto_pad", b"NOTSET") in (b"NOTSET", b"VALID")
+        )
+
+    def _shifts(self, conv: NodeProto) -> bool:
+        """Return whether each weight meets one window of the padded image, as it does with stride 1."""
+        known = attributes(conv)
+        return all(by == 1 for by in known.get("strides") or ()) and known.get("auto_pad", b"NOTSET") in (
+            b"NOTSET",
+            b"VALID",
         )
 
     def _whole_weights(self, conv: NodeProto) -> np.ndarray | None:
@@ -456,13 +469,16 @@ class _Means(Writer):
         image, made = self.shape(conv.input[0]), self.shape(conv.output[0])
         size = made[2:]
         one = (*made[:2], *[1] * len(size))
-        if self._is_plain(conv):
-            kernel = self.known(conv.input[1]).shape[2:]  # type: ignore[union-attr]
+        if self._is_plain(conv) or self._whole_weights(conv) is None:
+            kernel, known = self.known(conv.input[1]).shape[2:], attributes(conv)  # type: ignore[union-attr]
+            pads = {"pads": known["pads"], "count_include_pad": 1} if any(known.get("pads") or ()) else {}
             tensor = self.make(
                 *(node, "AveragePool", [conv.input[0]], (*image[:2], *kernel)),
                 kernel_shape=size,
-                strides=[1] * len(size),
+                strides=known.get("dilations") or [1] * len(size),
+                **pads,
             )
+            chain = [self._without(conv, "pads", "dilations", "auto_pad"), *chain[1:]]
         else:
             tensor, chain = conv.input[0], [self._of_the_whole(conv), *chain[1:]]
         after, is_sum = self.shape(output), node.op_type == "ReduceSum"
@@ -482,6 +498,15 @@ class _Means(Writer):
             sizes = self.constant(f"{output}_shape", after, np.int64)
             self.make(node, "Reshape", [tensor, sizes], after, output, labelled=False)
 
+    @staticmethod
+    def _without(node: NodeProto, *names: str) -> NodeProto:
+        """Return a copy of a node without some attributes."""
+        made = NodeProto()
+        made.CopyFrom(node)
+        del made.attribute[:]
+        made.attribute.extend(each for each in node.attribute if each.name not in names)
+        return made
+
     def _of_the_whole(self, conv: NodeProto) -> NodeProto:
         """Return a convolution whose outputs are the means of another one's."""
         made = NodeProto()
@@ -489,6 +514,48 @@ class _Means(Writer):
         made.input[1] = self.constant(f"{conv.output[0]}_weights", self._whole_weights(conv))
         del made.attribute[:]
         made.attribute.append(helper.make_attribute("kernel_shape", self.shape(conv.input[0])[2:]))
+        return made
+
+
+class _Ungrouped(Writer):
+    """Writes a grouped convolution that makes the logits without groups, with weights of 0 between the groups."""
+
+    def write(self, node: NodeProto) -> None:
+        """See `Writer`."""
+        if node.op_type == "Conv" and attributes(node).get("group", 1) > 1 and self._makes_logits(node):
+            made = self._without_groups(node)
+            self.copy(made, list(made.input), self.shape(node.output[0]), node.output[0])
+        else:
+            self.keep(node)
+
+    def _makes_logits(self, node: NodeProto) -> bool:
+        """Return whether only scales, biases and reshapes stand between a convolution and the scores or the class."""
+        output, weights = node.output[0], self.known(node.input[1])
+        shape = self.shape(output)
+        if weights is None or math.prod(shape) != shape[1] or shape[1] == 1:
+            return False
+        wanted = [output]
+        while wanted:
+            for reader in self.readers(wanted.pop()):
+                if is_product(reader) or reader.op_type in _STEPS | _POOLS | {"Concat"}:
+                    return False
+                wanted += reader.output
+        return True
+
+    def _without_groups(self, node: NodeProto) -> NodeProto:
+        weights = self.known(node.input[1])
+        assert weights is not None
+        groups = attributes(node)["group"]
+        outs, ins = len(weights) // groups, weights.shape[1]
+        whole = np.zeros((len(weights), groups * ins, *weights.shape[2:]), np.float32)
+        for group in range(groups):
+            rows = slice(group * outs, (group + 1) * outs)
+            whole[rows, group * ins : (group + 1) * ins] = weights[rows]
+        made = NodeProto()
+        made.CopyFrom(node)
+        made.input[1] = self.constant(f"{node.output[0]}_weights", whole)
+        del made.attribute[:]
+        made.attribute.extend(each for each in node.attribute if each.name != "group")
         return made
 
 

@@ -13,6 +13,7 @@ from onnx import NodeProto
 from qonnx.core.modelwrapper import ModelWrapper
 
 from zerocross.finn_flows.lowering.errors import LoweringError
+from zerocross.finn_flows.lowering.naming import called
 from zerocross.finn_flows.lowering.products import is_product
 from zerocross.finn_flows.lowering.quantizers import declared_bits, declared_values
 from zerocross.finn_flows.lowering.regions import ELEMENTWISE, MOVING, Region
@@ -72,7 +73,7 @@ class Structure:
     def name(self, tensor: str) -> str:
         """Return the name of a tensor for messages: the node that makes it, with its type."""
         node = self._makers.get(tensor)
-        return f"{node.name} ({node.op_type})" if node is not None else tensor
+        return called(node) if node is not None else tensor
 
     @property
     def is_single(self) -> bool:
@@ -160,7 +161,7 @@ class Structure:
         if is_product(node):
             if node.input[0] not in self._origins:
                 raise LoweringError(
-                    f"{self._called(node)} multiplies a constant by a computed tensor: make the weights the second input"
+                    f"{called(node)} multiplies a constant by a computed tensor: make the weights the second input"
                 )
             self._read(node)
             return
@@ -202,13 +203,13 @@ class Structure:
         if node.op_type not in _JOINS:
             one, other = (self.name(self._origins[tensor]) for tensor in tensors[:2])
             raise LoweringError(
-                f"{self._called(node)} joins the outputs of {one} and {other}: only an Add or a Concat can join tensors"
+                f"{called(node)} joins the outputs of {one} and {other}: only an Add or a Concat can join tensors"
             )
         if constant := [name for name in node.input if name not in self._origins]:
             raise LoweringError(
-                f"{self._called(node)} adds the constant {constant[0]} to several tensors: add it to one of them first"
+                f"{called(node)} adds the constant {constant[0]} to several tensors: add it to one of them first"
                 if node.op_type in _SUMS
-                else f"{self._called(node)} joins the constant {constant[0]} to computed channels: leave it out"
+                else f"{called(node)} joins the constant {constant[0]} to computed channels: leave it out"
             )
         self._read(node)
 
@@ -218,7 +219,7 @@ class Structure:
             strange, origin = self._strange.get(tensor), self._origins[tensor]
             if strange is not None and origin in self._makers:
                 raise LoweringError(
-                    f"{self._called(strange)} stands between {self._makers[origin].name} and {node.name} and is not "
+                    f"{called(strange)} stands between {self._makers[origin].name} and {node.name} and is not "
                     "elementwise: an activation may only use elementwise and per-channel nodes, max-pools and flattens"
                 )
         self.readers.append(node)
@@ -295,10 +296,6 @@ class Structure:
         else:
             one, other = (next(self.readings(end))[0] for end in group[:2])
             raise LoweringError(
-                f"the network's input is quantized more than once, for {self._called(one)} and for "
-                f"{self._called(other)}: quantize it once, ahead of both"
+                f"the network's input is quantized more than once, for {called(one)} and for "
+                f"{called(other)}: quantize it once, ahead of both"
             )
-
-    @staticmethod
-    def _called(node: NodeProto) -> str:
-        return f"{node.name} ({node.op_type})"

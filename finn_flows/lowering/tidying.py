@@ -18,12 +18,14 @@ from qonnx.transformation.infer_shapes import InferShapes
 from zerocross.finn_flows.lowering.channels_first import write_channels_first
 from zerocross.finn_flows.lowering.errors import LoweringError
 from zerocross.finn_flows.lowering.execution import fold_constants
+from zerocross.finn_flows.lowering.integer_operators import write_between_quantizers
 from zerocross.finn_flows.lowering.naming import name_nodes, unique
 from zerocross.finn_flows.lowering.outputs import drop_constant_outputs
 from zerocross.finn_flows.lowering.padding import own_padding, rounds_up
 from zerocross.finn_flows.lowering.products import attributes
 from zerocross.finn_flows.lowering.regions import QONNX
 from zerocross.finn_flows.lowering.rewriting import rewritten
+from zerocross.finn_flows.lowering.straight_through import drop_straight_through
 
 
 def tidy(model: ModelWrapper) -> ModelWrapper:
@@ -38,15 +40,17 @@ def tidied(model: ModelWrapper) -> ModelWrapper:
     - Its input is float32; the datatype of an integer input is annotated.
     - Constants are folded, including weight quantizers. Outputs that are constants are dropped.
     - Images are channels first.
+    - Operators on integers are written between quantizers, and x + (q(x) - x) is q(x).
     - Every node has a unique name; names that were already unique stay.
     - Pools have pads instead of a `ceil_mode`, except mean pools with smaller windows at the end.
 
     Raises:
         LoweringError: If the graph does not have exactly one input, or its input has no shape.
     """
-    order = _order(model)
     model = copy.deepcopy(model)
     name_nodes(model.graph.node)
+    write_between_quantizers(model)
+    order = _order(model)
     model = model.transform(RemoveStaticGraphInputs())
     names = [each.name for each in model.graph.input]
     if len(names) != 1:
@@ -65,6 +69,7 @@ def tidied(model: ModelWrapper) -> ModelWrapper:
         _take_one_sample(model)
     for step in (SortGraph(), InferShapes(), GiveUniqueParameterTensors(), MovePadAttributeToTensor()):
         model = model.transform(step)
+    drop_straight_through(model)
     while fold_constants(model):
         model = model.transform(InferShapes())
     drop_constant_outputs(model)

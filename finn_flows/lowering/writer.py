@@ -7,7 +7,7 @@ import numpy as np
 from onnx import NodeProto, TensorProto, helper
 from qonnx.core.modelwrapper import ModelWrapper
 
-from zerocross.finn_flows.lowering.naming import copy_label, unique
+from zerocross.finn_flows.lowering.naming import copy_label, replaces, unique
 
 
 class Writer:
@@ -82,7 +82,7 @@ class Writer:
         output = output or unique(f"{name}_out", self._tensors())
         node = helper.make_node(op_type, inputs, [output], name=name, **attributes)
         self._used.add(name)
-        self._append(copy_label(like, node) if labelled else node)
+        self._append(replaces(copy_label(like, node) if labelled else node, like))
         self._shape(output, shape)
         return output
 
@@ -121,6 +121,10 @@ class Writer:
     def readers(self, tensor: str) -> list[NodeProto]:
         """Return the nodes of the graph before the rewriting that read a tensor."""
         return self._readers.get(tensor, [])
+
+    def was_there(self, tensor: str) -> bool:
+        """Return whether a node of the graph before the rewriting reads a tensor, or the graph returns it."""
+        return tensor in self._readers or self.is_output(tensor)
 
     def is_output(self, tensor: str) -> bool:
         """Return whether a tensor is the graph's output."""

@@ -176,6 +176,9 @@ class Author(Shaped):
         way = self.draw.choice(["BipolarQuant", "BipolarQuant", "Sign", "Where", "Cast", "Quant"])
         if way == "BipolarQuant":
             self.bipolar(size)
+        elif way == "Sign" and self.sometimes(0.3):  # as a straight-through estimator is exported
+            tensor = self.tensor
+            self.node("Sign").node("Mul", self.number(size)).node("Sub", tensor).node("Add", tensor)
         elif way == "Sign":
             self.node("Sign").node("Mul", self.number(size))
         elif way == "Where":
@@ -270,6 +273,8 @@ class Author(Shaped):
         if same:
             kernel = [each if each % 2 else 1 for each in kernel]
         named: dict[str, object] = {"kernel_shape": kernel, "group": group}
+        if self.is_bytes and not same and group == 1 and self.sometimes(0.5):
+            return self.integer_convolution(channels, kernel)
         if same:
             pads = [each // 2 for each in kernel] * 2
         else:
@@ -299,6 +304,41 @@ class Author(Shaped):
         self.node("Conv", *inputs, **named)
         self.measured()
         return fan_in
+
+    def integer_convolution(self, channels: int, kernel: list[int]) -> int:
+        """A convolution as onnxruntime's static quantiser writes it, behind its QuantizeLinear."""
+        fan_in = self.channels * math.prod(kernel)
+        self.node("QuantizeLinear", *self.bytes_of, axis=0)
+        reach = self.levels_now.size * math.sqrt(fan_in)
+        weights = self.constant(self.rng.integers(-7, 8, (channels, self.channels, *kernel)), np.int8)
+        scales = self.rng.uniform(0.1, 0.3, self.draw.choice([1, channels]))
+        zeros = self.constant(np.zeros(len(scales)), np.int8)
+        output = self.constant(reach / 100), self.constant(120, np.uint8)
+        bias = self.constant(self.rng.integers(-50, 50, channels), np.int32)
+        self.node(
+            "QLinearConv",
+            *self.bytes_of,
+            weights,
+            self.constant(scales),
+            zeros,
+            *output,
+            bias,
+            kernel_shape=kernel,
+        )
+        self.node("DequantizeLinear", *output)
+        self.measured()
+        return fan_in
+
+    @property
+    def is_bytes(self) -> bool:
+        """Whether the current levels are bytes with a zero point."""
+        return self.levels_now.count == 256 and self.levels_now.has_zero and len(self.size) == 2
+
+    @property
+    def bytes_of(self) -> tuple[str, str]:
+        """Scale and zero point of the current levels, as bytes."""
+        levels = self.levels_now
+        return self.constant(levels.step), self.constant(round(-levels.low / levels.step), np.uint8)
 
     def activation(self) -> None:
         """Nodes that compute number by number."""
@@ -420,7 +460,7 @@ class Author(Shaped):
     def chosen(self) -> None:
         """Some channels, or channels in another order."""
         axes = 1 + len(self.size)
-        way = self.draw.choice(["slice", "split", "shuffle", "Gather", "flip", "Transpose"])
+        way = self.draw.choice(["slice", "split", "shuffle", "Gather", "flip", "Transpose", "crop", "Pad"])
         if way == "split":
             one = self.draw.randint(1, self.channels - 1)
             parts = self.split(one, self.channels - one)
@@ -431,6 +471,12 @@ class Author(Shaped):
             self.node("Gather", self.constant(self.rng.permutation(self.channels), np.int64), axis=1)
         elif way == "flip":
             self.sliced((1, -1, -(2**62), -1))
+        elif way == "crop" and self.size and max(self.size) > 2:
+            self.cropped()
+        elif way == "Pad" and self.size and self.levels_now.has_zero:
+            channels = [self.draw.randint(0, 2), self.draw.randint(1, 2)]
+            amounts = [0, channels[0], *[0] * len(self.size), 0, channels[1], *[0] * len(self.size)]
+            self.node("Pad", self.constant(amounts, np.int64), self.number(0.0))
         elif way == "Transpose" and axes == 3:
             self.node("Transpose", perm=[0, 1, 3, 2])
         elif self.size and self.sometimes(0.5):
@@ -438,6 +484,17 @@ class Author(Shaped):
         else:
             self.sliced((1, self.draw.randint(0, 1), 2**62, self.draw.choice([1, 2])))
         self.measured()
+
+    def cropped(self) -> None:
+        """Some neighbouring rows or columns, by a Slice or by a Pad of less than 0."""
+        axis = 2 + self.size.index(max(self.size))
+        before, after = self.draw.choice([(1, 0), (0, 1), (1, 1)])
+        if self.sometimes(0.5):
+            self.sliced((axis, before, -after or 2**62, 1))
+        else:
+            amounts = [0] * (4 + 2 * len(self.size))
+            amounts[axis], amounts[axis + len(self.size) + 2] = -before, -after
+            self.node("Pad", self.constant(amounts, np.int64), self.number(0.0))
 
     def pooled(self) -> None:
         """A pool of levels."""

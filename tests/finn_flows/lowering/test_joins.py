@@ -418,7 +418,7 @@ REFUSED: dict[str, tuple[Callable[[], Graph], str]] = {
     ),
     "an operand that is not quantized": (
         not_quantized,
-        r"Add_\d+ \(Add\): its operand t8, from MatMul_7, is not quantized to levels: put a Quant of up to 8 bits and one ",
+        r"Add_\d+ \(Add\): its operand BatchNormalization_8 \(BatchNormalization\), from MatMul_7, is not quantized to ",
     ),
     "a product of tensors": (
         multiplied,
@@ -446,7 +446,7 @@ REFUSED: dict[str, tuple[Callable[[], Graph], str]] = {
     ),
     "a vector along the rows": (
         a_row_vector,
-        r"Add_\d+ \(Add\): t\d+_crossed, of shape \[1, 4\], does not have the layout of t\d+_crossed: add a vector to",
+        r"Add_\d+ \(Add\): the output of \w+, of shape \[1, 4\], does not have the layout of that of \w+: add a vector to",
     ),
     "an image of features": (
         an_image_of_features,

@@ -88,16 +88,16 @@ def biased() -> Graph:
 REFUSED: dict[str, tuple[Callable[[], Graph], str]] = {
     "a residual": (
         residual,
-        r"Add_7 \(Add\): its operand t6, from MatMul_5, is not quantized to levels: put a Quant of up to 8 bits and one "
-        "scale ahead of it",
+        r"Add_7 \(Add\): its operand BatchNormalization_6 \(BatchNormalization\), from MatMul_5, is not quantized to "
+        "levels: put a Quant of up to 8 bits and one scale ahead of it",
     ),
     "around a pool": (
         around_a_pool,
-        r"Add_6 \(Add\) reads t3 around MaxPool_4 \(MaxPool\): .* may not branch around",
+        r"Add_6 \(Add\) reads the same tensor as MaxPool_4 \(MaxPool\), and its output: .* may not branch around",
     ),
     "a mean": (
         lambda: finish_image(image().conv(2, 4).norm(4).node("Relu").node("GlobalAveragePool")),
-        r"GlobalAveragePool_5 \(GlobalAveragePool\): its operand t4, from Conv_2, is not quantized to levels: put a Quant",
+        r"GlobalAveragePool_5 \(GlobalAveragePool\): its operand Relu_4 \(Relu\), from Conv_2, is not quantized",
     ),
     "a softmax inside": (
         lambda: finish(dense().node("Softmax")),

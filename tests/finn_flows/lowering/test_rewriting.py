@@ -182,10 +182,6 @@ def joined_rows() -> Shaped:
     return g.concat(g.tensor, g.tensor, axis=2).end()
 
 
-def cropped() -> Shaped:
-    return image().levels(2).sliced((2, 1, 3, 1)).end()
-
-
 def chosen_of_groups() -> Shaped:
     g = image().levels(2)
     g.conv(4, 8, 1, group=2).norm(8)
@@ -195,7 +191,8 @@ def chosen_of_groups() -> Shaped:
 
 def wide_sums_of_weights() -> Shaped:
     g = image().levels(2)
-    g.node("Conv", g.weights((5, 4, 3, 3), 1 / 64, "Quant", 8), kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+    weights = g.weights((5, 4, 3, 3), 1 / 64, "Quant", 8)
+    g.node("Conv", weights, kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[2, 2])
     return g.ended("GlobalAveragePool")
 
 
@@ -209,10 +206,13 @@ REFUSED = {
         r"Conv_\d+ \(Conv\) pads channels of different lowest levels, which Concat_",
     ),
     "rows": (joined_rows, r"Concat_\d+ \(Concat\) joins its inputs along axis 2, .*: join channels"),
-    "a crop": (cropped, r"Slice_\d+ \(Gather\) takes some elements of .* along axis 2: take whole channels"),
+    "flipped rows": (
+        lambda: image().levels(2).sliced((2, -1, -9, -1)).end(),
+        r"Slice_\d+ \(Slice\) takes some elements of .* along axis 2: take whole channels, neighbouring rows",
+    ),
     "grouped": (
         chosen_of_groups,
-        r"Slice_\d+ \(Gather\) takes some channels of a product's outputs: put the quantizer",
+        r"Slice_\d+ \(Slice\) takes some channels of a product's outputs: put the quantizer",
     ),
     "sums of weights of more than 8 bits": (
         wide_sums_of_weights,
