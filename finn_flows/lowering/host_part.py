@@ -14,11 +14,11 @@ from onnx import ModelProto, NodeProto, helper
 from qonnx.core.modelwrapper import ModelWrapper
 
 from zerocross.finn_flows.lowering.errors import LoweringError
-from zerocross.finn_flows.lowering.execution import constants, run
-from zerocross.finn_flows.lowering.products import PRODUCTS, is_product, read_product
-from zerocross.finn_flows.lowering.quantizers import declared_values
-from zerocross.finn_flows.lowering.regions import ELEMENTWISE, MOVING
-from zerocross.finn_flows.lowering.windows import MEANS
+from zerocross.finn_flows.lowering.graph.execution import constants, run
+from zerocross.finn_flows.lowering.graph.products import PRODUCTS, is_product, read_product
+from zerocross.finn_flows.lowering.graph.quantizers import declared_values
+from zerocross.finn_flows.lowering.graph.regions import ELEMENTWISE, MOVING
+from zerocross.finn_flows.lowering.graph.windows import MEANS
 
 _QUANTIZERS = frozenset({"BipolarQuant", "IntQuant", "MultiThreshold", "Quant", "QuantizeLinear", "Sign"})
 _RESCALING = frozenset(["Add", "Cast", "Clip", "DequantizeLinear", "Div", "Identity", "Mul", "Round", "Sub"])

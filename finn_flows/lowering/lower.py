@@ -7,20 +7,20 @@ import numpy as np
 from qonnx.core.modelwrapper import ModelWrapper
 
 from zerocross.finn_flows.integer import IntegerNetwork
-from zerocross.finn_flows.lowering.absorb import AbsorbActivations, node_texts
-from zerocross.finn_flows.lowering.endings import with_decision
+from zerocross.finn_flows.lowering.absorbing.absorb import AbsorbActivations, node_texts
+from zerocross.finn_flows.lowering.absorbing.endings import with_decision
+from zerocross.finn_flows.lowering.absorbing.reading import input_tensor, read_network
+from zerocross.finn_flows.lowering.absorbing.scores import Scores, file_scores
+from zerocross.finn_flows.lowering.canonical.rewriting import rewritten
+from zerocross.finn_flows.lowering.canonical.tidying import tidied
 from zerocross.finn_flows.lowering.errors import LoweringError
-from zerocross.finn_flows.lowering.execution import run
+from zerocross.finn_flows.lowering.graph.execution import run
+from zerocross.finn_flows.lowering.graph.integers import Integers
+from zerocross.finn_flows.lowering.graph.naming import author_names
 from zerocross.finn_flows.lowering.host_part import HostPart, refusal, split
 from zerocross.finn_flows.lowering.host_part import host_part as host_part_of
-from zerocross.finn_flows.lowering.integers import Integers
 from zerocross.finn_flows.lowering.model_file import load_model
-from zerocross.finn_flows.lowering.naming import author_names
 from zerocross.finn_flows.lowering.outputs import keep_output
-from zerocross.finn_flows.lowering.reading import input_tensor, read_network
-from zerocross.finn_flows.lowering.rewriting import rewritten
-from zerocross.finn_flows.lowering.scores import Scores, file_scores
-from zerocross.finn_flows.lowering.tidying import tidied
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """The export of a trained network as QONNX, with the names of its layers.
 
-The metadata of the node that computes a layer's output holds the layer's name (`zerocross.finn_flows.lowering.naming`). The
-network read from the file therefore has the same layer names as the network that a search prices. The names do not depend
-on torch's names for nodes: the export inserts a mark after every layer and then removes the marks from the file.
+The metadata of the node that computes a layer's output holds the layer's name
+(`zerocross.finn_flows.lowering.graph.naming`). The network read from the file therefore has the same layer names as the
+network that a search prices. The names do not depend on torch's names for nodes: the export inserts a mark after every
+layer and then removes the marks from the file.
 """
 
 from pathlib import Path
@@ -13,7 +14,7 @@ import torch
 from onnx import ModelProto, NodeProto
 from torch import Tensor, fx, nn
 
-from zerocross.finn_flows.lowering.naming import label, labelled_layer
+from zerocross.finn_flows.lowering.graph.naming import label, labelled_layer
 from zerocross.finn_flows.network import Activation, Add, Conv, Dense, Flatten, MaxPool, Network, Pad, SumPool
 from zerocross.hw_search.extraction.layers import trace
 from zerocross.hw_search.extraction.scales import UnsupportedModule

@@ -6,8 +6,8 @@ from torch import Tensor, nn
 
 from zerocross.finn_flows.coverage import Watch
 from zerocross.finn_flows.integer import IntegerNetwork
+from zerocross.finn_flows.lowering.absorbing.scores import Scores
 from zerocross.finn_flows.lowering.lower import Lowered
-from zerocross.finn_flows.lowering.scores import Scores
 from zerocross.finn_flows.network import Activation, Flatten, Layer
 from zerocross.reports.build_records import Check
 
@@ -98,7 +98,7 @@ def compare_with_file(lowered: Lowered, samples: np.ndarray, scores: Scores, fou
     """Count the samples on which classes from integers differ from the file's, and those that are ties.
 
     A sample is a tie if the file gives the integers' class when its sums change by no more than float32's rounding, in any
-    layer; see `zerocross.finn_flows.lowering.scores`.
+    layer; see `zerocross.finn_flows.lowering.absorbing.scores`.
 
     Args:
         lowered: The file's network.

@@ -13,7 +13,7 @@ import brevitas.nn as qnn
 import torch
 from torch import fx, nn
 
-from zerocross.finn_flows.lowering.naming import LABEL_SELECT
+from zerocross.finn_flows.lowering.graph.naming import LABEL_SELECT
 from zerocross.finn_flows.network import (
     Activation,
     Add,

@@ -8,7 +8,7 @@ import brevitas.nn as qnn
 import numpy as np
 from torch import nn
 
-from zerocross.finn_flows.lowering.padding import Amounts, whole_windows
+from zerocross.finn_flows.lowering.graph.padding import Amounts, whole_windows
 from zerocross.finn_flows.network import Layer, Network, Pad
 from zerocross.hw_search.extraction.scales import Scale, UnsupportedModule
 from zerocross.models.layers import PaddedConv2d

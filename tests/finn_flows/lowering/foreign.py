@@ -16,10 +16,10 @@ from qonnx.transformation.change_batchsize import ChangeBatchSize
 from qonnx.transformation.infer_shapes import InferShapes
 
 from zerocross.finn_flows.integer import IntegerNetwork
+from zerocross.finn_flows.lowering.canonical.tidying import tidy
+from zerocross.finn_flows.lowering.graph.naming import unique
 from zerocross.finn_flows.lowering.lower import Lowered
 from zerocross.finn_flows.lowering.lower import lower as lower_file
-from zerocross.finn_flows.lowering.naming import unique
-from zerocross.finn_flows.lowering.tidying import tidy
 from zerocross.finn_flows.network import (
     Activation,
     Add,

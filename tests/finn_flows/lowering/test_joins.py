@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from onnx import NodeProto
 
 from tests.finn_flows.lowering.foreign import Graph, assert_same, execute, lower, samples
-from zerocross.finn_flows.lowering.absorb import AbsorbActivations
+from zerocross.finn_flows.lowering.absorbing.absorb import AbsorbActivations
+from zerocross.finn_flows.lowering.canonical.tidying import tidy
 from zerocross.finn_flows.lowering.errors import LoweringError
 from zerocross.finn_flows.lowering.lower import Lowered
-from zerocross.finn_flows.lowering.tidying import tidy
 from zerocross.finn_flows.network import Add, Conv, Flatten, Pad, SumPool
 
 

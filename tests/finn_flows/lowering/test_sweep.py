@@ -23,10 +23,10 @@ from tests.finn_flows.lowering.grammar import File, drawn
 from tests.finn_flows.whole_designs import SideBySide
 from zerocross.finn_flows.assembly import assemble
 from zerocross.finn_flows.folding import Folding
+from zerocross.finn_flows.lowering.canonical.tidying import tidied
 from zerocross.finn_flows.lowering.errors import LoweringError
 from zerocross.finn_flows.lowering.lower import Lowered, lower
 from zerocross.finn_flows.lowering.outputs import keep_output
-from zerocross.finn_flows.lowering.tidying import tidied
 from zerocross.finn_flows.planner import UnsupportedLayer, plan
 from zerocross.finn_flows.rtl.design import Design, with_fifos
 

@@ -16,8 +16,8 @@ from zerocross.finn_flows.assembly import assemble
 from zerocross.finn_flows.coverage import measure
 from zerocross.finn_flows.folding import Folding
 from zerocross.finn_flows.integer import IntegerNetwork
+from zerocross.finn_flows.lowering.absorbing.scores import Scores
 from zerocross.finn_flows.lowering.lower import Lowered, lower
-from zerocross.finn_flows.lowering.scores import Scores
 from zerocross.finn_flows.nodes import Product
 from zerocross.finn_flows.planner import plan
 from zerocross.finn_flows.rtl import streaming

@@ -1,0 +1,154 @@
+"""Tidies a QONNX graph, so that the lowering meets each construct in one form only."""
+
+import copy
+
+import numpy as np
+from onnx import TensorProto, helper
+from qonnx.core.datatype import DataType
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.transformation.general import (
+    GiveUniqueParameterTensors,
+    MovePadAttributeToTensor,
+    RemoveStaticGraphInputs,
+    RemoveUnusedTensors,
+    SortGraph,
+)
+from qonnx.transformation.infer_shapes import InferShapes
+
+from zerocross.finn_flows.lowering.canonical.channels_first import write_channels_first
+from zerocross.finn_flows.lowering.canonical.integer_operators import write_between_quantizers
+from zerocross.finn_flows.lowering.canonical.rewriting import rewritten
+from zerocross.finn_flows.lowering.canonical.straight_through import drop_straight_through
+from zerocross.finn_flows.lowering.errors import LoweringError
+from zerocross.finn_flows.lowering.graph.execution import fold_constants
+from zerocross.finn_flows.lowering.graph.naming import name_nodes, unique
+from zerocross.finn_flows.lowering.graph.padding import own_padding, rounds_up
+from zerocross.finn_flows.lowering.graph.products import attributes
+from zerocross.finn_flows.lowering.graph.regions import QONNX
+from zerocross.finn_flows.lowering.outputs import drop_constant_outputs
+
+
+def tidy(model: ModelWrapper) -> ModelWrapper:
+    """Return a tidied and rewritten copy of a graph, as `AbsorbActivations` needs it; see `tidied` and `rewritten`."""
+    return rewritten(tidied(model))
+
+
+def tidied(model: ModelWrapper) -> ModelWrapper:
+    """Return a tidied copy of a graph, with the author's own nodes.
+
+    - The graph is for one sample, and its shapes are inferred.
+    - Its input is float32; the datatype of an integer input is annotated.
+    - Constants are folded, including weight quantizers. Outputs that are constants are dropped.
+    - Images are channels first.
+    - Operators on integers are written between quantizers, and x + (q(x) - x) is q(x).
+    - Every node has a unique name; names that were already unique stay.
+    - Pools have pads instead of a `ceil_mode`, except mean pools with smaller windows at the end.
+
+    Raises:
+        LoweringError: If the graph does not have exactly one input, or its input has no shape.
+    """
+    model = copy.deepcopy(model)
+    name_nodes(model.graph.node)
+    write_between_quantizers(model)
+    order = _order(model)
+    model = model.transform(RemoveStaticGraphInputs())
+    names = [each.name for each in model.graph.input]
+    if len(names) != 1:
+        raise LoweringError(
+            f"the graph has the inputs {', '.join(names)}: only networks with one input are supported"
+        )
+    if not model.get_tensor_shape(names[0]):
+        raise LoweringError(f"{names[0]}: the input has no shape: give it one in the file")
+    _take_floats(model)
+    for node in model.graph.node:
+        if node.op_type in QONNX:
+            node.domain = "qonnx.custom_op.general"
+    # Constant folding uses the first operator set in the list.
+    model.model.opset_import.sort(key=lambda opset: opset.domain not in ("", "ai.onnx"))
+    if model.get_tensor_shape(names[0])[0] != 1:
+        _take_one_sample(model)
+    for step in (SortGraph(), InferShapes(), GiveUniqueParameterTensors(), MovePadAttributeToTensor()):
+        model = model.transform(step)
+    drop_straight_through(model)
+    while fold_constants(model):
+        model = model.transform(InferShapes())
+    drop_constant_outputs(model)
+    while _writes_a_ceil_mode_out(model):
+        _forget_shapes(model)
+        model = model.transform(InferShapes())
+    model = model.transform(RemoveUnusedTensors())
+    # qonnx sorts nodes by distance from the input; layers keep the author's order.
+    nodes = sorted(model.graph.node, key=lambda node: order.get(node.output[0], 0))
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    write_channels_first(model)
+    return model.transform(RemoveUnusedTensors(), cleanup=False)  # a cleanup would sort the nodes again
+
+
+def _order(model: ModelWrapper) -> dict[str, int]:
+    """Return the position of every node by its outputs; nothing if the nodes are not in topological order."""
+    places = {name: index for index, node in enumerate(model.graph.node) for name in node.output}
+    for index, node in enumerate(model.graph.node):
+        if any(places.get(name, -1) >= index for name in node.input):
+            return {}
+    return places
+
+
+def _take_floats(model: ModelWrapper) -> None:
+    """Let an input of another type be float32, annotated with its datatype, and cast it for the nodes that read it."""
+    value = model.graph.input[0]
+    container = value.type.tensor_type.elem_type
+    if container == TensorProto.FLOAT:
+        return
+    number = np.dtype(helper.tensor_dtype_to_np_dtype(container))
+    datatype = {"b": "BINARY", "u": f"UINT{8 * number.itemsize}", "i": f"INT{8 * number.itemsize}"}
+    if number.kind in datatype and not model.get_tensor_datatype(value.name).is_integer():
+        model.set_tensor_datatype(value.name, DataType[datatype[number.kind]])
+    value.type.tensor_type.elem_type = TensorProto.FLOAT
+    sink = unique(f"{value.name}_cast", [name for node in model.graph.node for name in node.output])
+    for node in model.graph.node:
+        for index, name in enumerate(node.input):
+            if name == value.name:
+                node.input[index] = sink
+    cast = helper.make_node("Cast", [value.name], [sink], name=sink, to=container)
+    model.graph.node.insert(0, cast)
+
+
+def _forget_shapes(model: ModelWrapper) -> None:
+    """Remove the shapes of all tensors but the input's, in place."""
+    for output in model.graph.output:
+        output.type.tensor_type.ClearField("shape")
+    del model.graph.value_info[:]
+
+
+def _writes_a_ceil_mode_out(model: ModelWrapper) -> bool:
+    """Replace the first `ceil_mode` by pads, in place; return whether there was one.
+
+    onnx infers shapes with windows that begin behind the image, which onnxruntime and torch do not execute. A mean pool
+    whose `ceil_mode` adds windows keeps it: they divide by less.
+    """
+    for node in model.graph.node:
+        known = attributes(node)
+        if (
+            known.get("ceil_mode", 0)
+            and len(model.get_tensor_shape(node.input[0]) or ()) == 4
+            and (node.op_type == "MaxPool" or not rounds_up(model, node))
+        ):
+            pads = helper.make_attribute("pads", own_padding(model, node))
+            kept = [each for each in node.attribute if each.name not in ("auto_pad", "ceil_mode", "pads")]
+            del node.attribute[:]
+            node.attribute.extend([*kept, pads])
+            return True
+    return False
+
+
+def _take_one_sample(model: ModelWrapper) -> None:
+    """Set the batch to 1 in the input and in reshapes, and remove all shapes that depend on it."""
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+    _forget_shapes(model)
+    for node in model.graph.node:
+        shape = model.get_initializer(node.input[1]) if node.op_type == "Reshape" else None
+        if shape is not None and shape.size and shape[0] > 1:
+            shape = shape.copy()
+            shape[0] = 1
+            model.set_initializer(node.input[1], shape)
