@@ -18,7 +18,7 @@ from zerocross.finn_flows.rtl.simulation import Port, Simulator, Trace, compile_
 
 Progress = Callable[[float], None]
 
-_SIZING_SAMPLES = 4
+_SIZING_SAMPLES = (4, 24, 48)  # more only if a design has not settled
 _FIRST_DEPTH = 512
 _PART, _PARTS = 25, 16  # least samples of a part that runs in a process of its own, and most parts
 
@@ -135,7 +135,7 @@ def _timing(trace: Trace, source: Stream, sink: Stream) -> tuple[float, int, int
     taken, given = trace.taken["s"], trace.given["m"]
     ends = given[sink.words - 1 :: sink.words]
     # The first samples fill the pipeline; the others leave at its interval.
-    settled = ends[len(ends) // 3 :]
+    settled = ends[(len(ends) - 1) // 2 :]
     interval = (settled[-1] - settled[0]) / (len(settled) - 1) if len(settled) > 1 else float("nan")
     return float(interval), int(ends[0] - taken[0]) + 1, int(ends[-1] - taken[0]) + 1
 
@@ -163,9 +163,12 @@ def size_fifos(design: Design, folder: Path, cache: Path | None = None) -> tuple
 
     The design runs with FIFOs that are deeper than needed, and each records its high-water mark. Samples arrive at the
     interval of the slowest node. FIFOs of these depths allow the same schedule. A node never waits longer for words that
-    arrive earlier, so a design that is fed faster is no slower. Should the design be slower than its slowest node, it runs
-    again at the interval that it has at full speed. The schedule does not depend on values, so most logic that computes
-    values is left out (`HardwareNode.slim`).
+    arrive earlier, so a design that is fed faster is no slower.
+
+    A node that stalls between samples catches up once words wait in front of it. In a deep network with many slow nodes,
+    this takes several samples: more of them are simulated until the output keeps the pace. If it never does, the design is
+    sized for the interval that it reached. The schedule does not depend on values, so most logic that computes values is
+    left out (`HardwareNode.slim`).
 
     Args:
         design: Design without FIFOs.
@@ -178,14 +181,14 @@ def size_fifos(design: Design, folder: Path, cache: Path | None = None) -> tuple
         for element in design.elements
         for port, stream in element.node.inputs.items()
     }
-    samples = np.zeros((_SIZING_SAMPLES, design.input.elements), np.int64)
-    interval = float(max(design.input.words, *design.intervals().values()))
+    slowest = float(max(design.input.words, *design.intervals().values()))
     while True:
         deep, _ = compile_streaming(with_fifos(design, depths, probe=True), folder, cache=cache, slim=True)
-        streamed = deep.stream(samples, pace=interval)
-        if round(streamed.interval) > interval:
-            interval = deep.stream(samples).interval
-            streamed = deep.stream(samples, pace=interval)
+        for count in _SIZING_SAMPLES:
+            streamed = deep.stream(np.zeros((count, design.input.elements), np.int64), pace=slowest)
+            interval = max(slowest, round(streamed.interval))
+            if interval == slowest:
+                break
         marks = _marks(streamed.printed)
         if all(mark < depths[name] for name, mark in marks.items()):
             return marks, interval

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from tests.finn_flows.integer_networks import as_streams, held_against
-from tests.finn_flows.lowering.foreign import samples
-from tests.finn_flows.lowering.shapes import Shaped, image, padded_classifier, signal
 from tests.finn_flows.lowering.canonical.test_integer_operators import integer_network
 from tests.finn_flows.lowering.canonical.test_rewriting import check, kinds
+from tests.finn_flows.lowering.foreign import samples
+from tests.finn_flows.lowering.shapes import Shaped, image, padded_classifier, signal
 from tests.finn_flows.whole_designs import SideBySide
 from zerocross.finn_flows.assembly import assemble
 from zerocross.finn_flows.folding import Folding

@@ -10,9 +10,9 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from qonnx.core.modelwrapper import ModelWrapper
 
+from tests.finn_flows.lowering.canonical.test_rewriting import check
 from tests.finn_flows.lowering.foreign import samples
 from tests.finn_flows.lowering.shapes import Shaped
-from tests.finn_flows.lowering.canonical.test_rewriting import check
 from zerocross.finn_flows.lowering.errors import LoweringError
 from zerocross.finn_flows.lowering.lower import Lowered, lower
 
