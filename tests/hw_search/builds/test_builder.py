@@ -290,9 +290,9 @@ def _mistakes() -> tuple[type[Exception], ...]:
     [
         (
             "ulx4s",
-            "--target: unknown board or part 'ulx4s': did you mean ulx3s-85f or ulx3s-45f or ulx3s-25f",
+            "--target: unknown part or board 'ulx4s': did you mean ulx3s-85f or ulx3s-45f or ulx3s-25f",
         ),
-        ("", "--target: unknown board or part ''"),
+        ("", "--target: unknown part or board ''"),
     ],
 )
 def test_a_target_that_is_not_there_leaves_nothing(
@@ -416,9 +416,9 @@ def test_how_labels_were_read_is_told(tmp_path: Path) -> None:
     np.savez(data, x_test=np.zeros((3, 6)), y_test=["dog", "cat", "cow"])
     images = labelled(FileSubject(path, data), 2, 3)
     assert images.y is not None and images.y.tolist() == [2, 0]
-    assert images.notes == ("the labels cat, cow, dog are the classes 0..2, in this order",)
+    assert images.notes == ("set.npz: the labels cat, cow, dog are the classes 0..2, in this order",)
     np.savez(data, x_test=np.zeros((3, 6)), y_test=[1, 2, 1])
-    assert labelled(FileSubject(path, data), 2, 3).notes == ("no sample has the label 0",)
+    assert labelled(FileSubject(path, data), 2, 3).notes == ("set.npz, y_test: no sample has the label 0",)
 
 
 def test_ctrl_c_says_how_to_go_on(
@@ -460,7 +460,7 @@ def test_a_mistake_on_the_command_line_gets_one_message(
     (tmp_path / "text.onnx").write_text("no network")
     to = ["--target", "ulx3s-25f", "--no-route"]
     for arguments, message in (
-        (["build", tiny_run, "--target", "nonsuch"], "unknown board or part 'nonsuch'"),
+        (["build", tiny_run, "--target", "nonsuch"], "unknown part or board 'nonsuch'"),
         (["build", tmp_path / "gone", *to], "gone holds no finished or interrupted search"),
         (["build", tmp_path / "gone.onnx", *to], "gone.onnx does not exist"),
         (["build", older, *to], "was written by another version of zerocross (layout 1"),
