@@ -21,8 +21,11 @@ class BlockRam:
     shapes: tuple[tuple[int, int], ...]
 
     def count(self, width: int, depth: int) -> int:
-        """Return the number of block RAMs that a memory of `depth` words of `width` bits uses with the best shape."""
-        return min(math.ceil(width / bits) * math.ceil(depth / words) for bits, words in self.shapes)
+        """Return the number of block RAMs that a memory of `depth` words of `width` bits uses with the best shape.
+
+        A memory that is deeper than a shape is as many memories side by side, which share the bits of a block RAM.
+        """
+        return min(math.ceil(width * math.ceil(depth / words) / bits) for bits, words in self.shapes)
 
 
 def ram16x4(width: int, depth: int) -> int:

@@ -479,8 +479,7 @@ def popcount(inputs: int) -> int:
         lut += inputs.bit_length() - 1
         sixes, own = math.ceil((triples + groups) / 6), (math.ceil(groups / 6) - 1).bit_length()
         waits = (sixes - 1).bit_length() - own
-        lut += 3 + own if waits > 1 else 0  # shift registers delay the count of groups,
-        lut += 3 if sixes % 4 == 1 and sixes > 1 else 0  # and a number that two levels of adders do not use
+        lut += 3 + own if waits > 1 else 0  # shift registers delay the count of groups
     return lut
 
 

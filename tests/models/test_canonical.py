@@ -105,7 +105,7 @@ def wrongly_joined(found: dict[str, list[Expression]], positive: bool) -> list[s
     ]
 
 
-@pytest.mark.parametrize(("encoding", "count"), [(PAIR, 250), (NESTED, 150)], ids=["pair", "nested"])
+@pytest.mark.parametrize(("encoding", "count"), [(PAIR, 500), (NESTED, 400)], ids=["pair", "nested"])
 def test_the_key_joins_only_what_is_one_function(encoding: Encoding, count: int) -> None:
     found = groups(encoding, count, seed=1)
     assert len(found) < count

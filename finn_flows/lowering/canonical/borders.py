@@ -9,10 +9,10 @@
 from collections.abc import Sequence
 
 import numpy as np
-from onnx import NodeProto, helper
+from onnx import NodeProto
 from qonnx.core.modelwrapper import ModelWrapper
 
-from zerocross.finn_flows.lowering.canonical.writer import Writer
+from zerocross.finn_flows.lowering.canonical.writer import Writer, with_attributes
 from zerocross.finn_flows.lowering.graph.padding import all_amounts
 from zerocross.finn_flows.lowering.graph.products import attributes
 from zerocross.finn_flows.lowering.graph.regions import BY_CHANNEL, ELEMENTWISE, MOVING, pad_value
@@ -125,12 +125,7 @@ class Borders(Writer):
         if min(pads) < 0:
             missing = [max(0, -each) for each in pads]
             tensor = self._crop(like, tensor, missing[:dims], missing[dims:])
-        made = NodeProto()
-        made.CopyFrom(conv)
-        kept = [each for each in conv.attribute if each.name not in ("auto_pad", "pads")]
-        del made.attribute[:]
-        made.attribute.extend(kept)
-        made.attribute.append(helper.make_attribute("pads", [max(0, each) for each in pads]))
+        made = with_attributes(conv, auto_pad=None, pads=[max(0, each) for each in pads])
         self._used.discard(conv.name)
         return self.copy(made, [tensor, *conv.input[1:]], cropped, output)
 

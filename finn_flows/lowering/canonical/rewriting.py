@@ -18,12 +18,12 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 import numpy as np
-from onnx import NodeProto, helper
+from onnx import NodeProto
 from qonnx.core.modelwrapper import ModelWrapper
 
 from zerocross.finn_flows.lowering.canonical.borders import Borders
 from zerocross.finn_flows.lowering.canonical.signals import SignalsToImages
-from zerocross.finn_flows.lowering.canonical.writer import Writer
+from zerocross.finn_flows.lowering.canonical.writer import Writer, with_attributes
 from zerocross.finn_flows.lowering.graph.execution import RESHAPES
 from zerocross.finn_flows.lowering.graph.padding import own_padding
 from zerocross.finn_flows.lowering.graph.products import attributes, has_integers, is_product
@@ -424,19 +424,14 @@ class _Means(Writer):
 
     def _is_plain(self, conv: NodeProto) -> bool:
         known = attributes(conv)
-        return (
-            all(by == 1 for key in ("strides", "dilations") for by in known.get(key) or ())
-            and not any(known.get("pads") or ())
-            and known.get("auto_pad", b"NOTSET") in (b"NOTSET", b"VALID")
-        )
+        spread = any(by != 1 for by in known.get("dilations") or ())
+        return self._shifts(conv) and not spread and not any(known.get("pads") or ())
 
     def _shifts(self, conv: NodeProto) -> bool:
         """Return whether each weight meets one window of the padded image, as it does with stride 1."""
         known = attributes(conv)
-        return all(by == 1 for by in known.get("strides") or ()) and known.get("auto_pad", b"NOTSET") in (
-            b"NOTSET",
-            b"VALID",
-        )
+        is_own = known.get("auto_pad", b"NOTSET") in (b"NOTSET", b"VALID")
+        return is_own and all(by == 1 for by in known.get("strides") or ())
 
     def _whole_weights(self, conv: NodeProto) -> np.ndarray | None:
         """Return weights (outputs, inputs, height, width) for the mean of a convolution's outputs.
@@ -478,7 +473,7 @@ class _Means(Writer):
                 strides=known.get("dilations") or [1] * len(size),
                 **pads,
             )
-            chain = [self._without(conv, "pads", "dilations", "auto_pad"), *chain[1:]]
+            chain = [with_attributes(conv, pads=None, dilations=None, auto_pad=None), *chain[1:]]
         else:
             tensor, chain = conv.input[0], [self._of_the_whole(conv), *chain[1:]]
         after, is_sum = self.shape(output), node.op_type == "ReduceSum"
@@ -498,22 +493,11 @@ class _Means(Writer):
             sizes = self.constant(f"{output}_shape", after, np.int64)
             self.make(node, "Reshape", [tensor, sizes], after, output, labelled=False)
 
-    @staticmethod
-    def _without(node: NodeProto, *names: str) -> NodeProto:
-        """Return a copy of a node without some attributes."""
-        made = NodeProto()
-        made.CopyFrom(node)
-        del made.attribute[:]
-        made.attribute.extend(each for each in node.attribute if each.name not in names)
-        return made
-
     def _of_the_whole(self, conv: NodeProto) -> NodeProto:
         """Return a convolution whose outputs are the means of another one's."""
-        made = NodeProto()
-        made.CopyFrom(conv)
+        only = {**dict.fromkeys(attributes(conv)), "kernel_shape": self.shape(conv.input[0])[2:]}
+        made = with_attributes(conv, **only)
         made.input[1] = self.constant(f"{conv.output[0]}_weights", self._whole_weights(conv))
-        del made.attribute[:]
-        made.attribute.append(helper.make_attribute("kernel_shape", self.shape(conv.input[0])[2:]))
         return made
 
 
@@ -551,11 +535,8 @@ class _Ungrouped(Writer):
         for group in range(groups):
             rows = slice(group * outs, (group + 1) * outs)
             whole[rows, group * ins : (group + 1) * ins] = weights[rows]
-        made = NodeProto()
-        made.CopyFrom(node)
+        made = with_attributes(node, group=None)
         made.input[1] = self.constant(f"{node.output[0]}_weights", whole)
-        del made.attribute[:]
-        made.attribute.extend(each for each in node.attribute if each.name != "group")
         return made
 
 

@@ -6,10 +6,10 @@ A convolution or a pool of signals needs an image. Nodes behind it compute with 
 from collections.abc import Callable
 
 import numpy as np
-from onnx import NodeProto, helper
+from onnx import NodeProto
 from qonnx.core.modelwrapper import ModelWrapper
 
-from zerocross.finn_flows.lowering.canonical.writer import Writer
+from zerocross.finn_flows.lowering.canonical.writer import Writer, with_attributes
 from zerocross.finn_flows.lowering.graph.execution import RESHAPES
 from zerocross.finn_flows.lowering.graph.products import attributes
 from zerocross.finn_flows.lowering.graph.regions import BY_CHANNEL, ELEMENTWISE
@@ -82,11 +82,7 @@ class SignalsToImages(Writer):
     def _made(self, node: NodeProto, inputs: list[str], **changed: object) -> None:
         """Write a node whose output is an image, with some attributes changed."""
         output = node.output[0]
-        made = NodeProto()
-        made.CopyFrom(node)
-        kept = [each for each in node.attribute if each.name not in changed]
-        del made.attribute[:]
-        made.attribute.extend([*kept, *(helper.make_attribute(key, value) for key, value in changed.items())])
+        made = with_attributes(node, **changed)
         self.images[output] = self.copy(made, inputs, _with_height(self.shape(output)))
         self.signals.add(output)
 

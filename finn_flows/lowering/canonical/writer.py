@@ -159,3 +159,14 @@ def needed(nodes: Sequence[NodeProto], outputs: set[str]) -> set[str]:
             found.add(node.output[0])
             wanted.update(node.input)
     return found
+
+
+def with_attributes(node: NodeProto, **changes: Any) -> NodeProto:
+    """Return a copy of a node with other attributes; None leaves an attribute out."""
+    made = NodeProto()
+    made.CopyFrom(node)
+    kept = [each for each in node.attribute if each.name not in changes]
+    given = [helper.make_attribute(name, value) for name, value in changes.items() if value is not None]
+    del made.attribute[:]
+    made.attribute.extend([*kept, *given])
+    return made
