@@ -291,7 +291,7 @@ def _check_order(ending: Ending, reach: Reach, step: int) -> None:
         node = next(iter(later + culprits), ending.last)
         raise LoweringError(
             f"{_called(ending, node)} changes the order of the logits of {ending.last.name}, or makes different ones "
-            "equal: put only a scale and a bias for each class, a Softmax or an ArgMax after them"
+            "equal: put only a scale and a bias for each class, one quantizer, a Softmax or an ArgMax after them"
         )
 
 

@@ -13,6 +13,8 @@ from onnx import NodeProto
 from qonnx.core.modelwrapper import ModelWrapper
 
 from zerocross.finn_flows.lowering.canonical.writer import Writer, with_attributes
+from zerocross.finn_flows.lowering.errors import LoweringError
+from zerocross.finn_flows.lowering.graph.naming import called
 from zerocross.finn_flows.lowering.graph.padding import all_amounts
 from zerocross.finn_flows.lowering.graph.products import attributes
 from zerocross.finn_flows.lowering.graph.regions import BY_CHANNEL, ELEMENTWISE, MOVING, pad_value
@@ -69,7 +71,14 @@ class Borders(Writer):
                 self._used.discard(node.name)
                 return self.copy(node, inputs, cropped, output)
         if node is not None and self.is_alone(tensor) and self._is_movable(node):
-            return self._less_padded(like, node, before, after, cropped, output)
+            pads = self._pads_left(node, before, after)
+            missing = np.minimum(pads, 0).reshape(2, -1).sum(axis=0)
+            if (self.shape(node.input[0])[2:] + missing <= 0).any():
+                raise LoweringError(
+                    f"{called(like)} keeps only rows or columns that {called(node)} makes of "
+                    "padding alone: crop less, or pad less"
+                )
+            return self._less_padded(like, node, pads, cropped, output)
         if tensor in self.hosted:
             return self._on_host(like, tensor, before, left, output)
         kernel = [cut + more + 1 for cut, more in zip(before, after, strict=True)]
@@ -107,21 +116,21 @@ class Borders(Writer):
         written = attributes(node).get("auto_pad", b"NOTSET") in (b"NOTSET", b"VALID")
         return node.op_type == "Conv" and self.known(node.input[1]) is not None and written
 
+    def _pads_left(self, conv: NodeProto, before: list[int], after: list[int]) -> list[int]:
+        """Return the padding of a convolution whose output is cropped; below 0 where its input is cropped, too."""
+        known, dims = attributes(conv), len(before)
+        strides = known.get("strides") or [1] * dims
+        pads = known.get("pads") or [0] * 2 * dims
+        return [
+            have - cut * by
+            for have, cut, by in zip(pads, [*before, *after], [*strides, *strides], strict=True)
+        ]
+
     def _less_padded(
-        self,
-        like: NodeProto,
-        conv: NodeProto,
-        before: list[int],
-        after: list[int],
-        cropped: list[int],
-        output: str,
+        self, like: NodeProto, conv: NodeProto, pads: list[int], cropped: list[int], output: str
     ) -> str:
         """Write a convolution with less padding; where it has not enough, with a crop of its input."""
-        known, tensor, dims = attributes(conv), conv.input[0], len(before)
-        strides = known.get("strides") or [1] * dims
-        pads = list(known.get("pads") or [0] * 2 * dims)
-        cuts = [cut * by for cut, by in zip([*before, *after], [*strides, *strides], strict=True)]
-        pads = [have - cut for have, cut in zip(pads, cuts, strict=True)]
+        tensor, dims = conv.input[0], len(pads) // 2
         if min(pads) < 0:
             missing = [max(0, -each) for each in pads]
             tensor = self._crop(like, tensor, missing[:dims], missing[dims:])

@@ -4,9 +4,7 @@
     ConvInteger, MatMulInteger                          ->  Cast, Sub, Conv or MatMul, Cast
 
 The operator keeps its name; its quantizer's name ends with `_quantizer`. The quantizer rounds the same sums, so that both
-forms can differ only where a sum lies within a float's rounding of the middle between two levels. A quantizer of the graph's
-output is left out: it never changes the order of two logits, but may make them equal. The class is one of those that are
-largest in the file.
+forms can differ only where a sum lies within a float's rounding of the middle between two levels.
 """
 
 from typing import Any
@@ -41,10 +39,9 @@ def write_between_quantizers(model: ModelWrapper) -> None:
         LoweringError: If a scale, a zero point, weights or a bias are computed, or a node quantizes by the sample's range.
     """
     nodes: list[NodeProto] = []
-    logits = _quantized_logits(model)
     for node in model.graph.node:
         if node.op_type in _QUANTIZED:
-            nodes += _Operator(model, node).quantized(logits.get(node.output[0], ""))
+            nodes += _Operator(model, node).quantized()
         elif node.op_type in _INTEGER:
             nodes += _Operator(model, node).integer()
         elif node.op_type == "DynamicQuantizeLinear":
@@ -52,22 +49,10 @@ def write_between_quantizers(model: ModelWrapper) -> None:
                 f"{node.name} (DynamicQuantizeLinear) computes its scale from each sample: quantize statically, with one "
                 "scale for all samples"
             )
-        elif node.output[0] not in logits.values():
+        else:
             nodes.append(node)
     del model.graph.node[:]
     model.graph.node.extend(nodes)
-
-
-def _quantized_logits(model: ModelWrapper) -> dict[str, str]:
-    """Return the outputs of the graph that are the real values of an operator's output, by the latter."""
-    outputs = {each.name for each in model.graph.output}
-    own = {node.output[0] for node in model.graph.node if node.op_type in _QUANTIZED}
-    found = {}
-    for name in own:
-        readers = model.find_consumers(name) or []
-        if len(readers) == 1 and readers[0].op_type == "DequantizeLinear" and readers[0].output[0] in outputs:
-            found[name] = readers[0].output[0]
-    return found
 
 
 class _Operator:
@@ -79,8 +64,8 @@ class _Operator:
         self.nodes: list[NodeProto] = []
         self.known = attributes(node)
 
-    def quantized(self, logits: str) -> list[NodeProto]:
-        """Write an operator whose operands and output have a scale and a zero point each; `logits` are its real values."""
+    def quantized(self) -> list[NodeProto]:
+        """Write an operator whose operands and output have a scale and a zero point each."""
         op_type, count = _QUANTIZED[self.node.op_type]
         if self.known.pop("channels_last", 0):
             raise LoweringError(
@@ -92,8 +77,8 @@ class _Operator:
         if bias:
             scale = self._value(self.inputs[1]) * self._value(self.inputs[4]) * self.known.get("alpha", 1.0)
             operands.append(self._constant("bias", self._value(bias) * scale))
-        if logits or not rest[0]:  # the output of a QGemm may be floats
-            self._make(op_type, operands, "", logits or self.node.output[0], **self.known)
+        if not rest[0]:  # the output of a QGemm may be floats
+            self._make(op_type, operands, "", self.node.output[0], **self.known)
             return self.nodes
         made = self._make(op_type, operands, "", **self.known)
         scale_of_output = [self._scalar(name) for name in rest[:2] if name]

@@ -9,6 +9,7 @@ In this order:
 - Activations behind a Concat of products' outputs move ahead of it, which then joins quantized tensors.
 - Means and sums of a whole image move ahead of, or into, the convolution that makes the image.
 - A classifier with groups becomes one without groups.
+- A quantizer of the logits is dropped; see `last_quantizer.py`.
 - Signals (1, channels, length) become images of height 1; see `signals.py`.
 """
 
@@ -22,6 +23,7 @@ from onnx import NodeProto
 from qonnx.core.modelwrapper import ModelWrapper
 
 from zerocross.finn_flows.lowering.canonical.borders import Borders
+from zerocross.finn_flows.lowering.canonical.last_quantizer import drop_last_quantizer
 from zerocross.finn_flows.lowering.canonical.signals import SignalsToImages
 from zerocross.finn_flows.lowering.canonical.writer import Writer, with_attributes
 from zerocross.finn_flows.lowering.graph.execution import RESHAPES
@@ -43,6 +45,7 @@ _LINES = frozenset({"Add", "BatchNormalization", "Div", "Dropout", "Identity", "
 def rewritten(model: ModelWrapper) -> ModelWrapper:
     """Return a rewritten copy of a tidied graph."""
     model = copy.deepcopy(model)
+    drop_last_quantizer(model)
     for step in (_Choices, Borders, _Channels, _Means, _Ungrouped, SignalsToImages):
         step(model).rewrite()
     return model

@@ -225,9 +225,9 @@ REFUSED: dict[str, tuple[Callable[[], Graph], str]] = {
         lambda: (g := finish(dense())).node("Add", g.constant([0, 0, 0, 0, np.inf])),
         r"Add_7 \(Add\) changes the order of the logits",
     ),
-    "rounded logits": (
-        lambda: finish(dense()).quant(2, 3.0, signed=True),
-        r"Quant_7 \(Quant\) changes the order of the logits",
+    "decided logits": (
+        lambda: finish(dense()).bipolar(3.0),
+        r"BipolarQuant_7 \(BipolarQuant\) changes the order of the logits",
     ),
     "a softmax of something else": (
         lambda: finish(dense()).node("Softmax", axis=0),

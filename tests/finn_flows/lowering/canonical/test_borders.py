@@ -60,6 +60,16 @@ def negative_pads() -> Shaped:
     return end(g, 4)
 
 
+def crop_of_padding() -> Shaped:
+    """The last two of ten rows of a convolution's output are of padding alone."""
+    g = image(9).levels(3)
+    start = g.tensor
+    rows = g.sliced((2, 0, 2, 1)).tensor
+    g.at(start).conv(4, 4, 3, pads=[1, 1, 4, 1]).norm(4, 3.0).sliced((2, 8, FAR, 1))  # type: ignore[attr-defined]
+    g.levels(3).node("Add", rows).norm(4, 2.0).quant(2, 0.5)
+    return g.end()
+
+
 def causal() -> Shaped:
     """Temporal convolutions that are padded on both sides, then cut at the end."""
     g = signal().conv1d(2, 6, 3, pads=[2, 2]).sliced((2, 0, -2, 1))
@@ -181,6 +191,13 @@ def test_zeros_beside_signs_are_refused() -> None:
     g.node("Pad", g.constant([0, 0, 0, 0, 0, 2, 0, 0], np.int64), g.constant(0.25))
     with pytest.raises(LoweringError, match=r"Pad_\d+ \(Pad\) takes some channels of a product's outputs"):
         lower(end(g, 6).model())
+
+
+def test_a_crop_of_padding_alone_is_refused() -> None:
+    with pytest.raises(
+        LoweringError, match=r"Slice_9 \(Slice\) keeps only rows .* Conv_7 \(Conv\) makes of padding"
+    ):
+        lower(crop_of_padding().model())
 
 
 @pytest.mark.slow

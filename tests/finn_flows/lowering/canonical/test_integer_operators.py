@@ -49,26 +49,27 @@ def held(path: Path, shape: tuple[int, ...]) -> Lowered:
     return lowered
 
 
-def quantised(tmp_path: Path, per_channel: bool) -> Path:
+def quantised(tmp_path: Path, per_channel: bool, form: QuantFormat = QuantFormat.QOperator) -> Path:
     g = network()
     onnx.save(g.model().model, tmp_path / "floats.onnx")
     quantize_static(
         tmp_path / "floats.onnx",
         tmp_path / "net.onnx",
         Reader(samples(g.shape, 50)),
-        quant_format=QuantFormat.QOperator,
+        quant_format=form,
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
         per_channel=per_channel,
         reduce_range=True,  # else onnxruntime's sums of products of bytes saturate on CPUs without VNNI
     )
     kinds = {node.op_type for node in onnx.load(tmp_path / "net.onnx").graph.node}
-    assert "QLinearConv" in kinds
+    assert ("QLinearConv" in kinds) == (form == QuantFormat.QOperator)
     return tmp_path / "net.onnx"
 
 
-def test_a_file_of_onnxruntimes_static_quantiser(tmp_path: Path) -> None:
-    lowered = held(quantised(tmp_path, False), network().shape)
+@pytest.mark.parametrize("form", list(QuantFormat))
+def test_a_file_of_onnxruntimes_static_quantiser(tmp_path: Path, form: QuantFormat) -> None:
+    lowered = held(quantised(tmp_path, False, form), network().shape)
     assert [each.levels for each in lowered.activations] == [256, 256]
 
 
