@@ -23,10 +23,11 @@ from zerocross.finn_flows.errors import FlowError
 HARNESS = Path(__file__).with_name("harness.cpp")
 _RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
 _PRELUDE = Path(__file__).with_name("prelude.h")
-_FLAGS = ("-std=c++17", "-DVL_TIME_CONTEXT", "-O1")
+OPTIMISATION = {"Verilator": "-O3", "g++": "-O1"}  # higher levels compile longer and simulate faster
+_FLAGS = ("-std=c++17", "-DVL_TIME_CONTEXT")
 _ONCE = '#pragma GCC optimize ("O0")\n'  # ahead of code that runs once
 _OPTIONS = (
-    *("--cc", "-O3", "-Wno-fatal", "-Wno-lint", "--prefix", "Vtop"),
+    *("--cc", "-Wno-fatal", "-Wno-lint", "--prefix", "Vtop"),
     *("--unroll-limit", str(1 << 24)),  # generate loops are as long as memories are deep
 )
 _DRAIN = 64  # cycles after the last expected word, to detect surplus words
@@ -191,7 +192,14 @@ def compile_design(
     program, table = work / "simulate", _port_table(inputs, outputs)
     kept = ContentCache(cache / "simulations") if cache else None
     version = _call([compiler, "-dumpfullversion", "-dumpmachine"], "g++ does not report its version")
-    tools = [version, importlib.metadata.version("verilator"), *_FLAGS, _ONCE, *_OPTIONS]
+    tools = [
+        version,
+        importlib.metadata.version("verilator"),
+        *OPTIMISATION.values(),
+        *_FLAGS,
+        _ONCE,
+        *_OPTIONS,
+    ]
     files = (_PRELUDE, HARNESS, *sources)
     name = digest([*tools, top, table, *(file.read_bytes() for file in files)])
     if kept is None or not kept.take(name, program):
@@ -217,6 +225,7 @@ def _compile(
     _call(
         [
             str(root / "bin" / "verilator_bin"),
+            OPTIMISATION["Verilator"],
             *_OPTIONS,
             "--top",
             top,
@@ -239,7 +248,7 @@ def _compile(
         unit.write_text(start + "".join(f'#include "{file.resolve()}"\n' for file in files))
         include = ["-include", str(runtime.prelude), "-I", str(work), *_includes(root)]
         _call(
-            [compiler, *_FLAGS, *include, "-c", str(unit), "-o", str(objects[index])],
+            [compiler, OPTIMISATION["g++"], *_FLAGS, *include, "-c", str(unit), "-o", str(objects[index])],
             f"g++ does not compile {top}",
         )
 
@@ -304,7 +313,8 @@ def _runtime(compiler: str, root: Path, folder: Path, version: str) -> Runtime:
     texts = [
         file.read_bytes() for file in (*(root / "include" / name for name in _RUNTIME), *headers, _PRELUDE)
     ]
-    work = folder / f"runtime-{digest([version, *_FLAGS, *texts])[:16]}"
+    flags = (OPTIMISATION["g++"], *_FLAGS)
+    work = folder / f"runtime-{digest([version, *flags, *texts])[:16]}"
     work.mkdir(parents=True, exist_ok=True)
     prelude = work / _PRELUDE.name
     if not prelude.exists():
@@ -318,7 +328,7 @@ def _runtime(compiler: str, root: Path, folder: Path, version: str) -> Runtime:
         kind, source = targets[target]
         if not target.exists():
             partial = target.with_suffix(f".{os.getpid()}.tmp")
-            command = [compiler, *_FLAGS, *_includes(root), kind, str(source), "-o", str(partial)]
+            command = [compiler, *flags, *_includes(root), kind, str(source), "-o", str(partial)]
             _call(command, f"g++ does not compile {source.name}")
             partial.replace(target)
 

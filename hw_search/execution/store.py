@@ -12,10 +12,13 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from zerocross.hw_search.errors import UserError
-from zerocross.hw_search.execution.tasks import Result
 from zerocross.hw_search.files import holding
+
+if TYPE_CHECKING:
+    from zerocross.hw_search.execution.tasks import Result
 
 LAYOUT = 2
 """Version of the tables below and of their keys. Increase it whenever the meaning of either changes."""
@@ -72,7 +75,7 @@ class Store:
         if check != "ok" or not {"evaluations", "sittings"} <= names:
             raise sqlite3.DatabaseError(check)
 
-    def get(self, key: str) -> Result | None:
+    def get(self, key: str) -> "Result | None":
         """Return the result of a key, or None."""
         try:
             row = self._base.execute("SELECT result FROM evaluations WHERE key = ?", (key,)).fetchone()
@@ -81,7 +84,7 @@ class Store:
         found: Result | None = None if row is None else json.loads(row[0])
         return found
 
-    def put(self, key: str, result: Result, replace: bool = False) -> None:
+    def put(self, key: str, result: "Result", replace: bool = False) -> None:
         """Save a result to disk. An existing key keeps its first result unless `replace` is set."""
         try:
             with self._base:
