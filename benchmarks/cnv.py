@@ -1,6 +1,7 @@
 """Times the stages of builds of FINN's CNV (1-bit weights and activations), from its QONNX file on.
 
-    python benchmarks/cnv.py [--images 100] [--target ulx3s-85f] [--cycles 49152] [--route] [--folder FOLDER]
+    python benchmarks/cnv.py [--images 100] [--target ulx3s-85f] [--cycles 49152] [--clock MHZ] [--route] [--once]
+                             [--folder FOLDER]
 
 The network is CNV_1W1A from Brevitas' examples, untrained, with batch norms as after training. It is built three times, with
 a cache of its own: the first time; with other lanes of one layer; and the first build in another folder. The table gives
@@ -71,6 +72,8 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=100, help="images to simulate")
     parser.add_argument("--target", default="ulx3s-85f", help="board or part")
     parser.add_argument("--cycles", type=int, default=49_152, help="most cycles per image of any node")
+    parser.add_argument("--clock", type=float, help="clock in MHz; by default the board's own")
+    parser.add_argument("--once", action="store_true", help="only the first of the three builds")
     parser.add_argument("--route", action="store_true", help="also place and route the first build")
     parser.add_argument("--folder", type=Path, help="folder for the builds; by default a temporary one")
     options = parser.parse_args()
@@ -86,10 +89,14 @@ def main() -> None:
         folded = tuple((name, *pair) for name, pair in lanes.items())
         faster = tuple((name, *pair) for name, pair in (lanes | {FASTER: (2 * pe, simd)}).items())
         columns = []
-        for name, chosen in (("first", folded), ("one layer faster", faster), ("first again", folded)):
+        builds = {"first": folded, "one layer faster": faster, "first again": folded}
+        for name, chosen in list(builds.items())[: 1 if options.once else None]:
             watch = Watch()
             wanted = BuildOptions(
-                options.target, images=options.images, route=options.route and name == "first"
+                options.target,
+                clock_mhz=options.clock,
+                images=options.images,
+                route=options.route and name == "first",
             )
             made = build(
                 Lanes(file, data, lanes=chosen), wanted, folder / name.replace(" ", "_"), watch
@@ -98,9 +105,10 @@ def main() -> None:
             wrong = sum(check.differences for check in made.certificate.checks)
             counts = ", ".join(f"{count['lut']:,} LUT ({family})" for family, count in made.synthesis.items())
             timing = f"II {made.timing.ii_measured}, latency {made.timing.latency_measured}"
-            print(f"{name}: {wrong} differences, {timing}, {counts}", flush=True)
+            clock = f", {made.timing.fmax_mhz:.1f} MHz at most" if made.timing.fmax_mhz else ""
+            print(f"{name}: {wrong} differences, {timing}, {counts}{clock}", flush=True)
             columns.append(watch.rows)
-    print_times(("first", "one layer faster", "first again"), columns)
+    print_times(tuple(builds)[: len(columns)], columns)
 
 
 if __name__ == "__main__":
