@@ -20,7 +20,7 @@ def rank_correlation(short: Sequence[float], full: Sequence[float]) -> float | N
     ranks = np.stack([rankdata(short), rankdata(full)])
     ranks -= ranks.mean(axis=1, keepdims=True)
     spread = np.sqrt((ranks**2).sum(axis=1))
-    return None if not spread.all() else float(ranks[0] @ ranks[1] / spread.prod())
+    return None if not spread.all() else float(np.clip(ranks[0] @ ranks[1] / spread.prod(), -1, 1))
 
 
 def bootstrap_interval(short: Sequence[float], full: Sequence[float]) -> tuple[float, float] | None:
