@@ -170,11 +170,10 @@ def halved(tmp_path_factory: pytest.TempPathFactory) -> tuple[SearchResult, Inst
 
 
 def test_every_rung_lets_the_better_go_on(halved: tuple[SearchResult, Instant]) -> None:
-    """The statuses are those of a plain calculation, batch by batch."""
+    """Rungs train as configured; the best of a rung goes on, and what stops has its reason."""
     run, (result, _) = halved[0].run, halved
     candidates = [e for e in run.evaluations if not e.reference and e.status != "infeasible"]
     rungs, seen = run.config["search"]["rungs"], [list[float](), list[float]()]
-    # A batch ends where ten more candidates were asked for; the statuses depend on it only through what was seen before.
     assert {len(e.rungs) for e in candidates} == {1, 2}
     for level, rung in enumerate(rungs):
         for e in candidates:
