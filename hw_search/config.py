@@ -6,7 +6,7 @@ Each section is beside the code that it configures; this file combines them. Any
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, field_validator, model_validator
@@ -16,7 +16,7 @@ from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.execution.config import ExecutionConfig, FinalConfig, TrainingConfig
 from zerocross.hw_search.pricing_config import ConstraintConfig, DeviceConfig
 from zerocross.hw_search.space_config import ActivationConfig, FoldingConfig
-from zerocross.hw_search.strategy_config import StrategyConfig
+from zerocross.hw_search.strategy_config import StrategyConfig, rung_epochs
 from zerocross.models.data_config import DataConfig
 from zerocross.models.errors import nearest
 from zerocross.reports.metrics import OBJECTIVES
@@ -114,13 +114,19 @@ class Config(BaseModel, extra="forbid", frozen=True):
         return self
 
     @model_validator(mode="after")
-    def _a_look_is_shorter(self) -> "Config":
-        share = self.search.first_look
-        for epochs in alternatives(self.training.epochs) if share else []:
-            if max(1, round(share * epochs)) >= epochs:
-                raise ValueError(
-                    f"search.first_look: {share:g} of {epochs} epochs is no shorter: give more epochs, a smaller share, or 0"
-                )
+    def _rungs_grow(self) -> "Config":
+        rungs = self.search.rungs
+        for epochs in alternatives(self.training.epochs) if rungs else []:
+            passes = [rung_epochs(rung, epochs) * rung.data for rung in rungs]
+            for index, (rung, own, later) in enumerate(
+                zip(rungs, passes, [*passes[1:], epochs], strict=True)
+            ):
+                if own >= later:
+                    after = "the whole training" if index == len(rungs) - 1 else "the next rung"
+                    raise ValueError(
+                        f"search.rungs[{index}]: {rung.epochs:g} of {epochs} epochs on {rung.data:.0%} of the samples is no "
+                        f"shorter than {after}: give more epochs, a smaller share, or no such rung"
+                    )
         return self
 
     @field_validator("topology")
@@ -182,9 +188,11 @@ def _messages(error: ValidationError) -> Iterator[str]:
         ]
         path, chosen = ".".join(place), SEVERAL in entry["loc"]
         if entry["type"] == "extra_forbidden":
-            section: type[BaseModel] = Config
+            section: Any = Config
             for part in place[:-1]:
-                section = section.model_fields[part].annotation  # type: ignore[assignment]
+                if part in section.model_fields:  # otherwise a place in a list
+                    annotation = section.model_fields[part].annotation
+                    section = next(iter(get_args(annotation)), annotation)
             yield f"unknown field {path!r}: {nearest(place[-1], section.model_fields)}"
         elif entry["type"] == "missing":
             yield f"the field {path!r} is missing"

@@ -34,6 +34,10 @@ def reference() -> str:
         assert model is not None
         rows = [_row(key, inner) for key, inner in model.model_fields.items()]
         text += _table(f"`{name}`", (model.__doc__ or "").strip(), rows)
+        for key, inner in model.model_fields.items():
+            if (entry := _listed(inner)) is not None:
+                rows = [_row(part, own) for part, own in entry.model_fields.items()]
+                text += _table(f"Entries of `{name}.{key}`", (entry.__doc__ or "").strip(), rows)
     return (text + _topologies()).rstrip() + "\n"
 
 
@@ -85,6 +89,13 @@ def _model(field: FieldInfo) -> type[BaseModel] | None:
     return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
 
 
+def _listed(field: FieldInfo) -> type[BaseModel] | None:
+    """Return the model of a list's entries, or None."""
+    kind = next(iter(get_args(field.annotation)), None)
+    listed = get_origin(field.annotation) is list and isinstance(kind, type) and issubclass(kind, BaseModel)
+    return kind if listed else None
+
+
 def _table(title: str, text: str, rows: list[str]) -> str:
     return f"## {title}\n\n{text}\n\n{_COLUMNS}" + "\n".join(rows) + "\n\n"
 
@@ -113,6 +124,8 @@ def _type(annotation: Any) -> str:
         return "choose"
     if str(origin) == "typing.Literal":
         return ", ".join(f"`{argument}`" for argument in arguments)
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return "mapping"
     if origin is list:
         return f"list of {_type(arguments[0])}"
     if origin is dict:

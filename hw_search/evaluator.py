@@ -7,6 +7,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Literal
 
+import numpy as np
+
 from zerocross.finn_flows.cost import Cost
 from zerocross.hw_search.config import Config
 from zerocross.hw_search.errors import UserError
@@ -15,16 +17,19 @@ from zerocross.hw_search.execution.stacks import stack_size, stacks
 from zerocross.hw_search.execution.store import Store
 from zerocross.hw_search.execution.tasks import Result, Stack, Task, TrainingTask
 from zerocross.hw_search.pricing import Infeasible, Pricer
+from zerocross.hw_search.ranking import rank_rungs
 from zerocross.hw_search.space import Candidate, Space
 from zerocross.hw_search.strategies.halving import Rung
 from zerocross.hw_search.strategies.strategy import Score
-from zerocross.hw_search.trainings import first_look_epochs, task, task_key
+from zerocross.hw_search.strategy_config import RungConfig, rung_epochs
+from zerocross.hw_search.trainings import task, task_key
 from zerocross.hw_search.watcher import Watcher
 from zerocross.models.data import Data
 from zerocross.models.expressions import X
-from zerocross.reports.records import Evaluation
+from zerocross.reports.records import Evaluation, RungRecord
 
 _LEARNED = 1.1  # minimum accuracy relative to guessing, as in GAAF
+_AUDIT = 1  # distinguishes the random numbers of the audit from others with the search's seed
 
 
 @dataclass
@@ -36,9 +41,9 @@ class Trial:
         status: Status of the evaluation.
         reason: Reason for a status other than "ok".
         results: One result per seed.
-        metrics: Mean error and costs over the seeds. A stopped candidate has those of the first evaluation round; a failed
-            one has none.
+        metrics: Mean error and costs over the seeds. A stopped candidate has those of its last rung; a failed one has none.
         violation: Sum of its relative constraint violations; 0 if it meets all constraints.
+        rungs: Validation accuracy after each rung that it reached, 0..1.
     """
 
     candidate: Candidate
@@ -47,6 +52,7 @@ class Trial:
     results: list[Result] = field(default_factory=list)
     metrics: dict[str, float] = field(default_factory=dict)
     violation: float = 0.0
+    rungs: list[float] = field(default_factory=list)
 
 
 class Evaluator:
@@ -84,7 +90,7 @@ class Evaluator:
         self._given: set[str] = set()  # keys of the results returned so far
         self._scores: dict[str, Score] = {}
         self._sign_error: dict[str, float] = {}
-        self._rung = Rung(config.search.keep)
+        self._rungs = [Rung(config.search.keep) for _ in config.search.rungs]
 
     def seconds(self) -> float:
         """Return the total time that searches have run in this folder, in seconds, including this one."""
@@ -101,7 +107,7 @@ class Evaluator:
         for candidate in [*signs, *candidates]:
             if candidate.key not in self._scores and candidate.key not in fresh:
                 fresh[candidate.key] = self._screened(candidate)
-        self._train(self._after_first_look([trial for trial in fresh.values() if trial.reason is None]))
+        self._train(self._after_rungs([trial for trial in fresh.values() if trial.reason is None]))
         for trial in fresh.values():
             if trial.results:
                 self.judge(trial)
@@ -193,32 +199,56 @@ class Evaluator:
                 reason = str(error)
         return Trial(candidate, "ok" if reason is None else "infeasible", reason)
 
-    def _after_first_look(self, trials: Sequence[Trial]) -> list[Trial]:
-        """Return the trials to train in full: the plain signs, and the candidates that the first evaluation round selects.
-
-        Without a first evaluation round it returns all.
-        """
-        if not self.config.search.first_look:
-            return list(trials)
+    def _after_rungs(self, trials: Sequence[Trial]) -> list[Trial]:
+        """Return the trials to train in full: the plain signs, and the candidates that all rungs let go on."""
         signs = [trial for trial in trials if trial.candidate.is_reference]
-        looks = [trial for trial in trials if not trial.candidate.is_reference]
-        done = self._done_for(looks, [self.config.search.seed], first_look=True)
-        for trial in looks:
-            self._measure(trial, done[trial.candidate.key])
-        looks = [trial for trial in looks if trial.status == "ok"]
-        points = [tuple(trial.metrics[name] for name in self.config.objectives) for trial in looks]
-        on = list[Trial]()
-        for trial, better in zip(looks, self._rung.better(points), strict=True):
-            if better:
-                on.append(trial)
-            else:
-                trial.status = "stopped"
-                epochs = first_look_epochs(trial.candidate, self.config)
-                trial.reason = (
-                    f"stopped after the first evaluation round ({epochs} of its epochs): not among the better "
-                    f"{self.config.search.keep:.0%} of all candidates so far"
-                )
+        on = [trial for trial in trials if not trial.candidate.is_reference]
+        search = self.config.search
+        for number, (rung, ranks) in enumerate(zip(search.rungs, self._rungs, strict=True), start=1):
+            done = self._done_for(on, [search.seed], rung)
+            for trial in on:
+                self._measure(trial, done[trial.candidate.key])
+            on = [trial for trial in on if trial.status == "ok"]
+            points = [tuple(trial.metrics[name] for name in self.config.objectives) for trial in on]
+            for trial, better in zip(on, ranks.better(points), strict=True):
+                trial.rungs.append(1 - trial.metrics["error"])
+                if not better:
+                    trial.status = "stopped"
+                    trial.reason = (
+                        f"stopped at rung {number} ({rung_epochs(rung, trial.candidate.training['epochs'])} epochs, "
+                        f"{rung.data:.0%} of the samples): not among the better {search.keep:.0%} of all candidates so far"
+                    )
+            on = [trial for trial in on if trial.status == "ok"]
         return [*signs, *on]
+
+    def audit(self) -> None:
+        """Train a random sample of the stopped candidates in full, and replace their records.
+
+        Without them, the correlation of rungs and whole trainings would rest on the candidates that the rungs favoured. They
+        are drawn from the distinct trainings of which no variant went on, and count like any other candidate from then on.
+        """
+        known = {
+            self.candidates[entry.id].network_key for entry in self.evaluations if entry.status != "stopped"
+        }
+        stopped: dict[str, Evaluation] = {}
+        for entry in self.evaluations:
+            key = self.candidates[entry.id].network_key
+            if entry.status == "stopped" and key not in known:
+                stopped.setdefault(key, entry)
+        pool, search = list(stopped.values()), self.config.search
+        rng = np.random.default_rng([search.seed, _AUDIT])
+        places = sorted(rng.permutation(len(pool))[: search.audit].tolist())
+        drawn = {pool[place].number: Trial(self.candidates[pool[place].id]) for place in places}
+        self._train(list(drawn.values()))
+        for number, trial in drawn.items():
+            trial.rungs = self.evaluations[number].rungs
+            self.judge(trial)
+            self.evaluations[number] = self._evaluation(trial, number, audited=True)
+
+    def rungs(self, intervals: bool = True) -> list[RungRecord]:
+        """Return the records of the rungs so far; see `zerocross.hw_search.ranking.rank_rungs`."""
+        shares = [(rung.epochs, rung.data) for rung in self.config.search.rungs]
+        return rank_rungs(self.evaluations, shares, intervals)
 
     def _train(self, trials: Sequence[Trial]) -> None:
         """Set the results of every trial."""
@@ -228,14 +258,14 @@ class Evaluator:
             trial.results = done[trial.candidate.key]
 
     def _done_for(
-        self, trials: Sequence[Trial], seeds: Sequence[int], first_look: bool = False
+        self, trials: Sequence[Trial], seeds: Sequence[int], rung: RungConfig | None = None
     ) -> dict[str, list[Result]]:
         """Return the results by candidate, one per seed. Candidates that differ only in folding share their results."""
         tasks: dict[str, TrainingTask] = {}
         wanted: dict[str, list[str]] = {}
         for trial in trials:
             for seed in seeds:
-                work = task(self.config, trial.candidate, seed, first_look=first_look)
+                work = task(self.config, trial.candidate, seed, rung=rung)
                 key = task_key(trial.candidate, work, self.data.fingerprint)
                 tasks.setdefault(key, work)
                 wanted.setdefault(trial.candidate.key, []).append(key)
@@ -244,8 +274,8 @@ class Evaluator:
             done[key] = result
             text = " | ".join(tasks[key].expressions)
             error = 1 - result["accuracy"] if result["status"] == "ok" else None
-            if first_look:
-                self._watcher.first_look(text, error)
+            if rung is not None:
+                self._watcher.rung(self.config.search.rungs.index(rung) + 1, text, error)
             else:
                 self._watcher.trained(text, text == str(X), error, cached)
         return {name: [done[key] for key in keys] for name, keys in wanted.items()}
@@ -254,7 +284,7 @@ class Evaluator:
         """Set a trial's metrics from results, or its failure; return the cost of each result."""
         failures = [result["reason"] for result in results if result["status"] != "ok"]
         if failures:
-            # The metrics of the first evaluation round are no longer valid.
+            # The metrics of a rung are no longer valid.
             trial.status, trial.reason, trial.metrics = "failed", failures[0], {}
             return []
         costs = [self.pricer.cost(trial.candidate, result["crossings"]) for result in results]
@@ -315,17 +345,21 @@ class Evaluator:
         known = tuple(trial.metrics[name] for name in self.config.objectives) if trial.metrics else None
         self._scores[candidate.key] = Score(known, trial.violation)
         self.candidates[candidate.id] = candidate
-        self.evaluations.append(
-            Evaluation(
-                number=len(self.evaluations),
-                id=candidate.id,
-                expression=candidate.text,
-                choices=candidate.choices,
-                reference=candidate.is_reference,
-                status=trial.status,
-                reason=trial.reason,
-                metrics=trial.metrics,
-            )
+        self.evaluations.append(self._evaluation(trial, len(self.evaluations)))
+
+    def _evaluation(self, trial: Trial, number: int, audited: bool = False) -> Evaluation:
+        candidate = trial.candidate
+        return Evaluation(
+            number=number,
+            id=candidate.id,
+            expression=candidate.text,
+            choices=candidate.choices,
+            reference=candidate.is_reference,
+            status=trial.status,
+            reason=trial.reason,
+            metrics=trial.metrics,
+            rungs=trial.rungs,
+            audited=audited,
         )
 
 

@@ -1,6 +1,6 @@
 """The final trainings of a search: the front is trained again with fresh seeds and tested."""
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
 
@@ -8,14 +8,16 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from zerocross.finn_flows.cost import Cost
+from zerocross.hw_search.controls import controls
 from zerocross.hw_search.evaluator import Evaluator, plain_sign
 from zerocross.hw_search.execution.tasks import Result, TrainingTask
+from zerocross.hw_search.space import Candidate
 from zerocross.hw_search.trainings import task, task_key
 from zerocross.hw_search.watcher import Watcher
 from zerocross.reports.activation_records import ActivationRecord
 from zerocross.reports.metrics import resources
 from zerocross.reports.pareto import nondominated
-from zerocross.reports.records import Evaluation, Finalist, NodeRecord
+from zerocross.reports.records import Control, Evaluation, Finalist, NodeRecord
 
 _SITE = TypeAdapter(ActivationRecord)
 
@@ -38,8 +40,23 @@ def front(evaluator: Evaluator, references: bool = False) -> list[Evaluation]:
     return chosen
 
 
-def finals(evaluator: Evaluator, watcher: Watcher, folder: Path) -> tuple[list[Finalist], list[Finalist]]:
-    """Train the front and its plain signs again with several seeds, and evaluate them on the test set.
+@dataclass(frozen=True)
+class Finals:
+    """The networks of the final trainings, without those whose training fails with the first fresh seed.
+
+    Attributes:
+        front: The front.
+        references: The plain signs beside it.
+        controls: The controls of the plain signs.
+    """
+
+    front: list[Finalist] = field(default_factory=list)
+    references: list[Finalist] = field(default_factory=list)
+    controls: list[Control] = field(default_factory=list)
+
+
+def finals(evaluator: Evaluator, watcher: Watcher, folder: Path) -> Finals:
+    """Train the front, its plain signs and their controls again with several seeds, and evaluate them on the test set.
 
     The plain signs are those with the choices of the front's networks, and those that no other plain sign dominates. The
     seeds differ from the search's, so that a lucky seed does not count.
@@ -48,9 +65,6 @@ def finals(evaluator: Evaluator, watcher: Watcher, folder: Path) -> tuple[list[F
         evaluator: The finished search.
         watcher: Receives the progress.
         folder: Folder of the run. Weights go to its folder `front/`.
-
-    Returns:
-        The front and the plain signs, without networks whose training fails with the first fresh seed.
     """
     best = front(evaluator)
     signs = {plain_sign(evaluator.candidates[e.id]).id for e in best} | {
@@ -71,17 +85,63 @@ def finals(evaluator: Evaluator, watcher: Watcher, folder: Path) -> tuple[list[F
                 work = replace(work, weights=str((folder / weights_file(key)).resolve()))
             tasks.setdefault(key, work)
             wanted.setdefault(name, []).append(key)
+    beside, extra = _control_tasks(evaluator, references, seeds)
     done: dict[str, Result] = {}
-    watcher.finals(0, len(tasks))
-    for key, result, _ in evaluator.results(tasks):
-        done[key] = result
-        watcher.finals(len(done), len(tasks))
+    total = len(tasks.keys() | extra.keys())
+    watcher.finals(0, total)
+    # Controls come afterwards, so that they change no stack of the networks.
+    for batch in (tasks, {key: work for key, work in extra.items() if key not in tasks}):
+        for key, result, _ in evaluator.results(batch):
+            done[key] = result
+            watcher.finals(len(done), total)
     made = {
         name: _finalist(evaluator, folder, member, dict(zip(seeds, wanted[name], strict=True)), done)
         for name, member in members.items()
     }
     kept = [[finalist for e in group if (finalist := made[e.id]) is not None] for group in (best, references)]
-    return kept[0], kept[1]
+    signs_kept = {sign.id for sign in kept[1]}
+    found = [
+        control
+        for (sign, name), (candidate, keys) in beside.items()
+        if sign in signs_kept
+        and (control := _control(sign, name, candidate, dict(zip(seeds, keys, strict=True)), done))
+        is not None
+    ]
+    return Finals(kept[0], kept[1], found)
+
+
+def _control_tasks(
+    evaluator: Evaluator, references: list[Evaluation], seeds: list[int]
+) -> tuple[dict[tuple[str, str], tuple[Candidate, list[str]]], dict[str, TrainingTask]]:
+    """Return the controls by plain sign and name, each with the keys of its seeds, and their tasks by key."""
+    found: dict[tuple[str, str], tuple[Candidate, list[str]]] = {}
+    tasks: dict[str, TrainingTask] = {}
+    fingerprint = evaluator.data.fingerprint + evaluator.test_fingerprint
+    for reference in references:
+        sign = evaluator.candidates[reference.id]
+        for name, candidate in controls(sign, evaluator.config.final.controls).items():
+            works = [task(evaluator.config, candidate, seed, final=True) for seed in seeds]
+            keys = [task_key(candidate, work, fingerprint) for work in works]
+            tasks |= dict(zip(keys, works, strict=True))
+            found[reference.id, name] = candidate, keys
+    return found, tasks
+
+
+def _control(
+    sign: str, name: str, candidate: Candidate, keys: dict[int, str], results: dict[str, Result]
+) -> Control | None:
+    good = {seed: results[key] for seed, key in keys.items() if results[key]["status"] == "ok"}
+    if not good:
+        return None
+    return Control(
+        name=name,
+        sign=sign,
+        trained=next(iter(good.values()))["expressions"],
+        surrogate=candidate.training["surrogate"],
+        seeds=list(good),
+        validation=[result["accuracy"] for result in good.values()],
+        test=[result["test"] for result in good.values()],
+    )
 
 
 def _finalist(

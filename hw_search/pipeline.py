@@ -20,7 +20,7 @@ from zerocross.hw_search.execution.evaluation import load_data
 from zerocross.hw_search.execution.executor import Executor, LocalExecutor
 from zerocross.hw_search.execution.store import Store
 from zerocross.hw_search.files import write_text
-from zerocross.hw_search.final_training import finals
+from zerocross.hw_search.final_training import Finals, finals
 from zerocross.hw_search.plugins import import_plugins
 from zerocross.hw_search.pricing import Pricer
 from zerocross.hw_search.space import Candidate, Genome, Space
@@ -78,20 +78,19 @@ def search(config: Config, watcher: Watcher | None = None, executor: Executor | 
     """
     watcher = watcher or Silent()
     folder = Path(config.output) / config.name
-    front: list[Finalist] = []
-    references: list[Finalist] = []
+    found = Finals()
     finished = False
     with open_run(config, watcher, executor) as evaluator:
         try:
             evolve(evaluator, watcher)
-            front, references = finals(evaluator, watcher, folder)
+            found = finals(evaluator, watcher, folder)
             finished = True
-            if not front:
+            if not found.front:
                 raise UserError(
                     f"no candidate succeeded. {_reasons(evaluator)}. See also {folder}/workers.log"
                 )
         finally:
-            run = _run(evaluator, front, references, evaluator.seconds(), finished)
+            run = _run(evaluator, found, evaluator.seconds(), finished)
             if run.evaluations and (finished or not _is_finished(folder)):
                 _leave(run, folder)
     return SearchResult(folder, run, evaluator.trained, evaluator.replayed)
@@ -159,7 +158,7 @@ def _worker_count(config: Config) -> int:
 
 
 def evolve(evaluator: Evaluator, watcher: Watcher) -> None:
-    """Evaluate the strategy's candidates until it returns no more."""
+    """Evaluate the strategy's candidates until it returns no more, and audit the rungs."""
     config, known = evaluator.config, dict[Genome, Candidate]()
 
     def candidate(genome: Genome) -> Candidate:
@@ -182,12 +181,16 @@ def evolve(evaluator: Evaluator, watcher: Watcher) -> None:
     watcher.begin(config.name, strategy.planned)
     while genomes := strategy.ask():
         strategy.tell(genomes, evaluator.evaluate([candidate(genome) for genome in genomes]))
+        if config.search.rungs:
+            watcher.ranked(evaluator.rungs(intervals=False))
+        watcher.generation(evaluator.evaluations, config.objectives)
+    if config.search.rungs and config.search.audit:
+        evaluator.audit()
+        watcher.ranked(evaluator.rungs())
         watcher.generation(evaluator.evaluations, config.objectives)
 
 
-def _run(
-    evaluator: Evaluator, front: list[Finalist], references: list[Finalist], seconds: float, finished: bool
-) -> Run:
+def _run(evaluator: Evaluator, found: Finals, seconds: float, finished: bool) -> Run:
     config, data, part = evaluator.config, evaluator.data, evaluator.pricer.part
     stand_in = (
         ""
@@ -205,9 +208,13 @@ def _run(
         strategy=config.search.strategy,
         seconds=seconds,
         evaluations=evaluator.evaluations,
-        front=front,
-        references=references,
-        verdict=(verdict(front, references, config.objectives) if front else _reasons(evaluator))
+        front=found.front,
+        references=found.references,
+        verdict=(
+            verdict(found.front, found.references, config.objectives, found.controls)
+            if found.front
+            else _reasons(evaluator)
+        )
         if finished
         else "The search is not finished. Run the same command to resume.",
         config=config.model_dump(),
@@ -217,6 +224,8 @@ def _run(
         classes=data.classes,
         versions=versions(),
         finished=finished,
+        rungs=evaluator.rungs(),
+        controls=found.controls,
     )
 
 

@@ -18,7 +18,8 @@ from rich.table import Table
 
 from zerocross.reports.metrics import METRICS
 from zerocross.reports.pareto import Front
-from zerocross.reports.records import Evaluation
+from zerocross.reports.records import Evaluation, RungRecord
+from zerocross.reports.rungs import brief
 
 _SHOWN = 10
 _WIDEST = 44
@@ -52,6 +53,7 @@ class Terminal:
         self._shown = -1.0
         self._read = self._asked = 0
         self._front = Front[Evaluation]()
+        self._ranks = ""
 
     def __enter__(self) -> "Terminal":
         if self.console.is_terminal:
@@ -69,13 +71,11 @@ class Terminal:
         self._search = self._progress.add_task(f"searching {run}", total=planned, note="starting workers")
         self._say(f"searching {run}: about {planned} candidates")
 
-    def first_look(self, expression: str, error: float | None) -> None:
+    def rung(self, number: int, expression: str, error: float | None) -> None:
         """See `Watcher`."""
         if self._search is not None:
             result = "failed" if error is None else f"{100 * error:.1f} % error"
-            self._progress.update(
-                self._search, note=f"first evaluation round, {_short(expression)}: {result}"
-            )
+            self._progress.update(self._search, note=f"rung {number}, {_short(expression)}: {result}")
 
     def trained(self, expression: str, reference: bool, error: float | None, cached: bool) -> None:
         """See `Watcher`."""
@@ -102,7 +102,12 @@ class Terminal:
         else:
             least = zip(objectives, self._front.points.min(axis=0), strict=True)
             best = ", ".join(f"{METRICS[name].label} {METRICS[name].text(value)}" for name, value in least)
-            self._say(f"{self._asked} candidates, front of {len(front)}, best {best}")
+            ranks = f". {self._ranks}" if self._ranks else ""
+            self._say(f"{self._asked} candidates, front of {len(front)}, best {best}{ranks}")
+
+    def ranked(self, rungs: Sequence[RungRecord]) -> None:
+        """See `Watcher`."""
+        self._ranks = "; ".join(brief(number, rung) for number, rung in enumerate(rungs, start=1))
 
     def finals(self, done: int, total: int) -> None:
         """See `Watcher`."""
@@ -122,6 +127,8 @@ class Terminal:
         table = Table(
             title=f"front so far: {len(front)} networks{extra} (validation, estimates)", title_justify="left"
         )
+        if self._ranks:
+            table.caption, table.caption_justify = self._ranks, "left"
         table.add_column("activation")
         table.add_column("choices")
         for name in objectives:

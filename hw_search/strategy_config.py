@@ -1,8 +1,25 @@
 """Fields of the configuration's section `search` that decide which candidates are evaluated, and how often."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
+
+
+class RungConfig(BaseModel, extra="forbid", frozen=True):
+    """A short training, whose learning rate decays over its own length."""
+
+    epochs: float = Field(1.0, gt=0, le=1, description="Share of the epochs, rounded to at least one.")
+    data: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="Share of the training samples, drawn class by class. The validation samples are always the same.",
+    )
+
+
+def rung_epochs(rung: RungConfig, epochs: int) -> int:
+    """Return the epochs of a rung of a training of so many epochs."""
+    return max(1, round(rung.epochs * epochs))
 
 
 class StrategyConfig(BaseModel, extra="forbid", frozen=True):
@@ -39,16 +56,45 @@ class StrategyConfig(BaseModel, extra="forbid", frozen=True):
         ge=1,
         description="Trainings per candidate, whose errors are averaged. More of them reduce noise.",
     )
-    first_look: float = Field(
-        0.0,
-        ge=0,
-        lt=1,
-        description="Share of the epochs for a first evaluation round, in which each candidate trains with one seed. Only "
-        "the better candidates then train for all epochs and seeds (successive halving with one rung). 0: no first "
-        "evaluation round.",
+    rungs: list[RungConfig] = Field(
+        default_factory=list,
+        description="Short trainings with one seed, each longer than the last, such as `[{epochs: 0.25}, {epochs: 0.5}]` "
+        "(successive halving). The better candidates of each rung go on, the last ones to the whole training with all "
+        "seeds. Plain signs skip the rungs. []: every candidate trains in full.",
     )
-    keep: float = Field(
-        0.5, gt=0, le=1, description="Share of candidates that continue after the first evaluation round."
+    keep: float = Field(0.5, gt=0, le=1, description="Share of candidates that each rung lets go on.")
+    audit: int = Field(
+        6,
+        ge=0,
+        description="Number of stopped candidates, drawn at random, that train in full all the same, at the end of the "
+        "search. They show how well the rungs rank, and may join the front (rungs).",
+    )
+    give_up: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="Share of the epochs after which a training ends if it is at chance, on training and validation "
+        "samples; not before 200 steps. The candidate has then failed. 1: never.",
     )
     mutation: float = Field(0.25, gt=0, le=1, description="Probability that a gene is redrawn (nsga2).")
     seed: int = Field(0, ge=0, description="Seed of all random choices of the search.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _first_look_is_a_rung(cls, content: Any) -> Any:
+        """Read `first_look: s`, an earlier form of `rungs: [{epochs: s}]`."""
+        if not isinstance(content, dict) or "first_look" not in content:
+            return content
+        content = dict(content)
+        share = content.pop("first_look")
+        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < 1:
+            raise ValueError(
+                f"first_look must be a share of the epochs, at least 0 and below 1, found {share!r}"
+            )
+        if share and content.get("rungs"):
+            raise ValueError(
+                f"first_look: {share:g} means rungs: [{{epochs: {share:g}}}], but rungs are given too: remove first_look"
+            )
+        if share:
+            content["rungs"] = [{"epochs": share}]
+        return content

@@ -1,13 +1,14 @@
 """The trainings of a search: from a candidate to a task, and the task's key in the store."""
 
 import hashlib
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from zerocross.hw_search.config import Config
 from zerocross.hw_search.execution.code_version import code_version
 from zerocross.hw_search.execution.tasks import TrainingTask
 from zerocross.hw_search.space import Candidate
+from zerocross.hw_search.strategy_config import RungConfig, rung_epochs
 from zerocross.models.training import TrainingSettings, pick_device
 
 
@@ -18,7 +19,7 @@ def task(
     final: bool = False,
     weights: str | None = None,
     test: bool = False,
-    first_look: bool = False,
+    rung: RungConfig | None = None,
 ) -> TrainingTask:
     """Return the task of training a candidate.
 
@@ -30,25 +31,26 @@ def task(
             of the activations.
         weights: File for the trained weights (safetensors), or None.
         test: Whether to evaluate on the test set.
-        first_look: Whether to train only for the epochs of the first evaluation round.
+        rung: Rung to train for, or None for the whole training.
     """
-    epochs = candidate.training["epochs"]
-    if first_look:
-        epochs = first_look_epochs(candidate, config)
+    training = candidate.training
     if final and config.final.epochs is not None:
-        epochs = config.final.epochs
+        training = {**training, "epochs": config.final.epochs}
+    settings = training_settings(training)
     return TrainingTask(
         plugins=tuple(config.plugins),
         data=config.data,
         expressions=tuple(str(expression) for expression in candidate.expressions),
         topology=candidate.topology,
-        settings=training_settings({**candidate.training, "epochs": epochs}),
+        settings=settings if rung is None else shortened(settings, rung),
         device=device_type(config),
         seed=seed,
         final=final,
         test=test or final,
         weights=weights,
         memory_gb=config.search.worker_memory_gb,
+        share=1.0 if rung is None else rung.data,
+        give_up=config.search.give_up,
     )
 
 
@@ -69,20 +71,37 @@ def device_type(config: Config) -> str:
     return pick_device(wanted).type
 
 
-def first_look_epochs(candidate: Candidate, config: Config) -> int:
-    """Return the number of epochs in the first evaluation round."""
-    return max(1, round(config.search.first_look * int(candidate.training["epochs"])))
+def shortened(settings: TrainingSettings, rung: RungConfig) -> TrainingSettings:
+    """Return the settings of a rung. All that follows the epochs, such as the decay of the learning rate, shrinks with them.
+
+    Args:
+        settings: Settings of the whole training.
+        rung: The rung. Its share of the samples is no setting.
+    """
+    epochs = rung_epochs(rung, settings.epochs)
+    return replace(settings, epochs=epochs, average=settings.average * epochs / settings.epochs)
+
+
+def _schedule(settings: TrainingSettings) -> dict[str, Any]:
+    return {"epochs": settings.epochs, "average": settings.average}
 
 
 def task_key(candidate: Candidate, work: TrainingTask, fingerprint: str) -> str:
-    """Return a task's key in the store: a digest of canonical candidate, settings, seed, data and code."""
+    """Return a task's key in the store: a digest of canonical candidate, settings, seed, data and code.
+
+    The candidate has the epochs of the task. A rung is a training like any other: a candidate that trains in full for as
+    many epochs shares it.
+    """
+    trained = replace(candidate, training={**candidate.training, **_schedule(work.settings)})
     parts = [
-        candidate.network_key,
+        trained.network_key,
         repr(sorted(asdict(work.settings).items())),
         work.device,
         work.seed,
         work.final,
         work.test,
+        work.share,
+        work.give_up,
         fingerprint,
         code_version(work.plugins),
     ]

@@ -1,12 +1,14 @@
-"""One sentence on whether a searched activation beats the plain sign, with its significance over training seeds."""
+"""Whether a searched activation beats the plain sign and its controls, with the significance over training seeds."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import fmean, stdev
 
 from scipy.stats import ttest_ind
 
 from zerocross.reports.pareto import nondominated
-from zerocross.reports.records import Finalist
+from zerocross.reports.records import Control, Finalist
+from zerocross.reports.wording import control_text
 
 SIGNIFICANCE = 0.05
 """Largest p-value of Welch's t-test (one-sided) at which a difference is called significant."""
@@ -22,7 +24,12 @@ def p_value(better: Sequence[float], worse: Sequence[float]) -> float | None:
     return float(ttest_ind(better, worse, equal_var=False, alternative="greater").pvalue)
 
 
-def verdict(front: Sequence[Finalist], references: Sequence[Finalist], objectives: Sequence[str]) -> str:
+def verdict(
+    front: Sequence[Finalist],
+    references: Sequence[Finalist],
+    objectives: Sequence[str],
+    controls: Sequence[Control] = (),
+) -> str:
     """Return whether a network of the front has both a lower test error and fewer LUTs than a plain sign.
 
     The verdict compares pairs of a network and a plain sign under two conditions:
@@ -30,12 +37,15 @@ def verdict(front: Sequence[Finalist], references: Sequence[Finalist], objective
     - no other plain sign dominates the plain sign;
     - the network is no worse in any other objective: a slow network does not beat a fast one.
 
-    The verdict names the pair with the smallest p-value, or reports that there is no such pair.
+    A network must also be more accurate than all controls of the plain sign. The largest p-value of these comparisons
+    counts, which needs no correction. The pairs are alternatives, so Bonferroni's correction is for their number. The
+    verdict names the pair with the smallest p-value, or reports that there is no such pair.
 
     Args:
         front: Networks of the front, with or without plain signs.
         references: Plain signs trained with the same seeds.
         objectives: Metrics that the search minimised.
+        controls: Controls of the plain signs.
     """
     searched = [finalist for finalist in front if not finalist.reference]
     if not searched:
@@ -47,37 +57,78 @@ def verdict(front: Sequence[Finalist], references: Sequence[Finalist], objective
     signs = [sign for sign, best in zip(references, nondominated(points), strict=True) if best]
     # Costs alone select the pairs: a test of accuracies that also selected the pairs would be biased.
     pairs = [
-        (net, sign)
+        _Pair(net, sign, [control for control in controls if control.sign == sign.id])
         for net in searched
         for sign in signs
         if net.metrics["lut"] < sign.metrics["lut"]
         and all(net.metrics[name] <= sign.metrics[name] for name in costs)
     ]
-    better = [
-        (p_value(net.test, sign.test), net, sign) for net, sign in pairs if fmean(net.test) > fmean(sign.test)
-    ]
     many = "the best plain sign" if len(signs) == 1 else f"any of the {len(signs)} best plain signs"
-    if not better:
+    over_sign = [pair for pair in pairs if fmean(pair.net.test) > fmean(pair.sign.test)]
+    if not over_sign:
         return (
             f"No network of the front beats {many} in both test accuracy and LUT without being worse in another "
             f"objective (over {_seeds(searched[0])})."
         )
-    p, net, sign = min(
-        better, key=lambda entry: (1.0 if entry[0] is None else entry[0], -fmean(entry[1].test))
-    )
+    better = [pair for pair in over_sign if pair.beats_controls]
+    pair = min(better or over_sign, key=_Pair.order)
+    net, sign, best = pair.net, pair.sign, pair.best_control
+    control = "" if best is None else f"the plain sign with {control_text(best.name)}"
     text = (
         f"{net.expression} ({_percent(net.test)} test accuracy, {net.metrics['lut']:,.0f} LUT estimated) beats the "
-        f"plain sign ({_percent(sign.test)}, {sign.metrics['lut']:,.0f} LUT) in both, over {_seeds(net)}. "
+        f"plain sign ({_percent(sign.test)}, {sign.metrics['lut']:,.0f} LUT) in both, over {_seeds(net)}"
     )
+    if best is not None and not better:
+        return (
+            f"{text}, but not {control} ({_percent(best.test)}) on the same hardware: the activation alone brings no gain "
+            "that these seeds show."
+        )
+    text += ". "
+    if best is not None:
+        text += f"The best control, {control}, has {_percent(best.test)}. "
+    p = pair.p
     if p is None:
         return text + "These seeds do not allow a significance test."
     corrected = min(1.0, p * len(pairs))
     significant = "significant" if corrected < SIGNIFICANCE else "not significant"
     for_pairs = f", Bonferroni-corrected for {len(pairs)} pairs" if len(pairs) > 1 else ""
+    many_controls = "its control" if len(pair.controls) == 1 else f"its {len(pair.controls)} controls"
+    against = f" from the plain sign and {many_controls}" if pair.controls else ""
     return text + (
-        f"The difference in accuracy is {significant} over training seeds (Welch's t-test, one-sided "
+        f"The difference in accuracy{against} is {significant} over training seeds (Welch's t-test, one-sided "
         f"p = {corrected:.2g}{for_pairs})."
     )
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """A network, a plain sign that costs more, and the controls of the plain sign."""
+
+    net: Finalist
+    sign: Finalist
+    controls: list[Control]
+
+    @property
+    def best_control(self) -> Control | None:
+        """The control with the greatest mean test accuracy, or None if there is no control."""
+        return max(self.controls, key=lambda control: fmean(control.test), default=None)
+
+    @property
+    def beats_controls(self) -> bool:
+        """Whether the network is more accurate than every control."""
+        return all(fmean(self.net.test) > fmean(control.test) for control in self.controls)
+
+    @property
+    def p(self) -> float | None:
+        """The largest p-value against the plain sign and its controls, or None if one of them is unknown."""
+        others: list[Finalist | Control] = [self.sign, *self.controls]
+        found = [p_value(self.net.test, other.test) for other in others]
+        known = [p for p in found if p is not None]
+        return max(known) if len(known) == len(found) else None
+
+    def order(self) -> tuple[float, float]:
+        """Return what the pair to name has the least of."""
+        return 1.0 if self.p is None else self.p, -fmean(self.net.test)
 
 
 def _percent(values: Sequence[float]) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from zerocross.reports.records import Evaluation
+from zerocross.reports.records import Evaluation, RungRecord
 
 
 class Watcher(Protocol):
@@ -12,8 +12,8 @@ class Watcher(Protocol):
     def begin(self, run: str, planned: int) -> None:
         """The search begins. It will request about `planned` candidates."""
 
-    def first_look(self, expression: str, error: float | None) -> None:
-        """A candidate's first evaluation round has ended, with its validation error, or None if it failed."""
+    def rung(self, number: int, expression: str, error: float | None) -> None:
+        """A candidate's training for a rung, from 1, has ended, with its validation error, or None if it failed."""
 
     def trained(self, expression: str, reference: bool, error: float | None, cached: bool) -> None:
         """A candidate's training is available, with its validation error, or None if it failed.
@@ -23,6 +23,9 @@ class Watcher(Protocol):
 
     def generation(self, evaluations: Sequence[Evaluation], objectives: Sequence[str]) -> None:
         """A batch is complete. `evaluations` holds all evaluations so far; new ones follow those of the call before."""
+
+    def ranked(self, rungs: Sequence[RungRecord]) -> None:
+        """The rungs ranked the candidates so far like this. Called before `generation`, if the search has rungs."""
 
     def finals(self, done: int, total: int) -> None:
         """`done` of the `total` final trainings of the front are complete."""
@@ -34,13 +37,16 @@ class Silent:
     def begin(self, run: str, planned: int) -> None:
         """See `Watcher`."""
 
-    def first_look(self, expression: str, error: float | None) -> None:
+    def rung(self, number: int, expression: str, error: float | None) -> None:
         """See `Watcher`."""
 
     def trained(self, expression: str, reference: bool, error: float | None, cached: bool) -> None:
         """See `Watcher`."""
 
     def generation(self, evaluations: Sequence[Evaluation], objectives: Sequence[str]) -> None:
+        """See `Watcher`."""
+
+    def ranked(self, rungs: Sequence[RungRecord]) -> None:
         """See `Watcher`."""
 
     def finals(self, done: int, total: int) -> None:

@@ -7,7 +7,7 @@ the training data; all decisions use it. The test set has a call of its own, bec
 import hashlib
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +130,20 @@ def load(
     )
 
 
+def portion(data: Data, share: float) -> Data:
+    """Return data with a share of the training samples, drawn class by class, at least one each. The rest stays.
+
+    The draw depends on the samples alone, and a larger share contains every smaller one.
+
+    Args:
+        data: The data.
+        share: Share of the training samples, 0..1.
+    """
+    rng = np.random.default_rng(SPLIT_SEED)
+    kept = torch.from_numpy(_stratified(data.train.y.numpy(), share, rng, least=1))
+    return replace(data, train=Split(data.train.x[kept], data.train.y[kept]))
+
+
 def load_test(name: str, root: str = "data") -> Split:
     """Load the test samples of a set; arguments as for `load`."""
     part = _source(name, root)(False)
@@ -185,12 +199,12 @@ def _split(x: np.ndarray, y: np.ndarray) -> Split:
     return Split(torch.from_numpy(np.ascontiguousarray(x)), torch.from_numpy(np.ascontiguousarray(y)))
 
 
-def _stratified(labels: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
-    """Mark `share` of the samples of every class, rounded, in a boolean mask."""
+def _stratified(labels: np.ndarray, share: float, rng: np.random.Generator, least: int = 0) -> np.ndarray:
+    """Mark `share` of the samples of every class, rounded and at least `least`, in a boolean mask."""
     mask = np.zeros(len(labels), bool)
     for label in np.unique(labels):
         members = rng.permutation(np.flatnonzero(labels == label))
-        mask[members[: round(share * len(members))]] = True
+        mask[members[: max(least, round(share * len(members)))]] = True
     return mask
 
 

@@ -1,4 +1,4 @@
-"""Training and evaluation of a network, or of a stack of networks."""
+"""Training of a network, or of a stack of networks."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,14 +7,15 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from zerocross.models.data import Data, Split
+from zerocross.models.accuracy import accuracy
+from zerocross.models.data import Data
 from zerocross.models.errors import ModelError
 from zerocross.models.fitting import Fit, TrainingFailure, check_finite, run
+from zerocross.models.hopeless import HopelessWatch
 from zerocross.models.self_binarizing import set_sharpness
 from zerocross.models.stacking import check_stack, stack, unstack
 from zerocross.models.training_settings import TrainingSettings
 
-_EVALUATION_BATCH = 1000
 _PROBE = 8
 
 
@@ -54,6 +55,7 @@ def train(
     seconds: float | None = None,
     checkpoint: Path | None = None,
     key: str = "",
+    give_up: float = 1.0,
 ) -> Binarized | None:
     """Train a network in place; afterwards it is in eval mode, with signs.
 
@@ -67,15 +69,18 @@ def train(
         seconds: Time for the training, which replaces the number of epochs; see `zerocross.models.fitting.run`.
         checkpoint: File for the state of the training; see `zerocross.models.fitting.run`.
         key: Identity of the training, for the checkpoint.
+        give_up: Share of the epochs after which a network at chance is given up; see `zerocross.models.hopeless`. 1: never.
 
     Returns:
         The accuracies before and after the last step of self_binarizing; None for other methods.
 
     Raises:
-        TrainingFailure: If a parameter is no longer finite after an epoch, because a gradient was not finite.
+        TrainingFailure: If a parameter is no longer finite after an epoch, because a gradient was not finite, or if the
+            network is given up.
     """
     device = device or torch.device("cpu")
-    run(Fit(model, 1, data, settings, seed, device), after_epoch, seconds, checkpoint, key)
+    watch = HopelessWatch(model, 1, data, settings.epochs, settings.batch_size, give_up, device)
+    run(Fit(model, 1, data, settings, seed, device), _both(after_epoch, watch), seconds, checkpoint, key)
     return _binarized(model, data, settings, device)
 
 
@@ -86,6 +91,7 @@ def train_together(
     seed: int,
     device: torch.device | None = None,
     after_epoch: Callable[[int, float], None] | None = None,
+    give_up: float = 1.0,
 ) -> list[Binarized | TrainingFailure | None]:
     """Train several networks of one topology together, in place; afterwards they are in eval mode.
 
@@ -99,6 +105,7 @@ def train_together(
         seed: Seed of the order of samples and of augmentation.
         device: Device to train on.
         after_epoch: Function called with the epoch (from 1) and the mean loss over the networks.
+        give_up: As for `train`. The stack ends early only if all of its networks are at chance.
 
     Returns:
         The result of `train` for every network, or the failure that `train` would raise.
@@ -111,18 +118,35 @@ def train_together(
         model.to(device)
     stacked = stack(models).to(device)
     check_stack(stacked, models, data.train.x[:_PROBE].to(device).float())
-    run(Fit(stacked, len(models), data, settings, seed, device), after_epoch)
+    watch = HopelessWatch(stacked, len(models), data, settings.epochs, settings.batch_size, give_up, device)
+    try:
+        run(Fit(stacked, len(models), data, settings, seed, device), _both(after_epoch, watch))
+    except TrainingFailure:
+        return [TrainingFailure(str(reason)) for reason in watch.reasons]
     unstack(stacked, models)
     for model in models:
         model.eval()
     found: list[Binarized | TrainingFailure | None] = []
-    for model in models:
+    for model, reason in zip(models, watch.reasons, strict=True):
         try:
+            if reason is not None:
+                raise TrainingFailure(reason)
             check_finite(model, settings.epochs)
             found.append(_binarized(model, data, settings, device))
         except TrainingFailure as failure:
             found.append(failure)
     return found
+
+
+def _both(
+    after_epoch: Callable[[int, float], None] | None, watch: HopelessWatch
+) -> Callable[[int, float], None]:
+    def call(epoch: int, loss: float) -> None:
+        if after_epoch is not None:
+            after_epoch(epoch, loss)
+        watch.look(epoch)
+
+    return call
 
 
 def _binarized(
@@ -136,19 +160,3 @@ def _binarized(
     before = accuracy(model, data.validation, device)
     set_sharpness(model, None)
     return Binarized(before, accuracy(model, data.validation, device))
-
-
-@torch.no_grad()
-def accuracy(model: nn.Module, split: Split, device: torch.device | None = None) -> float:
-    """Return the share of samples whose greatest logit is their label, 0..1; the model is put in eval mode.
-
-    The lowest class wins a tie, as in the hardware's label select.
-    """
-    device = device or torch.device("cpu")
-    model.eval()
-    right = 0
-    for x, y in zip(split.x.split(_EVALUATION_BATCH), split.y.split(_EVALUATION_BATCH), strict=True):
-        logits = model(x.to(device).float()).cpu()
-        best = logits.max(dim=1, keepdim=True).values
-        right += int(((logits == best).int().argmax(dim=1) == y).sum())
-    return right / len(split)

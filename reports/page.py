@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 from jinja2 import Environment
 
-from zerocross.reports import figures, pages, summary, wording
+from zerocross.reports import figures, pages, rungs, summary, wording
 from zerocross.reports.activation_records import ActivationRecord
 from zerocross.reports.metrics import COSTS, METRICS, RESOURCES
 from zerocross.reports.records import Finalist, Run
@@ -38,6 +38,8 @@ def render(run: Run) -> str:
             best=summary.front_evaluations(run),
             losses=summary.losses(run.evaluations),
             gains={f.id: summary.gain(f, run.references) for f in run.front},
+            control_gains={f.id: summary.control_gain(f, run.references, run.controls) for f in run.front},
+            signs={f.id: f for f in run.references},
             config=_yaml(run.config),
             plotly=pages.plotly_script(),
         )
@@ -48,6 +50,8 @@ def _environment() -> Environment:
     environment = pages.environment()
     environment.globals.update(
         figures=figures,
+        rungs=rungs,
+        control_text=wording.control_text,
         crossings=_crossings,
         grid=_grid,
         layer_costs=summary.layer_costs,

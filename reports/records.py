@@ -16,9 +16,11 @@ class Evaluation:
         expression: Activation, as text; activations per layer are joined by " | ".
         choices: Other genes by path, such as {"topology.hidden": [64, 64], "folding.target_cycles": 64}.
         reference: True for a plain sign evaluated for comparison.
-        status: "ok", "stopped" (after the first evaluation round), "infeasible" (it violates a constraint) or "failed".
+        status: "ok", "stopped" (at a rung), "infeasible" (it violates a constraint) or "failed".
         reason: Reason if the status is not "ok", else None.
-        metrics: Known metrics of `zerocross.reports.metrics.METRICS`, by name; for "stopped", those of the first round.
+        metrics: Known metrics of `zerocross.reports.metrics.METRICS`, by name; for "stopped", those of its last rung.
+        rungs: Validation accuracy after each rung that it reached, 0..1.
+        audited: True if a rung stopped it, and it trained in full all the same; see `RungRecord`.
     """
 
     number: int
@@ -29,6 +31,57 @@ class Evaluation:
     status: Literal["ok", "stopped", "infeasible", "failed"]
     reason: str | None = None
     metrics: dict[str, float] = field(default_factory=dict)
+    rungs: list[float] = field(default_factory=list)
+    audited: bool = False
+
+
+@dataclass(frozen=True)
+class RungRecord:
+    """A rung of a search, and how well it ranked the candidates.
+
+    Attributes:
+        epochs: Share of the epochs, 0..1.
+        data: Share of the training samples, 0..1.
+        tried: Number of distinct trainings.
+        promoted: Number of them that went on.
+        compared: Number of candidates of the rung that trained in full: the promoted ones and the audited ones.
+        audited: Number of those that a rung stopped, and that trained in full all the same.
+        correlation: Spearman's correlation of the validation accuracy after the rung with that of the whole training, over
+            the compared candidates, -1..1; None if they are too few, or all equal.
+        interval: The interval that holds 95 % of the correlations of resampled candidates, or None.
+    """
+
+    epochs: float
+    data: float
+    tried: int
+    promoted: int
+    compared: int
+    audited: int
+    correlation: float | None
+    interval: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class Control:
+    """A plain sign that trained in another way with the same final seeds. Its hardware is that of the plain sign.
+
+    Attributes:
+        name: "shifted" (the start of its thresholds is shifted), or its surrogate gradient, "polynomial" or "tanh".
+        sign: Id of the plain sign with the same choices.
+        trained: Expressions that were trained.
+        surrogate: Surrogate gradient that it trained with.
+        seeds: Training seeds.
+        validation: Validation accuracy of each seed, 0..1.
+        test: Test accuracy of each seed, 0..1.
+    """
+
+    name: str
+    sign: str
+    trained: list[str]
+    surrogate: str
+    seeds: list[int]
+    validation: list[float]
+    test: list[float]
 
 
 @dataclass(frozen=True)
@@ -142,6 +195,8 @@ class Run:
         scaling: Scaling of the user's numbers to bytes, byte = (value - low) * 255 / (high - low): {"low": [...], "high":
             [...]}, one number for each column of a table, or one for all values. None if the data are bytes.
         notes: How the data were read, where that is not obvious.
+        rungs: Rungs of the search, from the shortest.
+        controls: Controls beside the plain signs.
     """
 
     name: str
@@ -160,3 +215,5 @@ class Run:
     finished: bool = True
     scaling: dict[str, list[float]] | None = None
     notes: list[str] = field(default_factory=list)
+    rungs: list[RungRecord] = field(default_factory=list)
+    controls: list[Control] = field(default_factory=list)

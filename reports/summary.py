@@ -13,7 +13,7 @@ import numpy as np
 from zerocross.reports import wording
 from zerocross.reports.metrics import RESOURCES
 from zerocross.reports.pareto import Floats, nondominated
-from zerocross.reports.records import Evaluation, Finalist, NodeRecord, Run
+from zerocross.reports.records import Control, Evaluation, Finalist, NodeRecord, Run
 
 _NUMBER = re.compile(r"\d[\d.,_]*")
 
@@ -52,6 +52,21 @@ class Gain:
     error: float | None
     lut: float | None
     lut_share: float | None
+
+
+@dataclass(frozen=True)
+class ControlGain:
+    """Difference between a network and the best control of the plain sign of the same choices.
+
+    Attributes:
+        control: Name of the control with the greatest mean test accuracy.
+        accuracy: Difference of the mean test accuracies.
+        error: Standard error of that difference, or None if one has fewer than two seeds.
+    """
+
+    control: str
+    accuracy: float
+    error: float | None
 
 
 @dataclass(frozen=True)
@@ -117,14 +132,32 @@ def gain(finalist: Finalist, references: Sequence[Finalist]) -> Gain | None:
         return None
     accuracy = error = lut = share = None
     if finalist.test and plain.test:
-        accuracy = fmean(finalist.test) - fmean(plain.test)
-        spreads = [(wording.deviation(f.test), len(f.test)) for f in (finalist, plain)]
-        if all(spread is not None for spread, _ in spreads):
-            error = sum((spread or 0.0) ** 2 / n for spread, n in spreads) ** 0.5
+        accuracy, error = _difference(finalist.test, plain.test)
     if "lut" in finalist.metrics and "lut" in plain.metrics:
         lut = finalist.metrics["lut"] - plain.metrics["lut"]
         share = lut / plain.metrics["lut"] if plain.metrics["lut"] else None
     return Gain(plain.id, accuracy, error, lut, share)
+
+
+def control_gain(
+    finalist: Finalist, references: Sequence[Finalist], controls: Sequence[Control]
+) -> ControlGain | None:
+    """Compare a network with the best control of the plain sign of the same choices; return None if there is none."""
+    signs = {r.id for r in references if r.choices == finalist.choices}
+    own = [control for control in controls if control.sign in signs and control.test]
+    if not own or not finalist.test:
+        return None
+    best = max(own, key=lambda control: fmean(control.test))
+    return ControlGain(best.name, *_difference(finalist.test, best.test))
+
+
+def _difference(one: Sequence[float], other: Sequence[float]) -> tuple[float, float | None]:
+    """Return the difference of two means, and its standard error if both have a spread."""
+    spreads = [(wording.deviation(values), len(values)) for values in (one, other)]
+    error = None
+    if all(spread is not None for spread, _ in spreads):
+        error = sum((spread or 0.0) ** 2 / n for spread, n in spreads) ** 0.5
+    return fmean(one) - fmean(other), error
 
 
 def layer_costs(nodes: Sequence[NodeRecord]) -> list[LayerCost]:

@@ -60,3 +60,8 @@ def duration(seconds: float) -> str:
 def choices(genes: Mapping[str, Any]) -> str:
     """Return the genes other than the activation: "topology.hidden = [64, 64], folding.target_cycles = 64"."""
     return ", ".join(f"{path} = {value}" for path, value in genes.items()) or "no other choices"
+
+
+def control_text(name: str) -> str:
+    """Return what sets a control apart from the plain sign, such as "a shifted start"."""
+    return "a shifted start" if name == "shifted" else f"the surrogate gradient {name}"

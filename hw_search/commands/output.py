@@ -13,6 +13,8 @@ import typer
 from zerocross.reports.build_records import Build
 from zerocross.reports.metrics import COSTS, METRICS
 from zerocross.reports.records import Run
+from zerocross.reports.rungs import sentence
+from zerocross.reports.wording import control_text
 
 
 def fail(message: str, code: int = 1) -> NoReturn:
@@ -32,7 +34,7 @@ def stoppable(remedy: str) -> Iterator[None]:
 
 
 def print_run(run: Run) -> None:
-    """Print a run's front and verdict."""
+    """Print a run's front, its controls, how well its rungs ranked, and its verdict."""
     from rich.console import Console
     from rich.table import Table
 
@@ -53,6 +55,15 @@ def print_run(run: Run) -> None:
     Console().print(table)
     for note in run.notes:
         typer.echo(f"Data: {note}.")
+    for sign in run.references:
+        own = [control for control in run.controls if control.sign == sign.id]
+        if own:
+            choices = ", ".join(str(value) for value in sign.choices.values())
+            texts = (f"{control_text(control.name)} {_mean_and_deviation(control.test)}" for control in own)
+            name = f"plain sign ({choices})" if choices else "plain sign"
+            typer.echo(f"Controls, test %: {name} {_mean_and_deviation(sign.test)}; with {', '.join(texts)}.")
+    for number, rung in enumerate(run.rungs, start=1):
+        typer.echo(sentence(number, rung))
     typer.echo(run.verdict)
 
 

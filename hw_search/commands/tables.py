@@ -47,7 +47,7 @@ def compare(
     table: Annotated[Path, typer.Argument(help="Table (table.csv.gz) from `zerocross tabulate`.")],
     strategies: Annotated[
         str,
-        typer.Option(help="Strategies, separated by commas. The suffix +look adds a first evaluation round."),
+        typer.Option(help="Strategies, separated by commas. The suffix +look adds the rung of the table."),
     ] = "surrogate,nsga2,gaaf,random",
     seeds: Annotated[int, typer.Option(min=1, help="Searches per strategy.")] = 20,
     share: Annotated[

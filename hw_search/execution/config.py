@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
@@ -77,6 +77,10 @@ class TrainingConfig(BaseModel, extra="forbid", frozen=True):
         return self
 
 
+ControlName = Literal["shifted", "polynomial", "tanh"]
+"""Ways to train a plain sign beside a front; see `zerocross.hw_search.controls`."""
+
+
 class FinalConfig(BaseModel, extra="forbid", frozen=True):
     """Training and test of the front at the end."""
 
@@ -89,6 +93,19 @@ class FinalConfig(BaseModel, extra="forbid", frozen=True):
     networks: int | None = Field(
         None, ge=1, description="Maximum number of networks, spread over the front. null: all."
     )
+    controls: list[ControlName] = Field(
+        default_factory=lambda: list(get_args(ControlName)),
+        description="Controls beside each plain sign: `shifted` trains sub(x, 0.65); `polynomial` and `tanh` train the "
+        "plain sign with that surrogate gradient. A network must beat them too. Each costs as many trainings as "
+        "the plain signs beside the front. []: none.",
+    )
+
+    @field_validator("controls")
+    @classmethod
+    def _each_once(cls, value: list[ControlName]) -> list[ControlName]:
+        if len(set(value)) != len(value):
+            raise ValueError("name each control once")
+        return value
 
 
 class ExecutionConfig(BaseModel, extra="forbid", frozen=True):

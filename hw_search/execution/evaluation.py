@@ -26,7 +26,7 @@ from zerocross.hw_search.extraction.layers import describe
 from zerocross.hw_search.files import replacing
 from zerocross.hw_search.networks import build_topology
 from zerocross.hw_search.plugins import import_plugins
-from zerocross.models.data import Data, Split, load, load_test
+from zerocross.models.data import Data, Split, load, load_test, portion
 from zerocross.models.data_config import DataConfig
 from zerocross.models.expressions import parse
 from zerocross.models.layers import install, slots
@@ -51,6 +51,12 @@ _CURVE_POINTS = 256
 def load_data(section: DataConfig) -> Data:
     """Return the data of a section `data`, loaded once per process."""
     return load(**section.model_dump())
+
+
+@lru_cache(maxsize=2)
+def _portion(section: DataConfig, share: float) -> Data:
+    data = load_data(section)
+    return data if share == 1 else portion(data, share)
 
 
 @lru_cache(maxsize=1)
@@ -88,7 +94,7 @@ def _train_and_read(work: TrainingTask, progress: Progress | None) -> Result:
     if work.mixture is not None:
         return choose_operations(work, work.mixture, data, device, progress)
     model = _fresh(work, data)
-    binarized = train(model, data, work.settings, work.seed, device, progress)
+    binarized = train(model, data, work.settings, work.seed, device, progress, give_up=work.give_up)
     return _read(work, model, describe(model, data.input_shape), data, device, binarized)
 
 
@@ -98,7 +104,9 @@ def _evaluate_stack(works: Sequence[TrainingTask], progress: Progress | None) ->
     data, device = _prepared(first)
     models = [_fresh(work, data) for work in works]
     network, results = describe(models[0], data.input_shape), list[Result]()
-    outcomes = train_together(models, data, first.settings, first.seed, device, progress)
+    outcomes = train_together(
+        models, data, first.settings, first.seed, device, progress, give_up=first.give_up
+    )
     for work, model, outcome in zip(works, models, outcomes, strict=True):
         try:
             if isinstance(outcome, TrainingFailure):
@@ -114,7 +122,7 @@ def _evaluate_stack(works: Sequence[TrainingTask], progress: Progress | None) ->
 
 def _prepared(work: TrainingTask) -> tuple[Data, torch.device]:
     import_plugins(work.plugins)
-    return load_data(work.data), pick_device(work.device)
+    return _portion(work.data, work.share), pick_device(work.device)
 
 
 def _fresh(work: TrainingTask, data: Data) -> torch.nn.Module:

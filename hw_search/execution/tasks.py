@@ -41,6 +41,8 @@ class TrainingTask:
         weights: File for the trained weights (safetensors), or None.
         memory_gb: Limit on the worker's address space in GiB, from this task on; None sets no limit.
         mixture: Operations to choose from, for a mixture.
+        share: Share of the training samples to train on, 0..1; see `zerocross.models.data.portion`.
+        give_up: Share of the epochs after which a network at chance is given up; see `zerocross.models.hopeless`.
     """
 
     plugins: tuple[str, ...]
@@ -55,6 +57,8 @@ class TrainingTask:
     weights: str | None = None
     memory_gb: float | None = None
     mixture: Mixture | None = None
+    share: float = 1.0
+    give_up: float = 1.0
 
     @property
     def trainings(self) -> "tuple[TrainingTask, ...]":

@@ -1,1 +1,1 @@
-"""Search strategies (evolution, surrogate, NASB's mixtures), and the selection after the first evaluation round."""
+"""Search strategies (evolution, surrogate, NASB's mixtures), and the selection after a rung."""

@@ -3,7 +3,7 @@
 Nothing is trained: a strategy requests genomes, and the table provides their scores. The unit of cost is one evaluation,
 that is, the training of one function with all seeds:
 
-- a first evaluation round costs its share of an evaluation;
+- a rung costs its share of an evaluation;
 - functions rejected before training, and functions known already, cost nothing.
 
 The hypervolume counts only useful networks: at most five percentage points less accurate than the plain sign, and at most
@@ -37,7 +37,7 @@ from zerocross.reports.pareto import hypervolume, hypervolume_history, nondomina
 
 COMPARABLE = ("surrogate", "nsga2", "gaaf", "random")
 LOOK = "+look"
-"""Suffix of a strategy's name that adds a first evaluation round."""
+"""Suffix of a strategy's name that adds the table's rung."""
 
 _GOALS = (0.9, 0.95, 0.99)
 WORSE = 0.05
@@ -91,8 +91,8 @@ def compare(
 
     Args:
         table: Table to search.
-        strategies: Names from COMPARABLE. The suffix LOOK requires a table with first evaluation rounds; `search.keep` of
-            the table's configuration is then the share of candidates for full training.
+        strategies: Names from COMPARABLE. The suffix LOOK requires a table with a rung; `search.keep` of the table's
+            configuration is then the share of candidates for full training.
         seeds: Searches per strategy.
         share: Evaluations per search, as a share of all functions, 0..1.
         objectives: Metrics to minimise, from `zerocross.reports.metrics.OBJECTIVES`.
@@ -112,8 +112,7 @@ def compare(
             raise UserError(f"--strategies: {name!r} cannot be compared: {nearest(name, known)}")
         if name.endswith(LOOK) and all(row.early is None for row in table.rows):
             raise UserError(
-                f"--strategies: {name!r} needs a table with first evaluation rounds: set search.first_look and run "
-                "`zerocross tabulate` again"
+                f"--strategies: {name!r} needs a table with a rung: set search.rungs and run `zerocross tabulate` again"
             )
     for name in objectives:
         if name not in OBJECTIVES:
@@ -235,9 +234,9 @@ def _search(job: tuple[str, int]) -> list[tuple[int, float]]:
         return str(places[genome])
 
     strategy = make_strategy(config.search, space, len(objectives), key, 1 - 1 / table.about["classes"])
-    evaluator = _Replay(
-        table, objectives, config.search.first_look if name.endswith(LOOK) else 0.0, config.search.keep
-    )
+    rung = config.search.rungs[0] if name.endswith(LOOK) else None
+    look = 0.0 if rung is None else rung.epochs * rung.data
+    evaluator = _Replay(table, objectives, look, config.search.keep)
     while evaluator.spent < budget and (genomes := strategy.ask()):
         found = [places[genome] for genome in genomes]
         evaluator.evaluate([place for place in dict.fromkeys(found) if rows[place].status != "dead"])
@@ -248,17 +247,17 @@ def _search(job: tuple[str, int]) -> list[tuple[int, float]]:
 class _Replay:
     """Replays `zerocross.hw_search.evaluator` with a table's results. A row with a status other than "ok" counts as failed.
 
-    A table does not contain costs from first evaluation rounds. Costs from the full training replace them, which favours
-    strategies with a first evaluation round.
+    A table does not contain costs after a rung. Costs from the full training replace them, which favours strategies with a
+    rung.
     """
 
-    def __init__(self, table: Table, objectives: Sequence[str], first_look: float, keep: float) -> None:
+    def __init__(self, table: Table, objectives: Sequence[str], look: float, keep: float) -> None:
         self.spent = 0.0
         self.complete: list[tuple[int, float]] = []
         self.scores: dict[int, Score] = {}
         self._rows, self._plain, self._objectives = table.rows, table.plain, objectives
         seeds = max(len(row.validation) for row in table.rows)
-        self._look, self._rung = first_look / seeds, Rung(keep)
+        self._look, self._rung = look / seeds, Rung(keep)
 
     def evaluate(self, places: Sequence[int]) -> None:
         """Evaluate the rows that are not known yet."""
@@ -300,8 +299,8 @@ def _config(
 ) -> Config:
     content = dict(table.about["config"])
     given = content.get("search", {})
-    known = {name: given[name] for name in ("first_look", "keep") if name in given}
-    # Enough generations for any budget: duplicates and dead functions cost nothing, a first evaluation round little.
+    known = {name: given[name] for name in ("first_look", "rungs", "keep") if name in given}
+    # Enough generations for any budget: duplicates and dead functions cost nothing, a rung little.
     generations = 40 + 40 * budget
     search = {
         **known,

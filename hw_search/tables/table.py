@@ -42,7 +42,7 @@ class Row:
         test: Test accuracy for each seed, 0..1.
         numbers: Numbers by name: "channel_crossings" (mean over channels and seeds), "most_crossings" (maximum over
             channels), the costs of `zerocross.reports.metrics`, and "finn_lut" (FINN's LUTs). Empty if it was not trained.
-        early: Validation accuracy of the first seed after the first evaluation round (`search.first_look`), or None.
+        early: Validation accuracy of the first seed after the rung (`search.rungs`), or None.
     """
 
     expression: str

@@ -32,8 +32,8 @@ Progress = Callable[[str, int, int], None]
 def tabulate(config: Config, progress: Progress, executor: Executor | None = None) -> Path:
     """Make a table, or resume an interrupted one.
 
-    Every function of the space is trained with `search.seeds` seeds, and once more in a first evaluation round if
-    `search.first_look` is not 0. Strategy and final trainings are not used.
+    Every function of the space is trained with `search.seeds` seeds, and once more for a rung if `search.rungs` has one.
+    Strategy and final trainings are not used.
 
     Args:
         config: Configuration of the space. It may contain no choices except the activation.
@@ -77,6 +77,8 @@ def _check(space: Space) -> None:
         raise UserError(
             f"{names}: a table allows only one network, so give a single value instead of a choice"
         )
+    if len(space.config.search.rungs) > 1:
+        raise UserError("search.rungs: a table holds one rung: give one, or none")
     if space.size > _MOST:
         raise UserError(
             f"activation: {space.size:,} genomes are too many for a table (at most {_MOST:,}): allow fewer operations, or "
@@ -107,7 +109,7 @@ def _rows(
         else:
             yield Row(candidate.text, tuple(genomes), "dead", reason)
     alive.sort(key=lambda function: not function[0].is_reference)
-    looks = 1 if evaluator.config.search.first_look else 0
+    looks = len(evaluator.config.search.rungs)
     total, done = len(alive) * (evaluator.config.search.seeds + looks), 0
     # In batches, because all results of a batch are in memory.
     for start in range(0, len(alive), _BATCH):
@@ -126,14 +128,13 @@ def _rows(
 
 
 def _works(evaluator: Evaluator, candidate: Candidate) -> dict[str, TrainingTask]:
-    """Return a function's trainings by key: the first evaluation round, if configured, and one training per seed."""
+    """Return a function's trainings by key: the rung, if there is one, and one training per seed."""
     config = evaluator.config
     seeds = range(config.search.seed, config.search.seed + config.search.seeds)
     works = [task(config, candidate, seed, test=True) for seed in seeds]
-    if config.search.first_look:
-        works.insert(0, task(config, candidate, config.search.seed, first_look=True))
+    rungs = [task(config, candidate, config.search.seed, rung=rung) for rung in config.search.rungs]
     fingerprint = evaluator.data.fingerprint + evaluator.test_fingerprint
-    return {task_key(candidate, work, fingerprint): work for work in works}
+    return {task_key(candidate, work, fingerprint): work for work in [*rungs, *works]}
 
 
 def _row(evaluator: Evaluator, trial: Trial, genomes: tuple[Genome, ...], looks: list[Result]) -> Row:

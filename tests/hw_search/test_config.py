@@ -20,8 +20,30 @@ from zerocross.reports.metrics import OBJECTIVES
         ({"search": {"population": "many"}}, "search.population: Input should be a valid integer"),
         (
             {"search": {"first_look": 0.25}, "training": {"epochs": {"choose": [8, 1]}}},
-            "search.first_look: 0.25 of 1 epochs is no shorter",
+            "search.rungs[0]: 0.25 of 1 epochs on 100% of the samples is no shorter than the whole training",
         ),
+        (
+            {
+                "search": {"rungs": [{"epochs": 0.5}, {"epochs": 0.75, "data": 0.5}]},
+                "training": {"epochs": 8},
+            },
+            "search.rungs[0]: 0.5 of 8 epochs on 100% of the samples is no shorter than the next rung",
+        ),
+        (
+            {"search": {"rungs": [{"epoch": 0.5}]}},
+            "unknown field 'search.rungs.0.epoch': did you mean epochs",
+        ),
+        (
+            {"search": {"rungs": [{"data": 1.5}]}},
+            "search.rungs.0.data: Input should be less than or equal to 1",
+        ),
+        (
+            {"search": {"first_look": 0.25, "rungs": [{"epochs": 0.5}]}},
+            "first_look: 0.25 means rungs: [{epochs: 0.25}], but rungs are given too: remove first_look",
+        ),
+        ({"search": {"first_look": 2}}, "first_look must be a share of the epochs"),
+        ({"final": {"controls": ["polynomial", "polynomial"]}}, "final.controls: name each control once"),
+        ({"final": {"controls": ["shift"]}}, "final.controls.0: Input should be 'shifted'"),
         ({"search": {"strategy": "magic"}}, "search.strategy: Input should be 'surrogate'"),
         ({"objectives": ["error", "error"]}, "objectives: name at least one objective, each once"),
         (

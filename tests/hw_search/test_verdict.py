@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from zerocross.hw_search.verdict import p_value, verdict
-from zerocross.reports.records import Finalist
+from zerocross.reports.records import Control, Finalist
 
 BASE = Finalist(
     id="a",
@@ -77,3 +77,34 @@ def test_nothing_to_compare() -> None:
 def test_all_pairs_that_cost_less_are_corrected_for() -> None:
     worse = replace(BASE, id="d", test=[0.5, 0.6, 0.7])
     assert "for 2 pairs" in verdict([BASE, worse], [SIGN], ["error", "lut"])
+
+
+def control(name: str, *test: float) -> Control:
+    return Control(name, SIGN.id, ["x"], "window", [1, 2, 3], list(test), list(test))
+
+
+def test_a_gain_that_a_control_has_too_is_no_gain_of_the_activation() -> None:
+    controls = [control("shifted", 0.91, 0.92, 0.93), control("polynomial", 0.955, 0.965, 0.945)]
+    text = verdict([BASE], [SIGN], ["error", "lut"], controls)
+    assert "beats the plain sign" in text
+    assert "but not the plain sign with the surrogate gradient polynomial (95.5 ± 1.0 %)" in text
+    assert "significant" not in text
+    other = [replace(entry, sign="another plain sign") for entry in controls]
+    assert verdict([BASE], [SIGN], ["error", "lut"], other) == verdict([BASE], [SIGN], ["error", "lut"])
+
+
+def test_the_hardest_of_all_comparisons_decides() -> None:
+    controls = [control("shifted", 0.93, 0.95, 0.94), control("tanh", 0.9, 0.9, 0.91)]
+    text = verdict([BASE], [SIGN], ["error", "lut"], controls)
+    hardest = p_value(BASE.test, controls[0].test)
+    assert hardest is not None and hardest > max(
+        p_value(BASE.test, other) or 0 for other in (SIGN.test, controls[1].test)
+    )
+    assert "The best control, the plain sign with a shifted start, has 94.0 ± 1.0 %." in text
+    assert (
+        "from the plain sign and its 2 controls is not significant" in text and f"p = {hardest:.2g}" in text
+    )
+    worse = replace(BASE, id="d", test=[0.5, 0.6, 0.7])
+    assert f"p = {2 * hardest:.2g}, Bonferroni-corrected for 2 pairs" in verdict(
+        [BASE, worse], [SIGN], ["error", "lut"], controls
+    )

@@ -107,8 +107,8 @@ def test_a_table_goes_on_where_it_stopped(made: tuple[Config, Path, Any], tmp_pa
     assert Table.load(tabulate(again, lambda *what: None)).rows == Table.load(path).rows
 
 
-def test_first_looks_stand_beside(made: tuple[Config, Path, Any], tmp_path: Path) -> None:
-    config = configuration(tmp_path, training={"epochs": 4}, search={"first_look": 0.25, "seeds": 1})
+def test_a_rung_stands_beside(made: tuple[Config, Path, Any], tmp_path: Path) -> None:
+    config = configuration(tmp_path, training={"epochs": 4}, search={"rungs": [{"epochs": 0.25}], "seeds": 1})
     table = Table.load(tabulate(config, lambda *what: None))
     assert all((row.early is None) == (row.status == "dead") for row in table.rows)
     # One epoch, as in the other table. A different learning-rate schedule would change the results.
@@ -193,16 +193,16 @@ def test_searches_of_a_table(known: Table) -> None:
     assert np.array_equal(again.shares["surrogate"], found.shares["surrogate"])
 
 
-def test_a_first_look_costs_its_share_and_stops_some(known: Table) -> None:
+def test_a_rung_costs_its_share_and_stops_some(known: Table) -> None:
     look = {"training": {"epochs": 4}, "search": {"seeds": 3, "first_look": 0.25, "keep": 0.5}}
     content = {**known.about["config"], **look}
     table = Table({**known.about, "config": content}, known.rows)
     found = compare(table, ["random", "random+look"], seeds=8, share=0.5, population=8, workers=1)
-    # When the budget is spent, every candidate had a first evaluation round, and about half were trained in full.
+    # When the budget is spent, every candidate had trained for the rung, and about half in full.
     assert found.shares["random+look"].mean() > found.shares["random"].mean()
     assert found.shares["random+look"].shape == found.shares["random"].shape
     blind = Table(known.about, [dataclasses.replace(row, early=None) for row in known.rows])
-    with pytest.raises(UserError, match="needs a table with first evaluation rounds: set search.first_look"):
+    with pytest.raises(UserError, match="needs a table with a rung: set search.rungs"):
         compare(blind, ["random+look"])
 
 
@@ -226,7 +226,14 @@ def test_a_replay_stops_whom_a_search_stops(tmp_path: Path) -> None:
         "topology": {"hidden": [16]},
         "data": {"limit": None},
         "training": {"epochs": 4},
-        "search": {"seeds": 2, "first_look": 0.25, "stack": 1, "strategy": "random", "population": 6},
+        "search": {
+            "seeds": 2,
+            "rungs": [{"epochs": 0.25}],
+            "audit": 0,
+            "stack": 1,
+            "strategy": "random",
+            "population": 6,
+        },
         "final": {"seeds": 1},
     }
     config = configuration(tmp_path, **change)
