@@ -41,6 +41,7 @@ class TrainingTask:
         weights: File for the trained weights (safetensors), or None.
         memory_gb: Limit on the worker's address space in GiB, from this task on; None sets no limit.
         mixture: Operations to choose from, for a mixture.
+        start: Starting weights, `zoo:NAME` or the folder of a training; None for new ones.
     """
 
     plugins: tuple[str, ...]
@@ -55,6 +56,7 @@ class TrainingTask:
     weights: str | None = None
     memory_gb: float | None = None
     mixture: Mixture | None = None
+    start: str | None = None
 
     @property
     def trainings(self) -> "tuple[TrainingTask, ...]":
