@@ -58,7 +58,7 @@ def details(entry: Entry) -> list[tuple[str, str]]:
     first = entry.trainings[0]
     topology = ", ".join(f"{key} {value}" for key, value in entry.topology.items() if key != "name")
     found = [
-        ("topology", f"{entry.topology['name']}: {topology}"),
+        ("topology", ": ".join(filter(None, (entry.topology["name"], topology)))),
         ("activation", activation(entry)),
         ("data", f"{entry.data}, samples of shape {tuple(entry.input_shape)}, {entry.classes} classes"),
         ("test accuracy", f"{accuracy(entry)} % of {entry.test_samples:,} samples"),
