@@ -79,7 +79,7 @@ def an_entry(model: nn.Module, topology: dict[str, Any], expression: str = "x", 
 
 
 @given(st.sampled_from(TOPOLOGIES), st.sampled_from(EXPRESSIONS), st.integers(0, 9))
-@settings(max_examples=25)
+@settings(max_examples=15)
 def test_a_restored_network_has_the_logits_of_the_trained_one(
     topology: dict[str, Any], expression: str, seed: int
 ) -> None:
