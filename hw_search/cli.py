@@ -11,6 +11,7 @@ from zerocross.hw_search.commands.reporting import report
 from zerocross.hw_search.commands.searching import run, search
 from zerocross.hw_search.commands.tables import compare, tabulate
 from zerocross.hw_search.commands.training import train
+from zerocross.hw_search.commands.zoo import zoo
 
 app = typer.Typer(
     help="Co-design of binary neural networks, their activation functions and their FPGA accelerators.",
@@ -34,6 +35,7 @@ for command in (
     configuration,
 ):
     app.command()(command)
+app.add_typer(zoo, name="zoo")
 
 
 def main() -> None:

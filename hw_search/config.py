@@ -17,6 +17,7 @@ from zerocross.hw_search.execution.config import ExecutionConfig, FinalConfig, T
 from zerocross.hw_search.pricing_config import ConstraintConfig, DeviceConfig
 from zerocross.hw_search.space_config import ActivationConfig, FoldingConfig
 from zerocross.hw_search.strategy_config import StrategyConfig, rung_epochs
+from zerocross.hw_search.zoo import is_zoo
 from zerocross.models.data_config import DataConfig
 from zerocross.models.errors import nearest
 from zerocross.reports.metrics import OBJECTIVES
@@ -141,7 +142,7 @@ def load_config(path: str | Path, overrides: dict[str, Any] | None = None) -> Co
     """Read a configuration file.
 
     Args:
-        path: a YAML file.
+        path: a YAML file, or `zoo:NAME` for the configuration of a network of the zoo.
         overrides: values by dotted path, such as {"search.seed": 3}, that replace the file's.
 
     Raises:
@@ -150,7 +151,7 @@ def load_config(path: str | Path, overrides: dict[str, Any] | None = None) -> Co
     """
     path = Path(path)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = _of_the_zoo(path) if is_zoo(path) else yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path} does not exist") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -169,6 +170,12 @@ def load_config(path: str | Path, overrides: dict[str, Any] | None = None) -> Co
         section[last] = value
     config = make_config(content, str(path))
     return _with_paths(config, path.parent)
+
+
+def _of_the_zoo(name: Path) -> dict[str, Any]:
+    from zerocross.hw_search.zoo.collection import find  # it imports torch
+
+    return find(name).config
 
 
 def make_config(content: dict[str, Any], source: str = "configuration") -> Config:
@@ -216,6 +223,9 @@ def _with_paths(config: Config, folder: Path) -> Config:
     name = config.data.name
     if name.endswith(".npz") and not Path(name).is_absolute():
         update["data"] = config.data.model_copy(update={"name": str((folder / name).resolve())})
+    start = config.training.start_from
+    if start is not None and not is_zoo(start):  # workers may have another working directory
+        update["training"] = config.training.model_copy(update={"start_from": str(Path(start).resolve())})
     update["plugins"] = [
         str((folder / plugin).resolve()) if plugin.endswith(".py") else plugin for plugin in config.plugins
     ]

@@ -129,4 +129,5 @@ def longer_training(run: Run, finalist: Finalist, epochs: int, seed: int, weight
         final=True,
         test=True,
         weights=str(weights.resolve()),
+        start=finalist.training.get("start_from"),
     )

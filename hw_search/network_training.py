@@ -19,11 +19,12 @@ from zerocross.hw_search.networks import build_topology
 from zerocross.hw_search.plugins import import_plugins
 from zerocross.hw_search.space import Candidate, Space
 from zerocross.hw_search.trainings import training_settings
+from zerocross.hw_search.zoo.start import begin_from, start_digest
+from zerocross.hw_search.zoo.training_folder import CHECKPOINT, CONFIG, RECORD, WEIGHTS
 from zerocross.models.data import load, load_test
 from zerocross.models.layers import install
 from zerocross.models.training import TrainingFailure, accuracy, pick_device, train
 
-WEIGHTS, RECORD, CHECKPOINT, CONFIG = "network.safetensors", "training.json", "checkpoint.pt", "config.yaml"
 _LOOKS = 40
 
 
@@ -46,6 +47,7 @@ class Trained:
         log: One entry for each epoch: epoch, loss, seconds since the start, validation accuracy 0..1 (None for most epochs).
         validation: Validation accuracy of the result, 0..1.
         test: Accuracy on the whole test set, 0..1.
+        start: Digest of the starting weights; None if they are new.
     """
 
     expressions: list[str]
@@ -62,6 +64,7 @@ class Trained:
     log: list[dict[str, float | int | None]] = field(default_factory=list)
     validation: float | None = None
     test: float | None = None
+    start: str | None = None
 
 
 def only_candidate(config: Config, input_shape: tuple[int, ...], classes: int) -> Candidate:
@@ -126,12 +129,15 @@ def train_network(
         {"torch": torch.__version__},
         minutes,
     )
-    key = hashlib.blake2b(repr(asdict(record)).encode(), digest_size=12).hexdigest()
+    start = config.training.start_from
+    key = _key(record, start)
     with holding(folder, "give the training another --name"):
         write_text(folder / CONFIG, yaml.safe_dump(config.model_dump(), sort_keys=False))
         torch.manual_seed(seed)
         model = build_topology(candidate.topology, data.input_shape, data.classes)
         install(model, candidate.expressions)
+        if start is not None:
+            begin_from(model, start)
         checkpoint = folder / CHECKPOINT
         if checkpoint.exists():
             record.log = _logged(folder / RECORD)
@@ -170,6 +176,15 @@ def train_network(
         write_text(folder / RECORD, _text(record))
         checkpoint.unlink(missing_ok=True)
     return folder, record
+
+
+def _key(record: Trained, start: str | None) -> str:
+    """Return the identity of a training for its checkpoint, and record the starting weights."""
+    record.start = None if start is None else start_digest(start)
+    identity = asdict(record)
+    if start is None:
+        del identity["start"]  # as before the field existed
+    return hashlib.blake2b(repr(identity).encode(), digest_size=12).hexdigest()
 
 
 def _text(record: Trained) -> str:

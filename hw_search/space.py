@@ -39,6 +39,7 @@ _LATER = (
     "clip_weights",
     "average",
     "precision",
+    "start_from",
 )
 """Fields of `training` that are no part of a candidate's key at their defaults, so that older runs keep their ids."""
 _MOST_TOPOLOGIES = 4096
@@ -141,6 +142,7 @@ class Space:
             choice for section in _SECTIONS for choice in _choices(self._fixed[section], (section,))
         ]
         self._check_topologies()
+        self._check_start()
         self._expressions = self._named_expressions()
         self.encoding = self._encoding()
         self.copies = self._most_slots() if config.activation.per_layer else 1
@@ -244,6 +246,22 @@ class Space:
                 check_parameters(topology["name"], parameters)
             except ModelError as error:
                 raise UserError(f"topology: {error}") from None
+
+    def _check_start(self) -> None:
+        """Check that starting weights can fit every candidate."""
+        if self.config.training.start_from is None:
+            return
+        for choice in self.choices:
+            if choice.path[0] == "topology":
+                raise UserError(
+                    f"training.start_from holds the weights of one topology, but {choice.name} leaves a choice: give it one "
+                    "value, or omit training.start_from"
+                )
+        if self.config.search.strategy == "differentiable":
+            raise UserError(
+                "training.start_from has no weights for the mixture that search.strategy differentiable trains: omit it, or "
+                "use another strategy"
+            )
 
     def build(self, topology: dict[str, Any]) -> Any:
         """Return the network of a topology section, for the data. A UserError names a wrong field."""

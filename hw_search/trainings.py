@@ -9,6 +9,7 @@ from zerocross.hw_search.execution.code_version import code_version
 from zerocross.hw_search.execution.tasks import TrainingTask
 from zerocross.hw_search.space import Candidate
 from zerocross.hw_search.strategy_config import RungConfig, rung_epochs
+from zerocross.hw_search.zoo.start import start_digest
 from zerocross.models.training import TrainingSettings, pick_device
 
 
@@ -51,12 +52,14 @@ def task(
         memory_gb=config.search.worker_memory_gb,
         share=1.0 if rung is None else rung.data,
         give_up=config.search.give_up,
+        start=config.training.start_from,
     )
 
 
 def training_settings(section: dict[str, Any]) -> TrainingSettings:
-    """Return the settings of a section `training` without open choices. They do not include the device."""
-    return TrainingSettings(**{name: value for name, value in section.items() if name != "device"})
+    """Return the settings of a section `training` without open choices. They leave out the device and starting weights."""
+    others = ("device", "start_from")
+    return TrainingSettings(**{name: value for name, value in section.items() if name not in others})
 
 
 def device_type(config: Config) -> str:
@@ -105,4 +108,6 @@ def task_key(candidate: Candidate, work: TrainingTask, fingerprint: str) -> str:
         fingerprint,
         code_version(work.plugins),
     ]
+    if work.start is not None:
+        parts.append(start_digest(work.start))
     return hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()

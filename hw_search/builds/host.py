@@ -24,6 +24,7 @@ from zerocross.hw_search.builds.samples import (
 )
 from zerocross.hw_search.builds.subject import Images, from_source
 from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.zoo import is_zoo
 from zerocross.reports.build_records import Build
 from zerocross.reports.build_storage import load_build
 from zerocross.reports.storage import PARETO
@@ -135,8 +136,10 @@ def _as_trained(
 def _test_set(
     build: Build, folder: Path, facts: HostFacts, data: Path | None, shape: tuple[int, ...], classes: int
 ) -> Images:
-    """Return the whole test set: of a file, or of the build's run."""
-    if data is None and build.trained:
+    """Return the whole test set: of a file, of the build's run, or of the zoo."""
+    if data is None and is_zoo(build.run) and not build.data:
+        return from_source(Path(build.run)).images(sys.maxsize)
+    if data is None and build.trained and not build.data:
         for run in (Path(build.run), folder.resolve().parents[1]):
             if (run / PARETO).is_file():
                 return from_source(run, build.network).images(sys.maxsize)

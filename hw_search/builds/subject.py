@@ -1,7 +1,8 @@
-"""The source of a build: a network of a run's front, or any QONNX file."""
+"""The source of a build: a network of a run's front or of the zoo, or any QONNX file."""
 
 import hashlib
 import sys
+import tempfile
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +23,7 @@ from zerocross.hw_search.builds.export import export
 from zerocross.hw_search.builds.forms import torch_logits
 from zerocross.hw_search.builds.layout import MODEL, WEIGHTS
 from zerocross.hw_search.builds.results import Exported
-from zerocross.hw_search.builds.samples import TestSet, labels_in_classes, read_test_set
+from zerocross.hw_search.builds.samples import TestSet, check_bytes, labels_in_classes, read_test_set
 from zerocross.hw_search.builds.stages import Report
 from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.execution.code_version import code_version
@@ -30,11 +31,16 @@ from zerocross.hw_search.execution.evaluation import evaluate
 from zerocross.hw_search.files import replacing
 from zerocross.hw_search.finalists import choose, longer_training, with_weights
 from zerocross.hw_search.plugins import import_plugins
+from zerocross.hw_search.zoo import PREFIX, is_zoo
+from zerocross.hw_search.zoo.collection import find
+from zerocross.hw_search.zoo.entry import Entry
+from zerocross.hw_search.zoo.training_folder import RECORD
 from zerocross.models.data import Split, load_test
 from zerocross.models.scaling import ByteScaling
 from zerocross.reports.records import Finalist, Run
 from zerocross.reports.storage import load_run
 
+DIGITS = "digits"  # the data set that needs no download
 _DRAWN = 200  # most samples that are drawn for a file without data
 
 
@@ -44,7 +50,7 @@ class Origin:
 
     Attributes:
         estimate: Cost estimate from its search.
-        data: Path of the test set that a file was given; "" if there is none.
+        data: Path of the test set that the build was given; "" if there is none.
         scaling: Scaling of the user's numbers to the bytes that it was trained on; None if they are bytes.
     """
 
@@ -252,6 +258,10 @@ def from_run(folder: Path, pick: str, epochs: int | None = None, seed: int | Non
     Raises:
         UserError: If there is no such network.
     """
+    if (folder / RECORD).is_file():
+        raise UserError(
+            f"{folder} holds the training of one network: run `zerocross zoo add {folder} --name NAME`, then build zoo:NAME"
+        )
     record = load_run(folder)
     return RunSubject(folder, record, choose(record, pick), epochs, seed)
 
@@ -264,11 +274,23 @@ def from_source(
     data: Path | None = None,
     output: str | None = None,
 ) -> Subject:
-    """Return the subject to build from a run's folder or a QONNX file; see `from_run` and `FileSubject`.
+    """Return the subject to build from a run's folder, a QONNX file or `zoo:NAME`.
+
+    See `from_run`, `FileSubject` and `EntrySubject`.
 
     Raises:
         UserError: If the file or network does not exist, or an option does not apply to the source.
     """
+    if is_zoo(source):
+        if epochs is not None or seed is not None:
+            raise UserError(
+                f"a build uses the weights of {source}: omit --epochs and --seed (`zerocross train {source}` trains again)"
+            )
+        if output is not None:
+            raise UserError(
+                f"--logits works only with a QONNX file: omit it, because {source} has one output"
+            )
+        return EntrySubject(find(source), data)
     if source.suffix == ".onnx":
         if not source.is_file():
             raise UserError(f"{source} does not exist")
@@ -279,7 +301,7 @@ def from_source(
         raise UserError(f"--logits works only with a QONNX file: omit it, because {source} is a run")
     if data is not None:
         raise UserError(
-            f"--data works only with a QONNX file: omit it, because the run {source} has its own data"
+            f"--data does not work with a run: omit it, because the run {source} has its own data"
         )
     return from_run(source, pick, epochs, seed)
 
@@ -358,6 +380,86 @@ class FileSubject:
     def logits(self, folder: Path, samples: Tensor) -> None:
         """See `Subject`."""
         return None
+
+
+@dataclass(frozen=True)
+class EntrySubject:
+    """A network of the zoo.
+
+    Attributes:
+        entry: The network.
+        data: File of the test set, see `zerocross.hw_search.builds.samples.read_test_set`. None uses the test set of the
+            training if that comes with the package (digits), and otherwise draws random samples that exercise the network.
+    """
+
+    entry: Entry
+    data: Path | None = None
+
+    @property
+    def origin(self) -> Origin:
+        """See `Subject`."""
+        entry, topology = self.entry, dict(self.entry.topology)
+        name = topology.pop("name", "")
+        text = ", ".join(f"{key} {value}" for key, value in topology.items())
+        return Origin(
+            entry.name,
+            f"{PREFIX}{entry.name}",
+            " | ".join(entry.expressions),
+            entry.expressions,
+            topology=f"{name}: {text}",
+            data="" if self.data is None else str(self.data.resolve()),
+            scaling=self._scaling,
+        )
+
+    @property
+    def folding(self) -> dict[str, Any]:
+        """See `Subject`."""
+        return self.entry.folding
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """See `Subject`."""
+        data = "" if self.data is None else _digest(_content(self.data))
+        return {"entry": self.entry.identity, "data": data, "code": code_version(tuple(self.entry.plugins))}
+
+    def write(self, folder: Path, report: Report) -> Exported:
+        """See `Subject`."""
+        entry, first = self.entry, self.entry.trainings[0]
+        export(entry.module(), tuple(entry.input_shape), folder / MODEL)
+        training = f"{first.epochs} epochs, seed {first.seed}, from the zoo"
+        return Exported(training, (MODEL,), first.validation, first.test, entry.test_samples)
+
+    def images(self, most: int) -> Images:
+        """See `Subject`."""
+        if self.data is None and self.entry.data == DIGITS:
+            test = load_test(DIGITS)
+            return Images(test.x[:most], test.y[:most], f"{DIGITS}, test set")
+        found = self._images
+        return replace(found, x=found.x[:most], y=None if found.y is None else found.y[:most])
+
+    @cached_property
+    def _images(self) -> Images:
+        """All samples of the user's file, or drawn samples, as for the same network in a file."""
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / MODEL
+            export(self.entry.module(), tuple(self.entry.input_shape), file)
+            found = FileSubject(file, self.data).images(sys.maxsize)
+        if self.data is None:
+            return found
+        x = found.x.numpy()
+        if self._scaling is not None and x.dtype != np.uint8:
+            return replace(found, x=torch.from_numpy(self._scaling.to_bytes(x)))
+        check_bytes(self.data, x)
+        return found
+
+    @property
+    def _scaling(self) -> ByteScaling | None:
+        scaling = self.entry.scaling
+        return None if scaling is None else ByteScaling(tuple(scaling["low"]), tuple(scaling["high"]))
+
+    def logits(self, folder: Path, samples: Tensor) -> np.ndarray:
+        """See `Subject`."""
+        return torch_logits(self.entry.module(), samples)
 
 
 def _digest(*parts: bytes) -> str:

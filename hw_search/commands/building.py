@@ -18,7 +18,12 @@ _HOST_PART = (
 
 
 def build(
-    source: Annotated[Path, typer.Argument(help="Folder of a run, such as runs/digits, or a QONNX file.")],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder of a run, such as runs/digits; a QONNX file; or zoo:NAME, see `zerocross zoo`."
+        ),
+    ],
     target: Annotated[
         str, typer.Option(help="Board or part to build for; `zerocross doctor --parts` lists them.")
     ],
@@ -52,8 +57,9 @@ def build(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="Test set for a QONNX file: an .npz file with x_test and, optionally, the labels y_test; a .csv file "
-            "with one sample in each row and, optionally, a column of labels; or an .npy file of samples."
+            help="Test set for a QONNX file or a network of the zoo: an .npz file with x_test and, optionally, the labels "
+            "y_test; a .csv file with one sample in each row and, optionally, a column of labels; or an .npy file of "
+            "samples."
         ),
     ] = None,
     logits: Annotated[

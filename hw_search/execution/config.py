@@ -65,6 +65,11 @@ class TrainingConfig(BaseModel, extra="forbid", frozen=True):
         description="`bfloat16`: products and activations in bfloat16 during training, meant for GPUs. The result is "
         "evaluated in float32, after the statistics of batch norms are read again in float32.",
     )
+    start_from: str | None = Field(
+        None,
+        description="Starting weights: `zoo:NAME`, or the folder that `zerocross train` wrote for a network of the same "
+        "topology. The activations may differ, and the classifier may have another shape. null: new weights.",
+    )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="Device for training. `auto`: a GPU if there is one."
     )

@@ -26,6 +26,7 @@ from zerocross.hw_search.extraction.layers import describe
 from zerocross.hw_search.files import replacing
 from zerocross.hw_search.networks import build_topology
 from zerocross.hw_search.plugins import import_plugins
+from zerocross.hw_search.zoo.start import begin_from
 from zerocross.models.data import Data, Split, load, load_test, portion
 from zerocross.models.data_config import DataConfig
 from zerocross.models.expressions import parse
@@ -130,6 +131,8 @@ def _fresh(work: TrainingTask, data: Data) -> torch.nn.Module:
     torch.manual_seed(work.seed)
     model = build_topology(work.topology, data.input_shape, data.classes)
     install(model, [parse(text) for text in work.expressions])
+    if work.start is not None:
+        begin_from(model, work.start)
     return model
 
 

@@ -43,6 +43,7 @@ class TrainingTask:
         mixture: Operations to choose from, for a mixture.
         share: Share of the training samples to train on, 0..1; see `zerocross.models.data.portion`.
         give_up: Share of the epochs after which a network at chance is given up; see `zerocross.models.hopeless`.
+        start: Starting weights, `zoo:NAME` or the folder of a training; None for new ones.
     """
 
     plugins: tuple[str, ...]
@@ -59,6 +60,7 @@ class TrainingTask:
     mixture: Mixture | None = None
     share: float = 1.0
     give_up: float = 1.0
+    start: str | None = None
 
     @property
     def trainings(self) -> "tuple[TrainingTask, ...]":

@@ -469,7 +469,7 @@ def test_a_mistake_on_the_command_line_gets_one_message(
         (["build", tiny_run, *to, "--implementation", "dense1_sign"], "dense1_sign: use the form layer=value"),
         (["build", tiny_run, *to, "--weights", "x"], "--weights x: use the form layer=value"),
         (["build", tiny_run, *to, "--output", again, "--implementation", "a=table"], "a: no activation has that name"),
-        (["build", tiny_run, *to, "--data", "x.npz"], "--data works only with a QONNX file"),
+        (["build", tiny_run, *to, "--data", "x.npz"], "--data does not work with a run"),
         (["infer", again], "choose where the accelerator runs"),
         (["infer", again, "--simulate", "--port", "/dev/null"], "choose where the accelerator runs"),
         (["infer", again, "--simulate"], "nothing to infer"),

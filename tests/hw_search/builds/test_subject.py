@@ -193,7 +193,7 @@ def test_weights_beside_a_file_are_part_of_its_key_and_of_the_copy(file: Path, t
         ("gone.onnx", {}, UserError, "gone.onnx does not exist"),
         ("there.onnx", {"epochs": 3}, UserError, "use --epochs and --seed only with a run's folder"),
         ("there.onnx", {"seed": 3}, UserError, "use --epochs and --seed only with a run's folder"),
-        (".", {"data": Path("x.npz")}, UserError, "--data works only with a QONNX file"),
+        (".", {"data": Path("x.npz")}, UserError, "--data does not work with a run"),
         ("no/run", {}, UnreadableRun, "no/run holds no finished or interrupted search"),
         (".", {}, UnreadableRun, "holds no finished or interrupted search"),
     ],

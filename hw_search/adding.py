@@ -1,0 +1,244 @@
+"""Adds trained networks to the zoo: from the folders of trainings to an entry, and from a build to its figures."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from zerocross.hw_search.builds.builder import build
+from zerocross.hw_search.builds.options import BuildOptions
+from zerocross.hw_search.builds.stages import BuildWatcher
+from zerocross.hw_search.builds.subject import EntrySubject
+from zerocross.hw_search.config import Config, make_config
+from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.extraction.integers import to_integer
+from zerocross.hw_search.extraction.layers import describe
+from zerocross.hw_search.network_training import only_candidate
+from zerocross.hw_search.plugins import import_plugins
+from zerocross.hw_search.pricing import Infeasible, Pricer
+from zerocross.hw_search.space import Candidate, Space
+from zerocross.hw_search.zoo.collection import PACKAGED, user_folder
+from zerocross.hw_search.zoo.entry import SUFFIX, Entry, Estimate, Measured, Training, save_entry
+from zerocross.hw_search.zoo.packing import pack
+from zerocross.hw_search.zoo.training_folder import CONFIG, TrainingFolder, read_training
+from zerocross.models.data import NAMES, Split, load, load_test
+from zerocross.models.training import accuracy
+from zerocross.reports.build_records import Build
+
+_PACKAGES = ("zerocross", "torch", "brevitas", "numpy")
+_ALIKE = ("expressions", "topology", "input_shape", "classes", "data")
+_BATCH = 1000
+_OFF = 0.005
+"""Largest difference between the recorded accuracy and that of the weights on this machine. A GPU rounds differently."""
+
+
+def make_entry(folders: Sequence[Path], name: str) -> Entry:
+    """Return the entry of a trained network, with estimates of its costs.
+
+    Args:
+        folders: Folders of trainings that differ only in their seeds. The entry has the weights of the one with the best
+            validation accuracy.
+        name: Name of the entry.
+
+    Raises:
+        UserError: If a folder holds no finished training, the trainings differ, or the data set is missing.
+    """
+    found = sorted((read_training(folder) for folder in folders), key=lambda each: -each.record["validation"])
+    best = found[0]
+    _check_alike(found)
+    config = make_config(best.config, str(best.folder / CONFIG))
+    import_plugins(config.plugins)
+    data, test = load(**config.data.model_dump()), load_test(config.data.name, config.data.root)
+    candidate = only_candidate(config, data.input_shape, data.classes)
+    model = best.module()
+    record, measured = best.record, accuracy(model, test)
+    if abs(measured - record["test"]) > _OFF:
+        raise UserError(
+            f"{best.folder}: its record says {100 * record['test']:.2f} % on the test set, but the weights have "
+            f"{100 * measured:.2f} %: train the network again"
+        )
+    record["test"] = measured
+    epochs = record["settings"]["epochs"]
+    entry = Entry(
+        name=name,
+        config=_portable(config, name, record["seed"], epochs),
+        expressions=record["expressions"],
+        topology=candidate.topology,
+        folding=candidate.folding,
+        input_shape=list(data.input_shape),
+        classes=data.classes,
+        data=_data_name(config),
+        data_digest=data.fingerprint,
+        test_samples=len(test),
+        scaling=None
+        if data.scaling is None
+        else {"low": list(data.scaling.low), "high": list(data.scaling.high)},
+        trainings=[_training(each) for each in found],
+        log=record["log"],
+        versions=_versions(),
+        weights=pack(model),
+        estimate=_estimate(config, candidate, model, data.input_shape, data.classes),
+    )
+    _check_equal(model, entry.module(), test)
+    return entry
+
+
+def entry_file(name: str, folder: Path | None = None, replaces: bool = False) -> Path:
+    """Return the file for a new entry.
+
+    Args:
+        name: Name of the entry.
+        folder: Folder of the user's entries; None for the usual one.
+        replaces: Whether it may replace an entry of the same name in that folder.
+
+    Raises:
+        UserError: If the name is taken or is no name.
+    """
+    if not name or not all(letter.isalnum() or letter in "-_." for letter in name) or name.endswith(SUFFIX):
+        raise UserError(f"--name {name}: use letters, digits, '-', '_' and '.', and no suffix {SUFFIX}")
+    folder = folder or user_folder()
+    file = folder / f"{name}{SUFFIX}"
+    if file.exists() and not replaces:
+        raise UserError(f"{file} exists: choose another --name, or --replace it")
+    if (PACKAGED / file.name).exists() and folder.resolve() != PACKAGED.resolve():
+        raise UserError(f"zoo:{name} comes with the package: choose another --name")
+    return file
+
+
+def measure(
+    entry: Entry,
+    folder: Path,
+    options: BuildOptions,
+    watcher: BuildWatcher | None = None,
+    data: Path | None = None,
+) -> Entry:
+    """Build an entry, and return it with the figures of the build.
+
+    Args:
+        entry: The entry.
+        folder: Folder of the build.
+        options: Options of the build.
+        watcher: Receives a call for every step.
+        data: File of the test set; None uses the data set of the entry if it comes with the package, else drawn samples.
+    """
+    result = build(EntrySubject(entry, data), options, folder, watcher)
+    figures = _measured(result.build, options.target)
+    others = [each for each in entry.builds if each.target != options.target]
+    return replace(entry, builds=sorted([*others, figures], key=lambda each: each.target))
+
+
+def add(
+    folders: Sequence[Path], name: str, folder: Path | None = None, replaces: bool = False
+) -> tuple[Path, Entry]:
+    """Add a trained network to the user's entries. Arguments as for `make_entry` and `entry_file`.
+
+    Returns:
+        The file, and the entry.
+    """
+    file = entry_file(name, folder, replaces)
+    entry = make_entry(folders, name)
+    save_entry(entry, file)
+    return file, entry
+
+
+def _check_alike(found: list[TrainingFolder]) -> None:
+    first = found[0]
+    for other in found[1:]:
+        for name in _ALIKE:
+            if other.record[name] != first.record[name]:
+                raise UserError(
+                    f"{other.folder} and {first.folder} are not the same network with other seeds: {name} differs. Add them "
+                    "under two names"
+                )
+    seeds = [each.record["seed"] for each in found]
+    if len(set(seeds)) < len(seeds):
+        raise UserError(f"two trainings have the same seed: give folders with different seeds, not {seeds}")
+
+
+def _check_equal(trained: nn.Module, restored: nn.Module, test: Split) -> None:
+    """Check that the restored network has the logits of the trained one, bit by bit."""
+    with torch.no_grad():
+        for x in test.x.split(_BATCH):
+            if not torch.equal(trained(x.float()), restored(x.float())):
+                raise UserError(
+                    "the network restored from the entry has other logits than the trained one: its topology has a layer "
+                    "that zerocross.hw_search.zoo.packing does not store exactly"
+                )
+
+
+def _data_name(config: Config) -> str:
+    """Return a name that other machines know: of a data set, or of a file without its folder."""
+    path = Path(config.data.name)
+    return path.stem if path.suffix == ".npz" and path.stem in NAMES else path.name
+
+
+def _portable(config: Config, name: str, seed: int, epochs: int) -> dict[str, Any]:
+    content = config.model_dump(mode="json")
+    content["name"], content["output"] = name, Config.model_fields["output"].default
+    content["data"] |= {"name": _data_name(config), "root": type(config.data).model_fields["root"].default}
+    content["training"]["epochs"], content["search"]["seed"] = epochs, seed
+    return content
+
+
+def _training(found: TrainingFolder) -> Training:
+    record = found.record
+    return Training(
+        seed=record["seed"],
+        epochs=record["settings"]["epochs"],
+        validation=record["validation"],
+        test=record["test"],
+        seconds=record["seconds"],
+        device=record["device"],
+        versions=record["versions"],
+    )
+
+
+def _estimate(
+    config: Config, candidate: Candidate, model: nn.Module, input_shape: tuple[int, ...], classes: int
+) -> Estimate:
+    pricer = Pricer(config, Space(config, input_shape, classes))
+    integer = to_integer(model, describe(model, input_shape))
+    counts = {name: table.counts().tolist() for name, table in integer.tables.items()}
+    try:
+        cost = pricer.cost(candidate, counts)
+    except Infeasible as reason:
+        raise UserError(str(reason)) from None
+    models = {model: pricer.metrics(cost, model) for model in ("zerocross", "finn")}
+    return Estimate(pricer.part.name, config.device.clock_mhz, **models)
+
+
+def _measured(made: Build, target: str) -> Measured:
+    certificate = made.certificate
+    if certificate is None:
+        raise UserError(f"the build for {target} has no certificate: build it again")
+    checks = certificate.checks
+    return Measured(
+        target=target,
+        family=made.family,
+        clock_mhz=made.clock_mhz,
+        counted=made.synthesis,
+        routed=made.routed,
+        fmax_mhz=made.timing.fmax_mhz,
+        ii=made.timing.ii_measured,
+        latency=made.timing.latency_measured,
+        test_set=certificate.test_set,
+        images=max(check.images for check in checks),
+        differences=sum(check.differences for check in checks),
+        ties=sum(check.ties for check in checks),
+        tools=made.tools,
+    )
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": ".".join(map(str, sys.version_info[:3]))}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

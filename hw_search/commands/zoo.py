@@ -1,0 +1,130 @@
+"""`zerocross zoo`: list, show and add trained networks."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from zerocross.hw_search.commands.output import stoppable
+
+zoo = typer.Typer(
+    help="Trained networks: those that come with the package, and your own. `zerocross build zoo:NAME` builds one.",
+    invoke_without_command=True,
+    add_completion=False,
+)
+
+FOLDER = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of your own entries. Default: zerocross/zoo in $XDG_DATA_HOME (~/.local/share). The other commands "
+        "take entries of another folder as zoo:FOLDER/NAME.npz."
+    ),
+]
+
+
+@zoo.callback()
+def listed(
+    context: typer.Context,
+    folder: FOLDER = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")] = False,
+) -> None:
+    """List the networks."""
+    if context.invoked_subcommand is not None:
+        return
+    from zerocross.hw_search.errors import UserError
+    from zerocross.hw_search.zoo.collection import files, find
+    from zerocross.hw_search.zoo.listing import COLUMNS, LEGEND, row
+    from zerocross.hw_search.zoo.listing import markdown as as_markdown
+
+    entries, damaged = [], []
+    for name in files(folder):
+        try:
+            entries.append(find(name, folder))
+        except UserError as error:  # one bad file does not hide the others
+            damaged.append(str(error))
+    if markdown:
+        typer.echo(as_markdown(entries), nl=False)
+    else:
+        from rich.console import Console
+        from rich.table import Table
+
+        table = Table()
+        for index, column in enumerate(COLUMNS):
+            text = index < 2
+            table.add_column(column, justify="left" if text else "right", no_wrap=index == 0, overflow="fold")
+        for entry in entries:
+            table.add_row(*row(entry))
+        Console().print(table)
+        typer.echo(LEGEND)
+    for message in damaged:
+        typer.echo(f"error: {message}", err=True)
+
+
+@zoo.command()
+def show(
+    name: Annotated[str, typer.Argument(help="Name of the entry, or the path of its file.")],
+    folder: FOLDER = None,
+    config: Annotated[
+        bool, typer.Option("--config", help="Print the configuration of its training as YAML.")
+    ] = False,
+) -> None:
+    """Show all that is known of a network."""
+    from zerocross.hw_search.zoo.collection import find
+    from zerocross.hw_search.zoo.listing import details
+
+    entry = find(name, folder)
+    if config:
+        import yaml
+
+        typer.echo(yaml.safe_dump(entry.config, sort_keys=False), nl=False)
+        return
+    typer.echo(entry.name)
+    found = details(entry)
+    width = max(len(label) for label, _ in found)
+    for label, value in found:
+        typer.echo(f"{label:{width}}  {value}")
+
+
+@zoo.command()
+def add(
+    trainings: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Folders of `zerocross train`. Several must differ only in their seeds; the weights of the best on the "
+            "validation set are kept."
+        ),
+    ],
+    name: Annotated[str, typer.Option(help="Name of the entry.")],
+    folder: FOLDER = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace your entry of this name.")] = False,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Board or part to build the network for; its figures become part of the entry. Repeatable."
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Test set for these builds, as for `zerocross build`.")
+    ] = None,
+    images: Annotated[int, typer.Option(min=1, help="Maximum number of test images of these builds.")] = 2000,
+    builds: Annotated[Path, typer.Option(help="Folder for these builds.")] = Path("builds"),
+) -> None:
+    """Add your own trained network, so that zoo:NAME refers to it."""
+    from zerocross.hw_search.builds.progress import BuildTerminal
+    from zerocross.hw_search.builds.targets import check_target
+
+    for each in target or []:
+        check_target(each, None)
+    with stoppable("The entry has the figures of the finished builds; run the same command with --replace."):
+        from zerocross.hw_search.adding import add as add_entry
+        from zerocross.hw_search.adding import measure
+        from zerocross.hw_search.builds.options import BuildOptions
+        from zerocross.hw_search.zoo.entry import save_entry
+
+        file, entry = add_entry(trainings, name, folder, replace)
+        for each in target or []:
+            with BuildTerminal() as watcher:
+                options = BuildOptions(each, images=images)
+                entry = measure(entry, builds / f"{name}-{each}", options, watcher, data)
+            save_entry(entry, file)
+    typer.echo(f"{name}: {file}, {file.stat().st_size / 1000:.0f} kB")

@@ -1,0 +1,78 @@
+"""Starting weights: a training that begins from another trained network (`training.start_from`)."""
+
+import hashlib
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.zoo import is_zoo
+from zerocross.hw_search.zoo.collection import find
+from zerocross.hw_search.zoo.packing import binary_products
+from zerocross.hw_search.zoo.training_folder import WEIGHTS, read_training
+from zerocross.models.layers import slots
+
+_FIELD = "training.start_from"
+
+
+def start_digest(source: str) -> str:
+    """Return a digest of starting weights, for the keys of trainings that depend on them.
+
+    Args:
+        source: `zoo:NAME`, or the folder of a training.
+
+    Raises:
+        UserError: If there are no such weights.
+    """
+    if is_zoo(source):
+        return find(source).identity
+    read_training(Path(source))
+    return hashlib.blake2b((Path(source) / WEIGHTS).read_bytes(), digest_size=16).hexdigest()
+
+
+def begin_from(model: nn.Module, source: str) -> None:
+    """Put starting weights into a new network, in place.
+
+    Each layer takes the parameters of the layer of its name. An activation that is another expression keeps its own
+    parameters. The classifier keeps its own weights if it has another shape.
+
+    An entry of the zoo holds only the signs of binary weights. They get the mean magnitude that the new network's weights
+    have, because a weight of -1 or +1 lies outside the window of the surrogate gradient, and would never change.
+
+    Args:
+        model: New network with its activations, on the CPU.
+        source: `zoo:NAME`, or the folder of a training.
+
+    Raises:
+        UserError: If there are no such weights, or they do not fit the network.
+    """
+    old = find(source).module() if is_zoo(source) else read_training(Path(source)).module()
+    signs = {f"{name}.weight" for name in binary_products(old)} if is_zoo(source) else set()
+    kept = {name: slot.function.expression for name, slot in slots(old).items()}
+    other = tuple(
+        f"{name}.function."
+        for name, slot in slots(model).items()
+        if str(kept.get(name)) != str(slot.function.expression)
+    )
+    state, found = old.state_dict(), dict[str, Tensor]()
+    products = [name for name, tensor in model.named_parameters() if tensor.dim() > 1]
+    for name, tensor in model.state_dict().items():
+        if other and name.startswith(other):
+            continue
+        if name not in state or state[name].shape != tensor.shape:
+            if name in products[-1:]:
+                continue
+            theirs = (
+                f"has the shape {tuple(state[name].shape)} there" if name in state else "is missing there"
+            )
+            raise UserError(
+                f"{_FIELD}: {source} does not fit: {name}, of shape {tuple(tensor.shape)} here, {theirs}. Use the same "
+                "topology and input, or omit the field"
+            )
+        value = state[name]
+        found[name] = value * tensor.abs().mean() if name in signs else value
+    if not found:
+        raise UserError(f"{_FIELD}: {source} has no layer of this network")
+    with torch.no_grad():
+        model.load_state_dict(found, strict=False)

@@ -1,0 +1,77 @@
+"""The folder that a training of one network leaves (`zerocross.hw_search.network_training`)."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.networks import build_topology
+from zerocross.hw_search.plugins import import_plugins
+from zerocross.models.expressions import parse
+from zerocross.models.layers import install
+
+WEIGHTS, RECORD, CHECKPOINT, CONFIG = "network.safetensors", "training.json", "checkpoint.pt", "config.yaml"
+
+
+@dataclass(frozen=True)
+class TrainingFolder:
+    """A finished training.
+
+    Attributes:
+        folder: The folder.
+        record: Content of `training.json`; see `zerocross.hw_search.network_training.Trained`.
+        config: The configuration.
+    """
+
+    folder: Path
+    record: dict[str, Any]
+    config: dict[str, Any]
+
+    def module(self) -> nn.Module:
+        """Return the trained network in eval mode.
+
+        Raises:
+            UserError: If the weights cannot be read.
+        """
+        import_plugins(self.config["plugins"])
+        path = self.folder / WEIGHTS
+        with torch.random.fork_rng(devices=[]):
+            model = build_topology(
+                self.record["topology"], tuple(self.record["input_shape"]), self.record["classes"]
+            )
+            install(model, [parse(text) for text in self.record["expressions"]])
+        try:
+            model.load_state_dict(load_file(path))
+        except (OSError, SafetensorError, RuntimeError) as error:
+            reason = " ".join(str(error).split())
+            raise UserError(f"{path} cannot be read ({reason}): train the network again") from None
+        return model.eval()
+
+
+def read_training(folder: Path) -> TrainingFolder:
+    """Read the record of a training.
+
+    Raises:
+        UserError: If the folder holds no finished training.
+    """
+    if not (folder / RECORD).is_file():
+        raise UserError(f"{folder} holds no training: name the folder that `zerocross train` wrote")
+    try:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        config = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
+        finished = record["test"] is not None and not (folder / CHECKPOINT).exists()
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{folder / RECORD} cannot be read ({reason}): train the network again") from None
+    if not finished:
+        raise UserError(
+            f"the training in {folder} is not finished: run its `zerocross train` again to resume it"
+        )
+    return TrainingFolder(folder, record, config)

@@ -1,0 +1,122 @@
+"""A user's own trained network in the zoo: added, listed, shown, trained again, and refused."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from tests.hw_search.test_network_training import config
+from zerocross.hw_search.adding import make_entry
+from zerocross.hw_search.builds.subject import from_source
+from zerocross.hw_search.cli import app
+from zerocross.hw_search.config import load_config
+from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.network_training import train_network
+from zerocross.hw_search.zoo.collection import find, user_folder
+from zerocross.models.data import load_test
+from zerocross.models.training import accuracy
+
+
+@pytest.fixture(scope="module")
+def trainings(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two trainings of one network."""
+    place, found = tmp_path_factory.mktemp("trainings"), []
+    for seed in (3, 4):
+        one = config(place, f"seed{seed}")
+        found.append(
+            train_network(one.model_copy(update={"search": one.search.model_copy(update={"seed": seed})}))[0]
+        )
+    return found
+
+
+@pytest.fixture
+def added(trainings: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    result = CliRunner().invoke(app, ["zoo", "add", *map(str, trainings), "--name", "mine"])
+    assert result.exit_code == 0, result.output
+    assert str(user_folder() / "mine.npz") in result.output
+    return "mine"
+
+
+def test_an_entry_has_the_best_weights_and_the_figures_of_all_seeds(
+    added: str, trainings: list[Path]
+) -> None:
+    records = [json.loads((folder / "training.json").read_text()) for folder in trainings]
+    best = max(records, key=lambda record: record["validation"])
+    entry = find(f"zoo:{added}")
+    assert entry.trainings[0].seed == best["seed"] == entry.config["search"]["seed"]
+    assert sorted(each.test for each in entry.trainings) == sorted(record["test"] for record in records)
+    assert accuracy(entry.module(), load_test("digits")) == best["test"]
+    assert entry.test_samples == 359 and entry.estimate is not None and entry.estimate.zerocross["ii"] <= 100
+    assert entry.versions["torch"] == torch.__version__.split("+")[0] and len(entry.log) == 3
+
+
+def test_the_list_and_the_details_say_so(added: str) -> None:
+    listed = CliRunner().invoke(app, ["zoo", "--markdown"])
+    assert listed.exit_code == 0 and "| `mine` | add(log(x), sin(x)) |" in listed.output
+    shown = CliRunner().invoke(app, ["zoo", "show", "mine"])
+    assert "of 359 samples" in shown.output and "zerocross train zoo:mine" in shown.output
+    assert "seed 3" in shown.output and "estimate (FINN)" in shown.output
+
+
+def test_its_configuration_repeats_its_training(added: str, tmp_path: Path) -> None:
+    again = load_config("zoo:mine", {"name": "again", "output": str(tmp_path)})
+    folder, record = train_network(again)
+    assert record.test == find("mine").trainings[0].test
+    one, other = (pack_of.weights for pack_of in (find("mine"), make_entry([folder], "again")))
+    assert (one.bits == other.bits).all() and (one.numbers == other.numbers).all()
+
+
+def test_it_starts_another_training(added: str, tmp_path: Path) -> None:
+    _, record = train_network(config(tmp_path, "next", epochs=1, start_from="zoo:mine"))
+    assert record.start == find("mine").identity
+
+
+def test_a_damaged_entry_does_not_hide_the_others(added: str) -> None:
+    (user_folder() / "bad.npz").write_bytes(b"nothing")
+    result = CliRunner().invoke(app, ["zoo", "--markdown"])
+    assert "`mine`" in result.output and "bad.npz is not a readable entry" in result.output
+
+
+def test_a_build_takes_only_what_applies(added: str) -> None:
+    assert from_source(Path("zoo:mine")).origin.name == "mine"
+    with pytest.raises(UserError, match="omit --epochs and --seed"):
+        from_source(Path("zoo:mine"), epochs=3)
+    with pytest.raises(UserError, match="--logits works only with a QONNX file"):
+        from_source(Path("zoo:mine"), output="logits")
+    with pytest.raises(UserError, match="the zoo has no entry 'min': did you mean mine"):
+        from_source(Path("zoo:min"))
+
+
+def test_what_is_no_network_with_other_seeds_is_refused(trainings: list[Path], tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="two trainings have the same seed"):
+        make_entry([trainings[0], trainings[0]], "mine")
+    other, _ = train_network(config(tmp_path, "other", epochs=1))
+    content = json.loads((other / "training.json").read_text()) | {"expressions": ["x"]}
+    (other / "training.json").write_text(json.dumps(content))
+    with pytest.raises(UserError, match="not the same network with other seeds: expressions differs"):
+        make_entry([*trainings, other], "mine")
+    copied = Path(shutil.copytree(trainings[0], tmp_path / "copied"))
+    shutil.copy(trainings[1] / "network.safetensors", copied)
+    with pytest.raises(UserError, match=r"its record says .* but the weights have"):
+        make_entry([copied], "mine")
+    (copied / "checkpoint.pt").touch()
+    with pytest.raises(UserError, match="is not finished"):
+        make_entry([copied], "mine")
+
+
+def test_a_name_is_used_once(added: str, trainings: list[Path]) -> None:
+    for name, message in (
+        ("mine", "--replace it"),
+        ("a/b", "use letters"),
+        ("tfc-digits", "comes with the package"),
+    ):
+        result = CliRunner().invoke(app, ["zoo", "add", str(trainings[0]), "--name", name])
+        assert message in str(result.exception), name
+    assert (
+        CliRunner().invoke(app, ["zoo", "add", str(trainings[0]), "--name", "mine", "--replace"]).exit_code
+        == 0
+    )
