@@ -23,12 +23,12 @@ from zerocross.models.expressions import Expression, X, parse
 from zerocross.models.layers import (
     ActivationSlot,
     BinaryConv2d,
-    InputQuant,
     LogitScale,
     StreamSlot,
     conv2d,
     linear,
 )
+from zerocross.models.thermometer import Thermometer, input_channels, input_padding, input_quantizer
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ class Backbone(nn.Module):
         stream: Settings of the stream.
         widths: Channels of each stage.
         blocks: Number of blocks in each stage.
-        input_bits: Bits of the input, 8 or 1.
+        input_bits: Encoding of the input: 8, 1, or a thermometer (`zerocross.models.thermometer`).
         weight_bits: Bits of the weights in the stem and the classifier; 1 for -1 and +1.
         stem_kernel: Side of the stem's kernel, odd.
         stem_stride: Stride of the stem.
@@ -165,7 +165,7 @@ class Backbone(nn.Module):
         stream: ResidualStream,
         widths: list[int],
         blocks: list[int],
-        input_bits: int = 8,
+        input_bits: int | Thermometer = 8,
         weight_bits: int = 8,
         stem_kernel: int = 3,
         stem_stride: int = 1,
@@ -176,15 +176,15 @@ class Backbone(nn.Module):
         channels, *sides = input_shape
         # MobileNet's stem is half as wide as its first stage.
         width = max(1, widths[0] // 2) if style.pointwise else widths[0]
-        self.input = InputQuant(input_bits)
+        self.input = input_quantizer(input_bits, channels)
         self.stem = conv2d(
-            channels,
+            input_channels(input_bits, channels),
             width,
             weight_bits,
             kernel=stem_kernel,
             stride=stem_stride,
             padding=stem_kernel // 2,
-            pad_value=0.0 if input_bits == 8 else -1.0,
+            pad_value=input_padding(input_bits),
         )
         sides = [(side - 1) // stem_stride + 1 for side in sides]
         self.stem_level = stream.slot(width)
