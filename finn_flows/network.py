@@ -374,9 +374,7 @@ class Network:
                 )
             if isinstance(operation, Bias) and not unfit:
                 raise NetworkError(f"{name}: a bias must read accumulators, but it reads {layer.inputs[0]}")
-            if unfit and isinstance(
-                operation, Dense | Conv | Thermometer | Add | SumPool | Concat | Select
-            ):
+            if unfit and isinstance(operation, Dense | Conv | Thermometer | Add | SumPool | Concat | Select):
                 raise NetworkError(
                     f"{name}: reads accumulators of {unfit[0]}: put an activation between them"
                 )

@@ -23,12 +23,19 @@ from zerocross.models.expressions import Expression, X, parse
 from zerocross.models.layers import (
     ActivationSlot,
     BinaryConv2d,
+    InputQuant,
     LogitScale,
     StreamSlot,
     conv2d,
     linear,
 )
-from zerocross.models.thermometer import Thermometer, input_channels, input_padding, input_quantizer
+from zerocross.models.thermometer import (
+    Thermometer,
+    ThermometerEncoder,
+    input_channels,
+    input_padding,
+    quantizer_bits,
+)
 
 
 @dataclass(frozen=True)
@@ -176,7 +183,10 @@ class Backbone(nn.Module):
         channels, *sides = input_shape
         # MobileNet's stem is half as wide as its first stage.
         width = max(1, widths[0] // 2) if style.pointwise else widths[0]
-        self.input = input_quantizer(input_bits, channels)
+        self.input = InputQuant(quantizer_bits(input_bits))
+        self.thermometer: nn.Module = nn.Identity()
+        if isinstance(input_bits, Thermometer):
+            self.thermometer = ThermometerEncoder(channels, input_bits)
         self.stem = conv2d(
             input_channels(input_bits, channels),
             width,
@@ -211,7 +221,7 @@ class Backbone(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits."""
-        x = self.stages(self.stem_level(self.stem(self.input(x))))
+        x = self.stages(self.stem_level(self.stem(self.thermometer(self.input(x)))))
         return self.scale(self.classifier(self.flat(self.features(self.mean(x)))))
 
 

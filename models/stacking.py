@@ -40,11 +40,11 @@ from zerocross.models.layers import (
 )
 from zerocross.models.quantizers import FixedPoint
 from zerocross.models.surrogates import Surrogate, Window
-from zerocross.models.thermometer import ThermometerInput
+from zerocross.models.thermometer import ThermometerEncoder
 
 _UNCHANGED = (
     InputQuant,
-    ThermometerInput,
+    ThermometerEncoder,
     nn.MaxPool2d,
     nn.AvgPool2d,
     nn.AdaptiveAvgPool2d,

@@ -13,8 +13,7 @@ from pydantic import BeforeValidator, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from zerocross.models.layers import InputQuant
-from zerocross.models.quantizers import BinaryActivation, ByteInput
+from zerocross.models.quantizers import BinaryActivation
 
 MOST_BITS = 16
 
@@ -54,11 +53,9 @@ InputBits = Annotated[int | Thermometer, BeforeValidator(_checked)]
 """The encoding of a network's input: 8 for bytes, 1 for one bit at 128, or a thermometer."""
 
 
-def input_quantizer(input_bits: "int | Thermometer", channels: int) -> nn.Module:
-    """Return the first layer of a network that encodes the channels of an image."""
-    if isinstance(input_bits, Thermometer):
-        return ThermometerInput(channels, input_bits)
-    return InputQuant(input_bits)
+def quantizer_bits(input_bits: "int | Thermometer") -> int:
+    """Return the bits of the input's quantizer, 8 or 1: a thermometer reads bytes."""
+    return 8 if isinstance(input_bits, Thermometer) else input_bits
 
 
 def input_channels(input_bits: "int | Thermometer", channels: int) -> int:
@@ -71,8 +68,8 @@ def input_padding(input_bits: "int | Thermometer") -> float:
     return 0.0 if input_bits == 8 else -1.0
 
 
-class ThermometerInput(nn.Module):
-    """The network's input quantizer, a thermometer; inputs are bytes 0..255.
+class ThermometerEncoder(nn.Module):
+    """A thermometer of the network's bytes, behind its InputQuant.
 
     Shapes: (N, C) to (N, C * z), or (N, C, H, W) to (N, C * z, H, W). Bit i of channel c is channel c * z + i.
 
@@ -91,7 +88,6 @@ class ThermometerInput(nn.Module):
         self.repeats: Tensor
         self.register_buffer("thresholds", uniform_thresholds(self.bits).expand(channels, -1).clone())
         self.register_buffer("repeats", torch.arange(channels).repeat_interleave(self.bits), persistent=False)
-        self.byte = qnn.QuantIdentity(act_quant=ByteInput, return_quant_tensor=False)
         self.sign = qnn.QuantIdentity(act_quant=BinaryActivation, return_quant_tensor=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -99,7 +95,7 @@ class ThermometerInput(nn.Module):
         image = (1,) * (x.dim() - 2)
         if self.sign.act_quant.export_mode:
             # A Gather of channels and a BipolarQuant, both of which QONNX has.
-            return self.sign(self.byte(x)[:, self.repeats] - self.thresholds.reshape(1, -1, *image))
+            return self.sign(x[:, self.repeats] - self.thresholds.reshape(1, -1, *image))
         passed = x.unsqueeze(2) >= self.thresholds.reshape(self.channels, self.bits, *image)
         return passed.to(x.dtype).mul_(2).sub_(1).flatten(1, 2)
 
@@ -112,7 +108,7 @@ def set_thresholds(model: nn.Module, samples: Tensor) -> None:
         samples: Training samples, bytes, (N, features) or (N, channels, height, width).
     """
     for module in model.modules():
-        if isinstance(module, ThermometerInput) and module.kind == "quantiles":
+        if isinstance(module, ThermometerEncoder) and module.kind == "quantiles":
             features = samples.flatten(1).T
             rows = features if len(features) == module.channels else samples.transpose(0, 1).flatten(1)
             module.thresholds.copy_(quantile_thresholds(rows, module.bits))

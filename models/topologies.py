@@ -33,10 +33,10 @@ from zerocross.models.residual import stream_scale as automatic_scale
 from zerocross.models.thermometer import (
     InputBits,
     Thermometer,
-    ThermometerInput,
+    ThermometerEncoder,
     input_channels,
     input_padding,
-    input_quantizer,
+    quantizer_bits,
     set_thresholds,
 )
 
@@ -156,13 +156,11 @@ def mlp(
         raise ModelError(f"dropout must be at least 0 and below 1, not {dropout}")
     fan_in = math.prod(input_shape)
     net = nn.Sequential()
+    net.add_module("input", InputQuant(quantizer_bits(input_bits)))
+    net.add_module("flatten", nn.Flatten())
     if isinstance(input_bits, Thermometer):  # each feature has thresholds of its own
-        net.add_module("flatten", nn.Flatten())
-        net.add_module("input", ThermometerInput(fan_in, input_bits))
+        net.add_module("thermometer", ThermometerEncoder(fan_in, input_bits))
         fan_in = input_channels(input_bits, fan_in)
-    else:
-        net.add_module("input", InputQuant(input_bits))
-        net.add_module("flatten", nn.Flatten())
     if dropout:
         net.add_module("dropout", nn.Dropout(dropout))
     return _head(net, fan_in, hidden, classes)
@@ -238,7 +236,9 @@ def cnv(
         raise ModelError(f"kernel must be at least 1 and padding at least 0, not {kernel} and {padding}")
     channels, height, width = input_shape
     net = nn.Sequential()
-    net.add_module("input", input_quantizer(input_bits, channels))
+    net.add_module("input", InputQuant(quantizer_bits(input_bits)))
+    if isinstance(input_bits, Thermometer):
+        net.add_module("thermometer", ThermometerEncoder(channels, input_bits))
     channels, pad_value = input_channels(input_bits, channels), input_padding(input_bits)
     count = 0
     for index, block in enumerate(blocks):

@@ -407,11 +407,11 @@ class _Absorber:
             scale, offset = (np.asarray(number) for number in line)
             found = Integers(source.tensor, source.grid, scale, offset / scale, axis=response.axis)
             return self._behind(response, 0, found)
-        if source_name == self.structure.input:
+        if source.is_levels and source.grid.low < 0:
             raise LoweringError(
                 f"{self.structure.name(end)}: the activation ahead of {self.structure.name(reader.output[0])} reads the "
-                "network's input, which is not supported: let a product read the input, or quantize it only once, behind "
-                "the activation"
+                "bits of the network's input, which is not supported: let a product read them, or quantize the input only "
+                "once, behind the activation"
             )
         return self._crossings(response, source, reader)
 

@@ -70,7 +70,10 @@ def test_many_thresholds_are_in_block_ram_and_few_are_not():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Thermometer(Stream((4,), 1, 8), (1, 2, 3), 1), "3 thresholds do not fit 4 channels of 1 bits"),
+        (
+            lambda: Thermometer(Stream((4,), 1, 8), (1, 2, 3), 1),
+            "3 thresholds do not fit 4 channels of 1 bits",
+        ),
         (lambda: Thermometer(Stream((2,), 1, 8), (1, -2), 1), "0 or more"),
         (lambda: Thermometer(Stream((2,), 1, 8), (1, 2), 1, "table"), "unknown implementation 'table'"),
         (lambda: Thermometer(Stream((4,), 3, 8), (1, 2, 3, 4), 1), "3 does not divide 4 channels"),
