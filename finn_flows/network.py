@@ -307,7 +307,7 @@ class Network:
                     source = layers[source].inputs[0]
                 if self.is_binary(source):
                     raise NetworkError(
-                        f"{layer.name}: an activation must read accumulators or levels, but it reads bits of {source}"
+                        f"{layer.name}: an activation must follow a dense or convolution layer, or a layer of levels"
                     )
                 found[layer.name] = source
         return found

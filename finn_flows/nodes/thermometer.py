@@ -89,8 +89,12 @@ class Thermometer(HardwareNode):
 
     @cached_property
     def words(self) -> np.ndarray:
-        """Thresholds by word of a pixel and bit of a word, (words, lanes * bits), without the lowest `shift` bits."""
-        return self._clipped >> self.shift
+        """Thresholds by word of a pixel and bit of a word, (words, lanes * bits), without the lowest `shift` bits.
+
+        If all words of a pixel have the same thresholds, there is one word.
+        """
+        words = self._clipped >> self.shift
+        return words[:1] if (words == words[0]).all() else words
 
     @cached_property
     def shift(self) -> int:
@@ -113,7 +117,8 @@ class Thermometer(HardwareNode):
 
         - A bit that is constant in all words costs nothing.
         - A threshold that is equal in all words is a constant: a function of the levels' bits above its lowest 1.
-        - Other thresholds are compared bit by bit, as in a crossing site, and are in LUTs or in block RAM.
+        - Other thresholds are in LUTs, where synthesis merges them with the comparisons as in a crossing site, or in block
+          RAM, where a comparison is a carry chain.
         """
         k, words, width = cost_model.CONSTANTS, self.words, self.image.bits - self.shift
         folds, lut, rows = len(words), k.thermometer_base, 0.0
@@ -126,7 +131,8 @@ class Thermometer(HardwareNode):
                 continue
             planes = column[:, None] >> np.arange(self.threshold_bits) & 1
             varying = int((planes != planes[0]).any(axis=0).sum())
-            lut, rows = lut + k.thermometer_compare * width, rows + varying * rom(folds)
+            compare = k.compare if self.implementation == IN_LUTS else k.thermometer_compare
+            lut, rows = lut + compare * width, rows + varying * rom(folds)
         if not rows:
             return Price(lut, implementation="constants", kind="crossings")
         lut += (folds - 1).bit_length()

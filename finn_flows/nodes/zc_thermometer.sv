@@ -1,6 +1,6 @@
 // Compares each value with BITS thresholds of its channel: bit i is 1 where the value is at least threshold i.
 //
-// A pixel has FOLDS words of PE channels. THRESHOLDS: hex file of FOLDS words of PE * BITS thresholds of T_BITS bits, those of
+// A pixel has FOLDS words of PE channels, or any number of words with the same thresholds if FOLDS is 1. THRESHOLDS: hex file of FOLDS words of PE * BITS thresholds of T_BITS bits, those of
 // a channel side by side. The lowest SHIFT bits of all thresholds are 0 and left out: they decide no comparison.
 //
 // Thresholds in LUTs are constants that the fold selects, so that a word needs one cycle. RAM_STYLE "block" reads them from
@@ -68,9 +68,18 @@ module zc_thermometer #(
     if (!rst_n) m_tvalid <= 1'b0;
     else if (en) m_tvalid <= valid;
   end
+  // Written bit by bit, a comparison with a constant needs fewer LUTs than a carry chain; another one needs more.
+  localparam int COMPARED = IN_BITS - SHIFT > T_BITS ? IN_BITS - SHIFT : T_BITS;
+  function automatic logic reaches(logic [COMPARED-1:0] value, logic [COMPARED-1:0] threshold);
+    reaches = 1'b1;
+    for (int i = 0; i < COMPARED; i++) begin
+      reaches = value[i] && !threshold[i] || reaches && value[i] == threshold[i];
+    end
+  endfunction
   for (genvar lane = 0; lane < PE * BITS; lane++) begin : g_compare
-    wire [IN_BITS-SHIFT-1:0] value = values[lane/BITS*IN_BITS+SHIFT+:IN_BITS-SHIFT];
-    wire [T_BITS-1:0] threshold = here[lane*T_BITS+:T_BITS];
-    always_ff @(posedge clk) if (en) m_tdata[lane] <= value >= threshold;
+    wire [COMPARED-1:0] value = COMPARED'(values[lane/BITS*IN_BITS+SHIFT+:IN_BITS-SHIFT]);
+    wire [COMPARED-1:0] threshold = COMPARED'(here[lane*T_BITS+:T_BITS]);
+    wire reached = FOLDS == 1 ? reaches(value, threshold) : value >= threshold;
+    always_ff @(posedge clk) if (en) m_tdata[lane] <= reached;
   end
 endmodule

@@ -91,8 +91,9 @@ def trace(model: nn.Module, input_shape: tuple[int, ...]) -> TracedNetwork:
     """Trace a module's forward and find the layers in it; see `describe` for their names.
 
     Args:
-        model: Module from samples to logits. It may contain one InputQuant, a ThermometerEncoder behind it, Brevitas layers with binary weights or
-            integers on a power-of-two scale, activation and stream slots, sums, mean and max-pools, and flattens.
+        model: Module from samples to logits. It may contain one InputQuant, a ThermometerEncoder behind it, Brevitas layers
+            with binary weights or integers on a power-of-two scale, activation and stream slots, sums, mean and max-pools,
+            and flattens.
         input_shape: (features,) or (channels, height, width).
 
     Raises:
@@ -302,8 +303,9 @@ def _operation(node: fx.Node, module: nn.Module | None, shape: tuple[int, ...]) 
         raise UnsupportedModule(f"{node.name} is indexing, which has no hardware: remove it")
     kind = type(module).__name__ if module is not None else str(node.target)
     raise UnsupportedModule(
-        f"{node.name} ({kind}) has no hardware: use only InputQuant, ThermometerEncoder, the layers of zerocross.models.layers, ActivationSlot, "
-        "StreamSlot, sums, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d(1), Flatten, Dropout and LogitScale"
+        f"{node.name} ({kind}) has no hardware: use only InputQuant, ThermometerEncoder, the layers of "
+        "zerocross.models.layers, ActivationSlot, StreamSlot, sums, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d(1), Flatten, "
+        "Dropout and LogitScale"
     )
 
 
