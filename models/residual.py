@@ -153,7 +153,8 @@ class Backbone(nn.Module):
         stream: Settings of the stream.
         widths: Channels of each stage.
         blocks: Number of blocks in each stage.
-        input_bits: Encoding of the input: 8, 1, or a thermometer (`zerocross.models.thermometer`).
+        input_bits: Encoding of the input: 8 (bytes), 1 (one bit at 128), or {thermometer: z, thresholds: quantiles}: z bits
+            (1..16) of each feature or channel, at quantiles of its training values, or at `uniform` thresholds.
         weight_bits: Bits of the weights in the stem and the classifier; 1 for -1 and +1.
         stem_kernel: Side of the stem's kernel, odd.
         stem_stride: Stride of the stem.

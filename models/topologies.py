@@ -148,7 +148,8 @@ def mlp(
         input_shape: Shape of a sample, (features,) or (channels, height, width).
         classes: Number of logits.
         hidden: Width of each hidden layer.
-        input_bits: Encoding of the input: 8, 1, or a thermometer (`zerocross.models.thermometer`).
+        input_bits: Encoding of the input: 8 (bytes), 1 (one bit at 128), or {thermometer: z, thresholds: quantiles}: z bits
+            (1..16) of each feature or channel, at quantiles of its training values, or at `uniform` thresholds.
         dropout: Share of the input dropped in training, at least 0 and below 1.
     """
     _positive("hidden", hidden)
@@ -188,7 +189,8 @@ def _preset(width: int) -> Topology:
     Args:
         input_shape: Shape of a sample, (features,) or (channels, height, width).
         classes: Number of logits.
-        input_bits: Encoding of the input: 8, 1, or a thermometer (`zerocross.models.thermometer`).
+        input_bits: Encoding of the input: 8 (bytes), 1 (one bit at 128), or {{thermometer: z, thresholds: quantiles}}: z
+            bits (1..16) of each feature or channel, at quantiles of its training values, or at `uniform` thresholds.
         dropout: Share of the input dropped in training, at least 0 and below 1.
     """
     return preset
@@ -220,7 +222,8 @@ def cnv(
         pool: Whether a 2x2 max pool ends each block; null is CNV's choice, all blocks except the last.
         kernel: Side of the square kernels.
         padding: Pixels on each side of every convolution.
-        input_bits: Encoding of the input: 8, 1, or a thermometer (`zerocross.models.thermometer`).
+        input_bits: Encoding of the input: 8 (bytes), 1 (one bit at 128), or {thermometer: z, thresholds: quantiles}: z bits
+            (1..16) of each feature or channel, at quantiles of its training values, or at `uniform` thresholds.
     """
     if len(input_shape) != 3:
         raise ModelError(f"cnv needs images, but the data has samples of shape {input_shape}: use mlp")
@@ -310,7 +313,8 @@ def _backbone(style: Style, full_widths: list[int], full_blocks: list[int], doc:
         blocks: Number of blocks in each stage, each with one 3x3 convolution; null uses the published numbers.
         stream_bits: Bits of the residual stream's quantizers, 2..8.
         stream_scale: Scale of the stream, a power of two; null uses the best scale for a standard normal value.
-        input_bits: Encoding of the input: 8, 1, or a thermometer (`zerocross.models.thermometer`).
+        input_bits: Encoding of the input: 8 (bytes), 1 (one bit at 128), or {{thermometer: z, thresholds: quantiles}}: z
+            bits (1..16) of each feature or channel, at quantiles of its training values, or at `uniform` thresholds.
         weight_bits: Bits of the weights in the stem and the classifier, 1..8.
         shortcut_bits: Bits of the weights in 1x1 shortcuts, 1..8.
         stem_kernel: Side of the stem's kernel, odd.
@@ -348,7 +352,8 @@ def nasb(
         cells: Number of cells in each stage; null is one.
         stream_bits: Bits of the residual stream's quantizers, 2..8.
         stream_scale: Scale of the stream, a power of two; null uses the best scale for a standard normal value.
-        input_bits: Encoding of the input: 8, 1, or a thermometer (`zerocross.models.thermometer`).
+        input_bits: Encoding of the input: 8 (bytes), 1 (one bit at 128), or {thermometer: z, thresholds: quantiles}: z bits
+            (1..16) of each feature or channel, at quantiles of its training values, or at `uniform` thresholds.
         weight_bits: Bits of the weights in the stem and the classifier, 1..8.
         stem_kernel: Side of the stem's kernel, odd.
         stem_stride: Stride of the stem.

@@ -48,7 +48,9 @@ def joined() -> Shaped:
 def joined_images(padding: int = 1) -> Shaped:
     graph = _bytes((2, 4, 4))
     levels = graph.tensor
-    bits = [_compared(graph.at(levels), _THRESHOLDS[:2, each].reshape(1, 2, 1, 1)).tensor for each in range(3)]
+    bits = [
+        _compared(graph.at(levels), _THRESHOLDS[:2, each].reshape(1, 2, 1, 1)).tensor for each in range(3)
+    ]
     graph.concat(*bits)
     if padding:
         graph.pad(padding, padding, -1.0)
@@ -72,7 +74,9 @@ def test_comparisons_of_the_input_become_one_layer(graph, features):
 
 def test_the_thresholds_are_those_of_the_file():
     (found,) = [
-        layer.operation for layer in lower(joined().model()).network.network.layers if isinstance(layer.operation, Thermometer)
+        layer.operation
+        for layer in lower(joined().model()).network.network.layers
+        if isinstance(layer.operation, Thermometer)
     ]
     assert np.array_equal(np.reshape(found.thresholds, (5, 3)), _THRESHOLDS.clip(0, 256))
 
@@ -81,7 +85,9 @@ def test_bits_that_fall_stay_activations_and_give_the_same_classes():
     graph = _bytes((5,))
     levels = graph.tensor
     rising = _compared(graph.at(levels), _THRESHOLDS[None, :, 0]).tensor
-    falling = graph.at(levels).node("Sub", graph.constant(_THRESHOLDS[None, :, 1])).node("Neg").bipolar().tensor
+    falling = (
+        graph.at(levels).node("Sub", graph.constant(_THRESHOLDS[None, :, 1])).node("Neg").bipolar().tensor
+    )
     model = _end(graph.concat(rising, falling), 10).model()
     lowered = lower(model)
     kinds = _kinds(lowered)
