@@ -285,11 +285,11 @@ class Structure:
     def _is_encoded(self, ends: list[str], levels: str) -> bool:
         """Return whether an end encodes the levels of the network's input, and so belongs to hardware.
 
-        It has more elements than the levels, such as a thermometer, or the file names it as a layer. Another second
-        quantizer belongs to the host, together with the first.
+        The levels are integers from 0, and it has more elements than they, such as a thermometer, or the file names it as a
+        layer. Another second quantizer belongs to the host, together with the first.
         """
         values = declared_values(self.model, levels, strict=False)
-        if values is None or len(values) <= 2:
+        if values is None or len(values) <= 2 or (values.min(), values.max()) != (0, len(values) - 1):
             return False
         count = math.prod(self.model.get_tensor_shape(levels))
         return any(
