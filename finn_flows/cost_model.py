@@ -62,6 +62,8 @@ class Constants:
         bias_tree: LUTs per bit of the adders that multiply with a factor.
         bias_rom: LUTs per bit of a word of biases and factors, and word, if they are more than 1.
         bias_fixed: Share of a lane's logic that remains if its bias and factor are constants.
+        thermometer_base: LUTs of a thermometer's control.
+        thermometer_compare: LUTs per bit of a comparison with a threshold from block RAM.
         grouped_base: LUTs of a grouped product's control.
         fifo_base, fifo_address: LUTs of a deep FIFO's control, and per bit of its addresses.
         fifo_wrap: Further LUTs per address bit, if the number of words is no power of two.
@@ -111,6 +113,8 @@ class Constants:
     bias_tree: float = 1.14
     bias_rom: float = 0.0348
     bias_fixed: float = 0.333
+    thermometer_base: float = 1.0
+    thermometer_compare: float = 0.75
     grouped_base: float = 16.1
     fifo_base: float = 6.45
     fifo_address: float = 2.38

@@ -24,6 +24,7 @@ from zerocross.finn_flows.network import (
     Pad,
     Select,
     SumPool,
+    Thermometer,
     product_grid,
 )
 
@@ -68,6 +69,9 @@ class IntegerNetwork:
                     values[layer.name] = _convolve(x, self.weights[layer.name], conv)
                 case Activation(_, bits):
                     values[layer.name] = _activate(x, self.tables[layer.name], bits)
+                case Thermometer(thresholds, bits):
+                    passed = np.repeat(x, bits, axis=-1) >= np.array(thresholds)
+                    values[layer.name] = 2 * passed.astype(np.int64) - 1
                 case Pad((top, left, bottom, right), value):
                     border = ((0, 0), (top, bottom), (left, right), (0, 0))
                     values[layer.name] = np.pad(x, border, constant_values=value)
@@ -225,8 +229,7 @@ def remove_constants(net: IntegerNetwork) -> tuple[IntegerNetwork, dict[str, int
         follower = found and _reading_activation(net.network, found[0].name)
         producer = net.network.producers()[name]
         producer_layer = net.network.inputs()[producer]
-        assert isinstance(producer_layer, Layer)
-        if not constants or found is None or not follower:
+        if not constants or found is None or not follower or not isinstance(producer_layer, Layer):
             continue
         product = found[0]
         alone = _reading_activation(net.network, producer) == name

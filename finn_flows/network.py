@@ -88,6 +88,21 @@ class Activation:
 
 
 @dataclass(frozen=True)
+class Thermometer:
+    """Compares each level with several thresholds: a bit is +1 where the level is at least the threshold.
+
+    Each channel becomes `bits` channels. The thresholds are part of the layer, because data determine them, not a training.
+
+    Attributes:
+        thresholds: Threshold of each output channel, 0 or more; channel c * bits + i is bit i of channel c.
+        bits: Bits of a channel.
+    """
+
+    thresholds: tuple[int, ...]
+    bits: int
+
+
+@dataclass(frozen=True)
 class Pad:
     """Surrounds an image with pixels of one integer, the same in all channels.
 
@@ -205,7 +220,19 @@ class NetworkError(FlowError):
 
 
 Operation = (
-    Dense | Conv | Activation | Pad | MaxPool | SumPool | Add | Concat | Select | Bias | Flatten | LabelSelect
+    Dense
+    | Conv
+    | Activation
+    | Thermometer
+    | Pad
+    | MaxPool
+    | SumPool
+    | Add
+    | Concat
+    | Select
+    | Bias
+    | Flatten
+    | LabelSelect
 )
 
 
@@ -265,24 +292,24 @@ class Network:
         return fan_ins
 
     def producers(self) -> dict[str, str]:
-        """Map each activation to the layer that produces its integers; skip paddings, max-pools and flattens.
+        """Map each activation to the layer, or the input, that it reads; skip paddings, max-pools and flattens.
 
         Raises:
-            NetworkError: If an activation reads bits or the input.
+            NetworkError: If an activation reads bits.
         """
         layers = {layer.name: layer for layer in self.layers}
         found = {}
         for layer in self.layers:
             if isinstance(layer.operation, Activation):
-                source = layers.get(layer.inputs[0])
+                source = layer.inputs[0]
                 # A padding and a maximum are among the integers that they read, so the grid stays the same.
-                while source is not None and isinstance(source.operation, Pad | MaxPool | Flatten):
-                    source = layers.get(source.inputs[0])
-                if source is None or self.is_binary(source.name):
+                while source in layers and isinstance(layers[source].operation, Pad | MaxPool | Flatten):
+                    source = layers[source].inputs[0]
+                if self.is_binary(source):
                     raise NetworkError(
                         f"{layer.name}: an activation must follow a dense or convolution layer, or a layer of levels"
                     )
-                found[layer.name] = source.name
+                found[layer.name] = source
         return found
 
     def weight_bits(self, name: str) -> int:
@@ -324,6 +351,8 @@ class Network:
                     bits[layer.name] = max((bits[each] for each in layer.inputs), key=lambda each: each or 0)
                 case Activation(_, own):
                     bits[layer.name] = own
+                case Thermometer():
+                    bits[layer.name] = 1
                 case Add() | SumPool():
                     bits[layer.name] = self._grids[layer.name].high.bit_length()
                 case _:
@@ -345,7 +374,7 @@ class Network:
                 )
             if isinstance(operation, Bias) and not unfit:
                 raise NetworkError(f"{name}: a bias must read accumulators, but it reads {layer.inputs[0]}")
-            if unfit and isinstance(operation, Dense | Conv | Add | SumPool | Concat | Select):
+            if unfit and isinstance(operation, Dense | Conv | Thermometer | Add | SumPool | Concat | Select):
                 raise NetworkError(
                     f"{name}: reads accumulators of {unfit[0]}: put an activation between them"
                 )
@@ -355,6 +384,10 @@ class Network:
                     accumulators.add(name)
                 case Activation(_, bits):
                     grids[name] = level_grid(bits)
+                case Thermometer():
+                    if grid.low != 0:
+                        raise NetworkError(f"{name}: a thermometer must read levels, but it reads bits")
+                    grids[name] = level_grid(1)
                 case Add() | SumPool():
                     sources = [grids[source] for source in layer.inputs]
                     if any(source.low != 0 for source in sources):
@@ -459,6 +492,12 @@ def _output_shape(layer: Layer, sources: list[tuple[int, ...]]) -> tuple[int, ..
                     f"{layer.name}: {len(crossings)} numbers of crossings do not fit {shape[-1]} channels of {bits} bits"
                 )
             return shape
+        case Thermometer(thresholds, bits):
+            if bits < 1 or len(thresholds) != shape[-1] * bits:
+                raise NetworkError(
+                    f"{layer.name}: {len(thresholds)} thresholds do not fit {shape[-1]} channels of {bits} bits"
+                )
+            return (*shape[:-1], len(thresholds))
         case Bias():
             return shape
         case Flatten():

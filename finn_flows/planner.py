@@ -27,6 +27,7 @@ from zerocross.finn_flows.network import (
     Pad,
     Select,
     SumPool,
+    Thermometer,
 )
 from zerocross.finn_flows.nodes.input_generator import WindowSchedule, generator_interval
 from zerocross.finn_flows.nodes.node import HardwareNode, divisors
@@ -260,6 +261,8 @@ class _Planner:
                 return self._pad(layer.name, pad, source, shape)
             case Activation() as activation:
                 return self._crossings(layer.name, activation, source, shape)
+            case Thermometer() as thermometer:
+                return self._thermometer(layer.name, thermometer, source, shape)
             case MaxPool() | SumPool() as pool:
                 return self._pool(layer.name, pool, source, shape, out)
             case Add():
@@ -320,10 +323,10 @@ class _Planner:
         return replace(self._written(x, stream, product.points), product=product)
 
     def _crossings(self, name: str, activation: Activation, source: str, shape: tuple[int, ...]) -> _Tensor:
-        x = self.tensors[source]
-        if x.stream is None or (x.bits == 1 and x.product is None):
+        x, vectors = self.tensors[source], math.prod(shape[:-1])
+        if x.bits == 1 and x.product is None:
             raise UnsupportedLayer(f"{name}: an activation must follow a product or a layer of levels")
-        pe, vectors = x.stream.lanes, math.prod(shape[:-1])
+        pe = x.stream.lanes if x.stream is not None else 1
         # After a product the site has the product's lanes; elsewhere it chooses its own.
         if x.product is None or math.prod(x.product.vectors) != vectors:
             elements = math.prod(shape)
@@ -331,6 +334,12 @@ class _Planner:
         site = nodes.CrossingSite(x.as_image(shape, pe), activation.crossings, x.points, activation.bits)
         stream = self._place(name, site.cheapest(), source)
         return replace(self._written(x, stream, 1 << activation.bits), product=None)
+
+    def _thermometer(self, name: str, thermometer: Thermometer, source: str, shape: Shape) -> _Tensor:
+        x, elements = self.tensors[source], math.prod(shape)
+        lanes = self._lanes(x, shape[-1], elements, lambda lanes: elements // lanes)
+        node = nodes.Thermometer(x.as_image(shape, lanes), thermometer.thresholds, thermometer.bits)
+        return self._written(x, self._place(name, node.cheapest(), source), 2)
 
     def _pad(self, name: str, pad: Pad, source: str, shape: tuple[int, ...]) -> _Tensor:
         """Append a padding node. It belongs to the layer that reads it, if there is only one."""

@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from dataclasses import is_dataclass
 from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel
@@ -128,7 +129,7 @@ def _type(annotation: Any) -> str:
         return "mapping"
     if origin is list:
         return f"list of {_type(arguments[0])}"
-    if origin is dict:
+    if origin is dict or is_dataclass(annotation):
         return "mapping"
     if arguments:
         return " or ".join(_type(argument) for argument in arguments)

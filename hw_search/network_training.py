@@ -134,7 +134,7 @@ def train_network(
     with holding(folder, "give the training another --name"):
         write_text(folder / CONFIG, yaml.safe_dump(config.model_dump(), sort_keys=False))
         torch.manual_seed(seed)
-        model = build_topology(candidate.topology, data.input_shape, data.classes)
+        model = build_topology(candidate.topology, data.input_shape, data.classes, data.train.x)
         install(model, candidate.expressions)
         if start is not None:
             begin_from(model, start)

@@ -115,7 +115,7 @@ def open_run(
         UserError: If the user made a mistake.
     """
     data, test_fingerprint = _data(config)
-    space = Space(config, data.input_shape, data.classes)
+    space = Space(config, data.input_shape, data.classes, data.train.x)
     check(space)
     pricer = Pricer(config, space)
     pricer.check_space()

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from torch import Tensor
+
 from zerocross.hw_search.choice import Choose
 from zerocross.hw_search.config import Config
 from zerocross.hw_search.errors import UserError
@@ -124,13 +126,17 @@ class Space:
         config: The configuration. Its plugins must be imported already.
         input_shape: Shape of a sample, (features,) or (channels, height, width).
         classes: Number of classes.
+        samples: Training samples, for thresholds at the input; None leaves these uniform.
 
     Raises:
         UserError: If an expression, operation or topology is invalid; the message names the field.
     """
 
-    def __init__(self, config: Config, input_shape: tuple[int, ...], classes: int) -> None:
+    def __init__(
+        self, config: Config, input_shape: tuple[int, ...], classes: int, samples: Tensor | None = None
+    ) -> None:
         self.config = config
+        self._samples = samples
         self.input_shape = input_shape
         self.classes = classes
         self._fixed = {
@@ -266,7 +272,7 @@ class Space:
     def build(self, topology: dict[str, Any]) -> Any:
         """Return the network of a topology section, for the data. A UserError names a wrong field."""
         try:
-            return build_topology(topology, self.input_shape, self.classes)
+            return build_topology(topology, self.input_shape, self.classes, self._samples)
         except ModelError as error:
             raise UserError(f"topology: {error}") from None
 

@@ -14,6 +14,7 @@ import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -147,7 +148,7 @@ def nasb(
     stream: ResidualStream,
     widths: list[int],
     cells: list[int],
-    **settings: int,
+    **settings: Any,
 ) -> nn.Module:
     """Return a backbone of cells whose operations are chosen.
 
@@ -186,7 +187,7 @@ def _backbone(
     widths: list[int],
     cells: list[int],
     cell: Callable[[int, int], nn.Module],
-    **settings: int,
+    **settings: Any,
 ) -> Backbone:
     if len(input_shape) != 3:
         raise ModelError(f"nasb needs images, but the data has samples of shape {input_shape}: use mlp")
@@ -253,7 +254,7 @@ class Supernet(nn.Module):
         stream: ResidualStream,
         widths: list[int],
         cells: list[int],
-        **settings: int,
+        **settings: Any,
     ) -> None:
         super().__init__()
         if len(choices) not in (1, len(widths)):

@@ -29,6 +29,13 @@ from zerocross.models.layers import (
     conv2d,
     linear,
 )
+from zerocross.models.thermometer import (
+    Thermometer,
+    ThermometerEncoder,
+    input_channels,
+    input_padding,
+    quantizer_bits,
+)
 
 
 @dataclass(frozen=True)
@@ -146,7 +153,8 @@ class Backbone(nn.Module):
         stream: Settings of the stream.
         widths: Channels of each stage.
         blocks: Number of blocks in each stage.
-        input_bits: Bits of the input, 8 or 1.
+        input_bits: Encoding of the input: 8 (bytes), 1 (one bit at 128), or {thermometer: z, thresholds: quantiles}: z bits
+            (1..16) of each feature or channel, at quantiles of its training values, or at `uniform` thresholds.
         weight_bits: Bits of the weights in the stem and the classifier; 1 for -1 and +1.
         stem_kernel: Side of the stem's kernel, odd.
         stem_stride: Stride of the stem.
@@ -165,7 +173,7 @@ class Backbone(nn.Module):
         stream: ResidualStream,
         widths: list[int],
         blocks: list[int],
-        input_bits: int = 8,
+        input_bits: int | Thermometer = 8,
         weight_bits: int = 8,
         stem_kernel: int = 3,
         stem_stride: int = 1,
@@ -176,15 +184,18 @@ class Backbone(nn.Module):
         channels, *sides = input_shape
         # MobileNet's stem is half as wide as its first stage.
         width = max(1, widths[0] // 2) if style.pointwise else widths[0]
-        self.input = InputQuant(input_bits)
+        self.input = InputQuant(quantizer_bits(input_bits))
+        self.thermometer: nn.Module = nn.Identity()
+        if isinstance(input_bits, Thermometer):
+            self.thermometer = ThermometerEncoder(channels, input_bits)
         self.stem = conv2d(
-            channels,
+            input_channels(input_bits, channels),
             width,
             weight_bits,
             kernel=stem_kernel,
             stride=stem_stride,
             padding=stem_kernel // 2,
-            pad_value=0.0 if input_bits == 8 else -1.0,
+            pad_value=input_padding(input_bits),
         )
         sides = [(side - 1) // stem_stride + 1 for side in sides]
         self.stem_level = stream.slot(width)
@@ -211,7 +222,7 @@ class Backbone(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits."""
-        x = self.stages(self.stem_level(self.stem(self.input(x))))
+        x = self.stages(self.stem_level(self.stem(self.thermometer(self.input(x)))))
         return self.scale(self.classifier(self.flat(self.features(self.mean(x)))))
 
 

@@ -40,9 +40,11 @@ from zerocross.models.layers import (
 )
 from zerocross.models.quantizers import FixedPoint
 from zerocross.models.surrogates import Surrogate, Window
+from zerocross.models.thermometer import ThermometerEncoder
 
 _UNCHANGED = (
     InputQuant,
+    ThermometerEncoder,
     nn.MaxPool2d,
     nn.AvgPool2d,
     nn.AdaptiveAvgPool2d,
@@ -51,7 +53,7 @@ _UNCHANGED = (
     nn.Dropout2d,
     nn.Identity,
 )
-"""Modules without parameters that treat all channels equally."""
+"""Modules without parameters that treat all channels equally, or that all networks share, such as the input's."""
 
 
 class Unstackable(ModelError):

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
-from torch import nn
+from torch import Tensor, nn
 
 from zerocross.models.dynamic import Dynamic
 from zerocross.models.errors import ModelError, nearest
@@ -30,6 +30,15 @@ from zerocross.models.residual import (
     Style,
 )
 from zerocross.models.residual import stream_scale as automatic_scale
+from zerocross.models.thermometer import (
+    InputBits,
+    Thermometer,
+    ThermometerEncoder,
+    input_channels,
+    input_padding,
+    quantizer_bits,
+    set_thresholds,
+)
 
 Topology = Callable[..., nn.Module]
 Module = TypeVar("Module", bound=nn.Module)
@@ -93,7 +102,13 @@ def check_parameters(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
     return checked
 
 
-def build(name: str, input_shape: tuple[int, ...], classes: int, parameters: dict[str, Any]) -> nn.Module:
+def build(
+    name: str,
+    input_shape: tuple[int, ...],
+    classes: int,
+    parameters: dict[str, Any],
+    samples: Tensor | None = None,
+) -> nn.Module:
     """Build a topology with plain signs in its slots.
 
     Args:
@@ -101,11 +116,16 @@ def build(name: str, input_shape: tuple[int, ...], classes: int, parameters: dic
         input_shape: Shape of a sample, (features,) or (channels, height, width).
         classes: Number of logits.
         parameters: Parameters of the topology.
+        samples: Training samples, (N, *input_shape), from which a thermometer at the input reads its thresholds; None leaves
+            them uniform, for weights that will be loaded.
 
     Raises:
         ModelError: If the network cannot be built.
     """
-    return get_topology(name)(input_shape, classes, **check_parameters(name, parameters))
+    model = get_topology(name)(input_shape, classes, **check_parameters(name, parameters))
+    if samples is not None:
+        set_thresholds(model, samples)
+    return model
 
 
 def _positive(name: str, values: list[int]) -> None:
@@ -119,7 +139,7 @@ def mlp(
     input_shape: tuple[int, ...],
     classes: int,
     hidden: list[int],
-    input_bits: int = 8,
+    input_bits: InputBits = 8,
     dropout: float = 0.0,
 ) -> nn.Module:
     """A fully connected network.
@@ -128,7 +148,8 @@ def mlp(
         input_shape: Shape of a sample, (features,) or (channels, height, width).
         classes: Number of logits.
         hidden: Width of each hidden layer.
-        input_bits: Bits of the input, 8 or 1.
+        input_bits: Encoding of the input: 8 (bytes), 1 (one bit at 128), or {thermometer: z, thresholds: quantiles}: z bits
+            (1..16) of each feature or channel, at quantiles of its training values, or at `uniform` thresholds.
         dropout: Share of the input dropped in training, at least 0 and below 1.
     """
     _positive("hidden", hidden)
@@ -136,8 +157,11 @@ def mlp(
         raise ModelError(f"dropout must be at least 0 and below 1, not {dropout}")
     fan_in = math.prod(input_shape)
     net = nn.Sequential()
-    net.add_module("input", InputQuant(input_bits))
+    net.add_module("input", InputQuant(quantizer_bits(input_bits)))
     net.add_module("flatten", nn.Flatten())
+    if isinstance(input_bits, Thermometer):  # each feature has thresholds of its own
+        net.add_module("thermometer", ThermometerEncoder(fan_in, input_bits))
+        fan_in = input_channels(input_bits, fan_in)
     if dropout:
         net.add_module("dropout", nn.Dropout(dropout))
     return _head(net, fan_in, hidden, classes)
@@ -156,7 +180,7 @@ def _head(net: nn.Sequential, fan_in: int, widths: list[int], classes: int) -> n
 
 def _preset(width: int) -> Topology:
     def preset(
-        input_shape: tuple[int, ...], classes: int, input_bits: int = 1, dropout: float = 0.0
+        input_shape: tuple[int, ...], classes: int, input_bits: InputBits = 1, dropout: float = 0.0
     ) -> nn.Module:
         return mlp(input_shape, classes, [width] * 3, input_bits, dropout)
 
@@ -165,7 +189,8 @@ def _preset(width: int) -> Topology:
     Args:
         input_shape: Shape of a sample, (features,) or (channels, height, width).
         classes: Number of logits.
-        input_bits: Bits of the input, 8 or 1.
+        input_bits: Encoding of the input: 8 (bytes), 1 (one bit at 128), or {{thermometer: z, thresholds: quantiles}}: z
+            bits (1..16) of each feature or channel, at quantiles of its training values, or at `uniform` thresholds.
         dropout: Share of the input dropped in training, at least 0 and below 1.
     """
     return preset
@@ -185,7 +210,7 @@ def cnv(
     pool: list[bool] | None = None,
     kernel: int = 3,
     padding: int = 0,
-    input_bits: int = 8,
+    input_bits: InputBits = 8,
 ) -> nn.Module:
     """A convolutional network like FINN's CNV; with its defaults it is CNV.
 
@@ -197,7 +222,8 @@ def cnv(
         pool: Whether a 2x2 max pool ends each block; null is CNV's choice, all blocks except the last.
         kernel: Side of the square kernels.
         padding: Pixels on each side of every convolution.
-        input_bits: Bits of the input, 8 or 1.
+        input_bits: Encoding of the input: 8 (bytes), 1 (one bit at 128), or {thermometer: z, thresholds: quantiles}: z bits
+            (1..16) of each feature or channel, at quantiles of its training values, or at `uniform` thresholds.
     """
     if len(input_shape) != 3:
         raise ModelError(f"cnv needs images, but the data has samples of shape {input_shape}: use mlp")
@@ -213,8 +239,10 @@ def cnv(
         raise ModelError(f"kernel must be at least 1 and padding at least 0, not {kernel} and {padding}")
     channels, height, width = input_shape
     net = nn.Sequential()
-    net.add_module("input", InputQuant(input_bits))
-    pad_value = 0.0 if input_bits == 8 else -1.0
+    net.add_module("input", InputQuant(quantizer_bits(input_bits)))
+    if isinstance(input_bits, Thermometer):
+        net.add_module("thermometer", ThermometerEncoder(channels, input_bits))
+    channels, pad_value = input_channels(input_bits, channels), input_padding(input_bits)
     count = 0
     for index, block in enumerate(blocks):
         _positive(f"blocks[{index}]", block)
@@ -248,7 +276,7 @@ def _backbone(style: Style, full_widths: list[int], full_blocks: list[int], doc:
         blocks: list[int] | None = None,
         stream_bits: int = 4,
         stream_scale: float | None = None,
-        input_bits: int = 8,
+        input_bits: InputBits = 8,
         weight_bits: int = 8,
         shortcut_bits: int = 1,
         stem_kernel: int = 3,
@@ -285,7 +313,8 @@ def _backbone(style: Style, full_widths: list[int], full_blocks: list[int], doc:
         blocks: Number of blocks in each stage, each with one 3x3 convolution; null uses the published numbers.
         stream_bits: Bits of the residual stream's quantizers, 2..8.
         stream_scale: Scale of the stream, a power of two; null uses the best scale for a standard normal value.
-        input_bits: Bits of the input, 8 or 1.
+        input_bits: Encoding of the input: 8 (bytes), 1 (one bit at 128), or {{thermometer: z, thresholds: quantiles}}: z
+            bits (1..16) of each feature or channel, at quantiles of its training values, or at `uniform` thresholds.
         weight_bits: Bits of the weights in the stem and the classifier, 1..8.
         shortcut_bits: Bits of the weights in 1x1 shortcuts, 1..8.
         stem_kernel: Side of the stem's kernel, odd.
@@ -306,7 +335,7 @@ def nasb(
     cells: list[int] | None = None,
     stream_bits: int = 4,
     stream_scale: float | None = None,
-    input_bits: int = 8,
+    input_bits: InputBits = 8,
     weight_bits: int = 8,
     stem_kernel: int = 3,
     stem_stride: int = 1,
@@ -323,7 +352,8 @@ def nasb(
         cells: Number of cells in each stage; null is one.
         stream_bits: Bits of the residual stream's quantizers, 2..8.
         stream_scale: Scale of the stream, a power of two; null uses the best scale for a standard normal value.
-        input_bits: Bits of the input, 8 or 1.
+        input_bits: Encoding of the input: 8 (bytes), 1 (one bit at 128), or {thermometer: z, thresholds: quantiles}: z bits
+            (1..16) of each feature or channel, at quantiles of its training values, or at `uniform` thresholds.
         weight_bits: Bits of the weights in the stem and the classifier, 1..8.
         stem_kernel: Side of the stem's kernel, odd.
         stem_stride: Stride of the stem.
@@ -354,7 +384,7 @@ def cells_of(
     cells: list[int] | None,
     stream_bits: int,
     stream_scale: float | None,
-    **settings: int,
+    **settings: Any,
 ) -> Module:
     """Return what `make` builds from the parameters of `nasb`: NASB's network of cells, or a mixture (`Supernet`)."""
     widths = [16, 32] if widths is None else widths

@@ -21,6 +21,7 @@ from zerocross.finn_flows.lowering.host_part import HostPart, refusal, split
 from zerocross.finn_flows.lowering.host_part import host_part as host_part_of
 from zerocross.finn_flows.lowering.model_file import load_model
 from zerocross.finn_flows.lowering.outputs import keep_output
+from zerocross.finn_flows.lowering.thermometers import with_thermometers
 
 
 @dataclass(frozen=True)
@@ -149,8 +150,11 @@ def _lowered(original: ModelWrapper, front: ModelWrapper | None, rest: ModelWrap
     graph, absorbing = with_decision(rest), AbsorbActivations()
     model = graph.transform(absorbing, cleanup=False)
     network = read_network(model)
+    activations = _activations(model, network)
+    network = with_thermometers(network)
+    activations = tuple(each for each in activations if each.name in network.tables)
     host = host_part_of(original, front, model, input_tensor(model))
-    return Lowered(network, original, model, _activations(model, network), host, graph, front, absorbing.ends)
+    return Lowered(network, original, model, activations, host, graph, front, absorbing.ends)
 
 
 def _behind_front(original: ModelWrapper, graph: ModelWrapper, error: LoweringError) -> Lowered:

@@ -21,6 +21,7 @@ from zerocross.finn_flows.nodes.padding import Padding
 from zerocross.finn_flows.nodes.product import Product
 from zerocross.finn_flows.nodes.select import Select
 from zerocross.finn_flows.nodes.sum_pool import SumPool
+from zerocross.finn_flows.nodes.thermometer import Thermometer
 from zerocross.finn_flows.nodes.width_converter import WidthConverter
 from zerocross.finn_flows.nodes.window_max_pool import WindowMaxPool
 from zerocross.finn_flows.nodes.window_sum_pool import WindowSumPool
@@ -28,7 +29,7 @@ from zerocross.finn_flows.nodes.window_sum_pool import WindowSumPool
 NODES: dict[str, type[HardwareNode]] = {
     kind.__name__: kind
     for kind in (
-        *(Product, GroupedProduct, CrossingSite, Bias, LabelSelect),
+        *(Product, GroupedProduct, CrossingSite, Thermometer, Bias, LabelSelect),
         *(InputGenerator, Padding, MaxPool, WindowMaxPool, SumPool, WindowSumPool),
         *(Duplicate, Add, AddVector, Concat, Select, WidthConverter, Fifo),
     )

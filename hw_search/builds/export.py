@@ -15,7 +15,18 @@ from onnx import ModelProto, NodeProto
 from torch import Tensor, fx, nn
 
 from zerocross.finn_flows.lowering.graph.naming import label, labelled_layer
-from zerocross.finn_flows.network import Activation, Add, Conv, Dense, Flatten, MaxPool, Network, Pad, SumPool
+from zerocross.finn_flows.network import (
+    Activation,
+    Add,
+    Conv,
+    Dense,
+    Flatten,
+    MaxPool,
+    Network,
+    Pad,
+    SumPool,
+    Thermometer,
+)
 from zerocross.hw_search.extraction.layers import trace
 from zerocross.hw_search.extraction.scales import UnsupportedModule
 
@@ -26,6 +37,7 @@ _NODES: dict[type, frozenset[str]] = {
     Dense: frozenset({"MatMul", "Gemm"}),
     Conv: frozenset({"Conv"}),
     Activation: frozenset({"BipolarQuant", "Quant"}),
+    Thermometer: frozenset({"BipolarQuant"}),
     Add: frozenset({"Add"}),
     MaxPool: frozenset({"MaxPool"}),
     SumPool: frozenset({"AveragePool", "GlobalAveragePool"}),

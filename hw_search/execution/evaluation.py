@@ -129,7 +129,7 @@ def _prepared(work: TrainingTask) -> tuple[Data, torch.device]:
 def _fresh(work: TrainingTask, data: Data) -> torch.nn.Module:
     """Return a task's untrained network. Equal seeds give equal networks."""
     torch.manual_seed(work.seed)
-    model = build_topology(work.topology, data.input_shape, data.classes)
+    model = build_topology(work.topology, data.input_shape, data.classes, data.train.x)
     install(model, [parse(text) for text in work.expressions])
     if work.start is not None:
         begin_from(model, work.start)

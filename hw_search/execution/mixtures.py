@@ -9,6 +9,7 @@ from zerocross.models.data import Data
 from zerocross.models.expressions import parse
 from zerocross.models.layers import install
 from zerocross.models.nasb import Supernet, SupernetSettings, train_supernet
+from zerocross.models.thermometer import set_thresholds
 from zerocross.models.topologies import cells_of, check_parameters
 
 
@@ -37,6 +38,7 @@ def choose_operations(
     torch.manual_seed(work.seed)
     choices = [[list(edge) for edge in stage] for stage in mixture.choices]
     supernet = cells_of(Supernet, data.input_shape, data.classes, choices, **parameters)
+    set_thresholds(supernet, data.train.x)
     install(supernet, [parse(text) for text in work.expressions])
     prices = {(stage, edge, name): price for stage, edge, name, price in mixture.prices}
     search = SupernetSettings(price_weight=mixture.price_weight)

@@ -18,9 +18,10 @@ from zerocross.finn_flows.network import (
     Grid,
     Layer,
     Network,
+    Thermometer,
 )
 from zerocross.hw_search.extraction.scales import Scale, scales
-from zerocross.hw_search.extraction.weights import integer_weights
+from zerocross.hw_search.extraction.weights import integer_weights, stream_order
 from zerocross.models.layers import (
     ActivationSlot,
     StreamSlot,
@@ -132,16 +133,13 @@ def _channels_last(
 ) -> np.ndarray:
     if values.ndim == 4:
         return np.ascontiguousarray(values.transpose(0, 2, 3, 1))
-    source = network.inputs()[layer.inputs[0]]
+    source, bits = network.inputs()[layer.inputs[0]], 1
+    if isinstance(source, Layer) and isinstance(source.operation, Thermometer):
+        bits = source.operation.bits
+        source = network.inputs()[source.inputs[0]]
     if isinstance(source, Layer) and isinstance(source.operation, Flatten):
-        shape = shapes[source.inputs[0]]
-        if (
-            len(shape) == 3
-        ):  # torch flattens (channels, height, width), the hardware's stream is channel-fastest
-            height, width, channels = shape
-            values = (
-                values.reshape(-1, channels, height, width).transpose(0, 2, 3, 1).reshape(len(values), -1)
-            )
+        rows = values.reshape(len(values), -1, bits).swapaxes(0, 1)
+        values = stream_order(rows, shapes[source.inputs[0]]).swapaxes(0, 1).reshape(len(values), -1)
     return np.ascontiguousarray(values)
 
 

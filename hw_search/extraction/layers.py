@@ -28,16 +28,18 @@ from zerocross.finn_flows.network import (
     Operation,
     Pad,
     SumPool,
+    Thermometer,
 )
 from zerocross.hw_search.extraction.padding import pad_layers, pad_values, pair
 from zerocross.hw_search.extraction.scales import UnsupportedModule, scales
-from zerocross.hw_search.extraction.weights import weight_bits
+from zerocross.hw_search.extraction.weights import stream_order, weight_bits
 from zerocross.models.layers import (
     ActivationSlot,
     InputQuant,
     LogitScale,
     StreamSlot,
 )
+from zerocross.models.thermometer import ThermometerEncoder
 
 _FREE = (nn.Dropout, nn.Dropout2d, nn.Identity)
 """Modules without effect in a trained network."""
@@ -49,7 +51,9 @@ class _Tracer(fx.Tracer):
     """Treats layers from this project, torch and Brevitas as leaves."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        layer = m.__module__.startswith(("torch.nn", "brevitas.nn", "zerocross.models.layers"))
+        layer = m.__module__.startswith(
+            ("torch.nn", "brevitas.nn", "zerocross.models.layers", "zerocross.models.thermometer")
+        )
         return layer and not isinstance(m, nn.Sequential)
 
 
@@ -87,8 +91,9 @@ def trace(model: nn.Module, input_shape: tuple[int, ...]) -> TracedNetwork:
     """Trace a module's forward and find the layers in it; see `describe` for their names.
 
     Args:
-        model: Module from samples to logits. It may contain one InputQuant, Brevitas layers with binary weights or
-            integers on a power-of-two scale, activation and stream slots, sums, mean and max-pools, and flattens.
+        model: Module from samples to logits. It may contain one InputQuant, a ThermometerEncoder behind it, Brevitas layers
+            with binary weights or integers on a power-of-two scale, activation and stream slots, sums, mean and max-pools,
+            and flattens.
         input_shape: (features,) or (channels, height, width).
 
     Raises:
@@ -130,7 +135,11 @@ def trace(model: nn.Module, input_shape: tuple[int, ...]) -> TracedNetwork:
                 raise UnsupportedModule(
                     f"{node.name} follows a LogitScale: use LogitScale only as the last layer"
                 )
-            operation = _operation(node, module, shapes[sources[0]])
+            operation = (
+                _thermometer(module, sources[0], layers, shapes)
+                if isinstance(module, ThermometerEncoder)
+                else _operation(node, module, shapes[sources[0]])
+            )
             if isinstance(operation, Flatten) and len(shapes[sources[0]]) == 1:
                 names[node] = sources[0]
                 continue
@@ -152,6 +161,21 @@ def trace(model: nn.Module, input_shape: tuple[int, ...]) -> TracedNetwork:
     _check_network(network)
     network = pad_values(network, modules, scales(network, modules))
     return TracedNetwork(graph, found, network)
+
+
+def _thermometer(
+    module: ThermometerEncoder, source: str, layers: list[Layer], shapes: dict[str, tuple[int, ...]]
+) -> Thermometer:
+    """Return the layer of a thermometer. Its features come in the order of the stream."""
+    if shapes[source][-1] != module.channels:
+        raise UnsupportedModule(
+            f"the thermometer has thresholds for {module.channels} channels, but it reads {shapes[source][-1]}"
+        )
+    thresholds = module.thresholds.cpu().numpy().astype(int)
+    flatten = next((layer for layer in layers if layer.name == source), None)
+    if flatten is not None:
+        thresholds = stream_order(thresholds, shapes[flatten.inputs[0]])
+    return Thermometer(tuple(int(each) for each in thresholds.reshape(-1)), module.bits)
 
 
 def _check_name(name: str, taken: Container[str]) -> None:
@@ -279,8 +303,9 @@ def _operation(node: fx.Node, module: nn.Module | None, shape: tuple[int, ...]) 
         raise UnsupportedModule(f"{node.name} is indexing, which has no hardware: remove it")
     kind = type(module).__name__ if module is not None else str(node.target)
     raise UnsupportedModule(
-        f"{node.name} ({kind}) has no hardware: use only InputQuant, the layers of zerocross.models.layers, ActivationSlot, "
-        "StreamSlot, sums, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d(1), Flatten, Dropout and LogitScale"
+        f"{node.name} ({kind}) has no hardware: use only InputQuant, ThermometerEncoder, the layers of "
+        "zerocross.models.layers, ActivationSlot, StreamSlot, sums, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d(1), Flatten, "
+        "Dropout and LogitScale"
     )
 
 

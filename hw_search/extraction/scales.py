@@ -17,6 +17,7 @@ from zerocross.finn_flows.network import (
     Network,
     Pad,
     SumPool,
+    Thermometer,
 )
 from zerocross.hw_search.extraction.weights import integer_weights
 from zerocross.models.errors import ModelError
@@ -81,6 +82,8 @@ def scales(network: Network, modules: dict[str, nn.Module]) -> dict[str, Scale]:
         match layer.operation:
             case Dense() | Conv():
                 found[layer.name] = _product(layer, network, source, modules[layer.name])
+            case Thermometer():
+                found[layer.name] = _WHOLE
             case Activation():
                 module = modules[layer.name]
                 found[layer.name] = (

@@ -29,3 +29,19 @@ def _quantized(module: Any) -> tuple[torch.Tensor, torch.Tensor, int]:
     with torch.no_grad():
         quantized = module.quant_weight()
     return quantized.value.detach().cpu(), quantized.scale.detach().cpu(), int(quantized.bit_width)
+
+
+def stream_order(features: np.ndarray, image: tuple[int, ...]) -> np.ndarray:
+    """Return the features of a flattened image in the order of the hardware's stream.
+
+    torch flattens (channels, height, width); in the stream, channels vary fastest.
+
+    Args:
+        features: One row for each feature, (features, ...), in torch's order.
+        image: Shape of the image, (height, width, channels), or (features,), which needs no change.
+    """
+    if len(image) != 3:
+        return features
+    height, width, channels = image
+    split = features.reshape(channels, height, width, *features.shape[1:])
+    return np.moveaxis(split, 0, 2).reshape(features.shape)

@@ -1,6 +1,7 @@
 """Networks as records: shapes, fan-ins, grids, and what does not fit together."""
 
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -25,6 +26,7 @@ from zerocross.finn_flows.network import (
     Operation,
     Select,
     SumPool,
+    Thermometer,
 )
 
 
@@ -192,9 +194,33 @@ def test_producers_through_a_pool() -> None:
 
 
 @pytest.mark.parametrize("operations", [(signs(4),), (Dense(4), signs(4), signs(4))])
-def test_an_activation_without_a_product(operations: tuple[Operation, ...]) -> None:
+def test_an_activation_of_bits(operations: tuple[Operation, ...]) -> None:
     with pytest.raises(NetworkError, match=f"activation{len(operations) - 1}: .*must follow"):
-        chain(Input((4,)), *operations).producers()
+        chain(Input((4,), 1), *operations).producers()
+
+
+def test_an_activation_of_the_inputs_levels() -> None:
+    assert chain(Input((4,)), signs(4)).producers() == {"activation0": "input"}
+
+
+def test_a_thermometer_makes_bits_of_levels() -> None:
+    network = chain(Input((2, 2, 3)), Thermometer((1, 2, 3, 4, 5, 6), 2), Conv(4, (1, 1)))
+    assert network.shapes()["thermometer0"] == (2, 2, 6)
+    assert network.is_binary("thermometer0")
+    assert network.grids()["conv1"] == Grid(-6, 6, 2)
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        ((Input((3,)), Thermometer((1, 2, 3, 4), 2)), "4 thresholds do not fit 3 channels of 2 bits"),
+        ((Input((3,), 1), Thermometer((1, 2, 3), 1)), "must read levels, but it reads bits"),
+        ((Input((3,)), Dense(3), Thermometer((1, 2, 3), 1)), "reads accumulators of dense0"),
+    ],
+)
+def test_a_thermometer_that_does_not_fit(network: tuple[Any, ...], message: str) -> None:
+    with pytest.raises(NetworkError, match=message):
+        chain(*network).grids()
 
 
 def test_crossing_counts_are_replaced_by_name() -> None:

@@ -407,11 +407,11 @@ class _Absorber:
             scale, offset = (np.asarray(number) for number in line)
             found = Integers(source.tensor, source.grid, scale, offset / scale, axis=response.axis)
             return self._behind(response, 0, found)
-        if source_name == self.structure.input:
+        if source_name == self.structure.input and (source.tensor != source_name or source.grid.low < 0):
             raise LoweringError(
                 f"{self.structure.name(end)}: the activation ahead of {self.structure.name(reader.output[0])} reads the "
-                "network's input, which is not supported: let a product read the input, or quantize it only once, behind "
-                "the activation"
+                "network's input, which must be levels from 0 of scale 1 for that: quantize the input to integers, or only "
+                "once, behind the activation"
             )
         return self._crossings(response, source, reader)
 

@@ -13,7 +13,7 @@ from onnx import NodeProto
 from qonnx.core.modelwrapper import ModelWrapper
 
 from zerocross.finn_flows.lowering.errors import LoweringError
-from zerocross.finn_flows.lowering.graph.naming import called
+from zerocross.finn_flows.lowering.graph.naming import called, labelled_layer
 from zerocross.finn_flows.lowering.graph.products import is_product
 from zerocross.finn_flows.lowering.graph.quantizers import declared_bits, declared_values
 from zerocross.finn_flows.lowering.graph.regions import ELEMENTWISE, MOVING, Region
@@ -251,9 +251,11 @@ class Structure:
                     group.append(end)
         for source, found in ends.items():
             group = found
-            for shared in self._shared_levels(source) if len(found) > 1 else ():
+            for shared in self._shared_levels(source) if len(found) > 1 or source == start else ():
                 behind = [end for end in group if self._is_behind(end, shared, source)]
-                if len(behind) > 1 or self._chooses(behind, shared):
+                if len(behind) > 1 or (
+                    self._is_encoded(behind, shared) if len(found) == 1 else self._chooses(behind, shared)
+                ):
                     self.sources.update(dict.fromkeys((end for end in behind if end != shared), shared))
                     group = [end for end in group if end not in behind] + [shared]
             self.sources.update(dict.fromkeys(group, source))
@@ -280,6 +282,22 @@ class Structure:
         nodes = [node for end in ends if end != shared for node in self.ahead(end, {shared})]
         return any(node.op_type == "Gather" for node in nodes)
 
+    def _is_encoded(self, ends: list[str], levels: str) -> bool:
+        """Return whether an end encodes the levels of the network's input, and so belongs to hardware.
+
+        The levels are integers from 0, and it has more elements than they, such as a thermometer, or the file names it as a
+        layer. Another second quantizer belongs to the host, together with the first.
+        """
+        values = declared_values(self.model, levels, strict=False)
+        if values is None or len(values) <= 2 or (values.min(), values.max()) != (0, len(values) - 1):
+            return False
+        count = math.prod(self.model.get_tensor_shape(levels))
+        return any(
+            math.prod(self.model.get_tensor_shape(end)) > count or labelled_layer(self._makers[end])
+            for end in ends
+            if end != levels
+        )
+
     def _is_behind(self, end: str, shared: str, source: str) -> bool:
         """Return whether an end is a function of the shared tensor alone."""
         if end == shared:
@@ -288,7 +306,7 @@ class Structure:
         return shared in read and source not in read
 
     def _find_input(self, start: str, group: list[str]) -> None:
-        if len(group) == 1:
+        if len(group) == 1 and not self._is_encoded(group, start):
             self.input = group[0]
         elif declared_values(self.model, start, strict=False) is not None:
             self.input = start

@@ -15,6 +15,7 @@ from zerocross.finn_flows.nodes import (
     MaxPool,
     Padding,
     SumPool,
+    Thermometer,
     WidthConverter,
 )
 from zerocross.finn_flows.nodes.crossing_site import IMPLEMENTATIONS
@@ -36,6 +37,8 @@ NODES: dict[str, HardwareNode] = {
     "generator": InputGenerator(IMAGE, (3, 3)),
     "strided": InputGenerator(IMAGE, (2, 2), (2, 2), depthwise=True),
     "whole": InputGenerator(Stream((6, 4, 3), 3, 2), (3, 3), parallel=True),
+    "thermometer": Thermometer(IMAGE, tuple(range(7)) + (1,) * 17, 2),
+    "thermometer_in_ram": Thermometer(IMAGE, (3,) * 12, 1, "thresholds in block RAM"),
     "padding": Padding(IMAGE, (1, 1, 1, 1), 5),
     "most": MaxPool(Stream((6, 4, 12), 4, 2), (2, 2)),
     "sum": SumPool(Stream((6, 4, 12), 4, 2), (2, 2), high=8),

@@ -1,0 +1,150 @@
+"""Thermometer inputs: each byte becomes z bits, and bit i is +1 where the byte is at least threshold i, else -1.
+
+A first layer of binary inputs is much smaller in hardware than one of bytes. Thresholds come from the training data
+before a training starts. They are part of a network's state, like its weights.
+"""
+
+from typing import Annotated, Any, Literal
+
+import brevitas.nn as qnn
+import numpy as np
+import torch
+from pydantic import BeforeValidator, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+from torch import Tensor, nn
+
+from zerocross.models.quantizers import BinaryActivation
+
+MOST_BITS = 16
+
+
+@dataclass(frozen=True, config={"extra": "forbid"})
+class Thermometer:
+    """The encoding of each byte of the input as several bits.
+
+    Attributes:
+        thermometer: Bits of each feature or input channel, 1..16.
+        thresholds: "quantiles" of the training values of each feature or channel, or "uniform" over 0..255.
+    """
+
+    thermometer: int
+    thresholds: Literal["quantiles", "uniform"] = "quantiles"
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.thermometer <= MOST_BITS:
+            raise ValueError(f"thermometer must be 1..{MOST_BITS} bits, not {self.thermometer}")
+
+
+def _checked(value: Any) -> "int | Thermometer":
+    """Return a value of `input_bits`. A union would report a mistake once for each of its types."""
+    if isinstance(value, Thermometer) or (isinstance(value, int) and not isinstance(value, bool)):
+        return value
+    if isinstance(value, dict):
+        try:
+            return TypeAdapter(Thermometer).validate_python(value)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"])
+            raise ValueError(f"{place}: {first['msg']}" if place else first["msg"]) from None
+    raise ValueError("give 8, 1, or {thermometer: BITS, thresholds: quantiles or uniform}")
+
+
+InputBits = Annotated[int | Thermometer, BeforeValidator(_checked)]
+"""The encoding of a network's input: 8 for bytes, 1 for one bit at 128, or a thermometer."""
+
+
+def quantizer_bits(input_bits: "int | Thermometer") -> int:
+    """Return the bits of the input's quantizer, 8 or 1: a thermometer reads bytes."""
+    return 8 if isinstance(input_bits, Thermometer) else input_bits
+
+
+def input_channels(input_bits: "int | Thermometer", channels: int) -> int:
+    """Return the channels, or features, that the first layer reads for so many of the input."""
+    return channels * input_bits.thermometer if isinstance(input_bits, Thermometer) else channels
+
+
+def input_padding(input_bits: "int | Thermometer") -> float:
+    """Return the value with which a convolution pads the encoded input."""
+    return 0.0 if input_bits == 8 else -1.0
+
+
+class ThermometerEncoder(nn.Module):
+    """A thermometer of the network's bytes, behind its InputQuant.
+
+    Shapes: (N, C) to (N, C * z), or (N, C, H, W) to (N, C * z, H, W). Bit i of channel c is channel c * z + i.
+
+    Args:
+        channels: C: each feature of a flat input has its own thresholds, and so has each channel of an image.
+        encoding: Number of bits z, and the kind of thresholds.
+
+    Attributes:
+        thresholds: Integers 1..255, rising in each row, (C, z); "uniform" ones until `set_thresholds` reads the data.
+    """
+
+    def __init__(self, channels: int, encoding: Thermometer) -> None:
+        super().__init__()
+        self.channels, self.bits, self.kind = channels, encoding.thermometer, encoding.thresholds
+        self.thresholds: Tensor
+        self.repeats: Tensor
+        self.register_buffer("thresholds", uniform_thresholds(self.bits).expand(channels, -1).clone())
+        self.register_buffer("repeats", torch.arange(channels).repeat_interleave(self.bits), persistent=False)
+        self.sign = qnn.QuantIdentity(act_quant=BinaryActivation, return_quant_tensor=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return -1 and +1. Except in export, skip Brevitas' bookkeeping: the values are the same."""
+        image = (1,) * (x.dim() - 2)
+        if self.sign.act_quant.export_mode:
+            # A Gather of channels and a BipolarQuant, both of which QONNX has.
+            return self.sign(x[:, self.repeats] - self.thresholds.reshape(1, -1, *image))
+        passed = x.unsqueeze(2) >= self.thresholds.reshape(self.channels, self.bits, *image)
+        return passed.to(x.dtype).mul_(2).sub_(1).flatten(1, 2)
+
+
+def set_thresholds(model: nn.Module, samples: Tensor) -> None:
+    """Set the thresholds of a network's thermometer, if it has one and reads them from the data.
+
+    Args:
+        model: Network of any kind.
+        samples: Training samples, bytes, (N, features) or (N, channels, height, width).
+    """
+    for module in model.modules():
+        if isinstance(module, ThermometerEncoder) and module.kind == "quantiles":
+            features = samples.flatten(1).T
+            rows = features if len(features) == module.channels else samples.transpose(0, 1).flatten(1)
+            module.thresholds.copy_(quantile_thresholds(rows, module.bits))
+
+
+def uniform_thresholds(bits: int) -> Tensor:
+    """Return thresholds that divide 0..255 evenly, (bits,), float32."""
+    return torch.round(torch.arange(1, bits + 1) * 256 / (bits + 1))
+
+
+def quantile_thresholds(rows: Tensor, bits: int) -> Tensor:
+    """Return thresholds that divide the values of each row into bits + 1 classes of about equal size.
+
+    Where more values than one class holds are the row's least one, such as black pixels, they are a class of their own, and
+    the thresholds divide the others. Values of few kinds give equal thresholds. A constant row has a threshold just above
+    it (for 255: 255), so that its bits are constant on these values.
+
+    Args:
+        rows: Bytes, (rows, values).
+        bits: Thresholds of a row.
+
+    Returns:
+        Integers 1..255, rising in each row, (rows, bits), float32.
+    """
+    counts = np.stack([np.bincount(row, minlength=256) for row in rows.cpu().numpy()])
+    upto, count = counts.cumsum(axis=1), rows.shape[1]
+    least = (counts > 0).argmax(axis=1)
+    black = counts[np.arange(len(counts)), least]
+    share = np.arange(1, bits + 1)
+    places = np.where(
+        (black * (bits + 1) > count)[:, None],
+        black[:, None] + (share - 1) * (count - black)[:, None] // bits,
+        share * count // (bits + 1),
+    )
+    # The value at a place among the row's sorted values: as many values are at most as large.
+    found = (upto[:, None, :] <= places[:, :, None]).sum(axis=2)
+    constant = (black == count)[:, None]
+    found = np.where(constant, least[:, None] + 1, found)
+    return torch.from_numpy(found.clip(1, 255)).float()

@@ -1,0 +1,155 @@
+"""Thermometer inputs: thresholds against numpy, bits against comparisons, state, stacks and configurations."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from zerocross.models.data import Data, Split
+from zerocross.models.errors import ModelError
+from zerocross.models.expressions import parse
+from zerocross.models.layers import install
+from zerocross.models.stacking import check_stack, stack
+from zerocross.models.thermometer import (
+    Thermometer,
+    ThermometerEncoder,
+    quantile_thresholds,
+    set_thresholds,
+    uniform_thresholds,
+)
+from zerocross.models.topologies import build, check_parameters
+from zerocross.models.training import train
+from zerocross.models.training_settings import TrainingSettings
+
+IMAGES = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (60, 2, 8, 8), np.uint8))
+
+
+def encoder(bits: int, channels: int, thresholds: Tensor) -> ThermometerEncoder:
+    made = ThermometerEncoder(channels, Thermometer(bits))
+    made.thresholds.copy_(thresholds)
+    return made
+
+
+@given(st.data())
+def test_a_bit_is_set_where_the_byte_reaches_its_threshold(data):
+    bits, channels = data.draw(st.integers(1, 5)), data.draw(st.integers(1, 4))
+    side = data.draw(st.sampled_from([(), (3, 2)]))
+    rng = np.random.default_rng(data.draw(st.integers(0, 1000)))
+    thresholds = rng.integers(1, 256, (channels, bits))
+    samples = rng.integers(0, 256, (4, channels, *side))
+    made = encoder(bits, channels, torch.from_numpy(thresholds).float())
+    found = made(torch.from_numpy(samples).float()).numpy()
+    for channel in range(channels):
+        for bit in range(bits):
+            expected = np.where(samples[:, channel] >= thresholds[channel, bit], 1.0, -1.0)
+            assert np.array_equal(found[:, channel * bits + bit], expected)
+
+
+@given(st.lists(st.integers(0, 255), min_size=1, max_size=60), st.integers(1, 6))
+def test_thresholds_of_any_values_rise_and_lie_in_bytes(values, bits):
+    (found,) = quantile_thresholds(torch.tensor([values], dtype=torch.uint8), bits).numpy()
+    assert ((found >= 1) & (found <= 255)).all() and (np.diff(found) >= 0).all()
+    if len(set(values)) > 1:  # the first threshold tells values apart
+        assert min(values) < found[0] <= max(values)
+    elif values[0] < 255:  # bits of a constant feature are constant
+        assert (np.array(values)[:, None] < found).all()
+
+
+def test_quantiles_divide_different_values_evenly():
+    values = torch.from_numpy(np.random.default_rng(1).permutation(200).astype(np.uint8))[None]
+    assert quantile_thresholds(values, 3).tolist() == [[50, 100, 150]]
+
+
+def test_frequent_least_values_are_a_class_of_their_own():
+    values = torch.tensor([[0] * 70 + list(range(100, 130))], dtype=torch.uint8)
+    assert quantile_thresholds(values, 3).tolist() == [[100, 110, 120]]
+
+
+def test_uniform_thresholds():
+    assert uniform_thresholds(3).tolist() == [64, 128, 192]
+    model = build("cnv", (2, 8, 8), 3, _parameters({"thermometer": 3, "thresholds": "uniform"}), IMAGES)
+    assert model.thermometer.thresholds.tolist() == [[64, 128, 192]] * 2
+
+
+def _parameters(encoding: dict) -> dict:
+    return {"blocks": [[4]], "dense": [8], "input_bits": encoding}
+
+
+def test_flat_networks_have_thresholds_for_each_feature_and_others_for_each_channel():
+    flat = build("mlp", (2, 8, 8), 3, {"hidden": [4], "input_bits": {"thermometer": 2}}, IMAGES)
+    image = build("cnv", (2, 8, 8), 3, _parameters({"thermometer": 2}), IMAGES)
+    assert torch.equal(flat.thermometer.thresholds, quantile_thresholds(IMAGES.flatten(1).T, 2))
+    assert torch.equal(
+        image.thermometer.thresholds, quantile_thresholds(IMAGES.transpose(0, 1).flatten(1), 2)
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("mlp", {"hidden": [4]}),
+        ("tfc", {}),
+        ("cnv", {"blocks": [[4]], "dense": [8], "padding": 1}),
+        ("resnete", {"widths": [4], "blocks": [1]}),
+        ("reactnet_mobilenet", {"widths": [4], "blocks": [1]}),
+        ("nasb", {"operations": [["conv3"]], "widths": [4]}),
+    ],
+)
+@pytest.mark.parametrize("encoding", [8, 1, {"thermometer": 3}])
+def test_every_topology_takes_every_encoding(name, parameters, encoding):
+    model = build(name, (2, 8, 8), 3, {**parameters, "input_bits": encoding}, IMAGES)
+    assert model(IMAGES.float()).shape == (60, 3)
+
+
+def test_thresholds_are_part_of_the_state():
+    parameters = {"hidden": [4], "input_bits": {"thermometer": 2}}
+    trained = build("mlp", (2, 8, 8), 3, parameters, IMAGES).eval()
+    restored = build("mlp", (2, 8, 8), 3, parameters).eval()
+    restored.load_state_dict(trained.state_dict())
+    assert torch.equal(trained(IMAGES.float()), restored(IMAGES.float()))
+
+
+def test_a_training_leaves_the_thresholds_as_they_are():
+    data = Data(Split(IMAGES, torch.arange(60) % 3), Split(IMAGES, torch.arange(60) % 3), (2, 8, 8), 3, "")
+    model = build("mlp", (2, 8, 8), 3, {"hidden": [4], "input_bits": {"thermometer": 2}}, IMAGES)
+    before = model.thermometer.thresholds.clone()
+    train(model, data, TrainingSettings(1, batch_size=20), 0)
+    assert torch.equal(model.thermometer.thresholds, before)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"), [("mlp", {"hidden": [4]}), ("cnv", {"blocks": [[4]], "dense": []})]
+)
+def test_networks_with_thermometers_stack(name, parameters):
+    models = []
+    for seed, text in enumerate(["x", "sin(x)", "abs(x)"]):
+        torch.manual_seed(seed)
+        model = build(name, (2, 8, 8), 3, {**parameters, "input_bits": {"thermometer": 2}}, IMAGES)
+        install(model, [parse(text)])
+        models.append(model)
+    check_stack(stack(models), models, IMAGES.float())
+
+
+def test_set_thresholds_leaves_other_networks_as_they_are():
+    model = build("mlp", (2, 8, 8), 3, {"hidden": [4]})
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    set_thresholds(model, IMAGES)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("encoding", "message"),
+    [
+        ({"thermometer": 0}, "thermometer must be 1..16 bits, not 0"),
+        ({"thermometer": 17}, "thermometer must be 1..16 bits, not 17"),
+        ({"thermometer": 3, "thresholds": "median"}, "thresholds: .*'quantiles' or 'uniform'"),
+        ({"bits": 3}, "thermometer: Field required"),
+        ({"thermometer": 3, "bits": 2}, "bits: Unexpected keyword"),
+        ("thermometer", "give 8, 1, or {thermometer: BITS"),
+    ],
+)
+def test_a_wrong_encoding_is_named(encoding, message):
+    with pytest.raises(ModelError, match=f"topology 'mlp', input_bits: .*{message}"):
+        check_parameters("mlp", {"hidden": [4], "input_bits": encoding})
