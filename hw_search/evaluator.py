@@ -228,7 +228,9 @@ class Evaluator:
         are drawn from the distinct trainings of which no variant went on, and count like any other candidate from then on.
         """
         known = {
-            self.candidates[entry.id].network_key for entry in self.evaluations if entry.status != "stopped"
+            self.candidates[entry.id].network_key
+            for entry in self.evaluations
+            if entry.rungs and entry.status != "stopped"
         }
         stopped: dict[str, Evaluation] = {}
         for entry in self.evaluations:

@@ -46,12 +46,10 @@ def rank_rungs(
         rungs: Shares of epochs and of samples of each rung, 0..1.
         intervals: Whether to compute the intervals.
     """
-    distinct = {
-        _training(evaluation): evaluation for evaluation in evaluations if evaluation.status == "stopped"
-    }
-    distinct |= {
-        _training(evaluation): evaluation for evaluation in evaluations if evaluation.status != "stopped"
-    }
+    # A variant that was rejected before training says nothing of the training.
+    trained = [entry for entry in evaluations if entry.rungs]
+    distinct = {_training(entry): entry for entry in trained if entry.status == "stopped"}
+    distinct |= {_training(entry): entry for entry in trained if entry.status != "stopped"}
     found = []
     for index, (epochs, data) in enumerate(rungs):
         tried = [entry for entry in distinct.values() if len(entry.rungs) > index]

@@ -58,9 +58,8 @@ def test_controls_stand_beside_the_plain_signs(tmp_path: Path, capsys: pytest.Ca
         assert not any(work.weights for work in works)
     again = Instant()
     assert search(config, executor=again).run.controls == run.controls
-    assert all(
-        work.weights for work in again.works
-    )  # this executor writes no weights, so the networks train again
+    # This executor writes no weights, so the networks themselves train again.
+    assert all(work.weights for work in again.works)
     assert load_run(result.folder).controls == run.controls
     page = render(run)
     assert all(

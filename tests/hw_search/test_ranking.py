@@ -52,7 +52,9 @@ def test_what_a_rung_is_measured_on() -> None:
     twin = Evaluation(
         7, "7", "a", {"folding.target_cycles": 64}, False, "stopped", None, {"error": 0.5}, [0.5]
     )
-    first, second = rank_rungs([*found, twin], [(0.1, 1), (0.5, 1)])
+    # Nor does a variant that was rejected before training hide the training.
+    rejected = Evaluation(8, "8", "a", {"folding.target_cycles": 1}, False, "infeasible", "too large")
+    first, second = rank_rungs([*found, twin, rejected], [(0.1, 1), (0.5, 1)])
     assert (first.tried, first.promoted, first.compared, first.audited) == (6, 4, 4, 2)
     assert (second.tried, second.promoted, second.compared, second.audited) == (4, 3, 3, 1)
     assert first.correlation == pytest.approx(

@@ -230,6 +230,19 @@ def test_the_audit_is_drawn_by_the_seed(halved: tuple[SearchResult, Instant], tm
     assert "stopped" not in Counter(e.status for e in everything.run.evaluations)
 
 
+def test_a_variant_rejected_before_training_does_not_escape_the_audit(tmp_path: Path) -> None:
+    # 768 cycles an image are too slow: every activation has a variant that is not trained.
+    result = searched(
+        tmp_path,
+        folding={"target_cycles": {"choose": [64, 768]}},
+        constraints={"min_fps": 1e6},
+        search={"audit": 1000, "population": 20},
+    )
+    statuses = Counter(e.status for e in result.run.evaluations)
+    assert statuses["infeasible"] and "stopped" not in statuses
+    assert sum(e.audited for e in result.run.evaluations) > 0
+
+
 def test_the_rungs_are_measured(halved: tuple[SearchResult, Instant]) -> None:
     run = halved[0].run
     candidates = [e for e in run.evaluations if e.rungs]
