@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from zerocross.models.dynamic import Dynamic
 from zerocross.models.errors import ModelError, nearest
-from zerocross.models.layers import ActivationSlot, BinaryConv2d, BinaryLinear, InputQuant, LogitScale
+from zerocross.models.layers import ActivationSlot, InputQuant, LogitScale, conv2d, linear
 from zerocross.models.nasb import nasb as network_of_cells
 from zerocross.models.residual import (
     BIREAL,
@@ -141,6 +141,7 @@ def mlp(
     hidden: list[int],
     input_bits: InputBits = 8,
     dropout: float = 0.0,
+    weight_bits: int = 1,
 ) -> nn.Module:
     """A fully connected network.
 
@@ -151,6 +152,7 @@ def mlp(
         input_bits: Encoding of the input: 8 (bytes), 1 (one bit at 128), or {thermometer: z, thresholds: quantiles}: z bits
             (1..16) of each feature or channel, at quantiles of its training values, or at `uniform` thresholds.
         dropout: Share of the input dropped in training, at least 0 and below 1.
+        weight_bits: Bits of the weights of all products: 1 (-1 and +1), 2 (-1, 0 and +1), or up to 8.
     """
     _positive("hidden", hidden)
     if not 0 <= dropout < 1:
@@ -164,25 +166,31 @@ def mlp(
         fan_in = input_channels(input_bits, fan_in)
     if dropout:
         net.add_module("dropout", nn.Dropout(dropout))
-    return _head(net, fan_in, hidden, classes)
+    return _head(net, fan_in, hidden, classes, weight_bits)
 
 
-def _head(net: nn.Sequential, fan_in: int, widths: list[int], classes: int) -> nn.Sequential:
+def _head(
+    net: nn.Sequential, fan_in: int, widths: list[int], classes: int, weight_bits: int
+) -> nn.Sequential:
     """Append hidden fully connected layers and the classifier."""
     for index, width in enumerate(widths, start=1):
-        net.add_module(f"dense{index}", BinaryLinear(fan_in, width))
+        net.add_module(f"dense{index}", linear(fan_in, width, weight_bits))
         net.add_module(f"dense{index}_sign", ActivationSlot(width))
         fan_in = width
-    net.add_module("classifier", BinaryLinear(fan_in, classes))
+    net.add_module("classifier", linear(fan_in, classes, weight_bits))
     net.add_module("scale", LogitScale(fan_in))
     return net
 
 
 def _preset(width: int) -> Topology:
     def preset(
-        input_shape: tuple[int, ...], classes: int, input_bits: InputBits = 1, dropout: float = 0.0
+        input_shape: tuple[int, ...],
+        classes: int,
+        input_bits: InputBits = 1,
+        dropout: float = 0.0,
+        weight_bits: int = 1,
     ) -> nn.Module:
-        return mlp(input_shape, classes, [width] * 3, input_bits, dropout)
+        return mlp(input_shape, classes, [width] * 3, input_bits, dropout, weight_bits)
 
     preset.__doc__ = f"""FINN's fully connected network with three hidden layers of {width}.
 
@@ -192,6 +200,7 @@ def _preset(width: int) -> Topology:
         input_bits: Encoding of the input: 8 (bytes), 1 (one bit at 128), or {{thermometer: z, thresholds: quantiles}}: z
             bits (1..16) of each feature or channel, at quantiles of its training values, or at `uniform` thresholds.
         dropout: Share of the input dropped in training, at least 0 and below 1.
+        weight_bits: Bits of the weights of all products: 1 (-1 and +1), 2 (-1, 0 and +1), or up to 8.
     """
     return preset
 
@@ -211,6 +220,7 @@ def cnv(
     kernel: int = 3,
     padding: int = 0,
     input_bits: InputBits = 8,
+    weight_bits: int = 1,
 ) -> nn.Module:
     """A convolutional network like FINN's CNV; with its defaults it is CNV.
 
@@ -224,6 +234,7 @@ def cnv(
         padding: Pixels on each side of every convolution.
         input_bits: Encoding of the input: 8 (bytes), 1 (one bit at 128), or {thermometer: z, thresholds: quantiles}: z bits
             (1..16) of each feature or channel, at quantiles of its training values, or at `uniform` thresholds.
+        weight_bits: Bits of the weights of all products: 1 (-1 and +1), 2 (-1, 0 and +1), or up to 8.
     """
     if len(input_shape) != 3:
         raise ModelError(f"cnv needs images, but the data has samples of shape {input_shape}: use mlp")
@@ -254,7 +265,8 @@ def cnv(
                     "use fewer blocks, padding, or no pool"
                 )
             count += 1
-            net.add_module(f"conv{count}", BinaryConv2d(channels, out, kernel, 1, padding, pad_value))
+            product = conv2d(channels, out, weight_bits, kernel=kernel, padding=padding, pad_value=pad_value)
+            net.add_module(f"conv{count}", product)
             net.add_module(f"conv{count}_sign", ActivationSlot(out))
             channels, pad_value = out, -1.0
         if pool[index]:
@@ -265,7 +277,7 @@ def cnv(
             net.add_module(f"pool{index + 1}", nn.MaxPool2d(2))
             height, width = height // 2, width // 2
     net.add_module("flatten", nn.Flatten())
-    return _head(net, channels * height * width, dense, classes)
+    return _head(net, channels * height * width, dense, classes, weight_bits)
 
 
 def _backbone(style: Style, full_widths: list[int], full_blocks: list[int], doc: str) -> Topology:

@@ -32,11 +32,13 @@ IMAGE = (2, 8, 8)
 
 CHAINS: dict[str, tuple[str, dict[str, Any], tuple[int, ...]]] = {
     "mlp": ("mlp", {"hidden": [33, 20]}, (64,)),
+    "ternary mlp": ("mlp", {"hidden": [33, 20], "weight_bits": 2}, (64,)),
     "mlp of images": ("mlp", {"hidden": [16]}, (2, 4, 4)),
     "tfc": ("tfc", {}, (1, 5, 5)),
     "sfc": ("sfc", {}, (12,)),
     "lfc": ("lfc", {}, (12,)),
     "cnv": ("cnv", {"blocks": [[6, 8], [10]], "dense": [12]}, (3, 10, 12)),
+    "ternary cnv": ("cnv", {"blocks": [[6]], "dense": [8], "padding": 1, "weight_bits": 2}, IMAGE),
     "padded cnv": (
         "cnv",
         {"blocks": [[4], [8, 4]], "dense": [], "padding": 1, "pool": [True, True]},
