@@ -165,7 +165,7 @@ def _rows(store: Path) -> int:
 
 def test_interrupted_it_keeps_what_there_is_and_says_how_to_go_on(tmp_path: Path) -> None:
     file = tmp_path / "tiny.yaml"
-    change = {"output": str(tmp_path / "runs"), "training": {"epochs": 60}, "final": {"seeds": 20}}
+    change = {"output": str(tmp_path / "runs"), "training": {"epochs": 15}, "final": {"seeds": 40}}
     long = merged(CONTENT, change)
     file.write_text(yaml.safe_dump(long))
     command = [sys.executable, "-c", "from zerocross.hw_search.cli import main; main()", "search", str(file)]
