@@ -59,7 +59,16 @@ def duration(seconds: float) -> str:
 
 def choices(genes: Mapping[str, Any]) -> str:
     """Return the genes other than the activation: "topology.hidden = [64, 64], folding.target_cycles = 64"."""
-    return ", ".join(f"{path} = {value}" for path, value in genes.items()) or "no other choices"
+    return ", ".join(f"{path} = {_plain(value)}" for path, value in genes.items()) or "no other choices"
+
+
+def _plain(value: Any) -> str:
+    """Return a value as a configuration writes it: a mapping as "name: value, ..."."""
+    return (
+        ", ".join(f"{name}: {entry}" for name, entry in value.items())
+        if isinstance(value, dict)
+        else str(value)
+    )
 
 
 def control_text(name: str) -> str:

@@ -40,3 +40,11 @@ def test_choices_and_counts():
     assert wording.choices({"a.b": [1, 2], "c": "x"}) == "a.b = [1, 2], c = x"
     assert wording.choices({}) == "no other choices"
     assert [wording.count(n, "seed") for n in (0, 1, 1200)] == ["0 seeds", "1 seed", "1,200 seeds"]
+
+
+def test_choices_are_written_as_in_a_configuration() -> None:
+    genes = {"topology.hidden": [64, 32], "topology.input_bits": {"thermometer": 3, "thresholds": "uniform"}}
+    assert wording.choices(genes) == (
+        "topology.hidden = [64, 32], topology.input_bits = thermometer: 3, thresholds: uniform"
+    )
+    assert wording.choices({}) == "no other choices"
