@@ -62,7 +62,7 @@ class Constants:
         bias_tree: LUTs per bit of the adders that multiply with a factor.
         bias_rom: LUTs per bit of a word of biases and factors, and word, if they are more than 1.
         bias_fixed: Share of a lane's logic that remains if its bias and factor are constants.
-        thermometer_base: LUTs of a thermometer's control.
+        thermometer_base: LUTs of a thermometer's control; set by hand, like the next one, after six nodes in Yosys.
         thermometer_compare: LUTs per bit of a comparison with a threshold from block RAM.
         grouped_base: LUTs of a grouped product's control.
         fifo_base, fifo_address: LUTs of a deep FIFO's control, and per bit of its addresses.

@@ -142,13 +142,12 @@ class Thermometer(HardwareNode):
         return cost_model.in_block_ram(lut, memory, IN_BLOCK_RAM, "crossings")
 
     def stock(self) -> tuple[StockNode, ...]:
-        """FINN's thresholding node, which writes the number of thresholds reached instead of a bit for each."""
-        count = self.bits.bit_length()
-        sink = Stream(self.image.shape, self.image.lanes, count)
+        """FINN's thresholding node with one threshold for each bit, as if every channel came once for each of its bits."""
+        sink = self.outputs["m"]
         attributes = (
-            ("PE", self.image.lanes),
-            ("NumChannels", self.image.shape[-1]),
-            ("numSteps", self.bits),
+            ("PE", sink.lanes),
+            ("NumChannels", sink.shape[-1]),
+            ("numSteps", 1),
             ("inputDataType", self.image.stock_datatype),
             ("weightDataType", integer_type(0, 1 << self.image.bits)),
             ("outputDataType", sink.datatype),

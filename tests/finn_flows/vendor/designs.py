@@ -19,6 +19,7 @@ from zerocross.finn_flows.nodes import (
     Product,
     Select,
     SumPool,
+    Thermometer,
     WindowMaxPool,
     WindowSumPool,
 )
@@ -121,6 +122,7 @@ def designs() -> dict[str, Design]:
         "sum_pool": chain(SumPool(Stream((7, 5, 4), 2, 4), (3, 2), high=60)),
         "overlapping_sums": chain(pooled, WindowSumPool(pooled.outputs["m"], (3, 3), high=63)),
     }
+    found["thermometer"] = chain(Thermometer(Stream((4, 6), 2, 8), tuple(range(10, 190, 10)), 3))
     for name in IMPLEMENTATIONS:
         found[name] = chain(CrossingSite.of(crossing_table(6, 23, 4, -22, 2), 3, name))
         found[f"{name}, two bits"] = chain(CrossingSite.of(crossing_table(12, 27, 7), 3, name, bits=2))

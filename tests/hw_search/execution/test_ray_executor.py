@@ -236,7 +236,7 @@ def test_a_plugin_that_cannot_be_read(connected: None, tmp_path: Path) -> None:
 
 def test_without_ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(UserError, match=r'pip install "zerocross\[ray\]"'):
+    with pytest.raises(UserError, match=r'requires Ray: pip install -c constraints.txt "\.\[ray\]"'):
         executor(tmp_path)
 
 

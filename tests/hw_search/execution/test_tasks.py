@@ -55,10 +55,11 @@ def test_whatever_changes_a_result_changes_the_key(config: Config) -> None:
         replace(work, test=True),
         replace(work, share=0.5),
         replace(work, give_up=0.25),
+        replace(work, start="zoo:tfc-digits"),
     ]
     keys = {task_key(candidate, each, "data") for each in changed} | {task_key(candidate, work, "other data")}
     assert len(keys - {key}) == len(changed) + 1
     assert {field.name for field in fields(work)} == {
         *("plugins", "data", "expressions", "topology", "settings", "device", "seed", "final", "test"),
-        *("weights", "memory_gb", "mixture", "share", "give_up"),
+        *("weights", "memory_gb", "mixture", "share", "give_up", "start"),
     }, "a field that decides a result belongs into the key"
