@@ -1,6 +1,6 @@
 """Estimates against synthesis: makes the data set, fits the models' constants, reports the error on held-out designs.
 
-    python benchmarks/calibration.py [--cache FOLDER] [--nodes-only]
+    python benchmarks/calibration.py [--cache FOLDER] [--nodes-only | --only large]
 
 Yosys synthesises the designs of `designs.py`; docs/calibration/elements.csv lists the result of each element. A row stays
 valid while its SystemVerilog and memories are unchanged: an interrupted run resumes, and after a change of the RTL only the
@@ -593,15 +593,29 @@ def _off_family(factor: float, family: str, kind: str, rows: Sequence[Row]) -> f
     return sum(math.log((lut + 20) / (row.lut + 20)) ** 2 for lut, row in zip(estimated, rows, strict=True))
 
 
+def _estimate(maker: Maker, cases: Sequence[Case]) -> None:
+    """Synthesise networks for 7-series, and print the error of the present constants."""
+    for done, case in enumerate(cases):
+        maker.network(case, "7-series", done, len(cases))
+    found = compare(cases, maker.rows)
+    for network in found:
+        print(f"  {network}")
+    tell(found)
+
+
 def main() -> None:
     """Make the data set, fit the constants and report the error."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cache", type=Path, help="folder for mapped parts and simulations")
     parser.add_argument("--nodes-only", action="store_true", help="fit to single nodes only, then stop")
+    parser.add_argument("--only", help="7-series networks with this in their names; nothing is fitted")
     options = parser.parse_args()
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as spare:
         maker = Maker(options.cache or Path(spare))
+        if options.only:
+            _estimate(maker, [case for case in networks() if options.only in case.name])
+            return
         for family, wanted in FAMILY_NODES.items():
             nodes = {name: node for name, node in single_nodes().items() if re.match(wanted, name)}
             maker.nodes(nodes, family)
