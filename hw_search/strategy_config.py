@@ -2,19 +2,26 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
 
 class RungConfig(BaseModel, extra="forbid", frozen=True):
     """A short training, whose learning rate decays over its own length."""
 
-    epochs: float = Field(1.0, gt=0, le=1, description="Share of the epochs, rounded to at least one.")
+    epochs: float = Field(
+        1.0, description="Share of training.epochs, above 0 to 1, rounded to at least one epoch."
+    )
     data: float = Field(
         1.0,
-        gt=0,
-        le=1,
         description="Share of the training samples, drawn class by class. The validation samples are always the same.",
     )
+
+    @field_validator("epochs", "data")
+    @classmethod
+    def _is_share(cls, value: float) -> float:
+        if not 0 < value <= 1:
+            raise ValueError("it is a share of the whole training, above 0 and at most 1: 0.5 is half")
+        return value
 
 
 def rung_epochs(rung: RungConfig, epochs: int) -> int:

@@ -4,6 +4,7 @@ A first layer of binary inputs is much smaller in hardware than one of bytes. Th
 before a training starts. They are part of a network's state, like its weights.
 """
 
+from dataclasses import fields
 from typing import Annotated, Any, Literal
 
 import brevitas.nn as qnn
@@ -13,6 +14,7 @@ from pydantic import BeforeValidator, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
+from zerocross.models.errors import nearest
 from zerocross.models.quantizers import BinaryActivation
 
 MOST_BITS = 16
@@ -37,15 +39,20 @@ class Thermometer:
 
 def _checked(value: Any) -> "int | Thermometer":
     """Return a value of `input_bits`. A union would report a mistake once for each of its types."""
-    if isinstance(value, Thermometer) or (isinstance(value, int) and not isinstance(value, bool)):
+    if isinstance(value, Thermometer) or (value in (1, 8) and isinstance(value, int) and value is not True):
         return value
     if isinstance(value, dict):
+        known = [each.name for each in fields(Thermometer)]
+        for key in value:
+            if key not in known:
+                raise ValueError(f"a thermometer has no {key!r}: {nearest(str(key), known)}")
         try:
             return TypeAdapter(Thermometer).validate_python(value)
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(str(part) for part in first["loc"])
-            raise ValueError(f"{place}: {first['msg']}" if place else first["msg"]) from None
+            message = first["msg"].removeprefix("Value error, ")
+            raise ValueError(f"{place}: {message}" if place else message) from None
     raise ValueError("give 8, 1, or {thermometer: BITS, thresholds: quantiles or uniform}")
 
 

@@ -11,9 +11,9 @@ annotations. `input_shape` is (features,) or (channels, height, width); inputs a
 import inspect
 import math
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from torch import Tensor, nn
 
 from zerocross.models.dynamic import Dynamic
@@ -41,6 +41,7 @@ from zerocross.models.thermometer import (
 )
 
 Topology = Callable[..., nn.Module]
+WeightBits = Annotated[int, Field(strict=True, ge=1, le=8)]
 Module = TypeVar("Module", bound=nn.Module)
 
 TOPOLOGIES: dict[str, Topology] = {}
@@ -95,9 +96,12 @@ def check_parameters(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
             checked[key] = TypeAdapter(annotation, config=ConfigDict(strict=False)).validate_python(given)
         except ValidationError as error:
             first = error.errors()[0]
-            place = "".join(f"[{part}]" for part in first["loc"])
+            place, message = (
+                "".join(f"[{part}]" for part in first["loc"]),
+                first["msg"].removeprefix("Value error, "),
+            )
             raise ModelError(
-                f"topology {name!r}, {key}{place}: {first['msg']}, found {first['input']!r}"
+                f"topology {name!r}, {key}{place}: {message}, found {first['input']!r}"
             ) from None
     return checked
 
@@ -141,7 +145,7 @@ def mlp(
     hidden: list[int],
     input_bits: InputBits = 8,
     dropout: float = 0.0,
-    weight_bits: int = 1,
+    weight_bits: WeightBits = 1,
 ) -> nn.Module:
     """A fully connected network.
 
@@ -188,7 +192,7 @@ def _preset(width: int) -> Topology:
         classes: int,
         input_bits: InputBits = 1,
         dropout: float = 0.0,
-        weight_bits: int = 1,
+        weight_bits: WeightBits = 1,
     ) -> nn.Module:
         return mlp(input_shape, classes, [width] * 3, input_bits, dropout, weight_bits)
 
@@ -220,7 +224,7 @@ def cnv(
     kernel: int = 3,
     padding: int = 0,
     input_bits: InputBits = 8,
-    weight_bits: int = 1,
+    weight_bits: WeightBits = 1,
 ) -> nn.Module:
     """A convolutional network like FINN's CNV; with its defaults it is CNV.
 
@@ -289,7 +293,7 @@ def _backbone(style: Style, full_widths: list[int], full_blocks: list[int], doc:
         stream_bits: int = 4,
         stream_scale: float | None = None,
         input_bits: InputBits = 8,
-        weight_bits: int = 8,
+        weight_bits: WeightBits = 8,
         shortcut_bits: int = 1,
         stem_kernel: int = 3,
         stem_stride: int = 1,
@@ -348,7 +352,7 @@ def nasb(
     stream_bits: int = 4,
     stream_scale: float | None = None,
     input_bits: InputBits = 8,
-    weight_bits: int = 8,
+    weight_bits: WeightBits = 8,
     stem_kernel: int = 3,
     stem_stride: int = 1,
 ) -> nn.Module:

@@ -1,7 +1,8 @@
 """`zerocross zoo`: list, show and add trained networks."""
 
+import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -20,6 +21,8 @@ FOLDER = Annotated[
         "take entries of another folder as zoo:FOLDER/NAME.npz."
     ),
 ]
+
+_WIDE = 110  # columns of a terminal that can show estimates beside counts
 
 
 @zoo.callback()
@@ -48,14 +51,16 @@ def listed(
         from rich.console import Console
         from rich.table import Table
 
-        table = Table()
+        console, table = Console(), Table(box=None, pad_edge=False, collapse_padding=True)
+        narrow = console.width < _WIDE
         for index, column in enumerate(COLUMNS):
-            text = index < 2
-            table.add_column(column, justify="left" if text else "right", no_wrap=index == 0, overflow="fold")
+            heading = column.removeprefix("ECP5 ") if narrow else column
+            justify: Literal["left", "right"] = "left" if index < 2 else "right"
+            table.add_column(heading, justify=justify, no_wrap=index != 1, overflow="fold")
         for entry in entries:
-            table.add_row(*row(entry))
-        Console().print(table)
-        typer.echo(LEGEND)
+            table.add_row(*(re.sub(r" \(~.*\)", "", cell) if narrow else cell for cell in row(entry)))
+        console.print(table)
+        typer.echo(f"{LEGEND} A wider terminal shows estimates, too." if narrow else LEGEND)
     for message in damaged:
         typer.echo(f"error: {message}", err=True)
 

@@ -25,9 +25,12 @@ def start_digest(source: str) -> str:
     Raises:
         UserError: If there are no such weights.
     """
-    if is_zoo(source):
-        return find(source).identity
-    read_training(Path(source))
+    try:
+        if is_zoo(source):
+            return find(source).identity
+        read_training(Path(source))
+    except UserError as error:
+        raise UserError(f"{_FIELD}: {error}") from None
     return hashlib.blake2b((Path(source) / WEIGHTS).read_bytes(), digest_size=16).hexdigest()
 
 

@@ -35,7 +35,7 @@ from zerocross.reports.metrics import OBJECTIVES
         ),
         (
             {"search": {"rungs": [{"data": 1.5}]}},
-            "search.rungs.0.data: Input should be less than or equal to 1",
+            "search.rungs.0.data: it is a share of the whole training, above 0 and at most 1",
         ),
         (
             {"search": {"first_look": 0.25, "rungs": [{"epochs": 0.5}]}},

@@ -145,8 +145,8 @@ def test_set_thresholds_leaves_other_networks_as_they_are():
         ({"thermometer": 0}, "thermometer must be 1..16 bits, not 0"),
         ({"thermometer": 17}, "thermometer must be 1..16 bits, not 17"),
         ({"thermometer": 3, "thresholds": "median"}, "thresholds: .*'quantiles' or 'uniform'"),
-        ({"bits": 3}, "thermometer: Field required"),
-        ({"thermometer": 3, "bits": 2}, "bits: Unexpected keyword"),
+        ({"bits": 3}, "a thermometer has no 'bits'"),
+        ({"thermometer": 3, "bits": 2}, "a thermometer has no 'bits': known: thermometer, thresholds"),
         ("thermometer", "give 8, 1, or {thermometer: BITS"),
     ],
 )

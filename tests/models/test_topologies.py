@@ -97,7 +97,8 @@ def test_dropout_is_for_training_only() -> None:
         ("mlp", {"hidden": [3, "wide"]}, r"hidden\[1\]: .*found 'wide'"),
         ("mlp", {"hidden": [3.5]}, r"hidden\[0\]: .*found 3.5"),
         ("mlp", {"hidden": [3, 0]}, r"hidden\[1\] must be at least 1, not 0"),
-        ("mlp", {"hidden": [3], "input_bits": 4}, "input_bits must be 1 or 8, not 4"),
+        ("mlp", {"hidden": [3], "input_bits": 4}, "input_bits: give 8, 1, or .*, found 4"),
+        ("mlp", {"hidden": [3], "weight_bits": 9}, "weight_bits: .* less than or equal to 8, found 9"),
         ("cnv", {"blocks": [[4], [0]]}, r"blocks\[1\]\[0\] must be at least 1, not 0"),
         ("cnv", {"dense": [-1], "blocks": [[2]]}, r"dense\[0\] must be at least 1, not -1"),
         ("cnv", {"blocks": [[4]], "pool": [True, False]}, "1 blocks and 2 entries in pool"),
@@ -135,8 +136,9 @@ def test_parameters_are_filled_in_and_converted() -> None:
         "hidden": [8, 4],
         "input_bits": 8,
         "dropout": 0.0,
+        "weight_bits": 1,
     }
-    assert check_parameters("tfc", {}) == {"input_bits": 1, "dropout": 0.0}
+    assert check_parameters("tfc", {}) == {"input_bits": 1, "dropout": 0.0, "weight_bits": 1}
 
 
 def test_a_users_topology() -> None:
