@@ -125,7 +125,7 @@ class Counting(LocalExecutor):
         yield from super().run(tasks)
 
 
-@pytest.mark.parametrize("stack", [1, 3])
+@pytest.mark.parametrize("stack", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_a_search_trains_stacks(config: Config, tmp_path: Path, stack: int) -> None:
     chosen = config.model_copy(update={"search": config.search.model_copy(update={"stack": stack})})
     with Counting(2, tmp_path / "log") as executor:
