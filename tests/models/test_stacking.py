@@ -87,9 +87,9 @@ def test_a_stack_answers_and_learns_as_its_networks_do(name: str) -> None:
 @pytest.mark.parametrize("method", ["straight_through", "self_binarizing"])
 @pytest.mark.parametrize("name", ["mlp", "cnv", pytest.param("reactnet_resnet", marks=pytest.mark.slow)])
 def test_training_together_is_training_alone(name: str, method: str) -> None:
-    """A low rate, so that rounding changes no weight's sign, and a tanh that does not magnify rounding."""
+    """A low rate, so that rounding changes no weight's sign."""
     data = load("digits", limit=300)
-    how = TrainingSettings(2, 64, 1e-4, augment="flip", method=method, nu_end=30)  # type: ignore[arg-type]
+    how = TrainingSettings(2, 64, 1e-5, augment="flip", method=method)  # type: ignore[arg-type]
     alone, together = ([network(name, text) for text in TEXTS] for _ in range(2))
     expected = [train(model, data, how, 3) for model in alone]
     found = train_together(together, data, how, 3)
@@ -99,7 +99,7 @@ def test_training_together_is_training_alone(name: str, method: str) -> None:
         right = accuracy(one, data.validation), accuracy(other, data.validation)
         assert abs(right[0] - right[1]) <= 2 / len(data.validation)
         for (key, value), (_, twin) in zip(one.named_parameters(), other.named_parameters(), strict=True):
-            torch.testing.assert_close(value, twin, rtol=1e-2, atol=1e-3, msg=key)
+            torch.testing.assert_close(value, twin, rtol=1e-3, atol=1e-4, msg=key)
 
 
 def test_one_that_fails_takes_no_other_with_it() -> None:
