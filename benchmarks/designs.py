@@ -27,7 +27,7 @@ from zerocross.finn_flows.cost import estimate
 from zerocross.finn_flows.crossings import CrossingTable, from_bits, from_response
 from zerocross.finn_flows.errors import FlowError
 from zerocross.finn_flows.folding import Folding
-from zerocross.finn_flows.integer import IntegerNetwork, remove_first_bits
+from zerocross.finn_flows.integer import IntegerNetwork, remove_first_bits, remove_unreached
 from zerocross.finn_flows.network import Activation, Conv, Dense, Grid, Network
 from zerocross.finn_flows.nodes import (
     Add,
@@ -708,5 +708,4 @@ def with_numbers(network: Network, seed: int, expression: str, reached: bool = F
                     if expression
                     else random_table(grid, len(crossings), max(crossings), seed + number)
                 )
-    counts = {name: tuple(int(count) for count in table.counts()) for name, table in tables.items()}
-    return IntegerNetwork(network.with_crossings(counts), weights, tables)
+    return remove_unreached(IntegerNetwork(network, weights, tables))

@@ -109,6 +109,21 @@ class CrossingTable:
         """Return the table with the bits of some channels (boolean mask) inverted."""
         return CrossingTable(self.grid, self.first ^ channels.astype(np.uint8), self.offsets, self.places)
 
+    def within(self, lows: np.ndarray, highs: np.ndarray) -> "CrossingTable":
+        """Return the table without the crossings that no accumulator reaches. The bits of reached accumulators stay.
+
+        Args:
+            lows: Smallest accumulator of each channel, on the grid, shape (channels,).
+            highs: Largest accumulator of each channel, on the grid, shape (channels,).
+        """
+        channel = np.repeat(np.arange(self.channels), self.counts())
+        values = self.grid.low + self.grid.step * self.places
+        below, kept = values <= lows[channel], (values > lows[channel]) & (values <= highs[channel])
+        flips = np.bincount(channel[below], minlength=self.channels) & 1
+        counts = np.bincount(channel[kept], minlength=self.channels)
+        offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        return CrossingTable(self.grid, self.first ^ flips.astype(np.uint8), offsets, self.places[kept])
+
     def moved(self, grid: Grid, offsets: np.ndarray) -> "CrossingTable":
         """Return the table of another accumulator, which differs by an offset in each channel.
 

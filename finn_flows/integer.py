@@ -1,7 +1,7 @@
 """The integer network: weights and crossing tables, all integers.
 
 It is a numpy program of the hardware's computation, and the reference for both the trained network and the RTL. The
-functions that make it cheaper (`remove_first_bits`, `remove_constants`) keep every logit.
+functions that make it cheaper (`remove_unreached`, `remove_first_bits`, `remove_constants`) keep every logit.
 """
 
 from dataclasses import dataclass, field, replace
@@ -176,6 +176,28 @@ def _input_channels(operation: Dense | Conv, weights: np.ndarray, channels: int)
 
 def _is_grouped(layer: Layer) -> bool:
     return isinstance(layer.operation, Conv) and layer.operation.groups != 1
+
+
+def remove_unreached(net: IntegerNetwork) -> IntegerNetwork:
+    """Remove the crossings that no accumulator reaches with the weights of its channel.
+
+    A product's grid holds the accumulators of any weights. Those of given weights reach less of it, unless inputs and
+    weights are bits.
+    """
+    grids, inputs, tables = net.network.grids(), net.network.inputs(), dict(net.tables)
+    for name, producer in net.network.producers().items():
+        if producer not in net.weights:
+            continue
+        layer = inputs[producer]
+        assert isinstance(layer, Layer)
+        source = grids[layer.inputs[0]]
+        weights = net.weights[producer].reshape(len(net.weights[producer]), -1).astype(np.int64)
+        ends = weights * source.low, weights * source.high
+        lows, highs = np.minimum(*ends).sum(axis=1), np.maximum(*ends).sum(axis=1)
+        planes = tables[name].channels // len(weights)
+        tables[name] = tables[name].within(np.repeat(lows, planes), np.repeat(highs, planes))
+    counts = {name: tuple(int(count) for count in table.counts()) for name, table in tables.items()}
+    return replace(net, network=net.network.with_crossings(counts), tables=tables)
 
 
 def remove_first_bits(net: IntegerNetwork) -> tuple[IntegerNetwork, dict[str, int]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from qonnx.core.modelwrapper import ModelWrapper
 
-from zerocross.finn_flows.integer import IntegerNetwork
+from zerocross.finn_flows.integer import IntegerNetwork, remove_unreached
 from zerocross.finn_flows.lowering.absorbing.absorb import AbsorbActivations, node_texts
 from zerocross.finn_flows.lowering.absorbing.endings import with_decision
 from zerocross.finn_flows.lowering.absorbing.reading import input_tensor, read_network
@@ -149,7 +149,7 @@ def lower(source: Path | str | ModelWrapper, host_part: bool = False, output: st
 def _lowered(original: ModelWrapper, front: ModelWrapper | None, rest: ModelWrapper) -> Lowered:
     graph, absorbing = with_decision(rest), AbsorbActivations()
     model = graph.transform(absorbing, cleanup=False)
-    network = read_network(model)
+    network = remove_unreached(read_network(model))
     activations = _activations(model, network)
     network = with_thermometers(network)
     activations = tuple(each for each in activations if each.name in network.tables)

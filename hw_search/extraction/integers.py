@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from zerocross.finn_flows.crossings import AT_ONCE, UNDEFINED, CrossingTable, Response, Signs, from_signs
-from zerocross.finn_flows.integer import IntegerNetwork
+from zerocross.finn_flows.integer import IntegerNetwork, remove_unreached
 from zerocross.finn_flows.network import (
     Conv,
     Dense,
@@ -37,7 +37,7 @@ def to_integer(model: nn.Module, network: Network) -> IntegerNetwork:
 
     Returns:
         The integer network, with crossing counts from the tables. A table after a product of bytes or levels covers the
-        range that the layer's weights can reach.
+        range that the layer's weights can reach, and has no crossings that its channel's own weights cannot reach.
 
     Raises:
         zerocross.finn_flows.crossings.CrossingError: If an activation has no table.
@@ -65,8 +65,7 @@ def to_integer(model: nn.Module, network: Network) -> IntegerNetwork:
             )
         else:
             tables[name] = from_signs(grid, shapes[name][-1], _signs(values[name]), at_once)
-    counts = {name: tuple(int(count) for count in table.counts()) for name, table in tables.items()}
-    return IntegerNetwork(network.with_crossings(counts), weights, tables)
+    return remove_unreached(IntegerNetwork(network, weights, tables))
 
 
 def responses(model: nn.Module, network: Network) -> dict[str, Response]:

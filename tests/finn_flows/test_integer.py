@@ -1,5 +1,6 @@
 """The integer network against loops, and its rewritings against itself."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -26,7 +27,7 @@ from tests.finn_flows.integer_networks import (
     with_table,
 )
 from zerocross.finn_flows.crossings import from_bits
-from zerocross.finn_flows.integer import IntegerNetwork, remove_constants, remove_first_bits
+from zerocross.finn_flows.integer import IntegerNetwork, remove_constants, remove_first_bits, remove_unreached
 from zerocross.finn_flows.network import (
     Add,
     Bias,
@@ -213,7 +214,8 @@ def test_rewritings_keep_every_logit(kind: str, bits: int, seed: int, constant: 
     smaller, removed = remove_constants(net)
     both, _ = remove_first_bits(smaller)
     other, _ = remove_constants(flipped)
-    for rewritten in (flipped, smaller, both, other):
+    reached = remove_unreached(net)
+    for rewritten in (flipped, smaller, both, other, reached, remove_constants(reached)[0]):
         check_consistent(rewritten)
         assert np.array_equal(logits(rewritten, inputs), expected)
     assert left == {name: int(table.first.sum()) for name, table in flipped.tables.items()}
@@ -222,6 +224,24 @@ def test_rewritings_keep_every_logit(kind: str, bits: int, seed: int, constant: 
         for name, table in net.tables.items()
         if smaller.tables[name].channels < table.channels
     }
+
+
+@pytest.mark.parametrize(("bits", "weight_bits"), [(1, 1), (1, 2), (8, 1), (8, 3)])
+def test_only_reached_crossings_stay(bits: int, weight_bits: int) -> None:
+    layers = Dense(6, weight_bits), signs(6), Dense(2), LabelSelect()
+    net = random_network(chain(Input((3,), bits), *layers), seed=bits, density=0.5)
+    product, sign = (layer.name for layer in net.network.layers[:2])
+    levels_read = (-1, 1) if bits == 1 else (0, 255)
+    corners = np.array(list(itertools.product(levels_read, repeat=3)))
+    accumulators = corners @ net.weights[product].T.astype(np.int64)
+    reached = remove_unreached(net)
+    for channel in range(6):
+        before, after = (each.tables[sign].accumulators(channel) for each in (net, reached))
+        low, high = accumulators[:, channel].min(), accumulators[:, channel].max()
+        assert list(after) == [place for place in before if low < place <= high]
+    assert np.array_equal(reached.tables[sign].bits(accumulators), net.tables[sign].bits(accumulators))
+    if bits == weight_bits == 1:
+        assert np.array_equal(reached.tables[sign].places, net.tables[sign].places)
 
 
 def test_first_bits_are_gone_where_nothing_stands_between() -> None:
