@@ -32,6 +32,7 @@ from zerocross.finn_flows.network import (
     MaxPool,
     Pad,
     Select,
+    Sparse,
     SumPool,
 )
 
@@ -256,7 +257,7 @@ def _range(net: IntegerNetwork, name: str, sources: list[Reach]) -> Reach:
     grids, width = net.network.grids(), net.network.shapes()[name][-1]
     source = sources[0]
     match layer.operation:
-        case Dense():
+        case Dense() | Sparse():
             return _product(net.weights[name], source)
         case Conv(groups=groups):
             weights = net.weights[name]

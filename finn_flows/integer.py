@@ -23,6 +23,7 @@ from zerocross.finn_flows.network import (
     Network,
     Pad,
     Select,
+    Sparse,
     SumPool,
     Thermometer,
     product_grid,
@@ -36,8 +37,8 @@ class IntegerNetwork:
     Attributes:
         network: Layers; their numbers of crossings agree with the tables.
         weights: Weights of every product by name: -1 or +1 (int8), or integers (int16) for several weight bits. The shape
-            is (channels, features) for a dense layer, and (channels, kernel height, kernel width, input channels of a
-            group) for a convolution.
+            is (channels, features) for a dense or sparse layer, and (channels, kernel height, kernel width, input channels
+            of a group) for a convolution.
         tables: Crossing table of every activation by name, with a row for each channel and bit plane (see `Activation`).
         biases: Integers of every bias by name, shape (channels,), int64.
         factors: Factors of every bias that has any, by name, shape (channels,), int64.
@@ -63,7 +64,7 @@ class IntegerNetwork:
         for layer in self.network.layers:
             x = values[layer.inputs[0]]
             match layer.operation:
-                case Dense():
+                case Dense() | Sparse():
                     values[layer.name] = _product(x, self.weights[layer.name].T)
                 case Conv() as conv:
                     values[layer.name] = _convolve(x, self.weights[layer.name], conv)

@@ -14,6 +14,7 @@ A tensor between layers holds one of three kinds of elements:
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import ClassVar
 
 from zerocross.finn_flows.errors import FlowError
 
@@ -42,6 +43,26 @@ class Dense:
 
     channels: int
     weight_bits: int = 1
+
+
+@dataclass(frozen=True)
+class Sparse:
+    """A fully connected layer of few inputs: a channel adds some of the bits, with signs, and ignores the others.
+
+    Its hardware is wired: it computes all channels at once, and each input is a wire.
+
+    Attributes:
+        channels: Number of outputs.
+        fan_in: Number of inputs that a channel reads.
+        exact: Whether every channel reads exactly `fan_in` inputs; else it reads at most as many.
+    """
+
+    channels: int
+    fan_in: int
+    exact: bool = True
+
+    weight_bits: ClassVar[int] = 2
+    """Weights are -1, 0 and +1."""
 
 
 @dataclass(frozen=True)
@@ -221,6 +242,7 @@ class NetworkError(FlowError):
 
 Operation = (
     Dense
+    | Sparse
     | Conv
     | Activation
     | Thermometer
@@ -280,12 +302,12 @@ class Network:
         return shapes
 
     def fan_ins(self) -> dict[str, int]:
-        """Return each product's fan-in K (weights per output), by name."""
+        """Return each product's weights per output, by name. In a sparse layer, most of them are 0."""
         shapes = self.shapes()
         fan_ins = {}
         for layer in self.layers:
             shape, operation = shapes[layer.inputs[0]], layer.operation
-            if isinstance(operation, Dense):
+            if isinstance(operation, Dense | Sparse):
                 fan_ins[layer.name] = math.prod(shape)
             elif isinstance(operation, Conv):
                 fan_ins[layer.name] = math.prod(operation.kernel) * shape[-1] // operation.groups
@@ -315,7 +337,7 @@ class Network:
     def weight_bits(self, name: str) -> int:
         """Return the bits of a product's weights."""
         found = {layer.name: layer.operation for layer in self.layers}.get(name)
-        if not isinstance(found, Dense | Conv):
+        if not isinstance(found, Dense | Sparse | Conv):
             raise NetworkError(f"{name} is not a product")
         return found.weight_bits
 
@@ -374,13 +396,18 @@ class Network:
                 )
             if isinstance(operation, Bias) and not unfit:
                 raise NetworkError(f"{name}: a bias must read accumulators, but it reads {layer.inputs[0]}")
-            if unfit and isinstance(operation, Dense | Conv | Thermometer | Add | SumPool | Concat | Select):
+            if unfit and isinstance(
+                operation, Dense | Sparse | Conv | Thermometer | Add | SumPool | Concat | Select
+            ):
                 raise NetworkError(
                     f"{name}: reads accumulators of {unfit[0]}: put an activation between them"
                 )
             match operation:
                 case Dense() | Conv():
                     grids[name] = product_grid(fan_ins[name], grid, operation.weight_bits)
+                    accumulators.add(name)
+                case Sparse():
+                    grids[name] = _sparse_grid(name, operation, fan_ins[name], grid)
                     accumulators.add(name)
                 case Activation(_, bits):
                     grids[name] = level_grid(bits)
@@ -438,6 +465,16 @@ def level_grid(bits: int) -> Grid:
     return Grid(-1, 1, 2) if bits == 1 else Grid(0, 2**bits - 1)
 
 
+def _sparse_grid(name: str, sparse: Sparse, features: int, inputs: Grid) -> Grid:
+    if inputs != level_grid(1):
+        raise NetworkError(f"{name}: a sparse layer must read bits, but it reads levels")
+    if not 1 <= sparse.fan_in <= features:
+        raise NetworkError(
+            f"{name}: a channel cannot read {sparse.fan_in} inputs of {features}: choose 1 to {features}"
+        )
+    return Grid(-sparse.fan_in, sparse.fan_in, 2 if sparse.exact else 1)
+
+
 def product_grid(fan_in: int, inputs: Grid, weight_bits: int = 1) -> Grid:
     """Return the grid of a product's accumulators for any weights.
 
@@ -454,10 +491,11 @@ def _output_shape(layer: Layer, sources: list[tuple[int, ...]]) -> tuple[int, ..
             f"{layer.name}: reads {len(sources)} tensors, but only a sum or a concat reads more than one"
         )
     match layer.operation:
-        case Dense():
+        case Dense() | Sparse():
             if len(shape) != 1:
                 raise NetworkError(
-                    f"{layer.name}: a dense layer reads (features,), not {shape}: flatten first"
+                    f"{layer.name}: a {type(layer.operation).__name__.lower()} layer reads (features,), not {shape}: flatten "
+                    "first"
                 )
             return (layer.operation.channels,)
         case Conv(channels, kernel, stride, groups) as conv:

@@ -18,7 +18,7 @@ import numpy as np
 
 from zerocross.finn_flows.coverage import Cells, cells
 from zerocross.finn_flows.integer import IntegerNetwork
-from zerocross.finn_flows.network import Conv, Dense, Flatten, Layer, Pad
+from zerocross.finn_flows.network import Conv, Dense, Flatten, Layer, Pad, Sparse
 
 Integers = Callable[[np.ndarray], np.ndarray]
 """Function from samples of numbers 0..1, (N, elements), to inputs of the integer network, (N, *shape).
@@ -346,7 +346,7 @@ def _first_product(net: IntegerNetwork, integers: Integers) -> _First | None:
     for name in net.tables:
         (read,) = layers[name].inputs  # type: ignore[union-attr]
         product = layers[read]
-        if not isinstance(product, Layer) or not isinstance(product.operation, Dense | Conv):
+        if not isinstance(product, Layer) or not isinstance(product.operation, Dense | Sparse | Conv):
             continue
         source = layers[product.inputs[0]]
         while isinstance(source, Layer) and isinstance(source.operation, Flatten | Pad):
@@ -370,7 +370,7 @@ def _first_product(net: IntegerNetwork, integers: Integers) -> _First | None:
     return None
 
 
-def _exceeds(operation: Dense | Conv, image: tuple[int, ...]) -> bool:
+def _exceeds(operation: Dense | Sparse | Conv, image: tuple[int, ...]) -> bool:
     """Return whether no window of a convolution is without padding."""
     return isinstance(operation, Conv) and any(
         reach > side for reach, side in zip(operation.reach, image, strict=False)

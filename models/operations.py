@@ -158,6 +158,17 @@ def _constant(low: float, high: float) -> Callable[..., Interval]:
     return lambda *operands: (low, high)
 
 
+_KNOTS = tuple(place / 2 for place in range(-8, 9))
+"""Knots of `row`: every sum that a sparse layer of up to 16 inputs can have is at a knot, or has one for itself."""
+
+
+def _row(x: Tensor, *values: Tensor) -> Tensor:
+    result = values[0]
+    for place, before, after in zip(_KNOTS, values, values[1:], strict=False):
+        result = result + (after - before) * torch.clamp(2 * (x - place), 0.0, 1.0)
+    return result
+
+
 _UNARY: tuple[Operation, ...] = (
     Operation("x", 0, lambda: torch.empty(0), (), 0, description="x"),
     Operation("zero", 0, lambda: torch.tensor(0.0), (), 1, bounds=_constant(0, 0), description="0"),
@@ -279,6 +290,13 @@ _FURTHER: tuple[Operation, ...] = (
         (0.25,),
         bounds=lambda a: a if a[0] >= 0 else REALS,
         description="max(x, 0) + s min(x, 0), s learnable from 0.25",
+    ),
+    Operation(
+        "row",
+        1,
+        _row,
+        _KNOTS,
+        description="lines between learnable values at -4, -3.5, ..., 4, from f(x) = x; constant outside",
     ),
 )
 

@@ -39,6 +39,7 @@ from zerocross.models.layers import (
     bit,
 )
 from zerocross.models.quantizers import FixedPoint
+from zerocross.models.sparse import SparseLinear
 from zerocross.models.surrogates import Surrogate, Window
 from zerocross.models.thermometer import ThermometerEncoder
 
@@ -70,15 +71,20 @@ class _Weights(nn.Module):
     def __init__(self, layers: Sequence[nn.Module]) -> None:
         super().__init__()
         self.size = len(layers)
-        self.weight = nn.Parameter(torch.stack([layer.get_parameter("weight").detach() for layer in layers]))
+        weights = [layer.get_parameter("weight") for layer in layers]
+        self.weight = nn.Parameter(
+            torch.stack([weight.detach() for weight in weights]), weights[0].requires_grad
+        )
         grid = getattr(layers[0], "grid", None)
         self.grid: FixedPoint | None = grid if isinstance(grid, FixedPoint) else None
+        self.few = layers[0].few if isinstance(layers[0], SparseLinear) else None
         self.sharpness: float | None = None
 
     def quantized(self) -> Tensor:
         """Return the weights that the product uses."""
-        if self.grid is not None:
-            return self.grid(self.weight)[0]
+        quantizer = self.grid or self.few
+        if quantizer is not None:
+            return quantizer(self.weight)[0]
         return binary(self.weight, WEIGHT_SURROGATE, self.sharpness)
 
     def unstack(self, index: int) -> dict[str, Tensor]:
@@ -357,7 +363,7 @@ def _replace(module: nn.Module, twins: Sequence[nn.Module], path: str) -> None:
 def _stacked(module: nn.Module, layers: Sequence[Any]) -> nn.Module | None:
     """Return the stack of a layer; None if it is not a layer of `zerocross.models.layers` with parameters."""
     match module:
-        case BinaryLinear() | IntegerLinear():
+        case BinaryLinear() | IntegerLinear() | SparseLinear():
             return StackedLinear(layers)
         case BinaryConv2d() | IntegerConv2d():
             return StackedConv2d(layers)

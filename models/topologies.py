@@ -11,7 +11,7 @@ annotations. `input_shape` is (features,) or (channels, height, width); inputs a
 import inspect
 import math
 from collections.abc import Callable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from torch import Tensor, nn
@@ -30,6 +30,7 @@ from zerocross.models.residual import (
     Style,
 )
 from zerocross.models.residual import stream_scale as automatic_scale
+from zerocross.models.sparse import Connections, GroupSum, SparseLinear
 from zerocross.models.thermometer import (
     InputBits,
     Thermometer,
@@ -43,6 +44,9 @@ from zerocross.models.thermometer import (
 Topology = Callable[..., nn.Module]
 WeightBits = Annotated[int, Field(strict=True, ge=1, le=8)]
 Module = TypeVar("Module", bound=nn.Module)
+
+_BITS = Thermometer(3, "uniform")
+"""Thresholds of 64, 128 and 192, which look at two bits of a byte."""
 
 TOPOLOGIES: dict[str, Topology] = {}
 
@@ -212,6 +216,63 @@ def _preset(width: int) -> Topology:
 register_topology("tfc")(_preset(64))
 register_topology("sfc")(_preset(256))
 register_topology("lfc")(_preset(1024))
+
+
+@register_topology("hardwired")
+def hardwired(
+    input_shape: tuple[int, ...],
+    classes: int,
+    widths: list[int],
+    inputs: int | list[int] = 6,
+    input_bits: InputBits = _BITS,
+    connections: Connections = "learned",
+    norm: bool = True,
+    head: Literal["groups", "sparse"] = "groups",
+    head_inputs: int | None = None,
+) -> nn.Module:
+    """Sparse layers whose hardware is wired and takes a sample in every cycle (`zerocross.models.sparse`).
+
+    Args:
+        input_shape: Shape of a sample, (features,) or (channels, height, width).
+        classes: Number of logits.
+        widths: Neurons of each layer.
+        inputs: Inputs of a neuron, for each layer or for all. Up to 6 inputs, a neuron is one 6-input lookup table.
+        input_bits: Encoding of the input: 1 (one bit at 128), or {thermometer: z, thresholds: uniform}: z bits (1..16) of
+            each feature, at `uniform` thresholds or at `quantiles` of its training values.
+        connections: "learned", or "random": drawn before the training, which then learns signs and activations.
+        norm: Whether a batch norm precedes each activation.
+        head: "groups": the neurons of the last layer vote for one class each. "sparse": every class adds `head_inputs` of
+            them, with learned signs.
+        head_inputs: Neurons that a class reads with the head "sparse"; null is as many as with "groups".
+    """
+    _positive("widths", widths)
+    if not widths:
+        raise ModelError("widths needs at least one layer")
+    if input_bits == 8:
+        raise ModelError("hardwired reads bits: set input_bits to 1 or to a thermometer, not 8")
+    counts = [inputs] * len(widths) if isinstance(inputs, int) else inputs
+    if len(counts) != len(widths):
+        raise ModelError(
+            f"inputs has {len(counts)} entries for {len(widths)} layers: give one, or {len(widths)}"
+        )
+    fan_in = math.prod(input_shape)
+    net = nn.Sequential()
+    net.add_module("input", InputQuant(quantizer_bits(input_bits)))
+    net.add_module("flatten", nn.Flatten())
+    if isinstance(input_bits, Thermometer):
+        net.add_module("thermometer", ThermometerEncoder(fan_in, input_bits))
+        fan_in = input_channels(input_bits, fan_in)
+    for index, (width, count) in enumerate(zip(widths, counts, strict=True), start=1):
+        net.add_module(f"sparse{index}", SparseLinear(fan_in, width, count, connections))
+        net.add_module(f"sparse{index}_sign", ActivationSlot(width, norm=norm))
+        fan_in = width
+    votes = math.ceil(fan_in / classes) if head_inputs is None else head_inputs
+    if head == "groups":
+        net.add_module("classifier", GroupSum(fan_in, classes))
+    else:
+        net.add_module("classifier", SparseLinear(fan_in, classes, votes, connections))
+    net.add_module("scale", LogitScale(1))
+    return net
 
 
 @register_topology("cnv")

@@ -26,6 +26,7 @@ from zerocross.finn_flows.network import (
     Network,
     Pad,
     Select,
+    Sparse,
     Thermometer,
 )
 
@@ -133,7 +134,7 @@ def _products_behind(network: Network, name: str) -> list[str] | None:
     found: list[str] = []
     for reader in network.readers(name):
         match reader.operation:
-            case Dense() | Conv(groups=1):
+            case Dense() | Sparse() | Conv(groups=1):
                 found.append(reader.name)
             case Pad() | MaxPool() | Flatten():
                 behind = _products_behind(network, reader.name)

@@ -24,17 +24,20 @@ from zerocross.finn_flows.network import (
     MaxPool,
     Network,
     Pad,
+    Sparse,
     SumPool,
     Thermometer,
 )
 from zerocross.hw_search.extraction.layers import trace
 from zerocross.hw_search.extraction.scales import UnsupportedModule
+from zerocross.models.sparse import SparseLinear
 
 _OPSET = 13  # ONNX opset of the exported graph
 _DOMAIN, _MARK = "zerocross", "Mark"
 
 _NODES: dict[type, frozenset[str]] = {
     Dense: frozenset({"MatMul", "Gemm"}),
+    Sparse: frozenset({"MatMul", "Gemm"}),
     Conv: frozenset({"Conv"}),
     Activation: frozenset({"BipolarQuant", "Quant"}),
     Thermometer: frozenset({"BipolarQuant"}),
@@ -58,6 +61,9 @@ def export(model: nn.Module, input_shape: tuple[int, ...], path: Path) -> None:
     Raises:
         UnsupportedModule: If the network has no hardware, or torch's exporter creates no separate node for a layer.
     """
+    for module in model.modules():
+        if isinstance(module, SparseLinear):
+            module.harden()
     traced = trace(model.eval().cpu(), input_shape)
     for node, name in traced.layers.items():
         with traced.graph.inserting_after(node):

@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from zerocross.finn_flows.network import Conv, Dense, Flatten, Network
+from zerocross.finn_flows.network import Conv, Dense, Flatten, Network, Sparse
 from zerocross.hw_search.execution.tasks import TrainingTask, to_json
 
 _CACHE = 2**17
@@ -55,7 +55,7 @@ def _weights(network: Network) -> int:
     """Return the number of weights in a network's products."""
     shapes, total = network.shapes(), 0
     for layer in network.layers:
-        if isinstance(layer.operation, Dense | Conv):
+        if isinstance(layer.operation, Dense | Sparse | Conv):
             fan_in = math.prod(shapes[layer.inputs[0]])
             if isinstance(layer.operation, Conv):
                 area = math.prod(layer.operation.kernel)

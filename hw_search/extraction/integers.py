@@ -18,6 +18,7 @@ from zerocross.finn_flows.network import (
     Grid,
     Layer,
     Network,
+    Sparse,
     Thermometer,
 )
 from zerocross.hw_search.extraction.scales import Scale, scales
@@ -47,7 +48,7 @@ def to_integer(model: nn.Module, network: Network) -> IntegerNetwork:
     weights = {
         layer.name: _channels_last(integer_weights(modules[layer.name])[0], layer, network, shapes)
         for layer in network.layers
-        if isinstance(layer.operation, Dense | Conv)
+        if isinstance(layer.operation, Dense | Sparse | Conv)
     }
     values = _evaluations(model, network)
     # A GPU is faster with few large calls.

@@ -27,6 +27,7 @@ from zerocross.finn_flows.network import (
     Network,
     Operation,
     Pad,
+    Sparse,
     SumPool,
     Thermometer,
 )
@@ -39,6 +40,7 @@ from zerocross.models.layers import (
     LogitScale,
     StreamSlot,
 )
+from zerocross.models.sparse import GroupSum, SparseLinear
 from zerocross.models.thermometer import ThermometerEncoder
 
 _FREE = (nn.Dropout, nn.Dropout2d, nn.Identity)
@@ -52,7 +54,13 @@ class _Tracer(fx.Tracer):
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         layer = m.__module__.startswith(
-            ("torch.nn", "brevitas.nn", "zerocross.models.layers", "zerocross.models.thermometer")
+            (
+                "torch.nn",
+                "brevitas.nn",
+                "zerocross.models.layers",
+                "zerocross.models.sparse",
+                "zerocross.models.thermometer",
+            )
         )
         return layer and not isinstance(m, nn.Sequential)
 
@@ -257,6 +265,9 @@ def _operation(node: fx.Node, module: nn.Module | None, shape: tuple[int, ...]) 
         # Bit j of a number that rises through all levels flips at every multiple of 2**j.
         planes = tuple(2 ** (module.bits - plane) - 1 for plane in range(module.bits))
         return Activation(planes * module.channels, module.bits)
+    if isinstance(module, SparseLinear):
+        uneven = isinstance(module, GroupSum) and module.in_features % module.out_features > 0
+        return Sparse(module.out_features, module.few.inputs, not uneven)
     if isinstance(module, qnn.QuantLinear):
         return Dense(module.out_features, _check_product(node.name, module))
     if isinstance(module, qnn.QuantConv2d):
@@ -304,8 +315,8 @@ def _operation(node: fx.Node, module: nn.Module | None, shape: tuple[int, ...]) 
     kind = type(module).__name__ if module is not None else str(node.target)
     raise UnsupportedModule(
         f"{node.name} ({kind}) has no hardware: use only InputQuant, ThermometerEncoder, the layers of "
-        "zerocross.models.layers, ActivationSlot, StreamSlot, sums, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d(1), Flatten, "
-        "Dropout and LogitScale"
+        "zerocross.models.layers and zerocross.models.sparse, ActivationSlot, StreamSlot, sums, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d(1), "
+        "Flatten, Dropout and LogitScale"
     )
 
 

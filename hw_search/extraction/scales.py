@@ -16,6 +16,7 @@ from zerocross.finn_flows.network import (
     MaxPool,
     Network,
     Pad,
+    Sparse,
     SumPool,
     Thermometer,
 )
@@ -80,7 +81,7 @@ def scales(network: Network, modules: dict[str, nn.Module]) -> dict[str, Scale]:
     for layer in network.layers:
         source = found[layer.inputs[0]]
         match layer.operation:
-            case Dense() | Conv():
+            case Dense() | Sparse() | Conv():
                 found[layer.name] = _product(layer, network, source, modules[layer.name])
             case Thermometer():
                 found[layer.name] = _WHOLE

@@ -46,7 +46,13 @@ from zerocross.finn_flows.lowering.graph.padding import (
     own_padding,
     padding_level,
 )
-from zerocross.finn_flows.lowering.graph.products import ScaledProduct, attributes, is_product, read_product
+from zerocross.finn_flows.lowering.graph.products import (
+    ScaledProduct,
+    as_sparse,
+    attributes,
+    is_product,
+    read_product,
+)
 from zerocross.finn_flows.lowering.graph.quantizers import declared_levels, declared_values
 from zerocross.finn_flows.lowering.graph.regions import (
     ELEMENTWISE,
@@ -58,7 +64,7 @@ from zerocross.finn_flows.lowering.graph.regions import (
 )
 from zerocross.finn_flows.lowering.graph.structure import Structure
 from zerocross.finn_flows.lowering.graph.windows import MEANS, read_window
-from zerocross.finn_flows.network import Grid, product_grid
+from zerocross.finn_flows.network import Grid, level_grid, product_grid
 
 
 class AbsorbActivations(Transformation):
@@ -612,7 +618,10 @@ def _ordered(nodes: list[tuple[int, NodeProto]]) -> list[NodeProto]:
 def _accumulators(output: str, product: ScaledProduct, levels: Integers) -> Integers:
     """Return a product's output as integers."""
     flat = product.weights.reshape(product.channels, -1).astype(np.int64)
-    if levels.grid.low < 0:
+    sparse = as_sparse(product.weights) if levels.grid == level_grid(1) else None
+    if sparse is not None:
+        grid = Grid(-sparse.fan_in, sparse.fan_in, 2 if sparse.exact else 1)
+    elif levels.grid.low < 0:
         grid = product_grid(flat.shape[1], levels.grid, product.bits)
     else:
         down, up = (int((side * flat).clip(min=0).sum(axis=1).max()) * levels.grid.high for side in (-1, 1))

@@ -9,6 +9,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from zerocross.finn_flows.lowering.errors import LoweringError
 from zerocross.finn_flows.lowering.graph.levels import snapped
+from zerocross.finn_flows.network import Sparse
 
 PRODUCTS = frozenset({"Conv", "MatMul", "Gemm"})
 
@@ -130,6 +131,22 @@ def _integers(node: NodeProto, weights: np.ndarray, one_scale: bool) -> tuple[np
     if (np.abs(found) == 1).all():  # bipolar up to float32's rounding
         return found.astype(np.int8).reshape(weights.shape), 1, used
     return found.astype(np.int16).reshape(weights.shape), _bits(found), used
+
+
+def as_sparse(weights: np.ndarray) -> Sparse | None:
+    """Return the sparse layer of a dense layer's integer weights, if they are -1, 0 and +1 and few are not 0; else None.
+
+    Few means at most a quarter of each channel. Weights of ternary networks that are not sparse by design have fewer zeros.
+
+    Args:
+        weights: Shape (channels, features), or that of a convolution, which is never sparse.
+    """
+    if weights.ndim != 2 or np.abs(weights).max() != 1:
+        return None
+    reads = np.count_nonzero(weights, axis=1)
+    if not 0 < 4 * reads.max() <= weights.shape[1]:
+        return None
+    return Sparse(len(weights), int(reads.max()), bool((reads == reads[0]).all()))
 
 
 def has_integers(weights: np.ndarray) -> bool:
