@@ -494,8 +494,8 @@ def _output_shape(layer: Layer, sources: list[tuple[int, ...]]) -> tuple[int, ..
         case Dense() | Sparse():
             if len(shape) != 1:
                 raise NetworkError(
-                    f"{layer.name}: a {type(layer.operation).__name__.lower()} layer reads (features,), not {shape}: flatten "
-                    "first"
+                    f"{layer.name}: a {type(layer.operation).__name__.lower()} layer reads (features,), not {shape}: "
+                    "flatten first"
                 )
             return (layer.operation.channels,)
         case Conv(channels, kernel, stride, groups) as conv:

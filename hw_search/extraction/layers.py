@@ -315,8 +315,8 @@ def _operation(node: fx.Node, module: nn.Module | None, shape: tuple[int, ...]) 
     kind = type(module).__name__ if module is not None else str(node.target)
     raise UnsupportedModule(
         f"{node.name} ({kind}) has no hardware: use only InputQuant, ThermometerEncoder, the layers of "
-        "zerocross.models.layers and zerocross.models.sparse, ActivationSlot, StreamSlot, sums, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d(1), "
-        "Flatten, Dropout and LogitScale"
+        "zerocross.models.layers and zerocross.models.sparse, "
+        "ActivationSlot, StreamSlot, sums, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d(1), Flatten, Dropout and LogitScale"
     )
 
 
