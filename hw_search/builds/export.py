@@ -125,11 +125,12 @@ def _label(proto: ModelProto, network: Network) -> None:
     kept = [node for node in graph.node if (node.domain, node.op_type) != (_DOMAIN, _MARK)]
     read = {mark.output[0]: mark.input[0] for mark in marks}
     labelled: dict[str, NodeProto] = {}
+    wired = {layer.name for layer in network.layers if isinstance(layer.operation, Sparse)}
     for mark in marks:
         if (made := makers.get(mark.input[0])) is not None:
             name = mark.attribute[0].s.decode()
             labelled[name] = made
-            label(made, name)
+            label(made, name, name in wired)
     for layer in network.layers[:-1]:
         if isinstance(layer.operation, Pad):  # it has the name of its reader
             continue

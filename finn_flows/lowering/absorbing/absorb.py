@@ -618,7 +618,7 @@ def _ordered(nodes: list[tuple[int, NodeProto]]) -> list[NodeProto]:
 def _accumulators(output: str, product: ScaledProduct, levels: Integers) -> Integers:
     """Return a product's output as integers."""
     flat = product.weights.reshape(product.channels, -1).astype(np.int64)
-    sparse = as_sparse(product.weights) if levels.grid == level_grid(1) else None
+    sparse = as_sparse(product) if levels.grid == level_grid(1) else None
     if sparse is not None:
         grid = Grid(-sparse.fan_in, sparse.fan_in, 2 if sparse.exact else 1)
     elif levels.grid.low < 0:

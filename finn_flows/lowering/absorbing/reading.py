@@ -16,7 +16,13 @@ from zerocross.finn_flows.lowering.errors import LoweringError
 from zerocross.finn_flows.lowering.graph.execution import RESHAPES
 from zerocross.finn_flows.lowering.graph.naming import LABEL_SELECT, called, layer_name, unique
 from zerocross.finn_flows.lowering.graph.padding import OWN_PAD, Amounts, own_padding, pad_amounts
-from zerocross.finn_flows.lowering.graph.products import as_sparse, attributes, is_product, read_product
+from zerocross.finn_flows.lowering.graph.products import (
+    ScaledProduct,
+    as_sparse,
+    attributes,
+    is_product,
+    read_product,
+)
 from zerocross.finn_flows.lowering.graph.quantizers import declared_levels
 from zerocross.finn_flows.lowering.graph.regions import chosen_channels, pad_value
 from zerocross.finn_flows.lowering.graph.structure import Structure
@@ -256,16 +262,16 @@ class _Reader:
             if view.features is not None:
                 weights = np.empty_like(weights)
                 weights[:, view.features] = product.weights
-            operation = self._dense(view, weights, product.bits)
+            operation = self._dense(view, product)
         name = self._add(layer_name(node), operation, view.layer)
         self.weights[name] = weights
         if is_last:
             self.logits = name
         return _View(name, view.axes, 0, order) if node.op_type == "Conv" else _View(name, (0, 1), 0)
 
-    def _dense(self, view: _View, weights: np.ndarray, bits: int) -> Dense | Sparse:
-        found = as_sparse(weights) if self._network().is_binary(view.layer) else None
-        return Dense(len(weights), bits) if found is None else found
+    def _dense(self, view: _View, product: ScaledProduct) -> Dense | Sparse:
+        found = as_sparse(product) if self._network().is_binary(view.layer) else None
+        return Dense(product.channels, product.bits) if found is None else found
 
     def _crossings(self, node: NodeProto, view: _View) -> _View:
         op = self.model.get_customop_wrapper(node)

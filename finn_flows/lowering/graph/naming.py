@@ -12,6 +12,9 @@ from onnx import NodeProto
 LAYER = "zerocross.layer"
 """Key in a node's metadata for the name of the layer whose output the node makes."""
 
+_WIRED = "zerocross.wired"
+"""Key in the metadata of a product's node that asks for a wired layer (`zerocross.finn_flows.network.Sparse`)."""
+
 _TYPE = "zerocross.type"
 """Key in a node's metadata for the type of the author's node that it replaces."""
 
@@ -28,13 +31,24 @@ def _metadata(node: NodeProto, key: str) -> str | None:
     return next((entry.value for entry in node.metadata_props if entry.key == key and entry.value), None)
 
 
-def label(node: NodeProto, layer: str) -> None:
-    """Write the name of the layer whose output a node makes into the node's metadata."""
+def label(node: NodeProto, layer: str, wired: bool = False) -> None:
+    """Write the name of the layer whose output a node makes into the node's metadata, and whether it is wired."""
+    _set_metadata(node, LAYER, layer)
+    if wired:
+        _set_metadata(node, _WIRED, "1")
+
+
+def is_wired(node: NodeProto) -> bool:
+    """Return whether a product's metadata asks for a wired layer."""
+    return _metadata(node, _WIRED) is not None
+
+
+def _set_metadata(node: NodeProto, key: str, value: str) -> None:
     for entry in node.metadata_props:
-        if entry.key == LAYER:
-            entry.value = layer
+        if entry.key == key:
+            entry.value = value
             return
-    node.metadata_props.add(key=LAYER, value=layer)
+    node.metadata_props.add(key=key, value=value)
 
 
 def replaces(node: NodeProto, author: NodeProto) -> NodeProto:
@@ -62,7 +76,7 @@ def layer_name(node: NodeProto) -> str:
 def copy_label(source: NodeProto, target: NodeProto) -> NodeProto:
     """Copy a node's label, if it has one, to the node that replaces it; return the replacement."""
     if (layer := labelled_layer(source)) is not None:
-        label(target, layer)
+        label(target, layer, is_wired(source))
     return target
 
 

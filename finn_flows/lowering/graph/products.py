@@ -9,6 +9,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from zerocross.finn_flows.lowering.errors import LoweringError
 from zerocross.finn_flows.lowering.graph.levels import snapped
+from zerocross.finn_flows.lowering.graph.naming import is_wired
 from zerocross.finn_flows.network import Sparse
 
 PRODUCTS = frozenset({"Conv", "MatMul", "Gemm"})
@@ -133,18 +134,22 @@ def _integers(node: NodeProto, weights: np.ndarray, one_scale: bool) -> tuple[np
     return found.astype(np.int16).reshape(weights.shape), _bits(found), used
 
 
-def as_sparse(weights: np.ndarray) -> Sparse | None:
-    """Return the sparse layer of a dense layer's integer weights, if they are -1, 0 and +1 and few are not 0; else None.
+def as_sparse(product: ScaledProduct) -> Sparse | None:
+    """Return the sparse layer of a dense layer whose weights are -1, 0 and +1; None if the layer is not sparse.
 
-    Few means at most a quarter of each channel. Weights of ternary networks that are not sparse by design have fewer zeros.
+    A layer is sparse if one of these holds:
 
-    Args:
-        weights: Shape (channels, features), or that of a convolution, which is never sparse.
+    - Its node's metadata says so, as in this project's own exports.
+    - At most a quarter of the weights of each channel are not 0. Other ternary networks have fewer zeros.
+    - No two channels read the same input, as in sums of groups.
     """
+    weights = product.weights
     if weights.ndim != 2 or np.abs(weights).max() != 1:
         return None
     reads = np.count_nonzero(weights, axis=1)
-    if not 0 < 4 * reads.max() <= weights.shape[1]:
+    few = 4 * int(reads.max()) <= weights.shape[1]
+    apart = len(weights) > 1 and int(np.count_nonzero(weights, axis=0).max()) == 1
+    if not (few or apart or is_wired(product.node)):
         return None
     return Sparse(len(weights), int(reads.max()), bool((reads == reads[0]).all()))
 

@@ -39,6 +39,9 @@ CHAINS: dict[str, tuple[str, dict[str, Any], tuple[int, ...]]] = {
     "lfc": ("lfc", {}, (12,)),
     "cnv": ("cnv", {"blocks": [[6, 8], [10]], "dense": [12]}, (3, 10, 12)),
     "ternary cnv": ("cnv", {"blocks": [[6]], "dense": [8], "padding": 1, "weight_bits": 2}, IMAGE),
+    "hardwired": ("hardwired", {"widths": [40, 30], "inputs": [6, 3]}, (1, 5, 5)),
+    "hardwired, uneven": ("hardwired", {"widths": [32], "connections": "random", "norm": False}, (1, 5, 5)),
+    "hardwired, sparse head": ("hardwired", {"widths": [32], "head": "sparse"}, (12,)),
     "padded cnv": (
         "cnv",
         {"blocks": [[4], [8, 4]], "dense": [], "padding": 1, "pool": [True, True]},
@@ -101,7 +104,8 @@ def test_a_chain_is_the_same_network(kind: str, bits: int, tmp_path: Path) -> No
     """Names, operations, order, weights and tables are equal."""
     name, parameters, shape = CHAINS[kind]
     torch.manual_seed(7)
-    model = build(name, shape, 5, {**parameters, "input_bits": bits})
+    encoding = {"thermometer": 3} if (name, bits) == ("hardwired", 8) else bits
+    model = build(name, shape, 5, {**parameters, "input_bits": encoding})
     install(model, random_expressions(len(slots(model)), 7))
     settle(model, 7)
     expected, lowered = both(model, shape, tmp_path)

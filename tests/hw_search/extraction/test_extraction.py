@@ -31,6 +31,7 @@ from zerocross.models.errors import ModelError
 from zerocross.models.expressions import Expression, parse
 from zerocross.models.layers import (
     ActivationSlot,
+    BatchNorm,
     BinaryConv2d,
     BinaryLinear,
     InputQuant,
@@ -40,6 +41,7 @@ from zerocross.models.layers import (
     slots,
 )
 from zerocross.models.quantizers import BinaryWeight
+from zerocross.models.sparse import SparseLinear
 from zerocross.models.topologies import build
 
 
@@ -48,10 +50,11 @@ def settle(model: nn.Module, seed: int = 0) -> nn.Module:
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for slot in slots(model).values():
-            slot.norm.running_mean.normal_(0, 2, generator=generator)
-            slot.norm.running_var.uniform_(1, 40, generator=generator)
-            slot.norm.weight.normal_(0, 1.5, generator=generator)
-            slot.norm.bias.normal_(0, 1, generator=generator)
+            if isinstance(slot.norm, BatchNorm):
+                slot.norm.running_mean.normal_(0, 2, generator=generator)
+                slot.norm.running_var.uniform_(1, 40, generator=generator)
+                slot.norm.weight.normal_(0, 1.5, generator=generator)
+                slot.norm.bias.normal_(0, 1, generator=generator)
             for learned in slot.function.learned:
                 learned.normal_(0, 2, generator=generator)
     return model.eval()
@@ -70,13 +73,19 @@ def integers(x: Tensor, network: Network) -> np.ndarray:
     return np.moveaxis(values, 1, -1)
 
 
+def _step(module: nn.Module) -> float:
+    return module.few.step if isinstance(module, SparseLinear) else 1.0
+
+
 def outputs(model: nn.Module, x: Tensor) -> dict[str, np.ndarray]:
-    """Return the outputs of every slot and product of a torch network, channels last."""
+    """Return the outputs of every slot and product of a torch network as integers, channels last."""
     kinds = (ActivationSlot, qnn.QuantLinear, qnn.QuantConv2d)
     seen: dict[str, np.ndarray] = {}
     hooks = [
         module.register_forward_hook(
-            lambda _, args, out, name=name: seen.__setitem__(name, np.moveaxis(out.detach().numpy(), 1, -1))
+            lambda module, args, out, name=name: seen.__setitem__(
+                name, np.moveaxis((out / _step(module)).detach().numpy(), 1, -1)
+            )
         )
         for name, module in model.named_modules()
         if isinstance(module, kinds)
@@ -92,6 +101,7 @@ TOPOLOGIES = {
     "mlp": ("mlp", {"hidden": [33, 20]}, (64,)),
     "mlp of images": ("mlp", {"hidden": [16]}, (2, 4, 4)),
     "tfc": ("tfc", {}, (1, 5, 5)),
+    "hardwired": ("hardwired", {"widths": [20, 15], "inputs": [6, 3]}, (1, 5, 5)),
     "cnv": ("cnv", {"blocks": [[6, 8], [10]], "dense": [12]}, (3, 10, 12)),
     "padded cnv": (
         "cnv",
@@ -113,7 +123,8 @@ def random_expressions(count: int, seed: int) -> list[Expression]:
 def test_every_bit_and_class_is_the_networks(kind: str, bits: int, seed: int) -> None:
     name, parameters, shape = TOPOLOGIES[kind]
     torch.manual_seed(seed)
-    model = build(name, shape, 5, {**parameters, "input_bits": bits})
+    encoding = {"thermometer": 3} if (name, bits) == ("hardwired", 8) else bits
+    model = build(name, shape, 5, {**parameters, "input_bits": encoding})
     install(model, random_expressions(len(slots(model)), seed))
     settle(model, seed)
     x = pixels(shape, seed=seed)
