@@ -8,20 +8,27 @@ def draw(kind: str, shape: tuple[int, ...], count: int, generator: torch.Generat
     """Draw the augmentation of a batch.
 
     Args:
-        kind: "none", "flip" (left-right) or "crop_flip" (also shifts by up to an eighth of the side).
+        kind: "none", "flip" (left-right), "crop_flip" (also shifts by up to an eighth of the side) or "shift" (shifts by up
+            to a sixteenth of the side, without flips, as for digits).
         shape: Shape of a sample; only images (C, H, W) change.
         count: Number of samples N.
         generator: Source of randomness, on the CPU.
 
     Returns:
-        int64 of shape (rows, N): no rows, or a row with 1 for a flip, or this row and the shifts down and right.
+        int64 of shape (rows, N): no rows, or a row with 1 for a flip, or this row and the shifts down and right, counted
+        from minus an eighth of the side.
     """
     if kind == "none" or len(shape) != 3:
         return torch.empty((0, count), dtype=torch.int64)
+    most = _reach(shape)
+    if kind == "shift":
+        few = max(1, shape[-1] // 16)
+        moves = torch.randint(most - few, most + few + 1, (2, count), generator=generator)
+        return torch.cat([torch.zeros((1, count), dtype=torch.int64), moves])
     flip = (torch.rand(count, generator=generator) < 0.5).long()[None]
     if kind == "flip":
         return flip
-    return torch.cat([flip, torch.randint(0, 2 * _reach(shape) + 1, (2, count), generator=generator)])
+    return torch.cat([flip, torch.randint(0, 2 * most + 1, (2, count), generator=generator)])
 
 
 def moved(x: Tensor, moves: Tensor) -> Tensor:

@@ -17,7 +17,8 @@ class TrainingSettings:
         epochs: Passes over the training data.
         batch_size: Samples per step.
         learning_rate: Initial learning rate.
-        augment: "none", "flip" (left-right) or "crop_flip" (also shifts by up to an eighth of the side).
+        augment: "none", "flip" (left-right), "crop_flip" (also shifts by up to an eighth of the side) or "shift" (shifts by
+            up to a sixteenth of the side).
         method: "straight_through" trains signs with a surrogate gradient. "self_binarizing" replaces them by
             tanh(nu x), where nu grows at every step (`zerocross.models.self_binarizing`), and restores them at the end.
         nu_start: First nu of self_binarizing; see `zerocross.models.self_binarizing.Schedule`.

@@ -17,9 +17,10 @@ class TrainingConfig(BaseModel, extra="forbid", frozen=True):
     learning_rate: Choice[Positive] = Field(
         5e-3, description="Initial learning rate; decays along a half cosine."
     )
-    augment: Literal["none", "flip", "crop_flip"] = Field(
+    augment: Literal["none", "flip", "crop_flip", "shift"] = Field(
         "none",
-        description="Augmentation of images: `none`, left-right flips (`flip`), or flips and shifts (`crop_flip`).",
+        description="Augmentation of images: `none`, left-right flips (`flip`), flips and shifts by up to an eighth of the side "
+        "(`crop_flip`), or shifts by up to a sixteenth alone (`shift`), for digits and letters.",
     )
     method: Choice[Literal["straight_through", "self_binarizing"]] = Field(
         "straight_through",

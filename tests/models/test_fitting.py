@@ -222,12 +222,14 @@ def test_only_products_decay() -> None:
     assert min(decays[0.5]) == 2 and max(decays[0.0]) == 1
 
 
-@pytest.mark.parametrize("kind", ["none", "flip", "crop_flip"])
+@pytest.mark.parametrize("kind", ["none", "flip", "crop_flip", "shift"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_augmentation_sample_by_sample(kind: str, channels: int) -> None:
     x = torch.randint(1, 256, (20, channels, 16, 16), dtype=torch.uint8)
     moves = draw(kind, (channels, 16, 16), 20, torch.Generator().manual_seed(0))
     found = moved(x, moves)
+    if kind == "shift":  # by a pixel at most, from the middle of the border
+        assert set(moves[0].tolist()) == {0} and set(moves[1:].flatten().tolist()) == {1, 2, 3}
     for index in range(20):
         image = x[index]
         if len(moves) and moves[0, index]:
