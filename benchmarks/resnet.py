@@ -46,6 +46,7 @@ from zerocross.hw_search.builds.options import BuildOptions
 from zerocross.hw_search.builds.stages import Stages
 from zerocross.hw_search.builds.subject import FileSubject
 from zerocross.hw_search.builds.targets import clock_of, find_target
+from zerocross.models.layers import BatchNorm
 from zerocross.models.topologies import build
 
 SHAPE = (3, 32, 32)
@@ -75,7 +76,7 @@ def untrained(widths: Sequence[int], blocks: Sequence[int]) -> nn.Module:
     """Return the network in eval mode. Its batch norms normalise random images, and are moved a little off them."""
     torch.manual_seed(0)
     model = build("resnete", SHAPE, 10, {"widths": list(widths), "blocks": list(blocks)})
-    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)]
+    norms = [module for module in model.modules() if isinstance(module, BatchNorm)]
     for norm in norms:
         norm.momentum = None  # the mean over all batches
     for batch in random_images(_CALIBRATION, seed=1).split(32):
