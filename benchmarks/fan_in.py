@@ -8,12 +8,12 @@ Trains the topology `hardwired` with:
 - a sine;
 - the ten functions with the best sum of ranks in docs/tables/;
 - the free row, `row`;
-- for K up to 8, a neuron that is any function of its inputs: a table of 2**K entries, trained by finite differences as in DWN
-  (Bacellar et al., 2024, arXiv:2410.11112).
+- for K up to 8, a neuron that is any function of its inputs: a table of 2**K entries, trained by finite differences, as in
+  DWN (Bacellar et al., 2024, arXiv:2410.11112).
 
-Up to K = 6 all of them are the same hardware, one 6-input lookup table. Every training is a row of the CSV file; run the same
-command to resume. The printed table has test accuracies. A star marks those above the plain sign of the same K (Welch's test,
-one-sided, Bonferroni's correction for all comparisons).
+Up to K = 6 all of them are the same hardware, one 6-input lookup table. Every training is a row of the CSV file; run the
+same command to resume. The printed table has test accuracies. A star marks those above the plain sign of the same K
+(Welch's test, one-sided, Bonferroni's correction for all comparisons).
 """
 
 import argparse
