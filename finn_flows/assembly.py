@@ -20,10 +20,12 @@ class Styles:
     Attributes:
         weights: Memory of a product's weights, "block" or "distributed", by layer.
         implementations: Implementation of an activation, one of `crossing_site.IMPLEMENTATIONS`, by layer.
+        table_inputs: Inputs of the part's lookup tables, for sparse layers.
     """
 
     weights: Mapping[str, str] = field(default_factory=dict)
     implementations: Mapping[str, str] = field(default_factory=dict)
+    table_inputs: int = 6
 
 
 def assemble(plan: Design, net: IntegerNetwork, styles: Styles | None = None) -> Design:
@@ -48,7 +50,9 @@ def assemble(plan: Design, net: IntegerNetwork, styles: Styles | None = None) ->
                 node = _bias(element.layer, node, net)
             case Wired():
                 weights = net.weights[net.network.producers()[element.layer]]
-                node = node.with_numbers(weights, net.tables[element.layer])
+                node = replace(node, table_inputs=styles.table_inputs).with_numbers(
+                    weights, net.tables[element.layer]
+                )
             case WiredCount():
                 node = replace(node, weights=net.weights[element.layer])
         elements.append(replace(element, node=node))

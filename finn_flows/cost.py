@@ -216,7 +216,7 @@ _NONE = Price(0.0, implementation="none")
 def _expected(design: Design, reader: Element, name: str, source: Source, waiting: int) -> Unit:
     """Return the FIFO on an element's input with its expected price, before FIFOs are sized."""
     stream = design.streams[source]
-    if source[0] == INPUT or is_wired(reader):
+    if source[0] == INPUT or is_wired(design, reader):
         return _fifo(name, reader.layer, stream, 0, _NONE)
     writer = design.by_name[source[0]].node
     if waiting > 2:

@@ -66,7 +66,9 @@ class Folding:
         if any(number <= 0 for number in numbers):
             raise FoldingError("targets, pe, simd, max_pe and max_simd must be greater than 0")
         if self.registers < 0:
-            raise FoldingError("registers must be 0 (none) or more: a register behind every n-th sparse layer")
+            raise FoldingError(
+                "registers must be 0 (none) or more: a register behind every n-th sparse layer"
+            )
 
     def cycles(self, clock_mhz: float) -> int | None:
         """Return the most cycles per image at a clock, or None if no rate is requested."""

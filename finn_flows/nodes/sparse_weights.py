@@ -71,9 +71,9 @@ def check_sparse_weights(weights: np.ndarray, channels: int, features: int, fan_
         raise NodeError("weights must be -1, 0 or +1")
     reads = np.count_nonzero(weights, axis=1)
     if reads.max() > fan_in or (exact and reads.min() < fan_in):
+        most = f"{'' if exact else 'at most '}{fan_in}"
         raise NodeError(
-            f"channels read {reads.min()} to {reads.max()} inputs, but the node has a fan-in of {'' if exact else 'at most '}"
-            f"{fan_in}"
+            f"channels read {reads.min()} to {reads.max()} inputs, but the node has a fan-in of {most}"
         )
 
 
@@ -146,4 +146,6 @@ def module_around(
     )
     module = f"{name}_{hashlib.blake2b(body.encode(), digest_size=6).hexdigest()}"
     comment = fill(about, 118, initial_indent="// ", subsequent_indent="// ")
-    return Instance(module, {}, (write_source(folder / f"{module}.sv", f"{comment}\nmodule {module} (\n{body}\n"),))
+    return Instance(
+        module, {}, (write_source(folder / f"{module}.sv", f"{comment}\nmodule {module} (\n{body}\n"),)
+    )

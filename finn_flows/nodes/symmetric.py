@@ -12,8 +12,11 @@ from functools import lru_cache
 Row = tuple[int, ...]
 """A function of K bits: its bit for 0, 1, ..., K ones."""
 
-_COST = {6: 1, 7: 2, 8: 4}
-"""Tables of six inputs that make up one table of that many inputs; multiplexers join them."""
+TABLE = 6
+"""Inputs of a lookup table of 7-series parts; 4 in other families."""
+
+_COST = (1.0, 2.4, 5.0)
+"""Tables that make up one table of 0, 1 or 2 more inputs. Multiplexers join 2 or 4; Yosys often needs more."""
 
 
 @dataclass(frozen=True)
@@ -23,10 +26,12 @@ class Group:
     Attributes:
         codes: Code of 0, 1, ..., n ones of n inputs; codes count from 0.
         parts: Groups that the inputs are divided into, in order; none for a single input.
+        tables: Tables that compute the code, those of the parts included.
     """
 
     codes: Row
     parts: tuple["Group", ...] = ()
+    tables: float = 0.0
 
     @property
     def inputs(self) -> int:
@@ -37,17 +42,6 @@ class Group:
     def bits(self) -> int:
         """Bits of a code."""
         return max(self.codes).bit_length()
-
-    @property
-    def wires(self) -> int:
-        """Inputs of the tables that compute the code: the bits of the parts' codes."""
-        return sum(part.bits for part in self.parts)
-
-    @property
-    def tables(self) -> int:
-        """Tables of six inputs, those of the parts included."""
-        own = self.bits * _COST[max(6, self.wires)] if self.parts else 0
-        return own + sum(part.tables for part in self.parts)
 
     def truths(self, inverted: tuple[bool, ...]) -> list[int]:
         """Return the table of each bit of the code: bit i is the result where the wires are i, the first wire lowest.
@@ -62,52 +56,63 @@ class Group:
             here = here[::-1] if inverts else here
             counts = [count + more for more in here for count in counts]
         codes = [self.codes[min(count, self.inputs)] for count in counts]
-        return [sum((code >> bit & 1) << place for place, code in enumerate(codes)) for bit in range(self.bits)]
+        return [
+            sum((code >> bit & 1) << place for place, code in enumerate(codes)) for bit in range(self.bits)
+        ]
 
 
 SINGLE = Group((0, 1))
 
 
 def whole_count(inputs: int) -> Group:
-    """Return the group whose code is the number of ones itself, for 1 to 6 inputs."""
-    return Group(tuple(range(inputs + 1)), (SINGLE,) * inputs) if inputs > 1 else SINGLE
+    """Return the group whose code is the number of ones itself, for inputs that fit one table."""
+    codes = tuple(range(inputs + 1))
+    return Group(codes, (SINGLE,) * inputs, inputs.bit_length()) if inputs > 1 else SINGLE
 
 
 @lru_cache(maxsize=1 << 16)
-def tree(row: Row) -> Group | None:
-    """Return the tree with the fewest tables, the shallowest of such, or None if no tree has tables of 8 inputs or fewer.
+def tree(row: Row, table: int = TABLE) -> Group | None:
+    """Return the tree with the fewest tables, the shallowest of such.
 
     Args:
         row: A row of two bits or more that is not constant.
+        table: Inputs of a table.
+
+    Returns:
+        The tree; None if every tree has a table of more than two further inputs.
     """
     inputs = len(row) - 1
     # best[n][w]: the cheapest parts of n inputs with w wires, as (tables, depth, groups).
-    best: list[dict[int, tuple[int, int, tuple[Group, ...]]]] = [{0: (0, 0, ())}, *({} for _ in range(inputs))]
+    best: list[dict[int, tuple[float, int, tuple[Group, ...]]]] = [
+        {0: (0.0, 0, ())},
+        *({} for _ in range(inputs)),
+    ]
 
-    def add(group: Group, tables: int, depth: int) -> None:
+    def add(group: Group, depth: int) -> None:
         """Allow a group as a part, any number of times."""
         size, bits = group.inputs, group.bits
         for total in range(size, inputs + 1):
             for wires, (cost, deep, parts) in list(best[total - size].items()):
-                found = cost + tables, max(deep, depth), (*parts, group)
+                found = cost + group.tables, max(deep, depth), (*parts, group)
                 known = best[total].get(wires + bits)
-                if wires + bits <= 8 and (known is None or found[:2] < known[:2]):
+                if wires + bits < table + len(_COST) and (known is None or found[:2] < known[:2]):
                     best[total][wires + bits] = found
 
-    add(SINGLE, 0, 0)
-    for size in range(2, inputs + 1):
+    add(SINGLE, 0)
+    for size in range(1, inputs + 1):
         codes = _codes(row, size)
         bits = max(codes).bit_length()
         options = [
-            (cost + bits * _COST[max(6, wires)], depth + 1, parts) for wires, (cost, depth, parts) in best[size].items()
+            (cost + bits * _COST[max(0, wires - table)], depth + 1, parts)
+            for wires, (cost, depth, parts) in best[size].items()
         ]
         if options:
             tables, depth, parts = min(options, key=lambda option: option[:2])
-            group = Group(codes, parts)
             if size == inputs:
-                return Group(row, parts)
-            add(group, tables, depth)
-    return Group(row, (SINGLE,)) if inputs == 1 else None
+                return Group(row, parts, tables)
+            if size > 1:
+                add(Group(codes, parts, tables), depth)
+    return None
 
 
 def _codes(row: Row, size: int) -> Row:
@@ -118,7 +123,7 @@ def _codes(row: Row, size: int) -> Row:
 
 
 @lru_cache(maxsize=1 << 14)
-def expected_tables(inputs: int, crossings: int) -> int:
+def expected_tables(inputs: int, crossings: int) -> float:
     """Return the tables of a row whose crossings are evenly spaced.
 
     Args:
@@ -127,7 +132,7 @@ def expected_tables(inputs: int, crossings: int) -> int:
     """
     count = min(crossings, inputs)
     if not count:
-        return 0
+        return 0.0
     places = [round((index + 1) * (inputs + 1) / (count + 1)) for index in range(count)]
     row = tuple(sum(place <= ones for place in places) & 1 for ones in range(inputs + 1))
     found = tree(row)
@@ -138,6 +143,8 @@ def counted_tables(inputs: int) -> int:
     """Return the tables that count the ones by sixes, add the counts, and look the sum up."""
     bits = inputs.bit_length()
     sixes = -(-inputs // 6)
-    return 3 * sixes + sum(-(-sixes // (1 << level + 1)) * (3 + level) for level in range((sixes - 1).bit_length())) + (
-        1 << max(0, bits - 6)
+    return (
+        3 * sixes
+        + sum(-(-sixes // (1 << level + 1)) * (3 + level) for level in range((sixes - 1).bit_length()))
+        + (1 << max(0, bits - 6))
     )

@@ -21,7 +21,15 @@ from zerocross.finn_flows.nodes.sparse_weights import (
     sparse_stock,
 )
 from zerocross.finn_flows.nodes.stream import Stream
-from zerocross.finn_flows.nodes.symmetric import Group, Row, counted_tables, expected_tables, tree, whole_count
+from zerocross.finn_flows.nodes.symmetric import (
+    TABLE,
+    Group,
+    Row,
+    counted_tables,
+    expected_tables,
+    tree,
+    whole_count,
+)
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,7 @@ class Wired(HardwareNode):
         exact: Whether every channel reads `fan_in` inputs.
         crossings: Number of crossings of each channel. A channel without any is constant.
         registered: Whether registers follow; otherwise outputs depend on inputs of the same cycle.
+        table_inputs: Inputs of a lookup table of the part; the price is always for 6.
         weights: -1, 0 or +1, shape (channels, features); None in a plan.
         table: Crossings of all channels on the points 0, 1, ... of a grid: numbers of agreeing inputs u if `exact`, else
             2 u + fan_in - inputs of the channel. None in a plan.
@@ -53,6 +62,7 @@ class Wired(HardwareNode):
     exact: bool
     crossings: tuple[int, ...]
     registered: bool = True
+    table_inputs: int = TABLE
     weights: np.ndarray | None = field(default=None, compare=False, repr=False)
     table: CrossingTable | None = field(default=None, compare=False, repr=False)
 
@@ -74,7 +84,8 @@ class Wired(HardwareNode):
         reads = np.count_nonzero(weights, axis=1)
         fan_in, exact, counts = int(reads.max()), bool((reads == reads[0]).all()), table.counts()
         crossings = tuple(int(count) for count in counts)
-        return cls(weights.shape[1], len(weights), fan_in, exact, crossings, registered, weights, table)
+        shape = weights.shape[1], len(weights), fan_in, exact, crossings
+        return cls(*shape, registered, weights=weights, table=table)
 
     def with_numbers(self, weights: np.ndarray, table: CrossingTable) -> Self:
         """Return the node with weights (channels, features) and a table."""
@@ -121,7 +132,7 @@ class Wired(HardwareNode):
         return tuple(self.numbers.row(channel)[self.sparse.points(channel)].tolist())
 
     def price(self) -> Price:
-        """Price the tables of each channel that has crossings, as if these were evenly spaced, and the registers' control."""
+        """Price the tables of each channel that has crossings, evenly spaced, and the registers' control."""
         k = cost_model.CONSTANTS
         tables = sum(expected_tables(self.fan_in, count) for count in self.crossings)
         factor = 1.0 if self.fan_in <= 6 else k.wired_table
@@ -176,11 +187,11 @@ class Wired(HardwareNode):
         if len(set(row)) == 1:
             return [*lines, f"  assign y[{channel}] = 1'b{row[0]};"]
         writer = _Writer(f"c{channel}_", self.sparse.reads(channel), lines)
-        found = tree(row)
+        found = tree(row, self.table_inputs)
         if found is not None and found.tables <= counted_tables(len(row) - 1):
             (value,) = writer.code(found)
         else:
-            value = writer.looked_up(row)
+            value = writer.looked_up(row, self.table_inputs)
         return [*lines, f"  assign y[{channel}] = {value};"]
 
 
@@ -210,16 +221,16 @@ class _Writer:
             inverted.append(not part.parts and sign < 0)
         size = 1 << len(wires)
         index = f"{{{', '.join(reversed(wires))}}}"
-        import os
-        F = os.environ.get("FORM", "min")
-        tables = [(f"1'({size}'h{truth:0{-(-size // 4)}x} >> {index})" if F == "shr" else f"|({size}'h{truth:0{-(-size // 4)}x} & ({size}'d1 << {index}))") for truth in group.truths(tuple(inverted))]
+        tables = [
+            f"1'({size}'h{truth:0{-(-size // 4)}x} >> {index})" for truth in group.truths(tuple(inverted))
+        ]
         return [self._named(table) for table in tables] if own else tables
 
-    def looked_up(self, row: Row) -> str:
-        """Return the digit of a row for the number of ones among all inputs, counted by sixes and added."""
+    def looked_up(self, row: Row, table: int) -> str:
+        """Return the digit of a row for the number of ones among all inputs, counted table by table and added."""
         terms = []
         while self._reads:
-            group = whole_count(min(6, len(self._reads)))
+            group = whole_count(min(table, len(self._reads)))
             if group.parts:
                 terms.append(f"{{{', '.join(reversed(self.code(group, own=True)))}}}")
             else:
@@ -239,6 +250,5 @@ class _Writer:
     def _named(self, value: str) -> str:
         name = f"{self._prefix}{self._count}"
         self._count += 1
-        import os
-        self._lines.append(f"  {'(* keep *) ' if os.environ.get('KEEP', '1') == '1' else ''}wire {name} = {value};")
+        self._lines.append(f"  (* keep *) wire {name} = {value};")
         return name

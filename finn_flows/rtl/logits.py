@@ -30,6 +30,8 @@ def network_logits(stream: np.ndarray, product: HardwareNode, bias: HardwareNode
 def design_logits(design: Design, stream: np.ndarray) -> np.ndarray:
     """Return a design's logits in the network's units; see `network_logits`."""
     nodes = [element.node for element in design.elements]
-    product = next(node for node in reversed(nodes) if isinstance(node, Product | GroupedProduct | WiredCount))
+    product = next(
+        node for node in reversed(nodes) if isinstance(node, Product | GroupedProduct | WiredCount)
+    )
     bias = next((node for node in reversed(nodes) if isinstance(node, Bias)), None)
     return network_logits(stream, product, bias)

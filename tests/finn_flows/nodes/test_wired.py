@@ -1,5 +1,7 @@
 """Wired layers: RTL against numpy, the reference against sums by loops, prices against synthesis."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -25,7 +27,9 @@ def table(rng: np.random.Generator, channels: int, points: int, density: float =
     return table_from_bits(Grid(0, points - 1), np.bitwise_xor.accumulate(flips, axis=1))
 
 
-def wired(channels: int, features: int, reads: list[int], registered: bool = True, density: float = 0.4) -> Wired:
+def wired(
+    channels: int, features: int, reads: list[int], registered: bool = True, density: float = 0.4
+) -> Wired:
     rng = np.random.default_rng([channels, features, *reads])
     most, exact = max(reads), len(set(reads[:channels])) == 1
     made = table(rng, channels, most + 1 if exact else 2 * most + 1, density)
@@ -33,8 +37,15 @@ def wired(channels: int, features: int, reads: list[int], registered: bool = Tru
 
 
 NODES = {
-    **{f"k{count}": wired(6, 20, [count], count % 2 == 0, density) for count, density in ((1, 0.9), (2, 0.6), (5, 0.4))},
+    **{
+        f"k{count}": wired(6, 20, [count], count % 2 == 0, density)
+        for count, density in ((1, 0.9), (2, 0.6), (5, 0.4))
+    },
     **{f"k{count}": wired(9, 40, [count], density=0.15) for count in (6, 7, 8, 9, 10, 11, 13, 16)},
+    **{
+        f"four{count}": replace(wired(9, 40, [count], density=0.2), table_inputs=4)
+        for count in (4, 6, 8, 11, 16)
+    },
     "uneven": wired(12, 30, [0, 3, 12, 6, 1, 9]),
     "wide": wired(3, 70, [41, 64]),
     "constant": wired(4, 8, [3], density=0.0),
@@ -95,8 +106,6 @@ def test_constant_channels_are_free():
     ],
 )
 def test_what_does_not_fit_is_refused(change, message):
-    from dataclasses import replace
-
     with pytest.raises(NodeError, match=message):
         replace(wired(5, 12, [4]), **change)
 
