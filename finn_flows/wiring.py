@@ -17,7 +17,7 @@ import numpy as np
 
 from zerocross.finn_flows.crossings import CrossingTable, from_bits
 from zerocross.finn_flows.integer import IntegerNetwork
-from zerocross.finn_flows.network import Activation, Flatten, Grid, Layer, Sparse, Thermometer
+from zerocross.finn_flows.network import Activation, Flatten, Grid, Layer, Operation, Sparse, Thermometer
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,21 @@ class Savings:
     constant: int = 0
     shared: int = 0
     inputs: int = 0
+
+    @property
+    def described(self) -> str:
+        """A sentence; "" if nothing was saved."""
+        parts = (
+            (self.bits, "thermometer bit", "that nothing reads"),
+            (self.unread, "neuron", "that nothing reads"),
+            (self.constant, "constant neuron", ""),
+            (self.shared, "neuron", "with an equal one"),
+            (self.inputs, "input", "of neurons that cannot matter"),
+        )
+        words = [
+            f"{count:,} {what}{'s' * (count != 1)} {why}".rstrip() for count, what, why in parts if count
+        ]
+        return f"Sparse layers are built without {', '.join(words)}." if words else ""
 
 
 def simplified(net: IntegerNetwork) -> tuple[IntegerNetwork, Savings]:
@@ -132,7 +147,7 @@ class _Wiring:
         movable = name in self._readers
         for channel, weights in enumerate(self.weights[name]):
             self._merge(name, channel, weights, equal, movable)
-            for place in np.flatnonzero(weights) if movable else ():
+            for place in np.flatnonzero(weights).tolist() if movable else ():
                 if place in constant:
                     agrees = weights[place] * (2 * constant[place] - 1) > 0
                     self._move(name, channel, int(agrees), int(not agrees))
@@ -142,9 +157,9 @@ class _Wiring:
         self, name: str, channel: int, weights: np.ndarray, equal: dict[int, tuple[int, int]], movable: bool
     ) -> None:
         groups: dict[int, list[tuple[int, int]]] = {}
-        for place in np.flatnonzero(weights):
-            first, sign = equal.get(int(place), (int(place), 1))
-            groups.setdefault(first, []).append((int(place), sign * int(weights[place])))
+        for place in np.flatnonzero(weights).tolist():
+            first, sign = equal.get(place, (place, 1))
+            groups.setdefault(first, []).append((place, sign * int(weights[place])))
         for first, members in groups.items():
             total = sum(weight for _, weight in members)
             pairs = (len(members) - abs(total)) // 2
@@ -209,7 +224,7 @@ class _Wiring:
         """Make constant what nothing reads, from the last layer to the first."""
         for name, activation in reversed(list(self._alone())):
             read = self._read(activation)
-            for channel in np.flatnonzero(~read) if read is not None else ():
+            for channel in np.flatnonzero(~read).tolist() if read is not None else ():
                 self.weights[name][channel] = 0
                 self.rows[activation][channel] = np.zeros((1, 1), np.uint8)
             for channel, row in enumerate(self.rows[activation]):
@@ -219,7 +234,7 @@ class _Wiring:
         for name, thresholds in self.thresholds.items():
             read = self._read(name)
             never = self._net.network.grids()[self._layers[name].inputs[0]].high + 1
-            for place in np.flatnonzero(~read) if read is not None else ():
+            for place in np.flatnonzero(~read).tolist() if read is not None else ():
                 thresholds[place] = never
 
     def _unread(self) -> dict[str, set[int]]:
@@ -230,7 +245,7 @@ class _Wiring:
     def result(self) -> tuple[IntegerNetwork, Savings]:
         """Return the network and the savings."""
         weights, tables = self._net.weights | self.weights, dict(self._net.tables)
-        operations = {}
+        operations: dict[str, Operation] = {}
         for layer in self._sparse:
             own = self.weights[layer.name]
             counts = np.count_nonzero(own, axis=1)

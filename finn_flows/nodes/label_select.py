@@ -1,4 +1,4 @@
-"""The index of the largest value, `zc_labelselect`."""
+"""The index of the largest value: `zc_labelselect`, or `zc_label_at_once` for all values in one word."""
 
 import math
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ class LabelSelect(HardwareNode):
     """
 
     word: ClassVar[str] = "label"
-    module: ClassVar[str] = "zc_labelselect"
+    module: ClassVar[str] = "zc_labelselect"  # for a tree, `generate` uses zc_label_at_once
 
     values: Stream
 
@@ -103,7 +103,12 @@ class LabelSelect(HardwareNode):
     def generate(self, folder: Path, prefix: str = "") -> Instance:
         """Return the instance; the node has no memory files."""
         values = self.values
-        return Instance(
-            self.module,
-            {"LABELS": self.labels, "PE": values.lanes, "BITS": values.bits, "SIGNED": int(values.signed)},
-        )
+        parameters: dict[str, int | str] = {
+            "LABELS": self.labels,
+            "PE": values.lanes,
+            "BITS": values.bits,
+            "SIGNED": int(values.signed),
+        }
+        if self.is_tree:
+            del parameters["PE"]
+        return Instance("zc_label_at_once" if self.is_tree else self.module, parameters)

@@ -9,6 +9,8 @@ have short codes.
 from dataclasses import dataclass
 from functools import lru_cache
 
+from zerocross.finn_flows import cost_model
+
 Row = tuple[int, ...]
 """A function of K bits: its bit for 0, 1, ..., K ones."""
 
@@ -136,15 +138,11 @@ def expected_tables(inputs: int, crossings: int) -> float:
     places = [round((index + 1) * (inputs + 1) / (count + 1)) for index in range(count)]
     row = tuple(sum(place <= ones for place in places) & 1 for ones in range(inputs + 1))
     found = tree(row)
-    return min(found.tables if found else counted_tables(inputs), counted_tables(inputs))
+    counted = counted_tables(inputs)
+    return min(found.tables, counted) if found else counted
 
 
-def counted_tables(inputs: int) -> int:
-    """Return the tables that count the ones by sixes, add the counts, and look the sum up."""
-    bits = inputs.bit_length()
-    sixes = -(-inputs // 6)
-    return (
-        3 * sixes
-        + sum(-(-sixes // (1 << level + 1)) * (3 + level) for level in range((sixes - 1).bit_length()))
-        + (1 << max(0, bits - 6))
-    )
+def counted_tables(inputs: int, table: int = TABLE) -> float:
+    """Return the tables that count the ones of groups that fit one table, add the counts, and look the sum up."""
+    groups, bits, count = -(-inputs // table), inputs.bit_length(), table.bit_length()
+    return count * groups + cost_model.adders(groups, count) + (1 << max(0, bits - table))

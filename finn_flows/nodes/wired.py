@@ -188,7 +188,7 @@ class Wired(HardwareNode):
             return [*lines, f"  assign y[{channel}] = 1'b{row[0]};"]
         writer = _Writer(f"c{channel}_", self.sparse.reads(channel), lines)
         found = tree(row, self.table_inputs)
-        if found is not None and found.tables <= counted_tables(len(row) - 1):
+        if found is not None and found.tables <= counted_tables(len(row) - 1, self.table_inputs):
             (value,) = writer.code(found)
         else:
             value = writer.looked_up(row, self.table_inputs)

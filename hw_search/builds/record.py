@@ -136,9 +136,9 @@ def _dropped(done: Done) -> list[str]:
 def _notes(done: Done) -> list[str]:
     """Return notes on the choices that the build made by itself."""
     pace = done.design.pace if done.design else ""
-    samples = done.sampled
+    samples, saved = done.sampled, done.lowering.saved if done.lowering else ""
     remarks = [f"{remark}." for remark in samples.remarks] if samples else []
-    return [*([pace] if pace else []), *remarks]
+    return [*filter(None, (pace, saved)), *remarks]
 
 
 def _searched(job: Job, design: BuiltDesign) -> str:
