@@ -49,6 +49,8 @@ from zerocross.finn_flows.nodes import (
     Product,
     WidthConverter,
     WindowMaxPool,
+    Wired,
+    WiredCount,
 )
 from zerocross.finn_flows.nodes.crossing_site import COMPARATORS, SEARCH, TABLE
 from zerocross.finn_flows.nodes.form import from_values, to_values
@@ -63,7 +65,7 @@ FOLDER = Path(__file__).parents[1] / "docs" / "calibration"
 # By family: a pattern for the names of single nodes, and the number of networks of each part (fitted, held out).
 FAMILY_NODES = {
     "7-series": "",
-    "ecp5": "product(?!.*_large)|crossings_.?[05]$",
+    "ecp5": "product(?!.*_large)|crossings_.?[05]$|wired_.*_.?.?[0468]x|count_",
     "ice40": "product_.*(_8_|distributed)(?!.*_large)|product_(64x10|32x16)_|crossings_.?5$",
     "gowin": "product_.*(_8_|distributed)(?!.*_large)|product_(64x10|32x16)_|crossings_.?5$",
 }
@@ -299,6 +301,9 @@ FITS: dict[str, tuple[str, ...]] = {
     "padding": ("padding_base", "padding_counter"),
     "pool": ("line_base", "pool_base", "pool_bit"),
     "label_select": ("label_base", "label_compare", "label_index"),
+    "label_tree": ("label_tree_base", "label_tree_bit", "label_tree_index"),
+    "wired": ("wired_base", "wired_table"),
+    "count": ("tally_base", "tally_count"),
     "bias": ("bias_base", "bias_tree", "bias_rom", "bias_fixed"),
     "grouped": ("grouped_base",),
     "width_converter": ("converter_base", "converter_place", "converter_turn"),
@@ -325,7 +330,11 @@ def _group(node: HardwareNode | None) -> str:
         case MaxPool() | WindowMaxPool():
             return "pool"
         case LabelSelect():
-            return "label_select"
+            return "label_tree" if node.is_tree else "label_select"
+        case Wired():
+            return "wired"
+        case WiredCount():
+            return "count"
         case Bias():
             return "bias"
         case GroupedProduct():

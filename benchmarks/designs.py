@@ -47,6 +47,8 @@ from zerocross.finn_flows.nodes import (
     WidthConverter,
     WindowMaxPool,
     WindowSumPool,
+    Wired,
+    WiredCount,
 )
 from zerocross.finn_flows.nodes.node import HardwareNode, divisors
 from zerocross.finn_flows.nodes.stream import Stream
@@ -172,9 +174,24 @@ _POOLS = """
 # windows, pixels per window, channels, PE, bits
 _WINDOW_POOLS = "36 4 16 4 1 | 25 9 24 24 1 | 16 9 8 2 7 | 49 4 12 12 6"
 # labels, PE, bits
-_LABELS = (
-    "10 1 7 | 10 10 7 | 10 2 9 | 10 5 6 | 2 1 5 | 12 4 8 | 100 1 10 | 5 5 5 | 10 1 20 | 10 10 24 | 10 2 16"
-)
+_LABELS = """
+10 1 7 | 10 10 7 | 10 2 9 | 10 5 6 | 2 1 5 | 12 4 8 | 100 1 10 | 5 5 5 | 10 1 20 | 10 10 24 | 10 2 16
+2 2 5 | 3 3 6 | 6 6 7 | 10 10 5 | 16 16 7 | 20 20 8 | 26 26 6
+"""
+# features, channels, inputs of a channel, crossings of a row, "same" or "fewer" in most channels
+_WIRED = """
+100 50 1 1 same | 60 40 2 1 same | 200 100 3 2 same | 784 200 4 1 same | 1044 300 6 1 same | 300 1000 6 3 same
+64 10 6 2 same | 300 100 6 6 fewer | 200 60 7 1 same | 200 60 7 4 same | 200 50 8 1 same | 200 50 8 2 same
+400 40 8 8 fewer | 200 40 9 1 same | 300 40 9 3 same | 300 40 10 1 same | 300 40 10 2 same | 300 40 10 9 fewer
+300 60 12 1 same | 300 60 12 2 same | 300 30 12 3 same | 300 30 12 9 fewer | 500 30 14 1 same | 500 30 14 3 same
+500 30 16 1 same | 500 30 16 2 same | 500 20 16 4 same | 500 20 16 12 fewer | 400 20 20 1 same | 400 12 20 3 same
+400 16 24 1 same | 400 12 24 2 same
+"""
+# features, channels, inputs of a channel
+_COUNTS = """
+100 10 10 | 200 10 20 | 400 10 40 | 1000 10 100 | 500 5 100 | 600 20 30 | 60 2 30 | 600 2 300 | 600 6 100 | 101 10 11
+300 3 100 | 480 10 48 | 240 16 15 | 128 4 32
+"""
 # channels, PE, bits, shift, bits of the biases, bits of the factors (0: none)
 _BIASES = """
 10 1 10 0 8 0 | 10 1 8 1 12 0 | 10 10 10 0 8 0 | 100 1 11 0 10 0 | 100 4 9 2 10 0 | 512 1 10 0 12 0
@@ -241,7 +258,42 @@ def single_nodes() -> dict[str, HardwareNode]:
         nodes[f"windowpool_{area}_{channels}_{pe}x{bits}"] = WindowMaxPool(stream, (area, 1))
     for labels, pe, bits in _rows(_LABELS):
         nodes[f"label_{labels}_{pe}x{bits}"] = LabelSelect(Stream((labels,), pe, bits, signed=bits > 10))
-    return nodes | _further_nodes()
+    return nodes | _further_nodes() | _wired_nodes()
+
+
+def _wired_nodes() -> dict[str, HardwareNode]:
+    """Return the nodes of sparse layers."""
+    nodes: dict[str, HardwareNode] = {}
+    for seed, (features, channels, inputs, crossings, form) in enumerate(_rows(_WIRED)):
+        counts = [crossings] * channels
+        if form == "fewer":
+            counts = [1 + channel % crossings for channel in range(channels)]
+        rows = np.concatenate([_row(inputs, count, [seed, channel]) for channel, count in enumerate(counts)])
+        table = from_bits(Grid(0, inputs), rows)
+        name = f"wired_{features}_{channels}x{inputs}_{crossings}"
+        nodes[name] = Wired.of(_sparse_weights(features, channels, inputs, seed), table)
+    for seed, (features, channels, inputs) in enumerate(_rows(_COUNTS)):
+        if channels * inputs >= features:  # the votes of neurons, in groups
+            weights = np.zeros((channels, features), np.int8)
+            for channel, group in enumerate(np.array_split(np.arange(features), channels)):
+                weights[channel, group] = 1
+        else:
+            weights = _sparse_weights(features, channels, inputs, seed)
+        nodes[f"count_{features}_{channels}x{inputs}"] = WiredCount.of(weights)
+    return nodes
+
+
+def _row(inputs: int, crossings: int, seed: list[int]) -> np.ndarray:
+    flips = np.zeros((1, inputs + 1), np.uint8)
+    flips[0, 1 + np.random.default_rng(seed).permutation(inputs)[:crossings]] = 1
+    return np.bitwise_xor.accumulate(flips, axis=1)
+
+
+def _sparse_weights(features: int, channels: int, inputs: int, seed: int) -> np.ndarray:
+    rng, weights = np.random.default_rng(seed), np.zeros((channels, features), np.int8)
+    for row in weights:
+        row[rng.choice(features, inputs, replace=False)] = rng.choice([-1, 1], inputs)
+    return weights
 
 
 def _further_nodes() -> dict[str, HardwareNode]:

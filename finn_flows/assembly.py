@@ -8,7 +8,7 @@ import numpy as np
 from zerocross.finn_flows import network
 from zerocross.finn_flows.integer import IntegerNetwork
 from zerocross.finn_flows.network import Grid
-from zerocross.finn_flows.nodes import Bias, CrossingSite, GroupedProduct, Product
+from zerocross.finn_flows.nodes import Bias, CrossingSite, GroupedProduct, Product, Wired, WiredCount
 from zerocross.finn_flows.nodes.node import HardwareNode
 from zerocross.finn_flows.rtl.design import Design
 
@@ -20,10 +20,12 @@ class Styles:
     Attributes:
         weights: Memory of a product's weights, "block" or "distributed", by layer.
         implementations: Implementation of an activation, one of `crossing_site.IMPLEMENTATIONS`, by layer.
+        table_inputs: Inputs of the part's lookup tables, for sparse layers.
     """
 
     weights: Mapping[str, str] = field(default_factory=dict)
     implementations: Mapping[str, str] = field(default_factory=dict)
+    table_inputs: int = 6
 
 
 def assemble(plan: Design, net: IntegerNetwork, styles: Styles | None = None) -> Design:
@@ -46,6 +48,13 @@ def assemble(plan: Design, net: IntegerNetwork, styles: Styles | None = None) ->
                 node = _crossings(element.layer, node, net, products, styles)
             case Bias():
                 node = _bias(element.layer, node, net)
+            case Wired():
+                weights = net.weights[net.network.producers()[element.layer]]
+                node = replace(node, table_inputs=styles.table_inputs).with_numbers(
+                    weights, net.tables[element.layer]
+                )
+            case WiredCount():
+                node = replace(node, weights=net.weights[element.layer])
         elements.append(replace(element, node=node))
     return Design(plan.input, tuple(elements))
 
@@ -63,8 +72,10 @@ def _bias(layer: str, node: Bias, net: IntegerNetwork) -> Bias:
     biases, factors = net.biases[layer], net.factors.get(layer)
     (found,) = (each for each in net.network.layers if each.name == layer)
     assert isinstance(found.operation, network.Bias)
-    if factors is not None and node.shift > found.operation.shift:
-        # The node reads popcounts p of accumulators a = 2 p + low, and doubles them by its shift.
+    source = net.network.inputs()[found.inputs[0]]
+    is_sparse = isinstance(source, network.Layer) and isinstance(source.operation, network.Sparse)
+    if factors is not None and (is_sparse or node.shift > found.operation.shift):
+        # The node reads popcounts p of accumulators a = 2 p + low, and doubles them by its shift, or it reads a - low.
         low = net.network.grids()[found.inputs[0]].low
         biases = biases + (factors * low << found.operation.shift)
     return replace(node, biases=biases, factors=factors)

@@ -11,13 +11,13 @@ from zerocross.finn_flows.cost_model import Price, on_family
 from zerocross.finn_flows.dead_lanes import remaining_price, unread_lanes
 from zerocross.finn_flows.folding import Folding
 from zerocross.finn_flows.network import Network
-from zerocross.finn_flows.nodes import Duplicate, Fifo, GroupedProduct, Product
+from zerocross.finn_flows.nodes import Duplicate, Fifo, GroupedProduct, Product, WiredCount
 from zerocross.finn_flows.nodes.fifo import expected_price, fifo_price
 from zerocross.finn_flows.nodes.node import StockNode
 from zerocross.finn_flows.nodes.stream import Stream
 from zerocross.finn_flows.parts import Part, get_part
 from zerocross.finn_flows.planner import plan
-from zerocross.finn_flows.rtl.design import INPUT, Design, Element, Source
+from zerocross.finn_flows.rtl.design import INPUT, Design, Element, Source, is_wired
 from zerocross.finn_flows.timing import pipeline_latency, waiting_words
 from zerocross.finn_flows.vendor.stock_nodes import ask_finn
 
@@ -216,13 +216,13 @@ _NONE = Price(0.0, implementation="none")
 def _expected(design: Design, reader: Element, name: str, source: Source, waiting: int) -> Unit:
     """Return the FIFO on an element's input with its expected price, before FIFOs are sized."""
     stream = design.streams[source]
-    if source[0] == INPUT:
+    if source[0] == INPUT or is_wired(design, reader):
         return _fifo(name, reader.layer, stream, 0, _NONE)
     writer = design.by_name[source[0]].node
     if waiting > 2:
         price = fifo_price(waiting, stream.width)
     else:
-        price = _NONE if isinstance(writer, Product) else _share(stream, reader)
+        price = _NONE if isinstance(writer, Product | WiredCount) else _share(stream, reader)
     return _fifo(name, reader.layer, stream, waiting, price)
 
 

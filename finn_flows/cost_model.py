@@ -55,6 +55,8 @@ class Constants:
         line_base: LUTs of the counters of a pool's line buffer.
         pool_base, pool_bit: LUTs of a pool's control, and per bit of a value.
         label_base, label_compare, label_index: LUTs of a label select, per compared bit, and per index bit.
+        label_tree_base, label_tree_bit, label_tree_index: LUTs of a label select's tree, per comparison and bit of a value,
+            and per comparison and bit of the index.
         converter_base: LUTs of a width converter's control.
         converter_place: LUTs per place of its buffer, if neither width divides the other.
         converter_turn: LUTs per input bit and level of the multiplexers that turn an input word, in the same case.
@@ -64,6 +66,10 @@ class Constants:
         bias_fixed: Share of a lane's logic that remains if its bias and factor are constants.
         thermometer_base: LUTs of a thermometer's control; set by hand, like the next one, after six nodes in Yosys.
         thermometer_compare: LUTs per bit of a comparison with a threshold from block RAM.
+        wired_base: LUTs of a wired layer's registers' control.
+        wired_table: LUTs per table of six inputs, in channels of more inputs.
+        tally_base: LUTs of the control of a wired layer's counts.
+        tally_count: Factor on the counted LUTs of their popcounts.
         grouped_base: LUTs of a grouped product's control.
         fifo_base, fifo_address: LUTs of a deep FIFO's control, and per bit of its addresses.
         fifo_wrap: Further LUTs per address bit, if the number of words is no power of two.
@@ -106,6 +112,9 @@ class Constants:
     label_base: float = 10.5
     label_compare: float = 1.74
     label_index: float = 0.266
+    label_tree_base: float = 1.0
+    label_tree_bit: float = 1.7
+    label_tree_index: float = 0.5
     converter_base: float = 9.43
     converter_place: float = 2.32
     converter_turn: float = 1.98
@@ -115,6 +124,10 @@ class Constants:
     bias_fixed: float = 0.333
     thermometer_base: float = 1.0
     thermometer_compare: float = 0.75
+    wired_base: float = 1.0
+    wired_table: float = 1.0
+    tally_base: float = 2.0
+    tally_count: float = 1.0
     grouped_base: float = 16.1
     fifo_base: float = 6.45
     fifo_address: float = 2.38

@@ -42,6 +42,8 @@ class Folding:
         layers: (layer name, PE, SIMD) of layers that differ from the rest.
         max_pe: Most lanes of a product if a target is given, 1 or more.
         max_simd: Most inputs read at once by a product if a target is given, 1 or more.
+        registers: Registers of sparse layers in a row: behind every n-th one; 0 for none. Fewer registers shorten the
+            latency and lower the clock.
     """
 
     target_cycles: int | None = None
@@ -51,6 +53,7 @@ class Folding:
     layers: tuple[tuple[str, int, int], ...] = ()
     max_pe: int = 64
     max_simd: int = 64
+    registers: int = 1
 
     def __post_init__(self) -> None:
         """Raise a `FoldingError` for contradictory requests."""
@@ -62,6 +65,10 @@ class Folding:
         numbers = (*rates, self.max_pe, self.max_simd, *(x for x in (self.pe, self.simd) if x is not None))
         if any(number <= 0 for number in numbers):
             raise FoldingError("targets, pe, simd, max_pe and max_simd must be greater than 0")
+        if self.registers < 0:
+            raise FoldingError(
+                "registers must be 0 (none) or more: a register behind every n-th sparse layer"
+            )
 
     def cycles(self, clock_mhz: float) -> int | None:
         """Return the most cycles per image at a clock, or None if no rate is requested."""

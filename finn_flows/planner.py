@@ -26,6 +26,7 @@ from zerocross.finn_flows.network import (
     Network,
     Pad,
     Select,
+    Sparse,
     SumPool,
     Thermometer,
 )
@@ -91,14 +92,16 @@ class _Tensor:
         stream: Stream of its words; None for the network's input, which takes the word size of its reader.
         bits: Bits of an element.
         points: Number of values that an element can have.
-        product: Product that computed it, if its elements are accumulators.
+        product: Product or count that computed it, if its elements are accumulators.
+        unregistered: Number of wired layers since the last register.
     """
 
     sources: tuple[Source, ...]
     stream: Stream | None
     bits: int
     points: int
-    product: AnyProduct | None = None
+    product: AnyProduct | nodes.WiredCount | None = None
+    unregistered: int = 0
 
     def words_after(self, words: int) -> int:
         """Return the cycles per image of a conversion to that many words."""
@@ -111,6 +114,28 @@ class _Tensor:
         return replace(self.stream, shape=shape, lanes=lanes)
 
 
+def _merged(network: Network) -> dict[str, Sparse]:
+    """Return the sparse layers that one activation of one bit reads, which become one node with it.
+
+    The logits of a class are not merged: a certificate compares them.
+    """
+    return {
+        layer.name: layer.operation
+        for layer in network.layers
+        if isinstance(layer.operation, Sparse)
+        and all(
+            isinstance(reader.operation, Activation) and reader.operation.bits == 1
+            for reader in network.readers(layer.name)
+        )
+        and len(network.readers(layer.name)) == 1
+        and not any(
+            isinstance(last.operation, LabelSelect)
+            for reader in network.readers(layer.name)
+            for last in network.readers(reader.name)
+        )
+    }
+
+
 class _Planner:
     """Walks over the layers once and keeps the output of each."""
 
@@ -119,6 +144,7 @@ class _Planner:
         self.shapes = network.shapes()
         network.grids()  # raises for layers whose inputs do not fit
         self.absorbed = set(network.producers().values())
+        self.merged = _merged(network)
         self.unfolded = {
             layer.name: self._unfolded(layer)
             for layer in network.layers
@@ -136,7 +162,7 @@ class _Planner:
         bits = network.input.bits
         self.input = Stream(network.input.shape, 1, bits)
         self.tensors = {INPUT: _Tensor(((INPUT, "s"),), None, bits, 1 << bits)}
-        self.flattened: dict[str, str] = {}  # flatten layers, and the layer whose tensor they pass on
+        self.flattened: dict[str, str] = {}  # layers without nodes, and the layer whose tensor they pass on
 
     def plan(self) -> Design:
         """Return the design of all layers."""
@@ -146,7 +172,7 @@ class _Planner:
             readers = self._readers(layer.name)
             if readers == 0 and layer is not self.network.layers[-1]:
                 raise UnsupportedLayer(f"{layer.name}: no layer reads its output: remove the layer")
-            if isinstance(layer.operation, Flatten) or self._is_class(layer):
+            if isinstance(layer.operation, Flatten) or layer.name in self.merged or self._is_class(layer):
                 self.flattened[layer.name] = self._written_by(layer.inputs[0])
                 continue
             found = self._layer(layer, self.shapes[layer.inputs[0]], self.shapes[layer.name])
@@ -219,7 +245,9 @@ class _Planner:
     def _written(self, x: _Tensor, stream: Stream, points: int | None = None) -> _Tensor:
         """Return the output of the last element; product and, by default, points are those of its input `x`."""
         source = (self.elements[-1].name, "m")
-        return replace(x, sources=(source,), stream=stream, bits=stream.bits, points=points or x.points)
+        return replace(
+            x, sources=(source,), stream=stream, bits=stream.bits, points=points or x.points, unregistered=0
+        )
 
     def _between(self, x: _Tensor, stream: Stream, key: str) -> str:
         """Register an intermediate tensor of a layer; return its key."""
@@ -257,9 +285,13 @@ class _Planner:
                 return self._product(layer.name, source)
             case Conv() as conv:
                 return self._conv(layer.name, conv, source, shape)
+            case Sparse() as sparse:
+                return self._count(layer.name, sparse, source)
             case Pad() as pad:
                 return self._pad(layer.name, pad, source, shape)
             case Activation() as activation:
+                if layer.inputs[0] in self.merged:
+                    return self._wired(layer, activation, source)
                 return self._crossings(layer.name, activation, source, shape)
             case Thermometer() as thermometer:
                 return self._thermometer(layer.name, thermometer, source, shape)
@@ -322,6 +354,23 @@ class _Planner:
         stream = self._place(name, product, source)
         return replace(self._written(x, stream, product.points), product=product)
 
+    def _wired(self, layer: Layer, activation: Activation, source: str) -> _Tensor:
+        """Append the node of a sparse layer and its activation. Every n-th one in a row has registers."""
+        x, sparse = self.tensors[source], self.merged[layer.inputs[0]]
+        row, every = x.unregistered + 1, self.folding.registers
+        registered = every > 0 and row >= every
+        features = math.prod(self.shapes[source])
+        node = nodes.Wired(
+            features, sparse.channels, sparse.fan_in, sparse.exact, activation.crossings, registered
+        )
+        made = self._written(x, self._place(layer.name, node, source), 2)
+        return replace(made, unregistered=0 if registered else row)
+
+    def _count(self, name: str, sparse: Sparse, source: str) -> _Tensor:
+        x, features = self.tensors[source], math.prod(self.shapes[source])
+        node = nodes.WiredCount(features, sparse.channels, sparse.fan_in, sparse.exact)
+        return replace(self._written(x, self._place(name, node, source), node.points), product=node)
+
     def _crossings(self, name: str, activation: Activation, source: str, shape: tuple[int, ...]) -> _Tensor:
         x, vectors = self.tensors[source], math.prod(shape[:-1])
         if x.bits == 1 and x.product is None:
@@ -336,10 +385,22 @@ class _Planner:
         return replace(self._written(x, stream, 1 << activation.bits), product=None)
 
     def _thermometer(self, name: str, thermometer: Thermometer, source: str, shape: Shape) -> _Tensor:
-        x, elements = self.tensors[source], math.prod(shape)
-        lanes = self._lanes(x, shape[-1], elements, lambda lanes: elements // lanes)
-        node = nodes.Thermometer(x.as_image(shape, lanes), thermometer.thresholds, thermometer.bits)
+        x, elements, thresholds = self.tensors[source], math.prod(shape), thermometer.thresholds
+        if self._is_read_by_wires(name):  # which need the whole image in one word
+            shape, thresholds = (elements,), thresholds * (elements // shape[-1])
+            lanes = elements
+        else:
+            lanes = self._lanes(x, shape[-1], elements, lambda lanes: elements // lanes)
+        node = nodes.Thermometer(x.as_image(shape, lanes), thresholds, thermometer.bits)
         return self._written(x, self._place(name, node.cheapest(), source), 2)
+
+    def _is_read_by_wires(self, name: str) -> bool:
+        """Return whether a sparse layer reads a tensor."""
+        return any(
+            isinstance(layer.operation, Sparse)
+            or (isinstance(layer.operation, Flatten) and self._is_read_by_wires(layer.name))
+            for layer in self.network.readers(name)
+        )
 
     def _pad(self, name: str, pad: Pad, source: str, shape: tuple[int, ...]) -> _Tensor:
         """Append a padding node. It belongs to the layer that reads it, if there is only one."""
@@ -480,19 +541,22 @@ class _Planner:
 
     def _bias(self, name: str, bias: Bias, source: str, shape: tuple[int, ...]) -> _Tensor:
         x = self.tensors[source]
-        assert x.stream is not None and x.product is not None
+        assert x.stream is not None and isinstance(x.product, nodes.Product | nodes.WiredCount)
         # A popcount is (a + fan-in) / 2 for the network's accumulator a. The shift and the biases account for that.
-        halved = isinstance(x.product, nodes.Product) and x.product.is_popcount
+        halved = x.product.is_popcount
+        from_zero = halved or isinstance(x.product, nodes.WiredCount)
         accumulators = x.as_image(shape, x.stream.lanes)
         low, high = bias.low, bias.high
-        if halved and bias.has_factors:  # the fan-in counts differently in each channel: biases contain it
-            low, high = bias.span(1 - x.points, 1 - x.points)
+        if from_zero and bias.has_factors:  # the fan-in counts differently in each channel: biases contain it
+            low, high = bias.span(-x.product.fan_in, -x.product.fan_in)
         node = nodes.Bias(accumulators, bias.shift + halved, low, high, bias.least, bias.most)
         return self._written(x, self._place(name, node, source))
 
     def _label_select(self, name: str, source: str, shape: tuple[int, ...]) -> _Tensor:
         x, labels = self.tensors[source], shape[-1]
-        lanes = self._lanes(x, labels, labels, lambda lanes: labels // lanes)
+        lanes = labels  # of a sparse layer: it delivers all of them in every cycle
+        if not isinstance(x.product, nodes.WiredCount):
+            lanes = self._lanes(x, labels, labels, lambda lanes: labels // lanes)
         node = nodes.LabelSelect(x.as_image(shape, lanes))
         return self._written(x, self._place(name, node, source))
 

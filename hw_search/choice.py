@@ -86,6 +86,9 @@ def _as_given(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
 Count = Annotated[int, Field(strict=True, gt=0)]
 """A positive integer."""
 
+CountOrNone = Annotated[int, Field(strict=True, ge=0)]
+"""An integer of at least 0."""
+
 Positive = Annotated[
     float,
     Field(strict=True, gt=0, allow_inf_nan=False),

@@ -84,7 +84,10 @@ class Candidate:
     @cached_property
     def key(self) -> str:
         """Digest of the candidate, including its folding. Equal keys mean the same candidate."""
-        return _digest([*self._trained(), self.folding])
+        folding = {  # a later field, which older candidates lack
+            name: value for name, value in self.folding.items() if (name, value) != ("registers", 1)
+        }
+        return _digest([*self._trained(), folding])
 
     @property
     def id(self) -> str:

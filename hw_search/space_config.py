@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, model_validator
 
-from zerocross.hw_search.choice import Choice, Count, Positive
+from zerocross.hw_search.choice import Choice, Count, CountOrNone, Positive
 
 
 class ActivationConfig(BaseModel, extra="forbid", frozen=True):
@@ -44,6 +44,11 @@ class FoldingConfig(BaseModel, extra="forbid", frozen=True):
         None, description="PE of every layer, together with simd, instead of a target."
     )
     simd: Choice[Count] | None = Field(None, description="SIMD of every layer.")
+    registers: Choice[CountOrNone] = Field(
+        1,
+        description="Registers of sparse layers in a row: behind every n-th one; 0 for none. Fewer registers shorten the "
+        "latency and lower the clock.",
+    )
     max_pe: int = Field(128, ge=1, description="Maximum number of processing elements (PE) per layer.")
     max_simd: int = Field(128, ge=1, description="Maximum number of inputs per cycle (SIMD) of a layer.")
 

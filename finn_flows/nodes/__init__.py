@@ -25,11 +25,14 @@ from zerocross.finn_flows.nodes.thermometer import Thermometer
 from zerocross.finn_flows.nodes.width_converter import WidthConverter
 from zerocross.finn_flows.nodes.window_max_pool import WindowMaxPool
 from zerocross.finn_flows.nodes.window_sum_pool import WindowSumPool
+from zerocross.finn_flows.nodes.wired import Wired
+from zerocross.finn_flows.nodes.wired_count import WiredCount
 
 NODES: dict[str, type[HardwareNode]] = {
     kind.__name__: kind
     for kind in (
         *(Product, GroupedProduct, CrossingSite, Thermometer, Bias, LabelSelect),
+        *(Wired, WiredCount),
         *(InputGenerator, Padding, MaxPool, WindowMaxPool, SumPool, WindowSumPool),
         *(Duplicate, Add, AddVector, Concat, Select, WidthConverter, Fifo),
     )

@@ -238,16 +238,8 @@ class CrossingSite(HardwareNode):
             write_memory(folder / f"{prefix}table_{lane // 2}.mem", pair.reshape(-1, 1))
 
     def parameters(self) -> dict[str, tuple[np.ndarray, str]]:
-        """Return each row's bit at index 0 and the rising indices at which it flips, padded with an index out of range."""
-        table, never = self.numbers, self.points
-        check_exact("accumulators", never)
-        places = np.full((table.channels, max(1, *self.crossings)), never, np.float32)
-        for row in range(table.channels):
-            places[row, : self.crossings[row]] = table.crossings(row)
-        return {
-            "first": (table.first.astype(np.float32), "BINARY"),
-            "crossings": (places, integer_type(0, never)),
-        }
+        """See `table_parameters`."""
+        return table_parameters(self.numbers)
 
     def operation_counts(self) -> dict[str, int]:
         """See `HardwareNode`."""
@@ -255,12 +247,29 @@ class CrossingSite(HardwareNode):
 
     def with_parameters(self, parameters: dict[str, np.ndarray]) -> Self:
         """See `HardwareNode`."""
-        places = parameters["crossings"]
-        real = places < self.points
-        offsets = np.concatenate([[0], np.cumsum(real.sum(axis=1))]).astype(np.int64)
-        first = parameters["first"].astype(np.uint8)
-        table = CrossingTable(Grid(0, self.points - 1), first, offsets, places[real].astype(np.int64))
-        return replace(self, table=table)
+        return replace(self, table=table_of(parameters, self.points))
+
+
+def table_parameters(table: CrossingTable) -> dict[str, tuple[np.ndarray, str]]:
+    """Return each row's bit at index 0 and the rising indices at which it flips, padded with an index out of range."""
+    never, counts = len(table.grid), table.counts()
+    check_exact("accumulators", never)
+    places = np.full((table.channels, max(1, counts.max())), never, np.float32)
+    for row, count in enumerate(counts):
+        places[row, :count] = table.crossings(row)
+    return {
+        "first": (table.first.astype(np.float32), "BINARY"),
+        "crossings": (places, integer_type(0, never)),
+    }
+
+
+def table_of(parameters: dict[str, np.ndarray], points: int) -> CrossingTable:
+    """Return the table of arrays such as `table_parameters` returns, on the grid 0, 1, ..., points - 1."""
+    places = parameters["crossings"]
+    real = places < points
+    offsets = np.concatenate([[0], np.cumsum(real.sum(axis=1))]).astype(np.int64)
+    first = parameters["first"].astype(np.uint8)
+    return CrossingTable(Grid(0, points - 1), first, offsets, places[real].astype(np.int64))
 
 
 def index_bits(points: int) -> int:

@@ -1,4 +1,4 @@
-"""The index of the largest value, `zc_labelselect`."""
+"""The index of the largest value: `zc_labelselect`, or `zc_label_at_once` for all values in one word."""
 
 import math
 from collections.abc import Sequence
@@ -19,12 +19,15 @@ from zerocross.finn_flows.nodes.stream import Stream
 class LabelSelect(HardwareNode):
     """The index of the largest value; the lowest index among equal values.
 
+    If all values are in one word, a tree compares them, with a register behind each level. Otherwise the largest value of
+    a word is compared with the largest one so far.
+
     Attributes:
         values: Stream with one value per label.
     """
 
     word: ClassVar[str] = "label"
-    module: ClassVar[str] = "zc_labelselect"
+    module: ClassVar[str] = "zc_labelselect"  # for a tree, `generate` uses zc_label_at_once
 
     values: Stream
 
@@ -35,6 +38,11 @@ class LabelSelect(HardwareNode):
     def labels(self) -> int:
         """Number of labels."""
         return self.values.elements
+
+    @property
+    def is_tree(self) -> bool:
+        """Whether all values are in one word, and there are several."""
+        return self.values.lanes == self.labels > 1
 
     @property
     def lanes(self) -> tuple[int, int]:
@@ -54,20 +62,24 @@ class LabelSelect(HardwareNode):
     @property
     def latency(self) -> int:
         """Cycles from the last word of values to the index."""
-        return 2
+        return (self.labels - 1).bit_length() if self.is_tree else 2
 
     def flow(self, reads: Sequence[Flow]) -> Flow:
         """See `HardwareNode`."""
         return reads[0].flat().later(self.latency)
 
     def price(self) -> Price:
-        """Price the running maximum.
+        """Price the tree or the running maximum.
 
-        Each value of a word after the first needs a comparator and multiplexers for value and index:
+        Each comparison of a tree needs a comparator and a multiplexer: base + (labels - 1) (a bits + b index bits). In a
+        running maximum, each value of a word after the first needs a comparator and multiplexers for value and index:
         base + (PE - 1) (a bits + index bits) + bits / 2 + b index bits.
         """
         k, index = cost_model.CONSTANTS, math.ceil(math.log2(max(2, self.labels)))
         bits, pe = self.values.bits, self.values.lanes
+        if self.is_tree:
+            compared = k.label_tree_bit * bits + k.label_tree_index * index
+            return Price(k.label_tree_base + (self.labels - 1) * compared, implementation="tree")
         lut = k.label_base + (pe - 1) * (k.label_compare * bits + index) + bits / 2 + k.label_index * index
         return Price(lut, implementation="running maximum")
 
@@ -91,7 +103,12 @@ class LabelSelect(HardwareNode):
     def generate(self, folder: Path, prefix: str = "") -> Instance:
         """Return the instance; the node has no memory files."""
         values = self.values
-        return Instance(
-            self.module,
-            {"LABELS": self.labels, "PE": values.lanes, "BITS": values.bits, "SIGNED": int(values.signed)},
-        )
+        parameters: dict[str, int | str] = {
+            "LABELS": self.labels,
+            "PE": values.lanes,
+            "BITS": values.bits,
+            "SIGNED": int(values.signed),
+        }
+        if self.is_tree:
+            del parameters["PE"]
+        return Instance("zc_label_at_once" if self.is_tree else self.module, parameters)

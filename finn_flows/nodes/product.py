@@ -474,7 +474,7 @@ def popcount(inputs: int) -> int:
     groups = math.ceil(triples / 3)
     # A triple or group of one has no majority.
     twos = triples - (inputs % 3 == 1) + groups - (triples % 3 == 1)
-    lut = twos + groups + _counted(groups) + _counted(twos)
+    lut = twos + groups + counted(groups) + counted(twos)
     if groups > 1:
         lut += inputs.bit_length() - 1
         sixes, own = math.ceil((triples + groups) / 6), (math.ceil(groups / 6) - 1).bit_length()
@@ -486,7 +486,7 @@ def popcount(inputs: int) -> int:
 @lru_cache(maxsize=4096)
 def unrolled_popcount(inputs: int) -> int:
     """Return the LUTs that count a channel's majorities, as `zc_constant_popcount` does."""
-    return _counted(majorities(inputs))
+    return counted(majorities(inputs))
 
 
 @lru_cache(maxsize=4096)
@@ -498,7 +498,7 @@ def majorities(inputs: int) -> int:
     return 0 if inputs == 1 else math.ceil(inputs / 3) - (inputs % 3 == 1) + majorities(math.ceil(inputs / 3))
 
 
-def _counted(bits: int) -> int:
+def counted(bits: int) -> int:
     """Return the LUTs that count bits by sixes, with three LUTs each, and add the counts."""
     sixes, rest = divmod(bits, 6)
     return 3 * sixes + (0, 0, 2, 2, 3, 3)[rest] + cost_model.adders(math.ceil(bits / 6), 3)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from zerocross.finn_flows.errors import FlowError
-from zerocross.finn_flows.nodes import Fifo, GroupedProduct, Product
+from zerocross.finn_flows.nodes import Bias, Fifo, GroupedProduct, LabelSelect, Product, Wired, WiredCount
 from zerocross.finn_flows.nodes.node import HardwareNode, Instance
 from zerocross.finn_flows.nodes.stream import Stream
 from zerocross.finn_flows.rtl.library import instantiate, library, stream_ports
@@ -211,12 +211,27 @@ def _top(design: Design, instances: dict[str, Instance], top: str, taps: Sequenc
 
 
 def is_joined(design: Design, source: Source) -> bool:
-    """Return whether a product writes a stream."""
-    return source[0] != INPUT and isinstance(design.by_name[source[0]].node, Product | GroupedProduct)
+    """Return whether a product, or the counts of a sparse layer, writes a stream."""
+    kinds = Product | GroupedProduct | WiredCount
+    return source[0] != INPUT and isinstance(design.by_name[source[0]].node, kinds)
+
+
+def is_wired(design: Design, element: Element) -> bool:
+    """Return whether an element belongs to a sparse layer, or to the classes that its counts decide.
+
+    It takes a word in every cycle, so no FIFO precedes it.
+    """
+    node = element.node
+    if isinstance(node, Bias | LabelSelect) and element.sources[0][0] != INPUT:
+        writer = design.by_name[element.sources[0][0]]
+        return isinstance(writer.node, Bias | WiredCount) and is_wired(design, writer)
+    return isinstance(node, Wired | WiredCount)
 
 
 def with_fifos(design: Design, depths: Mapping[str, int] | int, probe: bool = False) -> Design:
-    """Return a design with FIFOs on its inner streams, except between a product and the crossings of its accumulators.
+    """Return a design with FIFOs on its inner streams.
+
+    There are none between a product and the crossings of its accumulators, and ahead of `is_wired` elements.
 
     Args:
         design: Design without FIFOs.
@@ -229,7 +244,7 @@ def with_fifos(design: Design, depths: Mapping[str, int] | int, probe: bool = Fa
         for port, source in element.ports.items():
             name = element.fifo_name(port)
             depth = depths if isinstance(depths, int) else depths.get(name, 0)
-            fused = element.kind == "crossings" and is_joined(design, source)
+            fused = is_wired(design, element) or (element.kind == "crossings" and is_joined(design, source))
             if source[0] == INPUT or fused or depth == 0:
                 sources.append(source)
                 continue

@@ -19,9 +19,16 @@ def library() -> tuple[Path, ...]:
     return tuple(sorted((path for path in files if path.stem not in _WITH_FINNS), key=lambda path: path.name))
 
 
-def library_of(*modules: str) -> tuple[Path, ...]:
-    """Return the files of given library modules and of all modules that they instantiate."""
+def library_of(*modules: str, generated: Path | None = None) -> tuple[Path, ...]:
+    """Return the files of given library modules and of all modules that they instantiate.
+
+    Args:
+        modules: Names of the modules.
+        generated: Folder with further modules, whose files are named like them.
+    """
     known = {path.stem: path for path in library()}
+    if generated is not None:
+        known |= {path.stem: path for path in generated.glob("zc_*.sv")}
     found, wanted = set[str](), set(modules)
     while wanted:
         found |= wanted

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from zerocross.finn_flows.nodes import Bias, GroupedProduct, Product
+from zerocross.finn_flows.nodes import Bias, GroupedProduct, Product, WiredCount
 from zerocross.finn_flows.nodes.node import HardwareNode
 from zerocross.finn_flows.rtl.design import Design
 
@@ -12,23 +12,26 @@ def network_logits(stream: np.ndarray, product: HardwareNode, bias: HardwareNode
 
     Args:
         stream: Accumulators of the last product, with bias if there is one.
-        product: Last product.
+        product: Last product, or the counts of a last sparse layer.
         bias: Bias node after the last product, or None.
     """
-    assert isinstance(product, Product)
+    assert isinstance(product, Product | WiredCount)
     if not isinstance(bias, Bias):
         return product.network_values(stream)
     if bias.has_factors:  # the biases contain the difference
         return stream
     # A popcount p is (a + K) / 2. The bias node shifts it by one more place than the network does, which gives a + K,
-    # so K shifted by the network's shift must be subtracted.
+    # so K shifted by the network's shift must be subtracted. Sparse layers count a + K if they do not count p.
     halved = product.is_popcount
-    return stream - (product.fan_in << (bias.shift - 1)) if halved else stream
+    from_zero = halved or isinstance(product, WiredCount)
+    return stream - (product.fan_in << (bias.shift - halved)) if from_zero else stream
 
 
 def design_logits(design: Design, stream: np.ndarray) -> np.ndarray:
     """Return a design's logits in the network's units; see `network_logits`."""
     nodes = [element.node for element in design.elements]
-    product = next(node for node in reversed(nodes) if isinstance(node, Product | GroupedProduct))
+    product = next(
+        node for node in reversed(nodes) if isinstance(node, Product | GroupedProduct | WiredCount)
+    )
     bias = next((node for node in reversed(nodes) if isinstance(node, Bias)), None)
     return network_logits(stream, product, bias)

@@ -53,7 +53,7 @@ def execute(model: "ModelWrapper", samples: np.ndarray) -> Answers:
 def _answers(model: "ModelWrapper", values: dict[str, np.ndarray]) -> Answers:
     from qonnx.custom_op.registry import getCustomOp
 
-    products = model.get_nodes_by_op_type("ZcProduct_rtl")
+    products = [node for node in model.graph.node if node.op_type in ("ZcProduct_rtl", "ZcWiredCount_rtl")]
     if not products:
         raise ExecutionError("the graph has no product, so it has no logits: use a graph from dataflow_model")
     # The class is the output of a label select, or the bit of a single logit. FINN's FIFOs may follow.

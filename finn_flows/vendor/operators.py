@@ -229,10 +229,10 @@ class _Generated(RTLBackend):
     def get_rtl_file_list(self, abspath: bool = False) -> list[str]:
         """Return the node's files. All nodes share the library's files, because modules of equal names must be equal."""
         wrapped = f"{self.get_nodeattr('gen_top_module')}.v"
-        files = library_of(self.get_nodeattr("zc_module"))
+        folder = Path(self.get_nodeattr("code_gen_dir_ipgen"))
+        files = library_of(self.get_nodeattr("zc_module"), generated=folder)
         if not abspath:
             return [*(path.name for path in files), wrapped]
-        folder = Path(self.get_nodeattr("code_gen_dir_ipgen"))
         return [str(path) for path in (*files, folder / wrapped)]
 
     def code_generation_ipi(self) -> list[str]:

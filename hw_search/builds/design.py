@@ -12,7 +12,7 @@ from zerocross.finn_flows.chip.serial_line import SerialLink
 from zerocross.finn_flows.cost import Cost, estimate_plan
 from zerocross.finn_flows.folding import Folding, FoldingError
 from zerocross.finn_flows.integer import IntegerNetwork
-from zerocross.finn_flows.network import Network
+from zerocross.finn_flows.network import Conv, Dense, Network
 from zerocross.finn_flows.planner import least_target, plan
 from zerocross.finn_flows.rtl.design import Design, Generated, with_fifos
 from zerocross.finn_flows.rtl.library import NODES
@@ -116,10 +116,14 @@ def _folding(job: Job, network: Network) -> tuple[Folding, str]:
     """Return the requested folding or the default one, and a sentence on the default, "" if it is not used."""
     asked = dict(job.subject.folding)
     if job.options.cycles is not None:
-        limits: dict[str, Any] = {name: asked[name] for name in ("max_pe", "max_simd") if name in asked}
+        limits: dict[str, Any] = {
+            name: asked[name] for name in ("max_pe", "max_simd", "registers") if name in asked
+        }
         return Folding(**limits, target_cycles=job.options.cycles), ""
     if asked:
         return Folding(**asked), ""
+    if not any(isinstance(layer.operation, Dense | Conv) for layer in network.layers):
+        return Folding(), ""  # wired layers take an image in every cycle
     wanted = CYCLES_AN_INPUT * math.prod(network.input.shape)
     cycles = least_target(network, wanted)
     pace = f"The default pace is {CYCLES_AN_INPUT} cycles per input value: {wanted:,} cycles per image"

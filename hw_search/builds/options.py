@@ -7,7 +7,7 @@ from zerocross.finn_flows.assembly import Styles
 from zerocross.finn_flows.chip.memory import choose_ram_styles
 from zerocross.finn_flows.families.part import Part
 from zerocross.finn_flows.integer import IntegerNetwork
-from zerocross.finn_flows.nodes import CrossingSite
+from zerocross.finn_flows.nodes import CrossingSite, Wired
 from zerocross.finn_flows.nodes.crossing_site import IMPLEMENTATIONS
 from zerocross.finn_flows.rtl.design import Design
 from zerocross.hw_search.builds.pixels import PixelScaling
@@ -67,6 +67,11 @@ def choose_styles(options: BuildOptions, net: IntegerNetwork, plan: Design, part
             raise UserError(
                 f"--implementation {layer}: no activation has that name: {nearest(layer, net.tables)}"
             )
+        if any(element.layer == layer and isinstance(element.node, Wired) for element in plan.elements):
+            raise UserError(
+                f"--implementation {layer}: the layer is wired into lookup tables, so it has no choice of implementation: "
+                "leave the option out"
+            )
         if implementation not in IMPLEMENTATIONS:
             raise UserError(
                 f"--implementation {layer}={implementation}: choose one of {', '.join(IMPLEMENTATIONS)}"
@@ -78,4 +83,5 @@ def choose_styles(options: BuildOptions, net: IntegerNetwork, plan: Design, part
     return Styles(
         {layer: style for layer, style in weights.items() if style != "constants"},
         dict(options.implementations),
+        part.lut_inputs,
     )

@@ -11,7 +11,7 @@ from zerocross.finn_flows.chip.cells import Cells
 from zerocross.finn_flows.chip.place_route import DoesNotFit
 from zerocross.finn_flows.cost import NodeCost, Resources, element_costs
 from zerocross.finn_flows.families import FAMILIES, get_family
-from zerocross.finn_flows.nodes import Fifo, GroupedProduct, Product
+from zerocross.finn_flows.nodes import Fifo, GroupedProduct, Product, Wired, WiredCount
 from zerocross.finn_flows.parts import get_part
 from zerocross.finn_flows.rtl.design import INPUT, Element
 from zerocross.hw_search.builds.design import BuiltDesign
@@ -136,9 +136,9 @@ def _dropped(done: Done) -> list[str]:
 def _notes(done: Done) -> list[str]:
     """Return notes on the choices that the build made by itself."""
     pace = done.design.pace if done.design else ""
-    samples = done.sampled
+    samples, saved = done.sampled, done.lowering.saved if done.lowering else ""
     remarks = [f"{remark}." for remark in samples.remarks] if samples else []
-    return [*([pace] if pace else []), *remarks]
+    return [*filter(None, (pace, saved)), *remarks]
 
 
 def _searched(job: Job, design: BuiltDesign) -> str:
@@ -265,6 +265,11 @@ def _nodes(job: Job, design: BuiltDesign, synthesised: Synthesised | None) -> li
 def _built_as(element: Element, cost: NodeCost) -> dict[str, Any]:
     """Return an element's implementation and folding, as fields of a `BuildNode`."""
     node = element.node
+    if isinstance(node, Wired | WiredCount):
+        note = f"{node.features} x {node.channels}, {'' if node.exact else 'up to '}{node.fan_in} inputs each"
+        if isinstance(node, Wired) and not node.registered:
+            note += ", no registers behind it"
+        return {"implementation": cost.implementation, "note": note}
     if not isinstance(node, Product | GroupedProduct):
         return {"implementation": "" if isinstance(node, Fifo) else cost.implementation}
     note = ""

@@ -66,17 +66,20 @@ class Lowering(StepResult):
         first_bits_left: Number of channels that start at 1 and could not be changed by negating weights.
         host: Nodes that the host computes, each with the reason if it is more than a normalisation or the quantizer.
         dropped: Outputs that no sample changes, which the network does not compute.
+        saved: What sparse layers are built without, as a sentence; "" for nothing.
     """
 
     layers: int
     first_bits_left: int
     host: tuple[str, ...]
     dropped: tuple[str, ...] = ()
+    saved: str = ""
 
     @property
     def note(self) -> str:
         """See `StepResult`."""
-        return f"{self.layers} layers, every activation as crossings"
+        note = f"{self.layers} layers, every activation as crossings"
+        return f"{note}. {self.saved.removesuffix('.')}" if self.saved else note
 
     @property
     def files(self) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from zerocross.finn_flows.lowering.lower import Lowered, lower
 from zerocross.finn_flows.lowering.storage import load, save
 from zerocross.finn_flows.vendor.dataflow import dataflow_model
 from zerocross.finn_flows.vendor.vivado import run_vivado, vivado_found, write_vivado_folder
+from zerocross.finn_flows.wiring import simplified
 from zerocross.hw_search.builds import certificate
 from zerocross.hw_search.builds.certificate import certify, certify_netlist
 from zerocross.hw_search.builds.design import BuiltDesign
@@ -98,15 +99,19 @@ def lower_model(job: Job, stages: Stages) -> tuple[LoweredFile, Lowering]:
 
     def work(report: Report) -> Lowering:
         report(-1, "absorbing activations into crossings")
-        net, left = remove_first_bits(network.lowered.network)
+        wired, savings = simplified(network.lowered.network)
+        net, left = remove_first_bits(wired)
         save(net, job.folder / NETWORK)
         host = network.lowered.host
         with replacing(job.folder / HOST) as temporary:
             temporary.write_bytes(host.content())
         nodes = tuple(node.described for node in host.nodes)
-        return Lowering(len(net.network.layers), sum(left.values()), nodes, network.lowered.dropped)
+        dropped = network.lowered.dropped
+        return Lowering(len(net.network.layers), sum(left.values()), nodes, dropped, savings.described)
 
-    code = code_digest(f"{_FLOWS}.lowering.lower", f"{_FLOWS}.lowering.storage", f"{_FLOWS}.integer")
+    code = code_digest(
+        f"{_FLOWS}.lowering.lower", f"{_FLOWS}.lowering.storage", f"{_FLOWS}.integer", f"{_FLOWS}.wiring"
+    )
     inputs = {"code": code, "host_part": job.options.host_part}
     return network, stages.run("lowering", Lowering, inputs, work)
 

@@ -1,0 +1,254 @@
+"""A sparse layer and the activation of one bit behind it, as wires and lookup tables."""
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+
+from zerocross.finn_flows import cost_model
+from zerocross.finn_flows.cost_model import Price
+from zerocross.finn_flows.crossings import CrossingTable
+from zerocross.finn_flows.network import Grid
+from zerocross.finn_flows.nodes.crossing_site import table_of, table_parameters
+from zerocross.finn_flows.nodes.node import HardwareNode, Instance, NodeError, StockNode, given
+from zerocross.finn_flows.nodes.sparse_weights import (
+    SparseWeights,
+    check_sparse_weights,
+    module_around,
+    sparse_counts,
+    sparse_stock,
+)
+from zerocross.finn_flows.nodes.stream import Stream
+from zerocross.finn_flows.nodes.symmetric import (
+    TABLE,
+    Group,
+    Row,
+    counted_tables,
+    expected_tables,
+    tree,
+    whole_count,
+)
+
+
+@dataclass(frozen=True)
+class Wired(HardwareNode):
+    """Channels that read a few bits each and write one bit: a function of how many of their inputs agree with their signs.
+
+    All channels are computed at once, from one word with all inputs. A channel of up to six inputs is one lookup table,
+    whatever its crossings; `symmetric.tree` divides more inputs. The generated SystemVerilog has a line for each table.
+
+    Attributes:
+        features: Number of inputs.
+        channels: Number of outputs.
+        fan_in: Most inputs that a channel reads.
+        exact: Whether every channel reads `fan_in` inputs.
+        crossings: Number of crossings of each channel. A channel without any is constant.
+        registered: Whether registers follow; otherwise outputs depend on inputs of the same cycle.
+        table_inputs: Inputs of a lookup table of the part; the price is always for 6.
+        weights: -1, 0 or +1, shape (channels, features); None in a plan.
+        table: Crossings of all channels on the points 0, 1, ... of a grid: numbers of agreeing inputs u if `exact`, else
+            2 u + fan_in - inputs of the channel. None in a plan.
+    """
+
+    word: ClassVar[str] = "wired"
+    module: ClassVar[str] = "zc_stage"  # inside a generated module
+    parameter_names: ClassVar[tuple[str, ...]] = ("weights", "first", "crossings")
+
+    features: int
+    channels: int
+    fan_in: int
+    exact: bool
+    crossings: tuple[int, ...]
+    registered: bool = True
+    table_inputs: int = TABLE
+    weights: np.ndarray | None = field(default=None, compare=False, repr=False)
+    table: CrossingTable | None = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if len(self.crossings) != self.channels:
+            raise NodeError(
+                f"{len(self.crossings)} numbers of crossings do not fit {self.channels} channels of one bit"
+            )
+        if self.weights is not None:
+            check_sparse_weights(self.weights, self.channels, self.features, self.fan_in, self.exact)
+        if self.table is not None and len(self.table.grid) != self.points:
+            raise NodeError(f"the table has {len(self.table.grid)} points, but the node has {self.points}")
+        if self.table is not None and tuple(self.table.counts().tolist()) != self.crossings:
+            raise NodeError("the table's numbers of crossings differ from those of the node")
+
+    @classmethod
+    def of(cls, weights: np.ndarray, table: CrossingTable, registered: bool = True) -> Self:
+        """Return the node of given numbers: weights (channels, features) and the table of its channels."""
+        reads = np.count_nonzero(weights, axis=1)
+        fan_in, exact, counts = int(reads.max()), bool((reads == reads[0]).all()), table.counts()
+        crossings = tuple(int(count) for count in counts)
+        shape = weights.shape[1], len(weights), fan_in, exact, crossings
+        return cls(*shape, registered, weights=weights, table=table)
+
+    def with_numbers(self, weights: np.ndarray, table: CrossingTable) -> Self:
+        """Return the node with weights (channels, features) and a table."""
+        counts = tuple(int(count) for count in table.counts())
+        return replace(self, crossings=counts, weights=weights, table=table)
+
+    @property
+    def points(self) -> int:
+        """Points of the table's grid."""
+        return self.fan_in + 1 if self.exact else 2 * self.fan_in + 1
+
+    @property
+    def lanes(self) -> tuple[int, int]:
+        """See `HardwareNode`."""
+        return self.channels, self.features
+
+    @property
+    def inputs(self) -> dict[str, Stream]:
+        """All bits in one word."""
+        return {"s": Stream((self.features,), self.features, 1)}
+
+    @property
+    def outputs(self) -> dict[str, Stream]:
+        """One bit for each channel, in one word."""
+        return {"m": Stream((self.channels,), self.channels, 1)}
+
+    @property
+    def latency(self) -> int:
+        """Cycles from a word to its bits."""
+        return int(self.registered)
+
+    @cached_property
+    def sparse(self) -> SparseWeights:
+        """The weights. Raises a `NodeError` if none are attached."""
+        return SparseWeights(given(self.weights, "weights"), self.fan_in, self.exact)
+
+    @property
+    def numbers(self) -> CrossingTable:
+        """The table. Raises a `NodeError` if none is attached."""
+        return given(self.table, "crossings")
+
+    def row(self, channel: int) -> Row:
+        """Return a channel's bit for 0, 1, ... agreeing inputs."""
+        return tuple(self.numbers.row(channel)[self.sparse.points(channel)].tolist())
+
+    def price(self) -> Price:
+        """Price the tables of each channel that has crossings, evenly spaced, and the registers' control."""
+        k = cost_model.CONSTANTS
+        tables = sum(expected_tables(self.fan_in, count) for count in self.crossings)
+        factor = 1.0 if self.fan_in <= 6 else k.wired_table
+        return Price(k.wired_base * self.registered + factor * tables, implementation="tables", kind="wired")
+
+    def stock(self) -> tuple[StockNode, ...]:
+        """FINN's MVAU of ternary weights, fully unrolled, with as many thresholds as the busiest channel has crossings."""
+        steps = max(1, *self.crossings)
+        return (sparse_stock(self.features, self.channels, self.fan_in, self.outputs["m"], steps),)
+
+    def reference(self, *samples: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Compute bits (N, channels) from bits (N, features)."""
+        table, points = self.numbers, self.sparse.count(samples[0])
+        return (table.bits(table.grid.low + table.grid.step * points).astype(np.int64),)
+
+    def slim(self) -> "Wired":
+        """See `HardwareNode`: one bit."""
+        table = CrossingTable(Grid(0, 1), np.zeros(1, np.uint8), np.array([0, 1]), np.array([1]))
+        return Wired.of(np.ones((1, 1), np.int8), table, self.registered)
+
+    def operation_counts(self) -> dict[str, int]:
+        """See `HardwareNode`."""
+        return sparse_counts(self.channels, self.features)
+
+    def parameters(self) -> dict[str, tuple[np.ndarray, str]]:
+        """Return the weights, and the crossings as a `CrossingSite` does."""
+        return {**self.sparse.parameters(), **table_parameters(self.numbers)}
+
+    def with_parameters(self, parameters: dict[str, np.ndarray]) -> Self:
+        """See `HardwareNode`."""
+        table = table_of(parameters, self.points)
+        return replace(self, weights=parameters["weights"].astype(np.int8), table=table)
+
+    def generate(self, folder: Path, prefix: str = "") -> Instance:
+        """Write a module with the node's tables. Nodes of equal numbers share it."""
+        lines = [f"  wire [{self.features - 1}:0] x = s_tdata;", f"  wire [{self.channels - 1}:0] y;"]
+        for channel in range(self.channels):
+            lines += self._channel(channel)
+        stage = f".WIDTH({self.channels}), .REGISTERED({int(self.registered)})"
+        about = (
+            f"{self.channels} channels of {self.features} inputs. Each channel reads a few inputs x[i], or their inverses "
+            "~x[i]; its bit y[c] is the digit of its row for the number of ones among them: 0, 1, 2, ..."
+        )
+        return module_around(self, folder, "zc_wired", about, lines, f"zc_stage #({stage})", "y")
+
+    def _channel(self, channel: int) -> list[str]:
+        """Return the lines of a channel."""
+        row = self.row(channel)
+        digits = "".join(map(str, row))
+        names = self.sparse.names(channel)
+        lines = [f"  // Channel {channel}: {', '.join(names) or 'no inputs'}; row {digits}"]
+        if len(set(row)) == 1:
+            return [*lines, f"  assign y[{channel}] = 1'b{row[0]};"]
+        writer = _Writer(f"c{channel}_", self.sparse.reads(channel), lines)
+        found = tree(row, self.table_inputs)
+        if found is not None and found.tables <= counted_tables(len(row) - 1, self.table_inputs):
+            (value,) = writer.code(found)
+        else:
+            value = writer.looked_up(row, self.table_inputs)
+        return [*lines, f"  assign y[{channel}] = {value};"]
+
+
+class _Writer:
+    """Writes the tables of one channel as SystemVerilog.
+
+    Args:
+        prefix: Beginning of the names of wires.
+        reads: The channel's inputs and their signs, in the order in which groups take them.
+        lines: Lines to append to.
+    """
+
+    def __init__(self, prefix: str, reads: list[tuple[int, int]], lines: list[str]) -> None:
+        self._prefix, self._reads, self._lines, self._count = prefix, reads, lines, 0
+
+    def code(self, group: Group, own: bool = False) -> list[str]:
+        """Return the bits of a group's code, lowest first.
+
+        Args:
+            group: Group whose inputs are the next ones.
+            own: Whether the code gets a name of its own.
+        """
+        wires, inverted = list[str](), list[bool]()
+        for part in group.parts:
+            sign = self._reads[0][1]
+            wires += self._input() if not part.parts else self.code(part, own=True)
+            inverted.append(not part.parts and sign < 0)
+        size = 1 << len(wires)
+        index = f"{{{', '.join(reversed(wires))}}}"
+        tables = [
+            f"1'({size}'h{truth:0{-(-size // 4)}x} >> {index})" for truth in group.truths(tuple(inverted))
+        ]
+        return [self._named(table) for table in tables] if own else tables
+
+    def looked_up(self, row: Row, table: int) -> str:
+        """Return the digit of a row for the number of ones among all inputs, counted table by table and added."""
+        terms = []
+        while self._reads:
+            group = whole_count(min(table, len(self._reads)))
+            if group.parts:
+                terms.append(f"{{{', '.join(reversed(self.code(group, own=True)))}}}")
+            else:
+                sign = self._reads[0][1]
+                terms.append(f"{'~' if sign < 0 else ''}{self._input()[0]}")
+        bits = (len(row) - 1).bit_length()
+        name = f"{self._prefix}count"
+        widened = " + ".join(f"{bits}'({term})" for term in terms)
+        self._lines.append(f"  wire [{bits - 1}:0] {name} = {widened};")
+        digits = sum(bit << place for place, bit in enumerate(row))
+        return f"1'({len(row)}'h{digits:x} >> {name})"
+
+    def _input(self) -> list[str]:
+        place, _ = self._reads.pop(0)
+        return [f"x[{place}]"]
+
+    def _named(self, value: str) -> str:
+        name = f"{self._prefix}{self._count}"
+        self._count += 1
+        self._lines.append(f"  (* keep *) wire {name} = {value};")
+        return name

@@ -1,0 +1,156 @@
+"""A sparse layer whose sums are not merged with an activation: the popcounts of its channels, such as votes for classes."""
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+
+from zerocross.finn_flows import cost_model
+from zerocross.finn_flows.cost_model import Price
+from zerocross.finn_flows.nodes.node import HardwareNode, Instance, StockNode, given
+from zerocross.finn_flows.nodes.product import counted
+from zerocross.finn_flows.nodes.sparse_weights import (
+    SparseWeights,
+    check_sparse_weights,
+    module_around,
+    sparse_counts,
+    sparse_stock,
+)
+from zerocross.finn_flows.nodes.stream import Stream
+
+
+@dataclass(frozen=True)
+class WiredCount(HardwareNode):
+    """Counts how many of its few inputs agree with their signs, in each channel; all channels at once, from one word.
+
+    Its output is the point of the accumulator's grid, from 0 (see `SparseWeights`): the number u of agreeing inputs if all
+    channels read as many, else 2 u + fan_in - inputs of the channel, so that channels can be compared. Constant ones among
+    the counted bits add the difference.
+
+    Attributes:
+        features: Number of inputs.
+        channels: Number of outputs.
+        fan_in: Most inputs that a channel reads.
+        exact: Whether every channel reads `fan_in` inputs.
+        weights: -1, 0 or +1, shape (channels, features); None in a plan.
+    """
+
+    word: ClassVar[str] = "count"
+    module: ClassVar[str] = "zc_tally"  # inside a generated module
+    parameter_names: ClassVar[tuple[str, ...]] = ("weights",)
+    vectors: ClassVar[tuple[int, ...]] = ()
+
+    features: int
+    channels: int
+    fan_in: int
+    exact: bool
+    weights: np.ndarray | None = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.weights is not None:
+            check_sparse_weights(self.weights, self.channels, self.features, self.fan_in, self.exact)
+
+    @classmethod
+    def of(cls, weights: np.ndarray) -> Self:
+        """Return the node of given weights, (channels, features)."""
+        reads = np.count_nonzero(weights, axis=1)
+        exact = bool((reads == reads[0]).all())
+        return cls(weights.shape[1], len(weights), int(reads.max()), exact, weights)
+
+    @property
+    def points(self) -> int:
+        """Number of values that an output can have."""
+        return self.fan_in + 1 if self.exact else 2 * self.fan_in + 1
+
+    @property
+    def is_popcount(self) -> bool:
+        """Whether one count is two units of the network's sum."""
+        return self.exact
+
+    @property
+    def lanes(self) -> tuple[int, int]:
+        """See `HardwareNode`."""
+        return self.channels, self.features
+
+    @property
+    def inputs(self) -> dict[str, Stream]:
+        """All bits in one word."""
+        return {"s": Stream((self.features,), self.features, 1)}
+
+    @property
+    def outputs(self) -> dict[str, Stream]:
+        """One count for each channel, in one word."""
+        bits = (self.points - 1).bit_length()
+        reach = -self.fan_in, self.fan_in
+        return {"m": Stream((self.channels,), self.channels, bits, finn_range=reach)}
+
+    @property
+    def latency(self) -> int:
+        """Cycles from a word to its counts."""
+        return 1 + (-(-self.fan_in // 6) - 1).bit_length()
+
+    @cached_property
+    def sparse(self) -> SparseWeights:
+        """The weights. Raises a `NodeError` if none are attached."""
+        return SparseWeights(given(self.weights, "weights"), self.fan_in, self.exact)
+
+    def network_values(self, points: np.ndarray) -> np.ndarray:
+        """Convert outputs (N, channels) to the sums of the integer network."""
+        return (2 * points if self.exact else points) - self.fan_in
+
+    def price(self) -> Price:
+        """Price the popcounts, each of `fan_in` inputs."""
+        k = cost_model.CONSTANTS
+        lut = k.tally_base + k.tally_count * self.channels * counted(self.fan_in)
+        return Price(lut, implementation="popcounts", kind="wired")
+
+    def stock(self) -> tuple[StockNode, ...]:
+        """FINN's MVAU of ternary weights, fully unrolled."""
+        return (sparse_stock(self.features, self.channels, self.fan_in, self.outputs["m"]),)
+
+    def reference(self, *samples: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Compute points (N, channels) from bits (N, features)."""
+        return (self.sparse.count(samples[0]),)
+
+    def slim(self) -> "WiredCount":
+        """See `HardwareNode`: one channel of one input, with as many stages."""
+        return WiredCount(1, 1, self.fan_in, False, np.ones((1, 1), np.int8))
+
+    def operation_counts(self) -> dict[str, int]:
+        """See `HardwareNode`."""
+        return sparse_counts(self.channels, self.features)
+
+    def parameters(self) -> dict[str, tuple[np.ndarray, str]]:
+        """See `HardwareNode`."""
+        return self.sparse.parameters()
+
+    def with_parameters(self, parameters: dict[str, np.ndarray]) -> Self:
+        """See `HardwareNode`."""
+        return replace(self, weights=parameters["weights"].astype(np.int8))
+
+    def generate(self, folder: Path, prefix: str = "") -> Instance:
+        """Write a module with the wires of each channel. Nodes of equal weights share it."""
+        lines = [
+            f"  wire [{self.features - 1}:0] x = s_tdata;",
+            f"  wire [{self.channels * self.fan_in - 1}:0] counted;",
+        ]
+        missing = self.fan_in - self.sparse.counts
+        for channel, spare in enumerate(missing.tolist()):
+            names = self.sparse.names(channel)
+            names += ["1'b1"] * (spare // 2) + ["1'b0"] * (spare - spare // 2)
+            bits = f"counted[{channel * self.fan_in}+:{self.fan_in}]"
+            lines.append(f"  assign {bits} = {{{', '.join(reversed(names))}}};")
+        tally = {"CHANNELS": self.channels, "N": self.fan_in, "OUT_BITS": self.outputs["m"].bits}
+        given_by = [f".{name}({value})" for name, value in tally.items()]
+        if not self.exact:
+            lowest = sum(int(spare & 1) << channel for channel, spare in enumerate(missing.tolist()))
+            given_by += [".PLACE(1)", f".LOWEST({self.channels}'h{lowest:x})"]
+        about = (
+            f"{self.channels} channels of {self.features} inputs. Each channel counts the ones among a few inputs x[i] or "
+            "their inverses ~x[i]. Constants make up for inputs that it has less than others."
+        )
+        return module_around(
+            self, folder, "zc_count", about, lines, f"zc_tally #({', '.join(given_by)})", "counted"
+        )

@@ -1,0 +1,307 @@
+"""Sparse layers made smaller: channels that nothing reads, that are constant, or that equal others. Every logit stays.
+
+An input of a sparse layer is a wire, so a channel can be left out by itself. Three things save hardware:
+
+- A constant channel leaves the inputs of its readers, whose rows of bits move by one. The sums of classes keep it, because
+  they have no row.
+- Two channels are equal if they read the same inputs and have the same bits for each number of agreeing inputs. If all signs
+  are opposite, the reversed row counts, and if all bits are, readers change their signs. Readers of either read the first
+  one, where their weights stay -1, 0 and +1.
+- What nothing reads becomes constant, which costs nothing: a neuron without inputs, or a threshold out of range.
+"""
+
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from zerocross.finn_flows.crossings import CrossingTable, from_bits
+from zerocross.finn_flows.integer import IntegerNetwork
+from zerocross.finn_flows.network import Activation, Flatten, Grid, Layer, Operation, Sparse, Thermometer
+
+
+@dataclass(frozen=True)
+class Savings:
+    """What `simplified` left out of the sparse layers.
+
+    Attributes:
+        bits: Thermometer bits that nothing reads.
+        unread: Neurons that nothing reads.
+        constant: Neurons that always have the same bit.
+        shared: Neurons that equal another one, whose readers read the other one.
+        inputs: Inputs of the remaining neurons that were constant or cancelled each other.
+    """
+
+    bits: int = 0
+    unread: int = 0
+    constant: int = 0
+    shared: int = 0
+    inputs: int = 0
+
+    @property
+    def described(self) -> str:
+        """A sentence; "" if nothing was saved."""
+        parts = (
+            (self.bits, "thermometer bit", "that nothing reads"),
+            (self.unread, "neuron", "that nothing reads"),
+            (self.constant, "constant neuron", ""),
+            (self.shared, "neuron", "with an equal one"),
+            (self.inputs, "input", "of neurons that cannot matter"),
+        )
+        words = [
+            f"{count:,} {what}{'s' * (count != 1)} {why}".rstrip() for count, what, why in parts if count
+        ]
+        return f"Sparse layers are built without {', '.join(words)}." if words else ""
+
+
+def simplified(net: IntegerNetwork) -> tuple[IntegerNetwork, Savings]:
+    """Return a network with the same logits and smaller sparse layers, and what was saved."""
+    wiring = _Wiring(net)
+    wiring.forward()
+    wiring.backward()
+    return wiring.result()
+
+
+class _Wiring:
+    """The numbers of all sparse layers while they change.
+
+    Attributes:
+        weights: Weights of each sparse layer, (channels, features).
+        rows: Rows of the activations of each sparse layer, by activation: for each channel an array (planes, inputs of the
+            channel + 1).
+        thresholds: Thresholds of each thermometer of a vector.
+    """
+
+    def __init__(self, net: IntegerNetwork) -> None:
+        self._net, network, shapes = net, net.network, net.network.shapes()
+        self._layers = {layer.name: layer for layer in network.layers}
+        self._sparse = [layer for layer in network.layers if isinstance(layer.operation, Sparse)]
+        self.weights = {layer.name: net.weights[layer.name].copy() for layer in self._sparse}
+        self.thresholds = {
+            layer.name: list(layer.operation.thresholds)
+            for layer in network.layers
+            if isinstance(layer.operation, Thermometer) and len(shapes[layer.name]) == 1
+        }
+        self.rows: dict[str, list[np.ndarray]] = {}
+        self._readers: dict[
+            str, list[str]
+        ] = {}  # activations of a sparse layer; none if something else reads it
+        for layer in self._sparse:
+            readers = network.readers(layer.name)
+            if all(isinstance(reader.operation, Activation) for reader in readers):
+                self._readers[layer.name] = [reader.name for reader in readers]
+                for reader in readers:
+                    self.rows[reader.name] = self._first_rows(layer, reader)
+        self._constant: dict[
+            str, dict[int, int]
+        ] = {}  # channels with their bit, by the layer that writes them
+        self._equal: dict[
+            str, dict[int, tuple[int, int]]
+        ] = {}  # channels that equal another one, and the sign
+        self._unread_before = self._unread()
+        self._inputs = 0
+
+    def _first_rows(self, layer: Layer, reader: Layer) -> list[np.ndarray]:
+        table, bits = self._net.tables[reader.name], self._bits(reader)
+        rows = []
+        for channel, weights in enumerate(self.weights[layer.name]):
+            count = int(np.count_nonzero(weights))
+            points = (2 * np.arange(count + 1) - count - table.grid.low) // table.grid.step
+            rows.append(np.stack([table.row(channel * bits + plane)[points] for plane in range(bits)]))
+        return rows
+
+    @staticmethod
+    def _bits(layer: Layer) -> int:
+        assert isinstance(layer.operation, Activation)
+        return layer.operation.bits
+
+    def _source(self, name: str) -> str:
+        """Return the layer that writes a sparse layer's inputs."""
+        source = self._layers[name].inputs[0]
+        while source in self._layers and isinstance(self._layers[source].operation, Flatten):
+            source = self._layers[source].inputs[0]
+        return source
+
+    def forward(self) -> None:
+        """Change the inputs of each sparse layer, in order, with what is known of the layer before."""
+        for name, thresholds in self.thresholds.items():
+            operation = self._layers[name].operation
+            assert isinstance(operation, Thermometer)
+            high = self._net.network.grids()[self._layers[name].inputs[0]].high
+            clipped = [min(threshold, high + 1) for threshold in thresholds]
+            self._constant[name] = {
+                place: int(each == 0) for place, each in enumerate(clipped) if each in (0, high + 1)
+            }
+            keys = [(place // operation.bits, threshold) for place, threshold in enumerate(clipped)]
+            self._equal[name] = _firsts([(key, 1) for key in keys], self._constant[name])
+        for layer in self._sparse:
+            self._narrow(layer.name)
+            for reader in self._readers.get(layer.name, []):
+                if self._bits(self._layers[reader]) == 1:
+                    self._compare(layer.name, reader)
+
+    def _narrow(self, name: str) -> None:
+        """Drop a sparse layer's constant inputs, and let it read the first of equal ones."""
+        source = self._source(name)
+        equal, constant = self._equal.get(source, {}), self._constant.get(source, {})
+        movable = name in self._readers
+        for channel, weights in enumerate(self.weights[name]):
+            self._merge(name, channel, weights, equal, movable)
+            for place in np.flatnonzero(weights).tolist() if movable else ():
+                if place in constant:
+                    agrees = weights[place] * (2 * constant[place] - 1) > 0
+                    self._move(name, channel, int(agrees), int(not agrees))
+                    weights[place] = 0
+
+    def _merge(
+        self, name: str, channel: int, weights: np.ndarray, equal: dict[int, tuple[int, int]], movable: bool
+    ) -> None:
+        groups: dict[int, list[tuple[int, int]]] = {}
+        for place in np.flatnonzero(weights).tolist():
+            first, sign = equal.get(place, (place, 1))
+            groups.setdefault(first, []).append((place, sign * int(weights[place])))
+        for first, members in groups.items():
+            total = sum(weight for _, weight in members)
+            pairs = (len(members) - abs(total)) // 2
+            if members == [(first, total)] or abs(total) > 1:
+                continue
+            for place, _ in members:
+                weights[place] = 0
+            weights[first] = total
+            if movable:
+                self._move(name, channel, pairs, pairs)
+
+    def _move(self, name: str, channel: int, ahead: int, behind: int) -> None:
+        """Cut a channel's rows: so many dropped inputs always agree, and so many never do."""
+        self._inputs += ahead + behind
+        for reader in self._readers[name]:
+            row = self.rows[reader][channel]
+            self.rows[reader][channel] = row[:, ahead : row.shape[1] - behind]
+
+    def _compare(self, name: str, activation: str) -> None:
+        """Find the constant and the equal channels of an activation of one bit."""
+        keys: list[tuple[Hashable, int]] = []
+        constant: dict[int, int] = {}
+        for channel, (row,) in enumerate(self.rows[activation]):
+            weights = self.weights[name][channel]
+            if (row == row[0]).all():
+                constant[channel] = int(row[0])
+            places = np.flatnonzero(weights)
+            turned = len(places) > 0 and weights[places[0]] < 0
+            signs, bits = (-weights[places], row[::-1]) if turned else (weights[places], row)
+            inverted = int(bits[0])
+            keys.append(((places.tobytes(), signs.tobytes(), (bits ^ inverted).tobytes()), 1 - 2 * inverted))
+        self._constant[activation] = constant
+        self._equal[activation] = _firsts(keys, constant)
+
+    # ---- what nothing reads
+
+    def _read(self, name: str) -> np.ndarray | None:
+        """Return which channels of a layer are read, bool; None if a layer that is not sparse reads it."""
+        found: np.ndarray | None = None
+        for layer in self._beyond(name):
+            if layer.name not in self.weights:
+                return None
+            read = (self.weights[layer.name] != 0).any(axis=0)
+            found = read if found is None else found | read
+        return found
+
+    def _beyond(self, name: str) -> Iterator[Layer]:
+        """Yield the readers of a layer; those of a flatten in its place."""
+        for layer in self._net.network.readers(name):
+            if isinstance(layer.operation, Flatten):
+                yield from self._beyond(layer.name)
+            else:
+                yield layer
+
+    def _alone(self) -> Iterator[tuple[str, str]]:
+        """Yield the sparse layers that one activation of one bit reads, and this activation."""
+        for name, readers in self._readers.items():
+            if len(readers) == 1 and self._bits(self._layers[readers[0]]) == 1:
+                yield name, readers[0]
+
+    def backward(self) -> None:
+        """Make constant what nothing reads, from the last layer to the first."""
+        for name, activation in reversed(list(self._alone())):
+            read = self._read(activation)
+            for channel in np.flatnonzero(~read).tolist() if read is not None else ():
+                self.weights[name][channel] = 0
+                self.rows[activation][channel] = np.zeros((1, 1), np.uint8)
+            for channel, row in enumerate(self.rows[activation]):
+                if (row == row[0, 0]).all():
+                    self.weights[name][channel] = 0
+                    self.rows[activation][channel] = row[:, :1]
+        for name, thresholds in self.thresholds.items():
+            read = self._read(name)
+            never = self._net.network.grids()[self._layers[name].inputs[0]].high + 1
+            for place in np.flatnonzero(~read).tolist() if read is not None else ():
+                thresholds[place] = never
+
+    def _unread(self) -> dict[str, set[int]]:
+        names = [*self.thresholds, *(activation for _, activation in self._alone())]
+        reads = {name: self._read(name) for name in names}
+        return {name: set(np.flatnonzero(~read).tolist()) for name, read in reads.items() if read is not None}
+
+    def result(self) -> tuple[IntegerNetwork, Savings]:
+        """Return the network and the savings."""
+        weights, tables = self._net.weights | self.weights, dict(self._net.tables)
+        operations: dict[str, Operation] = {}
+        for layer in self._sparse:
+            own = self.weights[layer.name]
+            counts = np.count_nonzero(own, axis=1)
+            fan_in = max(1, int(counts.max()))
+            sparse = Sparse(len(own), fan_in, bool((counts == fan_in).all()))
+            operations[layer.name] = sparse
+            for reader in self._readers.get(layer.name, []):
+                tables[reader] = _table(sparse, self.rows[reader])
+        for name, thresholds in self.thresholds.items():
+            old = self._layers[name].operation
+            assert isinstance(old, Thermometer)
+            operations[name] = replace(old, thresholds=tuple(thresholds))
+        layers = (
+            replace(layer, operation=operations.get(layer.name, layer.operation))
+            for layer in self._net.network.layers
+        )
+        network = replace(self._net.network, layers=tuple(layers)).with_crossings(
+            {name: tuple(int(count) for count in table.counts()) for name, table in tables.items()}
+        )
+        return replace(self._net, network=network, weights=weights, tables=tables), self._savings()
+
+    def _savings(self) -> Savings:
+        bits = unread = shared = constant = 0
+        for name, channels in self._unread().items():
+            if name in self.thresholds:
+                bits += len(channels)
+                continue
+            before = self._unread_before.get(name, set())
+            equal = set(self._equal.get(name, {})) & channels - before
+            fixed = set(self._constant.get(name, {}))
+            shared += len(equal)
+            unread += len(channels - equal - fixed)
+            constant += len(fixed)
+        return Savings(bits, unread, constant, shared, self._inputs)
+
+
+def _firsts(keys: list[tuple[Hashable, int]], constant: dict[int, int]) -> dict[int, tuple[int, int]]:
+    """Return the places that have the key of an earlier one, with that place and the sign between the two."""
+    known: dict[Hashable, tuple[int, int]] = {}
+    found = {}
+    for place, (key, sign) in enumerate(keys):
+        if place in constant:
+            continue
+        first, its = known.setdefault(key, (place, sign))
+        if first != place:
+            found[place] = first, sign * its
+    return found
+
+
+def _table(sparse: Sparse, rows: list[np.ndarray]) -> CrossingTable:
+    """Return the table of rows (planes, inputs of a channel + 1), one for each channel."""
+    grid = Grid(-sparse.fan_in, sparse.fan_in, 2 if sparse.exact else 1)
+    sums = grid.low + grid.step * np.arange(len(grid))
+    spread = []
+    for row in rows:
+        count = row.shape[1] - 1
+        # Between two sums that occur, a row repeats the lower one's bit; beyond them, the last one.
+        spread.append(row[:, np.clip((sums + count) // 2, 0, count)])
+    return from_bits(grid, np.concatenate(spread))
