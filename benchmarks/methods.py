@@ -72,7 +72,10 @@ def run(name: str, settings: dict[str, Any], output: Path) -> Row:
         tasks = {task_key(candidate, work, fingerprint): work for work in works}
         results = {key: result for key, result, _ in evaluator.results(tasks)}
         ordered = [results[key] for key in tasks]
-        costs = [evaluator.pricer.cost(candidate, result["crossings"]) for result in ordered]
+        costs = [
+            evaluator.pricer.cost(candidate, result["crossings"], result.get("thresholds"))
+            for result in ordered
+        ]
         priced = [evaluator.pricer.metrics(cost) for cost in costs]
         return Row(
             name,

@@ -286,6 +286,18 @@ class Network:
             ),
         )
 
+    def with_thresholds(self, thresholds: dict[str, tuple[int, ...]]) -> "Network":
+        """Return the network with new thresholds for the thermometers of given names."""
+        return replace(
+            self,
+            layers=tuple(
+                replace(layer, operation=replace(layer.operation, thresholds=thresholds[layer.name]))
+                if isinstance(layer.operation, Thermometer) and layer.name in thresholds
+                else layer
+                for layer in self.layers
+            ),
+        )
+
     def inputs(self) -> dict[str, Input | Layer]:
         """Return the input and all layers, by name."""
         return {"input": self.input, **{layer.name: layer for layer in self.layers}}

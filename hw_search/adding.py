@@ -16,6 +16,7 @@ from zerocross.hw_search.builds.stages import BuildWatcher
 from zerocross.hw_search.builds.subject import EntrySubject
 from zerocross.hw_search.config import Config, make_config
 from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.execution.evaluation import priced_numbers
 from zerocross.hw_search.extraction.integers import to_integer
 from zerocross.hw_search.extraction.layers import describe
 from zerocross.hw_search.network_training import only_candidate
@@ -203,9 +204,8 @@ def _estimate(
 ) -> Estimate:
     pricer = Pricer(config, Space(config, input_shape, classes))
     integer = to_integer(model, describe(model, input_shape))
-    counts = {name: table.counts().tolist() for name, table in integer.tables.items()}
     try:
-        cost = pricer.cost(candidate, counts)
+        cost = pricer.cost(candidate, *priced_numbers(integer))
     except Infeasible as reason:
         raise UserError(str(reason)) from None
     models = {model: pricer.metrics(cost, model) for model in ("zerocross", "finn")}

@@ -289,7 +289,10 @@ class Evaluator:
             # The metrics of a rung are no longer valid.
             trial.status, trial.reason, trial.metrics = "failed", failures[0], {}
             return []
-        costs = [self.pricer.cost(trial.candidate, result["crossings"]) for result in results]
+        costs = [
+            self.pricer.cost(trial.candidate, result["crossings"], result.get("thresholds"))
+            for result in results
+        ]
         priced = [self.pricer.metrics(cost) for cost in costs]
         trial.metrics = {
             "error": fmean(1 - result["accuracy"] for result in results),

@@ -153,7 +153,10 @@ def _finalist(
     if first["status"] != "ok":
         return None  # it trained only with the search's seeds; its evaluation stays in the records
     candidate = evaluator.candidates[member.id]
-    costs = [evaluator.pricer.cost(candidate, result["crossings"]) for result in good.values()]
+    costs = [
+        evaluator.pricer.cost(candidate, result["crossings"], result.get("thresholds"))
+        for result in good.values()
+    ]
     priced = [evaluator.pricer.metrics(cost, "zerocross") for cost in costs]
     finns = [evaluator.pricer.metrics(cost, "finn") for cost in costs]
     return Finalist(

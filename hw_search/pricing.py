@@ -3,12 +3,12 @@
 import itertools
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from zerocross.finn_flows.cost import Cost, Resources, estimate
 from zerocross.finn_flows.folding import Folding, FoldingError
-from zerocross.finn_flows.network import Activation, Network, NetworkError
+from zerocross.finn_flows.network import Activation, Network, NetworkError, Sparse, Thermometer
 from zerocross.finn_flows.parts import UnknownPart, get_part
 from zerocross.finn_flows.planner import UnsupportedLayer
 from zerocross.hw_search.config import Config
@@ -22,6 +22,24 @@ CrossingCounts = Mapping[str, list[int]]
 """Number of crossings of each channel, by activation layer."""
 
 _MOST_CHECKED = 256
+
+
+def _with_few_bits(network: Network) -> Network:
+    """Return a network without the bits of thermometers that sparse layers may not read: a bound before training."""
+    if not any(isinstance(layer.operation, Sparse) for layer in network.layers):
+        return network
+    never = 1 << network.input.bits
+    return network.with_thresholds(
+        {
+            layer.name: (never,) * len(layer.operation.thresholds)
+            for layer in network.layers
+            if isinstance(layer.operation, Thermometer)
+        }
+    )
+
+
+def _tuples(numbers: Mapping[str, Sequence[int]]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(values) for name, values in numbers.items()}
 
 
 class Infeasible(Exception):
@@ -65,17 +83,26 @@ class Pricer:
                 raise Infeasible(f"topology {topology['name']!r}: {error}") from None
         return self._networks[key]
 
-    def cost(self, candidate: Candidate, crossings: CrossingCounts | None = None) -> Cost:
+    def cost(
+        self,
+        candidate: Candidate,
+        crossings: CrossingCounts | None = None,
+        thresholds: Mapping[str, Sequence[int]] | None = None,
+    ) -> Cost:
         """Return a candidate's cost. Without crossings it is the lower bound, for channels with constant bits.
+
+        Args:
+            candidate: The candidate.
+            crossings: Number of crossings of each channel by activation, from a training.
+            thresholds: Thresholds of thermometers by layer, if sparse layers do not read all of their bits.
 
         Raises:
             Infeasible: If the candidate's folding is impossible, or a layer has no hardware.
         """
         network = self.network(candidate.topology)
         if crossings is not None:
-            return self._estimate(
-                network, candidate, {name: tuple(counts) for name, counts in crossings.items()}
-            )
+            network = network.with_thresholds(_tuples(thresholds or {}))
+            return self._estimate(network, candidate, _tuples(crossings))
         key = json.dumps([candidate.topology, candidate.folding], sort_keys=True)
         if key not in self._least:
             none = {
@@ -83,7 +110,7 @@ class Pricer:
                 for layer in network.layers
                 if isinstance(layer.operation, Activation)
             }
-            self._least[key] = self._estimate(network, candidate, none)
+            self._least[key] = self._estimate(_with_few_bits(network), candidate, none)
         return self._least[key]
 
     def _estimate(

@@ -19,8 +19,8 @@ class TrainingConfig(BaseModel, extra="forbid", frozen=True):
     )
     augment: Literal["none", "flip", "crop_flip", "shift"] = Field(
         "none",
-        description="Augmentation of images: `none`, left-right flips (`flip`), flips and shifts by up to an eighth of the side "
-        "(`crop_flip`), or shifts by up to a sixteenth alone (`shift`), for digits and letters.",
+        description="Augmentation of images: `none`, left-right flips (`flip`), flips and shifts by up to an eighth of the "
+        "side (`crop_flip`), or shifts by up to a sixteenth alone (`shift`), for digits and letters.",
     )
     method: Choice[Literal["straight_through", "self_binarizing"]] = Field(
         "straight_through",

@@ -16,7 +16,8 @@ from safetensors.torch import save_file
 
 from zerocross.finn_flows.crossings import CrossingError
 from zerocross.finn_flows.integer import IntegerNetwork, remove_constants, remove_first_bits
-from zerocross.finn_flows.network import Network
+from zerocross.finn_flows.network import Network, Thermometer
+from zerocross.finn_flows.wiring import simplified
 from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.execution.mixtures import choose_operations
 from zerocross.hw_search.execution.tasks import Result, Stack, Task, TrainingTask
@@ -155,7 +156,9 @@ def _read(
     if work.final:
         model.cpu()  # as in a build: functions on a GPU round differently
     integer = to_integer(model, network)
-    result["crossings"] = {name: table.counts().tolist() for name, table in integer.tables.items()}
+    result["crossings"], thresholds = priced_numbers(integer)
+    if thresholds:
+        result["thresholds"] = thresholds
     result["binarized"] = None if binarized is None else asdict(binarized)
     if work.final:
         result["agreement"] = agreement(model, integer, data.validation)
@@ -173,6 +176,25 @@ def _read(
                     f"{work.weights} cannot be written ({error}): check that the disk is not full"
                 ) from None
     return result
+
+
+def priced_numbers(integer: IntegerNetwork) -> tuple[dict[str, list[int]], dict[str, list[int]]]:
+    """Return the numbers of a trained network that determine its price, after the simplifications of a build.
+
+    Returns:
+        The number of crossings of each channel by activation; and the thresholds of each thermometer by layer, if sparse
+        layers do not read all of its bits.
+    """
+    built, _ = simplified(integer)
+    crossings = {name: table.counts().tolist() for name, table in built.tables.items()}
+    if built.network == integer.network:
+        return crossings, {}
+    thermometers = {
+        layer.name: list(layer.operation.thresholds)
+        for layer in built.network.layers
+        if isinstance(layer.operation, Thermometer)
+    }
+    return crossings, thermometers
 
 
 def savings(integer: IntegerNetwork) -> dict[str, int]:

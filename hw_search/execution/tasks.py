@@ -103,6 +103,7 @@ class Result(TypedDict, total=False):
         accuracy: Accuracy on validation samples, 0..1.
         test: Accuracy on test samples, 0..1, if the task evaluates them.
         crossings: Number of crossings of each channel, by activation layer.
+        thresholds: Thresholds of each thermometer by layer, if sparse layers do not read all of its bits.
         binarized: Accuracy "before" and "after" the last step of self-binarizing, else None.
         sites: Activations, in the format of `zerocross.reports.activation_records.ActivationRecord` (final tasks).
         agreement: Comparison of network and crossing tables (final tasks); see `zerocross.reports.records.Finalist`.
@@ -120,6 +121,7 @@ class Result(TypedDict, total=False):
     accuracy: float
     test: float
     crossings: dict[str, list[int]]
+    thresholds: dict[str, list[int]]
     binarized: dict[str, float] | None
     sites: list[dict[str, Any]]
     agreement: dict[str, Any]

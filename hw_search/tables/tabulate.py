@@ -144,7 +144,10 @@ def _row(evaluator: Evaluator, trial: Trial, genomes: tuple[Genome, ...], looks:
     if trial.status == "failed":
         again = any(result.get("passing") for result in trial.results)
         return Row(text, genomes, "failed", f"{reason}; run the same command to retry" if again else reason)
-    costs = [evaluator.pricer.cost(trial.candidate, result["crossings"]) for result in trial.results]
+    costs = [
+        evaluator.pricer.cost(trial.candidate, result["crossings"], result.get("thresholds"))
+        for result in trial.results
+    ]
     counts = evaluator.crossings(trial)
     numbers = {
         "channel_crossings": fmean(counts) if counts else 0.0,
