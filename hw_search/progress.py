@@ -65,6 +65,12 @@ class Terminal:
         if self.console.is_terminal:
             self._live.stop()
 
+    def note(self, text: str) -> None:
+        """See `Watcher`."""
+        if self.console.is_terminal:
+            self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._say(text)
+
     def begin(self, run: str, planned: int) -> None:
         """See `Watcher`."""
         self._progress.remove_task(self._loading)

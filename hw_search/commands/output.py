@@ -53,6 +53,8 @@ def print_run(run: Run) -> None:
         name = "plain sign" if net.reference else net.expression
         table.add_row(net.id, name, choices, _mean_and_deviation(net.test), *costs)
     Console().print(table)
+    for remark in run.remarks:
+        typer.echo(remark)
     for note in run.notes:
         typer.echo(f"Data: {note}.")
     for sign in run.references:

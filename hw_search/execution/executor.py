@@ -74,6 +74,7 @@ class LocalExecutor:
                         {
                             "status": "failed",
                             "passing": True,
+                            "died": True,
                             "reason": f"its worker process died twice: {death}",
                         },
                     )
