@@ -44,7 +44,7 @@ def build(
             min=1, help="Train the network again for this many epochs. Default: use the run's weights."
         ),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of that training.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, max=2**63 - 1, help="Seed of that training.")] = None,
     cycles: Annotated[
         int | None,
         typer.Option(
@@ -85,7 +85,7 @@ def build(
         bool, typer.Option("--gate-level", help="Also simulate the mapped netlist.")
     ] = False,
     route: Annotated[bool, typer.Option(help="Place and route, if open tools support the target.")] = True,
-    route_seed: Annotated[int, typer.Option(help="Seed of place and route.")] = 1,
+    route_seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Seed of place and route.")] = 1,
     baud: Annotated[int, typer.Option(min=300, help="Baud rate of the board's serial line.")] = 115_200,
     host_part: Annotated[bool, typer.Option("--host-part", help=_HOST_PART)] = False,
     scale: Annotated[

@@ -90,6 +90,11 @@ def test_strategies_are_compared_on_a_table(tmp_path: Path) -> None:
         (["activations", "sim(x)"], "did you mean"),
         (["search", "missing.yaml"], "missing.yaml does not exist"),
         (["search", "examples/digits.yaml", "--set", "search"], "use the form field=value"),
+        (
+            ["search", "examples/digits.yaml", "--set", "build.targets=[ulx3s-85g]"],
+            "build.targets: unknown part or board",
+        ),
+        (["search", "examples/digits.yaml", "--set", "search={a: 1, a: 2}"], "the key 'a' is given twice"),
         (["report", "no/such/run"], "holds no search and no build"),
         (["tabulate", "examples/digits.yaml"], "folding.target_cycles: a table allows only one network"),
         (["compare", "no/such/table.csv.gz"], "does not exist: make a table with `zerocross tabulate`"),
