@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory, TemporaryFile
+from tempfile import TemporaryFile
 
 import numpy as np
 
+from zerocross.finn_flows import children
 from zerocross.finn_flows.content_cache import ContentCache, digest
 from zerocross.finn_flows.errors import FlowError
 
@@ -114,14 +115,21 @@ class Simulator:
         Raises:
             SimulationError: If the design hangs, writes a surplus word, or withdraws or changes an offered word.
         """
-        with TemporaryDirectory() as name:
-            folder = Path(name)
+        with children.scratch() as folder:
             for index, port in enumerate(self.inputs):
                 rows = np.asarray(words[port.name], np.uint8)
                 if rows.ndim != 2 or rows.shape[1] != port.width:
                     raise ValueError(f"{port.name} reads words of {port.width} bits, not {rows.shape}")
                 (folder / f"in{index}").write_bytes(_packed(rows))
-            arguments = [str(seed), str(stalls[0]), str(stalls[1]), str(pace), str(_DRAIN), str(quiet), name]
+            arguments = [
+                str(seed),
+                str(stalls[0]),
+                str(stalls[1]),
+                str(pace),
+                str(_DRAIN),
+                str(quiet),
+                str(folder),
+            ]
             counts = [str(len(words[port.name])) for port in self.inputs]
             counts += [str(expected[port.name]) for port in self.outputs]
             printed = _follow([str(self.program.resolve()), *arguments, *counts], self.folder, progress)
@@ -141,18 +149,16 @@ def _follow(command: list[str], folder: Path, progress: Callable[[float], None] 
     printed: list[str] = []
     with (
         TemporaryFile("w+") as errors,
-        subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=errors, text=True) as process,
+        children.child(
+            command, cwd=folder, stdout=subprocess.PIPE, stderr=errors, text=True, errors="replace"
+        ) as process,
     ):
-        try:
-            assert process.stdout is not None
-            for line in process.stdout:
-                if not line.startswith("progress "):
-                    printed.append(line.rstrip("\n"))
-                elif progress is not None:
-                    progress(float(line.split()[1]))
-        except BaseException:
-            process.kill()
-            raise
+        assert process.stdout is not None
+        for line in process.stdout:
+            if not line.startswith("progress "):
+                printed.append(line.rstrip("\n"))
+            elif progress is not None:
+                progress(float(line.split()[1]))
         if process.wait():
             errors.seek(0)
             raise SimulationError(
@@ -204,8 +210,8 @@ def compile_design(
     name = digest([*tools, top, table, *(file.read_bytes() for file in files)])
     if kept is None or not kept.take(name, program):
         runtime = _runtime(compiler, root, cache or work, version)
-        with TemporaryDirectory(prefix="zerocross_") as scratch:
-            _compile(compiler, root, top, sources, table, Path(scratch), runtime, program)
+        with children.scratch() as scratch:
+            _compile(compiler, root, top, sources, table, scratch, runtime, program)
         if kept is not None:
             kept.put(name, program)
     return Simulator(program, folder, inputs, outputs)
@@ -338,7 +344,8 @@ def _runtime(compiler: str, root: Path, folder: Path, version: str) -> Runtime:
 
 
 def _call(command: list[str], complaint: str, env: dict[str, str] | None = None) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+    with children.scratch() as temporary:
+        done = children.run(command, env={**(env or os.environ), "TMPDIR": str(temporary)})
     if done.returncode:
         raise SimulationError(f"{complaint}:\n{(done.stderr or done.stdout).strip()[:4000]}")
     return done.stdout

@@ -1,6 +1,7 @@
 """Output of commands: results, errors, and the message after Ctrl-C."""
 
 import shlex
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,14 +24,21 @@ def fail(message: str, code: int = 1) -> NoReturn:
     sys.exit(code)
 
 
+class Terminated(SystemExit):
+    """The program must end because of SIGTERM, which `kill`, a batch system or a shutdown sends."""
+
+    def __init__(self) -> None:
+        super().__init__(128 + signal.SIGTERM)
+
+
 @contextmanager
 def stoppable(remedy: str) -> Iterator[None]:
-    """On Ctrl-C, print "Stopped." with the remedy and end the program with exit status 130."""
+    """On Ctrl-C or SIGTERM, print "Stopped." with the remedy and end the program with exit status 130 or 143."""
     try:
         yield
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Terminated) as stop:
         typer.echo(f"Stopped. {remedy}", err=True)
-        sys.exit(130)
+        sys.exit(stop.code if isinstance(stop, Terminated) else 128 + signal.SIGINT)
 
 
 def print_run(run: Run) -> None:

@@ -12,7 +12,7 @@ from zerocross.models.topologies import build
     [
         (
             {"name": "mlp", "hidden": [1_000_000_000]},
-            "'mlp' has too many parameters for this machine: with a tensor of 1,000,000,000 x 64, its training needs 954 GiB",
+            "'mlp' has too many parameters for this machine: with a tensor of 1,000,000,000 x 64, its training needs 954",
         ),
         ({"name": "mlp", "hidden": [8, 2**40]}, "with a tensor of 1,099,511,627,776 x 8,"),
         ({"name": "cnv", "kernel": 10**9, "padding": 10**9}, "x 1,000,000,000 x 1,000,000,000,"),
