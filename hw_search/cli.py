@@ -1,6 +1,8 @@
 """The command `zerocross`. The commands import all heavy packages themselves, so that --help answers at once."""
 
 import signal
+import sys
+from io import TextIOWrapper
 from types import FrameType
 from typing import NoReturn
 
@@ -47,6 +49,9 @@ def _terminate(number: int, frame: FrameType | None) -> NoReturn:
 def main() -> None:
     """Run the command line. A user's mistake results in one message and exit status 1."""
     signal.signal(signal.SIGTERM, _terminate)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal of another encoding lacks some signs
     try:
         app()
     except Exception as error:

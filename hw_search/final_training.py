@@ -1,5 +1,6 @@
 """The final trainings of a search: the front is trained again with fresh seeds and tested."""
 
+import shlex
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
@@ -214,7 +215,7 @@ def _finalist(
         agreement=first["agreement"],
         savings=first["savings"],
         weights=weights_file(first_key),
-        build=f"zerocross build {folder} --pick {member.id} --target ulx3s-85f",
+        build=f"zerocross build {shlex.quote(str(folder))} --pick {member.id} --target ulx3s-85f",
         topology=candidate.topology,
         folding=candidate.folding,
         training=candidate.training,

@@ -117,4 +117,4 @@ def _complaint(script: Script, code: int) -> str:
 
 def quoted(path: Path | str) -> str:
     """Return a file's name so that Yosys reads it as one word."""
-    return f'"{path}"' if re.search(r"\s", str(path)) else str(path)
+    return str(path) if re.fullmatch(r"[\w./+=@:,-]+", str(path), re.ASCII) else f'"{path}"'

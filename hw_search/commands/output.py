@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
@@ -16,6 +16,20 @@ from zerocross.reports.metrics import COSTS, METRICS
 from zerocross.reports.records import Run
 from zerocross.reports.rungs import sentence
 from zerocross.reports.wording import control_text
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def plain_console(error: bool = False) -> "Console":
+    """Return a console that prints text as it is: names of a user may look like Rich's markup.
+
+    Args:
+        error: Whether it prints to standard error.
+    """
+    from rich.console import Console
+
+    return Console(stderr=error, markup=False, emoji=False)
 
 
 def fail(message: str, code: int = 1) -> NoReturn:
@@ -43,7 +57,6 @@ def stoppable(remedy: str) -> Iterator[None]:
 
 def print_run(run: Run) -> None:
     """Print a run's front, its controls, how well its rungs ranked, and its verdict."""
-    from rich.console import Console
     from rich.table import Table
 
     seeds = max((len(net.seeds) for net in run.front), default=0)
@@ -60,7 +73,7 @@ def print_run(run: Run) -> None:
         costs = (metric.text(net.metrics.get(metric.name)) for metric in shown)
         name = "plain sign" if net.reference else net.expression
         table.add_row(net.id, name, choices, _mean_and_deviation(net.test), *costs)
-    Console().print(table)
+    plain_console().print(table)
     for remark in run.remarks:
         typer.echo(remark)
     for note in run.notes:
@@ -79,11 +92,9 @@ def print_run(run: Run) -> None:
 
 def print_build(built: Build) -> None:
     """Print the results of a build."""
-    from rich.console import Console
-
     from zerocross.reports.build_summary import build_table
 
-    Console().print(build_table(built), crop=False)
+    plain_console().print(build_table(built), crop=False)
 
 
 def print_table(path: Path) -> None:
