@@ -13,10 +13,13 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
+from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 _GUARDIAN = """
 import os, shutil, signal, sys, time
@@ -103,6 +106,21 @@ def end(process: "subprocess.Popen[Any]") -> None:
     _guardian.tell(f"-group {process.pid}")
 
 
+@dataclass(frozen=True)
+class Finished:
+    """A program that has ended.
+
+    Attributes:
+        code: Exit status; negative if a signal ended it.
+        output: Standard output.
+        errors: Standard error.
+    """
+
+    code: int
+    output: str
+    errors: str
+
+
 @contextmanager
 def child(command: Sequence[str], **options: Any) -> Iterator["subprocess.Popen[Any]"]:
     """Start a program. It ends with this context and with this process, and so does all that it starts.
@@ -119,17 +137,50 @@ def child(command: Sequence[str], **options: Any) -> Iterator["subprocess.Popen[
             end(process)
 
 
-def run(command: Sequence[str], **options: Any) -> "subprocess.CompletedProcess[str]":
-    """Run a program to its end, and return its exit status and output, as text.
+def run(commands: Sequence[Sequence[str]], workers: int = 1, **options: Any) -> list[Finished]:
+    """Run programs to their end, in parallel. After an error or Ctrl-C, none of them is left.
 
     Args:
-        command: Program and arguments.
-        **options: Options of `subprocess.Popen`.
+        commands: Program and arguments of each.
+        workers: Most programs at a time.
+        **options: Options of `subprocess.Popen` for all of them.
+
+    Returns:
+        The exit status and the output of each, in the order of the commands.
     """
-    pipe = subprocess.PIPE
-    with child(command, stdout=pipe, stderr=pipe, text=True, errors="replace", **options) as process:
-        output, errors = process.communicate()
-    return subprocess.CompletedProcess(command, process.returncode, output, errors)
+    waiting, running = deque(enumerate(commands)), list[tuple[int, ExitStack, _Redirected]]()
+    done: dict[int, Finished] = {}
+    with ExitStack() as all_ended:
+        while waiting or running:
+            while waiting and len(running) < workers:
+                index, command = waiting.popleft()
+                ended = all_ended.enter_context(ExitStack())
+                running.append((index, ended, ended.enter_context(_redirected(command, options))))
+            for entry in list(running):
+                index, ended, (process, *files) = entry
+                if process.poll() is not None:
+                    running.remove(entry)
+                    output, errors = (_text(file) for file in files)
+                    done[index] = Finished(process.returncode, output, errors)
+                    ended.close()
+            time.sleep(0.005)
+    return [done[index] for index in range(len(commands))]
+
+
+_Redirected = tuple["subprocess.Popen[Any]", IO[bytes], IO[bytes]]
+
+
+@contextmanager
+def _redirected(command: Sequence[str], options: dict[str, Any]) -> Iterator[_Redirected]:
+    """Start a program whose output goes to two files, so that it never waits for a reader."""
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        with child(command, stdout=output, stderr=errors, **options) as process:
+            yield process, output, errors
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode(errors="replace")
 
 
 @contextmanager

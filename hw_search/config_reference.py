@@ -22,6 +22,12 @@ Printed by `zerocross configuration`; do not edit by hand. A configuration is on
 Any value of `topology`, and every field whose type includes "or choose", may be written as `{choose: [a, b, c]}`. The search
 then chooses its value. Choices may also stand inside lists, such as `hidden: [64, {choose: [32, 64]}]`.
 
+All numbers must be finite, and integers have at most 64 bits. These mistakes are refused at once:
+
+- a key that is given twice;
+- values nested deeper than 32, or more than 20,000 values, where an alias counts as all that it stands for;
+- a network whose training needs more than half of the machine's memory.
+
 """
 
 _COLUMNS = "| field | type | default | meaning |\n| --- | --- | --- | --- |\n"

@@ -267,11 +267,11 @@ def _run(folder: Path, arguments: Sequence[str]) -> Path:
     output, work = folder / OUTPUT, (folder / WORK).absolute()
     work.mkdir(exist_ok=True)
     environment = {**os.environ, "FINN_BUILD_DIR": str(work)}
-    done = children.run([sys.executable, *arguments], cwd=folder, env=environment)
+    (done,) = children.run([[sys.executable, *arguments]], cwd=folder, env=environment)
     status = output / "report" / "metadata_builder.json"
-    failed = done.returncode or not status.exists() or json.loads(status.read_text())["status"] != "ok"
+    failed = done.code or not status.exists() or json.loads(status.read_text())["status"] != "ok"
     if failed:
-        tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-20:])
+        tail = "\n".join((done.output + done.errors).strip().splitlines()[-20:])
         raise VivadoError(f"FINN's build failed; its log is {output / 'build_dataflow.log'}:\n{tail}")
     return output
 

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -71,9 +72,24 @@ def test_a_folder_ends_with_its_context() -> None:
     assert not folder.exists()
 
 
-def test_a_program_runs_to_its_end() -> None:
-    done = children.run(["sh", "-c", "echo out; printf '\\377' >&2; exit 3"])
-    assert (done.returncode, done.stdout, done.stderr) == (3, "out\n", "\ufffd")
+def test_programs_run_to_their_ends() -> None:
+    commands = [
+        ["sh", "-c", "sleep 0.2; echo out; printf '\\377' >&2; exit 3"],
+        ["true"],
+        ["sh", "-c", "kill -9 $$"],
+    ]
+    done = children.run(commands, workers=2)
+    assert [each.code for each in done] == [3, 0, -9]
+    assert (done[0].output, done[0].errors) == ("out\n", "\ufffd")
+
+
+def test_ctrl_c_ends_all_programs(tmp_path: Path) -> None:
+    seconds = marker(tmp_path)
+    timer = threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        children.run([["sleep", seconds], ["sleep", seconds]], workers=2)
+    until(lambda: not still_runs(seconds))
 
 
 def test_a_fork_ends_nothing_of_its_parent(tmp_path: Path) -> None:
