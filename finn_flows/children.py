@@ -173,9 +173,12 @@ _Redirected = tuple["subprocess.Popen[Any]", IO[bytes], IO[bytes]]
 @contextmanager
 def _redirected(command: Sequence[str], options: dict[str, Any]) -> Iterator[_Redirected]:
     """Start a program whose output goes to two files, so that it never waits for a reader."""
-    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
-        with child(command, stdout=output, stderr=errors, **options) as process:
-            yield process, output, errors
+    with (
+        tempfile.TemporaryFile() as output,
+        tempfile.TemporaryFile() as errors,
+        child(command, stdout=output, stderr=errors, **options) as process,
+    ):
+        yield process, output, errors
 
 
 def _text(file: IO[bytes]) -> str:

@@ -253,10 +253,6 @@ def cnv(
         raise ModelError(
             f"cnv has {len(blocks)} blocks and {len(pool)} entries in pool: give one entry for each block"
         )
-    if not dense and not any(blocks):
-        raise ModelError(
-            "blocks and dense name no layer, so the network has no activation: give at least one"
-        )
     _positive("dense", dense)
     if kernel < 1 or padding < 0:
         raise ModelError(f"kernel must be at least 1 and padding at least 0, not {kernel} and {padding}")

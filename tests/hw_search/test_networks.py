@@ -21,7 +21,6 @@ from zerocross.models.topologies import build
             "1000000000 blocks over all stages: give at most 1000",
         ),
         ({"name": "mlp", "hidden": []}, "hidden names no layer, so the network has no activation"),
-        ({"name": "cnv", "blocks": [[]], "dense": []}, "blocks and dense name no layer"),
     ],
 )
 def test_a_network_that_cannot_be_is_refused_before_anything_is_allocated(
