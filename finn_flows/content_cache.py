@@ -4,6 +4,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,24 +25,19 @@ class ContentCache:
 
     def take(self, name: str, target: Path) -> bool:
         """Copy a file to a target, atomically. Return False if the cache does not hold it."""
-        file, partial = self.folder / name, _partial(target)
+        file = self.folder / name
         try:
-            shutil.copyfile(file, partial)
-            shutil.copymode(file, partial)
-            os.utime(file)
+            _copy(file, target)
         except FileNotFoundError:  # never put there, or removed by another process
-            partial.unlink(missing_ok=True)
             return False
-        partial.replace(target)
+        with suppress(FileNotFoundError):
+            os.utime(file)
         return True
 
     def put(self, name: str, file: Path) -> None:
         """Copy a complete file into the cache, and remove the least recently used ones if the cache grows too large."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        partial = _partial(self.folder / name)
-        shutil.copyfile(file, partial)
-        shutil.copymode(file, partial)
-        partial.replace(self.folder / name)
+        _copy(file, self.folder / name)
         self._trim()
 
     def _trim(self) -> None:
@@ -68,5 +64,12 @@ def digest(parts: Iterable[str | bytes]) -> str:
     return found.hexdigest()[:32]
 
 
-def _partial(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+def _copy(file: Path, target: Path) -> None:
+    """Copy a file atomically. An error, such as a full disk, leaves nothing."""
+    partial = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        shutil.copyfile(file, partial)
+        shutil.copymode(file, partial)
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -11,19 +11,17 @@ In SystemVerilog (`copy_source`): finn-rtllib is written for Vivado. Text that V
 copy; the package itself is not changed.
 """
 
-import atexit
 import importlib.util
 import logging
 import os
 import re
-import shutil
 import sys
-import tempfile
 import warnings
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
+from zerocross.finn_flows.children import new_folder
 from zerocross.finn_flows.errors import FlowError
 
 _INSTALL = "pip install finn-plus==1.6.1"
@@ -59,8 +57,7 @@ def prepare_finn() -> None:
     idempotent and affects one process: workers started with "spawn" must call it again.
     """
     if "FINN_BUILD_DIR" not in os.environ:
-        folder = os.environ["FINN_BUILD_DIR"] = tempfile.mkdtemp(prefix="finn_build_")
-        atexit.register(_remove, folder, os.getpid())
+        os.environ["FINN_BUILD_DIR"] = str(new_folder("finn_build_"))
     logging.getLogger("finn_logger").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"(finn|qonnx)\.")
     if vivado_installed():
@@ -75,12 +72,6 @@ def prepare_finn() -> None:
     for name in ("finn.util.basic", "finn.builder.build_dataflow"):  # the second module imports the name
         if name in sys.modules:
             setattr(sys.modules[name], "get_vivado_root", lambda: "none")  # noqa: B010 - not in the module's type
-
-
-def _remove(folder: str, owner: int) -> None:
-    """Remove a build folder at exit, unless this process was forked from the folder's owner."""
-    if os.getpid() == owner:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def copy_source(folder: Path, name: str) -> Path:

@@ -83,11 +83,22 @@ def _as_given(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
     return value if isinstance(value, int) else checked
 
 
-Count = Annotated[int, Field(strict=True, gt=0)]
+MOST_EPOCHS = 100_000
+
+MOST_SEED = 2**63 - 1
+"""Largest seed. Trainings add their number to it; torch takes seeds of 64 bits."""
+
+Count = Annotated[int, Field(strict=True, gt=0, le=10**12)]
 """A positive integer."""
 
 CountOrNone = Annotated[int, Field(strict=True, ge=0)]
 """An integer of at least 0."""
+
+Epochs = Annotated[int, Field(strict=True, gt=0, le=MOST_EPOCHS)]
+"""A number of passes over the training data."""
+
+Size = Annotated[int, Field(strict=True, gt=0, le=1_000_000)]
+"""A positive number of samples, or of parallel parts of hardware."""
 
 Positive = Annotated[
     float,

@@ -1,12 +1,16 @@
 """The command `zerocross`. The commands import all heavy packages themselves, so that --help answers at once."""
 
 import signal
+import sys
+from io import TextIOWrapper
+from types import FrameType
+from typing import NoReturn
 
 import typer
 
 from zerocross.hw_search.commands.building import build, infer, lower
 from zerocross.hw_search.commands.information import activations, configuration, doctor
-from zerocross.hw_search.commands.output import fail
+from zerocross.hw_search.commands.output import Terminated, fail
 from zerocross.hw_search.commands.reporting import report
 from zerocross.hw_search.commands.searching import run, search
 from zerocross.hw_search.commands.tables import compare, tabulate
@@ -38,9 +42,16 @@ for command in (
 app.add_typer(zoo, name="zoo")
 
 
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    raise Terminated
+
+
 def main() -> None:
     """Run the command line. A user's mistake results in one message and exit status 1."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _terminate)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal of another encoding lacks some signs
     try:
         app()
     except Exception as error:

@@ -4,22 +4,23 @@ Each section is beside the code that it configures; this file combines them. Any
 `Choice` in `folding` and `training`, may be written `{choose: [a, b, c]}`, and is then a gene of the search.
 """
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-import yaml
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, field_validator, model_validator
 
-from zerocross.hw_search.choice import ONE, SEVERAL, TAGS, Nested, alternatives
+from zerocross.hw_search.choice import MOST_EPOCHS, ONE, SEVERAL, TAGS, Nested, alternatives
 from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.execution.config import ExecutionConfig, FinalConfig, TrainingConfig
 from zerocross.hw_search.pricing_config import ConstraintConfig, DeviceConfig
 from zerocross.hw_search.space_config import ActivationConfig, FoldingConfig
 from zerocross.hw_search.strategy_config import StrategyConfig, rung_epochs
+from zerocross.hw_search.yaml_text import read_yaml
 from zerocross.hw_search.zoo import is_zoo
 from zerocross.models.data_config import DataConfig
-from zerocross.models.errors import nearest
+from zerocross.models.errors import nearest, shown
 from zerocross.reports.metrics import OBJECTIVES
 
 
@@ -33,11 +34,14 @@ Objective = Annotated[str, AfterValidator(_known)]
 """The name of a metric that a search may minimise."""
 
 
+_DEEPEST = 64
+
+
 class SearchConfig(ExecutionConfig, StrategyConfig, extra="forbid", frozen=True):
     """How to search."""
 
 
-class BuildConfig(BaseModel, extra="forbid", frozen=True):
+class BuildConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
     """Builds that `zerocross run` makes after the search."""
 
     targets: list[str] = Field(
@@ -53,14 +57,20 @@ class BuildConfig(BaseModel, extra="forbid", frozen=True):
         None, gt=0, le=1000, description="Clock of the design, MHz. null: each board's own clock."
     )
     epochs: int | None = Field(
-        None, ge=1, description="Epochs of a new training of the network. null: use the weights of the run."
+        None,
+        ge=1,
+        le=MOST_EPOCHS,
+        description="Epochs of a new training of the network. null: use the weights of the run.",
     )
     images: int = Field(
-        1000, ge=1, description="Number of test images to run through every form of the network, at most."
+        1000,
+        ge=1,
+        le=10_000_000,
+        description="Number of test images to run through every form of the network, at most.",
     )
 
 
-class Config(BaseModel, extra="forbid", frozen=True):
+class Config(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
     """One search."""
 
     name: str = Field(
@@ -151,13 +161,13 @@ def load_config(path: str | Path, overrides: dict[str, Any] | None = None) -> Co
     """
     path = Path(path)
     try:
-        content = _of_the_zoo(path) if is_zoo(path) else yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = (
+            _of_the_zoo(path) if is_zoo(path) else read_yaml(path.read_text(encoding="utf-8"), str(path))
+        )
     except FileNotFoundError:
         raise UserError(f"{path} does not exist") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read: {error}") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is not valid YAML: {error}") from None
     if not isinstance(content, dict):
         raise UserError(f"{path} must be a mapping of fields such as name, data and topology")
     for key, value in (overrides or {}).items():
@@ -180,10 +190,25 @@ def _of_the_zoo(name: Path) -> dict[str, Any]:
 
 def make_config(content: dict[str, Any], source: str = "configuration") -> Config:
     """Check a configuration given as a mapping; see `load_config`."""
+    _check_numbers(content, source, ())
     try:
         return Config.model_validate(content)
     except ValidationError as error:
         raise UserError("\n".join(f"{source}: {line}" for line in _messages(error))) from None
+
+
+def _check_numbers(value: Any, source: str, place: tuple[str | int, ...]) -> None:
+    """Check that all numbers are finite, and that integers have at most 64 bits."""
+    path = ".".join(map(str, place))
+    if len(place) > _DEEPEST:
+        raise UserError(f"{source}: {shown(path)} is nested too deeply")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"{source}: {path} must be a finite number, found {value}")
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        raise UserError(f"{source}: {path} must be an integer of at most 64 bits, found {shown(value)}")
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, each in inner:
+        _check_numbers(each, source, (*place, key))
 
 
 def _messages(error: ValidationError) -> Iterator[str]:
@@ -206,14 +231,14 @@ def _messages(error: ValidationError) -> Iterator[str]:
         elif chosen and entry["type"] == "unexpected_keyword_argument":
             yield f"{'.'.join(place[:-1])}: choose must stand alone, found {place[-1]!r} beside it"
         elif chosen and entry["type"] in ("too_short", "list_type"):
-            yield f"{path}: choose needs a list with at least one value, found {entry['input']!r}"
+            yield f"{path}: choose needs a list with at least one value, found {shown(entry['input'])}"
         else:
             message = entry["msg"].removeprefix("Value error, ")
             if ONE in entry["loc"]:
                 message += ", or {choose: [...]} of such"
             found = entry["input"]
             yield f"{path}: {message}".removeprefix(": ") + (
-                f", found {found!r}" if not isinstance(found, dict | BaseModel) else ""
+                f", found {shown(found)}" if not isinstance(found, dict | BaseModel) else ""
             )
 
 

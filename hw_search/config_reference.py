@@ -2,9 +2,11 @@
 
 import inspect
 import re
+from collections.abc import Iterator
 from dataclasses import is_dataclass
 from typing import Annotated, Any, get_args, get_origin
 
+from annotated_types import Le
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -19,6 +21,12 @@ Printed by `zerocross configuration`; do not edit by hand. A configuration is on
 
 Any value of `topology`, and every field whose type includes "or choose", may be written as `{choose: [a, b, c]}`. The search
 then chooses its value. Choices may also stand inside lists, such as `hidden: [64, {choose: [32, 64]}]`.
+
+All numbers must be finite, and integers have at most 64 bits. These mistakes are refused at once:
+
+- a key that is given twice;
+- values nested deeper than 32, or more than 20,000 values, where an alias counts as all that it stands for;
+- a network whose training needs more than half of the machine's memory.
 
 """
 
@@ -104,7 +112,22 @@ def _table(title: str, text: str, rows: list[str]) -> str:
 def _row(name: str, field: FieldInfo) -> str:
     default = field.get_default(call_default_factory=True)
     shown = "*required*" if default is PydanticUndefined else f"`{_yaml(default)}`"
-    return f"| `{name}` | {_type(field.annotation)} | {shown} | {field.description} |"
+    return f"| `{name}` | {_type(field.annotation)} | {shown} | {field.description}{_limit(field)} |"
+
+
+def _limit(field: FieldInfo) -> str:
+    """Return the upper limit of a field of integers as a sentence, or ""."""
+    found = [*field.metadata, *_metadata(field.annotation)]
+    limits = [each.le for each in found if isinstance(each, Le)]
+    return f" At most {limits[0]:,}." if limits and "integer" in _type(field.annotation) else ""
+
+
+def _metadata(annotation: Any) -> Iterator[Any]:
+    """Yield the metadata of an annotation and of all in it."""
+    for entry in getattr(annotation, "__metadata__", ()):
+        yield from entry.metadata if isinstance(entry, FieldInfo) else (entry,)
+    for inner in get_args(annotation):
+        yield from _metadata(inner)
 
 
 def _yaml(value: Any) -> str:

@@ -29,6 +29,7 @@ from zerocross.models.expressions import X
 from zerocross.reports.records import Evaluation, RungRecord
 
 _LEARNED = 1.1  # minimum accuracy relative to guessing, as in GAAF
+_MOST_DEATHS = 8  # trainings in a row that end with their workers
 _AUDIT = 1  # distinguishes the random numbers of the audit from others with the search's seed
 
 
@@ -86,7 +87,8 @@ class Evaluator:
         self.candidates: dict[str, Candidate] = {}
         self.trained = self.replayed = 0
         self._store, self._executor, self._watcher = store, executor, watcher
-        self._started = time.time()
+        self._started, self._clock = time.time(), time.monotonic()
+        self._deaths = 0  # trainings in a row
         self._given: set[str] = set()  # keys of the results returned so far
         self._scores: dict[str, Score] = {}
         self._sign_error: dict[str, float] = {}
@@ -94,11 +96,11 @@ class Evaluator:
 
     def seconds(self) -> float:
         """Return the total time that searches have run in this folder, in seconds, including this one."""
-        return self._store.seconds() + time.time() - self._started
+        return self._store.seconds() + time.monotonic() - self._clock
 
     def end_sitting(self) -> None:
         """Record the duration of this search in the store."""
-        self._store.add_sitting(self._started, time.time() - self._started)
+        self._store.add_sitting(self._started, time.monotonic() - self._clock)
 
     def evaluate(self, candidates: Sequence[Candidate]) -> list[Score]:
         """Evaluate candidates and the plain signs with the same choices. New evaluations are added to the records."""
@@ -121,7 +123,7 @@ class Evaluator:
             (key, result, whether it came from the store). Stored results come first, the others as they complete.
 
         Raises:
-            UserError: If a task fails because of a user's mistake.
+            UserError: If a task fails because of a user's mistake, or the workers of many tasks in a row die.
         """
         again = {key: tasks[key] for key in tasks if key in self._given and not tasks[key].weights}
         fresh = {key: work for key, work in tasks.items() if key not in again}
@@ -167,9 +169,19 @@ class Evaluator:
             if result["status"] == "error":
                 raise UserError(result["reason"])
             if len(groups[index]) == 1:
+                self._check_deaths(result)
                 yield groups[index], [result]
             else:
                 yield groups[index], result.get("results")
+
+    def _check_deaths(self, result: Result) -> None:
+        """Stop the search if no worker survives: the cause is then not a candidate."""
+        self._deaths = self._deaths + 1 if result.get("died") else 0
+        if self._deaths == _MOST_DEATHS:
+            raise UserError(
+                f"{_MOST_DEATHS} trainings in a row ended with their worker processes (the last one: {result['reason']}). "
+                "The finished trainings are saved: remove the cause and run the same command to resume"
+            )
 
     def _kept(
         self, tasks: dict[str, TrainingTask], keys: list[str], results: list[Result], stored: set[str]

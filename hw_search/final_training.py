@@ -1,5 +1,6 @@
 """The final trainings of a search: the front is trained again with fresh seeds and tested."""
 
+import shlex
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
@@ -18,6 +19,7 @@ from zerocross.reports.activation_records import ActivationRecord
 from zerocross.reports.metrics import resources
 from zerocross.reports.pareto import nondominated
 from zerocross.reports.records import Control, Evaluation, Finalist, NodeRecord
+from zerocross.reports.wording import choices, control_text, count
 
 _SITE = TypeAdapter(ActivationRecord)
 
@@ -48,11 +50,13 @@ class Finals:
         front: The front.
         references: The plain signs beside it.
         controls: The controls of the plain signs.
+        remarks: What was left out, and why, in sentences.
     """
 
     front: list[Finalist] = field(default_factory=list)
     references: list[Finalist] = field(default_factory=list)
     controls: list[Control] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
 
 
 def finals(evaluator: Evaluator, watcher: Watcher, folder: Path) -> Finals:
@@ -70,7 +74,13 @@ def finals(evaluator: Evaluator, watcher: Watcher, folder: Path) -> Finals:
     signs = {plain_sign(evaluator.candidates[e.id]).id for e in best} | {
         e.id for e in front(evaluator, references=True)
     }
-    references = [evaluation for evaluation in evaluator.evaluations if evaluation.id in signs]
+    beside = [evaluation for evaluation in evaluator.evaluations if evaluation.id in signs]
+    references = [evaluation for evaluation in beside if evaluation.metrics]
+    remarks = [
+        f"The comparison leaves out {_named(sign)}, because its training in the search failed ({sign.reason})."
+        for sign in beside
+        if not sign.metrics
+    ]
     members = {evaluation.id: evaluation for evaluation in [*best, *references]}
     first = evaluator.config.search.seed + evaluator.config.search.seeds
     seeds = list(range(first, first + evaluator.config.final.seeds))
@@ -85,7 +95,7 @@ def finals(evaluator: Evaluator, watcher: Watcher, folder: Path) -> Finals:
                 work = replace(work, weights=str((folder / weights_file(key)).resolve()))
             tasks.setdefault(key, work)
             wanted.setdefault(name, []).append(key)
-    beside, extra = _control_tasks(evaluator, references, seeds)
+    matching, extra = _control_tasks(evaluator, references, seeds)
     done: dict[str, Result] = {}
     total = len(tasks.keys() | extra.keys())
     watcher.finals(0, total)
@@ -102,12 +112,43 @@ def finals(evaluator: Evaluator, watcher: Watcher, folder: Path) -> Finals:
     signs_kept = {sign.id for sign in kept[1]}
     found = [
         control
-        for (sign, name), (candidate, keys) in beside.items()
+        for (sign, name), (candidate, keys) in matching.items()
         if sign in signs_kept
         and (control := _control(sign, name, candidate, dict(zip(seeds, keys, strict=True)), done))
         is not None
     ]
-    return Finals(kept[0], kept[1], found)
+    for e in members.values():
+        remarks += _lost(_named(e), wanted[e.id], done, made[e.id] is None)
+    names = {e.id: _named(e) for e in references}
+    kept_controls = {(control.sign, control.name) for control in found}
+    for (sign, name), (_, keys) in matching.items():
+        if sign in signs_kept:
+            gone = (sign, name) not in kept_controls
+            remarks += _lost(f"{names[sign]} with {control_text(name)}", keys, done, gone)
+    return Finals(kept[0], kept[1], found, remarks)
+
+
+def _named(evaluation: Evaluation) -> str:
+    name = "the plain sign" if evaluation.reference else evaluation.expression
+    return f"{name} ({choices(evaluation.choices)})" if evaluation.choices else name
+
+
+def _lost(name: str, keys: list[str], results: dict[str, Result], gone: bool) -> list[str]:
+    """Return a remark on the final trainings of a network that failed, if there are any.
+
+    Args:
+        name: Name of the network, for the remark.
+        keys: Keys of its final trainings.
+        results: Results by key.
+        gone: Whether the network is left out for them.
+    """
+    failed = [results[key] for key in keys if results[key]["status"] != "ok"]
+    if not failed:
+        return []
+    follows = "it is left out" if gone else "its figures are those of the others"
+    again = " Run the same command to try again." if any(result.get("passing") for result in failed) else ""
+    share = f"{len(failed)} of {count(len(keys), 'final training')}"
+    return [f"{share} of {name} failed, so {follows} ({failed[0]['reason']}).{again}"]
 
 
 def _control_tasks(
@@ -177,7 +218,7 @@ def _finalist(
         agreement=first["agreement"],
         savings=first["savings"],
         weights=weights_file(first_key),
-        build=f"zerocross build {folder} --pick {member.id} --target ulx3s-85f",
+        build=f"zerocross build {shlex.quote(str(folder))} --pick {member.id} --target ulx3s-85f",
         topology=candidate.topology,
         folding=candidate.folding,
         training=candidate.training,

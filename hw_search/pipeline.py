@@ -33,7 +33,8 @@ from zerocross.models.data import Data, check_test
 from zerocross.models.errors import ModelError
 from zerocross.models.training import pick_device
 from zerocross.reports.records import Finalist, Run
-from zerocross.reports.storage import REPORT, UnreadableRun, contents, load_run
+from zerocross.reports.storage import FUNCTIONS, REPORT, UnreadableRun, contents, load_run
+from zerocross.reports.wording import count
 
 _PACKAGES = ("zerocross", "torch", "brevitas", "finn-plus", "qonnx", "pymoo", "numpy")
 
@@ -121,6 +122,7 @@ def open_run(
     pricer.check_space()
     folder = Path(config.output) / config.name
     with Store(folder) as store:
+        _say_losses(store, folder, watcher)
         write_text(folder / "config.yaml", yaml.safe_dump(config.model_dump(), sort_keys=False))
         workers = executor or _executor(config, folder / "workers.log")
         evaluator = Evaluator(config, space, pricer, data, test_fingerprint, store, workers, watcher)
@@ -130,6 +132,17 @@ def open_run(
             if executor is None:
                 workers.close()
             evaluator.end_sitting()
+
+
+def _say_losses(store: Store, folder: Path, watcher: Watcher) -> None:
+    """Tell the user what the store has lost, because it is trained again."""
+    if store.damaged:
+        results = count(store.damaged, "result is", "results are")
+        watcher.note(f"{results} damaged in {store.path}: these trainings run again.")
+    elif not len(store) and (_is_finished(folder) or (folder / FUNCTIONS).exists()):
+        watcher.note(
+            f"{folder} holds finished results, but its {store.path.name} is gone or empty: all networks train again."
+        )
 
 
 def _data(config: Config) -> tuple[Data, str]:
@@ -226,6 +239,7 @@ def _run(evaluator: Evaluator, found: Finals, seconds: float, finished: bool) ->
         finished=finished,
         rungs=evaluator.rungs(),
         controls=found.controls,
+        remarks=found.remarks,
     )
 
 

@@ -3,14 +3,14 @@
 from pydantic import BaseModel, Field
 
 
-class DeviceConfig(BaseModel, extra="forbid", frozen=True):
+class DeviceConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
     """Device that the hardware must fit."""
 
     part: str = Field("xc7z020", description="Part or board. `zerocross doctor --parts` lists them.")
     clock_mhz: float = Field(100.0, gt=0, le=1000, description="Clock of the design, MHz.")
 
 
-class ConstraintConfig(BaseModel, extra="forbid", frozen=True):
+class ConstraintConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
     """Limits. A network that breaks one is not on the front."""
 
     fit: bool = Field(True, description="Whether the network must fit the part's LUT, BRAM and DSP.")

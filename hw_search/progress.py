@@ -34,15 +34,15 @@ class Terminal:
     """
 
     def __init__(self, console: Console | None = None, seeds: int = 1) -> None:
-        self.console = console or Console(stderr=True)
+        self.console = console or Console(stderr=True, markup=False, emoji=False)  # names are no markup
         self._progress = Progress(
-            TextColumn("[bold]{task.description}"),
+            TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(),
             TextColumn("{task.percentage:3.0f} %"),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             console=self.console,
         )
         self._live = Live(self._progress, console=self.console, refresh_per_second=4)
@@ -64,6 +64,12 @@ class Terminal:
     def __exit__(self, *exception: object) -> None:
         if self.console.is_terminal:
             self._live.stop()
+
+    def note(self, text: str) -> None:
+        """See `Watcher`."""
+        if self.console.is_terminal:
+            self.console.print(text, highlight=False, soft_wrap=True)
+        self._say(text)
 
     def begin(self, run: str, planned: int) -> None:
         """See `Watcher`."""

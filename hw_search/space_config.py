@@ -4,10 +4,10 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, model_validator
 
-from zerocross.hw_search.choice import Choice, Count, CountOrNone, Positive
+from zerocross.hw_search.choice import Choice, Count, CountOrNone, Positive, Size
 
 
-class ActivationConfig(BaseModel, extra="forbid", frozen=True):
+class ActivationConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
     """Space of activations."""
 
     encoding: Literal["pair", "nested", "tree", "list"] = Field(
@@ -30,7 +30,7 @@ class ActivationConfig(BaseModel, extra="forbid", frozen=True):
     )
 
 
-class FoldingConfig(BaseModel, extra="forbid", frozen=True):
+class FoldingConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
     """Parallelism of the hardware: either a target, which is met as cheaply as possible, or PE and SIMD."""
 
     target_cycles: Choice[Count] | None = Field(
@@ -40,17 +40,21 @@ class FoldingConfig(BaseModel, extra="forbid", frozen=True):
         None,
         description="Minimum number of frames per second at the device's clock, instead of target_cycles.",
     )
-    pe: Choice[Count] | None = Field(
+    pe: Choice[Size] | None = Field(
         None, description="PE of every layer, together with simd, instead of a target."
     )
-    simd: Choice[Count] | None = Field(None, description="SIMD of every layer.")
+    simd: Choice[Size] | None = Field(None, description="SIMD of every layer.")
     registers: Choice[CountOrNone] = Field(
         1,
         description="Registers of sparse layers in a row: behind every n-th one; 0 for none. Fewer registers shorten the "
         "latency and lower the clock.",
     )
-    max_pe: int = Field(128, ge=1, description="Maximum number of processing elements (PE) per layer.")
-    max_simd: int = Field(128, ge=1, description="Maximum number of inputs per cycle (SIMD) of a layer.")
+    max_pe: int = Field(
+        128, ge=1, le=1_000_000, description="Maximum number of processing elements (PE) per layer."
+    )
+    max_simd: int = Field(
+        128, ge=1, le=1_000_000, description="Maximum number of inputs per cycle (SIMD) of a layer."
+    )
 
     @model_validator(mode="after")
     def _one_target(self) -> "FoldingConfig":

@@ -4,8 +4,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
+from zerocross.hw_search.choice import MOST_SEED
+from zerocross.models.errors import shown
 
-class RungConfig(BaseModel, extra="forbid", frozen=True):
+
+class RungConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
     """A short training, whose learning rate decays over its own length."""
 
     epochs: float = Field(
@@ -29,7 +32,7 @@ def rung_epochs(rung: RungConfig, epochs: int) -> int:
     return max(1, round(rung.epochs * epochs))
 
 
-class StrategyConfig(BaseModel, extra="forbid", frozen=True):
+class StrategyConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
     """Candidates to evaluate."""
 
     strategy: Literal["surrogate", "nsga2", "gaaf", "random", "exhaustive", "differentiable"] = Field(
@@ -45,22 +48,27 @@ class StrategyConfig(BaseModel, extra="forbid", frozen=True):
         description="Weights of the expected hardware price in the loss, beside the cross entropy; one mixture for each "
         "(differentiable).",
     )
-    population: int = Field(24, ge=2, description="Candidates per generation (gaaf: in the population).")
+    population: int = Field(
+        24, ge=2, le=10_000, description="Candidates per generation (gaaf: in the population)."
+    )
     generations: int = Field(
         8,
         ge=1,
+        le=100_000,
         description="Generations, including the first one (differentiable: mixtures for each price weight). Exhaustive "
         "search ignores it.",
     )
     children: int | None = Field(
         None,
         ge=1,
+        le=10_000,
         description="Candidates per later generation. null: as many as population (surrogate: 8, gaaf: 10). Random search "
         "ignores it.",
     )
     seeds: int = Field(
         1,
         ge=1,
+        le=1000,
         description="Trainings per candidate, whose errors are averaged. More of them reduce noise.",
     )
     rungs: list[RungConfig] = Field(
@@ -73,6 +81,7 @@ class StrategyConfig(BaseModel, extra="forbid", frozen=True):
     audit: int = Field(
         6,
         ge=0,
+        le=10_000,
         description="Number of stopped candidates, drawn at random, that train in full all the same, at the end of the "
         "search. They show how well the rungs rank, and may join the front (rungs).",
     )
@@ -84,7 +93,7 @@ class StrategyConfig(BaseModel, extra="forbid", frozen=True):
         "samples; not before 200 steps. The candidate has then failed. 1: never.",
     )
     mutation: float = Field(0.25, gt=0, le=1, description="Probability that a gene is redrawn (nsga2).")
-    seed: int = Field(0, ge=0, description="Seed of all random choices of the search.")
+    seed: int = Field(0, ge=0, le=MOST_SEED, description="Seed of all random choices of the search.")
 
     @model_validator(mode="before")
     @classmethod
@@ -96,7 +105,7 @@ class StrategyConfig(BaseModel, extra="forbid", frozen=True):
         share = content.pop("first_look")
         if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < 1:
             raise ValueError(
-                f"first_look must be a share of the epochs, at least 0 and below 1, found {share!r}"
+                f"first_look must be a share of the epochs, at least 0 and below 1, found {shown(share)}"
             )
         if share and content.get("rungs"):
             raise ValueError(

@@ -9,6 +9,9 @@ from zerocross.reports.records import Evaluation, RungRecord
 class Watcher(Protocol):
     """Receives a call for every step of a search."""
 
+    def note(self, text: str) -> None:
+        """Something that the user must know, in whole sentences."""
+
     def begin(self, run: str, planned: int) -> None:
         """The search begins. It will request about `planned` candidates."""
 
@@ -33,6 +36,9 @@ class Watcher(Protocol):
 
 class Silent:
     """A watcher that ignores every call."""
+
+    def note(self, text: str) -> None:
+        """See `Watcher`."""
 
     def begin(self, run: str, planned: int) -> None:
         """See `Watcher`."""

@@ -3,7 +3,7 @@
 from pydantic import BaseModel, Field
 
 
-class DataConfig(BaseModel, extra="forbid", frozen=True):
+class DataConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
     """Data set."""
 
     name: str = Field(
@@ -14,7 +14,7 @@ class DataConfig(BaseModel, extra="forbid", frozen=True):
     validation: float = Field(
         0.2, gt=0, lt=1, description="Share of the training data for validation, which guides the search."
     )
-    split_seed: int = Field(0, ge=0, description="Seed that selects the validation samples.")
+    split_seed: int = Field(0, ge=0, le=2**63 - 1, description="Seed that selects the validation samples.")
     limit: int | None = Field(
         None,
         gt=0,

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from zerocross.models.dynamic import Dynamic, DynamicShift
-from zerocross.models.errors import ModelError
+from zerocross.models.errors import ModelError, shown
 from zerocross.models.expressions import Expression, X, parse
 from zerocross.models.layers import (
     ActivationSlot,
@@ -36,6 +36,8 @@ from zerocross.models.thermometer import (
     input_padding,
     quantizer_bits,
 )
+
+_MOST_BLOCKS = 1000
 
 
 @dataclass(frozen=True)
@@ -237,6 +239,10 @@ def _check(
     for name, values in (("widths", widths), ("blocks", blocks)):
         if not values or min(values) < 1:
             raise ModelError(f"{name} must have a positive number for each stage, not {values}")
+    if sum(blocks) > _MOST_BLOCKS:
+        raise ModelError(
+            f"there are {shown(sum(blocks))} blocks over all stages: give at most {_MOST_BLOCKS}"
+        )
     if len(widths) != len(blocks):
         raise ModelError(
             f"there are {len(widths)} widths and {len(blocks)} blocks: give one of each for every stage"

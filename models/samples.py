@@ -134,6 +134,14 @@ def read_labels(part: str, y: np.ndarray, samples: int) -> np.ndarray:
     if found.dtype.kind == "f" and not (found == np.rint(found)).all():
         row = int(np.flatnonzero(found != np.rint(found))[0])
         raise DataError(f"{name} holds {found[row]:g} in row {row}: give whole numbers as labels")
+    wide = np.zeros(len(found), bool)
+    if found.dtype.kind == "f":
+        wide = (found >= 2.0**63) | (found < -(2.0**63))  # infinity, too
+    elif found.dtype.kind == "u":
+        wide = found > np.uint64(2**63 - 1)
+    if wide.any():
+        row = int(np.flatnonzero(wide)[0])
+        raise DataError(f"{name} holds {found[row]:g} in row {row}: give labels of less than 64 bits")
     return found.astype(np.int64)
 
 

@@ -17,7 +17,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from torch import Tensor, nn
 
 from zerocross.models.dynamic import Dynamic
-from zerocross.models.errors import ModelError, nearest
+from zerocross.models.errors import ModelError, nearest, shown
 from zerocross.models.layers import ActivationSlot, InputQuant, LogitScale, conv2d, linear
 from zerocross.models.nasb import nasb as network_of_cells
 from zerocross.models.residual import (
@@ -69,7 +69,7 @@ def get_topology(name: str) -> Topology:
     """
     if name in TOPOLOGIES:
         return TOPOLOGIES[name]
-    raise ModelError(f"unknown topology {name!r}: {nearest(name, TOPOLOGIES)}")
+    raise ModelError(f"unknown topology {shown(name)}: {nearest(name, TOPOLOGIES)}")
 
 
 def check_parameters(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def check_parameters(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
     }
     for key in parameters:
         if key not in known:
-            raise ModelError(f"topology {name!r} has no parameter {key!r}: {nearest(key, known)}")
+            raise ModelError(f"topology {name!r} has no parameter {shown(key)}: {nearest(key, known)}")
     checked = {}
     for key, parameter in known.items():
         if key not in parameters and parameter.default is inspect.Parameter.empty:
@@ -97,7 +97,9 @@ def check_parameters(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
         given = parameters.get(key, parameter.default)
         annotation = Any if parameter.annotation is inspect.Parameter.empty else parameter.annotation
         try:
-            checked[key] = TypeAdapter(annotation, config=ConfigDict(strict=False)).validate_python(given)
+            checked[key] = TypeAdapter(
+                annotation, config=ConfigDict(strict=False, allow_inf_nan=False)
+            ).validate_python(given)
         except ValidationError as error:
             first = error.errors()[0]
             place, message = (
@@ -105,7 +107,7 @@ def check_parameters(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
                 first["msg"].removeprefix("Value error, "),
             )
             raise ModelError(
-                f"topology {name!r}, {key}{place}: {message}, found {first['input']!r}"
+                f"topology {name!r}, {key}{place}: {message}, found {shown(first['input'])}"
             ) from None
     return checked
 
@@ -162,6 +164,8 @@ def mlp(
         dropout: Share of the input dropped in training, at least 0 and below 1.
         weight_bits: Bits of the weights of all products: 1 (-1 and +1), 2 (-1, 0 and +1), or up to 8.
     """
+    if not hidden:
+        raise ModelError("hidden names no layer, so the network has no activation: give at least one width")
     _positive("hidden", hidden)
     if not 0 <= dropout < 1:
         raise ModelError(f"dropout must be at least 0 and below 1, not {dropout}")

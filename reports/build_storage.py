@@ -24,8 +24,11 @@ def save_build(build: Build, folder: Path) -> Path:
     path = folder / BUILD
     unfinished = path.with_suffix(".part")
     text = json.dumps({"layout": LAYOUT, **asdict(build)}, indent=1, allow_nan=False) + "\n"
-    unfinished.write_text(text, encoding="utf-8")
-    os.replace(unfinished, path)
+    try:
+        unfinished.write_text(text, encoding="utf-8")
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
     return path
 
 

@@ -197,6 +197,7 @@ class Run:
         notes: How the data were read, where that is not obvious.
         rungs: Rungs of the search, from the shortest.
         controls: Controls beside the plain signs.
+        remarks: What was left out of the front or the comparison, and why, in sentences.
     """
 
     name: str
@@ -217,3 +218,4 @@ class Run:
     notes: list[str] = field(default_factory=list)
     rungs: list[RungRecord] = field(default_factory=list)
     controls: list[Control] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)

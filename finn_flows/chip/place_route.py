@@ -4,7 +4,6 @@ Each tool runs in its own process and sees only its work folder. The clocks that
 critical path (with the design's own names) are read from nextpnr's report.
 """
 
-import contextlib
 import importlib.util
 import json
 import os
@@ -17,9 +16,9 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from zerocross.finn_flows.boards import Board
+from zerocross.finn_flows.children import child, scratch
 from zerocross.finn_flows.chip.serial_line import design_clock
 from zerocross.finn_flows.errors import FlowError
 from zerocross.finn_flows.families import get_family
@@ -307,12 +306,9 @@ def _pack(board: Board, router: Router, work: Path) -> None:
     (work / partial).replace(work / router.bitstream)
 
 
-# The child must end when this process ends in any way. gowin_pack reads its arguments from the command line; the other
-# tools are functions with arguments.
+# gowin_pack reads its arguments from the command line; the other tools are functions with arguments.
 _CHILD = """
-import ctypes, importlib, signal, sys
-if sys.platform == "linux":
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+import importlib, sys
 module, function, arguments = sys.argv[1], sys.argv[2], sys.argv[3:]
 call = getattr(importlib.import_module(module), function)
 sys.argv[1:] = arguments
@@ -324,32 +320,26 @@ def _run(tool: Tool, work: Path, log: Path, heard: Callable[[str], None]) -> int
     """Run a tool in a folder and write its output to the log line by line. The tool ends with this process."""
     if importlib.util.find_spec(tool.module.split(".", maxsplit=1)[0]) is None:
         raise ToolMissing(f"making a bitstream needs {tool.wheel}: pip install {tool.wheel}")
-    with TemporaryDirectory(prefix="zerocross_") as scratch:
+    with scratch() as temporary:
         environment = {key: value for key, value in os.environ.items() if key != "YOWASP_MOUNT"}
         with (
             log.open("w") as written,
-            subprocess.Popen(
-                [sys.executable, "-c", _CHILD, tool.module, tool.function, *tool.arguments],
+            child(
+                [sys.executable, "-P", "-c", _CHILD, tool.module, tool.function, *tool.arguments],
                 cwd=work,
-                env={**environment, "TMPDIR": scratch, "PYTHONUNBUFFERED": "1"},
+                env={**environment, "TMPDIR": str(temporary), "PYTHONUNBUFFERED": "1"},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
                 errors="replace",
-                start_new_session=True,
             ) as process,
         ):
             assert process.stdout is not None
-            try:
-                for line in process.stdout:
-                    written.write(line)
-                    heard(line)
-                return process.wait()
-            finally:
-                if process.poll() is None:
-                    with contextlib.suppress(ProcessLookupError):
-                        os.killpg(process.pid, signal.SIGKILL)
+            for line in process.stdout:
+                written.write(line)
+                heard(line)
+            return int(process.wait())
 
 
 _PHASES = {

@@ -8,9 +8,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from zerocross.finn_flows.children import child, scratch
 from zerocross.finn_flows.errors import FlowError
 from zerocross.finn_flows.rtl.simulation import ToolMissing
 
@@ -69,36 +71,38 @@ def run_scripts(
     if importlib.util.find_spec("pyosys") is None:
         raise ToolMissing("synthesis needs Yosys: pip install pyosys")
     waiting = list(scripts)
-    running: list[tuple[Script, subprocess.Popen[bytes]]] = []
-    try:
+    running: list[tuple[Script, subprocess.Popen[bytes], ExitStack]] = []
+    with scratch() as temporary, ExitStack() as all_ended:
         while waiting or running:
             while waiting and len(running) < (workers or len(os.sched_getaffinity(0))):
                 script = waiting.pop(0)
-                running.append((script, _start(script, folder)))
-            for script, process in list(running):
+                ended = all_ended.enter_context(ExitStack())
+                running.append((script, _start(script, folder, temporary, ended), ended))
+            for entry in list(running):
+                script, process, ended = entry
                 if process.poll() is not None:
-                    running.remove((script, process))
+                    running.remove(entry)
+                    ended.close()
                     if process.returncode:
                         raise SynthesisError(_complaint(script, process.returncode))
                     done(script)
             time.sleep(0.01)
-    finally:  # after an error or Ctrl-C no process remains, including ABC below Yosys
-        for _, process in running:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
 
 
-def _start(script: Script, folder: Path) -> subprocess.Popen[bytes]:
+def _start(script: Script, folder: Path, temporary: Path, ended: ExitStack) -> subprocess.Popen[bytes]:
     script.file.parent.mkdir(parents=True, exist_ok=True)
     script.file.write_text("\n".join(script.commands) + "\n")
     with script.log.open("wb") as log:
-        return subprocess.Popen(
-            [sys.executable, "-c", _RUN, str(script.file.resolve())],
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
+        return ended.enter_context(
+            child(
+                # -P: modules in a build's folder must not shadow imports.
+                [sys.executable, "-P", "-c", _RUN, str(script.file.resolve())],
+                cwd=folder,
+                env={**os.environ, "TMPDIR": str(temporary)},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
         )
 
 
@@ -113,4 +117,4 @@ def _complaint(script: Script, code: int) -> str:
 
 def quoted(path: Path | str) -> str:
     """Return a file's name so that Yosys reads it as one word."""
-    return f'"{path}"' if re.search(r"\s", str(path)) else str(path)
+    return str(path) if re.fullmatch(r"[\w./+=@:,-]+", str(path), re.ASCII) else f'"{path}"'

@@ -10,13 +10,13 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory, TemporaryFile
+from tempfile import TemporaryFile
 
 import numpy as np
 
+from zerocross.finn_flows import children
 from zerocross.finn_flows.content_cache import ContentCache, digest
 from zerocross.finn_flows.errors import FlowError
 
@@ -114,14 +114,21 @@ class Simulator:
         Raises:
             SimulationError: If the design hangs, writes a surplus word, or withdraws or changes an offered word.
         """
-        with TemporaryDirectory() as name:
-            folder = Path(name)
+        with children.scratch() as folder:
             for index, port in enumerate(self.inputs):
                 rows = np.asarray(words[port.name], np.uint8)
                 if rows.ndim != 2 or rows.shape[1] != port.width:
                     raise ValueError(f"{port.name} reads words of {port.width} bits, not {rows.shape}")
                 (folder / f"in{index}").write_bytes(_packed(rows))
-            arguments = [str(seed), str(stalls[0]), str(stalls[1]), str(pace), str(_DRAIN), str(quiet), name]
+            arguments = [
+                str(seed),
+                str(stalls[0]),
+                str(stalls[1]),
+                str(pace),
+                str(_DRAIN),
+                str(quiet),
+                str(folder),
+            ]
             counts = [str(len(words[port.name])) for port in self.inputs]
             counts += [str(expected[port.name]) for port in self.outputs]
             printed = _follow([str(self.program.resolve()), *arguments, *counts], self.folder, progress)
@@ -141,18 +148,16 @@ def _follow(command: list[str], folder: Path, progress: Callable[[float], None] 
     printed: list[str] = []
     with (
         TemporaryFile("w+") as errors,
-        subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=errors, text=True) as process,
+        children.child(
+            command, cwd=folder, stdout=subprocess.PIPE, stderr=errors, text=True, errors="replace"
+        ) as process,
     ):
-        try:
-            assert process.stdout is not None
-            for line in process.stdout:
-                if not line.startswith("progress "):
-                    printed.append(line.rstrip("\n"))
-                elif progress is not None:
-                    progress(float(line.split()[1]))
-        except BaseException:
-            process.kill()
-            raise
+        assert process.stdout is not None
+        for line in process.stdout:
+            if not line.startswith("progress "):
+                printed.append(line.rstrip("\n"))
+            elif progress is not None:
+                progress(float(line.split()[1]))
         if process.wait():
             errors.seek(0)
             raise SimulationError(
@@ -204,8 +209,8 @@ def compile_design(
     name = digest([*tools, top, table, *(file.read_bytes() for file in files)])
     if kept is None or not kept.take(name, program):
         runtime = _runtime(compiler, root, cache or work, version)
-        with TemporaryDirectory(prefix="zerocross_") as scratch:
-            _compile(compiler, root, top, sources, table, Path(scratch), runtime, program)
+        with children.scratch() as scratch:
+            _compile(compiler, root, top, sources, table, scratch, runtime, program)
         if kept is not None:
             kept.put(name, program)
     return Simulator(program, folder, inputs, outputs)
@@ -241,19 +246,15 @@ def _compile(
     often = [file for file in sorted(work.glob("Vtop*.cpp")) if file not in once]
     parts = [("", part) for part in _alike([HARNESS, *often], _cores())] + [(_ONCE, once)]
     objects = [work / f"part{index}.o" for index in range(len(parts))]
-
-    def compile_part(index: int) -> None:
-        start, files = parts[index]
-        unit = work / f"part{index}.cpp"  # a part is one translation unit: headers are read once
+    commands = []
+    for (start, files), target in zip(parts, objects, strict=True):
+        unit = target.with_suffix(".cpp")  # a part is one translation unit: headers are read once
         unit.write_text(start + "".join(f'#include "{file.resolve()}"\n' for file in files))
         include = ["-include", str(runtime.prelude), "-I", str(work), *_includes(root)]
-        _call(
-            [compiler, OPTIMISATION["g++"], *_FLAGS, *include, "-c", str(unit), "-o", str(objects[index])],
-            f"g++ does not compile {top}",
+        commands.append(
+            [compiler, OPTIMISATION["g++"], *_FLAGS, *include, "-c", str(unit), "-o", str(target)]
         )
-
-    with ThreadPoolExecutor(_cores()) as pool:
-        list(pool.map(compile_part, range(len(parts))))
+    _call_all(commands, f"g++ does not compile {top}")
     _call(
         [compiler, *map(str, [*objects, *runtime.objects]), "-lpthread", "-o", str(program)],
         f"g++ does not link {top}",
@@ -323,25 +324,34 @@ def _runtime(compiler: str, root: Path, folder: Path, version: str) -> Runtime:
         copy.replace(prelude)
     targets = {work / f"{Path(name).stem}.o": ("-c", root / "include" / name) for name in _RUNTIME}
     targets[work / f"{prelude.name}.gch"] = ("-xc++-header", _PRELUDE)
-
-    def compile_file(target: Path) -> None:
-        kind, source = targets[target]
-        if not target.exists():
-            partial = target.with_suffix(f".{os.getpid()}.tmp")
-            command = [compiler, *flags, *_includes(root), kind, str(source), "-o", str(partial)]
-            _call(command, f"g++ does not compile {source.name}")
+    missing = {target: target.with_suffix(f".{os.getpid()}.tmp") for target in targets if not target.exists()}
+    commands = [
+        [compiler, *flags, *_includes(root), kind, str(source), "-o", str(missing[target])]
+        for target, (kind, source) in targets.items()
+        if target in missing
+    ]
+    try:
+        _call_all(commands, "g++ does not compile Verilator's runtime")
+        for target, partial in missing.items():
             partial.replace(target)
-
-    with ThreadPoolExecutor(_cores()) as pool:
-        list(pool.map(compile_file, targets))
+    finally:
+        for partial in missing.values():
+            partial.unlink(missing_ok=True)
     return Runtime(tuple(file for file in targets if file.suffix == ".o"), prelude)
 
 
 def _call(command: list[str], complaint: str, env: dict[str, str] | None = None) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
-    if done.returncode:
-        raise SimulationError(f"{complaint}:\n{(done.stderr or done.stdout).strip()[:4000]}")
-    return done.stdout
+    return _call_all([command], complaint, env)[0]
+
+
+def _call_all(commands: list[list[str]], complaint: str, env: dict[str, str] | None = None) -> list[str]:
+    """Run programs in parallel, and return their output."""
+    with children.scratch() as temporary:
+        done = children.run(commands, _cores(), env={**(env or os.environ), "TMPDIR": str(temporary)})
+    for each in done:
+        if each.code:
+            raise SimulationError(f"{complaint}:\n{(each.errors or each.output).strip()[:4000]}")
+    return [each.output for each in done]
 
 
 def _port_table(inputs: tuple[Port, ...], outputs: tuple[Port, ...]) -> str:

@@ -11,7 +11,6 @@ The folder holds the graph, FINN's configuration, folding, FIFO depths, and a sc
 import json
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import yaml
 
+from zerocross.finn_flows import children
 from zerocross.finn_flows.errors import FlowError
 from zerocross.finn_flows.finn_patches import prepare_finn
 
@@ -267,13 +267,11 @@ def _run(folder: Path, arguments: Sequence[str]) -> Path:
     output, work = folder / OUTPUT, (folder / WORK).absolute()
     work.mkdir(exist_ok=True)
     environment = {**os.environ, "FINN_BUILD_DIR": str(work)}
-    done = subprocess.run(
-        [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
+    (done,) = children.run([[sys.executable, *arguments]], cwd=folder, env=environment)
     status = output / "report" / "metadata_builder.json"
-    failed = done.returncode or not status.exists() or json.loads(status.read_text())["status"] != "ok"
+    failed = done.code or not status.exists() or json.loads(status.read_text())["status"] != "ok"
     if failed:
-        tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-20:])
+        tail = "\n".join((done.output + done.errors).strip().splitlines()[-20:])
         raise VivadoError(f"FINN's build failed; its log is {output / 'build_dataflow.log'}:\n{tail}")
     return output
 

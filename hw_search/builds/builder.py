@@ -37,6 +37,19 @@ from zerocross.reports.storage import REPORT
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EEXIST, errno.ENOTDIR)
 
 
+def check_path(folder: Path) -> None:
+    """Check that tools can read a folder's name in their scripts.
+
+    Raises:
+        UserError: If it holds a quotation mark, a backslash or a control character.
+    """
+    path = str(folder.absolute())
+    if wrong := [letter for letter in path if letter in '"\\' or not letter.isprintable()]:
+        raise UserError(
+            f"{path!r} holds {wrong[0]!r}, which synthesis cannot read: choose a folder with --output"
+        )
+
+
 @dataclass(frozen=True)
 class BuildResult:
     """The result of a build.
@@ -65,6 +78,7 @@ def build(
         UserError: If the user made a mistake, or a file cannot be written.
     """
     try:
+        check_path(folder)
         target = find_target(options.target)
         clock_mhz = clock_of(target, options.clock_mhz)
         job = Job(subject, options, folder, target, clock_mhz, cache_folder())

@@ -1,5 +1,6 @@
 """The host of a built accelerator. It sends samples through a board's serial line, real or simulated."""
 
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from zerocross.finn_flows.children import scratch
 from zerocross.finn_flows.chip.accelerator import Accelerator, SimulatedLine, compile_line, open_board
 from zerocross.finn_flows.lowering.host_part import load_host_part, run_host_part
 from zerocross.finn_flows.lowering.storage import load
@@ -107,9 +109,11 @@ def infer(
     inputs = run_host_part(host, np.concatenate(parts).astype(np.float32))
     flat = stream_elements(net, inputs)
     if port is None:
-        paths = [folder / RTL / name for name in facts.files]
-        simulator = compile_line(facts.top, paths, folder / RTL, facts.link, cache)
-        found = Accelerator(SimulatedLine(simulator), facts.link).infer(flat, progress)
+        with scratch() as own:  # the build's folder may be read-only
+            rtl = Path(shutil.copytree(folder / RTL, own / RTL, ignore=shutil.ignore_patterns("simulation")))
+            paths = [rtl / name for name in facts.files]
+            simulator = compile_line(facts.top, paths, rtl, facts.link, cache)
+            found = Accelerator(SimulatedLine(simulator), facts.link).infer(flat, progress)
     else:
         with open_board(port, facts.link) as board:
             found = board.infer(flat, progress)

@@ -2,7 +2,6 @@
 
 import hashlib
 import sys
-import tempfile
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 from qonnx.core.modelwrapper import ModelWrapper
 from torch import Tensor
 
+from zerocross.finn_flows.children import scratch
 from zerocross.finn_flows.lowering.input_levels import input_levels
 from zerocross.finn_flows.lowering.lower import lower
 from zerocross.finn_flows.lowering.model_file import content_files, load_model, load_whole
@@ -440,8 +440,8 @@ class EntrySubject:
     @cached_property
     def _images(self) -> Images:
         """All samples of the user's file, or drawn samples, as for the same network in a file."""
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / MODEL
+        with scratch() as folder:
+            file = folder / MODEL
             export(self.entry.module(), tuple(self.entry.input_shape), file)
             found = FileSubject(file, self.data).images(sys.maxsize)
         if self.data is None:

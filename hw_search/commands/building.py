@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zerocross.hw_search.commands.output import print_build, stoppable
+from zerocross.hw_search.commands.output import plain_console, print_build, stoppable
 
 if TYPE_CHECKING:
     from zerocross.hw_search.builds.pixels import PixelScaling
@@ -44,7 +44,7 @@ def build(
             min=1, help="Train the network again for this many epochs. Default: use the run's weights."
         ),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of that training.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, max=2**63 - 1, help="Seed of that training.")] = None,
     cycles: Annotated[
         int | None,
         typer.Option(
@@ -85,7 +85,7 @@ def build(
         bool, typer.Option("--gate-level", help="Also simulate the mapped netlist.")
     ] = False,
     route: Annotated[bool, typer.Option(help="Place and route, if open tools support the target.")] = True,
-    route_seed: Annotated[int, typer.Option(help="Seed of place and route.")] = 1,
+    route_seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Seed of place and route.")] = 1,
     baud: Annotated[int, typer.Option(min=300, help="Baud rate of the board's serial line.")] = 115_200,
     host_part: Annotated[bool, typer.Option("--host-part", help=_HOST_PART)] = False,
     scale: Annotated[
@@ -195,7 +195,6 @@ def infer(
     ] = None,
 ) -> None:
     """Send samples to a built accelerator over the board's serial line and print their classes."""
-    from rich.console import Console
     from rich.progress import Progress
     from rich.table import Table
 
@@ -208,7 +207,7 @@ def infer(
         )
     with (
         stoppable("The board discards an incomplete frame; run the same command to start again."),
-        Progress(console=Console(stderr=True)) as progress,
+        Progress(console=plain_console(error=True)) as progress,
     ):
         task = progress.add_task("simulating" if simulate else "sending to the board", total=None)
         from zerocross.hw_search.builds.host import infer as run_infer
@@ -229,7 +228,7 @@ def infer(
     for index, name in enumerate(found.names):
         label = [] if found.labels is None else [str(found.labels[index])]
         table.add_row(name, str(found.classes[index]), str(found.expected[index]), *label)
-    Console().print(table)
+    plain_console().print(table)
     wrong = int((found.classes != found.expected).sum())
     samples, differ = count(len(found.names), "sample"), count(wrong, "class differs", "classes differ")
     typer.echo(f"{samples}; {differ} from the integer network's")
@@ -252,11 +251,11 @@ def lower(
     ] = None,
 ) -> None:
     """List the activations of a QONNX file with their crossings, and save the integer network."""
-    from rich.console import Console
     from rich.table import Table
 
     from zerocross.finn_flows.lowering.lower import lower as run_lower
-    from zerocross.finn_flows.lowering.storage import save
+    from zerocross.finn_flows.lowering.storage import StorageError, save
+    from zerocross.hw_search.errors import UserError
     from zerocross.hw_search.files import replacing
 
     lowered = run_lower(model, host_part, logits)
@@ -270,13 +269,17 @@ def lower(
     for each in lowered.activations:
         counts = (f"{each.points:,}", str(each.least), f"{each.mean:.1f}", str(each.most))
         table.add_row(each.name, " ".join(each.operations), str(each.channels), str(each.levels), *counts)
-    Console().print(table)
+    plain_console().print(table)
     if lowered.host.nodes:
         typer.echo(f"The host computes {', '.join(node.described for node in lowered.host.nodes)}.")
     if lowered.dropped:
         typer.echo(f"Outputs that the network does not compute: {', '.join(lowered.dropped)}")
     path = output or model.with_suffix(".integers.npz")
-    save(lowered.network, path)
+    try:
+        save(lowered.network, path)
+    except (OSError, StorageError) as error:
+        reason = error if isinstance(error, StorageError) else f"{path} cannot be written ({error.strerror})"
+        raise UserError(f"{reason}: give another file with --output") from None
     typer.echo(f"Integer network: {path}")
     if lowered.host.trained:
         host = path.with_name(path.name.removesuffix(".integers.npz").removesuffix(".npz") + ".host.onnx")

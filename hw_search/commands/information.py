@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from zerocross.hw_search.commands.output import fail
+from zerocross.hw_search.commands.output import fail, plain_console
 
 
 def doctor(
@@ -60,10 +60,9 @@ def activations(
     html: Annotated[Path | None, typer.Option(help="Also write the curve to this HTML page.")] = None,
 ) -> None:
     """Show an expression: its curve, its crossings at a fan-in, and their cost."""
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    console = plain_console()
     if expression is None:
         from zerocross.models.operations import OPERATIONS
         from zerocross.models.presets import PRESETS

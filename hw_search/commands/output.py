@@ -1,12 +1,13 @@
 """Output of commands: results, errors, and the message after Ctrl-C."""
 
 import shlex
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
@@ -16,6 +17,20 @@ from zerocross.reports.records import Run
 from zerocross.reports.rungs import sentence
 from zerocross.reports.wording import control_text
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def plain_console(error: bool = False) -> "Console":
+    """Return a console that prints text as it is: names of a user may look like Rich's markup.
+
+    Args:
+        error: Whether it prints to standard error.
+    """
+    from rich.console import Console
+
+    return Console(stderr=error, markup=False, emoji=False)
+
 
 def fail(message: str, code: int = 1) -> NoReturn:
     """Print an error message and end the program with an exit status."""
@@ -23,19 +38,25 @@ def fail(message: str, code: int = 1) -> NoReturn:
     sys.exit(code)
 
 
+class Terminated(SystemExit):
+    """The program must end because of SIGTERM, which `kill`, a batch system or a shutdown sends."""
+
+    def __init__(self) -> None:
+        super().__init__(128 + signal.SIGTERM)
+
+
 @contextmanager
 def stoppable(remedy: str) -> Iterator[None]:
-    """On Ctrl-C, print "Stopped." with the remedy and end the program with exit status 130."""
+    """On Ctrl-C or SIGTERM, print "Stopped." with the remedy and end the program with exit status 130 or 143."""
     try:
         yield
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Terminated) as stop:
         typer.echo(f"Stopped. {remedy}", err=True)
-        sys.exit(130)
+        sys.exit(stop.code if isinstance(stop, Terminated) else 128 + signal.SIGINT)
 
 
 def print_run(run: Run) -> None:
     """Print a run's front, its controls, how well its rungs ranked, and its verdict."""
-    from rich.console import Console
     from rich.table import Table
 
     seeds = max((len(net.seeds) for net in run.front), default=0)
@@ -52,7 +73,9 @@ def print_run(run: Run) -> None:
         costs = (metric.text(net.metrics.get(metric.name)) for metric in shown)
         name = "plain sign" if net.reference else net.expression
         table.add_row(net.id, name, choices, _mean_and_deviation(net.test), *costs)
-    Console().print(table)
+    plain_console().print(table)
+    for remark in run.remarks:
+        typer.echo(remark)
     for note in run.notes:
         typer.echo(f"Data: {note}.")
     for sign in run.references:
@@ -69,11 +92,9 @@ def print_run(run: Run) -> None:
 
 def print_build(built: Build) -> None:
     """Print the results of a build."""
-    from rich.console import Console
-
     from zerocross.reports.build_summary import build_table
 
-    Console().print(build_table(built), crop=False)
+    plain_console().print(build_table(built), crop=False)
 
 
 def print_table(path: Path) -> None:

@@ -15,9 +15,15 @@ def report(
             help="Folder of a run or table; or folders to compare: builds, output folders of FINN or Vivado."
         ),
     ],
-    output: Annotated[Path, typer.Option(help="Page of the comparison.")] = Path("comparison.html"),
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help="File for the page. Default: report.html in the folder of the run or build; comparison.html for several."
+        ),
+    ] = None,
 ) -> None:
     """Write the page of a run or build again, or compare builds side by side."""
+    from zerocross.hw_search.errors import UserError
     from zerocross.hw_search.files import write_text
     from zerocross.reports.build_storage import BUILD
     from zerocross.reports.storage import FUNCTIONS, PARETO, REPORT, load_run
@@ -30,7 +36,7 @@ def report(
 
         loaded = load_run(folders[0])
         print_run(loaded)
-        path, text = folders[0] / REPORT, render(loaded)
+        path, text = output or folders[0] / REPORT, render(loaded)
     else:
         from zerocross.reports.build_page import render_build, render_comparison
         from zerocross.reports.build_reading import read_build
@@ -39,7 +45,10 @@ def report(
         for built in builds:
             print_build(built)
         alone = len(builds) == 1 and (folders[0] / BUILD).exists()
-        path = folders[0] / REPORT if alone else output
+        path = output or (folders[0] / REPORT if alone else Path("comparison.html"))
         text = render_build(builds[0]) if alone else render_comparison(builds)
-    write_text(path, text)
+    try:
+        write_text(path, text)
+    except UserError as error:
+        raise UserError(f"{error}: give another file with --output") from None
     typer.echo(f"\nReport: {path}")

@@ -48,13 +48,6 @@ def run(
 ) -> None:
     """Search, then build a network of the front for each target. An interrupted run resumes."""
     checked = checked_config(config, output, name, seed, workers, executor, address, set_)
-    with stoppable("Nothing was started."):
-        from zerocross.hw_search.builds.targets import check_target
-        from zerocross.hw_search.finalists import check_pick
-
-        check_pick(checked.build.pick)
-        for target in checked.build.targets:
-            check_target(target, checked.build.clock_mhz)
     folder = _search(checked)
     failed = []
     for target in checked.build.targets:
@@ -117,6 +110,7 @@ def checked_config(
 
 
 def _search(checked: "Config") -> Path:
+    _check_builds(checked)
     from zerocross.hw_search.progress import Terminal
 
     with (
@@ -133,20 +127,29 @@ def _search(checked: "Config") -> Path:
     return result.folder
 
 
-def _assignments(texts: list[str]) -> dict[str, Any]:
-    import yaml
+def _check_builds(checked: "Config") -> None:
+    """Find mistakes in the section `build` before the search, not after it."""
+    with stoppable("Nothing was started."):
+        from zerocross.hw_search.builds.targets import check_target
+        from zerocross.hw_search.errors import UserError
+        from zerocross.hw_search.finalists import check_pick
 
+        check_pick(checked.build.pick)
+        for target in checked.build.targets:
+            try:
+                check_target(target, checked.build.clock_mhz)
+            except UserError as error:
+                raise UserError(f"build.targets: {str(error).removeprefix('--target: ')}") from None
+
+
+def _assignments(texts: list[str]) -> dict[str, Any]:
     from zerocross.hw_search.errors import UserError
+    from zerocross.hw_search.yaml_text import read_yaml
 
     found = {}
     for text in texts:
         key, mark, value = text.partition("=")
         if not mark:
             raise UserError(f"--set {text}: use the form field=value")
-        try:
-            found[key] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise UserError(
-                f"--set {text}: the value is not valid YAML; check its quotes and brackets"
-            ) from None
+        found[key] = read_yaml(value, f"the value of --set {key}")
     return found

@@ -39,7 +39,7 @@ def tabulate(
     ):
         from zerocross.hw_search.tables.tabulate import tabulate as make
 
-        path = make(checked, progress)
+        path = make(checked, progress, note=lambda text: typer.echo(text, err=True))
     print_table(path)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from zerocross.hw_search.commands.output import stoppable
+from zerocross.hw_search.commands.output import plain_console, stoppable
 
 zoo = typer.Typer(
     help="Trained networks: those that come with the package, and your own. `zerocross build zoo:NAME` builds one.",
@@ -48,10 +48,9 @@ def listed(
     if markdown:
         typer.echo(as_markdown(entries), nl=False)
     else:
-        from rich.console import Console
         from rich.table import Table
 
-        console, table = Console(), Table(box=None, pad_edge=False, collapse_padding=True)
+        console, table = plain_console(), Table(box=None, pad_edge=False, collapse_padding=True)
         narrow = console.width < _WIDE
         for index, column in enumerate(COLUMNS):
             heading = column.removeprefix("ECP5 ") if narrow else column

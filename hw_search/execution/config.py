@@ -6,14 +6,24 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
-from zerocross.hw_search.choice import Choice, Count, NotNegative, Positive, Share, Sharpness, alternatives
+from zerocross.hw_search.choice import (
+    MOST_EPOCHS,
+    Choice,
+    Epochs,
+    NotNegative,
+    Positive,
+    Share,
+    Sharpness,
+    Size,
+    alternatives,
+)
 
 
-class TrainingConfig(BaseModel, extra="forbid", frozen=True):
+class TrainingConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
     """Training of each candidate during the search."""
 
-    epochs: Choice[Count] = Field(20, description="Passes over the training data.")
-    batch_size: Choice[Count] = Field(64, description="Samples per step.")
+    epochs: Choice[Epochs] = Field(20, description="Passes over the training data.")
+    batch_size: Choice[Size] = Field(64, description="Samples per step.")
     learning_rate: Choice[Positive] = Field(
         5e-3, description="Initial learning rate; decays along a half cosine."
     )
@@ -87,17 +97,17 @@ ControlName = Literal["shifted", "polynomial", "tanh"]
 """Ways to train a plain sign beside a front; see `zerocross.hw_search.controls`."""
 
 
-class FinalConfig(BaseModel, extra="forbid", frozen=True):
+class FinalConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
     """Training and test of the front at the end."""
 
     seeds: int = Field(
-        5, ge=1, description="Trainings per network of the front, with fresh seeds, before its test."
+        5, ge=1, le=1000, description="Trainings per network of the front, with fresh seeds, before its test."
     )
     epochs: int | None = Field(
-        None, ge=1, description="Epochs of these trainings. null: as many as in the search."
+        None, ge=1, le=MOST_EPOCHS, description="Epochs of these trainings. null: as many as in the search."
     )
     networks: int | None = Field(
-        None, ge=1, description="Maximum number of networks, spread over the front. null: all."
+        None, ge=1, le=100_000, description="Maximum number of networks, spread over the front. null: all."
     )
     controls: list[ControlName] = Field(
         default_factory=lambda: list(get_args(ControlName)),
@@ -114,7 +124,7 @@ class FinalConfig(BaseModel, extra="forbid", frozen=True):
         return value
 
 
-class ExecutionConfig(BaseModel, extra="forbid", frozen=True):
+class ExecutionConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
     """Place where networks train."""
 
     executor: Literal["local", "ray"] = Field(
@@ -125,27 +135,31 @@ class ExecutionConfig(BaseModel, extra="forbid", frozen=True):
     workers: int | None = Field(
         None,
         ge=1,
+        le=4096,
         description="Worker processes; on Ray, maximum parallel trainings. null: one per core, two on a GPU, or as many as "
         "fit (Ray).",
     )
     stack: int | None = Field(
         None,
         ge=1,
+        le=10_000,
         description="Networks of one topology that a worker trains at once. null: as many as save time. A GPU trains up to "
         "256 at once; only a population (or children) of hundreds fills it.",
     )
     worker_memory_gb: float | None = Field(
         None,
         gt=0,
+        le=100_000,
         description="Memory that a worker may address; an evaluation that needs more fails. Do not set it for a GPU, whose "
         "driver addresses far more. On Ray: memory reserved for each worker.",
     )
     worker_cpus: float = Field(
-        1.0, gt=0, description="CPUs reserved for each worker, which trains in one thread (ray)."
+        1.0, gt=0, le=4096, description="CPUs reserved for each worker, which trains in one thread (ray)."
     )
     worker_gpus: float = Field(
         0.0,
         ge=0,
+        le=4096,
         description="GPUs reserved for each worker. With 0.25, four workers share a GPU. With 0, workers train on the CPU "
         "(ray).",
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Protocol
 
+from zerocross.finn_flows.children import adopt, end
 from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.execution.tasks import Result, Task, to_json
 
@@ -74,6 +75,7 @@ class LocalExecutor:
                         {
                             "status": "failed",
                             "passing": True,
+                            "died": True,
                             "reason": f"its worker process died twice: {death}",
                         },
                     )
@@ -126,6 +128,7 @@ class _Worker:
                     env={**_MEMORY, **environment},
                     start_new_session=True,
                 )
+            adopt(self._process)
         except OSError as error:
             raise UserError(
                 f"a worker process cannot be started ({error.strerror}): try fewer --workers"
@@ -166,13 +169,9 @@ class _Worker:
     def kill(self, politely: bool = False) -> None:
         """End the worker."""
         if politely:
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 self._process.wait(timeout=5)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-        else:
-            self._process.kill()
-        self._process.wait()
+        end(self._process)
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 with suppress(BrokenPipeError):

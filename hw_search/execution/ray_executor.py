@@ -152,6 +152,7 @@ class RayExecutor:
             return {
                 "status": "failed",
                 "passing": True,
+                "died": True,
                 "reason": f"its worker died {_RETRIES + 1} times: {_lines(error)[0]}",
             }
         for part, content in zip(work.trainings, weights, strict=True):

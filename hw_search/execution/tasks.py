@@ -98,6 +98,7 @@ class Result(TypedDict, total=False):
         status: "ok", "failed", or "error" for a mistake of the user.
         reason: Reason for a status other than "ok".
         passing: Whether a retry may succeed.
+        died: Whether every worker that tried the task died.
         seconds: Duration in seconds.
         expressions: Expressions of the task.
         accuracy: Accuracy on validation samples, 0..1.
@@ -116,6 +117,7 @@ class Result(TypedDict, total=False):
     status: Required[Literal["ok", "failed", "error"]]
     reason: str
     passing: bool
+    died: bool
     seconds: float
     expressions: list[str]
     accuracy: float

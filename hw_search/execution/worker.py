@@ -1,7 +1,7 @@
 """A worker process. It reads tasks as lines of JSON and writes results as lines of JSON.
 
 The command is `python -m zerocross.hw_search.execution.worker`. A worker is independent of the search. It ends when its
-input ends, so it does not outlive the process that started it.
+input ends; in the middle of a training, the guardian of the search ends it (`zerocross.finn_flows.children`).
 """
 
 import json

@@ -29,7 +29,23 @@ Progress = Callable[[str, int, int], None]
 """Receives the name of the current task, the finished amount and the total amount."""
 
 
-def tabulate(config: Config, progress: Progress, executor: Executor | None = None) -> Path:
+class _Notes(Silent):
+    """A watcher that passes notes on, and nothing else."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+
+    def note(self, text: str) -> None:
+        """See `Watcher`."""
+        self._say(text)
+
+
+def tabulate(
+    config: Config,
+    progress: Progress,
+    executor: Executor | None = None,
+    note: Callable[[str], None] = lambda text: None,
+) -> Path:
     """Make a table, or resume an interrupted one.
 
     Every function of the space is trained with `search.seeds` seeds, and once more for a rung if `search.rungs` has one.
@@ -39,6 +55,7 @@ def tabulate(config: Config, progress: Progress, executor: Executor | None = Non
         config: Configuration of the space. It may contain no choices except the activation.
         progress: Receives the progress.
         executor: Executor that trains the networks; by default the one that `search.executor` selects.
+        note: Receives what the user must know, in whole sentences.
 
     Returns:
         The table's file, in the run's folder.
@@ -46,7 +63,7 @@ def tabulate(config: Config, progress: Progress, executor: Executor | None = Non
     Raises:
         UserError: If the user made a mistake.
     """
-    with open_run(config, Silent(), executor, _check) as evaluator:
+    with open_run(config, _Notes(note), executor, _check) as evaluator:
         functions = _functions(evaluator, progress)
         places = {genomes[0]: place for place, (_, genomes) in enumerate(functions)}
         rows = sorted(_rows(evaluator, functions, progress), key=lambda row: places[row.genomes[0]])

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
@@ -14,6 +13,7 @@ from torch import nn
 from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.networks import build_topology
 from zerocross.hw_search.plugins import import_plugins
+from zerocross.hw_search.yaml_text import read_yaml
 from zerocross.models.expressions import parse
 from zerocross.models.layers import install
 
@@ -65,9 +65,9 @@ def read_training(folder: Path) -> TrainingFolder:
         raise UserError(f"{folder} holds no training: name the folder that `zerocross train` wrote")
     try:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        config = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
+        config = read_yaml((folder / CONFIG).read_text(encoding="utf-8"), str(folder / CONFIG))
         finished = record["test"] is not None and not (folder / CHECKPOINT).exists()
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"{folder / RECORD} cannot be read ({reason}): train the network again") from None
     if not finished:

@@ -1,11 +1,15 @@
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from zerocross.hw_search.cli import app, main
+from zerocross.hw_search.cli import _terminate, app, main
+from zerocross.hw_search.commands.output import stoppable
 from zerocross.hw_search.tables.table import Row, Table
 from zerocross.reports.metrics import COSTS
 
@@ -90,6 +94,11 @@ def test_strategies_are_compared_on_a_table(tmp_path: Path) -> None:
         (["activations", "sim(x)"], "did you mean"),
         (["search", "missing.yaml"], "missing.yaml does not exist"),
         (["search", "examples/digits.yaml", "--set", "search"], "use the form field=value"),
+        (
+            ["search", "examples/digits.yaml", "--set", "build.targets=[ulx3s-85g]"],
+            "build.targets: unknown part or board",
+        ),
+        (["search", "examples/digits.yaml", "--set", "search={a: 1, a: 2}"], "the key 'a' is given twice"),
         (["report", "no/such/run"], "holds no search and no build"),
         (["tabulate", "examples/digits.yaml"], "folding.target_cycles: a table allows only one network"),
         (["compare", "no/such/table.csv.gz"], "does not exist: make a table with `zerocross tabulate`"),
@@ -117,3 +126,18 @@ def test_an_unknown_command_says_which_is_near(
     with pytest.raises(SystemExit) as ending:
         main()
     assert ending.value.code == 2 and "search" in capsys.readouterr().err
+
+
+def test_a_termination_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        with pytest.raises(SystemExit) as ending, stoppable("Run it again."):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+        assert ending.value.code == 143 and capsys.readouterr().err == "Stopped. Run it again.\n"
+        with pytest.raises(SystemExit) as ending:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+        assert ending.value.code == 143
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from zerocross.models.samples import DataError, fitted, in_classes, listed
+from zerocross.models.samples import DataError, fitted, in_classes, listed, read_labels
 
 
 @pytest.mark.parametrize(
@@ -74,3 +74,19 @@ def test_few_values_are_listed_whole() -> None:
     assert listed(np.arange(3, 9)) == "3..8"
     assert listed(np.array([0, 2])) == "0, 2"
     assert listed(np.array([1, 3, 5, 7, 9, 11, 13])) == "1, 3, 5, 7, ... 13"
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [np.array([0, np.inf]), np.array([1e300, 0]), np.array([2**63 + 5, 1], np.uint64)],
+    ids=["infinity", "1e300", "64 bits"],
+)
+def test_labels_beyond_64_bits_are_refused(labels: np.ndarray) -> None:
+    with pytest.raises(DataError, match=r"y_test holds .* in row \d: give labels of less than 64 bits"):
+        read_labels("test", labels, 2)
+
+
+def test_large_labels_are_read_exactly() -> None:
+    labels = np.array([2**40, 2**40 + 1, -(2**62)])
+    assert read_labels("test", labels, 3).tolist() == labels.tolist()
+    assert in_classes(labels, 3)[0].tolist() == [1, 2, 0]

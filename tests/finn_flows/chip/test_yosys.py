@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from zerocross.finn_flows.chip.yosys import Script, SynthesisError, run_scripts
+from zerocross.finn_flows.chip.yosys import Script, SynthesisError, quoted, run_scripts
 
 
 def still_runs(argument: str) -> bool:
@@ -47,3 +47,13 @@ def test_scripts_run_in_their_folder(tmp_path):
     run_scripts([script], folder)
     assert (folder / "m.json").exists()
     assert "read_verilog" in script.log.read_text()
+
+
+@pytest.mark.parametrize("name", ["it's", "#x; y", "[x] $y", "größer", "!x"])
+def test_names_of_files_are_one_word(name, tmp_path):
+    folder = tmp_path / name
+    folder.mkdir()
+    (folder / "m.v").write_text("module m; endmodule")
+    commands = (f"read_verilog {quoted(folder / 'm.v')}", f"write_json {quoted(folder / 'm.json')}")
+    run_scripts([Script("m", commands, folder / "m.ys")], folder)
+    assert (folder / "m.json").exists()

@@ -1,5 +1,9 @@
 """Real worker processes that run a plugin's misbehaving operations."""
 
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -39,3 +43,31 @@ def test_a_users_mistake_stops_with_its_message(tmp_path: Path) -> None:
     with LocalExecutor(1, tmp_path / "workers.log") as executor:
         ((_, result),) = executor.run([task(broken, "x")])
     assert result["status"] == "error" and "cannot be imported: ModuleNotFoundError" in result["reason"]
+
+
+BUSY = """
+import sys
+from pathlib import Path
+from tests.hw_search.conftest import task
+from zerocross.hw_search.execution.executor import LocalExecutor
+with LocalExecutor(1, Path(sys.argv[1]).with_name("log")) as executor:
+    list(executor.run([task(Path(sys.argv[1]), "x")]))
+"""
+
+
+@pytest.mark.slow
+def test_a_worker_does_not_train_on_when_its_search_is_killed(tmp_path: Path) -> None:
+    plugin, started = tmp_path / "plugin.py", tmp_path / "started"
+    plugin.write_text(
+        f"import os, pathlib, time\npathlib.Path({str(started)!r}).write_text(str(os.getpid()))\ntime.sleep(99)\n"
+    )
+    search = subprocess.Popen([sys.executable, "-c", BUSY, str(plugin)])
+    while not started.exists() or not started.read_text():
+        assert search.poll() is None
+        time.sleep(0.05)
+    search.send_signal(signal.SIGKILL)
+    search.wait()
+    process, deadline = Path("/proc") / started.read_text(), time.monotonic() + 20
+    while process.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

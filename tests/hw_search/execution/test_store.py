@@ -1,4 +1,5 @@
 import os
+import random
 import sqlite3
 import subprocess
 import sys
@@ -48,6 +49,88 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
         Store(tmp_path)
 
 
+def small_store(folder: Path) -> Path:
+    with Store(folder) as store:
+        for number in range(50):
+            store.put(f"{number:02}", {"status": "ok", "accuracy": 0.125, "crossings": {"a": [number]}})
+        store.add_sitting(0.0, 2.5)
+    return folder / "store.sqlite"
+
+
+@pytest.mark.parametrize(
+    ("damage", "lost"),
+    [
+        ("UPDATE evaluations SET result = replace(result, '0.125', '0.925') WHERE key < '03'", 3),
+        ("UPDATE evaluations SET key = '99' WHERE key = '07'", 1),
+        ("UPDATE evaluations SET key = CAST(key AS BLOB) WHERE key = '07'", 1),
+        ("UPDATE evaluations SET result = CAST(x'c3287b' AS TEXT) WHERE key = '07'", 1),
+        ("UPDATE evaluations SET result = 3, made = 'x' WHERE key = '07'", 1),
+        ("UPDATE evaluations SET made = made + 1", 50),
+        (
+            "UPDATE evaluations SET digest = (SELECT digest FROM evaluations WHERE key = '01') WHERE key = '02'",
+            1,
+        ),
+    ],
+)
+def test_a_row_that_does_not_match_its_digest_is_dropped(damage: str, lost: int, tmp_path: Path) -> None:
+    path = small_store(tmp_path)
+    with sqlite3.connect(path) as base:
+        base.execute(damage)
+    base.close()
+    with Store(tmp_path) as store:
+        assert store.damaged == lost and len(store) == 50 - lost and store.seconds() == 2.5
+        found = {number: store.get(f"{number:02}") for number in range(50)}
+        assert sum(result is None for result in found.values()) == lost
+        assert all(result is None or result["crossings"]["a"] == [number] for number, result in found.items())
+    with Store(tmp_path) as store:
+        assert store.damaged == 0 and len(store) == 50 - lost
+
+
+def test_rows_out_of_order_are_found_again(tmp_path: Path) -> None:
+    path = small_store(tmp_path)
+    content = path.read_bytes()
+    rows = [content.index(b"%02d{" % number) for number in (20, 30)]
+    end = content.index(b"}}", rows[0]) - rows[0] + 2 + 8 + 32  # the result, the time and the digest
+    first, second = (content[row : row + end] for row in rows)
+    swapped = content.replace(first, b"?" * end).replace(second, first).replace(b"?" * end, second)
+    path.write_bytes(swapped)
+    with Store(tmp_path) as store:
+        assert store.damaged == 0
+        assert all(store.get(f"{number:02}") is not None for number in range(50))
+
+
+def test_a_damaged_time_is_dropped(tmp_path: Path) -> None:
+    path = small_store(tmp_path)
+    with sqlite3.connect(path) as base:
+        base.execute("UPDATE sittings SET seconds = -82770")
+    base.close()
+    with Store(tmp_path) as store:
+        assert store.seconds() == 0 and store.damaged == 0
+
+
+def test_flipped_bits_give_the_same_results_or_one_message(tmp_path: Path) -> None:
+    path, rng = small_store(tmp_path), random.Random(0)
+    sound = path.read_bytes()
+    with Store(tmp_path) as store:
+        results = {f"{number:02}": store.get(f"{number:02}") for number in range(50)}
+    kept = 0
+    for _ in range(60):
+        content = bytearray(sound)
+        for _ in range(rng.choice([1, 1, 5])):
+            content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
+        path.write_bytes(content)
+        try:
+            with Store(tmp_path) as store:
+                found = {key: store.get(key) for key in results}
+                lost = sum(result is None for result in found.values())
+                assert lost <= store.damaged
+                assert all(found[key] in (None, results[key]) for key in results)
+                kept += 1
+        except UserError as error:
+            assert str(error).startswith(str(path)) and "move" in str(error) and str(error).isprintable()
+    assert kept > 20
+
+
 def test_a_truncated_file_is_damaged(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
         for number in range(200):
@@ -61,7 +144,7 @@ def test_a_truncated_file_is_damaged(tmp_path: Path) -> None:
 def test_another_layout_is_named(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
         store.put("a", {"status": "ok"})
-    for layout, made in ((1, "an earlier"), (99, "a later")):
+    for layout, made in ((2, "an earlier"), (99, "a later")):
         base = sqlite3.connect(tmp_path / "store.sqlite")
         base.execute(f"PRAGMA user_version = {layout}")
         base.close()

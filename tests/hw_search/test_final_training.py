@@ -1,0 +1,189 @@
+"""Searches in which trainings fail or results are lost, with an executor that makes up all results."""
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from zerocross import search
+from zerocross.hw_search.commands.output import print_run
+from zerocross.hw_search.config import Config, make_config
+from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.execution.tasks import Result, Task, TrainingTask
+from zerocross.hw_search.watcher import Silent
+
+
+def result_of(work: TrainingTask) -> Result:
+    """Return a result in which a sine is more accurate than the plain sign, and has more crossings."""
+    sine = work.expressions[0] == "sin(x)"
+    accuracy = 0.9 if sine else 0.8
+    return {
+        "status": "ok",
+        "expressions": list(work.expressions),
+        "accuracy": accuracy,
+        "test": accuracy,
+        "crossings": {"dense1_sign": [3 if sine else 1] * 8},
+        "binarized": None,
+        "sites": [],
+        "agreement": {
+            "images": 1,
+            "bits": 1,
+            "differences": 0,
+            "end_to_end": 1,
+            "wrong_classes": 0,
+            "ties": [],
+        },
+        "savings": {"constant_channels": 0, "weight_bits": 0, "first_bits": 0, "first_bits_left": 0},
+    }
+
+
+class Failing:
+    """An executor whose workers die of some tasks."""
+
+    def __init__(self, fatal: Callable[[TrainingTask], bool]) -> None:
+        self.fatal, self.given = fatal, 0
+
+    def run(self, tasks: Sequence[Task]) -> Iterator[tuple[int, Result]]:
+        for index, work in enumerate(tasks):
+            self.given += 1
+            assert isinstance(work, TrainingTask)
+            if self.fatal(work):
+                yield index, {"status": "failed", "passing": True, "died": True, "reason": "its worker died"}
+            else:
+                if work.weights:
+                    Path(work.weights).parent.mkdir(exist_ok=True)
+                    Path(work.weights).touch()
+                yield index, result_of(work)
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Config:
+    return make_config(
+        {
+            "name": "small",
+            "output": str(tmp_path),
+            "data": {"name": "digits", "limit": 200},
+            "activation": {"encoding": "list", "expressions": ["x", "sin(x)"]},
+            "topology": {"name": "mlp", "hidden": [8], "input_bits": 1},
+            "folding": {"target_cycles": 256},
+            "search": {"strategy": "exhaustive", "stack": 1},
+            "final": {"seeds": 2, "controls": ["shifted"]},
+        }
+    )
+
+
+def is_sign(work: TrainingTask) -> bool:
+    return work.expressions == ("x",)
+
+
+@pytest.mark.parametrize(
+    ("fatal", "remark", "signs"),
+    [
+        (
+            lambda work: is_sign(work) and not work.final,
+            "The comparison leaves out the plain sign, because its training in the search failed (its worker died).",
+            0,
+        ),
+        (
+            lambda work: is_sign(work) and work.final,
+            "2 of 2 final trainings of the plain sign failed, so it is left out (its worker died). Run the same command to "
+            "try again.",
+            0,
+        ),
+        (
+            lambda work: is_sign(work) and work.final and work.seed == 2,
+            "1 of 2 final trainings of the plain sign failed, so its figures are those of the others (its worker died).",
+            1,
+        ),
+        (
+            lambda work: work.expressions[0].startswith("sub"),
+            "2 of 2 final trainings of the plain sign with a shifted start failed, so it is left out (its worker died).",
+            1,
+        ),
+    ],
+)
+def test_a_plain_sign_or_control_that_fails_is_left_out_and_said(
+    small: Config,
+    fatal: Callable[[TrainingTask], bool],
+    remark: str,
+    signs: int,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    result = search(small, executor=Failing(fatal))
+    assert result.run.finished and len(result.run.references) == signs
+    assert [text for text in result.run.remarks if text.startswith(remark)], result.run.remarks
+    print_run(result.run)
+    assert remark in capsys.readouterr().out and remark in (result.folder / "report.html").read_text()
+
+
+def test_nothing_is_said_where_nothing_failed(small: Config) -> None:
+    assert search(small, executor=Failing(lambda work: False)).run.remarks == []
+
+
+def test_workers_that_die_over_and_over_end_the_search_and_it_resumes(small: Config) -> None:
+    many = small.model_copy(
+        update={
+            "activation": small.activation.model_copy(
+                update={"expressions": ["x", *(f"sin({number} * x)" for number in range(1, 20))]}
+            )
+        }
+    )
+    executor = Failing(lambda work: not is_sign(work))
+    with pytest.raises(UserError, match="8 trainings in a row ended with their worker processes.*to resume"):
+        search(many, executor=executor)
+    assert executor.given < 12
+    assert search(many, executor=Failing(lambda work: False)).run.finished
+
+
+class Notes(Silent):
+    def __init__(self) -> None:
+        self.found: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.found.append(text)
+
+
+def test_a_damaged_result_is_said_and_trained_again(small: Config) -> None:
+    first, notes = search(small, executor=Failing(lambda work: False)), Notes()
+    file = first.folder / "store.sqlite"
+    content = file.read_bytes()
+    assert b'"accuracy": 0.8' in content
+    file.write_bytes(content.replace(b'"accuracy": 0.8', b'"accuracy": 0.9', 1))
+    again = search(small, notes, Failing(lambda work: False))
+    assert notes.found == [f"1 result is damaged in {file}: these trainings run again."]
+    assert again.trained == 1 and again.front == first.front
+    assert again.run.references == first.run.references
+
+
+@pytest.mark.parametrize("lost", ["gone", "empty", "without rows"])
+def test_a_store_that_is_lost_beside_a_finished_front_is_said(small: Config, lost: str) -> None:
+    first, notes = search(small, executor=Failing(lambda work: False)), Notes()
+    file = first.folder / "store.sqlite"
+    if lost == "gone":
+        file.unlink()
+    elif lost == "empty":
+        file.write_bytes(b"")
+    else:
+        with sqlite3.connect(file) as base:
+            base.execute("DELETE FROM evaluations")
+    again = search(small, notes, Failing(lambda work: False))
+    assert "its store.sqlite is gone or empty: all networks train again" in notes.found[0]
+    assert again.trained == first.trained and again.front == first.front
+
+
+def test_a_new_run_and_a_sound_store_need_no_note(small: Config) -> None:
+    notes = Notes()
+    for _ in range(2):
+        search(small, notes, Failing(lambda work: False))
+    assert notes.found == []
+
+
+def test_a_clock_that_falls_back_changes_no_duration(small: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter(range(10**9, 0, -82_770))
+    monkeypatch.setattr(time, "time", lambda: float(next(now)))
+    assert 0 <= search(small, executor=Failing(lambda work: False)).run.seconds < 600
