@@ -20,6 +20,7 @@ from zerocross.reports.metrics import METRICS
 from zerocross.reports.pareto import Front
 from zerocross.reports.records import Evaluation, RungRecord
 from zerocross.reports.rungs import brief
+from zerocross.reports.wording import short_choices
 
 _SHOWN = 10
 _WIDEST = 44
@@ -140,7 +141,7 @@ class Terminal:
         for name in objectives:
             table.add_column(METRICS[name].label, justify="right")
         for evaluation in front[:_SHOWN]:
-            choices = ", ".join(str(value) for value in evaluation.choices.values())
+            choices = short_choices(evaluation.choices)
             name = "plain sign" if evaluation.reference else _short(evaluation.expression)
             table.add_row(name, choices, *(METRICS[key].text(evaluation.metrics[key]) for key in objectives))
         return table

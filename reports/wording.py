@@ -62,6 +62,11 @@ def choices(genes: Mapping[str, Any]) -> str:
     return ", ".join(f"{path} = {_plain(value)}" for path, value in genes.items()) or "no other choices"
 
 
+def short_choices(genes: Mapping[str, Any]) -> str:
+    """Return the genes for a narrow column, without their sections: "hidden [64, 64], target_cycles 64"."""
+    return ", ".join(f"{path.rpartition('.')[2]} {_plain(value)}" for path, value in genes.items())
+
+
 def _plain(value: Any) -> str:
     """Return a value as a configuration writes it: a mapping as "name: value, ..."."""
     return (

@@ -15,7 +15,7 @@ from zerocross.reports.build_records import Build
 from zerocross.reports.metrics import COSTS, METRICS
 from zerocross.reports.records import Run
 from zerocross.reports.rungs import sentence
-from zerocross.reports.wording import control_text
+from zerocross.reports.wording import control_text, short_choices
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -69,7 +69,7 @@ def print_run(run: Run) -> None:
     for column in ("test %", *(metric.label for metric in shown)):
         table.add_column(column, justify="right", no_wrap=True)
     for net in run.front:
-        choices = ", ".join(str(value) for value in net.choices.values())
+        choices = short_choices(net.choices)
         costs = (metric.text(net.metrics.get(metric.name)) for metric in shown)
         name = "plain sign" if net.reference else net.expression
         table.add_row(net.id, name, choices, _mean_and_deviation(net.test), *costs)
@@ -81,7 +81,7 @@ def print_run(run: Run) -> None:
     for sign in run.references:
         own = [control for control in run.controls if control.sign == sign.id]
         if own:
-            choices = ", ".join(str(value) for value in sign.choices.values())
+            choices = short_choices(sign.choices)
             texts = (f"{control_text(control.name)} {_mean_and_deviation(control.test)}" for control in own)
             name = f"plain sign ({choices})" if choices else "plain sign"
             typer.echo(f"Controls, test %: {name} {_mean_and_deviation(sign.test)}; with {', '.join(texts)}.")

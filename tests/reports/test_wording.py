@@ -39,6 +39,8 @@ def test_signed_uses_a_true_minus():
 def test_choices_and_counts():
     assert wording.choices({"a.b": [1, 2], "c": "x"}) == "a.b = [1, 2], c = x"
     assert wording.choices({}) == "no other choices"
+    genes = {"topology.hidden": [8], "topology.input_bits": {"thermometer": 3, "thresholds": "uniform"}}
+    assert wording.short_choices(genes) == "hidden [8], input_bits thermometer: 3, thresholds: uniform"
     assert [wording.count(n, "seed") for n in (0, 1, 1200)] == ["0 seeds", "1 seed", "1,200 seeds"]
 
 
