@@ -168,7 +168,10 @@ class Wired(HardwareNode):
 
     def generate(self, folder: Path, prefix: str = "") -> Instance:
         """Write a module with the node's tables. Nodes of equal numbers share it."""
-        lines = [f"  wire [{self.features - 1}:0] x = s_tdata;", f"  wire [{self.channels - 1}:0] y;"]
+        keep = "(* keep *) " * (
+            self.fan_in > 3
+        )  # else Yosys moves an input of a table to the register's reset
+        lines = [f"  wire [{self.features - 1}:0] x = s_tdata;", f"  {keep}wire [{self.channels - 1}:0] y;"]
         for channel in range(self.channels):
             lines += self._channel(channel)
         stage = f".WIDTH({self.channels}), .REGISTERED({int(self.registered)})"
@@ -186,6 +189,12 @@ class Wired(HardwareNode):
         lines = [f"  // Channel {channel}: {', '.join(names) or 'no inputs'}; row {digits}"]
         if len(set(row)) == 1:
             return [*lines, f"  assign y[{channel}] = 1'b{row[0]};"]
+        if (
+            len(set(row[1:])) == 1
+        ):  # some input agrees, or none; a mux here would become a reset of the register
+            return [*lines, f"  assign y[{channel}] = {'~' * row[0]}|{{{', '.join(names)}}};"]
+        if len(set(row[:-1])) == 1:
+            return [*lines, f"  assign y[{channel}] = {'~' * row[0]}&{{{', '.join(names)}}};"]
         writer = _Writer(f"c{channel}_", self.sparse.reads(channel), lines)
         found = tree(row, self.table_inputs)
         if found is not None and found.tables <= counted_tables(len(row) - 1, self.table_inputs):
