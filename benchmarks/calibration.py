@@ -197,6 +197,11 @@ class Maker:
 
     def nodes(self, nodes: dict[str, HardwareNode], family: str) -> None:
         """Add the rows of single nodes, which are synthesised side by side."""
+        tables = get_family(family).lut_inputs
+        nodes = {
+            key: replace(node, table_inputs=tables) if isinstance(node, Wired) else node
+            for key, node in nodes.items()
+        }
         with tempfile.TemporaryDirectory() as name:
             folder, missing = Path(name), {}
             built = {key: (node, node.generate(folder, f"{key}_")) for key, node in nodes.items()}

@@ -112,9 +112,9 @@ class Constants:
     label_base: float = 10.5
     label_compare: float = 1.74
     label_index: float = 0.266
-    label_tree_base: float = 1.0
-    label_tree_bit: float = 1.7
-    label_tree_index: float = 0.5
+    label_tree_base: float = 0.0
+    label_tree_bit: float = 1.58
+    label_tree_index: float = 0.584
     converter_base: float = 9.43
     converter_place: float = 2.32
     converter_turn: float = 1.98
@@ -124,10 +124,10 @@ class Constants:
     bias_fixed: float = 0.333
     thermometer_base: float = 1.0
     thermometer_compare: float = 0.75
-    wired_base: float = 1.0
-    wired_table: float = 1.0
-    tally_base: float = 2.0
-    tally_count: float = 1.0
+    wired_base: float = 2.0
+    wired_table: float = 0.964
+    tally_base: float = 0.487
+    tally_count: float = 0.989
     grouped_base: float = 16.1
     fifo_base: float = 6.45
     fifo_address: float = 2.38
@@ -149,10 +149,12 @@ class Price:
         bram18: Block RAMs of 18 kbit.
         dsp: DSPs.
         implementation: Implementation of the node.
-        kind: "product", "unrolled", "crossings" or "other": selects the factor for conversion to 4-input LUTs.
+        kind: "product", "unrolled", "crossings", "count" or "other": selects the factor for conversion to 4-input LUTs.
         blocks: Memories in block RAM, counted in `bram18`.
         rams: Memories in LUTs, counted in `lut`.
         roms: Read-only memories in LUTs, counted in `lut`.
+        tables: LUTs of wired channels, counted in `lut`.
+        small_tables: What these are in LUTs of four inputs.
     """
 
     lut: float
@@ -163,6 +165,8 @@ class Price:
     blocks: tuple[Memory, ...] = ()
     rams: tuple[Memory, ...] = ()
     roms: tuple[Memory, ...] = ()
+    tables: float = 0.0
+    small_tables: float = 0.0
 
 
 def total(prices: Iterable[Price]) -> Price:
@@ -178,6 +182,8 @@ def total(prices: Iterable[Price]) -> Price:
             result.blocks + price.blocks,
             result.rams + price.rams,
             result.roms + price.roms,
+            result.tables + price.tables,
+            result.small_tables + price.small_tables,
         )
     return result
 
@@ -244,7 +250,8 @@ def on_family(price: Price, family: str, lut4: Mapping[str, float] | None = None
 
     - Xilinx parts: the price is unchanged.
     - 4-input LUTs: logic is multiplied with the factors of the family's `lut4`, which were fitted to elements that
-      were mapped to both kinds of LUT. A carry cell counts as the LUTs that it occupies.
+      were mapped to both kinds of LUT. A carry cell counts as the LUTs that it occupies. Wired channels are divided into
+      tables of four inputs instead.
     - Memory on ECP5 and Gowin: six LUTs per 16 words of 4 bits, and multiplexers between them.
     - Memory on iCE40: block RAM of 4 kbit (18 kbit in other families), because its LUTs cannot be memory.
 
@@ -260,9 +267,9 @@ def on_family(price: Price, family: str, lut4: Mapping[str, float] | None = None
     if part.lut_inputs == 6:
         return round(price.lut), price.bram18
     logic = price.lut - sum(lutram(*memory) for memory in price.rams)
-    logic -= sum(weights_in_luts(*memory) for memory in price.roms)
+    logic -= sum(weights_in_luts(*memory) for memory in price.roms) + price.tables
     factors = lut4 or part.lut4
-    lut = logic * factors.get(price.kind, factors["other"])
+    lut = logic * factors.get(price.kind, factors["other"]) + price.small_tables
     lut += sum(weights_in_luts(*memory, lut_inputs=part.lut_inputs) for memory in price.roms)
     blocks = price.blocks
     if part.lut_ram is None:

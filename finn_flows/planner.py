@@ -117,23 +117,17 @@ class _Tensor:
 def _merged(network: Network) -> dict[str, Sparse]:
     """Return the sparse layers that one activation of one bit reads, which become one node with it.
 
-    The logits of a class are not merged: a certificate compares them.
+    The logit of two classes is not merged with its sign: a certificate compares it.
     """
-    return {
-        layer.name: layer.operation
-        for layer in network.layers
-        if isinstance(layer.operation, Sparse)
-        and all(
-            isinstance(reader.operation, Activation) and reader.operation.bits == 1
-            for reader in network.readers(layer.name)
-        )
-        and len(network.readers(layer.name)) == 1
-        and not any(
-            isinstance(last.operation, LabelSelect)
-            for reader in network.readers(layer.name)
-            for last in network.readers(reader.name)
-        )
-    }
+    found = {}
+    for layer in network.layers:
+        readers = network.readers(layer.name)
+        if not isinstance(layer.operation, Sparse) or len(readers) != 1:
+            continue
+        is_last = any(isinstance(each.operation, LabelSelect) for each in network.readers(readers[0].name))
+        if isinstance(readers[0].operation, Activation) and readers[0].operation.bits == 1 and not is_last:
+            found[layer.name] = layer.operation
+    return found
 
 
 class _Planner:

@@ -53,7 +53,8 @@ class Family:
         block_ram_models: Function that returns the models of block RAMs that the library leaves empty, by cell name.
         pll: PLL of the family, or None if open tools do not support it.
         router: Place and route with open tools, or None.
-        lut4: 4-input LUTs per 6-input LUT of a price, by `Price.kind`: "product", "unrolled", "crossings" and "other".
+        lut4: 4-input LUTs per 6-input LUT of a price, by `Price.kind`: "product", "unrolled", "crossings" and
+            "other"; "count" where it was measured.
             Fitted by `benchmarks/calibration.py`; empty for 6-input LUTs.
     """
 

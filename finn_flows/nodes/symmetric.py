@@ -125,20 +125,20 @@ def _codes(row: Row, size: int) -> Row:
 
 
 @lru_cache(maxsize=1 << 14)
-def expected_tables(inputs: int, crossings: int) -> float:
+def expected_tables(inputs: int, crossings: int, table: int = TABLE) -> float:
     """Return the tables of a row whose crossings are evenly spaced.
 
     Args:
         inputs: Inputs of the row, 1 or more.
         crossings: Number of crossings; 0 for a constant row, which needs no table.
+        table: Inputs of a table.
     """
     count = min(crossings, inputs)
     if not count:
         return 0.0
     places = [round((index + 1) * (inputs + 1) / (count + 1)) for index in range(count)]
     row = tuple(sum(place <= ones for place in places) & 1 for ones in range(inputs + 1))
-    found = tree(row)
-    counted = counted_tables(inputs)
+    found, counted = tree(row, table), counted_tables(inputs, table)
     return min(found.tables, counted) if found else counted
 
 

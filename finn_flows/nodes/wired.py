@@ -46,7 +46,7 @@ class Wired(HardwareNode):
         exact: Whether every channel reads `fan_in` inputs.
         crossings: Number of crossings of each channel. A channel without any is constant.
         registered: Whether registers follow; otherwise outputs depend on inputs of the same cycle.
-        table_inputs: Inputs of a lookup table of the part; the price is always for 6.
+        table_inputs: Inputs of a lookup table of the part.
         weights: -1, 0 or +1, shape (channels, features); None in a plan.
         table: Crossings of all channels on the points 0, 1, ... of a grid: numbers of agreeing inputs u if `exact`, else
             2 u + fan_in - inputs of the channel. None in a plan.
@@ -134,9 +134,13 @@ class Wired(HardwareNode):
     def price(self) -> Price:
         """Price the tables of each channel that has crossings, evenly spaced, and the registers' control."""
         k = cost_model.CONSTANTS
-        tables = sum(expected_tables(self.fan_in, count) for count in self.crossings)
-        factor = 1.0 if self.fan_in <= 6 else k.wired_table
-        return Price(k.wired_base * self.registered + factor * tables, implementation="tables", kind="wired")
+        factor = k.wired_table if self.fan_in > TABLE else 1.0
+        six, four = (
+            factor * sum(expected_tables(self.fan_in, count, table) for count in self.crossings)
+            for table in (TABLE, 4)
+        )
+        lut = k.wired_base * self.registered + six
+        return Price(lut, implementation="tables", tables=six, small_tables=four)
 
     def stock(self) -> tuple[StockNode, ...]:
         """FINN's MVAU of ternary weights, fully unrolled, with as many thresholds as the busiest channel has crossings."""
@@ -168,7 +172,10 @@ class Wired(HardwareNode):
 
     def generate(self, folder: Path, prefix: str = "") -> Instance:
         """Write a module with the node's tables. Nodes of equal numbers share it."""
-        lines = [f"  wire [{self.features - 1}:0] x = s_tdata;", f"  wire [{self.channels - 1}:0] y;"]
+        keep = "(* keep *) " * (
+            self.fan_in > 3
+        )  # else Yosys moves an input of a table to the register's reset
+        lines = [f"  wire [{self.features - 1}:0] x = s_tdata;", f"  {keep}wire [{self.channels - 1}:0] y;"]
         for channel in range(self.channels):
             lines += self._channel(channel)
         stage = f".WIDTH({self.channels}), .REGISTERED({int(self.registered)})"
@@ -186,7 +193,15 @@ class Wired(HardwareNode):
         lines = [f"  // Channel {channel}: {', '.join(names) or 'no inputs'}; row {digits}"]
         if len(set(row)) == 1:
             return [*lines, f"  assign y[{channel}] = 1'b{row[0]};"]
-        writer = _Writer(f"c{channel}_", self.sparse.reads(channel), lines)
+        if (
+            len(set(row[1:])) == 1
+        ):  # some input agrees, or none; a mux here would become a reset of the register
+            return [*lines, f"  assign y[{channel}] = {'~' * row[0]}|{{{', '.join(names)}}};"]
+        if len(set(row[:-1])) == 1:
+            return [*lines, f"  assign y[{channel}] = {'~' * row[0]}&{{{', '.join(names)}}};"]
+        # With tables of four inputs, Yosys divides a channel as well by itself, and finds tables of six for other parts.
+        keep = self.table_inputs >= TABLE
+        writer = _Writer(f"c{channel}_", self.sparse.reads(channel), lines, keep)
         found = tree(row, self.table_inputs)
         if found is not None and found.tables <= counted_tables(len(row) - 1, self.table_inputs):
             (value,) = writer.code(found)
@@ -202,10 +217,12 @@ class _Writer:
         prefix: Beginning of the names of wires.
         reads: The channel's inputs and their signs, in the order in which groups take them.
         lines: Lines to append to.
+        keep: Whether synthesis must keep every table as it is.
     """
 
-    def __init__(self, prefix: str, reads: list[tuple[int, int]], lines: list[str]) -> None:
+    def __init__(self, prefix: str, reads: list[tuple[int, int]], lines: list[str], keep: bool) -> None:
         self._prefix, self._reads, self._lines, self._count = prefix, reads, lines, 0
+        self._keep = "(* keep *) " * keep
 
     def code(self, group: Group, own: bool = False) -> list[str]:
         """Return the bits of a group's code, lowest first.
@@ -250,5 +267,5 @@ class _Writer:
     def _named(self, value: str) -> str:
         name = f"{self._prefix}{self._count}"
         self._count += 1
-        self._lines.append(f"  (* keep *) wire {name} = {value};")
+        self._lines.append(f"  {self._keep}wire {name} = {value};")
         return name

@@ -104,7 +104,7 @@ class WiredCount(HardwareNode):
         """Price the popcounts, each of `fan_in` inputs."""
         k = cost_model.CONSTANTS
         lut = k.tally_base + k.tally_count * self.channels * counted(self.fan_in)
-        return Price(lut, implementation="popcounts", kind="wired")
+        return Price(lut, implementation="popcounts", kind="count")
 
     def stock(self) -> tuple[StockNode, ...]:
         """FINN's MVAU of ternary weights, fully unrolled."""

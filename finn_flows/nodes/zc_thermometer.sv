@@ -68,8 +68,9 @@ module zc_thermometer #(
     if (!rst_n) m_tvalid <= 1'b0;
     else if (en) m_tvalid <= valid;
   end
-  // Written bit by bit, a comparison with a constant needs fewer LUTs than a carry chain; another one needs more.
   localparam int COMPARED = IN_BITS - SHIFT > T_BITS ? IN_BITS - SHIFT : T_BITS;
+`ifdef SYNTHESIS
+  // Written bit by bit, a comparison with a constant needs fewer LUTs than a carry chain; another one needs more.
   function automatic logic reaches(logic [COMPARED-1:0] value, logic [COMPARED-1:0] threshold);
     reaches = 1'b1;
     for (int i = 0; i < COMPARED; i++) begin
@@ -82,4 +83,13 @@ module zc_thermometer #(
     wire reached = FOLDS == 1 ? reaches(value, threshold) : value >= threshold;
     always_ff @(posedge clk) if (en) m_tdata[lane] <= reached;
   end
+`else
+  // A loop compiles faster than a block for each of thousands of bits.
+  function automatic logic [PE*BITS-1:0] all_reached(logic [PE*IN_BITS-1:0] value, logic [WIDTH-1:0] threshold);
+    for (int lane = 0; lane < PE * BITS; lane++) begin
+      all_reached[lane] = COMPARED'(value[lane/BITS*IN_BITS+SHIFT+:IN_BITS-SHIFT]) >= COMPARED'(threshold[lane*T_BITS+:T_BITS]);
+    end
+  endfunction
+  always_ff @(posedge clk) if (en) m_tdata <= all_reached(values, here);
+`endif
 endmodule

@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from tests.finn_flows.nodes.bench import compile_nodes, crossing_table, product
+from tests.finn_flows.nodes.test_wired import wired
+from tests.finn_flows.nodes.test_wired_count import count
 from zerocross.finn_flows.nodes import (
     Add,
     CrossingSite,
@@ -48,6 +50,9 @@ NODES: dict[str, HardwareNode] = {
     "wider": WidthConverter(IMAGE, 12),
     "narrower": WidthConverter(IMAGE, 1),
     "turned": WidthConverter(IMAGE, 6),
+    "wired": wired(5, 12, [4]),
+    "wires": wired(5, 12, [4], registered=False),
+    "count": count(3, 50, [31, 7]),
 }
 
 

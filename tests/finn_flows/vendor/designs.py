@@ -3,6 +3,8 @@
 import numpy as np
 
 from tests.finn_flows.nodes.bench import chain, crossing_table, product, random_samples
+from tests.finn_flows.nodes.test_wired import wired
+from tests.finn_flows.nodes.test_wired_count import count
 from zerocross.finn_flows.nodes import (
     Add,
     AddVector,
@@ -107,6 +109,8 @@ def designs() -> dict[str, Design]:
         "many_labels": chain(LabelSelect(Stream((300,), 10, 3))),
         "bias": chain(Bias(Stream((3, 6), 2, 4, signed=True), 1, 5, 90, biases=np.arange(10, 70, 10))),
         "biased": biased(),
+        "wired": chain(wired(11, 30, [8, 3]), wired(7, 11, [4], registered=False), count(3, 7, [3, 2])),
+        "at_once": chain(LabelSelect(Stream((5,), 5, 4, signed=True))),
         "fifo": chain(Fifo(Stream((24,), 3, 5, signed=True), 7)),
         "padded": chain(image, windows, product(36, 6, 2, 3, vectors=windows.schedule.counts)),
         "overlapping": chain(pooled, WindowMaxPool(pooled.outputs["m"], (3, 3))),

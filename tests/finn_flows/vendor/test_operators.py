@@ -1,6 +1,7 @@
 """FINN's operators against the records that they wrap: in Python, in FINN's passes, and as Verilog."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -35,6 +36,8 @@ BUILT = (
     "pool",
     "label",
     "biased",
+    "wired",
+    "at_once",
     "padded",
     "fifo",
     "overlapping",
@@ -250,6 +253,14 @@ def test_a_nodes_tcl_names_files_that_are_there(generated):
     assert design.cells == {"bits_ZcProduct_rtl_0": "bits_ZcProduct_rtl_0"}
     assert [file.split("/")[-1] for file in design.files] == operator.get_rtl_file_list()
     assert operator.get_rtl_file_list(abspath=True) == list(design.files)
+
+
+def test_generated_modules_are_among_a_nodes_files(generated):
+    for node in generated["wired"].graph.node:
+        operator = getCustomOp(node)
+        own = operator.get_nodeattr("zc_module")
+        assert f"{own}.sv" in operator.get_rtl_file_list()
+        assert all(Path(file).exists() for file in operator.get_rtl_file_list(abspath=True))
 
 
 def test_weights_come_back_from_their_initializer(models):
