@@ -1,6 +1,6 @@
 """Estimates against synthesis: makes the data set, fits the models' constants, reports the error on held-out designs.
 
-    python benchmarks/calibration.py [--cache FOLDER] [--nodes-only | --only large | --kept]
+    python benchmarks/calibration.py [--cache FOLDER] [--nodes-only | --only PATTERN | --kept]
 
 Yosys synthesises the designs of `designs.py`; docs/calibration/elements.csv lists the result of each element. A row stays
 valid while its SystemVerilog and memories are unchanged: an interrupted run resumes, and after a change of the RTL only the
@@ -437,11 +437,10 @@ def compare(cases: Sequence[Case], rows: Sequence[Row]) -> list[Network]:
         mine = [row for row in rows if (row.design, row.family) == (name, family)]
         case = named[name]
         cost = estimate(case.net.network, case.folding, get_part(PARTS[family]))
-        conv = any(isinstance(layer.operation, Conv) for layer in case.net.network.layers)
         built = [cost_model.on_family(price(row), family) for row in mine]
         found.append(
             Network(
-                *(name, mine[0].use, "convolutional" if conv else "fully connected", family),
+                *(name, mine[0].use, _layers(case), family),
                 style="LUTs" if case.in_luts else "block",
                 lut=sum(row.lut for row in mine),
                 searched=cost.zerocross.lut,
@@ -452,6 +451,11 @@ def compare(cases: Sequence[Case], rows: Sequence[Row]) -> list[Network]:
             )
         )
     return found
+
+
+def _layers(case: Case) -> str:
+    convolutional = any(isinstance(layer.operation, Conv) for layer in case.net.network.layers)
+    return "convolutional" if convolutional else "fully connected"
 
 
 def tell(networks: Sequence[Network]) -> None:
@@ -635,7 +639,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cache", type=Path, help="folder for mapped parts and simulations")
     parser.add_argument("--nodes-only", action="store_true", help="fit to single nodes only, then stop")
-    parser.add_argument("--only", help="7-series networks with this in their names; nothing is fitted")
+    parser.add_argument(
+        "--only",
+        help="7-series networks that match this pattern, such as 'large' or 'held out, convolutional'; nothing is fitted",
+    )
     parser.add_argument(
         "--kept", action="store_true", help="the held-out networks by the rows of elements.csv, old or not"
     )
@@ -647,7 +654,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as spare:
         maker = Maker(options.cache or Path(spare))
         if options.only:
-            _estimate(maker, [case for case in networks() if options.only in case.name])
+            wanted = re.compile(options.only)
+            _estimate(maker, [case for case in networks() if wanted.search(f"{case.name}, {_layers(case)}")])
             return
         for family, wanted in FAMILY_NODES.items():
             nodes = {name: node for name, node in single_nodes().items() if re.match(wanted, name)}
