@@ -307,7 +307,7 @@ FITS: dict[str, tuple[str, ...]] = {
     "pool": ("line_base", "pool_base", "pool_bit"),
     "label_select": ("label_base", "label_compare", "label_index"),
     "label_tree": ("label_tree_base", "label_tree_bit", "label_tree_index"),
-    "wired": ("wired_base", "wired_table"),
+    "wired": ("wired_table",),
     "count": ("tally_base", "tally_count"),
     "bias": ("bias_base", "bias_tree", "bias_rom", "bias_fixed"),
     "grouped": ("grouped_base",),

@@ -66,7 +66,7 @@ class Constants:
         bias_fixed: Share of a lane's logic that remains if its bias and factor are constants.
         thermometer_base: LUTs of a thermometer's control; set by hand, like the next one, after six nodes in Yosys.
         thermometer_compare: LUTs per bit of a comparison with a threshold from block RAM.
-        wired_base: LUTs of a wired layer's registers' control.
+        wired_base: LUTs of the control of a wired layer's registers; set by hand.
         wired_table: LUTs per table of six inputs, in channels of more inputs.
         tally_base: LUTs of the control of a wired layer's counts.
         tally_count: Factor on the counted LUTs of their popcounts.
@@ -125,7 +125,7 @@ class Constants:
     thermometer_base: float = 1.0
     thermometer_compare: float = 0.75
     wired_base: float = 2.0
-    wired_table: float = 0.964
+    wired_table: float = 0.973
     tally_base: float = 0.487
     tally_count: float = 0.989
     grouped_base: float = 16.1

@@ -172,9 +172,8 @@ class Wired(HardwareNode):
 
     def generate(self, folder: Path, prefix: str = "") -> Instance:
         """Write a module with the node's tables. Nodes of equal numbers share it."""
-        keep = "(* keep *) " * (
-            self.fan_in > 3
-        )  # else Yosys moves an input of a table to the register's reset
+        # Yosys would move an input of a table to the register's reset. With few inputs it does better as it likes.
+        keep = "(* keep *) " * (self.fan_in > 3)
         lines = [f"  wire [{self.features - 1}:0] x = s_tdata;", f"  {keep}wire [{self.channels - 1}:0] y;"]
         for channel in range(self.channels):
             lines += self._channel(channel)
@@ -193,9 +192,8 @@ class Wired(HardwareNode):
         lines = [f"  // Channel {channel}: {', '.join(names) or 'no inputs'}; row {digits}"]
         if len(set(row)) == 1:
             return [*lines, f"  assign y[{channel}] = 1'b{row[0]};"]
-        if (
-            len(set(row[1:])) == 1
-        ):  # some input agrees, or none; a mux here would become a reset of the register
+        # Any or all inputs: the multiplexer of a table would become a reset of the register.
+        if len(set(row[1:])) == 1:
             return [*lines, f"  assign y[{channel}] = {'~' * row[0]}|{{{', '.join(names)}}};"]
         if len(set(row[:-1])) == 1:
             return [*lines, f"  assign y[{channel}] = {'~' * row[0]}&{{{', '.join(names)}}};"]

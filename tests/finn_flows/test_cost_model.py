@@ -41,7 +41,9 @@ def test_the_constants_are_those_that_were_fitted():
     assert {**asdict(cost_model.CONSTANTS), "lut4": lut4} == fitted
 
 
-@pytest.mark.parametrize("kind", ["product", "crossings", "pool", "label", "converter", "fifo", "padding"])
+@pytest.mark.parametrize(
+    "kind", ["product", "crossings", "pool", "label", "converter", "fifo", "padding", "wired", "count"]
+)
 def test_elements_of_every_kind_are_priced_as_measured(kind):
     """Together within 8%, the typical one within 20% or 10 LUT."""
     pairs = [(int(row["lut"]), price.lut) for row, price in fitted_elements() if row["kind"] == kind]
