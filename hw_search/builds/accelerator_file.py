@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from zerocross.finn_flows.chip.serial_line import SerialLink
+from zerocross.finn_flows.chip.serial_line import PROTOCOL, SerialLink
 from zerocross.finn_flows.nodes.stream import Stream
 from zerocross.finn_flows.rtl.design import Generated
 from zerocross.hw_search.builds.layout import ACCELERATOR
@@ -44,6 +44,7 @@ def save_accelerator(
 ) -> None:
     """Write the facts about a design; for `pixels` and `scaling` see `HostFacts`."""
     content = {
+        "protocol": PROTOCOL,
         "top": generated.top,
         "files": [path.relative_to(generated.folder).as_posix() for path in generated.sources],
         "source": asdict(link.source),
