@@ -398,9 +398,9 @@ def an_image_of_features() -> Graph:
 
 
 def weights_first() -> Graph:
-    g = Graph((4, 1), 3)
+    g = Graph((1, 1), 3)
     node = NodeProto()
-    g.quant(4, 0.25).node("MatMul", g.constant(np.ones((4, 4))))
+    g.quant(4, 0.25).node("MatMul", g.constant(np.ones((4, 1))))
     node.CopyFrom(g.nodes[-1])
     node.input[0], node.input[1] = g.nodes[-1].input[1], g.nodes[-1].input[0]
     g.nodes[-1] = node
