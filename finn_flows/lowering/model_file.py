@@ -31,13 +31,10 @@ def load_model(path: Path) -> ModelWrapper:
 
 
 def _declare_once(graph: GraphProto) -> None:
-    """Remove shapes that a graph declares more than once, and sizes of 0, in place; inputs and outputs have their own."""
+    """Remove shapes that a graph declares more than once, in place; inputs and outputs have their own."""
     seen = {each.name for each in (*graph.input, *graph.output)}
     kept = []
     for value in graph.value_info:
-        for dim in value.type.tensor_type.shape.dim:
-            if dim.HasField("dim_value") and dim.dim_value == 0:
-                dim.ClearField("dim_value")
         if value.name not in seen:
             seen.add(value.name)
             kept.append(value)

@@ -51,6 +51,7 @@ def tidied(model: ModelWrapper) -> ModelWrapper:
     """
     model = copy.deepcopy(model)
     name_nodes(model.graph.node)
+    _forget_unknown_sizes(model)
     write_between_quantizers(model)
     order = _order(model)
     model = model.transform(RemoveStaticGraphInputs())
@@ -146,6 +147,17 @@ def _take_floats(model: ModelWrapper) -> None:
                 node.input[index] = sink
     cast = helper.make_node("Cast", [value.name], [sink], name=sink, to=container)
     model.graph.node.insert(0, cast)
+
+
+def _forget_unknown_sizes(model: ModelWrapper) -> None:
+    """Remove sizes of 0 and shapes without sizes of computed tensors, in place: they are unknown, and will be inferred."""
+    made = {name for node in model.graph.node for name in node.output}
+    for value in [*model.graph.value_info, *model.graph.output]:
+        if value.name in made and not value.type.tensor_type.shape.dim:
+            value.type.tensor_type.ClearField("shape")
+        for dim in value.type.tensor_type.shape.dim:
+            if dim.HasField("dim_value") and dim.dim_value == 0:
+                dim.ClearField("dim_value")
 
 
 def _forget_shapes(model: ModelWrapper) -> None:
