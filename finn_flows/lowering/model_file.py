@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import onnx
-from google.protobuf.message import Message
 from onnx import GraphProto, ModelProto, TensorProto, numpy_helper
 from onnx.external_data_helper import ExternalDataInfo, load_external_data_for_tensor, uses_external_data
 from qonnx.core.modelwrapper import ModelWrapper
@@ -93,7 +93,7 @@ def _parsed(path: Path) -> ModelProto:
     return proto
 
 
-def _is_text(message: Message) -> bool:
+def _is_text(message: Any) -> bool:
     """Return whether all texts of a message are UTF-8; protobuf returns others as bytes."""
     for field, value in message.ListFields():
         values = value if field.label == field.LABEL_REPEATED else [value]

@@ -21,6 +21,7 @@ from zerocross.finn_flows.network import (
     NetworkError,
     Operation,
 )
+from zerocross.reading import Unreadable, parse_json, read_arrays, reason
 
 FORMAT = "zerocross integer network"
 VERSION = 3
@@ -91,14 +92,13 @@ def load(path: Path) -> IntegerNetwork:
         StorageError: If the file is missing, damaged, of another version, or no integer network.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        arrays = read_arrays(path)
     except FileNotFoundError:
         raise StorageError(f"{path} does not exist") from None
-    except Exception as error:  # a damaged zip file raises errors of many types
+    except (OSError, Unreadable) as error:
         raise StorageError(f"{path} is damaged or no integer network ({error})") from None
     try:
-        record = json.loads(arrays["network"].tobytes())
+        record = parse_json(arrays["network"].tobytes())
         if record["format"] != FORMAT:
             raise KeyError("format")
     except (KeyError, TypeError, ValueError):
@@ -110,15 +110,17 @@ def load(path: Path) -> IntegerNetwork:
     try:
         net = _network(record, arrays)
         _check(net)
-    except (KeyError, TypeError, ValueError, NetworkError) as error:
+    except NetworkError as error:
         raise StorageError(f"{path} is inconsistent: {error}") from None
+    except Exception as error:  # a record of other types than `save` writes fails anywhere
+        raise StorageError(f"{path} is inconsistent ({type(error).__name__}: {reason(error)})") from None
     return net
 
 
 def _network(record: dict[str, Any], arrays: dict[str, np.ndarray]) -> IntegerNetwork:
     tables = {
         name: CrossingTable(
-            Grid(*grid), arrays[f"first/{name}"], arrays[f"offsets/{name}"], arrays[f"places/{name}"]
+            _grid(name, grid), arrays[f"first/{name}"], arrays[f"offsets/{name}"], arrays[f"places/{name}"]
         )
         for name, grid in record["grids"].items()
     }
@@ -135,6 +137,15 @@ def _network(record: dict[str, Any], arrays: dict[str, np.ndarray]) -> IntegerNe
     biases = {name: arrays[f"biases/{name}"] for name in own}
     factors = {name: arrays[f"factors/{name}"] for name, bias in own.items() if bias.has_factors}
     return IntegerNetwork(network, weights, tables, biases, factors)
+
+
+def _grid(name: str, numbers: Any) -> Grid:
+    low, high, step = numbers
+    if not all(isinstance(each, int) for each in numbers) or step < 1 or high < low:
+        raise NetworkError(
+            f"{name} has the grid {numbers}: a grid rises from its first to its second number by the third"
+        )
+    return Grid(low, high, step)
 
 
 def _layer(record: dict[str, Any], tables: dict[str, CrossingTable]) -> Layer:

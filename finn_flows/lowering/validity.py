@@ -318,7 +318,13 @@ def _check_numbers(node: NodeProto, known: Tensors) -> None:
         if value is None or value.dtype.kind != "f":
             continue
         is_finite = node.op_type in _FINITE or (is_product(node) and place > 0)
-        found = "NaN" if np.isnan(value).any() else "infinite numbers" if is_finite and np.isinf(value).any() else ""
+        found = (
+            "NaN"
+            if np.isnan(value).any()
+            else "infinite numbers"
+            if is_finite and np.isinf(value).any()
+            else ""
+        )
         if found:
             raise LoweringError(
                 f"{called(node)}: its constant {name} holds {found}: the training has diverged, train again"

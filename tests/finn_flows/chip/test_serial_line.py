@@ -1,7 +1,6 @@
 """The serial line, in simulation, against numpy and against noise."""
 
 import binascii
-import contextlib
 
 import numpy as np
 import pytest

@@ -461,9 +461,9 @@ REFUSED: dict[str, tuple[Callable[[], Graph], str]] = {
         r"AveragePool_\d+ \(AveragePool\) rounds up, so that the windows at the end are smaller",
     ),
     "a mean of channels": (
-        lambda: (
-            g := image().quant(3, 0.5).node("ReduceMean", axes=[1], keepdims=1).node("Flatten")
-        ).dense(g.features(), 5),
+        lambda: (g := image().quant(3, 0.5).node("ReduceMean", axes=[1], keepdims=1).node("Flatten")).dense(
+            g.features(), 5
+        ),
         r"ReduceMean_\d+ \(ReduceMean\) reduces other axes than height and width",
     ),
     "a mean of features": (
