@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from zerocross.finn_flows.crossings import CrossingTable
 from zerocross.finn_flows.errors import FlowError
@@ -21,10 +22,11 @@ from zerocross.finn_flows.network import (
     NetworkError,
     Operation,
 )
-from zerocross.reading import Unreadable, parse_json, read_arrays, reason
+from zerocross.reading import Unreadable, as_record, parse_json, read_arrays, reason
 
 FORMAT = "zerocross integer network"
 VERSION = 3
+_MOST_BITS = 64
 
 _OPERATIONS: dict[str, type] = {each.__name__: each for each in get_args(Operation)}
 
@@ -113,7 +115,7 @@ def load(path: Path) -> IntegerNetwork:
     except NetworkError as error:
         raise StorageError(f"{path} is inconsistent: {error}") from None
     except Exception as error:  # a record of other types than `save` writes fails anywhere
-        raise StorageError(f"{path} is inconsistent ({type(error).__name__}: {reason(error)})") from None
+        raise StorageError(f"{path} is inconsistent: {reason(error)}") from None
     return net
 
 
@@ -126,7 +128,10 @@ def _network(record: dict[str, Any], arrays: dict[str, np.ndarray]) -> IntegerNe
     }
     layers = tuple(_layer(layer, tables) for layer in record["layers"])
     source = record["input"]
-    network = Network(Input(tuple(source["shape"]), source["bits"]), layers)
+    start = as_record(TypeAdapter(Input), {"shape": tuple(source["shape"]), "bits": source["bits"]})
+    if not 1 <= start.bits <= _MOST_BITS or min(start.shape) < 1:
+        raise NetworkError(f"the input has the shape {start.shape} and {start.bits} bits")
+    network = Network(start, layers)
     weights = {}
     for name, shape in record["weights"].items():
         values = arrays[f"weights/{name}"]
@@ -157,7 +162,9 @@ def _layer(record: dict[str, Any], tables: dict[str, CrossingTable]) -> Layer:
     }
     if kind is Activation:
         fields["crossings"] = tuple(int(count) for count in tables[record["name"]].counts())
-    operation: Operation = kind(**fields)
+    if not 1 <= fields.get("bits", 1) <= _MOST_BITS:
+        raise NetworkError(f"{record['name']} has {fields['bits']} bits")
+    operation: Operation = as_record(TypeAdapter(kind), fields)
     return Layer(record["name"], operation, tuple(record["inputs"]))
 
 

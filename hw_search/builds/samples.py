@@ -174,7 +174,9 @@ def _check_picture(path: Path, image: Image.Image) -> None:
         raise UserError(
             f"{path} has {image.width} x {image.height} pixels; at most {_MOST_PIXELS:,} are read: make it smaller"
         )
-    frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)  # MPO: a photograph with thumbnails
+    frames = (
+        1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+    )  # MPO: a photograph with thumbnails
     if frames > 1:
         raise UserError(f"{path} holds {frames} pictures: give a file with one")
     wide = image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM"))
