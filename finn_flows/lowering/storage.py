@@ -162,9 +162,9 @@ def _layer(record: dict[str, Any], tables: dict[str, CrossingTable]) -> Layer:
     }
     if kind is Activation:
         fields["crossings"] = tuple(int(count) for count in tables[record["name"]].counts())
-    if not 1 <= fields.get("bits", 1) <= _MOST_BITS:
-        raise NetworkError(f"{record['name']} has {fields['bits']} bits")
     operation: Operation = as_record(TypeAdapter(kind), fields)
+    if not 1 <= getattr(operation, "bits", 1) <= _MOST_BITS:
+        raise NetworkError(f"{record['name']} has {fields['bits']} bits")
     return Layer(record["name"], operation, tuple(record["inputs"]))
 
 

@@ -33,6 +33,9 @@ _ANNOTATION = "finn_datatype"
 _INPUTS = {"BipolarQuant": 2, "IntQuant": 4, "MultiThreshold": 2, "Quant": 4, "Trunc": 5}
 """Inputs that QONNX's quantizers need."""
 
+_TYPES = {"f": "FLOAT", "i": "INT", "s": "STRING"}
+"""Types of the attributes of QONNX's nodes."""
+
 _MOST_ZERO = 1 << 20
 """The largest zero point, so that levels of few bits beside it are exact in float32."""
 
@@ -226,7 +229,10 @@ def _check_outputs(graph: GraphProto, known: set[str], makers: dict[str, NodePro
     names = [value.name for value in graph.output]
     if not names:
         raise LoweringError("the graph has no output: export the network again")
+    given = {value.name for value in graph.input}
     for name in names:
+        if name in given:
+            raise LoweringError(f"the graph's output {name} is its input too: export the network again")
         if name not in makers and (name not in known or len(names) == 1):
             raise LoweringError(
                 f"no node makes the graph's output {name or 'without a name'}: export the network again"
@@ -300,9 +306,14 @@ def _check_quantizer(node: NodeProto, named: str) -> None:
     plain.CopyFrom(node)
     plain.domain = "qonnx.custom_op.general"
     operator = getCustomOp(plain)
-    for name in operator.get_nodeattr_types():
+    types = {
+        attribute.name: AttributeProto.AttributeType.Name(attribute.type) for attribute in node.attribute
+    }
+    for name, (letter, *_) in operator.get_nodeattr_types().items():
         try:
             operator.get_nodeattr(name)
+            if types.get(name, _TYPES.get(letter)) != _TYPES.get(letter):
+                raise ValueError(f"it is of type {types[name]}, not {_TYPES[letter]}")
         except Exception as error:  # qonnx raises many kinds
             raise LoweringError(
                 f"{named} has no valid {name} ({_first_line(error)}): export the network again"
@@ -366,7 +377,12 @@ def _is_known(node: NodeProto) -> bool:
 
 def _check_made(model: ModelWrapper, node: NodeProto, tensors: Tensors) -> None:
     for name in filter(tensors.__contains__, node.output):
-        said, made = list(model.get_tensor_shape(name) or []), list(tensors[name].shape)
+        declared = model.get_tensor_shape(name)
+        if declared is None:
+            raise LoweringError(
+                f"{called(node)}: onnx cannot infer the shape of its output, so it is not valid: export the network again"
+            )
+        said, made = list(declared), list(tensors[name].shape)
         if said and (
             len(said) != len(made) or any(size not in (0, own) for size, own in zip(said, made, strict=True))
         ):

@@ -182,7 +182,7 @@ def _check_picture(path: Path, image: Image.Image) -> None:
     wide = image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM"))
     if image.mode[0] in "IF" and not wide:
         raise UserError(f"{path} has pixels of mode {image.mode}: save it with pixels of 8 or 16 bits")
-    if image.has_transparency_data and image.convert("RGBA").getextrema()[3] != (255, 255):
+    if image.has_transparency_data and (np.asarray(image.convert("RGBA"))[..., 3] < 255).any():
         raise UserError(f"{path} is partly transparent: put it on a background, as the training pictures are")
 
 
