@@ -24,6 +24,7 @@ from zerocross.hw_search.zoo.training_folder import CHECKPOINT, CONFIG, RECORD, 
 from zerocross.models.data import load, load_test
 from zerocross.models.layers import install
 from zerocross.models.training import TrainingFailure, accuracy, pick_device, train
+from zerocross.reading import read_json
 
 _LOOKS = 40
 
@@ -194,6 +195,6 @@ def _text(record: Trained) -> str:
 def _logged(path: Path) -> list[dict[str, float | int | None]]:
     """Return the log of an interrupted training; none if its record is missing or damaged."""
     try:
-        return list(json.loads(path.read_text(encoding="utf-8"))["log"])
-    except (OSError, ValueError, KeyError):
+        return list(read_json(path)["log"])
+    except (OSError, ValueError, KeyError, TypeError):
         return []

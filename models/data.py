@@ -25,6 +25,7 @@ from zerocross.models.samples import (
     read_labels,
 )
 from zerocross.models.scaling import ByteScaling, scaling_notes, scaling_of
+from zerocross.reading import Unreadable, names_of_arrays, read_arrays
 
 SPLIT_SEED = 20_190_202
 """Seed of the fixed train/test split of the digits, so that all users have the same test set."""
@@ -292,18 +293,14 @@ def _images(name: str, x: np.ndarray) -> tuple[np.ndarray, str]:
 def _read(path: Path) -> dict[str, np.ndarray]:
     names = ("x_train", "y_train", "x_test", "y_test")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            missing = [key for key in names if key not in file.files]
-            if missing:
-                raise DataError(
-                    f"{path} lacks the array {missing[0]!r} (it has {', '.join(file.files) or 'none'})"
-                )
-            return {name: np.asarray(file[name]) for name in names}
+        held = names_of_arrays(path)
+        for name in names:
+            if name not in held:
+                raise DataError(f"{path} lacks the array {name!r} (it has {', '.join(held) or 'none'})")
+        return read_arrays(path, names)
     except FileNotFoundError:
         raise DataError(f"{path} does not exist") from None
-    except DataError:
-        raise
-    except Exception as error:  # a damaged file raises many kinds of errors in zipfile, zlib and numpy
+    except (OSError, Unreadable) as error:
         raise DataError(f"{path} is not a readable .npz file without pickles: {error}") from None
 
 

@@ -5,8 +5,9 @@ import os
 from dataclasses import asdict
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
+from zerocross.reading import Unreadable, as_record, read_json
 from zerocross.reports.build_records import Build
 
 BUILD = "build.json"
@@ -40,7 +41,7 @@ def load_build(folder: Path) -> Build:
     """
     path = folder if folder.is_file() else folder / BUILD
     try:
-        record = json.loads(path.read_bytes())
+        record = read_json(path)
     except FileNotFoundError:
         raise UnreadableBuild(
             f"{folder} holds no build: it has no {BUILD}. Run `zerocross build`, or name the folder of a build"
@@ -56,8 +57,6 @@ def load_build(folder: Path) -> Build:
             "Build again, or report with the version that built it"
         )
     try:
-        return _BUILD.validate_python(record)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise UnreadableBuild(f"{path} cannot be read: {place}: {first['msg']}. Build again") from None
+        return as_record(_BUILD, record)
+    except Unreadable as error:
+        raise UnreadableBuild(f"{path} cannot be read: {error}. Build again") from None

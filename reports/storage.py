@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from zerocross.reading import as_record, parse_json, read_json
 from zerocross.reports.metrics import COSTS
 from zerocross.reports.records import Evaluation, Run
 
@@ -49,12 +50,12 @@ def load_run(folder: Path) -> Run:
     """
     name = PARETO
     try:
-        record = json.loads((folder / PARETO).read_bytes())
+        record = read_json(folder / PARETO)
         _check_layout(record, folder / PARETO)
-        run = _RUN.validate_python(record)
+        run = as_record(_RUN, record)
         name = EVALUATIONS
         with (folder / EVALUATIONS).open("rb") as file:
-            evaluations = [_EVALUATION.validate_json(line) for line in file]
+            evaluations = [as_record(_EVALUATION, parse_json(line)) for line in file]
     except FileNotFoundError:
         raise UnreadableRun(
             f"{folder} holds no finished or interrupted search: it has no {name}. A search writes it when it ends, or when "

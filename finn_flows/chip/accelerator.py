@@ -1,6 +1,10 @@
 """The host's end of a serial line: sends samples to a board or its simulation, and receives the outputs."""
 
 import errno
+import fcntl
+import os
+import secrets
+import termios
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -16,6 +20,7 @@ from zerocross.finn_flows.chip.serial_line import (
     ERROR,
     IDENTIFY,
     IDENTITY_BYTES,
+    NUMBER_BYTES,
     PROTOCOL,
     REQUEST,
     RUN,
@@ -34,7 +39,7 @@ class BoardError(FlowError):
 
 
 class NoDevice(BoardError):
-    """No serial device has the name, or the user lacks the permission for it."""
+    """No serial device has the name, the user lacks the permission for it, or another program uses it."""
 
 
 class NoAnswer(BoardError):
@@ -80,6 +85,9 @@ _ERRORS = {
 class Accelerator:
     """A design at the other end of a serial line.
 
+    Every request for an output has a number, and its answer repeats it. Late answers and answers to other hosts are skipped.
+    The first numbers are random, so that hosts differ.
+
     Args:
         wire: Serial port.
         link: Settings that host and device share.
@@ -93,6 +101,13 @@ class Accelerator:
 
     def __init__(self, wire: Wire, link: SerialLink, retries: int = 3, pause: float = 0.15):
         self._wire, self._link, self._retries, self._pause = wire, link, retries, pause
+        self._sizes = {
+            RUN: NUMBER_BYTES + link.output_bytes,
+            IDENTIFY: IDENTITY_BYTES,
+            ERROR: 1,
+        }
+        self._number = secrets.randbits(8 * NUMBER_BYTES)
+        self._in_step = True  # whether no request is open
         self._check_identity()
 
     def run(
@@ -111,7 +126,7 @@ class Accelerator:
         packed = self._link.pack(samples)
         answers = []
         for sample in packed:
-            answers.append(self._exchange(RUN, sample, self._link.output_bytes))
+            answers.append(self._exchange(RUN, sample))
             progress(len(answers), len(packed))
         return self._link.unpack(answers)
 
@@ -135,10 +150,11 @@ class Accelerator:
         self.close()
 
     def _check_identity(self) -> None:
-        says = self._exchange(IDENTIFY, b"", IDENTITY_BYTES)
+        says = self._exchange(IDENTIFY)
         if says[0] != PROTOCOL:
             raise WrongDesign(
-                f"the board uses protocol {says[0]}, not {PROTOCOL}: build the bitstream again and load it"
+                f"the board's bitstream uses protocol {says[0]} of the serial line, this version of zerocross protocol "
+                f"{PROTOCOL}: build the bitstream again and load it"
             )
         if says != self._link.identity:
             here, there = (
@@ -148,16 +164,20 @@ class Accelerator:
                 f"the board runs design {there:08x}, not {here:08x}: load this design's bitstream first"
             )
 
-    def _exchange(self, kind: bytes, payload: bytes, size: int) -> bytes:
-        """Send a request until a valid answer arrives."""
+    def _exchange(self, kind: bytes, payload: bytes = b"") -> bytes:
+        """Send a request until its answer arrives."""
         for attempt in range(self._retries + 1):
             try:
-                if attempt:
+                if attempt or not self._in_step:
                     self._start_again(kind)
-                self._wire.write(frame(REQUEST, kind, payload))
-                return self._answer(kind, size)
+                self._in_step = False
+                answer = self._request(kind, payload)
+                self._in_step = True
+                return answer
             except _Noise as noise:
                 trouble = str(noise)
+            except (OSError, termios.error) as error:  # the converter was unplugged, for example
+                raise NoAnswer(f"the serial port failed ({error}): check the cable, and try again") from None
         raise NoAnswer(
             f"no answer after {self._retries + 1} attempts at {self._link.baud} baud ({trouble}): check that the "
             "bitstream is loaded, that this is the right serial port (boards often have two), and the cable and its ground"
@@ -167,30 +187,47 @@ class Accelerator:
         time.sleep(self._pause)
         self._wire.reset_input_buffer()
         if kind != IDENTIFY:  # resets the design, in case it is still computing
-            self._wire.write(frame(REQUEST, IDENTIFY))
-            self._answer(IDENTIFY, IDENTITY_BYTES)
+            self._request(IDENTIFY)
 
-    def _answer(self, kind: bytes, size: int) -> bytes:
-        start = self._wire.read(1)
-        while start and start != ANSWER:  # rest of an earlier answer
-            start = self._wire.read(1)
-        got = self._read(1)
-        payload = self._read(1 if got == ERROR else size if got == kind else 0)
-        if got not in (ERROR, kind) or self._read(2) != checksum(got + payload):
-            raise _Noise("a broken answer")
-        if got == ERROR:
-            raise _Noise(_ERRORS.get(payload[0], f"error {payload[0]}"))
-        return payload
+    def _request(self, kind: bytes, payload: bytes = b"") -> bytes:
+        number = b""
+        if kind == RUN:
+            self._number = (self._number + 1) % (1 << 8 * NUMBER_BYTES)
+            number = self._number.to_bytes(NUMBER_BYTES, "little")
+        self._wire.write(frame(REQUEST, kind, number + payload))
+        return self._answer(kind, number)
+
+    def _answer(self, kind: bytes, number: bytes) -> bytes:
+        """Return the body of a request's answer, without its number; skip other answers."""
+        left = 8 * (max(self._sizes.values()) + 4)  # bytes to read before giving up
+        while left > 0:
+            start = self._read(1)
+            left -= 1
+            if start != ANSWER:  # rest of another answer
+                continue
+            got = self._read(1)
+            size = self._sizes.get(got)
+            if size is None:
+                raise _Noise("a broken answer")
+            body = self._read(size)
+            if self._read(2) != checksum(got + body):
+                raise _Noise("a broken answer")
+            if got == ERROR:
+                raise _Noise(_ERRORS.get(body[0], f"error {body[0]}"))
+            if got == kind and body.startswith(number):
+                return body[len(number) :]
+            left -= size + 3
+        raise _Noise("many bytes, none of them an answer")
 
     def _read(self, size: int) -> bytes:
-        data = self._wire.read(size) if size else b""
+        data = self._wire.read(size)
         if len(data) < size:
             raise _Noise("no answer in time")
         return data
 
 
 def open_board(device: str, link: SerialLink, timeout: float = 2.0) -> Accelerator:
-    """Open a board on a serial device, such as /dev/ttyUSB0.
+    """Open a board on a serial device, such as /dev/ttyUSB0. No other program can use the device until it is closed.
 
     Args:
         device: Serial device.
@@ -198,7 +235,7 @@ def open_board(device: str, link: SerialLink, timeout: float = 2.0) -> Accelerat
         timeout: Most seconds per sample.
 
     Raises:
-        NoDevice: If the device does not exist, or the user lacks the permission for it.
+        NoDevice: If the device does not exist, the user lacks the permission for it, or another program uses it.
         NoAnswer: If no device with this protocol answers.
         WrongDesign: If the device runs another design.
     """
@@ -206,13 +243,17 @@ def open_board(device: str, link: SerialLink, timeout: float = 2.0) -> Accelerat
 
     longest = 10 * (max(link.sample_bytes, link.output_bytes) + 16) / link.baud
     try:
-        port = serial.Serial(device, link.baud, timeout=timeout + longest)
+        port = serial.Serial(device, link.baud, timeout=timeout + longest, exclusive=True)
     except serial.SerialException as error:
         raise NoDevice(_why_not(device, error.errno, str(error))) from None
-    with suppress(AttributeError, NotImplementedError, OSError, ValueError):
-        port.set_low_latency_mode(True)  # USB converters otherwise delay an answer by up to 16 ms
-    port.reset_input_buffer()
     try:
+        if _holders(device):  # programs that open ports without a lock
+            raise NoDevice(_why_not(device, errno.EBUSY, ""))
+        with suppress(OSError):
+            fcntl.ioctl(port.fileno(), termios.TIOCEXCL)  # nor can they open it from now on
+        with suppress(AttributeError, NotImplementedError, OSError, ValueError):
+            port.set_low_latency_mode(True)  # USB converters otherwise delay an answer by up to 16 ms
+        port.reset_input_buffer()
         return Accelerator(port, link)
     except BaseException:
         port.close()
@@ -227,12 +268,25 @@ def _why_not(device: str, code: int | None, said: str) -> str:
             f"you have no permission to use {device}: join the group that owns it, "
             "usually with sudo usermod -aG dialout $USER, and log in again"
         )
-    if code == errno.EBUSY:
-        return f"another program uses {device}: close that program"
+    if code in (errno.EBUSY, errno.EAGAIN):
+        holders = " and ".join(_holders(device)) or "another program"
+        return f"{holders} uses {device}, and a board answers one program at a time: wait until it ends, or close it"
     if code == errno.ENOENT:
         there = ", ".join(port.device for port in list_ports.comports()) or "none: is the board plugged in?"
         return f"there is no serial device {device}; there are: {there}"
     return f"{device} cannot be opened: {said}"
+
+
+def _holders(device: str) -> list[str]:
+    """Return the other processes that have a device open, as far as this user may see them: "minicom (process 81)"."""
+    found, wanted = [], os.path.realpath(device)
+    for process in Path("/proc").glob("[0-9]*"):
+        if int(process.name) == os.getpid():
+            continue
+        with suppress(OSError):  # it ended, or belongs to another user
+            if any(os.path.realpath(descriptor) == wanted for descriptor in (process / "fd").iterdir()):
+                found.append(f"{(process / 'comm').read_text().strip()} (process {process.name})")
+    return sorted(found)
 
 
 def compile_line(

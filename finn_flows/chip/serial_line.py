@@ -14,10 +14,10 @@ from zerocross.finn_flows.errors import FlowError
 from zerocross.finn_flows.families.pll import Pll
 from zerocross.finn_flows.nodes.stream import Stream, from_bits, to_bits
 
-PROTOCOL = 1
+PROTOCOL = 2  # 1: requests had no number
 REQUEST, ANSWER = b"\xa5", b"\x5a"
 RUN, IDENTIFY, ERROR = b"R", b"I", b"E"
-IDENTITY_BYTES = 10
+IDENTITY_BYTES, NUMBER_BYTES = 10, 4
 _PATIENCE = 0.1  # seconds of silence after which the device forgets a frame
 _BAUD_ERROR = 0.02  # receivers sample a byte's last bit 9.5 bits after its first edge
 

@@ -1,8 +1,11 @@
 // A design behind a serial line: the host sends a sample, the device answers with the design's output.
 //
-//     host:    A5 "R" sample checksum    compute           device: 5A "R" output checksum
-//     host:    A5 "I" checksum           identify          device: 5A "I" IDENTITY checksum
-//                                        error             device: 5A "E" code checksum
+//     host:    A5 "R" number sample checksum   compute     device: 5A "R" number output checksum
+//     host:    A5 "I" checksum                 identify    device: 5A "I" IDENTITY checksum
+//                                              error       device: 5A "E" code checksum
+//
+// The host chooses the number of a request, 4 bytes; the answer repeats it, so that the host knows which request it
+// answers. An identification has none: hosts and devices of all versions of the protocol understand it.
 //
 // A sample is the bits of its elements in stream order, lowest bit first, padded to whole bytes; so is an output. The
 // checksum is CRC-16/MCRF4XX (polynomial 0x1021 reflected, start 0xFFFF) of all bytes between the header and itself, low
@@ -42,7 +45,8 @@ module zc_serial #(
 
   // Frames in.
   localparam int IN_BYTES = (IN_WIDTH * IN_WORDS + 7) / 8;
-  localparam int IN_BITS = $clog2(IN_BYTES + 1);
+  localparam int NUMBER_BYTES = 4;
+  localparam int IN_BITS = $clog2((IN_BYTES > NUMBER_BYTES ? IN_BYTES : NUMBER_BYTES) + 1);
   localparam int TIMEOUT_BITS = $clog2(TIMEOUT + 1);
   logic [7:0] byte_in;
   logic byte_valid;
@@ -56,7 +60,7 @@ module zc_serial #(
       .valid(byte_valid)
   );
 
-  typedef enum logic [2:0] {HEADER, COMMAND, SAMPLE, CHECK_LOW, CHECK_HIGH, VERDICT} receive_t;
+  typedef enum logic [2:0] {HEADER, COMMAND, NUMBER, SAMPLE, CHECK_LOW, CHECK_HIGH, VERDICT} receive_t;
   receive_t receive;
   logic run_frame;  // whether the frame's command is RUN
   logic [15:0] crc_in;
@@ -66,6 +70,7 @@ module zc_serial #(
   logic [7:0] complaint;
   wire right = crc_in == 0;  // the CRC over a frame and its checksum is 0
   wire command_known = byte_in == RUN || byte_in == IDENTIFY;
+  wire number_last = place == IN_BITS'(NUMBER_BYTES - 1);
   wire refused = byte_valid && receive == COMMAND && (!command_known || (byte_in == RUN && active));
   always_ff @(posedge clk) begin
     silent <= byte_valid || receive == HEADER ? '0 : silent + 1'b1;
@@ -77,13 +82,14 @@ module zc_serial #(
     if (!rst_n || late || refused || receive == VERDICT) receive <= HEADER;
     else if (byte_valid) begin
       crc_in <= receive == HEADER ? 16'hFFFF : crc(crc_in, byte_in);
-      place  <= receive == SAMPLE ? place + 1'b1 : '0;
+      place  <= receive == SAMPLE || (receive == NUMBER && !number_last) ? place + 1'b1 : '0;
       case (receive)
         HEADER: if (byte_in == REQUEST) receive <= COMMAND;
         COMMAND: begin
           run_frame <= byte_in == RUN;
-          receive   <= byte_in == RUN ? SAMPLE : CHECK_LOW;
+          receive   <= byte_in == RUN ? NUMBER : CHECK_LOW;
         end
+        NUMBER: if (number_last) receive <= SAMPLE;
         SAMPLE: if (place == IN_BITS'(IN_BYTES - 1)) receive <= CHECK_LOW;
         CHECK_LOW: receive <= CHECK_HIGH;
         default: receive <= VERDICT;
@@ -141,11 +147,11 @@ module zc_serial #(
 
   // Frames out; the design's words are split into bytes, bit by bit.
   localparam int OUT_BYTES = (OUT_WIDTH * OUT_WORDS + 7) / 8;
-  localparam int LONGEST = OUT_BYTES > 10 ? OUT_BYTES : 10;
+  localparam int LONGEST = OUT_BYTES > 10 ? OUT_BYTES : 10;  // of a body; numbers are shorter
   localparam int INDEX_BITS = $clog2(LONGEST + 1);
   localparam int OUT_POSITION_BITS = OUT_WIDTH > 1 ? $clog2(OUT_WIDTH) : 1;
   localparam int OUT_COUNT_BITS = $clog2(OUT_WORDS + 1);
-  typedef enum logic [2:0] {REST, KIND, BODY, SUM_LOW, SUM_HIGH} send_t;
+  typedef enum logic [2:0] {REST, KIND, ECHO, BODY, SUM_LOW, SUM_HIGH} send_t;
   send_t send;
   logic [7:0] kind, code, output_byte, byte_out;
   logic tell_error, tell_identity, byte_offered, byte_taken;
@@ -182,6 +188,16 @@ module zc_serial #(
     end
   end
 
+  // The number of the request, lowest byte first; it turns while it is received and sent. A device that computes receives
+  // no other one, because it refuses the command.
+  logic [8*NUMBER_BYTES-1:0] number;
+  wire take_number = byte_valid && receive == NUMBER;
+  wire echo_last = index == INDEX_BITS'(NUMBER_BYTES - 1);
+  always_ff @(posedge clk) begin
+    if (take_number || (send == ECHO && byte_taken))
+      number <= {take_number ? byte_in : number[7:0], number[8*NUMBER_BYTES-1:8]};
+  end
+
   wire [7:0] identity_byte = 8'(IDENTITY >> {index, 3'd0});
   wire body_last = kind == ERROR || index == (kind == RUN ? INDEX_BITS'(OUT_BYTES - 1) : INDEX_BITS'(9));
   always_comb begin
@@ -192,6 +208,7 @@ module zc_serial #(
         byte_offered = tell_error || tell_identity || (active && gathered[3]);
       end
       KIND: byte_out = kind;
+      ECHO: byte_out = number[7:0];
       BODY: byte_out = kind == RUN ? output_byte : kind == ERROR ? code : identity_byte;
       SUM_LOW: byte_out = crc_out[7:0];
       default: byte_out = crc_out[15:8];
@@ -200,13 +217,14 @@ module zc_serial #(
   always_ff @(posedge clk) begin
     if (!rst_n || identify) send <= REST;  // an answer half sent is abandoned
     else if (byte_taken) begin
-      index <= send == BODY ? index + 1'b1 : '0;
+      index <= send == BODY || (send == ECHO && !echo_last) ? index + 1'b1 : '0;
       case (send)
         REST: begin
           send <= KIND;
           kind <= tell_error ? ERROR : tell_identity ? IDENTIFY : RUN;
         end
-        KIND: send <= BODY;
+        KIND: send <= kind == RUN ? ECHO : BODY;
+        ECHO: if (echo_last) send <= BODY;
         BODY: if (body_last) send <= SUM_LOW;
         SUM_LOW: send <= SUM_HIGH;
         default: send <= REST;
@@ -214,7 +232,7 @@ module zc_serial #(
     end
     byte_summed <= byte_out;
     sum_starts  <= byte_taken && send == REST;
-    sum_goes_on <= byte_taken && (send == KIND || send == BODY);
+    sum_goes_on <= byte_taken && (send == KIND || send == ECHO || send == BODY);
     if (sum_starts) crc_out <= '1;
     else if (sum_goes_on) crc_out <= crc(crc_out, byte_summed);
     if (!rst_n) {tell_error, tell_identity} <= '0;

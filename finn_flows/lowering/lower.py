@@ -22,6 +22,7 @@ from zerocross.finn_flows.lowering.host_part import host_part as host_part_of
 from zerocross.finn_flows.lowering.model_file import load_model
 from zerocross.finn_flows.lowering.outputs import keep_output
 from zerocross.finn_flows.lowering.thermometers import with_thermometers
+from zerocross.finn_flows.lowering.validity import check_file, check_values
 
 
 @dataclass(frozen=True)
@@ -126,9 +127,14 @@ def lower(source: Path | str | ModelWrapper, host_part: bool = False, output: st
     Raises:
         LoweringError: If the file is no ONNX file, or hardware cannot compute a node; the message names it.
     """
-    file = source if isinstance(source, ModelWrapper) else load_model(Path(source))
+    if isinstance(source, ModelWrapper):
+        check_file(source.model)
+        file = source
+    else:
+        file = load_model(Path(source))
     kept = file if output is None else keep_output(file, output)
     original = tidied(kept)
+    check_values(original)
     dropped = {each.name for each in file.graph.output} - {each.name for each in original.graph.output}
     graph = rewritten(original)
     try:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import onnx
 from onnx import GraphProto, ModelProto, TensorProto, numpy_helper
@@ -9,6 +10,7 @@ from onnx.external_data_helper import ExternalDataInfo, load_external_data_for_t
 from qonnx.core.modelwrapper import ModelWrapper
 
 from zerocross.finn_flows.lowering.errors import LoweringError
+from zerocross.finn_flows.lowering.validity import check_file
 
 _MOST_BYTES = 2**31 - 1  # protobuf's limit, which shape inference and the build's own copy have to keep
 
@@ -17,9 +19,27 @@ def load_model(path: Path) -> ModelWrapper:
     """Load an ONNX file with all of its weights.
 
     Raises:
-        LoweringError: See `load_whole`.
+        LoweringError: See `load_whole`; or the graph is not valid.
     """
-    return ModelWrapper(load_whole(path), fix_float64=True)
+    whole = load_whole(path)
+    try:
+        check_file(whole)
+    except LoweringError as error:
+        raise LoweringError(f"{path}: {error}") from None
+    _declare_once(whole.graph)
+    return ModelWrapper(whole, fix_float64=True)
+
+
+def _declare_once(graph: GraphProto) -> None:
+    """Remove shapes that a graph declares more than once, in place; inputs and outputs have their own."""
+    seen = {each.name for each in (*graph.input, *graph.output)}
+    kept = []
+    for value in graph.value_info:
+        if value.name not in seen:
+            seen.add(value.name)
+            kept.append(value)
+    del graph.value_info[:]
+    graph.value_info.extend(kept)
 
 
 def load_whole(path: Path) -> ModelProto:
@@ -34,6 +54,8 @@ def load_whole(path: Path) -> ModelProto:
     """
     proto = _parsed(path)
     outside = [tensor for tensor in _tensors(proto.graph) if uses_external_data(tensor)]
+    for tensor in outside:
+        _check_inside(path, tensor)
     if outside:
         inside = path.stat().st_size
         size = inside + sum(file.stat().st_size for file in _places(path, outside) if file.is_file())
@@ -64,9 +86,22 @@ def _parsed(path: Path) -> ModelProto:
         raise LoweringError(f"{path} cannot be read ({error.strerror or error})") from None
     except Exception:  # protobuf's DecodeError, wherever it lives
         raise LoweringError(f"{path} is not an ONNX file") from None
+    if not _is_text(proto):
+        raise LoweringError(f"{path} is not an ONNX file: some of its names are no text (UTF-8)")
     if not proto.graph.node:
         raise LoweringError(f"{path} is not an ONNX file, or its graph is empty")
     return proto
+
+
+def _is_text(message: Any) -> bool:
+    """Return whether all texts of a message are UTF-8; protobuf returns others as bytes."""
+    for field, value in message.ListFields():
+        values = value if field.label == field.LABEL_REPEATED else [value]
+        if field.type == field.TYPE_STRING and not all(isinstance(each, str) for each in values):
+            return False
+        if field.type == field.TYPE_MESSAGE and not all(_is_text(each) for each in values):
+            return False
+    return True
 
 
 def _tensors(graph: GraphProto) -> Iterator[TensorProto]:
@@ -86,13 +121,27 @@ def _places(path: Path, outside: list[TensorProto]) -> list[Path]:
     return sorted({path.parent / ExternalDataInfo(tensor).location for tensor in outside})
 
 
+def _check_inside(path: Path, tensor: TensorProto) -> None:
+    """Refuse external weights outside a model's folder, also behind links."""
+    location, folder = ExternalDataInfo(tensor).location or "", path.resolve().parent
+    try:
+        is_inside = (folder / location).resolve().is_relative_to(folder)
+    except (OSError, ValueError):  # a loop of links, a zero byte
+        is_inside = False
+    if not location or not is_inside:
+        raise LoweringError(
+            f"{path}: the weights of {tensor.name} are said to be in {location!r}, which is not in the model's folder: keep "
+            "weights as regular files in it"
+        )
+
+
 def _load(path: Path, tensor: TensorProto) -> None:
-    """Read an external tensor into the model. onnx refuses files outside the model's folder."""
+    """Read an external tensor into the model. onnx refuses links, also to files in the model's folder."""
     location = ExternalDataInfo(tensor).location
     try:
         load_external_data_for_tensor(tensor, str(path.resolve().parent))
     except onnx.checker.ValidationError as error:
-        if (path.parent / location).exists() or Path(location).is_absolute() or ".." in Path(location).parts:
+        if (path.parent / location).exists():
             raise LoweringError(
                 f"{path}: the weights of {tensor.name} are in {location}, which onnx refuses to read ({error}): "
                 "keep weights as regular files in the model's folder"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from zerocross.finn_flows.crossings import CrossingTable
 from zerocross.finn_flows.errors import FlowError
@@ -21,9 +22,11 @@ from zerocross.finn_flows.network import (
     NetworkError,
     Operation,
 )
+from zerocross.reading import Unreadable, as_record, parse_json, read_arrays, reason
 
 FORMAT = "zerocross integer network"
 VERSION = 3
+_MOST_BITS = 64
 
 _OPERATIONS: dict[str, type] = {each.__name__: each for each in get_args(Operation)}
 
@@ -91,14 +94,13 @@ def load(path: Path) -> IntegerNetwork:
         StorageError: If the file is missing, damaged, of another version, or no integer network.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        arrays = read_arrays(path)
     except FileNotFoundError:
         raise StorageError(f"{path} does not exist") from None
-    except Exception as error:  # a damaged zip file raises errors of many types
+    except (OSError, Unreadable) as error:
         raise StorageError(f"{path} is damaged or no integer network ({error})") from None
     try:
-        record = json.loads(arrays["network"].tobytes())
+        record = parse_json(arrays["network"].tobytes())
         if record["format"] != FORMAT:
             raise KeyError("format")
     except (KeyError, TypeError, ValueError):
@@ -110,21 +112,26 @@ def load(path: Path) -> IntegerNetwork:
     try:
         net = _network(record, arrays)
         _check(net)
-    except (KeyError, TypeError, ValueError, NetworkError) as error:
+    except NetworkError as error:
         raise StorageError(f"{path} is inconsistent: {error}") from None
+    except Exception as error:  # a record of other types than `save` writes fails anywhere
+        raise StorageError(f"{path} is inconsistent: {reason(error)}") from None
     return net
 
 
 def _network(record: dict[str, Any], arrays: dict[str, np.ndarray]) -> IntegerNetwork:
     tables = {
         name: CrossingTable(
-            Grid(*grid), arrays[f"first/{name}"], arrays[f"offsets/{name}"], arrays[f"places/{name}"]
+            _grid(name, grid), arrays[f"first/{name}"], arrays[f"offsets/{name}"], arrays[f"places/{name}"]
         )
         for name, grid in record["grids"].items()
     }
     layers = tuple(_layer(layer, tables) for layer in record["layers"])
     source = record["input"]
-    network = Network(Input(tuple(source["shape"]), source["bits"]), layers)
+    start = as_record(TypeAdapter(Input), {"shape": tuple(source["shape"]), "bits": source["bits"]})
+    if not 1 <= start.bits <= _MOST_BITS or min(start.shape) < 1:
+        raise NetworkError(f"the input has the shape {start.shape} and {start.bits} bits")
+    network = Network(start, layers)
     weights = {}
     for name, shape in record["weights"].items():
         values = arrays[f"weights/{name}"]
@@ -137,6 +144,15 @@ def _network(record: dict[str, Any], arrays: dict[str, np.ndarray]) -> IntegerNe
     return IntegerNetwork(network, weights, tables, biases, factors)
 
 
+def _grid(name: str, numbers: Any) -> Grid:
+    low, high, step = numbers
+    if not all(isinstance(each, int) for each in numbers) or step < 1 or high < low:
+        raise NetworkError(
+            f"{name} has the grid {numbers}: a grid rises from its first to its second number by the third"
+        )
+    return Grid(low, high, step)
+
+
 def _layer(record: dict[str, Any], tables: dict[str, CrossingTable]) -> Layer:
     kind = _OPERATIONS[record["operation"]]
     fields = {
@@ -146,7 +162,9 @@ def _layer(record: dict[str, Any], tables: dict[str, CrossingTable]) -> Layer:
     }
     if kind is Activation:
         fields["crossings"] = tuple(int(count) for count in tables[record["name"]].counts())
-    operation: Operation = kind(**fields)
+    operation: Operation = as_record(TypeAdapter(kind), fields)
+    if not 1 <= getattr(operation, "bits", 1) <= _MOST_BITS:
+        raise NetworkError(f"{record['name']} has {fields['bits']} bits")
     return Layer(record["name"], operation, tuple(record["inputs"]))
 
 

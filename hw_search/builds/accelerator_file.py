@@ -3,17 +3,19 @@
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import TypeAdapter
+from pydantic import Field, NonNegativeInt, PositiveInt, TypeAdapter
 
-from zerocross.finn_flows.chip.serial_line import SerialLink
+from zerocross.finn_flows.chip.serial_line import PROTOCOL, SerialLink
 from zerocross.finn_flows.nodes.stream import Stream
 from zerocross.finn_flows.rtl.design import Generated
-from zerocross.hw_search.builds.layout import ACCELERATOR
+from zerocross.hw_search.builds.layout import ACCELERATOR, RTL
 from zerocross.hw_search.builds.pixels import PixelScaling
 from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.files import write_text
 from zerocross.models.scaling import ByteScaling
+from zerocross.reading import Unreadable, as_record, read_json
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ def save_accelerator(
 ) -> None:
     """Write the facts about a design; for `pixels` and `scaling` see `HostFacts`."""
     content = {
+        "protocol": PROTOCOL,
         "top": generated.top,
         "files": [path.relative_to(generated.folder).as_posix() for path in generated.sources],
         "source": asdict(link.source),
@@ -62,13 +65,50 @@ def load_accelerator(folder: Path) -> HostFacts:
     Raises:
         UserError: If the file cannot be read.
     """
+    path = folder / ACCELERATOR
     try:
-        content = json.loads((folder / ACCELERATOR).read_text(encoding="utf-8"))
-        link = SerialLink(
-            Stream(**content["source"]), Stream(**content["sink"]), content["design_id"], content["baud"]
-        )
-        pixels = TypeAdapter(PixelScaling | None).validate_python(content.get("pixels"))
-        scaling = TypeAdapter(ByteScaling | None).validate_python(content.get("scaling"))
-        return HostFacts(content["top"], content["files"], link, pixels, scaling)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{folder / ACCELERATOR} cannot be read ({error}): build again") from None
+        content = read_json(path)
+        protocol = content.get("protocol", 1) if isinstance(content, dict) else PROTOCOL
+        if protocol != PROTOCOL:
+            raise Unreadable(
+                f"its design speaks protocol {protocol} of the serial line, this version of zerocross protocol {PROTOCOL}"
+            )
+        record = as_record(_CONTENT, content)
+        for file in record.files:
+            if not (folder / RTL / file).resolve().is_relative_to((folder / RTL).resolve()):
+                raise Unreadable(f"files: {file!r} lies outside {RTL}/")
+    except (OSError, Unreadable) as error:
+        raise UserError(f"{path} cannot be read ({error}): build again") from None
+    link = SerialLink(record.source.stream(), record.sink.stream(), record.design_id, record.baud)
+    return HostFacts(record.top, record.files, link, record.pixels, record.scaling)
+
+
+@dataclass(frozen=True)
+class _Side:
+    """A stream in the file; see `Stream`."""
+
+    shape: Annotated[list[PositiveInt], Field(min_length=1)]
+    lanes: PositiveInt
+    bits: Annotated[int, Field(ge=1, le=64)]
+    signed: bool = False
+    finn_range: tuple[int, int] | None = None
+
+    def stream(self) -> Stream:
+        return Stream(tuple(self.shape), self.lanes, self.bits, self.signed, self.finn_range)
+
+
+@dataclass(frozen=True)
+class _Content:
+    """The content of the file; see `HostFacts`."""
+
+    top: Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")]
+    files: list[str]
+    source: _Side
+    sink: _Side
+    design_id: NonNegativeInt
+    baud: PositiveInt
+    pixels: PixelScaling | None = None
+    scaling: ByteScaling | None = None
+
+
+_CONTENT = TypeAdapter(_Content)

@@ -64,8 +64,9 @@ def infer(
 
     Args:
         folder: Folder of the build.
-        files: Images (any format that Pillow opens), or .npy, .npz and .csv files of one or more samples: in the file's
-            input format for a QONNX file; as in the training data for a network of a run, where uint8 arrays hold bytes.
+        files: Pictures (see `zerocross.hw_search.builds.samples.PICTURES`), or .npy, .npz and .csv files of one or more
+            samples: in the file's input format for a QONNX file; as in the training data for a network of a run, where uint8
+            arrays hold bytes.
         test: Number of test-set samples to add; 0 adds all samples of `data`.
         port: Serial device of the board; None simulates board and line.
         progress: Receives the number of finished samples and the number of all samples.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image, UnidentifiedImageError
 
 from zerocross.hw_search.builds.csv_file import read_csv
 from zerocross.hw_search.errors import UserError
@@ -19,9 +20,16 @@ from zerocross.models.samples import (
     numbering,
     read_labels,
 )
+from zerocross.reading import names_of_arrays, read_array, read_arrays
 
 ARRAYS = frozenset({".csv", ".npy", ".npz"})
 """Suffixes of files that hold the network's own input. All others are image files."""
+
+
+PICTURES = ("PNG", "JPEG", "BMP", "PPM", "TIFF", "GIF", "WEBP")
+"""Formats of pictures that are read, by Pillow's names. PPM stands for PBM, PGM and PPM."""
+
+_MOST_PIXELS = 1 << 27
 
 
 @dataclass(frozen=True)
@@ -57,8 +65,8 @@ def read_samples(path: Path, shape: tuple[int, ...]) -> tuple[np.ndarray, list[s
     """Read the samples in a file.
 
     Args:
-        path: Image (any format that Pillow opens); or one or more samples in an .npy, .npz or .csv file. Their shape is as
-            in `zerocross.models.samples.fitted`; labels are ignored.
+        path: Picture in one of the formats `PICTURES`; or one or more samples in an .npy, .npz or .csv file. Their shape is
+            as in `zerocross.models.samples.fitted`; labels are ignored.
         shape: Shape of a sample, channels first.
 
     Returns:
@@ -84,13 +92,14 @@ def _arrays(path: Path, shape: tuple[int, ...]) -> _Arrays:
             table = read_csv(path, math.prod(shape))
             return _Arrays(table.samples, "the table", table.labels, table.column, notes=table.notes)
         if suffix == ".npy":
-            return _Arrays(np.load(path, allow_pickle=False), "the array")
-        with np.load(path, allow_pickle=False) as file:
-            name = file.files[0] if len(file.files) == 1 else "x_test"
-            if name not in file.files:
-                raise UserError(f"{path} has no array x_test (it has {', '.join(file.files) or 'none'})")
-            y, y_train = (file[each] if each in file.files else None for each in ("y_test", "y_train"))
-            return _Arrays(file[name], name, y, "" if y is None else "y_test", y_train)
+            return _Arrays(read_array(path), "the array")
+        held = names_of_arrays(path)
+        name = held[0] if len(held) == 1 else "x_test"
+        if name not in held:
+            raise UserError(f"{path} has no array x_test (it has {', '.join(held) or 'none'})")
+        found = read_arrays(path, {name, "y_test", "y_train"})
+        y, y_train = (found.get(each) for each in ("y_test", "y_train"))
+        return _Arrays(found[name], name, y, "" if y is None else "y_test", y_train)
 
 
 def _fitted(
@@ -130,22 +139,51 @@ def _as_user_error(path: Path) -> Iterator[None]:
 
 
 def _image(path: Path, shape: tuple[int, ...]) -> tuple[np.ndarray, str]:
-    from PIL import Image
-
     if len(shape) != 3 or shape[0] not in (1, 3):
         raise UserError(
             f"{path} is an image, but samples have shape {shape}: give an .npy, .npz or .csv file"
         )
     channels, height, width = shape
-    with Image.open(path) as image:
-        note = (
-            f"resized from {image.width} x {image.height} pixels to {width} x {height}"
-            if image.size != (width, height)
-            else ""
-        )
+    try:
+        image: Image.Image = Image.open(path, formats=PICTURES)
+    except UnidentifiedImageError:
+        raise UserError(
+            f"{path} cannot be read as samples: it is no picture of a format that is read ({', '.join(PICTURES)}), nor an "
+            ".npy, .npz or .csv file"
+        ) from None
+    with image:
+        _check_picture(path, image)
+        notes = []
+        if image.mode.startswith("I"):
+            notes.append("pixels of 16 bits scaled to 8")
+            image = Image.fromarray(np.rint(np.asarray(image).astype(np.float64) / 257).astype(np.uint8))
+        if image.size != (width, height):
+            notes.append(f"resized from {image.width} x {image.height} pixels to {width} x {height}")
         fitted = image.convert("L" if channels == 1 else "RGB").resize((width, height))
     values = np.asarray(fitted, np.uint8)
-    return (values[None] if channels == 1 else values.transpose(2, 0, 1))[None], note
+    return (values[None] if channels == 1 else values.transpose(2, 0, 1))[None], ", ".join(notes)
+
+
+def _check_picture(path: Path, image: Image.Image) -> None:
+    """Refuse pictures that are not one opaque image of pixels of 8 or 16 bits.
+
+    Raises:
+        UserError: If it is none.
+    """
+    if image.width * image.height > _MOST_PIXELS:
+        raise UserError(
+            f"{path} has {image.width} x {image.height} pixels; at most {_MOST_PIXELS:,} are read: make it smaller"
+        )
+    frames = (
+        1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+    )  # MPO: a photograph with thumbnails
+    if frames > 1:
+        raise UserError(f"{path} holds {frames} pictures: give a file with one")
+    wide = image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM"))
+    if image.mode[0] in "IF" and not wide:
+        raise UserError(f"{path} has pixels of mode {image.mode}: save it with pixels of 8 or 16 bits")
+    if image.has_transparency_data and (np.asarray(image.convert("RGBA"))[..., 3] < 255).any():
+        raise UserError(f"{path} is partly transparent: put it on a background, as the training pictures are")
 
 
 def check_bytes(path: Path, values: np.ndarray) -> None:

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 from zerocross.hw_search.builds.layout import STAGES
 from zerocross.hw_search.builds.results import StepResult
 from zerocross.hw_search.files import write_text
+from zerocross.reading import read_json
 from zerocross.reports.build_records import Stage
 
 R = TypeVar("R", bound=StepResult)
@@ -121,7 +122,7 @@ class Stages:
 
     def _found(self, record: Path, key: str, kind: type[R]) -> tuple[R, float] | None:
         try:
-            content = json.loads(record.read_text(encoding="utf-8"))
+            content = read_json(record)
             if content["key"] != key:
                 return None
             result = TypeAdapter(kind).validate_python(content["result"])

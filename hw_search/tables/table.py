@@ -9,7 +9,6 @@ import gzip
 import io
 import json
 import math
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,6 +20,7 @@ from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.files import replacing
 from zerocross.hw_search.space import Genome
 from zerocross.models.expressions import X
+from zerocross.reading import Unreadable, parse_json, read_gzip
 from zerocross.reports.metrics import COSTS
 
 _TEXT = ("expression", "genomes", "status", "reason")
@@ -117,10 +117,10 @@ class Table:
             UserError: If the file does not exist, or is not a table.
         """
         try:
-            text = gzip.decompress(path.read_bytes()).decode()
+            text = read_gzip(path)
         except FileNotFoundError:
             raise UserError(f"{path} does not exist: make a table with `zerocross tabulate`") from None
-        except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        except (OSError, Unreadable) as error:
             raise UserError(
                 f"{path} cannot be read as a table ({error}): run `zerocross tabulate` again"
             ) from None
@@ -129,7 +129,7 @@ class Table:
             if not head.startswith("# "):
                 raise ValueError("its first line does not contain its origin")
             reader = csv.DictReader(io.StringIO(body))
-            table = cls(json.loads(head[2:]), [_row(line, reader.fieldnames or []) for line in reader])
+            table = cls(parse_json(head[2:]), [_row(line, reader.fieldnames or []) for line in reader])
             if not table.rows or not {"config", "input_shape", "classes"} <= table.about.keys():
                 raise ValueError("it has no rows, or its origin is incomplete")
             return table

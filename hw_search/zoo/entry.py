@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 from torch import nn
 
 from zerocross.hw_search.errors import UserError
@@ -25,6 +25,7 @@ from zerocross.hw_search.zoo.packing import Packed, PackedTensor, fill, unpack
 from zerocross.models.errors import ModelError
 from zerocross.models.expressions import parse
 from zerocross.models.layers import install
+from zerocross.reading import Unreadable, as_record, parse_json, read_arrays, reason
 
 LAYOUT = 1  # raise it whenever a field changes its meaning or is lost
 SUFFIX = ".npz"
@@ -227,15 +228,14 @@ def load_entry(path: Path, remedy: str = "add the network again") -> Entry:
         UserError: If there is no such file, it is damaged, or a later version of zerocross wrote it.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            text, bits, numbers, digest = (file[name] for name in ("entry", "bits", "numbers", "digest"))
-        content = json.loads(text.tobytes())
+        arrays = read_arrays(path, _ARRAYS)
+        text, bits, numbers, digest = (arrays[name] for name in _ARRAYS)
+        content = parse_json(text.tobytes())
         layout = content.pop("layout")
     except FileNotFoundError:
         raise UserError(f"{path} does not exist") from None
-    except Exception as error:  # a damaged file raises many kinds of errors in zipfile, zlib and numpy
-        reason = " ".join(str(error).split())
-        raise UserError(f"{path} is not a readable entry of the zoo ({reason}): {remedy}") from None
+    except (OSError, Unreadable, KeyError, AttributeError, TypeError) as error:
+        raise UserError(f"{path} is not a readable entry of the zoo ({reason(error)}): {remedy}") from None
     if layout != LAYOUT:
         newer = "install a newer zerocross" if isinstance(layout, int) and layout > LAYOUT else remedy
         raise UserError(
@@ -248,12 +248,12 @@ def load_entry(path: Path, remedy: str = "add the network again") -> Entry:
         weights = Packed(tensors, bits, numbers)
         if digest.tobytes().decode() != _digest(text.tobytes(), weights):
             raise UserError(f"{path} is damaged (its content does not have its digest): {remedy}")
-        return replace(_ENTRY.validate_python({**content, "weights": _NONE}), weights=weights)
-    except (ValidationError, KeyError, TypeError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{path} is not a readable entry of the zoo ({reason}): {remedy}") from None
+        return replace(as_record(_ENTRY, {**content, "weights": _NONE}), weights=weights)
+    except (Unreadable, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path} is not a readable entry of the zoo ({reason(error)}): {remedy}") from None
 
 
+_ARRAYS = ("entry", "bits", "numbers", "digest")
 _NONE = Packed((), np.empty(0, np.uint8), np.empty(0, np.float32))
 
 

@@ -1,6 +1,5 @@
 """The folder that a training of one network leaves (`zerocross.hw_search.network_training`)."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from zerocross.hw_search.plugins import import_plugins
 from zerocross.hw_search.yaml_text import read_yaml
 from zerocross.models.expressions import parse
 from zerocross.models.layers import install
+from zerocross.reading import read_json, reason
 
 WEIGHTS, RECORD, CHECKPOINT, CONFIG = "network.safetensors", "training.json", "checkpoint.pt", "config.yaml"
 
@@ -64,12 +64,13 @@ def read_training(folder: Path) -> TrainingFolder:
     if not (folder / RECORD).is_file():
         raise UserError(f"{folder} holds no training: name the folder that `zerocross train` wrote")
     try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        record = read_json(folder / RECORD)
         config = read_yaml((folder / CONFIG).read_text(encoding="utf-8"), str(folder / CONFIG))
         finished = record["test"] is not None and not (folder / CHECKPOINT).exists()
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{folder / RECORD} cannot be read ({reason}): train the network again") from None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UserError(
+            f"{folder / RECORD} cannot be read ({reason(error)}): train the network again"
+        ) from None
     if not finished:
         raise UserError(
             f"the training in {folder} is not finished: run its `zerocross train` again to resume it"

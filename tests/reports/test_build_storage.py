@@ -6,6 +6,7 @@ import pytest
 from tests.reports.builds import make_build, make_long_build
 from zerocross.reports.build_records import Build
 from zerocross.reports.build_storage import BUILD, LAYOUT, UnreadableBuild, load_build, save_build
+from zerocross.reports.storage import PARETO, UnreadableRun, load_run
 
 
 @pytest.mark.parametrize("build", [make_build(), make_long_build(), Build("bare", "x")], ids=lambda b: b.name)
@@ -62,3 +63,19 @@ def test_a_number_that_is_none_is_not_written(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         save_build(replace(make_build(), clock_mhz=float("nan")), tmp_path)
     assert (tmp_path / BUILD).read_text() == before
+
+
+def test_a_record_that_is_nested_too_deeply_is_refused(tmp_path):
+    save_build(make_build(), tmp_path).write_text("[" * 100_000)
+    with pytest.raises(
+        UnreadableBuild, match=r"build.json cannot be read: it is nested too deeply. Build again"
+    ):
+        load_build(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"[" * 100_000, b'{"layout": 3, "front": 5}', b"[]", b"\xff"])
+def test_a_runs_record_is_read_the_same_way(content, tmp_path):
+    (tmp_path / PARETO).write_bytes(content)
+    with pytest.raises(UnreadableRun, match=r"pareto.json cannot be read: \w+") as raised:
+        load_run(tmp_path)
+    assert "\n" not in str(raised.value)

@@ -1,5 +1,6 @@
 """Tidies a QONNX graph, so that the lowering meets each construct in one form only."""
 
+import contextlib
 import copy
 
 import numpy as np
@@ -26,6 +27,7 @@ from zerocross.finn_flows.lowering.graph.padding import own_padding, rounds_up
 from zerocross.finn_flows.lowering.graph.products import attributes
 from zerocross.finn_flows.lowering.graph.regions import QONNX
 from zerocross.finn_flows.lowering.outputs import drop_constant_outputs
+from zerocross.finn_flows.lowering.validity import check_input, check_shapes
 
 
 def tidy(model: ModelWrapper) -> ModelWrapper:
@@ -49,6 +51,7 @@ def tidied(model: ModelWrapper) -> ModelWrapper:
     """
     model = copy.deepcopy(model)
     name_nodes(model.graph.node)
+    _forget_unknown_sizes(model)
     write_between_quantizers(model)
     order = _order(model)
     model = model.transform(RemoveStaticGraphInputs())
@@ -57,8 +60,7 @@ def tidied(model: ModelWrapper) -> ModelWrapper:
         raise LoweringError(
             f"the graph has the inputs {', '.join(names)}: only networks with one input are supported"
         )
-    if not model.get_tensor_shape(names[0]):
-        raise LoweringError(f"{names[0]}: the input has no shape: give it one in the file")
+    check_input(model, names[0])
     _take_floats(model)
     for node in model.graph.node:
         if node.op_type in QONNX:
@@ -67,15 +69,16 @@ def tidied(model: ModelWrapper) -> ModelWrapper:
     model.model.opset_import.sort(key=lambda opset: opset.domain not in ("", "ai.onnx"))
     if model.get_tensor_shape(names[0])[0] != 1:
         _take_one_sample(model)
-    for step in (SortGraph(), InferShapes(), GiveUniqueParameterTensors(), MovePadAttributeToTensor()):
+    model = _inferred(model.transform(SortGraph()))
+    for step in (GiveUniqueParameterTensors(), MovePadAttributeToTensor()):
         model = model.transform(step)
     drop_straight_through(model)
     while fold_constants(model):
-        model = model.transform(InferShapes())
+        model = _inferred(model)
     drop_constant_outputs(model)
     while _writes_a_ceil_mode_out(model):
         _forget_shapes(model)
-        model = model.transform(InferShapes())
+        model = _inferred(model)
     model = model.transform(RemoveUnusedTensors())
     # qonnx sorts nodes by distance from the input; layers keep the author's order.
     nodes = sorted(model.graph.node, key=lambda node: order.get(node.output[0], 0))
@@ -83,6 +86,38 @@ def tidied(model: ModelWrapper) -> ModelWrapper:
     model.graph.node.extend(nodes)
     write_channels_first(model)
     return model.transform(RemoveUnusedTensors(), cleanup=False)  # a cleanup would sort the nodes again
+
+
+def _inferred(model: ModelWrapper) -> ModelWrapper:
+    """Infer the shapes of a graph.
+
+    Raises:
+        LoweringError: If they contradict each other, or a tensor is too large.
+    """
+    try:
+        model = model.transform(InferShapes())
+    except Exception as error:  # onnx and QONNX's nodes raise many kinds
+        raise LoweringError(_contradiction(model, error)) from None
+    check_shapes(model)
+    return model
+
+
+def _contradiction(model: ModelWrapper, error: Exception) -> str:
+    """Return which tensor has another shape than the file says, or which node cannot have its inputs."""
+    declared = {each.name: each for each in (*model.graph.value_info, *model.graph.output)}
+    free = copy.deepcopy(model)
+    _forget_shapes(free)
+    with contextlib.suppress(Exception):
+        free = free.transform(InferShapes())
+        for name in declared:
+            said, found = model.get_tensor_shape(name), free.get_tensor_shape(name)
+            if said and found and list(said) != list(found):
+                return (
+                    f"{name}: the file says that the tensor has the shape {list(said)}, but it has {list(found)}: "
+                    "export the network again"
+                )
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    return f"the shapes of the file do not fit each other ({reason}): export the network again"
 
 
 def _order(model: ModelWrapper) -> dict[str, int]:
@@ -112,6 +147,17 @@ def _take_floats(model: ModelWrapper) -> None:
                 node.input[index] = sink
     cast = helper.make_node("Cast", [value.name], [sink], name=sink, to=container)
     model.graph.node.insert(0, cast)
+
+
+def _forget_unknown_sizes(model: ModelWrapper) -> None:
+    """Remove sizes of 0 and shapes without sizes of computed tensors, in place: they are unknown, and will be inferred."""
+    made = {name for node in model.graph.node for name in node.output}
+    for value in [*model.graph.value_info, *model.graph.output]:
+        if value.name in made and not value.type.tensor_type.shape.dim:
+            value.type.tensor_type.ClearField("shape")
+        for dim in value.type.tensor_type.shape.dim:
+            if dim.HasField("dim_value") and dim.dim_value == 0:
+                dim.ClearField("dim_value")
 
 
 def _forget_shapes(model: ModelWrapper) -> None:

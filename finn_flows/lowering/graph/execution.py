@@ -56,20 +56,23 @@ def constants(model: ModelWrapper, names: Container[str] | None = None) -> Tenso
     }
 
 
-def execute(model: ModelWrapper, nodes: Iterable[NodeProto], tensors: Tensors) -> None:
+def execute(
+    model: ModelWrapper, nodes: Iterable[NodeProto], tensors: Tensors, own_shapes: bool = False
+) -> None:
     """Execute nodes in the given order.
 
     Args:
         model: Graph of the nodes.
         nodes: Nodes in topological order.
         tensors: Tensors by name, including constants; the nodes' outputs are added.
+        own_shapes: Whether nodes compute the shapes of one sample themselves, instead of taking those of the graph.
 
     Raises:
         LoweringError: If a node cannot be executed; the message names it.
     """
     for node in nodes:
         try:
-            if node.op_type in RESHAPES:
+            if node.op_type in RESHAPES and not own_shapes:
                 shape = model.get_tensor_shape(node.output[0])[1:]
                 tensors[node.output[0]] = tensors[node.input[0]].reshape(-1, *shape)
             elif node.op_type in _PRECISE:

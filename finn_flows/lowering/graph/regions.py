@@ -182,7 +182,8 @@ class RegionFunction:
         tensors = {**known, segment.source: values.reshape(shape)}
         for node in segment.nodes:
             if node.op_type in _QUANTIZERS:
-                self._check_numbers(node, tensors[node.input[0]].reshape(values.shape), values)
+                found = np.broadcast_to(tensors[node.input[0]], shape).reshape(values.shape)
+                self._check_numbers(node, found, values)
             execute(self.model, [node], tensors)
             for name in node.output:
                 if name and tensors[name].shape != tuple(shape):

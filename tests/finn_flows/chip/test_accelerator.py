@@ -2,6 +2,8 @@
 
 import errno
 import os
+import subprocess
+import sys
 import threading
 import tty
 
@@ -45,10 +47,11 @@ class Device:
     def serve(self):
         while True:
             _, kind = self.take(1), self.take(1)
+            number = self.take(4 if kind == RUN else 0)
             payload = self.take(4 if kind == RUN else 0)
-            assert self.take(2) == checksum(kind + payload)
+            assert self.take(2) == checksum(kind + number + payload)
             answer = self.identity if kind == IDENTIFY else bytes([max(range(4), key=payload.__getitem__)])
-            data = frame(ANSWER, kind, answer)
+            data = frame(ANSWER, kind, number + answer)
             if self.requests in self.garble:
                 data = data[:3] + bytes([data[3] ^ 1]) + data[4:]
             if self.requests in self.refuse:
@@ -87,5 +90,38 @@ def test_a_port_that_does_not_open_says_why():
     with pytest.raises(NoDevice, match=r"no serial device /dev/no-such-tty; there are: "):
         open_board("/dev/no-such-tty", LINK)
     assert "usermod -aG" in accelerator._why_not("/dev/ttyUSB0", errno.EACCES, "")
-    assert "close that program" in accelerator._why_not("/dev/ttyUSB0", errno.EBUSY, "")
+    assert "another program uses /dev/ttyUSB0" in accelerator._why_not("/dev/ttyUSB0", errno.EBUSY, "")
     assert "cannot be opened: bad" in accelerator._why_not("/dev/ttyUSB0", None, "bad")
+
+
+def test_a_port_is_opened_once():
+    device = Device()
+    with open_board(device.name, LINK) as board:
+        with pytest.raises(NoDevice, match=f"uses {device.name}, and a board answers one program at a time"):
+            open_board(device.name, LINK)
+        assert board.infer(np.eye(4, dtype=int)).tolist() == [0, 1, 2, 3]
+    with open_board(device.name, LINK) as board:
+        assert board.infer(np.eye(4, dtype=int)).tolist() == [0, 1, 2, 3]
+
+
+def test_a_program_that_holds_the_port_without_a_lock_is_named():
+    device = Device()
+    program = (
+        "import sys; port = open(sys.argv[1], 'rb', buffering=0); print('open', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, device.name], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None and holder.stdout.readline() == b"open\n"
+        with pytest.raises(NoDevice, match=rf"\(process {holder.pid}\) uses {device.name}"):
+            open_board(device.name, LINK)
+        holder.communicate()
+    open_board(device.name, LINK).close()
+
+
+def test_a_port_that_fails_is_said_to():
+    device = Device()
+    with open_board(device.name, LINK, timeout=0.1) as board:
+        os.close(device.master)
+        with pytest.raises(NoAnswer, match="the serial port failed"):
+            board.infer(np.eye(4, dtype=int))

@@ -57,8 +57,8 @@ def test_the_line_gives_what_numpy_computes(small):
 
 def test_a_lost_byte_is_noticed_and_the_sample_sent_again(small):
     simulator, link, samples, right = small
-    # The identification is 4 bytes, a sample 12: lose a header, a command, one of a sample, one of a checksum.
-    for lost in (4, 5, 9, 15):
+    # The identification is 4 bytes, a sample 16: lose a header, a command, one of a number, of a sample, of a checksum.
+    for lost in (4, 5, 7, 13, 19):
         board = Accelerator(SimulatedLine(simulator, [lost]), link, pause=0)
         assert (board.infer(samples[:2]) == right[:2, 0]).all()
     with pytest.raises(NoAnswer, match=r"after 3 attempts.*a part of a frame"):
@@ -68,28 +68,159 @@ def test_a_lost_byte_is_noticed_and_the_sample_sent_again(small):
 def test_one_board_survives_any_conversation(small):
     simulator, link, samples, right = small
     first, second = link.pack(samples[:2])
-    good = frame(REQUEST, RUN, first)
+    numbers = b"\x01\x02\x03\x04", b"\xa5\x5a\xff\x00"
+    good = frame(REQUEST, RUN, numbers[0] + first)
     flipped = bytearray(good)
-    flipped[6] ^= 0x10
+    flipped[9] ^= 0x10
     late, broken, unknown = (frame(ANSWER, ERROR, bytes([code])) for code in (2, 1, 3))
-    answers = [frame(ANSWER, RUN, bytes([label])) for label in right[:2, 0]]
+    answers = [
+        frame(ANSWER, RUN, number + bytes([label]))
+        for number, label in zip(numbers, right[:2, 0], strict=True)
+    ]
     identity = frame(ANSWER, IDENTIFY, link.identity)
     conversation = [
         (good, answers[0]),
         (b"\x00\xffnoise" + good, answers[0]),
         (good[:-1], late),
-        (good[:5] + good[6:], late),
+        (good[:3] + good[4:], late),
+        (good[:8] + good[9:], late),
         (bytes(flipped), broken),
         (frame(REQUEST, b"?")[:2], unknown),
-        (frame(REQUEST, RUN, second), answers[1]),
+        (frame(REQUEST, RUN, numbers[1] + second), answers[1]),
         (frame(REQUEST, IDENTIFY), identity),
         # Nobody waits for the first answer: the identification comes while it is computed or sent.
         (good + frame(REQUEST, IDENTIFY), None),
-        (frame(REQUEST, RUN, second), answers[1]),
+        (frame(REQUEST, RUN, numbers[1] + second), answers[1]),
     ]
     heard = SimulatedLine(simulator).converse([message for message, _ in conversation])
     for (_, wanted), answer in zip(conversation, heard, strict=True):
         assert answer.endswith(identity) if wanted is None else answer == wanted
+
+
+class Shared:
+    """One simulated board on which several hosts write. An answer goes to a host by chance, or to all."""
+
+    def __init__(self, simulator, hosts: int, seed: int) -> None:
+        self.line, self.rng = SimulatedLine(simulator), np.random.default_rng(seed)
+        self.ports = [Port(self) for _ in range(hosts)]
+
+    def write(self, data: bytes) -> None:
+        (answer,) = self.line.converse([data])
+        chosen = int(self.rng.integers(0, len(self.ports) + 1))
+        for port in self.ports if chosen == len(self.ports) else [self.ports[chosen]]:
+            port.heard += answer
+
+
+class Port:
+    def __init__(self, board: Shared) -> None:
+        self.board, self.heard = board, b""
+
+    def write(self, data: bytes) -> int:
+        self.board.write(data)
+        return len(data)
+
+    def read(self, size: int = 1) -> bytes:
+        taken, self.heard = self.heard[:size], self.heard[size:]
+        return taken
+
+    def reset_input_buffer(self) -> None:
+        self.heard = b""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+def test_two_hosts_never_get_each_others_answers(small):
+    simulator, link, samples, right = small
+    board, answered, lost = Shared(simulator, 2, 2), 0, 0
+    hosts = [Accelerator(port, link, retries=20, pause=0) for port in board.ports]
+    for host in hosts:
+        host._retries = 0
+    for index in range(20):
+        for host, own in zip(hosts, (index % SAMPLES, (index + 1) % SAMPLES), strict=True):
+            try:
+                assert host.infer(samples[own : own + 1])[0] == right[own, 0]
+                answered += 1
+            except NoAnswer:
+                lost += 1
+    assert answered > 5 and lost > 5
+
+
+def test_frames_of_two_hosts_that_mix_are_answered_by_their_numbers(small):
+    simulator, link, samples, right = small
+    packed, rng = link.pack(samples), np.random.default_rng(3)
+    frames = [frame(REQUEST, RUN, bytes([index] * 4) + sample) for index, sample in enumerate(packed)]
+    mixed = []
+    for _ in range(20):
+        one, other = (list(frames[index]) for index in rng.integers(0, SAMPLES, 2))
+        cut = int(rng.integers(0, len(one) + 1))
+        mixed.append(bytes(one[:cut] + other + one[cut:]))
+    for heard in SimulatedLine(simulator).converse(mixed):
+        for index in range(SAMPLES):
+            for label in range(10):
+                if frame(ANSWER, RUN, bytes([index] * 4 + [label])) in heard:
+                    assert label == right[index, 0]
+
+
+class Late(SimulatedLine):
+    """A line that delivers the answers of some writes with the next write."""
+
+    late: tuple[int, ...] = ()
+    writes = 0
+    kept = b""
+
+    def write(self, data: bytes) -> int:
+        before, self._received = self._received, b""
+        count = super().write(data)
+        self._received, self.kept = self.kept + self._received, b""
+        if self.writes in self.late:
+            self._received, self.kept = b"", self._received
+        self._received = before + self._received
+        self.writes += 1
+        return count
+
+
+def test_a_late_answer_is_not_taken_for_the_next_samples(small):
+    simulator, link, samples, right = small
+    line = Late(simulator)
+    board = Accelerator(line, link, retries=0, pause=0)
+    line.late = (1,)
+    with pytest.raises(NoAnswer, match="no answer in time"):
+        board.infer(samples[:1])
+    assert (board.infer(samples[1:]) == right[1:, 0]).all()
+    line.late = tuple(range(line.writes, line.writes + 3))  # also the answer to the identification
+    with pytest.raises(NoAnswer):
+        board.infer(samples[:1])
+    with pytest.raises(NoAnswer):
+        board.infer(samples[1:2])
+    with pytest.raises(NoAnswer):
+        board.infer(samples[2:3])
+    assert (board.infer(samples) == right[:, 0]).all()
+
+
+def test_an_old_bitstream_is_said_to_be_old(small):
+    simulator, link, *_ = small
+
+    class Old(SimulatedLine):
+        def converse(self, messages):
+            return [frame(ANSWER, IDENTIFY, b"\x01" + link.identity[1:]) for _ in messages]
+
+    with pytest.raises(
+        WrongDesign,
+        match=r"uses protocol 1 .*, this version of zerocross protocol 2: build the bitstream again",
+    ):
+        Accelerator(Old(simulator), link)
+
+
+def test_a_line_that_talks_without_end_is_no_board(small):
+    simulator, link, *_ = small
+
+    class Chatter(SimulatedLine):
+        def read(self, size: int = 1) -> bytes:
+            return b"boot: ok\n"[:size]
+
+    with pytest.raises(NoAnswer, match="many bytes, none of them an answer"):
+        Accelerator(Chatter(simulator), link, pause=0)
 
 
 def test_another_design_is_not_asked(small):

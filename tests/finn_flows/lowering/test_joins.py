@@ -398,9 +398,9 @@ def an_image_of_features() -> Graph:
 
 
 def weights_first() -> Graph:
-    g = Graph((4, 1), 3)
+    g = Graph((1, 1), 3)
     node = NodeProto()
-    g.quant(4, 0.25).node("MatMul", g.constant(np.ones((4, 4))))
+    g.quant(4, 0.25).node("MatMul", g.constant(np.ones((4, 1))))
     node.CopyFrom(g.nodes[-1])
     node.input[0], node.input[1] = g.nodes[-1].input[1], g.nodes[-1].input[0]
     g.nodes[-1] = node
@@ -461,7 +461,9 @@ REFUSED: dict[str, tuple[Callable[[], Graph], str]] = {
         r"AveragePool_\d+ \(AveragePool\) rounds up, so that the windows at the end are smaller",
     ),
     "a mean of channels": (
-        pool("ReduceMean", axes=[1], keepdims=1),
+        lambda: (g := image().quant(3, 0.5).node("ReduceMean", axes=[1], keepdims=1).node("Flatten")).dense(
+            g.features(), 5
+        ),
         r"ReduceMean_\d+ \(ReduceMean\) reduces other axes than height and width",
     ),
     "a mean of features": (

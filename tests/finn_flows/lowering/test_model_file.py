@@ -98,6 +98,11 @@ def link(folder: Path) -> None:
     (folder / "weights/all.data").symlink_to("/etc/hostname")
 
 
+def link_folder(folder: Path) -> None:
+    (folder / "weights").rename(folder.parent / "elsewhere")
+    (folder / "weights").symlink_to(folder.parent / "elsewhere")
+
+
 @pytest.mark.parametrize(
     ("harm", "message"),
     [
@@ -108,10 +113,14 @@ def link(folder: Path) -> None:
         ),
         (
             lambda folder: moved(folder / "model.onnx", "/etc/hostname"),
-            "in /etc/hostname, which onnx refuses",
+            "in '/etc/hostname', which is not in the model's folder",
         ),
-        (lambda folder: moved(folder / "model.onnx", "../all.data"), r"in \.\./all.data, which onnx refuses"),
-        (link, "in weights/all.data, which onnx refuses"),
+        (
+            lambda folder: moved(folder / "model.onnx", "../all.data"),
+            r"in '\.\./all.data', which is not in the model's folder",
+        ),
+        (link, "in 'weights/all.data', which is not in the model's folder"),
+        (link_folder, "in 'weights/all.data', which is not in the model's folder"),
     ],
 )
 def test_weights_that_are_gone_short_or_elsewhere_are_named(

@@ -47,8 +47,8 @@ def around_a_pool() -> Graph:
 
 
 def computed_weights() -> Graph:
-    g = start((1, 4))
-    return g.node("MatMul", g.tensor).bipolar().dense(4, 5)
+    g = start((1, 1))
+    return g.node("MatMul", g.tensor).bipolar().dense(1, 5)
 
 
 def mixed_scales() -> Graph:

@@ -160,3 +160,51 @@ def test_biases_that_do_not_fit(biases: np.ndarray | int | None, message: str, t
     rewrite(path, **{f"biases/{name}": given})
     with pytest.raises(StorageError, match=message):
         load(path)
+
+
+def hostile(value: object, rng: np.random.Generator) -> object:
+    """A record with one of its values replaced."""
+    if isinstance(value, dict | list) and value and rng.random() < 0.9:
+        keys = [*value] if isinstance(value, dict) else [*range(len(value))]
+        key = keys[rng.integers(len(keys))]
+        changed = dict(value) if isinstance(value, dict) else list(value)
+        changed[key] = hostile(value[key], rng)  # type: ignore[index]
+        return changed
+    values = [0, -1, 1.5, 10**12, -(10**30), "x", "", None, [], {}, [[]], {"a": 1}, True]
+    return values[rng.integers(len(values))]
+
+
+def test_any_record_is_read_or_refused(net: IntegerNetwork, tmp_path: Path) -> None:
+    path = tmp_path / "net.npz"
+    x = np.random.default_rng(0).integers(0, 16, (2, 8, 8, 2))
+    refused = 0
+    for seed in range(150):
+        save(net, path)
+        with np.load(path) as file:
+            record = json.loads(file["network"].tobytes())
+        changed = hostile(record, np.random.default_rng(seed))
+        rewrite(path, **changed if isinstance(changed, dict) else {})
+        try:
+            load(path).run(x)
+        except StorageError as error:
+            assert "\n" not in str(error)
+            refused += 1
+    assert refused > 50
+
+
+def test_records_that_are_deep_or_without_steps_are_refused(net: IntegerNetwork, tmp_path: Path) -> None:
+    path = tmp_path / "net.npz"
+    save(net, path)
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files}
+    deep = np.frombuffer(b"[" * 100_000, np.uint8)
+    with path.open("wb") as out:
+        np.savez(out, **{**arrays, "network": deep})
+    with pytest.raises(StorageError, match="does not hold an integer network"):
+        load(path)
+    save(net, path)
+    name = next(iter(net.tables))
+    grids = {key: [0, 9, 0] if key == name else [0, 1, 1] for key in net.tables}
+    rewrite(path, grids=grids)
+    with pytest.raises(StorageError, match=rf"{name} has the grid \[0, 9, 0\]"):
+        load(path)

@@ -20,12 +20,14 @@ from zerocross.finn_flows.chip.synthesis import Synthesis
 from zerocross.finn_flows.errors import FlowError
 from zerocross.finn_flows.lowering.storage import load
 from zerocross.hw_search.builds import design, host, steps
+from zerocross.hw_search.builds.accelerator_file import load_accelerator
 from zerocross.hw_search.builds.builder import build
 from zerocross.hw_search.builds.export import export
 from zerocross.hw_search.builds.host import infer
 from zerocross.hw_search.builds.options import BuildOptions
 from zerocross.hw_search.builds.pixels import PixelScaling
 from zerocross.hw_search.builds.results import Simulated
+from zerocross.hw_search.builds.samples import read_samples
 from zerocross.hw_search.builds.subject import FileSubject, from_run
 from zerocross.hw_search.errors import UserError
 from zerocross.models.data import load_test
@@ -292,6 +294,112 @@ def test_what_is_no_sample_is_said(
     with pytest.raises(UserError, match=message):
         infer(gray, [tmp_path / name], port="any")
     assert not boards
+
+
+def test_pictures_of_16_bits_are_scaled(gray: Path, tmp_path: Path, boards: list[Any]) -> None:
+    image = pixels((4, 5))
+    wide = image.astype(np.uint16) * 257
+    Image.fromarray(image).save(tmp_path / "narrow.png")
+    Image.fromarray(wide).save(tmp_path / "wide.png")
+    Image.fromarray(wide).save(tmp_path / "wide.tif")
+    (tmp_path / "wide.pgm").write_bytes(b"P5 5 4 65535\n" + wide.astype(">u2").tobytes())
+    (tmp_path / "narrow.pgm").write_bytes(b"P5 5 4 255\n" + image.tobytes())
+    names = ("narrow.png", "wide.png", "wide.tif", "wide.pgm", "narrow.pgm")
+    read = [read_samples(tmp_path / name, (1, 4, 5)) for name in names]
+    assert all((samples == image).all() for samples, _ in read)
+    note = ["pixels of 16 bits scaled to 8"]
+    assert [notes for _, notes in read] == [[], note, note, note, []]
+    found = infer(gray, [tmp_path / name for name in names], port="any")
+    assert len(set(found.expected.tolist())) == 1
+
+
+def test_opaque_pictures_are_read_whatever_their_mode(gray: Path, tmp_path: Path) -> None:
+    image = Image.fromarray(pixels((4, 5)))
+    for mode in ("RGBA", "LA", "RGB", "P"):
+        image.convert(mode).save(tmp_path / f"{mode}.png")
+        samples, notes = read_samples(tmp_path / f"{mode}.png", (1, 4, 5))
+        assert (samples == np.asarray(image)).all() and not notes
+
+
+def pictures(folder: Path) -> None:
+    frames = [Image.fromarray(pixels((4, 5), seed)) for seed in range(3)]
+    frames[0].save(folder / "moves.gif", save_all=True, append_images=frames[1:])
+    frames[0].save(folder / "moves.png", save_all=True, append_images=frames[1:])
+    frames[0].save(folder / "pages.tif", save_all=True, append_images=frames[1:])
+    clear = frames[0].convert("RGBA")
+    clear.putpixel((1, 1), (9, 9, 9, 100))
+    clear.save(folder / "clear.png")
+    palette = frames[0].convert("P")
+    palette.save(folder / "clear.gif", transparency=palette.getpixel((0, 0)))
+    Image.fromarray(pixels((4, 5)).astype(np.float32)).save(folder / "float.tif")
+    Image.fromarray(pixels((4, 5)).astype(np.int32)).save(folder / "wide.tif")
+    frames[0].save(folder / "other.ico")
+    frames[0].save(folder / "vector.eps")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("moves.gif", "moves.gif holds 3 pictures: give a file with one"),
+        ("moves.png", "moves.png holds 3 pictures"),
+        ("pages.tif", "pages.tif holds 3 pictures"),
+        ("clear.png", "clear.png is partly transparent: put it on a background"),
+        ("clear.gif", "clear.gif is partly transparent"),
+        ("float.tif", "float.tif has pixels of mode F: save it with pixels of 8 or 16 bits"),
+        ("wide.tif", "wide.tif has pixels of mode I"),
+        ("other.ico", "no picture of a format that is read .PNG, JPEG, BMP, PPM, TIFF, GIF, WEBP."),
+        ("vector.eps", "no picture of a format that is read"),
+    ],
+)
+def test_pictures_that_would_lose_something_are_refused(
+    name: str, message: str, gray: Path, tmp_path: Path, boards: list[Any]
+) -> None:
+    pictures(tmp_path)
+    with pytest.raises(UserError, match=message):
+        infer(gray, [tmp_path / name], port="any")
+    assert not boards
+
+
+def test_huge_pictures_are_not_read(tmp_path: Path) -> None:
+    (tmp_path / "huge.pgm").write_bytes(b"P5 100000 100000 255\n")
+    with pytest.raises(UserError, match="huge.pgm .*100000 x 100000|huge.pgm .*10000000000 pixels"):
+        read_samples(tmp_path / "huge.pgm", (1, 4, 5))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"protocol": 1},
+            "its design speaks protocol 1 of the serial line, this version of zerocross protocol 2",
+        ),
+        ({"files": ["../../secret.sv"]}, r"files: '../../secret.sv' lies outside rtl/"),
+        ({"files": ["/etc/hostname"]}, "files: '/etc/hostname' lies outside rtl/"),
+        ({"files": 3}, "files: Input should be a valid list"),
+        ({"baud": 0}, "baud: Input should be greater than 0"),
+        ({"top": "a b"}, "top: String should match"),
+        ({"sink": {"shape": [10], "lanes": 0, "bits": 1}}, "sink.lanes: Input should be greater than 0"),
+        ({"source": {"shape": [], "lanes": 1, "bits": 1}}, "source.shape: List should have at least 1 item"),
+    ],
+)
+def test_the_facts_about_a_design_are_checked(
+    change: dict[str, Any], message: str, gray: Path, tmp_path: Path
+) -> None:
+    written = json.loads((gray / "accelerator.json").read_text())
+    (tmp_path / "accelerator.json").write_text(json.dumps({**written, **change}))
+    with pytest.raises(UserError, match=rf"accelerator.json cannot be read \({message}.*: build again"):
+        load_accelerator(tmp_path)
+
+
+def test_facts_without_a_protocol_are_old(gray: Path, tmp_path: Path) -> None:
+    written = json.loads((gray / "accelerator.json").read_text())
+    del written["protocol"]
+    (tmp_path / "accelerator.json").write_text(json.dumps(written))
+    with pytest.raises(UserError, match="speaks protocol 1"):
+        load_accelerator(tmp_path)
+    (tmp_path / "accelerator.json").write_text("[" * 100_000)
+    with pytest.raises(UserError, match="nested too deeply"):
+        load_accelerator(tmp_path)
 
 
 def test_images_for_a_network_of_features_are_refused(

@@ -124,7 +124,7 @@ def test_messages_name_the_users_node() -> None:
     g = graph({"hidden": "/fc/MatMul"})
     node = next(node for node in g.nodes if node.name == "/fc/MatMul")
     label(node, "fc")
-    g.constants[node.input[1]] = np.random.default_rng(0).normal(size=(36, 6)).astype(np.float32)
+    g.constants[node.input[1]] = np.random.default_rng(0).normal(size=(16, 6)).astype(np.float32)
     g.nodes = [each for each in g.nodes if node.input[1] not in each.output]
     with pytest.raises(LoweringError, match=r"^/fc/MatMul \(MatMul\): its weights are neither bipolar"):
         lower(g.model())
