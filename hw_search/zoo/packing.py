@@ -1,4 +1,4 @@
-"""The parameters of a network in few bytes: signs of binary weights as bits, all other numbers as float32."""
+"""The parameters of a network in few bytes: signs of binary and sparse weights as bits, all other numbers as float32."""
 
 import math
 from collections.abc import Iterator
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from zerocross.hw_search.errors import UserError
 from zerocross.models.layers import BinaryConv2d, BinaryLinear
+from zerocross.models.sparse import SparseLinear
 
 _UNREAD = "num_batches_tracked"  # batch norms count their batches, but do not read the count
 
@@ -22,12 +23,12 @@ class PackedTensor:
 
     Attributes:
         name: Name in the network's `state_dict`.
-        kind: "bit" for the signs of binary weights; "number".
+        kind: "bit" for the signs of binary weights; "sparse" for weights of -1, 0 and +1; "number".
         shape: Shape.
     """
 
     name: str
-    kind: Literal["bit", "number"]
+    kind: Literal["bit", "sparse", "number"]
     shape: tuple[int, ...]
 
     @property
@@ -42,7 +43,8 @@ class Packed:
 
     Attributes:
         tensors: All tensors, in order.
-        bits: Signs of all binary weights one after the other, 8 in a byte, uint8; 1 for a weight >= 0.
+        bits: Bits of all weights one after the other, 8 in a byte, uint8. A binary weight has one, 1 for a weight >= 0. The
+            weights of a sparse layer have two rows of bits: 1 for weights above 0, then 1 for weights below 0.
         numbers: All other numbers one after the other, float32.
     """
 
@@ -69,14 +71,24 @@ def pack(model: nn.Module) -> Packed:
         UserError: If a number does not fit in float32.
     """
     binary = {f"{name}.weight" for name in binary_products(model)}
+    sparse = {
+        f"{name}.weight": module for name, module in model.named_modules() if isinstance(module, SparseLinear)
+    }
     tensors, signs, numbers = [], [np.empty(0, bool)], [np.empty(0, np.float32)]
     for name, tensor in model.state_dict().items():
         if name.endswith(_UNREAD):
             continue
-        tensors.append(PackedTensor(name, "bit" if name in binary else "number", tuple(tensor.shape)))
+        kind: Literal["bit", "sparse", "number"] = (
+            "bit" if name in binary else "sparse" if name in sparse else "number"
+        )
+        tensors.append(PackedTensor(name, kind, tuple(tensor.shape)))
         flat = tensor.detach().cpu().flatten()
         if name in binary:
             signs.append((flat >= 0).numpy())
+            continue
+        if name in sparse:
+            weights = sparse[name].few(tensor.detach())[0].cpu().flatten()
+            signs += [(weights > 0).numpy(), (weights < 0).numpy()]
             continue
         single = flat.to(torch.float32)
         if not torch.equal(single.to(flat.dtype), flat):
@@ -88,7 +100,7 @@ def pack(model: nn.Module) -> Packed:
 
 
 def unpack(packed: Packed) -> dict[str, Tensor]:
-    """Return the tensors of a network by name. Binary weights are -1 and +1."""
+    """Return the tensors of a network by name. Binary weights are -1 and +1, those of sparse layers -1, 0 and +1."""
     return dict(_unpacked(packed))
 
 
@@ -98,6 +110,9 @@ def _unpacked(packed: Packed) -> Iterator[tuple[str, Tensor]]:
     for tensor in packed.tensors:
         if tensor.kind == "bit":
             values, bits = signs[bits : bits + tensor.size], bits + tensor.size
+        elif tensor.kind == "sparse":
+            above, below = signs[bits : bits + 2 * tensor.size].reshape(2, -1)
+            values, bits = np.float32(0.5) * (above - below), bits + 2 * tensor.size
         else:
             values, numbers = packed.numbers[numbers : numbers + tensor.size], numbers + tensor.size
         yield tensor.name, torch.from_numpy(values.reshape(tensor.shape).copy())
