@@ -103,6 +103,11 @@ def step_absorb_activations(model: ModelWrapper, cfg: Any) -> ModelWrapper:
     return with_decision(tidy(model)).transform(AbsorbActivations())
 
 
+def _places(values: np.ndarray, levels: Levels) -> int:
+    """Return how many levels some values have."""
+    return len(np.unique(np.rint((values.astype(np.float64) - values.min()) / (levels.step * levels.scale))))
+
+
 def node_texts(nodes: Iterable[NodeProto]) -> list[bytes]:
     """Return the contents of nodes, sorted: equal for equal graphs."""
     return sorted(node.SerializeToString(deterministic=True) for node in nodes)
@@ -487,7 +492,10 @@ class _Absorber:
         paddings = self._paddings(response)
         whole = np.concatenate([values, np.array([value for _, value in paddings])])
         levels = equidistant(whole, from_zero=from_zero, counted=counted)
+        own = equidistant(values)
         for node, value in paddings:
+            if levels is not None and own is not None and _places(values, levels) < _places(values, own):
+                raise off_levels(self.model, node, value, values)  # far from values that it would merge
             if (
                 levels is None
                 and equidistant(values) is not None

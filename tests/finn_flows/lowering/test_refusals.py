@@ -135,6 +135,10 @@ REFUSED: dict[str, tuple[Callable[[], Graph], str]] = {
         r"Conv_5 \(Conv\) pads with 0, but its input holds only -0.1 and 0.1: pad with -0.1, in PyTorch by "
         r"nn.ConstantPad2d\(\(1, 2, 0, 0\), -0.1\) ahead of it and padding=0",
     ),
+    "padding far from signs": (
+        lambda: finish_image(image().conv(2, 4).bipolar().pad(1, 1, 1e30).conv(4, 4)),
+        r"Pad_4 \(Pad\) pads with 1e\+30, but its input holds only -1 and 1: pad with -1$",
+    ),
     "padding between levels": (
         lambda: finish_image(image().conv(2, 4).quant(2, 1.0, signed=True).pad(1, 1, 0.1234).conv(4, 4)),
         r"Pad_4 \(Pad\) pads with 0.1234, but its input holds only -2, 0 and 1: pad with 0$",
