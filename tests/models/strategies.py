@@ -13,6 +13,9 @@ from zerocross.models.operations import BUILT_IN, GAAF_BINARY, GAAF_UNARY
 
 Array = NDArray[np.float64]
 
+KNOTS = np.arange(-4, 4.5, 0.5)
+"""Places of the learnable values of `row`, and these values at the beginning."""
+
 REFERENCE: dict[str, Callable[..., Array]] = {
     "x": lambda x: x,
     "prelu": lambda x, s: np.where(x > 0, x, s * x),
@@ -48,11 +51,12 @@ REFERENCE: dict[str, Callable[..., Array]] = {
     "gaussdiff": lambda a, b: np.exp(-((a - b) ** 2)),
     "expdiff": lambda a, b: np.exp(-np.abs(a - b)),
     "mix": lambda a, b, g: g * a + (1 - g) * b,
+    "row": lambda x, *values: np.interp(x, KNOTS, values),
 }
 """The formulas of the paper's code, written a second time in numpy and scipy."""
 
 INITIAL = {"scale": 1.0, "shift": 0.0, "learned": 1.0, "mix": 1.0, "prelu": 0.25}
-"""The operations with learnable parameters, and their initial values."""
+"""The operations with a learnable parameter, and its initial value; `row` has one for each knot."""
 
 UNARY_CODES = (
     *("x", "zero", "square", "cube", "root", "log", "sin", "cos", "sigmoid", "tan", "atan", "erf", "erfc"),

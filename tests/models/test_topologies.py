@@ -88,7 +88,7 @@ def test_dropout_is_for_training_only() -> None:
     ("name", "parameters", "message"),
     [
         ("mpl", {}, "unknown topology 'mpl': did you mean mlp"),
-        ("zzzz", {}, "unknown topology 'zzzz': known: mlp, tfc, sfc, lfc, cnv"),
+        ("zzzz", {}, "unknown topology 'zzzz': known: mlp, tfc, sfc, lfc, hardwired, cnv"),
         ("mlp", {}, "needs the parameter 'hidden'"),
         ("mlp", {"hiden": [3]}, "no parameter 'hiden': did you mean hidden"),
         ("mlp", {"hidden": [3], "qqq": 1}, "no parameter 'qqq': known: hidden, input_bits, dropout"),
