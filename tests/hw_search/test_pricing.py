@@ -1,17 +1,22 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from tests.finn_flows.test_stock_flow import assert_rows_are_finns, foldings
 from tests.hw_search.conftest import CONTENT, merged
+from zerocross.finn_flows.cost import estimate
 from zerocross.finn_flows.folding import Folding
 from zerocross.finn_flows.network import Activation
 from zerocross.finn_flows.planner import plan
 from zerocross.finn_flows.stock_flow import node_estimates, stock_graph, stock_layers, with_streams
 from zerocross.finn_flows.vendor.stock_nodes import stock_model
+from zerocross.finn_flows.wiring import simplified
 from zerocross.hw_search.config import make_config
 from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.execution.evaluation import priced_numbers
+from zerocross.hw_search.extraction.integers import to_integer
 from zerocross.hw_search.extraction.layers import describe
 from zerocross.hw_search.pricing import Infeasible, Pricer
 from zerocross.hw_search.space import Space
@@ -70,6 +75,28 @@ def test_more_crossings_cost_more_and_none_cost_least() -> None:
     )
     assert least.zerocross.lut < one.zerocross.lut < many.zerocross.lut
     assert one.finn.bram18 == many.finn.bram18
+
+
+def test_unread_bits_of_a_thermometer_cost_nothing() -> None:
+    """A trained network is priced as a build simplifies it; before, no bit counts, as none may be read."""
+    wired = {"name": "hardwired", "widths": [20], "inputs": 3, "input_bits": {"thermometer": 2}}
+    config = make_config({**CONTENT, "topology": wired, "folding": {"target_cycles": 1}})
+    own = Pricer(config, Space(config, (1, 8, 8), 10))
+    candidate = own._space.candidate((0,) * len(own._space.sizes))
+    torch.manual_seed(0)
+    model = build(
+        "hardwired", (1, 8, 8), 10, {key: value for key, value in wired.items() if key != "name"}
+    ).eval()
+    integer = to_integer(model, describe(model, (1, 8, 8)))
+    crossings, thresholds = priced_numbers(integer)
+    read = np.count_nonzero(integer.weights["sparse1"].any(axis=0))
+    built = simplified(integer)[0].network
+    (values,) = thresholds.values()
+    assert sum(value <= 255 for value in values) == read < 128
+    priced = own.cost(candidate, crossings, thresholds)
+    assert priced.zerocross == estimate(built, Folding(target_cycles=1), own.part).zerocross
+    assert own.cost(candidate).zerocross.lut < priced.zerocross.lut
+    assert priced.zerocross.lut < own.cost(candidate, crossings).zerocross.lut
 
 
 def test_whose_model_counts_is_the_configurations_choice() -> None:
