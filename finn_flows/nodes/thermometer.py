@@ -116,7 +116,8 @@ class Thermometer(HardwareNode):
         """Price the comparisons, the thresholds, and the counter of words that selects them.
 
         - A bit that is constant in all words costs nothing.
-        - A threshold that is equal in all words is a constant: a function of the levels' bits above its lowest 1.
+        - A threshold that is equal in all words is a constant: a function of the levels' bits above its lowest 1. If that is
+          one bit, such as that of 128, it is a wire.
         - Other thresholds are in LUTs, where synthesis merges them with the comparisons as in a crossing site, or in block
           RAM, where a comparison is a carry chain.
         """
@@ -127,14 +128,14 @@ class Thermometer(HardwareNode):
                 continue
             if (column == column[0]).all():
                 used = width - ((int(column[0]) & -int(column[0])).bit_length() - 1)
-                lut += 1 if used <= 6 else 2
+                lut += 0 if used == 1 else 1 if used <= 6 else 2
                 continue
             planes = column[:, None] >> np.arange(self.threshold_bits) & 1
             varying = int((planes != planes[0]).any(axis=0).sum())
             compare = k.compare if self.implementation == IN_LUTS else k.thermometer_compare
             lut, rows = lut + compare * width, rows + varying * rom(folds)
         if not rows:
-            return Price(lut, implementation="constants", kind="crossings")
+            return Price(lut, implementation="constants", kind="other")
         lut += (folds - 1).bit_length()
         if self.implementation == IN_LUTS:
             return Price(lut + rows, implementation=IN_LUTS, kind="crossings")
