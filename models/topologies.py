@@ -257,7 +257,8 @@ def hardwired(
     counts = [inputs] * len(widths) if isinstance(inputs, int) else inputs
     if len(counts) != len(widths):
         raise ModelError(
-            f"inputs has {len(counts)} entries for {len(widths)} layers: give one, or {len(widths)}"
+            f"inputs has {len(counts)} entries for {len(widths)} layers: give a number, or a list of "
+            f"{len(widths)}"
         )
     fan_in = math.prod(input_shape)
     net = nn.Sequential()
@@ -267,16 +268,25 @@ def hardwired(
         net.add_module("thermometer", ThermometerEncoder(fan_in, input_bits))
         fan_in = input_channels(input_bits, fan_in)
     for index, (width, count) in enumerate(zip(widths, counts, strict=True), start=1):
-        net.add_module(f"sparse{index}", SparseLinear(fan_in, width, count, connections))
+        net.add_module(f"sparse{index}", _sparse("inputs", fan_in, width, count, connections))
         net.add_module(f"sparse{index}_sign", ActivationSlot(width, norm=norm))
         fan_in = width
     votes = math.ceil(fan_in / classes) if head_inputs is None else head_inputs
-    if head == "groups":
+    if head == "sparse":
+        net.add_module("classifier", _sparse("head_inputs", fan_in, classes, votes, connections))
+    elif classes <= fan_in:
         net.add_module("classifier", GroupSum(fan_in, classes))
     else:
-        net.add_module("classifier", SparseLinear(fan_in, classes, votes, connections))
+        raise ModelError(f"widths: {fan_in} neurons cannot vote for {classes} classes: use {classes} or more")
     net.add_module("scale", LogitScale(1))
     return net
+
+
+def _sparse(field: str, fan_in: int, channels: int, inputs: int, connections: Connections) -> SparseLinear:
+    try:
+        return SparseLinear(fan_in, channels, inputs, connections)
+    except ModelError as error:
+        raise ModelError(f"{field}: {error}") from None
 
 
 @register_topology("cnv")
