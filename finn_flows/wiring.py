@@ -56,6 +56,8 @@ class Savings:
 
 def simplified(net: IntegerNetwork) -> tuple[IntegerNetwork, Savings]:
     """Return a network with the same logits and smaller sparse layers, and what was saved."""
+    if not any(isinstance(layer.operation, Sparse) for layer in net.network.layers):
+        return net, Savings()
     wiring = _Wiring(net)
     wiring.forward()
     wiring.backward()

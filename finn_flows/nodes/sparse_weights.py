@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from textwrap import fill
+from typing import Self
 
 import numpy as np
 
@@ -31,6 +32,12 @@ class SparseWeights:
     weights: np.ndarray
     fan_in: int
     exact: bool
+
+    @classmethod
+    def of(cls, weights: np.ndarray) -> Self:
+        """Return the weights (channels, features) with the fan-in that they have."""
+        reads = np.count_nonzero(weights, axis=1)
+        return cls(weights, int(reads.max()), bool((reads == reads[0]).all()))
 
     @cached_property
     def counts(self) -> np.ndarray:
@@ -75,6 +82,11 @@ def check_sparse_weights(weights: np.ndarray, channels: int, features: int, fan_
         raise NodeError(
             f"channels read {reads.min()} to {reads.max()} inputs, but the node has a fan-in of {most}"
         )
+
+
+def grid_points(fan_in: int, exact: bool) -> int:
+    """Return the number of points of the grid; see `SparseWeights`."""
+    return fan_in + 1 if exact else 2 * fan_in + 1
 
 
 def sparse_counts(channels: int, features: int) -> dict[str, int]:

@@ -16,6 +16,7 @@ from zerocross.finn_flows.nodes.node import HardwareNode, Instance, NodeError, S
 from zerocross.finn_flows.nodes.sparse_weights import (
     SparseWeights,
     check_sparse_weights,
+    grid_points,
     module_around,
     sparse_counts,
     sparse_stock,
@@ -81,10 +82,8 @@ class Wired(HardwareNode):
     @classmethod
     def of(cls, weights: np.ndarray, table: CrossingTable, registered: bool = True) -> Self:
         """Return the node of given numbers: weights (channels, features) and the table of its channels."""
-        reads = np.count_nonzero(weights, axis=1)
-        fan_in, exact, counts = int(reads.max()), bool((reads == reads[0]).all()), table.counts()
-        crossings = tuple(int(count) for count in counts)
-        shape = weights.shape[1], len(weights), fan_in, exact, crossings
+        sparse, crossings = SparseWeights.of(weights), tuple(int(count) for count in table.counts())
+        shape = weights.shape[1], len(weights), sparse.fan_in, sparse.exact, crossings
         return cls(*shape, registered, weights=weights, table=table)
 
     def with_numbers(self, weights: np.ndarray, table: CrossingTable) -> Self:
@@ -95,7 +94,7 @@ class Wired(HardwareNode):
     @property
     def points(self) -> int:
         """Points of the table's grid."""
-        return self.fan_in + 1 if self.exact else 2 * self.fan_in + 1
+        return grid_points(self.fan_in, self.exact)
 
     @property
     def lanes(self) -> tuple[int, int]:

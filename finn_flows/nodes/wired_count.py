@@ -14,6 +14,7 @@ from zerocross.finn_flows.nodes.product import counted
 from zerocross.finn_flows.nodes.sparse_weights import (
     SparseWeights,
     check_sparse_weights,
+    grid_points,
     module_around,
     sparse_counts,
     sparse_stock,
@@ -55,14 +56,13 @@ class WiredCount(HardwareNode):
     @classmethod
     def of(cls, weights: np.ndarray) -> Self:
         """Return the node of given weights, (channels, features)."""
-        reads = np.count_nonzero(weights, axis=1)
-        exact = bool((reads == reads[0]).all())
-        return cls(weights.shape[1], len(weights), int(reads.max()), exact, weights)
+        sparse = SparseWeights.of(weights)
+        return cls(weights.shape[1], len(weights), sparse.fan_in, sparse.exact, weights)
 
     @property
     def points(self) -> int:
         """Number of values that an output can have."""
-        return self.fan_in + 1 if self.exact else 2 * self.fan_in + 1
+        return grid_points(self.fan_in, self.exact)
 
     @property
     def is_popcount(self) -> bool:

@@ -204,7 +204,7 @@ def check_consistent(net: IntegerNetwork) -> None:
 
 @pytest.mark.parametrize("bits", [1, 8])
 @pytest.mark.parametrize("kind", NETWORKS)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(seed=SEEDS, constant=st.sampled_from([0.0, 0.3, 0.8, 1.0]))
 def test_rewritings_keep_every_logit(kind: str, bits: int, seed: int, constant: float) -> None:
     net = random_network(NETWORKS[kind](bits), seed, constant)

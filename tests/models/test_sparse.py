@@ -108,7 +108,10 @@ def test_a_stack_gives_the_logits_of_its_networks(parameters):
         ({"widths": [8, 8], "inputs": [3]}, "1 entries for 2 layers: give a number, or a list of 2"),
         ({"widths": [2]}, "widths: 2 neurons cannot vote for 3 classes"),
         ({"widths": [8], "input_bits": 8}, "reads bits"),
-        ({"widths": [8], "head": "sparse", "head_inputs": 9}, "head_inputs: a neuron cannot read 9 inputs of 8"),
+        (
+            {"widths": [8], "head": "sparse", "head_inputs": 9},
+            "head_inputs: a neuron cannot read 9 inputs of 8",
+        ),
     ],
 )
 def test_impossible_networks_are_refused(parameters, message):

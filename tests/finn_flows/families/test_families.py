@@ -34,13 +34,10 @@ def test_parts_agree_with_their_family(family):
 @ALL
 def test_a_family_is_whole(family):
     assert (family.pll is None) == (family.router is None)
-    kinds = {
-        "product",
-        "unrolled",
-        "crossings",
-        "other",
-    }  # counts of sparse layers may have a factor of their own
-    assert family.lut_inputs == 6 or kinds <= set(family.lut4) <= kinds | {"count"}
+    kinds = {"product", "unrolled", "crossings", "other"}
+    if family.name == "ecp5":  # the only family whose counts of sparse layers were measured
+        kinds.add("count")
+    assert family.lut_inputs == 6 or set(family.lut4) == kinds
     assert "{" not in family.synthesis.flow(family.parts[0].name)
     if family.router is not None:
         assert {"lut", "bram", "pin"} <= set(family.router.resources.values())
