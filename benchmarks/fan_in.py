@@ -20,6 +20,7 @@ import argparse
 import csv
 import time
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -46,6 +47,7 @@ BITS = {"thermometer": 8}
 COLUMNS = ("data", "inputs", "function", "seed", "validation", "test", "seconds")
 
 
+@cache
 def functions() -> dict[str, tuple[str, dict[str, Any], dict[str, Any]]]:
     """Return what is compared: expression, parameters of the topology and settings of the training, by name."""
     plain = ("x", {}, {})

@@ -14,7 +14,7 @@ A tensor between layers holds one of three kinds of elements:
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from zerocross.finn_flows.errors import FlowError
 
@@ -276,27 +276,22 @@ class Network:
 
     def with_crossings(self, crossings: dict[str, tuple[int, ...]]) -> "Network":
         """Return the network with new numbers of crossings for the activations of given names."""
-        return replace(
-            self,
-            layers=tuple(
-                replace(layer, operation=replace(layer.operation, crossings=crossings[layer.name]))
-                if isinstance(layer.operation, Activation) and layer.name in crossings
-                else layer
-                for layer in self.layers
-            ),
-        )
+        return self._with_numbers(Activation, "crossings", crossings)
 
     def with_thresholds(self, thresholds: dict[str, tuple[int, ...]]) -> "Network":
         """Return the network with new thresholds for the thermometers of given names."""
-        return replace(
-            self,
-            layers=tuple(
-                replace(layer, operation=replace(layer.operation, thresholds=thresholds[layer.name]))
-                if isinstance(layer.operation, Thermometer) and layer.name in thresholds
-                else layer
-                for layer in self.layers
-            ),
-        )
+        return self._with_numbers(Thermometer, "thresholds", thresholds)
+
+    def _with_numbers(self, kind: type, field: str, numbers: dict[str, tuple[int, ...]]) -> "Network":
+        """Return the network with another value in a field of the operations of a kind, by name of their layer."""
+
+        def changed(layer: Layer) -> Layer:
+            if not isinstance(layer.operation, kind) or layer.name not in numbers:
+                return layer
+            values: dict[str, Any] = {field: numbers[layer.name]}
+            return replace(layer, operation=replace(layer.operation, **values))
+
+        return replace(self, layers=tuple(map(changed, self.layers)))
 
     def inputs(self) -> dict[str, Input | Layer]:
         """Return the input and all layers, by name."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import still_runs
 from zerocross.finn_flows import children
 
 STARTS = """
@@ -21,16 +22,6 @@ with children.scratch() as folder, children.child(["sh", "-c", f"sleep {sys.argv
     print(folder, flush=True)
     time.sleep(60)
 """
-
-
-def still_runs(argument: str) -> bool:
-    for file in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if argument.encode() in file.read_bytes():
-                return True
-        except OSError:  # it has just ended
-            continue
-    return False
 
 
 def until(condition: Callable[[], bool]) -> None:

@@ -1,21 +1,11 @@
 """Children: what becomes of them when one fails or the person has had enough."""
 
 import time
-from pathlib import Path
 
 import pytest
 
+from tests.processes import still_runs
 from zerocross.finn_flows.chip.yosys import Script, SynthesisError, quoted, run_scripts
-
-
-def still_runs(argument: str) -> bool:
-    for file in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if argument.encode() in file.read_bytes():
-                return True
-        except OSError:  # it has just ended
-            continue
-    return False
 
 
 @pytest.mark.parametrize("ending", [KeyboardInterrupt, SynthesisError])
