@@ -13,6 +13,7 @@ from zerocross.finn_flows.network import (
     Activation,
     Add,
     Bias,
+    BitPlanes,
     Concat,
     Conv,
     Dense,
@@ -73,6 +74,9 @@ class IntegerNetwork:
                 case Thermometer(thresholds, bits):
                     passed = np.repeat(x, bits, axis=-1) >= np.array(thresholds)
                     values[layer.name] = 2 * passed.astype(np.int64) - 1
+                case BitPlanes(planes):
+                    found = x[..., None] >> np.array(planes) & 1
+                    values[layer.name] = 2 * found.reshape(*x.shape[:-1], -1) - 1
                 case Pad((top, left, bottom, right), value):
                     border = ((0, 0), (top, bottom), (left, right), (0, 0))
                     values[layer.name] = np.pad(x, border, constant_values=value)

@@ -124,6 +124,17 @@ class Thermometer:
 
 
 @dataclass(frozen=True)
+class BitPlanes:
+    """Bits of each level as channels of their own, -1 and +1. In hardware they are wires.
+
+    Attributes:
+        planes: Numbers of the bits, 0 for the lowest; channel c * len(planes) + i is bit planes[i] of channel c.
+    """
+
+    planes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Pad:
     """Surrounds an image with pixels of one integer, the same in all channels.
 
@@ -246,6 +257,7 @@ Operation = (
     | Conv
     | Activation
     | Thermometer
+    | BitPlanes
     | Pad
     | MaxPool
     | SumPool
@@ -380,7 +392,7 @@ class Network:
                     bits[layer.name] = max((bits[each] for each in layer.inputs), key=lambda each: each or 0)
                 case Activation(_, own):
                     bits[layer.name] = own
-                case Thermometer():
+                case Thermometer() | BitPlanes():
                     bits[layer.name] = 1
                 case Add() | SumPool():
                     bits[layer.name] = self._grids[layer.name].high.bit_length()
@@ -404,7 +416,8 @@ class Network:
             if isinstance(operation, Bias) and not unfit:
                 raise NetworkError(f"{name}: a bias must read accumulators, but it reads {layer.inputs[0]}")
             if unfit and isinstance(
-                operation, Dense | Sparse | Conv | Thermometer | Add | SumPool | Concat | Select
+                operation,
+                Dense | Sparse | Conv | Thermometer | BitPlanes | Add | SumPool | Concat | Select,
             ):
                 raise NetworkError(
                     f"{name}: reads accumulators of {unfit[0]}: put an activation between them"
@@ -418,9 +431,8 @@ class Network:
                     accumulators.add(name)
                 case Activation(_, bits):
                     grids[name] = level_grid(bits)
-                case Thermometer():
-                    if grid.low != 0:
-                        raise NetworkError(f"{name}: a thermometer must read levels, but it reads bits")
+                case Thermometer() | BitPlanes():
+                    _check_encoder(name, operation, grid)
                     grids[name] = level_grid(1)
                 case Add() | SumPool():
                     sources = [grids[source] for source in layer.inputs]
@@ -491,6 +503,16 @@ def product_grid(fan_in: int, inputs: Grid, weight_bits: int = 1) -> Grid:
     return Grid(-reach, reach, inputs.step if weight_bits == 1 else 1)
 
 
+def _check_encoder(name: str, encoder: Thermometer | BitPlanes, grid: Grid) -> None:
+    """Raise a `NetworkError` if an encoder cannot read what its source holds."""
+    if grid.low != 0:
+        raise NetworkError(f"{name}: an encoder must read levels, but it reads bits")
+    if isinstance(encoder, BitPlanes):
+        planes = encoder.planes
+        if not planes or min(planes) < 0 or 1 << max(planes) > grid.high:
+            raise NetworkError(f"{name}: levels of 0 to {grid.high} do not have the bits {list(planes)}")
+
+
 def _output_shape(layer: Layer, sources: list[tuple[int, ...]]) -> tuple[int, ...]:
     shape = sources[0]
     if len(sources) != 1 and not isinstance(layer.operation, Add | Concat):
@@ -543,6 +565,8 @@ def _output_shape(layer: Layer, sources: list[tuple[int, ...]]) -> tuple[int, ..
                     f"{layer.name}: {len(thresholds)} thresholds do not fit {shape[-1]} channels of {bits} bits"
                 )
             return (*shape[:-1], len(thresholds))
+        case BitPlanes(planes):
+            return (*shape[:-1], shape[-1] * len(planes))
         case Bias():
             return shape
         case Flatten():

@@ -16,6 +16,7 @@ from zerocross.finn_flows.network import (
     Activation,
     Add,
     Bias,
+    BitPlanes,
     Concat,
     Conv,
     Dense,
@@ -289,6 +290,8 @@ class _Planner:
                 return self._crossings(layer.name, activation, source, shape)
             case Thermometer() as thermometer:
                 return self._thermometer(layer.name, thermometer, source, shape)
+            case BitPlanes(planes):
+                return self._bit_planes(layer.name, planes, source, shape)
             case MaxPool() | SumPool() as pool:
                 return self._pool(layer.name, pool, source, shape, out)
             case Add():
@@ -379,14 +382,23 @@ class _Planner:
         return replace(self._written(x, stream, 1 << activation.bits), product=None)
 
     def _thermometer(self, name: str, thermometer: Thermometer, source: str, shape: Shape) -> _Tensor:
-        x, elements, thresholds = self.tensors[source], math.prod(shape), thermometer.thresholds
-        if self._is_read_by_wires(name):  # which need the whole image in one word
-            shape, thresholds = (elements,), thresholds * (elements // shape[-1])
-            lanes = elements
-        else:
-            lanes = self._lanes(x, shape[-1], elements, lambda lanes: elements // lanes)
-        node = nodes.Thermometer(x.as_image(shape, lanes), thresholds, thermometer.bits)
+        x = self.tensors[source]
+        image, repeats = self._encoded(name, x, shape)
+        node = nodes.Thermometer(image, thermometer.thresholds * repeats, thermometer.bits)
         return self._written(x, self._place(name, node.cheapest(), source), 2)
+
+    def _bit_planes(self, name: str, planes: tuple[int, ...], source: str, shape: Shape) -> _Tensor:
+        x = self.tensors[source]
+        image, _ = self._encoded(name, x, shape)
+        return self._written(x, self._place(name, nodes.BitPlanes(image, planes), source), 2)
+
+    def _encoded(self, name: str, x: _Tensor, shape: Shape) -> tuple[Stream, int]:
+        """Return the stream that an encoder of levels reads, and how often the channels repeat in it."""
+        elements = math.prod(shape)
+        if self._is_read_by_wires(name):  # which need the whole image in one word
+            return x.as_image((elements,), elements), elements // shape[-1]
+        lanes = self._lanes(x, shape[-1], elements, lambda lanes: elements // lanes)
+        return x.as_image(shape, lanes), 1
 
     def _is_read_by_wires(self, name: str) -> bool:
         """Return whether a sparse layer reads a tensor."""

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from zerocross.models.dynamic import Dynamic, DynamicShift
 from zerocross.models.errors import ModelError, shown
 from zerocross.models.expressions import Expression, X, parse
+from zerocross.models.input_encoding import InputBits, encoder, input_channels, input_padding, quantizer_bits
 from zerocross.models.layers import (
     ActivationSlot,
     BinaryConv2d,
@@ -28,13 +29,6 @@ from zerocross.models.layers import (
     StreamSlot,
     conv2d,
     linear,
-)
-from zerocross.models.thermometer import (
-    Thermometer,
-    ThermometerEncoder,
-    input_channels,
-    input_padding,
-    quantizer_bits,
 )
 
 _MOST_BLOCKS = 1000
@@ -155,8 +149,9 @@ class Backbone(nn.Module):
         stream: Settings of the stream.
         widths: Channels of each stage.
         blocks: Number of blocks in each stage.
-        input_bits: Encoding of the input: 8 (bytes), 1 (one bit at 128), or {thermometer: z, thresholds: quantiles}: z bits
-            (1..16) of each feature or channel, at quantiles of its training values, or at `uniform` thresholds.
+        input_bits: Encoding of the input: 8 (bytes), 1 (one bit at 128), {planes: z}: its z highest bits (2..8), or
+            {thermometer: z, thresholds: quantiles}: z bits (1..16) of each feature or channel, at quantiles of its training
+            values, or at `uniform` thresholds.
         weight_bits: Bits of the weights in the stem and the classifier; 1 for -1 and +1.
         stem_kernel: Side of the stem's kernel, odd.
         stem_stride: Stride of the stem.
@@ -175,7 +170,7 @@ class Backbone(nn.Module):
         stream: ResidualStream,
         widths: list[int],
         blocks: list[int],
-        input_bits: int | Thermometer = 8,
+        input_bits: InputBits = 8,
         weight_bits: int = 8,
         stem_kernel: int = 3,
         stem_stride: int = 1,
@@ -187,9 +182,8 @@ class Backbone(nn.Module):
         # MobileNet's stem is half as wide as its first stage.
         width = max(1, widths[0] // 2) if style.pointwise else widths[0]
         self.input = InputQuant(quantizer_bits(input_bits))
-        self.thermometer: nn.Module = nn.Identity()
-        if isinstance(input_bits, Thermometer):
-            self.thermometer = ThermometerEncoder(channels, input_bits)
+        self._encoder, encoding = encoder(input_bits, channels)
+        self.add_module(self._encoder, encoding)
         self.stem = conv2d(
             input_channels(input_bits, channels),
             width,
@@ -224,7 +218,7 @@ class Backbone(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits."""
-        x = self.stages(self.stem_level(self.stem(self.thermometer(self.input(x)))))
+        x = self.stages(self.stem_level(self.stem(self.get_submodule(self._encoder)(self.input(x)))))
         return self.scale(self.classifier(self.flat(self.features(self.mean(x)))))
 
 

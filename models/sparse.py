@@ -40,6 +40,38 @@ class _Few(torch.autograd.Function):
         return gradient, None, None
 
 
+class _FewProducts(torch.autograd.Function):
+    """The product with the weights of `_Few` times a step. It looks only at the inputs that are read, which is several times
+    faster than a full product. The gradient is that of the full product.
+    """
+
+    @staticmethod
+    def forward(  # type: ignore[no-untyped-def]
+        ctx, x: Tensor, weight: Tensor, inputs: int, step: float, fixed: bool
+    ) -> Tensor:
+        chosen = weight.abs().topk(inputs, dim=1, sorted=False).indices
+        signs = weight.gather(1, chosen).sign() * step
+        ctx.step, ctx.fixed, ctx.features = step, fixed, weight.shape[1]
+        ctx.save_for_backward(x, chosen, signs)
+        columns = x.T.contiguous()
+        return nn.functional.embedding_bag(chosen, columns, per_sample_weights=signs, mode="sum").T
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None, None]:  # type: ignore[no-untyped-def]
+        x, chosen, signs = ctx.saved_tensors
+        of_x = of_weight = None
+        if ctx.needs_input_grad[0]:
+            of_x = gradient @ signs.new_zeros(len(chosen), ctx.features).scatter_(1, chosen, signs)
+        if ctx.needs_input_grad[1]:
+            rows = gradient.T * ctx.step
+            if ctx.fixed:
+                read = torch.bmm(x.T[chosen], rows[:, :, None])[:, :, 0]
+                of_weight = read.new_zeros(len(chosen), ctx.features).scatter_(1, chosen, read)
+            else:
+                of_weight = rows @ x
+        return of_x, of_weight, None, None, None
+
+
 class FewInputs(nn.Module):
     """Weights of -1, 0 and +1 times a step, K of which are not 0 in each row; the last axis holds a row.
 
@@ -111,7 +143,9 @@ class SparseLinear(qnn.QuantLinear):
         """Multiply."""
         if self.weight_quant.export_mode:
             return super().forward(x)
-        return nn.functional.linear(x, self.few(self.weight)[0])
+        few = self.few
+        out: Tensor = _FewProducts.apply(x.float(), self.weight, few.inputs, few.step, few.fixed)
+        return out
 
 
 class GroupSum(SparseLinear):

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from zerocross.models.activation import ActivationFunction
+from zerocross.models.bit_planes import PlaneEncoder
 from zerocross.models.errors import ModelError
 from zerocross.models.expressions import Expression
 from zerocross.models.layers import (
@@ -46,6 +47,7 @@ from zerocross.models.thermometer import ThermometerEncoder
 _UNCHANGED = (
     InputQuant,
     ThermometerEncoder,
+    PlaneEncoder,
     nn.MaxPool2d,
     nn.AvgPool2d,
     nn.AdaptiveAvgPool2d,

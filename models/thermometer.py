@@ -4,17 +4,14 @@ A first layer of binary inputs is much smaller in hardware than one of bytes. Th
 before a training starts. They are part of a network's state, like its weights.
 """
 
-from dataclasses import fields
-from typing import Annotated, Any, Literal
+from typing import Literal
 
 import brevitas.nn as qnn
 import numpy as np
 import torch
-from pydantic import BeforeValidator, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
-from zerocross.models.errors import nearest
 from zerocross.models.quantizers import BinaryActivation
 
 MOST_BITS = 16
@@ -35,44 +32,6 @@ class Thermometer:
     def __post_init__(self) -> None:
         if not 1 <= self.thermometer <= MOST_BITS:
             raise ValueError(f"thermometer must be 1..{MOST_BITS} bits, not {self.thermometer}")
-
-
-def _checked(value: Any) -> "int | Thermometer":
-    """Return a value of `input_bits`. A union would report a mistake once for each of its types."""
-    if isinstance(value, Thermometer) or (value in (1, 8) and isinstance(value, int) and value is not True):
-        return value
-    if isinstance(value, dict):
-        known = [each.name for each in fields(Thermometer)]
-        for key in value:
-            if key not in known:
-                raise ValueError(f"a thermometer has no {key!r}: {nearest(str(key), known)}")
-        try:
-            return TypeAdapter(Thermometer).validate_python(value)
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"])
-            message = first["msg"].removeprefix("Value error, ")
-            raise ValueError(f"{place}: {message}" if place else message) from None
-    raise ValueError("give 8, 1, or {thermometer: BITS, thresholds: quantiles or uniform}")
-
-
-InputBits = Annotated[int | Thermometer, BeforeValidator(_checked)]
-"""The encoding of a network's input: 8 for bytes, 1 for one bit at 128, or a thermometer."""
-
-
-def quantizer_bits(input_bits: "int | Thermometer") -> int:
-    """Return the bits of the input's quantizer, 8 or 1: a thermometer reads bytes."""
-    return 8 if isinstance(input_bits, Thermometer) else input_bits
-
-
-def input_channels(input_bits: "int | Thermometer", channels: int) -> int:
-    """Return the channels, or features, that the first layer reads for so many of the input."""
-    return channels * input_bits.thermometer if isinstance(input_bits, Thermometer) else channels
-
-
-def input_padding(input_bits: "int | Thermometer") -> float:
-    """Return the value with which a convolution pads the encoded input."""
-    return 0.0 if input_bits == 8 else -1.0
 
 
 class ThermometerEncoder(nn.Module):

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from zerocross.models.dynamic import Dynamic
 from zerocross.models.errors import ModelError, nearest, shown
+from zerocross.models.input_encoding import InputBits, encoder, input_channels, input_padding, quantizer_bits
 from zerocross.models.layers import ActivationSlot, InputQuant, LogitScale, conv2d, linear
 from zerocross.models.nasb import nasb as network_of_cells
 from zerocross.models.residual import (
@@ -31,15 +32,7 @@ from zerocross.models.residual import (
 )
 from zerocross.models.residual import stream_scale as automatic_scale
 from zerocross.models.sparse import Connections, GroupSum, SparseLinear
-from zerocross.models.thermometer import (
-    InputBits,
-    Thermometer,
-    ThermometerEncoder,
-    input_channels,
-    input_padding,
-    quantizer_bits,
-    set_thresholds,
-)
+from zerocross.models.thermometer import Thermometer, set_thresholds
 
 Topology = Callable[..., nn.Module]
 WeightBits = Annotated[int, Field(strict=True, ge=1, le=8)]
@@ -159,8 +152,9 @@ def mlp(
         input_shape: Shape of a sample, (features,) or (channels, height, width).
         classes: Number of logits.
         hidden: Width of each hidden layer.
-        input_bits: Encoding of the input: 8 (bytes), 1 (one bit at 128), or {thermometer: z, thresholds: quantiles}: z bits
-            (1..16) of each feature or channel, at quantiles of its training values, or at `uniform` thresholds.
+        input_bits: Encoding of the input: 8 (bytes), 1 (one bit at 128), {planes: z}: its z highest bits (2..8), or
+            {thermometer: z, thresholds: quantiles}: z bits (1..16) of each feature or channel, at quantiles of its training
+            values, or at `uniform` thresholds.
         dropout: Share of the input dropped in training, at least 0 and below 1.
         weight_bits: Bits of the weights of all products: 1 (-1 and +1), 2 (-1, 0 and +1), or up to 8.
     """
@@ -173,9 +167,8 @@ def mlp(
     net = nn.Sequential()
     net.add_module("input", InputQuant(quantizer_bits(input_bits)))
     net.add_module("flatten", nn.Flatten())
-    if isinstance(input_bits, Thermometer):  # each feature has thresholds of its own
-        net.add_module("thermometer", ThermometerEncoder(fan_in, input_bits))
-        fan_in = input_channels(input_bits, fan_in)
+    net.add_module(*encoder(input_bits, fan_in))  # each feature has thresholds of its own
+    fan_in = input_channels(input_bits, fan_in)
     if dropout:
         net.add_module("dropout", nn.Dropout(dropout))
     return _head(net, fan_in, hidden, classes, weight_bits)
@@ -209,8 +202,9 @@ def _preset(width: int) -> Topology:
     Args:
         input_shape: Shape of a sample, (features,) or (channels, height, width).
         classes: Number of logits.
-        input_bits: Encoding of the input: 8 (bytes), 1 (one bit at 128), or {{thermometer: z, thresholds: quantiles}}: z
-            bits (1..16) of each feature or channel, at quantiles of its training values, or at `uniform` thresholds.
+        input_bits: Encoding of the input: 8 (bytes), 1 (one bit at 128), {{planes: z}}: its z highest bits (2..8), or
+            {{thermometer: z, thresholds: quantiles}}: z bits (1..16) of each feature or channel, at quantiles of its
+            training values, or at `uniform` thresholds.
         dropout: Share of the input dropped in training, at least 0 and below 1.
         weight_bits: Bits of the weights of all products: 1 (-1 and +1), 2 (-1, 0 and +1), or up to 8.
     """
@@ -241,8 +235,9 @@ def hardwired(
         classes: Number of logits.
         widths: Neurons of each layer.
         inputs: Inputs of a neuron, for each layer or for all. Up to 6 inputs, a neuron is one 6-input lookup table.
-        input_bits: Encoding of the input: 1 (one bit at 128), or {thermometer: z, thresholds: uniform}: z bits (1..16) of
-            each feature, at `uniform` thresholds or at `quantiles` of its training values.
+        input_bits: Encoding of the input: 1 (one bit at 128), {planes: z}: its z highest bits (2..8), or
+            {thermometer: z, thresholds: uniform}: z bits (1..16) of each feature, at `uniform` thresholds or at `quantiles`
+            of its training values.
         connections: "learned", or "random": drawn before the training, which then learns signs and activations.
         norm: Whether a batch norm precedes each activation.
         head: "groups": the neurons of the last layer vote for one class each. "sparse": every class adds `head_inputs` of
@@ -253,7 +248,7 @@ def hardwired(
     if not widths:
         raise ModelError("widths needs at least one layer")
     if input_bits == 8:
-        raise ModelError("hardwired reads bits: set input_bits to 1 or to a thermometer, not 8")
+        raise ModelError("hardwired reads bits: set input_bits to 1, a thermometer or bit planes, not 8")
     counts = [inputs] * len(widths) if isinstance(inputs, int) else inputs
     if len(counts) != len(widths):
         raise ModelError(
@@ -264,9 +259,8 @@ def hardwired(
     net = nn.Sequential()
     net.add_module("input", InputQuant(quantizer_bits(input_bits)))
     net.add_module("flatten", nn.Flatten())
-    if isinstance(input_bits, Thermometer):
-        net.add_module("thermometer", ThermometerEncoder(fan_in, input_bits))
-        fan_in = input_channels(input_bits, fan_in)
+    net.add_module(*encoder(input_bits, fan_in))
+    fan_in = input_channels(input_bits, fan_in)
     for index, (width, count) in enumerate(zip(widths, counts, strict=True), start=1):
         net.add_module(f"sparse{index}", _sparse("inputs", fan_in, width, count, connections))
         net.add_module(f"sparse{index}_sign", ActivationSlot(width, norm=norm))
@@ -311,8 +305,9 @@ def cnv(
         pool: Whether a 2x2 max pool ends each block; null is CNV's choice, all blocks except the last.
         kernel: Side of the square kernels.
         padding: Pixels on each side of every convolution.
-        input_bits: Encoding of the input: 8 (bytes), 1 (one bit at 128), or {thermometer: z, thresholds: quantiles}: z bits
-            (1..16) of each feature or channel, at quantiles of its training values, or at `uniform` thresholds.
+        input_bits: Encoding of the input: 8 (bytes), 1 (one bit at 128), {planes: z}: its z highest bits (2..8), or
+            {thermometer: z, thresholds: quantiles}: z bits (1..16) of each feature or channel, at quantiles of its training
+            values, or at `uniform` thresholds.
         weight_bits: Bits of the weights of all products: 1 (-1 and +1), 2 (-1, 0 and +1), or up to 8.
     """
     if len(input_shape) != 3:
@@ -330,8 +325,7 @@ def cnv(
     channels, height, width = input_shape
     net = nn.Sequential()
     net.add_module("input", InputQuant(quantizer_bits(input_bits)))
-    if isinstance(input_bits, Thermometer):
-        net.add_module("thermometer", ThermometerEncoder(channels, input_bits))
+    net.add_module(*encoder(input_bits, channels))
     channels, pad_value = input_channels(input_bits, channels), input_padding(input_bits)
     count = 0
     for index, block in enumerate(blocks):
@@ -404,8 +398,9 @@ def _backbone(style: Style, full_widths: list[int], full_blocks: list[int], doc:
         blocks: Number of blocks in each stage, each with one 3x3 convolution; null uses the published numbers.
         stream_bits: Bits of the residual stream's quantizers, 2..8.
         stream_scale: Scale of the stream, a power of two; null uses the best scale for a standard normal value.
-        input_bits: Encoding of the input: 8 (bytes), 1 (one bit at 128), or {{thermometer: z, thresholds: quantiles}}: z
-            bits (1..16) of each feature or channel, at quantiles of its training values, or at `uniform` thresholds.
+        input_bits: Encoding of the input: 8 (bytes), 1 (one bit at 128), {{planes: z}}: its z highest bits (2..8), or
+            {{thermometer: z, thresholds: quantiles}}: z bits (1..16) of each feature or channel, at quantiles of its
+            training values, or at `uniform` thresholds.
         weight_bits: Bits of the weights in the stem and the classifier, 1..8.
         shortcut_bits: Bits of the weights in 1x1 shortcuts, 1..8.
         stem_kernel: Side of the stem's kernel, odd.
@@ -443,8 +438,9 @@ def nasb(
         cells: Number of cells in each stage; null is one.
         stream_bits: Bits of the residual stream's quantizers, 2..8.
         stream_scale: Scale of the stream, a power of two; null uses the best scale for a standard normal value.
-        input_bits: Encoding of the input: 8 (bytes), 1 (one bit at 128), or {thermometer: z, thresholds: quantiles}: z bits
-            (1..16) of each feature or channel, at quantiles of its training values, or at `uniform` thresholds.
+        input_bits: Encoding of the input: 8 (bytes), 1 (one bit at 128), {planes: z}: its z highest bits (2..8), or
+            {thermometer: z, thresholds: quantiles}: z bits (1..16) of each feature or channel, at quantiles of its training
+            values, or at `uniform` thresholds.
         weight_bits: Bits of the weights in the stem and the classifier, 1..8.
         stem_kernel: Side of the stem's kernel, odd.
         stem_stride: Stride of the stem.

@@ -13,6 +13,7 @@ from zerocross.finn_flows.lowering.absorbing.reading import input_tensor, read_n
 from zerocross.finn_flows.lowering.absorbing.scores import Scores, file_scores
 from zerocross.finn_flows.lowering.canonical.rewriting import rewritten
 from zerocross.finn_flows.lowering.canonical.tidying import tidied
+from zerocross.finn_flows.lowering.encoders import with_encoders
 from zerocross.finn_flows.lowering.errors import LoweringError
 from zerocross.finn_flows.lowering.graph.execution import run
 from zerocross.finn_flows.lowering.graph.integers import Integers
@@ -21,7 +22,6 @@ from zerocross.finn_flows.lowering.host_part import HostPart, refusal, split
 from zerocross.finn_flows.lowering.host_part import host_part as host_part_of
 from zerocross.finn_flows.lowering.model_file import load_model
 from zerocross.finn_flows.lowering.outputs import keep_output
-from zerocross.finn_flows.lowering.thermometers import with_thermometers
 from zerocross.finn_flows.lowering.validity import check_file, check_values
 
 
@@ -157,7 +157,7 @@ def _lowered(original: ModelWrapper, front: ModelWrapper | None, rest: ModelWrap
     model = graph.transform(absorbing, cleanup=False)
     network = remove_unreached(read_network(model))
     activations = _activations(model, network)
-    network = with_thermometers(network)
+    network = with_encoders(network)
     activations = tuple(each for each in activations if each.name in network.tables)
     host = host_part_of(original, front, model, input_tensor(model))
     return Lowered(network, original, model, activations, host, graph, front, absorbing.ends)

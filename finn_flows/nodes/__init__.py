@@ -8,6 +8,7 @@ Each node's SystemVerilog is in this folder too.
 from zerocross.finn_flows.nodes.add import Add
 from zerocross.finn_flows.nodes.add_vector import AddVector
 from zerocross.finn_flows.nodes.bias import Bias
+from zerocross.finn_flows.nodes.bit_planes import BitPlanes
 from zerocross.finn_flows.nodes.concat import Concat
 from zerocross.finn_flows.nodes.crossing_site import CrossingSite
 from zerocross.finn_flows.nodes.duplicate import Duplicate
@@ -31,7 +32,7 @@ from zerocross.finn_flows.nodes.wired_count import WiredCount
 NODES: dict[str, type[HardwareNode]] = {
     kind.__name__: kind
     for kind in (
-        *(Product, GroupedProduct, CrossingSite, Thermometer, Bias, LabelSelect),
+        *(Product, GroupedProduct, CrossingSite, Thermometer, BitPlanes, Bias, LabelSelect),
         *(Wired, WiredCount),
         *(InputGenerator, Padding, MaxPool, WindowMaxPool, SumPool, WindowSumPool),
         *(Duplicate, Add, AddVector, Concat, Select, WidthConverter, Fifo),

@@ -18,6 +18,7 @@ from zerocross.finn_flows.lowering.graph.naming import label, labelled_layer
 from zerocross.finn_flows.network import (
     Activation,
     Add,
+    BitPlanes,
     Conv,
     Dense,
     Flatten,
@@ -41,6 +42,7 @@ _NODES: dict[type, frozenset[str]] = {
     Conv: frozenset({"Conv"}),
     Activation: frozenset({"BipolarQuant", "Quant"}),
     Thermometer: frozenset({"BipolarQuant"}),
+    BitPlanes: frozenset({"BipolarQuant"}),
     Add: frozenset({"Add"}),
     MaxPool: frozenset({"MaxPool"}),
     SumPool: frozenset({"AveragePool", "GlobalAveragePool"}),

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from zerocross.finn_flows.crossings import AT_ONCE, UNDEFINED, CrossingTable, Response, Signs, from_signs
 from zerocross.finn_flows.integer import IntegerNetwork, remove_unreached
 from zerocross.finn_flows.network import (
+    BitPlanes,
     Conv,
     Dense,
     Flatten,
@@ -134,8 +135,9 @@ def _channels_last(
     if values.ndim == 4:
         return np.ascontiguousarray(values.transpose(0, 2, 3, 1))
     source, bits = network.inputs()[layer.inputs[0]], 1
-    if isinstance(source, Layer) and isinstance(source.operation, Thermometer):
-        bits = source.operation.bits
+    if isinstance(source, Layer) and isinstance(source.operation, Thermometer | BitPlanes):
+        encoder = source.operation
+        bits = len(encoder.planes) if isinstance(encoder, BitPlanes) else encoder.bits
         source = network.inputs()[source.inputs[0]]
     if isinstance(source, Layer) and isinstance(source.operation, Flatten):
         rows = values.reshape(len(values), -1, bits).swapaxes(0, 1)

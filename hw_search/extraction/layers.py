@@ -17,6 +17,7 @@ from zerocross.finn_flows.lowering.graph.naming import LABEL_SELECT
 from zerocross.finn_flows.network import (
     Activation,
     Add,
+    BitPlanes,
     Conv,
     Dense,
     Flatten,
@@ -34,6 +35,7 @@ from zerocross.finn_flows.network import (
 from zerocross.hw_search.extraction.padding import pad_layers, pad_values, pair
 from zerocross.hw_search.extraction.scales import UnsupportedModule, scales
 from zerocross.hw_search.extraction.weights import stream_order, weight_bits
+from zerocross.models.bit_planes import PlaneEncoder
 from zerocross.models.layers import (
     ActivationSlot,
     InputQuant,
@@ -60,6 +62,7 @@ class _Tracer(fx.Tracer):
                 "zerocross.models.layers",
                 "zerocross.models.sparse",
                 "zerocross.models.thermometer",
+                "zerocross.models.bit_planes",
             )
         )
         return layer and not isinstance(m, nn.Sequential)
@@ -99,7 +102,7 @@ def trace(model: nn.Module, input_shape: tuple[int, ...]) -> TracedNetwork:
     """Trace a module's forward and find the layers in it; see `describe` for their names.
 
     Args:
-        model: Module from samples to logits. It may contain one InputQuant, a ThermometerEncoder behind it, Brevitas layers
+        model: Module from samples to logits. It may contain one InputQuant, an encoder behind it, Brevitas layers
             with binary weights or integers on a power-of-two scale, activation and stream slots, sums, mean and max-pools,
             and flattens.
         input_shape: (features,) or (channels, height, width).
@@ -144,8 +147,8 @@ def trace(model: nn.Module, input_shape: tuple[int, ...]) -> TracedNetwork:
                     f"{node.name} follows a LogitScale: use LogitScale only as the last layer"
                 )
             operation = (
-                _thermometer(module, sources[0], layers, shapes)
-                if isinstance(module, ThermometerEncoder)
+                _encoder(module, sources[0], layers, shapes)
+                if isinstance(module, ThermometerEncoder | PlaneEncoder)
                 else _operation(node, module, shapes[sources[0]])
             )
             if isinstance(operation, Flatten) and len(shapes[sources[0]]) == 1:
@@ -171,14 +174,19 @@ def trace(model: nn.Module, input_shape: tuple[int, ...]) -> TracedNetwork:
     return TracedNetwork(graph, found, network)
 
 
-def _thermometer(
-    module: ThermometerEncoder, source: str, layers: list[Layer], shapes: dict[str, tuple[int, ...]]
-) -> Thermometer:
-    """Return the layer of a thermometer. Its features come in the order of the stream."""
+def _encoder(
+    module: ThermometerEncoder | PlaneEncoder,
+    source: str,
+    layers: list[Layer],
+    shapes: dict[str, tuple[int, ...]],
+) -> Thermometer | BitPlanes:
+    """Return the layer of an encoder. Its features come in the order of the stream."""
     if shapes[source][-1] != module.channels:
         raise UnsupportedModule(
-            f"the thermometer has thresholds for {module.channels} channels, but it reads {shapes[source][-1]}"
+            f"the encoder is made for {module.channels} channels, but it reads {shapes[source][-1]}"
         )
+    if isinstance(module, PlaneEncoder):
+        return BitPlanes(tuple(module.shifts.tolist()))
     thresholds = module.thresholds.cpu().numpy().astype(int)
     flatten = next((layer for layer in layers if layer.name == source), None)
     if flatten is not None:
@@ -314,7 +322,7 @@ def _operation(node: fx.Node, module: nn.Module | None, shape: tuple[int, ...]) 
         raise UnsupportedModule(f"{node.name} is indexing, which has no hardware: remove it")
     kind = type(module).__name__ if module is not None else str(node.target)
     raise UnsupportedModule(
-        f"{node.name} ({kind}) has no hardware: use only InputQuant, ThermometerEncoder, the layers of "
+        f"{node.name} ({kind}) has no hardware: use only InputQuant, ThermometerEncoder, PlaneEncoder, the layers of "
         "zerocross.models.layers and zerocross.models.sparse, "
         "ActivationSlot, StreamSlot, sums, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d(1), Flatten, Dropout and LogitScale"
     )

@@ -8,6 +8,7 @@ from torch import nn
 from zerocross.finn_flows.network import (
     Activation,
     Add,
+    BitPlanes,
     Conv,
     Dense,
     Flatten,
@@ -83,7 +84,7 @@ def scales(network: Network, modules: dict[str, nn.Module]) -> dict[str, Scale]:
         match layer.operation:
             case Dense() | Sparse() | Conv():
                 found[layer.name] = _product(layer, network, source, modules[layer.name])
-            case Thermometer():
+            case Thermometer() | BitPlanes():
                 found[layer.name] = _WHOLE
             case Activation():
                 module = modules[layer.name]

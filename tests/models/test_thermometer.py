@@ -1,17 +1,12 @@
-"""Thermometer inputs: thresholds against numpy, bits against comparisons, state, stacks and configurations."""
+"""Thermometer inputs: thresholds against numpy, bits against comparisons, and state."""
 
 import numpy as np
-import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
 from zerocross.models.data import Data, Split
-from zerocross.models.errors import ModelError
-from zerocross.models.expressions import parse
-from zerocross.models.layers import install
-from zerocross.models.stacking import check_stack, stack
 from zerocross.models.thermometer import (
     Thermometer,
     ThermometerEncoder,
@@ -19,7 +14,7 @@ from zerocross.models.thermometer import (
     set_thresholds,
     uniform_thresholds,
 )
-from zerocross.models.topologies import build, check_parameters
+from zerocross.models.topologies import build
 from zerocross.models.training import train
 from zerocross.models.training_settings import TrainingSettings
 
@@ -86,23 +81,6 @@ def test_flat_networks_have_thresholds_for_each_feature_and_others_for_each_chan
     )
 
 
-@pytest.mark.parametrize(
-    ("name", "parameters"),
-    [
-        ("mlp", {"hidden": [4]}),
-        ("tfc", {}),
-        ("cnv", {"blocks": [[4]], "dense": [8], "padding": 1}),
-        ("resnete", {"widths": [4], "blocks": [1]}),
-        ("reactnet_mobilenet", {"widths": [4], "blocks": [1]}),
-        ("nasb", {"operations": [["conv3"]], "widths": [4]}),
-    ],
-)
-@pytest.mark.parametrize("encoding", [8, 1, {"thermometer": 3}])
-def test_every_topology_takes_every_encoding(name, parameters, encoding):
-    model = build(name, (2, 8, 8), 3, {**parameters, "input_bits": encoding}, IMAGES)
-    assert model(IMAGES.float()).shape == (60, 3)
-
-
 def test_thresholds_are_part_of_the_state():
     parameters = {"hidden": [4], "input_bits": {"thermometer": 2}}
     trained = build("mlp", (2, 8, 8), 3, parameters, IMAGES).eval()
@@ -119,37 +97,8 @@ def test_a_training_leaves_the_thresholds_as_they_are():
     assert torch.equal(model.thermometer.thresholds, before)
 
 
-@pytest.mark.parametrize(
-    ("name", "parameters"), [("mlp", {"hidden": [4]}), ("cnv", {"blocks": [[4]], "dense": []})]
-)
-def test_networks_with_thermometers_stack(name, parameters):
-    models = []
-    for seed, text in enumerate(["x", "sin(x)", "abs(x)"]):
-        torch.manual_seed(seed)
-        model = build(name, (2, 8, 8), 3, {**parameters, "input_bits": {"thermometer": 2}}, IMAGES)
-        install(model, [parse(text)])
-        models.append(model)
-    check_stack(stack(models), models, IMAGES.float())
-
-
 def test_set_thresholds_leaves_other_networks_as_they_are():
     model = build("mlp", (2, 8, 8), 3, {"hidden": [4]})
     before = {name: value.clone() for name, value in model.state_dict().items()}
     set_thresholds(model, IMAGES)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
-
-
-@pytest.mark.parametrize(
-    ("encoding", "message"),
-    [
-        ({"thermometer": 0}, "thermometer must be 1..16 bits, not 0"),
-        ({"thermometer": 17}, "thermometer must be 1..16 bits, not 17"),
-        ({"thermometer": 3, "thresholds": "median"}, "thresholds: .*'quantiles' or 'uniform'"),
-        ({"bits": 3}, "a thermometer has no 'bits'"),
-        ({"thermometer": 3, "bits": 2}, "a thermometer has no 'bits': known: thermometer, thresholds"),
-        ("thermometer", "give 8, 1, or {thermometer: BITS"),
-    ],
-)
-def test_a_wrong_encoding_is_named(encoding, message):
-    with pytest.raises(ModelError, match=f"topology 'mlp', input_bits: .*{message}"):
-        check_parameters("mlp", {"hidden": [4], "input_bits": encoding})

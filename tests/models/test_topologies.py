@@ -97,7 +97,7 @@ def test_dropout_is_for_training_only() -> None:
         ("mlp", {"hidden": [3, "wide"]}, r"hidden\[1\]: .*found 'wide'"),
         ("mlp", {"hidden": [3.5]}, r"hidden\[0\]: .*found 3.5"),
         ("mlp", {"hidden": [3, 0]}, r"hidden\[1\] must be at least 1, not 0"),
-        ("mlp", {"hidden": [3], "input_bits": 4}, "input_bits: give 8, 1, or .*, found 4"),
+        ("mlp", {"hidden": [3], "input_bits": 4}, "input_bits: give 8, 1, .*, found 4"),
         ("mlp", {"hidden": [3], "weight_bits": 9}, "weight_bits: .* less than or equal to 8, found 9"),
         ("cnv", {"blocks": [[4], [0]]}, r"blocks\[1\]\[0\] must be at least 1, not 0"),
         ("cnv", {"dense": [-1], "blocks": [[2]]}, r"dense\[0\] must be at least 1, not -1"),

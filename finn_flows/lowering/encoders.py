@@ -1,15 +1,16 @@
-"""Thermometers of the input: activations that compare its levels with thresholds become one layer.
+"""Encoders of the input: activations of its levels become one layer, a thermometer or bit planes.
 
-A file writes a thermometer of z bits in one of two ways:
+A file writes an encoder of z bits in one of two ways:
 
-- a Gather repeats each channel z times, and an activation of one bit compares the copies;
+- a Gather repeats each channel z times, and an activation of one bit reads the copies;
 - z activations of one bit read the same levels, and a Concat joins them.
 
-Both become a `Thermometer`, whose channels are bit after bit of each channel of the input. The layers behind it account for
-the order of the file.
+If all activations compare the levels with a threshold, both become a `Thermometer`. If each returns one bit of the levels'
+binary numbers, they become `BitPlanes`. Channels of either are bit after bit of each channel of the input. The layers behind
+it account for the order of the file.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from zerocross.finn_flows.crossings import CrossingTable
 from zerocross.finn_flows.integer import IntegerNetwork
 from zerocross.finn_flows.network import (
     Activation,
+    BitPlanes,
     Concat,
     Conv,
     Dense,
@@ -31,11 +33,10 @@ from zerocross.finn_flows.network import (
 )
 
 
-def with_thermometers(net: IntegerNetwork) -> IntegerNetwork:
-    """Return the network with a thermometer in place of each set of activations that is one.
+def with_encoders(net: IntegerNetwork) -> IntegerNetwork:
+    """Return the network with an encoder in place of each set of activations that is one.
 
-    Only activations of the network's input count. An activation whose bits fall with the levels, or change more than once,
-    stays an activation.
+    Only activations of the network's input count. All others stay activations.
     """
     for layer in net.network.layers:
         if isinstance(layer.operation, Concat):
@@ -59,10 +60,10 @@ def _repeated(net: IntegerNetwork, layer: Layer) -> IntegerNetwork:
             or len(network.readers(before.name)) > 1
         ):
             return net
-    thresholds = _thresholds(net, layer.name) if _is_of_input(network, source) else None
-    if thresholds is None:
+    operation = _encoder([_Bits.of(net, layer.name, bits)]) if _is_of_input(network, source) else None
+    if operation is None:
         return net
-    made = Layer(layer.name, Thermometer(tuple(int(each) for each in thresholds), bits), (source,))
+    made = Layer(layer.name, operation, (source,))
     dropped = set() if bits == 1 and source == layer.inputs[0] else {layer.inputs[0]}
     layers = tuple(
         made if each.name == layer.name else each for each in network.layers if each.name not in dropped
@@ -71,19 +72,20 @@ def _repeated(net: IntegerNetwork, layer: Layer) -> IntegerNetwork:
 
 
 def _joined(net: IntegerNetwork, layer: Layer) -> IntegerNetwork:
-    """Merge a Concat with the activations that it joins, if all of them compare the same levels of the input."""
+    """Merge a Concat with the activations that it joins, if all of them encode the same levels of the input."""
     network, known = net.network, net.network.inputs()
     parts = [known[name] for name in layer.inputs]
     sources = {part.inputs if isinstance(part, Layer) else () for part in parts}
-    rows = [_thresholds(net, name) for name in layer.inputs]
-    if len(sources) != 1 or len(set(layer.inputs)) < len(parts) or any(row is None for row in rows):
+    if len(sources) != 1 or len(set(layer.inputs)) < len(parts):
         return net
     (source,) = next(iter(sources))
     if not _is_of_input(network, source) or any(len(network.readers(name)) > 1 for name in layer.inputs):
         return net
-    thresholds = np.stack([row for row in rows if row is not None], axis=1)  # (channels, bits)
-    order = np.arange(thresholds.size).reshape(thresholds.shape).T.reshape(-1)  # of the Concat's channels
-    made = Thermometer(tuple(int(each) for each in thresholds.reshape(-1)), len(parts))
+    made = _encoder([_Bits.of(net, name, 1) for name in layer.inputs])
+    if made is None:
+        return net
+    channels = network.shapes()[source][-1]
+    order = np.arange(channels * len(parts)).reshape(channels, -1).T.reshape(-1)  # of the Concat's channels
     readers = _products_behind(network, layer.name)
     name = layer.name if readers is not None else layer.inputs[0]
     layers = []
@@ -103,22 +105,57 @@ def _joined(net: IntegerNetwork, layer: Layer) -> IntegerNetwork:
     return _of_layers(replace(net, weights=weights), tuple(layers), set(layer.inputs))
 
 
-def _thresholds(net: IntegerNetwork, name: str) -> np.ndarray | None:
-    """Return the level from which on each channel of an activation is +1; None if this is not all that it does."""
-    layer = net.network.inputs()[name]
-    if (
-        not isinstance(layer, Layer)
-        or not isinstance(layer.operation, Activation)
-        or layer.operation.bits > 1
-    ):
-        return None
-    table: CrossingTable = net.tables[name]
+@dataclass(frozen=True)
+class _Bits:
+    """What an activation of one bit returns of the levels that it reads.
+
+    Attributes:
+        thresholds: The level from which on each bit is +1, (channels, bits); None if this is not all that it does.
+        planes: The numbers of the bits that it returns of each channel; None if it does not return bits of numbers.
+    """
+
+    thresholds: np.ndarray | None = None
+    planes: tuple[int, ...] | None = None
+
+    @classmethod
+    def of(cls, net: IntegerNetwork, name: str, bits: int) -> "_Bits":
+        """Look at an activation that returns so many bits of each channel."""
+        layer = net.network.inputs()[name]
+        if not isinstance(layer, Layer) or not isinstance(layer.operation, Activation):
+            return cls()
+        table = net.tables[name]
+        if layer.operation.bits > 1 or table.grid.step != 1:
+            return cls()
+        return cls(_thresholds(table, bits), _planes(table, bits))
+
+
+def _encoder(parts: list[_Bits]) -> Thermometer | BitPlanes | None:
+    """Return the encoder whose channels have the bits of all parts, part after part; None if there is none."""
+    thresholds = [part.thresholds for part in parts if part.thresholds is not None]
+    if len(thresholds) == len(parts):
+        joined = np.concatenate(thresholds, axis=1)
+        return Thermometer(tuple(int(each) for each in joined.reshape(-1)), joined.shape[1])
+    planes = [part.planes for part in parts if part.planes is not None]
+    return BitPlanes(sum(planes, ())) if len(planes) == len(parts) else None
+
+
+def _thresholds(table: CrossingTable, bits: int) -> np.ndarray | None:
     counts = table.counts()
-    if (counts > 1).any() or (table.first.astype(bool) & (counts > 0)).any() or table.grid.step != 1:
+    if (counts > 1).any() or (table.first.astype(bool) & (counts > 0)).any():
         return None
     thresholds = np.where(table.first > 0, 0, table.grid.high + 1)
     thresholds[counts > 0] = table.grid.low + table.places
-    return thresholds
+    return thresholds.reshape(-1, bits)
+
+
+def _planes(table: CrossingTable, bits: int) -> tuple[int, ...] | None:
+    if table.grid.low != 0:
+        return None
+    levels = np.arange(len(table.grid))
+    rows = {(levels >> plane & 1).tobytes(): plane for plane in range(table.grid.high.bit_length())}
+    found = [rows.get(table.row(row).astype(levels.dtype).tobytes()) for row in range(table.channels)]
+    first = tuple(plane for plane in found[:bits] if plane is not None)
+    return first if list(first) * (table.channels // bits) == found else None
 
 
 def _is_of_input(network: Network, name: str) -> bool:

@@ -7,7 +7,7 @@ from tests.finn_flows.lowering.foreign import assert_same, execute
 from tests.finn_flows.lowering.shapes import Shaped
 from zerocross.finn_flows.lowering.canonical.tidying import tidy
 from zerocross.finn_flows.lowering.lower import lower
-from zerocross.finn_flows.network import Activation, Concat, Select, Thermometer
+from zerocross.finn_flows.network import Activation, BitPlanes, Concat, Select, Thermometer
 
 _THRESHOLDS = np.array([[10, 100, 200], [0, 128, 255], [7, 7, 7], [1, 2, 254], [300, 50, -3]])
 
@@ -79,6 +79,29 @@ def test_the_thresholds_are_those_of_the_file():
         if isinstance(layer.operation, Thermometer)
     ]
     assert np.array_equal(np.reshape(found.thresholds, (5, 3)), _THRESHOLDS.clip(0, 256))
+
+
+def _plane(graph: Shaped, bit: int) -> Shaped:
+    """Return the sign of a cosine that is negative where a bit of the levels is 0."""
+    rate = np.pi / 2**bit
+    graph.node("Mul", graph.constant(np.array(rate))).node(
+        "Add", graph.constant(np.array(rate / 2 + np.pi / 2))
+    )
+    return graph.node("Cos").bipolar()
+
+
+@pytest.mark.parametrize("planes", [(7, 6), (0, 7, 3), (6,) * 2])
+def test_bits_of_numbers_become_one_layer_in_the_order_of_the_file(planes):
+    graph = _bytes((5,))
+    levels = graph.tensor
+    bits = [_plane(graph.at(levels), plane).tensor for plane in planes]
+    model = _end(graph.concat(*bits), 5 * len(planes)).model()
+    lowered = lower(model)
+    (found,) = [
+        layer.operation for layer in lowered.network.network.layers if isinstance(layer.operation, BitPlanes)
+    ]
+    assert found.planes == planes and not lowered.host.trained
+    assert_same(lowered, model, _samples((5,)), distinct=2)
 
 
 def test_bits_that_fall_stay_activations_and_give_the_same_classes():

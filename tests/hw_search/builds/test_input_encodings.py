@@ -1,4 +1,4 @@
-"""Networks with a thermometer at the input, from torch to simulated RTL: the same logits in every form."""
+"""Networks with an encoder at the input, from torch to simulated RTL: the same logits in every form."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from zerocross.finn_flows.folding import Folding
 from zerocross.finn_flows.integer import remove_first_bits
 from zerocross.finn_flows.lowering.lower import lower
 from zerocross.finn_flows.lowering.storage import load, save
-from zerocross.finn_flows.nodes import Thermometer
+from zerocross.finn_flows.nodes import BitPlanes, Thermometer
 from zerocross.finn_flows.planner import plan
 from zerocross.finn_flows.rtl.design import with_fifos
 from zerocross.finn_flows.rtl.logits import design_logits
@@ -40,24 +40,24 @@ NETWORKS: dict[str, tuple[str, tuple[int, ...], dict[str, Any]]] = {
 }
 
 
-def network(name: str, bits: int) -> tuple[nn.Module, torch.Tensor]:
+def network(name: str, bits: int, kind: str = "thermometer") -> tuple[nn.Module, torch.Tensor]:
     """Return an untrained network whose batch norms know the data, and samples, with a constant feature."""
     topology, shape, parameters = NETWORKS[name]
     rng = np.random.default_rng(bits)
     x = torch.from_numpy(rng.integers(0, 256, (80, *shape), np.uint8))
     x[(slice(None), *(0,) * len(shape))] = 0
     torch.manual_seed(0)
-    model = build(topology, shape, 4, {**parameters, "input_bits": {"thermometer": bits}}, x)
+    model = build(topology, shape, 4, {**parameters, "input_bits": {kind: bits}}, x)
     install(model, [parse("sin(mul(2, x))")])
     for _ in range(30):
         model.train()(x.float())
     return model.eval(), x
 
 
-@pytest.mark.parametrize("bits", [1, 3])
+@pytest.mark.parametrize(("kind", "bits"), [("thermometer", 1), ("thermometer", 3), ("planes", 3)])
 @pytest.mark.parametrize("name", NETWORKS)
-def test_the_file_the_module_and_the_integers_agree(name: str, bits: int, tmp_path: Path) -> None:
-    model, x = network(name, bits)
+def test_the_file_the_module_and_the_integers_agree(name: str, kind: str, bits: int, tmp_path: Path) -> None:
+    model, x = network(name, bits, kind)
     described = to_integer(model, describe(model, tuple(x.shape[1:])))
     export(model, tuple(x.shape[1:]), tmp_path / "model.onnx")
     lowered = lower(tmp_path / "model.onnx")
@@ -74,25 +74,33 @@ def test_the_file_the_module_and_the_integers_agree(name: str, bits: int, tmp_pa
     assert load(tmp_path / "network.npz").network == lowered.network.network
 
 
-def test_the_encoder_keeps_up_with_the_design() -> None:
-    model, _ = network("mlp", 3)
+@pytest.mark.parametrize("kind", ["thermometer", "planes"])
+def test_the_encoder_keeps_up_with_the_design(kind: str) -> None:
+    model, _ = network("mlp", 3, kind)
     described = to_integer(model, describe(model, (1, 6, 6))).network
     for target, lanes in ((100, 1), (20, 2), (12, 3), (4, 9)):
         design = plan(described, Folding(target_cycles=target))
-        (encoder,) = (each.node for each in design.elements if isinstance(each.node, Thermometer))
+        (encoder,) = (each.node for each in design.elements if isinstance(each.node, Thermometer | BitPlanes))
         assert encoder.lanes[0] == lanes
         assert max(design.intervals().values()) <= target
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "bits", "target"),
-    [("mlp", 3, 36), ("mlp of colours", 2, 12), ("cnv", 3, 300), ("resnete", 2, 600)],
+    ("name", "kind", "bits", "target"),
+    [
+        ("mlp", "thermometer", 3, 36),
+        ("mlp of colours", "thermometer", 2, 12),
+        ("cnv", "thermometer", 3, 300),
+        ("resnete", "thermometer", 2, 600),
+        ("mlp of colours", "planes", 2, 12),
+        ("cnv", "planes", 3, 300),
+    ],
 )
 def test_every_form_gives_the_same_logits(
-    name: str, bits: int, target: int, tmp_path: Path, runtime: Path
+    name: str, kind: str, bits: int, target: int, tmp_path: Path, runtime: Path
 ) -> None:
-    model, x = network(name, bits)
+    model, x = network(name, bits, kind)
     trained = torch_logits(model, x)
     export(model, tuple(x.shape[1:]), tmp_path / "model.onnx")
     lowered = lower(tmp_path / "model.onnx")
