@@ -1,4 +1,4 @@
-"""Data sets: digits, torchvision's, and any .npz file of the user.
+"""Data sets: scikit-learn's, torchvision's, and any .npz file of the user.
 
 All samples consist of bytes 0..255; `zerocross.models.scaling` maps other numbers to bytes. A validation set is held out of
 the training data; all decisions use it. The test set has a call of its own, because it is read only once, at the end.
@@ -28,7 +28,7 @@ from zerocross.models.scaling import ByteScaling, scaling_notes, scaling_of
 from zerocross.reading import Unreadable, names_of_arrays, read_arrays
 
 SPLIT_SEED = 20_190_202
-"""Seed of the fixed train/test split of the digits, so that all users have the same test set."""
+"""Seed of the fixed train/test split of scikit-learn's data, so that all users have the same test set."""
 
 _TORCHVISION = {
     "mnist": "MNIST",
@@ -36,7 +36,13 @@ _TORCHVISION = {
     "cifar10": "CIFAR10",
     "cifar100": "CIFAR100",
 }
-NAMES = ("digits", *_TORCHVISION)
+_SCIKIT_LEARN = {"breast_cancer": "load_breast_cancer"}
+"""Tables of numbers that come with scikit-learn: one row a sample, each column with a range of its own."""
+
+AT_HAND = ("digits", *_SCIKIT_LEARN)
+"""Data sets that need no download."""
+
+NAMES = (*AT_HAND, *_TORCHVISION)
 """Names of the built-in data sets."""
 
 
@@ -186,8 +192,8 @@ def as_npz(name: str, root: str = "data") -> bytes:
             return Path(name).read_bytes()
         except OSError as error:
             raise DataError(f"{name} cannot be read: {error.strerror}") from None
-    arrays: dict[str, Any] = {}
-    for part in ("train", "test"):
+    arrays: dict[str, Any] = _table(name) if name in _SCIKIT_LEARN else {}
+    for part in ("train", "test") if not arrays else ():
         samples = _source(name, root)(part == "train")
         arrays[f"y_{part}"] = samples.y
         arrays[f"x_{part}"] = samples.x.transpose(0, 2, 3, 1)  # channels last, as in users' files
@@ -213,6 +219,8 @@ def _source(name: str, root: str) -> Callable[[bool], _Part]:
     """Return a function that loads (samples, labels); its argument selects training (True) or test (False)."""
     if name == "digits":
         return _digits
+    if name in _SCIKIT_LEARN:
+        return lambda train: _from_arrays(_table(name), train)
     if name in _TORCHVISION:
         return lambda train: _torchvision(name, root, train)
     if name.endswith(".npz"):
@@ -229,6 +237,16 @@ def _digits(train: bool) -> _Part:
     test = _stratified(y, 0.2, np.random.default_rng(SPLIT_SEED))
     chosen = ~test if train else test
     return _Part(x[chosen], y[chosen])
+
+
+def _table(name: str) -> dict[str, np.ndarray]:
+    """Return a table of scikit-learn as the arrays of a user's file."""
+    import sklearn.datasets
+
+    table = getattr(sklearn.datasets, _SCIKIT_LEARN[name])()
+    x, y = table.data.astype(np.float32), table.target.astype(np.int64)
+    test = _stratified(y, 0.2, np.random.default_rng(SPLIT_SEED))
+    return {"x_train": x[~test], "y_train": y[~test], "x_test": x[test], "y_test": y[test]}
 
 
 def _torchvision(name: str, root: str, train: bool) -> _Part:

@@ -8,7 +8,7 @@ class DataConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
 
     name: str = Field(
         "digits",
-        description="`digits` (built in); `mnist`, `fashion_mnist`, `cifar10`, `cifar100` (downloaded by torchvision); "
+        description="`digits` or `breast_cancer` (a table of numbers), which are built in; `mnist`, `fashion_mnist`, `cifar10`, `cifar100` (downloaded by torchvision); "
         "or the path of an .npz file with x_train, y_train, x_test, y_test, relative to the configuration's folder.",
     )
     validation: float = Field(

@@ -35,12 +35,11 @@ from zerocross.hw_search.zoo import PREFIX, is_zoo
 from zerocross.hw_search.zoo.collection import find
 from zerocross.hw_search.zoo.entry import Entry
 from zerocross.hw_search.zoo.training_folder import RECORD
-from zerocross.models.data import Split, load_test
+from zerocross.models.data import AT_HAND, Split, load_test
 from zerocross.models.scaling import ByteScaling
 from zerocross.reports.records import Finalist, Run
 from zerocross.reports.storage import load_run
 
-DIGITS = "digits"  # the data set that needs no download
 _DRAWN = 200  # most samples that are drawn for a file without data
 
 
@@ -431,9 +430,9 @@ class EntrySubject:
 
     def images(self, most: int) -> Images:
         """See `Subject`."""
-        if self.data is None and self.entry.data == DIGITS:
-            test = load_test(DIGITS)
-            return Images(test.x[:most], test.y[:most], f"{DIGITS}, test set")
+        if self.data is None and self.entry.data in AT_HAND:
+            test = load_test(self.entry.data)
+            return Images(test.x[:most], test.y[:most], f"{self.entry.data}, test set")
         found = self._images
         return replace(found, x=found.x[:most], y=None if found.y is None else found.y[:most])
 

@@ -118,9 +118,9 @@ class RayExecutor:
         for plugin in set(part.plugins) - set(modules(part.plugins)):
             if plugin not in self._parcels:
                 self._parcels[plugin] = _parcel(Path(plugin).name, _read(plugin))
-        if name not in {"digits", *self._parcels}:
-            from zerocross.models.data import as_npz
+        from zerocross.models.data import AT_HAND, as_npz
 
+        if name not in {*AT_HAND, *self._parcels}:
             self._parcels[name] = _parcel(f"{Path(name).stem}.npz", as_npz(name, root))
 
     def _give(self, work: Task) -> Any:

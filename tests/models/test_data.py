@@ -65,6 +65,16 @@ def test_digits_are_all_there_and_split_apart() -> None:
         assert len(part.x) == len(part.y) == len(part)
 
 
+def test_the_table_is_all_there_and_each_column_has_its_own_range() -> None:
+    from sklearn.datasets import load_breast_cancer
+
+    data, test = load("breast_cancer"), load_test("breast_cancer")
+    assert len(data.train) + len(data.validation) + len(test) == len(load_breast_cancer().data)
+    assert data.input_shape == (30,) and data.classes == 2
+    known = torch.cat([data.train.x, data.validation.x])
+    assert (known.amin(dim=0) == 0).all() and (known.amax(dim=0) == 255).all()
+
+
 @pytest.mark.parametrize("share", [0.1, 0.2, 0.5])
 def test_the_validation_part_has_its_share_of_every_class(share: float) -> None:
     data = load("digits", validation=share)
@@ -397,7 +407,7 @@ def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["digit", "imagenet", "mine.npy", ""])
 def test_an_unknown_data_set(name: str) -> None:
-    with pytest.raises(DataError, match=f"unknown data set {name!r}: use digits, mnist.*npz"):
+    with pytest.raises(DataError, match=f"unknown data set {name!r}: use digits, breast_cancer, mnist.*npz"):
         load(name)
 
 
@@ -433,6 +443,14 @@ def test_a_set_is_the_same_out_of_an_npz(
     assert load(str(file)).fingerprint == load(name).fingerprint
     for one, other in ((load(str(file)).train, load(name).train), (load_test(str(file)), load_test(name))):
         assert torch.equal(one.x, other.x) and torch.equal(one.y, other.y)
+
+
+def test_a_table_keeps_its_ranges_in_an_npz(tmp_path: Path) -> None:
+    file = tmp_path / "set.npz"
+    file.write_bytes(zerocross.models.data.as_npz("breast_cancer"))
+    one, other = load(str(file)), load("breast_cancer")
+    assert one.fingerprint == other.fingerprint and one.scaling == other.scaling and one.scaling is not None
+    assert same(load_test(str(file)), load_test("breast_cancer"))
 
 
 def test_a_users_file_is_sent_as_it_is(tmp_path: Path) -> None:
