@@ -8,8 +8,9 @@ class DataConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
 
     name: str = Field(
         "digits",
-        description="`digits` or `breast_cancer` (a table of numbers), which are built in; `mnist`, `fashion_mnist`, `cifar10`, `cifar100` (downloaded by torchvision); "
-        "or the path of an .npz file with x_train, y_train, x_test, y_test, relative to the configuration's folder.",
+        description="`digits` or `breast_cancer` (a table of numbers), which are built in; `mnist`, `fashion_mnist`, "
+        "`cifar10`, `cifar100` (downloaded by torchvision); or the path of an .npz file with x_train, y_train, x_test, "
+        "y_test, relative to the configuration's folder.",
     )
     validation: float = Field(
         0.2, gt=0, lt=1, description="Share of the training data for validation, which guides the search."
