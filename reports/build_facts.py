@@ -265,10 +265,18 @@ def _exercised(build: Build) -> list[Verdict]:
 
 
 def remarks(build: Build) -> list[str]:
-    """Return what the host computes, how it scales pixels, and the choices that the build made by itself."""
+    """Return what the host computes, how it scales pixels, what estimates lack, and the build's own choices."""
     host = [f"The host computes {', '.join(build.host)}."] if build.host else []
     pixels = [f"Pixels of image files: {build.pixels}."] if build.pixels else []
-    return [*host, *pixels, *build.notes]
+    finn = (
+        [
+            "FINN has no node for wired layers. Its estimate is for a completely unrolled matrix product with weights of 2 "
+            "bits, so it says nothing about them."
+        ]
+        if build.wired
+        else []
+    )
+    return [*host, *pixels, *finn, *build.notes]
 
 
 def dropped_text(build: Build) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from jinja2 import Environment
 from markupsafe import Markup
 
-from zerocross.reports import build_diagram, build_facts, build_figures, pages, wording
+from zerocross.reports import build_diagram, build_facts, build_figures, build_wiring, pages, wording
 from zerocross.reports.build_facts import Column, Sum
 from zerocross.reports.build_records import Build, BuildNode, Check
 
@@ -82,6 +82,7 @@ def _environment() -> Environment:
     environment = pages.environment()
     environment.globals.update(
         facts=build_facts,
+        wiring=build_wiring,
         source_names=build_figures.SAID,
         short_names=build_figures.SHORT,
         say=_say,

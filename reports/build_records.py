@@ -233,6 +233,42 @@ class Timing:
 
 
 @dataclass(frozen=True)
+class WiredNeuron:
+    """A neuron whose inputs are wires.
+
+    Attributes:
+        number: Number in its layer, from 0.
+        elements: Numbers of the elements that it reads, from 0; one that it reads twice stands there twice.
+        conditions: What it asks of each element, such as "≥ 128" or "bit 6"; "" if the element is a bit.
+        signs: "+" or "-" for each input: whether a bit of 1, or of 0, counts.
+        row: Its answer, "0" or "1", if none of its inputs count, if one does, ..., if all do.
+    """
+
+    number: int
+    elements: list[int]
+    conditions: list[str]
+    signs: str
+    row: str
+
+
+@dataclass(frozen=True)
+class WiredLayer:
+    """The neurons of a wired layer.
+
+    Attributes:
+        name: Name of the layer.
+        source: Name of the layer that it reads, or "input".
+        shape: Shape of what it reads: (features,) or (height, width, channels).
+        neurons: Neurons that are built.
+    """
+
+    name: str
+    source: str
+    shape: list[int]
+    neurons: list[WiredNeuron]
+
+
+@dataclass(frozen=True)
 class Usage:
     """Use of one resource of the device.
 
@@ -286,6 +322,7 @@ class Build:
         data: Path of the test set that a file was given; "" if there is none.
         pixels: How an image file's pixels become the network's input; "" if they are taken as they are.
         notes: Choices that the build made by itself.
+        wired: Layers whose inputs are wires, in order.
         left_out: Names and files that a reader of FINN's or Vivado's reports found and does not show, each with the
             reason.
     """
@@ -321,4 +358,5 @@ class Build:
     data: str = ""
     pixels: str = ""
     notes: list[str] = field(default_factory=list)
+    wired: list[WiredLayer] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)

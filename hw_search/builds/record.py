@@ -11,6 +11,7 @@ from zerocross.finn_flows.chip.cells import Cells
 from zerocross.finn_flows.chip.place_route import DoesNotFit
 from zerocross.finn_flows.cost import NodeCost, Resources, element_costs
 from zerocross.finn_flows.families import FAMILIES, get_family
+from zerocross.finn_flows.lowering.storage import load
 from zerocross.finn_flows.nodes import Fifo, GroupedProduct, Product, Wired, WiredCount
 from zerocross.finn_flows.parts import get_part
 from zerocross.finn_flows.rtl.design import INPUT, Element
@@ -28,6 +29,7 @@ from zerocross.hw_search.builds.results import (
     Synthesised,
     VivadoFolder,
 )
+from zerocross.hw_search.builds.wires import wired_layers
 from zerocross.reports.build_records import (
     RESOURCES,
     Accuracy,
@@ -118,6 +120,7 @@ def build_record(job: Job, stages: tuple[Stage, ...], done: Done) -> Build:
         data=origin.data,
         pixels=_pixels(job.options.pixels),
         notes=_notes(done),
+        wired=wired_layers(load(job.folder / NETWORK)) if done.lowering else [],
     )
 
 
