@@ -32,7 +32,9 @@ def _checked(value: Any) -> "int | Thermometer | BitPlanes":
             place = ".".join(str(part) for part in first["loc"])
             message = first["msg"].removeprefix("Value error, ")
             raise ValueError(f"{place}: {message}" if place else message) from None
-    raise ValueError("give 8, 1, {thermometer: BITS, thresholds: quantiles or uniform}, or {planes: BITS}")
+    raise ValueError(
+        "give 8, 1, {planes: BITS}, or {thermometer: BITS, thresholds: quantiles, uniform or learned}"
+    )
 
 
 InputBits = Annotated[int | Thermometer | BitPlanes, BeforeValidator(_checked)]

@@ -150,8 +150,8 @@ class Backbone(nn.Module):
         widths: Channels of each stage.
         blocks: Number of blocks in each stage.
         input_bits: Encoding of the input: 8 (bytes), 1 (one bit at 128), {planes: z}: its z highest bits (2..8), or
-            {thermometer: z, thresholds: quantiles}: z bits (1..16) of each feature or channel, at quantiles of its training
-            values, or at `uniform` thresholds.
+            {thermometer: z, thresholds: quantiles, step: 1}: z bits (1..16) of each feature or channel, at quantiles of its
+            training values, at `uniform` or at `learned` thresholds, which are multiples of `step` (1, 2, 4, ... 128).
         weight_bits: Bits of the weights in the stem and the classifier; 1 for -1 and +1.
         stem_kernel: Side of the stem's kernel, odd.
         stem_stride: Stride of the stem.

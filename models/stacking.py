@@ -356,9 +356,9 @@ def _replace(module: nn.Module, twins: Sequence[nn.Module], path: str) -> None:
         stacked = _stacked(child, others)
         if stacked is not None:
             setattr(module, name, stacked)
+        elif next(child.parameters(recurse=False), None) is not None:
+            raise Unstackable(f"{path}{name} ({type(child).__name__}) cannot be stacked")
         elif not isinstance(child, _UNCHANGED):
-            if next(child.parameters(recurse=False), None) is not None:
-                raise Unstackable(f"{path}{name} ({type(child).__name__}) cannot be stacked")
             _replace(child, others, f"{path}{name}.")
 
 

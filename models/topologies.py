@@ -153,8 +153,8 @@ def mlp(
         classes: Number of logits.
         hidden: Width of each hidden layer.
         input_bits: Encoding of the input: 8 (bytes), 1 (one bit at 128), {planes: z}: its z highest bits (2..8), or
-            {thermometer: z, thresholds: quantiles}: z bits (1..16) of each feature or channel, at quantiles of its training
-            values, or at `uniform` thresholds.
+            {thermometer: z, thresholds: quantiles, step: 1}: z bits (1..16) of each feature or channel, at quantiles of its
+            training values, at `uniform` or at `learned` thresholds, which are multiples of `step` (1, 2, 4, ... 128).
         dropout: Share of the input dropped in training, at least 0 and below 1.
         weight_bits: Bits of the weights of all products: 1 (-1 and +1), 2 (-1, 0 and +1), or up to 8.
     """
@@ -203,8 +203,8 @@ def _preset(width: int) -> Topology:
         input_shape: Shape of a sample, (features,) or (channels, height, width).
         classes: Number of logits.
         input_bits: Encoding of the input: 8 (bytes), 1 (one bit at 128), {{planes: z}}: its z highest bits (2..8), or
-            {{thermometer: z, thresholds: quantiles}}: z bits (1..16) of each feature or channel, at quantiles of its
-            training values, or at `uniform` thresholds.
+            {{thermometer: z, thresholds: quantiles, step: 1}}: z bits (1..16) of each feature or channel, at quantiles of its
+            training values, at `uniform` or at `learned` thresholds, which are multiples of `step` (1, 2, 4, ... 128).
         dropout: Share of the input dropped in training, at least 0 and below 1.
         weight_bits: Bits of the weights of all products: 1 (-1 and +1), 2 (-1, 0 and +1), or up to 8.
     """
@@ -236,8 +236,8 @@ def hardwired(
         widths: Neurons of each layer.
         inputs: Inputs of a neuron, for each layer or for all. Up to 6 inputs, a neuron is one 6-input lookup table.
         input_bits: Encoding of the input: 1 (one bit at 128), {planes: z}: its z highest bits (2..8), or
-            {thermometer: z, thresholds: uniform}: z bits (1..16) of each feature, at `uniform` thresholds or at `quantiles`
-            of its training values.
+            {thermometer: z, thresholds: uniform, step: 1}: z bits (1..16) of each feature, at `uniform` thresholds, at
+            `quantiles` of its training values, or at `learned` ones, which are multiples of `step` (1, 2, 4, ... 128).
         connections: "learned", or "random": drawn before the training, which then learns signs and activations.
         norm: Whether a batch norm precedes each activation.
         head: "groups": the neurons of the last layer vote for one class each. "sparse": every class adds `head_inputs` of
@@ -306,8 +306,8 @@ def cnv(
         kernel: Side of the square kernels.
         padding: Pixels on each side of every convolution.
         input_bits: Encoding of the input: 8 (bytes), 1 (one bit at 128), {planes: z}: its z highest bits (2..8), or
-            {thermometer: z, thresholds: quantiles}: z bits (1..16) of each feature or channel, at quantiles of its training
-            values, or at `uniform` thresholds.
+            {thermometer: z, thresholds: quantiles, step: 1}: z bits (1..16) of each feature or channel, at quantiles of its
+            training values, at `uniform` or at `learned` thresholds, which are multiples of `step` (1, 2, 4, ... 128).
         weight_bits: Bits of the weights of all products: 1 (-1 and +1), 2 (-1, 0 and +1), or up to 8.
     """
     if len(input_shape) != 3:
@@ -399,8 +399,8 @@ def _backbone(style: Style, full_widths: list[int], full_blocks: list[int], doc:
         stream_bits: Bits of the residual stream's quantizers, 2..8.
         stream_scale: Scale of the stream, a power of two; null uses the best scale for a standard normal value.
         input_bits: Encoding of the input: 8 (bytes), 1 (one bit at 128), {{planes: z}}: its z highest bits (2..8), or
-            {{thermometer: z, thresholds: quantiles}}: z bits (1..16) of each feature or channel, at quantiles of its
-            training values, or at `uniform` thresholds.
+            {{thermometer: z, thresholds: quantiles, step: 1}}: z bits (1..16) of each feature or channel, at quantiles of its
+            training values, at `uniform` or at `learned` thresholds, which are multiples of `step` (1, 2, 4, ... 128).
         weight_bits: Bits of the weights in the stem and the classifier, 1..8.
         shortcut_bits: Bits of the weights in 1x1 shortcuts, 1..8.
         stem_kernel: Side of the stem's kernel, odd.
@@ -439,8 +439,8 @@ def nasb(
         stream_bits: Bits of the residual stream's quantizers, 2..8.
         stream_scale: Scale of the stream, a power of two; null uses the best scale for a standard normal value.
         input_bits: Encoding of the input: 8 (bytes), 1 (one bit at 128), {planes: z}: its z highest bits (2..8), or
-            {thermometer: z, thresholds: quantiles}: z bits (1..16) of each feature or channel, at quantiles of its training
-            values, or at `uniform` thresholds.
+            {thermometer: z, thresholds: quantiles, step: 1}: z bits (1..16) of each feature or channel, at quantiles of its
+            training values, at `uniform` or at `learned` thresholds, which are multiples of `step` (1, 2, 4, ... 128).
         weight_bits: Bits of the weights in the stem and the classifier, 1..8.
         stem_kernel: Side of the stem's kernel, odd.
         stem_stride: Stride of the stem.

@@ -187,7 +187,7 @@ def _encoder(
         )
     if isinstance(module, PlaneEncoder):
         return BitPlanes(tuple(module.shifts.tolist()))
-    thresholds = module.thresholds.cpu().numpy().astype(int)
+    thresholds = module.integers().cpu().numpy().astype(int)
     flatten = next((layer for layer in layers if layer.name == source), None)
     if flatten is not None:
         thresholds = stream_order(thresholds, shapes[flatten.inputs[0]])

@@ -1,6 +1,7 @@
 """Thermometer inputs: thresholds against numpy, bits against comparisons, and state."""
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,7 +24,7 @@ IMAGES = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (60, 2, 8, 8
 
 def encoder(bits: int, channels: int, thresholds: Tensor) -> ThermometerEncoder:
     made = ThermometerEncoder(channels, Thermometer(bits))
-    made.thresholds.copy_(thresholds)
+    made.set(thresholds)
     return made
 
 
@@ -102,3 +103,40 @@ def test_set_thresholds_leaves_other_networks_as_they_are():
     before = {name: value.clone() for name, value in model.state_dict().items()}
     set_thresholds(model, IMAGES)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+@given(st.data())
+def test_a_learned_threshold_moves_towards_fewer_errors(data):
+    """The gradient of a sum of bits is that of a line of slope 1 / 64 around each threshold."""
+    side = data.draw(st.sampled_from([(), (2, 3)]))
+    made = ThermometerEncoder(3, Thermometer(2, "learned"))
+    made.set(torch.from_numpy(np.random.default_rng(data.draw(st.integers(0, 99))).integers(1, 256, (3, 2))))
+    samples = torch.randint(0, 256, (7, 3, *side)).float()
+    made(samples).sum().backward()
+    for channel in range(3):
+        for bit in range(2):
+            near = (samples[:, channel] - made.integers()[channel, bit]).abs() < 64
+            assert made.latent.grad[channel, bit] == pytest.approx(-256 / 64 * float(near.sum()))
+
+
+def test_learned_thresholds_begin_at_quantiles_and_move_in_a_training():
+    data = Data(Split(IMAGES, torch.arange(60) % 3), Split(IMAGES, torch.arange(60) % 3), (2, 8, 8), 3, "")
+    encoding = {"thermometer": 2, "thresholds": "learned"}
+    model = build("mlp", (2, 8, 8), 3, {"hidden": [4], "input_bits": encoding}, IMAGES)
+    before = model.thermometer.integers().clone()
+    assert torch.equal(before, quantile_thresholds(IMAGES.flatten(1).T, 2))
+    train(model, data, TrainingSettings(3, batch_size=20, learning_rate=0.05), 0)
+    after = model.thermometer.integers()
+    assert not torch.equal(after, before) and ((after >= 1) & (after <= 255)).all()
+    restored = build("mlp", (2, 8, 8), 3, {"hidden": [4], "input_bits": encoding}).eval()
+    restored.load_state_dict(model.state_dict())
+    assert torch.equal(model.eval()(IMAGES.float()), restored(IMAGES.float()))
+
+
+@given(st.sampled_from([1, 2, 4, 8, 16, 32, 64, 128]), st.integers(1, 5))
+def test_thresholds_are_multiples_of_the_step(step, bits):
+    for kind in ("quantiles", "uniform", "learned"):
+        encoding = {"thermometer": bits, "thresholds": kind, "step": step}
+        model = build("mlp", (2, 8, 8), 3, {"hidden": [4], "input_bits": encoding}, IMAGES)
+        found = model.thermometer.integers()
+        assert (found % step == 0).all() and ((found >= step) & (found <= 256 - step)).all()

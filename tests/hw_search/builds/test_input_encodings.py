@@ -47,14 +47,15 @@ def network(name: str, bits: int, kind: str = "thermometer") -> tuple[nn.Module,
     x = torch.from_numpy(rng.integers(0, 256, (80, *shape), np.uint8))
     x[(slice(None), *(0,) * len(shape))] = 0
     torch.manual_seed(0)
-    model = build(topology, shape, 4, {**parameters, "input_bits": {kind: bits}}, x)
+    encoding = {kind: bits} if kind != "learned" else {"thermometer": bits, "thresholds": kind, "step": 4}
+    model = build(topology, shape, 4, {**parameters, "input_bits": encoding}, x)
     install(model, [parse("sin(mul(2, x))")])
     for _ in range(30):
         model.train()(x.float())
     return model.eval(), x
 
 
-@pytest.mark.parametrize(("kind", "bits"), [("thermometer", 1), ("thermometer", 3), ("planes", 3)])
+@pytest.mark.parametrize(("kind", "bits"), [("thermometer", 1), ("thermometer", 3), ("learned", 2), ("planes", 3)])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_file_the_module_and_the_integers_agree(name: str, kind: str, bits: int, tmp_path: Path) -> None:
     model, x = network(name, bits, kind)
