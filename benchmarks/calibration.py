@@ -35,7 +35,7 @@ from zerocross.finn_flows.chip.synthesis import synthesise
 from zerocross.finn_flows.cost import estimate, expected_units
 from zerocross.finn_flows.dead_lanes import remaining_price, unread_lanes
 from zerocross.finn_flows.families import FAMILIES, get_family
-from zerocross.finn_flows.network import Conv
+from zerocross.finn_flows.network import Conv, Sparse
 from zerocross.finn_flows.nodes import (
     NODES,
     Bias,
@@ -454,8 +454,8 @@ def compare(cases: Sequence[Case], rows: Sequence[Row]) -> list[Network]:
 
 
 def _layers(case: Case) -> str:
-    convolutional = any(isinstance(layer.operation, Conv) for layer in case.net.network.layers)
-    return "convolutional" if convolutional else "fully connected"
+    kinds = {type(layer.operation) for layer in case.net.network.layers}
+    return "convolutional" if Conv in kinds else "hard-wired" if Sparse in kinds else "fully connected"
 
 
 def tell(networks: Sequence[Network]) -> None:
@@ -477,6 +477,7 @@ def tell(networks: Sequence[Network]) -> None:
                     "random",
                     "fully connected",
                     "convolutional",
+                    "hard-wired",
                 )
             },
             "held out, below 1,000 LUT": [n for n in held if n.lut < 1000],

@@ -53,6 +53,7 @@ from zerocross.finn_flows.nodes import (
 from zerocross.finn_flows.nodes.node import HardwareNode, divisors
 from zerocross.finn_flows.nodes.stream import Stream
 from zerocross.finn_flows.planner import plan
+from zerocross.finn_flows.wiring import simplified
 from zerocross.hw_search.extraction.integers import to_integer
 from zerocross.hw_search.extraction.layers import describe
 from zerocross.models.canonical import constant_bit
@@ -457,7 +458,8 @@ def networks() -> Iterator[Case]:
     fitted = [*_digits_networks(), *_odd_networks("fitted", _FITTED)]
     yield from fitted
     known = {_sizes(case.net.network) for case in fitted}
-    for case in (*_searched_networks(), *_odd_networks("held out", _HELD_OUT), *_large_networks()):
+    odd = _odd_networks("held out", _HELD_OUT)
+    for case in (*_searched_networks(), *odd, *_wired_networks(), *_large_networks()):
         if _sizes(case.net.network) not in known:
             yield case
 
@@ -585,6 +587,37 @@ def _evenly(cases: Sequence[_Sized], count: int, least: float, most: float) -> l
         chosen.append(cases[nearest])
         left.remove(nearest)
     return chosen
+
+
+# ---- hard-wired networks. Their constants are fitted to single nodes, so all of them are held out.
+
+_BYTES = {"thermometer": 3, "thresholds": "uniform"}
+# Widths, inputs of a neuron, encoding of the input, further parameters of the topology, activation.
+_WIRED_NETWORKS: list[tuple[list[int], int, Any, dict[str, Any], str]] = [
+    ([50], 6, 1, {}, "x"),
+    ([100], 6, {"planes": 2}, {}, "sin(2*x)"),
+    ([100], 4, _BYTES, {}, "sin(x)"),
+    ([200], 6, {"thermometer": 2}, {}, "cos(x)"),
+    ([200], 8, 1, {}, "sin(2*x)"),
+    ([300], 6, _BYTES, {}, "row(x)"),
+    ([400], 6, {"planes": 3}, {}, "sin(x)"),
+    ([400], 5, 1, {"head": "sparse", "head_inputs": 24}, "sin(2*x)"),
+    ([150], 12, {"planes": 2}, {}, "sin(x)"),
+    ([100], 16, 1, {}, "x"),
+    ([200, 100], 6, {"planes": 2}, {}, "sin(x)"),
+    ([200, 120], 4, 1, {"connections": "random"}, "sin(2*x)"),
+    ([120, 90, 60], 6, _BYTES, {}, "cos(x)"),
+    ([600], 6, {"planes": 2}, {"connections": "random"}, "row(x)"),
+    ([800], 6, 1, {}, "sin(2*x)"),
+]
+
+
+def _wired_networks() -> Iterator[Case]:
+    for index, (widths, inputs, bits, further, expression) in enumerate(_WIRED_NETWORKS):
+        parameters = {"widths": widths, "inputs": inputs, "input_bits": bits, **further}
+        net = simplified(_trained("hardwired", parameters, expression, seed=index))[0]
+        net = remove_first_bits(net)[0]
+        yield Case(f"wired {index}, held out", True, "trained", net, Folding(registers=1 + index % 2))
 
 
 # ---- networks of 9,000 to 40,000 LUTs: FINN's CNV and LFC, and a residual one

@@ -203,8 +203,8 @@ def _preset(width: int) -> Topology:
         input_shape: Shape of a sample, (features,) or (channels, height, width).
         classes: Number of logits.
         input_bits: Encoding of the input: 8 (bytes), 1 (one bit at 128), {{planes: z}}: its z highest bits (2..8), or
-            {{thermometer: z, thresholds: quantiles, step: 1}}: z bits (1..16) of each feature or channel, at quantiles of its
-            training values, at `uniform` or at `learned` thresholds, which are multiples of `step` (1, 2, 4, ... 128).
+            {{thermometer: z, thresholds: quantiles, step: 1}}: z bits (1..16) of each feature or channel, at quantiles of
+            its training values, at `uniform` or at `learned` thresholds, which are multiples of `step` (1, 2, 4, ... 128).
         dropout: Share of the input dropped in training, at least 0 and below 1.
         weight_bits: Bits of the weights of all products: 1 (-1 and +1), 2 (-1, 0 and +1), or up to 8.
     """
@@ -399,8 +399,8 @@ def _backbone(style: Style, full_widths: list[int], full_blocks: list[int], doc:
         stream_bits: Bits of the residual stream's quantizers, 2..8.
         stream_scale: Scale of the stream, a power of two; null uses the best scale for a standard normal value.
         input_bits: Encoding of the input: 8 (bytes), 1 (one bit at 128), {{planes: z}}: its z highest bits (2..8), or
-            {{thermometer: z, thresholds: quantiles, step: 1}}: z bits (1..16) of each feature or channel, at quantiles of its
-            training values, at `uniform` or at `learned` thresholds, which are multiples of `step` (1, 2, 4, ... 128).
+            {{thermometer: z, thresholds: quantiles, step: 1}}: z bits (1..16) of each feature or channel, at quantiles of
+            its training values, at `uniform` or at `learned` thresholds, which are multiples of `step` (1, 2, 4, ... 128).
         weight_bits: Bits of the weights in the stem and the classifier, 1..8.
         shortcut_bits: Bits of the weights in 1x1 shortcuts, 1..8.
         stem_kernel: Side of the stem's kernel, odd.

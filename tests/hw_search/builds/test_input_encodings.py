@@ -55,7 +55,9 @@ def network(name: str, bits: int, kind: str = "thermometer") -> tuple[nn.Module,
     return model.eval(), x
 
 
-@pytest.mark.parametrize(("kind", "bits"), [("thermometer", 1), ("thermometer", 3), ("learned", 2), ("planes", 3)])
+@pytest.mark.parametrize(
+    ("kind", "bits"), [("thermometer", 1), ("thermometer", 3), ("learned", 2), ("planes", 3)]
+)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_file_the_module_and_the_integers_agree(name: str, kind: str, bits: int, tmp_path: Path) -> None:
     model, x = network(name, bits, kind)
