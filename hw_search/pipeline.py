@@ -13,6 +13,7 @@ import yaml
 
 from zerocross.hw_search.choice import alternatives
 from zerocross.hw_search.config import Config
+from zerocross.hw_search.earlier import keep_other_front, remark, set_aside
 from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.evaluator import Evaluator
 from zerocross.hw_search.execution.code_version import code_version
@@ -91,8 +92,10 @@ def search(config: Config, watcher: Watcher | None = None, executor: Executor | 
                     f"no candidate succeeded. {_reasons(evaluator)}. See also {folder}/workers.log"
                 )
         finally:
-            run = _run(evaluator, found, evaluator.seconds(), finished)
+            run = _run(evaluator, found, finished, remark(folder, config))
             if run.evaluations and (finished or not _is_finished(folder)):
+                if finished and (other := keep_other_front(folder, run)):
+                    watcher.note(other)
                 _leave(run, folder)
     return SearchResult(folder, run, evaluator.trained, evaluator.replayed)
 
@@ -122,6 +125,8 @@ def open_run(
     pricer.check_space()
     folder = Path(config.output) / config.name
     with Store(folder) as store:
+        if changed := set_aside(folder, config):
+            watcher.note(changed)
         _say_losses(store, folder, watcher)
         write_text(folder / "config.yaml", yaml.safe_dump(config.model_dump(), sort_keys=False))
         workers = executor or _executor(config, folder / "workers.log")
@@ -203,7 +208,7 @@ def evolve(evaluator: Evaluator, watcher: Watcher) -> None:
         watcher.generation(evaluator.evaluations, config.objectives)
 
 
-def _run(evaluator: Evaluator, found: Finals, seconds: float, finished: bool) -> Run:
+def _run(evaluator: Evaluator, found: Finals, finished: bool, remarks: list[str]) -> Run:
     config, data, part = evaluator.config, evaluator.data, evaluator.pricer.part
     stand_in = (
         ""
@@ -219,7 +224,7 @@ def _run(evaluator: Evaluator, found: Finals, seconds: float, finished: bool) ->
         ),
         objectives=list(config.objectives),
         strategy=config.search.strategy,
-        seconds=seconds,
+        seconds=evaluator.seconds(),
         evaluations=evaluator.evaluations,
         front=found.front,
         references=found.references,
@@ -239,7 +244,7 @@ def _run(evaluator: Evaluator, found: Finals, seconds: float, finished: bool) ->
         finished=finished,
         rungs=evaluator.rungs(),
         controls=found.controls,
-        remarks=found.remarks,
+        remarks=[*found.remarks, *remarks],
     )
 
 

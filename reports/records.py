@@ -197,7 +197,8 @@ class Run:
         notes: How the data were read, where that is not obvious.
         rungs: Rungs of the search, from the shortest.
         controls: Controls beside the plain signs.
-        remarks: What was left out of the front or the comparison, and why, in sentences.
+        remarks: What was left out of the front or the comparison, and why; where the search stopped before its end; and
+            where earlier results are. In sentences.
     """
 
     name: str

@@ -122,6 +122,8 @@ def _search(checked: "Config") -> Path:
         result = run_search(checked, watcher)
     if not result.trained:
         typer.echo("This search was complete already. Nothing was trained.")
+    elif result.replayed:
+        typer.echo(f"{result.trained:,} trainings ran, {result.replayed:,} results came from the store.")
     print_run(result.run)
     typer.echo(f"\nReport: {result.folder / 'report.html'}")
     return result.folder
