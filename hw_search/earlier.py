@@ -1,8 +1,8 @@
 """Results of earlier configurations of a run.
 
 A run's folder holds the results of one configuration. Before those of another one replace them, they move to the folder
-`earlier/DIGEST`, which is a run's folder too: it has its page, and its networks can be built. DIGEST names the configuration.
-Trainings stay in the run's store, so a search with the former configuration finds them again.
+`earlier/DIGEST`, which is a run's folder too: it has its page, and its networks can be built. DIGEST names the
+configuration. Trainings stay in the run's store, so a search with the former configuration finds them again.
 """
 
 import hashlib
@@ -128,14 +128,16 @@ def keep_other_front(folder: Path, run: Run) -> str | None:
         return None
     place = _move(folder, former, _configuration(former))
     return (
-        f"The front in {folder} differs from the former one of the same configuration (the data, the code or a library changed). "
-        f"The former one is kept in {place}."
+        f"The front in {folder} differs from the former one of the same configuration (the data, the code or a library "
+        f"changed). The former one is kept in {place}."
     )
 
 
 def _results(run: Run) -> list[tuple[Any, ...]]:
     """Return what a front consists of. The command of a build depends on the folder, and counts not."""
-    return [(net.id, net.seeds, net.validation, net.test, net.metrics) for net in [*run.front, *run.references]]
+    return [
+        (net.id, net.seeds, net.validation, net.test, net.metrics) for net in [*run.front, *run.references]
+    ]
 
 
 def _configuration(run: Run) -> Config | None:
@@ -152,7 +154,11 @@ def _move(folder: Path, run: Run, config: Config | None) -> Path:
     The weights stay in place too, as hard links: the store names them. pareto.json goes last, so that a process killed in
     between leaves the old run as it was.
     """
-    name = digest(config) if config is not None else hashlib.blake2b(repr(run.config).encode(), digest_size=4).hexdigest()
+    name = (
+        digest(config)
+        if config is not None
+        else hashlib.blake2b(repr(run.config).encode(), digest_size=4).hexdigest()
+    )
     place = _free(folder / EARLIER, name, run)
     making = place.with_name(f".{place.name}.tmp")
     try:
@@ -216,4 +222,6 @@ def remark(folder: Path, config: Config) -> list[str]:
             continue
         changed = [] if before is None else differences(before, config)
         found.append(f"{place.name} ({'; '.join(changed[:_MOST_SHOWN]) or 'the same configuration'})")
-    return [f"Results of earlier configurations are in {folder / EARLIER}: {', '.join(found)}."] if found else []
+    return (
+        [f"Results of earlier configurations are in {folder / EARLIER}: {', '.join(found)}."] if found else []
+    )

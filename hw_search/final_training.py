@@ -59,6 +59,18 @@ class Finals:
     remarks: list[str] = field(default_factory=list)
 
 
+def expected_epochs(evaluator: Evaluator) -> float:
+    """Return the epochs of the final trainings, if the search ended now."""
+    config = evaluator.config
+    best = front(evaluator)
+    signs = {plain_sign(evaluator.candidates[e.id]).id for e in best} | {
+        e.id for e in front(evaluator, references=True)
+    }
+    networks = len({e.id for e in best} | signs) + len(config.final.controls) * len(signs)
+    longest = max((evaluator.candidates[e.id].training["epochs"] for e in best), default=0)
+    return networks * config.final.seeds * (config.final.epochs or longest)
+
+
 def finals(evaluator: Evaluator, watcher: Watcher, folder: Path) -> Finals:
     """Train the front, its plain signs and their controls again with several seeds, and evaluate them on the test set.
 

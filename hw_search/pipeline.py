@@ -4,13 +4,14 @@ import os
 import platform
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
 import yaml
 
+from zerocross.hw_search.budget import Budget
 from zerocross.hw_search.choice import alternatives
 from zerocross.hw_search.config import Config
 from zerocross.hw_search.earlier import keep_other_front, remark, set_aside
@@ -80,11 +81,11 @@ def search(config: Config, watcher: Watcher | None = None, executor: Executor | 
     """
     watcher = watcher or Silent()
     folder = Path(config.output) / config.name
-    found = Finals()
+    found, ending = Finals(), ""
     finished = False
     with open_run(config, watcher, executor) as evaluator:
         try:
-            evolve(evaluator, watcher)
+            ending = evolve(evaluator, watcher)
             found = finals(evaluator, watcher, folder)
             finished = True
             if not found.front:
@@ -92,7 +93,8 @@ def search(config: Config, watcher: Watcher | None = None, executor: Executor | 
                     f"no candidate succeeded. {_reasons(evaluator)}. See also {folder}/workers.log"
                 )
         finally:
-            run = _run(evaluator, found, finished, remark(folder, config))
+            remarks = [*([ending] if ending else []), *remark(folder, config)]
+            run = _run(evaluator, found, finished, remarks)
             if run.evaluations and (finished or not _is_finished(folder)):
                 if finished and (other := keep_other_front(folder, run)):
                     watcher.note(other)
@@ -118,7 +120,7 @@ def open_run(
     Raises:
         UserError: If the user made a mistake.
     """
-    data, test_fingerprint = _data(config)
+    data, test_fingerprint = read_data(config)
     space = Space(config, data.input_shape, data.classes, data.train.x)
     check(space)
     pricer = Pricer(config, space)
@@ -150,7 +152,12 @@ def _say_losses(store: Store, folder: Path, watcher: Watcher) -> None:
         )
 
 
-def _data(config: Config) -> tuple[Data, str]:
+def read_data(config: Config) -> tuple[Data, str]:
+    """Import the plugins, and return the data of a configuration and the digest of its test set.
+
+    Raises:
+        UserError: If the data cannot be read.
+    """
     import_plugins(config.plugins)
     try:
         data = load_data(config.data)
@@ -165,18 +172,22 @@ def _executor(config: Config, log: Path) -> Executor:
         from zerocross.hw_search.execution.ray_executor import RayExecutor
 
         return RayExecutor(config.search, log)
-    return LocalExecutor(_worker_count(config), log)
+    return LocalExecutor(worker_count(config), log)
 
 
-def _worker_count(config: Config) -> int:
+def worker_count(config: Config) -> int:
     """Return the number of worker processes: as configured, else one per core, or two that share a GPU."""
     if config.search.workers is not None:
         return config.search.workers
     return (os.cpu_count() or 1) if pick_device(config.training.device).type == "cpu" else 2
 
 
-def evolve(evaluator: Evaluator, watcher: Watcher) -> None:
-    """Evaluate the strategy's candidates until it returns no more, and audit the rungs."""
+def evolve(evaluator: Evaluator, watcher: Watcher) -> str:
+    """Evaluate the strategy's candidates until it returns no more or the budget ends, and audit the rungs.
+
+    Returns:
+        Why the search ended before its strategy did, in a sentence; "" if it did not.
+    """
     config, known = evaluator.config, dict[Genome, Candidate]()
 
     def candidate(genome: Genome) -> Candidate:
@@ -196,9 +207,11 @@ def evolve(evaluator: Evaluator, watcher: Watcher) -> None:
             lambda genome: candidate(genome).key,
             1 - 1 / evaluator.data.classes,
         )
-    watcher.begin(config.name, strategy.planned)
-    while genomes := strategy.ask():
-        strategy.tell(genomes, evaluator.evaluate([candidate(genome) for genome in genomes]))
+    budget = None if config.search.budget_minutes is None else Budget(evaluator, config.search.budget_minutes)
+    watcher.begin(config.name, None if budget else strategy.planned)
+    while (budget is None or budget.goes_on()) and (genomes := strategy.ask()):
+        with budget.spending() if budget else nullcontext():
+            strategy.tell(genomes, evaluator.evaluate([candidate(genome) for genome in genomes]))
         if config.search.rungs:
             watcher.ranked(evaluator.rungs(intervals=False))
         watcher.generation(evaluator.evaluations, config.objectives)
@@ -206,6 +219,7 @@ def evolve(evaluator: Evaluator, watcher: Watcher) -> None:
         evaluator.audit()
         watcher.ranked(evaluator.rungs())
         watcher.generation(evaluator.evaluations, config.objectives)
+    return budget.ending if budget else ""
 
 
 def _run(evaluator: Evaluator, found: Finals, finished: bool, remarks: list[str]) -> Run:

@@ -72,11 +72,12 @@ class Terminal:
             self.console.print(text, highlight=False, soft_wrap=True)
         self._say(text)
 
-    def begin(self, run: str, planned: int) -> None:
+    def begin(self, run: str, planned: int | None) -> None:
         """See `Watcher`."""
         self._progress.remove_task(self._loading)
         self._search = self._progress.add_task(f"searching {run}", total=planned, note="starting workers")
-        self._say(f"searching {run}: about {planned} candidates")
+        length = "until search.budget_minutes is over" if planned is None else f"about {planned:,} candidates"
+        self._say(f"searching {run}: {length}")
 
     def rung(self, number: int, expression: str, error: float | None) -> None:
         """See `Watcher`."""

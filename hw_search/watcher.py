@@ -12,8 +12,8 @@ class Watcher(Protocol):
     def note(self, text: str) -> None:
         """Something that the user must know, in whole sentences."""
 
-    def begin(self, run: str, planned: int) -> None:
-        """The search begins. It will request about `planned` candidates."""
+    def begin(self, run: str, planned: int | None) -> None:
+        """The search begins. It will request about `planned` candidates; None if its time alone ends it."""
 
     def rung(self, number: int, expression: str, error: float | None) -> None:
         """A candidate's training for a rung, from 1, has ended, with its validation error, or None if it failed."""
@@ -40,7 +40,7 @@ class Silent:
     def note(self, text: str) -> None:
         """See `Watcher`."""
 
-    def begin(self, run: str, planned: int) -> None:
+    def begin(self, run: str, planned: int | None) -> None:
         """See `Watcher`."""
 
     def rung(self, number: int, expression: str, error: float | None) -> None:

@@ -77,9 +77,25 @@ def search(
     executor: EXECUTOR = None,
     address: ADDRESS = None,
     set_: SET = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Start nothing. Say how many candidates and trainings the search has, how long they take (a few steps are "
+            "timed), and how many candidates a time buys.",
+        ),
+    ] = False,
 ) -> None:
     """Search activations, architecture and folding. An interrupted search resumes."""
-    _search(checked_config(config, output, name, seed, workers, executor, address, set_))
+    checked = checked_config(config, output, name, seed, workers, executor, address, set_)
+    if dry_run:
+        _check_builds(checked)
+        with stoppable("Nothing was started."):
+            from zerocross.hw_search.forecast import forecast
+
+            typer.echo(str(forecast(checked)))
+    else:
+        _search(checked)
 
 
 def checked_config(
