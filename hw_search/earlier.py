@@ -24,7 +24,6 @@ from zerocross.reports.storage import (
     RETRAINED,
     TABLE,
     UnreadableRun,
-    load_retrained,
     load_run,
 )
 
@@ -167,7 +166,7 @@ def _move(folder: Path, run: Run, config: Config | None) -> Path:
         for file in (*_FILES, PARETO):
             if (folder / file).exists():
                 shutil.copy2(folder / file, making / file)
-        for net in [*run.front, *run.references, *load_retrained(folder)]:
+        for net in [*run.front, *run.references, *run.retrained]:
             _link(folder / net.weights, making / net.weights)
         shutil.rmtree(place, ignore_errors=True)
         os.replace(making, place)

@@ -35,7 +35,7 @@ from zerocross.models.data import Data, check_test
 from zerocross.models.errors import ModelError
 from zerocross.models.training import pick_device
 from zerocross.reports.records import Finalist, Run
-from zerocross.reports.storage import FUNCTIONS, REPORT, UnreadableRun, contents, load_run
+from zerocross.reports.storage import FUNCTIONS, REPORT, UnreadableRun, contents, load_retrained, load_run
 from zerocross.reports.wording import count
 
 _PACKAGES = ("zerocross", "torch", "brevitas", "finn-plus", "qonnx", "pymoo", "numpy")
@@ -94,7 +94,7 @@ def search(config: Config, watcher: Watcher | None = None, executor: Executor | 
                 )
         finally:
             remarks = [*([ending] if ending else []), *remark(folder, config)]
-            run = _run(evaluator, found, finished, remarks)
+            run = _run(evaluator, found, finished, remarks, load_retrained(folder))
             if run.evaluations and (finished or not _is_finished(folder)):
                 if finished and (other := keep_other_front(folder, run)):
                     watcher.note(other)
@@ -222,7 +222,9 @@ def evolve(evaluator: Evaluator, watcher: Watcher) -> str:
     return budget.ending if budget else ""
 
 
-def _run(evaluator: Evaluator, found: Finals, finished: bool, remarks: list[str]) -> Run:
+def _run(
+    evaluator: Evaluator, found: Finals, finished: bool, remarks: list[str], retrained: list[Finalist]
+) -> Run:
     config, data, part = evaluator.config, evaluator.data, evaluator.pricer.part
     stand_in = (
         ""
@@ -259,6 +261,7 @@ def _run(evaluator: Evaluator, found: Finals, finished: bool, remarks: list[str]
         rungs=evaluator.rungs(),
         controls=found.controls,
         remarks=[*found.remarks, *remarks],
+        retrained=retrained,
     )
 
 

@@ -120,7 +120,9 @@ class Terminal:
     def finals(self, done: int, total: int) -> None:
         """See `Watcher`."""
         if self._final is None:
-            if self._search is not None:
+            if self._search is None:
+                self._progress.remove_task(self._loading)
+            else:
                 self._progress.update(self._search, note="", total=self._progress.tasks[0].completed)
             self._final = self._progress.add_task(
                 "training the front", total=total, note="with fresh seeds, then test"

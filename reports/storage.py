@@ -33,15 +33,22 @@ class UnreadableRun(ValueError):
 def contents(run: Run) -> dict[str, str]:
     """Return the files of a run by name, as text.
 
-    * `pareto.json` holds everything except the evaluations; it is enough to rebuild each network of the front.
+    * `pareto.json` holds everything except the evaluations and the networks trained again; it is enough to rebuild each
+      network of the front.
     * `evaluations.jsonl` holds one evaluation per line.
     * `pareto.csv` holds one network per line: the front and the plain signs beside it.
     """
     return {
-        PARETO: json.dumps({"layout": LAYOUT, **asdict(replace(run, evaluations=[]))}, indent=1) + "\n",
+        PARETO: json.dumps({"layout": LAYOUT, **_front_record(run)}, indent=1) + "\n",
         EVALUATIONS: "".join(json.dumps(asdict(evaluation)) + "\n" for evaluation in run.evaluations),
         TABLE: _table(run),
     }
+
+
+def _front_record(run: Run) -> dict[str, Any]:
+    record = asdict(replace(run, evaluations=[], retrained=[]))
+    del record["retrained"]  # in a file of its own
+    return record
 
 
 def load_run(folder: Path) -> Run:
@@ -71,7 +78,7 @@ def load_run(folder: Path) -> Run:
         if isinstance(error, UnreadableRun):
             raise
         raise UnreadableRun(f"{folder / name} cannot be read: {str(error).splitlines()[0]}") from None
-    return replace(run, evaluations=evaluations)
+    return replace(run, evaluations=evaluations, retrained=load_retrained(folder))
 
 
 def retrained_text(networks: list[Finalist]) -> str:

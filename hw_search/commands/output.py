@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
+from zerocross.reports import retrained
 from zerocross.reports.build_records import Build
 from zerocross.reports.metrics import COSTS, METRICS
 from zerocross.reports.records import Run
@@ -87,6 +88,8 @@ def print_run(run: Run) -> None:
             typer.echo(f"Controls, test %: {name} {_mean_and_deviation(sign.test)}; with {', '.join(texts)}.")
     for number, rung in enumerate(run.rungs, start=1):
         typer.echo(sentence(number, rung))
+    for text in retrained.sentences(run):
+        typer.echo(text)
     typer.echo(run.verdict)
 
 

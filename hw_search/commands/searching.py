@@ -119,7 +119,7 @@ def checked_config(
         "search.executor": executor or (None if address is None else "ray"),
         "search.ray_address": address,
     }
-    overrides = {key: value for key, value in overrides.items() if value is not None} | _assignments(
+    overrides = {key: value for key, value in overrides.items() if value is not None} | assignments(
         set_ or []
     )
     return load_config(path, overrides)
@@ -160,7 +160,8 @@ def _check_builds(checked: "Config") -> None:
                 raise UserError(f"build.targets: {str(error).removeprefix('--target: ')}") from None
 
 
-def _assignments(texts: list[str]) -> dict[str, Any]:
+def assignments(texts: list[str]) -> dict[str, Any]:
+    """Return the values of options --set by dotted path. A UserError names a text of another form."""
     from zerocross.hw_search.errors import UserError
     from zerocross.hw_search.yaml_text import read_yaml
 
