@@ -9,13 +9,12 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from zerocross.hw_search.config import Config, make_config
 from zerocross.hw_search.errors import UserError
-from zerocross.models.errors import shown
+from zerocross.reports.configurations import PLACES, differing
 from zerocross.reports.records import Run
 from zerocross.reports.storage import (
     EVALUATIONS,
@@ -29,7 +28,6 @@ from zerocross.reports.storage import (
 
 EARLIER = "earlier"
 
-_PLACES = ("name", "output", "build")
 _EXECUTION = ("executor", "workers", "worker_memory_gb", "worker_cpus", "worker_gpus", "ray_address")
 """Fields of `search` that decide where networks train, but not their results."""
 
@@ -40,7 +38,7 @@ _FILES = (EVALUATIONS, TABLE, REPORT, _CONFIG, RETRAINED)
 
 def deciding(config: Config) -> dict[str, Any]:
     """Return the fields of a configuration that decide a search's results."""
-    content = config.model_dump(mode="json", exclude=set(_PLACES))
+    content = config.model_dump(mode="json", exclude=set(PLACES))
     content["search"] = {name: value for name, value in content["search"].items() if name not in _EXECUTION}
     return content
 
@@ -53,25 +51,8 @@ def digest(config: Config) -> str:
 
 def differences(before: Config, after: Config) -> list[str]:
     """Return what differs between two configurations: "search.generations 8, now 20"."""
-    one, other = dict(_flat(deciding(before))), dict(_flat(deciding(after)))
-    return [
-        f"{path} {_text(one.get(path))}, now {_text(other.get(path))}"
-        for path in dict.fromkeys([*one, *other])
-        if one.get(path) != other.get(path)
-    ]
-
-
-def _flat(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
-    """Yield the values of nested sections by dotted path. A choice is one value."""
-    if isinstance(value, dict) and value and "choose" not in value:
-        for key, inner in value.items():
-            yield from _flat(inner, (*path, str(key)))
-    else:
-        yield ".".join(path), value
-
-
-def _text(value: Any) -> str:
-    return "not given" if value is None else shown(value)
+    rows = differing([deciding(before), deciding(after)])
+    return [f"{path} {one}, now {other}" for path, (one, other) in rows.items()]
 
 
 def set_aside(folder: Path, config: Config) -> str | None:

@@ -43,7 +43,7 @@ def test_what_changed_is_named_by_field() -> None:
     found = differences(changed({}), changed({"search": {"generations": 3}, "training": {"epochs": 4}}))
     assert found == ["training.epochs 2, now 4", "search.generations 2, now 3"]
     (choice,) = differences(changed({}), changed({"topology": {"hidden": {"choose": [[8], [24]]}}}))
-    assert choice == "topology.hidden {'choose': [[8], [16]]}, now {'choose': [[8], [24]]}"
+    assert choice == "topology.hidden {choose: [[8], [16]]}, now {choose: [[8], [24]]}"
 
 
 def test_a_changed_configuration_keeps_the_former_front(tmp_path: Path) -> None:
