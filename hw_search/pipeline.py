@@ -3,11 +3,12 @@
 import os
 import platform
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 
@@ -23,6 +24,7 @@ from zerocross.hw_search.execution.executor import Executor, LocalExecutor
 from zerocross.hw_search.execution.store import Store
 from zerocross.hw_search.files import write_text
 from zerocross.hw_search.final_training import Finals, finals
+from zerocross.hw_search.notebook import Notebook, in_notebook
 from zerocross.hw_search.plugins import import_plugins
 from zerocross.hw_search.pricing import Pricer
 from zerocross.hw_search.space import Candidate, Genome, Space
@@ -30,18 +32,23 @@ from zerocross.hw_search.strategies.differentiable import Differentiable
 from zerocross.hw_search.strategies.making import make_strategy
 from zerocross.hw_search.strategies.strategy import Strategy
 from zerocross.hw_search.verdict import verdict
-from zerocross.hw_search.watcher import Silent, Watcher
+from zerocross.hw_search.watcher import Callback, StopSearch, Watcher, together
 from zerocross.models.data import Data, check_test
 from zerocross.models.errors import ModelError
 from zerocross.models.training import pick_device
+from zerocross.reports import rows
 from zerocross.reports.records import Finalist, Run
 from zerocross.reports.storage import FUNCTIONS, REPORT, UnreadableRun, contents, load_retrained, load_run
 from zerocross.reports.wording import count
 
+if TYPE_CHECKING:
+    import pandas
+    import plotly.graph_objects
+
 _PACKAGES = ("zerocross", "torch", "brevitas", "finn-plus", "qonnx", "pymoo", "numpy")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SearchResult:
     """The result of a search.
 
@@ -62,14 +69,53 @@ class SearchResult:
         """The networks of the front."""
         return self.run.front
 
+    def to_dataframe(self, front: bool = False) -> "pandas.DataFrame":
+        """Return the evaluations as a pandas table, or the networks of the front; columns as in `reports.rows`.
 
-def search(config: Config, watcher: Watcher | None = None, executor: Executor | None = None) -> SearchResult:
+        Raises:
+            UserError: If pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError:
+            raise UserError("to_dataframe needs pandas: pip install pandas") from None
+        return pandas.DataFrame(rows.networks(self.run) if front else rows.evaluations(self.run))
+
+    def plot(self) -> "plotly.graph_objects.Figure":
+        """Return the figure of the front among all evaluations."""
+        from zerocross.reports.figures import front
+
+        return front(self.run)
+
+    def __repr__(self) -> str:
+        return f"<SearchResult {self.folder}: {rows.summary(self.run)}>"
+
+    def _repr_html_(self) -> str:
+        return rows.html_table(self.run)
+
+
+def load_result(folder: str | Path) -> SearchResult:
+    """Return the result of a search from its folder, also that of an interrupted one.
+
+    Raises:
+        UnreadableRun: If the folder holds no search.
+    """
+    return SearchResult(Path(folder), load_run(Path(folder)), 0, 0)
+
+
+def search(
+    config: Config,
+    watcher: Watcher | None = None,
+    executor: Executor | None = None,
+    callbacks: Sequence[Watcher] = (),
+) -> SearchResult:
     """Run a search, or resume an interrupted one.
 
     Args:
         config: Configuration of the search.
-        watcher: Receives a call for every step.
+        watcher: Progress display, which receives a call for every step; by default a bar in a notebook, else nothing.
         executor: Executor that trains the networks; by default the one that `search.executor` selects.
+        callbacks: Further receivers of these calls, such as a logger; see `zerocross.Callback`.
 
     Returns:
         The front and all evaluations. The run's folder then holds `config.yaml`, `store.sqlite`, `pareto.json`,
@@ -79,7 +125,7 @@ def search(config: Config, watcher: Watcher | None = None, executor: Executor | 
         UserError: If the user made a mistake.
         KeyboardInterrupt: If the user stops the search. A page with the results so far is written first.
     """
-    watcher = watcher or Silent()
+    watcher = together(watcher or _display(config), *callbacks)
     folder = Path(config.output) / config.name
     found, ending = Finals(), ""
     finished = False
@@ -99,7 +145,12 @@ def search(config: Config, watcher: Watcher | None = None, executor: Executor | 
                 if finished and (other := keep_other_front(folder, run)):
                     watcher.note(other)
                 _leave(run, folder)
+    watcher.end(run, folder)
     return SearchResult(folder, run, evaluator.trained, evaluator.replayed)
+
+
+def _display(config: Config) -> Watcher:
+    return Notebook(seeds=config.search.seeds) if in_notebook() else Callback()
 
 
 @contextmanager
@@ -209,17 +260,23 @@ def evolve(evaluator: Evaluator, watcher: Watcher) -> str:
         )
     budget = None if config.search.budget_minutes is None else Budget(evaluator, config.search.budget_minutes)
     watcher.begin(config.name, None if budget else strategy.planned)
-    while (budget is None or budget.goes_on()) and (genomes := strategy.ask()):
+    ending = ""
+    while not ending and (budget is None or budget.goes_on()) and (genomes := strategy.ask()):
         with budget.spending() if budget else nullcontext():
             strategy.tell(genomes, evaluator.evaluate([candidate(genome) for genome in genomes]))
         if config.search.rungs:
             watcher.ranked(evaluator.rungs(intervals=False))
-        watcher.generation(evaluator.evaluations, config.objectives)
+        try:
+            watcher.generation(evaluator.evaluations, config.objectives)
+        except StopSearch as stop:
+            ending = f"A callback ended the search after generation {evaluator.generation}" + (
+                f": {stop}." if str(stop) else "."
+            )
     if config.search.rungs and config.search.audit:
         evaluator.audit()
         watcher.ranked(evaluator.rungs())
         watcher.generation(evaluator.evaluations, config.objectives)
-    return budget.ending if budget else ""
+    return ending or (budget.ending if budget else "")
 
 
 def _run(

@@ -16,6 +16,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from zerocross.hw_search.watcher import Callback
 from zerocross.reports.metrics import METRICS
 from zerocross.reports.pareto import Front
 from zerocross.reports.records import Evaluation, RungRecord
@@ -26,7 +27,7 @@ _SHOWN = 10
 _WIDEST = 44
 
 
-class Terminal:
+class Terminal(Callback):
     """Displays a search (see `zerocross.hw_search.watcher`) on a terminal; elsewhere, prints plain lines.
 
     Args:

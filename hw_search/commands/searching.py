@@ -30,6 +30,10 @@ ADDRESS = Annotated[
         help="Address of a Ray cluster to train on. Overrides search.ray_address and search.executor.",
     ),
 ]
+LOG = Annotated[
+    list[str] | None,
+    typer.Option("--log", metavar="tensorboard|mlflow", help="Also log the search there. Repeatable."),
+]
 SET = Annotated[
     list[str] | None,
     typer.Option("--set", help="Override any field: --set search.generations=3. Repeatable."),
@@ -45,10 +49,11 @@ def run(
     executor: EXECUTOR = None,
     address: ADDRESS = None,
     set_: SET = None,
+    log: LOG = None,
 ) -> None:
     """Search, then build a network of the front for each target. An interrupted run resumes."""
     checked = checked_config(config, output, name, seed, workers, executor, address, set_)
-    folder = _search(checked)
+    folder = _search(checked, log or [])
     failed = []
     for target in checked.build.targets:
         typer.echo(f"\nBuilding for {target}")
@@ -77,6 +82,7 @@ def search(
     executor: EXECUTOR = None,
     address: ADDRESS = None,
     set_: SET = None,
+    log: LOG = None,
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -95,7 +101,7 @@ def search(
 
             typer.echo(str(forecast(checked)))
     else:
-        _search(checked)
+        _search(checked, log or [])
 
 
 def checked_config(
@@ -125,7 +131,7 @@ def checked_config(
     return load_config(path, overrides)
 
 
-def _search(checked: "Config") -> Path:
+def _search(checked: "Config", log: list[str]) -> Path:
     _check_builds(checked)
     from zerocross.hw_search.progress import Terminal
 
@@ -133,9 +139,11 @@ def _search(checked: "Config") -> Path:
         stoppable("Results are saved; run the same command to resume."),
         Terminal(seeds=checked.search.seeds) as watcher,
     ):
+        from zerocross.hw_search.loggers import make_logger
         from zerocross.hw_search.pipeline import search as run_search
 
-        result = run_search(checked, watcher)
+        place = Path(checked.output) / checked.name
+        result = run_search(checked, watcher, callbacks=[make_logger(name, place) for name in log])
     if not result.trained:
         typer.echo("This search was complete already. Nothing was trained.")
     elif result.replayed:
