@@ -68,7 +68,7 @@ def real(path: Path, seeds: int) -> None:
         raise UserError(f"objectives: {path} does not minimise error, which this comparison needs; add it")
     asked = config.search
     children = asked.children or {"surrogate": CHILDREN, "gaaf": 10}.get(asked.strategy, asked.population)
-    later = (asked.generations - 1) * children
+    later = (asked.most_generations - 1) * children
     rounds = {"nsga2": later // asked.population, "surrogate": later // CHILDREN}
     for seed in range(seeds):
         for strategy, count in rounds.items():

@@ -12,6 +12,7 @@ from zerocross.hw_search.commands.building import build, infer, lower
 from zerocross.hw_search.commands.information import activations, configuration, doctor
 from zerocross.hw_search.commands.output import Terminated, fail
 from zerocross.hw_search.commands.reporting import report
+from zerocross.hw_search.commands.retraining import retrain
 from zerocross.hw_search.commands.searching import run, search
 from zerocross.hw_search.commands.tables import compare, tabulate
 from zerocross.hw_search.commands.training import train
@@ -31,6 +32,7 @@ for command in (
     build,
     infer,
     lower,
+    retrain,
     report,
     tabulate,
     compare,

@@ -26,7 +26,7 @@ from zerocross.hw_search.trainings import task, task_key
 from zerocross.hw_search.watcher import Watcher
 from zerocross.models.data import Data
 from zerocross.models.expressions import X
-from zerocross.reports.records import Evaluation, RungRecord
+from zerocross.reports.records import Evaluation, RungRecord, TrainingCurve
 
 _LEARNED = 1.1  # minimum accuracy relative to guessing, as in GAAF
 _MOST_DEATHS = 8  # trainings in a row that end with their workers
@@ -45,6 +45,7 @@ class Trial:
         metrics: Mean error and costs over the seeds. A stopped candidate has those of its last rung; a failed one has none.
         violation: Sum of its relative constraint violations; 0 if it meets all constraints.
         rungs: Validation accuracy after each rung that it reached, 0..1.
+        seconds: Duration of its trainings, with those of rungs, in seconds.
     """
 
     candidate: Candidate
@@ -54,6 +55,7 @@ class Trial:
     metrics: dict[str, float] = field(default_factory=dict)
     violation: float = 0.0
     rungs: list[float] = field(default_factory=list)
+    seconds: float = 0.0
 
 
 class Evaluator:
@@ -86,6 +88,10 @@ class Evaluator:
         self.evaluations: list[Evaluation] = []
         self.candidates: dict[str, Candidate] = {}
         self.trained = self.replayed = 0
+        self.generation = 0
+        self.epochs = (
+            0.0  # of all trainings of this call; an epoch on a share of the samples counts as that share
+        )
         self._store, self._executor, self._watcher = store, executor, watcher
         self._started, self._clock = time.time(), time.monotonic()
         self._deaths = 0  # trainings in a row
@@ -104,6 +110,7 @@ class Evaluator:
 
     def evaluate(self, candidates: Sequence[Candidate]) -> list[Score]:
         """Evaluate candidates and the plain signs with the same choices. New evaluations are added to the records."""
+        self.generation += 1
         signs = [plain_sign(candidate) for candidate in candidates]
         fresh: dict[str, Trial] = {}
         for candidate in [*signs, *candidates]:
@@ -193,6 +200,7 @@ class Evaluator:
             if not result.get("passing"):
                 self._store.put(key, result, replace=tasks[key].weights is not None)
             self.trained += 1
+            self.epochs += tasks[key].settings.epochs * tasks[key].share
             yield key, result, False
 
     def _stack_size(self, work: TrainingTask, count: int) -> int:
@@ -255,9 +263,10 @@ class Evaluator:
         drawn = {pool[place].number: Trial(self.candidates[pool[place].id]) for place in places}
         self._train(list(drawn.values()))
         for number, trial in drawn.items():
-            trial.rungs = self.evaluations[number].rungs
+            trial.rungs, trial.seconds = self.evaluations[number].rungs, self.evaluations[number].seconds
             self.judge(trial)
-            self.evaluations[number] = self._evaluation(trial, number, audited=True)
+            generation = self.evaluations[number].generation
+            self.evaluations[number] = self._evaluation(trial, number, generation, audited=True)
 
     def rungs(self, intervals: bool = True) -> list[RungRecord]:
         """Return the records of the rungs so far; see `zerocross.hw_search.ranking.rank_rungs`."""
@@ -296,6 +305,7 @@ class Evaluator:
 
     def _measure(self, trial: Trial, results: Sequence[Result]) -> list[Cost]:
         """Set a trial's metrics from results, or its failure; return the cost of each result."""
+        trial.seconds += sum(result.get("seconds", 0.0) for result in results)
         failures = [result["reason"] for result in results if result["status"] != "ok"]
         if failures:
             # The metrics of a rung are no longer valid.
@@ -362,10 +372,10 @@ class Evaluator:
         known = tuple(trial.metrics[name] for name in self.config.objectives) if trial.metrics else None
         self._scores[candidate.key] = Score(known, trial.violation)
         self.candidates[candidate.id] = candidate
-        self.evaluations.append(self._evaluation(trial, len(self.evaluations)))
+        self.evaluations.append(self._evaluation(trial, len(self.evaluations), self.generation))
 
-    def _evaluation(self, trial: Trial, number: int, audited: bool = False) -> Evaluation:
-        candidate = trial.candidate
+    def _evaluation(self, trial: Trial, number: int, generation: int, audited: bool = False) -> Evaluation:
+        candidate, first = trial.candidate, self.config.search.seed
         return Evaluation(
             number=number,
             id=candidate.id,
@@ -377,6 +387,20 @@ class Evaluator:
             metrics=trial.metrics,
             rungs=trial.rungs,
             audited=audited,
+            generation=generation,
+            seconds=round(trial.seconds, 3),
+            trainings=[
+                TrainingCurve(
+                    seed=first + index,
+                    seconds=result.get("seconds", 0.0),
+                    accuracy=result.get("accuracy"),
+                    loss=result.get("loss", []),
+                    looks=result.get("looks", []),
+                    validation=result.get("validation", []),
+                    stacked=result.get("stacked", 1),
+                )
+                for index, result in enumerate(trial.results)
+            ],
         )
 
 

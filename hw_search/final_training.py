@@ -59,6 +59,18 @@ class Finals:
     remarks: list[str] = field(default_factory=list)
 
 
+def expected_epochs(evaluator: Evaluator) -> float:
+    """Return the epochs of the final trainings, if the search ended now."""
+    config = evaluator.config
+    best = front(evaluator)
+    signs = {plain_sign(evaluator.candidates[e.id]).id for e in best} | {
+        e.id for e in front(evaluator, references=True)
+    }
+    networks = len({e.id for e in best} | signs) + len(config.final.controls) * len(signs)
+    longest = max((evaluator.candidates[e.id].training["epochs"] for e in best), default=0)
+    return networks * config.final.seeds * (config.final.epochs or longest)
+
+
 def finals(evaluator: Evaluator, watcher: Watcher, folder: Path) -> Finals:
     """Train the front, its plain signs and their controls again with several seeds, and evaluate them on the test set.
 
@@ -105,7 +117,7 @@ def finals(evaluator: Evaluator, watcher: Watcher, folder: Path) -> Finals:
             done[key] = result
             watcher.finals(len(done), total)
     made = {
-        name: _finalist(evaluator, folder, member, dict(zip(seeds, wanted[name], strict=True)), done)
+        name: finalist_of(evaluator, folder, member, dict(zip(seeds, wanted[name], strict=True)), done)
         for name, member in members.items()
     }
     kept = [[finalist for e in group if (finalist := made[e.id]) is not None] for group in (best, references)]
@@ -185,9 +197,21 @@ def _control(
     )
 
 
-def _finalist(
+def finalist_of(
     evaluator: Evaluator, folder: Path, member: Evaluation, keys: dict[int, str], results: dict[str, Result]
 ) -> Finalist | None:
+    """Return the record of a network from its final trainings.
+
+    Args:
+        evaluator: The search, which knows the candidate by its id.
+        folder: Folder of the run.
+        member: Evaluation of the network in the search.
+        keys: Store key of each training, by seed. The first one's weights are those of the network.
+        results: Results by key.
+
+    Returns:
+        The record; None if the first training failed.
+    """
     good = {seed: results[key] for seed, key in keys.items() if results[key]["status"] == "ok"}
     first_key = next(iter(keys.values()))
     first = results[first_key]

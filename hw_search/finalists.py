@@ -1,6 +1,7 @@
 """Selection and loading of a trained network from a run's folder."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -57,6 +58,24 @@ def choose(run: Run, pick: str) -> Finalist:
     return networks[pick]
 
 
+def best_training(run: Run, network: Finalist) -> tuple[Run, Finalist]:
+    """Return the training of a network whose weights have the best validation accuracy.
+
+    Args:
+        run: The run.
+        network: A network of the run.
+
+    Returns:
+        The network as the search or `zerocross retrain` trained it, and the run with the settings of that training.
+    """
+    again = [net for net in run.retrained if net.id == network.id]
+    best = max([network, *again], key=lambda net: net.validation[0])
+    if best is network:
+        return run, network
+    final = {**run.config["final"], "epochs": None}  # its epochs are those of its own training
+    return replace(run, config={**run.config, "final": final}), best
+
+
 def check_pick(pick: str) -> None:
     """Check that a pick is a known word or has the form of an id.
 
@@ -70,7 +89,7 @@ def check_pick(pick: str) -> None:
 
 
 def rebuild(folder: str | Path, name: str) -> nn.Module:
-    """Return a network of a run's front with its trained weights.
+    """Return a network of a run's front with its trained weights: those with the best validation, see `best_training`.
 
     Args:
         folder: Folder of the run.
@@ -84,7 +103,7 @@ def rebuild(folder: str | Path, name: str) -> nn.Module:
     """
     folder = Path(folder)
     run = load_run(folder)
-    finalist = choose(run, name)
+    run, finalist = best_training(run, choose(run, name))
     return with_weights(run, finalist, folder / finalist.weights)
 
 

@@ -3,16 +3,19 @@
 import os
 import platform
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 
+from zerocross.hw_search.budget import Budget
 from zerocross.hw_search.choice import alternatives
 from zerocross.hw_search.config import Config
+from zerocross.hw_search.earlier import keep_other_front, remark, set_aside
 from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.evaluator import Evaluator
 from zerocross.hw_search.execution.code_version import code_version
@@ -21,6 +24,7 @@ from zerocross.hw_search.execution.executor import Executor, LocalExecutor
 from zerocross.hw_search.execution.store import Store
 from zerocross.hw_search.files import write_text
 from zerocross.hw_search.final_training import Finals, finals
+from zerocross.hw_search.notebook import Notebook, in_notebook
 from zerocross.hw_search.plugins import import_plugins
 from zerocross.hw_search.pricing import Pricer
 from zerocross.hw_search.space import Candidate, Genome, Space
@@ -28,18 +32,23 @@ from zerocross.hw_search.strategies.differentiable import Differentiable
 from zerocross.hw_search.strategies.making import make_strategy
 from zerocross.hw_search.strategies.strategy import Strategy
 from zerocross.hw_search.verdict import verdict
-from zerocross.hw_search.watcher import Silent, Watcher
+from zerocross.hw_search.watcher import Callback, StopSearch, Watcher, together
 from zerocross.models.data import Data, check_test
 from zerocross.models.errors import ModelError
 from zerocross.models.training import pick_device
+from zerocross.reports import rows
 from zerocross.reports.records import Finalist, Run
-from zerocross.reports.storage import FUNCTIONS, REPORT, UnreadableRun, contents, load_run
+from zerocross.reports.storage import FUNCTIONS, REPORT, UnreadableRun, contents, load_retrained, load_run
 from zerocross.reports.wording import count
+
+if TYPE_CHECKING:
+    import pandas
+    import plotly.graph_objects
 
 _PACKAGES = ("zerocross", "torch", "brevitas", "finn-plus", "qonnx", "pymoo", "numpy")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SearchResult:
     """The result of a search.
 
@@ -60,14 +69,53 @@ class SearchResult:
         """The networks of the front."""
         return self.run.front
 
+    def to_dataframe(self, front: bool = False) -> "pandas.DataFrame":
+        """Return the evaluations as a pandas table, or the networks of the front; columns as in `reports.rows`.
 
-def search(config: Config, watcher: Watcher | None = None, executor: Executor | None = None) -> SearchResult:
+        Raises:
+            UserError: If pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError:
+            raise UserError("to_dataframe needs pandas: pip install pandas") from None
+        return pandas.DataFrame(rows.networks(self.run) if front else rows.evaluations(self.run))
+
+    def plot(self) -> "plotly.graph_objects.Figure":
+        """Return the figure of the front among all evaluations."""
+        from zerocross.reports.figures import front
+
+        return front(self.run)
+
+    def __repr__(self) -> str:
+        return f"<SearchResult {self.folder}: {rows.summary(self.run)}>"
+
+    def _repr_html_(self) -> str:
+        return rows.html_table(self.run)
+
+
+def load_result(folder: str | Path) -> SearchResult:
+    """Return the result of a search from its folder, also that of an interrupted one.
+
+    Raises:
+        UnreadableRun: If the folder holds no search.
+    """
+    return SearchResult(Path(folder), load_run(Path(folder)), 0, 0)
+
+
+def search(
+    config: Config,
+    watcher: Watcher | None = None,
+    executor: Executor | None = None,
+    callbacks: Sequence[Watcher] = (),
+) -> SearchResult:
     """Run a search, or resume an interrupted one.
 
     Args:
         config: Configuration of the search.
-        watcher: Receives a call for every step.
+        watcher: Progress display, which receives a call for every step; by default a bar in a notebook, else nothing.
         executor: Executor that trains the networks; by default the one that `search.executor` selects.
+        callbacks: Further receivers of these calls, such as a logger; see `zerocross.Callback`.
 
     Returns:
         The front and all evaluations. The run's folder then holds `config.yaml`, `store.sqlite`, `pareto.json`,
@@ -77,13 +125,13 @@ def search(config: Config, watcher: Watcher | None = None, executor: Executor | 
         UserError: If the user made a mistake.
         KeyboardInterrupt: If the user stops the search. A page with the results so far is written first.
     """
-    watcher = watcher or Silent()
+    watcher = together(watcher or _display(config), *callbacks)
     folder = Path(config.output) / config.name
-    found = Finals()
+    found, ending = Finals(), ""
     finished = False
     with open_run(config, watcher, executor) as evaluator:
         try:
-            evolve(evaluator, watcher)
+            ending = evolve(evaluator, watcher)
             found = finals(evaluator, watcher, folder)
             finished = True
             if not found.front:
@@ -91,10 +139,18 @@ def search(config: Config, watcher: Watcher | None = None, executor: Executor | 
                     f"no candidate succeeded. {_reasons(evaluator)}. See also {folder}/workers.log"
                 )
         finally:
-            run = _run(evaluator, found, evaluator.seconds(), finished)
+            remarks = [*([ending] if ending else []), *remark(folder, config)]
+            run = _run(evaluator, found, finished, remarks, load_retrained(folder))
             if run.evaluations and (finished or not _is_finished(folder)):
+                if finished and (other := keep_other_front(folder, run)):
+                    watcher.note(other)
                 _leave(run, folder)
+    watcher.end(run, folder)
     return SearchResult(folder, run, evaluator.trained, evaluator.replayed)
+
+
+def _display(config: Config) -> Watcher:
+    return Notebook(seeds=config.search.seeds) if in_notebook() else Callback()
 
 
 @contextmanager
@@ -115,13 +171,15 @@ def open_run(
     Raises:
         UserError: If the user made a mistake.
     """
-    data, test_fingerprint = _data(config)
+    data, test_fingerprint = read_data(config)
     space = Space(config, data.input_shape, data.classes, data.train.x)
     check(space)
     pricer = Pricer(config, space)
     pricer.check_space()
     folder = Path(config.output) / config.name
     with Store(folder) as store:
+        if changed := set_aside(folder, config):
+            watcher.note(changed)
         _say_losses(store, folder, watcher)
         write_text(folder / "config.yaml", yaml.safe_dump(config.model_dump(), sort_keys=False))
         workers = executor or _executor(config, folder / "workers.log")
@@ -145,7 +203,12 @@ def _say_losses(store: Store, folder: Path, watcher: Watcher) -> None:
         )
 
 
-def _data(config: Config) -> tuple[Data, str]:
+def read_data(config: Config) -> tuple[Data, str]:
+    """Import the plugins, and return the data of a configuration and the digest of its test set.
+
+    Raises:
+        UserError: If the data cannot be read.
+    """
     import_plugins(config.plugins)
     try:
         data = load_data(config.data)
@@ -160,18 +223,22 @@ def _executor(config: Config, log: Path) -> Executor:
         from zerocross.hw_search.execution.ray_executor import RayExecutor
 
         return RayExecutor(config.search, log)
-    return LocalExecutor(_worker_count(config), log)
+    return LocalExecutor(worker_count(config), log)
 
 
-def _worker_count(config: Config) -> int:
+def worker_count(config: Config) -> int:
     """Return the number of worker processes: as configured, else one per core, or two that share a GPU."""
     if config.search.workers is not None:
         return config.search.workers
     return (os.cpu_count() or 1) if pick_device(config.training.device).type == "cpu" else 2
 
 
-def evolve(evaluator: Evaluator, watcher: Watcher) -> None:
-    """Evaluate the strategy's candidates until it returns no more, and audit the rungs."""
+def evolve(evaluator: Evaluator, watcher: Watcher) -> str:
+    """Evaluate the strategy's candidates until it returns no more or the budget ends, and audit the rungs.
+
+    Returns:
+        Why the search ended before its strategy did, in a sentence; "" if it did not.
+    """
     config, known = evaluator.config, dict[Genome, Candidate]()
 
     def candidate(genome: Genome) -> Candidate:
@@ -191,19 +258,30 @@ def evolve(evaluator: Evaluator, watcher: Watcher) -> None:
             lambda genome: candidate(genome).key,
             1 - 1 / evaluator.data.classes,
         )
-    watcher.begin(config.name, strategy.planned)
-    while genomes := strategy.ask():
-        strategy.tell(genomes, evaluator.evaluate([candidate(genome) for genome in genomes]))
+    budget = None if config.search.budget_minutes is None else Budget(evaluator, config.search.budget_minutes)
+    watcher.begin(config.name, None if budget else strategy.planned)
+    ending = ""
+    while not ending and (budget is None or budget.goes_on()) and (genomes := strategy.ask()):
+        with budget.spending() if budget else nullcontext():
+            strategy.tell(genomes, evaluator.evaluate([candidate(genome) for genome in genomes]))
         if config.search.rungs:
             watcher.ranked(evaluator.rungs(intervals=False))
-        watcher.generation(evaluator.evaluations, config.objectives)
+        try:
+            watcher.generation(evaluator.evaluations, config.objectives)
+        except StopSearch as stop:
+            ending = f"A callback ended the search after generation {evaluator.generation}" + (
+                f": {stop}." if str(stop) else "."
+            )
     if config.search.rungs and config.search.audit:
         evaluator.audit()
         watcher.ranked(evaluator.rungs())
         watcher.generation(evaluator.evaluations, config.objectives)
+    return ending or (budget.ending if budget else "")
 
 
-def _run(evaluator: Evaluator, found: Finals, seconds: float, finished: bool) -> Run:
+def _run(
+    evaluator: Evaluator, found: Finals, finished: bool, remarks: list[str], retrained: list[Finalist]
+) -> Run:
     config, data, part = evaluator.config, evaluator.data, evaluator.pricer.part
     stand_in = (
         ""
@@ -219,7 +297,7 @@ def _run(evaluator: Evaluator, found: Finals, seconds: float, finished: bool) ->
         ),
         objectives=list(config.objectives),
         strategy=config.search.strategy,
-        seconds=seconds,
+        seconds=evaluator.seconds(),
         evaluations=evaluator.evaluations,
         front=found.front,
         references=found.references,
@@ -239,7 +317,8 @@ def _run(evaluator: Evaluator, found: Finals, seconds: float, finished: bool) ->
         finished=finished,
         rungs=evaluator.rungs(),
         controls=found.controls,
-        remarks=found.remarks,
+        remarks=[*found.remarks, *remarks],
+        retrained=retrained,
     )
 
 

@@ -16,6 +16,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from zerocross.hw_search.watcher import Callback
 from zerocross.reports.metrics import METRICS
 from zerocross.reports.pareto import Front
 from zerocross.reports.records import Evaluation, RungRecord
@@ -26,7 +27,7 @@ _SHOWN = 10
 _WIDEST = 44
 
 
-class Terminal:
+class Terminal(Callback):
     """Displays a search (see `zerocross.hw_search.watcher`) on a terminal; elsewhere, prints plain lines.
 
     Args:
@@ -72,11 +73,12 @@ class Terminal:
             self.console.print(text, highlight=False, soft_wrap=True)
         self._say(text)
 
-    def begin(self, run: str, planned: int) -> None:
+    def begin(self, run: str, planned: int | None) -> None:
         """See `Watcher`."""
         self._progress.remove_task(self._loading)
         self._search = self._progress.add_task(f"searching {run}", total=planned, note="starting workers")
-        self._say(f"searching {run}: about {planned} candidates")
+        length = "until search.budget_minutes is over" if planned is None else f"about {planned:,} candidates"
+        self._say(f"searching {run}: {length}")
 
     def rung(self, number: int, expression: str, error: float | None) -> None:
         """See `Watcher`."""
@@ -119,7 +121,9 @@ class Terminal:
     def finals(self, done: int, total: int) -> None:
         """See `Watcher`."""
         if self._final is None:
-            if self._search is not None:
+            if self._search is None:
+                self._progress.remove_task(self._loading)
+            else:
                 self._progress.update(self._search, note="", total=self._progress.tasks[0].completed)
             self._final = self._progress.add_task(
                 "training the front", total=total, note="with fresh seeds, then test"

@@ -7,6 +7,8 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 from zerocross.hw_search.choice import MOST_SEED
 from zerocross.models.errors import shown
 
+MOST_GENERATIONS = 100_000
+
 
 class RungConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
     """A short training, whose learning rate decays over its own length."""
@@ -51,12 +53,20 @@ class StrategyConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False
     population: int = Field(
         24, ge=2, le=10_000, description="Candidates per generation (gaaf: in the population)."
     )
-    generations: int = Field(
+    generations: int | None = Field(
         8,
         ge=1,
-        le=100_000,
+        le=MOST_GENERATIONS,
         description="Generations, including the first one (differentiable: mixtures for each price weight). Exhaustive "
-        "search ignores it.",
+        "search ignores it. null: as many as fit into budget_minutes, which is also the default beside a budget.",
+    )
+    budget_minutes: float | None = Field(
+        None,
+        gt=0,
+        le=10_000_000,
+        description="Minutes of the whole search, final trainings included, over all its resumptions. It ends after the "
+        "generation that is nearest to this time; the first one is always evaluated. The run records where it ended, and "
+        "the same command repeats exactly this. Beside generations, the smaller of the two counts. null: no limit.",
     )
     children: int | None = Field(
         None,
@@ -94,6 +104,29 @@ class StrategyConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False
     )
     mutation: float = Field(0.25, gt=0, le=1, description="Probability that a gene is redrawn (nsga2).")
     seed: int = Field(0, ge=0, le=MOST_SEED, description="Seed of all random choices of the search.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _budget_replaces_generations(cls, content: Any) -> Any:
+        if isinstance(content, dict) and content.get("budget_minutes") is not None:
+            return {"generations": None, **content}
+        return content
+
+    @model_validator(mode="after")
+    def _ends(self) -> "StrategyConfig":
+        if self.generations is None and self.budget_minutes is None and self.strategy != "exhaustive":
+            raise ValueError("give generations, budget_minutes or both")
+        if self.budget_minutes is not None and self.strategy == "differentiable":
+            raise ValueError(
+                "budget_minutes: the strategy differentiable trains all its mixtures in one generation, which no budget "
+                "ends: give generations"
+            )
+        return self
+
+    @property
+    def most_generations(self) -> int:
+        """Most generations, with or without a budget."""
+        return self.generations or MOST_GENERATIONS
 
     @model_validator(mode="before")
     @classmethod

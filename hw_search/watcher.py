@@ -1,9 +1,14 @@
-"""The interface for progress reports of a search."""
+"""The callbacks of a search: progress displays, loggers, and a user's own."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol, cast
 
-from zerocross.reports.records import Evaluation, RungRecord
+from zerocross.reports.records import Evaluation, Run, RungRecord
+
+
+class StopSearch(Exception):
+    """Raised by a callback's `generation`: the search ends there, and its front is trained. The message says why."""
 
 
 class Watcher(Protocol):
@@ -12,8 +17,8 @@ class Watcher(Protocol):
     def note(self, text: str) -> None:
         """Something that the user must know, in whole sentences."""
 
-    def begin(self, run: str, planned: int) -> None:
-        """The search begins. It will request about `planned` candidates."""
+    def begin(self, run: str, planned: int | None) -> None:
+        """The search begins. It will request about `planned` candidates; None if its time alone ends it."""
 
     def rung(self, number: int, expression: str, error: float | None) -> None:
         """A candidate's training for a rung, from 1, has ended, with its validation error, or None if it failed."""
@@ -33,14 +38,22 @@ class Watcher(Protocol):
     def finals(self, done: int, total: int) -> None:
         """`done` of the `total` final trainings of the front are complete."""
 
+    def end(self, run: Run, folder: Path) -> None:
+        """The search has ended, and all its files are in the folder."""
 
-class Silent:
-    """A watcher that ignores every call."""
+
+class Callback:
+    """Base class of a user's callbacks: it ignores every call. Override what you need.
+
+    Calls come from the searching process, one at a time and in this order: `begin`; for each generation `rung` and `trained`
+    as results arrive, `ranked` if there are rungs, then `generation`; `finals` while the front trains again; `end`. A
+    resumed search calls all of them again, for stored results too. `generation` may raise `StopSearch`.
+    """
 
     def note(self, text: str) -> None:
         """See `Watcher`."""
 
-    def begin(self, run: str, planned: int) -> None:
+    def begin(self, run: str, planned: int | None) -> None:
         """See `Watcher`."""
 
     def rung(self, number: int, expression: str, error: float | None) -> None:
@@ -57,3 +70,33 @@ class Silent:
 
     def finals(self, done: int, total: int) -> None:
         """See `Watcher`."""
+
+    def end(self, run: Run, folder: Path) -> None:
+        """See `Watcher`."""
+
+
+Silent = Callback
+"""A callback that does nothing."""
+
+
+def together(*watchers: Watcher) -> Watcher:
+    """Return a watcher that passes every call on to all of these, in order."""
+    return watchers[0] if len(watchers) == 1 else cast(Watcher, _Together(watchers))
+
+
+class _Together:
+    def __init__(self, watchers: Sequence[Watcher]) -> None:
+        self._watchers = watchers
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*arguments: Any) -> None:
+            stop: StopSearch | None = None
+            for watcher in self._watchers:
+                try:
+                    getattr(watcher, name)(*arguments)
+                except StopSearch as asked:  # the others hear of this generation too
+                    stop = stop or asked
+            if stop is not None:
+                raise stop
+
+        return call

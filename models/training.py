@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from zerocross.models.accuracy import accuracy
+from zerocross.models.curves import Curves
 from zerocross.models.data import Data
 from zerocross.models.errors import ModelError
 from zerocross.models.fitting import Fit, TrainingFailure, check_finite, run
@@ -56,6 +57,7 @@ def train(
     checkpoint: Path | None = None,
     key: str = "",
     give_up: float = 1.0,
+    curves: Curves | None = None,
 ) -> Binarized | None:
     """Train a network in place; afterwards it is in eval mode, with signs.
 
@@ -70,6 +72,7 @@ def train(
         checkpoint: File for the state of the training; see `zerocross.models.fitting.run`.
         key: Identity of the training, for the checkpoint.
         give_up: Share of the epochs after which a network at chance is given up; see `zerocross.models.hopeless`. 1: never.
+        curves: Follows the training.
 
     Returns:
         The accuracies before and after the last step of self_binarizing; None for other methods.
@@ -80,7 +83,15 @@ def train(
     """
     device = device or torch.device("cpu")
     watch = HopelessWatch(model, 1, data, settings.epochs, settings.batch_size, give_up, device)
-    run(Fit(model, 1, data, settings, seed, device), _both(after_epoch, watch), seconds, checkpoint, key)
+    if curves is not None:
+        curves.begin(model, 1, data, settings.epochs, device)
+    run(
+        Fit(model, 1, data, settings, seed, device),
+        _each(after_epoch, curves, watch),
+        seconds,
+        checkpoint,
+        key,
+    )
     return _binarized(model, data, settings, device)
 
 
@@ -92,6 +103,7 @@ def train_together(
     device: torch.device | None = None,
     after_epoch: Callable[[int, float], None] | None = None,
     give_up: float = 1.0,
+    curves: Curves | None = None,
 ) -> list[Binarized | TrainingFailure | None]:
     """Train several networks of one topology together, in place; afterwards they are in eval mode.
 
@@ -106,6 +118,7 @@ def train_together(
         device: Device to train on.
         after_epoch: Function called with the epoch (from 1) and the mean loss over the networks.
         give_up: As for `train`. The stack ends early only if all of its networks are at chance.
+        curves: Follows the stack.
 
     Returns:
         The result of `train` for every network, or the failure that `train` would raise.
@@ -119,8 +132,10 @@ def train_together(
     stacked = stack(models).to(device)
     check_stack(stacked, models, data.train.x[:_PROBE].to(device).float())
     watch = HopelessWatch(stacked, len(models), data, settings.epochs, settings.batch_size, give_up, device)
+    if curves is not None:
+        curves.begin(stacked, len(models), data, settings.epochs, device)
     try:
-        run(Fit(stacked, len(models), data, settings, seed, device), _both(after_epoch, watch))
+        run(Fit(stacked, len(models), data, settings, seed, device), _each(after_epoch, curves, watch))
     except TrainingFailure:
         return [TrainingFailure(str(reason)) for reason in watch.reasons]
     unstack(stacked, models)
@@ -138,12 +153,14 @@ def train_together(
     return found
 
 
-def _both(
-    after_epoch: Callable[[int, float], None] | None, watch: HopelessWatch
+def _each(
+    after_epoch: Callable[[int, float], None] | None, curves: Curves | None, watch: HopelessWatch
 ) -> Callable[[int, float], None]:
     def call(epoch: int, loss: float) -> None:
         if after_epoch is not None:
             after_epoch(epoch, loss)
+        if curves is not None:
+            curves.look(epoch, loss)
         watch.look(epoch)
 
     return call

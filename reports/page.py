@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 from jinja2 import Environment
 
-from zerocross.reports import figures, pages, rungs, summary, wording
+from zerocross.reports import figures, pages, retrained, rungs, summary, wording
 from zerocross.reports.activation_records import ActivationRecord
 from zerocross.reports.metrics import COSTS, METRICS, RESOURCES
 from zerocross.reports.records import Finalist, Run
@@ -40,6 +40,7 @@ def render(run: Run) -> str:
             gains={f.id: summary.gain(f, run.references) for f in run.front},
             control_gains={f.id: summary.control_gain(f, run.references, run.controls) for f in run.front},
             signs={f.id: f for f in run.references},
+            retrained=retrained.sentences(run),
             config=_yaml(run.config),
             plotly=pages.plotly_script(),
         )

@@ -7,6 +7,29 @@ from zerocross.reports.activation_records import ActivationRecord
 
 
 @dataclass(frozen=True)
+class TrainingCurve:
+    """One training of a network in a search.
+
+    Attributes:
+        seed: Seed of the training.
+        seconds: Duration in a worker, in seconds; of a stack, its share.
+        accuracy: Validation accuracy at the end, 0..1; None if the training failed.
+        loss: Mean loss of each epoch; in a stack, also over its networks.
+        looks: Epochs with a validation accuracy, ascending.
+        validation: Accuracy at each look on at most 2,000 validation samples, 0..1.
+        stacked: Number of networks that trained together.
+    """
+
+    seed: int
+    seconds: float
+    accuracy: float | None
+    loss: list[float] = field(default_factory=list)
+    looks: list[int] = field(default_factory=list)
+    validation: list[float] = field(default_factory=list)
+    stacked: int = 1
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """One network of a search and its result.
 
@@ -21,6 +44,10 @@ class Evaluation:
         metrics: Known metrics of `zerocross.reports.metrics.METRICS`, by name; for "stopped", those of its last rung.
         rungs: Validation accuracy after each rung that it reached, 0..1.
         audited: True if a rung stopped it, and it trained in full all the same; see `RungRecord`.
+        generation: Generation that requested it, from 1; 0 if unknown.
+        seconds: Duration of its trainings in workers, with those of rungs, in seconds. Candidates that share a training have
+            the same one.
+        trainings: Its whole trainings, one for each seed.
     """
 
     number: int
@@ -33,6 +60,9 @@ class Evaluation:
     metrics: dict[str, float] = field(default_factory=dict)
     rungs: list[float] = field(default_factory=list)
     audited: bool = False
+    generation: int = 0
+    seconds: float = 0.0
+    trainings: list[TrainingCurve] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -197,7 +227,10 @@ class Run:
         notes: How the data were read, where that is not obvious.
         rungs: Rungs of the search, from the shortest.
         controls: Controls beside the plain signs.
-        remarks: What was left out of the front or the comparison, and why, in sentences.
+        remarks: What was left out of the front or the comparison, and why; where the search stopped before its end; and
+            where earlier results are. In sentences.
+        retrained: Networks of the front that were trained again (`zerocross retrain`), with the ids that they have on the
+            front. The first seed is the one with the best validation, and its weights are kept.
     """
 
     name: str
@@ -219,3 +252,4 @@ class Run:
     rungs: list[RungRecord] = field(default_factory=list)
     controls: list[Control] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    retrained: list[Finalist] = field(default_factory=list)

@@ -6,6 +6,7 @@ Search, then build:
 
     result = zerocross.search(zerocross.load_config("examples/digits.yaml"))
     for network in result.front: ...
+    result.to_dataframe(), result.plot()
     zerocross.build(zerocross.from_run(result.folder, "knee"), zerocross.BuildOptions(target="ulx3s-85f"), folder)
 
 The subpackages are `zerocross.models`, `zerocross.hw_search`, `zerocross.finn_flows` and `zerocross.reports`. In the
@@ -22,20 +23,33 @@ if TYPE_CHECKING:
     from zerocross.hw_search.builds.options import BuildOptions
     from zerocross.hw_search.builds.subject import from_run, from_source
     from zerocross.hw_search.config import Config, load_config, make_config
+    from zerocross.hw_search.earlier import earlier_results
     from zerocross.hw_search.finalists import rebuild
-    from zerocross.hw_search.pipeline import SearchResult, search
+    from zerocross.hw_search.forecast import Forecast, forecast
+    from zerocross.hw_search.pipeline import SearchResult, load_result, search
+    from zerocross.hw_search.retraining import retrain
+    from zerocross.hw_search.watcher import Callback, StopSearch
+    from zerocross.reports.run_comparison import compare_runs
 
 __all__ = [
     "BuildOptions",
     "BuildResult",
+    "Callback",
     "Config",
+    "Forecast",
     "SearchResult",
+    "StopSearch",
     "build",
+    "compare_runs",
+    "earlier_results",
+    "forecast",
     "from_run",
     "from_source",
     "load_config",
+    "load_result",
     "make_config",
     "rebuild",
+    "retrain",
     "search",
 ]
 
@@ -55,7 +69,15 @@ _HOMES = {
     "load_config": "hw_search.config",
     "make_config": "hw_search.config",
     "SearchResult": "hw_search.pipeline",
+    "load_result": "hw_search.pipeline",
     "search": "hw_search.pipeline",
+    "Callback": "hw_search.watcher",
+    "StopSearch": "hw_search.watcher",
+    "Forecast": "hw_search.forecast",
+    "forecast": "hw_search.forecast",
+    "earlier_results": "hw_search.earlier",
+    "compare_runs": "reports.run_comparison",
+    "retrain": "hw_search.retraining",
     "rebuild": "hw_search.finalists",
 }
 

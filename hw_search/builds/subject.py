@@ -29,7 +29,7 @@ from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.execution.code_version import code_version
 from zerocross.hw_search.execution.evaluation import evaluate
 from zerocross.hw_search.files import replacing
-from zerocross.hw_search.finalists import choose, longer_training, with_weights
+from zerocross.hw_search.finalists import best_training, choose, longer_training, with_weights
 from zerocross.hw_search.plugins import import_plugins
 from zerocross.hw_search.zoo import PREFIX, is_zoo
 from zerocross.hw_search.zoo.collection import find
@@ -246,7 +246,7 @@ class RunSubject:
 
 
 def from_run(folder: Path, pick: str, epochs: int | None = None, seed: int | None = None) -> RunSubject:
-    """Return a network of a run as a subject to build.
+    """Return a network of a run as a subject to build, with the weights of its best training by validation.
 
     Args:
         folder: Folder of the run.
@@ -262,7 +262,10 @@ def from_run(folder: Path, pick: str, epochs: int | None = None, seed: int | Non
             f"{folder} holds the training of one network: run `zerocross zoo add {folder} --name NAME`, then build zoo:NAME"
         )
     record = load_run(folder)
-    return RunSubject(folder, record, choose(record, pick), epochs, seed)
+    network = choose(record, pick)
+    if epochs is None and seed is None:
+        record, network = best_training(record, network)
+    return RunSubject(folder, record, network, epochs, seed)
 
 
 def from_source(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
+from zerocross.reports import retrained
 from zerocross.reports.build_records import Build
 from zerocross.reports.metrics import COSTS, METRICS
 from zerocross.reports.records import Run
@@ -19,6 +20,8 @@ from zerocross.reports.wording import control_text, short_choices
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from zerocross.reports.run_comparison import RunComparison
 
 
 def plain_console(error: bool = False) -> "Console":
@@ -87,6 +90,8 @@ def print_run(run: Run) -> None:
             typer.echo(f"Controls, test %: {name} {_mean_and_deviation(sign.test)}; with {', '.join(texts)}.")
     for number, rung in enumerate(run.rungs, start=1):
         typer.echo(sentence(number, rung))
+    for text in retrained.sentences(run):
+        typer.echo(text)
     typer.echo(run.verdict)
 
 
@@ -95,6 +100,32 @@ def print_build(built: Build) -> None:
     from zerocross.reports.build_summary import build_table
 
     plain_console().print(build_table(built), crop=False)
+
+
+def print_comparison(found: "RunComparison") -> None:
+    """Print runs side by side: hypervolumes, fronts and the fields that differ."""
+    from rich.table import Table
+
+    table = Table(title="Fronts on common axes (validation errors, estimates)", title_justify="left")
+    table.add_column("run", overflow="fold")
+    for column in ("hypervolume", "networks", "joint"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for name in found.objectives:
+        table.add_column(f"least {METRICS[name].label}", justify="right")
+    for name, points, volume in zip(found.names, found.points, found.volumes, strict=True):
+        least = (METRICS[key].text(min(p.metrics[key] for p in points)) for key in found.objectives)
+        joint = sum(point.joint for point in points)
+        table.add_row(name, f"{100 * volume:.1f} %", str(len(points)), str(joint), *least)
+    console = plain_console()
+    console.print(table)
+    if found.differences:
+        fields = Table(title="Configurations", title_justify="left")
+        for column in ("field", *found.names):
+            fields.add_column(column, overflow="fold")
+        for path, row in found.differences.items():
+            fields.add_row(path, *row)
+        console.print(fields)
+    typer.echo(found.verdict)
 
 
 def print_table(path: Path) -> None:

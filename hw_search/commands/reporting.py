@@ -5,14 +5,37 @@ from typing import Annotated
 
 import typer
 
-from zerocross.hw_search.commands.output import print_build, print_run, print_table
+from zerocross.hw_search.commands.output import print_build, print_comparison, print_run, print_table
+
+
+def _compared(folders: list[Path], searched: list[bool]) -> str:
+    """Print a comparison of runs, and return its page."""
+    from zerocross.hw_search.errors import UserError
+    from zerocross.reports.run_comparison import IncomparableRuns, compare_runs, names_of, render_runs
+    from zerocross.reports.storage import load_run
+
+    for folder, search in zip(folders, searched, strict=True):
+        if not search:
+            raise UserError(
+                f"{folder} holds no search, but others do: compare runs with runs, and builds with builds"
+            )
+    runs = [load_run(folder) for folder in folders]
+    names = names_of(folders, runs)
+    if len(set(names)) < len(names):
+        raise UserError("the same run is given twice: name each once")
+    try:
+        found = compare_runs(dict(zip(names, runs, strict=True)))
+    except IncomparableRuns as error:
+        raise UserError(str(error)) from None
+    print_comparison(found)
+    return render_runs(found)
 
 
 def report(
     folders: Annotated[
         list[Path],
         typer.Argument(
-            help="Folder of a run or table; or folders to compare: builds, output folders of FINN or Vivado."
+            help="Folder of a run or table; or folders to compare: runs; or builds, output folders of FINN or Vivado."
         ),
     ],
     output: Annotated[
@@ -22,7 +45,7 @@ def report(
         ),
     ] = None,
 ) -> None:
-    """Write the page of a run or build again, or compare builds side by side."""
+    """Write the page of a run or build again, or compare runs or builds side by side."""
     from zerocross.hw_search.errors import UserError
     from zerocross.hw_search.files import write_text
     from zerocross.reports.build_storage import BUILD
@@ -31,7 +54,13 @@ def report(
     if len(folders) == 1 and (folders[0] / FUNCTIONS).exists():
         print_table(folders[0] / FUNCTIONS)
         return
-    if len(folders) == 1 and not (folders[0] / BUILD).exists() and (folders[0] / PARETO).exists():
+    for folder in folders:
+        if not folder.exists():
+            raise UserError(f"{folder} does not exist")
+    searched = [(folder / PARETO).exists() and not (folder / BUILD).exists() for folder in folders]
+    if len(folders) > 1 and any(searched):
+        path, text = output or Path("comparison.html"), _compared(folders, searched)
+    elif searched[0]:
         from zerocross.reports.page import render
 
         loaded = load_run(folders[0])

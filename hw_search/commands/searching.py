@@ -30,6 +30,10 @@ ADDRESS = Annotated[
         help="Address of a Ray cluster to train on. Overrides search.ray_address and search.executor.",
     ),
 ]
+LOG = Annotated[
+    list[str] | None,
+    typer.Option("--log", metavar="tensorboard|mlflow", help="Also log the search there. Repeatable."),
+]
 SET = Annotated[
     list[str] | None,
     typer.Option("--set", help="Override any field: --set search.generations=3. Repeatable."),
@@ -45,10 +49,11 @@ def run(
     executor: EXECUTOR = None,
     address: ADDRESS = None,
     set_: SET = None,
+    log: LOG = None,
 ) -> None:
     """Search, then build a network of the front for each target. An interrupted run resumes."""
     checked = checked_config(config, output, name, seed, workers, executor, address, set_)
-    folder = _search(checked)
+    folder = _search(checked, log or [])
     failed = []
     for target in checked.build.targets:
         typer.echo(f"\nBuilding for {target}")
@@ -77,9 +82,26 @@ def search(
     executor: EXECUTOR = None,
     address: ADDRESS = None,
     set_: SET = None,
+    log: LOG = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Start nothing. Say how many candidates and trainings the search has, how long they take (a few steps are "
+            "timed), and how many candidates a time buys.",
+        ),
+    ] = False,
 ) -> None:
     """Search activations, architecture and folding. An interrupted search resumes."""
-    _search(checked_config(config, output, name, seed, workers, executor, address, set_))
+    checked = checked_config(config, output, name, seed, workers, executor, address, set_)
+    if dry_run:
+        _check_builds(checked)
+        with stoppable("Nothing was started."):
+            from zerocross.hw_search.forecast import forecast
+
+            typer.echo(str(forecast(checked)))
+    else:
+        _search(checked, log or [])
 
 
 def checked_config(
@@ -103,13 +125,13 @@ def checked_config(
         "search.executor": executor or (None if address is None else "ray"),
         "search.ray_address": address,
     }
-    overrides = {key: value for key, value in overrides.items() if value is not None} | _assignments(
+    overrides = {key: value for key, value in overrides.items() if value is not None} | assignments(
         set_ or []
     )
     return load_config(path, overrides)
 
 
-def _search(checked: "Config") -> Path:
+def _search(checked: "Config", log: list[str]) -> Path:
     _check_builds(checked)
     from zerocross.hw_search.progress import Terminal
 
@@ -117,11 +139,15 @@ def _search(checked: "Config") -> Path:
         stoppable("Results are saved; run the same command to resume."),
         Terminal(seeds=checked.search.seeds) as watcher,
     ):
+        from zerocross.hw_search.loggers import make_logger
         from zerocross.hw_search.pipeline import search as run_search
 
-        result = run_search(checked, watcher)
+        place = Path(checked.output) / checked.name
+        result = run_search(checked, watcher, callbacks=[make_logger(name, place) for name in log])
     if not result.trained:
         typer.echo("This search was complete already. Nothing was trained.")
+    elif result.replayed:
+        typer.echo(f"{result.trained:,} trainings ran, {result.replayed:,} results came from the store.")
     print_run(result.run)
     typer.echo(f"\nReport: {result.folder / 'report.html'}")
     return result.folder
@@ -142,7 +168,8 @@ def _check_builds(checked: "Config") -> None:
                 raise UserError(f"build.targets: {str(error).removeprefix('--target: ')}") from None
 
 
-def _assignments(texts: list[str]) -> dict[str, Any]:
+def assignments(texts: list[str]) -> dict[str, Any]:
+    """Return the values of options --set by dotted path. A UserError names a text of another form."""
     from zerocross.hw_search.errors import UserError
     from zerocross.hw_search.yaml_text import read_yaml
 

@@ -28,6 +28,7 @@ from zerocross.hw_search.files import replacing
 from zerocross.hw_search.networks import build_topology
 from zerocross.hw_search.plugins import import_plugins
 from zerocross.hw_search.zoo.start import begin_from
+from zerocross.models.curves import Curves
 from zerocross.models.data import Data, Split, load, load_test, portion
 from zerocross.models.data_config import DataConfig
 from zerocross.models.expressions import parse
@@ -95,25 +96,31 @@ def _train_and_read(work: TrainingTask, progress: Progress | None) -> Result:
     data, device = _prepared(work)
     if work.mixture is not None:
         return choose_operations(work, work.mixture, data, device, progress)
-    model = _fresh(work, data)
-    binarized = train(model, data, work.settings, work.seed, device, progress, give_up=work.give_up)
-    return _read(work, model, describe(model, data.input_shape), data, device, binarized)
+    model = fresh(work, data)
+    curves = Curves()
+    binarized = train(
+        model, data, work.settings, work.seed, device, progress, give_up=work.give_up, curves=curves
+    )
+    result = _read(work, model, describe(model, data.input_shape), data, device, binarized)
+    return {**result, **_curve(curves, 0)}
 
 
 def _evaluate_stack(works: Sequence[TrainingTask], progress: Progress | None) -> list[Result]:
     """Run trainings that differ only in expressions and weight files."""
     started, first = time.monotonic(), works[0]
     data, device = _prepared(first)
-    models = [_fresh(work, data) for work in works]
+    models = [fresh(work, data) for work in works]
     network, results = describe(models[0], data.input_shape), list[Result]()
+    curves = Curves()
     outcomes = train_together(
-        models, data, first.settings, first.seed, device, progress, give_up=first.give_up
+        models, data, first.settings, first.seed, device, progress, give_up=first.give_up, curves=curves
     )
-    for work, model, outcome in zip(works, models, outcomes, strict=True):
+    for index, (work, model, outcome) in enumerate(zip(works, models, outcomes, strict=True)):
         try:
             if isinstance(outcome, TrainingFailure):
                 raise outcome
-            results.append(_read(work, model, network, data, device, outcome))
+            result = _read(work, model, network, data, device, outcome)
+            results.append({**result, **_curve(curves, index)})
         except (TrainingFailure, CrossingError) as failure:
             results.append({"status": "failed", "reason": str(failure)})
     seconds = round((time.monotonic() - started) / len(works), 3)
@@ -122,12 +129,24 @@ def _evaluate_stack(works: Sequence[TrainingTask], progress: Progress | None) ->
     return results
 
 
+def _curve(curves: Curves, index: int) -> Result:
+    """Return the fields of a result that describe the course of its training."""
+    found: Result = {
+        "status": "ok",
+        "loss": curves.losses,
+        "looks": curves.looks,
+        "validation": curves.validation[index],
+        "stacked": len(curves.validation),
+    }
+    return found
+
+
 def _prepared(work: TrainingTask) -> tuple[Data, torch.device]:
     import_plugins(work.plugins)
     return _portion(work.data, work.share), pick_device(work.device)
 
 
-def _fresh(work: TrainingTask, data: Data) -> torch.nn.Module:
+def fresh(work: TrainingTask, data: Data) -> torch.nn.Module:
     """Return a task's untrained network. Equal seeds give equal networks."""
     torch.manual_seed(work.seed)
     model = build_topology(work.topology, data.input_shape, data.classes, data.train.x)

@@ -103,6 +103,10 @@ class Result(TypedDict, total=False):
         expressions: Expressions of the task.
         accuracy: Accuracy on validation samples, 0..1.
         test: Accuracy on test samples, 0..1, if the task evaluates them.
+        loss: Mean loss of each epoch; in a stack, also over its networks.
+        looks: Epochs with a validation accuracy; see `zerocross.models.curves`.
+        validation: Accuracy at each look, 0..1.
+        stacked: Number of networks that trained together.
         crossings: Number of crossings of each channel, by activation layer.
         thresholds: Thresholds of each thermometer by layer, if sparse layers do not read all of its bits.
         binarized: Accuracy "before" and "after" the last step of self-binarizing, else None.
@@ -122,6 +126,10 @@ class Result(TypedDict, total=False):
     expressions: list[str]
     accuracy: float
     test: float
+    loss: list[float]
+    looks: list[int]
+    validation: list[float]
+    stacked: int
     crossings: dict[str, list[int]]
     thresholds: dict[str, list[int]]
     binarized: dict[str, float] | None

@@ -55,7 +55,7 @@ class Differentiable:
         self._config, self._space, self._pricer = config, space, pricer
         self._fingerprint, self._results = fingerprint, results
         self._seeds = space.seeds()
-        self.planned = len(self._seeds) * len(config.search.price_weights) * config.search.generations
+        self.planned = len(self._seeds) * len(config.search.price_weights) * config.search.most_generations
         self._asked = False
 
     def ask(self) -> list[Genome]:
@@ -69,7 +69,7 @@ class Differentiable:
             candidate = self._space.candidate(genome)
             prices = self._prices(candidate)
             for weight in self._config.search.price_weights:
-                for repetition in range(self._config.search.generations):
+                for repetition in range(self._config.search.most_generations):
                     work = self._task(candidate, prices, weight, self._config.search.seed + repetition)
                     text = to_json(work) + self._fingerprint
                     key = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

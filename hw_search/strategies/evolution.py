@@ -52,7 +52,9 @@ class EvolutionNSGA2:
     """
 
     def __init__(self, config: StrategyConfig, space: Space, objectives: int, key: Key) -> None:
-        self.planned = config.population + (config.generations - 1) * (config.children or config.population)
+        self.planned = config.population + (config.most_generations - 1) * (
+            config.children or config.population
+        )
         rng = np.random.default_rng(config.seed)
         seen: set[str] = set()
         first = []
@@ -73,7 +75,7 @@ class EvolutionNSGA2:
         )
         problem = Problem(n_var=len(sizes), n_obj=objectives, n_ieq_constr=1, xl=0, xu=sizes - 1, vtype=int)
         self._algorithm.setup(
-            problem, termination=("n_gen", config.generations), seed=config.seed, verbose=False
+            problem, termination=("n_gen", config.most_generations), seed=config.seed, verbose=False
         )
         self._asked: Population | None = None
 
@@ -121,7 +123,7 @@ class EvolutionGAAF:
 
     def __init__(self, config: StrategyConfig, space: Space, key: Key, chance: float) -> None:
         self._size, self._children = config.population, config.children or 10
-        self._generations = config.generations - 1
+        self._generations = config.most_generations - 1
         self.planned = self._size + self._generations * self._children
         self._sizes, self._key = space.sizes, key
         self._rng = np.random.default_rng(config.seed)

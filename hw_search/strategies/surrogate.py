@@ -55,7 +55,7 @@ class Surrogate:
 
     def __init__(self, config: StrategyConfig, space: Space, objectives: int, key: Key) -> None:
         self._first_count, self._count = config.population, config.children or CHILDREN
-        self.planned = min(self._first_count + (config.generations - 1) * self._count, space.size)
+        self.planned = min(self._first_count + (config.most_generations - 1) * self._count, space.size)
         self._left = self.planned
         self._space, self._key, self._objectives = space, key, objectives
         self._rng = np.random.default_rng(config.seed)

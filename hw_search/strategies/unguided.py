@@ -14,7 +14,7 @@ class Random:
     """Candidates drawn uniformly, each once."""
 
     def __init__(self, config: StrategyConfig, space: Space, key: Key) -> None:
-        self.planned = min(config.population * config.generations, space.size)
+        self.planned = min(config.population * config.most_generations, space.size)
         self._batch, self._left = config.population, self.planned
         self._sizes, self._key = space.sizes, key
         self._rng = np.random.default_rng(config.seed)

@@ -241,7 +241,7 @@ def test_a_replay_stops_whom_a_search_stops(tmp_path: Path) -> None:
     run = search(config.model_copy(update={"name": "run"})).run
     space, rung = Space(config, (1, 8, 8), 10), _Replay(table, ["error"], 0.25, config.search.keep)
     strategy = make_strategy(config.search, space, 1, lambda genome: str(table.places[genome]), 0.9)
-    for _ in range(config.search.generations):
+    for _ in range(config.search.most_generations):
         genomes = strategy.ask()
         places = [table.places[genome] for genome in genomes]
         rung.evaluate([place for place in dict.fromkeys(places) if table.rows[place].status != "dead"])

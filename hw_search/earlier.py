@@ -1,0 +1,207 @@
+"""Results of earlier configurations of a run.
+
+A run's folder holds the results of one configuration. Before those of another one replace them, they move to the folder
+`earlier/DIGEST`, which is a run's folder too: it has its page, and its networks can be built. DIGEST names the
+configuration. Trainings stay in the run's store, so a search with the former configuration finds them again.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from zerocross.hw_search.config import Config, make_config
+from zerocross.hw_search.errors import UserError
+from zerocross.reports.configurations import PLACES, differing
+from zerocross.reports.records import Run
+from zerocross.reports.storage import (
+    EVALUATIONS,
+    PARETO,
+    REPORT,
+    RETRAINED,
+    TABLE,
+    UnreadableRun,
+    load_run,
+)
+
+EARLIER = "earlier"
+
+_EXECUTION = ("executor", "workers", "worker_memory_gb", "worker_cpus", "worker_gpus", "ray_address")
+"""Fields of `search` that decide where networks train, but not their results."""
+
+_MOST_SHOWN = 6
+_CONFIG = "config.yaml"
+_FILES = (EVALUATIONS, TABLE, REPORT, _CONFIG, RETRAINED)
+
+
+def deciding(config: Config) -> dict[str, Any]:
+    """Return the fields of a configuration that decide a search's results."""
+    content = config.model_dump(mode="json", exclude=set(PLACES))
+    content["search"] = {name: value for name, value in content["search"].items() if name not in _EXECUTION}
+    return content
+
+
+def digest(config: Config) -> str:
+    """Return the name of a configuration, eight hexadecimal digits; see `deciding`."""
+    text = json.dumps(deciding(config), sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
+
+
+def differences(before: Config, after: Config) -> list[str]:
+    """Return what differs between two configurations: "search.generations 8, now 20"."""
+    rows = differing([deciding(before), deciding(after)])
+    return [f"{path} {one}, now {other}" for path, (one, other) in rows.items()]
+
+
+def set_aside(folder: Path, config: Config) -> str | None:
+    """Move the results of another configuration out of the way.
+
+    Args:
+        folder: Folder of the run.
+        config: The configuration to search now.
+
+    Returns:
+        What changed and where the former results are, in sentences; None if nothing had to move.
+
+    Raises:
+        UserError: If the files cannot be moved.
+    """
+    try:
+        former = load_run(folder)
+    except UnreadableRun:
+        return None
+    before = _configuration(former)
+    if before is not None and digest(before) == digest(config):
+        return None
+    place = _move(folder, former, before)
+    changed = [] if before is None else differences(before, config)
+    what = "; ".join(changed[:_MOST_SHOWN]) or "fields that this version does not know"
+    more = f"; and {len(changed) - _MOST_SHOWN} more" if len(changed) > _MOST_SHOWN else ""
+    return (
+        f"The configuration of {folder} changed: {what}{more}. The former results are kept in {place}: `zerocross report "
+        f"{place}` shows them. Trainings that both configurations share are not repeated."
+    )
+
+
+def keep_other_front(folder: Path, run: Run) -> str | None:
+    """Move a finished front of the same configuration out of the way, if the new one differs from it.
+
+    A change of the data, the code or a library changes a front without any change of the configuration.
+
+    Args:
+        folder: Folder of the run.
+        run: The finished run that is about to be written there.
+
+    Returns:
+        What happened, in a sentence; None if the front is the same, or there was none.
+
+    Raises:
+        UserError: If the files cannot be moved.
+    """
+    try:
+        former = load_run(folder)
+    except UnreadableRun:
+        return None
+    if not former.finished or _results(former) == _results(run):
+        return None
+    place = _move(folder, former, _configuration(former))
+    return (
+        f"The front in {folder} differs from the former one of the same configuration (the data, the code or a library "
+        f"changed). The former one is kept in {place}."
+    )
+
+
+def _results(run: Run) -> list[tuple[Any, ...]]:
+    """Return what a front consists of. The command of a build depends on the folder, and counts not."""
+    return [
+        (net.id, net.seeds, net.validation, net.test, net.metrics) for net in [*run.front, *run.references]
+    ]
+
+
+def _configuration(run: Run) -> Config | None:
+    """Return the configuration of a run; None if this version does not read it."""
+    try:
+        return make_config(run.config)
+    except UserError:
+        return None
+
+
+def _move(folder: Path, run: Run, config: Config | None) -> Path:
+    """Move a run's results to `earlier/` and return their new folder.
+
+    The weights stay in place too, as hard links: the store names them. pareto.json goes last, so that a process killed in
+    between leaves the old run as it was.
+    """
+    name = (
+        digest(config)
+        if config is not None
+        else hashlib.blake2b(repr(run.config).encode(), digest_size=4).hexdigest()
+    )
+    place = _free(folder / EARLIER, name, run)
+    making = place.with_name(f".{place.name}.tmp")
+    try:
+        shutil.rmtree(making, ignore_errors=True)
+        making.mkdir(parents=True)
+        for file in (*_FILES, PARETO):
+            if (folder / file).exists():
+                shutil.copy2(folder / file, making / file)
+        for net in [*run.front, *run.references, *run.retrained]:
+            _link(folder / net.weights, making / net.weights)
+        shutil.rmtree(place, ignore_errors=True)
+        os.replace(making, place)
+        for file in (PARETO, *_FILES):
+            (folder / file).unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"the former results in {folder} cannot be kept in {place} ({error.strerror or error}): give the run another "
+            "--name, or free some space"
+        ) from None
+    return place
+
+
+def _free(parent: Path, name: str, run: Run) -> Path:
+    """Return a folder that is free, or holds the same results already."""
+    number, place = 1, parent / name
+    while place.exists():
+        try:
+            known = load_run(place)
+            if not known.finished or _results(known) == _results(run):
+                break
+        except UnreadableRun:
+            break
+        number += 1
+        place = parent / f"{name}-{number}"
+    return place
+
+
+def _link(source: Path, target: Path) -> None:
+    if not source.exists() or target.exists():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:  # a file system without hard links
+        shutil.copy2(source, target)
+
+
+def earlier_results(folder: str | Path) -> list[Path]:
+    """Return the folders of a run's earlier results, oldest first. Each can be read and built like a run."""
+    found = [path.parent for path in (Path(folder) / EARLIER).glob(f"[!.]*/{PARETO}")]
+    return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name))
+
+
+def remark(folder: Path, config: Config) -> list[str]:
+    """Return a sentence that names a run's earlier results and what was different then; none without such results."""
+    found = []
+    for place in earlier_results(folder)[-_MOST_SHOWN:]:
+        try:
+            before = _configuration(load_run(place))
+        except UnreadableRun:
+            continue
+        changed = [] if before is None else differences(before, config)
+        found.append(f"{place.name} ({'; '.join(changed[:_MOST_SHOWN]) or 'the same configuration'})")
+    return (
+        [f"Results of earlier configurations are in {folder / EARLIER}: {', '.join(found)}."] if found else []
+    )

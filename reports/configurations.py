@@ -1,0 +1,45 @@
+"""How configurations differ, field by field."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+PLACES = ("name", "output", "build")
+"""Fields that decide where results are and what is built, but not the results of a search."""
+
+
+def fields(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of a configuration by dotted path. A choice is one value."""
+    return dict(_flat({name: value for name, value in config.items() if name not in PLACES}, ()))
+
+
+def _flat(value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping) and value and "choose" not in value:
+        for key, inner in value.items():
+            yield from _flat(inner, (*path, str(key)))
+    else:
+        yield ".".join(path), value
+
+
+def differing(configs: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Return the fields in which configurations differ, with the text of each one's value."""
+    tables = [fields(config) for config in configs]
+    paths = dict.fromkeys(path for table in tables for path in table)
+    rows = {path: [text(table.get(path)) for table in tables] for path in paths}
+    return {path: row for path, row in rows.items() if len(set(row)) > 1}
+
+
+def text(value: Any) -> str:
+    """Return a value as users write it: {choose: [1, 2]}."""
+    if value is None:
+        return "not given"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {text(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(text(inner) for inner in value) + "]"
+    return (
+        f"{value:g}"
+        if isinstance(value, float)
+        else str(value).lower()
+        if isinstance(value, bool)
+        else str(value)
+    )

@@ -1,0 +1,268 @@
+"""Runs side by side: their fronts on common axes, hypervolumes, and the difference of their configurations."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from zerocross.reports import drawing, pages, wording
+from zerocross.reports.configurations import differing
+from zerocross.reports.metrics import METRICS
+from zerocross.reports.pareto import Floats, hypervolume, nondominated
+from zerocross.reports.records import Run
+from zerocross.reports.summary import front_evaluations
+
+_DATA = "data."
+_DECADE = 10
+
+
+class IncomparableRuns(ValueError):
+    """Runs that have nothing in common to compare; the message says what."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """A network of a front.
+
+    Attributes:
+        id: Its id.
+        name: Its activation, or "plain sign".
+        choices: Its other choices by path.
+        metrics: Metrics by name.
+        test: Test accuracy of each seed, 0..1; empty before the final trainings.
+        joint: Whether no network of all runs beats or equals it in every common objective.
+    """
+
+    id: str
+    name: str
+    choices: dict[str, Any]
+    metrics: dict[str, float]
+    test: list[float]
+    joint: bool = False
+
+
+@dataclass(frozen=True)
+class RunComparison:
+    """Runs side by side.
+
+    Attributes:
+        names: Names of the runs, each different.
+        runs: The runs.
+        objectives: Objectives that all runs minimised.
+        points: Front of each run.
+        volumes: Hypervolume of each front, as a share of the box that all fronts span; see `compare_runs`.
+        differences: Fields in which the configurations differ, with the text of each run's value.
+    """
+
+    names: list[str]
+    runs: list[Run]
+    objectives: list[str]
+    points: list[list[Point]]
+    volumes: list[float]
+    differences: dict[str, list[str]]
+
+    @property
+    def verdict(self) -> str:
+        """Which front dominates most of the box, and how the joint front is shared, in sentences."""
+        order = sorted(range(len(self.names)), key=lambda index: -self.volumes[index])
+        first, second = order[0], order[1]
+        joint = [sum(point.joint for point in points) for points in self.points]
+        shares = ", ".join(
+            f"{count} of {name}" for name, count in zip(self.names, joint, strict=True) if count
+        )
+        text = (
+            f"The front of {self.names[first]} dominates the largest share of the common box: {self.volumes[first]:.1%}, "
+            f"{self.names[second]} {self.volumes[second]:.1%}."
+            if self.volumes[first] > self.volumes[second]
+            else f"The fronts of {self.names[first]} and {self.names[second]} dominate the same share of the common box."
+        )
+        text += f" The joint front has {wording.count(sum(joint), 'network')}: {shares}."
+        if any(path.startswith(_DATA) for path in self.differences):
+            text += " The runs have other data, so their errors are not those of one task."
+        return text
+
+    def figure(self) -> go.Figure:
+        """Draw the fronts on common axes; with three or more objectives a menu picks the plane."""
+        planes = _planes(self.objectives)
+        views = [self._view(plane) for plane in planes]
+        figure = drawing.figure(self._traces(planes[0]), height=460, hovermode="closest")
+        figure.update_xaxes(**_axis(planes[0][0], self.points))
+        figure.update_yaxes(**_axis(planes[0][1], self.points))
+        if len(planes) > 1:
+            labels = [f"{METRICS[y].label} over {METRICS[x].label}" for x, y in planes]
+            drawing.menu(
+                figure, "Axes", [drawing.button(*entry) for entry in zip(labels, views, strict=True)]
+            )
+        return figure
+
+    def _traces(self, plane: tuple[str, str]) -> list[dict[str, Any]]:
+        found = []
+        for index, (name, points) in enumerate(zip(self.names, self.points, strict=True)):
+            colour, (x, y) = drawing.CHANNELS[index % len(drawing.CHANNELS)], _stairs(points, plane)
+            group = {"legendgroup": name, "type": "scatter"}
+            found.append(
+                {
+                    **group,
+                    "x": x,
+                    "y": y,
+                    "mode": "lines",
+                    "line": {"color": colour, "width": 1.5, "shape": "hv"},
+                    "hoverinfo": "skip",
+                    "showlegend": False,
+                }
+            )
+            found.append(
+                {
+                    **group,
+                    "name": f"{drawing.escape(name)} ({len(points)})",
+                    "x": _values(points, plane[0]),
+                    "y": _values(points, plane[1]),
+                    "mode": "markers",
+                    "marker": {
+                        "color": colour,
+                        "size": 10,
+                        "symbol": [("circle" if point.joint else "circle-open") for point in points],
+                    },
+                    "hovertext": [_hover(name, point) for point in points],
+                    "hoverinfo": "text",
+                }
+            )
+        return found
+
+    def _view(self, plane: tuple[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
+        traces = self._traces(plane)
+        data = {"x": [trace["x"] for trace in traces], "y": [trace["y"] for trace in traces]}
+        layout: dict[str, Any] = {}
+        for axis, metric in zip(("xaxis", "yaxis"), plane, strict=True):
+            style = _axis(metric, self.points)
+            layout[f"{axis}.title.text"] = style.pop("title_text")
+            layout |= {f"{axis}.{key}": value for key, value in style.items()}
+            layout[f"{axis}.autorange"] = True
+        return data, layout
+
+
+def compare_runs(runs: Mapping[str, Run]) -> RunComparison:
+    """Compare the fronts of runs.
+
+    The box of the hypervolume extends, for each objective, from the best value of all fronts to the worst one plus a tenth
+    of the range, so shares of one comparison can be compared with each other. Errors are validation errors: means over the
+    final seeds, or those of the search before the final trainings.
+
+    Args:
+        runs: Two or more runs by name.
+
+    Raises:
+        IncomparableRuns: If the runs have no objective in common, or one has no front yet.
+    """
+    names, own = list(runs), list(runs.values())
+    objectives = [name for name in own[0].objectives if all(name in run.objectives for run in own)]
+    if not objectives:
+        each = "; ".join(f"{name}: {', '.join(run.objectives)}" for name, run in runs.items())
+        raise IncomparableRuns(f"the runs have no objective in common ({each}): compare runs that share one")
+    points = [_points(run) for run in own]
+    for name, found in zip(names, points, strict=True):
+        if not found:
+            raise IncomparableRuns(f"{name} has no front yet: run its search again, which resumes it")
+    tables = [_table(found, objectives) for found in points]
+    whole = np.concatenate(tables)
+    # Up to the worst value of all fronts: a front that another one dominates would else lie outside the box.
+    ideal, worst = whole.min(axis=0), whole.max(axis=0)
+    span = np.where(worst > ideal, 1.1 * (worst - ideal), 1.0)
+    ones = np.ones(len(objectives))
+    volumes = [hypervolume((table - ideal) / span, ones) for table in tables]
+    joint = iter(nondominated(whole).tolist())
+    marked = [
+        [Point(p.id, p.name, p.choices, p.metrics, p.test, next(joint)) for p in found] for found in points
+    ]
+    return RunComparison(names, own, objectives, marked, volumes, differing([run.config for run in own]))
+
+
+def names_of(folders: Sequence[Path], runs: Sequence[Run]) -> list[str]:
+    """Return a different name for each run: its own, else its folder's, else the path."""
+    for names in ([run.name for run in runs], [folder.name for folder in folders]):
+        if len(set(names)) == len(names):
+            return names
+    return [str(folder) for folder in folders]
+
+
+def render_runs(comparison: RunComparison) -> str:
+    """Make the page of a comparison: HTML with styles, scripts and figures inside."""
+    return (
+        pages.environment()
+        .get_template("runs.html.j2")
+        .render(
+            comparison=comparison,
+            figure=comparison.figure(),
+            metrics=[METRICS[name] for name in comparison.objectives],
+            plotly=pages.plotly_script(),
+        )
+    )
+
+
+def _points(run: Run) -> list[Point]:
+    if run.front:
+        return [
+            Point(net.id, _name(net.expression, net.reference), net.choices, net.metrics, net.test)
+            for net in run.front
+        ]
+    return [
+        Point(e.id, _name(e.expression, e.reference), e.choices, e.metrics, [])
+        for e in front_evaluations(run)
+    ]
+
+
+def _name(expression: str, reference: bool) -> str:
+    return "plain sign" if reference else expression
+
+
+def _table(points: Sequence[Point], objectives: Sequence[str]) -> Floats:
+    return np.array(
+        [[point.metrics.get(name, np.inf) for name in objectives] for point in points], dtype=float
+    )
+
+
+def _planes(objectives: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the pairs of axes, (x, y), with the error on the y axis."""
+    if len(objectives) == 1:
+        return [(objectives[0], objectives[0])]
+    pairs = [(b, a) for i, a in enumerate(objectives) for b in objectives[i + 1 :]]
+    return [(x, y) if x != "error" else (y, x) for x, y in pairs]
+
+
+def _values(points: Sequence[Point], metric: str) -> list[float | None]:
+    scale = METRICS[metric].scale
+    return [scale * p.metrics[metric] if metric in p.metrics else None for p in points]
+
+
+def _stairs(points: Sequence[Point], plane: tuple[str, str]) -> tuple[list[float], list[float]]:
+    table = np.array([_values(points, metric) for metric in plane], dtype=float).T
+    best = table[nondominated(table)]
+    best = best[np.argsort(best[:, 0])]
+    return best[:, 0].tolist(), best[:, 1].tolist()
+
+
+def _axis(metric: str, points: Sequence[Sequence[Point]]) -> dict[str, Any]:
+    values = [value for group in points for value in _values(group, metric) if value is not None]
+    wide = bool(values) and min(values) > 0 and max(values) > _DECADE * min(values)
+    scale = "logarithmic" if wide else "linear"
+    return {"title_text": f"{METRICS[metric].axis}, {scale} scale", "type": "log" if wide else "linear"}
+
+
+def _hover(run: str, point: Point) -> str:
+    values = ", ".join(
+        f"{METRICS[name].label} {METRICS[name].text(value)}"
+        for name, value in point.metrics.items()
+        if name in METRICS
+    )
+    lines = [
+        f"<b>{drawing.wrapped(point.name)}</b>",
+        drawing.wrapped(wording.choices(point.choices)),
+        drawing.wrapped(values),
+        drawing.escape(f"{run}, {point.id}"),
+    ]
+    if point.test:
+        lines.insert(2, f"test accuracy {drawing.escape(wording.accuracy(point.test))}")
+    return "<br>".join(line for line in lines if line)
