@@ -185,10 +185,9 @@ def _values(core: Core, samples: int, facts: CoreFacts) -> dict[str, object]:
         "serial_signed": sink.signed,
         "part": facts.part,
         "about": facts.about,
-        "order": " x ".join(("height", "width", "channels")[-len(source.shape) :])
-        + f" ({' x '.join(map(str, source.shape))}, the last one first)"
+        "order": "by row, column and channel"
         if len(source.shape) > 1
-        else "of the network's input",
+        else "in the order of the network's input",
         "meaning": facts.inputs,
         "answer": _answer(core, facts),
         "interval": "an unknown number of" if facts.interval is None else f"{facts.interval:,}",

@@ -49,7 +49,7 @@ def export_core(
     Args:
         build: Folder of the build.
         form: One of `zerocross.finn_flows.cores.folder.FORMS`.
-        name: Name of the top module; by default, that of the build.
+        name: Name of the top module; by default, the name of the network.
         output: Folder to write; by default, cores/<form> in the build's folder. A folder of an earlier export is replaced.
         word_bytes: Bytes of a word of the AXI streams.
         samples: Most samples of the testbench.
@@ -94,7 +94,7 @@ def export_core(
 
 def _checked_name(name: str | None, record: Build) -> str:
     if name is None:
-        name = re.sub(r"\W+", "_", record.name, flags=re.ASCII).strip("_").lower()
+        name = re.sub(r"\W+", "_", record.network, flags=re.ASCII).strip("_").lower()
         name = re.sub("_+", "_", name)
         return name if _NAME.fullmatch(name) else f"bnn_{name}"
     if not _NAME.fullmatch(name) or name.startswith(("zc_", "zerocross_")):
@@ -106,9 +106,11 @@ def _checked_name(name: str | None, record: Build) -> str:
 
 
 def _facts(record: Build, facts: HostFacts) -> CoreFacts:
-    network = record.expression and f", activation {record.expression}"
+    activation = {"": "", "x": ", with plain signs"}.get(
+        record.expression, f", with the activation `{record.expression}`"
+    )
     about = (
-        f"The binary neural network `{record.network}`{network} as a core with AXI4-Stream. zerocross made it from the "
+        f"The binary neural network `{record.network}`{activation}, as a core with AXI4-Stream. zerocross made it from the\n"
         f"build `{record.name}` for {record.board or record.part}."
     )
     source = facts.link.source
@@ -118,7 +120,7 @@ def _facts(record: Build, facts: HostFacts) -> CoreFacts:
         else f"Elements are whole numbers from {source.range[0]} to {source.range[1]}, the levels of the input's quantizer."
     )
     if record.host:
-        meaning += " The host makes them from a sample (`host.onnx` of the build)."
+        meaning += "\n  The host makes them from a sample (`host.onnx` of the build)."
     scores = None if facts.scores is None else (facts.scores.factor, facts.scores.offset)
     timing = record.timing
     return CoreFacts(

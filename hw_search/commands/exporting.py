@@ -22,7 +22,7 @@ def export(
         Path | None, typer.Option(help="Folder to write. Default: cores/<form> in the build's folder.")
     ] = None,
     name: Annotated[
-        str | None, typer.Option(help="Name of the top module. Default: the build's name.")
+        str | None, typer.Option(help="Name of the top module. Default: the network's name.")
     ] = None,
     word_bytes: Annotated[
         int, typer.Option("--bytes", min=1, max=128, help="Bytes of a word of the AXI4-Streams.")
