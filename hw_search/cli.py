@@ -9,6 +9,7 @@ from typing import NoReturn
 import typer
 
 from zerocross.hw_search.commands.building import build, infer, lower
+from zerocross.hw_search.commands.exporting import export
 from zerocross.hw_search.commands.information import activations, configuration, doctor
 from zerocross.hw_search.commands.output import Terminated, fail
 from zerocross.hw_search.commands.reporting import report
@@ -31,6 +32,7 @@ for command in (
     train,
     build,
     infer,
+    export,
     lower,
     retrain,
     report,

@@ -228,6 +228,18 @@ def is_wired(design: Design, element: Element) -> bool:
     return isinstance(node, Wired | WiredCount)
 
 
+def without_label(design: Design) -> Design:
+    """Return a design whose output is what its last node compares: the scores of all classes instead of the class.
+
+    Raises:
+        DesignError: If the network decides by one score, and its last node is no label select.
+    """
+    *others, last = design.elements
+    if not isinstance(last.node, LabelSelect) or last.node.labels == 1:
+        raise DesignError("the network decides by the sign of one sum, so there are no scores of classes")
+    return Design(design.input, tuple(others))
+
+
 def with_fifos(design: Design, depths: Mapping[str, int] | int, probe: bool = False) -> Design:
     """Return a design with FIFOs on its inner streams.
 

@@ -27,6 +27,19 @@ def network_logits(stream: np.ndarray, product: HardwareNode, bias: HardwareNode
     return stream - (product.fan_in << (bias.shift - halved)) if from_zero else stream
 
 
+def logit_scale(design: Design, count: int) -> tuple[int, int]:
+    """Return factor and offset that make a design's stream of logits the network's: factor * value + offset.
+
+    Args:
+        design: The design.
+        count: Number of logits.
+    """
+    zero, one = (design_logits(design, np.full((1, count), value)) for value in (0, 1))
+    factors, offsets = set((one - zero).ravel().tolist()), set(zero.ravel().tolist())
+    assert len(factors) == len(offsets) == 1, "the hardware compares values of one unit"
+    return factors.pop(), offsets.pop()
+
+
 def design_logits(design: Design, stream: np.ndarray) -> np.ndarray:
     """Return a design's logits in the network's units; see `network_logits`."""
     nodes = [element.node for element in design.elements]

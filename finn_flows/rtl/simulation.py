@@ -261,6 +261,49 @@ def _compile(
     )
 
 
+def run_testbench(
+    top: str, sources: Sequence[Path], folder: Path, arguments: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """Compile and run a testbench that makes its own clock, and return the lines that it prints.
+
+    Args:
+        top: Module of the testbench.
+        sources: Verilog or SystemVerilog files.
+        folder: Folder in which it runs, with the files that it reads.
+        arguments: Arguments of the simulation, such as +dump=FILE.
+
+    Raises:
+        ToolMissing: If g++ or Verilator is not installed.
+        SimulationError: If it does not compile, or calls $stop.
+    """
+    compiler, root = _tools()
+    with children.scratch() as work:
+        verilator = [str(root / "bin" / "verilator_bin"), "-O1", "--main", "--timing", *_OPTIONS]
+        files = [str(source.resolve()) for source in sources]
+        _call(
+            [*verilator, "--timescale", "1ns/1ps", "--top", top, "--Mdir", str(work), *files],
+            f"Verilator does not accept {top}",
+            env={**os.environ, "VERILATOR_ROOT": str(root)},
+        )
+        runtime = [root / "include" / name for name in (*_RUNTIME, "verilated_timing.cpp")]
+        units = [[file] for file in runtime] + _alike(sorted(work.glob("Vtop*.cpp")), _cores())
+        flags = ["-O0", "-std=c++20", "-DVL_TIME_CONTEXT", "-I", str(work), *_includes(root)]
+        objects, commands = [], []
+        for index, unit in enumerate(units):
+            whole = work / f"unit{index}.cpp"
+            whole.write_text("".join(f'#include "{file}"\n' for file in unit))
+            objects.append(str(whole.with_suffix(".o")))
+            commands.append([compiler, *flags, "-c", str(whole), "-o", objects[-1]])
+        _call_all(commands, f"g++ does not compile {top}")
+        program = str(work / "testbench")
+        _call([compiler, *objects, "-lpthread", "-o", program], f"g++ does not link {top}")
+        (done,) = children.run([[program, *arguments]], cwd=folder)
+    lines = tuple(done.output.splitlines())
+    if done.code:
+        raise SimulationError("\n".join([*lines, done.errors]).strip()[-4000:])
+    return lines
+
+
 def _alike(files: Sequence[Path], number: int) -> list[list[Path]]:
     """Distribute files over parts of similar size; none is empty."""
     parts: list[list[Path]] = [[] for _ in range(number)]

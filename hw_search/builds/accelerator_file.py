@@ -19,6 +19,14 @@ from zerocross.reading import Unreadable, as_record, read_json
 
 
 @dataclass(frozen=True)
+class ScoreScale:
+    """The unit of the scores that a design answers: a score of the network is factor * value + offset."""
+
+    factor: int
+    offset: int
+
+
+@dataclass(frozen=True)
 class HostFacts:
     """The facts about a built design that a host needs.
 
@@ -28,6 +36,7 @@ class HostFacts:
         link: Serial link between host and board.
         pixels: Scaling of an image file's pixels to samples; None takes them as they are.
         scaling: Scaling of the user's numbers to the bytes that the network was trained on; None if they are bytes.
+        scores: Unit of the scores that the design answers; None if it answers the class.
     """
 
     top: str
@@ -35,6 +44,7 @@ class HostFacts:
     link: SerialLink
     pixels: PixelScaling | None
     scaling: ByteScaling | None
+    scores: ScoreScale | None = None
 
 
 def save_accelerator(
@@ -43,8 +53,9 @@ def save_accelerator(
     folder: Path,
     pixels: PixelScaling | None = None,
     scaling: ByteScaling | None = None,
+    scores: ScoreScale | None = None,
 ) -> None:
-    """Write the facts about a design; for `pixels` and `scaling` see `HostFacts`."""
+    """Write the facts about a design; for `pixels`, `scaling` and `scores` see `HostFacts`."""
     content = {
         "protocol": PROTOCOL,
         "top": generated.top,
@@ -55,6 +66,7 @@ def save_accelerator(
         "baud": link.baud,
         "pixels": pixels and asdict(pixels),
         "scaling": scaling and asdict(scaling),
+        "scores": scores and asdict(scores),
     }
     write_text(folder / ACCELERATOR, json.dumps(content, indent=1) + "\n")
 
@@ -80,7 +92,7 @@ def load_accelerator(folder: Path) -> HostFacts:
     except (OSError, Unreadable) as error:
         raise UserError(f"{path} cannot be read ({error}): build again") from None
     link = SerialLink(record.source.stream(), record.sink.stream(), record.design_id, record.baud)
-    return HostFacts(record.top, record.files, link, record.pixels, record.scaling)
+    return HostFacts(record.top, record.files, link, record.pixels, record.scaling, record.scores)
 
 
 @dataclass(frozen=True)
@@ -109,6 +121,7 @@ class _Content:
     baud: PositiveInt
     pixels: PixelScaling | None = None
     scaling: ByteScaling | None = None
+    scores: ScoreScale | None = None
 
 
 _CONTENT = TypeAdapter(_Content)

@@ -32,6 +32,7 @@ from zerocross.hw_search.builds.forms import (
     compare_with_file,
     integer_classes,
     integer_logits,
+    stream_classes,
     stream_elements,
 )
 from zerocross.hw_search.builds.job import Job
@@ -39,6 +40,7 @@ from zerocross.hw_search.builds.layout import DIFFERENCE, NETLIST, RTL
 from zerocross.hw_search.builds.results import Simulated
 from zerocross.hw_search.builds.stages import Report
 from zerocross.hw_search.builds.subject import Images
+from zerocross.hw_search.builds.vectors import save_vectors
 from zerocross.hw_search.errors import UserError
 from zerocross.reports.build_records import Check, Exercise, LayerExercise
 
@@ -78,28 +80,29 @@ def certify(
     finn = execute(graph, inputs).logits.reshape(len(x), -1)
     report(0.5, "compiling the RTL")
     hardware = design.complete
-    last = logits_element(hardware)
-    compiled, _ = compile_streaming(hardware, job.folder / RTL, [last], job.cache, top=f"{TOP}_tapped")
+    taps = [] if job.options.scores else [logits_element(hardware)]
+    compiled, _ = compile_streaming(hardware, job.folder / RTL, taps, job.cache, top=f"{TOP}_tapped")
     flat = stream_elements(net, inputs)
     streamed = compiled.stream(
         flat, progress=lambda share: report(0.6 + 0.4 * share, "RTL, image after image")
     )
-    logits = design_logits(hardware, streamed.taps[last])
+    logits = design_logits(hardware, streamed.taps[taps[0]] if taps else streamed.outputs)
     # Logits that differ need not be on the grid of the crossings.
     chosen = integer_classes(net, logits if logits.shape[1] > 1 else integer)
+    answered = stream_classes(streamed.outputs)
 
     checks = [
         compare_with_file(lowered, x, exported, expected),
         compare("integers", "FINN graph", "logits", integer, finn),
         compare("FINN graph", "RTL", "logits", finn, logits, "simulated cycle by cycle"),
-        compare("RTL's logits", "RTL's classes", "classes", chosen, streamed.outputs[:, 0]),
+        compare("RTL's logits", "RTL's classes", "classes", chosen, answered),
         _stalled(compiled, flat, streamed.outputs),
     ]
     lowering, *of_hardware = checks
     if lowering.differences:
         raise UserError(f"the integer network does not match the QONNX file: {_worst([lowering])}")
     if any(check.differences for check in of_hardware):
-        wrong = np.flatnonzero((logits != integer).any(axis=1) | (streamed.outputs[:, 0] != expected))
+        wrong = np.flatnonzero((logits != integer).any(axis=1) | (answered != expected))
         samples = flat[wrong[:_STALLED]]
         where = (
             first_difference(hardware, samples, job.folder / DIFFERENCE, job.cache) if len(wrong) else None
@@ -110,7 +113,8 @@ def certify(
         )
     if trained is not None:  # torch may round a tie differently from QONNX, so a difference here is no error
         checks.insert(0, compare("torch", "QONNX", "classes", classes(trained), exported.classes))
-    right = None if images.y is None else float(np.mean(streamed.outputs[:, 0] == images.y.numpy()))
+    right = None if images.y is None else float(np.mean(answered == images.y.numpy()))
+    save_vectors(job.folder, flat, streamed.outputs)
     return Simulated(
         test_set=images.name,
         images=len(x),
@@ -138,7 +142,12 @@ def certify_netlist(
     streamed = CompiledDesign(hardware, simulator).stream(stream_elements(net, inputs))
     expected = integer_classes(net, integer_logits(net, inputs))
     check = compare(
-        "integers", "netlist", "classes", expected, streamed.outputs[:, 0], f"mapped to {mapped.family}"
+        "integers",
+        "netlist",
+        "classes",
+        expected,
+        stream_classes(streamed.outputs),
+        f"mapped to {mapped.family}",
     )
     if check.differences:
         raise UserError(f"the mapped netlist does not match the integer network: {_worst([check])}")
@@ -147,9 +156,10 @@ def certify_netlist(
 
 def _stalled(compiled: CompiledDesign, flat: np.ndarray, outputs: np.ndarray) -> Check:
     few = flat[:_STALLED]
-    found = compiled.stream(few, stalls=_STALLS).outputs[:, 0]
+    found = compiled.stream(few, stalls=_STALLS).outputs
+    what = "classes" if outputs.shape[1] == 1 else "logits"
     note = "input and output stall at random"
-    return compare("RTL", "RTL, stalled", "classes", outputs[: len(few), 0], found, note)
+    return compare("RTL", "RTL, stalled", what, outputs[: len(few)], found, note)
 
 
 def _exercise(found: Coverage) -> Exercise:

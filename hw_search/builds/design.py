@@ -14,11 +14,12 @@ from zerocross.finn_flows.folding import Folding, FoldingError
 from zerocross.finn_flows.integer import IntegerNetwork
 from zerocross.finn_flows.network import Conv, Dense, Network
 from zerocross.finn_flows.planner import least_target, plan
-from zerocross.finn_flows.rtl.design import Design, Generated, with_fifos
+from zerocross.finn_flows.rtl.design import Design, DesignError, Generated, with_fifos, without_label
 from zerocross.finn_flows.rtl.library import NODES
+from zerocross.finn_flows.rtl.logits import logit_scale
 from zerocross.finn_flows.rtl.simulation import HARNESS
 from zerocross.finn_flows.rtl.streaming import size_fifos
-from zerocross.hw_search.builds.accelerator_file import save_accelerator
+from zerocross.hw_search.builds.accelerator_file import ScoreScale, save_accelerator
 from zerocross.hw_search.builds.job import Job
 from zerocross.hw_search.builds.layout import NETWORK, RTL, SIZING
 from zerocross.hw_search.builds.options import choose_styles
@@ -95,9 +96,16 @@ def make_design(job: Job, net: IntegerNetwork, stages: Stages) -> BuiltDesign:
     }
     sizing = stages.run("design", Sizing, inputs, size)
     complete = with_fifos(bare, sizing.needed)
+    scale = None
+    if job.options.scores:
+        try:
+            complete = without_label(complete)
+        except DesignError as error:
+            raise UserError(f"--scores: {error}: omit the option") from None
+        scale = ScoreScale(*logit_scale(complete, complete.output.elements))
     generated = write_rtl(complete, job.folder / RTL)
     link = SerialLink(complete.input, complete.output, _design_id(job.folder), job.options.baud)
-    save_accelerator(generated, link, job.folder, job.options.pixels, job.subject.origin.scaling)
+    save_accelerator(generated, link, job.folder, job.options.pixels, job.subject.origin.scaling, scale)
     digest = code_digest(data=[*generated.sources, *sorted(generated.folder.glob("*.mem"))])
     return BuiltDesign(
         planned,

@@ -64,6 +64,11 @@ def stream_elements(net: IntegerNetwork, inputs: np.ndarray) -> np.ndarray:
     return (flat > 0).astype(np.int64) if net.network.input.bits == 1 else flat
 
 
+def stream_classes(outputs: np.ndarray) -> np.ndarray:
+    """Return the classes (N,) of a design's outputs (N, elements): the only element, or the first of the largest scores."""
+    return outputs[:, 0] if outputs.shape[1] == 1 else classes(outputs)
+
+
 def classes(logits: np.ndarray) -> np.ndarray:
     """Return the index of the largest logit of each sample; the first one for ties."""
     return logits.argmax(axis=1)

@@ -14,7 +14,13 @@ from zerocross.finn_flows.chip.accelerator import Accelerator, SimulatedLine, co
 from zerocross.finn_flows.lowering.host_part import load_host_part, run_host_part
 from zerocross.finn_flows.lowering.storage import load
 from zerocross.hw_search.builds.accelerator_file import HostFacts, load_accelerator
-from zerocross.hw_search.builds.forms import class_count, integer_classes, integer_logits, stream_elements
+from zerocross.hw_search.builds.forms import (
+    class_count,
+    integer_classes,
+    integer_logits,
+    stream_classes,
+    stream_elements,
+)
 from zerocross.hw_search.builds.layout import HOST, NETWORK, RTL
 from zerocross.hw_search.builds.pixels import check_reach
 from zerocross.hw_search.builds.samples import (
@@ -41,6 +47,10 @@ class Inference:
         classes: Classes from the accelerator, (N,).
         expected: Classes from the integer network, (N,).
         labels: Labels of the samples, (N,), or None if they are unknown.
+        scores: Scores of the classes in the integer network's units, (N, classes): the accelerator's if it answers scores,
+            else the integer network's.
+        differ: Number of samples whose class, or any score that the accelerator answers, is not the integer network's.
+        are_answered: Whether the accelerator answered the scores.
         notes: Conversions of files into samples.
     """
 
@@ -48,6 +58,9 @@ class Inference:
     classes: np.ndarray
     expected: np.ndarray
     labels: np.ndarray | None
+    scores: np.ndarray
+    differ: int
+    are_answered: bool
     notes: list[str]
 
 
@@ -114,11 +127,19 @@ def infer(
             rtl = Path(shutil.copytree(folder / RTL, own / RTL, ignore=shutil.ignore_patterns("simulation")))
             paths = [rtl / name for name in facts.files]
             simulator = compile_line(facts.top, paths, rtl, facts.link, cache)
-            found = Accelerator(SimulatedLine(simulator), facts.link).infer(flat, progress)
+            outputs = Accelerator(SimulatedLine(simulator), facts.link).run(flat, progress)
     else:
         with open_board(port, facts.link) as board:
-            found = board.infer(flat, progress)
-    return Inference(names, found, integer_classes(net, integer_logits(net, inputs)), labels, notes)
+            outputs = board.run(flat, progress)
+    logits = integer_logits(net, inputs)
+    found, expected = stream_classes(outputs), integer_classes(net, logits)
+    wrong, scores = found != expected, logits
+    if facts.scores is not None:
+        scores = facts.scores.factor * outputs + facts.scores.offset
+        wrong = wrong | (scores != logits).any(axis=1)
+    return Inference(
+        names, found, expected, labels, scores, int(wrong.sum()), facts.scores is not None, notes
+    )
 
 
 def _as_trained(

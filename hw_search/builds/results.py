@@ -6,7 +6,7 @@ A result lists the files that it needs and summarises the step in one sentence. 
 from dataclasses import dataclass
 
 from zerocross.finn_flows.chip.cells import Cells
-from zerocross.hw_search.builds.layout import HOST, NETWORK
+from zerocross.hw_search.builds.layout import HOST, NETWORK, VECTORS
 from zerocross.reports.build_records import Check, Exercise
 
 
@@ -165,6 +165,11 @@ class Simulated(StepResult):
         ties = sum(check.ties for check in self.checks)
         found = f"{differences} differences" + (f" and {ties} ties" if ties else "")
         return f"{found} in {self.images} images of {self.test_set}"
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """See `StepResult`."""
+        return (VECTORS,)
 
 
 @dataclass(frozen=True)

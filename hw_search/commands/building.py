@@ -88,6 +88,12 @@ def build(
     route_seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Seed of place and route.")] = 1,
     baud: Annotated[int, typer.Option(min=300, help="Baud rate of the board's serial line.")] = 115_200,
     host_part: Annotated[bool, typer.Option("--host-part", help=_HOST_PART)] = False,
+    scores: Annotated[
+        bool,
+        typer.Option(
+            "--scores", help="Have the hardware answer the scores of all classes instead of the class."
+        ),
+    ] = False,
     scale: Annotated[
         str | None,
         typer.Option(
@@ -129,6 +135,7 @@ def build(
         route_seed=route_seed,
         baud=baud,
         host_part=host_part,
+        scores=scores,
         pixels=_pixels(source, scale, mean, std),
     )
 
@@ -193,8 +200,13 @@ def infer(
             "samples are sent."
         ),
     ] = None,
+    scores: Annotated[bool, typer.Option("--scores", help="Also print the scores of all classes.")] = False,
 ) -> None:
-    """Send samples to a built accelerator over the board's serial line and print their classes."""
+    """Send samples to a built accelerator over the board's serial line and print their classes.
+
+    Scores are the integers that decide the class. They are the accelerator's if it was built with --scores, else the integer
+    network's.
+    """
     from rich.progress import Progress
     from rich.table import Table
 
@@ -225,12 +237,15 @@ def infer(
     for note in found.notes:
         typer.echo(note, err=True)
     table = Table("sample", "class", "expected", *([] if found.labels is None else ["label"]))
+    if scores:
+        table.add_column("scores" if found.are_answered else "scores of the integer network", overflow="fold")
     for index, name in enumerate(found.names):
         label = [] if found.labels is None else [str(found.labels[index])]
-        table.add_row(name, str(found.classes[index]), str(found.expected[index]), *label)
+        sums = [" ".join(map(str, found.scores[index]))] if scores else []
+        table.add_row(name, str(found.classes[index]), str(found.expected[index]), *label, *sums)
     plain_console().print(table)
-    wrong = int((found.classes != found.expected).sum())
-    samples, differ = count(len(found.names), "sample"), count(wrong, "class differs", "classes differ")
+    wrong = found.differ
+    samples, differ = count(len(found.names), "sample"), count(wrong, "answer differs", "answers differ")
     typer.echo(f"{samples}; {differ} from the integer network's")
     if found.labels is not None:
         typer.echo(f"Accuracy on these samples: {100 * float((found.classes == found.labels).mean()):.1f} %")

@@ -1,0 +1,47 @@
+"""A design as one module of plain Verilog-2005, for tools that take no SystemVerilog. Yosys with slang makes it."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from zerocross.finn_flows.children import scratch
+from zerocross.finn_flows.chip.yosys import Script, quoted, run_scripts
+
+_STYLE = re.compile(r"(?<=\(\* ram_style = )\d+'h([0-9a-f]+)(?= \*\))")  # Yosys writes some texts as numbers
+
+
+def _as_text(number: re.Match[str]) -> str:
+    return f'"{bytes.fromhex(number.group(1)).decode("ascii")}"'
+
+
+def plain_verilog(top: str, sources: Sequence[Path], folder: Path, target: Path) -> None:
+    """Write a design as one module of Verilog-2005. It contains the content of memory files, and wishes for memories.
+
+    Args:
+        top: Top module, whose ports the module has.
+        sources: SystemVerilog files.
+        folder: Folder of the memory files.
+        target: File to write.
+
+    Raises:
+        ToolMissing: If pyosys is not installed.
+        SynthesisError: If Yosys does not read the design.
+    """
+    with scratch() as work:
+        listing = work / "sources.f"  # a file, because names may contain spaces
+        options = ["--ignore-assertions", f"--top {top}", *(f'"{source.resolve()}"' for source in sources)]
+        listing.write_text("\n".join(options) + "\n")
+        commands = (
+            f"read_slang -f {quoted(listing)}",
+            f"hierarchy -top {top}",
+            "proc",
+            "flatten -noscopeinfo",
+            "opt_clean -purge",
+            "setattr -unset src -unset hdlname -unset keep_hierarchy */*",
+            "setattr -mod -unset src -unset hdlname -unset keep_hierarchy -unset top *",
+            f"write_verilog -noparallelcase {quoted(work / 'plain.v')}",
+        )
+        run_scripts([Script(top, commands, work / "translate.ys")], folder)
+        text = _STYLE.sub(_as_text, (work / "plain.v").read_text())
+    header = "// SPDX-License-Identifier: BSD-3-Clause\n//\n// Made by zerocross from SystemVerilog; see README.md.\n"
+    target.write_text(header + text)

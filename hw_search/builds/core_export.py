@@ -1,0 +1,133 @@
+"""The core of a build for other projects: `zerocross export`."""
+
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from zerocross.finn_flows.cores.core import Core
+from zerocross.finn_flows.cores.folder import FORMS, CoreFacts, check_core, write_core
+from zerocross.hw_search.builds.accelerator_file import HostFacts, load_accelerator
+from zerocross.hw_search.builds.layout import CORES, RTL
+from zerocross.hw_search.builds.vectors import load_vectors
+from zerocross.hw_search.errors import UserError
+from zerocross.models.errors import nearest
+from zerocross.reports.build_records import Build
+from zerocross.reports.build_storage import load_build
+
+_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)+")  # an underscore: no word of Verilog, C or Python
+_MARK = Path("rtl") / "samples.hex"  # only an exported folder has it
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An exported core.
+
+    Attributes:
+        folder: Its folder.
+        core: The core.
+        checked: What its testbench printed; empty if it did not run.
+    """
+
+    folder: Path
+    core: Core
+    checked: tuple[str, ...]
+
+
+def export_core(
+    build: Path,
+    form: str,
+    name: str | None = None,
+    output: Path | None = None,
+    word_bytes: int = 1,
+    samples: int = 20,
+    check: bool = True,
+) -> Exported:
+    """Write the core of a build as a folder for other projects.
+
+    Args:
+        build: Folder of the build.
+        form: One of `zerocross.finn_flows.cores.folder.FORMS`.
+        name: Name of the top module; by default, the name of the network.
+        output: Folder to write; by default, cores/<form> in the build's folder. A folder of an earlier export is replaced.
+        word_bytes: Bytes of a word of the AXI streams.
+        samples: Most samples of the testbench.
+        check: Whether to run the testbench.
+
+    Raises:
+        UserError: If the folder holds no build, or an argument is wrong.
+        zerocross.finn_flows.errors.FlowError: If a tool is missing, or the testbench fails.
+    """
+    if form not in FORMS:
+        raise UserError(f"--as {form}: {nearest(form, FORMS)}")
+    record, facts = load_build(build), load_accelerator(build)
+    inputs, outputs = load_vectors(build)
+    core = Core(_checked_name(name, record), facts.top, facts.link, word_bytes)
+    folder = output or build / CORES / form
+    if folder.exists() and not (folder / _MARK).is_file() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder} is not empty, and no earlier export: give another folder with --output")
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    rtl = build / RTL
+    try:
+        write_core(
+            core,
+            form,
+            [rtl / file for file in facts.files],
+            rtl,
+            (inputs[:samples], outputs[:samples]),
+            _facts(record, facts),
+            temporary,
+        )
+        checked = check_core(core, temporary) if check else ()
+        shutil.rmtree(folder, ignore_errors=True)
+        temporary.rename(folder)
+    except OSError as error:
+        raise UserError(
+            f"{error.filename or folder} cannot be read or written ({error.strerror}): choose a folder with --output, or "
+            "build again"
+        ) from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return Exported(folder, core, checked)
+
+
+def _checked_name(name: str | None, record: Build) -> str:
+    if name is None:
+        name = re.sub(r"\W+", "_", record.network, flags=re.ASCII).strip("_").lower()
+        name = re.sub("_+", "_", name)
+        return name if _NAME.fullmatch(name) else f"bnn_{name}"
+    if not _NAME.fullmatch(name) or name.startswith(("zc_", "zerocross_")):
+        raise UserError(
+            f"--name {name}: give a name of lower-case letters, digits and at least one underscore, such as bnn_core; names "
+            "that begin with zc_ or zerocross_ are taken"
+        )
+    return name
+
+
+def _facts(record: Build, facts: HostFacts) -> CoreFacts:
+    activation = {"": "", "x": ", with plain signs"}.get(
+        record.expression, f", with the activation `{record.expression}`"
+    )
+    about = (
+        f"The binary neural network `{record.network}`{activation}, as a core with AXI4-Stream. zerocross made it from the\n"
+        f"build `{record.name}` for {record.board or record.part}."
+    )
+    source = facts.link.source
+    meaning = (
+        "A bit is 1 for +1 and 0 for -1."
+        if source.bits == 1
+        else f"Elements are whole numbers from {source.range[0]} to {source.range[1]}, the levels of the input's quantizer."
+    )
+    if record.host:
+        meaning += "\n  The host makes them from a sample (`host.onnx` of the build)."
+    scores = None if facts.scores is None else (facts.scores.factor, facts.scores.offset)
+    timing = record.timing
+    return CoreFacts(
+        about,
+        meaning,
+        record.part,
+        timing.ii_measured or timing.ii_estimate,
+        timing.latency_measured or timing.latency_estimate,
+        scores,
+    )
