@@ -11,6 +11,7 @@ from pathlib import Path
 
 import yaml
 
+from zerocross.digests import write_digests
 from zerocross.hw_search.choice import alternatives
 from zerocross.hw_search.config import Config
 from zerocross.hw_search.errors import UserError
@@ -21,7 +22,7 @@ from zerocross.hw_search.execution.executor import Executor, LocalExecutor
 from zerocross.hw_search.execution.store import Store
 from zerocross.hw_search.files import write_text
 from zerocross.hw_search.final_training import Finals, finals
-from zerocross.hw_search.plugins import import_plugins
+from zerocross.hw_search.plugins import import_plugins, plugin_files
 from zerocross.hw_search.pricing import Pricer
 from zerocross.hw_search.space import Candidate, Genome, Space
 from zerocross.hw_search.strategies.differentiable import Differentiable
@@ -33,7 +34,15 @@ from zerocross.models.data import Data, check_test
 from zerocross.models.errors import ModelError
 from zerocross.models.training import pick_device
 from zerocross.reports.records import Finalist, Run
-from zerocross.reports.storage import FUNCTIONS, REPORT, UnreadableRun, contents, load_run
+from zerocross.reports.storage import (
+    EVALUATIONS,
+    FUNCTIONS,
+    PARETO,
+    REPORT,
+    UnreadableRun,
+    contents,
+    load_run,
+)
 from zerocross.reports.wording import count
 
 _PACKAGES = ("zerocross", "torch", "brevitas", "finn-plus", "qonnx", "pymoo", "numpy")
@@ -272,3 +281,5 @@ def _leave(run: Run, folder: Path) -> None:
 
     for name, text in {**contents(run), REPORT: render(run)}.items():
         write_text(folder / name, text)
+    weights = [finalist.weights for finalist in [*run.front, *run.references]]
+    write_digests(folder, [PARETO, EVALUATIONS, *weights, *plugin_files(run.config["plugins"])])

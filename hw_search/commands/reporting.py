@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from zerocross.hw_search.commands.building import TRUST
 from zerocross.hw_search.commands.output import print_build, print_run, print_table
 
 
@@ -21,12 +22,14 @@ def report(
             help="File for the page. Default: report.html in the folder of the run or build; comparison.html for several."
         ),
     ] = None,
+    trust: TRUST = False,
 ) -> None:
     """Write the page of a run or build again, or compare builds side by side."""
     from zerocross.hw_search.errors import UserError
     from zerocross.hw_search.files import write_text
+    from zerocross.hw_search.trust import check_build, check_run
     from zerocross.reports.build_storage import BUILD
-    from zerocross.reports.storage import FUNCTIONS, PARETO, REPORT, load_run
+    from zerocross.reports.storage import EVALUATIONS, FUNCTIONS, PARETO, REPORT, load_run
 
     if len(folders) == 1 and (folders[0] / FUNCTIONS).exists():
         print_table(folders[0] / FUNCTIONS)
@@ -34,6 +37,8 @@ def report(
     if len(folders) == 1 and not (folders[0] / BUILD).exists() and (folders[0] / PARETO).exists():
         from zerocross.reports.page import render
 
+        if not trust:
+            check_run(folders[0], [PARETO, EVALUATIONS])
         loaded = load_run(folders[0])
         print_run(loaded)
         path, text = output or folders[0] / REPORT, render(loaded)
@@ -41,6 +46,8 @@ def report(
         from zerocross.reports.build_page import render_build, render_comparison
         from zerocross.reports.build_reading import read_build
 
+        for folder in [] if trust else folders:
+            check_build(folder, [BUILD])
         builds = [read_build(folder) for folder in folders]
         for built in builds:
             print_build(built)
