@@ -88,7 +88,7 @@ def trained(config: Config, minutes: float | None) -> Path:
     """Train a network, or resume its training, and return its folder."""
     folder = Path(config.output) / config.name
     try:
-        read_training(folder)
+        read_training(folder, trust=True)
         return folder
     except UserError:  # not trained yet, or not finished
         pass

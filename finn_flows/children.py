@@ -89,6 +89,20 @@ _guardian = _Guardian()
 os.register_at_fork(after_in_child=_guardian.forget)
 
 
+def python(code: str, *arguments: str) -> list[str]:
+    """Return the command that runs Python code. With `own_modules`, it imports nothing from the folder it works in."""
+    return [sys.executable, "-P", "-c", code, *arguments]
+
+
+def own_modules() -> dict[str, str]:
+    """Return the environment for `python`: that of this process, with an absolute PYTHONPATH.
+
+    An empty or relative entry would mean a folder in the child's working folder.
+    """
+    places = [os.path.abspath(place) for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if place]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(places)}
+
+
 def adopt(process: "subprocess.Popen[Any]") -> None:
     """Have a process end with this one, and all that it starts.
 

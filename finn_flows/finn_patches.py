@@ -23,6 +23,7 @@ from pathlib import Path
 
 from zerocross.finn_flows.children import new_folder
 from zerocross.finn_flows.errors import FlowError
+from zerocross.writing import replacing
 
 _INSTALL = "pip install finn-plus==1.6.1"
 
@@ -89,9 +90,8 @@ def copy_source(folder: Path, name: str) -> Path:
 
 def write_source(path: Path, text: str) -> Path:
     """Write a file that several nodes may share, replacing it atomically, and return its path."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    partial.write_text(text)
-    partial.replace(path)
+    with replacing(path) as partial:
+        partial.write_text(text)
     return path
 
 

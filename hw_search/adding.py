@@ -38,18 +38,21 @@ _OFF = 0.005
 """Largest difference between the recorded accuracy and that of the weights on this machine. A GPU rounds differently."""
 
 
-def make_entry(folders: Sequence[Path], name: str) -> Entry:
+def make_entry(folders: Sequence[Path], name: str, trust: bool = False) -> Entry:
     """Return the entry of a trained network, with estimates of its costs.
 
     Args:
         folders: Folders of trainings that differ only in their seeds. The entry has the weights of the one with the best
             validation accuracy.
         name: Name of the entry.
+        trust: Whether files of the folders may have been changed since the trainings.
 
     Raises:
-        UserError: If a folder holds no finished training, the trainings differ, or the data set is missing.
+        UserError: If a folder holds no finished training or was changed, the trainings differ, or the data set is missing.
     """
-    found = sorted((read_training(folder) for folder in folders), key=lambda each: -each.record["validation"])
+    found = sorted(
+        (read_training(folder, trust) for folder in folders), key=lambda each: -each.record["validation"]
+    )
     best = found[0]
     _check_alike(found)
     config = make_config(best.config, str(best.folder / CONFIG))
@@ -134,7 +137,11 @@ def measure(
 
 
 def add(
-    folders: Sequence[Path], name: str, folder: Path | None = None, replaces: bool = False
+    folders: Sequence[Path],
+    name: str,
+    folder: Path | None = None,
+    replaces: bool = False,
+    trust: bool = False,
 ) -> tuple[Path, Entry]:
     """Add a trained network to the user's entries. Arguments as for `make_entry` and `entry_file`.
 
@@ -142,7 +149,7 @@ def add(
         The file, and the entry.
     """
     file = entry_file(name, folder, replaces)
-    entry = make_entry(folders, name)
+    entry = make_entry(folders, name, trust)
     save_entry(entry, file)
     return file, entry
 

@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from zerocross.digests import digest_of
 from zerocross.finn_flows.cost import Cost
 from zerocross.hw_search.config import Config
 from zerocross.hw_search.errors import UserError
@@ -161,7 +162,19 @@ class Evaluator:
         self._given |= tasks.keys()
 
     def _stored(self, key: str, work: TrainingTask) -> Result | None:
-        return None if work.weights and not Path(work.weights).exists() else self._store.get(key)
+        """Return the result of a task from the store; None if its weights are not as the training left them."""
+        result = self._store.get(key)
+        if result is None or not work.weights or result["status"] != "ok":
+            return result
+        try:
+            is_whole = digest_of(Path(work.weights)) == result.get("weights")
+        except OSError:
+            return None
+        if not is_whole:
+            self._watcher.note(
+                f"{work.weights} was changed since its network was trained: it is trained again."
+            )
+        return result if is_whole else None
 
     def _done(
         self, tasks: dict[str, TrainingTask], groups: list[list[str]], stored: set[str]

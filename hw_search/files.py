@@ -3,9 +3,10 @@
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
+from zerocross import writing
 from zerocross.hw_search.errors import UserError
 
 
@@ -16,21 +17,19 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         UserError: If the file cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        os.replace(temporary, path)
+        with writing.replacing(path) as temporary:
+            yield temporary
     except OSError as error:
         raise UserError(f"{path} cannot be written ({error.strerror or error})") from None
-    finally:
-        with suppress(OSError):  # in a read-only place there is nothing to remove
-            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def holding(folder: Path, remedy: str) -> Iterator[None]:
     """Lock a folder for this process. The folder is created if it does not exist.
+
+    Temporary files that killed processes left in it, or in a folder directly in it, are removed.
 
     Args:
         folder: Folder to lock. The file `lock` in it holds the process number of the owner.
@@ -54,6 +53,8 @@ def holding(folder: Path, remedy: str) -> Iterator[None]:
             ) from None
         os.ftruncate(lock, 0)
         os.pwrite(lock, str(os.getpid()).encode(), 0)
+        for place in (folder, *(each for each in folder.iterdir() if each.is_dir())):
+            writing.remove_leftovers(place)
         yield
     finally:
         os.close(lock)

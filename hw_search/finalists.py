@@ -8,18 +8,20 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
+from zerocross.digests import write_digests
 from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.execution.tasks import TrainingTask
 from zerocross.hw_search.networks import build_topology
-from zerocross.hw_search.plugins import import_plugins
+from zerocross.hw_search.plugins import import_plugins, plugin_files
 from zerocross.hw_search.trainings import training_settings
+from zerocross.hw_search.trust import check_run
 from zerocross.models.data_config import DataConfig
 from zerocross.models.errors import nearest
 from zerocross.models.expressions import parse
 from zerocross.models.layers import install
 from zerocross.reports.pareto import knee
 from zerocross.reports.records import Finalist, Run
-from zerocross.reports.storage import load_run
+from zerocross.reports.storage import EVALUATIONS, PARETO, RETRAINED, load_run
 
 _PICKS = ("knee", "best", "smallest", "searched")
 
@@ -88,22 +90,57 @@ def check_pick(pick: str) -> None:
         )
 
 
-def rebuild(folder: str | Path, name: str) -> nn.Module:
+def open_finalist(
+    folder: Path, pick: str, trust: bool = False, searched: bool = False
+) -> tuple[Run, Finalist]:
+    """Return a run and a network of it, whose weights and plugins are as they were made.
+
+    Its training is the one with the best validation, see `best_training`.
+
+    Args:
+        folder: Folder of the run.
+        pick: See `choose`.
+        trust: Whether files may have been changed since.
+        searched: Whether to return the search's own training instead of the best one.
+
+    Raises:
+        UserError: If there is no such network, or a file was changed.
+        zerocross.reports.storage.UnreadableRun: If the folder holds no run.
+    """
+    if not trust:
+        check_run(folder, [PARETO, EVALUATIONS, RETRAINED])
+    run = load_run(folder)
+    finalist = choose(run, pick)
+    if not searched:
+        run, finalist = best_training(run, finalist)
+    if not trust:
+        check_run(folder, [finalist.weights, *plugin_files(run.config["plugins"])])
+    return run, finalist
+
+
+def list_digests(run: Run, folder: Path) -> None:
+    """List the digests of the files in a run's folder that are read back, as they were just made."""
+    weights = [net.weights for net in [*run.front, *run.references, *run.retrained]]
+    names = [PARETO, EVALUATIONS, RETRAINED, *weights, *plugin_files(run.config["plugins"])]
+    write_digests(folder, names)
+
+
+def rebuild(folder: str | Path, name: str, trust: bool = False) -> nn.Module:
     """Return a network of a run's front with its trained weights: those with the best validation, see `best_training`.
 
     Args:
         folder: Folder of the run.
         name: The network's id, as in `pareto.csv` and the report, or a word that `choose` accepts.
+        trust: Whether files of the run may have been changed since the search.
 
     Returns:
         The Brevitas module in eval mode. It maps samples with values 0 to 255, (N, *input_shape), to logits (N, classes).
 
     Raises:
-        UserError: If the run has no such network, or its weights are missing.
+        UserError: If the run has no such network, its weights are missing, or a file was changed.
     """
     folder = Path(folder)
-    run = load_run(folder)
-    run, finalist = best_training(run, choose(run, name))
+    run, finalist = open_finalist(folder, name, trust)
     return with_weights(run, finalist, folder / finalist.weights)
 
 

@@ -11,12 +11,14 @@ from typing import Any
 import torch
 import yaml
 from safetensors.torch import save_file
+from torch import nn
 
+from zerocross.digests import write_digests
 from zerocross.hw_search.config import Config
 from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.files import holding, replacing, write_text
 from zerocross.hw_search.networks import build_topology
-from zerocross.hw_search.plugins import import_plugins
+from zerocross.hw_search.plugins import import_plugins, plugin_files
 from zerocross.hw_search.space import Candidate, Space
 from zerocross.hw_search.trainings import training_settings
 from zerocross.hw_search.zoo.start import begin_from, start_digest
@@ -171,12 +173,17 @@ def train_network(
         record.validation = accuracy(model, data.validation, device)
         record.test = accuracy(model, load_test(config.data.name, config.data.root), device)
         record.seconds = round(before + time.monotonic() - started, 2)
-        state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-        with replacing(folder / WEIGHTS) as temporary:
-            save_file(state, temporary)
-        write_text(folder / RECORD, _text(record))
+        _leave(folder, model, record, config)
         checkpoint.unlink(missing_ok=True)
     return folder, record
+
+
+def _leave(folder: Path, model: nn.Module, record: Trained, config: Config) -> None:
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    with replacing(folder / WEIGHTS) as temporary:
+        save_file(state, temporary)
+    write_text(folder / RECORD, _text(record))
+    write_digests(folder, [CONFIG, RECORD, WEIGHTS, *plugin_files(config.plugins)])
 
 
 def _key(record: Trained, start: str | None) -> str:

@@ -24,6 +24,7 @@ from zerocross.hw_search.execution.executor import Executor, LocalExecutor
 from zerocross.hw_search.execution.store import Store
 from zerocross.hw_search.files import write_text
 from zerocross.hw_search.final_training import Finals, finals
+from zerocross.hw_search.finalists import list_digests
 from zerocross.hw_search.notebook import Notebook, in_notebook
 from zerocross.hw_search.plugins import import_plugins
 from zerocross.hw_search.pricing import Pricer
@@ -351,3 +352,4 @@ def _leave(run: Run, folder: Path) -> None:
 
     for name, text in {**contents(run), REPORT: render(run)}.items():
         write_text(folder / name, text)
+    list_digests(run, folder)

@@ -11,6 +11,11 @@ from zerocross.hw_search.errors import UserError
 _imported: set[str] = set()
 
 
+def plugin_files(plugins: Iterable[str]) -> list[str]:
+    """Return the plugins that are files; the others are installed modules."""
+    return [plugin for plugin in plugins if plugin.endswith(".py")]
+
+
 def import_plugins(plugins: Iterable[str]) -> None:
     """Import the user's files and modules, once per process.
 

@@ -13,15 +13,24 @@ from zerocross.hw_search.execution.executor import Executor
 from zerocross.hw_search.execution.tasks import Result, TrainingTask
 from zerocross.hw_search.files import write_text
 from zerocross.hw_search.final_training import finalist_of, weights_file
-from zerocross.hw_search.finalists import choose
+from zerocross.hw_search.finalists import choose, list_digests
 from zerocross.hw_search.pipeline import open_run
 from zerocross.hw_search.space import Candidate
 from zerocross.hw_search.trainings import task, task_key
+from zerocross.hw_search.trust import check_run
 from zerocross.hw_search.watcher import Silent, Watcher
 from zerocross.models.expressions import parse
 from zerocross.reports.page import render
 from zerocross.reports.records import Evaluation, Finalist, Run
-from zerocross.reports.storage import REPORT, RETRAINED, load_retrained, load_run, retrained_text
+from zerocross.reports.storage import (
+    EVALUATIONS,
+    PARETO,
+    REPORT,
+    RETRAINED,
+    load_retrained,
+    load_run,
+    retrained_text,
+)
 
 
 def retrain(
@@ -33,6 +42,7 @@ def retrain(
     workers: int | None = None,
     watcher: Watcher | None = None,
     executor: Executor | None = None,
+    trust: bool = False,
 ) -> list[Finalist]:
     """Train networks of a run again, and keep the results beside the search's in `retrained.json`.
 
@@ -49,14 +59,17 @@ def retrain(
         workers: Number of worker processes; by default that of the run.
         watcher: Receives a call for every training.
         executor: See `zerocross.hw_search.pipeline.search`.
+        trust: Whether files of the run may have been changed since it ended.
 
     Returns:
         The networks with their new results, in the order of the picks.
 
     Raises:
-        UserError: If the user made a mistake, or all trainings of a network failed.
+        UserError: If the user made a mistake, a file was changed, or all trainings of a network failed.
     """
     folder, watcher = Path(folder), watcher or Silent()
+    if not trust:
+        check_run(folder, [PARETO, EVALUATIONS, RETRAINED])
     run = load_run(folder)
     networks = list({net.id: net for net in (choose(run, pick) for pick in picks)}.values())
     config = _config(run, folder, workers)
@@ -94,8 +107,10 @@ def retrain(
                 raise UserError(f"all trainings of {net.id} failed: {reason}")
             found.append(best)
         kept = _with(load_retrained(folder), found)
+        whole_run = replace(run, retrained=kept)
         write_text(folder / RETRAINED, retrained_text(kept))
-        write_text(folder / REPORT, render(replace(run, retrained=kept)))
+        write_text(folder / REPORT, render(whole_run))
+        list_digests(whole_run, folder)
     return found
 
 

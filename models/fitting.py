@@ -2,7 +2,6 @@
 
 import copy
 import math
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +19,7 @@ from zerocross.models.layers import BatchNorm
 from zerocross.models.self_binarizing import set_sharpness
 from zerocross.models.surrogates import Tanh, set_surrogate
 from zerocross.models.training_settings import TrainingSettings
+from zerocross.writing import replacing
 
 _TRIAL = 0.02
 """Share of a time budget in which the speed is measured."""
@@ -294,17 +294,14 @@ def run(
 
 
 def _save(fit: Fit, checkpoint: Path, key: str, seconds: float) -> None:
-    temporary = checkpoint.with_name(f".{checkpoint.name}.{os.getpid()}.tmp")
     try:
         checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        torch.save({"key": key, "seconds": seconds, **fit.state()}, temporary)
-        os.replace(temporary, checkpoint)
+        with replacing(checkpoint) as temporary:
+            torch.save({"key": key, "seconds": seconds, **fit.state()}, temporary)
     except (OSError, RuntimeError) as error:
         raise ModelError(
             f"{checkpoint} cannot be written ({error}): check that the disk is not full"
         ) from None
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _load(fit: Fit, checkpoint: Path, key: str) -> float:

@@ -1,7 +1,6 @@
 """A build's record as a file: `build.json` in the build's folder."""
 
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from pydantic import TypeAdapter
 
 from zerocross.reading import Unreadable, as_record, read_json
 from zerocross.reports.build_records import Build
+from zerocross.writing import replacing
 
 BUILD = "build.json"
 LAYOUT = 2  # raise it whenever a record changes its meaning or loses a field
@@ -23,13 +23,9 @@ class UnreadableBuild(ValueError):
 def save_build(build: Build, folder: Path) -> Path:
     """Write a build's record into its folder atomically, and return its path."""
     path = folder / BUILD
-    unfinished = path.with_suffix(".part")
     text = json.dumps({"layout": LAYOUT, **asdict(build)}, indent=1, allow_nan=False) + "\n"
-    try:
-        unfinished.write_text(text, encoding="utf-8")
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
     return path
 
 

@@ -6,19 +6,17 @@ critical path (with the design's own names) are read from nextpnr's report.
 
 import importlib.util
 import json
-import os
 import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from zerocross.finn_flows.boards import Board
-from zerocross.finn_flows.children import child, scratch
+from zerocross.finn_flows.children import child, own_modules, python, scratch
 from zerocross.finn_flows.chip.serial_line import design_clock
 from zerocross.finn_flows.errors import FlowError
 from zerocross.finn_flows.families import get_family
@@ -321,11 +319,11 @@ def _run(tool: Tool, work: Path, log: Path, heard: Callable[[str], None]) -> int
     if importlib.util.find_spec(tool.module.split(".", maxsplit=1)[0]) is None:
         raise ToolMissing(f"making a bitstream needs {tool.wheel}: pip install {tool.wheel}")
     with scratch() as temporary:
-        environment = {key: value for key, value in os.environ.items() if key != "YOWASP_MOUNT"}
+        environment = {key: value for key, value in own_modules().items() if key != "YOWASP_MOUNT"}
         with (
             log.open("w") as written,
             child(
-                [sys.executable, "-P", "-c", _CHILD, tool.module, tool.function, *tool.arguments],
+                python(_CHILD, tool.module, tool.function, *tool.arguments),
                 cwd=work,
                 env={**environment, "TMPDIR": str(temporary), "PYTHONUNBUFFERED": "1"},
                 stdin=subprocess.DEVNULL,

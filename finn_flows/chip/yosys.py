@@ -5,14 +5,13 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from zerocross.finn_flows.children import child, scratch
+from zerocross.finn_flows.children import child, own_modules, python, scratch
 from zerocross.finn_flows.errors import FlowError
 from zerocross.finn_flows.rtl.simulation import ToolMissing
 
@@ -95,10 +94,9 @@ def _start(script: Script, folder: Path, temporary: Path, ended: ExitStack) -> s
     with script.log.open("wb") as log:
         return ended.enter_context(
             child(
-                # -P: modules in a build's folder must not shadow imports.
-                [sys.executable, "-P", "-c", _RUN, str(script.file.resolve())],
+                python(_RUN, str(script.file.resolve())),
                 cwd=folder,
-                env={**os.environ, "TMPDIR": str(temporary)},
+                env={**own_modules(), "TMPDIR": str(temporary)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 from pathlib import Path
 from typing import Any, get_args
 
@@ -23,6 +22,7 @@ from zerocross.finn_flows.network import (
     Operation,
 )
 from zerocross.reading import Unreadable, as_record, parse_json, read_arrays, reason
+from zerocross.writing import replacing
 
 FORMAT = "zerocross integer network"
 VERSION = 3
@@ -76,15 +76,11 @@ def save(net: IntegerNetwork, path: Path) -> None:
         arrays[f"biases/{name}"] = biases
     for name, factors in net.factors.items():
         arrays[f"factors/{name}"] = factors
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as file:
+        with replacing(path) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # numpy's stub knows a flag there
-        os.replace(temporary, path)
     except OSError as error:
         raise StorageError(f"{path} cannot be written ({error.strerror or error})") from None
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def load(path: Path) -> IntegerNetwork:

@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -17,8 +18,9 @@ from tempfile import TemporaryFile
 import numpy as np
 
 from zerocross.finn_flows import children
-from zerocross.finn_flows.content_cache import ContentCache, digest
+from zerocross.finn_flows.content_cache import OLD, ContentCache, digest
 from zerocross.finn_flows.errors import FlowError
+from zerocross.writing import remove_leftovers, replacing
 
 HARNESS = Path(__file__).with_name("harness.cpp")
 _RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
@@ -360,26 +362,28 @@ def _runtime(compiler: str, root: Path, folder: Path, version: str) -> Runtime:
     flags = (OPTIMISATION["g++"], *_FLAGS)
     work = folder / f"runtime-{digest([version, *flags, *texts])[:16]}"
     work.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(work, OLD)
     prelude = work / _PRELUDE.name
     if not prelude.exists():
-        copy = prelude.with_suffix(f".{os.getpid()}.tmp")
-        copy.write_bytes(_PRELUDE.read_bytes())
-        copy.replace(prelude)
+        with replacing(prelude) as copy:
+            copy.write_bytes(_PRELUDE.read_bytes())
     targets = {work / f"{Path(name).stem}.o": ("-c", root / "include" / name) for name in _RUNTIME}
     targets[work / f"{prelude.name}.gch"] = ("-xc++-header", _PRELUDE)
-    missing = {target: target.with_suffix(f".{os.getpid()}.tmp") for target in targets if not target.exists()}
-    commands = [
-        [compiler, *flags, *_includes(root), kind, str(source), "-o", str(missing[target])]
-        for target, (kind, source) in targets.items()
-        if target in missing
-    ]
-    try:
+    with ExitStack() as made:
+        commands = [
+            [
+                compiler,
+                *flags,
+                *_includes(root),
+                kind,
+                str(source),
+                "-o",
+                str(made.enter_context(replacing(target))),
+            ]
+            for target, (kind, source) in targets.items()
+            if not target.exists()
+        ]
         _call_all(commands, "g++ does not compile Verilator's runtime")
-        for target, partial in missing.items():
-            partial.replace(target)
-    finally:
-        for partial in missing.values():
-            partial.unlink(missing_ok=True)
     return Runtime(tuple(file for file in targets if file.suffix == ".o"), prelude)
 
 

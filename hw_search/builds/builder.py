@@ -8,11 +8,12 @@ import errno
 from dataclasses import dataclass
 from pathlib import Path
 
+from zerocross.digests import write_digests
 from zerocross.finn_flows.chip.place_route import DoesNotFit
 from zerocross.hw_search.builds import steps
 from zerocross.hw_search.builds.design import BuiltDesign, make_design
 from zerocross.hw_search.builds.job import Job
-from zerocross.hw_search.builds.layout import cache_folder
+from zerocross.hw_search.builds.layout import ACCELERATOR, HOST, NETWORK, cache_folder
 from zerocross.hw_search.builds.options import BuildOptions
 from zerocross.hw_search.builds.record import Done, build_record
 from zerocross.hw_search.builds.results import (
@@ -25,14 +26,18 @@ from zerocross.hw_search.builds.results import (
     Synthesised,
     VivadoFolder,
 )
+from zerocross.hw_search.builds.rtl_folder import design_files
 from zerocross.hw_search.builds.stages import BuildWatcher, SilentBuild, Stages
 from zerocross.hw_search.builds.subject import Subject
 from zerocross.hw_search.builds.targets import clock_of, find_target
 from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.files import holding, write_text
 from zerocross.reports.build_records import Build
-from zerocross.reports.build_storage import save_build
+from zerocross.reports.build_storage import BUILD, save_build
 from zerocross.reports.storage import REPORT
+
+READ_BACK = BUILD, ACCELERATOR, HOST, NETWORK
+"""Files of a build that `infer` and `report` read, beside those of the design."""
 
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EEXIST, errno.ENOTDIR)
 
@@ -131,3 +136,4 @@ def _leave(build: Build, folder: Path) -> None:
 
     save_build(build, folder)
     write_text(folder / REPORT, render_build(build))
+    write_digests(folder, [*READ_BACK, *(str(file.relative_to(folder)) for file in design_files(folder))])

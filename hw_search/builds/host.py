@@ -32,6 +32,7 @@ from zerocross.hw_search.builds.samples import (
 )
 from zerocross.hw_search.builds.subject import Images, from_source
 from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.trust import check_build
 from zerocross.hw_search.zoo import is_zoo
 from zerocross.reports.build_records import Build
 from zerocross.reports.build_storage import load_build
@@ -72,6 +73,7 @@ def infer(
     progress: Callable[[int, int], None] = lambda done, of: None,
     cache: Path | None = None,
     data: Path | None = None,
+    trust: bool = False,
 ) -> Inference:
     """Run samples through a built accelerator.
 
@@ -86,11 +88,14 @@ def infer(
         cache: See `zerocross.finn_flows.rtl.simulation.compile_design`.
         data: File of a test set, see `zerocross.hw_search.builds.samples.read_test_set`. None takes the test set of the
             build's run, or the file that the build was given.
+        trust: Whether files of the build, or of its run, may have been changed since they were made.
 
     Raises:
-        UserError: If the folder holds no build, or a file holds no sample.
+        UserError: If the folder holds no build, a file of it was changed, or a file holds no sample.
         zerocross.finn_flows.chip.accelerator.BoardError: If communication with the board fails.
     """
+    if not trust:
+        check_build(folder)
     build = load_build(folder)
     facts = load_accelerator(folder)
     host, net = load_host_part(folder / HOST), load(folder / NETWORK)
@@ -110,7 +115,7 @@ def infer(
         parts.append(samples)
     labels = None
     if test or data is not None:
-        images = _test_set(build, folder, facts, data, shape, class_count(net))
+        images = _test_set(build, folder, facts, data, shape, class_count(net), trust)
         x = images.x.numpy()[: test or None]
         notes += images.notes
         names += [f"test[{index}]" for index in range(len(x))]
@@ -160,7 +165,13 @@ def _as_trained(
 
 
 def _test_set(
-    build: Build, folder: Path, facts: HostFacts, data: Path | None, shape: tuple[int, ...], classes: int
+    build: Build,
+    folder: Path,
+    facts: HostFacts,
+    data: Path | None,
+    shape: tuple[int, ...],
+    classes: int,
+    trust: bool,
 ) -> Images:
     """Return the whole test set: of a file, of the build's run, or of the zoo."""
     if data is None and is_zoo(build.run) and not build.data:
@@ -168,7 +179,7 @@ def _test_set(
     if data is None and build.trained and not build.data:
         for run in (Path(build.run), folder.resolve().parents[1]):
             if (run / PARETO).is_file():
-                return from_source(run, build.network).images(sys.maxsize)
+                return from_source(run, build.network, trust=trust).images(sys.maxsize)
         raise UserError(
             f"the build's run is no longer at {build.run}: give files with samples, or --data FILE"
         )

@@ -9,7 +9,7 @@ from zerocross.finn_flows.boards import Board
 from zerocross.finn_flows.chip.serial_line import SerialLink, serial_top
 from zerocross.finn_flows.rtl.design import Design, Generated, generate
 from zerocross.finn_flows.rtl.library import library, library_of
-from zerocross.hw_search.builds.layout import LIBRARY, SOURCES
+from zerocross.hw_search.builds.layout import LIBRARY, RTL, SOURCES
 
 _SERIAL = ("zc_serial", "zc_serial_reset", "zc_uart_rx", "zc_uart_tx")  # for real and simulated boards
 
@@ -38,6 +38,12 @@ def write_rtl(design: Design, folder: Path) -> Generated:
     names = [str(source.relative_to(folder)) for source in sources if source.stem not in _SERIAL]
     (folder / SOURCES).write_text("\n".join(names) + "\n", encoding="utf-8")
     return replace(generated, sources=sources)
+
+
+def design_files(folder: Path) -> list[Path]:
+    """Return the files of a build that simulators and synthesis read: SystemVerilog and memory files."""
+    rtl = folder / RTL
+    return sorted([*rtl.glob("*.sv"), *rtl.glob("*.mem"), *(rtl / LIBRARY).glob("*")])
 
 
 def write_board_top(generated: Generated, link: SerialLink, board: Board, clock_mhz: float) -> Path:

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from pydantic import TypeAdapter
 
+from zerocross.digests import digest_of
 from zerocross.hw_search.builds.layout import STAGES
 from zerocross.hw_search.builds.results import StepResult
 from zerocross.hw_search.files import write_text
@@ -53,7 +54,7 @@ class Stages:
     """The steps of one build, in order.
 
     Each step has a key: a digest of its inputs and of the steps before it, except steps that no later step depends on. A
-    step is not repeated if the folder holds its result under the same key and all of its files.
+    step is not repeated if the folder holds its result under the same key, and result and files are as the step left them.
 
     Args:
         folder: Folder of the build. Results are saved in its folder `stages/`.
@@ -98,8 +99,8 @@ class Stages:
             with self._failing(name, started):
                 result = work(self._watcher.progress)
             seconds = time.monotonic() - started
-            content = {"key": key, "seconds": seconds, "result": asdict(result)}
-            write_text(record, json.dumps(content, indent=1) + "\n")
+            content = {"key": key, "seconds": seconds, "result": asdict(result), "files": self._files(result)}
+            write_text(record, json.dumps({**content, "digest": _digest(content)}, indent=1) + "\n")
         self._end(Stage(name, "done", round(seconds, 1), result.note))
         return result
 
@@ -123,10 +124,23 @@ class Stages:
     def _found(self, record: Path, key: str, kind: type[R]) -> tuple[R, float] | None:
         try:
             content = read_json(record)
-            if content["key"] != key:
+            if content["key"] != key or content.pop("digest") != _digest(content):
                 return None
             result = TypeAdapter(kind).validate_python(content["result"])
-            there = all((self.folder / file).exists() for file in result.files)
-            return (result, float(content["seconds"])) if there else None
-        except (OSError, ValueError, KeyError, TypeError):
+            return (result, float(content["seconds"])) if content["files"] == self._files(result) else None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
+
+    def _files(self, result: StepResult) -> dict[str, str]:
+        """Return the digests of a step's files by name; "" for folders, which are for other tools.
+
+        Raises:
+            OSError: If a file is missing.
+        """
+        paths = {name: self.folder / name for name in result.files}
+        return {name: "" if path.is_dir() else digest_of(path) for name, path in paths.items()}
+
+
+def _digest(content: dict[str, Any]) -> str:
+    text = json.dumps(json.loads(json.dumps(content)), sort_keys=True)  # as it is read back
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

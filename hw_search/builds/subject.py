@@ -29,7 +29,7 @@ from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.execution.code_version import code_version
 from zerocross.hw_search.execution.evaluation import evaluate
 from zerocross.hw_search.files import replacing
-from zerocross.hw_search.finalists import best_training, choose, longer_training, with_weights
+from zerocross.hw_search.finalists import longer_training, open_finalist, with_weights
 from zerocross.hw_search.plugins import import_plugins
 from zerocross.hw_search.zoo import PREFIX, is_zoo
 from zerocross.hw_search.zoo.collection import find
@@ -38,7 +38,6 @@ from zerocross.hw_search.zoo.training_folder import RECORD
 from zerocross.models.data import AT_HAND, Split, load_test
 from zerocross.models.scaling import ByteScaling
 from zerocross.reports.records import Finalist, Run
-from zerocross.reports.storage import load_run
 
 _DRAWN = 200  # most samples that are drawn for a file without data
 
@@ -245,7 +244,9 @@ class RunSubject:
         return torch_logits(with_weights(self.record, self.network, folder / WEIGHTS), samples)
 
 
-def from_run(folder: Path, pick: str, epochs: int | None = None, seed: int | None = None) -> RunSubject:
+def from_run(
+    folder: Path, pick: str, epochs: int | None = None, seed: int | None = None, trust: bool = False
+) -> RunSubject:
     """Return a network of a run as a subject to build, with the weights of its best training by validation.
 
     Args:
@@ -253,18 +254,17 @@ def from_run(folder: Path, pick: str, epochs: int | None = None, seed: int | Non
         pick: See `zerocross.hw_search.finalists.choose`.
         epochs: See `RunSubject`.
         seed: See `RunSubject`.
+        trust: See `zerocross.hw_search.finalists.open_finalist`.
 
     Raises:
-        UserError: If there is no such network.
+        UserError: If there is no such network, or a file of the run was changed.
     """
     if (folder / RECORD).is_file():
         raise UserError(
             f"{folder} holds the training of one network: run `zerocross zoo add {folder} --name NAME`, then build zoo:NAME"
         )
-    record = load_run(folder)
-    network = choose(record, pick)
-    if epochs is None and seed is None:
-        record, network = best_training(record, network)
+    searched = epochs is not None or seed is not None  # a new training begins with the search's settings
+    record, network = open_finalist(folder, pick, trust, searched)
     return RunSubject(folder, record, network, epochs, seed)
 
 
@@ -275,6 +275,7 @@ def from_source(
     seed: int | None = None,
     data: Path | None = None,
     output: str | None = None,
+    trust: bool = False,
 ) -> Subject:
     """Return the subject to build from a run's folder, a QONNX file or `zoo:NAME`.
 
@@ -305,7 +306,7 @@ def from_source(
         raise UserError(
             f"--data does not work with a run: omit it, because the run {source} has its own data"
         )
-    return from_run(source, pick, epochs, seed)
+    return from_run(source, pick, epochs, seed, trust)
 
 
 @dataclass(frozen=True)

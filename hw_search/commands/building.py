@@ -17,6 +17,14 @@ _HOST_PART = (
 )
 
 
+TRUST = Annotated[
+    bool,
+    typer.Option(
+        "--trust", help="Read and run the folder's files, even if they were changed since they were made."
+    ),
+]
+
+
 def build(
     source: Annotated[
         Path,
@@ -114,6 +122,7 @@ def build(
         Path | None,
         typer.Option(help="Folder of the build. Default: builds/<network>-<target> beside the source."),
     ] = None,
+    trust: TRUST = False,
 ) -> None:
     """Build an accelerator for a network: simulate, synthesise, place and route it, and write a report."""
     build_for(
@@ -124,6 +133,7 @@ def build(
         data=data,
         logits=logits,
         output=output,
+        trust=trust,
         target=target,
         clock_mhz=clock,
         cycles=cycles,
@@ -148,6 +158,7 @@ def build_for(
     data: Path | None = None,
     logits: str | None = None,
     output: Path | None = None,
+    trust: bool = False,
     **options: Any,
 ) -> None:
     """Build a network of a run, or a QONNX file, and print the result.
@@ -160,6 +171,7 @@ def build_for(
         data: See `zerocross.hw_search.builds.subject.FileSubject`.
         logits: The `output` there.
         output: Folder of the build.
+        trust: Whether files of a run may have been changed since the search.
         **options: Fields of `zerocross.hw_search.builds.options.BuildOptions`.
     """
     from zerocross.hw_search.builds.progress import BuildTerminal
@@ -172,7 +184,7 @@ def build_for(
         from zerocross.hw_search.builds.subject import from_source
         from zerocross.hw_search.builds.targets import check_target
 
-        subject = from_source(source, pick, epochs, seed, data, logits)
+        subject = from_source(source, pick, epochs, seed, data, logits, trust)
         beside = source if source.is_dir() else source.parent
         board = check_target(options["target"], options["clock_mhz"])
         folder = output or beside / "builds" / f"{subject.origin.name}-{board}"
@@ -201,6 +213,7 @@ def infer(
         ),
     ] = None,
     scores: Annotated[bool, typer.Option("--scores", help="Also print the scores of all classes.")] = False,
+    trust: TRUST = False,
 ) -> None:
     """Send samples to a built accelerator over the board's serial line and print their classes.
 
@@ -233,6 +246,7 @@ def infer(
             lambda done, of: progress.update(task, completed=done, total=of),
             cache_folder(),
             data,
+            trust,
         )
     for note in found.notes:
         typer.echo(note, err=True)

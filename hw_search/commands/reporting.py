@@ -5,20 +5,24 @@ from typing import Annotated
 
 import typer
 
+from zerocross.hw_search.commands.building import TRUST
 from zerocross.hw_search.commands.output import print_build, print_comparison, print_run, print_table
 
 
-def _compared(folders: list[Path], searched: list[bool]) -> str:
+def _compared(folders: list[Path], searched: list[bool], trust: bool) -> str:
     """Print a comparison of runs, and return its page."""
     from zerocross.hw_search.errors import UserError
+    from zerocross.hw_search.trust import check_run
     from zerocross.reports.run_comparison import IncomparableRuns, compare_runs, names_of, render_runs
-    from zerocross.reports.storage import load_run
+    from zerocross.reports.storage import EVALUATIONS, PARETO, RETRAINED, load_run
 
     for folder, search in zip(folders, searched, strict=True):
         if not search:
             raise UserError(
                 f"{folder} holds no search, but others do: compare runs with runs, and builds with builds"
             )
+        if not trust:
+            check_run(folder, [PARETO, EVALUATIONS, RETRAINED])
     runs = [load_run(folder) for folder in folders]
     names = names_of(folders, runs)
     if len(set(names)) < len(names):
@@ -44,12 +48,14 @@ def report(
             help="File for the page. Default: report.html in the folder of the run or build; comparison.html for several."
         ),
     ] = None,
+    trust: TRUST = False,
 ) -> None:
     """Write the page of a run or build again, or compare runs or builds side by side."""
     from zerocross.hw_search.errors import UserError
     from zerocross.hw_search.files import write_text
+    from zerocross.hw_search.trust import check_build, check_run
     from zerocross.reports.build_storage import BUILD
-    from zerocross.reports.storage import FUNCTIONS, PARETO, REPORT, load_run
+    from zerocross.reports.storage import EVALUATIONS, FUNCTIONS, PARETO, REPORT, RETRAINED, load_run
 
     if len(folders) == 1 and (folders[0] / FUNCTIONS).exists():
         print_table(folders[0] / FUNCTIONS)
@@ -59,10 +65,12 @@ def report(
             raise UserError(f"{folder} does not exist")
     searched = [(folder / PARETO).exists() and not (folder / BUILD).exists() for folder in folders]
     if len(folders) > 1 and any(searched):
-        path, text = output or Path("comparison.html"), _compared(folders, searched)
+        path, text = output or Path("comparison.html"), _compared(folders, searched, trust)
     elif searched[0]:
         from zerocross.reports.page import render
 
+        if not trust:
+            check_run(folders[0], [PARETO, EVALUATIONS, RETRAINED])
         loaded = load_run(folders[0])
         print_run(loaded)
         path, text = output or folders[0] / REPORT, render(loaded)
@@ -70,6 +78,8 @@ def report(
         from zerocross.reports.build_page import render_build, render_comparison
         from zerocross.reports.build_reading import read_build
 
+        for folder in [] if trust else folders:
+            check_build(folder, [BUILD])
         builds = [read_build(folder) for folder in folders]
         for built in builds:
             print_build(built)

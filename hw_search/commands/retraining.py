@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from zerocross.hw_search.commands.building import TRUST
 from zerocross.hw_search.commands.output import stoppable
 from zerocross.hw_search.commands.searching import WORKERS, assignments
 
@@ -28,6 +29,7 @@ def retrain(
         typer.Option("--set", help="Change a field of training: --set training.warmup=0.1. Repeatable."),
     ] = None,
     workers: WORKERS = None,
+    trust: TRUST = False,
 ) -> None:
     """Train networks of a front again: longer, in another way or with more seeds. Builds take the best by validation."""
     changed = _training(set_ or [])
@@ -36,7 +38,7 @@ def retrain(
     with stoppable("Results are saved; run the same command to resume."), Terminal() as watcher:
         from zerocross.hw_search.retraining import retrain as train_again
 
-        found = train_again(folder, picks, epochs, seeds, changed, workers, watcher)
+        found = train_again(folder, picks, epochs, seeds, changed, workers, watcher, trust=trust)
     from zerocross.reports.retrained import sentences
     from zerocross.reports.storage import REPORT, load_run
 

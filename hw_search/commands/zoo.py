@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from zerocross.hw_search.commands.building import TRUST
 from zerocross.hw_search.commands.output import plain_console, stoppable
 
 zoo = typer.Typer(
@@ -112,6 +113,7 @@ def add(
     ] = None,
     images: Annotated[int, typer.Option(min=1, help="Maximum number of test images of these builds.")] = 2000,
     builds: Annotated[Path, typer.Option(help="Folder for these builds.")] = Path("builds"),
+    trust: TRUST = False,
 ) -> None:
     """Add your own trained network, so that zoo:NAME refers to it."""
     from zerocross.hw_search.builds.progress import BuildTerminal
@@ -125,7 +127,7 @@ def add(
         from zerocross.hw_search.builds.options import BuildOptions
         from zerocross.hw_search.zoo.entry import save_entry
 
-        file, entry = add_entry(trainings, name, folder, replace)
+        file, entry = add_entry(trainings, name, folder, replace, trust)
         for each in target or []:
             with BuildTerminal() as watcher:
                 options = BuildOptions(each, images=images)

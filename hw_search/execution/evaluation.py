@@ -14,6 +14,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
+from zerocross.digests import digest_of
 from zerocross.finn_flows.crossings import CrossingError
 from zerocross.finn_flows.integer import IntegerNetwork, remove_constants, remove_first_bits
 from zerocross.finn_flows.network import Network, Thermometer
@@ -194,6 +195,7 @@ def _read(
                 raise UserError(
                     f"{work.weights} cannot be written ({error}): check that the disk is not full"
                 ) from None
+        result["weights"] = digest_of(Path(work.weights))
     return result
 
 

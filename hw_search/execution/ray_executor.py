@@ -14,7 +14,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ from zerocross.hw_search.files import replacing
 _RETRIES = 3
 _POLL = 10.0  # seconds without a result before the nodes are counted again
 _ANSWER = 30.0  # seconds to wait for a cluster's answer
+
+_LOOPBACK = "127.0.0.1"
 
 _PROBE = """
 import sys, ray
@@ -229,17 +231,48 @@ def _connect(address: str | None) -> None:
         _check_answers(address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no usage reports
     ends = signal.getsignal(signal.SIGTERM)
-    own = {"address": "local", "include_dashboard": False}
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     try:
-        ray.init(
-            **(own if address is None else {"address": address}), log_to_driver=False, logging_level="ERROR"
-        )
+        if address is not None:
+            ray.init(address=address, **quiet)
+        else:
+            with _no_cluster():
+                ray.init(address="local", include_dashboard=False, _node_ip_address=_LOOPBACK, **quiet)
     except Exception as error:  # Ray may raise any exception
         raise UserError(
             f"this machine cannot join or start a Ray cluster: {' '.join(str(error).split())}"
         ) from None
+    if address is None and (places := {node["NodeManagerAddress"] for node in ray.nodes()}) != {_LOOPBACK}:
+        ray.shutdown()
+        raise UserError(
+            f"this Ray listens on {', '.join(sorted(places))}, where other machines reach it: install the Ray of "
+            "constraints.txt"
+        )
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, ends)  # Ray replaces the handler, which the command line needs
+
+
+@contextmanager
+def _no_cluster() -> Iterator[None]:
+    """Have a Ray that starts in this context listen on the loopback alone, where no other machine reaches it.
+
+    On macOS and Windows Ray does so by itself. Elsewhere it takes the address that other machines reach, and listens on all
+    addresses, unless a setting says that the machine is no part of a cluster. Its processes read the setting from the
+    environment, this process from a constant that Ray set when it was imported.
+    """
+    from ray._private import ray_constants
+
+    name, before = ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR, ray_constants.ENABLE_RAY_CLUSTER
+    told = os.environ.get(name)
+    os.environ[name], ray_constants.ENABLE_RAY_CLUSTER = "0", False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
+        if told is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = told
 
 
 def _check_answers(address: str) -> None:

@@ -114,6 +114,7 @@ class Result(TypedDict, total=False):
         agreement: Comparison of network and crossing tables (final tasks); see `zerocross.reports.records.Finalist`.
         savings: Parts that could be removed from the network (final tasks).
         results: One result per training of a stack.
+        weights: Digest of the file of weights, if the task has one; see `zerocross.digests`.
         operations: Operations that a mixture chose, by stage and edge.
         shares: Weights of a mixture's operations, by stage, edge and operation.
     """
@@ -137,6 +138,7 @@ class Result(TypedDict, total=False):
     agreement: dict[str, Any]
     savings: dict[str, int]
     results: "list[Result]"
+    weights: str
     operations: list[list[str]]
     shares: list[list[list[float]]]
 

@@ -12,6 +12,7 @@ from torch import nn
 from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.networks import build_topology
 from zerocross.hw_search.plugins import import_plugins
+from zerocross.hw_search.trust import check_training
 from zerocross.hw_search.yaml_text import read_yaml
 from zerocross.models.expressions import parse
 from zerocross.models.layers import install
@@ -55,11 +56,15 @@ class TrainingFolder:
         return model.eval()
 
 
-def read_training(folder: Path) -> TrainingFolder:
+def read_training(folder: Path, trust: bool = False) -> TrainingFolder:
     """Read the record of a training.
 
+    Args:
+        folder: The folder.
+        trust: Whether its files may have been changed since the training.
+
     Raises:
-        UserError: If the folder holds no finished training.
+        UserError: If the folder holds no finished training, or a file of it was changed.
     """
     if not (folder / RECORD).is_file():
         raise UserError(f"{folder} holds no training: name the folder that `zerocross train` wrote")
@@ -75,4 +80,6 @@ def read_training(folder: Path) -> TrainingFolder:
         raise UserError(
             f"the training in {folder} is not finished: run its `zerocross train` again to resume it"
         )
+    if not trust:
+        check_training(folder)
     return TrainingFolder(folder, record, config)

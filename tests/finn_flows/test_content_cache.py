@@ -1,7 +1,10 @@
 """The cache of files by content: what it gives back, what it drops, and that names tell contents apart."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from zerocross.finn_flows.content_cache import ContentCache, digest
 
@@ -24,7 +27,7 @@ def test_what_was_put_is_taken(tmp_path: Path) -> None:
 
 
 def test_the_least_recently_used_files_go(tmp_path: Path) -> None:
-    cache, file = ContentCache(tmp_path / "cache", most=25), _write(tmp_path / "file", "x" * 10)
+    cache, file = ContentCache(tmp_path / "cache", most=55), _write(tmp_path / "file", "x" * 10)
     for age, name in ((30, "old"), (20, "used")):
         cache.put(name, file)
         os.utime(cache.folder / name, (age, age))
@@ -36,3 +39,14 @@ def test_the_least_recently_used_files_go(tmp_path: Path) -> None:
 def test_parts_are_told_apart() -> None:
     assert digest(["ab", "c"]) != digest(["a", "bc"]) != digest(["abc"])
     assert digest(["a", b"b"]) == digest([b"a", "b"])
+
+
+@pytest.mark.parametrize("change", [lambda text: b"", lambda text: text[:-1], lambda text: b"C" + text[1:]])
+def test_a_damaged_file_is_not_taken(change: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    cache, file = ContentCache(tmp_path / "cache"), _write(tmp_path / "file", "content")
+    cache.put("a", file)
+    stored = cache.folder / "a"
+    stored.write_bytes(change(stored.read_bytes()))
+    assert not cache.take("a", tmp_path / "target") and not (tmp_path / "target").exists()
+    cache.put("a", file)
+    assert cache.take("a", tmp_path / "target")

@@ -99,7 +99,7 @@ def test_strategies_are_compared_on_a_table(tmp_path: Path) -> None:
             "build.targets: unknown part or board",
         ),
         (["search", "examples/digits.yaml", "--set", "search={a: 1, a: 2}"], "the key 'a' is given twice"),
-        (["report", "no/such/run"], "holds no search and no build"),
+        (["report", "no/such/run"], "no/such/run does not exist"),
         (["tabulate", "examples/digits.yaml"], "folding.target_cycles: a table allows only one network"),
         (["compare", "no/such/table.csv.gz"], "does not exist: make a table with `zerocross tabulate`"),
     ],

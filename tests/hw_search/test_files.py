@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from zerocross.hw_search.errors import UserError
-from zerocross.hw_search.files import replacing, write_text
+from zerocross.hw_search.files import holding, replacing, write_text
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
@@ -38,3 +38,14 @@ def test_a_folder_in_the_place_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "page.html").mkdir()
     with pytest.raises(UserError, match="cannot be written"):
         write_text(tmp_path / "page.html", "new")
+
+
+def test_what_killed_processes_left_is_removed_from_a_folder_in_use(tmp_path: Path) -> None:
+    ended = 2**22 + 1  # more than Linux numbers processes
+    left = [tmp_path / f".a.json.{ended}.tmp", tmp_path / "stages" / f".b.json.{ended}.tmp"]
+    kept = [tmp_path / "a.json", tmp_path / f".a.json.{os.getpid()}.tmp"]
+    (tmp_path / "stages").mkdir()
+    for path in [*left, *kept]:
+        path.touch()
+    with holding(tmp_path, "wait"):
+        assert not any(path.exists() for path in left) and all(path.exists() for path in kept)

@@ -42,6 +42,10 @@ class Notes(Silent):
     def __init__(self) -> None:
         self.seen: list[Evaluation] = []
         self.last: tuple[int, int] = (-1, -1)
+        self.said: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.said.append(text)
 
     def generation(self, evaluations: Sequence[Evaluation], objectives: Sequence[str]) -> None:
         self.seen = list(evaluations)
@@ -114,6 +118,17 @@ def test_again_nothing_is_trained_and_nothing_changes(undisturbed: tuple[Config,
     again = search(config)
     assert again.trained == 0 and again.replayed > 0
     assert front_of(result.folder) == before
+
+
+def test_damaged_weights_are_trained_again(undisturbed: tuple[Config, Any, Notes]) -> None:
+    config, result, _ = undisturbed
+    weights = result.folder / result.front[0].weights
+    before = weights.read_bytes()
+    weights.write_bytes(before[:-5] + bytes([before[-5] ^ 1]) + before[-4:])
+    notes = Notes()
+    assert search(config, notes).trained > 0
+    assert weights.read_bytes() == before
+    assert [note for note in notes.said if f"{weights.name} was changed since" in note]
 
 
 def test_longer_goes_on_from_what_there_is(undisturbed: tuple[Config, Any, Notes]) -> None:

