@@ -30,7 +30,7 @@ class BitPlanes(HardwareNode):
         planes: Bits that are passed on, by their numbers; 0 is the lowest.
     """
 
-    word: ClassVar[str] = "bit planes"
+    word: ClassVar[str] = "planes"
     module: ClassVar[str] = "zc_bit_planes"
 
     image: Stream
