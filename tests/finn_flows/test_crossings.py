@@ -79,7 +79,7 @@ def test_looked_up_bits_are_the_rows(dense: int, drawn: tuple[Grid, np.ndarray])
 
 
 @pytest.mark.parametrize("dense", [0, 1 << 22])
-@pytest.mark.parametrize("value", [-8, 8, 0])
+@pytest.mark.parametrize("value", [-9, -8, 0, 8, 9])
 def test_accumulators_off_the_grid_are_refused(
     value: int, dense: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,6 +136,19 @@ def test_some_channels_and_inverted_ones(drawn: tuple[Grid, np.ndarray], data: s
 
 
 @settings(max_examples=100, deadline=None)
+@given(rows(), st.data())
+def test_a_table_within_a_reach_has_its_bits_there_and_no_crossing_elsewhere(
+    drawn: tuple[Grid, np.ndarray], data: st.DataObject
+) -> None:
+    grid, bits = drawn
+    rng, length = np.random.default_rng(data.draw(st.integers(0, 2**32))), len(grid)
+    lows, highs = np.sort(rng.integers(0, length, (2, len(bits))), axis=0)
+    table = from_bits(grid, bits).within(grid.low + grid.step * lows, grid.low + grid.step * highs)
+    for channel, (row, low, high) in enumerate(zip(bits, lows, highs, strict=True)):
+        assert np.array_equal(table.row(channel)[low : high + 1], row[low : high + 1])
+        assert (np.diff(row[low : high + 1].astype(int)) != 0).sum() == table.counts()[channel]
+
+
 @given(rows(), st.data())
 def test_a_moved_table_reads_the_old_one_at_an_offset(
     drawn: tuple[Grid, np.ndarray], data: st.DataObject

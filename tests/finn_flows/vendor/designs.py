@@ -9,6 +9,7 @@ from zerocross.finn_flows.nodes import (
     Add,
     AddVector,
     Bias,
+    BitPlanes,
     Concat,
     CrossingSite,
     Duplicate,
@@ -127,6 +128,7 @@ def designs() -> dict[str, Design]:
         "overlapping_sums": chain(pooled, WindowSumPool(pooled.outputs["m"], (3, 3), high=63)),
     }
     found["thermometer"] = chain(Thermometer(Stream((4, 6), 2, 8), tuple(range(10, 190, 10)), 3))
+    found["planes"] = chain(BitPlanes(Stream((4, 6), 2, 8), (7, 6, 1)))
     for name in IMPLEMENTATIONS:
         found[name] = chain(CrossingSite.of(crossing_table(6, 23, 4, -22, 2), 3, name))
         found[f"{name}, two bits"] = chain(CrossingSite.of(crossing_table(12, 27, 7), 3, name, bits=2))
