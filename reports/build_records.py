@@ -286,6 +286,7 @@ class Build:
         data: Path of the test set that a file was given; "" if there is none.
         pixels: How an image file's pixels become the network's input; "" if they are taken as they are.
         notes: Choices that the build made by itself.
+        line_rate: Samples a second that the board's serial line carries, or None without a bitstream.
         left_out: Names and files that a reader of FINN's or Vivado's reports found and does not show, each with the
             reason.
     """
@@ -321,4 +322,5 @@ class Build:
     data: str = ""
     pixels: str = ""
     notes: list[str] = field(default_factory=list)
+    line_rate: float | None = None
     left_out: list[str] = field(default_factory=list)
