@@ -205,6 +205,19 @@ def bottleneck(build: Build) -> BuildNode | None:
     return max(((c, n) for c, n in known if c), key=lambda pair: pair[0], default=(0, None))[1]
 
 
+def misses_clock(build: Build) -> bool:
+    """Return whether place and route found that the design is slower than its clock."""
+    timing = build.timing
+    if timing.slack_ns is not None:
+        return timing.slack_ns < 0
+    return timing.fmax_mhz is not None and build.clock_mhz is not None and timing.fmax_mhz < build.clock_mhz
+
+
+def usable_clock(build: Build) -> float | None:
+    """Return the clock in MHz at which a design works: the requested one, or the highest if that is lower."""
+    return build.timing.fmax_mhz if misses_clock(build) else build.clock_mhz
+
+
 def images_a_second(build: Build, clock_mhz: float | None, measured: bool) -> float | None:
     """Return the clock over the initiation interval, or None if either is unknown."""
     cycles = build.timing.ii_measured if measured else build.timing.ii_estimate

@@ -170,9 +170,11 @@ def _quantities(builds: Sequence[Build]) -> dict[str, dict[Source, list[float | 
         "zerocross": [_rate(b, False) if b.timing.estimated_by == "zerocross" else None for b in builds],
         "simulation": [_rate(b, True) for b in builds],
     }
-    result["images a second at the requested clock"] = rates
-    latency = [build_facts.microseconds(b.timing.latency_measured, b.clock_mhz) for b in builds]
-    result["latency (µs) at the requested clock"] = {"simulation": latency}
+    result["images a second at the usable clock"] = rates
+    latency = [
+        build_facts.microseconds(b.timing.latency_measured, build_facts.usable_clock(b)) for b in builds
+    ]
+    result["latency (µs) at the usable clock"] = {"simulation": latency}
     clocked: tuple[Source, Source] = ("synthesis", "routing")
     result["highest clock (MHz)"] = {
         source: [b.timing.fmax_mhz if build_facts.clock_source(b) == source else None for b in builds]
@@ -187,4 +189,4 @@ def _known(said: dict[Source, list[float | None]]) -> int:
 
 
 def _rate(build: Build, measured: bool) -> float | None:
-    return build_facts.images_a_second(build, build.clock_mhz, measured)
+    return build_facts.images_a_second(build, build_facts.usable_clock(build), measured)

@@ -323,6 +323,7 @@ class Build:
         pixels: How an image file's pixels become the network's input; "" if they are taken as they are.
         notes: Choices that the build made by itself.
         wired: Layers whose inputs are wires, in order.
+        line_rate: Samples a second that the board's serial line carries, or None without a bitstream.
         left_out: Names and files that a reader of FINN's or Vivado's reports found and does not show, each with the
             reason.
     """
@@ -359,4 +360,5 @@ class Build:
     pixels: str = ""
     notes: list[str] = field(default_factory=list)
     wired: list[WiredLayer] = field(default_factory=list)
+    line_rate: float | None = None
     left_out: list[str] = field(default_factory=list)

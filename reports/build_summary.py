@@ -57,12 +57,15 @@ def _numbers(build: Build) -> Table:
         said = "simulation" if measured else build_figures.SAID[timing.estimated_by]
         interval = timing.ii_measured if measured else timing.ii_estimate
         latency = timing.latency_measured if measured else timing.latency_estimate
-        rate = build_facts.images_a_second(build, build.clock_mhz, measured)
+        clock = build_facts.usable_clock(build)
+        rate = build_facts.images_a_second(build, clock, measured)
         if interval is not None:
-            at = "" if rate is None else f", {rate:,.0f} images a second at {build.clock_mhz:g} MHz"
+            at = "" if rate is None else f", {rate:,.0f} images a second at {clock:.6g} MHz"
             table.add_row("II", f"{interval:,}", f"cycles, {said}{at}")
         if latency is not None:
             table.add_row("latency", f"{latency:,}", f"cycles, {said}")
+    if build.line_rate is not None:
+        table.add_row("serial line", f"{build.line_rate:,.0f}", "images a second at most")
     if timing.fmax_mhz is not None:
         table.add_row("highest clock", f"{timing.fmax_mhz:.1f}", f"MHz, {build_facts.clock_words(build)}")
     for use in build.utilisation:

@@ -147,13 +147,11 @@ class Routed:
         if self.critical and self.critical.nodes:
             limit = f"; the slowest path is in {' -> '.join(self.critical.nodes)}"
         if self.met:
-            return (
-                f"reaches {tightest.fmax_mhz:.1f} MHz of the requested {tightest.wanted_mhz:.1f} MHz{limit}"
-            )
+            return f"reaches {tightest.fmax_mhz:.1f} MHz; its clock is {tightest.wanted_mhz:.1f} MHz{limit}"
         return (
-            f"reaches only {tightest.fmax_mhz:.1f} MHz of the requested {tightest.wanted_mhz:.1f} MHz "
-            f"({-tightest.slack_ns:.2f} ns too slow){limit}: request a clock of {int(tightest.fmax_mhz)} MHz or "
-            "less, reduce PE and SIMD (for shorter paths), or use a faster part"
+            f"reaches only {tightest.fmax_mhz:.1f} MHz, and its clock is {tightest.wanted_mhz:.1f} MHz "
+            f"({-tightest.slack_ns:.2f} ns too slow){limit}: build with --clock {int(tightest.fmax_mhz)} or less, with more "
+            "--cycles (shorter paths), another --route-seed or a faster --target"
         )
 
 
@@ -390,7 +388,7 @@ def _complaint(text: str, code: int, board: Board, log: Path) -> FlowError:
         resource = router.resources.get(name, name)
         return DoesNotFit(
             f"the design needs {used:,} {_what(resource, board)}, {board.part.name} has {available:,} "
-            f"({_excess(used, available)}): {_REMEDY.get(resource, 'reduce PE and SIMD')}, or use a larger part",
+            f"({_excess(used, available)}): {_REMEDY.get(resource, 'build with more --cycles')}, or for a larger --target",
             resource,
             used,
             available,
@@ -407,7 +405,7 @@ def _complaint(text: str, code: int, board: Board, log: Path) -> FlowError:
         (used, available), resource = full[name], router.resources[name]
         return DoesNotFit(
             f"the design uses {used:,} of {available:,} {_what(resource, board)} of {board.part.name}, too many to "
-            f"be placed and routed ({said}): reduce PE and SIMD, or use a larger part",
+            f"be placed and routed ({said}): build with more --cycles, or for a larger --target",
             resource,
             used,
             available,

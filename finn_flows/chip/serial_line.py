@@ -18,6 +18,8 @@ PROTOCOL = 2  # 1: requests had no number
 REQUEST, ANSWER = b"\xa5", b"\x5a"
 RUN, IDENTIFY, ERROR = b"R", b"I", b"E"
 IDENTITY_BYTES, NUMBER_BYTES = 10, 4
+FRAME_BYTES = 4 + NUMBER_BYTES  # of a request or its answer, besides sample and output
+BITS_A_BYTE = 10  # with start and stop
 _PATIENCE = 0.1  # seconds of silence after which the device forgets a frame
 _BAUD_ERROR = 0.02  # receivers sample a byte's last bit 9.5 bits after its first edge
 

@@ -10,6 +10,13 @@ from zerocross.finn_flows.chip.yosys import Script, quoted, run_scripts
 _STYLE = re.compile(r"(?<=\(\* ram_style = )\d+'h([0-9a-f]+)(?= \*\))")  # Yosys writes some texts as numbers
 
 
+_HEADER = """// SPDX-License-Identifier: BSD-3-Clause
+//
+// Made by zerocross from SystemVerilog; see README.md.
+`timescale 1ns / 1ps
+"""
+
+
 def _as_text(number: re.Match[str]) -> str:
     return f'"{bytes.fromhex(number.group(1)).decode("ascii")}"'
 
@@ -43,5 +50,4 @@ def plain_verilog(top: str, sources: Sequence[Path], folder: Path, target: Path)
         )
         run_scripts([Script(top, commands, work / "translate.ys")], folder)
         text = _STYLE.sub(_as_text, (work / "plain.v").read_text())
-    header = "// SPDX-License-Identifier: BSD-3-Clause\n//\n// Made by zerocross from SystemVerilog; see README.md.\n"
-    target.write_text(header + text)
+    target.write_text(_HEADER + text)

@@ -20,6 +20,7 @@ from zerocross.finn_flows.rtl.logits import logit_scale
 from zerocross.finn_flows.rtl.simulation import HARNESS
 from zerocross.finn_flows.rtl.streaming import size_fifos
 from zerocross.hw_search.builds.accelerator_file import ScoreScale, save_accelerator
+from zerocross.hw_search.builds.fit import check_fit
 from zerocross.hw_search.builds.job import Job
 from zerocross.hw_search.builds.layout import NETWORK, RTL, SIZING
 from zerocross.hw_search.builds.options import choose_styles
@@ -71,7 +72,8 @@ def make_design(job: Job, net: IntegerNetwork, stages: Stages) -> BuiltDesign:
 
     Raises:
         zerocross.hw_search.errors.UserError: See `zerocross.hw_search.builds.options.choose_styles`.
-        zerocross.finn_flows.errors.FlowError: If the network cannot be built with these options.
+        zerocross.finn_flows.errors.FlowError: If the network cannot be built with these options, or is estimated to be too
+            large for the part.
     """
     folding, pace = _folding(job, net.network)
     try:
@@ -81,6 +83,8 @@ def make_design(job: Job, net: IntegerNetwork, stages: Stages) -> BuiltDesign:
         raise UserError(f"{error.problem}{remedy}") from None
     styles = choose_styles(job.options, net, planned, job.part)
     bare = assemble(planned, net, styles)
+    if job.options.route and not job.options.anyway:
+        check_fit(bare, job.part, job.target.name)
 
     def size(report: Report) -> Sizing:
         report(-1, "sizing FIFOs in simulation")

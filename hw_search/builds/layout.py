@@ -12,6 +12,7 @@ ACCELERATOR = "accelerator.json"  # facts about the design that a host needs
 RTL = "rtl"  # the design: SystemVerilog and memory files
 LIBRARY = "library"  # in RTL: the library's modules that the design uses
 SOURCES = "sources.f"  # in RTL: list of the design's files, in the format of simulators
+BOARD_SOURCES = "board.f"  # in RTL: the same for the top of a board
 NETLIST = "netlist"  # in RTL: simulation of the mapped netlist
 VIVADO = "vivado"  # files for a machine with Vivado
 CORES = "cores"  # cores for other projects, by their form

@@ -35,6 +35,7 @@ class BuildOptions:
         baud: Baud rate of the serial line.
         host_part: Whether the host may compute layers at the front of a file; see
             `zerocross.finn_flows.lowering.lower.lower`.
+        anyway: Whether to build a design that is estimated to be too large for the part.
         scores: Whether the hardware answers with the scores of all classes instead of the class.
         pixels: Scaling of an image file's pixels to the network's input; None takes them as they are.
     """
@@ -50,6 +51,7 @@ class BuildOptions:
     route_seed: int = 1
     baud: int = 115_200
     host_part: bool = False
+    anyway: bool = False
     scores: bool = False
     pixels: PixelScaling | None = None
 

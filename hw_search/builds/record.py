@@ -9,6 +9,7 @@ from typing import Any
 from zerocross.finn_flows.boards import Board
 from zerocross.finn_flows.chip.cells import Cells
 from zerocross.finn_flows.chip.place_route import DoesNotFit
+from zerocross.finn_flows.chip.serial_line import BITS_A_BYTE, FRAME_BYTES
 from zerocross.finn_flows.cost import NodeCost, Resources, element_costs
 from zerocross.finn_flows.families import FAMILIES, get_family
 from zerocross.finn_flows.lowering.storage import load
@@ -119,7 +120,8 @@ def build_record(job: Job, stages: tuple[Stage, ...], done: Done) -> Build:
         dropped=_dropped(done),
         data=origin.data,
         pixels=_pixels(job.options.pixels),
-        notes=_notes(done),
+        notes=_notes(job, done),
+        line_rate=_line_rate(job, done),
         wired=wired_layers(load(job.folder / NETWORK)) if done.lowering else [],
     )
 
@@ -136,12 +138,22 @@ def _dropped(done: Done) -> list[str]:
     return [name for step in (done.exported, done.lowering) if step is not None for name in step.dropped]
 
 
-def _notes(done: Done) -> list[str]:
+def _line_rate(job: Job, done: Done) -> float | None:
+    """Return how many samples a second a board's serial line carries: each is sent, and its answer received."""
+    if done.design is None or done.routed is None or not isinstance(job.target, Board):
+        return None
+    link = done.design.link
+    return link.baud / BITS_A_BYTE / (link.sample_bytes + link.output_bytes + 2 * FRAME_BYTES)
+
+
+def _notes(job: Job, done: Done) -> list[str]:
     """Return notes on the choices that the build made by itself."""
+    asked, made = job.options.clock_mhz, job.clock_mhz
+    clock = "" if asked in (None, made) else f"The PLL makes {made:g} MHz for the requested {asked:g} MHz."
     pace = done.design.pace if done.design else ""
     samples, saved = done.sampled, done.lowering.saved if done.lowering else ""
     remarks = [f"{remark}." for remark in samples.remarks] if samples else []
-    return [*filter(None, (pace, saved)), *remarks]
+    return [*filter(None, (clock, pace, saved)), *remarks]
 
 
 def _searched(job: Job, design: BuiltDesign) -> str:
@@ -172,8 +184,14 @@ def _hints(job: Job, done: Done) -> list[str]:
     if done.routed is None or not isinstance(job.target, Board):
         return []
     bitstream = shlex.quote(str((job.folder / done.routed.bitstream).resolve()))
-    load = f"load the bitstream with: {job.target.load_command(bitstream)}"
-    return [load] if done.routed.met else [done.routed.timing, load]
+    command = job.target.load_command(bitstream)
+    if done.routed.met:
+        return [f"load the bitstream with: {command}"]
+    return [
+        done.routed.timing,
+        "warning: the board may answer wrongly at its clock, which is too fast for the design",
+        f"load the bitstream all the same with: {command}",
+    ]
 
 
 def _version(name: str) -> str:

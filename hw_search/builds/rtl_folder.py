@@ -9,7 +9,7 @@ from zerocross.finn_flows.boards import Board
 from zerocross.finn_flows.chip.serial_line import SerialLink, serial_top
 from zerocross.finn_flows.rtl.design import Design, Generated, generate
 from zerocross.finn_flows.rtl.library import library, library_of
-from zerocross.hw_search.builds.layout import LIBRARY, RTL, SOURCES
+from zerocross.hw_search.builds.layout import BOARD_SOURCES, LIBRARY, RTL, SOURCES
 
 _SERIAL = ("zc_serial", "zc_serial_reset", "zc_uart_rx", "zc_uart_tx")  # for real and simulated boards
 
@@ -47,11 +47,13 @@ def design_files(folder: Path) -> list[Path]:
 
 
 def write_board_top(generated: Generated, link: SerialLink, board: Board, clock_mhz: float) -> Path:
-    """Write the top module for a board: the design, its serial line and its clock. Return the file.
+    """Write the top module for a board, and a list of all files: the design, its serial line and its clock. Return the top.
 
     Raises:
         zerocross.finn_flows.errors.FlowError: If the serial line does not work with this board and clock.
     """
     path = generated.folder / f"{generated.top}_board.sv"
     path.write_text(serial_top(path.stem, generated.top, link, board, clock_mhz), encoding="utf-8")
+    names = [str(source.relative_to(generated.folder)) for source in (*generated.sources, path)]
+    (generated.folder / BOARD_SOURCES).write_text("\n".join(names) + "\n", encoding="utf-8")
     return path

@@ -33,8 +33,12 @@ def build(
         ),
     ],
     target: Annotated[
-        str, typer.Option(help="Board or part to build for; `zerocross doctor --parts` lists them.")
-    ],
+        str | None,
+        typer.Option(
+            help="Board or part to build for; `zerocross doctor --parts` lists them. Default: the part that a run was "
+            "searched for."
+        ),
+    ] = None,
     pick: Annotated[
         str,
         typer.Option(
@@ -96,6 +100,10 @@ def build(
     route_seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Seed of place and route.")] = 1,
     baud: Annotated[int, typer.Option(min=300, help="Baud rate of the board's serial line.")] = 115_200,
     host_part: Annotated[bool, typer.Option("--host-part", help=_HOST_PART)] = False,
+    anyway: Annotated[
+        bool,
+        typer.Option("--anyway", help="Build although the design is estimated to be too large for the part."),
+    ] = False,
     scores: Annotated[
         bool,
         typer.Option(
@@ -125,7 +133,7 @@ def build(
     trust: TRUST = False,
 ) -> None:
     """Build an accelerator for a network: simulate, synthesise, place and route it, and write a report."""
-    build_for(
+    met = build_for(
         source,
         pick=pick,
         epochs=epochs,
@@ -145,9 +153,12 @@ def build(
         route_seed=route_seed,
         baud=baud,
         host_part=host_part,
+        anyway=anyway,
         scores=scores,
         pixels=_pixels(source, scale, mean, std),
     )
+    if not met:
+        sys.exit(1)
 
 
 def build_for(
@@ -160,8 +171,8 @@ def build_for(
     output: Path | None = None,
     trust: bool = False,
     **options: Any,
-) -> None:
-    """Build a network of a run, or a QONNX file, and print the result.
+) -> bool:
+    """Build a network of a run, or a QONNX file, and print the result. Return False if it misses its clock.
 
     Args:
         source: Folder of a run, or a QONNX file.
@@ -175,22 +186,40 @@ def build_for(
         **options: Fields of `zerocross.hw_search.builds.options.BuildOptions`.
     """
     from zerocross.hw_search.builds.progress import BuildTerminal
+    from zerocross.hw_search.builds.targets import check_target
+    from zerocross.reports.build_facts import misses_clock
     from zerocross.reports.storage import REPORT
+
+    options["target"] = options["target"] or _searched_part(source)
+    board = check_target(options["target"], options["clock_mhz"])  # before torch is imported
 
     with stoppable("Finished steps are saved; run the same command to resume."), BuildTerminal() as watcher:
         watcher.stage("loading", "torch, Brevitas and FINN")
         from zerocross.hw_search.builds.builder import build as run_build
         from zerocross.hw_search.builds.options import BuildOptions
         from zerocross.hw_search.builds.subject import from_source
-        from zerocross.hw_search.builds.targets import check_target
 
         subject = from_source(source, pick, epochs, seed, data, logits, trust)
         beside = source if source.is_dir() else source.parent
-        board = check_target(options["target"], options["clock_mhz"])
         folder = output or beside / "builds" / f"{subject.origin.name}-{board}"
         result = run_build(subject, BuildOptions(**options), folder, watcher)
     print_build(result.build)
     typer.echo(f"\nReport: {result.folder / REPORT}")
+    return not misses_clock(result.build)
+
+
+def _searched_part(source: Path) -> str:
+    """Return the part that a run was searched for.
+
+    Raises:
+        UserError: If the source is no run.
+    """
+    from zerocross.hw_search.errors import UserError
+    from zerocross.reports.storage import PARETO, load_run
+
+    if not (source / PARETO).is_file():
+        raise UserError(f"{source} is no run, which knows its part: give --target with a board or part")
+    return str(load_run(source).config["device"]["part"])
 
 
 def infer(

@@ -93,6 +93,22 @@ def print_run(run: Run) -> None:
     for text in retrained.sentences(run):
         typer.echo(text)
     typer.echo(run.verdict)
+    if priced := _weights_in_blocks(run):
+        typer.echo(priced)
+
+
+def _weights_in_blocks(run: Run) -> str:
+    """Return a sentence on weights that the estimates put in block RAM, because a build may not; "" if there are none."""
+    from zerocross.finn_flows.nodes.product import WEIGHTS_IN_BLOCK_RAM
+
+    nodes = [node for net in run.front for node in net.nodes if node.implementation == WEIGHTS_IN_BLOCK_RAM]
+    layers = ", ".join(dict.fromkeys(node.layer for node in nodes))
+    if not layers:
+        return ""
+    return (
+        f"Estimates assume block RAM for the weights of {layers}. A build puts weights into LUTs where block RAM does "
+        "not save enough of them, and says so; --weights LAYER=block keeps block RAM."
+    )
 
 
 def print_build(built: Build) -> None:

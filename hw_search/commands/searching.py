@@ -58,7 +58,7 @@ def run(
     for target in checked.build.targets:
         typer.echo(f"\nBuilding for {target}")
         try:
-            build_for(
+            met = build_for(
                 folder,
                 pick=checked.build.pick,
                 epochs=checked.build.epochs,
@@ -66,6 +66,8 @@ def run(
                 clock_mhz=checked.build.clock_mhz,
                 images=checked.build.images,
             )
+            if not met:
+                failed.append(target)
         except FlowError as error:  # the design may fit the next target
             typer.echo(f"error: {target}: {error}", err=True)
             failed.append(target)

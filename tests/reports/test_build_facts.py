@@ -223,3 +223,12 @@ def test_a_share_is_never_said_to_be_0_percent(used, words):
     assert [v.text for v in build_facts.verdicts(build) if v.text.startswith("Fits")] == [
         f"Fits ulx3s-25f: {words}"
     ]
+
+
+def test_a_missed_clock_gives_the_speed_at_the_highest_clock():
+    asked = Build("b", "n", clock_mhz=50.0, timing=Timing(ii_measured=100, fmax_mhz=40.0, slack_ns=-5.0))
+    assert build_facts.misses_clock(asked) and build_facts.usable_clock(asked) == 40.0
+    met = replace(asked, timing=replace(asked.timing, fmax_mhz=60.0, slack_ns=3.3))
+    assert not build_facts.misses_clock(met) and build_facts.usable_clock(met) == 50.0
+    unknown = replace(asked, timing=Timing())
+    assert not build_facts.misses_clock(unknown) and build_facts.usable_clock(unknown) == 50.0

@@ -80,11 +80,11 @@ class Answering:
     def __init__(self, folder: Path) -> None:
         self.net, self.seen = load(folder / "network.npz"), np.empty(0)
 
-    def infer(self, flat: np.ndarray, progress: Any) -> np.ndarray:
+    def run(self, flat: np.ndarray, progress: Any) -> np.ndarray:
         self.seen = flat
         progress(len(flat), len(flat))
         values = 2 * flat - 1 if self.net.network.input.bits == 1 else flat
-        return self.net.run(values.reshape(-1, *self.net.network.input.shape))["label"][:, 0]
+        return self.net.run(values.reshape(-1, *self.net.network.input.shape))["label"]
 
     def __enter__(self) -> "Answering":
         return self
