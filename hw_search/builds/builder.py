@@ -13,7 +13,7 @@ from zerocross.finn_flows.chip.place_route import DoesNotFit
 from zerocross.hw_search.builds import steps
 from zerocross.hw_search.builds.design import BuiltDesign, make_design
 from zerocross.hw_search.builds.job import Job
-from zerocross.hw_search.builds.layout import ACCELERATOR, HOST, NETWORK, cache_folder
+from zerocross.hw_search.builds.layout import ACCELERATOR, HOST, NETWORK, VECTORS, cache_folder
 from zerocross.hw_search.builds.options import BuildOptions
 from zerocross.hw_search.builds.record import Done, build_record
 from zerocross.hw_search.builds.results import (
@@ -36,7 +36,7 @@ from zerocross.reports.build_records import Build
 from zerocross.reports.build_storage import BUILD, save_build
 from zerocross.reports.storage import REPORT
 
-READ_BACK = BUILD, ACCELERATOR, HOST, NETWORK
+READ_BACK = BUILD, ACCELERATOR, HOST, NETWORK, VECTORS
 """Files of a build that `infer` and `report` read, beside those of the design."""
 
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EEXIST, errno.ENOTDIR)

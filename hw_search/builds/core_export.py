@@ -12,6 +12,7 @@ from zerocross.hw_search.builds.accelerator_file import HostFacts, load_accelera
 from zerocross.hw_search.builds.layout import CORES, RTL
 from zerocross.hw_search.builds.vectors import load_vectors
 from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.trust import check_build
 from zerocross.models.errors import nearest
 from zerocross.reports.build_records import Build
 from zerocross.reports.build_storage import load_build
@@ -43,6 +44,7 @@ def export_core(
     word_bytes: int = 1,
     samples: int = 20,
     check: bool = True,
+    trust: bool = False,
 ) -> Exported:
     """Write the core of a build as a folder for other projects.
 
@@ -54,13 +56,16 @@ def export_core(
         word_bytes: Bytes of a word of the AXI streams.
         samples: Most samples of the testbench.
         check: Whether to run the testbench.
+        trust: Whether files of the build may have been changed since it ended.
 
     Raises:
-        UserError: If the folder holds no build, or an argument is wrong.
+        UserError: If the folder holds no build, a file of it was changed, or an argument is wrong.
         zerocross.finn_flows.errors.FlowError: If a tool is missing, or the testbench fails.
     """
     if form not in FORMS:
         raise UserError(f"--as {form}: {nearest(form, FORMS)}")
+    if not trust:
+        check_build(build)
     record, facts = load_build(build), load_accelerator(build)
     inputs, outputs = load_vectors(build)
     core = Core(_checked_name(name, record), facts.top, facts.link, word_bytes)

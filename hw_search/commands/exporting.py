@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from zerocross.hw_search.commands.building import TRUST
 from zerocross.hw_search.commands.output import stoppable
 
 
@@ -29,13 +30,14 @@ def export(
     ] = 1,
     samples: Annotated[int, typer.Option(min=1, max=200, help="Most samples of the testbench.")] = 20,
     check: Annotated[bool, typer.Option(help="Run the testbench in Verilator.")] = True,
+    trust: TRUST = False,
 ) -> None:
     """Write the accelerator of a build as a core with AXI4-Stream for other projects."""
     with stoppable("Nothing was written; run the same command again."):
         from zerocross.hw_search.builds.core_export import export_core
 
         typer.echo("writing the core" + (", and simulating its testbench" if check else ""), err=True)
-        done = export_core(build, form, name, output, word_bytes, samples, check)
+        done = export_core(build, form, name, output, word_bytes, samples, check, trust)
     for line in done.checked:
         typer.echo(line)
     core = done.core

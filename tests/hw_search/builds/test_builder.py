@@ -461,7 +461,7 @@ def test_a_mistake_on_the_command_line_gets_one_message(
     to = ["--target", "ulx3s-25f", "--no-route"]
     for arguments, message in (
         (["build", tiny_run, "--target", "nonsuch"], "unknown part or board 'nonsuch'"),
-        (["build", tmp_path / "gone", *to], "gone holds no finished or interrupted search"),
+        (["build", tmp_path / "gone", *to], "gone does not exist"),
         (["build", tmp_path / "gone.onnx", *to], "gone.onnx does not exist"),
         (["build", older, *to], "was written by another version of zerocross (layout 1"),
         (["build", tmp_path / "text.onnx", *to], "/text.onnx is not an ONNX file"),

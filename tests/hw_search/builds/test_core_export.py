@@ -142,9 +142,7 @@ def test_wrong_arguments_have_one_message(built: Path, tmp_path: Path) -> None:
 def test_a_build_without_vectors_is_simulated_again(model: Path, tmp_path: Path) -> None:
     folder = build(FileSubject(model), OPTIONS, tmp_path / "build").folder
     (folder / "vectors.npz").unlink()
-    with pytest.raises(
-        UserError, match=r"vectors\.npz cannot be read .*run the same `zerocross build` again"
-    ):
+    with pytest.raises(UserError, match=r"vectors\.npz cannot be read .*build again"):
         export_core(folder, "verilog")
     build(FileSubject(model), OPTIONS, folder)
     assert (folder / "vectors.npz").is_file()
@@ -166,7 +164,7 @@ def test_a_design_too_large_stops_before_simulation(tmp_path: Path) -> None:
     export(settle(topology("mlp", (1, 8, 8), 10, {"hidden": [128], "input_bits": 8})), (1, 8, 8), path)
     options = BuildOptions("icestick", cycles=8)
     with pytest.raises(
-        TooLarge, match=r"needs about [\\d,]+ of 1,280 LUT4.* of icestick \(estimate\): .*--anyway"
+        TooLarge, match=r"needs about [\d,]+ of 1,280 LUT4.* of icestick \(estimate\): .*--anyway"
     ):
         build(FileSubject(path), options, tmp_path / "build")
     assert not (tmp_path / "build" / "rtl").exists()
