@@ -59,7 +59,9 @@ def test_a_callback_ends_a_search_and_gets_its_result(tmp_path: Path) -> None:
     for e in result.run.evaluations:
         for training in e.trainings:
             assert training.seconds > 0 and len(training.loss) == 2 and len(training.looks) == 1
-        assert e.status != "ok" or (e.seconds > 0 and e.trainings[0].accuracy == pytest.approx(1 - e.metrics["error"]))
+        assert e.status != "ok" or (
+            e.seconds > 0 and e.trainings[0].accuracy == pytest.approx(1 - e.metrics["error"])
+        )
 
     again = load_result(result.folder)
     assert again.run == result.run and repr(again).startswith(f"<SearchResult {result.folder}: front of ")
