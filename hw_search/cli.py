@@ -28,7 +28,6 @@ def _version(asked: bool) -> None:
 
 
 app = typer.Typer(
-    help="Co-design of binary neural networks, their activation functions and their FPGA accelerators.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -31,8 +31,8 @@ class Convergence:
         rise: Growth of the hypervolume over the last quarter of the candidates, relative to its end.
         deviation: Standard deviation of validation accuracy between seeds of one network, 0..1; None without two seeds.
         noise: Standard deviation of the hypervolume that follows from it, relative to its end; None if unknown.
-        optimism: Mean growth of the front's errors from the search to the final trainings, 0..1; None without these. A search
-            selects lucky trainings, so it is positive if seeds differ much.
+        optimism: Mean growth of the front's errors from the search to the final trainings, 0..1; None without these. A
+            search selects lucky trainings, so it is positive if seeds differ much.
         command: Command that would most likely improve the front.
         reason: What the command does.
     """
@@ -133,7 +133,7 @@ def _advice(
         seeds = 2 * _seeds(run)
         return (
             f"{again} --set search.seeds={seeds}",
-            f"{count(seeds, 'training')} for each candidate, so that luck selects less",
+            f"{count(seeds, 'training')} for each candidate: luck selects less",
         )
     epochs = run.config.get("training", {}).get("epochs")
     longer = f" --epochs {2 * epochs}" if isinstance(epochs, int) else ""
