@@ -1,9 +1,10 @@
 """Configuration values that may be genes of the search: one value, or several to choose from.
 
 A field of type `Choice[T]` accepts a T or, in YAML, `{choose: [...]}` with a list of Ts, which becomes a `Choose`. Pydantic
-checks every alternative like a single value.
+checks every alternative like a single value. `{range: [low, high]}` is short for a list of values between two numbers.
 """
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
@@ -39,8 +40,47 @@ class Choose(Generic[T]):
     choose: Annotated[list[T], Field(min_length=1)]
 
 
+_STEPS = 16
+_MOST_STEPS = 1000
+
+
+def _spread(value: Any) -> Any:
+    """Return the values of {range: [low, high], log: false, steps: 16} as {choose: [...]}; other values as they are.
+
+    They have equal distances, or with `log` equal ratios. Between integers they are integers.
+    """
+    if not isinstance(value, dict) or "range" not in value:
+        return value
+    if extra := value.keys() - {"range", "log", "steps"}:
+        raise ValueError(
+            f"a range has the fields range, log and steps, not {', '.join(sorted(map(str, extra)))}"
+        )
+    ends, log, steps = value["range"], value.get("log", False), value.get("steps", _STEPS)
+    ends = [_read(end) for end in ends] if isinstance(ends, list) else ends
+    if not isinstance(ends, list) or len(ends) != 2 or any(type(end) not in (int, float) for end in ends):
+        raise ValueError("range needs two numbers, such as {range: [0.001, 0.02], log: true}")
+    low, high = ends
+    if not low < high:
+        raise ValueError(f"range must rise, not go from {low:g} to {high:g}")
+    if not isinstance(log, bool) or (log and low <= 0):
+        raise ValueError("log is true or false, and a range with log: true begins above 0")
+    if type(steps) is not int or not 2 <= steps <= _MOST_STEPS:
+        raise ValueError(f"steps must be a whole number from 2 to {_MOST_STEPS:,}")
+    shares = [step / (steps - 1) for step in range(steps)]
+    if log:
+        between = [low * math.exp(share * math.log(high / low)) for share in shares]
+    else:
+        between = [low + share * (high - low) for share in shares]
+    whole = type(low) is int and type(high) is int
+    found = [round(number) if whole else float(f"{number:.4g}") for number in between]
+    return {"choose": list(dict.fromkeys([low, *found[1:-1], high]))}
+
+
 def _form(value: Any) -> str:
-    return SEVERAL if isinstance(value, Choose) or (isinstance(value, dict) and "choose" in value) else ONE
+    several = isinstance(value, Choose) or (
+        isinstance(value, dict) and ("choose" in value or "range" in value)
+    )
+    return SEVERAL if several else ONE
 
 
 def _nested_form(value: Any) -> str:
@@ -50,7 +90,7 @@ def _nested_form(value: Any) -> str:
 
 
 Choice = Annotated[
-    Annotated[T, Tag(ONE)] | Annotated[Choose[T], Tag(SEVERAL)],
+    Annotated[T, Tag(ONE)] | Annotated[Choose[T], BeforeValidator(_spread), Tag(SEVERAL)],
     Discriminator(_form),
 ]
 """One T, or several to choose from."""
@@ -61,7 +101,7 @@ else:
     Nested = TypeAliasType(
         "Nested",
         Annotated[
-            Annotated[Choose[Any], Tag(SEVERAL)]
+            Annotated[Choose[Any], BeforeValidator(_spread), Tag(SEVERAL)]
             | Annotated[list["Nested"], Tag(LIST)]
             | Annotated[dict[str, "Nested"], Tag(MAPPING)]
             | Annotated[Any, Tag(ONE)],

@@ -4,7 +4,7 @@ import signal
 import sys
 from io import TextIOWrapper
 from types import FrameType
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -19,8 +19,16 @@ from zerocross.hw_search.commands.tables import compare, tabulate
 from zerocross.hw_search.commands.training import train
 from zerocross.hw_search.commands.zoo import zoo
 
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"zerocross {version('zerocross')}")
+        raise typer.Exit
+
+
 app = typer.Typer(
-    help="Co-design of binary neural networks, their activation functions and their FPGA accelerators.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -44,6 +52,15 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(zoo, name="zoo")
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Co-design of binary neural networks, their activation functions and their FPGA accelerators."""
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:

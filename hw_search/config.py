@@ -251,6 +251,9 @@ def _with_paths(config: Config, folder: Path) -> Config:
     start = config.training.start_from
     if start is not None and not is_zoo(start):  # workers may have another working directory
         update["training"] = config.training.model_copy(update={"start_from": str(Path(start).resolve())})
+    if config.search.start_from:
+        folders = [str(Path(folder).resolve()) for folder in config.search.start_from]
+        update["search"] = config.search.model_copy(update={"start_from": folders})
     update["plugins"] = [
         str((folder / plugin).resolve()) if plugin.endswith(".py") else plugin for plugin in config.plugins
     ]

@@ -32,12 +32,14 @@ from zerocross.hw_search.space import Candidate, Genome, Space
 from zerocross.hw_search.strategies.differentiable import Differentiable
 from zerocross.hw_search.strategies.making import make_strategy
 from zerocross.hw_search.strategies.strategy import Strategy
+from zerocross.hw_search.strategies.warm_start import starts
 from zerocross.hw_search.verdict import verdict
 from zerocross.hw_search.watcher import Callback, StopSearch, Watcher, together
 from zerocross.models.data import Data, check_test
 from zerocross.models.errors import ModelError
 from zerocross.models.training import pick_device
 from zerocross.reports import rows
+from zerocross.reports.convergence import Convergence, convergence
 from zerocross.reports.records import Finalist, Run
 from zerocross.reports.storage import FUNCTIONS, REPORT, UnreadableRun, contents, load_retrained, load_run
 from zerocross.reports.wording import count
@@ -87,6 +89,10 @@ class SearchResult:
         from zerocross.reports.figures import front
 
         return front(self.run)
+
+    def convergence(self) -> Convergence | None:
+        """Return whether the front still rises, and what would improve it; see `zerocross.reports.convergence`."""
+        return convergence(self.run)
 
     def __repr__(self) -> str:
         return f"<SearchResult {self.folder}: {rows.summary(self.run)}>"
@@ -258,6 +264,7 @@ def evolve(evaluator: Evaluator, watcher: Watcher) -> str:
             len(config.objectives),
             lambda genome: candidate(genome).key,
             1 - 1 / evaluator.data.classes,
+            starts(config.search.start_from, evaluator.space, watcher.note),
         )
     budget = None if config.search.budget_minutes is None else Budget(evaluator, config.search.budget_minutes)
     watcher.begin(config.name, None if budget else strategy.planned)

@@ -8,7 +8,7 @@ import hashlib
 import itertools
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -197,6 +197,31 @@ class Space:
                 found.append(own * self.copies + middle)
         return list(dict.fromkeys(found))
 
+    def genome(self, expressions: Sequence[Expression], values: Mapping[str, Any]) -> Genome | None:
+        """Return the genome of a network of another space.
+
+        Args:
+            expressions: One expression, or one for each slot.
+            values: Values of choices by path. Of a number that is no alternative here, the nearest alternative is taken; of
+                any other value, and of a missing one, the middle alternative.
+
+        Returns:
+            The genome; None if the space does not contain the activation.
+        """
+        own: list[int] = []
+        for copy in range(self.copies):
+            expression = expressions[min(copy, len(expressions) - 1)]
+            found = self.encoding.encode(expression) if self.encoding else self._listed(expression)
+            if found is None:
+                return None
+            own += found
+        return (*own, *(_nearest(choice.values, values.get(choice.name)) for choice in self.choices))
+
+    def _listed(self, expression: Expression) -> Genome | None:
+        keys = [canonical_key(known) for known in self._expressions]
+        key = canonical_key(expression)
+        return (keys.index(key),) if key in keys else None
+
     def dead(self, candidate: Candidate) -> str | None:
         """Return the reason why a candidate cannot learn anything, or None."""
         for expression in candidate.expressions:
@@ -297,6 +322,16 @@ class Space:
                 f"{_MOST_TOPOLOGIES}: reduce them"
             )
         return max(self._slots(topology) for topology in self.topologies())
+
+
+def _nearest(alternatives: list[Any], value: Any) -> int:
+    """Return the place of a value among alternatives, or the place that is nearest to it; see `Space.genome`."""
+    if value in alternatives:
+        return alternatives.index(value)
+    numbers = [type(number) in (int, float) for number in (value, *alternatives)]
+    if all(numbers):
+        return min(range(len(alternatives)), key=lambda place: abs(alternatives[place] - value))
+    return len(alternatives) // 2
 
 
 def _choices(value: Any, path: tuple[str | int, ...]) -> Iterator[_Choice]:

@@ -102,6 +102,11 @@ class StrategyConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False
         description="Share of the epochs after which a training ends if it is at chance, on training and validation "
         "samples; not before 200 steps. The candidate has then failed. 1: never.",
     )
+    start_from: list[str] = Field(
+        default_factory=list,
+        description="Folders of other runs, whose fronts begin the first population, as far as this space contains their "
+        "networks. At most half of the population (surrogate, nsga2).",
+    )
     mutation: float = Field(0.25, gt=0, le=1, description="Probability that a gene is redrawn (nsga2).")
     seed: int = Field(0, ge=0, le=MOST_SEED, description="Seed of all random choices of the search.")
 
@@ -120,6 +125,14 @@ class StrategyConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False
             raise ValueError(
                 "budget_minutes: the strategy differentiable trains all its mixtures in one generation, which no budget "
                 "ends: give generations"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _starts_from_fronts(self) -> "StrategyConfig":
+        if self.start_from and self.strategy not in ("surrogate", "nsga2"):
+            raise ValueError(
+                f"start_from: the strategy {self.strategy} does not start from earlier fronts: use surrogate or nsga2"
             )
         return self
 

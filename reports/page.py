@@ -10,6 +10,7 @@ from jinja2 import Environment
 
 from zerocross.reports import figures, pages, retrained, rungs, summary, wording
 from zerocross.reports.activation_records import ActivationRecord
+from zerocross.reports.convergence import convergence
 from zerocross.reports.metrics import COSTS, METRICS, RESOURCES
 from zerocross.reports.records import Finalist, Run
 
@@ -41,6 +42,7 @@ def render(run: Run) -> str:
             control_gains={f.id: summary.control_gain(f, run.references, run.controls) for f in run.front},
             signs={f.id: f for f in run.references},
             retrained=retrained.sentences(run),
+            convergence=convergence(run),
             config=_yaml(run.config),
             plotly=pages.plotly_script(),
         )

@@ -13,6 +13,7 @@ import typer
 
 from zerocross.reports import retrained
 from zerocross.reports.build_records import Build
+from zerocross.reports.convergence import convergence
 from zerocross.reports.metrics import COSTS, METRICS
 from zerocross.reports.records import Run
 from zerocross.reports.rungs import sentence
@@ -92,6 +93,8 @@ def print_run(run: Run) -> None:
         typer.echo(sentence(number, rung))
     for text in retrained.sentences(run):
         typer.echo(text)
+    if (found := convergence(run)) is not None:
+        typer.echo(" ".join(found.sentences))
     typer.echo(run.verdict)
     if priced := _weights_in_blocks(run):
         typer.echo(priced)

@@ -48,17 +48,25 @@ class _OneOfEach(DuplicateElimination):
 class EvolutionNSGA2:
     """NSGA-II (Deb et al., 2002) from pymoo, on categorical genes.
 
-    Feasible candidates rank before infeasible ones. The first population contains the space's seeds; the rest is random.
+    Feasible candidates rank before infeasible ones. The first population contains
+    `starts` and the space's seeds, up to its half; the rest is random.
     """
 
-    def __init__(self, config: StrategyConfig, space: Space, objectives: int, key: Key) -> None:
+    def __init__(
+        self,
+        config: StrategyConfig,
+        space: Space,
+        objectives: int,
+        key: Key,
+        starts: Sequence[Genome] = (),
+    ) -> None:
         self.planned = config.population + (config.most_generations - 1) * (
             config.children or config.population
         )
         rng = np.random.default_rng(config.seed)
         seen: set[str] = set()
         first = []
-        for genome in space.seeds()[: config.population // 2]:
+        for genome in [*starts, *space.seeds()][: config.population // 2]:
             if key(genome) not in seen:
                 seen.add(key(genome))
                 first.append(genome)

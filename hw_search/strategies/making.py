@@ -1,11 +1,20 @@
 """Construction of the configured strategy."""
 
-from zerocross.hw_search.space import Space
+from collections.abc import Sequence
+
+from zerocross.hw_search.space import Genome, Space
 from zerocross.hw_search.strategies.strategy import Key, Strategy
 from zerocross.hw_search.strategy_config import StrategyConfig
 
 
-def make_strategy(config: StrategyConfig, space: Space, objectives: int, key: Key, chance: float) -> Strategy:
+def make_strategy(
+    config: StrategyConfig,
+    space: Space,
+    objectives: int,
+    key: Key,
+    chance: float,
+    starts: Sequence[Genome] = (),
+) -> Strategy:
     """Return the configured strategy.
 
     Args:
@@ -14,12 +23,13 @@ def make_strategy(config: StrategyConfig, space: Space, objectives: int, key: Ke
         objectives: Number of objectives.
         key: Function from a genome to its candidate's key.
         chance: Error of guessing, 0..1.
+        starts: Genomes of the first population, before those of the space's own expressions (surrogate, nsga2).
     """
     match config.strategy:
         case "nsga2":
             from zerocross.hw_search.strategies.evolution import EvolutionNSGA2
 
-            return EvolutionNSGA2(config, space, objectives, key)
+            return EvolutionNSGA2(config, space, objectives, key, starts)
         case "gaaf":
             from zerocross.hw_search.strategies.evolution import EvolutionGAAF
 
@@ -27,7 +37,7 @@ def make_strategy(config: StrategyConfig, space: Space, objectives: int, key: Ke
         case "surrogate":
             from zerocross.hw_search.strategies.surrogate import Surrogate
 
-            return Surrogate(config, space, objectives, key)
+            return Surrogate(config, space, objectives, key, starts)
         case "random":
             from zerocross.hw_search.strategies.unguided import Random
 

@@ -51,9 +51,18 @@ class Surrogate:
         space: Space to search.
         objectives: Number of objectives.
         key: Function from a genome to its candidate's key.
+        starts: Genomes of the first population, before the space's seeds.
     """
 
-    def __init__(self, config: StrategyConfig, space: Space, objectives: int, key: Key) -> None:
+    def __init__(
+        self,
+        config: StrategyConfig,
+        space: Space,
+        objectives: int,
+        key: Key,
+        starts: Sequence[Genome] = (),
+    ) -> None:
+        self._starts = list(starts)
         self._first_count, self._count = config.population, config.children or CHILDREN
         self.planned = min(self._first_count + (config.most_generations - 1) * self._count, space.size)
         self._left = self.planned
@@ -88,9 +97,9 @@ class Surrogate:
                 self._front.add(genome, score.objectives)
 
     def _first(self, count: int) -> list[Genome]:
-        """Return the space's seeds, and further genomes drawn uniformly."""
+        """Return the starts, the space's seeds, and further genomes drawn uniformly."""
         found = []
-        for genome in self._space.seeds()[: count // 2]:
+        for genome in [*self._starts, *self._space.seeds()][: count // 2]:
             if self._key(genome) not in self._seen:
                 self._seen.add(self._key(genome))
                 found.append(genome)

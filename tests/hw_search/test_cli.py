@@ -141,3 +141,10 @@ def test_a_termination_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> 
         assert ending.value.code == 143
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def test_the_version_is_printed() -> None:
+    from importlib.metadata import version
+
+    done = RUNNER.invoke(app, ["--version"])
+    assert done.exit_code == 0 and done.output == f"zerocross {version('zerocross')}\n"
