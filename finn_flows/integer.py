@@ -280,11 +280,12 @@ def _reading_activation(network: Network, product: str) -> str | None:
         readers = network.readers(name)
         if len(readers) != 1:
             return None
-        if isinstance(readers[0].operation, Activation):
-            return readers[0].name
-        if not isinstance(readers[0].operation, MaxPool | Flatten):
+        (reader,) = readers
+        if isinstance(reader.operation, Activation):
+            return reader.name
+        if not isinstance(reader.operation, MaxPool | Flatten):
             return None
-        name = readers[0].name
+        name = reader.name
 
 
 def _without_channels(

@@ -136,6 +136,11 @@ def test_some_channels_and_inverted_ones(drawn: tuple[Grid, np.ndarray], data: s
 
 
 @settings(max_examples=100, deadline=None)
+def test_no_channels_are_a_table_without_crossings() -> None:
+    none = from_bits(popcounts(7), np.eye(3, 8)).select(np.array([], int))
+    assert none.channels == 0 and len(none.counts()) == 0
+
+
 @given(rows(), st.data())
 def test_a_table_within_a_reach_has_its_bits_there_and_no_crossing_elsewhere(
     drawn: tuple[Grid, np.ndarray], data: st.DataObject
