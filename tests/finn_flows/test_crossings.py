@@ -135,12 +135,12 @@ def test_some_channels_and_inverted_ones(drawn: tuple[Grid, np.ndarray], data: s
     assert same(table.inverted(mask), from_bits(grid, bits ^ mask[:, None]))
 
 
-@settings(max_examples=100, deadline=None)
 def test_no_channels_are_a_table_without_crossings() -> None:
     none = from_bits(popcounts(7), np.eye(3, 8)).select(np.array([], int))
     assert none.channels == 0 and len(none.counts()) == 0
 
 
+@settings(max_examples=100, deadline=None)
 @given(rows(), st.data())
 def test_a_table_within_a_reach_has_its_bits_there_and_no_crossing_elsewhere(
     drawn: tuple[Grid, np.ndarray], data: st.DataObject
@@ -154,6 +154,7 @@ def test_a_table_within_a_reach_has_its_bits_there_and_no_crossing_elsewhere(
         assert (np.diff(row[low : high + 1].astype(int)) != 0).sum() == table.counts()[channel]
 
 
+@settings(max_examples=100, deadline=None)
 @given(rows(), st.data())
 def test_a_moved_table_reads_the_old_one_at_an_offset(
     drawn: tuple[Grid, np.ndarray], data: st.DataObject
