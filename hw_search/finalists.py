@@ -82,9 +82,9 @@ def open_finalist(folder: Path, pick: str, trust: bool = False) -> tuple[Run, Fi
         UserError: If there is no such network, or a file was changed.
         zerocross.reports.storage.UnreadableRun: If the folder holds no run.
     """
+    run = load_run(folder)
     if not trust:
         check_run(folder, [PARETO, EVALUATIONS])
-    run = load_run(folder)
     finalist = choose(run, pick)
     if not trust:
         check_run(folder, [finalist.weights, *plugin_files(run.config["plugins"])])

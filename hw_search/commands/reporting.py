@@ -37,18 +37,18 @@ def report(
     if len(folders) == 1 and not (folders[0] / BUILD).exists() and (folders[0] / PARETO).exists():
         from zerocross.reports.page import render
 
+        loaded = load_run(folders[0])
         if not trust:
             check_run(folders[0], [PARETO, EVALUATIONS])
-        loaded = load_run(folders[0])
         print_run(loaded)
         path, text = output or folders[0] / REPORT, render(loaded)
     else:
         from zerocross.reports.build_page import render_build, render_comparison
         from zerocross.reports.build_reading import read_build
 
+        builds = [read_build(folder) for folder in folders]
         for folder in [] if trust else folders:
             check_build(folder, [BUILD])
-        builds = [read_build(folder) for folder in folders]
         for built in builds:
             print_build(built)
         alone = len(builds) == 1 and (folders[0] / BUILD).exists()
