@@ -163,7 +163,8 @@ def campaign(kinds: list[Served], slices: int, seconds: float) -> None:
             for _ in range(kind.facts["tries"]):
                 kind.attempt(kind.next_seed)
                 kind.next_seed += 1
-            kind.stop()
+            if len(kinds) > 1:  # one at a time
+                kind.stop()
         if time.monotonic() - began > seconds:
             break
 
@@ -175,9 +176,11 @@ def main() -> None:
     parser.add_argument(
         "--seconds", type=float, default=float("inf"), help="end after the slice that exceeds them"
     )
-    parser.add_argument("--slices", type=int, default=1, help="number of slices")
+    parser.add_argument("--slices", type=int, help="number of slices; by default, one")
     parser.add_argument("--only", choices=KINDS, action="append", help="this kind alone; repeatable")
-    parser.add_argument("--seed", type=int, help="with --only: this attempt alone; else the first seed")
+    parser.add_argument(
+        "--seed", type=int, help="with --only: this attempt alone; with --slices, too: the first one"
+    )
     parser.add_argument("--folder", type=Path, help="folder for all files; kept")
     parser.add_argument("--serve", choices=KINDS, help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -189,11 +192,11 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         kinds = [Served(kind, folder, next_seed=given.seed or 0) for kind in given.only or KINDS]
         try:
-            if given.only and given.seed is not None and given.slices == 1:
+            if given.only and given.seed is not None and given.slices is None:
                 for kind in kinds:
                     kind.attempt(given.seed)
             else:
-                campaign(kinds, given.slices, given.seconds)
+                campaign(kinds, given.slices or 1, given.seconds)
         finally:
             for kind in kinds:
                 kind.stop()

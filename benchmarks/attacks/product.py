@@ -12,6 +12,8 @@ from typing import Any
 
 import yaml
 
+from zerocross.hw_search.execution.code_version import code_version
+
 CONFIG: dict[str, Any] = {
     "name": "tiny",
     "data": {"name": "digits", "limit": 200},
@@ -135,8 +137,8 @@ def processes(folder: Path) -> list[int]:
 
 
 def reference(folder: Path) -> Place:
-    """Return a place with a finished search and build, made once for all attacks."""
-    place = Place(folder / "reference")
+    """Return a place with a finished search and build, made once for all attacks of the same code."""
+    place = Place(folder / f"reference-{code_version()[:8]}", folder / "cache")
     done = place.folder / "done.json"
     if not done.exists():
         for command in (SEARCH, build(RUN, route=True)):

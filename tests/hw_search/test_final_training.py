@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from zerocross.digests import digest_of
 from zerocross import search
+from zerocross.digests import digest_of
 from zerocross.hw_search.commands.output import print_run
 from zerocross.hw_search.config import Config, make_config
 from zerocross.hw_search.errors import UserError
