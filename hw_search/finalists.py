@@ -107,9 +107,9 @@ def open_finalist(
         UserError: If there is no such network, or a file was changed.
         zerocross.reports.storage.UnreadableRun: If the folder holds no run.
     """
+    run = load_run(folder)
     if not trust:
         check_run(folder, [PARETO, EVALUATIONS, RETRAINED])
-    run = load_run(folder)
     finalist = choose(run, pick)
     if not searched:
         run, finalist = best_training(run, finalist)

@@ -68,9 +68,9 @@ def retrain(
         UserError: If the user made a mistake, a file was changed, or all trainings of a network failed.
     """
     folder, watcher = Path(folder), watcher or Silent()
+    run = load_run(folder)
     if not trust:
         check_run(folder, [PARETO, EVALUATIONS, RETRAINED])
-    run = load_run(folder)
     networks = list({net.id: net for net in (choose(run, pick) for pick in picks)}.values())
     config = _config(run, folder, workers)
     seeds = config.final.seeds if seeds is None else seeds

@@ -6,7 +6,6 @@ from pathlib import Path
 from zerocross.digests import Changed, check_digests
 from zerocross.hw_search.errors import UserError
 from zerocross.reports.build_storage import BUILD
-from zerocross.reports.storage import PARETO
 
 _TRUST = "or add --trust to use the folder as it is"
 
@@ -15,14 +14,13 @@ def check_run(folder: Path, names: Iterable[str]) -> None:
     """Check that files of a run are as the search left them.
 
     Args:
-        folder: Folder of the run. If it holds no run, there is nothing to check.
+        folder: Folder of the run.
         names: Files; see `zerocross.digests.check_digests`.
 
     Raises:
         UserError: If a file was changed.
     """
-    if (folder / PARETO).is_file():
-        _check(folder, f"run the search again, which finds finished trainings in its store; {_TRUST}", names)
+    _check(folder, f"run the search again, which finds finished trainings in its store; {_TRUST}", names)
 
 
 def check_build(folder: Path, names: Iterable[str] | None = None) -> None:

@@ -96,7 +96,7 @@ class _Loader(yaml.SafeLoader):
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Hashable:
         try:
             return super().construct_object(node, deep)
-        except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+        except (ValueError, LookupError, TypeError, AttributeError, OverflowError):
             kind = node.tag.rpartition(":")[2]
             raise _mistake(f"{shown(node.value)} cannot be read as {kind}", node.start_mark) from None
 

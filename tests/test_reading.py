@@ -51,7 +51,7 @@ def test_records_are_read(tmp_path: Path) -> None:
         (b'{"a": ', "it is no JSON"),
         (b"\xff\xfe\xff", "it is no JSON"),
         (b"", "it is no JSON"),
-        (b"1" * 10_000, "it is no JSON"),
+        (b"1" * 10_000, "beyond 64 bits"),
     ],
 )
 def test_text_that_is_no_json_gives_one_line(text: bytes, message: str, tmp_path: Path) -> None:
@@ -145,6 +145,14 @@ def test_damaged_archives_give_one_line(tmp_path: Path) -> None:
             assert "\n" not in str(error)
     with pytest.raises(FileNotFoundError):
         read_arrays(tmp_path / "gone.npz")
+
+
+def test_whole_numbers_have_64_bits() -> None:
+    assert parse_json(f"[{2**64 - 1}, {-(2**63)}]") == [2**64 - 1, -(2**63)]
+    with pytest.raises(
+        Unreadable, match=r"it has the number 10000000000000000000\.\.\., which is beyond 64 bits"
+    ):
+        parse_json("[" + "1" + "0" * 400 + "]")
 
 
 def test_text_is_parsed_as_it_is() -> None:

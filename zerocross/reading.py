@@ -23,6 +23,8 @@ MOST_TEXT = 1 << 28
 MOST_BYTES = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 """Most bytes of all arrays of a file: the memory of this machine."""
 
+_MOST_DIGITS = 20
+
 Record = TypeVar("Record")
 
 
@@ -46,14 +48,22 @@ def parse_json(text: bytes | str) -> Any:
     """Parse JSON.
 
     Raises:
-        Unreadable: If it is no JSON, or is nested too deeply.
+        Unreadable: If it is no JSON, is nested too deeply, or has a whole number beyond 64 bits.
     """
     try:
-        return json.loads(text)
+        return json.loads(text, parse_int=_whole)
     except RecursionError:
         raise Unreadable("it is nested too deeply") from None
-    except ValueError as error:  # also text that is not UTF-8, and numbers of thousands of digits
+    except Unreadable:
+        raise
+    except ValueError as error:  # also text that is not UTF-8
         raise Unreadable(f"it is no JSON: {reason(error)}") from None
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > _MOST_DIGITS:
+        raise Unreadable(f"it has the number {digits[:_MOST_DIGITS]}..., which is beyond 64 bits")
+    return int(digits)
 
 
 def read_gzip(path: Path) -> str:

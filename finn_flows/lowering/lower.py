@@ -17,7 +17,7 @@ from zerocross.finn_flows.lowering.encoders import with_encoders
 from zerocross.finn_flows.lowering.errors import LoweringError
 from zerocross.finn_flows.lowering.graph.execution import run
 from zerocross.finn_flows.lowering.graph.integers import Integers
-from zerocross.finn_flows.lowering.graph.naming import author_names
+from zerocross.finn_flows.lowering.graph.naming import author_names, repeatable_names
 from zerocross.finn_flows.lowering.host_part import HostPart, refusal, split
 from zerocross.finn_flows.lowering.host_part import host_part as host_part_of
 from zerocross.finn_flows.lowering.model_file import load_model
@@ -115,6 +115,7 @@ class Lowered:
         return found.argmax(axis=1)
 
 
+@repeatable_names()
 def lower(source: Path | str | ModelWrapper, host_part: bool = False, output: str | None = None) -> Lowered:
     """Lower a QONNX file.
 

@@ -83,7 +83,8 @@ def load_accelerator(folder: Path) -> HostFacts:
         protocol = content.get("protocol", 1) if isinstance(content, dict) else PROTOCOL
         if protocol != PROTOCOL:
             raise Unreadable(
-                f"its design speaks protocol {protocol} of the serial line, this version of zerocross protocol {PROTOCOL}"
+                f"its design speaks protocol {ascii(protocol)[:40]} of the serial line, this version of zerocross protocol "
+                f"{PROTOCOL}"
             )
         record = as_record(_CONTENT, content)
         for file in record.files:

@@ -64,9 +64,10 @@ def export_core(
     """
     if form not in FORMS:
         raise UserError(f"--as {form}: {nearest(form, FORMS)}")
+    record = load_build(build)
     if not trust:
         check_build(build)
-    record, facts = load_build(build), load_accelerator(build)
+    facts = load_accelerator(build)
     inputs, outputs = load_vectors(build)
     core = Core(_checked_name(name, record), facts.top, facts.link, word_bytes)
     folder = output or build / CORES / form

@@ -94,9 +94,9 @@ def infer(
         UserError: If the folder holds no build, a file of it was changed, or a file holds no sample.
         zerocross.finn_flows.chip.accelerator.BoardError: If communication with the board fails.
     """
+    build = load_build(folder)
     if not trust:
         check_build(folder)
-    build = load_build(folder)
     facts = load_accelerator(folder)
     host, net = load_host_part(folder / HOST), load(folder / NETWORK)
     shape = tuple(host.get_tensor_shape(host.graph.input[0].name)[1:])

@@ -69,18 +69,18 @@ def report(
     elif searched[0]:
         from zerocross.reports.page import render
 
+        loaded = load_run(folders[0])
         if not trust:
             check_run(folders[0], [PARETO, EVALUATIONS, RETRAINED])
-        loaded = load_run(folders[0])
         print_run(loaded)
         path, text = output or folders[0] / REPORT, render(loaded)
     else:
         from zerocross.reports.build_page import render_build, render_comparison
         from zerocross.reports.build_reading import read_build
 
+        builds = [read_build(folder) for folder in folders]
         for folder in [] if trust else folders:
             check_build(folder, [BUILD])
-        builds = [read_build(folder) for folder in folders]
         for built in builds:
             print_build(built)
         alone = len(builds) == 1 and (folders[0] / BUILD).exists()

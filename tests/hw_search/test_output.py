@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,15 @@ def test_a_page_can_be_written_elsewhere(tiny_run: Path, tmp_path: Path) -> None
     refused = RUNNER.invoke(app, ["report", str(tiny_run), "--output", str(blocked / "page.html")])
     assert isinstance(refused.exception, UserError)
     assert str(refused.exception).endswith("give another file with --output")
+
+
+def test_a_page_of_a_changed_run_needs_trust(tiny_run: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(tiny_run, tmp_path / "run"))
+    record = folder / "pareto.json"
+    record.write_text(record.read_text().replace("0.", "0.9", 1))
+    refused = RUNNER.invoke(app, ["report", str(folder)])
+    assert "pareto.json was changed since" in str(refused.exception) and "--trust" in str(refused.exception)
+    assert RUNNER.invoke(app, ["report", str(folder), "--trust"]).exit_code == 0
 
 
 @pytest.mark.parametrize("name", ['a"b', "a\nb", "a\\b", "a\tb"])

@@ -42,6 +42,8 @@ MERGED = "a: &a {k: 1}\n" + "".join(
         ("a: !!timestamp foo", "'foo' cannot be read as timestamp (line 1, column 4)"),
         ("a: 2024-13-45", "cannot be read as timestamp"),
         ("a: " + "9" * 5000, f"'{'9' * 96}... cannot be read as int"),
+        ("a: !!int ''", "'' cannot be read as int (line 1, column 4)"),
+        ("a: !!float ''", "'' cannot be read as float"),
         ("a: !!bool foo", "'foo' cannot be read as bool"),
         ("a: !!python/object/apply:os.system [x]", "could not determine a constructor"),
         (

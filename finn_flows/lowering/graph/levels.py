@@ -10,6 +10,8 @@ MOST = 256
 NOISE = 4 * float(np.finfo(np.float32).eps)
 """Largest relative error that rounding to float32 may cause."""
 
+_LEAST, _MOST_STEP = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
+
 
 @dataclass(frozen=True)
 class Levels:
@@ -61,14 +63,17 @@ def equidistant(values: np.ndarray, from_zero: bool = False, counted: bool = Fal
         counted: Whether to represent any two values as 0 and 1, which sums need.
 
     Returns:
-        Levels that hold all the values; None if 8 bits do not suffice.
+        Levels that hold all the values; None if 8 bits do not suffice, or if their distance is no normal float32.
     """
     found = np.unique(values.astype(np.float64))
     if not np.isfinite(found).all():
         return None
     if len(found) == 1:  # any second value will do; the opposite one makes it an ordinary sign
         found = np.array([-abs(found[0]), abs(found[0])]) if found[0] else np.array([0.0, 1.0])
-    reach = found[-1] - found[0]
+    with np.errstate(over="ignore"):
+        reach = found[-1] - found[0]
+    if not _LEAST <= reach <= _MOST_STEP:
+        return None
     steps = np.arange(1, MOST)[:, None]  # candidates for the number of steps between least and largest value
     places = (found - found[0]) / reach * steps
     off = (np.abs(places - np.rint(places)) / steps).max(axis=1) * reach
@@ -77,6 +82,8 @@ def equidistant(values: np.ndarray, from_zero: bool = False, counted: bool = Fal
         return None
     count = int(steps[fits[0], 0]) + 1
     step = snapped(found, reach / (count - 1))
+    if step < _LEAST:
+        return None
     if count == 2 and not counted and not (from_zero and found[0] == 0):
         return Levels(1, step / 2, multiple((found[0] + found[-1]) / 2, step / 2, found))
     return Levels(max(2, (count - 1).bit_length()), step, multiple(found[0], step, found))

@@ -5,7 +5,9 @@ under the key `LAYER`; then the layer has that name. Metadata stays with a node 
 """
 
 import copy
-from collections.abc import Collection, Container
+import random
+from collections.abc import Collection, Container, Iterator
+from contextlib import contextmanager
 
 from onnx import NodeProto
 
@@ -20,6 +22,17 @@ _TYPE = "zerocross.type"
 
 LABEL_SELECT = "label"
 """Name of the last layer, which chooses the largest logit."""
+
+
+@contextmanager
+def repeatable_names() -> Iterator[None]:
+    """Have qonnx give new tensors the same names each time. It draws them by Python's random numbers."""
+    before = random.getstate()
+    random.seed(0)
+    try:
+        yield
+    finally:
+        random.setstate(before)
 
 
 def labelled_layer(node: NodeProto) -> str | None:

@@ -23,7 +23,6 @@ from pydantic import TypeAdapter
 from torch import nn
 
 from tests.finn_flows.finn_networks import export, mlp
-from zerocross.digests import DIGESTS, write_digests
 from zerocross.finn_flows.chip import yosys
 from zerocross.finn_flows.chip.cells import Cells
 from zerocross.finn_flows.chip.synthesis import Synthesis
@@ -458,7 +457,6 @@ def test_a_mistake_on_the_command_line_gets_one_message(
     older = Path(shutil.copytree(tiny_run, tmp_path / "older"))
     record = json.loads((older / "pareto.json").read_text())
     (older / "pareto.json").write_text(json.dumps({**record, "layout": 1}))
-    write_digests(older, json.loads((older / DIGESTS).read_text())["files"])
     (tmp_path / "text.onnx").write_text("no network")
     to = ["--target", "ulx3s-25f", "--no-route"]
     for arguments, message in (

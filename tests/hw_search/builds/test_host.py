@@ -373,6 +373,7 @@ def test_huge_pictures_are_not_read(tmp_path: Path) -> None:
             {"protocol": 1},
             "its design speaks protocol 1 of the serial line, this version of zerocross protocol 2",
         ),
+        ({"protocol": "\u202e"}, r"its design speaks protocol '\\u202e' of the serial line"),
         ({"files": ["../../secret.sv"]}, r"files: '../../secret.sv' lies outside rtl/"),
         ({"files": ["/etc/hostname"]}, "files: '/etc/hostname' lies outside rtl/"),
         ({"files": 3}, "files: Input should be a valid list"),

@@ -44,6 +44,12 @@ def test_a_scale_is_found_to_the_last_bit(scale: float, bits: int) -> None:
         (np.arange(257), None),
         ([0, np.inf], None),
         ([0, np.nan], None),
+        ([0, 3e38], Levels(1, float(np.float32(1.5e38)), float(np.float32(1.5e38)))),
+        ([-3e38, 3e38], None),
+        ([-1e300, 1e300], None),
+        ([1.7e308], None),
+        ([0, 1e-320], None),
+        ([0, 1e-38, 2e-38], None),
         (np.random.default_rng(0).normal(size=20), None),
     ],
 )

@@ -1,0 +1,1 @@
+"""The kinds of attack of `benchmarks/abuse.py`, one in each module."""

@@ -1,0 +1,122 @@
+"""Two hosts on one port: the second is refused; if both hold it all the same, neither gets the other's answers."""
+
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from attacks.attack import Wrong
+from tests.finn_flows.chip.test_accelerator import LINK, Device
+from zerocross.finn_flows.chip.accelerator import Accelerator, NoAnswer, NoDevice, open_board
+from zerocross.finn_flows.chip.serial_line import IDENTIFY, checksum, frame
+
+_ROUNDS = 50
+_HOLDER = (
+    "import sys; port = open(sys.argv[1], 'rb+', buffering=0); print('open', flush=True); sys.stdin.read()"
+)
+
+
+class Shared:
+    """A board in Python, which answers any number of hosts; each answer goes to a host by chance, or to all of them."""
+
+    def __init__(self, hosts: int, draw: random.Random) -> None:
+        self.draw, self.ports = draw, [Port(self) for _ in range(hosts)]
+
+    def write(self, data: bytes) -> None:
+        """Answer one request."""
+        kind, body = data[1:2], data[2:-2]
+        assert data[-2:] == checksum(kind + body)
+        answer = LINK.identity if kind == IDENTIFY else body[:4] + bytes([int(np.argmax(list(body[4:])))])
+        chosen = self.draw.randrange(len(self.ports) + 1)
+        for port in self.ports if chosen == len(self.ports) else [self.ports[chosen]]:
+            port.heard += frame(b"\x5a", kind, answer)
+
+
+class Port:
+    """One host's end."""
+
+    def __init__(self, board: Shared) -> None:
+        self.board, self.heard = board, b""
+
+    def write(self, data: bytes) -> int:
+        """Send bytes."""
+        self.board.write(data)
+        return len(data)
+
+    def read(self, size: int = 1) -> bytes:
+        """Return what was heard."""
+        taken, self.heard = self.heard[:size], self.heard[size:]
+        return taken
+
+    def reset_input_buffer(self) -> None:
+        """Forget what was heard, some of the time: the rest arrives late."""
+        if self.board.draw.random() < 0.5:
+            self.heard = b""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class Hosts:
+    """Opens one port twice, or lets two or three hosts ask at once on a line that has no lock."""
+
+    unit, each, tries, cpu, patience = "pairs of hosts", 1, 4, 0.0, 120.0
+
+    def __init__(self, folder: Path) -> None:
+        pass
+
+    def attempt(self, seed: int) -> str:
+        """See `Attack`."""
+        draw = random.Random(seed)
+        if seed % 4 == 0:
+            return self._second()
+        if seed % 4 == 1:
+            return self._foreign()
+        return self._mixed(draw)
+
+    def _second(self) -> str:
+        device = Device()
+        with open_board(device.name, LINK):
+            try:
+                open_board(device.name, LINK).close()
+            except NoDevice as refusal:
+                if "a board answers one program at a time" not in str(refusal):
+                    raise Wrong(f"the second host is told: {refusal}") from None
+                return "the second is refused and told why"
+        raise Wrong("the port is opened twice")
+
+    def _foreign(self) -> str:
+        device = Device()
+        command = [sys.executable, "-c", _HOLDER, device.name]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+            assert holder.stdout is not None and holder.stdout.readline() == b"open\n"
+            try:
+                open_board(device.name, LINK).close()
+            except NoDevice as refusal:
+                if str(holder.pid) not in str(refusal):
+                    raise Wrong(f"the program that holds the port is not named: {refusal}") from None
+                return "the program that holds the port is named"
+            finally:
+                holder.communicate()
+        raise Wrong("a port is opened that another program holds")
+
+    def _mixed(self, draw: random.Random) -> str:
+        board = Shared(draw.choice([2, 2, 3]), draw)
+        hosts = [Accelerator(port, LINK, retries=50, pause=0) for port in board.ports]
+        for host in hosts:
+            host._retries = 0
+        right = lost = 0
+        for _ in range(_ROUNDS):
+            for host in hosts:
+                sample = np.array([draw.sample(range(256), 4)])
+                try:
+                    if host.infer(sample)[0] != sample.argmax():
+                        raise Wrong("a host gets another host's answer")
+                    right += 1
+                except NoAnswer:
+                    lost += 1
+        if not right or not lost:
+            raise Wrong(f"no test: {right} answers, {lost} lost")
+        return "right answers, others said to be lost"
