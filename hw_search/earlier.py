@@ -12,6 +12,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from zerocross.digests import DIGESTS
 from zerocross.hw_search.config import Config, make_config
 from zerocross.hw_search.errors import UserError
 from zerocross.reports.configurations import PLACES, differing
@@ -33,7 +34,7 @@ _EXECUTION = ("executor", "workers", "worker_memory_gb", "worker_cpus", "worker_
 
 _MOST_SHOWN = 6
 _CONFIG = "config.yaml"
-_FILES = (EVALUATIONS, TABLE, REPORT, _CONFIG, RETRAINED)
+_FILES = (EVALUATIONS, TABLE, REPORT, _CONFIG, RETRAINED, DIGESTS)
 
 
 def deciding(config: Config) -> dict[str, Any]:

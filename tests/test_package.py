@@ -22,10 +22,10 @@ config = zerocross.make_config(
         "topology": {"name": "mlp", "hidden": [8]},
         "folding": {"target_cycles": 256},
         "activation": {"encoding": "list", "expressions": ["sine"]},
-        "data": {"limit": 500},
-        "training": {"epochs": 4},
+        "data": {"limit": 200},
+        "training": {"epochs": 2},
         "search": {"strategy": "exhaustive", "workers": 1},
-        "final": {"seeds": 1},
+        "final": {"seeds": 1, "controls": []},
         "constraints": {"fit": False},
     }
 )

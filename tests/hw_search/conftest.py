@@ -1,14 +1,17 @@
 """Small searches for tests."""
 
 import os
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from zerocross.hw_search.config import Config, make_config
-from zerocross.hw_search.execution.tasks import TrainingTask
+from zerocross.hw_search.execution.tasks import Result, Task, TrainingTask
+from zerocross.hw_search.execution.worker import serve
 from zerocross.models.data_config import DataConfig
 from zerocross.models.training import TrainingSettings
 
@@ -51,6 +54,22 @@ for function in (die, die_once, hoard, stumble, nan):
     register_operation(function.__name__, function)
 """
 """Operations that misbehave in a worker."""
+
+
+class InProcess:
+    """An executor that trains in the process of the test. A worker process would take seconds to start."""
+
+    def run(self, tasks: Sequence[Task]) -> Iterator[tuple[int, Result]]:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # as in a worker
+        try:
+            for index, work in enumerate(tasks):
+                yield index, serve(work)
+        finally:
+            torch.set_num_threads(threads)
+
+    def close(self) -> None:
+        pass
 
 
 def task(plugin: Path, expression: str, **change: Any) -> TrainingTask:
@@ -110,7 +129,8 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
                         "search": {"population": 2, "generations": 1, "workers": 1},
                         "final": {"seeds": 1},
                     }
-                )
+                ),
+                executor=InProcess(),
             )
     return shared / "tiny_run"
 

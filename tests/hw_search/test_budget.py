@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.hw_search.conftest import CONTENT, merged
+from tests.hw_search.conftest import CONTENT, InProcess, merged
 from zerocross import search
 from zerocross.hw_search import budget as module
 from zerocross.hw_search.budget import BUDGET, Budget
@@ -97,12 +97,13 @@ def test_the_configuration_needs_one_end(content: dict[str, Any]) -> None:
 def test_a_search_ends_after_a_generation_and_repeats_it(tmp_path: Path) -> None:
     base = merged(CONTENT, {"output": str(tmp_path), "final": {"seeds": 1}})
     base["search"] = {"population": 4, "budget_minutes": 0.001, "workers": 2}
-    first = search(make_config(base))
+    first = search(make_config(base), executor=InProcess())
     assert max(e.generation for e in first.run.evaluations) == 1 and "1 generation" in first.run.remarks[0]
     again = search(make_config(base))
     assert again.trained == 0 and again.run.front == first.run.front
     assert make_config(again.run.config) == make_config(base)
-    longer = search(make_config(merged(base, {"search": {"budget_minutes": 1000, "generations": 2}})))
+    more = {"search": {"budget_minutes": 1000, "generations": 2}}
+    longer = search(make_config(merged(base, more)), executor=InProcess())
     count = len(first.run.evaluations)
     assert longer.run.evaluations[:count] == first.run.evaluations and len(longer.run.evaluations) > count
     assert not any("search.budget_minutes" in text for text in longer.run.remarks if "ended" in text)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.hw_search.conftest import CONTENT, merged
+from tests.hw_search.conftest import CONTENT, InProcess, merged
 from zerocross import rebuild, search
 from zerocross.hw_search.config import Config, make_config
 from zerocross.hw_search.earlier import (
@@ -48,9 +48,9 @@ def test_what_changed_is_named_by_field() -> None:
 
 def test_a_changed_configuration_keeps_the_former_front(tmp_path: Path) -> None:
     base = merged(CONTENT, {"output": str(tmp_path), "search": {"generations": 1}, "final": {"seeds": 1}})
-    first = search(make_config(base))
+    first = search(make_config(base), executor=InProcess())
     notes = Notes()
-    second = search(make_config(merged(base, {"final": {"seeds": 2}})), notes)
+    second = search(make_config(merged(base, {"final": {"seeds": 2}})), notes, InProcess())
     assert "final.seeds 1, now 2" in notes.texts[0] and second.replayed > 0
     (place,) = earlier_results(first.folder)
     assert str(place) in notes.texts[0] and place.name == digest(make_config(base))

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import yaml
 
-from tests.hw_search.conftest import CONTENT, merged
+from tests.hw_search.conftest import CONTENT, InProcess, merged
 from zerocross import rebuild, search
 from zerocross.hw_search.config import Config, make_config
 from zerocross.hw_search.errors import UserError
@@ -126,7 +126,7 @@ def test_damaged_weights_are_trained_again(undisturbed: tuple[Config, Any, Notes
     before = weights.read_bytes()
     weights.write_bytes(before[:-5] + bytes([before[-5] ^ 1]) + before[-4:])
     notes = Notes()
-    assert search(config, notes).trained > 0
+    assert search(config, notes, InProcess()).trained > 0
     assert weights.read_bytes() == before
     assert [note for note in notes.said if f"{weights.name} was changed since" in note]
 
@@ -134,7 +134,7 @@ def test_damaged_weights_are_trained_again(undisturbed: tuple[Config, Any, Notes
 def test_longer_goes_on_from_what_there_is(undisturbed: tuple[Config, Any, Notes]) -> None:
     config, result, _ = undisturbed
     longer = config.model_copy(update={"search": config.search.model_copy(update={"generations": 3})})
-    more = search(longer)
+    more = search(longer, executor=InProcess())
     assert more.replayed > 0
     count = len(result.run.evaluations)
     assert more.run.evaluations[:count] == result.run.evaluations
@@ -144,7 +144,8 @@ def test_longer_goes_on_from_what_there_is(undisturbed: tuple[Config, Any, Notes
 def test_the_number_of_workers_changes_nothing(
     undisturbed: tuple[Config, Any, Notes], tmp_path: Path
 ) -> None:
-    alone = search(make_config(merged(CONTENT, {"output": str(tmp_path), "search": {"workers": 1}})))
+    """Two workers, whose results arrive in any order, against one training after another."""
+    alone = search(make_config(merged(CONTENT, {"output": str(tmp_path)})), executor=InProcess())
     assert front_of(alone.folder)[3] == front_of(undisturbed[1].folder)[3]
     assert [finalist.test for finalist in alone.front] == [finalist.test for finalist in undisturbed[1].front]
 
@@ -181,13 +182,20 @@ def _rows(store: Path) -> int:
 
 def test_interrupted_it_keeps_what_there_is_and_says_how_to_go_on(tmp_path: Path) -> None:
     file = tmp_path / "tiny.yaml"
-    change = {"output": str(tmp_path / "runs"), "training": {"epochs": 15}, "final": {"seeds": 40}}
-    long = merged(CONTENT, change)
-    file.write_text(yaml.safe_dump(long))
+    long = {
+        "output": str(tmp_path / "runs"),
+        "topology": {"hidden": [8]},
+        "folding": {"target_cycles": 64},
+        "training": {"epochs": 15},
+        "search": {"workers": 1},
+        "final": {"seeds": 40},
+    }
+    file.write_text(yaml.safe_dump(merged(CONTENT, long)))
     command = [sys.executable, "-c", "from zerocross.hw_search.cli import main; main()", "search", str(file)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     store = tmp_path / "runs" / "tiny" / "store.sqlite"
-    while not (store.exists() and _rows(store) > 8):  # the first generation is complete
+    # The first generation has up to 4 candidates and a plain sign.
+    while not (store.exists() and _rows(store) > 5):
         assert process.poll() is None
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
@@ -232,7 +240,8 @@ def test_nothing_that_works_is_said_and_is_no_success(tmp_path: Path) -> None:
     activation = {"encoding": "list", "expressions": ["zero"], "unary": None, "binary": None}
     change = {"activation": activation, "training": {"batch_size": 1, "epochs": 1}, "output": str(tmp_path)}
     with pytest.raises(UserError, match="no candidate succeeded"):
-        search(make_config(merged(CONTENT, {**change, "search": {"strategy": "exhaustive"}})))
+        config = make_config(merged(CONTENT, {**change, "search": {"strategy": "exhaustive"}}))
+        search(config, executor=InProcess())
 
 
 @pytest.mark.slow
@@ -256,7 +265,7 @@ def test_a_run_needs_its_own_weights_back(undisturbed: tuple[Config, Any, Notes]
     lost = result.folder / result.front[0].weights
     before = lost.read_bytes()
     lost.unlink()
-    search(config)
+    search(config, executor=InProcess())
     assert lost.read_bytes() == before
 
 
@@ -314,6 +323,7 @@ def test_a_users_data_topology_and_operation(tmp_path: Path) -> None:
         "data": {"name": str(tmp_path / "clouds.npz"), "limit": None},
         "activation": {"encoding": "list", "expressions": ["sign", "wave(x)"], "unary": None, "binary": None},
         "training": {"epochs": 30},
+        "search": {"workers": 1},
         "output": str(tmp_path / "runs"),
     }
     content = merged(CONTENT, change) | {"topology": {"name": "single", "width": {"choose": [8, 12]}}}

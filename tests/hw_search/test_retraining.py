@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from tests.hw_search.conftest import InProcess
 from zerocross import from_run, rebuild
 from zerocross.hw_search.cli import app
 from zerocross.hw_search.config import make_config
@@ -23,7 +24,8 @@ def folder(tiny_run: Path, tmp_path: Path) -> Path:
 
 def test_a_network_trains_longer_with_fresh_seeds_and_builds_take_the_best(folder: Path) -> None:
     before = load_run(folder)
-    (net,) = retrain(folder, ["best"], epochs=25, seeds=2, training={"learning_rate": 0.01})
+    rate = {"learning_rate": 0.01}
+    (net,) = retrain(folder, ["best"], epochs=25, seeds=2, training=rate, executor=InProcess())
     old = next(other for other in before.front if other.id == net.id)
     assert not set(net.seeds) & {0, *old.seeds} and len(net.seeds) == 2
     assert net.training["epochs"] == 25 and net.training["learning_rate"] == 0.01
@@ -39,7 +41,7 @@ def test_a_network_trains_longer_with_fresh_seeds_and_builds_take_the_best(folde
     assert from_run(folder, net.id, epochs=1).network == old
     assert f"{net.id} trained again (25 epochs, learning_rate 0.01)" in (folder / REPORT).read_text()
 
-    (more,) = retrain(folder, [net.id], epochs=25, seeds=3, training={"learning_rate": 0.01})
+    (more,) = retrain(folder, [net.id], epochs=25, seeds=3, training=rate, executor=InProcess())
     assert set(net.seeds) < set(more.seeds) and load_run(folder).retrained == [more]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import zerocross
-from tests.hw_search.conftest import CONTENT, merged
+from tests.hw_search.conftest import CONTENT, InProcess, merged
 from zerocross import Callback, StopSearch, load_result, make_config, search
 from zerocross.hw_search.notebook import Notebook, in_notebook
 from zerocross.hw_search.watcher import Silent, Watcher, together
@@ -49,7 +49,7 @@ def test_all_hear_of_a_generation_that_one_of_them_ends() -> None:
 def test_a_callback_ends_a_search_and_gets_its_result(tmp_path: Path) -> None:
     log = Log(stop_after=1)
     base = merged(CONTENT, {"output": str(tmp_path), "final": {"seeds": 1, "controls": []}})
-    result = search(make_config(base), callbacks=[log])
+    result = search(make_config(base), executor=InProcess(), callbacks=[log])
     assert log.calls == ["begin", "generation", "end"] and log.ended == (result.run, result.folder)
     assert (
         result.run.finished

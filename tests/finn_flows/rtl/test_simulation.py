@@ -72,10 +72,10 @@ def test_words_of_another_width_are_refused(faulty):
         faulty.run({"s": np.zeros((3, 8), np.uint8)}, {"m": 3})
 
 
-def test_a_design_that_does_not_compile_says_where(tmp_path):
+def test_a_design_that_does_not_compile_says_where(tmp_path, runtime):
     (tmp_path / "broken.sv").write_text("module broken (input logic clk);\n  assign nothing = ;\nendmodule\n")
     with pytest.raises(SimulationError, match=r"(?s)Verilator does not accept broken.*broken.sv:2"):
-        compile_design("broken", [tmp_path / "broken.sv"], [], [], tmp_path)
+        compile_design("broken", [tmp_path / "broken.sv"], [], [], tmp_path, runtime)
 
 
 def test_without_a_compiler_the_remedy_is_named(tmp_path, monkeypatch):

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.hw_search.conftest import task
+from tests.hw_search.conftest import MISBEHAVING, task
 from zerocross.hw_search.execution.executor import LocalExecutor
+from zerocross.hw_search.execution.tasks import Result, Stack
 
 
 @pytest.mark.slow
@@ -29,20 +30,26 @@ def test_every_task_gets_its_own_result(
     assert "nothing here" in (tmp_path / "workers.log").read_text()
 
 
-def test_running_out_of_memory_fails_the_evaluation_alone(plugin: Path, tmp_path: Path) -> None:
-    tasks = [task(plugin, "hoard(x)", memory_gb=16), task(plugin, "x", memory_gb=16)]
-    with LocalExecutor(1, tmp_path / "workers.log") as executor:
-        results = dict(executor.run(tasks))
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Result]:
+    """Results of one worker: a stack that runs out of memory, a network after it, and a plugin with a mistake."""
+    folder = tmp_path_factory.mktemp("worker")
+    plugin, broken = folder / "plugin.py", folder / "broken.py"
+    plugin.write_text(MISBEHAVING)
+    broken.write_text("import nothing_of_that_name")
+    greedy, sound = (task(plugin, text, memory_gb=16) for text in ("hoard(x)", "x"))
+    with LocalExecutor(1, folder / "workers.log") as executor:
+        return dict(executor.run([Stack((sound, greedy)), sound, task(broken, "x")]))
+
+
+def test_running_out_of_memory_fails_the_evaluation_alone(results: dict[int, Result]) -> None:
     assert results[0]["status"] == "failed" and results[0]["reason"].startswith("out of memory")
     assert results[1]["status"] == "ok"
 
 
-def test_a_users_mistake_stops_with_its_message(tmp_path: Path) -> None:
-    broken = tmp_path / "broken.py"
-    broken.write_text("import nothing_of_that_name")
-    with LocalExecutor(1, tmp_path / "workers.log") as executor:
-        ((_, result),) = executor.run([task(broken, "x")])
-    assert result["status"] == "error" and "cannot be imported: ModuleNotFoundError" in result["reason"]
+def test_a_users_mistake_stops_with_its_message(results: dict[int, Result]) -> None:
+    assert results[2]["status"] == "error"
+    assert "cannot be imported: ModuleNotFoundError" in results[2]["reason"]
 
 
 BUSY = """

@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 
-from tests.hw_search.conftest import task
+from tests.hw_search.conftest import InProcess, task
 from zerocross import search
 from zerocross.finn_flows.network import Activation, Dense, Input, LabelSelect, Layer, Network
 from zerocross.hw_search.config import Config
 from zerocross.hw_search.execution.evaluation import evaluate
-from zerocross.hw_search.execution.executor import LocalExecutor
 from zerocross.hw_search.execution.stacks import stack_size, stacks
 from zerocross.hw_search.execution.tasks import Mixture, Result, Stack, Task
 
@@ -89,7 +88,7 @@ def test_networks_that_cannot_be_stacked_are_trained_one_by_one(config: Config, 
         "topology": {"name": "own"},
         "folding": {"target_cycles": 64},
     }
-    result = search(Config.model_validate(content))
+    result = search(Config.model_validate(content), executor=InProcess())
     assert [evaluation.status for evaluation in result.run.evaluations] == ["ok", "ok"]
 
 
@@ -115,7 +114,7 @@ def test_a_stack_whose_worker_dies_is_done_one_by_one(config: Config, tmp_path: 
     assert found["x"].status == found["sin(x)"].status == "ok"
 
 
-class Counting(LocalExecutor):
+class Counting(InProcess):
     """Counts the tasks that it receives."""
 
     given: list[int]
@@ -126,19 +125,12 @@ class Counting(LocalExecutor):
 
 
 @pytest.mark.parametrize("stack", [pytest.param(1, marks=pytest.mark.slow), 3])
-def test_a_search_trains_stacks(config: Config, tmp_path: Path, stack: int) -> None:
+def test_a_search_trains_stacks(config: Config, stack: int) -> None:
     chosen = config.model_copy(update={"search": config.search.model_copy(update={"stack": stack})})
-    with Counting(2, tmp_path / "log") as executor:
-        result = search(chosen, executor=executor)
+    executor = Counting()
+    result = search(chosen, executor=executor)
     assert max(executor.given) <= stack and sum(executor.given) == result.trained
     assert result.front
-
-
-def test_a_stack_keeps_to_the_memory_limit(plugin: Path, tmp_path: Path) -> None:
-    works = [task(plugin, text, memory_gb=16) for text in ("x", "hoard(x)")]
-    with LocalExecutor(1, tmp_path / "log") as executor:
-        ((_, result),) = executor.run([Stack(tuple(works))])
-    assert result["status"] == "failed" and result["reason"].startswith("out of memory")
 
 
 @pytest.mark.slow

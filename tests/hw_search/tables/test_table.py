@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.hw_search.conftest import CONTENT, merged
+from tests.hw_search.conftest import CONTENT, InProcess, merged
 from zerocross import search
 from zerocross.hw_search.config import Config, make_config
 from zerocross.hw_search.errors import UserError
@@ -52,7 +52,7 @@ def configuration(output: Path, **change: Any) -> Config:
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Config, Path, list[tuple[str, int, int]]]:
     config = configuration(tmp_path_factory.mktemp("tables"))
     steps: list[tuple[str, int, int]] = []
-    return config, tabulate(config, lambda *what: steps.append(what)), steps
+    return config, tabulate(config, lambda *what: steps.append(what), InProcess()), steps
 
 
 def test_every_function_stands_once(made: tuple[Config, Path, Any]) -> None:
@@ -102,14 +102,14 @@ def test_a_table_goes_on_where_it_stopped(made: tuple[Config, Path, Any], tmp_pa
             raise Stopped
 
     with pytest.raises(Stopped):
-        tabulate(again, stop)
+        tabulate(again, stop, InProcess())
     assert not (tmp_path / "table" / "table.csv.gz").exists()
-    assert Table.load(tabulate(again, lambda *what: None)).rows == Table.load(path).rows
+    assert Table.load(tabulate(again, lambda *what: None, InProcess())).rows == Table.load(path).rows
 
 
 def test_a_rung_stands_beside(made: tuple[Config, Path, Any], tmp_path: Path) -> None:
     config = configuration(tmp_path, training={"epochs": 4}, search={"rungs": [{"epochs": 0.25}], "seeds": 1})
-    table = Table.load(tabulate(config, lambda *what: None))
+    table = Table.load(tabulate(config, lambda *what: None, InProcess()))
     assert all((row.early is None) == (row.status == "dead") for row in table.rows)
     # One epoch, as in the other table. A different learning-rate schedule would change the results.
     known = {row.expression: row.validation[0] for row in Table.load(made[1]).good}
@@ -237,8 +237,8 @@ def test_a_replay_stops_whom_a_search_stops(tmp_path: Path) -> None:
         "final": {"seeds": 1},
     }
     config = configuration(tmp_path, **change)
-    table = Table.load(tabulate(config, lambda *what: None))
-    run = search(config.model_copy(update={"name": "run"})).run
+    table = Table.load(tabulate(config, lambda *what: None, InProcess()))
+    run = search(config.model_copy(update={"name": "run"}), executor=InProcess()).run
     space, rung = Space(config, (1, 8, 8), 10), _Replay(table, ["error"], 0.25, config.search.keep)
     strategy = make_strategy(config.search, space, 1, lambda genome: str(table.places[genome]), 0.9)
     for _ in range(config.search.most_generations):
