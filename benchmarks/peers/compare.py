@@ -1,12 +1,13 @@
 """Hard-wired networks side by side: ours, weightless tables, logic gates, a quantized MLP and boosted trees.
 
-    pip install -r benchmarks/peers/requirements.txt
+    pip install -r benchmarks/peers/requirements.txt && pip install --no-deps torchlogix==0.2.2
     python benchmarks/peers/compare.py --data mnist.npz letter.npz [--peers ours trees] [--seeds 3]
     python benchmarks/peers/compare.py --table-only [--figure FILE.png]
 
 All peers read the same bytes and the same split: 90 % of the training samples train, the others are left out, and the whole
 test set decides. Each training becomes a circuit that takes a sample in every cycle. Its SystemVerilog is simulated on test
 samples and compared with its software, and mapped as a whole by the same Yosys for 7-series, encoder and argmax included.
+Nothing is placed, so clocks are unknown; the most LUTs in a row between registers are given instead.
 
 Every training is a row of the CSV file; run the same command to resume. A row without LUTs has its error instead. With
 `--budget LUTS`, a peer's larger sizes are left out as soon as a circuit exceeds the budget.

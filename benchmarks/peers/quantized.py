@@ -1,4 +1,8 @@
-"""A quantized MLP by hgq2 (Keras on torch; bits of each weight learned) and alkaid (shifts and adders, no multipliers)."""
+"""A quantized MLP by hgq2 (Keras on torch; bits of each weight learned) and alkaid (shifts and adders, no multipliers).
+
+alkaid's registers have no enable, so this circuit must not be stalled. Without registers, Yosys did not finish in eight
+minutes: ABC verifies its own result, which is hard for adders in a row.
+"""
 
 import os
 from pathlib import Path
@@ -10,7 +14,7 @@ import numpy as np
 from alkaid.codegen import RTLModel
 from alkaid.converter import trace_model
 from alkaid.trace import trace
-from circuit import Block, Trained, chain, logic_block, node_block, register
+from circuit import Block, Trained, chain, logic_block, node_block
 from hgq.config import LayerConfigScope, QuantizerConfigScope
 from hgq.layers import QDense
 from hgq.utils import trace_minmax
@@ -23,6 +27,8 @@ from zerocross.finn_flows.nodes.stream import Stream
 UNITS = "neurons of both hidden layers x weight of EBOPs in the loss"
 EPOCHS = 60
 BATCH = 256
+CUTOFF = 3.0
+"""Delay between registers, in alkaid's unit: about an addition."""
 
 
 def sizes(images: bool) -> tuple[tuple[float, ...], ...]:
@@ -57,20 +63,22 @@ def run(task: Task, folder: Path) -> Trained:
     found = model.predict(test / 256, 1000, verbose=0).argmax(axis=1)
 
     logic = trace(*trace_model(model, solver_options={"hard_dc": 2}, inputs_kif=(0, 0, 8)))
-    RTLModel(logic, folder / "alkaid", "peer_mlp").write()
+    rtl = RTLModel(logic, folder / "alkaid", "peer_mlp", latency_cutoff=CUTOFF)
+    rtl.write()
     sources = tuple(sorted((folder / "alkaid" / "src").rglob("*.v")))
-    block = _block(logic.out_kifs, x.shape[1], folder)
+    block = _block(logic.out_kifs, x.shape[1], int(rtl.latency) + 1, folder)
     instance = Instance(block.instance.module, {}, (*sources, *block.instance.sources))
     blocks = [Block(instance, block.source, block.sink), node_block(LabelSelect(block.sink), folder)]
     return Trained(found, test.astype(np.int64), chain(blocks, folder))
 
 
-def _block(formats: np.ndarray, features: int, folder: Path) -> Block:
+def _block(formats: np.ndarray, features: int, latency: int, folder: Path) -> Block:
     """Return the block around alkaid's module, whose outputs it brings to one format.
 
     Args:
         formats: Sign bits, integer bits and fractional bits of each output, (3, classes).
         features: Number of inputs.
+        latency: Registers of alkaid's module.
         folder: Folder of the circuit.
     """
     signs, integers, fractions = formats.astype(int)
@@ -79,7 +87,7 @@ def _block(formats: np.ndarray, features: int, folder: Path) -> Block:
     width = 1 + int(integers.max()) + most
     lines = [
         f"  wire [{widths.sum() - 1}:0] outputs;",
-        "  peer_mlp mlp (.model_inp(x), .model_out(outputs));",
+        "  peer_mlp mlp (.clk, .model_inp(x), .model_out(outputs));",
     ]
     parts, place = list[str](), 0
     for index, (bits, sign, fraction) in enumerate(zip(widths.tolist(), signs, fractions, strict=True)):
@@ -92,7 +100,7 @@ def _block(formats: np.ndarray, features: int, folder: Path) -> Block:
             lines.append(f"  assign score{index} = '0;")
         parts.insert(0, f"score{index}")
         place += bits
-    lines.append(register(f"{{{', '.join(parts)}}}"))
+    lines.append(f"  assign y = {{{', '.join(parts)}}};")
     source = Stream((features,), features, 8)
     sink = Stream((len(widths),), len(widths), width, signed=True)
-    return logic_block("peer_network", lines, source, sink, 1, folder)
+    return logic_block("peer_network", lines, source, sink, latency, folder)
