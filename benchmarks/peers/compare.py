@@ -25,12 +25,10 @@ from statistics import fmean, stdev
 from types import ModuleType
 
 import torch
-from circuit import Mismatch, measure
+from circuit import measure
 from task import Task
 
-from zerocross.finn_flows.errors import FlowError
 from zerocross.models.data import DataError, load, load_test
-from zerocross.models.training import TrainingFailure
 
 PEERS = {
     "ours": "hardwired",
@@ -86,6 +84,8 @@ class Job:
         sizes: Its sizes, the smallest first.
         place: Index of this training's size.
         seed: Seed.
+        epochs: Epochs of the training.
+        augment: Augmentation.
     """
 
     file: str
@@ -93,12 +93,20 @@ class Job:
     sizes: tuple[tuple[float, ...], ...]
     place: int
     seed: int
+    epochs: int
+    augment: str
 
     @property
     def key(self) -> Row:
         """Columns that identify the training."""
-        size = name_of(self.sizes[self.place])
-        return {"data": Path(self.file).stem, "peer": self.peer, "size": size, "seed": str(self.seed)}
+        return {
+            "data": Path(self.file).stem,
+            "peer": self.peer,
+            "size": name_of(self.sizes[self.place]),
+            "seed": str(self.seed),
+            "epochs": str(self.epochs),
+            "augment": self.augment,
+        }
 
     def is_done(self, rows: Sequence[Row]) -> bool:
         """Return whether a row has the training."""
@@ -114,21 +122,25 @@ class Job:
         )
 
 
-def jobs(files: dict[str, bool], modules: dict[str, ModuleType], seeds: int) -> Iterator[Job]:
+def jobs(
+    files: dict[str, bool], modules: dict[str, ModuleType], options: argparse.Namespace
+) -> Iterator[Job]:
     """Yield every training: all peers of a seed, a data set and a place among the sizes before the next.
 
     Args:
         files: Data sets, and whether they are images.
         modules: Modules of the peers.
-        seeds: Number of seeds.
+        options: Options of the command line.
     """
-    for seed in range(seeds):
+    for seed in range(options.seeds):
         for file, images in files.items():
             sizes = {peer: module.sizes(images) for peer, module in modules.items()}
             for place in range(max(map(len, sizes.values()))):
                 for peer, own in sizes.items():
                     if place < len(own):
-                        yield Job(file, peer, own, place, seed)
+                        epochs = modules[peer].EPOCHS and (options.epochs or modules[peer].EPOCHS)
+                        augment = options.augment if images and peer in AUGMENTED else "none"
+                        yield Job(file, peer, own, place, seed, epochs, augment)
 
 
 def run(options: argparse.Namespace, cache: Path) -> None:
@@ -136,17 +148,15 @@ def run(options: argparse.Namespace, cache: Path) -> None:
     modules = {peer: importlib.import_module(PEERS[peer]) for peer in options.peers}
     sets = {file: (load(file, VALIDATION), load_test(file)) for file in options.data}
     files = {file: len(data.input_shape) == 3 for file, (data, _) in sets.items()}
-    for job in jobs(files, modules, options.seeds):
+    for job in jobs(files, modules, options):
         rows = read(options.rows)
         if job.is_done(rows) or (options.budget and job.is_beyond(rows, options.budget)):
             continue
-        module, (data, test) = modules[job.peer], sets[job.file]
-        epochs = module.EPOCHS and (options.epochs or module.EPOCHS)
-        augment = options.augment if files[job.file] and job.peer in AUGMENTED else "none"
-        row = {**job.key, "epochs": epochs, "augment": augment, "samples": min(options.samples, len(test))}
-        task = Task(data, test, job.sizes[job.place], job.seed, epochs, augment)
+        data, test = sets[job.file]
+        row: dict[str, object] = {**job.key, "samples": min(options.samples, len(test))}
+        task = Task(data, test, job.sizes[job.place], job.seed, job.epochs, job.augment)
         with tempfile.TemporaryDirectory() as folder:
-            row |= outcome(module, task, Path(folder), options.samples, cache)
+            row |= outcome(modules[job.peer], task, Path(folder), options.samples, cache)
         add(options.rows, row)
         print(" ".join(str(row.get(column, "")) for column in COLUMNS), flush=True)
 
@@ -161,8 +171,8 @@ def outcome(module: ModuleType, task: Task, folder: Path, samples: int, cache: P
         found["seconds"] = round(time.monotonic() - started, 1)
         size = measure(trained, samples, cache)
         found |= vars(size)
-    except (FlowError, Mismatch, TrainingFailure) as error:
-        found["error"] = str(error).splitlines()[0]
+    except Exception as error:  # other people's libraries fail in any way; the other trainings go on
+        found["error"] = f"{type(error).__name__}: {error}".splitlines()[0]
     return found
 
 
@@ -185,17 +195,22 @@ def add(file: Path, row: dict[str, object]) -> None:
         writer.writerow(row)
 
 
-def grouped(rows: Sequence[Row]) -> dict[tuple[str, str, str], list[Row]]:
-    """Return the rows with LUTs by data, peer and size."""
-    found: dict[tuple[str, str, str], list[Row]] = {}
+Key = tuple[str, ...]
+"""What rows of a group share: data, peer, size, epochs and augmentation."""
+
+
+def grouped(rows: Sequence[Row]) -> dict[Key, list[Row]]:
+    """Return the rows with LUTs in groups that differ only by the seed."""
+    found: dict[Key, list[Row]] = {}
     for row in rows:
         if row["lut"]:
-            found.setdefault((row["data"], row["peer"], row["size"]), []).append(row)
+            key = tuple(row[column] for column in ("data", "peer", "size", "epochs", "augment"))
+            found.setdefault(key, []).append(row)
     return found
 
 
-def is_on_front(key: tuple[str, str, str], points: dict[tuple[str, str, str], tuple[float, float]]) -> bool:
-    """Return whether no other point of the same data is smaller and as accurate, or as small and more accurate."""
+def is_on_front(key: Key, points: dict[Key, tuple[float, float]]) -> bool:
+    """Return whether no other point of the same data is as small and as accurate, and better in one of both."""
     lut, accuracy = points[key]
     return not any(
         other[0] == key[0] and (less, more) != (lut, accuracy) and less <= lut and more >= accuracy
@@ -203,7 +218,7 @@ def is_on_front(key: tuple[str, str, str], points: dict[tuple[str, str, str], tu
     )
 
 
-def means(groups: dict[tuple[str, str, str], list[Row]]) -> dict[tuple[str, str, str], tuple[float, float]]:
+def means(groups: dict[Key, list[Row]]) -> dict[Key, tuple[float, float]]:
     """Return mean LUTs and mean accuracy in percent of each group."""
     return {
         key: (fmean(int(row["lut"]) for row in rows), 100 * fmean(float(row["accuracy"]) for row in rows))
@@ -216,19 +231,17 @@ def print_table(rows: Sequence[Row]) -> None:
     groups = grouped(rows)
     points = means(groups)
     print("| data | peer | size | epochs | seeds | test accuracy % | LUT6 | FF | cycles | LUT levels |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    print("|" + " --- |" * 10)
     for key in sorted(groups, key=lambda key: (key[0], list(PEERS).index(key[1]), points[key][0])):
-        data, peer, size = key
+        data, peer, size, epochs, augment = key
         found = groups[key]
         values = [100 * float(row["accuracy"]) for row in found]
         spread = f" ± {stdev(values):.1f}" if len(values) > 1 else ""
-        star = " *" if is_on_front(key, points) else ""
+        trained = epochs if augment == "none" else f"{epochs}, {augment}"
         cells = [
-            *(data, peer, size, found[0]["epochs"] if found[0]["epochs"] != "0" else "", str(len(values))),
-            f"{fmean(values):.1f}{spread}{star}",
-            f"{points[key][0]:,.0f}",
-            f"{fmean(int(row['ff']) for row in found):,.0f}",
-            f"{fmean(int(row['latency']) for row in found):.0f}",
+            *(data, peer, size, trained if int(epochs) else "", str(len(values))),
+            f"{fmean(values):.1f}{spread}{' *' if is_on_front(key, points) else ''}",
+            *(f"{fmean(int(row[column]) for row in found):,.0f}" for column in ("lut", "ff", "latency")),
             f"{max(int(row['levels']) for row in found)}",
         ]
         print(f"| {' | '.join(cells)} |")
