@@ -1,0 +1,51 @@
+"""Ours: the topology `hardwired` with a sine ahead of the sign, lowered and built by the product."""
+
+from pathlib import Path
+
+import numpy as np
+from circuit import Circuit, Trained
+from task import Task
+from voting import network
+
+from zerocross.finn_flows.assembly import assemble
+from zerocross.finn_flows.folding import Folding
+from zerocross.finn_flows.integer import remove_first_bits
+from zerocross.finn_flows.lowering.lower import lower
+from zerocross.finn_flows.planner import plan
+from zerocross.finn_flows.rtl.design import generate
+from zerocross.finn_flows.wiring import simplified
+from zerocross.hw_search.builds.export import export
+from zerocross.hw_search.builds.forms import classes, stream_elements, torch_logits
+from zerocross.models.expressions import parse
+from zerocross.models.layers import install
+from zerocross.models.training import train
+from zerocross.models.training_settings import TrainingSettings
+
+ACTIVATION = "sin(shift(scale(x)))"
+UNITS = "neurons x bits of a feature"
+EPOCHS = 30
+
+
+def sizes(images: bool) -> tuple[tuple[float, ...], ...]:
+    """Return the sizes to train, the smallest first."""
+    if images:
+        return (100, 1), (300, 1), (600, 1), (1000, 1), (1000, 3), (2000, 3)
+    return (50, 7), (100, 7), (200, 7), (400, 7), (800, 7), (1600, 15)
+
+
+def run(task: Task, folder: Path) -> Trained:
+    """Train a network and build it."""
+    neurons, bits = task.size
+    data, test = task.data, task.test
+    model = network(task, int(neurons), bits)
+    install(model, [parse(ACTIVATION)])
+    train(model, data, TrainingSettings(task.epochs, augment=task.augment), task.seed)
+    found = classes(torch_logits(model, test.x))
+
+    export(model, data.input_shape, folder / "model.onnx")
+    lowered = lower(folder / "model.onnx")
+    net, _ = remove_first_bits(simplified(lowered.network)[0])
+    design = assemble(plan(net.network, Folding()), net)
+    made = generate(design, folder)
+    inputs = stream_elements(net, lowered.quantize(test.x.numpy().astype(np.float32)))
+    return Trained(found, inputs, Circuit(made.top, made.sources, folder, design.input, design.output))
