@@ -39,6 +39,7 @@ from zerocross.models.errors import ModelError
 from zerocross.models.training import pick_device
 from zerocross.reports import rows
 from zerocross.reports.records import Finalist, Run
+from zerocross.reports.run_builds import builds_of
 from zerocross.reports.storage import FUNCTIONS, REPORT, UnreadableRun, contents, load_retrained, load_run
 from zerocross.reports.wording import count
 
@@ -350,6 +351,6 @@ def _is_finished(folder: Path) -> bool:
 def _leave(run: Run, folder: Path) -> None:
     from zerocross.reports.page import render  # imported here because plotly is slow to import
 
-    for name, text in {**contents(run), REPORT: render(run)}.items():
+    for name, text in {**contents(run), REPORT: render(run, builds_of(folder))}.items():
         write_text(folder / name, text)
     list_digests(run, folder)

@@ -1,6 +1,7 @@
 """`zerocross build`, `infer` and `lower`."""
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -189,8 +190,23 @@ def build_for(
         board = check_target(options["target"], options["clock_mhz"])
         folder = output or beside / "builds" / f"{subject.origin.name}-{board}"
         result = run_build(subject, BuildOptions(**options), folder, watcher)
+        _link(source, folder)
     print_build(result.build)
     typer.echo(f"\nReport: {result.folder / REPORT}")
+
+
+def _link(source: Path, folder: Path) -> None:
+    """Write the page of a run again if a build is in its folder: the page links its builds."""
+    from zerocross.reports.run_builds import BUILDS, builds_of
+    from zerocross.reports.storage import REPORT, UnreadableRun, load_run
+
+    if not source.is_dir() or folder.resolve().parent != (source / BUILDS).resolve():
+        return
+    from zerocross.hw_search.files import write_text
+    from zerocross.reports.page import render
+
+    with suppress(UnreadableRun):
+        write_text(source / REPORT, render(load_run(source), builds_of(source)))
 
 
 def infer(
