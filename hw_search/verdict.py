@@ -74,7 +74,9 @@ def verdict(
     pair = min(better or over_sign, key=_Pair.order)
     net, sign, best = pair.net, pair.sign, pair.best_control
     control = "" if best is None else f"the plain sign with {control_text(best.name)} ({_percent(best.test)})"
-    network = f"{net.expression} ({_percent(net.test)} test accuracy, {net.metrics['lut']:,.0f} LUT estimated)"
+    network = (
+        f"{net.expression} ({_percent(net.test)} test accuracy, {net.metrics['lut']:,.0f} LUT estimated)"
+    )
     plain = f"the plain sign ({_percent(sign.test)}, {sign.metrics['lut']:,.0f} LUT)"
     if not better:
         return (

@@ -45,7 +45,9 @@ class Axis:
     def layout(self) -> dict[str, Any]:
         """Return the settings of a plotly axis."""
         # Room for whole markers at the edges.
-        low, high = (math.log10(v) for v in (self.low, self.high)) if self.logarithmic else (self.low, self.high)
+        low, high = (
+            (math.log10(v) for v in (self.low, self.high)) if self.logarithmic else (self.low, self.high)
+        )
         room = 0.03 * (high - low)
         ticks: dict[str, Any] = {"tickvals": None, "ticktext": None}
         if self.logarithmic:

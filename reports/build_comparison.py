@@ -41,5 +41,7 @@ def _rate(build: Build) -> float | None:
 def _luts(build: Build) -> float | None:
     """Return a build's LUTs on its own family, by the last tool that counted them; None if none did."""
     counted = [c for c in build_facts.columns(build) if c.family == build.family]
-    values = [build_facts.whole(build, c, "lut").value for c in counted if c.source in ("synthesis", "routing")]
+    values = [
+        build_facts.whole(build, c, "lut").value for c in counted if c.source in ("synthesis", "routing")
+    ]
     return next((value for value in reversed(values) if value is not None), None)

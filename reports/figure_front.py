@@ -45,9 +45,7 @@ def front(run: Run) -> go.Figure:
             [e for e in best if e.reference],
             {"color": drawing.PLAIN, **ringed},
         ),
-        _Group(
-            f"front{so_far}", [e for e in best if not e.reference], {"color": drawing.FOUND, "size": 10}
-        ),
+        _Group(f"front{so_far}", [e for e in best if not e.reference], {"color": drawing.FOUND, "size": 10}),
     ]
     signs = [e for e in drawn if e.reference]
     lines = [(best, drawing.FOUND, "solid"), (signs, drawing.PLAIN, "dash")]
@@ -86,7 +84,10 @@ class _View:
 
     def update(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return what changes when this view is picked."""
-        data: dict[str, Any] = {"x": [trace["x"] for trace in self.traces], "y": [trace["y"] for trace in self.traces]}
+        data: dict[str, Any] = {
+            "x": [trace["x"] for trace in self.traces],
+            "y": [trace["y"] for trace in self.traces],
+        }
         data["marker.symbol"] = [trace.get("marker", {}).get("symbol") for trace in self.traces]
         layout: dict[str, Any] = {}
         for name, axis in (("xaxis", self.x), ("yaxis", self.y)):

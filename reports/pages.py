@@ -68,4 +68,6 @@ def plotly_script() -> Markup:
 
     It is the partial bundle with cartesian figures; the one in plotly's Python package is three times as large.
     """
-    return Markup(base64.b64encode((files("zerocross.reports") / "plotly" / _BUNDLE).read_bytes()).decode("ascii"))
+    return Markup(
+        base64.b64encode((files("zerocross.reports") / "plotly" / _BUNDLE).read_bytes()).decode("ascii")
+    )

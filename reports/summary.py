@@ -133,6 +133,20 @@ def losses(evaluations: Sequence[Evaluation]) -> list[Loss]:
     return sorted(grouped, key=lambda loss: (-loss.count, loss.status, loss.reason))
 
 
+def left_out(evaluations: Sequence[Evaluation]) -> str:
+    """Return how many evaluations are no result, with the most frequent reason of each kind; "" for none."""
+    found = losses(evaluations)
+    texts = []
+    for status in ("infeasible", "failed", "stopped"):
+        own = [loss for loss in found if loss.status == status]
+        if own and status == "stopped":
+            texts.append(f"{sum(loss.count for loss in own):,} stopped at a rung")
+        elif own:
+            often = f"most often: {own[0].reason}" if len(own) > 1 or own[0].alike else own[0].reason
+            texts.append(f"{sum(loss.count for loss in own):,} {status} ({often})")
+    return ", ".join(texts)
+
+
 def gain(finalist: Finalist, references: Sequence[Finalist]) -> Gain | None:
     """Compare a network with the plain sign of the same choices; return None if there is none."""
     plain = next((r for r in references if r.choices == finalist.choices), None)
