@@ -1,13 +1,12 @@
 """The command `zerocross`. The commands import all heavy packages themselves, so that --help answers at once."""
 
 import signal
-import sys
-from io import TextIOWrapper
 from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
 
+from zerocross.hw_search.commands import streams
 from zerocross.hw_search.commands.building import build, infer, lower
 from zerocross.hw_search.commands.exporting import export
 from zerocross.hw_search.commands.information import activations, configuration, doctor
@@ -70,9 +69,7 @@ def _terminate(number: int, frame: FrameType | None) -> NoReturn:
 def main() -> None:
     """Run the command line. A user's mistake results in one message and exit status 1."""
     signal.signal(signal.SIGTERM, _terminate)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal of another encoding lacks some signs
+    streams.set_up()
     try:
         app()
     except Exception as error:

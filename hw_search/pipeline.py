@@ -41,6 +41,7 @@ from zerocross.models.training import pick_device
 from zerocross.reports import rows
 from zerocross.reports.convergence import Convergence, convergence
 from zerocross.reports.records import Finalist, Run
+from zerocross.reports.run_builds import builds_of
 from zerocross.reports.storage import FUNCTIONS, REPORT, UnreadableRun, contents, load_retrained, load_run
 from zerocross.reports.wording import count
 
@@ -357,6 +358,6 @@ def _is_finished(folder: Path) -> bool:
 def _leave(run: Run, folder: Path) -> None:
     from zerocross.reports.page import render  # imported here because plotly is slow to import
 
-    for name, text in {**contents(run), REPORT: render(run)}.items():
+    for name, text in {**contents(run), REPORT: render(run, builds_of(folder))}.items():
         write_text(folder / name, text)
     list_digests(run, folder)

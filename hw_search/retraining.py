@@ -22,6 +22,7 @@ from zerocross.hw_search.watcher import Silent, Watcher
 from zerocross.models.expressions import parse
 from zerocross.reports.page import render
 from zerocross.reports.records import Evaluation, Finalist, Run
+from zerocross.reports.run_builds import builds_of
 from zerocross.reports.storage import (
     EVALUATIONS,
     PARETO,
@@ -109,7 +110,7 @@ def retrain(
         kept = _with(load_retrained(folder), found)
         whole_run = replace(run, retrained=kept)
         write_text(folder / RETRAINED, retrained_text(kept))
-        write_text(folder / REPORT, render(whole_run))
+        write_text(folder / REPORT, render(whole_run, builds_of(folder)))
         list_digests(whole_run, folder)
     return found
 

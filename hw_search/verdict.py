@@ -73,31 +73,37 @@ def verdict(
     better = [pair for pair in over_sign if pair.beats_controls]
     pair = min(better or over_sign, key=_Pair.order)
     net, sign, best = pair.net, pair.sign, pair.best_control
-    control = "" if best is None else f"the plain sign with {control_text(best.name)}"
-    text = (
-        f"{net.expression} ({_percent(net.test)} test accuracy, {net.metrics['lut']:,.0f} LUT estimated) beats the "
-        f"plain sign ({_percent(sign.test)}, {sign.metrics['lut']:,.0f} LUT) in both, over {_seeds(net)}"
+    control = "" if best is None else f"the plain sign with {control_text(best.name)} ({_percent(best.test)})"
+    network = (
+        f"{net.expression} ({_percent(net.test)} test accuracy, {net.metrics['lut']:,.0f} LUT estimated)"
     )
-    if best is not None and not better:
+    plain = f"the plain sign ({_percent(sign.test)}, {sign.metrics['lut']:,.0f} LUT)"
+    if not better:
         return (
-            f"{text}, but not {control} ({_percent(best.test)}) on the same hardware: the activation alone brings no gain "
-            "that these seeds show."
+            f"No activation of the front shows a gain of its own, over {_seeds(net)}. {network} beats {plain} in both, but "
+            f"not {control} on the same hardware."
         )
-    text += ". "
-    if best is not None:
-        text += f"The best control, {control}, has {_percent(best.test)}. "
     p = pair.p
-    if p is None:
-        return text + "These seeds do not allow a significance test."
-    corrected = min(1.0, p * len(pairs))
-    significant = "significant" if corrected < SIGNIFICANCE else "not significant"
-    for_pairs = f", Bonferroni-corrected for {len(pairs)} pairs" if len(pairs) > 1 else ""
+    corrected = None if p is None else min(1.0, p * len(pairs))
     many_controls = "its control" if len(pair.controls) == 1 else f"its {len(pair.controls)} controls"
-    against = f" from the plain sign and {many_controls}" if pair.controls else ""
-    return text + (
-        f"The difference in accuracy{against} is {significant} over training seeds (Welch's t-test, one-sided "
-        f"p = {corrected:.2g}{for_pairs})."
+    difference = "the difference in accuracy" + (
+        f" from the plain sign and {many_controls}" if pair.controls else ""
     )
+    test = ""
+    if corrected is not None:
+        for_pairs = f", Bonferroni-corrected for {len(pairs)} pairs" if len(pairs) > 1 else ""
+        test = f"over training seeds (Welch's t-test, one-sided p = {corrected:.2g}{for_pairs})"
+    if corrected is not None and corrected >= SIGNIFICANCE:
+        ahead = f", and more accuracy than its best control, {control}" if best is not None else ""
+        return (
+            f"No activation of the front beats the plain sign significantly. {network} has more accuracy and fewer LUTs than "
+            f"{plain}{ahead}, over {_seeds(net)}, but {difference} is not significant {test}."
+        )
+    ahead = f", and its best control, {control}, in accuracy" if best is not None else ""
+    text = f"{network} beats {plain} in both{ahead}, over {_seeds(net)}."
+    if corrected is None:
+        return f"{text} These seeds do not allow a significance test."
+    return f"{text} {difference[0].upper()}{difference[1:]} is significant {test}."
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,15 @@ from collections.abc import Sequence
 from jinja2 import Environment
 from markupsafe import Markup
 
-from zerocross.reports import build_diagram, build_facts, build_figures, build_wiring, pages, wording
+from zerocross.reports import (
+    build_comparison,
+    build_diagram,
+    build_facts,
+    build_figures,
+    build_wiring,
+    pages,
+    wording,
+)
 from zerocross.reports.build_facts import Column, Sum
 from zerocross.reports.build_records import Build, BuildNode, Check
 
@@ -34,7 +42,6 @@ def render_build(build: Build) -> str:
             steps=build_diagram.steps(build),
             figure_of_layers=build_figures.counts_by_layer(build),
             longest_stage=max((stage.seconds for stage in build.stages), default=0.0),
-            plotly=pages.plotly_script(),
         )
     )
 
@@ -65,6 +72,7 @@ def render_comparison(builds: Sequence[Build]) -> str:
         .get_template("comparison.html.j2")
         .render(
             builds=builds,
+            verdict=build_comparison.verdict(builds),
             rows=rows,
             used={source for build in builds for source in build_facts.sources_used(build)},
             column_of={
@@ -73,7 +81,6 @@ def render_comparison(builds: Sequence[Build]) -> str:
                 for column in some
             },
             figure_of_builds=build_figures.builds_compared(builds),
-            plotly=pages.plotly_script(),
         )
     )
 
@@ -85,6 +92,7 @@ def _environment() -> Environment:
         wiring=build_wiring,
         source_names=build_figures.SAID,
         short_names=build_figures.SHORT,
+        words_of={"finn": "FINN's estimate", "zerocross": "our estimate"},
         say=_say,
         say_sum=_say_sum,
         ratio_to_count=_ratio_to_count,

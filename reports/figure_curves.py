@@ -112,7 +112,7 @@ def _value_line(curve: Curve, colour: str) -> dict[str, Any]:
         "type": "scatter",
         "name": f"channel {curve.channel}",
         "x": curve.accumulators,
-        "y": [value if math.isfinite(value) else None for value in curve.values],
+        "y": [float(f"{value:.4g}") if math.isfinite(value) else None for value in curve.values],
         "mode": "lines+markers",
         "line": {"color": colour, "width": 1.4},
         "marker": {"color": colour, "size": 3.5 if many else 5.5},

@@ -1,7 +1,7 @@
 """The figure of the front among all evaluations."""
 
-import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
@@ -9,49 +9,132 @@ import numpy as np
 import plotly.graph_objects as go
 
 from zerocross.reports import drawing, wording
+from zerocross.reports.axes import Axis, axis
 from zerocross.reports.metrics import COSTS, METRICS
 from zerocross.reports.pareto import nondominated
 from zerocross.reports.records import Evaluation, Run
-from zerocross.reports.summary import front_evaluations
+from zerocross.reports.summary import front_evaluations, knee
 
-_MOST_DRAWN = 5000
+_MOST_DRAWN = 2000
 
 
 def front(run: Run) -> go.Figure:
-    """Draw all evaluations faintly, with the front and the plain signs highlighted.
+    """Draw all evaluations faintly, with the front, its knee and the plain signs highlighted.
 
-    With three or more objectives a menu picks the pair of axes. A line bounds each highlighted set in the current plane:
-    no point of the set is below and left of it. Infeasible and failed evaluations are not drawn. Dominated evaluations
-    are limited to the number that a browser draws without delay.
+    With three or more objectives a menu picks the pair of axes. A line bounds the front and the plain signs in the current
+    plane: no point of the set is below and left of it. The axes hold the front and the best plain signs; points beyond
+    them stand at the edge, as triangles. Infeasible and failed evaluations are not drawn. Dominated evaluations are limited
+    to the number that a browser draws without delay.
     """
     drawn = [e for e in run.evaluations if e.status == "ok"]
-    on_front = front_evaluations(run)
-    plain = [e for e in drawn if e.reference]
-    special = {id(e) for e in [*on_front, *plain]}
+    best = front_evaluations(run)
+    special = {id(e) for e in best}
+    plain = [e for e in drawn if e.reference and id(e) not in special]
+    special |= {id(e) for e in plain}
     rest = [e for e in drawn if id(e) not in special]
     name = "evaluated" if len(rest) <= _MOST_DRAWN else f"evaluated, {_MOST_DRAWN:,} drawn"
-    count, rest = len(rest), _thinned(rest)
-    pairs = _pairs(run.objectives)
-    stairs = [_staircase(on_front, pairs[0]), _staircase(plain, pairs[0])]
-    traces = [
-        _cloud(rest, pairs[0], name, {"color": drawing.FAINT, "size": 6, "opacity": 0.4}, count),
-        _line(*stairs[0], drawing.FOUND, "solid"),
-        _line(*stairs[1], drawing.PLAIN, "dash"),
-        _cloud(plain, pairs[0], "plain sign", {"color": drawing.PLAIN, "size": 10, "symbol": "diamond"}),
-        _cloud(
-            on_front, pairs[0], "front" if run.front else "front so far", {"color": drawing.FOUND, "size": 10}
+    so_far = "" if run.front else " so far"
+    at_knee = knee(run.front, run.objectives)
+    open_diamond = {"color": drawing.PLAIN, "size": 9, "symbol": "diamond-open", "line": {"width": 1.5}}
+    ringed = {"size": 11, "symbol": "diamond", "line": {"color": drawing.FOUND, "width": 2.5}}
+    groups = [
+        _Group(name, _thinned(rest), {"color": drawing.FAINT, "size": 6, "opacity": 0.4}, len(rest)),
+        _Group("plain sign", plain, open_diamond),
+        _Group(
+            f"plain sign on the front{so_far}",
+            [e for e in best if e.reference],
+            {"color": drawing.PLAIN, **ringed},
         ),
+        _Group(f"front{so_far}", [e for e in best if not e.reference], {"color": drawing.FOUND, "size": 10}),
     ]
-    figure = drawing.figure(traces, height=460, hovermode="closest")
-    figure.update_xaxes(**_axis(pairs[0][0], drawn))
-    figure.update_yaxes(**_axis(pairs[0][1], drawn))
+    signs = [e for e in drawn if e.reference]
+    lines = [(best, drawing.FOUND, "solid"), (signs, drawing.PLAIN, "dash")]
+    marked = [e for e in best if at_knee is not None and e.id == at_knee.id][:1]
+    pairs = _pairs(run.objectives)
+    views = [_view(pair, drawn, best, groups, lines, marked) for pair in pairs]
+    figure = drawing.figure(views[0].traces, height=460, hovermode="closest")
+    figure.update_xaxes(**views[0].x.layout())
+    figure.update_yaxes(**views[0].y.layout())
     if len(pairs) > 1:
         buttons = [
-            drawing.button(f"{_name(y)} over {_name(x)}", _front_view((x, y), rest, on_front, plain, drawn))
-            for x, y in pairs
+            drawing.button(f"{_name(y)} over {_name(x)}", view.update())
+            for (x, y), view in zip(pairs, views, strict=True)
         ]
         drawing.menu(figure, "Axes", buttons)
     return figure
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Evaluations with the same marker; the legend shows `count`, or their number if it is None."""
+
+    name: str
+    evaluations: list[Evaluation]
+    marker: dict[str, Any]
+    count: int | None = None
+
+
+@dataclass(frozen=True)
+class _View:
+    """The traces in one plane, and its axes."""
+
+    traces: list[dict[str, Any]]
+    x: Axis
+    y: Axis
+
+    def update(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return what changes when this view is picked."""
+        data: dict[str, Any] = {
+            "x": [trace["x"] for trace in self.traces],
+            "y": [trace["y"] for trace in self.traces],
+        }
+        data["marker.symbol"] = [trace.get("marker", {}).get("symbol") for trace in self.traces]
+        layout: dict[str, Any] = {}
+        for name, axis in (("xaxis", self.x), ("yaxis", self.y)):
+            style = axis.layout()
+            layout[f"{name}.title.text"] = style.pop("title_text")
+            layout |= {f"{name}.{key}": value for key, value in style.items()}
+        return data, layout
+
+
+def _view(
+    pair: tuple[str, str],
+    drawn: Sequence[Evaluation],
+    best: Sequence[Evaluation],
+    groups: Sequence[_Group],
+    lines: Sequence[tuple[list[Evaluation], str, str]],
+    marked: list[Evaluation],
+) -> _View:
+    """Return one plane of the figure.
+
+    Args:
+        pair: Metrics of x and y.
+        drawn: All evaluations.
+        best: Those of the front.
+        groups: Evaluations by marker.
+        lines: Sets that a line bounds, each with its colour and dash.
+        marked: The knee, or nothing.
+    """
+    must = [*best, *_nondominated([e for e in drawn if e.reference], pair)]
+    x, y = (axis(metric, _values(drawn, metric), _values(must, metric)) for metric in pair)
+    traces = [_cloud(groups[0], pair, x, y)]
+    for evaluations, colour, dash in lines:
+        stairs = _nondominated(evaluations, pair)
+        traces.append(_line(_values(stairs, pair[0]), _values(stairs, pair[1]), colour, dash))
+    traces += [_cloud(group, pair, x, y) for group in groups[1:]]
+    traces.append(
+        {
+            "type": "scatter",
+            "name": "knee",
+            "x": _values(marked, pair[0]),
+            "y": _values(marked, pair[1]),
+            "mode": "markers",
+            "marker": {"color": drawing.FOUND, "size": 18, "symbol": "circle-open", "line": {"width": 2}},
+            "hoverinfo": "skip",
+            "showlegend": bool(marked),
+        }
+    )
+    return _View(traces, x, y)
 
 
 def _thinned(evaluations: list[Evaluation]) -> list[Evaluation]:
@@ -81,62 +164,36 @@ def _values(evaluations: Sequence[Evaluation], metric: str) -> list[float | None
     return [scale * e.metrics[metric] if metric in e.metrics else None for e in evaluations]
 
 
-def _axis(metric: str, drawn: Sequence[Evaluation]) -> dict[str, Any]:
-    """Return an axis for a metric; it is logarithmic if the values span more than a decade."""
-    text = "evaluation" if metric == "number" else METRICS[metric].axis
-    values = [v for v in _values(drawn, metric) if v is not None]
-    wide = metric != "number" and len(values) > 0 and min(values) > 0
-    if wide and max(values) > 10 * min(values):
-        # Plotly labels 2 and 5 of a decade with that digit alone, which looks like another number.
-        decades = range(math.floor(math.log10(min(values))), math.ceil(math.log10(max(values))) + 1)
-        ticks = [digit * 10.0**decade for decade in decades for digit in (1, 2, 5)]
-        return {"title_text": text, "type": "log", "tickvals": ticks, "ticktext": [f"{t:,g}" for t in ticks]}
-    return {"title_text": text, "type": "linear", "tickvals": None, "ticktext": None}
-
-
-def _staircase(evaluations: Sequence[Evaluation], pair: tuple[str, str]) -> tuple[list[float], list[float]]:
-    """Return x and y of the evaluations that are nondominated in one plane, from left to right."""
+def _nondominated(evaluations: Sequence[Evaluation], pair: tuple[str, str]) -> list[Evaluation]:
+    """Return the evaluations that are nondominated in one plane, from left to right."""
     table = np.array([_values(evaluations, metric) for metric in pair], dtype=float).reshape(2, -1).T
-    best = table[nondominated(table)]
-    best = best[np.argsort(best[:, 0])]
-    return best[:, 0].tolist(), best[:, 1].tolist()
+    found = [evaluations[i] for i in np.flatnonzero(nondominated(table))]
+    return sorted(found, key=lambda e: _values([e], pair[0])[0] or 0.0)
 
 
-def _front_view(
-    pair: tuple[str, str],
-    rest: list[Evaluation],
-    on_front: list[Evaluation],
-    plain: list[Evaluation],
-    drawn: list[Evaluation],
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return what changes when another pair of objectives is picked, in the order of the traces."""
-    (front_x, front_y), (plain_x, plain_y) = _staircase(on_front, pair), _staircase(plain, pair)
-    xs, ys = ([_values(group, metric) for group in (rest, plain, on_front)] for metric in pair)
-    data = {"x": [xs[0], front_x, plain_x, *xs[1:]], "y": [ys[0], front_y, plain_y, *ys[1:]]}
-    layout: dict[str, Any] = {}
-    for axis, metric in zip(("xaxis", "yaxis"), pair, strict=True):
-        style = _axis(metric, drawn)
-        layout[f"{axis}.title.text"] = style.pop("title_text")
-        layout |= {f"{axis}.{key}": value for key, value in style.items()}
-        layout[f"{axis}.autorange"] = True
-    return data, layout
-
-
-def _cloud(
-    evaluations: list[Evaluation],
-    pair: tuple[str, str],
-    name: str,
-    marker: dict[str, Any],
-    count: int | None = None,
-) -> dict[str, Any]:
-    """Return a trace of points; its legend shows `count`, or the number of points if `count` is None."""
+def _cloud(group: _Group, pair: tuple[str, str], x: Axis, y: Axis) -> dict[str, Any]:
+    """Return a trace of points; those beyond the axes stand at the edge as triangles."""
+    evaluations = group.evaluations
+    xs, ys = (_values(evaluations, metric) for metric in pair)
+    symbol = group.marker.get("symbol", "circle")
+    suffix = "-open" if symbol.endswith("-open") else ""
+    symbols = [
+        f"triangle-ne{suffix}"
+        if x.is_beyond(a) and y.is_beyond(b)
+        else f"triangle-right{suffix}"
+        if x.is_beyond(a)
+        else f"triangle-up{suffix}"
+        if y.is_beyond(b)
+        else symbol
+        for a, b in zip(xs, ys, strict=True)
+    ]
     return {
         "type": "scatter",
-        "name": f"{name} ({len(evaluations) if count is None else count:,})",
-        "x": _values(evaluations, pair[0]),
-        "y": _values(evaluations, pair[1]),
+        "name": f"{group.name} ({len(evaluations) if group.count is None else group.count:,})",
+        "x": [x.inside(value) for value in xs],
+        "y": [y.inside(value) for value in ys],
         "mode": "markers",
-        "marker": marker,
+        "marker": {**group.marker, "symbol": symbol if set(symbols) <= {symbol} else symbols},
         "hovertext": [_hover(e) for e in evaluations],
         "hoverinfo": "text",
         "customdata": [e.id for e in evaluations],
@@ -144,7 +201,7 @@ def _cloud(
     }
 
 
-def _line(x: list[float], y: list[float], colour: str, dash: str) -> dict[str, Any]:
+def _line(x: list[float | None], y: list[float | None], colour: str, dash: str) -> dict[str, Any]:
     return {
         "type": "scatter",
         "x": x,

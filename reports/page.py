@@ -3,6 +3,7 @@
 import json
 import re
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
@@ -13,18 +14,21 @@ from zerocross.reports.activation_records import ActivationRecord
 from zerocross.reports.convergence import convergence
 from zerocross.reports.metrics import COSTS, METRICS, RESOURCES
 from zerocross.reports.records import Finalist, Run
+from zerocross.reports.run_builds import BuildLink
 
 
-def render(run: Run) -> str:
+def render(run: Run, builds: Sequence[BuildLink] = ()) -> str:
     """Make the page of a run.
 
     Args:
         run: Run to show, finished or not.
+        builds: Builds of its networks, which the page links.
 
     Returns:
         HTML with styles, scripts and figures inside.
     """
     on_front = {finalist.id for finalist in run.front}
+    counts = Counter(e.status for e in run.evaluations)
     other_signs = [finalist for finalist in run.references if finalist.id not in on_front]
     return (
         _environment()
@@ -33,7 +37,13 @@ def render(run: Run) -> str:
             run=run,
             finalists=[*run.front, *other_signs],
             other_signs=other_signs,
-            counts=Counter(e.status for e in run.evaluations),
+            on_front=on_front,
+            knee=summary.knee(run.front, run.objectives),
+            builds=builds,
+            links=_contents(run, counts),
+            counts=counts,
+            lost=wording.lost(counts),
+            objectives=", ".join(METRICS[name].label for name in run.objectives),
             candidates=len({e.id for e in run.evaluations}),
             references_evaluated=sum(e.reference for e in run.evaluations),
             best=summary.front_evaluations(run),
@@ -44,7 +54,6 @@ def render(run: Run) -> str:
             retrained=retrained.sentences(run),
             convergence=convergence(run),
             config=_yaml(run.config),
-            plotly=pages.plotly_script(),
         )
     )
 
@@ -63,6 +72,20 @@ def _environment() -> Environment:
     )
     environment.filters["anchor"] = _anchor
     return environment
+
+
+def _contents(run: Run, counts: Counter[str]) -> list[tuple[str, str]]:
+    """Return the sections of the page, as ids and titles."""
+    sections = {
+        "front": ("The front", True),
+        "networks": ("Networks", bool(run.front)),
+        "hypervolume": ("Progress", bool(counts["ok"])),
+        "accuracy": ("Accuracy", bool(run.front or run.references)),
+        "losses": ("Left out", True),
+        "setup": ("Setup", True),
+        "words": ("Words", True),
+    }
+    return [(name, title) for name, (title, is_there) in sections.items() if is_there]
 
 
 def _anchor(finalist: Finalist) -> str:

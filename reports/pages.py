@@ -1,13 +1,16 @@
 """The parts that all pages share: the template environment, figures as JSON, plotly itself."""
 
-import re
+import base64
+from functools import cache
+from importlib.resources import files
 
 import plotly.graph_objects as go
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-from plotly.offline import get_plotlyjs
+from markupsafe import Markup, escape
 
-from zerocross.reports import wording
+from zerocross.reports import wording, words
+
+_BUNDLE = "plotly-cartesian.min.js.gz"
 
 
 def environment() -> Environment:
@@ -19,7 +22,8 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    result.globals["embed"] = embed
+    result.globals.update(embed=embed, plotly=plotly_script(), words=words.WORDS)
+    result.filters.update(explained=explained, anchor_of_word=words.anchor)
     for function in (
         wording.number,
         wording.percent,
@@ -38,7 +42,32 @@ def embed(figure: go.Figure) -> Markup:
     return Markup(figure.to_json().replace("<", "\\u003c"))
 
 
+def explained(text: str, word: str | None = None) -> Markup:
+    """Return a text as a button that shows its explanation: with a pointer, a finger or a key. Other text stays as it is.
+
+    Args:
+        text: Text to show.
+        word: Word of `words.WORDS` that the text stands for; None if it is the text itself.
+    """
+    word = word or words.known(text)
+    if word is None:
+        return escape(text)
+    return Markup('<button type="button" class="word" popovertarget="{}" title="{}">{}</button>').format(
+        words.anchor(word), words.WORDS[word], text
+    )
+
+
+def figure_page(title: str, figure: go.Figure) -> str:
+    """Return a page with one figure."""
+    return environment().get_template("figure.html.j2").render(title=title, plot=figure)
+
+
+@cache
 def plotly_script() -> Markup:
-    """Return plotly's source for a script element; it comes from plotly's package and is trusted."""
-    # A closing tag inside the script would end it early.
-    return Markup(re.sub(r"</(?=script)", r"<\\/", get_plotlyjs(), flags=re.IGNORECASE))
+    """Return plotly.js for a page: gzip in base64, which `report.js` unpacks.
+
+    It is the partial bundle with cartesian figures; the one in plotly's Python package is three times as large.
+    """
+    return Markup(
+        base64.b64encode((files("zerocross.reports") / "plotly" / _BUNDLE).read_bytes()).decode("ascii")
+    )

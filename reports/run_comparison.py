@@ -9,6 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from zerocross.reports import drawing, pages, wording
+from zerocross.reports.axes import Axis, axis
 from zerocross.reports.configurations import differing
 from zerocross.reports.metrics import METRICS
 from zerocross.reports.pareto import Floats, hypervolume, nondominated
@@ -16,7 +17,6 @@ from zerocross.reports.records import Run
 from zerocross.reports.summary import front_evaluations
 
 _DATA = "data."
-_DECADE = 10
 
 
 class IncomparableRuns(ValueError):
@@ -89,8 +89,8 @@ class RunComparison:
         planes = _planes(self.objectives)
         views = [self._view(plane) for plane in planes]
         figure = drawing.figure(self._traces(planes[0]), height=460, hovermode="closest")
-        figure.update_xaxes(**_axis(planes[0][0], self.points))
-        figure.update_yaxes(**_axis(planes[0][1], self.points))
+        for update, metric in zip((figure.update_xaxes, figure.update_yaxes), planes[0], strict=True):
+            update(**self._axis(metric).layout())
         if len(planes) > 1:
             labels = [f"{METRICS[y].label} over {METRICS[x].label}" for x, y in planes]
             drawing.menu(
@@ -136,12 +136,16 @@ class RunComparison:
         traces = self._traces(plane)
         data = {"x": [trace["x"] for trace in traces], "y": [trace["y"] for trace in traces]}
         layout: dict[str, Any] = {}
-        for axis, metric in zip(("xaxis", "yaxis"), plane, strict=True):
-            style = _axis(metric, self.points)
-            layout[f"{axis}.title.text"] = style.pop("title_text")
-            layout |= {f"{axis}.{key}": value for key, value in style.items()}
-            layout[f"{axis}.autorange"] = True
+        for name, metric in zip(("xaxis", "yaxis"), plane, strict=True):
+            style = self._axis(metric).layout()
+            layout[f"{name}.title.text"] = style.pop("title_text")
+            layout |= {f"{name}.{key}": value for key, value in style.items()}
         return data, layout
+
+    def _axis(self, metric: str) -> Axis:
+        """Return an axis that holds all fronts."""
+        values = [value for group in self.points for value in _values(group, metric)]
+        return axis(metric, values, values)
 
 
 def compare_runs(runs: Mapping[str, Run]) -> RunComparison:
@@ -195,9 +199,8 @@ def render_runs(comparison: RunComparison) -> str:
         .get_template("runs.html.j2")
         .render(
             comparison=comparison,
-            figure=comparison.figure(),
+            plot=comparison.figure(),
             metrics=[METRICS[name] for name in comparison.objectives],
-            plotly=pages.plotly_script(),
         )
     )
 
@@ -242,13 +245,6 @@ def _stairs(points: Sequence[Point], plane: tuple[str, str]) -> tuple[list[float
     best = table[nondominated(table)]
     best = best[np.argsort(best[:, 0])]
     return best[:, 0].tolist(), best[:, 1].tolist()
-
-
-def _axis(metric: str, points: Sequence[Sequence[Point]]) -> dict[str, Any]:
-    values = [value for group in points for value in _values(group, metric) if value is not None]
-    wide = bool(values) and min(values) > 0 and max(values) > _DECADE * min(values)
-    scale = "logarithmic" if wide else "linear"
-    return {"title_text": f"{METRICS[metric].axis}, {scale} scale", "type": "log" if wide else "linear"}
 
 
 def _hover(run: str, point: Point) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 from zerocross.reports import wording
 from zerocross.reports.metrics import RESOURCES
 from zerocross.reports.pareto import Floats, nondominated
+from zerocross.reports.pareto import knee as pareto_knee
 from zerocross.reports.records import Control, Evaluation, Finalist, NodeRecord, Run
 
 _NUMBER = re.compile(r"\d[\d.,_]*")
@@ -100,8 +101,8 @@ def objective_points(evaluations: Sequence[Evaluation], objectives: Sequence[str
 
 
 def front_evaluations(run: Run) -> list[Evaluation]:
-    """Return the search's evaluations of the final front; without a final front, the best so far."""
-    found = [e for e in run.evaluations if e.status == "ok" and not e.reference]
+    """Return the search's evaluations of the final front, plain signs too; without a final front, the best so far."""
+    found = [e for e in run.evaluations if e.status == "ok"]
     ids = {finalist.id for finalist in run.front}
     if ids:
         first = {e.id: e for e in reversed(found)}
@@ -109,6 +110,13 @@ def front_evaluations(run: Run) -> list[Evaluation]:
     if not found:
         return []
     return [found[i] for i in np.flatnonzero(nondominated(objective_points(found, run.objectives)))]
+
+
+def knee(front: Sequence[Finalist], objectives: Sequence[str]) -> Finalist | None:
+    """Return the network at the knee of a front, which a build takes by default; None if an objective is unknown."""
+    if not front or any(name not in net.metrics for net in front for name in objectives):
+        return None
+    return front[pareto_knee([[net.metrics[name] for name in objectives] for net in front])]
 
 
 def losses(evaluations: Sequence[Evaluation]) -> list[Loss]:
@@ -123,6 +131,20 @@ def losses(evaluations: Sequence[Evaluation]) -> list[Loss]:
         for (status, _), reasons in groups.items()
     ]
     return sorted(grouped, key=lambda loss: (-loss.count, loss.status, loss.reason))
+
+
+def left_out(evaluations: Sequence[Evaluation]) -> str:
+    """Return how many evaluations are no result, with the most frequent reason of each kind; "" for none."""
+    found = losses(evaluations)
+    texts = []
+    for status in ("infeasible", "failed", "stopped"):
+        own = [loss for loss in found if loss.status == status]
+        if own and status == "stopped":
+            texts.append(f"{sum(loss.count for loss in own):,} stopped at a rung")
+        elif own:
+            often = f"most often: {own[0].reason}" if len(own) > 1 or own[0].alike else own[0].reason
+            texts.append(f"{sum(loss.count for loss in own):,} {status} ({often})")
+    return ", ".join(texts)
 
 
 def gain(finalist: Finalist, references: Sequence[Finalist]) -> Gain | None:

@@ -76,6 +76,15 @@ def _plain(value: Any) -> str:
     )
 
 
+def lost(counts: Mapping[str, int]) -> str:
+    """Return the numbers of evaluations that are no result, by status: "3 infeasible, 1 failed"; "" for none."""
+    return ", ".join(
+        f"{counts[status]:,} {text}"
+        for status, text in (("stopped", "stopped at a rung"), ("infeasible",) * 2, ("failed",) * 2)
+        if counts.get(status)
+    )
+
+
 def control_text(name: str) -> str:
     """Return what sets a control apart from the plain sign, such as "a shifted start"."""
     return "a shifted start" if name == "shifted" else f"the surrogate gradient {name}"

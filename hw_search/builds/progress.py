@@ -22,7 +22,8 @@ class BuildTerminal:
         self.console = console or Console(stderr=True)
         self._progress = Progress(
             TextColumn("[bold]{task.description}"),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=12),
+            TextColumn("elapsed"),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
@@ -30,15 +31,16 @@ class BuildTerminal:
             console=self.console,
             transient=True,
         )
+        self._draws = self.console.is_terminal and not self.console.is_dumb_terminal
         self._task: TaskID | None = None
 
     def __enter__(self) -> "BuildTerminal":
-        if self.console.is_terminal:
+        if self._draws:
             self._progress.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self.console.is_terminal:
+        if self._draws:
             self._progress.stop()
 
     def stage(self, name: str, note: str = "") -> None:
@@ -57,7 +59,7 @@ class BuildTerminal:
         self._forget()
         note = "" if stage.state == "failed" else stage.note  # the command prints the error
         seconds = f"{stage.seconds:6.1f} s" if stage.state != "skipped" else " " * 8
-        if self.console.is_terminal:
+        if self._draws:
             line = f"{_MARKS[stage.state]} {stage.name:16}{seconds}  {escape(note)}"
             self._progress.console.print(line, highlight=False)
         else:

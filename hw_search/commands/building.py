@@ -1,6 +1,7 @@
 """`zerocross build`, `infer` and `lower`."""
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -203,6 +204,7 @@ def build_for(
         beside = source if source.is_dir() else source.parent
         folder = output or beside / "builds" / f"{subject.origin.name}-{board}"
         result = run_build(subject, BuildOptions(**options), folder, watcher)
+        _link(source, folder)
     print_build(result.build)
     typer.echo(f"\nReport: {result.folder / REPORT}")
     return not misses_clock(result.build)
@@ -220,6 +222,20 @@ def _searched_part(source: Path) -> str:
     if not (source / PARETO).is_file():
         raise UserError(f"{source} is no run, which knows its part: give --target with a board or part")
     return str(load_run(source).config["device"]["part"])
+
+
+def _link(source: Path, folder: Path) -> None:
+    """Write the page of a run again if a build is in its folder: the page links its builds."""
+    from zerocross.reports.run_builds import BUILDS, builds_of
+    from zerocross.reports.storage import REPORT, UnreadableRun, load_run
+
+    if not source.is_dir() or folder.resolve().parent != (source / BUILDS).resolve():
+        return
+    from zerocross.hw_search.files import write_text
+    from zerocross.reports.page import render
+
+    with suppress(UnreadableRun):
+        write_text(source / REPORT, render(load_run(source), builds_of(source)))
 
 
 def infer(

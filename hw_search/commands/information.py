@@ -106,8 +106,9 @@ def activations(
     if html is not None:
         from zerocross.hw_search.files import write_text
         from zerocross.reports.figure_curves import curves
+        from zerocross.reports.pages import figure_page
 
-        write_text(html, curves(found.site).to_html(include_plotlyjs=True))
+        write_text(html, figure_page(found.expression, curves(found.site)))
         typer.echo(f"Curve: {html}")
 
 

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
+from zerocross.hw_search.commands.streams import in_ascii
 from zerocross.reports import retrained
 from zerocross.reports.build_records import Build
 from zerocross.reports.convergence import convergence
@@ -32,8 +33,14 @@ def plain_console(error: bool = False) -> "Console":
         error: Whether it prints to standard error.
     """
     from rich.console import Console
+    from rich.text import Text
 
-    return Console(stderr=error, markup=False, emoji=False)
+    class PlainConsole(Console):
+        def render_str(self, text: str, **options: Any) -> Text:
+            # Signs that become wider in ASCII must do so before the width of a column is known.
+            return super().render_str(in_ascii(text) if self.options.ascii_only else text, **options)
+
+    return PlainConsole(stderr=error, markup=False, emoji=False)
 
 
 def fail(message: str, code: int = 1) -> NoReturn:
@@ -59,45 +66,56 @@ def stoppable(remedy: str) -> Iterator[None]:
         sys.exit(stop.code if isinstance(stop, Terminated) else 128 + signal.SIGINT)
 
 
+def say(text: str) -> None:
+    """Print a sentence: on a terminal broken between words, elsewhere in one line."""
+    console = plain_console()
+    console.print(text, highlight=False, soft_wrap=not console.is_terminal)
+
+
 def print_run(run: Run) -> None:
-    """Print a run's front, its controls, how well its rungs ranked, and its verdict."""
+    """Print a run's front, what is not on it and why, its controls, how well its rungs ranked, and its verdict."""
     from rich.table import Table
+
+    from zerocross.reports import summary
 
     seeds = max((len(net.seeds) for net in run.front), default=0)
     title = f"{run.name}: front (test accuracy: mean ± deviation over {seeds} seeds; costs: estimates)"
     table = Table(title=title, title_justify="left")
     table.add_column("id", no_wrap=True)
-    table.add_column("activation", overflow="fold")
-    table.add_column("choices", overflow="fold")
-    shown = [METRICS[name] for name in COSTS if METRICS[name].brief or name in run.objectives]
+    table.add_column("activation, choices", overflow="fold")
+    shown = [METRICS[name] for name in COSTS if name in run.objectives or name == "lut"]
     for column in ("test %", *(metric.label for metric in shown)):
         table.add_column(column, justify="right", no_wrap=True)
+    knee = summary.knee(run.front, run.objectives)
     for net in run.front:
-        choices = short_choices(net.choices)
-        costs = (metric.text(net.metrics.get(metric.name)) for metric in shown)
         name = "plain sign" if net.reference else net.expression
-        table.add_row(net.id, name, choices, _mean_and_deviation(net.test), *costs)
+        described = "\n".join(filter(None, (name, short_choices(net.choices))))
+        costs = (metric.text(net.metrics.get(metric.name)) for metric in shown)
+        label = f"{net.id}\nknee" if net is knee else net.id
+        table.add_row(label, described, _mean_and_deviation(net.test), *costs)
     plain_console().print(table)
+    if lost := summary.left_out(run.evaluations):
+        say(f"Left out: {lost}.")
     for remark in run.remarks:
-        typer.echo(remark)
+        say(remark)
     for note in run.notes:
-        typer.echo(f"Data: {note}.")
+        say(f"Data: {note}.")
     for sign in run.references:
         own = [control for control in run.controls if control.sign == sign.id]
         if own:
             choices = short_choices(sign.choices)
             texts = (f"{control_text(control.name)} {_mean_and_deviation(control.test)}" for control in own)
             name = f"plain sign ({choices})" if choices else "plain sign"
-            typer.echo(f"Controls, test %: {name} {_mean_and_deviation(sign.test)}; with {', '.join(texts)}.")
+            say(f"Controls, test %: {name} {_mean_and_deviation(sign.test)}; with {', '.join(texts)}.")
     for number, rung in enumerate(run.rungs, start=1):
-        typer.echo(sentence(number, rung))
+        say(sentence(number, rung))
     for text in retrained.sentences(run):
-        typer.echo(text)
+        say(text)
     if (found := convergence(run)) is not None:
-        typer.echo(" ".join(found.sentences))
-    typer.echo(run.verdict)
+        say(" ".join(found.sentences))
+    say(run.verdict)
     if priced := _weights_in_blocks(run):
-        typer.echo(priced)
+        say(priced)
 
 
 def _weights_in_blocks(run: Run) -> str:
@@ -144,7 +162,7 @@ def print_comparison(found: "RunComparison") -> None:
         for path, row in found.differences.items():
             fields.add_row(path, *row)
         console.print(fields)
-    typer.echo(found.verdict)
+    say(found.verdict)
 
 
 def print_table(path: Path) -> None:

@@ -68,12 +68,13 @@ def report(
         path, text = output or Path("comparison.html"), _compared(folders, searched, trust)
     elif searched[0]:
         from zerocross.reports.page import render
+        from zerocross.reports.run_builds import builds_of
 
         loaded = load_run(folders[0])
         if not trust:
             check_run(folders[0], [PARETO, EVALUATIONS, RETRAINED])
         print_run(loaded)
-        path, text = output or folders[0] / REPORT, render(loaded)
+        path, text = output or folders[0] / REPORT, render(loaded, builds_of(folders[0]))
     else:
         from zerocross.reports.build_page import render_build, render_comparison
         from zerocross.reports.build_reading import read_build

@@ -86,8 +86,9 @@ def compare(
     if html is not None:
         from zerocross.hw_search.files import write_text
         from zerocross.reports.figure_comparison import comparison_figure
+        from zerocross.reports.pages import figure_page
 
-        write_text(html, comparison_figure(found.shares, found.functions).to_html(include_plotlyjs=True))
+        write_text(html, figure_page("Search strategies", comparison_figure(found.shares, found.functions)))
         typer.echo(f"\nCurves: {html}")
 
 

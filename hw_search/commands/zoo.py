@@ -47,7 +47,7 @@ def listed(
         except UserError as error:  # one bad file does not hide the others
             damaged.append(str(error))
     if markdown:
-        typer.echo(as_markdown(entries), nl=False)
+        typer.echo(as_markdown(entries).encode(), nl=False)  # a document, UTF-8 whatever the terminal
     else:
         from rich.table import Table
 

@@ -1,0 +1,47 @@
+"""What several builds have in common, and which of them is the smallest and the fastest, in sentences."""
+
+from collections.abc import Sequence
+
+from zerocross.reports import build_facts, wording
+from zerocross.reports.build_records import Build
+
+
+def verdict(builds: Sequence[Build]) -> str:
+    """Return which builds have a fault, and which of the others is the smallest and the fastest.
+
+    A fault is a failed step, a difference from the network, a design that does not fit, or one that misses its clock. LUTs are
+    compared only within a family.
+    """
+    faulty = [b for b in builds if any(found.state == "bad" for found in build_facts.verdicts(b))]
+    sound = [build for build in builds if build not in faulty]
+    said = [f"No fault was found in these {wording.count(len(builds), 'build')}."]
+    if faulty:
+        said = [
+            f"{len(faulty)} of {wording.count(len(builds), 'build')} "
+            f"{'has' if len(faulty) == 1 else 'have'} a fault: {', '.join(b.name for b in faulty)}."
+        ]
+    rates = {b.name: rate for b in sound if (rate := _rate(b)) is not None}
+    if len(rates) > 1:
+        fastest = max(rates, key=lambda name: rates[name])
+        said.append(f"{fastest} is the fastest, with {rates[fastest]:,.0f} images a second at its clock.")
+    for family in dict.fromkeys(build.family for build in sound):
+        sizes = {b.name: size for b in sound if b.family == family and (size := _luts(b)) is not None}
+        if len(sizes) > 1:
+            least = min(sizes, key=lambda name: sizes[name])
+            unit = build_facts.unit(build_facts.build_with_names(builds, family), "lut", family)
+            said.append(f"{least} is the smallest, with {sizes[least]:,.0f} {unit}.")
+    return " ".join(said)
+
+
+def _rate(build: Build) -> float | None:
+    measured = build.timing.ii_measured is not None
+    return build_facts.images_a_second(build, build.clock_mhz, measured)
+
+
+def _luts(build: Build) -> float | None:
+    """Return a build's LUTs on its own family, by the last tool that counted them; None if none did."""
+    counted = [c for c in build_facts.columns(build) if c.family == build.family]
+    values = [
+        build_facts.whole(build, c, "lut").value for c in counted if c.source in ("synthesis", "routing")
+    ]
+    return next((value for value in reversed(values) if value is not None), None)
