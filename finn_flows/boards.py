@@ -103,6 +103,20 @@ def _orangecrab(size: str) -> Board:
     )
 
 
+def _ecpix5(size: str) -> Board:
+    """Revision 2: amaranth_boards/ecpix5.py, litex_boards/platforms/lambdaconcept_ecpix5.py."""
+    pins = {"clock": "K23", "rx": "R26", "tx": "R24", "led": "R21"}
+    return _on(
+        f"ecpix5-{size}",
+        f"lfe5um5g-{size}",
+        "CABGA554",
+        clock_mhz=100.0,
+        led_low=True,
+        loader="openFPGALoader -b ecpix5",
+        **pins,
+    )
+
+
 # Unless stated otherwise, pins are those of the maker's constraint file.
 _BOARDS = (
     *(_ulx3s(size) for size in ("12f", "25f", "45f", "85f")),
@@ -121,6 +135,58 @@ _BOARDS = (
         led="U16",
         led_low=True,
         loader="openFPGALoader -b colorlight-i5",
+    ),
+    # The same extension board with a larger module, revision 7.2: litex_boards/platforms/colorlight_i5.py
+    _on(
+        "colorlight-i9",
+        "lfe5u-45f",
+        clock_mhz=25.0,
+        clock="P3",
+        rx="H18",
+        tx="J17",
+        led="L2",
+        led_low=True,
+        loader="openFPGALoader -b colorlight-i9",
+    ),
+    # litex_boards/platforms/muselab_icesugar_pro.py. The serial line is that of the programmer on the carrier, iCELink.
+    _on(
+        "icesugar-pro",
+        "lfe5u-25f",
+        "CABGA256",
+        clock_mhz=25.0,
+        clock="P6",
+        rx="A9",
+        tx="B9",
+        led="B11",
+        led_low=True,
+        loader="icesprog",
+    ),
+    # litex_boards/platforms/icepi_zero.py
+    _on(
+        "icepi-zero",
+        "lfe5u-25f",
+        "CABGA256",
+        clock_mhz=50.0,
+        clock="M1",
+        rx="K16",
+        tx="K15",
+        led="E13",
+        loader="openFPGALoader -b icepi-zero",
+    ),
+    *(_ecpix5(size) for size in ("45f", "85f")),
+    # amaranth_boards/ecp5_5g_evn.py, litex_boards/platforms/lattice_ecp5_evn.py. Bank 1 (LEDs) has 2.5 V, bank 6 (serial
+    # line) 3.3 V, as delivered.
+    _on(
+        "ecp5-evn",
+        "lfe5um5g-85f",
+        clock_mhz=12.0,
+        clock="A10",
+        rx="P2",
+        tx="P3",
+        led="A13",
+        led_low=True,
+        led_standard="LVCMOS25",
+        loader="openFPGALoader -b ecp5_evn",
     ),
     _on(
         "icebreaker",
@@ -170,6 +236,42 @@ _BOARDS = (
         led="B5",
         loader="openFPGALoader -b ice40_generic",
     ),
+    # amaranth_boards/tinyfpga_bx.py, litex_boards/platforms/tinyfpga_bx.py: no serial converter; the serial line is at pins 1
+    # and 2 of the header.
+    _on(
+        "tinyfpga-bx",
+        "ice40lp8k",
+        clock_mhz=16.0,
+        clock="B2",
+        rx="A1",
+        tx="A2",
+        led="B3",
+        loader="tinyprog -p",
+    ),
+    # litex_boards/platforms/alchitry_cu.py
+    _on(
+        "alchitry-cu",
+        "ice40hx8k",
+        "cb132",
+        clock_mhz=100.0,
+        clock="P7",
+        rx="P14",
+        tx="M9",
+        led="J11",
+        loader="iceprog",
+    ),
+    # litex_boards/platforms/fpgawars_alhambra2.py. Sold as an HX4K; its silicon is that of an HX8K, and open tools use all of it.
+    _on(
+        "alhambra-ii",
+        "ice40hx8k",
+        "tq144:4k",
+        clock_mhz=12.0,
+        clock="49",
+        rx="62",
+        tx="61",
+        led="45",
+        loader="iceprog",
+    ),
     _on(
         "icestick",
         "ice40hx1k",
@@ -197,6 +299,8 @@ _BOARDS = (
         led_low=True,
         loader="openFPGALoader -b tangnano20k",
     ),
+    # amaranth_boards/tang_primer_20k.py, litex_boards/platforms/sipeed_tang_primer_20k.py. LEDs are on the dock.
+    _on("tangprimer20k", "gw2a-18", clock_mhz=27.0, loader="openFPGALoader -b tangprimer20k"),
 )
 
 # Boards whose parts only Vivado places and routes. Vivado knows their pins.

@@ -125,12 +125,14 @@ ECP5 = Family(
         Cell(r"MULT18X18\w+|ALU\w+", dsp=1),
     ),
     # Lattice FPGA-DS-02012; LUTs and block RAMs as nextpnr counts them. The 12F is sold with 12k LUTs and 32 block RAMs; its
-    # silicon is that of a 25F, and open tools use all of it.
+    # silicon is that of a 25F, and open tools use all of it. The UM5G parts also have transceivers, which are not used here.
     parts=(
         _part("lfe5u-12f", 24_288, 24_288, 56, 28, device=Device("12k", "CABGA381", "6")),
         _part("lfe5u-25f", 24_288, 24_288, 56, 28, device=Device("25k", "CABGA381", "6")),
         _part("lfe5u-45f", 43_848, 43_848, 108, 72, device=Device("45k", "CABGA381", "6")),
         _part("lfe5u-85f", 83_640, 83_640, 208, 156, device=Device("85k", "CABGA381", "6")),
+        _part("lfe5um5g-45f", 43_848, 43_848, 108, 72, device=Device("um5g-45k", "CABGA381", "8")),
+        _part("lfe5um5g-85f", 83_640, 83_640, 208, 156, device=Device("um5g-85k", "CABGA381", "8")),
     ),
     library="ecp5",
     block_ram_models=ecp5_block_ram.models,

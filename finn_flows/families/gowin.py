@@ -119,7 +119,8 @@ GOWIN = Family(
         Cell(r"SPX?9?|SDPX?9?B|DPX?9?B|pROMX?9?", bram=1, kbit=18),
         Cell(r"MULT\w+|PADD\w+", dsp=1),
     ),
-    # Gowin DS117 (GW1NR) and DS226 (GW2AR). Place and route needs pins; these are the pins of a Tang Nano.
+    # Gowin DS117 (GW1NR), DS102 (GW2A) and DS226 (GW2AR). Place and route needs pins; these are the pins of a Tang Nano, and
+    # of a Tang Primer for the GW2A.
     parts=(
         _part(
             "gw1nr-9",
@@ -128,6 +129,14 @@ GOWIN = Family(
             26,
             20,
             device=Device("GW1NR-LV9QN88PC6/I5", die="GW1N-9C", pins={"clock": "52", "rx": "18", "tx": "17"}),
+        ),
+        _part(
+            "gw2a-18",
+            20_736,
+            15_552,
+            46,
+            48,
+            device=Device("GW2A-LV18PG256C8/I7", die="GW2A-18C", pins={"clock": "H11", "rx": "T13", "tx": "M11"}),
         ),
         _part(
             "gw2ar-18",

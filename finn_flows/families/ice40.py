@@ -1,4 +1,4 @@
-"""Lattice iCE40: HX and UltraPlus, with Project IceStorm and nextpnr-ice40."""
+"""Lattice iCE40: HX, LP and UltraPlus, with Project IceStorm and nextpnr-ice40."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -117,10 +117,11 @@ ICE40 = Family(
         Cell(r"SB_RAM40_4K\w*", bram=1, kbit=4),
         Cell("SB_MAC16", dsp=1),
     ),
-    # Lattice FPGA-DS-02029 (HX, 16 to 32 EBR) and FPGA-DS-02008 (UltraPlus, 30 EBR)
+    # Lattice FPGA-DS-02029 (HX and LP, 16 to 32 EBR) and FPGA-DS-02008 (UltraPlus, 30 EBR)
     parts=(
         _part("ice40hx1k", 1_280, 1_280, 16, 0, device=Device("hx1k", "tq144")),
         _part("ice40hx8k", 7_680, 7_680, 32, 0, device=Device("hx8k", "ct256")),
+        _part("ice40lp8k", 7_680, 7_680, 32, 0, device=Device("lp8k", "cm81")),
         _part("ice40up5k", 5_280, 5_280, 30, 8, device=Device("up5k", "sg48")),
     ),
     library="ice40",
