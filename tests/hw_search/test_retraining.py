@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from tests.hw_search.conftest import InProcess
 from zerocross import from_run, rebuild
+from zerocross.hw_search import pipeline
 from zerocross.hw_search.cli import app
 from zerocross.hw_search.config import make_config
 from zerocross.hw_search.errors import UserError
@@ -45,7 +46,8 @@ def test_a_network_trains_longer_with_fresh_seeds_and_builds_take_the_best(folde
     assert set(net.seeds) < set(more.seeds) and load_run(folder).retrained == [more]
 
 
-def test_the_command_prints_both_results(folder: Path) -> None:
+def test_the_command_prints_both_results(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "_executor", lambda *_: InProcess())
     name = load_run(folder).front[0].id
     done = CliRunner().invoke(app, ["retrain", str(folder), name, "--seeds", "1", "--epochs", "3"])
     assert done.exit_code == 0, done.output
