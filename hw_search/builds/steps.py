@@ -257,6 +257,7 @@ def route(job: Job, design: BuiltDesign, stages: Stages) -> Routing | None:
             fmax_mhz=routed.fmax_mhz,
             slack_ns=routed.clocks[0].slack_ns if routed.clocks else None,
             critical_path=critical.in_words() if critical else "",
+            by_node=routed.by_node,
         )
 
     router = get_family(board.family).router
