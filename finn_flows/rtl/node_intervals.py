@@ -1,8 +1,8 @@
 """The interval of each node of a design, measured: a simulation of all nodes side by side, each of them alone.
 
-In a running design every node takes as long as the slowest one, because it waits for it. Here no node waits: its inputs always
-offer a word, and its outputs are always taken. One simulation measures all nodes. Schedules do not depend on values, so most
-logic that computes values is left out (`HardwareNode.slim`).
+In a running design every node takes as long as the slowest one, because it waits for it. Here no node waits: its inputs
+always offer a word, and its outputs are always taken. One simulation measures all nodes. Schedules do not depend on values,
+so most logic that computes values is left out (`HardwareNode.slim`).
 """
 
 from pathlib import Path

