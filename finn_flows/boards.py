@@ -236,8 +236,8 @@ _BOARDS = (
         led="B5",
         loader="openFPGALoader -b ice40_generic",
     ),
-    # amaranth_boards/tinyfpga_bx.py, litex_boards/platforms/tinyfpga_bx.py: no serial converter; the serial line is at pins 1
-    # and 2 of the header.
+    # amaranth_boards/tinyfpga_bx.py, litex_boards/platforms/tinyfpga_bx.py. The board has no serial converter; the serial
+    # line is at pins 1 and 2 of the header.
     _on(
         "tinyfpga-bx",
         "ice40lp8k",
@@ -260,7 +260,8 @@ _BOARDS = (
         led="J11",
         loader="iceprog",
     ),
-    # litex_boards/platforms/fpgawars_alhambra2.py. Sold as an HX4K; its silicon is that of an HX8K, and open tools use all of it.
+    # litex_boards/platforms/fpgawars_alhambra2.py. The part is sold as an HX4K; its silicon is that of an HX8K, and open
+    # tools use all of it.
     _on(
         "alhambra-ii",
         "ice40hx8k",

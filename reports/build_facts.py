@@ -193,15 +193,8 @@ def interval(node: BuildNode) -> int | None:
 
 
 def bottleneck(build: Build) -> BuildNode | None:
-    """Return the node with the most cycles per image, the first if several tie, or None if no cycles are known.
-
-    Estimated cycles take precedence: the measured cycles of a node include its waiting for slower nodes.
-    """
-    known = [
-        (node.ii_measured if node.ii_estimate is None else node.ii_estimate, node)
-        for node in build.nodes
-        if node.kind not in STREAM_KINDS
-    ]
+    """Return the node with the most cycles per image, the first if several tie, or None if no cycles are known."""
+    known = [(interval(node), node) for node in build.nodes if node.kind not in STREAM_KINDS]
     return max(((c, n) for c, n in known if c), key=lambda pair: pair[0], default=(0, None))[1]
 
 

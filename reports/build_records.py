@@ -59,7 +59,7 @@ class BuildNode:
         synthesis: Counts of the synthesiser for the node alone, by family.
         routed: Counts for the node after place and route on the target, or None.
         ii_estimate: Estimated cycles between two images, without waiting for other nodes.
-        ii_measured: Cycles between two images, measured in simulation.
+        ii_measured: Cycles between two images, measured in a simulation of the node alone, which waits for no other node.
         fifo_depth: Words a FIFO holds, None for other nodes.
         fifo_peak: Most words the FIFO held in simulation.
     """

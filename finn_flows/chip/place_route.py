@@ -12,11 +12,12 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from zerocross.finn_flows.boards import Board
 from zerocross.finn_flows.children import child, own_modules, python, scratch
+from zerocross.finn_flows.chip.routed_cells import count_by_node, node_of
 from zerocross.finn_flows.chip.serial_line import design_clock
 from zerocross.finn_flows.errors import FlowError
 from zerocross.finn_flows.families import get_family
@@ -117,6 +118,8 @@ class Routed:
         hold_violations: Number of nextpnr's hold time violations.
         seconds: Run time, packing included.
         log: nextpnr's log file.
+        by_node: Used amount of each resource by node, "" for what belongs to no node. It has only resources whose sum is the
+            amount in `used`.
     """
 
     target: str
@@ -127,6 +130,7 @@ class Routed:
     hold_violations: int
     seconds: float
     log: Path
+    by_node: dict[str, dict[str, int]] = field(default_factory=dict)
 
     @property
     def met(self) -> bool:
@@ -205,18 +209,31 @@ def place_and_route(
 
     tell("packing the bitstream", None)
     _pack(board, router, work)
+    netlist = json.loads((work / router.netlist).read_text())
+    if router.netlist != router.routed:  # it is large, and no other tool reads it
+        (work / router.netlist).unlink()
     report = json.loads((work / "report.json").read_text())
-    clocks = read_clocks(report)
+    clocks, used = read_clocks(report), read_use(report["utilization"], board.family)
     return Routed(
         target=board.name,
         bitstream=work / router.bitstream,
         clocks=clocks,
-        used=read_use(report["utilization"], board.family),
+        used=used,
         critical=read_critical_path(report, clocks[0].name) if clocks else None,
         hold_violations=sum(map(int, re.findall(r"(\d+) Hold/min time violations", text))),
         seconds=time.monotonic() - began,
         log=log,
+        by_node=_by_node(netlist, router, used),
     )
+
+
+def _by_node(netlist: dict, router: Router, used: dict[str, Use]) -> dict[str, dict[str, int]]:
+    """Return the used resources by node, without those whose sum is not nextpnr's own count."""
+    counts = count_by_node(netlist, router.types or router.resources, router.carry)
+    whole = [
+        name for name, use in used.items() if sum(node.get(name, 0) for node in counts.values()) == use.used
+    ]
+    return {node: {name: counts.get(node, {}).get(name, 0) for name in whole} for node in ("", *counts)}
 
 
 def constraints(board: Board, clock_mhz: float, ports: Iterable[str]) -> str:
@@ -267,18 +284,12 @@ def read_critical_path(report: dict, clock: str) -> CriticalPath | None:
             return CriticalPath(
                 start=cells[0],
                 end=cells[-1],
-                nodes=tuple(dict.fromkeys(filter(None, map(_node, cells)))),
+                nodes=tuple(dict.fromkeys(filter(None, map(node_of, cells)))),
                 delay_ns=sum(step["delay"] for step in steps),
                 routing_ns=sum(step["delay"] for step in steps if step["type"] == "routing"),
                 levels=sum(step["type"] == "logic" for step in steps),
             )
     return None
-
-
-def _node(cell: str) -> str:
-    """Return the node of a cell by the cell's name, or "" for cells of the top and cells that nextpnr inserted."""
-    node, dot, _ = cell.removeprefix("accelerator.").partition(".")
-    return node if dot and not node.startswith("$") else ""
 
 
 def _ports(netlist: Path) -> tuple[str, ...]:

@@ -79,6 +79,7 @@ class _Router(Router):
         "EHXPLLL": "pll",
         "TRELLIS_IO": "pin",
     }
+    carry = ("FCI", "FCO")
 
     def pins(self, pins: Sequence[Pin], clock_mhz: float | None) -> list[str]:
         """Write Lattice's LPF."""
@@ -92,7 +93,16 @@ class _Router(Router):
     def arguments(self, device: Device) -> tuple[str, ...]:
         """Each device is an option, such as --25k."""
         where = (f"--{device.name}", "--package", device.package, "--speed", device.speed)
-        return (*where, "--lpf", self.constraints, "--lpf-allow-unconstrained", "--textcfg", self.routed)
+        return (
+            *where,
+            "--lpf",
+            self.constraints,
+            "--lpf-allow-unconstrained",
+            "--textcfg",
+            self.routed,
+            "--write",
+            self.netlist,
+        )
 
     def packer(self, device: Device, target: str) -> Tool:
         """Return ecppack from nextpnr's wheel."""

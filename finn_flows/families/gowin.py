@@ -12,6 +12,7 @@ from zerocross.finn_flows.families.pll import Limits, Pll, PllPrimitive, within
 from zerocross.finn_flows.families.router import Pin, Router, Tool
 
 _NAME = "gowin"
+_BLOCK_RAMS = r"SPX?9?|SDPX?9?B|DPX?9?B|pROMX?9?"  # types of cells
 
 
 class _Pll(PllPrimitive):
@@ -61,7 +62,7 @@ class _Router(Router):
 
     name = "himbaechel-gowin"
     constraints = "pins.cst"
-    routed = "routed.json"
+    routed = Router.netlist
     bitstream = "design.fs"
     resources: Mapping[str, str] = {
         "LUT4": "lut",
@@ -73,6 +74,17 @@ class _Router(Router):
         "rPLL": "pll",
         "IOB": "pin",
     }
+    types: Mapping[str, str] = {
+        "LUT[1-4]": "lut",
+        r"DFF\w*": "ff",
+        "ALU": "carry",
+        "RAM16SDP4": "lut_memory",
+        _BLOCK_RAMS: "bram",
+        "MULT18X18": "dsp",
+        "rPLL": "pll",
+        "[IO]BUF": "pin",
+    }
+    carry = ("CIN", "COUT")
 
     def pins(self, pins: Sequence[Pin], clock_mhz: float | None) -> list[str]:
         """Write Gowin's CST, which has no clocks."""
@@ -116,7 +128,7 @@ GOWIN = Family(
         Cell("ALU", lut=1, carry=1),
         Cell(r"RAM16S\w+", lut=6, memory=True),
         Cell(r"DFF\w*", ff=1),
-        Cell(r"SPX?9?|SDPX?9?B|DPX?9?B|pROMX?9?", bram=1, kbit=18),
+        Cell(_BLOCK_RAMS, bram=1, kbit=18),
         Cell(r"MULT\w+|PADD\w+", dsp=1),
     ),
     # Gowin DS117 (GW1NR), DS102 (GW2A) and DS226 (GW2AR). Place and route needs pins; these are the pins of a Tang Nano, and
@@ -136,7 +148,9 @@ GOWIN = Family(
             15_552,
             46,
             48,
-            device=Device("GW2A-LV18PG256C8/I7", die="GW2A-18C", pins={"clock": "H11", "rx": "T13", "tx": "M11"}),
+            device=Device(
+                "GW2A-LV18PG256C8/I7", die="GW2A-18C", pins={"clock": "H11", "rx": "T13", "tx": "M11"}
+            ),
         ),
         _part(
             "gw2ar-18",

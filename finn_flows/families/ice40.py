@@ -76,6 +76,7 @@ class _Router(Router):
         "SB_IO": "pin",
     }
     cell = "logic cells"
+    carry = ("CIN", "COUT")
 
     def pins(self, pins: Sequence[Pin], clock_mhz: float | None) -> list[str]:
         """Write IceStorm's PCF, which has no IO standards."""
@@ -86,7 +87,15 @@ class _Router(Router):
 
     def arguments(self, device: Device) -> tuple[str, ...]:
         """Each device is an option, such as --up5k."""
-        files = ("--pcf", self.constraints, "--pcf-allow-unconstrained", "--asc", self.routed)
+        files = (
+            "--pcf",
+            self.constraints,
+            "--pcf-allow-unconstrained",
+            "--asc",
+            self.routed,
+            "--write",
+            self.netlist,
+        )
         return (f"--{device.name}", "--package", device.package, *files)
 
     def packer(self, device: Device, target: str) -> Tool:

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from zerocross.finn_flows.families.part import Device
 
@@ -47,10 +48,14 @@ class Router(ABC):
     Attributes:
         name: nextpnr's name of the family, such as "ecp5" in nextpnr-ecp5.
         constraints: Name of the pin file.
-        routed: Name of nextpnr's output file.
+        routed: Name of nextpnr's output file, from which the bitstream is packed.
+        netlist: Name of the file with the routed netlist, in Yosys' JSON.
         bitstream: Name of the bitstream file.
         resources: This project's names of resources, by nextpnr's names.
         cell: Cells that nextpnr counts in place of LUTs, or "".
+        types: This project's names of resources, by patterns of the types of cells in the routed netlist; by default,
+            `resources`, because most families' cells have the names that nextpnr counts.
+        carry: Ports by which nextpnr's cells of a carry chain are connected.
     """
 
     name: str
@@ -59,6 +64,9 @@ class Router(ABC):
     bitstream: str
     resources: Mapping[str, str]
     cell: str = ""
+    types: Mapping[str, str] = MappingProxyType({})
+    carry: tuple[str, ...] = ()
+    netlist: str = "routed.json"
 
     @property
     def wheel(self) -> str:

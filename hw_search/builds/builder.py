@@ -84,6 +84,11 @@ def build(
     """
     try:
         check_path(folder)
+        origin = subject.origin
+        if options.pixels is not None and origin.trained and origin.scaling is None:
+            raise UserError(
+                f"--scale, --mean and --std: {origin.name} was trained on bytes, which pixels are: omit the options"
+            )
         target = find_target(options.target)
         clock_mhz = clock_of(target, options.clock_mhz)
         job = Job(subject, options, folder, target, clock_mhz, cache_folder())

@@ -17,6 +17,7 @@ from zerocross.finn_flows.planner import least_target, plan
 from zerocross.finn_flows.rtl.design import Design, DesignError, Generated, with_fifos, without_label
 from zerocross.finn_flows.rtl.library import NODES
 from zerocross.finn_flows.rtl.logits import logit_scale
+from zerocross.finn_flows.rtl.node_intervals import node_intervals
 from zerocross.finn_flows.rtl.simulation import HARNESS
 from zerocross.finn_flows.rtl.streaming import size_fifos
 from zerocross.hw_search.builds.accelerator_file import ScoreScale, save_accelerator
@@ -37,6 +38,7 @@ _CODE = (
     "zerocross.finn_flows.planner",
     "zerocross.finn_flows.assembly",
     "zerocross.finn_flows.rtl.streaming",
+    "zerocross.finn_flows.rtl.node_intervals",
 )
 
 
@@ -89,8 +91,10 @@ def make_design(job: Job, net: IntegerNetwork, stages: Stages) -> BuiltDesign:
     def size(report: Report) -> Sizing:
         report(-1, "sizing FIFOs in simulation")
         depths, interval = size_fifos(bare, job.folder / SIZING, job.cache)
+        report(-1, "measuring nodes in simulation")
+        intervals = node_intervals(bare, job.folder / SIZING, job.cache)
         shutil.rmtree(job.folder / SIZING, ignore_errors=True)
-        return Sizing(depths, interval, len(bare.elements))
+        return Sizing(depths, interval, len(bare.elements), intervals)
 
     inputs = {
         "folding": asdict(folding),

@@ -22,7 +22,7 @@ from zerocross.hw_search.builds.forms import (
     stream_elements,
 )
 from zerocross.hw_search.builds.layout import HOST, NETWORK, RTL
-from zerocross.hw_search.builds.pixels import check_reach
+from zerocross.hw_search.builds.pixels import check_reach, check_training
 from zerocross.hw_search.builds.samples import (
     ARRAYS,
     check_bytes,
@@ -108,7 +108,11 @@ def infer(
             found_notes += outside
         elif facts.pixels is not None:
             samples = facts.pixels.values(samples)
-        elif not build.trained:
+            if facts.scaling is not None:
+                samples = facts.scaling.to_bytes(samples)
+        elif build.trained:
+            check_training(path.name, facts.scaling)
+        else:
             check_reach(path.name, host, shape, net.network.input.bits)
         notes += [f"{path.name}: {note}" for note in found_notes]
         names += [path.name if len(samples) == 1 else f"{path.name}[{i}]" for i in range(len(samples))]

@@ -7,6 +7,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from zerocross.finn_flows.lowering.host_part import run_host_part, takes_pixels_apart
 from zerocross.hw_search.errors import UserError
+from zerocross.models.scaling import ByteScaling
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,28 @@ def _numbers(option: str, text: str) -> tuple[float, ...]:
 def _number(text: str) -> float:
     above, slash, below = text.partition("/")
     return float(above) / float(below) if slash else float(above)
+
+
+def check_training(name: str, scaling: ByteScaling | None) -> None:
+    """Check that pixels 0..255 are the bytes that a network was trained on.
+
+    They are if it was trained on bytes, or on numbers from 0 to 1 or from 0 to 255.
+
+    Args:
+        name: Name of the image file, for the message.
+        scaling: Scaling of the training images to bytes; None if they are bytes.
+
+    Raises:
+        UserError: If the training images had another range, such as that of normalised images.
+    """
+    if scaling is None or (scaling.low, scaling.high) in (((0.0,), (1.0,)), ((0.0,), (255.0,))):
+        return
+    low, high = scaling.low[0], scaling.high[0]
+    raise UserError(
+        f"{name}: the network was trained on images with values from {low:g} to {high:g}, so it is unknown which of them a "
+        "pixel 0..255 is. Build again and say how a pixel becomes such a value, (pixel * scale - mean) / std, with --scale, "
+        "--mean and --std, such as --scale 1/255; or give an .npy file with values of that range"
+    )
 
 
 def check_reach(name: str, host: ModelWrapper, shape: tuple[int, ...], bits: int) -> None:

@@ -107,7 +107,7 @@ def build_record(job: Job, stages: tuple[Stage, ...], done: Done) -> Build:
         tools=_tools(part.family, done),
         accuracy=_accuracy(done),
         stages=list(stages),
-        nodes=_nodes(job, done.design, done.synthesised) if done.design else [],
+        nodes=_nodes(job, done.design, done) if done.design else [],
         timing=_timing(done.design, done) if done.design else Timing(),
         utilisation=_utilisation(job, done),
         synthesis={family: _counts(mapped.total) for family, mapped in families.items()},
@@ -247,13 +247,14 @@ def _timing(design: BuiltDesign, done: Done) -> Timing:
     )
 
 
-def _nodes(job: Job, design: BuiltDesign, synthesised: Synthesised | None) -> list[BuildNode]:
+def _nodes(job: Job, design: BuiltDesign, done: Done) -> list[BuildNode]:
     ours = {family: element_costs(design.complete, part) for family, part in job.parts.items()}
     fitted, *_ = job.parts
     # FINN has no model for accumulators that count from 0, with shifted crossings: its estimate is for the plan.
     finn = {**ours[fitted], **element_costs(design.plan, job.parts[fitted])}
     counted = {
-        family: mapped.nodes for family, mapped in (synthesised.families if synthesised else {}).items()
+        family: mapped.nodes
+        for family, mapped in (done.synthesised.families if done.synthesised else {}).items()
     }
     intervals = design.complete.intervals()
     return [
@@ -275,7 +276,9 @@ def _nodes(job: Job, design: BuiltDesign, synthesised: Synthesised | None) -> li
                 for family, nodes in counted.items()
                 if element.name in nodes
             },
+            routed=_routed(done.routed, element.name) if done.routed else None,
             ii_estimate=intervals[element.name],
+            ii_measured=design.sizing.intervals.get(element.name),
             fifo_depth=element.node.depth if isinstance(element.node, Fifo) else None,
             fifo_peak=design.sizing.depths.get(element.name) if isinstance(element.node, Fifo) else None,
         )
@@ -297,6 +300,12 @@ def _built_as(element: Element, cost: NodeCost) -> dict[str, Any]:
     if isinstance(node, Product):
         note = f"{node.fan_in} x {node.channels}, {node.input_bits}-bit inputs"
     return {"implementation": cost.implementation, "pe": cost.pe, "simd": cost.simd, "note": note}
+
+
+def _routed(routed: Routing, node: str) -> Counts:
+    """Return what a node uses of each resource that is known by node; 0 for a node without cells."""
+    found = routed.by_node.get(node, {})
+    return {name: found.get(name, 0) for name in routed.by_node.get("", {}) if name in RESOURCES}
 
 
 def _estimate(resources: Resources, kbit: int) -> Counts:

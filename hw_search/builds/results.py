@@ -117,11 +117,13 @@ class Sizing(StepResult):
         depths: Largest number of words in each FIFO, by name.
         interval: Cycles between two images.
         nodes: Number of nodes of the design, without FIFOs.
+        intervals: Cycles between two images of each node alone, by name.
     """
 
     depths: dict[str, int]
     interval: float
     nodes: int
+    intervals: dict[str, int]
 
     @property
     def note(self) -> str:
@@ -216,6 +218,7 @@ class Routing(StepResult):
         fmax_mhz: Maximum frequency of the most critical clock, MHz.
         slack_ns: Slack of that clock in ns; None without a clock.
         critical_path: Description of the slowest path; "" if there is none.
+        by_node: See `zerocross.finn_flows.chip.place_route.Routed`.
     """
 
     bitstream: str
@@ -225,6 +228,7 @@ class Routing(StepResult):
     fmax_mhz: float
     slack_ns: float | None
     critical_path: str
+    by_node: dict[str, dict[str, int]]
 
     @property
     def note(self) -> str:

@@ -19,6 +19,7 @@ from zerocross.finn_flows.chip.place_route import place_and_route
 from zerocross.finn_flows.chip.synthesis import Synthesis, synthesise
 from zerocross.finn_flows.families import get_family
 from zerocross.finn_flows.integer import IntegerNetwork, remove_first_bits
+from zerocross.finn_flows.lowering.host_part import load_host_part
 from zerocross.finn_flows.lowering.lower import Lowered, lower
 from zerocross.finn_flows.lowering.storage import load, save
 from zerocross.finn_flows.vendor.dataflow import dataflow_model
@@ -94,7 +95,11 @@ def export_model(job: Job, stages: Stages) -> Exported:
 
 
 def lower_model(job: Job, stages: Stages) -> tuple[LoweredFile, Lowering]:
-    """Absorb every activation into crossings."""
+    """Absorb every activation into crossings.
+
+    Raises:
+        UserError: If the declared scaling of pixels does not fit the samples.
+    """
     network = LoweredFile(job.folder, job.options.host_part)
 
     def work(report: Report) -> Lowering:
@@ -113,7 +118,11 @@ def lower_model(job: Job, stages: Stages) -> tuple[LoweredFile, Lowering]:
         f"{_FLOWS}.lowering.lower", f"{_FLOWS}.lowering.storage", f"{_FLOWS}.integer", f"{_FLOWS}.wiring"
     )
     inputs = {"code": code, "host_part": job.options.host_part}
-    return network, stages.run("lowering", Lowering, inputs, work)
+    result = stages.run("lowering", Lowering, inputs, work)
+    if job.options.pixels is not None:
+        host = load_host_part(job.folder / HOST)
+        job.options.pixels.check(tuple(host.get_tensor_shape(host.graph.input[0].name)[1:]))
+    return network, result
 
 
 def take_samples(job: Job, network: LoweredFile, stages: Stages) -> Sampled:
@@ -257,6 +266,7 @@ def route(job: Job, design: BuiltDesign, stages: Stages) -> Routing | None:
             fmax_mhz=routed.fmax_mhz,
             slack_ns=routed.clocks[0].slack_ns if routed.clocks else None,
             critical_path=critical.in_words() if critical else "",
+            by_node=routed.by_node,
         )
 
     router = get_family(board.family).router

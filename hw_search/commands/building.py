@@ -114,8 +114,9 @@ def build(
     scale: Annotated[
         str | None,
         typer.Option(
-            help="How `infer` turns pixels 0..255 of image files into inputs of a QONNX file: value = (pixel * scale - "
-            "mean) / std. A number or a fraction: --scale 1/255. Default: 1."
+            help="How `infer` turns pixels 0..255 of image files into inputs of a QONNX file, or into numbers such as the "
+            "training images of a run had: value = (pixel * scale - mean) / std. A number or a fraction: --scale 1/255. "
+            "Default: 1."
         ),
     ] = None,
     mean: Annotated[
@@ -156,7 +157,7 @@ def build(
         host_part=host_part,
         anyway=anyway,
         scores=scores,
-        pixels=_pixels(source, scale, mean, std),
+        pixels=_pixels(scale, mean, std),
     )
     if not met:
         sys.exit(1)
@@ -362,20 +363,14 @@ def lower(
         typer.echo(f"The host's part: {host}")
 
 
-def _pixels(source: Path, scale: str | None, mean: str | None, std: str | None) -> "PixelScaling | None":
-    """Return the declared scaling of pixels; a run has its own.
+def _pixels(scale: str | None, mean: str | None, std: str | None) -> "PixelScaling | None":
+    """Return the declared scaling of pixels, or None.
 
     Raises:
-        UserError: If an option is wrong, or the source is a run.
+        UserError: If an option is wrong.
     """
-    from zerocross.hw_search.errors import UserError
-
     if scale is None and mean is None and std is None:
         return None
-    if source.suffix != ".onnx":
-        raise UserError(
-            f"--scale, --mean and --std work only with a QONNX file: omit them, because the run {source} takes bytes"
-        )
     from zerocross.hw_search.builds.pixels import parse_pixels
 
     return parse_pixels(scale, mean, std)

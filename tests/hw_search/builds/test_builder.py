@@ -98,6 +98,7 @@ def again(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     sizing, simulated = found("design", Sizing), found("simulation", Simulated)
     monkeypatch.setattr(design, "size_fifos", lambda *_: (sizing.depths, sizing.interval))
+    monkeypatch.setattr(design, "node_intervals", lambda *_: sizing.intervals)
     monkeypatch.setattr(steps, "certify", lambda *_: simulated)
     return folder
 

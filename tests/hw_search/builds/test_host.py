@@ -47,6 +47,7 @@ def quick() -> Iterator[pytest.MonkeyPatch]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(design, "size_fifos", lambda *_: ({}, 1.0))
+        patch.setattr(design, "node_intervals", lambda *_: {})
         patch.setattr(steps, "certify", lambda *_: nothing)
         patch.setattr(steps, "synthesise", synthesise)
         yield patch
@@ -229,6 +230,41 @@ def test_rows_of_a_table_are_in_the_users_units(
     assert outside and found.notes == [
         f"rows.npy: {outside} of {x.size} values lie outside the training samples' range"
     ]
+
+
+def test_pictures_become_what_a_run_was_trained_on(
+    quick: None, tiny_run: Path, tmp_path: Path, boards: list[Any]
+) -> None:
+    run, subject = load_run(tiny_run), from_run(tiny_run, "knee")
+    channels, height, width = run.input_shape
+    assert channels == 1
+    image = pixels((height, width))
+    Image.fromarray(image).save(tmp_path / "one.png")
+
+    def trained_on(low: float, high: float) -> Any:
+        return replace(subject, record=replace(run, scaling={"low": [low], "high": [high]}))
+
+    def sent(floats: Any, declared: PixelScaling | None = None) -> np.ndarray:
+        made = build(floats, replace(OPTIONS, pixels=declared), tmp_path / "build")
+        answering = infer(made.folder, [tmp_path / "one.png"], port="any")
+        np.save(tmp_path / "same.npy", image[None])
+        same = infer(made.folder, [tmp_path / "same.npy"], port="any")
+        return np.array([answering.scores[0], same.scores[0]])
+
+    for bytes_like in (subject, trained_on(0.0, 1.0), trained_on(0.0, 255.0)):
+        found, expected = sent(bytes_like)
+        assert found.tolist() == expected.tolist()
+    normalised = trained_on((0 - 0.25) / 0.5, (1 - 0.25) / 0.5)  # torchvision's Normalize(0.25, 0.5)
+    with pytest.raises(
+        UserError, match=r"one.png: .*trained on images with values from -0.5 to 1.5.*--scale 1/255"
+    ):
+        sent(normalised)
+    found, expected = sent(normalised, PixelScaling(1 / 255, (0.25,), (0.5,)))
+    assert found.tolist() == expected.tolist()
+    with pytest.raises(UserError, match="--mean has 3 numbers, but images have 1 channels"):
+        sent(normalised, PixelScaling(1 / 255, (0.1, 0.2, 0.3)))
+    with pytest.raises(UserError, match="was trained on bytes, which pixels are: omit"):
+        sent(subject, PixelScaling(1 / 255))
 
 
 def test_test_samples_of_a_run_have_labels(
