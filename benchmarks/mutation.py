@@ -29,7 +29,7 @@ from cosmic_ray.testing import run_tests
 from cosmic_ray.work_item import TestOutcome
 
 ROOT = Path(__file__).parents[1]
-SECONDS = 900.0
+SECONDS = 600.0
 """Time for the tests of a fault; a fault that makes them hang is noticed."""
 
 CORE: dict[str, str] = {
