@@ -13,9 +13,10 @@ import torch
 from tests.hw_search.extraction.test_extraction import settle
 from zerocross.finn_flows.chip.cells import Cells
 from zerocross.finn_flows.chip.synthesis import Synthesis
+from zerocross.finn_flows.integer import IntegerNetwork
 from zerocross.finn_flows.lowering.storage import load
 from zerocross.hw_search import cli
-from zerocross.hw_search.builds import builder, core_export, steps
+from zerocross.hw_search.builds import builder, core_export, layout, steps
 from zerocross.hw_search.builds.builder import build
 from zerocross.hw_search.builds.core_export import export_core
 from zerocross.hw_search.builds.export import export
@@ -61,15 +62,23 @@ def scored(model: Path) -> Path:
     return build(FileSubject(model), replace(OPTIONS, scores=True), model.parent / "scores").folder
 
 
-def test_vectors_are_the_answers_of_the_integer_network(built: Path, scored: Path) -> None:
-    net = load(built / "network.npz")
-    inputs, outputs = load_vectors(built)
-    logits = integer_logits(net, inputs.reshape(-1, *net.network.input.shape))
-    assert len(inputs) == 12 and outputs[:, 0].tolist() == integer_classes(net, logits).tolist()
-    again, scores = load_vectors(scored)
-    assert (again == inputs).all()
+def vectors(folder: Path) -> tuple[IntegerNetwork, np.ndarray, np.ndarray]:
+    """Return the network of a build, the logits of its vectors, and their answers."""
+    net, (inputs, outputs) = load(folder / "network.npz"), load_vectors(folder)
+    assert len(inputs) == 12
+    return net, integer_logits(net, inputs.reshape(-1, *net.network.input.shape)), outputs
+
+
+def test_vectors_are_the_scores_of_the_integer_network(scored: Path) -> None:
+    _, logits, scores = vectors(scored)
     scale = core_export.load_accelerator(scored).scores
     assert scale is not None and (scale.factor * scores + scale.offset == logits).all()
+
+
+@pytest.mark.slow
+def test_vectors_are_the_classes_of_the_integer_network(built: Path) -> None:
+    net, logits, classes = vectors(built)
+    assert classes[:, 0].tolist() == integer_classes(net, logits).tolist()
 
 
 def test_a_build_of_scores_compares_all_forms(scored: Path) -> None:
@@ -80,6 +89,7 @@ def test_a_build_of_scores_compares_all_forms(scored: Path) -> None:
     assert not any(check.differences for check in record.certificate.checks)
 
 
+@pytest.mark.slow
 def test_infer_gives_scores(built: Path, scored: Path, runtime: Path) -> None:
     samples = np.random.default_rng(0).integers(0, 256, (3, 1, 4, 5)).astype(np.float32)
     path = scored.parent / "samples.npy"
@@ -93,11 +103,12 @@ def test_infer_gives_scores(built: Path, scored: Path, runtime: Path) -> None:
 
 
 def test_infer_prints_scores(
-    built: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    scored: Path, runtime: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = built.parent / "one.npy"
+    monkeypatch.setattr(layout, "cache_folder", lambda: runtime)
+    path = scored.parent / "one.npy"
     np.save(path, np.zeros((1, 1, 4, 5), np.float32))
-    monkeypatch.setattr(sys, "argv", ["zerocross", "infer", str(built), str(path), "--simulate", "--scores"])
+    monkeypatch.setattr(sys, "argv", ["zerocross", "infer", str(scored), str(path), "--simulate", "--scores"])
     with pytest.raises(SystemExit) as ended:
         cli.main()
     out = capsys.readouterr().out
@@ -105,18 +116,18 @@ def test_infer_prints_scores(
 
 
 def test_the_command_writes_and_replaces_a_core(
-    built: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    scored: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for form in ("verilog", "verilog"):
-        monkeypatch.setattr(sys, "argv", ["zerocross", "export", str(built), "--as", form, "--no-check"])
+        monkeypatch.setattr(sys, "argv", ["zerocross", "export", str(scored), "--as", form, "--no-check"])
         with pytest.raises(SystemExit) as ended:
             cli.main()
         assert not ended.value.code
     out = capsys.readouterr().out
-    assert "tiny_net: a sample is 20 words of 8 bits, an answer 1" in out
-    folder = built / "cores" / "verilog"
+    assert "tiny_net: a sample is 20 words of 8 bits, an answer 3" in out
+    folder = scored / "cores" / "verilog"
     assert f"Core: {folder}" in out and (folder / "rtl" / "tiny_net.v").is_file()
-    assert not list(built.rglob("*.tmp"))
+    assert not list(scored.rglob("*.tmp"))
 
 
 @pytest.mark.slow
@@ -126,25 +137,26 @@ def test_an_exported_core_passes_its_testbench(scored: Path, tmp_path: Path, for
     assert done.checked[-1] == "PASS: 10 samples, 0 differences"
 
 
-def test_wrong_arguments_have_one_message(built: Path, tmp_path: Path) -> None:
+def test_wrong_arguments_have_one_message(scored: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="--as litx: .*litex"):
-        export_core(built, "litx")
+        export_core(scored, "litx")
     for name in ("module", "Bnn_core", "zc_core", "a-b"):
         with pytest.raises(UserError, match=f"--name {name}: give a name of lower-case"):
-            export_core(built, "verilog", name)
+            export_core(scored, "verilog", name)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
     with pytest.raises(UserError, match="is not empty, and no earlier export"):
-        export_core(built, "verilog", output=tmp_path / "mine")
+        export_core(scored, "verilog", output=tmp_path / "mine")
     assert (tmp_path / "mine" / "thesis.txt").is_file()
 
 
 def test_a_build_without_vectors_is_simulated_again(model: Path, tmp_path: Path) -> None:
-    folder = build(FileSubject(model), OPTIONS, tmp_path / "build").folder
+    options = replace(OPTIONS, scores=True)
+    folder = build(FileSubject(model), options, tmp_path / "build").folder
     (folder / "vectors.npz").unlink()
     with pytest.raises(UserError, match=r"vectors\.npz cannot be read .*build again"):
         export_core(folder, "verilog")
-    build(FileSubject(model), OPTIONS, folder)
+    build(FileSubject(model), options, folder)
     assert (folder / "vectors.npz").is_file()
 
 
