@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from zerocross.hw_search.execution.code_version import code_version
+from zerocross.hw_search.code_digest import code_digest
 
 CONFIG: dict[str, Any] = {
     "name": "tiny",
@@ -25,6 +25,7 @@ CONFIG: dict[str, Any] = {
     "final": {"seeds": 1, "controls": []},
 }
 STEPS = ("model", "lowering", "samples", "design", "simulation", "synthesis", "place and route", "Vivado")
+_CODE = "zerocross.hw_search.pipeline", "zerocross.hw_search.builds.builder"
 RUN = Path("runs") / "tiny"
 BUILD = Path("build")
 
@@ -138,7 +139,7 @@ def processes(folder: Path) -> list[int]:
 
 def reference(folder: Path) -> Place:
     """Return a place with a finished search and build, made once for all attacks of the same code."""
-    place = Place(folder / f"reference-{code_version()[:8]}", folder / "cache")
+    place = Place(folder / f"reference-{code_digest(*_CODE)[:8]}", folder / "cache")
     done = place.folder / "done.json"
     if not done.exists():
         for command in (SEARCH, build(RUN, route=True)):

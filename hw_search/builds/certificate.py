@@ -81,7 +81,9 @@ def certify(
     report(0.5, "compiling the RTL")
     hardware = design.complete
     taps = [] if job.options.scores else [logits_element(hardware)]
-    compiled, _ = compile_streaming(hardware, job.folder / RTL, taps, job.cache, top=f"{TOP}_tapped")
+    tapped = f"{TOP}_tapped"
+    compiled, _ = compile_streaming(hardware, job.folder / RTL, taps, job.cache, top=tapped)
+    (job.folder / RTL / f"{tapped}.sv").unlink()  # no part of the design
     flat = stream_elements(net, inputs)
     streamed = compiled.stream(
         flat, progress=lambda share: report(0.6 + 0.4 * share, "RTL, image after image")

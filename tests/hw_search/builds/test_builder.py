@@ -109,6 +109,7 @@ def test_a_build_leaves_everything(built: Path, tiny_run: Path) -> None:
     assert wanted | {"build.json", "report.html", "stages"} <= names and "sizing" not in names
     assert not list(built.rglob("*.tmp")) and not list(built.rglob("*.part"))
     record, subject = load_build(built), from_run(tiny_run, "knee")
+    assert not list((built / "rtl").glob("*tapped*"))  # of the simulation alone
     assert (record.network, record.part, record.board) == (subject.network.id, "lfe5u-25f", "ulx3s-25f")
     assert all((built / path).exists() for path in record.files.values())
     assert {"SystemVerilog", "network (QONNX)", "folder for Vivado"} <= set(record.files)
