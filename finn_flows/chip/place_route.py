@@ -209,7 +209,7 @@ def place_and_route(
 
     tell("packing the bitstream", None)
     _pack(board, router, work)
-    netlist = json.loads((work / router.netlist).read_text())
+    cells = json.loads((work / router.netlist).read_text())
     if router.netlist != router.routed:  # it is large, and no other tool reads it
         (work / router.netlist).unlink()
     report = json.loads((work / "report.json").read_text())
@@ -223,7 +223,7 @@ def place_and_route(
         hold_violations=sum(map(int, re.findall(r"(\d+) Hold/min time violations", text))),
         seconds=time.monotonic() - began,
         log=log,
-        by_node=_by_node(netlist, router, used),
+        by_node=_by_node(cells, router, used),
     )
 
 
