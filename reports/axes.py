@@ -81,7 +81,7 @@ def axis(metric: str, values: Sequence[float | None], shown: Sequence[float | No
     if metric == "number":
         return Axis(title, False, low, max(most, low + 1))
     high = max([float(np.median(known)), *(v for v in shown if v is not None)])
-    logarithmic = 0 < low and high > _WIDE * low
+    logarithmic = low > 0 and high > _WIDE * low
     high = high * (high / low) ** _MARGIN if logarithmic else high + _MARGIN * (high - low)
     high = min(high, most)
     if high == low:

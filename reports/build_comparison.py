@@ -9,8 +9,8 @@ from zerocross.reports.build_records import Build
 def verdict(builds: Sequence[Build]) -> str:
     """Return which builds have a fault, and which of the others is the smallest and the fastest.
 
-    A fault is a failed step, a difference from the network, a design that does not fit, or one that misses its clock. LUTs are
-    compared only within a family.
+    A fault is a failed step, a difference from the network, a design that does not fit, or one that misses its clock. LUTs
+    are compared only within a family.
     """
     faulty = [b for b in builds if any(found.state == "bad" for found in build_facts.verdicts(b))]
     sound = [build for build in builds if build not in faulty]
