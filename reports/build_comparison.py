@@ -28,8 +28,9 @@ def verdict(builds: Sequence[Build]) -> str:
         sizes = {b.name: size for b in sound if b.family == family and (size := _luts(b)) is not None}
         if len(sizes) > 1:
             least = min(sizes, key=lambda name: sizes[name])
-            unit = build_facts.unit(build_facts.build_with_names(builds, family), "lut", family)
-            said.append(f"{least} is the smallest, with {sizes[least]:,.0f} {unit}.")
+            named = build_facts.build_with_names(builds, family)
+            unit, name = build_facts.unit(named, "lut", family), build_facts.family_names(named, family).name
+            said.append(f"{least} is the smallest on {name}, with {sizes[least]:,.0f} {unit}.")
     return " ".join(said)
 
 

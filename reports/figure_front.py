@@ -187,7 +187,7 @@ def _values(evaluations: Sequence[Evaluation], metric: str) -> list[float | None
 def _nondominated(evaluations: Sequence[Evaluation], pair: tuple[str, str]) -> list[Evaluation]:
     """Return the evaluations that are nondominated in one plane, from left to right."""
     table = np.array([_values(evaluations, metric) for metric in pair], dtype=float).reshape(2, -1).T
-    found = [evaluations[i] for i in np.flatnonzero(nondominated(table))]
+    found = [e for e, best in zip(evaluations, nondominated(table), strict=True) if best]
     return sorted(found, key=lambda e: _values([e], pair[0])[0] or 0.0)
 
 

@@ -177,7 +177,7 @@ def test_figures_far_away_are_drawn_on_the_way(make_run, open_page):
 def test_a_word_is_explained_by_key_and_finger(make_run, open_page):
     page = open_page(make_run(60, front=1), width=390, has_touch=True)
     assert not page.is_visible("#word-ii")
-    page.focus("table.front .word[popovertarget=word-ii] >> nth=-1")
+    page.focus("table.front .word[popovertarget=word-ii] >> visible=true >> nth=0")
     page.keyboard.press("Enter")
     page.wait_for_selector("#word-ii", state="visible")
     assert "cycles from one image to the next" in page.text_content("#word-ii")
