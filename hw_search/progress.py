@@ -27,6 +27,7 @@ from zerocross.reports.summary import left_out
 from zerocross.reports.wording import short_choices
 
 _SHOWN = 10
+_OTHER_LINES = 11
 _NAME = 26
 """Characters of the step's name; the whole line has 74."""
 
@@ -113,7 +114,7 @@ class Terminal(Callback):
         if not front:
             self._say(f"{tried}, none feasible yet")
             return
-        self._table = _front_table(front, objectives)
+        self._table = _front_table(front, objectives, (self.console.height - _OTHER_LINES) // 2)
         least = zip(objectives, self._front.points.min(axis=0), strict=True)
         best = ", ".join(f"{METRICS[name].label} {METRICS[name].text(value)}" for name, value in least)
         ranks = f". {self._ranks}" if self._ranks else ""
@@ -149,15 +150,17 @@ class Terminal(Callback):
             print(text, file=sys.stderr, flush=True)
 
 
-def _front_table(front: Sequence[Evaluation], objectives: Sequence[str]) -> Table:
-    extra = f", {_SHOWN} shown" if len(front) > _SHOWN else ""
+def _front_table(front: Sequence[Evaluation], objectives: Sequence[str], most: int) -> Table:
+    """Return a table of at most `most` networks, and at most 10: the bars below it must stay on the screen."""
+    most = max(1, min(most, _SHOWN))
+    extra = f", {most} shown" if len(front) > most else ""
     table = Table(
         title=f"front so far: {len(front)} networks{extra} (validation, estimates)", title_justify="left"
     )
     table.add_column("activation, choices", overflow="fold")
     for name in objectives:
         table.add_column(METRICS[name].label, justify="right")
-    for evaluation in front[:_SHOWN]:
+    for evaluation in front[:most]:
         name = "plain sign" if evaluation.reference else evaluation.expression
         described = "\n".join(filter(None, (name, short_choices(evaluation.choices))))
         table.add_row(described, *(METRICS[key].text(evaluation.metrics[key]) for key in objectives))

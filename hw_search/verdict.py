@@ -96,8 +96,9 @@ def verdict(
     if corrected is not None and corrected >= SIGNIFICANCE:
         ahead = f", and more accuracy than its best control, {control}" if best is not None else ""
         return (
-            f"No activation of the front beats the plain sign significantly. {network} has more accuracy and fewer LUTs than "
-            f"{plain}{ahead}, over {_seeds(net)}, but {difference} is not significant {test}."
+            "No activation of the front beats the plain sign significantly. "
+            f"{network} has more accuracy and fewer LUTs than {plain}{ahead}, "
+            f"over {_seeds(net)}, but {difference} is not significant {test}."
         )
     ahead = f", and its best control, {control}, in accuracy" if best is not None else ""
     text = f"{network} beats {plain} in both{ahead}, over {_seeds(net)}."

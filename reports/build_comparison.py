@@ -9,8 +9,8 @@ from zerocross.reports.build_records import Build
 def verdict(builds: Sequence[Build]) -> str:
     """Return which builds have a fault, and which of the others is the smallest and the fastest.
 
-    A fault is a failed step, a difference from the network, a design that does not fit, or one that misses its clock. LUTs are
-    compared only within a family.
+    A fault is a failed step, a difference from the network, a design that does not fit, or one that misses its clock. LUTs
+    are compared only within a family.
     """
     faulty = [b for b in builds if any(found.state == "bad" for found in build_facts.verdicts(b))]
     sound = [build for build in builds if build not in faulty]
@@ -28,8 +28,9 @@ def verdict(builds: Sequence[Build]) -> str:
         sizes = {b.name: size for b in sound if b.family == family and (size := _luts(b)) is not None}
         if len(sizes) > 1:
             least = min(sizes, key=lambda name: sizes[name])
-            unit = build_facts.unit(build_facts.build_with_names(builds, family), "lut", family)
-            said.append(f"{least} is the smallest, with {sizes[least]:,.0f} {unit}.")
+            named = build_facts.build_with_names(builds, family)
+            unit, name = build_facts.unit(named, "lut", family), build_facts.family_names(named, family).name
+            said.append(f"{least} is the smallest on {name}, with {sizes[least]:,.0f} {unit}.")
     return " ".join(said)
 
 

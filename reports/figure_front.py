@@ -15,7 +15,7 @@ from zerocross.reports.pareto import nondominated
 from zerocross.reports.records import Evaluation, Run
 from zerocross.reports.summary import front_evaluations, knee
 
-_MOST_DRAWN = 2000
+_MOST_DRAWN = 1000
 
 
 def front(run: Run) -> go.Figure:
@@ -38,7 +38,7 @@ def front(run: Run) -> go.Figure:
     open_diamond = {"color": drawing.PLAIN, "size": 9, "symbol": "diamond-open", "line": {"width": 1.5}}
     ringed = {"size": 11, "symbol": "diamond", "line": {"color": drawing.FOUND, "width": 2.5}}
     groups = [
-        _Group(name, _thinned(rest), {"color": drawing.FAINT, "size": 6, "opacity": 0.4}, len(rest)),
+        _Group(name, list(_thinned(rest)), {"color": drawing.FAINT, "size": 6, "opacity": 0.4}, len(rest)),
         _Group("plain sign", plain, open_diamond),
         _Group(
             f"plain sign on the front{so_far}",
@@ -51,7 +51,10 @@ def front(run: Run) -> go.Figure:
     lines = [(best, drawing.FOUND, "solid"), (signs, drawing.PLAIN, "dash")]
     marked = [e for e in best if at_knee is not None and e.id == at_knee.id][:1]
     pairs = _pairs(run.objectives)
-    views = [_view(pair, drawn, best, groups, lines, marked) for pair in pairs]
+    axes = [_axes(pair, drawn, best) for pair in pairs]
+    for group in groups:  # the legend shows the marker of the first one
+        group.evaluations.sort(key=lambda e: _is_beyond(e, pairs, axes))
+    views = [_view(pair, *both, groups, lines, marked) for pair, both in zip(pairs, axes, strict=True)]
     figure = drawing.figure(views[0].traces, height=460, hovermode="closest")
     figure.update_xaxes(**views[0].x.layout())
     figure.update_yaxes(**views[0].y.layout())
@@ -90,17 +93,36 @@ class _View:
         }
         data["marker.symbol"] = [trace.get("marker", {}).get("symbol") for trace in self.traces]
         layout: dict[str, Any] = {}
-        for name, axis in (("xaxis", self.x), ("yaxis", self.y)):
-            style = axis.layout()
+        for name, along in (("xaxis", self.x), ("yaxis", self.y)):
+            style = along.layout()
             layout[f"{name}.title.text"] = style.pop("title_text")
             layout |= {f"{name}.{key}": value for key, value in style.items()}
         return data, layout
 
 
+def _axes(
+    pair: tuple[str, str], drawn: Sequence[Evaluation], best: Sequence[Evaluation]
+) -> tuple[Axis, Axis]:
+    """Return the axes of a plane, which hold the front and the best plain signs."""
+    must = [*best, *_nondominated([e for e in drawn if e.reference], pair)]
+    x, y = (axis(metric, _values(drawn, metric), _values(must, metric)) for metric in pair)
+    return x, y
+
+
+def _is_beyond(
+    evaluation: Evaluation, pairs: Sequence[tuple[str, str]], axes: Sequence[tuple[Axis, Axis]]
+) -> bool:
+    return any(
+        along.is_beyond(_values([evaluation], metric)[0])
+        for pair, both in zip(pairs, axes, strict=True)
+        for metric, along in zip(pair, both, strict=True)
+    )
+
+
 def _view(
     pair: tuple[str, str],
-    drawn: Sequence[Evaluation],
-    best: Sequence[Evaluation],
+    x: Axis,
+    y: Axis,
     groups: Sequence[_Group],
     lines: Sequence[tuple[list[Evaluation], str, str]],
     marked: list[Evaluation],
@@ -109,14 +131,12 @@ def _view(
 
     Args:
         pair: Metrics of x and y.
-        drawn: All evaluations.
-        best: Those of the front.
+        x: Horizontal axis.
+        y: Vertical axis.
         groups: Evaluations by marker.
         lines: Sets that a line bounds, each with its colour and dash.
         marked: The knee, or nothing.
     """
-    must = [*best, *_nondominated([e for e in drawn if e.reference], pair)]
-    x, y = (axis(metric, _values(drawn, metric), _values(must, metric)) for metric in pair)
     traces = [_cloud(groups[0], pair, x, y)]
     for evaluations, colour, dash in lines:
         stairs = _nondominated(evaluations, pair)
@@ -167,7 +187,7 @@ def _values(evaluations: Sequence[Evaluation], metric: str) -> list[float | None
 def _nondominated(evaluations: Sequence[Evaluation], pair: tuple[str, str]) -> list[Evaluation]:
     """Return the evaluations that are nondominated in one plane, from left to right."""
     table = np.array([_values(evaluations, metric) for metric in pair], dtype=float).reshape(2, -1).T
-    found = [evaluations[i] for i in np.flatnonzero(nondominated(table))]
+    found = [e for e, best in zip(evaluations, nondominated(table), strict=True) if best]
     return sorted(found, key=lambda e: _values([e], pair[0])[0] or 0.0)
 
 
@@ -190,8 +210,8 @@ def _cloud(group: _Group, pair: tuple[str, str], x: Axis, y: Axis) -> dict[str, 
     return {
         "type": "scatter",
         "name": f"{group.name} ({len(evaluations) if group.count is None else group.count:,})",
-        "x": [x.inside(value) for value in xs],
-        "y": [y.inside(value) for value in ys],
+        "x": [_short(x.inside(value)) for value in xs],
+        "y": [_short(y.inside(value)) for value in ys],
         "mode": "markers",
         "marker": {**group.marker, "symbol": symbol if set(symbols) <= {symbol} else symbols},
         "hovertext": [_hover(e) for e in evaluations],
@@ -199,6 +219,11 @@ def _cloud(group: _Group, pair: tuple[str, str], x: Axis, y: Axis) -> dict[str, 
         "customdata": [e.id for e in evaluations],
         "showlegend": bool(evaluations),
     }
+
+
+def _short(value: float | None) -> float | None:
+    """Return a value with the digits that a screen shows: a page holds each point once for every pair of axes."""
+    return None if value is None else float(f"{value:.5g}")
 
 
 def _line(x: list[float | None], y: list[float | None], colour: str, dash: str) -> dict[str, Any]:

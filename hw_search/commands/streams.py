@@ -1,11 +1,12 @@
 """Standard output and error: plain ASCII where the reader may not show more.
 
 On a terminal that shows Unicode, text is printed as it is. Elsewhere zerocross prints ASCII: in the locale C or POSIX, on a
-terminal that calls itself dumb, and into a pipe or a file. There, signs of zerocross' own become ASCII. Other text, such as a
-user's file names, stays UTF-8 in a pipe or a file; in the locale C and on a dumb terminal it is escaped.
+terminal that calls itself dumb, and into a pipe or a file. There, signs of zerocross itself become ASCII. Other text, such
+as a user's file names, stays UTF-8 in a pipe or a file; in the locale C and on a dumb terminal it is escaped.
 """
 
 import codecs
+import encodings.ascii
 import os
 import sys
 from io import TextIOWrapper
@@ -18,7 +19,7 @@ _SIGNS = {
     "…": "...",
     "✓": "+",
     "✗": "x",
-    "×": "x",
+    "\N{MULTIPLICATION SIGN}": "x",
     "·": "-",
     "•": "-",
     "●": "*",
@@ -32,8 +33,8 @@ _SIGNS = {
     "µ": "u",
     "“": '"',
     "”": '"',
-    "‘": "'",
-    "’": "'",
+    "\N{LEFT SINGLE QUOTATION MARK}": "'",
+    "\N{RIGHT SINGLE QUOTATION MARK}": "'",
     "\N{NO-BREAK SPACE}": " ",
     "━": "-",
     "─": "-",
@@ -42,6 +43,7 @@ _SIGNS = {
     "╺": "-",
 }
 
+_ASCII = "zerocross_ascii"
 _TABLE = str.maketrans(_SIGNS)
 
 
@@ -52,6 +54,7 @@ def in_ascii(text: str) -> str:
 
 def set_up() -> None:
     """Have standard output and error print what their reader can show."""
+    codecs.register(_codec)
     codecs.register_error("zerocross.utf8", _keep)
     codecs.register_error("zerocross.ascii", _escape)
     limited = _is_plain_locale() or os.environ.get("TERM") == "dumb"
@@ -59,11 +62,20 @@ def set_up() -> None:
         if not isinstance(stream, TextIOWrapper):
             continue
         if limited:
-            stream.reconfigure(encoding="ascii", errors="zerocross.ascii")
+            stream.reconfigure(encoding=_ASCII, errors="zerocross.ascii")
         elif not stream.isatty():
-            stream.reconfigure(encoding="ascii", errors="zerocross.utf8")
+            stream.reconfigure(encoding=_ASCII, errors="zerocross.utf8")
         else:
             stream.reconfigure(errors="zerocross.ascii")  # a terminal of another encoding lacks some signs
+
+
+def _codec(name: str) -> codecs.CodecInfo | None:
+    """Return ASCII under a name of its own: Typer prints UTF-8 to a stream whose encoding is called "ascii"."""
+    if name != _ASCII:
+        return None
+    found = encodings.ascii.getregentry()
+    found.name = _ASCII
+    return found
 
 
 def _is_plain_locale() -> bool:

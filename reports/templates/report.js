@@ -101,8 +101,10 @@ function label(table) {
       const name = document.createElement("span");
       name.className = "label";
       columns[x].forEach((heading, y) => {
-        if (y) name.append(", ");
-        for (const node of heading.childNodes) name.append(node.cloneNode(true));
+        const part = document.createElement("span");
+        part.className = heading.className;
+        for (const node of heading.childNodes) part.append(node.cloneNode(true));
+        name.append(y ? ", " : "", part);
       });
       cell.prepend(name);
     });
@@ -110,15 +112,18 @@ function label(table) {
   table.dataset.labelled = "";
 }
 
-// A table that is wider than its box would hide numbers. Its rows become cards, each value under its heading.
+// A table that is wider than its box would hide numbers. It is set tighter, and if that is not enough, its rows become cards
+// with each value under its heading.
 function fit() {
   for (const box of document.querySelectorAll(".scroll")) {
     const table = box.querySelector("table");
     if (!table || !box.clientWidth) continue;
-    table.classList.remove("cards");
+    table.classList.remove("tight", "cards");
+    if (table.offsetWidth <= box.clientWidth) continue;
+    table.classList.add("tight");
     if (table.offsetWidth <= box.clientWidth) continue;
     if (table.dataset.labelled === undefined) label(table);
-    table.classList.add("cards");
+    table.classList.replace("tight", "cards");
   }
 }
 

@@ -68,7 +68,7 @@ def test_a_callback_ends_a_search_and_gets_its_result(tmp_path: Path) -> None:
     table = again.to_dataframe()
     assert len(table) == len(result.run.evaluations) and "lut" in table.columns
     assert len(again.to_dataframe(front=True)) == len(result.front)
-    assert len(again.plot().data) == 5 and "<table>" in again._repr_html_()
+    assert len(again.plot().data) == 7 and "<table>" in again._repr_html_()
 
 
 def test_the_display_of_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:

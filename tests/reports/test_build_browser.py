@@ -3,7 +3,7 @@
 import pytest
 
 from tests.reports.builds import make_build, make_long_build
-from tests.reports.test_page_browser import ARGUMENTS, draw_all, find_chromium, wait_until
+from tests.reports.test_page_browser import ARGUMENTS, TABLES_ARE_WHOLE, draw_all, find_chromium, wait_until
 from zerocross.reports.build_page import render_build, render_comparison
 from zerocross.reports.build_records import Build
 
@@ -67,9 +67,10 @@ def open_page(browser, tmp_path):
 def test_no_page_scrolls_sideways(name, open_page):
     page = open_page(PAGES[name]())
     page.evaluate("document.querySelectorAll('details').forEach((d) => (d.open = true))")
-    for width in (1280, 420):
+    for width in (1280, 390):
         page.set_viewport_size({"width": width, "height": 900})
         wait_until(page, f"document.documentElement.scrollWidth <= {width}")
+        wait_until(page, f"({TABLES_ARE_WHOLE})()")
 
 
 def test_the_menu_changes_family_and_resource(open_page):

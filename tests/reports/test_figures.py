@@ -14,7 +14,7 @@ def named(figure, start):
 def test_front_draws_every_feasible_evaluation_once(make_run):
     run = make_run(200, front=5)
     figure = figures.front(run)
-    drawn = [i for trace in figure.data if trace.mode == "markers" for i in trace.customdata]
+    drawn = [i for trace in figure.data if trace.mode == "markers" for i in trace.customdata or ()]
     assert sorted(drawn) == sorted(e.id for e in run.evaluations if e.status == "ok")
     assert set(named(figure, "front").customdata) == {f.id for f in run.front}
     assert len(named(figure, "plain sign").x) == 6
@@ -62,7 +62,7 @@ def test_front_has_a_menu_of_all_pairs(make_run, objectives, views):
     menus = figure.layout.updatemenus
     assert (len(menus[0].buttons) if menus else 0) == views
     if "error" in objectives:
-        assert figure.layout.yaxis.title.text == "validation error (%)"
+        assert figure.layout.yaxis.title.text == "validation error (%), linear scale"
     for button in menus[0].buttons if menus else ():
         data, _ = button.args
         assert len(data["x"]) == len(data["y"]) == len(figure.data)
@@ -73,6 +73,40 @@ def test_first_view_of_the_menu_is_what_is_drawn(make_run):
     data, layout = figure.layout.updatemenus[0].buttons[0].args
     assert [list(trace.x) for trace in figure.data] == [list(x) for x in data["x"]]
     assert layout["xaxis.title.text"] == figure.layout.xaxis.title.text
+
+
+def test_outliers_stand_at_the_edge_and_are_marked(make_run):
+    run = make_run(200, front=5, objectives=("error", "lut"))
+    worst = max(e.number for e in run.evaluations if e.status == "ok" and not e.reference)
+    run = replace(
+        run,
+        evaluations=[
+            replace(e, metrics={**e.metrics, "error": 0.9, "lut": 1e6}) if e.number == worst else e
+            for e in run.evaluations
+        ],
+    )
+    figure = figures.front(run)
+    assert figure.layout.xaxis.title.text == "LUT, linear scale"
+    cloud = named(figure, "evaluated")
+    place = list(cloud.customdata).index(run.evaluations[worst].id)
+    assert cloud.marker.symbol[place] == "triangle-ne" and cloud.marker.symbol[0] == "circle"
+    assert max(cloud.x) == cloud.x[place] <= figure.layout.xaxis.range[1] < 1e4
+    assert cloud.y[place] <= figure.layout.yaxis.range[1] < 80
+    front = named(figure, "front")
+    assert max(front.x) < figure.layout.xaxis.range[1] and set(front.marker.symbol or ["circle"]) <= {
+        *"circle"
+    }
+
+
+def test_the_knee_and_plain_signs_on_the_front_are_marked(make_run):
+    run = make_run(60, front=4)
+    sign = replace(run.references[0], metrics={**run.references[0].metrics, "error": 0.001})
+    run = replace(run, front=[*run.front, sign])
+    figure = figures.front(run)
+    ringed = named(figure, "plain sign on the front")
+    assert ringed.name == "plain sign on the front (1)" and list(ringed.customdata) == [sign.id]
+    assert named(figure, "plain sign (").name == "plain sign (5)"
+    assert len(named(figure, "knee").x) == 1
 
 
 def test_front_line_falls_from_left_to_right(make_run):

@@ -1,13 +1,24 @@
+import base64
+import gzip
 import html
 import json
 import re
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from tests.reports.builds import make_build
+from zerocross.reports import figure_front, pages, summary
+from zerocross.reports.build_page import render_build, render_comparison
+from zerocross.reports.build_storage import save_build
+from zerocross.reports.figure_curves import curves
 from zerocross.reports.page import render
+from zerocross.reports.pages import figure_page
+from zerocross.reports.run_builds import BuildLink, builds_of
+from zerocross.reports.run_comparison import compare_runs, render_runs
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +70,66 @@ def test_page_refers_to_nothing_outside_itself(make_run, body):
     assert "url(" not in page
     assert "http://" not in page
     assert "https://" not in page
+
+
+def test_pages_are_small(make_run):
+    made = {
+        "long": render(make_run(1500, front=12)),
+        "run": render(make_run(400, front=12)),
+        "build": render_build(make_build()),
+        "builds": render_comparison([make_build(), make_build(name="other")]),
+        "runs": render_runs(compare_runs({"a": make_run(60), "b": make_run(80)})),
+        "figure": figure_page("a curve", curves(make_run(60, front=1).front[0].sites[0])),
+    }
+    sizes = {name: len(page.encode()) for name, page in made.items()}
+    assert max(sizes.values()) < 1_500_000, sizes
+    assert max(sizes[name] for name in ("build", "builds", "runs", "figure")) < 800_000, sizes
+
+
+def test_the_bundle_draws_all_kinds_of_figures_that_pages_hold():
+    types, used = {"scatter", "bar", "heatmap"}, set()
+    for path in Path(figure_front.__file__).parent.glob("*.py"):
+        used |= set(re.findall(r'"type": "([a-z0-9]+)"[,}]', path.read_text()))
+    assert used - {"log", "linear"} == types
+    script = gzip.decompress(base64.b64decode(pages.plotly_script())).decode("utf-8")
+    assert "plotly.js (cartesian - minified)" in script[:200]
+    assert all(re.search(rf'name:"{name}"', script) for name in types)
+
+
+def test_one_network_is_open_and_builds_are_linked(make_run):
+    run = make_run(120, front=3)
+    page = render(run, [BuildLink("one", "builds/one/report.html", "Fits")])
+    opened = re.findall(r'<details class="network" id="network-([^"]*)"[^>]* open>', page)
+    assert opened == [summary.knee(run.front, run.objectives).id]
+    assert page.count('<details class="network"') == 3
+    assert '<a href="builds/one/report.html">one</a>' in page
+    for target in re.findall(r'<li><a href="#([^"]+)">', page):
+        assert f'id="{target}"' in page, target
+
+
+def test_words_are_explained_where_they_stand(make_run):
+    for page in (render(make_run(60, front=1)), render_build(make_build())):
+        targets = re.findall(r'popovertarget="([^"]+)"', page)
+        assert {"word-ii", "word-pe", "word-simd", "word-our-estimate", "word-finn-s-estimate"} <= set(
+            targets
+        )
+        assert all(page.count(f'id="{target}"') == 1 for target in targets)
+
+
+def test_the_builds_of_a_run(tmp_path):
+    for name in ("b", "a", "no page", "damaged"):
+        folder = tmp_path / "builds" / name
+        folder.mkdir(parents=True)
+        save_build(make_build(name=name), folder)
+        if name != "no page":
+            (folder / "report.html").write_text("x")
+    (tmp_path / "builds" / "damaged" / "build.json").write_text("{")
+    found = builds_of(tmp_path)
+    assert [(link.name, link.page) for link in found] == [
+        ("a", "builds/a/report.html"),
+        ("b", "builds/b/report.html"),
+    ]
+    assert found[0].state and builds_of(tmp_path / "none") == []
 
 
 def test_every_figure_is_json_without_a_tag(make_run, body):

@@ -74,6 +74,23 @@ def wait_until(page, expression):
     pytest.fail(f"never became true: {expression}")
 
 
+TABLES_ARE_WHOLE = """() => [...document.querySelectorAll('table')].filter((t) => t.clientWidth).every((table) => {
+  const box = table.parentElement.getBoundingClientRect();
+  return [...table.querySelectorAll('td, th')].filter((cell) => cell.offsetWidth).every((cell) => {
+    const {left, right} = cell.getBoundingClientRect();
+    const text = document.createRange();
+    text.selectNodeContents(cell);
+    const inner = text.getBoundingClientRect();
+    return left >= box.left - 1 && Math.max(right, inner.right) <= box.right + 1;
+  });
+})"""
+"""Whether every cell of every open table is inside its box, with its text."""
+
+
+def unfold(page):
+    page.evaluate("document.querySelectorAll('details').forEach((d) => (d.open = true))")
+
+
 def draw_all(page):
     page.evaluate("document.querySelectorAll('.figure').forEach(draw)")
     wait_until(page, "!document.querySelector('.figure:not([data-drawn])')")
@@ -131,16 +148,18 @@ def test_the_menu_changes_the_axes(make_run, open_page):
     page = open_page(make_run(150, front=4))
     before = page.text_content("#front .xtitle")
     page.select_option("#front select", label="validation error over latency")
-    wait_until(page, "document.querySelector('#front .xtitle').textContent === 'latency (cycles)'")
-    assert before == "LUT"
+    wait_until(
+        page, "document.querySelector('#front .xtitle').textContent === 'latency (cycles), linear scale'"
+    )
+    assert before == "LUT, linear scale"
     page.select_option("#front select", index=0)
-    wait_until(page, "document.querySelector('#front .xtitle').textContent === 'LUT'")
+    wait_until(page, "document.querySelector('#front .xtitle').textContent === 'LUT, linear scale'")
 
 
 def test_the_menu_changes_the_channel(make_run, open_page):
     page = open_page(make_run(150, front=2))
     draw_all(page)
-    box = page.locator("section.network .figure").first
+    box = page.locator("details.network[open] .figure").first
     box.locator("select").select_option(label="channel 2")
     names = "plot => plot.data.filter(t => t.visible === true && t.mode === 'lines+markers').map(t => t.name)"
     assert box.locator(".js-plotly-plot").evaluate(names) == ["channel 2"]
@@ -151,9 +170,28 @@ def test_the_menu_changes_the_channel(make_run, open_page):
 def test_figures_far_away_are_drawn_on_the_way(make_run, open_page):
     page = open_page(make_run(150, front=4))
     assert page.query_selector(".figure:not([data-drawn])")
-    last = page.locator(".figure").last
-    last.scroll_into_view_if_needed()
-    wait_until(page, "[...document.querySelectorAll('.figure')].at(-1).dataset.drawn !== undefined")
+    page.locator("#accuracy .figure").scroll_into_view_if_needed()
+    wait_until(page, "document.querySelector('#accuracy .figure').dataset.drawn !== undefined")
+
+
+def test_a_word_is_explained_by_key_and_finger(make_run, open_page):
+    page = open_page(make_run(60, front=1), width=390, has_touch=True)
+    assert not page.is_visible("#word-ii")
+    page.focus("table.front .word[popovertarget=word-ii] >> visible=true >> nth=0")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#word-ii", state="visible")
+    assert "cycles from one image to the next" in page.text_content("#word-ii")
+    page.keyboard.press("Escape")
+    page.tap("table.front .word[popovertarget=word-lut] >> visible=true >> nth=0")
+    page.wait_for_selector("#word-lut", state="visible")
+
+
+def test_a_figure_that_is_drawn_while_folded_fits_when_unfolded(make_run, open_page):
+    page = open_page(make_run(150, front=3))
+    draw_all(page)
+    unfold(page)
+    widths = "[...document.querySelectorAll('.network .main-svg')].every((s) => s.clientWidth > 1000)"
+    wait_until(page, widths)
 
 
 @pytest.mark.parametrize(
@@ -169,10 +207,11 @@ def test_figures_far_away_are_drawn_on_the_way(make_run, open_page):
 def test_the_page_never_scrolls_sideways(make_run, open_page, options):
     page = open_page(make_run(**options))
     draw_all(page)
-    page.evaluate("document.querySelectorAll('details').forEach((d) => (d.open = true))")
-    for width in (1280, 420):
+    unfold(page)
+    for width in (1280, 390):
         page.set_viewport_size({"width": width, "height": 900})
         wait_until(page, f"document.documentElement.scrollWidth <= {width}")
+        wait_until(page, f"({TABLES_ARE_WHOLE})()")
 
 
 def test_long_words_do_not_widen_the_page(make_run, open_page):
