@@ -14,6 +14,7 @@ from onnx import TensorProto
 from PIL import Image
 
 from tests.finn_flows.lowering.foreign import Graph
+from tests.hw_search.builds.stand_ins import no_simulation
 from tests.hw_search.extraction.test_extraction import settle
 from zerocross.finn_flows.chip.cells import Cells
 from zerocross.finn_flows.chip.synthesis import Synthesis
@@ -24,11 +25,8 @@ from zerocross.hw_search.builds.accelerator_file import load_accelerator
 from zerocross.hw_search.builds.builder import build
 from zerocross.hw_search.builds.export import export
 from zerocross.hw_search.builds.host import infer
-from zerocross.hw_search.builds.job import Job
-from zerocross.hw_search.builds.layout import VECTORS
 from zerocross.hw_search.builds.options import BuildOptions
 from zerocross.hw_search.builds.pixels import PixelScaling
-from zerocross.hw_search.builds.results import Simulated
 from zerocross.hw_search.builds.samples import read_samples
 from zerocross.hw_search.builds.subject import FileSubject, from_run
 from zerocross.hw_search.errors import UserError
@@ -42,11 +40,6 @@ from zerocross.reports.storage import load_run
 @pytest.fixture(scope="module")
 def quick() -> Iterator[pytest.MonkeyPatch]:
     """Skips simulation and synthesis in builds: only the files that a host needs remain."""
-    nothing = Simulated("", 0, (), 1.0, 1, 1, None)
-
-    def certify(job: Job, *_: Any) -> Simulated:
-        (job.folder / VECTORS).touch()
-        return nothing
 
     def synthesise(top: str, sources: Any, folder: Path, family: str, *_: Any, **__: Any) -> Synthesis:
         return Synthesis(top, family, Cells(), {}, folder, folder)
@@ -54,7 +47,7 @@ def quick() -> Iterator[pytest.MonkeyPatch]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(design, "size_fifos", lambda *_: ({}, 1.0))
         patch.setattr(design, "node_intervals", lambda *_: {})
-        patch.setattr(steps, "certify", certify)
+        patch.setattr(steps, "certify", no_simulation)
         patch.setattr(steps, "synthesise", synthesise)
         yield patch
 

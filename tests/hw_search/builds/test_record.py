@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from tests.hw_search.builds.stand_ins import no_simulation
 from tests.models.test_residual import SMALL, settle
 from zerocross.finn_flows.chip.cells import Cells
 from zerocross.finn_flows.chip.synthesis import Synthesis
@@ -14,7 +15,6 @@ from zerocross.hw_search.builds import design, steps
 from zerocross.hw_search.builds.builder import build
 from zerocross.hw_search.builds.export import export
 from zerocross.hw_search.builds.options import BuildOptions
-from zerocross.hw_search.builds.results import Simulated
 from zerocross.hw_search.builds.subject import FileSubject
 from zerocross.models.topologies import build as topology
 from zerocross.reports.build_diagram import steps as drawn
@@ -41,7 +41,7 @@ def unsimulated(monkeypatch: pytest.MonkeyPatch) -> None:
         return {element.fifo_name(port): 2 for element in bare.elements for port in element.ports}, 1.0
 
     monkeypatch.setattr(design, "size_fifos", size_fifos)
-    monkeypatch.setattr(steps, "certify", lambda *_: Simulated("", 0, (), 1.0, 1, 1, None))
+    monkeypatch.setattr(steps, "certify", no_simulation)
     monkeypatch.setattr(steps, "synthesise", synthesise)
 
 
