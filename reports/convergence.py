@@ -55,9 +55,10 @@ class Convergence:
         found = [f"The front's hypervolume rose by {self.rise:.1%} over the last quarter of the candidates."]
         if self.deviation is not None and self.noise is not None:
             state = "still rises" if self.rising else "no longer rises by more than this noise"
+            moves = f"±{self.noise:.1%}" if self.noise < 1 else "more than all of it"
             found.append(
                 f"Seeds of one network differ by ±{100 * self.deviation:.2f} points, which moves the hypervolume by "
-                f"±{self.noise:.1%}: the front {state}."
+                f"{moves}: the front {state}."
             )
         if self.optimism is not None:
             way = "higher" if self.optimism >= 0 else "lower"

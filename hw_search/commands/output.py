@@ -143,12 +143,13 @@ def print_comparison(found: "RunComparison") -> None:
     """Print runs side by side: hypervolumes, fronts and the fields that differ."""
     from rich.table import Table
 
-    table = Table(title="Fronts on common axes (validation errors, estimates)", title_justify="left")
+    title = "Fronts on common axes, and least values (validation errors, estimates)"
+    table = Table(title=title, title_justify="left")
     table.add_column("run", overflow="fold")
     for column in ("hypervolume", "networks", "joint"):
         table.add_column(column, justify="right", no_wrap=True)
     for name in found.objectives:
-        table.add_column(f"least {METRICS[name].label}", justify="right")
+        table.add_column(METRICS[name].label.removeprefix("validation "), justify="right")
     for name, points, volume in zip(found.names, found.points, found.volumes, strict=True):
         least = (METRICS[key].text(min(p.metrics[key] for p in points)) for key in found.objectives)
         joint = sum(point.joint for point in points)
