@@ -27,7 +27,7 @@ def render(run: Run, builds: Sequence[BuildLink] = ()) -> str:
         HTML with styles, scripts and figures inside.
     """
     on_front = {finalist.id for finalist in run.front}
-    counts = Counter(e.status for e in run.evaluations)
+    counts: Counter[str] = Counter(e.status for e in run.evaluations)
     other_signs = [finalist for finalist in run.references if finalist.id not in on_front]
     return (
         _environment()

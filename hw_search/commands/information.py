@@ -108,7 +108,7 @@ def activations(
         from zerocross.reports.figure_curves import curves
         from zerocross.reports.pages import figure_page
 
-        write_text(html, figure_page(found.expression, curves(found.site)))
+        write_text(html, figure_page(str(found.expression), curves(found.site)))
         typer.echo(f"Curve: {html}")
 
 
