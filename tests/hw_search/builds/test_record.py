@@ -45,7 +45,9 @@ def unsimulated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steps, "synthesise", synthesise)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "dynamic")) for name in NETWORKS]
+)
 def test_the_build_of_any_network_is_opened_again_as_it_was_left(
     name: str, unsimulated: None, tmp_path: Path
 ) -> None:
