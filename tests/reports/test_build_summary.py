@@ -63,6 +63,15 @@ def test_headings_are_whole_beside_long_names_of_layers(family):
     assert lines[heads - 1].split() == [unit for unit in units for _ in sources]
 
 
+def test_what_is_around_the_layers_is_a_row_of_its_own():
+    build = make_build()
+    nodes = [replace(node, routed={"lut": 10}) for node in build.nodes]
+    text = printed(replace(build, nodes=nodes, routed={"lut": 10 * len(nodes) + 77}))
+    (row,) = [line for line in text.splitlines() if line.startswith("around the layers")]
+    assert row.split()[-1] == "77"
+    assert "around the layers" not in printed(replace(build, nodes=nodes, routed={"lut": 10 * len(nodes)}))
+
+
 def test_dropped_outputs_are_said():
     assert "The file's output aux: not computed by the hardware" in printed(
         replace(make_build(), dropped=["aux"])
