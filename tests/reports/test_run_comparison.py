@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from zerocross.digests import write_digests
 from zerocross.hw_search.cli import app
 from zerocross.reports.configurations import differing, fields, text
 from zerocross.reports.records import Run
@@ -89,6 +90,7 @@ def write(run: Run, folder: Path) -> Path:
     folder.mkdir()
     for name, content in contents(run).items():
         (folder / name).write_text(content)
+    write_digests(folder, contents(run))
     return folder
 
 
