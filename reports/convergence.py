@@ -87,7 +87,8 @@ def convergence(run: Run) -> Convergence | None:
         front = scaled[known][nondominated(points[known])]
         spread = deviation / _seeds(run) ** 0.5 / float(corner[axis] - ideal[axis])
         noise = _noise(front, axis, spread) / whole
-    optimism = fmean(net.metrics["error"] - net.search_error for net in run.front) if run.front else None
+    found = [net.metrics["error"] - net.search_error for net in run.front if "error" in net.metrics]
+    optimism = fmean(found) if found else None
     rise = (whole - before) / whole if whole else 0.0
     return Convergence(rise, deviation, noise, optimism, *_advice(run, rise, noise, deviation, optimism))
 
