@@ -37,18 +37,6 @@ def check_build(folder: Path, names: Iterable[str] | None = None) -> None:
         _check(folder, f"build again, which repeats only what changed; {_TRUST}", names)
 
 
-def check_training(folder: Path) -> None:
-    """Check that all files of a training are as it left them.
-
-    Raises:
-        UserError: If a file was changed.
-    """
-    _check(
-        folder,
-        f"train the network again, or take it as it is: `zerocross zoo add {folder} --trust --name NAME`, then zoo:NAME",
-    )
-
-
 def _check(folder: Path, remedy: str, names: Iterable[str] | None = None) -> None:
     try:
         check_digests(folder, remedy, names)

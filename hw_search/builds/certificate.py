@@ -83,7 +83,7 @@ def certify(
     taps = [] if job.options.scores else [logits_element(hardware)]
     tapped = f"{TOP}_tapped"
     compiled, _ = compile_streaming(hardware, job.folder / RTL, taps, job.cache, top=tapped)
-    (job.folder / RTL / f"{tapped}.sv").unlink()  # no part of the design
+    (job.folder / RTL / f"{tapped}.sv").unlink(missing_ok=True)  # no part of the design
     flat = stream_elements(net, inputs)
     streamed = compiled.stream(
         flat, progress=lambda share: report(0.6 + 0.4 * share, "RTL, image after image")

@@ -9,10 +9,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
+from zerocross.digests import Changed, check_digests
 from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.networks import build_topology
 from zerocross.hw_search.plugins import import_plugins
-from zerocross.hw_search.trust import check_training
 from zerocross.hw_search.yaml_text import read_yaml
 from zerocross.models.expressions import parse
 from zerocross.models.layers import install
@@ -81,5 +81,17 @@ def read_training(folder: Path, trust: bool = False) -> TrainingFolder:
             f"the training in {folder} is not finished: run its `zerocross train` again to resume it"
         )
     if not trust:
-        check_training(folder)
+        _check(folder)
     return TrainingFolder(folder, record, config)
+
+
+def _check(folder: Path) -> None:
+    """Raise a `UserError` if a file of a training was changed since it ended."""
+    remedy = (
+        "train the network again, or take it as it is: "
+        f"`zerocross zoo add {folder} --trust --name NAME`, then zoo:NAME"
+    )
+    try:
+        check_digests(folder, remedy)
+    except Changed as error:
+        raise UserError(str(error)) from None

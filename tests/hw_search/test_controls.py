@@ -63,9 +63,10 @@ def test_controls_stand_beside_the_plain_signs(tmp_path: Path, capsys: pytest.Ca
     assert load_run(result.folder).controls == run.controls
     page = render(run)
     assert all(
-        f"plain sign with {text}" in page for text in ("a shifted start", "the surrogate gradient tanh")
+        f'<td class="activation">{text}<' in page
+        for text in ("a shifted start", "the surrogate gradient tanh")
     )
-    assert "against its best control" in page
+    assert "against its best <" in page and "best control: " in page
     print_run(run)
     assert "with a shifted start" in capsys.readouterr().out
 

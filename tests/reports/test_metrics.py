@@ -65,5 +65,5 @@ def test_a_metric_that_a_run_of_an_earlier_version_lacks(make_run, monkeypatch):
     assert '<th class="n">Half the block RAM</th>' in page.render(run)
     known = [replace(e, metrics={**e.metrics, "half": 40.0 + e.number}) for e in run.evaluations]
     figure = figures.front(replace(run, evaluations=known, objectives=["error", "half"]))
-    assert figure.layout.xaxis.title.text == "half the block RAM (kbit)"
+    assert figure.layout.xaxis.title.text == "half the block RAM (kbit), linear scale"
     assert "half_estimate" in storage.contents(run)["pareto.csv"].splitlines()[0]

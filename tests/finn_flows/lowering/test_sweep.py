@@ -30,7 +30,7 @@ from zerocross.finn_flows.lowering.outputs import keep_output
 from zerocross.finn_flows.planner import UnsupportedLayer, plan
 from zerocross.finn_flows.rtl.design import Design, with_fifos
 
-QUICK = range(24)
+QUICK = range(40)
 FURTHER = range(len(QUICK), 200)
 SIMULATED = [range(0, 5)] + [range(start, start + 10) for start in range(40, 200, 40)]
 FOLDINGS = [Folding(), Folding(target_cycles=300), Folding(target_cycles=1500)]

@@ -27,6 +27,7 @@ from zerocross.hw_search.builds import certificate
 from zerocross.hw_search.builds.certificate import certify, certify_netlist
 from zerocross.hw_search.builds.export import export
 from zerocross.hw_search.builds.forms import stream_elements, torch_logits
+from zerocross.hw_search.builds.options import BuildOptions
 from zerocross.hw_search.builds.results import Simulated
 from zerocross.hw_search.builds.subject import Images
 from zerocross.hw_search.errors import UserError
@@ -83,7 +84,10 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Case:
 def certified(
     which: Case, folder: Path, runtime: Path, design: Design | None = None, wrong: int = 0
 ) -> Simulated:
-    job: Any = SimpleNamespace(subject=Trained(which.model, wrong), folder=folder, cache=runtime)
+    options = BuildOptions("ulx3s-25f")
+    job: Any = SimpleNamespace(
+        subject=Trained(which.model, wrong), folder=folder, cache=runtime, options=options
+    )
     built: Any = SimpleNamespace(bare=which.design, complete=design or with_fifos(which.design, 2))
     shares: list[float] = []
 
