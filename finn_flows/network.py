@@ -133,6 +133,11 @@ class BitPlanes:
 
     planes: tuple[int, ...]
 
+    @property
+    def bits(self) -> int:
+        """Bits of a channel."""
+        return len(self.planes)
+
 
 @dataclass(frozen=True)
 class Pad:

@@ -25,15 +25,15 @@ class BitPlanes:
     def __post_init__(self) -> None:
         if self.planes == 1:
             raise ValueError("planes must be 2 or more: for one bit at 128, set input_bits to 1")
-        if not 1 <= self.planes <= BYTE:
+        if not 2 <= self.planes <= BYTE:
             raise ValueError(f"planes must be 2..{BYTE} bits, not {self.planes}")
 
 
 class PlaneEncoder(nn.Module):
     """The highest bits of the network's bytes, behind its InputQuant.
 
-    Shapes: (N, C) to (N, C * z), or (N, C, H, W) to (N, C * z, H, W). Channel c * z + i is the
-    i-th highest bit of channel c.
+    Shapes: (N, C) to (N, C * z), or (N, C, H, W) to (N, C * z, H, W). Channel c * z + i is the i-th highest bit of channel
+    c.
 
     Args:
         channels: C.

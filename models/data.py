@@ -9,7 +9,6 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -192,13 +191,19 @@ def as_npz(name: str, root: str = "data") -> bytes:
             return Path(name).read_bytes()
         except OSError as error:
             raise DataError(f"{name} cannot be read: {error.strerror}") from None
-    arrays: dict[str, Any] = _table(name) if name in _SCIKIT_LEARN else {}
-    for part in ("train", "test") if not arrays else ():
+    if name in _SCIKIT_LEARN:  # the numbers, from which the columns' ranges are read again
+        return _content(_table(name))
+    arrays: dict[str, np.ndarray] = {}
+    for part in ("train", "test"):
         samples = _source(name, root)(part == "train")
         arrays[f"y_{part}"] = samples.y
         arrays[f"x_{part}"] = samples.x.transpose(0, 2, 3, 1)  # channels last, as in users' files
+    return _content(arrays)
+
+
+def _content(arrays: dict[str, np.ndarray]) -> bytes:
     content = io.BytesIO()
-    np.savez(content, **arrays)
+    np.savez(content, **arrays)  # type: ignore[arg-type]
     return content.getvalue()
 
 

@@ -10,10 +10,12 @@ from zerocross.models.bit_planes import BitPlanes, PlaneEncoder
 from zerocross.models.errors import nearest
 from zerocross.models.thermometer import Thermometer, ThermometerEncoder
 
-_NAMES = {Thermometer: "a thermometer", BitPlanes: "an input of bit planes"}
+Encoding = int | Thermometer | BitPlanes
+
+_NAMES: dict[type, str] = {Thermometer: "a thermometer", BitPlanes: "an input of bit planes"}
 
 
-def _checked(value: Any) -> "int | Thermometer | BitPlanes":
+def _checked(value: Any) -> Encoding:
     """Return a value of `input_bits`. A union would report a mistake once for each of its types."""
     if isinstance(value, Thermometer | BitPlanes):
         return value
@@ -37,16 +39,16 @@ def _checked(value: Any) -> "int | Thermometer | BitPlanes":
     )
 
 
-InputBits = Annotated[int | Thermometer | BitPlanes, BeforeValidator(_checked)]
+InputBits = Annotated[Encoding, BeforeValidator(_checked)]
 """The encoding of a network's input: 8 for bytes, 1 for one bit at 128, a thermometer, or bit planes."""
 
 
-def quantizer_bits(input_bits: "int | Thermometer | BitPlanes") -> int:
+def quantizer_bits(input_bits: Encoding) -> int:
     """Return the bits of the input's quantizer, 8 or 1: encoders read bytes."""
     return input_bits if isinstance(input_bits, int) else 8
 
 
-def input_channels(input_bits: "int | Thermometer | BitPlanes", channels: int) -> int:
+def input_channels(input_bits: Encoding, channels: int) -> int:
     """Return the channels, or features, that the first layer reads for so many of the input."""
     match input_bits:
         case Thermometer(bits) | BitPlanes(bits):
@@ -55,12 +57,12 @@ def input_channels(input_bits: "int | Thermometer | BitPlanes", channels: int) -
             return channels
 
 
-def input_padding(input_bits: "int | Thermometer | BitPlanes") -> float:
+def input_padding(input_bits: Encoding) -> float:
     """Return the value with which a convolution pads the encoded input."""
     return 0.0 if input_bits == 8 else -1.0
 
 
-def encoder(input_bits: "int | Thermometer | BitPlanes", channels: int) -> tuple[str, nn.Module]:
+def encoder(input_bits: Encoding, channels: int) -> tuple[str, nn.Module]:
     """Return the layer behind the input's quantizer, and its name. It does nothing for bytes and for one bit."""
     match input_bits:
         case Thermometer():

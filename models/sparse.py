@@ -18,6 +18,12 @@ Connections = Literal["learned", "random"]
 """How a layer's inputs are chosen: by training, or by chance before it."""
 
 
+def _largest(weight: Tensor, inputs: int) -> tuple[Tensor, Tensor]:
+    """Return the places of the largest magnitudes in each row, in any order, and their signs, each (..., inputs)."""
+    chosen = weight.abs().topk(inputs, dim=-1, sorted=False).indices
+    return chosen, weight.gather(-1, chosen).sign()
+
+
 class _Few(torch.autograd.Function):
     """The signs of the K weights of largest magnitude in each row, and 0 for the others.
 
@@ -29,8 +35,8 @@ class _Few(torch.autograd.Function):
         ctx.fixed = fixed
         if fixed:
             ctx.save_for_backward(weight)
-        chosen = weight.abs().topk(inputs, dim=-1, sorted=False).indices
-        return torch.zeros_like(weight).scatter_(-1, chosen, weight.gather(-1, chosen).sign())
+        chosen, signs = _largest(weight, inputs)
+        return torch.zeros_like(weight).scatter_(-1, chosen, signs)
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[no-untyped-def]
@@ -41,16 +47,16 @@ class _Few(torch.autograd.Function):
 
 
 class _FewProducts(torch.autograd.Function):
-    """The product with the weights of `_Few` times a step. It looks only at the inputs that are read, which is several times
-    faster than a full product. The gradient is that of the full product.
+    """The product with the weights of `_Few` times a step, from the inputs that are read alone. The gradient is that of the
+    full product.
     """
 
     @staticmethod
     def forward(  # type: ignore[no-untyped-def]
         ctx, x: Tensor, weight: Tensor, inputs: int, step: float, fixed: bool
     ) -> Tensor:
-        chosen = weight.abs().topk(inputs, dim=1, sorted=False).indices
-        signs = weight.gather(1, chosen).sign() * step
+        chosen, signs = _largest(weight, inputs)
+        signs *= step
         ctx.step, ctx.fixed, ctx.features = step, fixed, weight.shape[1]
         ctx.save_for_backward(x, chosen, signs)
         columns = x.T.contiguous()

@@ -42,6 +42,7 @@ from zerocross.reports.build_records import (
     Stage,
     Timing,
     Usage,
+    WiredLayer,
 )
 
 _PACKAGES = (
@@ -122,8 +123,14 @@ def build_record(job: Job, stages: tuple[Stage, ...], done: Done) -> Build:
         pixels=_pixels(job.options.pixels),
         notes=_notes(job, done),
         line_rate=_line_rate(job, done),
-        wired=wired_layers(load(job.folder / NETWORK)) if done.lowering else [],
+        wired=_wired(job, done),
     )
+
+
+def _wired(job: Job, done: Done) -> list[WiredLayer]:
+    if done.lowering is None:
+        return []
+    return wired_layers(load(job.folder / NETWORK), done.sampled.shape if done.sampled else ())
 
 
 def _pixels(scaling: PixelScaling | None) -> str:

@@ -96,12 +96,14 @@ class Sampled(StepResult):
         samples: Number of samples.
         is_labelled: Whether they have labels.
         remarks: How the user's arrays were read, where that is not obvious; each names its file.
+        shape: Shape of a sample in the QONNX file's input format.
     """
 
     name: str
     samples: int
     is_labelled: bool
     remarks: tuple[str, ...] = ()
+    shape: tuple[int, ...] = ()
 
     @property
     def note(self) -> str:

@@ -131,7 +131,8 @@ def take_samples(job: Job, network: LoweredFile, stages: Stages) -> Sampled:
     def work(report: Report) -> Sampled:
         report(-1, "reading or drawing samples")
         images = labelled(job.subject, job.options.images, class_count(network.net))
-        return Sampled(images.name, len(images.x), images.y is not None, images.notes)
+        labels = images.y is not None
+        return Sampled(images.name, len(images.x), labels, images.notes, tuple(images.x.shape[1:]))
 
     inputs = {"images": job.options.images, "code": code_digest(*_SAMPLES)}
     return stages.run("samples", Sampled, inputs, work, last=True)

@@ -1,5 +1,6 @@
 """What the neurons of wired layers read and answer, for the report."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -9,24 +10,34 @@ from zerocross.finn_flows.network import Activation, BitPlanes, Flatten, Layer, 
 from zerocross.reports.build_records import WiredLayer, WiredNeuron
 
 
-def wired_layers(net: IntegerNetwork) -> list[WiredLayer]:
+def wired_layers(net: IntegerNetwork, sample: tuple[int, ...] = ()) -> list[WiredLayer]:
     """Return the sparse layers with an activation of one bit behind them, in order.
 
     Neurons without inputs are left out: nothing reads them, or they are constant.
+
+    Args:
+        net: The network.
+        sample: Shape of a sample for the host. If it is an image of one channel, (1, height, width), and the network reads
+            its pixels in a row, they are shown as pixels.
     """
+    image = (*sample[1:], 1) if len(sample) == 3 and sample[0] == 1 else ()
+    if math.prod(image) != math.prod(net.network.input.shape):
+        image = ()
     found = []
     for layer in net.network.layers:
         if not isinstance(layer.operation, Activation) or layer.operation.bits > 1:
             continue
         source = net.network.inputs()[layer.inputs[0]]
         if isinstance(source, Layer) and isinstance(source.operation, Sparse):
-            found.append(_wired(net, source, layer.name))
+            found.append(_wired(net, source, layer.name, image))
     return found
 
 
-def _wired(net: IntegerNetwork, layer: Layer, activation: str) -> WiredLayer:
-    weights, table = net.weights[layer.name], net.tables[activation]
+def _wired(net: IntegerNetwork, layer: Layer, activation: str, image: tuple[int, ...]) -> WiredLayer:
+    weights, table, read = net.weights[layer.name], net.tables[activation], _name(net, layer.inputs[0])
     shape, element, condition = _inputs(net, layer.inputs[0])
+    if image and read == "input":
+        shape = image
     neurons = []
     for channel, row in enumerate(weights):
         places = np.flatnonzero(row)
@@ -43,7 +54,7 @@ def _wired(net: IntegerNetwork, layer: Layer, activation: str) -> WiredLayer:
                 row="".join(str(bit) for bit in bits.tolist()),
             )
         )
-    return WiredLayer(layer.name, _name(net, layer.inputs[0]), list(shape), neurons)
+    return WiredLayer(layer.name, read, list(shape), neurons)
 
 
 def _name(net: IntegerNetwork, source: str) -> str:
@@ -69,10 +80,10 @@ def _inputs(
             lambda place: f"\u2265 {thresholds[place % len(thresholds)]}",
         )
     if isinstance(layer, Layer) and isinstance(layer.operation, BitPlanes):
-        planes = layer.operation.planes
+        planes, bits = layer.operation.planes, layer.operation.bits
         return (
             shapes[layer.inputs[0]],
-            lambda place: place // len(planes),
-            lambda place: f"bit {planes[place % len(planes)]}",
+            lambda place: place // bits,
+            lambda place: f"bit {planes[place % bits]}",
         )
     return shapes[source], lambda place: place, lambda place: ""

@@ -136,8 +136,7 @@ def _channels_last(
         return np.ascontiguousarray(values.transpose(0, 2, 3, 1))
     source, bits = network.inputs()[layer.inputs[0]], 1
     if isinstance(source, Layer) and isinstance(source.operation, Thermometer | BitPlanes):
-        encoder = source.operation
-        bits = len(encoder.planes) if isinstance(encoder, BitPlanes) else encoder.bits
+        bits = source.operation.bits
         source = network.inputs()[source.inputs[0]]
     if isinstance(source, Layer) and isinstance(source.operation, Flatten):
         rows = values.reshape(len(values), -1, bits).swapaxes(0, 1)

@@ -74,3 +74,11 @@ def test_neurons_that_are_left_out_are_not_listed() -> None:
         connected = np.flatnonzero((net.weights[layer.name] != 0).any(axis=1))
         assert [neuron.number for neuron in layer.neurons] == connected.tolist()
     assert len(first.neurons) < 40
+
+
+def test_pixels_that_the_host_puts_in_a_row_are_shown_as_pixels() -> None:
+    net = NETWORKS["thermometer"]  # of 12 features
+    for sample, shape in (((1, 3, 4), [3, 4, 1]), ((3, 2, 2), [12]), ((12,), [12]), ((1, 5, 5), [12])):
+        first, second = wired_layers(net, sample)
+        assert first.shape == shape and first.neurons == wired_layers(net)[0].neurons
+        assert second.shape == [20]
