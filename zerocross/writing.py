@@ -1,7 +1,8 @@
-"""Atomic writing of files: a file appears under its name only when it is complete."""
+"""Atomic writing: a file or folder appears under its name only when it is complete."""
 
 import os
 import re
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -26,19 +27,42 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """Yield a temporary path for a folder, `.NAME.PID.tmp`. It takes the place of the final one only if no error occurs.
+
+    Raises:
+        OSError: If the folder cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        shutil.rmtree(path, ignore_errors=True)
+        temporary.rename(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
 def remove_leftovers(folder: Path, age: float = 0) -> None:
-    """Remove the temporary files that killed processes left directly in a folder.
+    """Remove the temporary files and folders that killed processes left directly in a folder.
 
     Args:
         folder: The folder.
         age: Least age of such a file, seconds. A folder that several machines write to needs one, because the processes of
             another machine look as if they had ended.
     """
-    with suppress(OSError):  # what cannot be removed disturbs nobody
+    with suppress(OSError):
         for entry in os.scandir(folder):
             found = _TEMPORARY.fullmatch(entry.name)
-            if found and not _runs(int(found[1])) and time.time() - entry.stat().st_mtime >= age:
-                os.unlink(entry.path)
+            if not found or _runs(int(found[1])):
+                continue
+            with suppress(OSError):  # what cannot be removed disturbs nobody
+                if time.time() - entry.stat(follow_symlinks=False).st_mtime < age:
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    shutil.rmtree(entry.path)
+                else:
+                    os.unlink(entry.path)
 
 
 def _runs(process: int) -> bool:

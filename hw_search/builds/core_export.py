@@ -1,8 +1,6 @@
 """The core of a build for other projects: `zerocross export`."""
 
-import os
 import re
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +14,32 @@ from zerocross.hw_search.trust import check_build
 from zerocross.models.errors import nearest
 from zerocross.reports.build_records import Build
 from zerocross.reports.build_storage import load_build
+from zerocross.writing import remove_leftovers, replacing_folder
 
-_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)+")  # an underscore: no word of Verilog, C or Python
+_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)+")  # an underscore: no word of Verilog-2005, C or Python
+_WORDS = (
+    *(
+        "accept_on",
+        "always_comb",
+        "always_ff",
+        "always_latch",
+        "first_match",
+        "ignore_bins",
+        "illegal_bins",
+        "reject_on",
+    ),
+    *(
+        "s_always",
+        "s_eventually",
+        "s_nexttime",
+        "s_until",
+        "s_until_with",
+        "sync_accept_on",
+        "sync_reject_on",
+    ),
+    *("until_with", "wait_order"),
+)
+"""Words of SystemVerilog with an underscore (IEEE 1800-2017, annex B)."""
 _MARK = Path("rtl") / "samples.hex"  # only an exported folder has it
 
 
@@ -70,31 +92,21 @@ def export_core(
     facts = load_accelerator(build)
     inputs, outputs = load_vectors(build)
     core = Core(_checked_name(name, record), facts.top, facts.link, word_bytes)
-    folder = output or build / CORES / form
+    folder = (output or build / CORES / form).resolve()
     if folder.exists() and not (folder / _MARK).is_file() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} is not empty, and no earlier export: give another folder with --output")
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     rtl = build / RTL
+    sources, vectors = [rtl / file for file in facts.files], (inputs[:samples], outputs[:samples])
     try:
-        write_core(
-            core,
-            form,
-            [rtl / file for file in facts.files],
-            rtl,
-            (inputs[:samples], outputs[:samples]),
-            _facts(record, facts),
-            temporary,
-        )
-        checked = check_core(core, temporary) if check else ()
-        shutil.rmtree(folder, ignore_errors=True)
-        temporary.rename(folder)
+        remove_leftovers(folder.parent)
+        with replacing_folder(folder) as temporary:
+            write_core(core, form, sources, rtl, vectors, _facts(record, facts), temporary)
+            checked = check_core(core, temporary) if check else ()
     except OSError as error:
         raise UserError(
             f"{error.filename or folder} cannot be read or written ({error.strerror}): choose a folder with --output, or "
             "build again"
         ) from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return Exported(folder, core, checked)
 
 
@@ -102,13 +114,18 @@ def _checked_name(name: str | None, record: Build) -> str:
     if name is None:
         name = re.sub(r"\W+", "_", record.network, flags=re.ASCII).strip("_").lower()
         name = re.sub("_+", "_", name)
-        return name if _NAME.fullmatch(name) else f"bnn_{name}"
-    if not _NAME.fullmatch(name) or name.startswith(("zc_", "zerocross_")):
+        return name if _is_free(name) else f"bnn_{name}"
+    if not _is_free(name):
         raise UserError(
             f"--name {name}: give a name of lower-case letters, digits and at least one underscore, such as bnn_core; names "
-            "that begin with zc_ or zerocross_ are taken"
+            "that begin with zc_ or zerocross_, and words of SystemVerilog, are taken"
         )
     return name
+
+
+def _is_free(name: str) -> bool:
+    """Return whether a name is neither a word of the languages that read it, nor one of the design's modules."""
+    return bool(_NAME.fullmatch(name)) and not name.startswith(("zc_", "zerocross_")) and name not in _WORDS
 
 
 def _facts(record: Build, facts: HostFacts) -> CoreFacts:

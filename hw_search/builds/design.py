@@ -87,6 +87,7 @@ def make_design(job: Job, net: IntegerNetwork, stages: Stages) -> BuiltDesign:
     bare = assemble(planned, net, styles)
     if job.options.route and not job.options.anyway:
         check_fit(bare, job.part, job.target.name)
+    answering = _without_label(bare) if job.options.scores else bare
 
     def size(report: Report) -> Sizing:
         report(-1, "sizing FIFOs in simulation")
@@ -103,13 +104,9 @@ def make_design(job: Job, net: IntegerNetwork, stages: Stages) -> BuiltDesign:
         "code": code_digest(*_CODE, data=[*sorted(NODES.glob("*.sv")), HARNESS]),
     }
     sizing = stages.run("design", Sizing, inputs, size)
-    complete = with_fifos(bare, sizing.needed)
+    complete = with_fifos(answering, sizing.needed)
     scale = None
     if job.options.scores:
-        try:
-            complete = without_label(complete)
-        except DesignError as error:
-            raise UserError(f"--scores: {error}: omit the option") from None
         scale = ScoreScale(*logit_scale(complete, complete.output.elements))
     generated = write_rtl(complete, job.folder / RTL)
     link = SerialLink(complete.input, complete.output, _design_id(job.folder), job.options.baud)
@@ -126,6 +123,13 @@ def make_design(job: Job, net: IntegerNetwork, stages: Stages) -> BuiltDesign:
         link,
         digest,
     )
+
+
+def _without_label(design: Design) -> Design:
+    try:
+        return without_label(design)
+    except DesignError as error:
+        raise UserError(f"--scores: {error}: omit the option") from None
 
 
 def _folding(job: Job, network: Network) -> tuple[Folding, str]:
