@@ -75,10 +75,13 @@ def _joined(net: IntegerNetwork, layer: Layer) -> IntegerNetwork:
     """Merge a Concat with the activations that it joins, if all of them encode the same levels of the input."""
     network, known = net.network, net.network.inputs()
     parts = [known[name] for name in layer.inputs]
-    sources = {part.inputs if isinstance(part, Layer) else () for part in parts}
-    if len(sources) != 1 or len(set(layer.inputs)) < len(parts):
+    sources = {
+        part.inputs[0] if isinstance(part, Layer) and isinstance(part.operation, Activation) else ""
+        for part in parts
+    }
+    if len(sources) != 1 or "" in sources or len(set(layer.inputs)) < len(parts):
         return net
-    (source,) = next(iter(sources))
+    (source,) = sources
     if not _is_of_input(network, source) or any(len(network.readers(name)) > 1 for name in layer.inputs):
         return net
     made = _encoder([_Bits.of(net, name, 1) for name in layer.inputs])
@@ -120,11 +123,8 @@ class _Bits:
     @classmethod
     def of(cls, net: IntegerNetwork, name: str, bits: int) -> "_Bits":
         """Look at an activation that returns so many bits of each channel."""
-        layer = net.network.inputs()[name]
-        if not isinstance(layer, Layer) or not isinstance(layer.operation, Activation):
-            return cls()
         table = net.tables[name]
-        if layer.operation.bits > 1 or table.grid.step != 1:
+        if net.network.bits(name) != 1 or table.grid.step != 1:
             return cls()
         return cls(_thresholds(table, bits), _planes(table, bits))
 

@@ -104,6 +104,18 @@ def test_bits_of_numbers_become_one_layer_in_the_order_of_the_file(planes):
     assert_same(lowered, model, _samples((5,)), distinct=2)
 
 
+@pytest.mark.parametrize("joined", ["sums", "a sum and channels"])
+def test_joined_tensors_that_are_no_activations_stay(joined):
+    graph = _bytes((5,))
+    levels = graph.tensor
+    one, other = (graph.at(levels).dense(5, 8).norm(8).quant(3, 0.5).tensor for _ in range(2))
+    total = graph.at(one).node("Add", other).tensor
+    beside = graph.at(one).node("Add", other).tensor if joined == "sums" else graph.concat(one, other).tensor
+    graph.concat(total, beside)
+    model = _end(graph, 16 if joined == "sums" else 24).model()
+    assert_same(lower(model), model, _samples((5,)), distinct=2)
+
+
 def test_bits_that_fall_stay_activations_and_give_the_same_classes():
     graph = _bytes((5,))
     levels = graph.tensor
