@@ -176,7 +176,9 @@ def main() -> None:
     parser.add_argument(
         "--seconds", type=float, default=float("inf"), help="end after the slice that exceeds them"
     )
-    parser.add_argument("--slices", type=int, help="number of slices; by default, one")
+    parser.add_argument(
+        "--slices", type=int, help="number of slices; by default one, or as many as --seconds allow"
+    )
     parser.add_argument("--only", choices=KINDS, action="append", help="this kind alone; repeatable")
     parser.add_argument(
         "--seed", type=int, help="with --only: this attempt alone; with --slices, too: the first one"
@@ -192,11 +194,12 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         kinds = [Served(kind, folder, next_seed=given.seed or 0) for kind in given.only or KINDS]
         try:
+            endless = given.seconds < float("inf")  # the time ends it
             if given.only and given.seed is not None and given.slices is None:
                 for kind in kinds:
                     kind.attempt(given.seed)
             else:
-                campaign(kinds, given.slices or 1, given.seconds)
+                campaign(kinds, given.slices or (sys.maxsize if endless else 1), given.seconds)
         finally:
             for kind in kinds:
                 kind.stop()

@@ -203,7 +203,8 @@ def in_python(
                 continue
             pairs = zip(before.splitlines(), after.splitlines(), strict=False)
             change = next((new for old, new in pairs if old != new), "")
-            yield Fault(file, line, name, occurrence, *_result(CORE[file], folder, change.strip()))
+            caught, seconds = tested(CORE[file], folder)
+            yield Fault(file, line, name, occurrence, caught, change.strip(), seconds)
 
 
 def in_rtl(file: str, known: set[tuple[str, str, int]], folder: Path) -> Iterator[Fault]:
@@ -218,14 +219,10 @@ def in_rtl(file: str, known: set[tuple[str, str, int]], folder: Path) -> Iterato
         path.write_text(before.replace(text, fault))
         try:
             line = before[: before.index(text)].count("\n") + 1
-            yield Fault(file, line, text, 0, *_result(tests, folder, fault))
+            caught, seconds = tested(tests, folder)
+            yield Fault(file, line, text, 0, caught, fault, seconds)
         finally:
             path.write_text(before)
-
-
-def _result(tests: str, folder: Path, change: str) -> tuple[str, str, float]:
-    caught, seconds = tested(tests, folder)
-    return caught, change, seconds
 
 
 def copy_of_repository(folder: Path) -> None:

@@ -30,13 +30,15 @@ class Spent:
     """What the searches of one configuration have spent.
 
     Attributes:
-        seconds: Time of all generations, in seconds.
+        seconds: Time of all generations, in seconds, also of interrupted ones.
         epochs: Epochs that they trained.
+        after: What `seconds` was at the end of each generation. A search that repeats generations decides as at first.
         ends: Number of generations after which a search ended, by its budget in minutes.
     """
 
     seconds: float = 0.0
     epochs: float = 0.0
+    after: list[float] = field(default_factory=list)
     ends: dict[str, int] = field(default_factory=dict)
 
 
@@ -61,7 +63,7 @@ class Budget:
         self._path = Path(evaluator.config.output) / evaluator.config.name / BUDGET
         self._all = _read(self._path)
         self._own = self._all.setdefault(_name(evaluator.config), Spent())
-        self._generations, self._last = 0, 0.0
+        self._generations = 0
 
     def goes_on(self) -> bool:
         """Return whether another generation fits. The first one is always evaluated."""
@@ -69,9 +71,7 @@ class Budget:
         if key in self._own.ends:
             fits = self._generations < self._own.ends[key]
         else:
-            # The nearest end: half of another generation may exceed the time.
-            expected = self._own.seconds + self._reserve() + self._last / 2
-            fits = not self._generations or expected <= 60 * self._minutes
+            fits = not self._generations or self._expected() <= 60 * self._minutes
         if not fits:
             self._own.ends[key] = self._generations
             self._write()
@@ -91,10 +91,17 @@ class Budget:
             yield
             self._generations += 1
         finally:
-            self._last = time.monotonic() - begun
-            self._own.seconds += self._last
+            self._own.seconds += time.monotonic() - begun
             self._own.epochs += self._evaluator.epochs - epochs
+            if self._generations > len(self._own.after):
+                self._own.after.append(self._own.seconds)
             self._write()
+
+    def _expected(self) -> float:
+        """Return the expected seconds of the search if it goes on to the nearest end: half of a generation may exceed."""
+        after, done = [0.0, *self._own.after], self._generations
+        spent = after[done] if done < len(self._own.after) else self._own.seconds
+        return spent + self._reserve() + (after[done] - after[done - 1]) / 2
 
     def _reserve(self) -> float:
         """Return the expected duration of the final trainings in seconds; 0 while nothing has trained."""

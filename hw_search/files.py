@@ -2,11 +2,11 @@
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from zerocross import writing
+from zerocross import digests, writing
 from zerocross.hw_search.errors import UserError
 
 
@@ -23,6 +23,18 @@ def replacing(path: Path) -> Iterator[Path]:
             yield temporary
     except OSError as error:
         raise UserError(f"{path} cannot be written ({error.strerror or error})") from None
+
+
+def write_digests(folder: Path, names: Iterable[str]) -> None:
+    """List the digests of a folder's files; see `zerocross.digests.write_digests`.
+
+    Raises:
+        UserError: If the list cannot be written.
+    """
+    try:
+        digests.write_digests(folder, names)
+    except OSError as error:
+        raise UserError(f"{folder / digests.DIGESTS} cannot be written ({error.strerror or error})") from None
 
 
 @contextmanager

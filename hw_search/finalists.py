@@ -8,9 +8,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from zerocross.digests import write_digests
 from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.execution.tasks import TrainingTask
+from zerocross.hw_search.files import write_digests
 from zerocross.hw_search.networks import build_topology
 from zerocross.hw_search.plugins import import_plugins, plugin_files
 from zerocross.hw_search.trainings import training_settings
@@ -19,9 +19,9 @@ from zerocross.models.data_config import DataConfig
 from zerocross.models.errors import nearest
 from zerocross.models.expressions import parse
 from zerocross.models.layers import install
-from zerocross.reports.pareto import knee
 from zerocross.reports.records import Finalist, Run
 from zerocross.reports.storage import EVALUATIONS, PARETO, RETRAINED, load_run
+from zerocross.reports.summary import knee
 
 _PICKS = ("knee", "best", "smallest", "searched")
 
@@ -53,7 +53,12 @@ def choose(run: Run, pick: str) -> Finalist:
             raise UserError(f"the front of {run.name} holds only plain signs: pick knee, best or smallest")
         return min(searched, key=lambda network: network.metrics["error"])
     if pick == "knee":
-        return run.front[knee([[net.metrics[name] for name in run.objectives] for net in run.front])]
+        found = knee(run.front, run.objectives)
+        if found is None:
+            raise UserError(
+                f"the front of {run.name} lacks an objective: pick best, smallest or a network's id"
+            )
+        return found
     networks = {network.id: network for network in [*run.references, *run.front]}
     if pick not in networks:
         raise UserError(f"{run.name} has no network {pick!r}: {nearest(pick, [*_PICKS, *networks])}")

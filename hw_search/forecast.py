@@ -7,6 +7,7 @@ a few steps of real candidates are timed.
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
@@ -15,6 +16,7 @@ from statistics import fmean
 import numpy as np
 import torch
 
+from zerocross.finn_flows.crossings import CrossingError
 from zerocross.hw_search.config import Config
 from zerocross.hw_search.earlier import differences
 from zerocross.hw_search.errors import UserError
@@ -324,7 +326,8 @@ class _Speed:
             network, work.settings.batch_size, device.type, min(planned, config.search.population)
         )
         models = [fresh(work, data)]
-        for other in (sample.good * size)[: size - 1]:
+        alike = [other for other in sample.good if other.topology == candidate.topology]
+        for other in (alike * size)[: size - 1]:
             models.append(fresh(task(config, candidate.with_expressions(other.expressions), 0), data))
         try:
             model = stack(models) if size > 1 else models[0]
@@ -338,7 +341,8 @@ class _Speed:
         look = (time.monotonic() - begun) * len(data.validation) / len(part) / size
         begun = time.monotonic()
         single = models[0].to(device).eval()
-        to_integer(single, describe(single, data.input_shape))
+        with suppress(CrossingError):  # an untrained function may have values that are not numbers
+            to_integer(single, describe(single, data.input_shape))
         return Pace(epoch, look, time.monotonic() - begun, work.settings.epochs), size
 
 

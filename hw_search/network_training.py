@@ -13,10 +13,9 @@ import yaml
 from safetensors.torch import save_file
 from torch import nn
 
-from zerocross.digests import write_digests
 from zerocross.hw_search.config import Config
 from zerocross.hw_search.errors import UserError
-from zerocross.hw_search.files import holding, replacing, write_text
+from zerocross.hw_search.files import holding, replacing, write_digests, write_text
 from zerocross.hw_search.networks import build_topology
 from zerocross.hw_search.plugins import import_plugins, plugin_files
 from zerocross.hw_search.space import Candidate, Space

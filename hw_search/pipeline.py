@@ -4,7 +4,7 @@ import os
 import platform
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -284,7 +284,8 @@ def evolve(evaluator: Evaluator, watcher: Watcher) -> str:
     if config.search.rungs and config.search.audit:
         evaluator.audit()
         watcher.ranked(evaluator.rungs())
-        watcher.generation(evaluator.evaluations, config.objectives)
+        with suppress(StopSearch):  # the search has ended
+            watcher.generation(evaluator.evaluations, config.objectives)
     return ending or (budget.ending if budget else "")
 
 

@@ -24,8 +24,6 @@ from zerocross.reports.page import render
 from zerocross.reports.records import Evaluation, Finalist, Run
 from zerocross.reports.run_builds import builds_of
 from zerocross.reports.storage import (
-    EVALUATIONS,
-    PARETO,
     REPORT,
     RETRAINED,
     load_retrained,
@@ -71,7 +69,7 @@ def retrain(
     folder, watcher = Path(folder), watcher or Silent()
     run = load_run(folder)
     if not trust:
-        check_run(folder, [PARETO, EVALUATIONS, RETRAINED])
+        check_run(folder)  # all of it, because its list of digests is written again
     networks = list({net.id: net for net in (choose(run, pick) for pick in picks)}.values())
     config = _config(run, folder, workers)
     seeds = config.final.seeds if seeds is None else seeds

@@ -10,12 +10,12 @@ from zerocross.reports.build_storage import BUILD
 _TRUST = "or add --trust to use the folder as it is"
 
 
-def check_run(folder: Path, names: Iterable[str]) -> None:
+def check_run(folder: Path, names: Iterable[str] | None = None) -> None:
     """Check that files of a run are as the search left them.
 
     Args:
         folder: Folder of the run.
-        names: Files; see `zerocross.digests.check_digests`.
+        names: Files; None checks all that the run lists.
 
     Raises:
         UserError: If a file was changed.

@@ -83,7 +83,7 @@ def axis(metric: str, values: Sequence[float | None], shown: Sequence[float | No
     high = max([float(np.median(known)), *(v for v in shown if v is not None)])
     logarithmic = low > 0 and high > _WIDE * low
     high = high * (high / low) ** _MARGIN if logarithmic else high + _MARGIN * (high - low)
-    high = min(high, most)
+    high = min(high, most) if high > low else most
     if high == low:
         pad = _MARGIN * abs(low) or 1.0
         low, high = low - pad, high + pad

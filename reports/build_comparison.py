@@ -1,6 +1,7 @@
 """What several builds have in common, and which of them is the smallest and the fastest, in sentences."""
 
 from collections.abc import Sequence
+from operator import itemgetter
 
 from zerocross.reports import build_facts, wording
 from zerocross.reports.build_records import Build
@@ -12,31 +13,32 @@ def verdict(builds: Sequence[Build]) -> str:
     A fault is a failed step, a difference from the network, a design that does not fit, or one that misses its clock. LUTs
     are compared only within a family.
     """
-    faulty = [b for b in builds if any(found.state == "bad" for found in build_facts.verdicts(b))]
-    sound = [build for build in builds if build not in faulty]
+    faulty, sound = list[Build](), list[Build]()
+    for build in builds:
+        bad = any(found.state == "bad" for found in build_facts.verdicts(build))
+        (faulty if bad else sound).append(build)
     said = [f"No fault was found in these {wording.count(len(builds), 'build')}."]
     if faulty:
         said = [
             f"{len(faulty)} of {wording.count(len(builds), 'build')} "
             f"{'has' if len(faulty) == 1 else 'have'} a fault: {', '.join(b.name for b in faulty)}."
         ]
-    rates = {b.name: rate for b in sound if (rate := _rate(b)) is not None}
+    rates = [(rate, b.name) for b in sound if (rate := _rate(b)) is not None]
     if len(rates) > 1:
-        fastest = max(rates, key=lambda name: rates[name])
-        said.append(f"{fastest} is the fastest, with {rates[fastest]:,.0f} images a second at its clock.")
+        rate, name = max(rates, key=itemgetter(0))
+        said.append(f"{name} is the fastest, with {rate:,.0f} images a second at its clock.")
     for family in dict.fromkeys(build.family for build in sound):
-        sizes = {b.name: size for b in sound if b.family == family and (size := _luts(b)) is not None}
+        sizes = [(size, b.name) for b in sound if b.family == family and (size := _luts(b)) is not None]
         if len(sizes) > 1:
-            least = min(sizes, key=lambda name: sizes[name])
+            size, least = min(sizes, key=itemgetter(0))
             named = build_facts.build_with_names(builds, family)
             unit, name = build_facts.unit(named, "lut", family), build_facts.family_names(named, family).name
-            said.append(f"{least} is the smallest on {name}, with {sizes[least]:,.0f} {unit}.")
+            said.append(f"{least} is the smallest on {name}, with {size:,.0f} {unit}.")
     return " ".join(said)
 
 
 def _rate(build: Build) -> float | None:
-    measured = build.timing.ii_measured is not None
-    return build_facts.images_a_second(build, build.clock_mhz, measured)
+    return build_facts.rate(build, build.timing.ii_measured is not None)
 
 
 def _luts(build: Build) -> float | None:

@@ -199,7 +199,7 @@ def bottleneck(build: Build) -> BuildNode | None:
 
 
 def misses_clock(build: Build) -> bool:
-    """Return whether place and route found that the design is slower than its clock."""
+    """Return whether the design is slower than its clock, as far as tools know."""
     timing = build.timing
     if timing.slack_ns is not None:
         return timing.slack_ns < 0
@@ -215,6 +215,11 @@ def images_a_second(build: Build, clock_mhz: float | None, measured: bool) -> fl
     """Return the clock over the initiation interval, or None if either is unknown."""
     cycles = build.timing.ii_measured if measured else build.timing.ii_estimate
     return clock_mhz * 1e6 / cycles if clock_mhz and cycles else None
+
+
+def rate(build: Build, measured: bool) -> float | None:
+    """Return the images a second at the clock at which the design works, or None if a number is unknown."""
+    return images_a_second(build, usable_clock(build), measured)
 
 
 def microseconds(cycles: int | None, clock_mhz: float | None) -> float | None:

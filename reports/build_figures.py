@@ -166,9 +166,11 @@ def _quantities(builds: Sequence[Build]) -> dict[str, dict[Source, list[float | 
             if any(value for values in said.values() for value in values):
                 result[_title(build_facts.build_with_names(builds, family), family, resource)] = said
     rates: dict[Source, list[float | None]] = {
-        "finn": [_rate(b, False) if b.timing.estimated_by == "finn" else None for b in builds],
-        "zerocross": [_rate(b, False) if b.timing.estimated_by == "zerocross" else None for b in builds],
-        "simulation": [_rate(b, True) for b in builds],
+        "finn": [build_facts.rate(b, False) if b.timing.estimated_by == "finn" else None for b in builds],
+        "zerocross": [
+            build_facts.rate(b, False) if b.timing.estimated_by == "zerocross" else None for b in builds
+        ],
+        "simulation": [build_facts.rate(b, True) for b in builds],
     }
     result["images a second at the usable clock"] = rates
     latency = [
@@ -186,7 +188,3 @@ def _quantities(builds: Sequence[Build]) -> dict[str, dict[Source, list[float | 
 def _known(said: dict[Source, list[float | None]]) -> int:
     """Return the number of builds for which any source has a value."""
     return sum(any(value is not None for value in values) for values in zip(*said.values(), strict=True))
-
-
-def _rate(build: Build, measured: bool) -> float | None:
-    return build_facts.images_a_second(build, build_facts.usable_clock(build), measured)

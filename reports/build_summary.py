@@ -58,7 +58,7 @@ def _numbers(build: Build) -> Table:
         interval = timing.ii_measured if measured else timing.ii_estimate
         latency = timing.latency_measured if measured else timing.latency_estimate
         clock = build_facts.usable_clock(build)
-        rate = build_facts.images_a_second(build, clock, measured)
+        rate = build_facts.rate(build, measured)
         if interval is not None:
             at = "" if rate is None else f", {rate:,.0f} images a second at {clock:.6g} MHz"
             table.add_row("II", f"{interval:,}", f"cycles, {said}{at}")

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import plotly.graph_objects as go
 
-from zerocross.reports import drawing
+from zerocross.reports import drawing, wording
 from zerocross.reports.build_records import WiredLayer, WiredNeuron
 
 MOST_ROWS = 16
@@ -105,8 +105,7 @@ def rows_of(layer: WiredLayer) -> go.Figure:
 
 def _changes(row: str) -> str:
     changes = sum(one != other for one, other in pairwise(row))
-    inputs = len(row) - 1
-    return f"{inputs} input{'s' * (inputs != 1)}, {changes} crossing{'s' * (changes != 1)}"
+    return f"{wording.count(len(row) - 1, 'input')}, {wording.count(changes, 'crossing')}"
 
 
 def _kind(row: str) -> str:

@@ -124,20 +124,16 @@ def _advice(
     if not run.finished:
         return again, "the search is not finished"
     if rise > _CLEAR * (noise or 0.0) and run.strategy not in ("exhaustive", "differentiable"):
-        if search.get("generations") is None and search.get("budget_minutes"):
-            return f"{again} --set search.budget_minutes={2 * search['budget_minutes']:g}", "twice the time"
-        generations = search.get("generations") or 8
-        return (
-            f"{again} --set search.generations={2 * generations}",
-            "twice as many generations; known trainings are kept",
-        )
+        ends = [name for name in ("budget_minutes", "generations") if search.get(name)]
+        longer = "".join(f" --set search.{name}={2 * search[name]:g}" for name in ends)
+        return f"{again}{longer}", "a search twice as long; known trainings are kept"
     if optimism is not None and deviation is not None and optimism > deviation / 2:
         seeds = 2 * _seeds(run)
         return (
             f"{again} --set search.seeds={seeds}",
             f"{count(seeds, 'training')} for each candidate: luck selects less",
         )
-    epochs = run.config.get("training", {}).get("epochs")
+    epochs = run.config.get("final", {}).get("epochs") or run.config.get("training", {}).get("epochs")
     longer = f" --epochs {2 * epochs}" if isinstance(epochs, int) else ""
     return (
         f"zerocross retrain {shlex.quote(str(folder))} knee{longer}",

@@ -153,6 +153,9 @@ def test_whole_numbers_have_64_bits() -> None:
         Unreadable, match=r"it has the number 10000000000000000000\.\.\., which is beyond 64 bits"
     ):
         parse_json("[" + "1" + "0" * 400 + "]")
+    for beyond in (2**64, -(2**63) - 1):
+        with pytest.raises(Unreadable, match="beyond 64 bits"):
+            parse_json(str(beyond))
 
 
 def test_text_is_parsed_as_it_is() -> None:

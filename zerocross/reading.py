@@ -61,9 +61,9 @@ def parse_json(text: bytes | str) -> Any:
 
 
 def _whole(digits: str) -> int:
-    if len(digits) > _MOST_DIGITS:
-        raise Unreadable(f"it has the number {digits[:_MOST_DIGITS]}..., which is beyond 64 bits")
-    return int(digits)
+    if len(digits) <= _MOST_DIGITS and -(2**63) <= (number := int(digits)) < 2**64:
+        return number
+    raise Unreadable(f"it has the number {digits[:_MOST_DIGITS]}..., which is beyond 64 bits")
 
 
 def read_gzip(path: Path) -> str:

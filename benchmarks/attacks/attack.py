@@ -9,9 +9,10 @@ from zerocross.hw_search.errors import UserError
 from zerocross.models.errors import ModelError
 from zerocross.reports.build_storage import UnreadableBuild
 from zerocross.reports.storage import UnreadableRun
+from zerocross.reports.vendor_reports import UnreadableReport
 
-MISTAKES = UserError, FlowError, ModelError, UnreadableRun, UnreadableBuild
-"""Errors that the command line prints as one message."""
+MISTAKES = UserError, FlowError, ModelError, UnreadableRun, UnreadableBuild, UnreadableReport
+"""Errors that the command line prints as one message, as in `zerocross.hw_search.cli.main`."""
 
 MOST_TEXT = 3000
 """Most characters of a message."""

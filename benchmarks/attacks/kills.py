@@ -4,6 +4,7 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -68,14 +69,15 @@ class Kills:
         compare(found, what)
         if rest := leftovers(place):
             raise Wrong(f"left behind: {', '.join(rest)}")
-        return f"{'build, ' + stage if builds else 'search'}: resumed to the same bytes"
+        ended = "had ended before the kill" if was_done else "resumed to the same bytes"
+        return f"{'build, ' + stage if builds else 'search'}: {ended}"
 
 
-def _await(place: Place, process: "object", stage: str) -> None:
+def _await(place: Place, process: subprocess.Popen[str], stage: str) -> None:
     """Wait until the step ahead of a stage has ended."""
     index = STEPS.index(stage)
     while index and f"done: {STEPS[index - 1]}" not in place.said() and "skipped: " not in place.said():
-        if process.poll() is not None:  # type: ignore[attr-defined]
+        if process.poll() is not None:
             return
         time.sleep(0.02)
 

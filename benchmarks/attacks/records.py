@@ -55,11 +55,11 @@ class Records:
         self.readers: dict[Path, Callable[[], Any]] = {
             run / "pareto.json": lambda: (render(load_run(run)), rebuild(run, "knee", trust=True)),
             run / "evaluations.jsonl": lambda: render(load_run(run)),
-            run / DIGESTS: lambda: check_run(run, ["pareto.json"]),
+            run / DIGESTS: lambda: (check_run(run, ["pareto.json"]),),
             build / "build.json": lambda: render_build(load_build(build)),
             build / "accelerator.json": lambda: load_accelerator(build),
             build / "network.npz": lambda: load(build / "network.npz"),
-            build / DIGESTS: lambda: check_build(build),
+            build / DIGESTS: lambda: (check_build(build),),
         }
         for reader in self.readers.values():
             reader()  # what is sound is read

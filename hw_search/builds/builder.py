@@ -8,7 +8,6 @@ import errno
 from dataclasses import dataclass
 from pathlib import Path
 
-from zerocross.digests import write_digests
 from zerocross.finn_flows.chip.place_route import DoesNotFit
 from zerocross.hw_search.builds import steps
 from zerocross.hw_search.builds.design import BuiltDesign, make_design
@@ -31,7 +30,7 @@ from zerocross.hw_search.builds.stages import BuildWatcher, SilentBuild, Stages
 from zerocross.hw_search.builds.subject import Subject
 from zerocross.hw_search.builds.targets import clock_of, find_target
 from zerocross.hw_search.errors import UserError
-from zerocross.hw_search.files import holding, write_text
+from zerocross.hw_search.files import holding, write_digests, write_text
 from zerocross.reports.build_records import Build
 from zerocross.reports.build_storage import BUILD, save_build
 from zerocross.reports.storage import REPORT

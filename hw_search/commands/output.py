@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import typer
 
 from zerocross.hw_search.commands.streams import in_ascii
-from zerocross.reports import retrained
 from zerocross.reports.build_records import Build
-from zerocross.reports.convergence import convergence
 from zerocross.reports.metrics import COSTS, METRICS
 from zerocross.reports.records import Run
 from zerocross.reports.rungs import sentence
@@ -76,7 +74,8 @@ def print_run(run: Run) -> None:
     """Print a run's front, what is not on it and why, its controls, how well its rungs ranked, and its verdict."""
     from rich.table import Table
 
-    from zerocross.reports import summary
+    from zerocross.reports import retrained, summary
+    from zerocross.reports.convergence import convergence
 
     seeds = max((len(net.seeds) for net in run.front), default=0)
     title = f"{run.name}: front (test accuracy: mean ± deviation over {seeds} seeds; costs: estimates)"

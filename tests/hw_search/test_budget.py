@@ -80,6 +80,28 @@ def test_an_interrupted_generation_counts(config: Config, clock: Clock) -> None:
     assert ends(config) == {"10": 1}
 
 
+def test_an_interruption_late_in_a_search_keeps_its_generations(config: Config, clock: Clock) -> None:
+    evaluator: Any = SimpleNamespace(config=config, epochs=0.0, evaluations=[])
+    budget = Budget(evaluator, 10)
+    for _ in range(6):
+        assert budget.goes_on()
+        with budget.spending():
+            clock.now += 60
+            evaluator.epochs += 10
+    with pytest.raises(KeyboardInterrupt), budget.spending():
+        clock.now += 90
+        raise KeyboardInterrupt
+    assert run(config, clock, 10, 0, 0).ending.startswith("The search ended after 6 generations")
+
+
+def test_a_budget_little_larger_keeps_the_generations_of_the_smaller(config: Config, clock: Clock) -> None:
+    run(config, clock, 9.2, 60)
+    run(config, clock, 9.4, 0, 0)
+    run(config, clock, 5, 0, 0)
+    found = ends(config)
+    assert found["9.4"] >= found["9.2"] > found["5"] > 1
+
+
 def test_the_configuration_needs_one_end(content: dict[str, Any]) -> None:
     def search_of(**change: Any) -> Any:
         section = {"population": 4, **change}

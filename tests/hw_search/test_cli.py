@@ -22,7 +22,7 @@ def test_help_names_every_command_and_imports_nothing_heavy() -> None:
         "sys.argv = ['zerocross', '--help']\n"
         "try: main()\n"
         "except SystemExit: pass\n"
-        "print(sorted({'torch', 'finn', 'brevitas', 'pymoo', 'plotly', 'sklearn', 'ray'} & set(sys.modules)))"
+        "print(sorted({'numpy', 'torch', 'finn', 'brevitas', 'pymoo', 'plotly', 'sklearn', 'ray'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     for command in ("search", "report", "tabulate", "compare", "doctor", "activations", "configuration"):

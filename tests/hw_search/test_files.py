@@ -4,7 +4,13 @@ from pathlib import Path
 import pytest
 
 from zerocross.hw_search.errors import UserError
-from zerocross.hw_search.files import holding, replacing, write_text
+from zerocross.hw_search.files import holding, replacing, write_digests, write_text
+
+
+def test_a_list_of_digests_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "digests.json" / "inside").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"digests\.json cannot be written"):
+        write_digests(tmp_path, [])
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:

@@ -50,6 +50,16 @@ def test_what_does_not_fit_is_named(content: dict[str, Any], tmp_path: Path) -> 
     assert 0 < found.infeasible < 1 and "do not fit" in found.reason
 
 
+def test_stacks_are_timed_within_a_topology(content: dict[str, Any], tmp_path: Path) -> None:
+    change = {
+        "output": str(tmp_path),
+        "activation": {"encoding": "list", "expressions": ["x", "sin(x)"], "per_layer": True},
+        "topology": {"hidden": {"choose": [[8], [8, 8]]}},
+        "search": {"stack": 2},
+    }
+    assert forecast(make_config(merged(content, change))).stack == 2
+
+
 def test_nothing_to_train_is_an_error(content: dict[str, Any], tmp_path: Path) -> None:
     activation = {"encoding": "list", "expressions": ["zero"], "unary": None, "binary": None}
     with pytest.raises(UserError, match="none of 4 drawn candidates can train"):

@@ -56,6 +56,14 @@ def test_the_command_prints_both_results(folder: Path, monkeypatch: pytest.Monke
     assert f"{name} trained again (3 epochs)" in again.output
 
 
+def test_a_damaged_network_of_the_front_does_not_become_a_sound_one(folder: Path) -> None:
+    front = load_run(folder).front
+    weights = folder / front[-1].weights
+    weights.write_bytes(weights.read_bytes() + b"0")
+    with pytest.raises(UserError, match=r"safetensors was changed since .*: run the search again"):
+        retrain(folder, [front[0].id], epochs=1, seeds=1, executor=InProcess())
+
+
 def test_mistakes_name_the_field(folder: Path) -> None:
     with pytest.raises(UserError, match="has no network 'knea': did you mean knee"):
         retrain(folder, ["knea"])

@@ -71,6 +71,15 @@ def test_a_callback_ends_a_search_and_gets_its_result(tmp_path: Path) -> None:
     assert len(again.plot().data) == 7 and "<table>" in again._repr_html_()
 
 
+def test_a_callback_may_end_a_search_that_has_ended(tmp_path: Path) -> None:
+    """The search with rungs tells of a last generation after its audit."""
+    search_ = {"population": 8, "generations": 1, "rungs": [{"epochs": 0.5}], "keep": 0.5, "audit": 2}
+    change = {"output": str(tmp_path), "search": search_, "final": {"seeds": 1, "controls": []}}
+    log = Log(stop_after=0)
+    result = search(make_config(merged(CONTENT, change)), executor=InProcess(), callbacks=[log])
+    assert log.calls.count("generation") == 2 and result.run.finished
+
+
 def test_the_display_of_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[str] = []
     handle = SimpleNamespace(update=shown.append)

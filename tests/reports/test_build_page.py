@@ -237,6 +237,15 @@ def test_the_page_of_a_file_says_so_and_names_its_dropped_outputs():
     assert "outputs aux, scale: not computed by the hardware" in page
 
 
+def test_the_fastest_is_so_at_a_clock_at_which_it_works():
+    timing = replace(make_build().timing, slack_ns=None, timed_after="synthesis")
+    slow, fast = (
+        make_build(name=name, clock_mhz=50.0, timing=replace(timing, fmax_mhz=fmax))
+        for name, fmax in (("slow", 10.0), ("fast", 20.0))
+    )
+    assert "fast is the fastest" in verdict([slow, fast])
+
+
 def test_a_comparison_begins_with_its_verdict():
     whole, other = make_build(name="one"), make_build(name="two")
     page = Page(body(render_comparison([whole, other]))).text
