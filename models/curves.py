@@ -9,7 +9,7 @@ from zerocross.models.accuracy import accuracies
 from zerocross.models.data import Data, Split
 
 LOOKS = 8
-"""Most epochs with a validation accuracy. The last epoch is none of them: the result has its accuracy."""
+"""Parts of a training. A validation accuracy is read after each but the last, whose accuracy is the result's."""
 
 SAMPLES = 2000
 """Validation samples of a look, from the first one."""

@@ -8,7 +8,7 @@ WORDS = {
     "default.",
     "plain sign": "A network of the same choices whose activation is f(x) = x: each bit is the sign of its sum. It is the "
     "baseline.",
-    "control": "A plain sign that was trained in another way. A gain that a control has too needs no other activation.",
+    "control": "A plain sign that was trained in another way. If a control gains as much, the activation is not the reason.",
     "crossing": "An integer at which a channel's bit flips. Hardware builds nothing else of an activation.",
     "hypervolume": "The share of a box of objectives that a front dominates. More is better.",
     "LUT": "Lookup table, the logic cell of an FPGA. A LUT4 has four inputs, a LUT6 six.",

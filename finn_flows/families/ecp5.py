@@ -93,16 +93,7 @@ class _Router(Router):
     def arguments(self, device: Device) -> tuple[str, ...]:
         """Each device is an option, such as --25k."""
         where = (f"--{device.name}", "--package", device.package, "--speed", device.speed)
-        return (
-            *where,
-            "--lpf",
-            self.constraints,
-            "--lpf-allow-unconstrained",
-            "--textcfg",
-            self.routed,
-            "--write",
-            self.netlist,
-        )
+        return (*where, "--lpf", self.constraints, "--lpf-allow-unconstrained", "--textcfg", self.routed)
 
     def packer(self, device: Device, target: str) -> Tool:
         """Return ecppack from nextpnr's wheel."""

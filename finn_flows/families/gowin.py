@@ -99,7 +99,7 @@ class _Router(Router):
     def arguments(self, device: Device) -> tuple[str, ...]:
         """The device's name includes package and speed grade. The die is a further option."""
         options = ("-o", f"family={device.die}", "-o", f"cst={self.constraints}")
-        return ("--device", device.name, *options, "--write", self.routed)
+        return ("--device", device.name, *options)
 
     def packer(self, device: Device, target: str) -> Tool:
         """Return gowin_pack from Apicula, whose wheel is called apycula."""

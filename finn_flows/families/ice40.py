@@ -87,15 +87,7 @@ class _Router(Router):
 
     def arguments(self, device: Device) -> tuple[str, ...]:
         """Each device is an option, such as --up5k."""
-        files = (
-            "--pcf",
-            self.constraints,
-            "--pcf-allow-unconstrained",
-            "--asc",
-            self.routed,
-            "--write",
-            self.netlist,
-        )
+        files = ("--pcf", self.constraints, "--pcf-allow-unconstrained", "--asc", self.routed)
         return (f"--{device.name}", "--package", device.package, *files)
 
     def packer(self, device: Device, target: str) -> Tool:

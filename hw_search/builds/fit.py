@@ -18,7 +18,7 @@ def check_fit(design: Design, part: Part, target: str) -> None:
     """Check the estimate of a design, without FIFOs and the board's serial line.
 
     Raises:
-        TooLarge: If it needs at least 10% more of a resource than the part has.
+        TooLarge: If it needs over 10% more of a resource than the part has.
     """
     costs = [cost.zerocross for cost in element_costs(design, part).values()]
     family = get_family(part.family)

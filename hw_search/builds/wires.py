@@ -1,7 +1,6 @@
 """What the neurons of wired layers read and answer, for the report."""
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 
@@ -34,56 +33,43 @@ def wired_layers(net: IntegerNetwork, sample: tuple[int, ...] = ()) -> list[Wire
 
 
 def _wired(net: IntegerNetwork, layer: Layer, activation: str, image: tuple[int, ...]) -> WiredLayer:
-    weights, table, read = net.weights[layer.name], net.tables[activation], _name(net, layer.inputs[0])
-    shape, element, condition = _inputs(net, layer.inputs[0])
+    weights, table = net.weights[layer.name], net.tables[activation]
+    read, shape, asked = _inputs(net, layer.inputs[0])
+    bits = weights.shape[1] // math.prod(shape)
     if image and read == "input":
         shape = image
     neurons = []
     for channel, row in enumerate(weights):
-        places = np.flatnonzero(row)
-        if not len(places):
+        places = np.flatnonzero(row).tolist()
+        if not places:
             continue
         sums = 2 * np.arange(len(places) + 1) - len(places)
-        bits = table.row(channel)[(sums - table.grid.low) // table.grid.step]
+        answers = table.row(channel)[(sums - table.grid.low) // table.grid.step]
         neurons.append(
             WiredNeuron(
                 number=channel,
-                elements=[element(place) for place in places.tolist()],
-                conditions=[condition(place) for place in places.tolist()],
+                elements=[place // bits for place in places],
+                conditions=[asked[place % len(asked)] for place in places],
                 signs="".join("+" if row[place] > 0 else "-" for place in places),
-                row="".join(str(bit) for bit in bits.tolist()),
+                row="".join(str(bit) for bit in answers.tolist()),
             )
         )
     return WiredLayer(layer.name, read, list(shape), neurons)
 
 
-def _name(net: IntegerNetwork, source: str) -> str:
-    """Return the layer whose elements a sparse layer reads; "input" for the network's input."""
+def _inputs(net: IntegerNetwork, source: str) -> tuple[str, tuple[int, ...], list[str]]:
+    """Return the layer whose elements a sparse layer reads, their shape, and what its inputs ask of them, in turn."""
     layer = net.network.inputs()[source]
-    if isinstance(layer, Layer) and isinstance(layer.operation, Flatten | Thermometer | BitPlanes):
-        return _name(net, layer.inputs[0])
-    return source
-
-
-def _inputs(
-    net: IntegerNetwork, source: str
-) -> tuple[tuple[int, ...], Callable[[int], int], Callable[[int], str]]:
-    """Return the shape of what a sparse layer reads, the element of each of its inputs, and what it asks of the element."""
-    layer, shapes = net.network.inputs()[source], net.network.shapes()
-    if isinstance(layer, Layer) and isinstance(layer.operation, Flatten):
-        return _inputs(net, layer.inputs[0])
-    if isinstance(layer, Layer) and isinstance(layer.operation, Thermometer):
-        thresholds, bits = layer.operation.thresholds, layer.operation.bits
-        return (
-            shapes[layer.inputs[0]],
-            lambda place: place // bits,
-            lambda place: f"\u2265 {thresholds[place % len(thresholds)]}",
-        )
-    if isinstance(layer, Layer) and isinstance(layer.operation, BitPlanes):
-        planes, bits = layer.operation.planes, layer.operation.bits
-        return (
-            shapes[layer.inputs[0]],
-            lambda place: place // bits,
-            lambda place: f"bit {planes[place % bits]}",
-        )
-    return shapes[source], lambda place: place, lambda place: ""
+    if not isinstance(layer, Layer):
+        return source, layer.shape, [""]
+    match layer.operation:
+        case Flatten():
+            return _inputs(net, layer.inputs[0])
+        case Thermometer(thresholds):
+            asked = [f"\u2265 {threshold}" for threshold in thresholds]
+        case BitPlanes(planes):
+            asked = [f"bit {plane}" for plane in planes]
+        case _:
+            return source, net.network.shapes()[source], [""]
+    read, shape, _ = _inputs(net, layer.inputs[0])
+    return read, shape, asked

