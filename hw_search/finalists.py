@@ -20,7 +20,7 @@ from zerocross.models.errors import nearest
 from zerocross.models.expressions import parse
 from zerocross.models.layers import install
 from zerocross.reports.records import Finalist, Run
-from zerocross.reports.storage import EVALUATIONS, PARETO, RETRAINED, load_run
+from zerocross.reports.storage import RECORDS, load_run
 from zerocross.reports.summary import knee
 
 _PICKS = ("knee", "best", "smallest", "searched")
@@ -114,7 +114,7 @@ def open_finalist(
     """
     run = load_run(folder)
     if not trust:
-        check_run(folder, [PARETO, EVALUATIONS, RETRAINED])
+        check_run(folder, RECORDS)
     finalist = choose(run, pick)
     if not searched:
         run, finalist = best_training(run, finalist)
@@ -126,7 +126,7 @@ def open_finalist(
 def list_digests(run: Run, folder: Path) -> None:
     """List the digests of the files in a run's folder that are read back, as they were just made."""
     weights = [net.weights for net in [*run.front, *run.references, *run.retrained]]
-    names = [PARETO, EVALUATIONS, RETRAINED, *weights, *plugin_files(run.config["plugins"])]
+    names = [*RECORDS, *weights, *plugin_files(run.config["plugins"])]
     write_digests(folder, names)
 
 

@@ -147,14 +147,19 @@ def search(
                     f"no candidate succeeded. {_reasons(evaluator)}. See also {folder}/workers.log"
                 )
         finally:
-            remarks = [*([ending] if ending else []), *remark(folder, config)]
-            run = _run(evaluator, found, finished, remarks, load_retrained(folder))
+            run = _result(evaluator, found, finished, ending, folder)
             if run.evaluations and (finished or not _is_finished(folder)):
                 if finished and (other := keep_other_front(folder, run)):
                     watcher.note(other)
+                    run = _result(evaluator, found, finished, ending, folder)  # beside what was moved
                 _leave(run, folder)
     watcher.end(run, folder)
     return SearchResult(folder, run, evaluator.trained, evaluator.replayed)
+
+
+def _result(evaluator: Evaluator, found: Finals, finished: bool, ending: str, folder: Path) -> Run:
+    remarks = [*([ending] if ending else []), *remark(folder, evaluator.config)]
+    return _run(evaluator, found, finished, remarks, load_retrained(folder))
 
 
 def _display(config: Config) -> Watcher:

@@ -20,6 +20,8 @@ PARETO, EVALUATIONS, TABLE = "pareto.json", "evaluations.jsonl", "pareto.csv"
 REPORT = "report.html"  # a run's or a build's page, in its folder
 RETRAINED = "retrained.json"  # networks of the front that `zerocross retrain` trained again
 FUNCTIONS = "table.csv.gz"  # in the folder of a run that made a table (`zerocross.hw_search.tables.table`)
+RECORDS = PARETO, EVALUATIONS, RETRAINED
+"""The records of a run, which are read back."""
 
 _RUN = TypeAdapter(Run)
 _EVALUATION = TypeAdapter(Evaluation)

@@ -14,7 +14,7 @@ def _compared(folders: list[Path], searched: list[bool], trust: bool) -> str:
     from zerocross.hw_search.errors import UserError
     from zerocross.hw_search.trust import check_run
     from zerocross.reports.run_comparison import IncomparableRuns, compare_runs, names_of, render_runs
-    from zerocross.reports.storage import EVALUATIONS, PARETO, RETRAINED, load_run
+    from zerocross.reports.storage import RECORDS, load_run
 
     for folder, search in zip(folders, searched, strict=True):
         if not search:
@@ -22,7 +22,7 @@ def _compared(folders: list[Path], searched: list[bool], trust: bool) -> str:
                 f"{folder} holds no search, but others do: compare runs with runs, and builds with builds"
             )
         if not trust:
-            check_run(folder, [PARETO, EVALUATIONS, RETRAINED])
+            check_run(folder, RECORDS)
     runs = [load_run(folder) for folder in folders]
     names = names_of(folders, runs)
     if len(set(names)) < len(names):
@@ -55,7 +55,7 @@ def report(
     from zerocross.hw_search.files import write_text
     from zerocross.hw_search.trust import check_build, check_run
     from zerocross.reports.build_storage import BUILD
-    from zerocross.reports.storage import EVALUATIONS, FUNCTIONS, PARETO, REPORT, RETRAINED, load_run
+    from zerocross.reports.storage import FUNCTIONS, PARETO, RECORDS, REPORT, load_run
 
     if len(folders) == 1 and (folders[0] / FUNCTIONS).exists():
         print_table(folders[0] / FUNCTIONS)
@@ -72,7 +72,7 @@ def report(
 
         loaded = load_run(folders[0])
         if not trust:
-            check_run(folders[0], [PARETO, EVALUATIONS, RETRAINED])
+            check_run(folders[0], RECORDS)
         print_run(loaded)
         path, text = output or folders[0] / REPORT, render(loaded, builds_of(folders[0]))
     else:
