@@ -83,13 +83,14 @@ def _await(place: Place, process: subprocess.Popen[str], stage: str) -> None:
 
 
 def compare(found: dict[str, str], wanted: dict[str, str]) -> None:
-    """Compare the files of a run or build with those of the reference. A build without routing has no bitstream.
+    """Compare the files of a run or build with those of the reference. A build without routing has no bitstream, no top for a
+    board and no list of its files.
 
     Raises:
         Wrong: If they differ.
     """
-    names = {name for name in found.keys() | wanted.keys() if not name.startswith("route/") or name in found}
-    names -= {name for name in names if name.endswith("_board.sv") and name not in found}
+    routed = {name for name in wanted if name.startswith("route/") or name.endswith(("_board.sv", "board.f"))}
+    names = (found.keys() | wanted.keys()) - (routed - found.keys())
     differ = sorted(name for name in names if found.get(name) != wanted.get(name))
     if differ:
         raise Wrong(f"other bytes than undisturbed: {', '.join(differ)}")
