@@ -83,8 +83,9 @@ def _await(place: Place, process: subprocess.Popen[str], stage: str) -> None:
 
 
 def compare(found: dict[str, str], wanted: dict[str, str]) -> None:
-    """Compare the files of a run or build with those of the reference. A build without routing has no bitstream, no top for a
-    board and no list of its files.
+    """Compare the files of a run or build with those of the reference.
+
+    A build without routing has no bitstream, no top for a board and no list of its files.
 
     Raises:
         Wrong: If they differ.
