@@ -1,5 +1,6 @@
 """A sparse layer whose sums are not merged with an activation: the popcounts of its channels, such as votes for classes."""
 
+import math
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +11,6 @@ import numpy as np
 from zerocross.finn_flows import cost_model
 from zerocross.finn_flows.cost_model import Price
 from zerocross.finn_flows.nodes.node import HardwareNode, Instance, StockNode, given
-from zerocross.finn_flows.nodes.product import counted
 from zerocross.finn_flows.nodes.sparse_weights import (
     SparseWeights,
     check_sparse_weights,
@@ -20,6 +20,13 @@ from zerocross.finn_flows.nodes.sparse_weights import (
     sparse_stock,
 )
 from zerocross.finn_flows.nodes.stream import Stream
+
+
+def counted_by_chains(bits: int) -> int:
+    """Return the LUTs of `zc_chain_popcount`: three for seven bits of each group, three for six more, and adders."""
+    groups = math.ceil(bits / 13)
+    sixes = math.ceil(max(0, bits - 7 * groups) / 6)
+    return 3 * (groups + sixes) + cost_model.adders(groups, 4)
 
 
 @dataclass(frozen=True)
@@ -89,7 +96,7 @@ class WiredCount(HardwareNode):
     @property
     def latency(self) -> int:
         """Cycles from a word to its counts."""
-        return 1 + (-(-self.fan_in // 6) - 1).bit_length()
+        return 1 if self.fan_in <= 7 else 2 + (-(-self.fan_in // 13) - 1).bit_length()
 
     @cached_property
     def sparse(self) -> SparseWeights:
@@ -103,7 +110,7 @@ class WiredCount(HardwareNode):
     def price(self) -> Price:
         """Price the popcounts, each of `fan_in` inputs."""
         k = cost_model.CONSTANTS
-        lut = k.tally_base + k.tally_count * self.channels * counted(self.fan_in)
+        lut = k.tally_base + k.tally_count * self.channels * counted_by_chains(self.fan_in)
         return Price(lut, implementation="popcounts", kind="count")
 
     def stock(self) -> tuple[StockNode, ...]:

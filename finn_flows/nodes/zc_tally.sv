@@ -1,4 +1,5 @@
-// Counts the ones of each channel: CHANNELS groups of N bits, all at once. Latency 1 + $clog2(ceil(N / 6)).
+// Counts the ones of each channel: CHANNELS groups of N bits, all at once. Latency 1 for up to 7 bits, else
+// 2 + $clog2(ceil(N / 13)).
 //
 // LOWEST: with PLACE = 1, a count is doubled, and bit c of LOWEST is the lowest bit of channel c.
 module zc_tally #(
@@ -17,8 +18,7 @@ module zc_tally #(
     output logic                         m_tvalid,
     input  logic                         m_tready
 );
-  localparam int SIXES = (N + 5) / 6;
-  localparam int LATENCY = 1 + $clog2(SIXES);
+  localparam int LATENCY = N <= 7 ? 1 : 2 + $clog2((N + 12) / 13);
   wire en = m_tready || !m_tvalid;
   assign s_tready = en;
 
@@ -30,8 +30,8 @@ module zc_tally #(
   assign m_tvalid = valid[LATENCY-1];
 
   for (genvar c = 0; c < CHANNELS; c++) begin : g_channel
-    logic [2+$clog2(SIXES):0] count;
-    zc_popcount #(
+    logic [LATENCY+1:0] count;
+    zc_chain_popcount #(
         .N(N)
     ) ones (
         .clk,
