@@ -1,6 +1,5 @@
 """The final trainings of a search: the front is trained again with fresh seeds and tested."""
 
-import shlex
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
@@ -20,7 +19,7 @@ from zerocross.reports.activation_records import ActivationRecord
 from zerocross.reports.metrics import resources
 from zerocross.reports.pareto import nondominated
 from zerocross.reports.records import Control, Evaluation, Finalist, NodeRecord
-from zerocross.reports.wording import choices, control_text, count
+from zerocross.reports.wording import activation, build_command, choices, control_text, count
 
 _SITE = TypeAdapter(ActivationRecord)
 
@@ -191,7 +190,7 @@ def finals(evaluator: Evaluator, watcher: Watcher, folder: Path, scope: Scope | 
 
 
 def _named(evaluation: Evaluation) -> str:
-    name = "the plain sign" if evaluation.reference else evaluation.expression
+    name = activation(evaluation)
     return f"{name} ({choices(evaluation.choices)})" if evaluation.choices else name
 
 
@@ -292,7 +291,7 @@ def finalist_of(
         agreement=first["agreement"],
         savings=first["savings"],
         weights=weights_file(first_key),
-        build=f"zerocross build {shlex.quote(str(folder))} --pick {member.id} --target ulx3s-85f",
+        build=build_command(folder, member.id),
         topology=candidate.topology,
         folding=candidate.folding,
         training=candidate.training,

@@ -3,7 +3,7 @@
 import platform
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -93,7 +93,7 @@ class SearchResult:
 
     def convergence(self) -> Convergence | None:
         """Return whether the front still rises, and what would improve it; see `zerocross.reports.convergence`."""
-        return convergence(self.run)
+        return convergence(self.run, self.folder)
 
     def __repr__(self) -> str:
         return f"<SearchResult {self.folder}: {rows.summary(self.run)}>"
@@ -137,26 +137,27 @@ def search(
     folder = Path(config.output) / config.name
     found, ending = Finals(), ""
     finished = False
-    with open_run(config, watcher, executor) as evaluator:
-        try:
-            budget = _budget(evaluator, watcher)
-            ending = evolve(evaluator, watcher, budget)
-            scope = budget.scope() if budget else None
-            ending = " ".join(filter(None, (ending, budget.ending if budget else "")))
-            found = finals(evaluator, watcher, folder, scope)
-            finished = True
-            if not found.front:
-                raise UserError(
-                    f"no candidate succeeded. {_reasons(evaluator)}. See also {folder}/workers.log"
-                )
-        finally:
-            run = _result(evaluator, found, finished, ending, folder)
-            if run.evaluations and (finished or not _is_finished(folder)):
-                if finished and (other := keep_other_front(folder, run)):
-                    watcher.note(other)
-                    run = _result(evaluator, found, finished, ending, folder)  # beside what was moved
-                _leave(run, folder)
-    watcher.end(run, folder)
+    with closing(watcher):
+        with open_run(config, watcher, executor) as evaluator:
+            try:
+                budget = _budget(evaluator, watcher)
+                ending = evolve(evaluator, watcher, budget)
+                scope = budget.scope() if budget else None
+                ending = " ".join(filter(None, (ending, budget.ending if budget else "")))
+                found = finals(evaluator, watcher, folder, scope)
+                finished = True
+                if not found.front:
+                    raise UserError(
+                        f"no candidate succeeded. {_reasons(evaluator)}. See also {folder}/workers.log"
+                    )
+            finally:
+                run = _result(evaluator, found, finished, ending, folder)
+                if run.evaluations and (finished or not _is_finished(folder)):
+                    if finished and (other := keep_other_front(folder, run)):
+                        watcher.note(other)
+                        run = _result(evaluator, found, finished, ending, folder)  # beside what was moved
+                    _leave(run, folder)
+        watcher.end(run, folder)
     return SearchResult(folder, run, evaluator.trained, evaluator.replayed)
 
 
@@ -392,6 +393,6 @@ def _is_finished(folder: Path) -> bool:
 def _leave(run: Run, folder: Path) -> None:
     from zerocross.reports.page import render  # imported here because plotly is slow to import
 
-    for name, text in {**contents(run), REPORT: render(run, builds_of(folder))}.items():
+    for name, text in {**contents(run), REPORT: render(run, builds_of(folder), folder)}.items():
         write_text(folder / name, text)
     list_digests(run, folder)

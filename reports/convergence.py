@@ -69,8 +69,13 @@ class Convergence:
         return found
 
 
-def convergence(run: Run) -> Convergence | None:
-    """Return how far a search has converged; None while too few candidates have a result."""
+def convergence(run: Run, folder: Path | None = None) -> Convergence | None:
+    """Return how far a search has converged; None while too few candidates have a result.
+
+    Args:
+        run: The run.
+        folder: Its folder, for the command; by default where the search left it.
+    """
     tried = [e for e in run.evaluations if not e.reference]
     points = objective_points(tried, run.objectives)
     known = np.isfinite(points).all(axis=1)
@@ -90,7 +95,9 @@ def convergence(run: Run) -> Convergence | None:
     found = [net.metrics["error"] - net.search_error for net in run.front if "error" in net.metrics]
     optimism = fmean(found) if found else None
     rise = (whole - before) / whole if whole else 0.0
-    return Convergence(rise, deviation, noise, optimism, *_advice(run, rise, noise, deviation, optimism))
+    return Convergence(
+        rise, deviation, noise, optimism, *_advice(run, folder, rise, noise, deviation, optimism)
+    )
 
 
 def _deviation(run: Run) -> float | None:
@@ -115,10 +122,15 @@ def _noise(front: np.ndarray, axis: int, spread: float) -> float:
 
 
 def _advice(
-    run: Run, rise: float, noise: float | None, deviation: float | None, optimism: float | None
+    run: Run,
+    folder: Path | None,
+    rise: float,
+    noise: float | None,
+    deviation: float | None,
+    optimism: float | None,
 ) -> tuple[str, str]:
     """Return the command that would most likely improve the front, and what it does."""
-    folder = Path(run.config.get("output", "runs")) / run.name
+    folder = folder or Path(run.config.get("output", "runs")) / run.name
     again = f"zerocross search {shlex.quote(str(folder / 'config.yaml'))}"
     search = run.config.get("search", {})
     if not run.finished:
