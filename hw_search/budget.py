@@ -162,10 +162,10 @@ class Budget:
             return waiting
         taken = max(min(costs.fits(limit - self._spent()), waiting), min(_LEAST, waiting))
         least = costs.seconds(_LEAST) + costs.final_seconds(1, least_seeds(self._evaluator.config))
+        cut = "" if taken == waiting else f"the search begins with {taken:,} of them, and "
         text = (
             f"The first {count(waiting, 'candidate')} with all final trainings need about {duration(whole)}, more than "
-            f"search.budget_minutes {self._minutes:g}: the search begins with {taken:,} of them, and its final trainings "
-            "are shortened to the rest of the time."
+            f"search.budget_minutes {self._minutes:g}: {cut}the final trainings are shortened to the rest of the time."
         )
         if least > _SLACK * limit:
             text += f" Even so, it takes about {duration(least)}: no search of this configuration is shorter."

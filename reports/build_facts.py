@@ -167,6 +167,18 @@ def whole(build: Build, column: Column, resource: str) -> Sum:
     return column.total(build.nodes, resource)
 
 
+AROUND = "around the layers"
+"""Name of what a routed design has beyond its nodes, such as the serial line."""
+
+
+def around(build: Build, column: Column, resource: str) -> float | None:
+    """Return what the routed design has beyond its nodes; None if it is unknown."""
+    nodes, everything = column.total(build.nodes, resource).value, whole(build, column, resource).value
+    if column.source != "routing" or nodes is None or everything is None:
+        return None
+    return everything - nodes
+
+
 def ratio(nodes: Sequence[BuildNode], estimate: Column, counted: Column, resource: str) -> float | None:
     """Return estimate / count, over the nodes that have both; None without such nodes or if the count is 0."""
     both = [

@@ -38,6 +38,9 @@ def render_build(build: Build) -> str:
             layers=build_facts.layers(build),
             columns=columns,
             groups=_groups(build, columns, ["lut", *resources]),
+            around=any(
+                build_facts.around(build, column, each) for column in columns for each in ("lut", *resources)
+            ),
             node_columns=_node_columns(build, columns),
             steps=build_diagram.steps(build),
             figure_of_layers=build_figures.counts_by_layer(build),

@@ -53,7 +53,7 @@ def render(run: Run, builds: Sequence[BuildLink] = (), folder: Path | None = Non
             gains={f.id: summary.gain(f, run.references) for f in run.front},
             control_gains={f.id: summary.control_gain(f, run.references, run.controls) for f in run.front},
             signs={f.id: f for f in run.references},
-            retrained=retrained.sentences(run),
+            retrained=retrained.sentences(run, folder),
             convergence=convergence(run, folder),
             commands={f.id: wording.build_command(folder, f.id) if folder else f.build for f in run.front},
             control_names=list(dict.fromkeys(control.name for control in run.controls)),

@@ -107,7 +107,7 @@ def print_run(run: Run, folder: Path | None = None) -> None:
         say(controls)
     for number, rung in enumerate(run.rungs, start=1):
         say(sentence(number, rung))
-    for text in retrained.sentences(run):
+    for text in retrained.sentences(run, folder):
         say(text)
     if (found := convergence(run, folder)) is not None:
         say(" ".join(found.sentences))

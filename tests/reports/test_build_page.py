@@ -258,3 +258,14 @@ def test_a_comparison_begins_with_its_verdict():
         certificate=replace(whole.certificate, checks=[replace(whole.certificate.checks[0], differences=2)]),
     )
     assert verdict([whole, wrong]) == "1 of 2 builds has a fault: two."
+
+
+def test_what_is_around_the_layers_is_a_row_of_the_table():
+    build = make_build()
+    nodes = [replace(node, routed={"lut": 10}) for node in build.nodes]
+    page = render_build(replace(build, nodes=nodes, routed={"lut": 10 * len(nodes) + 77}))
+    row = page.partition("<th>around the layers</th>")[2].partition("</tr>")[0]
+    assert ">77<" in row
+    assert "around the layers" not in render_build(
+        replace(build, nodes=nodes, routed={"lut": 10 * len(nodes)})
+    )
