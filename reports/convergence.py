@@ -74,8 +74,8 @@ class Convergence:
             )
         if self.few:
             found.append(
-                f"Networks have {count(self.few, 'final seed')}, which {'shows' if self.few == 1 else 'show'} no spread worth "
-                "trusting: how much of this is noise is unknown."
+                f"Networks have {count(self.few, 'final seed')}, which {'shows' if self.few == 1 else 'show'} no spread "
+                "worth trusting: how much of this is noise is unknown."
             )
         if self.optimism is not None:
             way = "higher" if self.optimism >= 0 else "lower"

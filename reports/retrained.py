@@ -53,7 +53,8 @@ def _more_seeds(folder: Path, net: Finalist, changed: Mapping[str, Any]) -> str:
     seeds = wording.count(len(net.test), "seed")
     return (
         f" {seeds} {'shows' if len(net.test) == 1 else 'show'} no spread worth trusting: zerocross retrain "
-        f"{shlex.quote(str(folder))} {net.id} --epochs {net.training[_EPOCHS]} --seeds {SEEDS}{sets} trains the missing ones."
+        f"{shlex.quote(str(folder))} {net.id} --epochs {net.training[_EPOCHS]} --seeds {SEEDS}{sets} trains the "
+        "missing ones."
     )
 
 
