@@ -46,7 +46,6 @@ def render(run: Run, builds: Sequence[BuildLink] = (), folder: Path | None = Non
             counts=counts,
             lost=summary.left_out(run.evaluations, reasons=False),
             objectives=", ".join(METRICS[name].label for name in run.objectives),
-            candidates=len({e.id for e in run.evaluations}),
             references_evaluated=sum(e.reference for e in run.evaluations),
             best=summary.front_evaluations(run),
             losses=summary.losses(run.evaluations),

@@ -99,7 +99,9 @@ class RunComparison:
 
     def _traces(self, plane: tuple[str, str]) -> list[dict[str, Any]]:
         found = []
-        for index, (name, points) in enumerate(zip(self.names, self.points, strict=True)):
+        # The legend shows the marker of the first point: a full one.
+        drawn = [sorted(points, key=lambda point: not point.joint) for points in self.points]
+        for index, (name, points) in enumerate(zip(self.names, drawn, strict=True)):
             colour, (x, y) = drawing.CHANNELS[index % len(drawing.CHANNELS)], _stairs(points, plane)
             group = {"legendgroup": name, "type": "scatter"}
             found.append(

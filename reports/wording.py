@@ -95,6 +95,11 @@ def activation(network: Network) -> str:
     return "plain sign" if network.reference else network.expression
 
 
+def expressions(text: str) -> str:
+    """Return the activations of a build, "a | b", as users read them: "plain sign" if all of them are x."""
+    return "plain sign" if set(text.split(" | ")) == {"x"} else text
+
+
 def build_command(folder: Path, pick: str) -> str:
     """Return the command that builds a network of a run's folder."""
     return f"zerocross build {shlex.quote(str(folder))} --pick {pick} --target ulx3s-85f"
