@@ -190,7 +190,7 @@ def finals(evaluator: Evaluator, watcher: Watcher, folder: Path, scope: Scope | 
 
 
 def _named(evaluation: Evaluation) -> str:
-    name = activation(evaluation)
+    name = f"the {activation(evaluation)}" if evaluation.reference else evaluation.expression
     return f"{name} ({choices(evaluation.choices)})" if evaluation.choices else name
 
 
