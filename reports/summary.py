@@ -176,8 +176,9 @@ def controls_in_a_line(run: Run) -> str:
     if not found:
         return ""
     gains = ", ".join(f"{wording.control_text(name)} {fmean(own):+.1f}" for name, own in found.items())
-    over = wording.count(len({control.sign for control in run.controls}), "plain sign")
-    return f"Controls, points of test accuracy over the same plain sign without (means over {over}): {gains}."
+    signs_with = len({control.sign for control in run.controls})
+    over = "1 plain sign" if signs_with == 1 else f"means over {signs_with} plain signs"
+    return f"Controls, points of test accuracy over the same plain sign without ({over}): {gains}."
 
 
 def control_gain(
