@@ -39,11 +39,11 @@ class Ended:
 
     Attributes:
         parts: Candidates that were evaluated at once: a generation, or a part of the last one. A 0 ends the search.
-        scope: What the final trainings covered; None before them.
+        scopes: What the final trainings covered, after so many candidates.
     """
 
     parts: list[int] = field(default_factory=list)
-    scope: Scope | None = None
+    scopes: dict[str, Scope] = field(default_factory=dict)
 
 
 @dataclass
@@ -129,16 +129,17 @@ class Budget:
 
     def scope(self) -> Scope:
         """Return what the final trainings cover: all that is configured, or what fits into the rest of the time."""
-        if self._ended.scope is None:
+        decided, key = self._ended.scopes, str(self._done)
+        if key not in decided:
             self._count()
             left = max(60 * self._minutes - self._spent() - ENDING, 0.0)
             possible = scopes(self._evaluator)
             fitting = (scope for scope in possible if self._finals(scope) <= _SLACK * left)
-            self._ended.scope = next(fitting, possible[-1])
+            decided[key] = next(fitting, possible[-1])
             self._write()
-        shortened = self._ended.scope.shortened(self._evaluator)
+        shortened = decided[key].shortened(self._evaluator)
         self.ending = " ".join(filter(None, (self.ending, shortened)))
-        return self._ended.scope
+        return decided[key]
 
     def _fitting(self, waiting: int) -> int:
         """Return how many candidates the rest of the time allows, to the nearest end."""
