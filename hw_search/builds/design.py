@@ -22,7 +22,7 @@ from zerocross.finn_flows.rtl.logits import logit_scale
 from zerocross.finn_flows.rtl.node_intervals import node_intervals
 from zerocross.finn_flows.rtl.simulation import HARNESS
 from zerocross.finn_flows.rtl.streaming import size_fifos
-from zerocross.hw_search.builds.accelerator_file import ScoreScale, save_accelerator
+from zerocross.hw_search.builds.accelerator_file import save_accelerator
 from zerocross.hw_search.builds.fit import Redesign, check_fit
 from zerocross.hw_search.builds.job import Job
 from zerocross.hw_search.builds.layout import NETWORK, RTL, SIZING
@@ -109,7 +109,7 @@ def make_design(job: Job, net: IntegerNetwork, stages: Stages) -> BuiltDesign:
     complete = with_fifos(answering, sizing.needed)
     scale = None
     if job.options.scores:
-        scale = ScoreScale(*logit_scale(complete, complete.output.elements))
+        scale = logit_scale(complete, complete.output.elements)
     generated = write_rtl(complete, job.folder / RTL)
     link = SerialLink(complete.input, complete.output, _design_id(job.folder), job.options.baud)
     save_accelerator(generated, link, job.folder, job.options.pixels, job.subject.origin.scaling, scale)
