@@ -316,9 +316,14 @@ def accuracy_of(build: Build) -> str:
     return "trained network" if build.trained else "network of the file"
 
 
-def unit(build: Build, resource: str, family: str = "") -> str:
-    """Return a resource's name in a family (default: the build's), such as "LUT4" or "BRAM18"."""
+def unit(build: Build, resource: str, family: str = "", source: str = "") -> str:
+    """Return a resource's name in a family (default: the build's), such as "LUT4" or "BRAM18".
+
+    Place and route ("routing") may count other cells than LUTs.
+    """
     words = family_names(build, family or build.family)
+    if source == "routing" and resource == "lut" and words.cell:
+        return words.cell
     return {"lut": words.lut, "bram": words.bram}.get(resource, resource.upper())
 
 

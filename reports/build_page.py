@@ -130,7 +130,13 @@ def _say(
 def _say_sum(build: Build, column: Column, total: Sum, resource: str) -> Markup:
     """Return a sum over nodes, with the number of nodes in it if some are missing."""
     detail = "" if total.known == total.nodes else f"sum over {total.known} of {total.nodes} nodes"
-    return _say(build, total.value, column.source, build_facts.unit(build, resource, column.family), detail)
+    return _say(
+        build,
+        total.value,
+        column.source,
+        build_facts.unit(build, resource, column.family, column.source),
+        detail,
+    )
 
 
 def _groups(

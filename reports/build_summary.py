@@ -104,6 +104,6 @@ def _layers(build: Build) -> Table:
 
 
 def _title(build: Build, column: Column, resource: str) -> str:
-    unit = build_facts.unit(build, resource, column.family).split(" (")[0]
+    unit = build_facts.unit(build, resource, column.family, column.source).split(" (")[0]
     source = "synth." if column.source == "synthesis" else build_figures.SHORT[column.source]
     return f"{unit}\n{source}"

@@ -199,7 +199,7 @@ def test_a_pool_without_a_generator_of_its_own_stands_for_both_of_finns(design: 
     cost = element_costs(design, part)[pool.name]
     assert cost.kind == "pool" and cost.op_type == "ConvolutionInputGenerator_rtl, Pool_hls"
     assert cost.cycles == max(cycles for cycles, *_ in both)
-    assert cost.finn == sum((Resources(lut, 18 * bram, dsp) for _, lut, bram, dsp in both), Resources())
+    assert cost.finn == sum((Resources(lut, 18 * bram, dsp, lut) for _, lut, bram, dsp in both), Resources())
     price = pool.node.price()
     assert (cost.zerocross.lut, cost.zerocross.bram18) == on_family(price, part.family)
 

@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 import pytest
 
 from tests.reports.builds import make_build, make_long_build
+from zerocross.reports import build_facts
 from zerocross.reports.build_comparison import verdict
 from zerocross.reports.build_page import render_build, render_comparison
 from zerocross.reports.build_records import Build, BuildNode, Certificate, Check, FamilyWords
@@ -227,6 +228,16 @@ def test_counts_of_another_family_have_their_own_columns():
     page = Page(body(render_build(Build("b", "x", family="ice40", words=words, nodes=[node]))))
     assert "EBR (4 kbit), iCE40" in page.text
     assert "LUT4, iCE40" in page.text
+
+
+def test_a_routed_column_is_headed_with_what_nextpnr_counts():
+    node = BuildNode("a", "a", "product", synthesis={"ice40": {"lut": 5}}, routed={"lut": 8})
+    words = {"ice40": FamilyWords("iCE40", "LUT4", "EBR (4 kbit)", "logic cells")}
+    build = Build("b", "x", family="ice40", words=words, nodes=[node], routed={"lut": 9})
+    html = body(render_build(build))
+    assert "logic cells,<br>" in html
+    assert build_facts.unit(build, "lut", source="synthesis") == "LUT4"
+    assert build_facts.unit(build, "lut", source="routing") == "logic cells"
 
 
 def test_the_page_of_a_file_says_so_and_names_its_dropped_outputs():
