@@ -3,11 +3,11 @@
     pip install -e ".[mutation]"
     python benchmarks/mutation.py [MODULE ...] [--count 12] [--seed 0] [--rows runs/mutation.csv] [--again]
 
-A module is a name of `MODULES` with its Python files, or "rtl". Python modules get `count` faults each, drawn from those that
-cosmic-ray knows: other operators, comparisons and numbers, inverted conditions, loops without iterations. SystemVerilog gets
-the faults of `RTL`, written by hand. The tests are the fast ones that mirror the file; they run in a copy of the repository,
-on one core. Every fault is a row of the CSV file; run the same command to resume. Faults that no test notices are printed,
-each with its line.
+A module is a name of `MODULES` with its Python files, or "rtl". Python modules get `count` faults each, drawn from those
+that cosmic-ray knows: other operators, comparisons and numbers, inverted conditions, loops without iterations. SystemVerilog
+gets the faults of `RTL`, written by hand. The tests are the fast ones that mirror the file; they run in a copy of the
+repository, on one core. Every fault is a row of the CSV file; run the same command to resume. Faults that no test notices
+are printed, each with its line.
 
 A person reads these. Write the reason into the column `why`, and `same` into `caught`, if the changed program does the same.
 Otherwise write a test; `--again` then tries the faults that went unnoticed again.
@@ -25,6 +25,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import astuple, dataclass, fields, replace
 from importlib import import_module
 from pathlib import Path
@@ -61,10 +62,7 @@ MORE_TESTS: dict[str, tuple[str, ...]] = {
         "tests/finn_flows/nodes/test_symmetric.py",
         "tests/finn_flows/nodes/test_wired.py",
     ),
-    "finn_flows/lowering": (
-        "tests/finn_flows/lowering/test_joins.py",
-        "tests/finn_flows/lowering/test_sweep.py",
-    ),
+    "finn_flows/lowering": ("tests/finn_flows/lowering/test_joins.py",),
 }
 """Tests of a file, or of the files in a folder, besides those that mirror the path."""
 
@@ -90,12 +88,22 @@ RTL: list[tuple[str, str, str, str]] = [
         "> COMPARED'(threshold",
         "nodes/test_thermometer.py",
     ),
-    ("finn_flows/nodes/zc_bit_planes.sv", "planes[i*8+:", "planes[(BITS-1-i)*8+:", "nodes/test_bit_planes.py"),
+    (
+        "finn_flows/nodes/zc_bit_planes.sv",
+        "planes[i*8+:",
+        "planes[(BITS-1-i)*8+:",
+        "nodes/test_bit_planes.py",
+    ),
     ("finn_flows/nodes/zc_select.sv", "m_tready || !keep", "m_tready", "nodes/test_select.py"),
     ("finn_flows/nodes/zc_stage.sv", "m_tready || !m_tvalid", "1'b1", "nodes/test_wired.py"),
     ("finn_flows/chip/zc_serial.sv", "late ? TOO_LATE", "late ? BUSY", "chip/test_serial_line.py"),
     ("finn_flows/chip/zc_serial.sv", "byte_in == RUN && active", "active", "chip/test_serial_line.py"),
-    ("finn_flows/chip/zc_serial.sv", "wire right = crc_in == 0", "wire right = 1", "chip/test_serial_line.py"),
+    (
+        "finn_flows/chip/zc_serial.sv",
+        "wire right = crc_in == 0",
+        "wire right = 1",
+        "chip/test_serial_line.py",
+    ),
     ("finn_flows/chip/zc_serial.sv", "16'h8408", "16'h8409", "chip/test_serial_line.py"),
 ]
 """Faults in SystemVerilog: file, text, the text in its place, tests in tests/finn_flows."""
@@ -107,9 +115,9 @@ SWAPS = (
 """Exchanges of binary operators that a person might make: + for -, but not + for ^."""
 
 _IMPORTS = (
-    *("torch", "torch._dynamo", "torchvision", "brevitas.nn", "brevitas.export", "scipy.stats", "sklearn.ensemble"),
-    *("onnx", "onnxruntime", "qonnx.core.modelwrapper", "pymoo.core.problem", "pydantic", "hypothesis"),
-    *("hypothesis.extra.numpy", "pytest", "_pytest.fixtures", "xdist.plugin", "rich.console", "typer", "serial"),
+    *("torch", "torch._dynamo", "torchvision", "brevitas.nn", "brevitas.export", "scipy.stats"),
+    *("sklearn.ensemble", "onnx", "onnxruntime", "qonnx.core.modelwrapper", "pymoo.core.problem"),
+    *("pydantic", "hypothesis.extra.numpy", "pytest", "xdist.plugin", "rich.console", "typer", "serial"),
 )
 """Libraries that are imported once, ahead of all tests."""
 
@@ -171,7 +179,7 @@ def tests_of(file: str) -> list[str]:
 
 
 def python_faults(module: str, count: int, seed: int) -> list[Fault]:
-    """Draw faults of a module; each place in its files is as likely as another. Annotations and docstrings are left alone."""
+    """Draw faults of a module, each place in its files as likely as another. Annotations and docstrings are left alone."""
     places = [place for file in files_of(module) if tests_of(file) for place in _places(module, file)]
     drawn = random.Random(f"{module} {seed}").sample(places, min(count, len(places)))
     return sorted(drawn, key=lambda fault: fault.file)
@@ -319,10 +327,8 @@ def _be_tests(tests: list[str], output: int) -> None:
 
 def _end(child: int, waited: bool) -> None:
     """End the group of a process of tests."""
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(child, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     if not waited:
         os.waitpid(child, 0)
 
