@@ -54,6 +54,7 @@ MODULES: dict[str, tuple[str, ...]] = {
 }
 """Core modules: patterns of their Python files. A file belongs to the first module that lists it."""
 
+_STRATEGIES = "tests/hw_search/strategies/test_strategies.py"
 MORE_TESTS: dict[str, tuple[str, ...]] = {
     "finn_flows/integer.py": ("tests/finn_flows/test_network.py",),
     "finn_flows/cost_model.py": ("tests/finn_flows/test_cost.py",),
@@ -62,51 +63,61 @@ MORE_TESTS: dict[str, tuple[str, ...]] = {
         "tests/finn_flows/nodes/test_symmetric.py",
         "tests/finn_flows/nodes/test_wired.py",
     ),
+    "hw_search/strategies/surrogate.py": (
+        f"{_STRATEGIES}::test_about_as_many_as_planned_are_asked_for_none_twice_in_a_batch[surrogate]",
+        f"{_STRATEGIES}::test_a_surrogate_searches_any_space",
+        f"{_STRATEGIES}::test_a_surrogate_goes_on_when_all_it_had_drawn_was_asked_for",
+    ),
     "finn_flows/lowering": ("tests/finn_flows/lowering/test_joins.py",),
 }
 """Tests of a file, or of the files in a folder, besides those that mirror the path."""
 
 RTL: list[tuple[str, str, str, str]] = [
-    ("finn_flows/nodes/zc_label_tree.sv", "high > low", "high >= low", "nodes/test_label_select.py"),
+    ("nodes/zc_label_tree.sv", "high > low", "high >= low", "test_label_select"),
+    ("nodes/zc_label_tree.sv", "1) << LEVEL", "1) << (LEVEL + 1)", "test_label_select"),
+    ("nodes/zc_labelselect.sv", "word_best_q > best", "word_best_q >= best", "test_label_select"),
+    ("nodes/zc_maxpool.sv", "SIGNED ?", "!SIGNED ?", "test_max_pool"),
+    ("nodes/zc_maxpool.sv", "|| row_last ? '0 : y", "? '0 : y", "test_max_pool"),
+    ("nodes/zc_sumpool.sv", "first_x && first_y ? '0", "first_x ? '0", "test_sum_pool"),
+    ("nodes/zc_thermometer.sv", "value >= threshold;", "value > threshold;", "test_thermometer"),
+    ("nodes/zc_thermometer.sv", ">= COMPARED'(threshold", "> COMPARED'(threshold", "test_thermometer"),
     (
-        "finn_flows/nodes/zc_label_tree.sv",
-        "1) << LEVEL",
-        "1) << (LEVEL + 1)",
-        "nodes/test_label_select.py",
-    ),
-    ("finn_flows/nodes/zc_maxpool.sv", "SIGNED ?", "!SIGNED ?", "nodes/test_max_pool.py"),
-    ("finn_flows/nodes/zc_maxpool.sv", "|| row_last ? '0 : y", "? '0 : y", "nodes/test_max_pool.py"),
-    (
-        "finn_flows/nodes/zc_thermometer.sv",
-        "value >= threshold;",
-        "value > threshold;",
-        "nodes/test_thermometer.py",
-    ),
-    (
-        "finn_flows/nodes/zc_thermometer.sv",
-        ">= COMPARED'(threshold",
-        "> COMPARED'(threshold",
-        "nodes/test_thermometer.py",
+        "nodes/zc_crossings.sv",
+        "passed[i] <= value >= here",
+        "passed[i] <= value > here",
+        "test_crossing_site",
     ),
     (
-        "finn_flows/nodes/zc_bit_planes.sv",
-        "planes[i*8+:",
-        "planes[(BITS-1-i)*8+:",
-        "nodes/test_bit_planes.py",
+        "nodes/zc_crossings.sv",
+        "held[stage] >= thresholds[place]",
+        "held[stage] > thresholds[place]",
+        "test_crossing_site",
     ),
-    ("finn_flows/nodes/zc_select.sv", "m_tready || !keep", "m_tready", "nodes/test_select.py"),
-    ("finn_flows/nodes/zc_stage.sv", "m_tready || !m_tvalid", "1'b1", "nodes/test_wired.py"),
-    ("finn_flows/chip/zc_serial.sv", "late ? TOO_LATE", "late ? BUSY", "chip/test_serial_line.py"),
-    ("finn_flows/chip/zc_serial.sv", "byte_in == RUN && active", "active", "chip/test_serial_line.py"),
+    ("nodes/zc_bit_planes.sv", "planes[i*8+:", "planes[(BITS-1-i)*8+:", "test_bit_planes"),
+    ("nodes/zc_select.sv", "m_tready || !keep", "m_tready", "test_select"),
+    ("nodes/zc_stage.sv", "m_tready || !m_tvalid", "1'b1", "test_wired"),
+    ("nodes/zc_windows.sv", "STRIDE_H > 1 || row_last", "row_last", "test_input_generator"),
+    ("nodes/zc_concat.sv", "take_b && b_last", "take_b", "test_concat"),
+    ("nodes/zc_add.sv", "A_SIGNED ?", "!A_SIGNED ?", "test_add"),
+    ("nodes/zc_bias.sv", "negative ? bias - shifted", "negative ? bias + shifted", "test_bias"),
+    ("nodes/zc_padding.sv", "begun && !on_image", "!on_image", "test_padding"),
     (
-        "finn_flows/chip/zc_serial.sv",
-        "wire right = crc_in == 0",
-        "wire right = 1",
-        "chip/test_serial_line.py",
+        "nodes/zc_fifo.sv",
+        "address == ADDRESS_BITS'(WORDS - 1)",
+        "address == ADDRESS_BITS'(WORDS)",
+        "test_fifo",
     ),
-    ("finn_flows/chip/zc_serial.sv", "16'h8408", "16'h8409", "chip/test_serial_line.py"),
+    ("nodes/zc_fifo.sv", "held + 1 > high_water", "held > high_water", "test_fifo"),
+    ("nodes/zc_duplicate.sv", "!s_tready && (a_taken || a_tready)", "a_taken || a_tready", "test_duplicate"),
+    ("chip/zc_serial.sv", "late ? TOO_LATE", "late ? BUSY", "test_serial_line"),
+    ("chip/zc_serial.sv", "byte_in == RUN && active", "active", "test_serial_line"),
+    ("chip/zc_serial.sv", "wire right = crc_in == 0", "wire right = 1", "test_serial_line"),
+    ("chip/zc_serial.sv", "16'h8408", "16'h8409", "test_serial_line"),
+    ("chip/zc_serial.sv", "if (!rst_n || identify) hold", "if (!rst_n) hold", "test_serial_line"),
+    ("chip/zc_serial.sv", "silent <= byte_valid ||", "silent <=", "test_serial_line"),
+    ("chip/zc_serial.sv", "!rst_n || identify || answered", "!rst_n || answered", "test_serial_line"),
 ]
-"""Faults in SystemVerilog: file, text, the text in its place, tests in tests/finn_flows."""
+"""Faults in SystemVerilog: file in finn_flows, text, the text in its place, tests in the folder that mirrors the file's."""
 
 SWAPS = (
     *("Add_Sub", "Sub_Add", "Mul_FloorDiv", "FloorDiv_Mul", "Div_Mul", "Mod_FloorDiv", "Mul_Add", "Pow_Mul"),
@@ -219,7 +230,8 @@ def _is_annotation(node: object) -> bool:
 def rtl_faults() -> list[Fault]:
     """Return the faults of `RTL`."""
     faults = []
-    for file, text, change, _ in RTL:
+    for name, text, change, _ in RTL:
+        file = f"finn_flows/{name}"
         before = (ROOT / file).read_text()
         if before.count(text) != 1:
             raise SystemExit(f"{file} has {text!r} {before.count(text)} times: correct RTL in {__file__}")
@@ -337,8 +349,10 @@ def tried(fault: Fault, tests: Tests) -> Fault | None:
     """Try a fault; None if cosmic-ray leaves the file as it is."""
     path = tests.folder / fault.file
     if fault.module == "rtl":
-        (mine,) = (each for each in RTL if each[:2] == (fault.file, fault.what))
-        listed, before = [f"tests/finn_flows/{mine[3]}"], path.read_text()
+        (name,) = (
+            test for file, text, _, test in RTL if (f"finn_flows/{file}", text) == (fault.file, fault.what)
+        )
+        listed, before = [str(Path("tests", fault.file).with_name(f"{name}.py"))], path.read_text()
         tests.time(listed)
         path.write_text(before.replace(fault.what, fault.change))
         try:

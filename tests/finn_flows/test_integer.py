@@ -169,6 +169,14 @@ def by_loops(net: IntegerNetwork, sample: np.ndarray) -> dict[str, np.ndarray]:
     return values
 
 
+def test_a_single_logit_decides_by_its_sign() -> None:
+    network = chain(Input((9,), 1), Dense(1), LabelSelect())
+    net = random_network(network, 0)
+    values = net.run(random_inputs(network, 40, 0))
+    logits, labels = (values[layer.name] for layer in network.layers)
+    assert np.array_equal(labels, logits > 0) and len(np.unique(labels)) == 2
+
+
 @pytest.mark.parametrize("bits", [1, 8])
 @pytest.mark.parametrize("kind", NETWORKS)
 def test_every_layer_by_its_definition(kind: str, bits: int) -> None:
