@@ -70,7 +70,7 @@ MORE_TESTS: dict[str, tuple[str, ...]] = {
     ),
     "finn_flows/lowering": ("tests/finn_flows/lowering/test_joins.py",),
 }
-"""Tests of a file, or of the files in a folder, besides those that mirror the path."""
+"""Tests of a file besides those that mirror its path, and tests of the files in a folder that no tests mirror."""
 
 RTL: list[tuple[str, str, str, str]] = [
     ("nodes/zc_label_tree.sv", "high > low", "high >= low", "test_label_select"),
@@ -185,8 +185,9 @@ def tests_of(file: str) -> list[str]:
     """Return the tests of a Python file; those that mirror its path come first."""
     path = Path(file)
     mirrored = Path("tests", path.parent, f"test_{path.stem}.py")
-    more = next((MORE_TESTS[str(key)] for key in (path, *path.parents) if str(key) in MORE_TESTS), ())
-    return [*([str(mirrored)] if (ROOT / mirrored).exists() else []), *more]
+    if (ROOT / mirrored).exists():
+        return [str(mirrored), *MORE_TESTS.get(file, ())]
+    return list(next((MORE_TESTS[str(key)] for key in (path, *path.parents) if str(key) in MORE_TESTS), ()))
 
 
 def python_faults(module: str, count: int, seed: int) -> list[Fault]:

@@ -94,6 +94,15 @@ def padded_pools(bits: int) -> Network:
     )
 
 
+def empty_windows(bits: int) -> Network:
+    """A pool with windows that hold nothing but padding, above or beside the image."""
+    return chain(
+        *(Input((6, 5, 2), bits), Conv(4), signs(4), Pad((2, 0, 0, 0), -1), MaxPool((2, 2), (1, 1))),
+        *(Conv(4, (2, 2)), signs(4), Pad((0, 2, 0, 0), -1), MaxPool((2, 2), (1, 1))),
+        *(Conv(3, (2, 2)), signs(3), Flatten(), Dense(3), LabelSelect()),
+    )
+
+
 NETWORKS = {
     "dense": dense_net,
     "conv": conv_net,
@@ -103,6 +112,7 @@ NETWORKS = {
     "pooled": pooled_net,
     "pooled before the sign": lambda bits: pooled_net(bits, before=True),
     "padded pools": padded_pools,
+    "empty windows": empty_windows,
     "residual": residual,
     "dilated": lambda bits: residual(bits, dilation=2),
     "dynamic": dynamic,

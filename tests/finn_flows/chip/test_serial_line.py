@@ -28,7 +28,7 @@ from zerocross.finn_flows.chip.serial_line import (
     frame,
     serial_top,
 )
-from zerocross.finn_flows.nodes import MaxPool
+from zerocross.finn_flows.nodes import MaxPool, Product
 from zerocross.finn_flows.nodes.stream import Stream
 from zerocross.finn_flows.rtl.design import INPUT, Design, Element
 
@@ -95,6 +95,22 @@ def test_one_board_survives_any_conversation(small):
     heard = SimulatedLine(simulator).converse([message for message, _ in conversation])
     for (_, wanted), answer in zip(conversation, heard, strict=True):
         assert answer.endswith(identity) if wanted is None else answer == wanted
+
+
+def test_an_identification_ends_a_computation(tmp_path, runtime):
+    """It comes in the middle of 640 cycles; nothing of the first sample is in the answer to the second."""
+    rng = np.random.default_rng(0)
+    product = Product.of(rng.choice([-1, 1], (16, 40)), 1, 1)
+    design = Design(product.inputs["s"], (Element("slow", "0", product, ((INPUT, "s"),)),))
+    files, link = built(design, tmp_path), SerialLink(design.input, design.output, 7)
+    board = compile_line(files.top, files.sources, tmp_path, link, runtime)
+    samples = rng.integers(0, 2, (2, 40))
+    first, second = (frame(REQUEST, RUN, b"1234" + sample) for sample in link.pack(samples))
+    identify, identity = frame(REQUEST, IDENTIFY), frame(ANSWER, IDENTIFY, link.identity)
+    heard = SimulatedLine(board).converse([first + identify, second])
+    assert heard[0].endswith(identity)
+    assert len(heard[1]) == 4 + 4 + link.output_bytes
+    assert np.array_equal(link.unpack([heard[1][6:-2]]), labels(design, samples[1:]))
 
 
 class Shared:
@@ -265,13 +281,21 @@ def test_tops_have_the_clock_that_is_asked_for():
         serial_top("board", "small_design", link, get_target("lfe5u-45f"))
     with pytest.raises(Unreachable, match="10 to 400 MHz, not 5"):
         serial_top("board", "small_design", link, get_target("ulx3s-85f"), 5)
-    with pytest.raises(LineError, match="too fast"):
-        serial_top(
-            "board",
-            "small_design",
-            SerialLink(link.source, link.sink, 7, 3_000_000),
-            get_target("icebreaker"),
-        )
+
+
+def test_a_byte_needs_a_rate_that_the_clock_can_give():
+    """At least eight cycles a bit, and a whole number of them within two per cent."""
+
+    def top(baud: int) -> str:
+        link = SerialLink(Stream((8,), 8, 1), Stream((1,), 1, 4), 7, baud)
+        return serial_top("board", "small_design", link, get_target("icebreaker"))  # 12 MHz
+
+    assert ".DIVIDER(8)" in top(1_500_000) and ".DIVIDER(9)" in top(1_310_000)
+    for baud in (1_500_001, 3_000_000):
+        with pytest.raises(LineError, match=f"{baud} baud is too fast .* 12 MHz: use at most 1500000"):
+            top(baud)
+    with pytest.raises(LineError, match="1400000 baud cannot be derived from 12 MHz: use 1333333, the nearest"):
+        top(1_400_000)
 
 
 @pytest.mark.slow

@@ -149,6 +149,11 @@ def test_it_grows_with_its_lanes_and_its_inputs_bits():
     assert node.price() == in_luts and replace(node, ram_style="block").price() == small
 
 
+def test_inputs_are_kept_only_where_they_are_read_again():
+    assert product_price(64, 8, 8, 8).rams == ()
+    assert product_price(64, 16, 8, 8).rams == ((8, 16),)
+
+
 # ---- everything below is slow
 
 
