@@ -68,7 +68,10 @@ MORE_TESTS: dict[str, tuple[str, ...]] = {
         f"{_STRATEGIES}::test_a_surrogate_searches_any_space",
         f"{_STRATEGIES}::test_a_surrogate_goes_on_when_all_it_had_drawn_was_asked_for",
     ),
-    "finn_flows/lowering": ("tests/finn_flows/lowering/test_joins.py",),
+    "finn_flows/lowering": (
+        "tests/finn_flows/lowering/test_refusals.py",
+        "tests/finn_flows/lowering/test_joins.py",
+    ),
 }
 """Tests of a file besides those that mirror its path, and tests of the files in a folder that no tests mirror."""
 
@@ -79,7 +82,7 @@ RTL: list[tuple[str, str, str, str]] = [
     ("nodes/zc_maxpool.sv", "SIGNED ?", "!SIGNED ?", "test_max_pool"),
     ("nodes/zc_maxpool.sv", "|| row_last ? '0 : y", "? '0 : y", "test_max_pool"),
     ("nodes/zc_sumpool.sv", "first_x && first_y ? '0", "first_x ? '0", "test_sum_pool"),
-    ("nodes/zc_thermometer.sv", "value >= threshold;", "value > threshold;", "test_thermometer"),
+    ("nodes/zc_thermometer.sv", "value >= threshold;", "value > threshold;", "test_synthesis_branches"),
     ("nodes/zc_thermometer.sv", ">= COMPARED'(threshold", "> COMPARED'(threshold", "test_thermometer"),
     (
         "nodes/zc_crossings.sv",
