@@ -88,7 +88,7 @@ def test_designs_take_the_estimated_cycles(tmp_path: Path, runtime: Path) -> Non
         assert estimated[1] == pytest.approx(simulated[1], rel=0.05, abs=1), name
 
 
-@pytest.mark.parametrize("cycles", [100, 2000])
+@pytest.mark.parametrize("cycles", [1000, 4000])
 @pytest.mark.parametrize("network", [residual(1), residual(8, dilation=2), dynamic(8)])
 def test_the_words_that_wait_are_counted_one_by_one(network: Network, cycles: int) -> None:
     """Images follow each other; a pixel waits from its arrival until its sum is made."""
