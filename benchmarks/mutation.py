@@ -68,6 +68,7 @@ MORE_TESTS: dict[str, tuple[str, ...]] = {
         f"{_STRATEGIES}::test_a_surrogate_searches_any_space",
         f"{_STRATEGIES}::test_a_surrogate_goes_on_when_all_it_had_drawn_was_asked_for",
     ),
+    "finn_flows/lowering/absorbing/absorb.py": ("tests/finn_flows/lowering/test_refusals.py",),
     "finn_flows/lowering": (
         "tests/finn_flows/lowering/test_refusals.py",
         "tests/finn_flows/lowering/test_joins.py",
