@@ -5,6 +5,7 @@ import binascii
 import numpy as np
 import pytest
 
+from tests.finn_flows.chip.shared_line import SharedLine
 from tests.finn_flows.chip.small_designs import built, labels, small_design
 from zerocross.finn_flows.boards import get_target
 from zerocross.finn_flows.chip.accelerator import (
@@ -113,43 +114,11 @@ def test_an_identification_ends_a_computation(tmp_path, runtime):
     assert np.array_equal(link.unpack([heard[1][6:-2]]), labels(design, samples[1:]))
 
 
-class Shared:
-    """One simulated board on which several hosts write. An answer goes to a host by chance, or to all."""
-
-    def __init__(self, simulator, hosts: int, seed: int) -> None:
-        self.line, self.rng = SimulatedLine(simulator), np.random.default_rng(seed)
-        self.ports = [Port(self) for _ in range(hosts)]
-
-    def write(self, data: bytes) -> None:
-        (answer,) = self.line.converse([data])
-        chosen = int(self.rng.integers(0, len(self.ports) + 1))
-        for port in self.ports if chosen == len(self.ports) else [self.ports[chosen]]:
-            port.heard += answer
-
-
-class Port:
-    def __init__(self, board: Shared) -> None:
-        self.board, self.heard = board, b""
-
-    def write(self, data: bytes) -> int:
-        self.board.write(data)
-        return len(data)
-
-    def read(self, size: int = 1) -> bytes:
-        taken, self.heard = self.heard[:size], self.heard[size:]
-        return taken
-
-    def reset_input_buffer(self) -> None:
-        self.heard = b""
-
-    def close(self) -> None:
-        """Do nothing."""
-
-
 def test_two_hosts_never_get_each_others_answers(small):
     simulator, link, samples, right = small
-    board, answered, lost = Shared(simulator, 2, 2), 0, 0
-    hosts = [Accelerator(port, link, retries=20, pause=0) for port in board.ports]
+    board, rng, answered, lost = SimulatedLine(simulator), np.random.default_rng(2), 0, 0
+    line = SharedLine(lambda data: board.converse([data])[0], 2, lambda most: int(rng.integers(0, most)))
+    hosts = [Accelerator(port, link, retries=20, pause=0) for port in line.ports]
     for host in hosts:
         host._retries = 0
     for index in range(20):
@@ -294,7 +263,9 @@ def test_a_byte_needs_a_rate_that_the_clock_can_give():
     for baud in (1_500_001, 3_000_000):
         with pytest.raises(LineError, match=f"{baud} baud is too fast .* 12 MHz: use at most 1500000"):
             top(baud)
-    with pytest.raises(LineError, match="1400000 baud cannot be derived from 12 MHz: use 1333333, the nearest"):
+    with pytest.raises(
+        LineError, match="1400000 baud cannot be derived from 12 MHz: use 1333333, the nearest"
+    ):
         top(1_400_000)
 
 

@@ -76,9 +76,7 @@ def test_of_two_objectives_it_covers_the_front_as_chance_does_not(space: Space, 
         return distance(space, genome), float(len(str(space.candidate(genome).expressions[0])))
 
     def share(name: str, generations: int) -> float:
-        config = SearchConfig(
-            strategy=name, population=16, children=8, generations=generations, seed=seed
-        )
+        config = SearchConfig(strategy=name, population=16, children=8, generations=generations, seed=seed)
         strategy = make_strategy(config, space, 2, lambda genome: space.candidate(genome).id, 0.9)
         points = []
         while genomes := strategy.ask():
