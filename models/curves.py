@@ -35,7 +35,8 @@ class Curves:
         self._sample = Split(data.validation.x[:SAMPLES], data.validation.y[:SAMPLES])
         self._places = {math.ceil(epochs * part / LOOKS) for part in range(1, LOOKS)} - {epochs}
         self.looks = []
-        self.losses, self.validation = ([[] for _ in range(size)] for _ in range(2))
+        self.losses = [[] for _ in range(size)]
+        self.validation = [[] for _ in range(size)]
 
     def look(self, epoch: int, losses: list[float]) -> None:
         """Follow an epoch, from 1, and its mean loss for each network."""

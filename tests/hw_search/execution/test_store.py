@@ -13,6 +13,7 @@ from zerocross.hw_search.execution.store import Store
 
 def test_what_is_put_is_there_again_and_never_changes(tmp_path: Path) -> None:
     with Store(tmp_path / "run") as store:
+        assert store.damaged == 0 and len(store) == 0
         store.put("a", {"accuracy": 0.5})
         store.put("a", {"accuracy": 0.9})
         store.add_sitting(0.0, 2.5)
