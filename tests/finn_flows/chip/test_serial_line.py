@@ -243,6 +243,8 @@ def test_tops_have_the_clock_that_is_asked_for():
     assert design_clock(get_target("ice40hx8k"), 33.0) == (33.0, None)
     text = serial_top("board", "small_design", link, get_target("ulx3s-85f"), 50)
     assert "EHXPLLL" in text and ".DIVIDER(434)" in text and ".TIMEOUT(5000000)" in text
+    # The highest bit of the counter that blinks: about once a second.
+    assert "logic [25:0] beat;" in text and "(beat[25] || active);" in text
     assert "SB_PLL40_PAD" in serial_top("board", "small_design", link, get_target("icebreaker"), 24)
     assert "SB_PLL40_CORE" in serial_top("board", "small_design", link, get_target("ice40hx8k-b-evn"), 24)
     assert "rPLL" in serial_top("board", "small_design", link, get_target("tangnano9k"), 54)

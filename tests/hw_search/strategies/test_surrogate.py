@@ -119,3 +119,11 @@ def test_features_of_functions() -> None:
         assert found[82:] == pytest.approx(numbers, abs=1e-5)
     infinite = shape(parse("neg(square(square(square(mul(100000, x)))))"))[:41]
     assert set(infinite[np.abs(grid) > 1e-6]) == {-4.0}
+
+
+def test_half_of_the_first_population_is_drawn(space: Space) -> None:
+    seeds = list(space.seeds())
+    config = SearchConfig(strategy="surrogate", population=4, generations=2)
+    first = make_strategy(config, space, 1, lambda genome: space.candidate(genome).id, 0.9).ask()
+    assert len(seeds) >= 4 and len(first) == 4
+    assert first[:2] == seeds[:2] and not set(first[2:]) & set(seeds)
