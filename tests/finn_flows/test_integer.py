@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.finn_flows.finn_networks import (
@@ -224,6 +224,8 @@ def check_consistent(net: IntegerNetwork) -> None:
 @pytest.mark.parametrize("kind", NETWORKS)
 @settings(max_examples=12, deadline=None)
 @given(seed=SEEDS, constant=st.sampled_from([0.0, 0.3, 0.8, 1.0]))
+@example(seed=0, constant=0.8)
+@example(seed=1, constant=0.8)
 def test_rewritings_keep_every_logit(kind: str, bits: int, seed: int, constant: float) -> None:
     net = random_network(NETWORKS[kind](bits), seed, constant)
     inputs = random_inputs(net.network, 6, seed)
