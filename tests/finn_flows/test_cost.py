@@ -265,3 +265,9 @@ def test_a_bias_is_a_row_of_its_own() -> None:
     assert added.zerocross.lut > 0 and added.zerocross.bram_kbit == 0
     same = [name for name, row in without.items() if row.layer not in ("labelselect3", "labelselect4")]
     assert all(biased[name] == without[name] for name in same)
+
+
+def test_a_fifo_has_neither_lanes_nor_inputs_at_once() -> None:
+    cost = estimate(mlp(8, (30, 12, 10, 5)), Folding(target_cycles=150))
+    fifos = [row for row in cost.nodes if row.kind == "fifo"]
+    assert fifos and {(row.pe, row.simd) for row in fifos} == {(1, 1)}

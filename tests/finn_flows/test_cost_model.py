@@ -66,6 +66,14 @@ def test_block_rams_are_those_that_were_mapped():
     assert any(taken for taken, _ in products)
 
 
+def test_small_memories_are_in_luts_and_large_ones_in_block_ram():
+    small = cost_model.small_memory(1.0, 8, 16, "ring")
+    large = cost_model.small_memory(1.0, 32, 4096, "ring")
+    assert (small.bram18, small.rams, small.implementation) == (0, ((8, 16),), "ring in LUT memory")
+    assert (large.lut, large.blocks, large.implementation) == (1.0, ((32, 4096),), "ring in block RAM")
+    assert large.bram18 == 8
+
+
 @given(st.integers(2, 2000), st.integers(1, 200), st.integers(1, 100))
 def test_deeper_and_wider_memories_never_cost_less(depth, width, more):
     small = value(cost_model.small_memory(0.0, width, depth, ""))
