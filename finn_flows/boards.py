@@ -71,237 +71,96 @@ def _bare(part: Part, device: Device) -> Board:
     return Board(part.name, part, device, **device.pins)  # type: ignore[arg-type]
 
 
-def _on(name: str, part: str, package: str = "", speed: str = "", **settings: object) -> Board:
-    """Return a board whose part is in its most common package, unless another package is given."""
+def _on(
+    name: str, part: str, clock_mhz: float, pins: str, package: str = "", speed: str = "", **settings: object
+) -> Board:
+    """Return a board.
+
+    Args:
+        name: Name of the board.
+        part: Name of its part, which is in its most common package, unless another package is given.
+        clock_mhz: Frequency of the oscillator.
+        pins: Pins "clock rx tx", and that of an LED, with "!" ahead if the LED is on at 0.
+        package: Package, by nextpnr's name.
+        speed: Speed grade, by nextpnr's name.
+        settings: Other attributes of the board.
+    """
     device = PARTS[part].device
     assert device is not None, f"{part} of {name} has no open place and route"
     device = replace(device, package=package or device.package, speed=speed or device.speed)
-    return replace(_bare(PARTS[part], device), name=name, **settings)  # type: ignore[arg-type]
+    clock, rx, tx, *leds = pins.split()
+    led = leds[0] if leds else ""
+    where = {"clock": clock, "rx": rx, "tx": tx, "led": led.lstrip("!"), "led_low": led.startswith("!")}
+    return Board(name, PARTS[part], device, float(clock_mhz), **where, **settings)  # type: ignore[arg-type]
 
 
-def _ulx3s(size: str) -> Board:
-    pins = {"clock": "G2", "rx": "M1", "tx": "L4", "led": "B2"}
-    return _on(f"ulx3s-{size}", f"lfe5u-{size}", clock_mhz=25.0, loader="openFPGALoader -b ulx3s", **pins)
-
-
-def _orangecrab(size: str) -> Board:
-    """Revision 0.2: orangecrab_r0.2.pcf of orangecrab-fpga/orangecrab-examples.
-
-    The board has no serial converter. rx and tx are the header pins of these names, 0 and 1, as in
-    litex_boards/platforms/gsd_orangecrab.py.
-    """
-    pins = {"clock": "A9", "rx": "N17", "tx": "M18", "led": "K4"}
-    return _on(
-        f"orangecrab-{size}",
-        f"lfe5u-{size}",
-        "CSFBGA285",
-        "8",
-        clock_mhz=48.0,
-        led_low=True,
-        loader="dfu-util -d 1209:5af0 -a 0 -D",
-        **pins,
-    )
-
-
-def _ecpix5(size: str) -> Board:
-    """Revision 2: amaranth_boards/ecpix5.py, litex_boards/platforms/lambdaconcept_ecpix5.py."""
-    pins = {"clock": "K23", "rx": "R26", "tx": "R24", "led": "R21"}
-    return _on(
-        f"ecpix5-{size}",
-        f"lfe5um5g-{size}",
-        "CABGA554",
-        clock_mhz=100.0,
-        led_low=True,
-        loader="openFPGALoader -b ecpix5",
-        **pins,
-    )
-
+_OPEN = "openFPGALoader -b"
 
 # Unless stated otherwise, pins are those of the maker's constraint file.
 _BOARDS = (
-    *(_ulx3s(size) for size in ("12f", "25f", "45f", "85f")),
-    *(_orangecrab(size) for size in ("25f", "85f")),
+    *(
+        _on(f"ulx3s-{size}", f"lfe5u-{size}", 25, "G2 M1 L4 B2", loader=f"{_OPEN} ulx3s")
+        for size in ("12f", "25f", "45f", "85f")
+    ),
+    # Revision 0.2: orangecrab_r0.2.pcf of orangecrab-fpga/orangecrab-examples. The board has no serial converter. rx and tx
+    # are the header pins of these names, 0 and 1, as in litex_boards/platforms/gsd_orangecrab.py.
+    *(
+        _on(
+            *(f"orangecrab-{size}", f"lfe5u-{size}", 48, "A9 N17 M18 !K4", "CSFBGA285", "8"),
+            loader="dfu-util -d 1209:5af0 -a 0 -D",
+        )
+        for size in ("25f", "85f")
+    ),
     # Revision 7.0: amaranth_boards/colorlight_5a75b_r7_0.py, litex_boards/platforms/colorlight_5a_75b.py. The serial line
     # uses the pins of LED and button at J19, so there is no LED. Programmer and serial converter are external.
-    _on("colorlight-5a-75b", "lfe5u-25f", "CABGA256", clock_mhz=25.0, clock="P6", rx="M13", tx="P11"),
+    _on("colorlight-5a-75b", "lfe5u-25f", 25, "P6 M13 P11", "CABGA256"),
     # Revision 7.0 on its extension board: litex_boards/platforms/colorlight_i5.py
-    _on(
-        "colorlight-i5",
-        "lfe5u-25f",
-        clock_mhz=25.0,
-        clock="P3",
-        rx="H18",
-        tx="J17",
-        led="U16",
-        led_low=True,
-        loader="openFPGALoader -b colorlight-i5",
-    ),
+    _on("colorlight-i5", "lfe5u-25f", 25, "P3 H18 J17 !U16", loader=f"{_OPEN} colorlight-i5"),
     # The same extension board with a larger module, revision 7.2: litex_boards/platforms/colorlight_i5.py
-    _on(
-        "colorlight-i9",
-        "lfe5u-45f",
-        clock_mhz=25.0,
-        clock="P3",
-        rx="H18",
-        tx="J17",
-        led="L2",
-        led_low=True,
-        loader="openFPGALoader -b colorlight-i9",
-    ),
+    _on("colorlight-i9", "lfe5u-45f", 25, "P3 H18 J17 !L2", loader=f"{_OPEN} colorlight-i9"),
     # litex_boards/platforms/muselab_icesugar_pro.py. The serial line is that of the programmer on the carrier, iCELink.
-    _on(
-        "icesugar-pro",
-        "lfe5u-25f",
-        "CABGA256",
-        clock_mhz=25.0,
-        clock="P6",
-        rx="A9",
-        tx="B9",
-        led="B11",
-        led_low=True,
-        loader="icesprog",
-    ),
+    _on("icesugar-pro", "lfe5u-25f", 25, "P6 A9 B9 !B11", "CABGA256", loader="icesprog"),
     # litex_boards/platforms/icepi_zero.py
-    _on(
-        "icepi-zero",
-        "lfe5u-25f",
-        "CABGA256",
-        clock_mhz=50.0,
-        clock="M1",
-        rx="K16",
-        tx="K15",
-        led="E13",
-        loader="openFPGALoader -b icepi-zero",
+    _on("icepi-zero", "lfe5u-25f", 50, "M1 K16 K15 E13", "CABGA256", loader=f"{_OPEN} icepi-zero"),
+    # Revision 2: amaranth_boards/ecpix5.py, litex_boards/platforms/lambdaconcept_ecpix5.py
+    *(
+        _on(
+            *(f"ecpix5-{size}", f"lfe5um5g-{size}", 100, "K23 R26 R24 !R21", "CABGA554"),
+            loader=f"{_OPEN} ecpix5",
+        )
+        for size in ("45f", "85f")
     ),
-    *(_ecpix5(size) for size in ("45f", "85f")),
     # amaranth_boards/ecp5_5g_evn.py, litex_boards/platforms/lattice_ecp5_evn.py. Bank 1 (LEDs) has 2.5 V, bank 6 (serial
     # line) 3.3 V, as delivered.
     _on(
-        "ecp5-evn",
-        "lfe5um5g-85f",
-        clock_mhz=12.0,
-        clock="A10",
-        rx="P2",
-        tx="P3",
-        led="A13",
-        led_low=True,
+        *("ecp5-evn", "lfe5um5g-85f", 12, "A10 P2 P3 !A13"),
         led_standard="LVCMOS25",
-        loader="openFPGALoader -b ecp5_evn",
+        loader=f"{_OPEN} ecp5_evn",
     ),
-    _on(
-        "icebreaker",
-        "ice40up5k",
-        clock_mhz=12.0,
-        clock="35",
-        clock_at_pll=True,
-        rx="6",
-        tx="9",
-        led="11",
-        led_low=True,
-        loader="openFPGALoader -b ice40_generic",
-    ),
+    _on("icebreaker", "ice40up5k", 12, "35 6 9 !11", clock_at_pll=True, loader=f"{_OPEN} ice40_generic"),
     # src/common/io.pcf of wuxx/icesugar, amaranth_boards/icesugar.py
-    _on(
-        "icesugar",
-        "ice40up5k",
-        clock_mhz=12.0,
-        clock="35",
-        clock_at_pll=True,
-        rx="4",
-        tx="6",
-        led="41",
-        led_low=True,
-        loader="icesprog",
-    ),
+    _on("icesugar", "ice40up5k", 12, "35 4 6 !41", clock_at_pll=True, loader="icesprog"),
     # Version 3: amaranth_boards/upduino_v3.py, upduino_v3.pcf of XarkLabs/upduino-example. The jumper OSC must be closed; it
     # connects the oscillator to pin 20. The serial line shares its pins with the flash.
-    _on(
-        "upduino",
-        "ice40up5k",
-        clock_mhz=12.0,
-        clock="20",
-        rx="15",
-        tx="14",
-        led="39",
-        led_low=True,
-        loader="iceprog",
-    ),
-    _on(
-        "ice40hx8k-b-evn",
-        "ice40hx8k",
-        clock_mhz=12.0,
-        clock="J3",
-        rx="B10",
-        tx="B12",
-        led="B5",
-        loader="openFPGALoader -b ice40_generic",
-    ),
+    _on("upduino", "ice40up5k", 12, "20 15 14 !39", loader="iceprog"),
+    _on("ice40hx8k-b-evn", "ice40hx8k", 12, "J3 B10 B12 B5", loader=f"{_OPEN} ice40_generic"),
     # amaranth_boards/tinyfpga_bx.py, litex_boards/platforms/tinyfpga_bx.py. The board has no serial converter; the serial
     # line is at pins 1 and 2 of the header.
-    _on(
-        "tinyfpga-bx",
-        "ice40lp8k",
-        clock_mhz=16.0,
-        clock="B2",
-        rx="A1",
-        tx="A2",
-        led="B3",
-        loader="tinyprog -p",
-    ),
+    _on("tinyfpga-bx", "ice40lp8k", 16, "B2 A1 A2 B3", loader="tinyprog -p"),
     # litex_boards/platforms/alchitry_cu.py
-    _on(
-        "alchitry-cu",
-        "ice40hx8k",
-        "cb132",
-        clock_mhz=100.0,
-        clock="P7",
-        rx="P14",
-        tx="M9",
-        led="J11",
-        loader="iceprog",
-    ),
+    _on("alchitry-cu", "ice40hx8k", 100, "P7 P14 M9 J11", "cb132", loader="iceprog"),
     # litex_boards/platforms/fpgawars_alhambra2.py. The part is sold as an HX4K; its silicon is that of an HX8K, and open
     # tools use all of it.
+    _on("alhambra-ii", "ice40hx8k", 12, "49 62 61 45", "tq144:4k", loader="iceprog"),
+    _on("icestick", "ice40hx1k", 12, "21 9 8 99", loader=f"{_OPEN} ice40_generic"),
     _on(
-        "alhambra-ii",
-        "ice40hx8k",
-        "tq144:4k",
-        clock_mhz=12.0,
-        clock="49",
-        rx="62",
-        tx="61",
-        led="45",
-        loader="iceprog",
-    ),
-    _on(
-        "icestick",
-        "ice40hx1k",
-        clock_mhz=12.0,
-        clock="21",
-        rx="9",
-        tx="8",
-        led="99",
-        loader="openFPGALoader -b ice40_generic",
-    ),
-    _on(
-        "tangnano9k",
-        "gw1nr-9",
-        clock_mhz=27.0,
-        led="10",
-        led_low=True,
+        *("tangnano9k", "gw1nr-9", 27, "52 18 17 !10"),
         led_standard="LVCMOS18",
-        loader="openFPGALoader -b tangnano9k",
+        loader=f"{_OPEN} tangnano9k",
     ),
-    _on(
-        "tangnano20k",
-        "gw2ar-18",
-        clock_mhz=27.0,
-        led="15",
-        led_low=True,
-        loader="openFPGALoader -b tangnano20k",
-    ),
+    _on("tangnano20k", "gw2ar-18", 27, "4 70 69 !15", loader=f"{_OPEN} tangnano20k"),
     # amaranth_boards/tang_primer_20k.py, litex_boards/platforms/sipeed_tang_primer_20k.py. LEDs are on the dock.
-    _on("tangprimer20k", "gw2a-18", clock_mhz=27.0, loader="openFPGALoader -b tangprimer20k"),
+    _on("tangprimer20k", "gw2a-18", 27, "H11 T13 M11", loader=f"{_OPEN} tangprimer20k"),
 )
 
 # Boards whose parts only Vivado places and routes. Vivado knows their pins.

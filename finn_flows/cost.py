@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from zerocross.finn_flows.cost_model import Price, on_family
+from zerocross.finn_flows.cost_model import Price, logic_cells, on_family
 from zerocross.finn_flows.dead_lanes import remaining_price, unread_lanes
 from zerocross.finn_flows.folding import Folding
 from zerocross.finn_flows.network import Network
@@ -26,11 +26,19 @@ STAND_IN = "xc7z020"  # default part, from 7-series, the family that the prices 
 
 @dataclass(frozen=True)
 class Resources:
-    """LUTs of the part's own kind, used block RAM capacity in kbit, and DSPs."""
+    """Resources of a node or a design.
+
+    Attributes:
+        lut: LUTs of the part's own kind.
+        bram_kbit: Used block RAM capacity in kbit.
+        dsp: DSPs.
+        cells: What counts against the size of the part: logic cells on an iCE40, else LUTs.
+    """
 
     lut: int = 0
     bram_kbit: int = 0
     dsp: int = 0
+    cells: int = 0
 
     @property
     def bram18(self) -> int:
@@ -38,7 +46,12 @@ class Resources:
         return math.ceil(self.bram_kbit / 18)
 
     def __add__(self, other: "Resources") -> "Resources":
-        return Resources(self.lut + other.lut, self.bram_kbit + other.bram_kbit, self.dsp + other.dsp)
+        return Resources(
+            self.lut + other.lut,
+            self.bram_kbit + other.bram_kbit,
+            self.dsp + other.dsp,
+            self.cells + other.cells,
+        )
 
 
 @dataclass(frozen=True)
@@ -149,7 +162,7 @@ def element_costs(design: Design, part: Part) -> dict[str, NodeCost]:
 
 @dataclass(frozen=True)
 class Unit:
-    """An item to price: an element, or an expected FIFO."""
+    """An item to price: an element, or an expected FIFO; `bits` is the width of its streams."""
 
     name: str
     layer: str
@@ -157,17 +170,20 @@ class Unit:
     lanes: tuple[int, int]
     price: Price
     stock: tuple[StockNode, ...]
+    bits: int = 0
 
 
 def _unit(element: Element, unread: Mapping[str, int]) -> Unit:
     node, price = element.node, remaining_price(element.node, unread.get(element.name, 0))
-    return Unit(element.name, element.layer, node.word, node.lanes, price, node.stock())
+    bits = sum(stream.width for stream in (*node.inputs.values(), *node.outputs.values()))
+    return Unit(element.name, element.layer, node.word, node.lanes, price, node.stock(), bits)
 
 
 def _cost(unit: Unit, part: Part) -> NodeCost:
     answers = [ask_finn(node, part.finn_part) for node in unit.stock]
     lut, blocks = on_family(unit.price, part.family)
-    finn = [Resources(lut, 18 * bram18, dsp) for _, lut, bram18, dsp in answers]
+    cells = logic_cells(unit.price, part.family, unit.bits)
+    finn = [Resources(lut, 18 * bram18, dsp, lut) for _, lut, bram18, dsp in answers]
     return NodeCost(
         node=unit.name,
         layer=unit.layer,
@@ -177,7 +193,7 @@ def _cost(unit: Unit, part: Part) -> NodeCost:
         simd=unit.lanes[1],
         cycles=max((cycles for cycles, *_ in answers), default=0),
         finn=sum(finn, Resources()),
-        zerocross=Resources(lut, blocks * part.block_kbit, unit.price.dsp),
+        zerocross=Resources(lut, blocks * part.block_kbit, unit.price.dsp, cells),
         implementation=unit.price.implementation,
     )
 

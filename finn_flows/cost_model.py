@@ -155,6 +155,7 @@ class Price:
         roms: Read-only memories in LUTs, counted in `lut`.
         tables: LUTs of wired channels, counted in `lut`.
         small_tables: What these are in LUTs of four inputs.
+        instant: Those of `rams` that answer in the cycle of the address, as no block RAM does.
     """
 
     lut: float
@@ -167,6 +168,7 @@ class Price:
     roms: tuple[Memory, ...] = ()
     tables: float = 0.0
     small_tables: float = 0.0
+    instant: tuple[Memory, ...] = ()
 
 
 def total(prices: Iterable[Price]) -> Price:
@@ -184,6 +186,7 @@ def total(prices: Iterable[Price]) -> Price:
             result.roms + price.roms,
             result.tables + price.tables,
             result.small_tables + price.small_tables,
+            result.instant + price.instant,
         )
     return result
 
@@ -217,9 +220,10 @@ def small_memory(lut: float, width: int, depth: int, implementation: str) -> Pri
     return in_lut_memory(lut, (width, depth), f"{implementation} in LUT memory")
 
 
-def in_lut_memory(lut: float, memory: Memory, implementation: str) -> Price:
-    """Price a node of `lut` LUTs and one memory in LUTs."""
-    return Price(lut + lutram(*memory), implementation=implementation, rams=(memory,))
+def in_lut_memory(lut: float, memory: Memory, implementation: str, instant: bool = False) -> Price:
+    """Price a node of `lut` LUTs and one memory in LUTs; `instant` as in `Price`."""
+    fast = (memory,) if instant else ()
+    return Price(lut + lutram(*memory), implementation=implementation, rams=(memory,), instant=fast)
 
 
 def weights_in_luts(width: int, depth: int, lut_inputs: int = 6) -> float:
@@ -277,3 +281,49 @@ def on_family(price: Price, family: str, lut4: Mapping[str, float] | None = None
     else:
         lut += sum(part.lut_ram(*memory) for memory in price.rams)
     return round(lut), sum(block_rams(*memory, family) for memory in blocks)
+
+
+_LEAST_FILL = 0.02  # share of a block RAM's bits below which Yosys makes flip-flops of a memory, if LUTs cannot be memories
+_CELLS_A_BIT = 1.8  # logic cells per bit of such a memory, its multiplexers included
+
+
+def logic_cells(price: Price, family: str, bits: int) -> int:
+    """Return what a node takes of the resource that holds a part's logic: logic cells, or LUTs.
+
+    Args:
+        price: Price of the node.
+        family: Name of the family; see `families.family.LogicCells`.
+        bits: Width of the node's streams together.
+    """
+    part = get_family(family)
+    lut, _ = on_family(price, family)
+    if (
+        not part.logic_cells or not lut or price.tables
+    ):  # a table of a wired layer shares its cell with its register
+        return lut
+    share = part.logic_cells.get(price.kind, part.logic_cells["other"])
+    weights = weight_luts(price, family)
+    logic = share.lut * (lut - weights) + share.bit * bits + share.each
+    return round(logic + weights + memory_cells(price, family))
+
+
+def weight_luts(price: Price, family: str) -> float:
+    """Return the LUTs of a price that hold weights."""
+    lut_inputs = get_family(family).lut_inputs
+    return sum(weights_in_luts(*memory, lut_inputs=lut_inputs) for memory in price.roms)
+
+
+def memory_cells(price: Price, family: str) -> float:
+    """Return the logic cells of memories that become flip-flops, because LUTs cannot be memories.
+
+    These are memories that answer at once, and those that would leave a block RAM almost empty.
+    """
+    part = get_family(family)
+    if part.lut_ram is not None:
+        return 0.0
+    flops = 0
+    for width, depth in price.rams:
+        capacity = 1024 * part.block_ram.kbit * block_rams(width, depth, family)
+        if (width, depth) in price.instant or width * depth < _LEAST_FILL * capacity:
+            flops += width * depth
+    return _CELLS_A_BIT * flops

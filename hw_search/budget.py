@@ -1,13 +1,13 @@
 """The time of a search, `search.budget_minutes`.
 
-The clock decides only after which generation a search ends; what the generations contain, the seed decides. The file
-`budget.json` in the run's folder holds the time that each configuration has spent and where it ended, so that the same
-command ends there again. A larger budget goes on from there.
+The clock decides only how many candidates a search evaluates, and how much its final trainings cover; what they are, the
+seed decides. The file `budget.json` in the run's folder holds the time that each configuration has spent and what was
+decided, so that the same command decides the same again. A larger budget goes on from there.
 """
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,11 +18,32 @@ from zerocross.hw_search.config import Config
 from zerocross.hw_search.earlier import digest
 from zerocross.hw_search.evaluator import Evaluator
 from zerocross.hw_search.files import write_text
-from zerocross.hw_search.final_training import expected_epochs
+from zerocross.hw_search.final_training import Scope, final_seconds, least_seeds, scopes
+from zerocross.hw_search.pace import ENDING, Costs
+from zerocross.hw_search.trainings import parallel_trainings
 from zerocross.reading import Unreadable, as_record, read_json
 from zerocross.reports.wording import count, duration
 
 BUDGET = "budget.json"
+
+_LEAST = 4
+"""Fewest candidates of a search, and of a part of a generation."""
+
+_SLACK = 1.1
+"""Ratio to the time left that final trainings may have."""
+
+
+@dataclass
+class Ended:
+    """What a search with one budget did.
+
+    Attributes:
+        parts: Candidates that were evaluated at once: a generation, or a part of the last one. A 0 ends the search.
+        scopes: What the final trainings covered, after so many candidates.
+    """
+
+    parts: list[int] = field(default_factory=list)
+    scopes: dict[str, Scope] = field(default_factory=dict)
 
 
 @dataclass
@@ -30,84 +51,150 @@ class Spent:
     """What the searches of one configuration have spent.
 
     Attributes:
-        seconds: Time of all generations, in seconds, also of interrupted ones.
-        epochs: Epochs that they trained.
-        after: What `seconds` was at the end of each generation. A search that repeats generations decides as at first.
-        ends: Number of generations after which a search ended, by its budget in minutes.
+        seconds: Time of all searches without final trainings, in seconds, also of interrupted ones.
+        ratio: Duration of a final training relative to that of a training in the search.
+        after: What `seconds` was after so many candidates. A search that repeats generations decides as at first.
+        ends: What was decided, by budget in minutes.
     """
 
     seconds: float = 0.0
-    epochs: float = 0.0
-    after: list[float] = field(default_factory=list)
-    ends: dict[str, int] = field(default_factory=dict)
+    ratio: float = 1.5
+    after: dict[str, float] = field(default_factory=dict)
+    ends: dict[str, Ended] = field(default_factory=dict)
 
 
 _SPENT = TypeAdapter(dict[str, Spent])
 
 
 class Budget:
-    """Decides after which generation a search ends.
+    """Decides how much a search evaluates.
 
     Args:
         evaluator: The search.
-        minutes: Time of the search with its final trainings, in minutes. The duration of the final trainings is expected
-            from the epochs trained so far.
+        minutes: Time of the search with its final trainings, in minutes.
+        expect: Function that measures what a search costs before anything has trained; None if no candidate can train. It
+            is called at most once.
+        note: Receives what the user must know before the search begins.
 
     Attributes:
-        ending: Why the search ended, in a sentence; "" while it goes on.
+        ending: Why the search ended, in sentences; "" while it goes on.
     """
 
-    def __init__(self, evaluator: Evaluator, minutes: float) -> None:
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        minutes: float,
+        expect: Callable[[], Costs | None],
+        note: Callable[[str], None] = lambda text: None,
+    ) -> None:
         self.ending = ""
-        self._evaluator, self._minutes = evaluator, minutes
+        self._evaluator, self._minutes, self._expect, self._note = evaluator, minutes, expect, note
         self._path = Path(evaluator.config.output) / evaluator.config.name / BUDGET
         self._all = _read(self._path)
         self._own = self._all.setdefault(_name(evaluator.config), Spent())
-        self._generations = 0
+        self._ended = self._own.ends.setdefault(f"{minutes:g}", Ended())
+        self._mark = time.monotonic()
+        self._done = self._parts = 0
+        self._pace: float | None = None  # seconds for a candidate, as measured last
 
-    def goes_on(self) -> bool:
-        """Return whether another generation fits. The first one is always evaluated."""
-        key = f"{self._minutes:g}"
-        if key in self._own.ends:
-            fits = self._generations < self._own.ends[key]
-        else:
-            fits = not self._generations or self._expected() <= 60 * self._minutes
-        if not fits:
-            self._own.ends[key] = self._generations
+    def take(self, waiting: int) -> int:
+        """Return how many of a generation's waiting candidates to evaluate now; 0 ends the search.
+
+        The first candidates are always evaluated.
+        """
+        if self._parts == len(self._ended.parts):
+            self._count()
+            self._ended.parts.append(self._fitting(waiting))
             self._write()
-            candidates = sum(not evaluation.reference for evaluation in self._evaluator.evaluations)
-            self.ending = (
-                f"The search ended after {count(self._generations, 'generation')} ({count(candidates, 'candidate')}), as "
-                f"search.budget_minutes is {key}; about {duration(self._reserve())} of them are for the final trainings. "
-                "The same command repeats exactly this search, and a larger budget goes on from here."
-            )
-        return fits
+        taken = min(self._ended.parts[self._parts], waiting)
+        self._parts += 1
+        if not taken:
+            self._end()
+        return taken
 
     @contextmanager
-    def spending(self) -> Iterator[None]:
-        """Count the time and the epochs of a generation, also of one that is interrupted."""
-        begun, epochs = time.monotonic(), self._evaluator.epochs
+    def spending(self, candidates: int) -> Iterator[None]:
+        """Count the time of an evaluation of so many candidates, also of one that is interrupted."""
+        before, is_whole = self._spent(), False
         try:
             yield
-            self._generations += 1
+            is_whole = True
         finally:
-            self._own.seconds += time.monotonic() - begun
-            self._own.epochs += self._evaluator.epochs - epochs
-            if self._generations > len(self._own.after):
-                self._own.after.append(self._own.seconds)
+            self._count()
+            if is_whole:
+                self._done += candidates
+                self._own.after.setdefault(str(self._done), self._own.seconds)
+                self._pace = max(self._spent() - before, 0.0) / candidates
             self._write()
 
-    def _expected(self) -> float:
-        """Return the expected seconds of the search if it goes on to the nearest end: half of a generation may exceed."""
-        after, done = [0.0, *self._own.after], self._generations
-        spent = after[done] if done < len(self._own.after) else self._own.seconds
-        return spent + self._reserve() + (after[done] - after[done - 1]) / 2
+    def scope(self) -> Scope:
+        """Return what the final trainings cover: all that is configured, or what fits into the rest of the time."""
+        decided, key = self._ended.scopes, str(self._done)
+        if key not in decided:
+            self._count()
+            left = max(60 * self._minutes - self._spent() - ENDING, 0.0)
+            possible = scopes(self._evaluator)
+            fitting = (scope for scope in possible if self._finals(scope) <= _SLACK * left)
+            decided[key] = next(fitting, possible[-1])
+            self._write()
+        shortened = decided[key].shortened(self._evaluator)
+        self.ending = " ".join(filter(None, (self.ending, shortened)))
+        return decided[key]
 
-    def _reserve(self) -> float:
-        """Return the expected duration of the final trainings in seconds; 0 while nothing has trained."""
-        if not self._own.epochs:
-            return 0.0
-        return expected_epochs(self._evaluator) * self._own.seconds / self._own.epochs
+    def _fitting(self, waiting: int) -> int:
+        """Return how many candidates the rest of the time allows, to the nearest end."""
+        limit = 60 * self._minutes
+        if not self._done:
+            return self._first(waiting, limit)
+        reserve = min(self._finals(scopes(self._evaluator)[0]), limit / 2)
+        left = limit - self._spent() - reserve - ENDING
+        fitting = round(left / self._pace) if self._pace else waiting
+        return min(fitting, waiting) if fitting >= min(_LEAST, waiting) else 0
+
+    def _first(self, waiting: int, limit: float) -> int:
+        """Return how many of the first candidates to evaluate, and say so if it is not all of them."""
+        costs = self._expect()
+        self._count()
+        if costs is None:
+            return waiting
+        self._own.ratio = costs.final_ratio
+        whole = costs.seconds(waiting) + costs.final_seconds(waiting)
+        if whole <= _SLACK * limit:
+            return waiting
+        taken = max(min(costs.fits(limit - self._spent()), waiting), min(_LEAST, waiting))
+        least = costs.seconds(_LEAST) + costs.final_seconds(1, least_seeds(self._evaluator.config))
+        cut = "" if taken == waiting else f"the search begins with {taken:,} of them, and "
+        text = (
+            f"The first {count(waiting, 'candidate')} with all final trainings need about {duration(whole)}, more than "
+            f"search.budget_minutes {self._minutes:g}: {cut}the final trainings are shortened to the rest of the time."
+        )
+        if least > _SLACK * limit:
+            text += f" Even so, it takes about {duration(least)}: no search of this configuration is shorter."
+        self._note(text)
+        return taken
+
+    def _finals(self, scope: Scope) -> float:
+        each = self._own.ratio / parallel_trainings(self._evaluator.config)
+        return each * final_seconds(self._evaluator, scope)
+
+    def _spent(self) -> float:
+        """Return the seconds that the search has taken so far; a repeated one has those of the first time."""
+        begun = self._own.seconds if self._done or not self._own.after else 0.0
+        return self._own.after.get(str(self._done), begun)
+
+    def _count(self) -> None:
+        now = time.monotonic()
+        self._own.seconds += now - self._mark
+        self._mark = now
+
+    def _end(self) -> None:
+        generations = self._evaluator.generation
+        candidates = sum(not evaluation.reference for evaluation in self._evaluator.evaluations)
+        self.ending = (
+            f"The search ended after {count(generations, 'generation')} ({count(candidates, 'candidate')}), as "
+            f"search.budget_minutes is {self._minutes:g}. The same command repeats exactly this search, and a larger budget "
+            "goes on from here."
+        )
 
     def _write(self) -> None:
         write_text(self._path, json.dumps({name: asdict(spent) for name, spent in self._all.items()}) + "\n")

@@ -15,6 +15,7 @@ from typing import Any
 from zerocross.digests import DIGESTS
 from zerocross.hw_search.config import Config, make_config
 from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.files import write_text
 from zerocross.reports.configurations import PLACES, differing
 from zerocross.reports.records import Run
 from zerocross.reports.storage import (
@@ -152,6 +153,7 @@ def _move(folder: Path, run: Run, config: Config | None) -> Path:
             _link(folder / net.weights, making / net.weights)
         shutil.rmtree(place, ignore_errors=True)
         os.replace(making, place)
+        write_text(place / REPORT, _page(run, place))
         for file in (PARETO, *_FILES):
             (folder / file).unlink(missing_ok=True)
     except OSError as error:
@@ -160,6 +162,13 @@ def _move(folder: Path, run: Run, config: Config | None) -> Path:
             "--name, or free some space"
         ) from None
     return place
+
+
+def _page(run: Run, place: Path) -> str:
+    """Return a run's page for its new folder, which its commands name."""
+    from zerocross.reports.page import render  # imported here because plotly is slow to import
+
+    return render(run, folder=place)
 
 
 def _free(parent: Path, name: str, run: Run) -> Path:

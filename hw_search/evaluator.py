@@ -90,9 +90,6 @@ class Evaluator:
         self.candidates: dict[str, Candidate] = {}
         self.trained = self.replayed = 0
         self.generation = 0
-        self.epochs = (
-            0.0  # of all trainings of this call; an epoch on a share of the samples counts as that share
-        )
         self._store, self._executor, self._watcher = store, executor, watcher
         self._started, self._clock = time.time(), time.monotonic()
         self._deaths = 0  # trainings in a row
@@ -109,9 +106,14 @@ class Evaluator:
         """Record the duration of this search in the store."""
         self._store.add_sitting(self._started, time.monotonic() - self._clock)
 
-    def evaluate(self, candidates: Sequence[Candidate]) -> list[Score]:
-        """Evaluate candidates and the plain signs with the same choices. New evaluations are added to the records."""
-        self.generation += 1
+    def evaluate(self, candidates: Sequence[Candidate], begins: bool = True) -> list[Score]:
+        """Evaluate candidates and the plain signs with the same choices. New evaluations are added to the records.
+
+        Args:
+            candidates: A generation, or a part of one.
+            begins: Whether a generation begins with them.
+        """
+        self.generation += begins
         signs = [plain_sign(candidate) for candidate in candidates]
         fresh: dict[str, Trial] = {}
         for candidate in [*signs, *candidates]:
@@ -213,7 +215,6 @@ class Evaluator:
             if not result.get("passing"):
                 self._store.put(key, result, replace=tasks[key].weights is not None)
             self.trained += 1
-            self.epochs += tasks[key].settings.epochs * tasks[key].share
             yield key, result, False
 
     def _stack_size(self, work: TrainingTask, count: int) -> int:

@@ -1,6 +1,5 @@
 """The final trainings of a search: the front is trained again with fresh seeds and tested."""
 
-import shlex
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
@@ -9,6 +8,7 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from zerocross.finn_flows.cost import Cost
+from zerocross.hw_search.config import Config
 from zerocross.hw_search.controls import controls
 from zerocross.hw_search.evaluator import Evaluator, plain_sign
 from zerocross.hw_search.execution.tasks import Result, TrainingTask
@@ -19,9 +19,56 @@ from zerocross.reports.activation_records import ActivationRecord
 from zerocross.reports.metrics import resources
 from zerocross.reports.pareto import nondominated
 from zerocross.reports.records import Control, Evaluation, Finalist, NodeRecord
-from zerocross.reports.wording import choices, control_text, count
+from zerocross.reports.wording import activation, build_command, choices, control_text, count
 
 _SITE = TypeAdapter(ActivationRecord)
+
+_LEAST_SEEDS = 2
+"""Fewest seeds of shortened final trainings: fewer show no spread."""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """How much the final trainings cover.
+
+    Attributes:
+        seeds: Trainings of each network.
+        networks: Most networks of the front. Then only their own plain signs train beside them. None: all networks, and
+            also the plain signs that no other plain sign dominates.
+    """
+
+    seeds: int
+    networks: int | None = None
+
+    def shortened(self, evaluator: Evaluator) -> str:
+        """Return how much less this is than the configuration asks for, in a sentence; "" if it is all."""
+        whole, size = evaluator.config.final.seeds, len(front(evaluator))
+        seeds = f"{count(self.seeds, 'seed')} instead of {whole}" if self.seeds < whole else ""
+        networks = (
+            f"{self.networks} of the {size} networks of the front" if (self.networks or size) < size else ""
+        )
+        limits = " and ".join(filter(None, (networks, seeds)))
+        return f"To end in time, the final trainings have only {limits}." if limits else ""
+
+
+def least_seeds(config: Config) -> int:
+    """Return the fewest seeds to which final trainings may be shortened."""
+    return min(config.final.seeds, _LEAST_SEEDS)
+
+
+def scopes(evaluator: Evaluator) -> list[Scope]:
+    """Return what final trainings may cover, from all that is configured to the least: one network with two seeds."""
+    seeds, least = evaluator.config.final.seeds, least_seeds(evaluator.config)
+    fewer = [Scope(number) for number in range(seeds, least - 1, -1)]
+    return fewer + [Scope(least, number) for number in range(len(front(evaluator)), 0, -1)]
+
+
+def final_seconds(evaluator: Evaluator, scope: Scope) -> float:
+    """Return the expected duration of the final trainings, if each took as long as one in the search, in seconds."""
+    best, signs = _members(evaluator, scope)
+    each = {e.id: fmean(training.seconds for training in e.trainings) for e in (*best, *signs) if e.trainings}
+    controls = len(evaluator.config.final.controls) * sum(each.get(sign.id, 0.0) for sign in signs)
+    return scope.seeds * (sum(each.values()) + controls)
 
 
 def front(evaluator: Evaluator, references: bool = False) -> list[Evaluation]:
@@ -36,10 +83,26 @@ def front(evaluator: Evaluator, references: bool = False) -> list[Evaluation]:
     points = np.array([[e.metrics[name] for name in objectives] for e in pool])
     chosen = [evaluation for evaluation, best in zip(pool, nondominated(points), strict=True) if best]
     chosen.sort(key=lambda evaluation: [evaluation.metrics[name] for name in objectives])
-    if most is not None and len(chosen) > most:
-        places = np.linspace(0, len(chosen) - 1, most).round().astype(int)
-        chosen = [chosen[place] for place in dict.fromkeys(places.tolist())]
-    return chosen
+    return chosen if most is None else _spread(chosen, most)
+
+
+def _spread(chosen: list[Evaluation], most: int) -> list[Evaluation]:
+    """Return at most so many evaluations of a sorted front, spread evenly over it."""
+    if len(chosen) <= most:
+        return chosen
+    places = np.linspace(0, len(chosen) - 1, most).round().astype(int)
+    return [chosen[place] for place in dict.fromkeys(places.tolist())]
+
+
+def _members(evaluator: Evaluator, scope: Scope) -> tuple[list[Evaluation], list[Evaluation]]:
+    """Return the networks of the front to train again, and the plain signs beside them."""
+    best, others = front(evaluator), list[Evaluation]()
+    if scope.networks is not None:
+        best = _spread(best, scope.networks)
+    else:
+        others = front(evaluator, references=True)
+    signs = {plain_sign(evaluator.candidates[e.id]).id for e in best} | {e.id for e in others}
+    return best, [evaluation for evaluation in evaluator.evaluations if evaluation.id in signs]
 
 
 @dataclass(frozen=True)
@@ -59,19 +122,7 @@ class Finals:
     remarks: list[str] = field(default_factory=list)
 
 
-def expected_epochs(evaluator: Evaluator) -> float:
-    """Return the epochs of the final trainings, if the search ended now."""
-    config = evaluator.config
-    best = front(evaluator)
-    signs = {plain_sign(evaluator.candidates[e.id]).id for e in best} | {
-        e.id for e in front(evaluator, references=True)
-    }
-    networks = len({e.id for e in best} | signs) + len(config.final.controls) * len(signs)
-    longest = max((evaluator.candidates[e.id].training["epochs"] for e in best), default=0)
-    return networks * config.final.seeds * (config.final.epochs or longest)
-
-
-def finals(evaluator: Evaluator, watcher: Watcher, folder: Path) -> Finals:
+def finals(evaluator: Evaluator, watcher: Watcher, folder: Path, scope: Scope | None = None) -> Finals:
     """Train the front, its plain signs and their controls again with several seeds, and evaluate them on the test set.
 
     The plain signs are those with the choices of the front's networks, and those that no other plain sign dominates. The
@@ -81,12 +132,10 @@ def finals(evaluator: Evaluator, watcher: Watcher, folder: Path) -> Finals:
         evaluator: The finished search.
         watcher: Receives the progress.
         folder: Folder of the run. Weights go to its folder `front/`.
+        scope: What they cover; by default all that is configured.
     """
-    best = front(evaluator)
-    signs = {plain_sign(evaluator.candidates[e.id]).id for e in best} | {
-        e.id for e in front(evaluator, references=True)
-    }
-    beside = [evaluation for evaluation in evaluator.evaluations if evaluation.id in signs]
+    scope = scope or Scope(evaluator.config.final.seeds)
+    best, beside = _members(evaluator, scope)
     references = [evaluation for evaluation in beside if evaluation.metrics]
     remarks = [
         f"The comparison leaves out {_named(sign)}, because its training in the search failed ({sign.reason})."
@@ -95,7 +144,7 @@ def finals(evaluator: Evaluator, watcher: Watcher, folder: Path) -> Finals:
     ]
     members = {evaluation.id: evaluation for evaluation in [*best, *references]}
     first = evaluator.config.search.seed + evaluator.config.search.seeds
-    seeds = list(range(first, first + evaluator.config.final.seeds))
+    seeds = list(range(first, first + scope.seeds))
     tasks: dict[str, TrainingTask] = {}
     wanted: dict[str, list[str]] = {}
     for name in members:
@@ -141,7 +190,7 @@ def finals(evaluator: Evaluator, watcher: Watcher, folder: Path) -> Finals:
 
 
 def _named(evaluation: Evaluation) -> str:
-    name = "the plain sign" if evaluation.reference else evaluation.expression
+    name = f"the {activation(evaluation)}" if evaluation.reference else evaluation.expression
     return f"{name} ({choices(evaluation.choices)})" if evaluation.choices else name
 
 
@@ -242,7 +291,7 @@ def finalist_of(
         agreement=first["agreement"],
         savings=first["savings"],
         weights=weights_file(first_key),
-        build=f"zerocross build {shlex.quote(str(folder))} --pick {member.id} --target ulx3s-85f",
+        build=build_command(folder, member.id),
         topology=candidate.topology,
         folding=candidate.folding,
         training=candidate.training,

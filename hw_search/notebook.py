@@ -6,11 +6,11 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from zerocross.hw_search.watcher import Callback
+from zerocross.hw_search.watcher import Callback, Unread
 from zerocross.reports.metrics import METRICS
 from zerocross.reports.pareto import Front
 from zerocross.reports.records import Evaluation
-from zerocross.reports.wording import short_choices
+from zerocross.reports.wording import activation, short_choices
 
 _SHOWN = 10
 _PAUSE = 0.5  # seconds between two updates
@@ -33,7 +33,7 @@ class Notebook(Callback):
     def __init__(self, seeds: int = 1) -> None:
         self._seeds = seeds
         self._title, self._planned, self._done, self._last = "search", 0, 0.0, ""
-        self._read, self._front, self._table = 0, Front[Evaluation](), ""
+        self._unread, self._front, self._table = Unread(), Front[Evaluation](), ""
         self._handle: Any = None
         self._shown = 0.0
 
@@ -55,17 +55,16 @@ class Notebook(Callback):
 
     def generation(self, evaluations: Sequence[Evaluation], objectives: Sequence[str]) -> None:
         """See `Watcher`."""
-        for evaluation in evaluations[self._read :]:
+        for evaluation in self._unread.of(evaluations):
             if evaluation.status == "ok":
                 self._front.add(evaluation, [evaluation.metrics[name] for name in objectives])
-        self._read = len(evaluations)
         self._done = float(sum(not evaluation.reference for evaluation in evaluations))
         best = sorted(self._front.items, key=lambda evaluation: evaluation.metrics[objectives[0]])
         heads = ["activation", "choices", *(METRICS[name].label for name in objectives)]
         self._table = _table(
             heads,
             [
-                [e.expression, short_choices(e.choices)]
+                [activation(e), short_choices(e.choices)]
                 + [METRICS[name].text(e.metrics[name]) for name in objectives]
                 for e in best[:_SHOWN]
             ],

@@ -1,10 +1,9 @@
 """A search from start to end: from a configuration to a front, its files and its page."""
 
-import os
 import platform
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -26,18 +25,19 @@ from zerocross.hw_search.files import write_text
 from zerocross.hw_search.final_training import Finals, finals
 from zerocross.hw_search.finalists import list_digests
 from zerocross.hw_search.notebook import Notebook, in_notebook
+from zerocross.hw_search.pace import Costs, Sample, Speed
 from zerocross.hw_search.plugins import import_plugins
 from zerocross.hw_search.pricing import Pricer
 from zerocross.hw_search.space import Candidate, Genome, Space
 from zerocross.hw_search.strategies.differentiable import Differentiable
 from zerocross.hw_search.strategies.making import make_strategy
-from zerocross.hw_search.strategies.strategy import Strategy
+from zerocross.hw_search.strategies.strategy import Score, Strategy
 from zerocross.hw_search.strategies.warm_start import starts
+from zerocross.hw_search.trainings import worker_count
 from zerocross.hw_search.verdict import verdict
 from zerocross.hw_search.watcher import Callback, StopSearch, Watcher, together
 from zerocross.models.data import Data, check_test
 from zerocross.models.errors import ModelError
-from zerocross.models.training import pick_device
 from zerocross.reports import rows
 from zerocross.reports.convergence import Convergence, convergence
 from zerocross.reports.records import Finalist, Run
@@ -93,7 +93,7 @@ class SearchResult:
 
     def convergence(self) -> Convergence | None:
         """Return whether the front still rises, and what would improve it; see `zerocross.reports.convergence`."""
-        return convergence(self.run)
+        return convergence(self.run, self.folder)
 
     def __repr__(self) -> str:
         return f"<SearchResult {self.folder}: {rows.summary(self.run)}>"
@@ -137,23 +137,27 @@ def search(
     folder = Path(config.output) / config.name
     found, ending = Finals(), ""
     finished = False
-    with open_run(config, watcher, executor) as evaluator:
-        try:
-            ending = evolve(evaluator, watcher)
-            found = finals(evaluator, watcher, folder)
-            finished = True
-            if not found.front:
-                raise UserError(
-                    f"no candidate succeeded. {_reasons(evaluator)}. See also {folder}/workers.log"
-                )
-        finally:
-            run = _result(evaluator, found, finished, ending, folder)
-            if run.evaluations and (finished or not _is_finished(folder)):
-                if finished and (other := keep_other_front(folder, run)):
-                    watcher.note(other)
-                    run = _result(evaluator, found, finished, ending, folder)  # beside what was moved
-                _leave(run, folder)
-    watcher.end(run, folder)
+    with closing(watcher):
+        with open_run(config, watcher, executor) as evaluator:
+            try:
+                budget = _budget(evaluator, watcher)
+                ending = evolve(evaluator, watcher, budget)
+                scope = budget.scope() if budget else None
+                ending = " ".join(filter(None, (ending, budget.ending if budget else "")))
+                found = finals(evaluator, watcher, folder, scope)
+                finished = True
+                if not found.front:
+                    raise UserError(
+                        f"no candidate succeeded. {_reasons(evaluator)}. See also {folder}/workers.log"
+                    )
+            finally:
+                run = _result(evaluator, found, finished, ending, folder)
+                if run.evaluations and (finished or not _is_finished(folder)):
+                    if finished and (other := keep_other_front(folder, run)):
+                        watcher.note(other)
+                        run = _result(evaluator, found, finished, ending, folder)  # beside what was moved
+                    _leave(run, folder)
+        watcher.end(run, folder)
     return SearchResult(folder, run, evaluator.trained, evaluator.replayed)
 
 
@@ -239,18 +243,27 @@ def _executor(config: Config, log: Path) -> Executor:
     return LocalExecutor(worker_count(config), log)
 
 
-def worker_count(config: Config) -> int:
-    """Return the number of worker processes: as configured, else one per core, or two that share a GPU."""
-    if config.search.workers is not None:
-        return config.search.workers
-    return (os.cpu_count() or 1) if pick_device(config.training.device).type == "cpu" else 2
+def _budget(evaluator: Evaluator, watcher: Watcher) -> Budget | None:
+    minutes, config = evaluator.config.search.budget_minutes, evaluator.config
+    if minutes is None:
+        return None
+
+    def costs() -> Costs | None:
+        sample = Sample(config, evaluator.space, evaluator.pricer)
+        if not sample.good:
+            return None
+        together = config.search.population * config.search.seeds
+        speed = Speed(config, evaluator.pricer, evaluator.data, sample, together)
+        return Costs(config, evaluator.space, sample, speed.pace)
+
+    return Budget(evaluator, minutes, costs, watcher.note)
 
 
-def evolve(evaluator: Evaluator, watcher: Watcher) -> str:
+def evolve(evaluator: Evaluator, watcher: Watcher, budget: Budget | None = None) -> str:
     """Evaluate the strategy's candidates until it returns no more or the budget ends, and audit the rungs.
 
     Returns:
-        Why the search ended before its strategy did, in a sentence; "" if it did not.
+        Why a callback ended the search, in a sentence; "" if it did not.
     """
     config, known = evaluator.config, dict[Genome, Candidate]()
 
@@ -272,12 +285,14 @@ def evolve(evaluator: Evaluator, watcher: Watcher) -> str:
             1 - 1 / evaluator.data.classes,
             starts(config.search.start_from, evaluator.space, watcher.note),
         )
-    budget = None if config.search.budget_minutes is None else Budget(evaluator, config.search.budget_minutes)
     watcher.begin(config.name, None if budget else strategy.planned)
     ending = ""
-    while not ending and (budget is None or budget.goes_on()) and (genomes := strategy.ask()):
-        with budget.spending() if budget else nullcontext():
-            strategy.tell(genomes, evaluator.evaluate([candidate(genome) for genome in genomes]))
+    while not ending and (genomes := strategy.ask()):
+        scores = _evaluated(evaluator, [candidate(genome) for genome in genomes], budget)
+        if len(scores) == len(genomes):
+            strategy.tell(genomes, scores)
+        elif not scores:
+            break
         if config.search.rungs:
             watcher.ranked(evaluator.rungs(intervals=False))
         try:
@@ -286,12 +301,26 @@ def evolve(evaluator: Evaluator, watcher: Watcher) -> str:
             ending = f"A callback ended the search after generation {evaluator.generation}" + (
                 f": {stop}." if str(stop) else "."
             )
+        if len(scores) < len(genomes):
+            break
     if config.search.rungs and config.search.audit:
         evaluator.audit()
         watcher.ranked(evaluator.rungs())
         with suppress(StopSearch):  # the search has ended
             watcher.generation(evaluator.evaluations, config.objectives)
-    return ending or (budget.ending if budget else "")
+    return ending
+
+
+def _evaluated(evaluator: Evaluator, candidates: list[Candidate], budget: Budget | None) -> list[Score]:
+    """Return the scores of a generation, or of its first candidates if the budget ends."""
+    if budget is None:
+        return evaluator.evaluate(candidates)
+    scores = list[Score]()
+    while len(scores) < len(candidates) and (taken := budget.take(len(candidates) - len(scores))):
+        with budget.spending(taken):
+            part = candidates[len(scores) : len(scores) + taken]
+            scores += evaluator.evaluate(part, begins=not scores)
+    return scores
 
 
 def _run(
@@ -364,6 +393,6 @@ def _is_finished(folder: Path) -> bool:
 def _leave(run: Run, folder: Path) -> None:
     from zerocross.reports.page import render  # imported here because plotly is slow to import
 
-    for name, text in {**contents(run), REPORT: render(run, builds_of(folder))}.items():
+    for name, text in {**contents(run), REPORT: render(run, builds_of(folder), folder)}.items():
         write_text(folder / name, text)
     list_digests(run, folder)

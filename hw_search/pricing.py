@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from zerocross.finn_flows.cost import Cost, Resources, estimate
+from zerocross.finn_flows.families import get_family
 from zerocross.finn_flows.folding import Folding, FoldingError
 from zerocross.finn_flows.network import Activation, Network, NetworkError, Sparse, Thermometer
 from zerocross.finn_flows.parts import UnknownPart, get_part
@@ -141,6 +142,12 @@ class Pricer:
         """Return the estimates from the search's cost model."""
         return cost.finn if self.config.cost_model == "finn" else cost.zerocross
 
+    @property
+    def _cell(self) -> str:
+        """What counts against the size of the part: FINN knows only LUTs."""
+        cells = get_family(self.part.family).logic_cells and self.config.cost_model != "finn"
+        return "logic cells" if cells else "LUT"
+
     def metrics(self, cost: Cost, model: str | None = None) -> dict[str, float]:
         """Return a cost's metrics by name, from the search's cost model or the named one."""
         return costs(cost, model or self.config.cost_model)
@@ -151,7 +158,7 @@ class Pricer:
         found: dict[str, float] = {}
         if limits.fit:
             for name, value, limit in (
-                ("LUT", used.lut, self.part.luts),
+                (self._cell, used.cells, self.part.luts),
                 ("BRAM18", used.bram18, self.part.bram18),
                 ("DSP", used.dsp, self.part.dsps),
             ):

@@ -18,13 +18,13 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from zerocross.hw_search.watcher import Callback
+from zerocross.hw_search.watcher import Callback, Unread
 from zerocross.reports.metrics import METRICS
 from zerocross.reports.pareto import Front
 from zerocross.reports.records import Evaluation, RungRecord
 from zerocross.reports.rungs import brief
 from zerocross.reports.summary import left_out
-from zerocross.reports.wording import short_choices
+from zerocross.reports.wording import activation, short_choices
 
 _SHOWN = 10
 _OTHER_LINES = 11
@@ -58,7 +58,7 @@ class Terminal(Callback):
         self._final: TaskID | None = None
         self._seeds = seeds
         self._shown = -1.0
-        self._read = self._asked = 0
+        self._unread, self._asked = Unread(), 0
         self._front = Front[Evaluation]()
         self._table: Table | None = None
         self._last, self._ranks, self._lost = "torch, Brevitas and FINN", "", ""
@@ -101,11 +101,10 @@ class Terminal(Callback):
 
     def generation(self, evaluations: Sequence[Evaluation], objectives: Sequence[str]) -> None:
         """See `Watcher`."""
-        for evaluation in evaluations[self._read :]:
-            self._asked += not evaluation.reference
+        self._asked = sum(not evaluation.reference for evaluation in evaluations)
+        for evaluation in self._unread.of(evaluations):
             if evaluation.status == "ok":
                 self._front.add(evaluation, [evaluation.metrics[name] for name in objectives])
-        self._read = len(evaluations)
         self._lost = left_out(evaluations)
         if self._search is not None:
             self._progress.update(self._search, completed=self._asked)
@@ -161,8 +160,7 @@ def _front_table(front: Sequence[Evaluation], objectives: Sequence[str], most: i
     for name in objectives:
         table.add_column(METRICS[name].label, justify="right")
     for evaluation in front[:most]:
-        name = "plain sign" if evaluation.reference else evaluation.expression
-        described = "\n".join(filter(None, (name, short_choices(evaluation.choices))))
+        described = "\n".join(filter(None, (activation(evaluation), short_choices(evaluation.choices))))
         table.add_row(described, *(METRICS[key].text(evaluation.metrics[key]) for key in objectives))
     return table
 

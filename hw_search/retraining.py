@@ -108,7 +108,7 @@ def retrain(
         kept = _with(load_retrained(folder), found)
         whole_run = replace(run, retrained=kept)
         write_text(folder / RETRAINED, retrained_text(kept))
-        write_text(folder / REPORT, render(whole_run, builds_of(folder)))
+        write_text(folder / REPORT, render(whole_run, builds_of(folder), folder))
         list_digests(whole_run, folder)
     return found
 

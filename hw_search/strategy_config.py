@@ -64,9 +64,10 @@ class StrategyConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False
         None,
         gt=0,
         le=10_000_000,
-        description="Minutes of the whole search, final trainings included, over all its resumptions. It ends after the "
-        "generation that is nearest to this time; the first one is always evaluated. The run records where it ended, and "
-        "the same command repeats exactly this. Beside generations, the smaller of the two counts. null: no limit.",
+        description="Minutes of the whole search, final trainings included, over all its resumptions. The last generation, "
+        "and if necessary the final trainings, are cut to what fits; four candidates are always evaluated. The run records "
+        "what was cut, and the same command repeats exactly this. Beside generations, the smaller of the two counts. null: "
+        "no limit.",
     )
     children: int | None = Field(
         None,

@@ -1,6 +1,7 @@
 """The trainings of a search: from a candidate to a task, and the task's key in the store."""
 
 import hashlib
+import os
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -72,6 +73,18 @@ def device_type(config: Config) -> str:
     if config.search.executor == "ray":
         return "cuda" if config.search.worker_gpus and wanted != "cpu" else "cpu"
     return pick_device(wanted).type
+
+
+def worker_count(config: Config) -> int:
+    """Return the number of worker processes: as configured, else one per core, or two that share a GPU."""
+    if config.search.workers is not None:
+        return config.search.workers
+    return (os.cpu_count() or 1) if pick_device(config.training.device).type == "cpu" else 2
+
+
+def parallel_trainings(config: Config) -> int:
+    """Return how many trainings run at a time, as far as it is known: a cluster has 1 unless `search.workers` says more."""
+    return worker_count(config) if config.search.executor == "local" else config.search.workers or 1
 
 
 def shortened(settings: TrainingSettings, rung: RungConfig) -> TrainingSettings:

@@ -30,7 +30,7 @@ class Watcher(Protocol):
         """
 
     def generation(self, evaluations: Sequence[Evaluation], objectives: Sequence[str]) -> None:
-        """A batch is complete. `evaluations` holds all evaluations so far; new ones follow those of the call before."""
+        """A batch is complete. `evaluations` holds all evaluations so far; see `Unread` for the new ones among them."""
 
     def ranked(self, rungs: Sequence[RungRecord]) -> None:
         """The rungs ranked the candidates so far like this. Called before `generation`, if the search has rungs."""
@@ -41,13 +41,17 @@ class Watcher(Protocol):
     def end(self, run: Run, folder: Path) -> None:
         """The search has ended, and all its files are in the folder."""
 
+    def close(self) -> None:
+        """The search is over, also if it was interrupted or failed. The last call."""
+
 
 class Callback:
     """Base class of a user's callbacks: it ignores every call. Override what you need.
 
     Calls come from the searching process, one at a time and in this order: `begin`; for each generation `rung` and `trained`
-    as results arrive, `ranked` if there are rungs, then `generation`; `finals` while the front trains again; `end`. A
-    resumed search calls all of them again, for stored results too. `generation` may raise `StopSearch`.
+    as results arrive, `ranked` if there are rungs, then `generation`; `finals` while the front trains again; `end`;
+    `close`, also after an interruption. A resumed search calls all of them again, for stored results too. `generation` may
+    raise `StopSearch`.
     """
 
     def note(self, text: str) -> None:
@@ -74,9 +78,28 @@ class Callback:
     def end(self, run: Run, folder: Path) -> None:
         """See `Watcher`."""
 
+    def close(self) -> None:
+        """See `Watcher`."""
+
 
 Silent = Callback
 """A callback that does nothing."""
+
+
+class Unread:
+    """Tells which evaluations a callback has not seen: new ones, and those that an audit has trained in full since."""
+
+    def __init__(self) -> None:
+        self._read = 0
+        self._audited: set[int] = set()
+
+    def of(self, evaluations: Sequence[Evaluation]) -> list[Evaluation]:
+        """Return the unseen ones of all evaluations so far."""
+        audited = [e for e in evaluations[: self._read] if e.audited and e.number not in self._audited]
+        found = [*audited, *evaluations[self._read :]]
+        self._audited |= {e.number for e in found if e.audited}
+        self._read = len(evaluations)
+        return found
 
 
 def together(*watchers: Watcher) -> Watcher:

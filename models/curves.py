@@ -19,13 +19,13 @@ class Curves:
     """Follows the training of a network or of a stack. It draws no random numbers and changes nothing in the training.
 
     Attributes:
-        losses: Mean loss of each epoch; for a stack, also over its networks.
+        losses: Mean loss by network and epoch.
         looks: Epochs with a validation accuracy, ascending.
         validation: Validation accuracies by network and look, 0..1.
     """
 
     def __init__(self) -> None:
-        self.losses: list[float] = []
+        self.losses: list[list[float]] = []
         self.looks: list[int] = []
         self.validation: list[list[float]] = []
 
@@ -34,11 +34,14 @@ class Curves:
         self._model, self._size, self._device = model, size, device
         self._sample = Split(data.validation.x[:SAMPLES], data.validation.y[:SAMPLES])
         self._places = {math.ceil(epochs * part / LOOKS) for part in range(1, LOOKS)} - {epochs}
-        self.losses, self.looks, self.validation = [], [], [[] for _ in range(size)]
+        self.looks = []
+        self.losses = [[] for _ in range(size)]
+        self.validation = [[] for _ in range(size)]
 
-    def look(self, epoch: int, loss: float) -> None:
-        """Follow an epoch, from 1, and its mean loss."""
-        self.losses.append(round(loss, 5))
+    def look(self, epoch: int, losses: list[float]) -> None:
+        """Follow an epoch, from 1, and its mean loss for each network."""
+        for course, loss in zip(self.losses, losses, strict=True):
+            course.append(round(loss, 5))
         if epoch in self._places:
             self.looks.append(epoch)
             found = accuracies(self._model, self._size, self._sample, self._device)

@@ -99,7 +99,7 @@ class Fit:
             self._rates = ChainedScheduler([self._cosine, linear])
 
     def _compute(self, batch: Tensor) -> Tensor:
-        """Compute the gradients of a batch and return its loss.
+        """Compute the gradients of a batch and return its loss: a scalar, or for a stack one loss per network, (size,).
 
         Args:
             batch: Indices of the samples, and the rows of `zerocross.models.augmentation.draw`; (1 + rows, N).
@@ -114,11 +114,14 @@ class Fit:
         if size > 1:
             labels = labels.repeat_interleave(size)
         # The gradient of the sum of the losses is, for each network, the gradient of its own loss.
-        loss = size * nn.functional.cross_entropy(
-            logits.float().reshape(len(labels), -1), labels, label_smoothing=settings.label_smoothing
-        )
+        rows, smoothing = logits.float().reshape(len(labels), -1), settings.label_smoothing
+        loss = size * nn.functional.cross_entropy(rows, labels, label_smoothing=smoothing)
         loss.backward()
-        return loss.detach()
+        if size == 1:
+            return loss.detach()
+        # Not the sum's parts: a network whose loss is not a number leaves the others' losses alone.
+        own = nn.functional.cross_entropy(rows.detach(), labels, reduction="none", label_smoothing=smoothing)
+        return own.reshape(-1, size).mean(0)
 
     def _batches(self) -> tuple[Tensor, ...]:
         """Draw an epoch: what `_compute` takes, batch by batch, with one transfer to the device."""
@@ -143,14 +146,14 @@ class Fit:
                 torch._foreach_lerp_(list(self._average.values()), self._averaged, 1 - decay)
         return loss
 
-    def run_epoch(self) -> float:
-        """Train for an epoch and return its mean loss over samples and networks.
+    def run_epoch(self) -> list[float]:
+        """Train for an epoch and return the mean loss of each network over the samples.
 
         Raises:
             TrainingFailure: If a parameter of a single network is no longer finite.
         """
         self.model.train()
-        total, last = torch.zeros((), device=self.device), max(1, self.epochs * self._steps - 1)
+        total, last = torch.zeros(self._size, device=self.device), max(1, self.epochs * self._steps - 1)
         for index, batch in enumerate(self._batches()):
             progress = min(1.0, (self.epoch * self._steps + index) / last)
             if self._sharpening is not None:
@@ -162,7 +165,7 @@ class Fit:
         self.epoch += 1
         if self._size == 1:
             check_finite(self.model, self.epoch)
-        return float(total) / self._steps / self._size
+        return [loss / self._steps for loss in total.tolist()]
 
     def seconds_per_epoch(self, budget: float) -> float:
         """Measure the speed on a copy of the network, which leaves this training as it is.
@@ -251,7 +254,7 @@ class Fit:
 
 def run(
     fit: Fit,
-    after_epoch: Callable[[int, float], None] | None = None,
+    after_epoch: Callable[[int, list[float]], None] | None = None,
     seconds: float | None = None,
     checkpoint: Path | None = None,
     key: str = "",
@@ -260,7 +263,7 @@ def run(
 
     Args:
         fit: The training, before its first epoch.
-        after_epoch: Function called with the epoch (from 1) and its mean loss.
+        after_epoch: Function called with the epoch (from 1) and its mean loss for each network.
         seconds: Time for the training. It replaces the number of epochs: the speed is measured first, and epochs are dropped
             later only if the device becomes slower. None trains for the epochs of the settings.
         checkpoint: File for the state of the training, written after an epoch every 30 seconds. If it exists, the training
@@ -278,9 +281,9 @@ def run(
         fit.fit_to(seconds)
     begun, first, saved = time.monotonic(), fit.epoch, time.monotonic()
     while fit.epoch < fit.epochs:
-        loss = fit.run_epoch()
+        losses = fit.run_epoch()
         if after_epoch is not None:
-            after_epoch(fit.epoch, loss)
+            after_epoch(fit.epoch, losses)
         now = time.monotonic()
         if seconds is not None:
             each = (now - begun) / (fit.epoch - first)

@@ -1,5 +1,6 @@
 """Training of a network, or of a stack of networks."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,7 +117,7 @@ def train_together(
         settings: Training settings.
         seed: Seed of the order of samples and of augmentation.
         device: Device to train on.
-        after_epoch: Function called with the epoch (from 1) and the mean loss over the networks.
+        after_epoch: Function called with the epoch (from 1) and its mean loss over the networks whose loss is a number.
         give_up: As for `train`. The stack ends early only if all of its networks are at chance.
         curves: Follows the stack.
 
@@ -155,12 +156,13 @@ def train_together(
 
 def _each(
     after_epoch: Callable[[int, float], None] | None, curves: Curves | None, watch: HopelessWatch
-) -> Callable[[int, float], None]:
-    def call(epoch: int, loss: float) -> None:
+) -> Callable[[int, list[float]], None]:
+    def call(epoch: int, losses: list[float]) -> None:
         if after_epoch is not None:
-            after_epoch(epoch, loss)
+            numbers = [loss for loss in losses if not math.isnan(loss)]
+            after_epoch(epoch, sum(numbers) / len(numbers) if numbers else math.nan)
         if curves is not None:
-            curves.look(epoch, loss)
+            curves.look(epoch, losses)
         watch.look(epoch)
 
     return call

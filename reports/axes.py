@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -88,3 +89,24 @@ def axis(metric: str, values: Sequence[float | None], shown: Sequence[float | No
         pad = _MARGIN * abs(low) or 1.0
         low, high = low - pad, high + pad
     return Axis(f"{title}, {'logarithmic' if logarithmic else 'linear'} scale", logarithmic, low, high)
+
+
+def planes(objectives: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the pairs of objectives as (x, y); those with the error come first and have it on the y axis."""
+    pairs = [(b, a) if a == "error" else (a, b) for a, b in combinations(objectives, 2)]
+    return sorted(pairs, key=lambda pair: pair[1] != "error")
+
+
+def plane_name(plane: tuple[str, str]) -> str:
+    """Return the name of a plane for a menu."""
+    return f"{METRICS[plane[1]].label} over {METRICS[plane[0]].label}"
+
+
+def relayout(x: Axis, y: Axis) -> dict[str, Any]:
+    """Return the settings of both axes as plotly's menus take them."""
+    found: dict[str, Any] = {}
+    for name, along in (("xaxis", x), ("yaxis", y)):
+        style = along.layout()
+        found[f"{name}.title.text"] = style.pop("title_text")
+        found |= {f"{name}.{key}": value for key, value in style.items()}
+    return found

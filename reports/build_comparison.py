@@ -23,10 +23,13 @@ def verdict(builds: Sequence[Build]) -> str:
             f"{len(faulty)} of {wording.count(len(builds), 'build')} "
             f"{'has' if len(faulty) == 1 else 'have'} a fault: {', '.join(b.name for b in faulty)}."
         ]
-    rates = [(rate, b.name) for b in sound if (rate := _rate(b)) is not None]
+    rates = [(rate, b) for b in sound if (rate := _rate(b)) is not None]
     if len(rates) > 1:
-        rate, name = max(rates, key=itemgetter(0))
-        said.append(f"{name} is the fastest, with {rate:,.0f} images a second at its clock.")
+        rate, fastest = max(rates, key=itemgetter(0))
+        clock = f"{build_facts.usable_clock(fastest):.6g} MHz"
+        if fastest.timing.fmax_mhz is None:
+            clock += ", which is not known to be possible before place and route"
+        said.append(f"{fastest.name} is the fastest, with {rate:,.0f} images a second at {clock}.")
     for family in dict.fromkeys(build.family for build in sound):
         sizes = [(size, b.name) for b in sound if b.family == family and (size := _luts(b)) is not None]
         if len(sizes) > 1:

@@ -167,6 +167,18 @@ def whole(build: Build, column: Column, resource: str) -> Sum:
     return column.total(build.nodes, resource)
 
 
+AROUND = "around the layers"
+"""Name of what a routed design has beyond its nodes, such as the serial line."""
+
+
+def around(build: Build, column: Column, resource: str) -> float | None:
+    """Return what the routed design has beyond its nodes; None if it is unknown."""
+    nodes, everything = column.total(build.nodes, resource).value, whole(build, column, resource).value
+    if column.source != "routing" or nodes is None or everything is None:
+        return None
+    return everything - nodes
+
+
 def ratio(nodes: Sequence[BuildNode], estimate: Column, counted: Column, resource: str) -> float | None:
     """Return estimate / count, over the nodes that have both; None without such nodes or if the count is 0."""
     both = [
@@ -304,9 +316,14 @@ def accuracy_of(build: Build) -> str:
     return "trained network" if build.trained else "network of the file"
 
 
-def unit(build: Build, resource: str, family: str = "") -> str:
-    """Return a resource's name in a family (default: the build's), such as "LUT4" or "BRAM18"."""
+def unit(build: Build, resource: str, family: str = "", source: str = "") -> str:
+    """Return a resource's name in a family (default: the build's), such as "LUT4" or "BRAM18".
+
+    Place and route ("routing") may count other cells than LUTs.
+    """
     words = family_names(build, family or build.family)
+    if source == "routing" and resource == "lut" and words.cell:
+        return words.cell
     return {"lut": words.lut, "bram": words.bram}.get(resource, resource.upper())
 
 

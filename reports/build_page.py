@@ -38,6 +38,9 @@ def render_build(build: Build) -> str:
             layers=build_facts.layers(build),
             columns=columns,
             groups=_groups(build, columns, ["lut", *resources]),
+            around=any(
+                build_facts.around(build, column, each) for column in columns for each in ("lut", *resources)
+            ),
             node_columns=_node_columns(build, columns),
             steps=build_diagram.steps(build),
             figure_of_layers=build_figures.counts_by_layer(build),
@@ -127,7 +130,13 @@ def _say(
 def _say_sum(build: Build, column: Column, total: Sum, resource: str) -> Markup:
     """Return a sum over nodes, with the number of nodes in it if some are missing."""
     detail = "" if total.known == total.nodes else f"sum over {total.known} of {total.nodes} nodes"
-    return _say(build, total.value, column.source, build_facts.unit(build, resource, column.family), detail)
+    return _say(
+        build,
+        total.value,
+        column.source,
+        build_facts.unit(build, resource, column.family, column.source),
+        detail,
+    )
 
 
 def _groups(

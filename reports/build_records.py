@@ -29,11 +29,13 @@ class FamilyWords:
         name: Name of the family, such as "ECP5".
         lut: Name of its LUTs, such as "LUT4".
         bram: Name of its block RAMs, such as "DP16KD (18 kbit)".
+        cell: What place and route counts in place of LUTs, such as "logic cells"; "" for LUTs.
     """
 
     name: str
     lut: str
     bram: str
+    cell: str = ""
 
 
 @dataclass(frozen=True)

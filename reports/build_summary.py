@@ -94,22 +94,16 @@ def _layers(build: Build) -> Table:
         interval = layer.interval(measured=True) or layer.interval(measured=False)
         sums = [wording.number(column.total(layer.nodes, resource).value) for column, resource in shown]
         table.add_row(layer.name, wording.number(interval), *sums)
-    rest = [_rest(build, column, resource) for column, resource in shown]
+    rest = [build_facts.around(build, column, resource) for column, resource in shown]
     if any(rest):
-        table.add_row("around the layers", "", *(wording.number(each) if each else "" for each in rest))
+        table.add_row(build_facts.AROUND, "", *(wording.number(each) if each else "" for each in rest))
     interval = build.timing.ii_measured or build.timing.ii_estimate
     sums = [wording.number(build_facts.whole(build, column, resource).value) for column, resource in shown]
     table.add_row("whole", wording.number(interval), *sums, style="bold")
     return table
 
 
-def _rest(build: Build, column: Column, resource: str) -> float | None:
-    """Return what the routed design has beyond its nodes, such as the serial line; None if it is unknown."""
-    nodes, whole = column.total(build.nodes, resource).value, build_facts.whole(build, column, resource).value
-    return whole - nodes if column.source == "routing" and nodes is not None and whole is not None else None
-
-
 def _title(build: Build, column: Column, resource: str) -> str:
-    unit = build_facts.unit(build, resource, column.family).split(" (")[0]
+    unit = build_facts.unit(build, resource, column.family, column.source).split(" (")[0]
     source = "synth." if column.source == "synthesis" else build_figures.SHORT[column.source]
     return f"{unit}\n{source}"

@@ -1,7 +1,7 @@
 """Whether a search has converged: does its front still rise, how much of that is noise, and what would improve it."""
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean, variance
 
@@ -18,6 +18,15 @@ _LAST = 0.25
 _LEAST = 8
 """Fewest candidates with a result for a statement."""
 
+TRUSTED = 3
+"""Fewest seeds of a network whose spread says something."""
+
+SEEDS = 5
+"""Seeds to train with where there were fewer."""
+
+_UNCLEAR = 0.02
+"""Rise that may be noise, where the noise is unknown for want of seeds."""
+
 _DRAWS = 200
 _CLEAR = 2.0
 """Standard deviations from which a rise is more than noise."""
@@ -29,12 +38,14 @@ class Convergence:
 
     Attributes:
         rise: Growth of the hypervolume over the last quarter of the candidates, relative to its end.
-        deviation: Standard deviation of validation accuracy between seeds of one network, 0..1; None without two seeds.
+        deviation: Standard deviation of validation accuracy between seeds of one network, 0..1; None with fewer than three
+            final seeds.
         noise: Standard deviation of the hypervolume that follows from it, relative to its end; None if unknown.
         optimism: Mean growth of the front's errors from the search to the final trainings, 0..1; None without these. A
             search selects lucky trainings, so it is positive if seeds differ much.
         command: Command that would most likely improve the front.
         reason: What the command does.
+        few: Final seeds of each network, if they are too few for a spread; else 0.
     """
 
     rise: float
@@ -43,11 +54,12 @@ class Convergence:
     optimism: float | None
     command: str
     reason: str
+    few: int = 0
 
     @property
     def rising(self) -> bool:
         """Whether the front still rises by more than noise."""
-        return self.rise > _CLEAR * (self.noise or 0.0)
+        return self.rise > (_UNCLEAR if self.few else _CLEAR * (self.noise or 0.0))
 
     @property
     def sentences(self) -> list[str]:
@@ -60,6 +72,11 @@ class Convergence:
                 f"Seeds of one network differ by ±{100 * self.deviation:.2f} points, which moves the hypervolume by "
                 f"{moves}: the front {state}."
             )
+        if self.few:
+            found.append(
+                f"Networks have {count(self.few, 'final seed')}, which {'shows' if self.few == 1 else 'show'} no spread "
+                "worth trusting: how much of this is noise is unknown."
+            )
         if self.optimism is not None:
             way = "higher" if self.optimism >= 0 else "lower"
             found.append(
@@ -69,8 +86,13 @@ class Convergence:
         return found
 
 
-def convergence(run: Run) -> Convergence | None:
-    """Return how far a search has converged; None while too few candidates have a result."""
+def convergence(run: Run, folder: Path | None = None) -> Convergence | None:
+    """Return how far a search has converged; None while too few candidates have a result.
+
+    Args:
+        run: The run.
+        folder: Its folder, for the command; by default where the search left it.
+    """
     tried = [e for e in run.evaluations if not e.reference]
     points = objective_points(tried, run.objectives)
     known = np.isfinite(points).all(axis=1)
@@ -81,7 +103,9 @@ def convergence(run: Run) -> Convergence | None:
     history = hypervolume_history(scaled, ones)
     whole = float(history[-1])
     before = float(history[int(np.ceil((1 - _LAST) * len(history))) - 1])
-    deviation, noise = _deviation(run), None
+    seeds = max((len(net.validation) for net in run.front), default=0)
+    few = seeds if seeds < TRUSTED else 0
+    deviation, noise = None if few else _deviation(run), None
     if deviation is not None and "error" in run.objectives and whole:
         axis = run.objectives.index("error")
         front = scaled[known][nondominated(points[known])]
@@ -90,7 +114,9 @@ def convergence(run: Run) -> Convergence | None:
     found = [net.metrics["error"] - net.search_error for net in run.front if "error" in net.metrics]
     optimism = fmean(found) if found else None
     rise = (whole - before) / whole if whole else 0.0
-    return Convergence(rise, deviation, noise, optimism, *_advice(run, rise, noise, deviation, optimism))
+    measured = Convergence(rise, deviation, noise, optimism, "", "", few)
+    command, reason = _advice(run, folder, measured)
+    return replace(measured, command=command, reason=reason)
 
 
 def _deviation(run: Run) -> float | None:
@@ -114,20 +140,21 @@ def _noise(front: np.ndarray, axis: int, spread: float) -> float:
     return float(np.std(volumes))
 
 
-def _advice(
-    run: Run, rise: float, noise: float | None, deviation: float | None, optimism: float | None
-) -> tuple[str, str]:
+def _advice(run: Run, folder: Path | None, found: Convergence) -> tuple[str, str]:
     """Return the command that would most likely improve the front, and what it does."""
-    folder = Path(run.config.get("output", "runs")) / run.name
+    folder = folder or Path(run.config.get("output", "runs")) / run.name
     again = f"zerocross search {shlex.quote(str(folder / 'config.yaml'))}"
     search = run.config.get("search", {})
     if not run.finished:
         return again, "the search is not finished"
-    if rise > _CLEAR * (noise or 0.0) and run.strategy not in ("exhaustive", "differentiable"):
+    if found.rising and run.strategy not in ("exhaustive", "differentiable"):
         ends = [name for name in ("budget_minutes", "generations") if search.get(name)]
         longer = "".join(f" --set search.{name}={2 * search[name]:g}" for name in ends)
         return f"{again}{longer}", "a search twice as long; known trainings are kept"
-    if optimism is not None and deviation is not None and optimism > deviation / 2:
+    retrain = f"zerocross retrain {shlex.quote(str(folder))} knee"
+    if found.few:
+        return f"{retrain} --seeds {SEEDS}", "the knee of the front with as many seeds, which show its spread"
+    if found.optimism is not None and found.deviation is not None and found.optimism > found.deviation / 2:
         seeds = 2 * _seeds(run)
         return (
             f"{again} --set search.seeds={seeds}",
@@ -135,7 +162,4 @@ def _advice(
         )
     epochs = run.config.get("final", {}).get("epochs") or run.config.get("training", {}).get("epochs")
     longer = f" --epochs {2 * epochs}" if isinstance(epochs, int) else ""
-    return (
-        f"zerocross retrain {shlex.quote(str(folder))} knee{longer}",
-        "the knee of the front, trained longer",
-    )
+    return f"{retrain}{longer}", "the knee of the front, trained longer"

@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 
 from zerocross.reports import drawing, wording
-from zerocross.reports.axes import Axis, axis
+from zerocross.reports.axes import Axis, axis, plane_name, planes, relayout
 from zerocross.reports.metrics import COSTS, METRICS
 from zerocross.reports.pareto import nondominated
 from zerocross.reports.records import Evaluation, Run
@@ -50,7 +49,7 @@ def front(run: Run) -> go.Figure:
     signs = [e for e in drawn if e.reference]
     lines = [(best, drawing.FOUND, "solid"), (signs, drawing.PLAIN, "dash")]
     marked = [e for e in best if at_knee is not None and e.id == at_knee.id][:1]
-    pairs = _pairs(run.objectives)
+    pairs = planes(run.objectives) or [("number", run.objectives[0])]
     axes = [_axes(pair, drawn, best) for pair in pairs]
     for group in groups:  # the legend shows the marker of the first one
         group.evaluations.sort(key=lambda e: _is_beyond(e, pairs, axes))
@@ -60,8 +59,7 @@ def front(run: Run) -> go.Figure:
     figure.update_yaxes(**views[0].y.layout())
     if len(pairs) > 1:
         buttons = [
-            drawing.button(f"{_name(y)} over {_name(x)}", view.update())
-            for (x, y), view in zip(pairs, views, strict=True)
+            drawing.button(plane_name(pair), view.update()) for pair, view in zip(pairs, views, strict=True)
         ]
         drawing.menu(figure, "Axes", buttons)
     return figure
@@ -92,12 +90,7 @@ class _View:
             "y": [trace["y"] for trace in self.traces],
         }
         data["marker.symbol"] = [trace.get("marker", {}).get("symbol") for trace in self.traces]
-        layout: dict[str, Any] = {}
-        for name, along in (("xaxis", self.x), ("yaxis", self.y)):
-            style = along.layout()
-            layout[f"{name}.title.text"] = style.pop("title_text")
-            layout |= {f"{name}.{key}": value for key, value in style.items()}
-        return data, layout
+        return data, relayout(self.x, self.y)
 
 
 def _axes(
@@ -163,18 +156,6 @@ def _thinned(evaluations: list[Evaluation]) -> list[Evaluation]:
         return evaluations
     places = np.linspace(0, len(evaluations) - 1, _MOST_DRAWN).round().astype(int)
     return [evaluations[place] for place in places]
-
-
-def _pairs(objectives: Sequence[str]) -> list[tuple[str, str]]:
-    """Return the planes to show as (x, y); planes with the error come first and have it on the y axis."""
-    if len(objectives) == 1:
-        return [("number", objectives[0])]
-    pairs = [(b, a) if a == "error" else (a, b) for a, b in combinations(objectives, 2)]
-    return sorted(pairs, key=lambda pair: pair[1] != "error")
-
-
-def _name(metric: str) -> str:
-    return "evaluation" if metric == "number" else METRICS[metric].label
 
 
 def _values(evaluations: Sequence[Evaluation], metric: str) -> list[float | None]:
@@ -246,7 +227,7 @@ def _hover(evaluation: Evaluation) -> str:
         if name in known
     ]
     lines = [
-        f"<b>{drawing.wrapped(evaluation.expression)}</b>",
+        f"<b>{drawing.wrapped(wording.activation(evaluation))}</b>",
         drawing.wrapped(wording.choices(evaluation.choices)),
     ]
     if "error" in known:

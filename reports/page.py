@@ -4,6 +4,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -17,12 +18,13 @@ from zerocross.reports.records import Finalist, Run
 from zerocross.reports.run_builds import BuildLink
 
 
-def render(run: Run, builds: Sequence[BuildLink] = ()) -> str:
+def render(run: Run, builds: Sequence[BuildLink] = (), folder: Path | None = None) -> str:
     """Make the page of a run.
 
     Args:
         run: Run to show, finished or not.
         builds: Builds of its networks, which the page links.
+        folder: Folder of the run, for the commands on the page; by default where the search left it.
 
     Returns:
         HTML with styles, scripts and figures inside.
@@ -42,17 +44,22 @@ def render(run: Run, builds: Sequence[BuildLink] = ()) -> str:
             builds=builds,
             links=_contents(run, counts),
             counts=counts,
-            lost=wording.lost(counts),
+            lost=summary.left_out(run.evaluations, reasons=False),
             objectives=", ".join(METRICS[name].label for name in run.objectives),
-            candidates=len({e.id for e in run.evaluations}),
             references_evaluated=sum(e.reference for e in run.evaluations),
             best=summary.front_evaluations(run),
             losses=summary.losses(run.evaluations),
             gains={f.id: summary.gain(f, run.references) for f in run.front},
             control_gains={f.id: summary.control_gain(f, run.references, run.controls) for f in run.front},
             signs={f.id: f for f in run.references},
-            retrained=retrained.sentences(run),
-            convergence=convergence(run),
+            retrained=retrained.sentences(run, folder),
+            convergence=convergence(run, folder),
+            commands={f.id: wording.build_command(folder, f.id) if folder else f.build for f in run.front},
+            control_names=list(dict.fromkeys(control.name for control in run.controls)),
+            controls_of={
+                sign.id: {control.name: control for control in run.controls if control.sign == sign.id}
+                for sign in run.references
+            },
             config=_yaml(run.config),
         )
     )
@@ -64,6 +71,7 @@ def _environment() -> Environment:
         figures=figures,
         rungs=rungs,
         control_text=wording.control_text,
+        activation=wording.activation,
         crossings=_crossings,
         grid=_grid,
         layer_costs=summary.layer_costs,

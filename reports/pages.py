@@ -32,6 +32,7 @@ def environment() -> Environment:
         wording.accuracy,
         wording.duration,
         wording.choices,
+        wording.expressions,
     ):
         result.filters[function.__name__] = function
     return result

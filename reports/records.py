@@ -14,7 +14,7 @@ class TrainingCurve:
         seed: Seed of the training.
         seconds: Duration in a worker, in seconds; of a stack, its share.
         accuracy: Validation accuracy at the end, 0..1; None if the training failed.
-        loss: Mean loss of each epoch; in a stack, also over its networks.
+        loss: Mean loss of each epoch.
         looks: Epochs with a validation accuracy, ascending.
         validation: Accuracy at each look on at most 2,000 validation samples, 0..1.
         stacked: Number of networks that trained together.

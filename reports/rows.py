@@ -79,7 +79,7 @@ def html_table(run: Run) -> str:
     lines = [
         [
             net.id,
-            "plain sign" if net.reference else net.expression,
+            wording.activation(net),
             wording.short_choices(net.choices),
             wording.accuracy(net.test),
             *(metric.text(net.metrics.get(metric.name)) for metric in shown),

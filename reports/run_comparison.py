@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from zerocross.reports import drawing, pages, wording
-from zerocross.reports.axes import Axis, axis
+from zerocross.reports import axes, drawing, pages, wording
 from zerocross.reports.configurations import differing
 from zerocross.reports.metrics import METRICS
 from zerocross.reports.pareto import Floats, hypervolume, nondominated
@@ -86,13 +85,13 @@ class RunComparison:
 
     def figure(self) -> go.Figure:
         """Draw the fronts on common axes; with three or more objectives a menu picks the plane."""
-        planes = _planes(self.objectives)
+        planes = axes.planes(self.objectives) or [(self.objectives[0],) * 2]
         views = [self._view(plane) for plane in planes]
         figure = drawing.figure(self._traces(planes[0]), height=460, hovermode="closest")
         for update, metric in zip((figure.update_xaxes, figure.update_yaxes), planes[0], strict=True):
             update(**self._axis(metric).layout())
         if len(planes) > 1:
-            labels = [f"{METRICS[y].label} over {METRICS[x].label}" for x, y in planes]
+            labels = [axes.plane_name(plane) for plane in planes]
             drawing.menu(
                 figure, "Axes", [drawing.button(*entry) for entry in zip(labels, views, strict=True)]
             )
@@ -100,7 +99,9 @@ class RunComparison:
 
     def _traces(self, plane: tuple[str, str]) -> list[dict[str, Any]]:
         found = []
-        for index, (name, points) in enumerate(zip(self.names, self.points, strict=True)):
+        # The legend shows the marker of the first point: a full one.
+        drawn = [sorted(points, key=lambda point: not point.joint) for points in self.points]
+        for index, (name, points) in enumerate(zip(self.names, drawn, strict=True)):
             colour, (x, y) = drawing.CHANNELS[index % len(drawing.CHANNELS)], _stairs(points, plane)
             group = {"legendgroup": name, "type": "scatter"}
             found.append(
@@ -135,17 +136,12 @@ class RunComparison:
     def _view(self, plane: tuple[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
         traces = self._traces(plane)
         data = {"x": [trace["x"] for trace in traces], "y": [trace["y"] for trace in traces]}
-        layout: dict[str, Any] = {}
-        for name, metric in zip(("xaxis", "yaxis"), plane, strict=True):
-            style = self._axis(metric).layout()
-            layout[f"{name}.title.text"] = style.pop("title_text")
-            layout |= {f"{name}.{key}": value for key, value in style.items()}
-        return data, layout
+        return data, axes.relayout(self._axis(plane[0]), self._axis(plane[1]))
 
-    def _axis(self, metric: str) -> Axis:
+    def _axis(self, metric: str) -> axes.Axis:
         """Return an axis that holds all fronts."""
         values = [value for group in self.points for value in _values(group, metric)]
-        return axis(metric, values, values)
+        return axes.axis(metric, values, values)
 
 
 def compare_runs(runs: Mapping[str, Run]) -> RunComparison:
@@ -208,31 +204,15 @@ def render_runs(comparison: RunComparison) -> str:
 def _points(run: Run) -> list[Point]:
     if run.front:
         return [
-            Point(net.id, _name(net.expression, net.reference), net.choices, net.metrics, net.test)
-            for net in run.front
+            Point(net.id, wording.activation(net), net.choices, net.metrics, net.test) for net in run.front
         ]
-    return [
-        Point(e.id, _name(e.expression, e.reference), e.choices, e.metrics, [])
-        for e in front_evaluations(run)
-    ]
-
-
-def _name(expression: str, reference: bool) -> str:
-    return "plain sign" if reference else expression
+    return [Point(e.id, wording.activation(e), e.choices, e.metrics, []) for e in front_evaluations(run)]
 
 
 def _table(points: Sequence[Point], objectives: Sequence[str]) -> Floats:
     return np.array(
         [[point.metrics.get(name, np.inf) for name in objectives] for point in points], dtype=float
     )
-
-
-def _planes(objectives: Sequence[str]) -> list[tuple[str, str]]:
-    """Return the pairs of axes, (x, y), with the error on the y axis."""
-    if len(objectives) == 1:
-        return [(objectives[0], objectives[0])]
-    pairs = [(b, a) for i, a in enumerate(objectives) for b in objectives[i + 1 :]]
-    return [(x, y) if x != "error" else (y, x) for x, y in pairs]
 
 
 def _values(points: Sequence[Point], metric: str) -> list[float | None]:

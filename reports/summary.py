@@ -133,17 +133,22 @@ def losses(evaluations: Sequence[Evaluation]) -> list[Loss]:
     return sorted(grouped, key=lambda loss: (-loss.count, loss.status, loss.reason))
 
 
-def left_out(evaluations: Sequence[Evaluation]) -> str:
-    """Return how many evaluations are no result, with the most frequent reason of each kind; "" for none."""
+def left_out(evaluations: Sequence[Evaluation], reasons: bool = True) -> str:
+    """Return how many evaluations are no result, by status; "" for none.
+
+    Args:
+        evaluations: The evaluations.
+        reasons: Whether to name the most frequent reason of each kind.
+    """
     found = losses(evaluations)
     texts = []
-    for status in ("infeasible", "failed", "stopped"):
+    for status, text in (("infeasible",) * 2, ("failed",) * 2, ("stopped", "stopped at a rung")):
         own = [loss for loss in found if loss.status == status]
-        if own and status == "stopped":
-            texts.append(f"{sum(loss.count for loss in own):,} stopped at a rung")
-        elif own:
-            often = f"most often: {own[0].reason}" if len(own) > 1 or own[0].alike else own[0].reason
-            texts.append(f"{sum(loss.count for loss in own):,} {status} ({often})")
+        if not own:
+            continue
+        often = f"most often: {own[0].reason}" if len(own) > 1 or own[0].alike else own[0].reason
+        reason = f" ({often})" if reasons and status != "stopped" else ""
+        texts.append(f"{sum(loss.count for loss in own):,} {text}{reason}")
     return ", ".join(texts)
 
 
@@ -159,6 +164,21 @@ def gain(finalist: Finalist, references: Sequence[Finalist]) -> Gain | None:
         lut = finalist.metrics["lut"] - plain.metrics["lut"]
         share = lut / plain.metrics["lut"] if plain.metrics["lut"] else None
     return Gain(plain.id, accuracy, error, lut, share)
+
+
+def controls_in_a_line(run: Run) -> str:
+    """Return what the controls gain over their plain signs, on average; "" without controls."""
+    signs = {sign.id: fmean(sign.test) for sign in run.references if sign.test}
+    found: dict[str, list[float]] = defaultdict(list)
+    for control in run.controls:
+        if control.sign in signs and control.test:
+            found[control.name].append(100 * (fmean(control.test) - signs[control.sign]))
+    if not found:
+        return ""
+    gains = ", ".join(f"{wording.control_text(name)} {fmean(own):+.1f}" for name, own in found.items())
+    signs_with = len({control.sign for control in run.controls})
+    over = "1 plain sign" if signs_with == 1 else f"means over {signs_with} plain signs"
+    return f"Controls, points of test accuracy over the same plain sign without ({over}): {gains}."
 
 
 def control_gain(

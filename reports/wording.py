@@ -1,11 +1,25 @@
 """Numbers as text for users. An accuracy always includes the number of seeds and the spread."""
 
 import math
+import shlex
 import statistics
 from collections.abc import Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 UNKNOWN = "\u2013"
+
+
+class Network(Protocol):
+    """What names a network: a candidate of a search, or a network of its front."""
+
+    @property
+    def expression(self) -> str:
+        """Its activation."""
+
+    @property
+    def reference(self) -> bool:
+        """Whether it is a plain sign."""
 
 
 def number(value: float | None) -> str:
@@ -76,13 +90,19 @@ def _plain(value: Any) -> str:
     )
 
 
-def lost(counts: Mapping[str, int]) -> str:
-    """Return the numbers of evaluations that are no result, by status: "3 infeasible, 1 failed"; "" for none."""
-    return ", ".join(
-        f"{counts[status]:,} {text}"
-        for status, text in (("stopped", "stopped at a rung"), ("infeasible",) * 2, ("failed",) * 2)
-        if counts.get(status)
-    )
+def activation(network: Network) -> str:
+    """Return the activation of a network as users read it: its expression, or "plain sign"."""
+    return "plain sign" if network.reference else network.expression
+
+
+def expressions(text: str) -> str:
+    """Return the activations of a build, "a | b", as users read them: "plain sign" if all of them are x."""
+    return "plain sign" if set(text.split(" | ")) == {"x"} else text
+
+
+def build_command(folder: Path, pick: str) -> str:
+    """Return the command that builds a network of a run's folder."""
+    return f"zerocross build {shlex.quote(str(folder))} --pick {pick} --target ulx3s-85f"
 
 
 def control_text(name: str) -> str:

@@ -22,7 +22,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The cache of simulations, with Verilator's own runtime: one for all tests, whichever process they run in."""
+    """The cache of simulations, with Verilator's own runtime: one for all tests, whichever process they run in.
+
+    The variable ZEROCROSS_SIMULATIONS names a folder that outlives the tests.
+    """
+    if kept := os.environ.get("ZEROCROSS_SIMULATIONS"):
+        return Path(kept)
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "verilator"
     folder.mkdir(exist_ok=True)

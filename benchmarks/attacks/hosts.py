@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from attacks.attack import Wrong
+from tests.finn_flows.chip.shared_line import SharedLine
 from tests.finn_flows.chip.test_accelerator import LINK, Device
 from zerocross.finn_flows.chip.accelerator import Accelerator, NoAnswer, NoDevice, open_board
-from zerocross.finn_flows.chip.serial_line import IDENTIFY, checksum, frame
+from zerocross.finn_flows.chip.serial_line import ANSWER, IDENTIFY, checksum, frame
 
 _ROUNDS = 50
 _HOLDER = (
@@ -18,45 +19,12 @@ _HOLDER = (
 )
 
 
-class Shared:
-    """A board in Python, which answers any number of hosts; each answer goes to a host by chance, or to all of them."""
-
-    def __init__(self, hosts: int, draw: random.Random) -> None:
-        self.draw, self.ports = draw, [Port(self) for _ in range(hosts)]
-
-    def write(self, data: bytes) -> None:
-        """Answer one request."""
-        kind, body = data[1:2], data[2:-2]
-        assert data[-2:] == checksum(kind + body)
-        answer = LINK.identity if kind == IDENTIFY else body[:4] + bytes([int(np.argmax(list(body[4:])))])
-        chosen = self.draw.randrange(len(self.ports) + 1)
-        for port in self.ports if chosen == len(self.ports) else [self.ports[chosen]]:
-            port.heard += frame(b"\x5a", kind, answer)
-
-
-class Port:
-    """One host's end."""
-
-    def __init__(self, board: Shared) -> None:
-        self.board, self.heard = board, b""
-
-    def write(self, data: bytes) -> int:
-        """Send bytes."""
-        self.board.write(data)
-        return len(data)
-
-    def read(self, size: int = 1) -> bytes:
-        """Return what was heard."""
-        taken, self.heard = self.heard[:size], self.heard[size:]
-        return taken
-
-    def reset_input_buffer(self) -> None:
-        """Forget what was heard, some of the time: the rest arrives late."""
-        if self.board.draw.random() < 0.5:
-            self.heard = b""
-
-    def close(self) -> None:
-        """Do nothing."""
+def answered(data: bytes) -> bytes:
+    """Answer a request as a board in Python."""
+    kind, body = data[1:2], data[2:-2]
+    assert data[-2:] == checksum(kind + body)
+    answer = LINK.identity if kind == IDENTIFY else body[:4] + bytes([int(np.argmax(list(body[4:])))])
+    return frame(ANSWER, kind, answer)
 
 
 class Hosts:
@@ -103,8 +71,8 @@ class Hosts:
         raise Wrong("a port is opened that another program holds")
 
     def _mixed(self, draw: random.Random) -> str:
-        board = Shared(draw.choice([2, 2, 3]), draw)
-        hosts = [Accelerator(port, LINK, retries=50, pause=0) for port in board.ports]
+        line = SharedLine(answered, draw.choice([2, 2, 3]), draw.randrange, forgetful=False)
+        hosts = [Accelerator(port, LINK, retries=50, pause=0) for port in line.ports]
         for host in hosts:
             host._retries = 0
         right = lost = 0

@@ -11,6 +11,7 @@ import numpy as np
 from zerocross.finn_flows.boards import Board
 from zerocross.finn_flows.chip.clocks import pll, primitive
 from zerocross.finn_flows.errors import FlowError
+from zerocross.finn_flows.families import get_family
 from zerocross.finn_flows.families.pll import Pll
 from zerocross.finn_flows.nodes.stream import Stream, from_bits, to_bits
 
@@ -88,6 +89,20 @@ class SerialLink:
         rows = np.frombuffer(b"".join(answers), np.uint8).reshape(-1, self.output_bytes)
         bits = np.unpackbits(rows, axis=1, bitorder="little")[:, : self.sink.elements * self.sink.bits]
         return from_bits(bits, self.sink.bits, self.sink.signed)
+
+
+_LINE_CELLS = 450  # LUT4s of the line, the reset and the LED, measured for samples of 8 to 784 bytes
+_LINE_FLOPS = 40  # flip-flops that share no logic cell with a LUT, besides the words
+
+
+def line_cells(link: SerialLink, family: str) -> int:
+    """Return what the serial line takes of a part's logic, with reset and LED: logic cells, or LUTs.
+
+    Registers gather the words of the design, so a wide word needs many logic cells; they fit beside the LUTs of other parts.
+    """
+    if not get_family(family).logic_cells:
+        return _LINE_CELLS
+    return _LINE_CELLS + _LINE_FLOPS + link.source.width + link.sink.width
 
 
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))

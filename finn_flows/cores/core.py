@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from zerocross.finn_flows.chip.serial_line import SerialLink
+from zerocross.finn_flows.cores.filling import filled
 from zerocross.finn_flows.nodes.stream import Stream, to_bits
 
 
@@ -71,49 +72,21 @@ class Core:
 
     def top(self) -> str:
         """Return the SystemVerilog of the top module: the design and `zc_axi_stream`."""
-        top, source, sink = self.width - 1, self.source, self.sink
-        parameters = {
-            "BYTES": self.word_bytes,
-            "SAMPLE_WORDS": self.sample_words,
-            "ANSWER_WORDS": self.answer_words,
-            "IN_WIDTH": source.width,
-            "IN_WORDS": source.words,
-            "OUT_LANES": sink.lanes,
-            "OUT_BITS": sink.bits,
-            "OUT_SIGNED": int(sink.signed),
-            "OUT_WORDS": sink.words,
-            "OUT_BYTES": self.element_bytes,
+        source, sink = self.source, self.sink
+        values = {
+            "name": self.name,
+            "design": self.design,
+            "msb": self.width - 1,
+            "bytes": self.word_bytes,
+            "sample_words": self.sample_words,
+            "answer_words": self.answer_words,
+            "in_width": source.width,
+            "in_words": source.words,
+            "out_width": sink.width,
+            "out_lanes": sink.lanes,
+            "out_bits": sink.bits,
+            "out_signed": int(sink.signed),
+            "out_words": sink.words,
+            "out_bytes": self.element_bytes,
         }
-        ports = [
-            f"{side}_axis_{signal}" for side in "sm" for signal in ("tdata", "tlast", "tvalid", "tready")
-        ]
-        inner = [f"{side}_{signal}" for side in "sm" for signal in ("tdata", "tvalid", "tready")]
-        return "\n".join(
-            [
-                "// SPDX-License-Identifier: BSD-3-Clause",
-                f"module {self.name} (",
-                "    input  logic aclk,",
-                "    input  logic aresetn,",
-                f"    input  logic [{top}:0] s_axis_tdata,",
-                "    input  logic s_axis_tlast,",
-                "    input  logic s_axis_tvalid,",
-                "    output logic s_axis_tready,",
-                f"    output logic [{top}:0] m_axis_tdata,",
-                "    output logic m_axis_tlast,",
-                "    output logic m_axis_tvalid,",
-                "    input  logic m_axis_tready",
-                ");",
-                f"  logic [{source.width - 1}:0] s_tdata;",
-                f"  logic [{sink.width - 1}:0] m_tdata;",
-                "  logic s_tvalid, s_tready, m_tvalid, m_tready;",
-                f"  zc_axi_stream #({', '.join(f'.{key}({value})' for key, value in parameters.items())}) streams (",
-                "    .aclk(aclk), .aresetn(aresetn),",
-                *(f"    .{port}({port})," for port in ports),
-                ",\n".join(f"    .core_{port}({port})" for port in inner) + ");",
-                f"  {self.design} accelerator (",
-                "    .clk(aclk), .rst_n(aresetn),",
-                ",\n".join(f"    .{port}({port})" for port in inner) + ");",
-                "endmodule",
-                "",
-            ]
-        )
+        return filled("top.sv", values)

@@ -1,6 +1,5 @@
 """The folder of a core: its Verilog, a testbench with golden vectors, drivers, and what LiteX, FuseSoC or Vivado reads."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,16 +7,45 @@ from pathlib import Path
 import numpy as np
 
 from zerocross.finn_flows.cores.core import Core
+from zerocross.finn_flows.cores.filling import filled
 from zerocross.finn_flows.cores.plain_verilog import plain_verilog
 from zerocross.finn_flows.rtl.library import library_of
+from zerocross.finn_flows.rtl.logits import ScoreScale
 from zerocross.finn_flows.rtl.simulation import run_testbench
 
+
+@dataclass(frozen=True)
+class Form:
+    """What a core's folder holds.
+
+    Attributes:
+        about: Its content, in a few words.
+        template: Template of the file that a tool reads; "" without such a file.
+        file: Name of this file, with {} for the core's.
+        what: What this file is.
+    """
+
+    about: str
+    template: str = ""
+    file: str = ""
+    what: str = ""
+
+
 FORMS = {
-    "axi-stream": "SystemVerilog of the design, one file for each module",
-    "verilog": "one file of Verilog-2005, for tools that take no SystemVerilog",
-    "litex": "the file of Verilog-2005 and a LiteX module",
-    "fusesoc": "the file of Verilog-2005 and a FuseSoC .core file",
-    "vivado-ip": "the file of Verilog-2005 and a script that packages it for Vivado's IP catalogue",
+    "axi-stream": Form("SystemVerilog of the design, one file for each module"),
+    "verilog": Form("one file of Verilog-2005, for tools that take no SystemVerilog"),
+    "litex": Form(
+        "the file of Verilog-2005 and a LiteX module", "litex.py.in", "{}_litex.py", "LiteX module"
+    ),
+    "fusesoc": Form(
+        "the file of Verilog-2005 and a FuseSoC .core file", "fusesoc.core", "{}.core", "FuseSoC core"
+    ),
+    "vivado-ip": Form(
+        "the file of Verilog-2005 and a script that packages it for Vivado's IP catalogue",
+        "package_ip.tcl",
+        "package_ip.tcl",
+        "script that packages the IP",
+    ),
 }
 """What a folder holds, by the name of its form."""
 
@@ -25,7 +53,6 @@ _HERE = Path(__file__).parent
 _OWN = ("zc_gearbox", "zc_axi_stream")
 _LICENCE = "SPDX-License-Identifier: BSD-3-Clause"
 _SERIAL = ("zc_serial", "zc_serial_reset", "zc_uart_rx", "zc_uart_tx")
-_GLUE = {"litex": "litex.py.in", "fusesoc": "fusesoc.core", "vivado-ip": "package_ip.tcl"}
 _PATIENCE = 100_000
 
 
@@ -39,7 +66,7 @@ class CoreFacts:
         part: Part that it was built for.
         interval: Cycles between two samples, without the AXI stream; None if unknown.
         latency: Cycles from a sample's first word to its answer; None if unknown.
-        scores: Factor and offset that make the values of an answer the network's scores; None if it answers the class.
+        scores: Unit of the scores that it answers; None if it answers the class.
     """
 
     about: str
@@ -47,7 +74,7 @@ class CoreFacts:
     part: str
     interval: int | None
     latency: int | None
-    scores: tuple[int, int] | None
+    scores: ScoreScale | None
 
 
 def write_core(
@@ -87,21 +114,16 @@ def write_core(
         "driver.py.in": drivers / f"{core.name}_driver.py",
         "LICENSE": folder / "LICENSE",
     }
-    if form in _GLUE:
-        names = {
-            "litex": f"{core.name}_litex.py",
-            "fusesoc": f"{core.name}.core",
-            "vivado-ip": "package_ip.tcl",
-        }
-        files[_GLUE[form]] = folder / names[form]
+    if FORMS[form].template:
+        files[FORMS[form].template] = folder / FORMS[form].file.format(core.name)
     for template, target in files.items():
-        target.write_text(_fill(template, values), encoding="utf-8")
+        target.write_text(filled(template, values), encoding="utf-8")
     for name, rows in (("samples", core.samples(vectors[0])), ("answers", core.answers(vectors[1]))):
         lines = (bytes(word[::-1]).hex() for word in rows.reshape(-1, core.word_bytes))
         (rtl / f"{name}.hex").write_text("\n".join([f"// {_LICENCE}", *lines, ""]), encoding="utf-8")
-    values |= _texts(core, form, files.get(_GLUE.get(form, "")))
-    values["glue"] = "" if form == "verilog" else _fill(f"about-{form}.md", values)
-    (folder / "README.md").write_text(_fill("README.md", values), encoding="utf-8")
+    values |= _texts(core, form)
+    values["glue"] = "" if form == "verilog" else filled(f"about-{form}.md", values)
+    (folder / "README.md").write_text(filled("README.md", values), encoding="utf-8")
 
 
 def check_core(core: Core, folder: Path) -> tuple[str, ...]:
@@ -139,12 +161,6 @@ def _write_design(core: Core, form: str, sources: Sequence[Path], memory: Path, 
 
 def _listed(rtl: Path) -> list[str]:
     return [line for line in (rtl / "sources.f").read_text().splitlines() if not line.startswith("//")]
-
-
-def _fill(template: str, values: dict[str, object]) -> str:
-    """Return a template with @key@ replaced by values."""
-    text = (_HERE / "templates" / template).read_text(encoding="utf-8")
-    return re.sub(r"@(\w+)@", lambda found: str(values[found.group(1)]), text)
 
 
 def _values(core: Core, samples: int, facts: CoreFacts) -> dict[str, object]:
@@ -203,8 +219,12 @@ def _answer(core: Core, facts: CoreFacts) -> str:
     kind = f"{'signed' if core.sink.signed else 'unsigned'} number of {8 * core.element_bytes} bits, the lowest byte first"
     if facts.scores is None:
         return f"It is the class: an {kind}." if not core.sink.signed else f"It is the class: a {kind}."
-    factor, offset = facts.scores
-    said = "" if (factor, offset) == (1, 0) else f"; the network's score is {factor} * value {offset:+d}"
+    scale = facts.scores
+    said = (
+        ""
+        if scale == ScoreScale(1, 0)
+        else f"; the network's score is {scale.factor} * value {scale.offset:+d}"
+    )
     article = "a" if core.sink.signed else "an"
     return (
         f"It holds the score of each class, from class 0 on: {article} {kind}{said}. The class is the one with the largest "
@@ -212,7 +232,7 @@ def _answer(core: Core, facts: CoreFacts) -> str:
     )
 
 
-def _texts(core: Core, form: str, glue: Path | None) -> dict[str, str]:
+def _texts(core: Core, form: str) -> dict[str, str]:
     """Return the parts of the documentation that depend on the form."""
     name = core.name
     design = "-f sources.f" if form == "axi-stream" else f"{name}.v"
@@ -236,12 +256,8 @@ def _texts(core: Core, form: str, glue: Path | None) -> dict[str, str]:
         "`instance.v`": "an instance to copy",
         "`driver/`": "drivers in C and Python",
     }
-    if glue is not None:
-        rows[f"`{glue.name}`"] = {
-            "litex": "LiteX module",
-            "fusesoc": "FuseSoC core",
-            "vivado-ip": "script that packages the IP",
-        }[form]
+    if FORMS[form].template:
+        rows[f"`{FORMS[form].file.format(name)}`"] = FORMS[form].what
     return {
         "files": "\n".join(f"| {file} | {content} |" for file, content in rows.items()),
         "simulate": "\n".join(simulate),

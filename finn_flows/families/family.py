@@ -33,6 +33,25 @@ class SynthesisFlow:
 
 
 @dataclass(frozen=True)
+class LogicCells:
+    """Logic cells of a node, on parts where a flip-flop shares a cell only with the LUT that feeds it.
+
+    A flip-flop that another flip-flop, a memory or a port feeds needs a cell of its own, and so does a carry without a LUT.
+    Most of them are in buffers and at a node's streams: cells = `lut` LUTs + `bit` bits of its streams + `each`. A LUT that
+    holds weights has no flip-flop, and counts as one cell. `benchmarks/logic_cells.py` fits the numbers.
+
+    Attributes:
+        lut: Cells per LUT of the estimate.
+        bit: Cells per bit of the node's inputs and outputs.
+        each: Cells of each node.
+    """
+
+    lut: float
+    bit: float
+    each: float
+
+
+@dataclass(frozen=True)
 class Family:
     """A family of FPGAs.
 
@@ -56,6 +75,8 @@ class Family:
         lut4: 4-input LUTs per 6-input LUT of a price, by `Price.kind`: "product", "unrolled", "crossings" and
             "other"; "count" where it was measured.
             Fitted by `benchmarks/calibration.py`; empty for 6-input LUTs.
+        logic_cells: Logic cells of a node by `Price.kind`, "other" for kinds without an entry; empty if the part's LUTs are
+            what it is short of.
     """
 
     name: str
@@ -71,6 +92,12 @@ class Family:
     pll: PllPrimitive | None = None
     router: Router | None = None
     lut4: Mapping[str, float] = field(default_factory=dict)
+    logic_cells: Mapping[str, LogicCells] = field(default_factory=dict)
+
+    @property
+    def cell(self) -> str:
+        """Name of what a part's logic is counted in: logic cells, or LUTs."""
+        return "logic cells" if self.logic_cells else self.lut
 
     @property
     def lut(self) -> str:

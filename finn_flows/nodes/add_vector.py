@@ -77,7 +77,7 @@ class AddVector(HardwareNode):
         width, depth = self.vector.width, 2 << (self.vector.words - 1).bit_length()
         banked = 0.7 * width * max(0, math.ceil(depth / 64) - 1)
         lut = lanes * (bits - 1) + 21.0 + banked
-        return cost_model.in_lut_memory(lut, (width, depth), "adders, vector")
+        return cost_model.in_lut_memory(lut, (width, depth), "adders, vector", instant=True)
 
     def stock(self) -> tuple[StockNode, ...]:
         """FINN's elementwise addition."""

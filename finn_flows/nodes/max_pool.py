@@ -128,7 +128,9 @@ def line_buffer(width: int, depth: int) -> Price:
 
     Windows do not overlap, so the pool updates maxima as values arrive and buffers only one line of its *output*.
     """
-    return cost_model.in_lut_memory(cost_model.CONSTANTS.line_base, (width, depth), "line buffer")
+    return cost_model.in_lut_memory(
+        cost_model.CONSTANTS.line_base, (width, depth), "line buffer", instant=True
+    )
 
 
 def stock_pool(windows: Stream, sink: Stream, kernel: Pair, function: str) -> StockNode:

@@ -1,10 +1,20 @@
 """Conversion of the hardware's logits to those of the integer network."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from zerocross.finn_flows.nodes import Bias, GroupedProduct, Product, WiredCount
 from zerocross.finn_flows.nodes.node import HardwareNode
 from zerocross.finn_flows.rtl.design import Design
+
+
+@dataclass(frozen=True)
+class ScoreScale:
+    """The unit of the scores that a design answers: a score of the network is factor * value + offset."""
+
+    factor: int
+    offset: int
 
 
 def network_logits(stream: np.ndarray, product: HardwareNode, bias: HardwareNode | None = None) -> np.ndarray:
@@ -27,8 +37,8 @@ def network_logits(stream: np.ndarray, product: HardwareNode, bias: HardwareNode
     return stream - (product.fan_in << (bias.shift - halved)) if from_zero else stream
 
 
-def logit_scale(design: Design, count: int) -> tuple[int, int]:
-    """Return factor and offset that make a design's stream of logits the network's: factor * value + offset.
+def logit_scale(design: Design, count: int) -> ScoreScale:
+    """Return what makes a design's stream of logits the network's.
 
     Args:
         design: The design.
@@ -37,7 +47,7 @@ def logit_scale(design: Design, count: int) -> tuple[int, int]:
     zero, one = (design_logits(design, np.full((1, count), value)) for value in (0, 1))
     factors, offsets = set((one - zero).ravel().tolist()), set(zero.ravel().tolist())
     assert len(factors) == len(offsets) == 1, "the hardware compares values of one unit"
-    return factors.pop(), offsets.pop()
+    return ScoreScale(factors.pop(), offsets.pop())
 
 
 def design_logits(design: Design, stream: np.ndarray) -> np.ndarray:

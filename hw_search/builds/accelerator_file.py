@@ -10,20 +10,13 @@ from pydantic import Field, NonNegativeInt, PositiveInt, TypeAdapter
 from zerocross.finn_flows.chip.serial_line import PROTOCOL, SerialLink
 from zerocross.finn_flows.nodes.stream import Stream
 from zerocross.finn_flows.rtl.design import Generated
+from zerocross.finn_flows.rtl.logits import ScoreScale
 from zerocross.hw_search.builds.layout import ACCELERATOR, RTL
 from zerocross.hw_search.builds.pixels import PixelScaling
 from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.files import write_text
 from zerocross.models.scaling import ByteScaling
 from zerocross.reading import Unreadable, as_record, read_json
-
-
-@dataclass(frozen=True)
-class ScoreScale:
-    """The unit of the scores that a design answers: a score of the network is factor * value + offset."""
-
-    factor: int
-    offset: int
 
 
 @dataclass(frozen=True)

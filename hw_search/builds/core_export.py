@@ -144,7 +144,6 @@ def _facts(record: Build, facts: HostFacts) -> CoreFacts:
     )
     if record.host:
         meaning += "\n  The host makes them from a sample (`host.onnx` of the build)."
-    scores = None if facts.scores is None else (facts.scores.factor, facts.scores.offset)
     timing = record.timing
     return CoreFacts(
         about,
@@ -152,5 +151,5 @@ def _facts(record: Build, facts: HostFacts) -> CoreFacts:
         record.part,
         timing.ii_measured or timing.ii_estimate,
         timing.latency_measured or timing.latency_estimate,
-        scores,
+        facts.scores,
     )

@@ -3,13 +3,15 @@
 import hashlib
 import math
 import shutil
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from zerocross.finn_flows.assembly import assemble
 from zerocross.finn_flows.chip.serial_line import SerialLink
 from zerocross.finn_flows.cost import Cost, estimate_plan
+from zerocross.finn_flows.families.part import Part
 from zerocross.finn_flows.folding import Folding, FoldingError
 from zerocross.finn_flows.integer import IntegerNetwork
 from zerocross.finn_flows.network import Conv, Dense, Network
@@ -20,8 +22,8 @@ from zerocross.finn_flows.rtl.logits import logit_scale
 from zerocross.finn_flows.rtl.node_intervals import node_intervals
 from zerocross.finn_flows.rtl.simulation import HARNESS
 from zerocross.finn_flows.rtl.streaming import size_fifos
-from zerocross.hw_search.builds.accelerator_file import ScoreScale, save_accelerator
-from zerocross.hw_search.builds.fit import check_fit
+from zerocross.hw_search.builds.accelerator_file import save_accelerator
+from zerocross.hw_search.builds.fit import Redesign, check_fit
 from zerocross.hw_search.builds.job import Job
 from zerocross.hw_search.builds.layout import NETWORK, RTL, SIZING
 from zerocross.hw_search.builds.options import choose_styles
@@ -86,7 +88,7 @@ def make_design(job: Job, net: IntegerNetwork, stages: Stages) -> BuiltDesign:
     styles = choose_styles(job.options, net, planned, job.part)
     bare = assemble(planned, net, styles)
     if job.options.route and not job.options.anyway:
-        check_fit(bare, job.part, job.target.name)
+        check_fit(bare, job.target, _redesign(job, net, folding))
     answering = _without_label(bare) if job.options.scores else bare
 
     def size(report: Report) -> Sizing:
@@ -107,7 +109,7 @@ def make_design(job: Job, net: IntegerNetwork, stages: Stages) -> BuiltDesign:
     complete = with_fifos(answering, sizing.needed)
     scale = None
     if job.options.scores:
-        scale = ScoreScale(*logit_scale(complete, complete.output.elements))
+        scale = logit_scale(complete, complete.output.elements)
     generated = write_rtl(complete, job.folder / RTL)
     link = SerialLink(complete.input, complete.output, _design_id(job.folder), job.options.baud)
     save_accelerator(generated, link, job.folder, job.options.pixels, job.subject.origin.scaling, scale)
@@ -123,6 +125,19 @@ def make_design(job: Job, net: IntegerNetwork, stages: Stages) -> BuiltDesign:
         link,
         digest,
     )
+
+
+def _redesign(job: Job, net: IntegerNetwork, folding: Folding) -> Redesign:
+    """Return the function that designs the network for another pace, part or memory of weights."""
+
+    def make(cycles: int | None, part: Part, weights: Mapping[str, str]) -> Design:
+        limits = (folding.max_pe, folding.max_simd, folding.registers)
+        pace = folding if cycles is None else Folding(cycles, None, None, None, (), *limits)
+        planned = plan(net.network, pace, job.clock_mhz)
+        options = replace(job.options, weights={**weights, **job.options.weights})
+        return assemble(planned, net, choose_styles(options, net, planned, part))
+
+    return make
 
 
 def _without_label(design: Design) -> Design:

@@ -1,41 +1,135 @@
 """Whether a design fits its part, from estimates: known in seconds, before simulation and synthesis."""
 
-from zerocross.finn_flows.cost import element_costs
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from zerocross.finn_flows.boards import TARGETS, Board
+from zerocross.finn_flows.chip.serial_line import SerialLink, line_cells
+from zerocross.finn_flows.cost import Resources, element_costs
 from zerocross.finn_flows.errors import FlowError
 from zerocross.finn_flows.families import get_family
 from zerocross.finn_flows.families.part import Part
-from zerocross.finn_flows.nodes import GroupedProduct, Product
 from zerocross.finn_flows.rtl.design import Design
 
 _DOUBT = 1.1  # estimates beyond the part by less may fit
+_SLOWER = 6  # how often the remedy doubles the cycles
 
 
 class TooLarge(FlowError):
-    """A design is estimated to be too large for its part; the message names the resource and the remedies."""
+    """A design is estimated to be too large for its part; the message names the resource, its amount and the remedies."""
 
 
-def check_fit(design: Design, part: Part, target: str) -> None:
-    """Check the estimate of a design, without FIFOs and the board's serial line.
+@dataclass(frozen=True)
+class Need:
+    """What a design needs of a resource of a part, and what the part has."""
+
+    resource: str
+    amount: int
+    available: int
+
+    def __str__(self) -> str:
+        """Return the amount in two digits."""
+        return f"about {_about(self.amount):,} {self.resource}"
+
+    @property
+    def share(self) -> float:
+        """Amount relative to what the part has."""
+        return self.amount / max(1, self.available)
+
+
+def needs(design: Design, target: Board | Part) -> list[Need]:
+    """Return what a design without FIFOs needs of its part: logic (logic cells or LUTs), and block RAMs.
+
+    A board's serial line is included.
+    """
+    part = target.part if isinstance(target, Board) else target
+    family = get_family(part.family)
+    used = sum((cost.zerocross for cost in element_costs(design, part).values()), Resources())
+    line = 0
+    if isinstance(target, Board):
+        line = line_cells(SerialLink(design.input, design.output, 0), part.family)
+    blocks = math.ceil(used.bram_kbit / part.block_kbit)
+    return [
+        Need(family.cell, used.cells + line, part.luts),
+        Need(family.block_ram.name, blocks, part.brams),
+    ]
+
+
+Redesign = Callable[[int | None, Part, Mapping[str, str]], Design]
+"""Function that designs the network for a number of cycles per image (None: the same), a part, and memories of weights
+("block", "distributed") by layer where the options request none."""
+
+
+def check_fit(design: Design, target: Board | Part, redesign: Redesign) -> None:
+    """Check the estimate of a design.
+
+    Args:
+        design: Design without FIFOs.
+        target: Board or part.
+        redesign: Designs the same network for the remedies.
 
     Raises:
         TooLarge: If it needs over 10% more of a resource than the part has.
     """
-    costs = [cost.zerocross for cost in element_costs(design, part).values()]
-    family = get_family(part.family)
-    needs = (
-        (family.lut, sum(cost.lut for cost in costs), part.luts),
-        (family.block_ram.name, -(-sum(cost.bram_kbit for cost in costs) // part.block_kbit), part.brams),
-    )
-    over = [(name, need, has) for name, need, has in needs if need > _DOUBT * has]
+    over = [need for need in needs(design, target) if need.share > _DOUBT]
     if not over:
         return
-    found = " and ".join(f"about {_about(need):,} of {has:,} {name}" for name, need, has in over)
-    products = any(isinstance(element.node, Product | GroupedProduct) for element in design.elements)
-    slower = "more --cycles, " if products else ""
+    found = " and ".join(f"about {_about(n.amount):,} of {n.available:,} {n.resource}" for n in over)
+    part = target.part if isinstance(target, Board) else target
+    remedies = [
+        *_slower(design, part, target, redesign),
+        *_in_block_ram(design, part, target, redesign),
+        *_larger(target, redesign),
+        "a smaller network",
+    ]
     raise TooLarge(
-        f"the design needs {found} of {target} (estimate): choose {slower}a larger --target or a smaller network; --anyway "
-        "builds it all the same"
+        f"the design needs {found} of {target.name} (estimate): choose {', '.join(remedies[:-1])} or {remedies[-1]}; "
+        "--anyway builds it all the same"
     )
+
+
+def _slower(design: Design, part: Part, target: Board | Part, redesign: Redesign) -> list[str]:
+    """Return the first number of cycles, of repeated doubling, for which the design fits, and what it then needs."""
+    if not design.products:  # wired layers have only one pace
+        return []
+    cycles, least = max(design.intervals().values()), math.inf
+    for _ in range(_SLOWER):
+        cycles *= 2
+        worst = max(needs(redesign(cycles, part, {}), target), key=lambda need: need.share)
+        if worst.share <= 1:
+            return [f"--cycles {cycles} ({worst})"]
+        if worst.share > least - 0.01:
+            break
+        least = worst.share
+    return []
+
+
+def _in_block_ram(design: Design, part: Part, target: Board | Part, redesign: Redesign) -> list[str]:
+    """Return the options that move weights from LUTs to block RAM, if the design then fits, and what it then needs."""
+    layers = [
+        name for name, node in design.products.items() if node.ram_style == "distributed" and node.folds > 1
+    ]
+    if not layers:
+        return []
+    worst = max(
+        needs(redesign(None, part, dict.fromkeys(layers, "block")), target), key=lambda need: need.share
+    )
+    options = " ".join(f"--weights {layer}=block" for layer in layers)
+    return [f"{options} ({worst})"] if worst.share <= 1 else []
+
+
+def _larger(target: Board | Part, redesign: Redesign) -> list[str]:
+    """Return the smallest board that holds the design, as a remedy."""
+    if not isinstance(target, Board):
+        return ["a larger --target"]
+    boards = sorted(
+        (board for board in TARGETS.values() if board.clock_mhz), key=lambda board: board.part.luts
+    )
+    for board in boards:
+        if all(need.share <= 1 for need in needs(redesign(None, board.part, {}), board)):
+            return [f"--target {board.name} ({board.part.luts:,} {get_family(board.family).cell})"]
+    return []
 
 
 def _about(number: float) -> int:

@@ -17,6 +17,7 @@ from zerocross.finn_flows.nodes import Fifo, GroupedProduct, Product, Wired, Wir
 from zerocross.finn_flows.parts import get_part
 from zerocross.finn_flows.rtl.design import INPUT, Element
 from zerocross.hw_search.builds.design import BuiltDesign
+from zerocross.hw_search.builds.fit import needs
 from zerocross.hw_search.builds.job import Job
 from zerocross.hw_search.builds.layout import HOST, MODEL, NETWORK, RTL, WEIGHTS
 from zerocross.hw_search.builds.pixels import PixelScaling
@@ -210,7 +211,9 @@ def _version(name: str) -> str:
 
 def _words(family: str) -> FamilyWords:
     found = get_family(family)
-    return FamilyWords(found.label, found.lut, found.block_ram.name)
+    return FamilyWords(
+        found.label, found.lut, found.block_ram.name, found.router.cell if found.router else ""
+    )
 
 
 def _tools(family: str, done: Done) -> dict[str, str]:
@@ -336,9 +339,14 @@ def _utilisation(job: Job, done: Done) -> list[Usage]:
         return [
             Usage(names.get(name, name), taken, available, "routing") for name, (taken, available) in used
         ]
+    estimated: list[Usage] = []
+    if done.design is not None:
+        logic, _ = needs(done.design.bare, job.target)
+        estimated = [Usage(logic.resource, logic.amount, logic.available, "zerocross")]
     if done.synthesised is not None:
         total = done.synthesised.families[part.family].total
         return [
+            *(estimated if family.logic_cells else []),  # Yosys counts no logic cells
             Usage(family.lut, total.lut, part.luts, "synthesis"),
             Usage("FF", total.ff, part.ffs, "synthesis"),
             Usage(family.block_ram.name, total.bram, part.brams, "synthesis"),
@@ -347,7 +355,7 @@ def _utilisation(job: Job, done: Done) -> list[Usage]:
     if done.design is not None:
         expected = _estimate(done.design.cost.zerocross, part.block_kbit)
         return [
-            Usage(family.lut, expected["lut"], part.luts, "zerocross"),
+            *estimated,
             Usage(family.block_ram.name, expected["bram"], part.brams, "zerocross"),
         ]
     return []

@@ -236,7 +236,7 @@ def _link(source: Path, folder: Path) -> None:
     from zerocross.reports.page import render
 
     with suppress(UnreadableRun):
-        write_text(source / REPORT, render(load_run(source), builds_of(source)))
+        write_text(source / REPORT, render(load_run(source), builds_of(source), source))
 
 
 def infer(

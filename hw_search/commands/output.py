@@ -16,7 +16,7 @@ from zerocross.reports.build_records import Build
 from zerocross.reports.metrics import COSTS, METRICS
 from zerocross.reports.records import Run
 from zerocross.reports.rungs import sentence
-from zerocross.reports.wording import control_text, short_choices
+from zerocross.reports.wording import activation, short_choices
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -70,8 +70,13 @@ def say(text: str) -> None:
     console.print(text, highlight=False, soft_wrap=not console.is_terminal)
 
 
-def print_run(run: Run) -> None:
-    """Print a run's front, what is not on it and why, its controls, how well its rungs ranked, and its verdict."""
+def print_run(run: Run, folder: Path | None = None) -> None:
+    """Print a run's front, what is not on it and why, its controls, how well its rungs ranked, and its verdict.
+
+    Args:
+        run: The run.
+        folder: Its folder, for the command that would improve it; by default where the search left it.
+    """
     from rich.table import Table
 
     from zerocross.reports import retrained, summary
@@ -87,8 +92,7 @@ def print_run(run: Run) -> None:
         table.add_column(column, justify="right", no_wrap=True)
     knee = summary.knee(run.front, run.objectives)
     for net in run.front:
-        name = "plain sign" if net.reference else net.expression
-        described = "\n".join(filter(None, (name, short_choices(net.choices))))
+        described = "\n".join(filter(None, (activation(net), short_choices(net.choices))))
         costs = (metric.text(net.metrics.get(metric.name)) for metric in shown)
         label = f"{net.id}\nknee" if net is knee else net.id
         table.add_row(label, described, _mean_and_deviation(net.test), *costs)
@@ -99,18 +103,13 @@ def print_run(run: Run) -> None:
         say(remark)
     for note in run.notes:
         say(f"Data: {note}.")
-    for sign in run.references:
-        own = [control for control in run.controls if control.sign == sign.id]
-        if own:
-            choices = short_choices(sign.choices)
-            texts = (f"{control_text(control.name)} {_mean_and_deviation(control.test)}" for control in own)
-            name = f"plain sign ({choices})" if choices else "plain sign"
-            say(f"Controls, test %: {name} {_mean_and_deviation(sign.test)}; with {', '.join(texts)}.")
+    if controls := summary.controls_in_a_line(run):
+        say(controls)
     for number, rung in enumerate(run.rungs, start=1):
         say(sentence(number, rung))
-    for text in retrained.sentences(run):
+    for text in retrained.sentences(run, folder):
         say(text)
-    if (found := convergence(run)) is not None:
+    if (found := convergence(run, folder)) is not None:
         say(" ".join(found.sentences))
     say(run.verdict)
     if priced := _weights_in_blocks(run):

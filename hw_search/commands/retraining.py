@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from zerocross.hw_search.commands.building import TRUST
-from zerocross.hw_search.commands.output import stoppable
+from zerocross.hw_search.commands.output import say, stoppable
 from zerocross.hw_search.commands.searching import WORKERS, assignments
 
 
@@ -43,9 +43,9 @@ def retrain(
     from zerocross.reports.storage import REPORT, load_run
 
     ids = {net.id for net in found}
-    for text in sentences(load_run(folder)):
+    for text in sentences(load_run(folder), folder):
         if text.partition(" ")[0] in ids:
-            typer.echo(text)
+            say(text)
     typer.echo(f"\nReport: {folder / REPORT}")
 
 

@@ -150,7 +150,7 @@ def _search(checked: "Config", log: list[str]) -> Path:
         typer.echo("This search was complete already. Nothing was trained.")
     elif result.replayed:
         typer.echo(f"{result.trained:,} trainings ran, {result.replayed:,} results came from the store.")
-    print_run(result.run)
+    print_run(result.run, result.folder)
     typer.echo(f"\nReport: {result.folder / 'report.html'}")
     return result.folder
 

@@ -134,7 +134,7 @@ def _curve(curves: Curves, index: int) -> Result:
     """Return the fields of a result that describe the course of its training."""
     found: Result = {
         "status": "ok",
-        "loss": curves.losses,
+        "loss": curves.losses[index],
         "looks": curves.looks,
         "validation": curves.validation[index],
         "stacked": len(curves.validation),

@@ -103,7 +103,7 @@ class Result(TypedDict, total=False):
         expressions: Expressions of the task.
         accuracy: Accuracy on validation samples, 0..1.
         test: Accuracy on test samples, 0..1, if the task evaluates them.
-        loss: Mean loss of each epoch; in a stack, also over its networks.
+        loss: Mean loss of each epoch.
         looks: Epochs with a validation accuracy; see `zerocross.models.curves`.
         validation: Accuracy at each look, 0..1.
         stacked: Number of networks that trained together.

@@ -23,6 +23,7 @@ def make_logger(name: str, folder: Path) -> Callback:
         made: Callback = getattr(import_module(f"{__name__}.{name}_logger"), LOGGERS[name])(folder)
     except ImportError as error:
         raise UserError(
-            f"--log {name} needs a package that is not installed ({error}): pip install 'zerocross[{name}]'"
+            f"--log {name} needs a package that is not installed ({error}): "
+            f'pip install -c constraints.txt ".[{name}]" (in the clone)'
         ) from None
     return made

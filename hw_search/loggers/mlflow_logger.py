@@ -6,7 +6,7 @@ from pathlib import Path
 import mlflow
 import yaml
 
-from zerocross.hw_search.watcher import Callback
+from zerocross.hw_search.watcher import Callback, Unread
 from zerocross.reports.configurations import fields, text
 from zerocross.reports.records import Evaluation, Run
 from zerocross.reports.storage import EVALUATIONS, PARETO, REPORT
@@ -20,19 +20,19 @@ class MLflow(Callback):
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder, self._read = folder, 0
+        self._folder, self._unread, self._is_open = folder, Unread(), False
 
     def begin(self, run: str, planned: int | None) -> None:
         """See `Watcher`."""
         mlflow.start_run(run_name=run)
+        self._is_open = True
         config = yaml.safe_load((self._folder / "config.yaml").read_text(encoding="utf-8"))
         mlflow.log_params({path: text(value)[:500] for path, value in fields(config).items()})
 
     def generation(self, evaluations: Sequence[Evaluation], objectives: Sequence[str]) -> None:
         """See `Watcher`."""
-        for e in evaluations[self._read :]:
+        for e in self._unread.of(evaluations):
             mlflow.log_metrics({**e.metrics, "training_seconds": e.seconds}, step=e.number)
-        self._read = len(evaluations)
 
     def end(self, run: Run, folder: Path) -> None:
         """See `Watcher`."""
@@ -41,3 +41,10 @@ class MLflow(Callback):
         for name in (REPORT, PARETO, EVALUATIONS):
             mlflow.log_artifact(str(folder / name))
         mlflow.end_run()
+        self._is_open = False
+
+    def close(self) -> None:
+        """See `Watcher`."""
+        if self._is_open:  # interrupted
+            mlflow.end_run("KILLED")
+            self._is_open = False

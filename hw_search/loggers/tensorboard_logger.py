@@ -5,7 +5,7 @@ from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
 
-from zerocross.hw_search.watcher import Callback
+from zerocross.hw_search.watcher import Callback, Unread
 from zerocross.reports.records import Evaluation, Run
 
 
@@ -17,11 +17,11 @@ class TensorBoard(Callback):
     """
 
     def __init__(self, folder: Path) -> None:
-        self._writer, self._read = SummaryWriter(str(folder / "tensorboard")), 0
+        self._writer, self._unread = SummaryWriter(str(folder / "tensorboard")), Unread()
 
     def generation(self, evaluations: Sequence[Evaluation], objectives: Sequence[str]) -> None:
         """See `Watcher`."""
-        for e in evaluations[self._read :]:
+        for e in self._unread.of(evaluations):
             for name, value in e.metrics.items():
                 self._writer.add_scalar(f"candidates/{name}", value, e.number)
             for training in e.trainings:
@@ -29,11 +29,13 @@ class TensorBoard(Callback):
                     self._writer.add_scalar(f"loss/{e.id}/seed {training.seed}", loss, epoch)
                 for epoch, accuracy in zip(training.looks, training.validation, strict=True):
                     self._writer.add_scalar(f"validation/{e.id}/seed {training.seed}", accuracy, epoch)
-        self._read = len(evaluations)
         self._writer.flush()
 
     def end(self, run: Run, folder: Path) -> None:
         """See `Watcher`."""
         for place, net in enumerate(run.front):
             self._writer.add_scalar("front/test accuracy", sum(net.test) / len(net.test), place)
+
+    def close(self) -> None:
+        """See `Watcher`."""
         self._writer.close()

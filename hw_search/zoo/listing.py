@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from zerocross.finn_flows.families import get_family
 from zerocross.hw_search.zoo.entry import Entry, Measured
+from zerocross.reports.wording import expressions
 
 _FITTED = "7-series"  # the family that estimates and one of the counts of every build are for
 
@@ -106,7 +107,7 @@ def accuracy(entry: Entry) -> str:
 def activation(entry: Entry) -> str:
     """Return an entry's activations as text."""
     distinct = list(dict.fromkeys(entry.expressions))
-    return "plain sign" if distinct == ["x"] else "; ".join(distinct)
+    return expressions(" | ".join(distinct)).replace(" | ", "; ")
 
 
 def number(value: float | None) -> str:

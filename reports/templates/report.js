@@ -97,7 +97,7 @@ function label(table) {
   const columns = headings(table);
   for (const row of table.querySelectorAll("tbody tr:not(.group), tfoot tr")) {
     [...row.cells].forEach((cell, x) => {
-      if (!columns[x]?.length || (x === 0 && !cell.classList.contains("n"))) return;
+      if (!columns[x]?.length || !cell.textContent.trim() || (x === 0 && !cell.classList.contains("n"))) return;
       const name = document.createElement("span");
       name.className = "label";
       columns[x].forEach((heading, y) => {

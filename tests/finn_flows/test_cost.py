@@ -199,7 +199,7 @@ def test_a_pool_without_a_generator_of_its_own_stands_for_both_of_finns(design: 
     cost = element_costs(design, part)[pool.name]
     assert cost.kind == "pool" and cost.op_type == "ConvolutionInputGenerator_rtl, Pool_hls"
     assert cost.cycles == max(cycles for cycles, *_ in both)
-    assert cost.finn == sum((Resources(lut, 18 * bram, dsp) for _, lut, bram, dsp in both), Resources())
+    assert cost.finn == sum((Resources(lut, 18 * bram, dsp, lut) for _, lut, bram, dsp in both), Resources())
     price = pool.node.price()
     assert (cost.zerocross.lut, cost.zerocross.bram18) == on_family(price, part.family)
 
@@ -265,3 +265,9 @@ def test_a_bias_is_a_row_of_its_own() -> None:
     assert added.zerocross.lut > 0 and added.zerocross.bram_kbit == 0
     same = [name for name, row in without.items() if row.layer not in ("labelselect3", "labelselect4")]
     assert all(biased[name] == without[name] for name in same)
+
+
+def test_a_fifo_has_neither_lanes_nor_inputs_at_once() -> None:
+    cost = estimate(mlp(8, (30, 12, 10, 5)), Folding(target_cycles=150))
+    fifos = [row for row in cost.nodes if row.kind == "fifo"]
+    assert fifos and {(row.pe, row.simd) for row in fifos} == {(1, 1)}

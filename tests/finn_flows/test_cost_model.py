@@ -2,17 +2,19 @@
 
 import csv
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks import logic_cells
 from zerocross.finn_flows import cost_model
 from zerocross.finn_flows.dead_lanes import remaining_price
-from zerocross.finn_flows.families import FAMILIES
-from zerocross.finn_flows.nodes import NODES, Padding
+from zerocross.finn_flows.families import FAMILIES, get_family
+from zerocross.finn_flows.nodes import NODES, Padding, Product
 from zerocross.finn_flows.nodes.crossing_site import cheapest_price
 from zerocross.finn_flows.nodes.form import from_values
 from zerocross.finn_flows.nodes.product import product_price
@@ -64,6 +66,14 @@ def test_block_rams_are_those_that_were_mapped():
     assert any(taken for taken, _ in products)
 
 
+def test_small_memories_are_in_luts_and_large_ones_in_block_ram():
+    small = cost_model.small_memory(1.0, 8, 16, "ring")
+    large = cost_model.small_memory(1.0, 32, 4096, "ring")
+    assert (small.bram18, small.rams, small.implementation) == (0, ((8, 16),), "ring in LUT memory")
+    assert (large.lut, large.blocks, large.implementation) == (1.0, ((32, 4096),), "ring in block RAM")
+    assert large.bram18 == 8
+
+
 @given(st.integers(2, 2000), st.integers(1, 200), st.integers(1, 100))
 def test_deeper_and_wider_memories_never_cost_less(depth, width, more):
     small = value(cost_model.small_memory(0.0, width, depth, ""))
@@ -106,3 +116,34 @@ def test_luts_of_four_inputs_are_more_and_block_rams_are_the_familys_own():
     assert cost_model.on_family(products, "ice40")[1] == cost_model.block_rams(64, 256, "ice40") + 1 == 5
     in_luts = product_price(256, 64, 4, 16, style="distributed")
     assert cost_model.on_family(in_luts, "ecp5")[0] > 20 * 64  # a LUT4 for every 16 bits, and multiplexers
+
+
+def test_logic_cells_are_those_that_were_fitted() -> None:
+    rows = list(logic_cells.read_rows().values())
+    assert logic_cells.fit(rows) == dict(get_family("ice40").logic_cells)
+
+
+def test_logic_cells_are_near_those_of_nextpnr() -> None:
+    found: dict[str, list[int]] = {}
+    for row in logic_cells.read_rows().values():
+        node = logic_cells.node_of(row["record"])
+        price = node.price()
+        sums = found.setdefault(price.kind, [0, 0])
+        sums[0] += cost_model.logic_cells(price, "ice40", logic_cells.stream_bits(node))
+        sums[1] += int(row["cells"])
+    assert {"product", "unrolled", "crossings", "count", "other"} <= set(found)
+    assert all(abs(estimate / cells - 1) < 0.12 for estimate, cells in found.values())
+
+
+def test_where_flip_flops_have_room_beside_luts_cells_are_luts() -> None:
+    price = Product.of(np.ones((8, 16), np.int8), 2, 4, 1, ram_style="block").price()
+    for family in ("ecp5", "gowin", "7-series"):
+        assert cost_model.logic_cells(price, family, 100) == cost_model.on_family(price, family)[0]
+    assert cost_model.logic_cells(price, "ice40", 100) > cost_model.on_family(price, "ice40")[0]
+
+
+def test_memories_without_lut_memory_are_flip_flops_if_they_are_small_or_answer_at_once() -> None:
+    small, large = cost_model.Price(50.0, rams=((8, 4),)), cost_model.Price(50.0, rams=((16, 256),))
+    assert cost_model.memory_cells(small, "ice40") > 32 and not cost_model.memory_cells(large, "ice40")
+    assert cost_model.memory_cells(replace(large, instant=large.rams), "ice40") > 4096
+    assert not cost_model.memory_cells(small, "ecp5")

@@ -89,6 +89,15 @@ def test_accumulators_off_the_grid_are_refused(
         table.bits(np.array([[value]]))
 
 
+def test_a_long_grid_is_looked_up_without_its_rows() -> None:
+    grid, flips = Grid(-(1 << 40), 1 << 40, 1), np.array([5, 1 << 30, 1 << 35])
+    table = CrossingTable(grid, np.array([0, 1], np.uint8), np.array([0, 3, 3]), flips)
+    places = np.array([0, 4, 5, (1 << 35) - 1, 1 << 35, 1 << 41])
+    looked_up = table.bits(np.stack([grid.low + places] * 2, axis=1))
+    assert looked_up[:, 0].tolist() == [(place >= flips).sum() % 2 for place in places]
+    assert looked_up[:, 1].tolist() == [1] * len(places)
+
+
 def test_rows_of_a_wrong_length_are_refused() -> None:
     with pytest.raises(CrossingError, match="8 points"):
         from_bits(popcounts(7), np.zeros((2, 7)))

@@ -11,6 +11,7 @@ from zerocross.finn_flows.network import Activation, Dense, Input, LabelSelect, 
 from zerocross.finn_flows.nodes import CrossingSite, Product
 from zerocross.finn_flows.nodes.stream import Stream
 from zerocross.finn_flows.planner import plan
+from zerocross.finn_flows.rtl.design import INPUT, Design, Element
 
 LANES = Folding(pe=2, simd=4)
 
@@ -31,6 +32,11 @@ def test_a_constant_channel_beside_others_leaves_its_lane():
     for crossings, unread in (((1, 1, 1, 1), 0), ((0, 1, 1, 1), 0), ((0, 1, 0, 1), 1), ((1, 0, 1, 0), 1)):
         design = plan(net(crossings), LANES)
         assert sum(unread_lanes(design).values()) == unread, crossings
+
+
+def test_a_product_that_ends_a_design_has_no_unread_lanes():
+    product = Product(64, 4, 2, 4)
+    assert unread_lanes(Design(product.inputs["s"], (Element("p", "p", product, ((INPUT, "s"),)),))) == {}
 
 
 def test_unread_lanes_cost_no_luts_and_keep_their_block_rams():

@@ -6,16 +6,27 @@ import numpy as np
 import pytest
 
 from benchmarks.timing import Case, measure, random_cases, with_numbers
-from tests.finn_flows.finn_networks import CLASSIFIERS, border, chain, mlp, signs
+from tests.finn_flows.finn_networks import CLASSIFIERS, border, chain, dynamic, mlp, residual, signs
 from tests.finn_flows.integer_networks import random_network
 from tests.finn_flows.whole_designs import SideBySide
 from zerocross.finn_flows.assembly import assemble
 from zerocross.finn_flows.cost import estimate
 from zerocross.finn_flows.folding import Folding
 from zerocross.finn_flows.integer import IntegerNetwork
-from zerocross.finn_flows.network import Activation, Conv, Dense, Flatten, Input, LabelSelect, MaxPool
+from zerocross.finn_flows.network import (
+    Activation,
+    Conv,
+    Dense,
+    Flatten,
+    Input,
+    LabelSelect,
+    MaxPool,
+    Network,
+)
+from zerocross.finn_flows.nodes.flow import input_flow
 from zerocross.finn_flows.planner import plan
-from zerocross.finn_flows.rtl.design import Design, with_fifos
+from zerocross.finn_flows.rtl.design import INPUT, Design, with_fifos
+from zerocross.finn_flows.timing import waiting_words
 
 IMAGES = 6
 CASES = {
@@ -75,6 +86,32 @@ def test_designs_take_the_estimated_cycles(tmp_path: Path, runtime: Path) -> Non
     for name, (estimated, simulated) in estimated_and_simulated(numbered, tmp_path, runtime).items():
         assert estimated[0] == pytest.approx(simulated[0], rel=0.02), name
         assert estimated[1] == pytest.approx(simulated[1], rel=0.05, abs=1), name
+
+
+@pytest.mark.parametrize("cycles", [1000, 4000])
+@pytest.mark.parametrize("network", [residual(1), residual(8, dilation=2), dynamic(8)])
+def test_the_words_that_wait_are_counted_one_by_one(network: Network, cycles: int) -> None:
+    """Images follow each other; a pixel waits from its arrival until its sum is made."""
+    design = plan(network, Folding(target_cycles=cycles))
+    flows = {(INPUT, "s"): input_flow(design.input)}
+    for element in design.elements:
+        flow = element.node.flow([flows[source] for source in element.sources])
+        flows |= {(element.name, port): flow for port in element.node.outputs}
+    joins = [element for element in design.elements if len(element.sources) > 1]
+    interval, images = max(design.intervals().values()), np.arange(60)[:, None]
+    expected = {}
+    for element in joins:
+        made = flows[element.name, "m"].times - element.node.latency
+        made = (made + interval * images).reshape(-1)
+        for port, source in element.ports.items():
+            words, pixels = element.node.inputs[port].words, len(flows[source].times)
+            come = (flows[source].times + interval * images).reshape(-1)
+            if pixels < len(flows[element.name, "m"].times):
+                expected[element.name, port] = words  # a vector
+                continue
+            most = max((come <= time).sum() - index for index, time in enumerate(made[:pixels]))
+            expected[element.name, port] = -(-most * words // pixels)
+    assert expected and waiting_words(design) == expected
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Searches that end with their time. Clocks are not read: they are replaced."""
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,93 +14,149 @@ from zerocross.hw_search import budget as module
 from zerocross.hw_search.budget import BUDGET, Budget
 from zerocross.hw_search.config import Config, make_config
 from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.final_training import Scope
+from zerocross.hw_search.pace import ENDING
+
+SECONDS = 5.0
+"""Duration of a candidate and of a final training of one seed."""
+
+
+class Costs:
+    """The costs that a search expects."""
+
+    final_ratio = 1.0
+
+    def seconds(self, candidates: int) -> float:
+        return SECONDS * candidates
+
+    def final_seconds(self, candidates: int, seeds: int = 5) -> float:
+        return ENDING + SECONDS * seeds
+
+    def fits(self, seconds: float) -> int:
+        return int((seconds - min(self.final_seconds(1), seconds / 2)) / SECONDS)
 
 
 class Clock:
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now = 0.0
-        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: self.now))
-
-
-def run(config: Config, clock: Clock, minutes: float, seconds: float, epochs: float = 10.0) -> Budget:
-    """Run generations of so many seconds until the budget ends, and return it."""
-    evaluator: Any = SimpleNamespace(config=config, epochs=0.0, evaluations=[])
-    budget = Budget(evaluator, minutes)
-    while budget.goes_on():
-        with budget.spending():
-            clock.now += seconds
-            evaluator.epochs += epochs
-    return budget
+    now = 0.0
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    monkeypatch.setattr(module, "expected_epochs", lambda evaluator: 20.0)
-    return Clock(monkeypatch)
+    made = Clock()
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: made.now))
+    monkeypatch.setattr(module, "scopes", lambda evaluator: [Scope(5), Scope(3), Scope(2), Scope(2, 1)])
+    monkeypatch.setattr(module, "final_seconds", lambda evaluator, scope: 2 * SECONDS * scope.seeds)
+    monkeypatch.setattr(module, "parallel_trainings", lambda config: 2)
+    monkeypatch.setattr(Scope, "shortened", lambda scope, evaluator: "" if scope == Scope(5) else str(scope))
+    return made
 
 
-def ends(config: Config) -> dict[str, int]:
+def run(
+    config: Config,
+    clock: Clock,
+    minutes: float,
+    generations: Sequence[int] = (24, *([8] * 99)),
+    seconds: float | Callable[[int], float] = SECONDS,
+    note: Callable[[str], None] = lambda text: None,
+) -> tuple[list[int], Budget]:
+    """Run generations until the budget ends; return the candidates that each evaluation had, and the budget."""
+    evaluator: Any = SimpleNamespace(config=config, evaluations=[], generation=0)
+    budget, taken = Budget(evaluator, minutes, Costs, note), list[int]()  # type: ignore[arg-type]
+    for size in generations:
+        evaluator.generation += 1
+        waiting = size
+        while waiting and (part := budget.take(waiting)):
+            with budget.spending(part):
+                known = sum(taken)
+                each = seconds(known) if callable(seconds) else seconds
+                clock.now += part * each
+            taken.append(part)
+            waiting -= part
+        if waiting:
+            break
+    budget.scope()
+    return taken, budget
+
+
+def ended(config: Config) -> dict[str, Any]:
     (own,) = json.loads((Path(config.output) / config.name / BUDGET).read_text()).values()
-    found: dict[str, int] = own["ends"]
+    found: dict[str, Any] = own["ends"]
     return found
 
 
-def test_it_keeps_time_for_the_final_trainings_and_ends_there_again(config: Config, clock: Clock) -> None:
-    # Generations of 60 s with 10 epochs; the final trainings have 20 epochs, so 120 s of 10 minutes are theirs.
-    budget = run(config, clock, 10, 60)
-    assert ends(config) == {"10": 8} and "8 generations" in budget.ending and "2 min" in budget.ending
-    assert run(config, clock, 10, 0, 0).ending.startswith("The search ended after 8 generations")
+def test_a_search_ends_at_its_time_with_all_final_trainings(config: Config, clock: Clock) -> None:
+    taken, budget = run(config, clock, 10)
+    # 600 s: 25 s of final trainings, 4 s of files, the rest in candidates of 5 s.
+    assert taken[0] == 24 and abs(sum(taken) - (600 - 25 - ENDING) / SECONDS) < 4
+    assert budget.scope() == Scope(5)
+    clock.now += 1e6
+    assert run(config, clock, 10, seconds=0)[0] == taken  # the same command
+
+
+def test_a_short_budget_cuts_the_first_generation_and_the_final_trainings(
+    config: Config, clock: Clock
+) -> None:
+    notes: list[str] = []
+    taken, budget = run(config, clock, 1, note=notes.append)
+    spent = sum(taken) * SECONDS
+    assert 4 <= sum(taken) < 24 and spent + SECONDS * budget.scope().seeds + ENDING <= 60 + 2 * SECONDS
+    assert "24 candidates with all final trainings need about 2 min" in notes[0]
+    assert "begins with 6 of them" in notes[0] and "Even so" not in notes[0]
+
+
+def test_a_budget_for_nothing_says_what_it_takes(config: Config, clock: Clock) -> None:
+    notes: list[str] = []
+    taken, budget = run(config, clock, 0.01, note=notes.append)
+    assert taken == [4] and budget.scope() == Scope(2, 1)
+    assert "Even so, it takes about 34 s" in notes[0]
+
+
+def test_a_slow_machine_shortens_the_final_trainings(config: Config, clock: Clock) -> None:
+    taken, budget = run(config, clock, 3, seconds=3 * SECONDS)
+    assert taken == [24] and budget.scope() == Scope(2, 1)
+    assert "final" not in budget.ending or "Scope" in budget.ending
+    assert run(config, clock, 3, seconds=0)[1].scope() == Scope(2, 1)
 
 
 def test_a_larger_budget_goes_on(config: Config, clock: Clock) -> None:
-    run(config, clock, 4, 60)
-    evaluator: Any = SimpleNamespace(config=config, epochs=0.0, evaluations=[])
-    longer, done = Budget(evaluator, 6), 0
-    while longer.goes_on():
-        with longer.spending():
-            done += 1
-            if done > 2:  # the first two come from the store
-                clock.now += 60
-                evaluator.epochs += 10
-    assert ends(config) == {"4": 2, "6": 4}
-
-
-def test_the_first_generation_is_always_evaluated(config: Config, clock: Clock) -> None:
-    run(config, clock, 0.01, 600)
-    assert ends(config) == {"0.01": 1}
+    short, _ = run(config, clock, 4)
+    done = sum(short)
+    longer, _ = run(config, clock, 8, seconds=lambda known: 0 if known < done else SECONDS)
+    assert longer[: len(short) - 1] == short[:-1] and sum(longer) > done
+    assert set(ended(config)) == {"4", "8"}
 
 
 def test_an_interrupted_generation_counts(config: Config, clock: Clock) -> None:
-    evaluator: Any = SimpleNamespace(config=config, epochs=0.0, evaluations=[])
-    budget = Budget(evaluator, 10)
-    with pytest.raises(KeyboardInterrupt), budget.spending():
+    evaluator: Any = SimpleNamespace(config=config, evaluations=[], generation=1)
+    budget = Budget(evaluator, 10, Costs)  # type: ignore[arg-type]
+    assert budget.take(24) == 24
+    with pytest.raises(KeyboardInterrupt), budget.spending(24):
         clock.now += 590
-        evaluator.epochs += 10
         raise KeyboardInterrupt
-    run(config, clock, 10, 60)
-    assert ends(config) == {"10": 1}
+    taken, again = run(config, clock, 10)
+    assert taken == [24] and again.scope() == Scope(2, 1)
 
 
 def test_an_interruption_late_in_a_search_keeps_its_generations(config: Config, clock: Clock) -> None:
-    evaluator: Any = SimpleNamespace(config=config, epochs=0.0, evaluations=[])
-    budget = Budget(evaluator, 10)
+    evaluator: Any = SimpleNamespace(config=config, evaluations=[], generation=1)
+    budget = Budget(evaluator, 10, Costs)  # type: ignore[arg-type]
     for _ in range(6):
-        assert budget.goes_on()
-        with budget.spending():
-            clock.now += 60
-            evaluator.epochs += 10
-    with pytest.raises(KeyboardInterrupt), budget.spending():
+        assert budget.take(16) == 16
+        with budget.spending(16):
+            clock.now += 80
+    assert budget.take(16)
+    with pytest.raises(KeyboardInterrupt), budget.spending(16):
         clock.now += 90
         raise KeyboardInterrupt
-    assert run(config, clock, 10, 0, 0).ending.startswith("The search ended after 6 generations")
+    taken, _ = run(config, clock, 10, generations=[16] * 99, seconds=0)
+    assert taken[:6] == [16] * 6 and len(taken) <= 7
 
 
-def test_a_budget_little_larger_keeps_the_generations_of_the_smaller(config: Config, clock: Clock) -> None:
-    run(config, clock, 9.2, 60)
-    run(config, clock, 9.4, 0, 0)
-    run(config, clock, 5, 0, 0)
-    found = ends(config)
-    assert found["9.4"] >= found["9.2"] > found["5"] > 1
+def test_a_damaged_or_older_file_costs_only_the_memory(config: Config, clock: Clock) -> None:
+    run(config, clock, 4)
+    path = Path(config.output) / config.name / BUDGET
+    path.write_text('{"1a2b3c4d": {"seconds": 1.0, "epochs": 2.0, "after": [1.0], "ends": {"4": 1}}}')
+    assert sum(run(config, clock, 4)[0]) >= 24
 
 
 def test_the_configuration_needs_one_end(content: dict[str, Any]) -> None:
@@ -116,16 +173,20 @@ def test_the_configuration_needs_one_end(content: dict[str, Any]) -> None:
         search_of(budget_minutes=5, strategy="differentiable")
 
 
-def test_a_search_ends_after_a_generation_and_repeats_it(tmp_path: Path) -> None:
-    base = merged(CONTENT, {"output": str(tmp_path), "final": {"seeds": 1}})
-    base["search"] = {"population": 4, "budget_minutes": 0.001, "workers": 2}
+def test_a_search_ends_in_a_generation_and_repeats_it(tmp_path: Path) -> None:
+    base = merged(CONTENT, {"output": str(tmp_path), "final": {"seeds": 3}})
+    base["search"] = {"population": 8, "budget_minutes": 0.001, "workers": 2}
     first = search(make_config(base), executor=InProcess())
     assert max(e.generation for e in first.run.evaluations) == 1 and "1 generation" in first.run.remarks[0]
+    assert "2 seeds instead of 3" in first.run.remarks[0] and {len(net.seeds) for net in first.front} == {2}
     again = search(make_config(base))
     assert again.trained == 0 and again.run.front == first.run.front
     assert make_config(again.run.config) == make_config(base)
     more = {"search": {"budget_minutes": 1000, "generations": 2}}
     longer = search(make_config(merged(base, more)), executor=InProcess())
-    count = len(first.run.evaluations)
-    assert longer.run.evaluations[:count] == first.run.evaluations and len(longer.run.evaluations) > count
+    known = {e.id: e.metrics for e in longer.run.evaluations}
+    assert all(known[e.id] == e.metrics for e in first.run.evaluations) and len(known) > len(
+        first.run.evaluations
+    )
+    assert {len(net.seeds) for net in longer.front} == {3}
     assert not any("search.budget_minutes" in text for text in longer.run.remarks if "ended" in text)

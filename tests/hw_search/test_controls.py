@@ -62,13 +62,13 @@ def test_controls_stand_beside_the_plain_signs(tmp_path: Path, capsys: pytest.Ca
     assert all(work.weights for work in again.works)
     assert load_run(result.folder).controls == run.controls
     page = render(run)
-    assert all(
-        f'<td class="activation">{text}<' in page
-        for text in ("a shifted start", "the surrogate gradient tanh")
-    )
+    assert all(f"<th>With {text}</th>" in page for text in ("a shifted start", "the surrogate gradient tanh"))
+    table = page.partition('<details id="controls">')[2].partition("</details>")[0]
+    assert table.count("<tr>") == 1 + len(run.references)  # a row for each plain sign
     assert "against its best <" in page and "best control: " in page
     print_run(run)
-    assert "with a shifted start" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert printed.count("a shifted start") == 1 and "over the same plain sign without" in printed
 
 
 def test_without_controls_nothing_more_is_trained(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from zerocross.hw_search.earlier import (
     set_aside,
 )
 from zerocross.hw_search.watcher import Silent
-from zerocross.reports.storage import UnreadableRun, load_run
+from zerocross.reports.storage import REPORT, UnreadableRun, load_run
 
 
 def changed(change: dict[str, Any]) -> Config:
@@ -56,8 +56,11 @@ def test_a_changed_configuration_keeps_the_former_front(tmp_path: Path) -> None:
     assert str(place) in notes.texts[0] and place.name == digest(make_config(base))
     former = load_run(place)
     assert former == first.run
+    page = (place / REPORT).read_text()
     for net in former.front:
         rebuild(place, net.id)
+        assert f"zerocross build {place} --pick {net.id} " in page
+    assert f"zerocross build {first.folder} --pick" not in page
     assert "final.seeds 1, now 2" in second.run.remarks[-1]
 
     third = search(make_config(base))  # back again: everything is in the store

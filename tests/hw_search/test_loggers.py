@@ -9,7 +9,7 @@ import pytest
 from tests.reports.conftest import make_run
 from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.loggers import make_logger
-from zerocross.hw_search.watcher import Callback
+from zerocross.hw_search.watcher import Callback, Unread
 from zerocross.reports.records import Run, TrainingCurve
 from zerocross.reports.storage import EVALUATIONS, PARETO, REPORT
 
@@ -22,7 +22,7 @@ def run() -> Run:
     return replace(made, evaluations=[replace(e, trainings=[curve]) for e in made.evaluations])
 
 
-def log(name: str, run: Run, folder: Path) -> Callback:
+def log(name: str, run: Run, folder: Path, is_stopped: bool = False) -> Callback:
     folder.mkdir()
     (folder / "config.yaml").write_text("name: tiny\nsearch: {seed: 3}\n")
     for file in (REPORT, PARETO, EVALUATIONS):
@@ -31,7 +31,9 @@ def log(name: str, run: Run, folder: Path) -> Callback:
     logger.begin(run.name, 20)
     logger.generation(run.evaluations[:10], run.objectives)
     logger.generation(run.evaluations, run.objectives)
-    logger.end(run, folder)
+    if not is_stopped:
+        logger.end(run, folder)
+    logger.close()
     return logger
 
 
@@ -64,6 +66,25 @@ def test_mlflow(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert {file.path for file in client.list_artifacts(found.info.run_id)} == {REPORT, PARETO, EVALUATIONS}
 
 
+def test_an_interrupted_search_leaves_no_open_mlflow_run(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mlflow = pytest.importorskip("mlflow")
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    mlflow.set_tracking_uri((tmp_path / "mlruns").as_uri())
+    log("mlflow", run, tmp_path / "run", is_stopped=True)
+    (found,) = mlflow.search_runs(output_format="list")
+    assert found.info.status == "KILLED" and mlflow.active_run() is None
+
+
+def test_audited_evaluations_are_unread_again(run: Run) -> None:
+    unread, before = Unread(), run.evaluations
+    assert unread.of(before[:10]) == before[:10]
+    now = [replace(e, audited=e.number == 3) for e in before]
+    assert [e.number for e in unread.of(now)] == [3, *range(10, len(before))]
+    assert unread.of(now) == []
+
+
 def test_what_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match="--log tensorbord: did you mean tensorboard"):
         make_logger("tensorbord", tmp_path)
@@ -78,5 +99,5 @@ def test_what_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(builtins, "__import__", without)
     monkeypatch.delitem(__import__("sys").modules, "zerocross.hw_search.loggers.mlflow_logger", raising=False)
-    with pytest.raises(UserError, match=r"pip install 'zerocross\[mlflow\]'"):
+    with pytest.raises(UserError, match=r'pip install -c constraints.txt "\.\[mlflow\]"'):
         make_logger("mlflow", tmp_path)

@@ -153,6 +153,19 @@ def test_a_target_out_of_reach_names_fields_of_the_configuration(target: dict, r
         own.check_space()
 
 
+def test_an_ice40_is_short_of_logic_cells() -> None:
+    own = pricer(
+        {
+            "device": {"part": "ice40hx1k"},
+            "topology": {"hidden": [64, 64, 32], "input_bits": 8},
+            "folding": {"target_cycles": 64},
+        }
+    )
+    cost = own.cost(own._space.candidate((0, 0, 0)))
+    assert cost.zerocross.lut < 1280 and cost.finn.lut == cost.finn.cells
+    assert any("logic cells do not fit: ice40hx1k has 1,280" in text for text in own.violations(cost))
+
+
 def test_a_space_with_something_that_fits_passes() -> None:
     pricer({"topology": {"hidden": {"choose": [[100_000], [8]]}}}).check_space()
 

@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 import pytest
 
 from tests.reports.builds import make_build, make_long_build
+from zerocross.reports import build_facts
 from zerocross.reports.build_comparison import verdict
 from zerocross.reports.build_page import render_build, render_comparison
 from zerocross.reports.build_records import Build, BuildNode, Certificate, Check, FamilyWords
@@ -229,6 +230,16 @@ def test_counts_of_another_family_have_their_own_columns():
     assert "LUT4, iCE40" in page.text
 
 
+def test_a_routed_column_is_headed_with_what_nextpnr_counts():
+    node = BuildNode("a", "a", "product", synthesis={"ice40": {"lut": 5}}, routed={"lut": 8})
+    words = {"ice40": FamilyWords("iCE40", "LUT4", "EBR (4 kbit)", "logic cells")}
+    build = Build("b", "x", family="ice40", words=words, nodes=[node], routed={"lut": 9})
+    html = body(render_build(build))
+    assert "logic cells,<br>" in html
+    assert build_facts.unit(build, "lut", source="synthesis") == "LUT4"
+    assert build_facts.unit(build, "lut", source="routing") == "logic cells"
+
+
 def test_the_page_of_a_file_says_so_and_names_its_dropped_outputs():
     made = make_build()
     assert "trained network, 360 images" in render_build(made)
@@ -258,3 +269,14 @@ def test_a_comparison_begins_with_its_verdict():
         certificate=replace(whole.certificate, checks=[replace(whole.certificate.checks[0], differences=2)]),
     )
     assert verdict([whole, wrong]) == "1 of 2 builds has a fault: two."
+
+
+def test_what_is_around_the_layers_is_a_row_of_the_table():
+    build = make_build()
+    nodes = [replace(node, routed={"lut": 10}) for node in build.nodes]
+    page = render_build(replace(build, nodes=nodes, routed={"lut": 10 * len(nodes) + 77}))
+    row = page.partition("<th>around the layers</th>")[2].partition("</tr>")[0]
+    assert ">77<" in row
+    assert "around the layers" not in render_build(
+        replace(build, nodes=nodes, routed={"lut": 10 * len(nodes)})
+    )

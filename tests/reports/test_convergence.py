@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -71,3 +72,17 @@ def test_a_flat_front_is_trained_longer(make_run: MakeRun) -> None:
 
 def test_too_few_candidates_say_nothing(make_run: MakeRun) -> None:
     assert convergence(searched(make_run, [0.3, 0.2], 0.01)) is None
+
+
+def test_two_final_seeds_give_no_spread(make_run: MakeRun) -> None:
+    run = searched(make_run, [0.3 - 0.01 * n for n in range(20)] + [0.4] * 20, 0.001)
+    run = replace(run, evaluations=[replace(e, metrics={**e.metrics, "lut": 500.0}) for e in run.evaluations])
+    few = replace(run, front=[replace(net, validation=net.validation[:2]) for net in run.front])
+    found = convergence(few, Path("elsewhere/run"))
+    assert found is not None and found.deviation is None and found.noise is None and not found.rising
+    assert "Networks have 2 final seeds, which show no spread worth trusting" in " ".join(found.sentences)
+    assert found.command == "zerocross retrain elsewhere/run knee --seeds 5"
+    rising = searched(make_run, [0.5 - 0.01 * n for n in range(40)], 0.001)
+    rising = replace(rising, front=[replace(net, validation=net.validation[:1]) for net in rising.front])
+    found = convergence(rising)
+    assert found is not None and found.rising and "--set search.generations=10" in found.command

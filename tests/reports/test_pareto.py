@@ -61,6 +61,7 @@ def test_of_equal_points_the_first_is_kept():
 
 def test_no_points_have_an_empty_front():
     assert nondominated(np.empty((0, 2))).tolist() == []
+    assert Front[int]().points.shape == (0, 0)
     assert hypervolume_history(np.empty((0, 2)), [1, 1]).tolist() == []
 
 
@@ -111,6 +112,7 @@ def test_reference_point_lies_beyond_the_whole_front(points):
 def test_reference_point_ignores_hopeless_points_and_adds_a_tenth():
     assert reference_point([[0, 10], [10, 0], [999, 999]]) == pytest.approx([11, 11])
     assert reference_point([[5, 0]]) == pytest.approx([5.5, 1])
+    assert reference_point([[-5, 3]]) == pytest.approx([-4.5, 3.3])
 
 
 def test_a_front_of_nothing_has_neither_reference_nor_knee():

@@ -66,6 +66,8 @@ def test_only_common_objectives_count(make_run: MakeRun) -> None:
 def test_fields_that_differ() -> None:
     one = {"name": "a", "search": {"seed": 0, "rungs": []}, "topology": {"hidden": {"choose": [[8], [16]]}}}
     other = {"name": "b", "search": {"seed": 1, "rungs": []}, "topology": {"hidden": [8]}}
+    tiny = {"training": {"learning_rate": 0.001}}, {"training": {"learning_rate": 0.0010000001}}
+    assert differing(tiny) == {"training.learning_rate": ["0.001", "0.0010000001"]}
     assert differing([one, other]) == {
         "search.seed": ["0", "1"],
         "topology.hidden": ["{choose: [[8], [16]]}", "[8]"],

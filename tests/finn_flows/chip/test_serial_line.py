@@ -5,6 +5,7 @@ import binascii
 import numpy as np
 import pytest
 
+from tests.finn_flows.chip.shared_line import SharedLine
 from tests.finn_flows.chip.small_designs import built, labels, small_design
 from zerocross.finn_flows.boards import get_target
 from zerocross.finn_flows.chip.accelerator import (
@@ -28,7 +29,7 @@ from zerocross.finn_flows.chip.serial_line import (
     frame,
     serial_top,
 )
-from zerocross.finn_flows.nodes import MaxPool
+from zerocross.finn_flows.nodes import MaxPool, Product
 from zerocross.finn_flows.nodes.stream import Stream
 from zerocross.finn_flows.rtl.design import INPUT, Design, Element
 
@@ -97,43 +98,27 @@ def test_one_board_survives_any_conversation(small):
         assert answer.endswith(identity) if wanted is None else answer == wanted
 
 
-class Shared:
-    """One simulated board on which several hosts write. An answer goes to a host by chance, or to all."""
-
-    def __init__(self, simulator, hosts: int, seed: int) -> None:
-        self.line, self.rng = SimulatedLine(simulator), np.random.default_rng(seed)
-        self.ports = [Port(self) for _ in range(hosts)]
-
-    def write(self, data: bytes) -> None:
-        (answer,) = self.line.converse([data])
-        chosen = int(self.rng.integers(0, len(self.ports) + 1))
-        for port in self.ports if chosen == len(self.ports) else [self.ports[chosen]]:
-            port.heard += answer
-
-
-class Port:
-    def __init__(self, board: Shared) -> None:
-        self.board, self.heard = board, b""
-
-    def write(self, data: bytes) -> int:
-        self.board.write(data)
-        return len(data)
-
-    def read(self, size: int = 1) -> bytes:
-        taken, self.heard = self.heard[:size], self.heard[size:]
-        return taken
-
-    def reset_input_buffer(self) -> None:
-        self.heard = b""
-
-    def close(self) -> None:
-        """Do nothing."""
+def test_an_identification_ends_a_computation(tmp_path, runtime):
+    """It comes in the middle of 640 cycles; nothing of the first sample is in the answer to the second."""
+    rng = np.random.default_rng(0)
+    product = Product.of(rng.choice([-1, 1], (16, 40)), 1, 1)
+    design = Design(product.inputs["s"], (Element("slow", "0", product, ((INPUT, "s"),)),))
+    files, link = built(design, tmp_path), SerialLink(design.input, design.output, 7)
+    board = compile_line(files.top, files.sources, tmp_path, link, runtime)
+    samples = rng.integers(0, 2, (2, 40))
+    first, second = (frame(REQUEST, RUN, b"1234" + sample) for sample in link.pack(samples))
+    identify, identity = frame(REQUEST, IDENTIFY), frame(ANSWER, IDENTIFY, link.identity)
+    heard = SimulatedLine(board).converse([first + identify, second])
+    assert heard[0].endswith(identity)
+    assert len(heard[1]) == 4 + 4 + link.output_bytes
+    assert np.array_equal(link.unpack([heard[1][6:-2]]), labels(design, samples[1:]))
 
 
 def test_two_hosts_never_get_each_others_answers(small):
     simulator, link, samples, right = small
-    board, answered, lost = Shared(simulator, 2, 2), 0, 0
-    hosts = [Accelerator(port, link, retries=20, pause=0) for port in board.ports]
+    board, rng, answered, lost = SimulatedLine(simulator), np.random.default_rng(2), 0, 0
+    line = SharedLine(lambda data: board.converse([data])[0], 2, lambda most: int(rng.integers(0, most)))
+    hosts = [Accelerator(port, link, retries=20, pause=0) for port in line.ports]
     for host in hosts:
         host._retries = 0
     for index in range(20):
@@ -258,6 +243,8 @@ def test_tops_have_the_clock_that_is_asked_for():
     assert design_clock(get_target("ice40hx8k"), 33.0) == (33.0, None)
     text = serial_top("board", "small_design", link, get_target("ulx3s-85f"), 50)
     assert "EHXPLLL" in text and ".DIVIDER(434)" in text and ".TIMEOUT(5000000)" in text
+    # The highest bit of the counter that blinks: about once a second.
+    assert "logic [25:0] beat;" in text and "(beat[25] || active);" in text
     assert "SB_PLL40_PAD" in serial_top("board", "small_design", link, get_target("icebreaker"), 24)
     assert "SB_PLL40_CORE" in serial_top("board", "small_design", link, get_target("ice40hx8k-b-evn"), 24)
     assert "rPLL" in serial_top("board", "small_design", link, get_target("tangnano9k"), 54)
@@ -265,13 +252,23 @@ def test_tops_have_the_clock_that_is_asked_for():
         serial_top("board", "small_design", link, get_target("lfe5u-45f"))
     with pytest.raises(Unreachable, match="10 to 400 MHz, not 5"):
         serial_top("board", "small_design", link, get_target("ulx3s-85f"), 5)
-    with pytest.raises(LineError, match="too fast"):
-        serial_top(
-            "board",
-            "small_design",
-            SerialLink(link.source, link.sink, 7, 3_000_000),
-            get_target("icebreaker"),
-        )
+
+
+def test_a_byte_needs_a_rate_that_the_clock_can_give():
+    """At least eight cycles a bit, and a whole number of them within two per cent."""
+
+    def top(baud: int) -> str:
+        link = SerialLink(Stream((8,), 8, 1), Stream((1,), 1, 4), 7, baud)
+        return serial_top("board", "small_design", link, get_target("icebreaker"))  # 12 MHz
+
+    assert ".DIVIDER(8)" in top(1_500_000) and ".DIVIDER(9)" in top(1_310_000)
+    for baud in (1_500_001, 3_000_000):
+        with pytest.raises(LineError, match=f"{baud} baud is too fast .* 12 MHz: use at most 1500000"):
+            top(baud)
+    with pytest.raises(
+        LineError, match="1400000 baud cannot be derived from 12 MHz: use 1333333, the nearest"
+    ):
+        top(1_400_000)
 
 
 @pytest.mark.slow

@@ -20,6 +20,7 @@ from zerocross.finn_flows.cores.core import Core
 from zerocross.finn_flows.cores.folder import FORMS, CoreFacts, check_core, write_core
 from zerocross.finn_flows.rtl import simulation
 from zerocross.finn_flows.rtl.design import Generated, without_label
+from zerocross.finn_flows.rtl.logits import ScoreScale
 from zerocross.finn_flows.rtl.simulation import Port, SimulationError, Simulator, compile_design
 
 FACTS = CoreFacts("A small network.", "Bits.", "xc7z020", 60, 100, None)
@@ -39,7 +40,7 @@ class Small:
         self.answers = labels(design, self.samples)
         self._folder, self._facts = (
             folder,
-            CoreFacts(**{**vars(FACTS), "scores": (2, -16) if scores else None}),
+            CoreFacts(**{**vars(FACTS), "scores": ScoreScale(2, -16) if scores else None}),
         )
 
     def folder(self, form: str) -> Path:

@@ -33,6 +33,8 @@ def test_channels_follow_each_other_in_every_pixel():
     [
         (lambda: Concat(Stream((4,), 2, 3), Stream((4,), 1, 3)), "different pixels or lanes"),
         (lambda: Concat(Stream((2, 2, 4), 2, 3), Stream((2, 1, 4), 2, 3)), "different pixels or lanes"),
+        (lambda: Concat(Stream((4,), 1, 3), Stream((4,), 2, 3)), "different pixels or lanes"),
+        (lambda: Concat(Stream((4,), 2, 3), Stream((4,), 1, 3)), "different pixels or lanes"),
         (lambda: Concat(Stream((4,), 2, 3, signed=True), Stream((4,), 2, 3)), "signed"),
         (lambda: Concat(Stream((2, 1, 4), 4, 3), Stream((2, 1, 2), 4, 3)), "does not divide 2 channels"),
     ],

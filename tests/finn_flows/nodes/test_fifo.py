@@ -39,6 +39,14 @@ def high_water(trace: Trace) -> int:
     return int(mark[1])
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_a_probe_counts_the_words_in_the_fifo(bench, seed):
+    trace, _ = bench.run((0.3, 0.3 + 0.1 * seed), seed)
+    taken, given = trace.taken["probe_s"], trace.given["probe_m"]
+    before = np.arange(len(taken)) - np.searchsorted(given, taken)  # a word leaves at the end of its cycle
+    assert high_water(trace) == (before + 1).max()
+
+
 @pytest.mark.slow
 def test_a_fifo_of_the_depth_that_a_probe_found_keeps_the_schedule(tmp_path, runtime):
     # Windows come in bursts: none in the first lines of an image, and then six a line.

@@ -25,6 +25,15 @@ def test_the_reference_is_the_lowest_index_of_the_largest():
     assert node.reference(np.array([[1, 7, 7, -8], [-1, -1, -3, -2]]))[0].tolist() == [[1], [0]]
 
 
+def test_trees_of_wider_values_and_indices_cost_more():
+    def lut(labels: int, bits: int) -> float:
+        return LabelSelect(Stream((labels,), labels, bits)).price().lut
+
+    assert lut(10, 8) < lut(10, 9) and lut(10, 8) < lut(11, 8)
+    # Of 17 labels, an index has a bit more than of 16: a comparison costs more.
+    assert lut(17, 8) - lut(16, 8) > lut(16, 8) - lut(15, 8)
+
+
 def test_what_does_not_fit_is_refused():
     with pytest.raises(NodeError, match="3 does not divide 10 labels"):
         LabelSelect(Stream((10,), 3, 4))

@@ -149,6 +149,19 @@ def test_it_grows_with_its_lanes_and_its_inputs_bits():
     assert node.price() == in_luts and replace(node, ram_style="block").price() == small
 
 
+@pytest.mark.parametrize(("bits", "weight_bits"), [(1, 1), (2, 1), (3, 3)])
+def test_its_points_count_from_0_to_the_largest_sum(bits, weight_bits):
+    largest = 1 if weight_bits == 1 else 2 ** (weight_bits - 1)
+    node = Product.of(np.full((2, 3), largest), 1, 1, bits, weight_bits=weight_bits)
+    (sums,) = node.reference(np.full((1, 3), 2**bits - 1))
+    assert set(sums.reshape(-1)) == {node.points - 1}
+
+
+def test_inputs_are_kept_only_where_they_are_read_again():
+    assert product_price(64, 8, 8, 8).rams == ()
+    assert product_price(64, 16, 8, 8).rams == ((8, 16),)
+
+
 # ---- everything below is slow
 
 

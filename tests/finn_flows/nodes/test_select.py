@@ -25,6 +25,14 @@ def test_the_rtl_agrees_with_numpy_whatever_the_stalls(bench, stalls):
     bench.check(stalls)
 
 
+def test_dropped_words_do_not_wait_for_the_reader(bench):
+    """A word that is kept waits; those behind it are taken as soon as it is gone, one per cycle."""
+    trace, _ = bench.run((0.0, 0.9))
+    taken = trace.taken["the_last_s"].reshape(-1, 4)
+    assert (np.diff(taken[:, :3]) == 1).all()
+    assert (np.diff(taken[:, 2:]) > 1).any()
+
+
 @pytest.mark.parametrize(
     ("channels", "lanes"),
     [

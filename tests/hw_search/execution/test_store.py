@@ -13,6 +13,7 @@ from zerocross.hw_search.execution.store import Store
 
 def test_what_is_put_is_there_again_and_never_changes(tmp_path: Path) -> None:
     with Store(tmp_path / "run") as store:
+        assert store.damaged == 0 and len(store) == 0
         store.put("a", {"accuracy": 0.5})
         store.put("a", {"accuracy": 0.9})
         store.add_sitting(0.0, 2.5)
@@ -42,8 +43,9 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[4096 : 4096 * 3] = b"\x5a" * 8192
     path.write_bytes(content)
-    with pytest.raises(UserError, match=r"(?s)store.sqlite is damaged .*move it away"):
+    with pytest.raises(UserError, match=r"(?s)store.sqlite is damaged .*move it away") as raised:
         Store(tmp_path)
+    assert "database main" not in str(raised.value)  # which SQLite says ahead of the damage itself
     path.write_bytes(b"no database at all, but long enough to look at" * 40)
     with pytest.raises(UserError, match="is damaged"):
         Store(tmp_path)
@@ -158,11 +160,18 @@ def test_a_full_disk_is_named_and_nothing_is_lost(tmp_path: Path) -> None:
         store.put("kept", {"accuracy": 1})
         pages = store._base.execute("PRAGMA page_count").fetchone()[0]
         store._base.execute(f"PRAGMA max_page_count = {pages}")
-        with pytest.raises(UserError, match="disk is full"):
+        with pytest.raises(UserError, match="disk is full or failing .*free some space"):
             for number in range(1000):
                 store.put(str(number), {"text": "x" * 500})
     with Store(tmp_path) as store:
         assert store.get("kept") == {"accuracy": 1}
+
+
+def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        store._base.execute("PRAGMA query_only = ON")
+        with pytest.raises(UserError, match="cannot be opened for writing .*check its permissions"):
+            store.put("a", {"accuracy": 1})
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from zerocross.hw_search.strategies.making import make_strategy
 from zerocross.hw_search.strategies.strategy import Score
 from zerocross.hw_search.strategies.surrogate import shape
 from zerocross.models.expressions import parse
+from zerocross.reports.pareto import hypervolume
 
 MOST = 160
 UNARY = ["x", "sin", "cos", "abs", "sigmoid", "atan", "square", "relu", "gauss", "cube", "neg", "erf"]
@@ -65,3 +66,64 @@ def test_it_needs_a_fraction_of_what_chance_needs(space: Space, seeds: int) -> N
     )
     assert median(guided) <= median(chance) / 3, (guided, chance)
     assert max(guided) < MOST
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_of_two_objectives_it_covers_the_front_as_chance_does_not(space: Space, seed: int) -> None:
+    """The second objective is the length of the expression."""
+
+    def objectives(genome: Genome) -> tuple[float, float]:
+        return distance(space, genome), float(len(str(space.candidate(genome).expressions[0])))
+
+    def share(name: str, generations: int) -> float:
+        config = SearchConfig(strategy=name, population=16, children=8, generations=generations, seed=seed)
+        strategy = make_strategy(config, space, 2, lambda genome: space.candidate(genome).id, 0.9)
+        points = []
+        while genomes := strategy.ask():
+            points += [objectives(genome) for genome in genomes]
+            strategy.tell(genomes, [Score(objectives(genome)) for genome in genomes])
+        assert len(points) in (72, 80)
+        return hypervolume(points, corner) / whole
+
+    every = np.array([objectives(genome) for genome in space.genomes()])
+    corner = every.max(axis=0)
+    whole = hypervolume(every, corner)
+    assert share("surrogate", 8) > 0.95
+    assert share("random", 5) < 0.9
+
+
+@pytest.mark.parametrize(("children", "generations"), [(1, 6), (4, 3)])
+def test_it_asks_for_as_many_as_planned(space: Space, children: int, generations: int) -> None:
+    config = SearchConfig(strategy="surrogate", population=5, children=children, generations=generations)
+    strategy = make_strategy(config, space, 1, lambda genome: space.candidate(genome).id, 0.9)
+    sizes = []
+    while genomes := strategy.ask():
+        strategy.tell(genomes, [Score((distance(space, genome),)) for genome in genomes])
+        sizes.append(len(genomes))
+    assert sizes == [5] + [children] * (generations - 1)
+
+
+def test_features_of_functions() -> None:
+    """Values, signs and eight numbers, on 41 points of -3..3; a gradient passes where the value is below 1.3."""
+    grid = np.linspace(-3, 3, 41)
+    distance = 2 * np.abs(grid).mean()
+    known = {
+        "scale(x)": (grid, [1, 1, 0, 1, 18 / 40, 1, 0, distance]),
+        "abs(x)": (np.abs(grid), [0, 0, distance / 2, 1, 18 / 40, 0, distance, 0]),
+        "sub(x, 0.01)": (grid - 0.01, [1, 0, -0.01, 1, 18 / 40, 1, 0.02, distance]),
+    }
+    for text, (values, numbers) in known.items():
+        found = shape(parse(text))
+        assert found[:41] == pytest.approx(values, abs=1e-6)
+        assert found[41:82].tolist() == (found[:41] >= 0).tolist()
+        assert found[82:] == pytest.approx(numbers, abs=1e-5)
+    infinite = shape(parse("neg(square(square(square(mul(100000, x)))))"))[:41]
+    assert set(infinite[np.abs(grid) > 1e-6]) == {-4.0}
+
+
+def test_half_of_the_first_population_is_drawn(space: Space) -> None:
+    seeds = list(space.seeds())
+    config = SearchConfig(strategy="surrogate", population=4, generations=2)
+    first = make_strategy(config, space, 1, lambda genome: space.candidate(genome).id, 0.9).ask()
+    assert len(seeds) >= 4 and len(first) == 4
+    assert first[:2] == seeds[:2] and not set(first[2:]) & set(seeds)

@@ -60,6 +60,12 @@ def negative_pads() -> Shaped:
     return end(g, 4)
 
 
+def negative_pads_of_the_input() -> Shaped:
+    g = Shaped((1, 2, 8, 8), 3)
+    g.node("Pad", g.constant([0, 0, -1, -2, 0, 0, 0, -1], np.int64), g.constant(0.0))
+    return end(g.levels(4, 0.25), 2)
+
+
 def crop_of_padding() -> Shaped:
     """The last two of ten rows of a convolution's output are of padding alone."""
     g = image(9).levels(3)
@@ -148,6 +154,7 @@ FILES: dict[str, Callable[[], Shaped]] = {
     "crop_of_the_input": lambda: crop_of_the_input(False),
     "crop_of_the_inputs_levels": lambda: crop_of_the_input(True),
     "negative_pads": negative_pads,
+    "negative_pads_of_the_input": negative_pads_of_the_input,
     "causal": causal,
     "shortcut_with_zeros": shortcut_with_zeros,
     "joined_with_zeros": joined_with_zeros,

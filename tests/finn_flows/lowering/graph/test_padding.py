@@ -17,6 +17,7 @@ from zerocross.finn_flows.cost import estimate
 from zerocross.finn_flows.folding import Folding
 from zerocross.finn_flows.lowering.canonical.tidying import tidy
 from zerocross.finn_flows.lowering.errors import LoweringError
+from zerocross.finn_flows.lowering.graph.padding import own_padding
 from zerocross.finn_flows.lowering.lower import Lowered, lower
 from zerocross.finn_flows.network import Pad
 from zerocross.finn_flows.planner import plan
@@ -229,3 +230,19 @@ def test_a_constant_pad_is_the_remedy_for_signs() -> None:
     with pytest.raises(LoweringError, match=r"nn.ConstantPad2d\(\(1, 1, 1, 1\), -0.1\) ahead of it"):
         lower(finished(g, 4))
     check(finished(Graph(SHAPE, 5).bipolar(0.1).pad(1, 1, -0.1).conv(2, 4), 4), SHAPE)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "pads", "is_refused"),
+    [([3, 2], [2, 0, 0, 0], False), ([2, 3], [2, 0, 0, 0], True), ([3, 2], [0, 2, 0, 0], True)],
+)
+def test_a_pool_pads_by_less_than_its_kernel(kernel: list[int], pads: list[int], is_refused: bool) -> None:
+    g = Graph(SHAPE, 5).bipolar().conv(2, 4)
+    g.norm(4).bipolar().node("MaxPool", kernel_shape=kernel, strides=[1, 1], pads=pads)
+    model = tidy(g.conv(4, 4, kernel=1).model())
+    node = next(node for node in model.graph.node if node.op_type == "MaxPool")
+    if not is_refused:
+        assert own_padding(model, node) == (2, 0, 0, 0)
+        return
+    with pytest.raises(LoweringError, match="hold nothing else: use pads smaller than the kernel"):
+        own_padding(model, node)

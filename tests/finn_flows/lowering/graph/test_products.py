@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from onnx import helper
 
+from tests.finn_flows.lowering.foreign import Graph
+from zerocross.finn_flows.lowering.canonical.tidying import tidy
 from zerocross.finn_flows.lowering.graph.naming import label
-from zerocross.finn_flows.lowering.graph.products import ScaledProduct, as_sparse
+from zerocross.finn_flows.lowering.graph.products import ScaledProduct, as_sparse, read_product
 from zerocross.finn_flows.network import Sparse
 
 
@@ -30,9 +32,19 @@ MANY = [[1, -1, 0, 0], [0, 1, 1, 0]]
         (APART, False, Sparse(2, 2)),
         (MANY, False, None),
         (MANY, True, Sparse(2, 2)),
+        ([[1, -1, 1, 0, 0, 0, 0, 0]] * 2, False, None),  # three of eight
         ([[2, 0, 0, 0, 0, 0, 0, 0]] * 2, True, None),
         ([[0] * 8, [1] + [0] * 7], False, Sparse(2, 1, exact=False)),
     ],
 )
 def test_few_weights_or_groups_are_wired(rows: list[list[int]], wired: bool, expected: Sparse | None) -> None:
     assert as_sparse(product(rows, wired)) == expected
+
+
+def test_weights_of_two_opposite_values_are_bits() -> None:
+    model = tidy(Graph((1, 10), 3).bipolar().dense(10, 6).bipolar().dense(6, 3).model())
+    nodes = [node for node in model.graph.node if node.op_type == "MatMul"]
+    assert len(nodes) == 2
+    for node in nodes:
+        read = read_product(model, node)
+        assert read.bits == 1 and read.weights.dtype == np.int8 and set(np.unique(read.weights)) == {-1, 1}
