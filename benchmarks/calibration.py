@@ -66,8 +66,8 @@ FOLDER = Path(__file__).parents[1] / "docs" / "calibration"
 FAMILY_NODES = {
     "7-series": "",
     "ecp5": "product(?!.*_large)|crossings_.?[05]$|wired_.*_.?.?[0468]x|count_",
-    "ice40": "product_.*(_8_|distributed)(?!.*_large)|product_(64x10|32x16)_|crossings_.?5$",
-    "gowin": "product_.*(_8_|distributed)(?!.*_large)|product_(64x10|32x16)_|crossings_.?5$",
+    "ice40": "product_.*(_8_|distributed)(?!.*_large)|product_(64x10|32x16)_|crossings_.?5$|count_",
+    "gowin": "product_.*(_8_|distributed)(?!.*_large)|product_(64x10|32x16)_|crossings_.?5$|count_",
 }
 FAMILY_NETWORKS = {"7-series": (99, 99), "ecp5": (4, 5), "ice40": (2, 3), "gowin": (2, 3)}
 SMALL = 4_500  # FINN's LUTs of the largest network for families other than 7-series

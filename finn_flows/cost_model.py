@@ -126,8 +126,8 @@ class Constants:
     thermometer_compare: float = 0.75
     wired_base: float = 2.0
     wired_table: float = 0.973
-    tally_base: float = 7.02
-    tally_count: float = 0.953
+    tally_base: float = 0.942
+    tally_count: float = 0.987
     grouped_base: float = 16.1
     fifo_base: float = 6.45
     fifo_address: float = 2.38

@@ -109,7 +109,7 @@ ECP5 = Family(
     lut_inputs=4,
     block_ram=BlockRam("DP16KD (18 kbit)", 18, SHAPES_18),
     lut_ram=ram16x4,
-    lut4={"product": 1.52, "unrolled": 1.43, "crossings": 1.9, "count": 2.26, "other": 1.35},
+    lut4={"product": 1.52, "unrolled": 1.43, "crossings": 1.9, "count": 2.23, "other": 1.35},
     # Without wide multiplexers (-nowidelut) products use 8% fewer LUT4 on ECP5 and Gowin (64x64, SIMD 32, PE 16: 1616
     # and 1649 instead of 1751 and 1740), and comparators and tables as little as half. Only memories of random bits in LUTs
     # use twice as many. The option has no effect on 7-series.

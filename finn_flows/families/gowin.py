@@ -114,7 +114,7 @@ GOWIN = Family(
     lut_inputs=4,
     block_ram=BlockRam("BSRAM (18 kbit)", 18, SHAPES_18),
     lut_ram=ram16x4,
-    lut4={"product": 1.39, "unrolled": 1.75, "crossings": 2.0, "other": 1.43},
+    lut4={"product": 1.39, "unrolled": 1.75, "crossings": 2.0, "count": 2.35, "other": 1.43},
     # Without wide multiplexers, like ECP5. Without carries (-noalu), products use 7% more LUTs.
     synthesis=SynthesisFlow(
         "synth_gowin -family {device} -nowidelut",

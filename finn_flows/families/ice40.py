@@ -103,12 +103,12 @@ ICE40 = Family(
     lut_inputs=4,
     block_ram=BlockRam("EBR (4 kbit)", 4, ((16, 256), (8, 512), (4, 1024), (2, 2048))),
     lut_ram=None,
-    lut4={"product": 1.77, "unrolled": 1.75, "crossings": 2.14, "other": 1.68},
+    lut4={"product": 1.77, "unrolled": 1.75, "crossings": 2.14, "count": 2.06, "other": 1.68},
     logic_cells={
         "product": LogicCells(1.28, 1.27, 27.9),
         "unrolled": LogicCells(0.641, 2.54, 0.0),
         "crossings": LogicCells(0.863, 0.0, 11.9),
-        "count": LogicCells(1.17, 0.0, 0.0),
+        "count": LogicCells(1.46, 0.0, 0.0),
         "other": LogicCells(0.936, 0.429, 0.121),
     },
     synthesis=SynthesisFlow(

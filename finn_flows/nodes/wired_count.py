@@ -22,11 +22,26 @@ from zerocross.finn_flows.nodes.sparse_weights import (
 from zerocross.finn_flows.nodes.stream import Stream
 
 
+_FIRST = (0, 0, 2, 2, 2, 3, 3, 3)
+"""Tables that count up to seven bits."""
+
+_MORE = (0, 1, 2, 4, 4, 3)
+"""Tables that add up to five bits to a number."""
+
+
 def counted_by_chains(bits: int) -> int:
     """Return the LUTs of `zc_chain_popcount`: three for seven bits of each group, three for six more, and adders."""
+    if bits <= 7:
+        return _FIRST[bits]
     groups = math.ceil(bits / 13)
-    sixes = math.ceil(max(0, bits - 7 * groups) / 6)
-    return 3 * (groups + sixes) + cost_model.adders(groups, 4)
+    full, part = divmod(max(0, bits - 7 * groups), 6)
+    lut = 3 * (groups + full) + _MORE[part]
+    most = [13] * full + [7 + part] + [7] * (groups - full - 1)  # the largest values to add
+    most = most[:groups]
+    while len(most) > 1:
+        lut += sum(max(pair).bit_length() for pair in zip(most[::2], most[1::2], strict=False))
+        most = [sum(most[place : place + 2]) for place in range(0, len(most), 2)]
+    return lut
 
 
 @dataclass(frozen=True)

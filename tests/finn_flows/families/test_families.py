@@ -34,9 +34,7 @@ def test_parts_agree_with_their_family(family):
 @ALL
 def test_a_family_is_whole(family):
     assert (family.pll is None) == (family.router is None)
-    kinds = {"product", "unrolled", "crossings", "other"}
-    if family.name == "ecp5":  # the only family whose counts of sparse layers were measured
-        kinds.add("count")
+    kinds = {"product", "unrolled", "crossings", "count", "other"}
     assert family.lut_inputs == 6 or set(family.lut4) == kinds
     assert "{" not in family.synthesis.flow(family.parts[0].name)
     if family.router is not None:
