@@ -73,7 +73,8 @@ class Family:
         pll: PLL of the family, or None if open tools do not support it.
         router: Place and route with open tools, or None.
         lut4: 4-input LUTs per 6-input LUT of a price, by `Price.kind`: "product", "unrolled", "crossings", "count"
-            and "other", which also stands for kinds without an entry. Fitted by `benchmarks/calibration.py`; empty for 6-input LUTs.
+            and "other", which also stands for kinds without an entry. Fitted by `benchmarks/calibration.py`; empty for
+            6-input LUTs.
         logic_cells: Logic cells of a node by `Price.kind`, "other" for kinds without an entry; empty if the part's LUTs are
             what it is short of.
     """

@@ -21,7 +21,6 @@ from zerocross.finn_flows.nodes.sparse_weights import (
 )
 from zerocross.finn_flows.nodes.stream import Stream
 
-
 _FIRST = (0, 0, 2, 2, 2, 3, 3, 3)
 """Tables that count up to seven bits."""
 
