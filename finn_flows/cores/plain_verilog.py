@@ -9,7 +9,7 @@ from zerocross.finn_flows.children import scratch
 from zerocross.finn_flows.chip.yosys import Script, quoted, run_scripts
 
 _STYLE = re.compile(r"(?<=\(\* ram_style = )\d+'h([0-9a-f]+)(?= \*\))")  # Yosys writes some texts as numbers
-
+_IN_LUTS = re.compile(r'^ *\(\* ram_style = "distributed" \*\)\n', re.MULTILINE)
 
 _HEADER = """// SPDX-License-Identifier: BSD-3-Clause
 //
@@ -27,7 +27,7 @@ _LONGEST = 90  # Verilator hashes names of over 127 characters with their hierar
 
 
 def _simple_names(text: str) -> str:
-    r"""Replace escaped names (`\a.b[0].c `) by identifiers (`a_b_0_c `), cut long ones, and number those that become equal."""
+    r"""Replace escaped names (`\a.b[0].c `) by identifiers (`a_b_0_c `), cut long ones, and number equal results."""
     taken = set(re.findall(r"[A-Za-z_]\w*", _ESCAPED.sub(" ", text)))
     names = {}
     for name in sorted(set(_ESCAPED.findall(text))):
@@ -43,7 +43,9 @@ def _numbered(name: str) -> Iterator[str]:
     yield from (f"{name}__{number}" for number in itertools.count(2))
 
 
-def plain_verilog(top: str, sources: Sequence[Path], folder: Path, target: Path) -> None:
+def plain_verilog(
+    top: str, sources: Sequence[Path], folder: Path, target: Path, lut_memory: bool = True
+) -> None:
     """Write a design as one module of Verilog-2005. It contains the content of memory files, and wishes for memories.
 
     Its names are those of the design with underscores in place of dots and brackets, cut after 90 characters.
@@ -53,6 +55,7 @@ def plain_verilog(top: str, sources: Sequence[Path], folder: Path, target: Path)
         sources: SystemVerilog files.
         folder: Folder of the memory files.
         target: File to write.
+        lut_memory: Whether the part has LUTs that can be memories. Yosys rejects wishes for them on other parts.
 
     Raises:
         ToolMissing: If pyosys is not installed.
@@ -74,4 +77,6 @@ def plain_verilog(top: str, sources: Sequence[Path], folder: Path, target: Path)
         )
         run_scripts([Script(top, commands, work / "translate.ys")], folder)
         text = _STYLE.sub(_as_text, (work / "plain.v").read_text())
+    if not lut_memory:
+        text = _IN_LUTS.sub("", text)
     target.write_text(_HEADER + _simple_names(text))
