@@ -228,12 +228,13 @@ def _answer(core: Core, facts: CoreFacts) -> str:
     said = (
         ""
         if scale == ScoreScale(1, 0)
-        else f"; the network's score is {scale.factor} * value {scale.offset:+d}"
+        else f"; the network's score is {scale.factor} * value {'-' if scale.offset < 0 else '+'} {abs(scale.offset)}"
     )
     article = "a" if core.sink.signed else "an"
     return (
-        f"It holds the score of each class, from class 0 on: {article} {kind}{said}. The class is the one with the largest "
-        "score, the first of equal ones."
+        f"It holds the scores of the {core.sink.elements} classes, from class 0 on, and zeros up to a whole word.\n"
+        f"  Each score is {article} {kind}{said}.\n"
+        "  The class is the one with the largest score, the first of equal ones."
     )
 
 
