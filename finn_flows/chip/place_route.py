@@ -33,14 +33,15 @@ class DoesNotFit(RouteError):
     """A design is too large for its part.
 
     Attributes:
+        found: What is wrong, in words: the message without its remedy.
         resource: Insufficient resource, by a name of `Routed.used`.
         used: Amount that the design needs.
         available: Amount that the part has.
     """
 
-    def __init__(self, message: str, resource: str, used: int, available: int):
-        super().__init__(message)
-        self.resource, self.used, self.available = resource, used, available
+    def __init__(self, found: str, resource: str, used: int, available: int, remedy: str = ""):
+        super().__init__(f"{found}: {remedy}" if remedy else found)
+        self.found, self.resource, self.used, self.available = found, resource, used, available
 
 
 @dataclass(frozen=True)
@@ -408,10 +409,11 @@ def _complaint(text: str, code: int, board: Board, log: Path) -> FlowError:
         resource = router.resources.get(name, name)
         return DoesNotFit(
             f"the design needs {used:,} {_what(resource, board)}, {board.part.name} has {available:,} "
-            f"({_excess(used, available)}): {_REMEDY.get(resource, 'build with more --cycles')}, or for a larger --target",
+            f"({_excess(used, available)})",
             resource,
             used,
             available,
+            f"{_REMEDY.get(resource, 'build with more --cycles')}, or for a larger --target",
         )
     said = next(iter(re.findall(r"^ERROR: (.*)$", text, re.MULTILINE)), "")
     full = {
@@ -425,10 +427,11 @@ def _complaint(text: str, code: int, board: Board, log: Path) -> FlowError:
         (used, available), resource = full[name], router.resources[name]
         return DoesNotFit(
             f"the design uses {used:,} of {available:,} {_what(resource, board)} of {board.part.name}, too many to "
-            f"be placed and routed ({said}): build with more --cycles, or for a larger --target",
+            f"be placed and routed ({said})",
             resource,
             used,
             available,
+            "build with more --cycles, or for a larger --target",
         )
     if "Traceback" in text or code < 0 or not said:
         killed = "it was killed, probably because memory ran out" if code == -signal.SIGKILL else _last(log)

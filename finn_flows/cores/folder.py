@@ -9,6 +9,8 @@ import numpy as np
 from zerocross.finn_flows.cores.core import Core
 from zerocross.finn_flows.cores.filling import filled
 from zerocross.finn_flows.cores.plain_verilog import plain_verilog
+from zerocross.finn_flows.families import get_family
+from zerocross.finn_flows.parts import get_part
 from zerocross.finn_flows.rtl.library import library_of
 from zerocross.finn_flows.rtl.logits import ScoreScale
 from zerocross.finn_flows.rtl.simulation import run_testbench
@@ -103,7 +105,8 @@ def write_core(
     rtl, drivers = folder / "rtl", folder / "driver"
     rtl.mkdir(parents=True)
     drivers.mkdir()
-    _write_design(core, form, sources, memory, rtl)
+    lut_memory = get_family(get_part(facts.part).family).lut_ram is not None
+    _write_design(core, form, sources, memory, rtl, lut_memory)
     values = _values(core, len(vectors[0]), facts)
     files = {
         "testbench.v": rtl / f"{core.name}_tb.v",
@@ -140,7 +143,9 @@ def check_core(core: Core, folder: Path) -> tuple[str, ...]:
     return tuple(line for line in lines if not line.startswith("- "))
 
 
-def _write_design(core: Core, form: str, sources: Sequence[Path], memory: Path, rtl: Path) -> None:
+def _write_design(
+    core: Core, form: str, sources: Sequence[Path], memory: Path, rtl: Path, lut_memory: bool
+) -> None:
     used = [source for source in sources if source.stem not in _SERIAL]
     known = {source.stem for source in used}
     used += [source for source in library_of("zc_fifo") if source.stem not in known]
@@ -148,7 +153,7 @@ def _write_design(core: Core, form: str, sources: Sequence[Path], memory: Path, 
     top = rtl / f"{core.name}.sv"
     top.write_text(core.top(), encoding="utf-8")
     if form != "axi-stream":
-        plain_verilog(core.name, [*used, top], memory, rtl / f"{core.name}.v")
+        plain_verilog(core.name, [*used, top], memory, rtl / f"{core.name}.v", lut_memory)
         top.unlink()
         return
     for file in [*used, *sorted(memory.glob("*.mem"))]:
@@ -223,12 +228,13 @@ def _answer(core: Core, facts: CoreFacts) -> str:
     said = (
         ""
         if scale == ScoreScale(1, 0)
-        else f"; the network's score is {scale.factor} * value {scale.offset:+d}"
+        else f"; the network's score is {scale.factor} * value {'-' if scale.offset < 0 else '+'} {abs(scale.offset)}"
     )
     article = "a" if core.sink.signed else "an"
     return (
-        f"It holds the score of each class, from class 0 on: {article} {kind}{said}. The class is the one with the largest "
-        "score, the first of equal ones."
+        f"It holds the scores of the {core.sink.elements} classes, from class 0 on, and zeros up to a whole word.\n"
+        f"  Each score is {article} {kind}{said}.\n"
+        "  The class is the one with the largest score, the first of equal ones."
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from zerocross.finn_flows.chip.place_route import DoesNotFit
 from zerocross.hw_search.builds import steps
 from zerocross.hw_search.builds.design import BuiltDesign, make_design
+from zerocross.hw_search.builds.fit import with_remedies
 from zerocross.hw_search.builds.job import Job
 from zerocross.hw_search.builds.layout import ACCELERATOR, HOST, NETWORK, VECTORS, cache_folder
 from zerocross.hw_search.builds.options import BuildOptions
@@ -123,7 +124,9 @@ def _build(job: Job, stages: Stages) -> Build:
         vivado = steps.write_for_vivado(job, network, design, stages)
     except DoesNotFit as error:
         misfit = error
-        raise
+        if design is not None:
+            misfit = with_remedies(error, design.bare, job.target, design.redesign)
+        raise misfit from None
     finally:
         done = Done(
             exported, lowering, sampled, design, simulated, synthesised, netlist, routed, vivado, misfit

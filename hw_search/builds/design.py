@@ -58,6 +58,7 @@ class BuiltDesign:
         generated: Files of the design.
         link: Serial link between host and board.
         digest: Digest of the files, without comments.
+        redesign: Designs the network otherwise, for the remedies of a design that does not fit.
     """
 
     plan: Design
@@ -69,6 +70,7 @@ class BuiltDesign:
     generated: Generated
     link: SerialLink
     digest: str
+    redesign: Redesign
 
 
 def make_design(job: Job, net: IntegerNetwork, stages: Stages) -> BuiltDesign:
@@ -87,8 +89,9 @@ def make_design(job: Job, net: IntegerNetwork, stages: Stages) -> BuiltDesign:
         raise UserError(f"{error.problem}{remedy}") from None
     styles = choose_styles(job.options, net, planned, job.part)
     bare = assemble(planned, net, styles)
+    redesign = _redesign(job, net, folding)
     if job.options.route and not job.options.anyway:
-        check_fit(bare, job.target, _redesign(job, net, folding))
+        check_fit(bare, job.target, redesign)
     answering = _without_label(bare) if job.options.scores else bare
 
     def size(report: Report) -> Sizing:
@@ -124,6 +127,7 @@ def make_design(job: Job, net: IntegerNetwork, stages: Stages) -> BuiltDesign:
         generated,
         link,
         digest,
+        redesign,
     )
 
 

@@ -1,10 +1,11 @@
-"""Whether a design fits its part, from estimates: known in seconds, before simulation and synthesis."""
+"""Whether a design fits its part, from estimates (known in seconds, before simulation and synthesis), and what would fit."""
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from zerocross.finn_flows.boards import TARGETS, Board
+from zerocross.finn_flows.chip.place_route import DoesNotFit
 from zerocross.finn_flows.chip.serial_line import SerialLink, line_cells
 from zerocross.finn_flows.cost import Resources, element_costs
 from zerocross.finn_flows.errors import FlowError
@@ -14,6 +15,7 @@ from zerocross.finn_flows.rtl.design import Design
 
 _DOUBT = 1.1  # estimates beyond the part by less may fit
 _SLOWER = 6  # how often the remedy doubles the cycles
+_ROUTABLE = 0.9  # share of a part that a design may need if nextpnr failed to place or route a design that nearly fills it
 
 
 class TooLarge(FlowError):
@@ -43,7 +45,7 @@ def needs(design: Design, target: Board | Part) -> list[Need]:
 
     A board's serial line is included.
     """
-    part = target.part if isinstance(target, Board) else target
+    part = _part(target)
     family = get_family(part.family)
     used = sum((cost.zerocross for cost in element_costs(design, part).values()), Resources())
     line = 0
@@ -76,28 +78,66 @@ def check_fit(design: Design, target: Board | Part, redesign: Redesign) -> None:
     if not over:
         return
     found = " and ".join(f"about {_about(n.amount):,} of {n.available:,} {n.resource}" for n in over)
-    part = target.part if isinstance(target, Board) else target
-    remedies = [
-        *_slower(design, part, target, redesign),
-        *_in_block_ram(design, part, target, redesign),
-        *_larger(target, redesign),
-        "a smaller network",
-    ]
+    remedies = _remedies(design, target, redesign)
     raise TooLarge(
-        f"the design needs {found} of {target.name} (estimate): choose {', '.join(remedies[:-1])} or {remedies[-1]}; "
-        "--anyway builds it all the same"
+        f"the design needs {found} of {target.name} (estimate): choose {remedies}; --anyway builds it all the same"
     )
 
 
-def _slower(design: Design, part: Part, target: Board | Part, redesign: Redesign) -> list[str]:
+def with_remedies(error: DoesNotFit, design: Design, target: Board | Part, redesign: Redesign) -> DoesNotFit:
+    """Return nextpnr's complaint about logic or block RAMs with numbers that would fit.
+
+    They are estimates, each multiplied by what this design needed relative to its own estimate.
+    """
+    place = {"lut": 0, "bram": 1}.get(error.resource)
+    if place is None or not needs(design, target)[place].amount:
+        return error
+    factors = [1.0, 1.0]
+    factors[place] = error.used / needs(design, target)[place].amount
+    limit = 1.0 if error.used > error.available else _ROUTABLE
+    remedies = _remedies(design, target, redesign, _Correction((factors[0], factors[1]), limit))
+    return DoesNotFit(error.found, error.resource, error.used, error.available, f"choose {remedies}")
+
+
+@dataclass(frozen=True)
+class _Correction:
+    """What corrects the estimates of logic and block RAMs, and the share of the part that a design may need."""
+
+    factors: tuple[float, float] = (1.0, 1.0)
+    limit: float = 1.0
+
+    def worst(self, design: Design, target: Board | Part) -> Need:
+        """Return what the design needs most of, relative to the part."""
+        corrected = (
+            replace(need, amount=round(need.amount * factor))
+            for need, factor in zip(needs(design, target), self.factors, strict=True)
+        )
+        return max(corrected, key=lambda need: need.share)
+
+
+def _remedies(
+    design: Design, target: Board | Part, redesign: Redesign, correction: _Correction | None = None
+) -> str:
+    """Return what to choose instead, in words."""
+    correction = correction or _Correction()
+    remedies = [
+        *_slower(design, target, redesign, correction),
+        *_in_block_ram(design, target, redesign, correction),
+        *_larger(target, redesign, correction),
+        "a smaller network",
+    ]
+    return " or ".join(text for text in (", ".join(remedies[:-1]), remedies[-1]) if text)
+
+
+def _slower(design: Design, target: Board | Part, redesign: Redesign, correction: _Correction) -> list[str]:
     """Return the first number of cycles, of repeated doubling, for which the design fits, and what it then needs."""
     if not design.products:  # wired layers have only one pace
         return []
     cycles, least = max(design.intervals().values()), math.inf
     for _ in range(_SLOWER):
         cycles *= 2
-        worst = max(needs(redesign(cycles, part, {}), target), key=lambda need: need.share)
-        if worst.share <= 1:
+        worst = correction.worst(redesign(cycles, _part(target), {}), target)
+        if worst.share <= correction.limit:
             return [f"--cycles {cycles} ({worst})"]
         if worst.share > least - 0.01:
             break
@@ -105,21 +145,21 @@ def _slower(design: Design, part: Part, target: Board | Part, redesign: Redesign
     return []
 
 
-def _in_block_ram(design: Design, part: Part, target: Board | Part, redesign: Redesign) -> list[str]:
+def _in_block_ram(
+    design: Design, target: Board | Part, redesign: Redesign, correction: _Correction
+) -> list[str]:
     """Return the options that move weights from LUTs to block RAM, if the design then fits, and what it then needs."""
     layers = [
         name for name, node in design.products.items() if node.ram_style == "distributed" and node.folds > 1
     ]
     if not layers:
         return []
-    worst = max(
-        needs(redesign(None, part, dict.fromkeys(layers, "block")), target), key=lambda need: need.share
-    )
+    worst = correction.worst(redesign(None, _part(target), dict.fromkeys(layers, "block")), target)
     options = " ".join(f"--weights {layer}=block" for layer in layers)
-    return [f"{options} ({worst})"] if worst.share <= 1 else []
+    return [f"{options} ({worst})"] if worst.share <= correction.limit else []
 
 
-def _larger(target: Board | Part, redesign: Redesign) -> list[str]:
+def _larger(target: Board | Part, redesign: Redesign, correction: _Correction) -> list[str]:
     """Return the smallest board that holds the design, as a remedy."""
     if not isinstance(target, Board):
         return ["a larger --target"]
@@ -127,9 +167,13 @@ def _larger(target: Board | Part, redesign: Redesign) -> list[str]:
         (board for board in TARGETS.values() if board.clock_mhz), key=lambda board: board.part.luts
     )
     for board in boards:
-        if all(need.share <= 1 for need in needs(redesign(None, board.part, {}), board)):
+        if correction.worst(redesign(None, board.part, {}), board).share <= correction.limit:
             return [f"--target {board.name} ({board.part.luts:,} {get_family(board.family).cell})"]
     return []
+
+
+def _part(target: Board | Part) -> Part:
+    return target.part if isinstance(target, Board) else target
 
 
 def _about(number: float) -> int:

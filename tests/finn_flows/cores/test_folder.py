@@ -82,7 +82,7 @@ def test_answers_are_in_the_units_that_the_documentation_names(scored: Small) ->
     whole = small_design()
     assert (scored.answers.argmax(axis=1) == labels(whole, scored.samples)[:, 0]).all()
     readme = (scored.folder("verilog") / "README.md").read_text()
-    assert "score is 2 * value -16" in readme and "10 words of 8 bits" in readme
+    assert "score is 2 * value - 16" in readme and "10 words of 8 bits" in readme
 
 
 @pytest.mark.slow
