@@ -271,3 +271,20 @@ def test_a_fifo_has_neither_lanes_nor_inputs_at_once() -> None:
     cost = estimate(mlp(8, (30, 12, 10, 5)), Folding(target_cycles=150))
     fifos = [row for row in cost.nodes if row.kind == "fifo"]
     assert fifos and {(row.pe, row.simd) for row in fifos} == {(1, 1)}
+
+
+def test_a_fifo_in_front_of_windows_is_dearest_and_one_of_a_vector_cheapest() -> None:
+    """Compared with a FIFO of registers: a LUT per bit and three of control."""
+    design = plan(cnv(8), FOLDING)
+    rows = {row.node: row for row in estimate_plan(design).nodes}
+    shares: dict[str, list[float]] = {}
+    for element in design.elements:
+        for port, source in element.ports.items():
+            stream, price = design.streams[source], rows[element.fifo_name(port)].zerocross.lut
+            if not price:
+                continue
+            is_image = len(next(iter(element.node.inputs.values())).shape) > 1
+            kind = "vector" if not is_image else "windows" if element.kind == "product" else "image"
+            shares.setdefault(kind, []).append(price / (stream.width + 3))
+    means = {kind: sum(each) / len(each) for kind, each in shares.items()}
+    assert means["windows"] > 2 * means["image"] > 4 * means["vector"] > 0
