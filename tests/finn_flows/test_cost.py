@@ -17,6 +17,7 @@ from tests.finn_flows.integer_networks import random_network
 from zerocross.finn_flows.assembly import Styles, assemble
 from zerocross.finn_flows.cost import Resources, element_costs, estimate, estimate_plan
 from zerocross.finn_flows.cost_model import on_family
+from zerocross.finn_flows.dead_lanes import unread_lanes
 from zerocross.finn_flows.folding import Folding
 from zerocross.finn_flows.integer import IntegerNetwork
 from zerocross.finn_flows.network import Conv, Dense, Flatten, Input, LabelSelect, MaxPool
@@ -271,3 +272,31 @@ def test_a_fifo_has_neither_lanes_nor_inputs_at_once() -> None:
     cost = estimate(mlp(8, (30, 12, 10, 5)), Folding(target_cycles=150))
     fifos = [row for row in cost.nodes if row.kind == "fifo"]
     assert fifos and {(row.pe, row.simd) for row in fifos} == {(1, 1)}
+
+
+def test_a_fifo_in_front_of_windows_is_dearest_and_one_of_a_vector_cheapest() -> None:
+    """Compared with a FIFO of registers: a LUT per bit and three of control."""
+    design = plan(cnv(8), FOLDING)
+    rows = {row.node: row for row in estimate_plan(design).nodes}
+    shares: dict[str, list[float]] = {}
+    for element in design.elements:
+        for port, source in element.ports.items():
+            stream, price = design.streams[source], rows[element.fifo_name(port)].zerocross.lut
+            if not price:
+                continue
+            is_image = len(next(iter(element.node.inputs.values())).shape) > 1
+            kind = "vector" if not is_image else "windows" if element.kind == "product" else "image"
+            shares.setdefault(kind, []).append(price / (stream.width + 3))
+    means = {kind: sum(each) / len(each) for kind, each in shares.items()}
+    assert means["windows"] > 2 * means["image"] > 4 * means["vector"] > 0
+
+
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: part.name)
+def test_an_element_all_of_whose_lanes_are_read_has_its_nodes_price(design: Design, part: Part) -> None:
+    costs, unread = element_costs(design, part), unread_lanes(design)
+    for element in design.elements:
+        price, cost = element.node.price(), costs[element.name].zerocross
+        if element.name not in unread:
+            assert (cost.lut, cost.bram_kbit // part.block_kbit) == on_family(price, part.family)
+            assert cost.dsp == price.dsp
+    assert any(isinstance(each.node, Product) and each.name not in unread for each in design.elements)

@@ -95,10 +95,10 @@ def padded_pools(bits: int) -> Network:
 
 
 def empty_windows(bits: int) -> Network:
-    """A pool with windows that hold nothing but padding, above or beside the image."""
+    """A pool with windows that hold nothing but padding, above or beside the image; along the other side they do not."""
     return chain(
-        *(Input((6, 5, 2), bits), Conv(4), signs(4), Pad((2, 0, 0, 0), -1), MaxPool((2, 2), (1, 1))),
-        *(Conv(4, (2, 2)), signs(4), Pad((0, 2, 0, 0), -1), MaxPool((2, 2), (1, 1))),
+        *(Input((8, 8, 2), bits), Conv(4), signs(4), Pad((2, 0, 0, 0), -1), MaxPool((2, 3), (1, 1))),
+        *(Conv(4, (2, 2)), signs(4), Pad((0, 2, 0, 0), -1), MaxPool((3, 2), (1, 1))),
         *(Conv(3, (2, 2)), signs(3), Flatten(), Dense(3), LabelSelect()),
     )
 

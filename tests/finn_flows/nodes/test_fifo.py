@@ -162,3 +162,12 @@ def test_synthesis_makes_it_small(family, most, width, depth, tmp_path):
     print(f"{family} {depth}x{width}: {cells}, estimate {node.price().lut:.0f} LUT6")
     assert cells.lut <= most * (node.price().lut + 20)
     assert bool(cells.bram) == (node.built_style == "block")
+
+
+@pytest.mark.parametrize("depth", [0, 2, 3, 31, 32, 33, 34, 63, 64, 65, 300])
+@pytest.mark.parametrize("width", [1, 8, 31, 32, 62, 63, 64, 65, 200])
+def test_the_price_is_that_of_the_memory_that_is_built(depth, width):
+    node = Fifo(Stream((width,), width, 1), depth)
+    built = {"registers": "registers", "distributed": "LUT memory", "block": "block RAM"}[node.built_style]
+    assert node.price().implementation == built
+    assert bool(node.price().bram18) == (depth > 32 and depth * width > 2048)

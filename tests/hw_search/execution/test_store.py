@@ -143,6 +143,19 @@ def test_a_truncated_file_is_damaged(tmp_path: Path) -> None:
         Store(tmp_path)
 
 
+def test_a_file_without_tables_is_damaged_unless_it_is_new(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    path.touch()
+    with Store(tmp_path) as store:
+        store.put("a", {"status": "ok"})
+    base = sqlite3.connect(path)
+    base.execute("DROP TABLE evaluations")
+    base.execute("DROP TABLE sittings")
+    base.close()
+    with pytest.raises(UserError, match="is damaged .*its tables are not those of a store"):
+        Store(tmp_path)
+
+
 def test_another_layout_is_named(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
         store.put("a", {"status": "ok"})

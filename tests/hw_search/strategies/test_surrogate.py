@@ -127,3 +127,33 @@ def test_half_of_the_first_population_is_drawn(space: Space) -> None:
     first = make_strategy(config, space, 1, lambda genome: space.candidate(genome).id, 0.9).ask()
     assert len(seeds) >= 4 and len(first) == 4
     assert first[:2] == seeds[:2] and not set(first[2:]) & set(seeds)
+
+
+def test_starts_come_ahead_of_the_spaces_seeds(space: Space) -> None:
+    seeds = list(space.seeds())
+    start = next(genome for genome in space.genomes() if genome not in seeds and feasible(space, genome))
+    config = SearchConfig(strategy="surrogate", population=6, generations=2)
+    first = make_strategy(
+        config, space, 1, lambda genome: space.candidate(genome).id, 0.9, [start, start]
+    ).ask()
+    assert first[0] == start and first[1] == seeds[0] and len(set(first)) == len(first) == 6
+
+
+def test_a_space_of_fewer_functions_than_planned_is_asked_for_whole() -> None:
+    """Of 16 genomes some are the same function, and some are constants."""
+    activation = {"unary": ["x", "abs", "neg", "sin"], "binary": ["max"]}
+    small = Space(make_config(merged(CONTENT, {"activation": activation})), (1, 8, 8), 10)
+    alive = {
+        small.candidate(genome).id
+        for genome in small.genomes()
+        if small.dead(small.candidate(genome)) is None
+    }
+    assert len(alive) < small.size
+    for population in (small.size, 3):
+        config = SearchConfig(strategy="surrogate", population=population, children=4, generations=20)
+        strategy = make_strategy(config, small, 1, lambda genome: small.candidate(genome).id, 0.9)
+        asked: list[str] = []
+        while genomes := strategy.ask():
+            strategy.tell(genomes, [Score((distance(small, genome),)) for genome in genomes])
+            asked += [small.candidate(genome).id for genome in genomes]
+        assert set(asked) >= alive and len(asked) == len(set(asked))

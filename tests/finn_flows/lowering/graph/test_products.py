@@ -48,3 +48,16 @@ def test_weights_of_two_opposite_values_are_bits() -> None:
     for node in nodes:
         read = read_product(model, node)
         assert read.bits == 1 and read.weights.dtype == np.int8 and set(np.unique(read.weights)) == {-1, 1}
+
+
+@pytest.mark.parametrize("scales", [np.full(6, 0.1), np.linspace(0.1, 0.7, 6)], ids=["one", "of channels"])
+def test_weights_of_two_opposite_values_up_to_rounding_are_bits(scales: np.ndarray) -> None:
+    """As a float32 they differ in the last bit."""
+    g = Graph((1, 10), 3).bipolar()
+    signs = np.where(g.rng.normal(size=(10, 6)) < 0, -1, 1)
+    weights = (signs * scales).astype(np.float32)
+    rounded = np.where(g.rng.integers(0, 2, weights.shape), weights, np.nextafter(weights, np.float32(0)))
+    model = tidy(g.node("MatMul", g.constant(rounded)).model())
+    (node,) = (node for node in model.graph.node if node.op_type == "MatMul")
+    read = read_product(model, node)
+    assert read.bits == 1 and np.array_equal(read.weights, signs.T)
