@@ -156,7 +156,7 @@ def table(kinds: list[Served]) -> str:
 def campaign(kinds: list[Served], slices: int, seconds: float) -> None:
     """Run slices of all kinds until their number or the time is reached."""
     began = time.monotonic()
-    for _ in range(slices):
+    for number in range(1, slices + 1):
         for kind in kinds:
             if kind.process is None:
                 kind._start()
@@ -165,8 +165,12 @@ def campaign(kinds: list[Served], slices: int, seconds: float) -> None:
                 kind.next_seed += 1
             if len(kinds) > 1:  # one at a time
                 kind.stop()
-        if time.monotonic() - began > seconds:
+        spent = time.monotonic() - began
+        if spent > seconds:
             break
+        if number < slices:
+            until = seconds - spent if seconds < float("inf") else spent / number * (slices - number)
+            print(f"slice {number}: {spent:.0f} s, about {until:.0f} s left", file=sys.stderr, flush=True)
 
 
 def main() -> None:
@@ -200,6 +204,9 @@ def main() -> None:
                     kind.attempt(given.seed)
             else:
                 campaign(kinds, given.slices or (sys.maxsize if endless else 1), given.seconds)
+        except KeyboardInterrupt:
+            print("Stopped. The table has what was tried so far.", file=sys.stderr)
+            raise SystemExit(130) from None
         finally:
             for kind in kinds:
                 kind.stop()
