@@ -215,9 +215,8 @@ def expected_units(design: Design) -> Iterator[Unit]:
             depth = waiting.get((element.name, port), 0)
             yield _expected(design, element, element.fifo_name(port), source, depth)
         stock = node.stock()
-        if (
-            len(stock) > 1
-        ):  # FINN's window generator and pool: the shares of FIFOs were fitted to both streams
+        # FINN has a window generator and a pool: the shares of FIFOs were fitted to both streams.
+        if len(stock) > 1:
             windows = stock[0].sink
             price = expected_price(windows.width, "image")
             yield _fifo(f"{element.name}_windows_fifo", element.layer, windows, 0, price)

@@ -257,7 +257,8 @@ def on_family(price: Price, family: str, lut4: Mapping[str, float] | None = None
       were mapped to both kinds of LUT. A carry cell counts as the LUTs that it occupies. Wired channels are divided into
       tables of four inputs instead.
     - Memory on ECP5 and Gowin: six LUTs per 16 words of 4 bits, and multiplexers between them.
-    - Memory on iCE40: block RAM of 4 kbit (18 kbit in other families), because its LUTs cannot be memory.
+    - Memory on iCE40: block RAM of 4 kbit (18 kbit in other families), because its LUTs cannot be memory. The
+      memories that become flip-flops are in `logic_cells`.
 
     Args:
         price: Price in 6-input LUTs.
@@ -277,7 +278,7 @@ def on_family(price: Price, family: str, lut4: Mapping[str, float] | None = None
     lut += sum(weights_in_luts(*memory, lut_inputs=part.lut_inputs) for memory in price.roms)
     blocks = price.blocks
     if part.lut_ram is None:
-        blocks += price.rams
+        blocks += tuple(memory for memory in price.rams if not _in_flip_flops(memory, price, family))
     else:
         lut += sum(part.lut_ram(*memory) for memory in price.rams)
     return round(lut), sum(block_rams(*memory, family) for memory in blocks)
@@ -297,9 +298,8 @@ def logic_cells(price: Price, family: str, bits: int) -> int:
     """
     part = get_family(family)
     lut, _ = on_family(price, family)
-    if (
-        not part.logic_cells or not lut or price.tables
-    ):  # a table of a wired layer shares its cell with its register
+    # A table of a wired layer shares its cell with its register.
+    if not part.logic_cells or not lut or price.tables:
         return lut
     share = part.logic_cells.get(price.kind, part.logic_cells["other"])
     weights = weight_luts(price, family)
@@ -314,16 +314,20 @@ def weight_luts(price: Price, family: str) -> float:
 
 
 def memory_cells(price: Price, family: str) -> float:
-    """Return the logic cells of memories that become flip-flops, because LUTs cannot be memories.
+    """Return the logic cells of memories that become flip-flops, because LUTs cannot be memories."""
+    return _CELLS_A_BIT * sum(
+        width * depth for width, depth in price.rams if _in_flip_flops((width, depth), price, family)
+    )
 
-    These are memories that answer at once, and those that would leave a block RAM almost empty.
+
+def _in_flip_flops(memory: Memory, price: Price, family: str) -> bool:
+    """Return whether one of a price's `rams` becomes flip-flops on a family.
+
+    Where LUTs cannot be memories, these are memories that answer at once, and those that would leave a block RAM almost
+    empty.
     """
-    part = get_family(family)
+    part, (width, depth) = get_family(family), memory
     if part.lut_ram is not None:
-        return 0.0
-    flops = 0
-    for width, depth in price.rams:
-        capacity = 1024 * part.block_ram.kbit * block_rams(width, depth, family)
-        if (width, depth) in price.instant or width * depth < _LEAST_FILL * capacity:
-            flops += width * depth
-    return _CELLS_A_BIT * flops
+        return False
+    capacity = 1024 * part.block_ram.kbit * block_rams(width, depth, family)
+    return memory in price.instant or width * depth < _LEAST_FILL * capacity

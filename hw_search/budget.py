@@ -19,17 +19,17 @@ from zerocross.hw_search.earlier import digest
 from zerocross.hw_search.evaluator import Evaluator
 from zerocross.hw_search.files import write_text
 from zerocross.hw_search.final_training import Scope, final_seconds, least_seeds, scopes
-from zerocross.hw_search.pace import ENDING, Costs
+from zerocross.hw_search.pace import ENDING, Durations
 from zerocross.hw_search.trainings import parallel_trainings
 from zerocross.reading import Unreadable, as_record, read_json
 from zerocross.reports.wording import count, duration
 
 BUDGET = "budget.json"
 
-_LEAST = 4
+LEAST = 4
 """Fewest candidates of a search, and of a part of a generation."""
 
-_SLACK = 1.1
+SLACK = 1.1
 """Ratio to the time left that final trainings may have."""
 
 
@@ -53,7 +53,8 @@ class Spent:
     Attributes:
         seconds: Time of all searches without final trainings, in seconds, also of interrupted ones.
         ratio: Duration of a final training relative to that of a training in the search.
-        after: What `seconds` was after so many candidates. A search that repeats generations decides as at first.
+        after: What `seconds` was after so many candidates ("24"), and after the audit that followed ("24 audited"). A
+            search that repeats generations decides as at first.
         ends: What was decided, by budget in minutes.
     """
 
@@ -84,7 +85,7 @@ class Budget:
         self,
         evaluator: Evaluator,
         minutes: float,
-        expect: Callable[[], Costs | None],
+        expect: Callable[[], Durations | None],
         note: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.ending = ""
@@ -95,6 +96,7 @@ class Budget:
         self._ended = self._own.ends.setdefault(f"{minutes:g}", Ended())
         self._mark = time.monotonic()
         self._done = self._parts = 0
+        self._audited = False
         self._pace: float | None = None  # seconds for a candidate, as measured last
 
     def take(self, waiting: int) -> int:
@@ -123,8 +125,20 @@ class Budget:
             self._count()
             if is_whole:
                 self._done += candidates
-                self._own.after.setdefault(str(self._done), self._own.seconds)
+                self._own.after.setdefault(self._place, self._own.seconds)
                 self._pace = max(self._spent() - before, 0.0) / candidates
+            self._write()
+
+    @contextmanager
+    def auditing(self) -> Iterator[None]:
+        """Count the time of the audit of the rungs, also of one that is interrupted."""
+        try:
+            yield
+            self._audited = True
+        finally:
+            self._count()
+            if self._audited:
+                self._own.after.setdefault(self._place, self._own.seconds)
             self._write()
 
     def scope(self) -> Scope:
@@ -134,7 +148,7 @@ class Budget:
             self._count()
             left = max(60 * self._minutes - self._spent() - ENDING, 0.0)
             possible = scopes(self._evaluator)
-            fitting = (scope for scope in possible if self._finals(scope) <= _SLACK * left)
+            fitting = (scope for scope in possible if self._finals(scope) <= SLACK * left)
             decided[key] = next(fitting, possible[-1])
             self._write()
         shortened = decided[key].shortened(self._evaluator)
@@ -146,29 +160,30 @@ class Budget:
         limit = 60 * self._minutes
         if not self._done:
             return self._first(waiting, limit)
-        reserve = min(self._finals(scopes(self._evaluator)[0]), limit / 2)
+        audit = self._evaluator.audit_seconds() / parallel_trainings(self._evaluator.config)
+        reserve = min(audit + self._finals(scopes(self._evaluator)[0]), limit / 2)
         left = limit - self._spent() - reserve - ENDING
         fitting = round(left / self._pace) if self._pace else waiting
-        return min(fitting, waiting) if fitting >= min(_LEAST, waiting) else 0
+        return min(fitting, waiting) if fitting >= min(LEAST, waiting) else 0
 
     def _first(self, waiting: int, limit: float) -> int:
         """Return how many of the first candidates to evaluate, and say so if it is not all of them."""
-        costs = self._expect()
+        expected = self._expect()
         self._count()
-        if costs is None:
+        if expected is None:
             return waiting
-        self._own.ratio = costs.final_ratio
-        whole = costs.seconds(waiting) + costs.final_seconds(waiting)
-        if whole <= _SLACK * limit:
+        self._own.ratio = expected.final_ratio
+        whole = expected.seconds(waiting) + expected.final_seconds(waiting)
+        if whole <= SLACK * limit:
             return waiting
-        taken = max(min(costs.fits(limit - self._spent()), waiting), min(_LEAST, waiting))
-        least = costs.seconds(_LEAST) + costs.final_seconds(1, least_seeds(self._evaluator.config))
+        taken = max(min(expected.fits(limit - self._spent()), waiting), min(LEAST, waiting))
+        least = expected.seconds(LEAST) + expected.final_seconds(1, least_seeds(self._evaluator.config))
         cut = "" if taken == waiting else f"the search begins with {taken:,} of them, and "
         text = (
             f"The first {count(waiting, 'candidate')} with all final trainings need about {duration(whole)}, more than "
             f"search.budget_minutes {self._minutes:g}: {cut}the final trainings are shortened to the rest of the time."
         )
-        if least > _SLACK * limit:
+        if least > SLACK * limit:
             text += f" Even so, it takes about {duration(least)}: no search of this configuration is shorter."
         self._note(text)
         return taken
@@ -180,7 +195,12 @@ class Budget:
     def _spent(self) -> float:
         """Return the seconds that the search has taken so far; a repeated one has those of the first time."""
         begun = self._own.seconds if self._done or not self._own.after else 0.0
-        return self._own.after.get(str(self._done), begun)
+        return self._own.after.get(self._place, begun)
+
+    @property
+    def _place(self) -> str:
+        """Where the search is, as a key of `Spent.after`."""
+        return f"{self._done} audited" if self._audited else str(self._done)
 
     def _count(self) -> None:
         now = time.monotonic()

@@ -261,6 +261,25 @@ class Evaluator:
         Without them, the correlation of rungs and whole trainings would rest on the candidates that the rungs favoured. They
         are drawn from the distinct trainings of which no variant went on, and count like any other candidate from then on.
         """
+        pool, search = self._auditable(), self.config.search
+        rng = np.random.default_rng([search.seed, _AUDIT])
+        places = sorted(rng.permutation(len(pool))[: search.audit].tolist())
+        drawn = {pool[place].number: Trial(self.candidates[pool[place].id]) for place in places}
+        self._train(list(drawn.values()))
+        for number, trial in drawn.items():
+            trial.rungs, trial.seconds = self.evaluations[number].rungs, self.evaluations[number].seconds
+            self.judge(trial)
+            generation = self.evaluations[number].generation
+            self.evaluations[number] = self._evaluation(trial, number, generation, audited=True)
+
+    def audit_seconds(self) -> float:
+        """Return the expected duration of the audit so far in one worker, from the whole trainings so far, in seconds."""
+        whole = [training.seconds for entry in self.evaluations for training in entry.trainings]
+        number = min(self.config.search.audit, len(self._auditable()))
+        return number * self.config.search.seeds * fmean(whole) if whole else 0.0
+
+    def _auditable(self) -> list[Evaluation]:
+        """Return the stopped evaluations from which an audit draws."""
         known = {
             self.candidates[entry.id].network_key
             for entry in self.evaluations
@@ -271,16 +290,7 @@ class Evaluator:
             key = self.candidates[entry.id].network_key
             if entry.status == "stopped" and key not in known:
                 stopped.setdefault(key, entry)
-        pool, search = list(stopped.values()), self.config.search
-        rng = np.random.default_rng([search.seed, _AUDIT])
-        places = sorted(rng.permutation(len(pool))[: search.audit].tolist())
-        drawn = {pool[place].number: Trial(self.candidates[pool[place].id]) for place in places}
-        self._train(list(drawn.values()))
-        for number, trial in drawn.items():
-            trial.rungs, trial.seconds = self.evaluations[number].rungs, self.evaluations[number].seconds
-            self.judge(trial)
-            generation = self.evaluations[number].generation
-            self.evaluations[number] = self._evaluation(trial, number, generation, audited=True)
+        return list(stopped.values())
 
     def rungs(self, intervals: bool = True) -> list[RungRecord]:
         """Return the records of the rungs so far; see `zerocross.hw_search.ranking.rank_rungs`."""

@@ -48,7 +48,12 @@ class Scope:
             f"{self.networks} of the {size} networks of the front" if (self.networks or size) < size else ""
         )
         limits = " and ".join(filter(None, (networks, seeds)))
-        return f"To end in time, the final trainings have only {limits}." if limits else ""
+        signs = {e.id for e in front(evaluator, references=True)} - {
+            e.id for e in _members(evaluator, self)[1]
+        }
+        cuts = [f"have only {limits}"] if limits else []
+        cuts += ["leave out the other best plain signs"] if signs else []
+        return f"To end in time, the final trainings {' and '.join(cuts)}." if cuts else ""
 
 
 def least_seeds(config: Config) -> int:

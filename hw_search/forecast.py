@@ -8,15 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from zerocross.hw_search.budget import LEAST, SLACK
 from zerocross.hw_search.config import Config, make_config
 from zerocross.hw_search.earlier import differences
 from zerocross.hw_search.errors import UserError
-from zerocross.hw_search.pace import Costs, Pace, Sample, Speed
+from zerocross.hw_search.pace import Durations, Pace, Sample, measure, planned_candidates
 from zerocross.hw_search.pipeline import read_data
 from zerocross.hw_search.pricing import Pricer
 from zerocross.hw_search.space import Space
-from zerocross.hw_search.strategies.making import make_strategy
-from zerocross.hw_search.strategies.surrogate import CHILDREN
 from zerocross.hw_search.trainings import parallel_trainings
 from zerocross.reports.storage import UnreadableRun, load_run
 from zerocross.reports.wording import count, duration
@@ -32,7 +31,7 @@ class Forecast:
         name: Name of the run.
         space: Number of genomes in the space.
         strategy: Search strategy.
-        candidates: Candidates that the strategy requests; None if `search.budget_minutes` alone ends it.
+        candidates: Candidates that the strategy requests, or that fit into `search.budget_minutes` if they are fewer.
         drawn: Number of candidates in the sample of the space.
         dead: Share of them whose activation never changes its sign, 0..1.
         infeasible: Share of them that cannot meet the constraints, 0..1.
@@ -53,7 +52,7 @@ class Forecast:
     name: str
     space: int
     strategy: str
-    candidates: int | None
+    candidates: int
     drawn: int
     dead: float
     infeasible: float
@@ -82,14 +81,9 @@ class Forecast:
             f"{self.name}: a space of {self.space:,} candidates. Of {self.drawn} drawn ones, {self.dead:.0%} never change "
             f"their sign, {self.infeasible:.0%} cannot meet the constraints{unfit}, and "
             f"{1 - self.dead - self.infeasible:.0%} would train.",
-        ]
-        if self.candidates is not None:
-            lines += [
-                f"Search ({self.strategy}): {count(self.candidates, 'candidate')}, about "
-                f"{count(self.trainings, 'training')}, about {duration(self.seconds)}.",
-                f"Final trainings: about {self.final_trainings:,}, about {duration(self.final_seconds)}.",
-            ]
-        lines += [
+            f"Search ({self.strategy}): {count(self.candidates, 'candidate')}, about "
+            f"{count(self.trainings, 'training')}, about {duration(self.seconds)}.",
+            f"Final trainings: about {self.final_trainings:,}, about {duration(self.final_seconds)}.",
             f"A training takes about {duration(self.pace.seconds())} in a worker ({self.pace.epochs:.0f} epochs{together}), "
             f"measured on {self.device}.",
             f"Memory: {count(self.workers, 'worker')}, about {self.memory_gb:.1f} GiB each.",
@@ -118,53 +112,44 @@ def forecast(config: Config, budgets: Sequence[float] = ()) -> Forecast:
         raise UserError(
             f"none of {len(sample.drawn)} drawn candidates can train: {sample.reason or 'all are dead'}"
         )
-    planned = _planned(config, space)
-    speed = Speed(config, pricer, data, sample, _together(config, planned))
-    costs = Costs(config, space, sample, speed.pace, _front_size(config))
-    minutes = config.search.budget_minutes
-    amount = planned if planned is not None else costs.fits(60 * (minutes or 0))
+    speed, durations = measure(config, space, pricer, data, sample)
+    planned, minutes = planned_candidates(config, space), config.search.budget_minutes
+    amount = space.size if planned is None else planned
+    if minutes is not None:
+        amount = min(amount, max(durations.fits(60 * minutes), LEAST))
     workers = parallel_trainings(config)
-    times = tuple(budgets) or ((config.search.budget_minutes,) if config.search.budget_minutes else _BUDGETS)
+    times = tuple(budgets) or (_BUDGETS if minutes is None else (minutes,))
     return Forecast(
         name=config.name,
         space=space.size,
         strategy=config.search.strategy,
-        candidates=planned,
+        candidates=amount,
         drawn=len(sample.drawn),
         dead=sample.dead,
         infeasible=sample.infeasible,
         reason=sample.reason,
-        trainings=round(costs.trainings(amount)),
-        final_trainings=costs.final_trainings(amount),
-        seconds=costs.seconds(amount),
-        final_seconds=costs.final_seconds(amount),
+        trainings=round(durations.trainings(amount)),
+        final_trainings=durations.final_trainings(amount),
+        seconds=durations.seconds(amount),
+        final_seconds=durations.final_seconds(amount),
         pace=speed.pace,
         stack=speed.stack,
         workers=workers,
         memory_gb=speed.memory_gb,
         device=speed.device,
-        bought={minutes: costs.fits(60 * minutes) for minutes in times},
-        notes=(*_on_cluster(config, workers), *_former(config)),
+        bought={minutes: durations.fits(60 * minutes) for minutes in times},
+        notes=(*_shortened(config, durations, amount), *_on_cluster(config, workers), *_former(config)),
     )
 
 
-def _planned(config: Config, space: Space) -> int | None:
-    if config.search.generations is None and config.search.strategy != "exhaustive":
-        return None
-    if config.search.strategy == "differentiable":
-        mixtures = len(space.seeds()) * len(config.search.price_weights) * config.search.most_generations
-        return mixtures
-    return make_strategy(config.search, space, len(config.objectives), str, 0.5).planned
-
-
-def _together(config: Config, planned: int | None) -> int:
-    """Return the usual number of trainings that are requested at once."""
-    search = config.search
-    later = planned is None or planned > search.population
-    candidates = CHILDREN if search.strategy == "surrogate" else search.population
-    return (search.children or candidates if later else search.population) * (
-        1 if search.rungs else search.seeds
-    )
+def _shortened(config: Config, durations: Durations, candidates: int) -> list[str]:
+    minutes = config.search.budget_minutes
+    whole = durations.seconds(candidates) + durations.final_seconds(candidates)
+    if minutes is None or whole <= SLACK * 60 * minutes:
+        return []
+    return [
+        f"All these final trainings do not fit into search.budget_minutes {minutes:g}: they are shortened to the rest of it."
+    ]
 
 
 def _on_cluster(config: Config, workers: int) -> list[str]:
@@ -173,15 +158,6 @@ def _on_cluster(config: Config, workers: int) -> list[str]:
     return [
         f"Steps were timed on this machine, for {count(workers, 'worker')} of the cluster (search.workers)."
     ]
-
-
-def _front_size(config: Config) -> int | None:
-    """Return the number of networks of the run's present front; None if it has none."""
-    try:
-        size = len(load_run(Path(config.output) / config.name).front)
-    except UnreadableRun:
-        return None
-    return min(size, config.final.networks or size) or None
 
 
 def _former(config: Config) -> list[str]:

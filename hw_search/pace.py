@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
+from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
 from statistics import fmean
 
@@ -20,13 +21,17 @@ from zerocross.hw_search.extraction.integers import to_integer
 from zerocross.hw_search.extraction.layers import describe
 from zerocross.hw_search.pricing import Infeasible, Pricer
 from zerocross.hw_search.space import Candidate, Space
+from zerocross.hw_search.strategies.making import make_strategy
 from zerocross.hw_search.strategies.strategy import distinct
+from zerocross.hw_search.strategies.surrogate import CHILDREN
 from zerocross.hw_search.trainings import device_type, parallel_trainings, task
 from zerocross.models.accuracy import accuracies
 from zerocross.models.curves import LOOKS, SAMPLES
 from zerocross.models.data import Data, Split
 from zerocross.models.fitting import Fit
+from zerocross.models.hopeless import LOOK_SAMPLES
 from zerocross.models.stacking import Unstackable, stack
+from zerocross.reports.storage import UnreadableRun, load_run
 
 _DRAWN = 200
 _SCREENING = 20.0  # seconds
@@ -34,7 +39,6 @@ _TIMED = 3
 """Candidates to time: the smallest, the middle and the largest network of the sample."""
 
 _STEPS = 0.4  # seconds of timed steps of each, alone and in a stack
-_LOOK = 1000  # validation samples of a timed look
 
 STARTING = 6.0
 """Seconds until a worker has imported torch and Brevitas."""
@@ -182,12 +186,12 @@ class Speed:
         if size > 1:
             epoch = Fit(model, size, data, work.settings, work.seed, device).seconds_per_epoch(_STEPS) / size
         held_out = len(data.validation)
-        part = Split(data.validation.x[:_LOOK], data.validation.y[:_LOOK])
+        part = Split(data.validation.x[:LOOK_SAMPLES], data.validation.y[:LOOK_SAMPLES])
         begun = time.monotonic()
         accuracies(model, size, part, device)
         look = (time.monotonic() - begun) * held_out / len(part) / size
         # The course of validation accuracy, and the look whether a training is hopeless.
-        looks = ((LOOKS - 1) * min(SAMPLES, held_out) + _LOOK) / held_out
+        looks = ((LOOKS - 1) * min(SAMPLES, held_out) + LOOK_SAMPLES) / held_out
         reading = examining = 0.0
         single = single.to(device).eval()
         with suppress(CrossingError):  # an untrained function may have values that are not numbers
@@ -215,7 +219,7 @@ FRONT = 8
 """Networks of a front, where no earlier front of the run tells how many."""
 
 
-class Costs:
+class Durations:
     """Expected trainings and seconds of a search of n candidates.
 
     Args:
@@ -294,3 +298,47 @@ class Costs:
             else:
                 high = middle - 1
         return low
+
+
+def measure(
+    config: Config, space: Space, pricer: Pricer, data: Data, sample: Sample
+) -> tuple[Speed, Durations]:
+    """Time steps of a search's candidates, and return what they say about the whole search.
+
+    Args:
+        config: Configuration of the search.
+        space: Space of the candidates.
+        pricer: Estimates the candidates' costs.
+        data: Training and validation data.
+        sample: Candidates of the space, at least a good one.
+    """
+    speed = Speed(config, pricer, data, sample, _together(config, planned_candidates(config, space)))
+    return speed, Durations(config, space, sample, speed.pace, _front_size(config))
+
+
+def planned_candidates(config: Config, space: Space) -> int | None:
+    """Return the number of candidates that the strategy requests; None if `search.budget_minutes` alone ends it."""
+    if config.search.generations is None and config.search.strategy != "exhaustive":
+        return None
+    if config.search.strategy == "differentiable":
+        return len(space.seeds()) * len(config.search.price_weights) * config.search.most_generations
+    return make_strategy(config.search, space, len(config.objectives), str, 0.5).planned
+
+
+def _together(config: Config, planned: int | None) -> int:
+    """Return the usual number of trainings that are requested at once."""
+    search = config.search
+    later = planned is None or planned > search.population
+    candidates = CHILDREN if search.strategy == "surrogate" else search.population
+    return (search.children or candidates if later else search.population) * (
+        1 if search.rungs else search.seeds
+    )
+
+
+def _front_size(config: Config) -> int | None:
+    """Return the number of networks of the run's present front; None if it has none."""
+    try:
+        size = len(load_run(Path(config.output) / config.name).front)
+    except UnreadableRun:
+        return None
+    return min(size, config.final.networks or size) or None

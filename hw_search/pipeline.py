@@ -3,7 +3,7 @@
 import platform
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -25,7 +25,7 @@ from zerocross.hw_search.files import write_text
 from zerocross.hw_search.final_training import Finals, finals
 from zerocross.hw_search.finalists import list_digests
 from zerocross.hw_search.notebook import Notebook, in_notebook
-from zerocross.hw_search.pace import Costs, Sample, Speed
+from zerocross.hw_search.pace import Durations, Sample, measure
 from zerocross.hw_search.plugins import import_plugins
 from zerocross.hw_search.pricing import Pricer
 from zerocross.hw_search.space import Candidate, Genome, Space
@@ -248,15 +248,13 @@ def _budget(evaluator: Evaluator, watcher: Watcher) -> Budget | None:
     if minutes is None:
         return None
 
-    def costs() -> Costs | None:
+    def durations() -> Durations | None:
         sample = Sample(config, evaluator.space, evaluator.pricer)
         if not sample.good:
             return None
-        together = config.search.population * config.search.seeds
-        speed = Speed(config, evaluator.pricer, evaluator.data, sample, together)
-        return Costs(config, evaluator.space, sample, speed.pace)
+        return measure(config, evaluator.space, evaluator.pricer, evaluator.data, sample)[1]
 
-    return Budget(evaluator, minutes, costs, watcher.note)
+    return Budget(evaluator, minutes, durations, watcher.note)
 
 
 def evolve(evaluator: Evaluator, watcher: Watcher, budget: Budget | None = None) -> str:
@@ -304,7 +302,8 @@ def evolve(evaluator: Evaluator, watcher: Watcher, budget: Budget | None = None)
         if len(scores) < len(genomes):
             break
     if config.search.rungs and config.search.audit:
-        evaluator.audit()
+        with budget.auditing() if budget else nullcontext():
+            evaluator.audit()
         watcher.ranked(evaluator.rungs())
         with suppress(StopSearch):  # the search has ended
             watcher.generation(evaluator.evaluations, config.objectives)

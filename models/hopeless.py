@@ -13,7 +13,7 @@ from zerocross.models.accuracy import accuracies
 from zerocross.models.data import Data, Split
 from zerocross.models.fitting import TrainingFailure
 
-_SAMPLES = 1000
+LOOK_SAMPLES = 1000
 """Training samples of the look; the validation samples follow only where a network is at chance on these."""
 
 _LEAST_STEPS = 200
@@ -65,7 +65,7 @@ class HopelessWatch:
         self._model, self._data, self._epochs, self._device = model, data, epochs, device
         steps = max(1, math.ceil(len(data.train) / batch_size))
         self._when = max(math.ceil(give_up * epochs), math.ceil(_LEAST_STEPS / steps))
-        self._sample = Split(data.train.x[:_SAMPLES], data.train.y[:_SAMPLES])
+        self._sample = Split(data.train.x[:LOOK_SAMPLES], data.train.y[:LOOK_SAMPLES])
         self.reasons: list[str | None] = [None] * size
 
     def look(self, epoch: int) -> None:

@@ -5,6 +5,8 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
+from fnmatch import fnmatch
 from pathlib import Path
 
 import click
@@ -64,3 +66,24 @@ def test_the_lint_of_building_md_reads_the_design(tmp_path: Path) -> None:
         asked = [{"zerocross_top": name, "sources.f": files}.get(word, word) for word in words]
         done = subprocess.run([tool, *asked], cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0 and "%" not in done.stderr, done.stderr
+
+
+def test_how_it_works_names_every_module_in_the_order_of_its_layers() -> None:
+    text = (ROOT / "docs" / "how-it-works.md").read_text()
+    text = text.partition("## The packages")[2].partition("## Where things are")[0]
+    named = {name.rstrip("/").removesuffix(".py") for name in re.findall(r"`([^`\s]+)`", text)}
+    for room in ("models", "finn_flows", "hw_search", "reports"):
+        for path in (ROOT / room).iterdir():
+            if path.suffix == ".py" or (path / "__init__.py").exists():
+                found = path.stem == "__init__" or any(fnmatch(path.stem, name) for name in named)
+                assert found, f"how-it-works.md does not name {room}/{path.name}"
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    for room in ("finn_flows", "hw_search"):
+        (layers,) = (each["layers"] for each in contracts if each.get("containers") == [f"zerocross.{room}"])
+        place = {name: number for number, layer in enumerate(layers) for name in layer.split(" | ")}
+        table = text.partition(f"`{room}/`, from top to bottom:")[2].split("\n\n")[1]
+        cells = [line.split("|")[1] for line in table.splitlines()[2:]]
+        modules = [
+            name.rstrip("/").removesuffix(".py") for cell in cells for name in re.findall("`(.+?)`", cell)
+        ]
+        assert modules == sorted(modules, key=lambda name: place[name]), room

@@ -87,4 +87,4 @@ class Hosts:
                     lost += 1
         if not right or not lost:
             raise Wrong(f"no test: {right} answers, {lost} lost")
-        return "right answers, others said to be lost"
+        return "right answers, or answers reported as lost"

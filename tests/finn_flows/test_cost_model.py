@@ -147,3 +147,10 @@ def test_memories_without_lut_memory_are_flip_flops_if_they_are_small_or_answer_
     assert cost_model.memory_cells(small, "ice40") > 32 and not cost_model.memory_cells(large, "ice40")
     assert cost_model.memory_cells(replace(large, instant=large.rams), "ice40") > 4096
     assert not cost_model.memory_cells(small, "ecp5")
+
+
+def test_a_memory_in_flip_flops_takes_no_block_ram() -> None:
+    small, large = cost_model.Price(50.0, rams=((8, 4),)), cost_model.Price(50.0, rams=((16, 256),))
+    at_once = replace(large, instant=large.rams)
+    assert [cost_model.on_family(price, "ice40")[1] for price in (small, large, at_once)] == [0, 1, 0]
+    assert cost_model.on_family(cost_model.total([small, large]), "ice40")[1] == 1

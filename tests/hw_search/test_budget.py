@@ -21,8 +21,8 @@ SECONDS = 5.0
 """Duration of a candidate and of a final training of one seed."""
 
 
-class Costs:
-    """The costs that a search expects."""
+class Durations:
+    """What a search is expected to take."""
 
     final_ratio = 1.0
 
@@ -51,6 +51,11 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return made
 
 
+def fake(config: Config, audit: float = 0.0) -> Any:
+    """Return an evaluator that expects so many seconds of an audit in one worker."""
+    return SimpleNamespace(config=config, evaluations=[], generation=0, audit_seconds=lambda: audit)
+
+
 def run(
     config: Config,
     clock: Clock,
@@ -58,10 +63,11 @@ def run(
     generations: Sequence[int] = (24, *([8] * 99)),
     seconds: float | Callable[[int], float] = SECONDS,
     note: Callable[[str], None] = lambda text: None,
+    audit: float = 0.0,
 ) -> tuple[list[int], Budget]:
     """Run generations until the budget ends; return the candidates that each evaluation had, and the budget."""
-    evaluator: Any = SimpleNamespace(config=config, evaluations=[], generation=0)
-    budget, taken = Budget(evaluator, minutes, Costs, note), list[int]()  # type: ignore[arg-type]
+    evaluator = fake(config, audit)
+    budget, taken = Budget(evaluator, minutes, Durations, note), list[int]()  # type: ignore[arg-type]
     for size in generations:
         evaluator.generation += 1
         waiting = size
@@ -74,6 +80,9 @@ def run(
             waiting -= part
         if waiting:
             break
+    if audit:
+        with budget.auditing():
+            clock.now += audit / 2  # two workers
     budget.scope()
     return taken, budget
 
@@ -126,9 +135,35 @@ def test_a_larger_budget_goes_on(config: Config, clock: Clock) -> None:
     assert set(ended(config)) == {"4", "8"}
 
 
+def test_the_audit_of_rungs_is_within_the_time(config: Config, clock: Clock) -> None:
+    plain, _ = run(config, clock, 10)
+    (Path(config.output) / config.name / BUDGET).unlink()
+    taken, budget = run(config, clock, 10, audit=200)
+    assert sum(plain) - sum(taken) == pytest.approx(100 / SECONDS, abs=4) and budget.scope() == Scope(5)
+    again, _ = run(config, clock, 10, seconds=0, audit=200)  # the same command
+    assert again == taken
+
+
+def test_an_audit_that_takes_longer_shortens_the_final_trainings(config: Config, clock: Clock) -> None:
+    budget = Budget(fake(config), 10, Durations)  # type: ignore[arg-type]
+    budget.take(24)
+    with budget.spending(24):
+        clock.now += 120
+    with pytest.raises(KeyboardInterrupt), budget.auditing():
+        clock.now += 400  # also one that is interrupted
+        raise KeyboardInterrupt
+    budget = Budget(fake(config), 10, Durations)  # type: ignore[arg-type]
+    budget.take(24)
+    with budget.spending(24):
+        clock.now += 1
+    with budget.auditing():
+        clock.now += 75
+    assert budget.scope() == Scope(2, 1)
+
+
 def test_an_interrupted_generation_counts(config: Config, clock: Clock) -> None:
-    evaluator: Any = SimpleNamespace(config=config, evaluations=[], generation=1)
-    budget = Budget(evaluator, 10, Costs)  # type: ignore[arg-type]
+    evaluator = fake(config)
+    budget = Budget(evaluator, 10, Durations)  # type: ignore[arg-type]
     assert budget.take(24) == 24
     with pytest.raises(KeyboardInterrupt), budget.spending(24):
         clock.now += 590
@@ -138,8 +173,8 @@ def test_an_interrupted_generation_counts(config: Config, clock: Clock) -> None:
 
 
 def test_an_interruption_late_in_a_search_keeps_its_generations(config: Config, clock: Clock) -> None:
-    evaluator: Any = SimpleNamespace(config=config, evaluations=[], generation=1)
-    budget = Budget(evaluator, 10, Costs)  # type: ignore[arg-type]
+    evaluator = fake(config)
+    budget = Budget(evaluator, 10, Durations)  # type: ignore[arg-type]
     for _ in range(6):
         assert budget.take(16) == 16
         with budget.spending(16):

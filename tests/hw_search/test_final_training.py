@@ -4,6 +4,8 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -13,6 +15,7 @@ from zerocross.hw_search.commands.output import print_run
 from zerocross.hw_search.config import Config, make_config
 from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.execution.tasks import Result, Task, TrainingTask
+from zerocross.hw_search.final_training import Scope, scopes
 from zerocross.hw_search.watcher import Silent
 
 
@@ -190,3 +193,32 @@ def test_a_clock_that_falls_back_changes_no_duration(small: Config, monkeypatch:
     now = iter(range(10**9, 0, -82_770))
     monkeypatch.setattr(time, "time", lambda: float(next(now)))
     assert 0 <= search(small, executor=Failing(lambda work: False)).run.seconds < 600
+
+
+def test_a_shortened_scope_says_all_that_it_leaves_out(small: Config) -> None:
+    def evaluation(number: int, reference: bool, error: float, lut: int) -> Any:
+        return SimpleNamespace(
+            id=str(number), status="ok", reference=reference, metrics={"error": error, "lut": lut}
+        )
+
+    def candidate(number: int) -> Any:
+        return SimpleNamespace(with_expressions=lambda expressions: SimpleNamespace(id=str(number)))
+
+    config = small.model_copy(update={"objectives": ["error", "lut"]})
+    # A small plain sign and a searched network with the same choices dominate another plain sign.
+    evaluations = [
+        evaluation(*each) for each in [(0, True, 0.2, 10), (1, False, 0.03, 20), (2, True, 0.05, 40)]
+    ]
+    candidates = {"0": candidate(0), "1": candidate(0), "2": candidate(2)}
+    evaluator: Any = SimpleNamespace(config=config, evaluations=evaluations, candidates=candidates)
+    assert scopes(evaluator) == [Scope(2), Scope(2, 2), Scope(2, 1)]
+    begins = "To end in time, the final trainings"
+    assert [scope.shortened(evaluator) for scope in scopes(evaluator)] == [
+        "",
+        f"{begins} leave out the other best plain signs.",
+        f"{begins} have only 1 of the 2 networks of the front and leave out the other best plain signs.",
+    ]
+    evaluator.config = config.model_copy(update={"final": config.final.model_copy(update={"seeds": 5})})
+    assert Scope(2).shortened(evaluator) == f"{begins} have only 2 seeds instead of 5."
+    evaluator.evaluations = evaluations[:2]  # no other plain sign is lost
+    assert Scope(5, 2).shortened(evaluator) == ""

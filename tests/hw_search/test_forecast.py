@@ -29,8 +29,19 @@ def test_numbers_of_a_small_search(config: Config, tmp_path: Path) -> None:
 def test_a_budget_is_answered_by_itself(content: dict[str, Any], tmp_path: Path) -> None:
     search = {"population": 4, "budget_minutes": 30, "workers": 2}
     found = forecast(make_config({**content, "output": str(tmp_path), "search": search}))
-    assert found.candidates is None and list(found.bought) == [30]
-    assert "30 minutes:" in str(found)
+    assert list(found.bought) == [30] and found.candidates == found.bought[30] > 4
+    assert "30 minutes:" in str(found) and f"Search (surrogate): {found.candidates} candidates" in str(found)
+
+
+@pytest.mark.parametrize(("minutes", "candidates"), [(0.01, 4), (1000, 4 + 8)])
+def test_the_smaller_of_generations_and_budget_counts(
+    content: dict[str, Any], tmp_path: Path, minutes: float, candidates: int
+) -> None:
+    search = {"population": 4, "generations": 2, "budget_minutes": minutes, "workers": 2}
+    found = forecast(make_config({**content, "output": str(tmp_path), "search": search}))
+    assert found.candidates == candidates
+    short = [text for text in found.notes if "they are shortened" in text]
+    assert bool(short) == (minutes < 1), found.notes
 
 
 def test_rungs_train_fewer_in_full(content: dict[str, Any], tmp_path: Path) -> None:

@@ -280,7 +280,7 @@ def test_python_speaks_to_the_board(small: Small, line: Simulator) -> None:
 
 @pytest.mark.slow
 def test_litex_builds_and_simulates_the_module(small: Small, tmp_path: Path, runtime: Path) -> None:
-    pytest.importorskip("litex", reason='needs LiteX: pip install "zerocross[cores]"')
+    pytest.importorskip("litex", reason='needs LiteX: pip install ".[cores]"')
     from litex.gen import LiteXModule
     from litex.gen.fhdl import verilog
     from litex.soc.interconnect import stream
@@ -337,7 +337,7 @@ def test_litex_builds_and_simulates_the_module(small: Small, tmp_path: Path, run
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("fusesoc") is None, reason='needs FuseSoC: pip install "zerocross[cores]"')
+@pytest.mark.skipif(shutil.which("fusesoc") is None, reason='needs FuseSoC: pip install ".[cores]"')
 @pytest.mark.parametrize("target", ["lint", "sim"])
 def test_fusesoc_runs_the_targets(small: Small, tmp_path: Path, target: str) -> None:
     if shutil.which("perl") is None or shutil.which("make") is None:
