@@ -74,6 +74,8 @@ def test_every_implementation_that_was_mapped_is_tested() -> None:
         ("crossings", "table in block RAM"),
         ("grouped", "weights in block RAM"),
         ("windows", "whole window"),
+        ("planes", "wires"),
+        ("thermometer", "constants"),
     }
     assert set(groups()) == {*KEYS, *few}
     for key in few:  # of which there are a few of some LUTs
