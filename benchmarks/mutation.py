@@ -354,10 +354,13 @@ def _be_tests(tests: list[str], output: int) -> None:
         hypothesis.settings.register_profile("faults", deadline=None, phases=phases, database=None)
         options = ["-x", "-q", "-n0", "-p", "no:cacheprovider", "-W", "ignore"]
         options += ["--hypothesis-seed=0", "--hypothesis-profile=faults"]
-        code = int(pytest.main([*options, *tests]))
+        passed = int(pytest.main([*options, *tests]))
         import zerocross
 
-        assert Path(zerocross.__file__).is_relative_to(Path.cwd()), zerocross.__file__
+        if Path(zerocross.__file__).is_relative_to(Path.cwd()):
+            code = passed
+        else:
+            print(f"ERROR {zerocross.__file__} was tested, which is not the copy")
         sys.stdout.flush()
     finally:
         os._exit(code)
