@@ -18,7 +18,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         OSError: If the file cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = _temporary(path)
     try:
         yield temporary
         os.replace(temporary, path)
@@ -34,7 +34,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     Raises:
         OSError: If the folder cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = _temporary(path)
     try:
         yield temporary
         shutil.rmtree(path, ignore_errors=True)
@@ -63,6 +63,10 @@ def remove_leftovers(folder: Path, age: float = 0) -> None:
                     shutil.rmtree(entry.path)
                 else:
                     os.unlink(entry.path)
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
 
 
 def _runs(process: int) -> bool:

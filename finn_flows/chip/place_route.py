@@ -201,17 +201,8 @@ def place_and_route(
     (work / router.constraints).write_text(constraints(board, clock, ports))
 
     log = work / "nextpnr.log"
-    arguments = [
-        "--json",
-        "netlist.json",
-        "--write",
-        router.netlist,
-        "--report",
-        "report.json",
-        "--seed",
-        str(seed),
-    ]
-    arguments += ["--freq", f"{clock:g}", "--timing-allow-fail"]
+    arguments = ["--json", "netlist.json", "--write", router.netlist, "--report", "report.json"]
+    arguments += ["--seed", str(seed), "--freq", f"{clock:g}", "--timing-allow-fail"]
     code = _run(router.nextpnr(board.device, arguments), work, log, _follow(tell))
     text = log.read_text(errors="replace")
     if code or not (work / "report.json").exists():

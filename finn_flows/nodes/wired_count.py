@@ -33,10 +33,9 @@ def counted_by_chains(bits: int) -> int:
     if bits <= 7:
         return _FIRST[bits]
     groups = math.ceil(bits / 13)
-    full, part = divmod(max(0, bits - 7 * groups), 6)
+    full, part = divmod(bits - 7 * groups, 6)
     lut = 3 * (groups + full) + _MORE[part]
-    most = [13] * full + [7 + part] + [7] * (groups - full - 1)  # the largest values to add
-    most = most[:groups]
+    most = ([13] * full + [7 + part] + [7] * groups)[:groups]  # the largest values to add
     while len(most) > 1:
         lut += sum(max(pair).bit_length() for pair in zip(most[::2], most[1::2], strict=False))
         most = [sum(most[place : place + 2]) for place in range(0, len(most), 2)]

@@ -62,7 +62,7 @@ module zc_chain_popcount #(
   end
 endmodule
 
-// Adds the ones among six bits to each of GROUPS numbers of W bits: three tables if W is 1, OUT - 1 else. Latency 1.
+// Adds the ones among six bits to each of GROUPS numbers of up to W bits. Three tables each, for W of 1 and of 3. Latency 1.
 module zc_chain_six #(
     parameter int GROUPS = 1,
     parameter int W      = 3,

@@ -17,27 +17,9 @@ from zerocross.reports.build_storage import load_build
 from zerocross.writing import remove_leftovers, replacing_folder
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)+")  # an underscore: no word of Verilog-2005, C or Python
-_WORDS = (
-    *(
-        "accept_on",
-        "always_comb",
-        "always_ff",
-        "always_latch",
-        "first_match",
-        "ignore_bins",
-        "illegal_bins",
-        "reject_on",
-    ),
-    *(
-        "s_always",
-        "s_eventually",
-        "s_nexttime",
-        "s_until",
-        "s_until_with",
-        "sync_accept_on",
-        "sync_reject_on",
-    ),
-    *("until_with", "wait_order"),
+_WORD = re.compile(
+    r"(sync_)?(accept|reject)_on|always_(comb|ff|latch)|first_match|(ignore|illegal)_bins|"
+    r"s_(always|eventually|nexttime|until)|(s_)?until_with|wait_order"
 )
 """Words of SystemVerilog with an underscore (IEEE 1800-2017, annex B)."""
 _MARK = Path("rtl") / "samples.hex"  # only an exported folder has it
@@ -125,7 +107,11 @@ def _checked_name(name: str | None, record: Build) -> str:
 
 def _is_free(name: str) -> bool:
     """Return whether a name is neither a word of the languages that read it, nor one of the design's modules."""
-    return bool(_NAME.fullmatch(name)) and not name.startswith(("zc_", "zerocross_")) and name not in _WORDS
+    return (
+        bool(_NAME.fullmatch(name))
+        and not name.startswith(("zc_", "zerocross_"))
+        and not _WORD.fullmatch(name)
+    )
 
 
 def _facts(record: Build, facts: HostFacts) -> CoreFacts:

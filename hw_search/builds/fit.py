@@ -90,10 +90,10 @@ def with_remedies(error: DoesNotFit, design: Design, target: Board | Part, redes
     They are estimates, each multiplied by what this design needed relative to its own estimate.
     """
     place = {"lut": 0, "bram": 1}.get(error.resource)
-    if place is None or not needs(design, target)[place].amount:
+    if place is None or not (expected := needs(design, target)[place].amount):
         return error
     factors = [1.0, 1.0]
-    factors[place] = error.used / needs(design, target)[place].amount
+    factors[place] = error.used / expected
     limit = 1.0 if error.used > error.available else _ROUTABLE
     remedies = _remedies(design, target, redesign, _Correction((factors[0], factors[1]), limit))
     return DoesNotFit(error.found, error.resource, error.used, error.available, f"choose {remedies}")

@@ -27,6 +27,8 @@ NODES = {
     "signs": count(5, 60, [25]),
     "odd": count(6, 40, [3, 16, 9, 0, 7]),
     "one": count(1, 5, [1]),
+    "eight_groups": votes(300, 3),
+    "five_groups": votes(120, 2),
 }
 
 
