@@ -218,6 +218,11 @@ def misses_clock(build: Build) -> bool:
     return timing.fmax_mhz is not None and build.clock_mhz is not None and timing.fmax_mhz < build.clock_mhz
 
 
+def load_words(build: Build) -> str:
+    """Return what precedes the command that loads the bitstream."""
+    return f"Load the bitstream{' all the same' if misses_clock(build) else ''} with:"
+
+
 def usable_clock(build: Build) -> float | None:
     """Return the clock in MHz at which a design works: the requested one, or the highest if that is lower."""
     return build.timing.fmax_mhz if misses_clock(build) else build.clock_mhz

@@ -317,6 +317,7 @@ class Build:
         certificate: Comparisons of all forms, or None if there are none.
         files: Files of the build: {label: path relative to the build's folder}.
         hints: Remedies if the design did not fit or was too slow.
+        load: Command that loads the bitstream onto the board; "" without a bitstream.
         searched: Estimates of the search, their part, and how this build differs; "" without a search.
         host: Nodes ahead of the hardware, which the host computes; with a reason for those that are more than a
             normalisation or the input's quantizer.
@@ -355,6 +356,7 @@ class Build:
     certificate: Certificate | None = None
     files: dict[str, str] = field(default_factory=dict)
     hints: list[str] = field(default_factory=list)
+    load: str = ""
     searched: str = ""
     host: list[str] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)

@@ -14,7 +14,7 @@ _MARKS = {"good": ("✓", "green"), "bad": ("✗", "bold red"), "unknown": ("?",
 def build_table(build: Build) -> RenderableType:
     """Return a build's summary for the terminal: verdicts, numbers, a table by layer, hints, and what is left out.
 
-    Print it with `crop=False`: hints may be longer than a line and are not wrapped.
+    Print it with `crop=False`: hints and commands may be longer than a line and are not wrapped.
 
     Args:
         build: Build, finished or not.
@@ -32,8 +32,11 @@ def build_table(build: Build) -> RenderableType:
     parts += [Text(line, style="dim") for line in remarks]
     if build.searched:
         parts.append(Text(build.searched, style="dim"))
-    # A hint may hold a command for users to copy, so hints are not wrapped.
+    # Users copy the command, so it is not wrapped. Neither are hints, which may hold one.
     parts += [Text(hint, style="yellow", no_wrap=True, overflow="ignore") for hint in build.hints]
+    if build.load:
+        line = f"{build_facts.load_words(build)} {build.load}"
+        parts.append(Text(line, no_wrap=True, overflow="ignore"))
     if build.left_out:
         parts.append(Text("Not shown:", style="yellow"))
         parts += [Text(f"- {reason}", style="yellow", overflow="fold") for reason in build.left_out]

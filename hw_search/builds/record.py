@@ -116,7 +116,8 @@ def build_record(job: Job, stages: tuple[Stage, ...], done: Done) -> Build:
         routed={name: used for name, (used, _) in routed.items() if name in RESOURCES},
         certificate=_certificate(done),
         files=_files(job, done),
-        hints=_hints(job, done),
+        hints=_hints(done),
+        load=_load(job, done),
         searched=_searched(job, done.design) if done.design else "",
         host=list(done.lowering.host) if done.lowering else [],
         dropped=_dropped(done),
@@ -185,21 +186,23 @@ def _searched(job: Job, design: BuiltDesign) -> str:
     return text
 
 
-def _hints(job: Job, done: Done) -> list[str]:
-    """Return hints: the remedy for a design that does not fit or is too slow, and the command to load a bitstream."""
+def _hints(done: Done) -> list[str]:
+    """Return hints: the remedy for a design that does not fit, and a warning of one that is too slow."""
     if done.misfit is not None:
         return [str(done.misfit)]
-    if done.routed is None or not isinstance(job.target, Board):
+    if done.routed is None or done.routed.met:
         return []
-    bitstream = shlex.quote(str((job.folder / done.routed.bitstream).resolve()))
-    command = job.target.load_command(bitstream)
-    if done.routed.met:
-        return [f"load the bitstream with: {command}"]
     return [
         done.routed.timing,
         "warning: the board may answer wrongly at its clock, which is too fast for the design",
-        f"load the bitstream all the same with: {command}",
     ]
+
+
+def _load(job: Job, done: Done) -> str:
+    """Return the command that loads the bitstream; "" if there is none."""
+    if done.misfit is not None or done.routed is None or not isinstance(job.target, Board):
+        return ""
+    return job.target.load_command(shlex.quote(str((job.folder / done.routed.bitstream).resolve())))
 
 
 def _version(name: str) -> str:

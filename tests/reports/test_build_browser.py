@@ -18,6 +18,7 @@ PAGES = {
             name="n" * 90,
             expression="mul(" * 40 + "x",
             hints=["h" * 200],
+            load="openFPGALoader -b " + "l/" * 90,
             left_out=["l" * 200],
             files={"f" * 60: "p" * 90},
         )

@@ -188,6 +188,7 @@ def test_what_a_build_holds_is_escaped():
         **dict.fromkeys(fields, odd),
         nodes=[node],
         hints=[odd],
+        load=odd,
         left_out=[odd],
         files={odd: odd},
         choices={odd: odd},

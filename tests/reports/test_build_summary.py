@@ -34,9 +34,16 @@ def test_a_build_in_the_terminal():
 def test_a_stopped_build_has_its_stage_and_its_remedy():
     text = printed(make_long_build())
     assert "✗ Stopped at place and route" in text
-    command = f"load it with: openFPGALoader {'long/' * 30}design.bit"
-    assert command in printed(replace(make_build(), hints=[command])).splitlines()
     assert "Or take ulx3s-85f." in text
+    assert "Load the bitstream" not in text
+
+
+def test_the_command_that_loads_a_bitstream_stands_in_one_line():
+    command = f"openFPGALoader {'long/' * 30}design.bit"
+    build = make_build(load=command)
+    assert f"Load the bitstream with: {command}" in printed(build).splitlines()
+    slow = replace(build, timing=replace(build.timing, slack_ns=-1.0))
+    assert f"Load the bitstream all the same with: {command}" in printed(slow).splitlines()
 
 
 def test_a_bare_build_prints():
