@@ -1,4 +1,4 @@
-"""Weights of -1, 0 and +1, few of which are not 0: what the nodes of sparse layers share."""
+"""What the nodes of sparse layers share: their shape, and their weights of -1, 0 and +1, few of which are not 0."""
 
 import hashlib
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import numpy as np
 
 from zerocross.finn_flows.accumulators import integer_type
 from zerocross.finn_flows.finn_patches import write_source
-from zerocross.finn_flows.nodes.node import HardwareNode, Instance, NodeError, StockNode
+from zerocross.finn_flows.nodes.node import HardwareNode, Instance, NodeError, StockNode, given
 from zerocross.finn_flows.nodes.stream import Stream
 
 
@@ -70,6 +70,49 @@ class SparseWeights:
         return {"weights": (self.weights.astype(np.float32), "TERNARY")}
 
 
+class SparseNode(HardwareNode):
+    """Base of the nodes of sparse layers: they read all bits in one word, and write a value for each channel.
+
+    Attributes:
+        features: Number of inputs.
+        channels: Number of outputs.
+        fan_in: Most inputs that a channel reads.
+        exact: Whether every channel reads `fan_in` inputs.
+        weights: -1, 0 or +1, shape (channels, features); None in a plan.
+    """
+
+    features: int
+    channels: int
+    fan_in: int
+    exact: bool
+    weights: np.ndarray | None
+
+    @property
+    def points(self) -> int:
+        """Points of the grid of a channel's sums; see `SparseWeights`."""
+        return self.fan_in + 1 if self.exact else 2 * self.fan_in + 1
+
+    @property
+    def lanes(self) -> tuple[int, int]:
+        """See `HardwareNode`."""
+        return self.channels, self.features
+
+    @property
+    def inputs(self) -> dict[str, Stream]:
+        """All bits in one word."""
+        return {"s": Stream((self.features,), self.features, 1)}
+
+    @cached_property
+    def sparse(self) -> SparseWeights:
+        """The weights. Raises a `NodeError` if none are attached."""
+        return SparseWeights(given(self.weights, "weights"), self.fan_in, self.exact)
+
+    def operation_counts(self) -> dict[str, int]:
+        """See `HardwareNode`."""
+        size = self.channels * self.features
+        return {"op_mac_2bx1b": size, "param_weight_2b": size}
+
+
 def check_sparse_weights(weights: np.ndarray, channels: int, features: int, fan_in: int, exact: bool) -> None:
     """Raise a `NodeError` for weights that do not fit a node."""
     if weights.shape != (channels, features):
@@ -82,16 +125,6 @@ def check_sparse_weights(weights: np.ndarray, channels: int, features: int, fan_
         raise NodeError(
             f"channels read {reads.min()} to {reads.max()} inputs, but the node has a fan-in of {most}"
         )
-
-
-def grid_points(fan_in: int, exact: bool) -> int:
-    """Return the number of points of the grid; see `SparseWeights`."""
-    return fan_in + 1 if exact else 2 * fan_in + 1
-
-
-def sparse_counts(channels: int, features: int) -> dict[str, int]:
-    """Return the numbers of multiplications per image and of weights, by FINN's names, zeros included."""
-    return {"op_mac_2bx1b": channels * features, "param_weight_2b": channels * features}
 
 
 def sparse_stock(features: int, channels: int, fan_in: int, sink: Stream, thresholds: int = 0) -> StockNode:

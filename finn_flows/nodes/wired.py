@@ -1,7 +1,6 @@
 """A sparse layer and the activation of one bit behind it, as wires and lookup tables."""
 
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -12,13 +11,12 @@ from zerocross.finn_flows.cost_model import Price
 from zerocross.finn_flows.crossings import CrossingTable
 from zerocross.finn_flows.network import Grid
 from zerocross.finn_flows.nodes.crossing_site import table_of, table_parameters
-from zerocross.finn_flows.nodes.node import HardwareNode, Instance, NodeError, StockNode, given
+from zerocross.finn_flows.nodes.node import Instance, NodeError, StockNode, given
 from zerocross.finn_flows.nodes.sparse_weights import (
+    SparseNode,
     SparseWeights,
     check_sparse_weights,
-    grid_points,
     module_around,
-    sparse_counts,
     sparse_stock,
 )
 from zerocross.finn_flows.nodes.stream import Stream
@@ -34,7 +32,7 @@ from zerocross.finn_flows.nodes.symmetric import (
 
 
 @dataclass(frozen=True)
-class Wired(HardwareNode):
+class Wired(SparseNode):
     """Channels that read a few bits each and write one bit: a function of how many of their inputs agree with their signs.
 
     All channels are computed at once, from one word with all inputs. A channel of up to six inputs is one lookup table,
@@ -92,21 +90,6 @@ class Wired(HardwareNode):
         return replace(self, crossings=counts, weights=weights, table=table)
 
     @property
-    def points(self) -> int:
-        """Points of the table's grid."""
-        return grid_points(self.fan_in, self.exact)
-
-    @property
-    def lanes(self) -> tuple[int, int]:
-        """See `HardwareNode`."""
-        return self.channels, self.features
-
-    @property
-    def inputs(self) -> dict[str, Stream]:
-        """All bits in one word."""
-        return {"s": Stream((self.features,), self.features, 1)}
-
-    @property
     def outputs(self) -> dict[str, Stream]:
         """One bit for each channel, in one word."""
         return {"m": Stream((self.channels,), self.channels, 1)}
@@ -115,11 +98,6 @@ class Wired(HardwareNode):
     def latency(self) -> int:
         """Cycles from a word to its bits."""
         return int(self.registered)
-
-    @cached_property
-    def sparse(self) -> SparseWeights:
-        """The weights. Raises a `NodeError` if none are attached."""
-        return SparseWeights(given(self.weights, "weights"), self.fan_in, self.exact)
 
     @property
     def numbers(self) -> CrossingTable:
@@ -155,10 +133,6 @@ class Wired(HardwareNode):
         """See `HardwareNode`: one bit."""
         table = CrossingTable(Grid(0, 1), np.zeros(1, np.uint8), np.array([0, 1]), np.array([1]))
         return Wired.of(np.ones((1, 1), np.int8), table, self.registered)
-
-    def operation_counts(self) -> dict[str, int]:
-        """See `HardwareNode`."""
-        return sparse_counts(self.channels, self.features)
 
     def parameters(self) -> dict[str, tuple[np.ndarray, str]]:
         """Return the weights, and the crossings as a `CrossingSite` does."""

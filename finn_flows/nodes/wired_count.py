@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -10,13 +9,12 @@ import numpy as np
 
 from zerocross.finn_flows import cost_model
 from zerocross.finn_flows.cost_model import Price
-from zerocross.finn_flows.nodes.node import HardwareNode, Instance, StockNode, given
+from zerocross.finn_flows.nodes.node import Instance, StockNode
 from zerocross.finn_flows.nodes.sparse_weights import (
+    SparseNode,
     SparseWeights,
     check_sparse_weights,
-    grid_points,
     module_around,
-    sparse_counts,
     sparse_stock,
 )
 from zerocross.finn_flows.nodes.stream import Stream
@@ -43,7 +41,7 @@ def counted_by_chains(bits: int) -> int:
 
 
 @dataclass(frozen=True)
-class WiredCount(HardwareNode):
+class WiredCount(SparseNode):
     """Counts how many of its few inputs agree with their signs, in each channel; all channels at once, from one word.
 
     Its output is the point of the accumulator's grid, from 0 (see `SparseWeights`): the number u of agreeing inputs if all
@@ -80,24 +78,9 @@ class WiredCount(HardwareNode):
         return cls(weights.shape[1], len(weights), sparse.fan_in, sparse.exact, weights)
 
     @property
-    def points(self) -> int:
-        """Number of values that an output can have."""
-        return grid_points(self.fan_in, self.exact)
-
-    @property
     def is_popcount(self) -> bool:
         """Whether one count is two units of the network's sum."""
         return self.exact
-
-    @property
-    def lanes(self) -> tuple[int, int]:
-        """See `HardwareNode`."""
-        return self.channels, self.features
-
-    @property
-    def inputs(self) -> dict[str, Stream]:
-        """All bits in one word."""
-        return {"s": Stream((self.features,), self.features, 1)}
 
     @property
     def outputs(self) -> dict[str, Stream]:
@@ -110,11 +93,6 @@ class WiredCount(HardwareNode):
     def latency(self) -> int:
         """Cycles from a word to its counts."""
         return 1 if self.fan_in <= 7 else 2 + (-(-self.fan_in // 13) - 1).bit_length()
-
-    @cached_property
-    def sparse(self) -> SparseWeights:
-        """The weights. Raises a `NodeError` if none are attached."""
-        return SparseWeights(given(self.weights, "weights"), self.fan_in, self.exact)
 
     def network_values(self, points: np.ndarray) -> np.ndarray:
         """Convert outputs (N, channels) to the sums of the integer network."""
@@ -137,10 +115,6 @@ class WiredCount(HardwareNode):
     def slim(self) -> "WiredCount":
         """See `HardwareNode`: one channel of one input, with as many stages."""
         return WiredCount(1, 1, self.fan_in, False, np.ones((1, 1), np.int8))
-
-    def operation_counts(self) -> dict[str, int]:
-        """See `HardwareNode`."""
-        return sparse_counts(self.channels, self.features)
 
     def parameters(self) -> dict[str, tuple[np.ndarray, str]]:
         """See `HardwareNode`."""
