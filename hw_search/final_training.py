@@ -33,8 +33,8 @@ class Scope:
 
     Attributes:
         seeds: Trainings of each network.
-        networks: Most networks of the front. Then only their own plain signs train beside them. None: all networks, and
-            also the plain signs that no other plain sign dominates.
+        networks: Most networks of the front, searched activations first. Then only their own plain signs train beside them.
+            None: all networks, and also the plain signs that no other plain sign dominates.
     """
 
     seeds: int
@@ -76,23 +76,39 @@ def final_seconds(evaluator: Evaluator, scope: Scope) -> float:
     return scope.seeds * (sum(each.values()) + controls)
 
 
-def front(evaluator: Evaluator, references: bool = False) -> list[Evaluation]:
+def whole_front(evaluator: Evaluator, references: bool = False) -> list[Evaluation]:
     """Return the nondominated evaluations among all feasible ones, or among the plain signs only.
 
-    They are sorted by the objectives. If `final.networks` limits their number, an even selection remains.
+    They are sorted by the objectives.
     """
-    objectives, most = evaluator.config.objectives, evaluator.config.final.networks
+    objectives = evaluator.config.objectives
     pool = [e for e in evaluator.evaluations if e.status == "ok" and (e.reference or not references)]
     if not pool:
         return []
     points = np.array([[e.metrics[name] for name in objectives] for e in pool])
     chosen = [evaluation for evaluation, best in zip(pool, nondominated(points), strict=True) if best]
-    chosen.sort(key=lambda evaluation: [evaluation.metrics[name] for name in objectives])
-    return chosen if most is None else _spread(chosen, most)
+    return sorted(chosen, key=lambda evaluation: [evaluation.metrics[name] for name in objectives])
+
+
+def front(evaluator: Evaluator, references: bool = False) -> list[Evaluation]:
+    """Return `whole_front`, or as much of it as `final.networks` allows."""
+    chosen, most = whole_front(evaluator, references), evaluator.config.final.networks
+    return chosen if most is None else _selected(chosen, most)
+
+
+def _selected(chosen: list[Evaluation], most: int) -> list[Evaluation]:
+    """Return at most so many evaluations of a sorted front: first searched activations, then plain signs.
+
+    The plain signs of the searched activations train beside them anyhow.
+    """
+    searched = _spread([evaluation for evaluation in chosen if not evaluation.reference], most)
+    signs = _spread([evaluation for evaluation in chosen if evaluation.reference], most - len(searched))
+    kept = {evaluation.id for evaluation in (*searched, *signs)}
+    return [evaluation for evaluation in chosen if evaluation.id in kept]
 
 
 def _spread(chosen: list[Evaluation], most: int) -> list[Evaluation]:
-    """Return at most so many evaluations of a sorted front, spread evenly over it."""
+    """Return at most so many evaluations of a sorted list, spread evenly over it."""
     if len(chosen) <= most:
         return chosen
     places = np.linspace(0, len(chosen) - 1, most).round().astype(int)
@@ -103,7 +119,7 @@ def _members(evaluator: Evaluator, scope: Scope) -> tuple[list[Evaluation], list
     """Return the networks of the front to train again, and the plain signs beside them."""
     best, others = front(evaluator), list[Evaluation]()
     if scope.networks is not None:
-        best = _spread(best, scope.networks)
+        best = _selected(best, scope.networks)
     else:
         others = front(evaluator, references=True)
     signs = {plain_sign(evaluator.candidates[e.id]).id for e in best} | {e.id for e in others}

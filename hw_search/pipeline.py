@@ -22,7 +22,7 @@ from zerocross.hw_search.execution.evaluation import load_data
 from zerocross.hw_search.execution.executor import Executor, LocalExecutor
 from zerocross.hw_search.execution.store import Store
 from zerocross.hw_search.files import write_text
-from zerocross.hw_search.final_training import Finals, finals
+from zerocross.hw_search.final_training import Finals, finals, whole_front
 from zerocross.hw_search.finalists import list_digests
 from zerocross.hw_search.notebook import Notebook, in_notebook
 from zerocross.hw_search.pace import Durations, Sample, measure
@@ -345,7 +345,7 @@ def _run(
         front=found.front,
         references=found.references,
         verdict=(
-            verdict(found.front, found.references, config.objectives, found.controls)
+            verdict(found.front, found.references, config.objectives, found.controls, whole_front(evaluator))
             if found.front
             else _reasons(evaluator)
         )

@@ -1,14 +1,15 @@
 """Whether a searched activation beats the plain sign and its controls, with the significance over training seeds."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev
+from statistics import fmean, stdev, variance
 
-from scipy.stats import ttest_ind
+from scipy.stats import t, ttest_ind
 
 from zerocross.reports.pareto import nondominated
-from zerocross.reports.records import Control, Finalist
-from zerocross.reports.wording import control_text
+from zerocross.reports.records import Control, Evaluation, Finalist
+from zerocross.reports.wording import control_text, count
 
 SIGNIFICANCE = 0.05
 """Largest p-value of Welch's t-test (one-sided) at which a difference is called significant."""
@@ -24,11 +25,55 @@ def p_value(better: Sequence[float], worse: Sequence[float]) -> float | None:
     return float(ttest_ind(better, worse, equal_var=False, alternative="greater").pvalue)
 
 
+def least_difference(one: Sequence[float], other: Sequence[float], level: float) -> float:
+    """Return the smallest difference of two means that Welch's test, one-sided, would call significant at a level.
+
+    Args:
+        one: At least two values.
+        other: At least two values; not both sides are constant.
+        level: Largest p-value, 0..1.
+    """
+    parts = [variance(values) / len(values) for values in (one, other)]
+    freedom = sum(parts) ** 2 / sum(
+        part**2 / (len(values) - 1) for part, values in zip(parts, (one, other), strict=True)
+    )
+    return float(t.ppf(1 - level, freedom)) * math.sqrt(sum(parts))
+
+
 def verdict(
     front: Sequence[Finalist],
     references: Sequence[Finalist],
     objectives: Sequence[str],
     controls: Sequence[Control] = (),
+    whole: Sequence[Evaluation] = (),
+) -> str:
+    """Return what the final trainings show of the searched activations, and how many of them were not trained again.
+
+    Args:
+        front: Networks of the front that were trained again.
+        references: Plain signs trained with the same seeds.
+        objectives: Metrics that the search minimised.
+        controls: Controls of the plain signs.
+        whole: The search's whole front.
+    """
+    trained = {finalist.id for finalist in front}
+    searched = [evaluation.id for evaluation in whole if not evaluation.reference]
+    missing = sum(name not in trained for name in searched)
+    if missing and all(finalist.reference for finalist in front):
+        networks = count(missing, "network")
+        return (
+            f"No verdict on activations: the search's front has {networks} with a searched activation, but none was trained "
+            "again. A larger search.budget_minutes or final.networks trains more."
+        )
+    rest = f" {missing} of the front's {len(searched)} searched activations were not trained again."
+    return _compared(front, references, objectives, controls) + (rest if missing else "")
+
+
+def _compared(
+    front: Sequence[Finalist],
+    references: Sequence[Finalist],
+    objectives: Sequence[str],
+    controls: Sequence[Control],
 ) -> str:
     """Return whether a network of the front has both a lower test error and fewer LUTs than a plain sign.
 
@@ -40,12 +85,6 @@ def verdict(
     A network must also be more accurate than all controls of the plain sign. The largest p-value of these comparisons
     counts, which needs no correction. The pairs are alternatives, so Bonferroni's correction is for their number. The
     verdict names the pair with the smallest p-value, or reports that there is no such pair.
-
-    Args:
-        front: Networks of the front, with or without plain signs.
-        references: Plain signs trained with the same seeds.
-        objectives: Metrics that the search minimised.
-        controls: Controls of the plain signs.
     """
     searched = [finalist for finalist in front if not finalist.reference]
     if not searched:
@@ -98,7 +137,8 @@ def verdict(
         return (
             "No activation of the front beats the plain sign significantly. "
             f"{network} has more accuracy and fewer LUTs than {plain}{ahead}, "
-            f"over {_seeds(net)}, but {difference} is not significant {test}."
+            f"over {_seeds(net)}, but {difference} is not significant {test}. With this spread, "
+            f"{100 * pair.least_difference(SIGNIFICANCE / len(pairs)):.1f} points would be."
         )
     ahead = f", and its best control, {control}, in accuracy" if best is not None else ""
     text = f"{network} beats {plain} in both{ahead}, over {_seeds(net)}."
@@ -132,6 +172,11 @@ class _Pair:
         found = [p_value(self.net.test, other.test) for other in others]
         known = [p for p in found if p is not None]
         return max(known) if len(known) == len(found) else None
+
+    def least_difference(self, level: float) -> float:
+        """Return the smallest difference that would be significant against the plain sign and all its controls."""
+        others: list[Finalist | Control] = [self.sign, *self.controls]
+        return max(least_difference(self.net.test, other.test, level) for other in others)
 
     def order(self) -> tuple[float, float]:
         """Return what the pair to name has the least of."""

@@ -48,6 +48,7 @@ def render(run: Run, builds: Sequence[BuildLink] = (), folder: Path | None = Non
             objectives=", ".join(METRICS[name].label for name in run.objectives),
             references_evaluated=sum(e.reference for e in run.evaluations),
             best=summary.front_evaluations(run),
+            whole_front=len(summary.search_front(run)),
             losses=summary.losses(run.evaluations),
             gains={f.id: summary.gain(f, run.references) for f in run.front},
             control_gains={f.id: summary.control_gain(f, run.references, run.controls) for f in run.front},

@@ -37,7 +37,7 @@ def _sentence(run: Run, folder: Path, net: Finalist, before: Finalist) -> str:
     settings = ", ".join([f"{epochs} epochs", *(f"{name} {value}" for name, value in changed.items())])
     builds = " Builds take these weights." if used is net else ""
     return (
-        f"{net.id} trained again ({settings}): test accuracy {wording.accuracy(net.test)}, in the search "
+        f"{net.id} trained again ({settings}): test accuracy {wording.accuracy(net.test)}, at the search's end "
         f"{wording.accuracy(before.test)}; validation {wording.percent(fmean(net.validation))}, with the best seed "
         f"{wording.percent(_best(net))}.{builds}{_more_seeds(folder, net, changed)}"
     )

@@ -107,6 +107,12 @@ def front_evaluations(run: Run) -> list[Evaluation]:
     if ids:
         first = {e.id: e for e in reversed(found)}
         return sorted((first[i] for i in ids if i in first), key=attrgetter("number"))
+    return search_front(run)
+
+
+def search_front(run: Run) -> list[Evaluation]:
+    """Return the whole front of the search, in order; the final trainings may have left out a part of it."""
+    found = list({e.id: e for e in run.evaluations if e.status == "ok"}.values())
     if not found:
         return []
     return [found[i] for i in np.flatnonzero(nondominated(objective_points(found, run.objectives)))]
@@ -178,7 +184,7 @@ def controls_in_a_line(run: Run) -> str:
     gains = ", ".join(f"{wording.control_text(name)} {fmean(own):+.1f}" for name, own in found.items())
     signs_with = len({control.sign for control in run.controls})
     over = "1 plain sign" if signs_with == 1 else f"means over {signs_with} plain signs"
-    return f"Controls, points of test accuracy over the same plain sign without ({over}): {gains}."
+    return f"Controls, points of test accuracy above their plain signs ({over}): {gains}."
 
 
 def control_gain(

@@ -107,7 +107,10 @@ class FinalConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
         None, ge=1, le=MOST_EPOCHS, description="Epochs of these trainings. null: as many as in the search."
     )
     networks: int | None = Field(
-        None, ge=1, le=100_000, description="Maximum number of networks, spread over the front. null: all."
+        None,
+        ge=1,
+        le=100_000,
+        description="Maximum number of networks of the front: searched activations first, spread over the front. null: all.",
     )
     controls: list[ControlName] = Field(
         default_factory=lambda: list(get_args(ControlName)),

@@ -15,7 +15,7 @@ from zerocross.hw_search.commands.output import print_run
 from zerocross.hw_search.config import Config, make_config
 from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.execution.tasks import Result, Task, TrainingTask
-from zerocross.hw_search.final_training import Scope, scopes
+from zerocross.hw_search.final_training import Scope, front, scopes
 from zerocross.hw_search.watcher import Silent
 
 
@@ -222,3 +222,24 @@ def test_a_shortened_scope_says_all_that_it_leaves_out(small: Config) -> None:
     assert Scope(2).shortened(evaluator) == f"{begins} have only 2 seeds instead of 5."
     evaluator.evaluations = evaluations[:2]  # no other plain sign is lost
     assert Scope(5, 2).shortened(evaluator) == ""
+
+
+@pytest.mark.parametrize(
+    ("networks", "kept"), [(None, "01234"), (4, "0134"), (3, "134"), (2, "14"), (1, "1")]
+)
+def test_a_limited_front_keeps_searched_activations_first(
+    small: Config, networks: int | None, kept: str
+) -> None:
+    final = small.final.model_copy(update={"networks": networks})
+    config = small.model_copy(update={"objectives": ["error", "lut"], "final": final})
+    evaluations = [
+        SimpleNamespace(
+            id=str(place),
+            status="ok",
+            reference=reference,
+            metrics={"error": place / 100, "lut": 50 - 10 * place},
+        )
+        for place, reference in enumerate([True, False, True, False, False])
+    ]
+    evaluator: Any = SimpleNamespace(config=config, evaluations=evaluations)
+    assert "".join(evaluation.id for evaluation in front(evaluator)) == kept

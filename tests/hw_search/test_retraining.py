@@ -51,7 +51,7 @@ def test_the_command_prints_both_results(folder: Path, monkeypatch: pytest.Monke
     name = load_run(folder).front[0].id
     done = CliRunner().invoke(app, ["retrain", str(folder), name, "--seeds", "1", "--epochs", "3"])
     assert done.exit_code == 0, done.output
-    assert f"{name} trained again (3 epochs)" in done.output and "in the search" in done.output
+    assert f"{name} trained again (3 epochs)" in done.output and "at the search's end" in done.output
     again = CliRunner().invoke(app, ["report", str(folder)])
     assert f"{name} trained again (3 epochs)" in again.output
 

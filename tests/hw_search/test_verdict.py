@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from zerocross.hw_search.verdict import p_value, verdict
-from zerocross.reports.records import Control, Finalist
+from zerocross.hw_search.verdict import least_difference, p_value, verdict
+from zerocross.reports.records import Control, Evaluation, Finalist
 
 BASE = Finalist(
     id="a",
@@ -110,3 +110,35 @@ def test_the_hardest_of_all_comparisons_decides() -> None:
     assert f"p = {2 * hardest:.2g}, Bonferroni-corrected for 2 pairs" in verdict(
         [BASE, worse], [SIGN], ["error", "lut"], controls
     )
+
+
+def evaluation(number: int, id: str, reference: bool = False) -> Evaluation:
+    return Evaluation(number, id, "x" if reference else "sin(x)", {}, reference, "ok")
+
+
+def test_nothing_is_judged_that_was_not_trained_again() -> None:
+    whole = [evaluation(0, "a"), evaluation(1, "b", reference=True)]
+    text = verdict([SIGN], [SIGN], ["error"], whole=whole)
+    assert text.startswith("No verdict on activations: the search's front has 1 network with a searched")
+    assert "not beaten" in verdict([SIGN], [SIGN], ["error"], whole=whole[1:])
+
+
+def test_a_front_that_was_cut_is_said_beside_the_verdict() -> None:
+    whole = [evaluation(0, "a"), evaluation(1, "c"), evaluation(2, "b", reference=True)]
+    text = verdict([BASE], [SIGN], ["error", "lut"], whole=whole)
+    assert text.endswith(" 1 of the front's 2 searched activations were not trained again.")
+    assert "trained again" not in verdict([BASE], [SIGN], ["error", "lut"], whole=whole[::2])
+
+
+@pytest.mark.parametrize("level", [0.05, 0.01])
+def test_the_least_difference_has_the_level_as_its_p_value(level: float) -> None:
+    one, other = [0.90, 0.93, 0.91], [0.88, 0.86, 0.91, 0.87]
+    change = least_difference(one, other, level) - (sum(one) / 3 - sum(other) / 4)
+    assert p_value([value + change for value in one], other) == pytest.approx(level)
+
+
+def test_what_would_have_been_significant_is_said() -> None:
+    better, worse = [0.85, 0.99, 0.92], SIGN.test
+    points = 100 * least_difference(better, worse, 0.05)
+    text = verdict([replace(BASE, test=better)], [SIGN], ["error", "lut"])
+    assert text.endswith(f"With this spread, {points:.1f} points would be.")

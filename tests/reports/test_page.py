@@ -48,7 +48,7 @@ def test_page_has_all_parts_of_a_run(make_run, body):
         run.verdict,
         "2 min 31 s",
         "nsga2",
-        "The test set was read once",
+        "The test set was read at the end",
         "nothing was synthesised",
         "our estimate",
         "FINN's estimate",
@@ -216,3 +216,13 @@ def test_records_import_nothing_heavy():
     code = f"import sys, zerocross.reports.records; print([m for m in {heavy} if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+def test_a_front_that_was_cut_is_counted(body, make_run):
+    run = make_run()
+    whole = {evaluation.id for evaluation in summary.search_front(run)}
+    kept = [net for net in run.front if net.id in whole]
+    assert 1 < len(kept) < len(whole)
+    assert f"<dd>{len(kept)} of {len(whole)}</dd>" in body(replace(run, front=kept))
+    alone = [evaluation for evaluation in run.evaluations if evaluation.id in {net.id for net in kept}]
+    assert f"<dd>{len(kept)}</dd>" in body(replace(run, front=kept, evaluations=alone))
