@@ -76,6 +76,7 @@ def _environment() -> Environment:
         crossings=_crossings,
         grid=_grid,
         layer_costs=summary.layer_costs,
+        is_threshold=summary.is_threshold,
         costs_of=[METRICS[name] for name in COSTS],
         resources_of=[METRICS[name] for name in RESOURCES],
     )

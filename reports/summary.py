@@ -125,6 +125,11 @@ def knee(front: Sequence[Finalist], objectives: Sequence[str]) -> Finalist | Non
     return front[pareto_knee([[net.metrics[name] for name in objectives] for net in front])]
 
 
+def is_threshold(net: Finalist) -> bool:
+    """Return whether each channel of a network's activations has at most one crossing: a threshold, as of a plain sign."""
+    return bool(net.sites) and all(crossings <= 1 for site in net.sites for crossings in site.crossings)
+
+
 def losses(evaluations: Sequence[Evaluation]) -> list[Loss]:
     """Group the evaluations that are not "ok" by reason, ignoring numbers; the most frequent reason comes first."""
     groups: dict[tuple[str, str], list[str]] = defaultdict(list)

@@ -226,3 +226,11 @@ def test_a_front_that_was_cut_is_counted(body, make_run):
     assert f"<dd>{len(kept)} of {len(whole)}</dd>" in body(replace(run, front=kept))
     alone = [evaluation for evaluation in run.evaluations if evaluation.id in {net.id for net in kept}]
     assert f"<dd>{len(kept)}</dd>" in body(replace(run, front=kept, evaluations=alone))
+
+
+def test_an_activation_that_is_a_threshold_is_marked(body, make_run):
+    run, mark = make_run(), "a threshold in every channel"
+    net = next(net for net in run.front if not net.reference and max(net.sites[0].crossings) > 1)
+    assert mark not in body(replace(run, front=[net]))
+    sites = [replace(site, crossings=[count % 2 for count in site.crossings]) for site in net.sites]
+    assert body(replace(run, front=[replace(net, sites=sites)])).count(mark) == 1
