@@ -13,12 +13,21 @@ from zerocross.reports import drawing
 from zerocross.reports.figure_accuracy import accuracy_spread
 from zerocross.reports.figure_curves import curves
 from zerocross.reports.figure_front import front
+from zerocross.reports.figure_learning import learned, learning_curves
 from zerocross.reports.metrics import METRICS, RESOURCES
 from zerocross.reports.pareto import Floats, hypervolume, hypervolume_history, reference_point
 from zerocross.reports.records import NodeRecord, Run
 from zerocross.reports.summary import layer_costs, objective_points
 
-__all__ = ["accuracy_spread", "cost_by_layer", "curves", "front", "hypervolume_curve"]
+__all__ = [
+    "accuracy_spread",
+    "cost_by_layer",
+    "curves",
+    "front",
+    "hypervolume_curve",
+    "learned",
+    "learning_curves",
+]
 
 
 def hypervolume_curve(run: Run) -> go.Figure:

@@ -5,6 +5,7 @@ import pytest
 
 from zerocross.reports import figures
 from zerocross.reports.activation_records import ActivationRecord, Curve
+from zerocross.reports.records import TrainingCurve
 
 
 def named(figure, start):
@@ -193,3 +194,18 @@ def test_cost_has_both_estimates_and_only_used_resources(make_nodes):
     figure = figures.cost_by_layer(make_nodes([64, 64], "tanh(x)"))
     assert [t.name for t in figure.data] == ["our estimate", "FINN's estimate"]
     assert [b.label for b in figure.layout.updatemenus[0].buttons] == ["LUT", "BRAM18"]
+
+
+def test_learning_curves_end_with_the_whole_training(make_run):
+    run = make_run()
+    assert figures.learned(run) == []
+    net = next(net for net in run.front if not net.reference)
+    curve = TrainingCurve(3, 1.0, 0.9, [0.5, 0.4, 0.3], [1, 2], [0.6, 0.7])
+    failed = TrainingCurve(4, 1.0, None, [0.5], [1], [0.6])
+    unseen = TrainingCurve(5, 1.0, 0.9, [0.5])
+    evaluations = [
+        replace(e, trainings=[curve, failed, unseen]) if e.id == net.id else e for e in run.evaluations
+    ]
+    (line,) = figures.learning_curves(replace(run, evaluations=evaluations)).data
+    assert list(line.x) == [1, 2, 3] and list(line.y) == pytest.approx([60, 70, 90])
+    assert "seed 3" in line.hovertemplate and net.id in line.hovertemplate
