@@ -55,7 +55,7 @@ ENTRIES = [
     Made("sfc-mnist", "scale_gauss"),
     Made("lfc-mnist", minutes=60),
     Made("lfc-mnist", "scale_gauss", minutes=60),
-    Made("wired-mnist", seeds=1),
+    Made("wired-mnist"),
     Made("mlp64-fashion"),
     Made("mlp64-fashion", "scale_gauss"),
     Made("mlp256-fashion"),
