@@ -67,6 +67,7 @@ _STRATEGIES = "tests/hw_search/strategies/test_strategies.py"
 MORE_TESTS: dict[str, tuple[str, ...]] = {
     "finn_flows/integer.py": ("tests/finn_flows/test_network.py",),
     "finn_flows/cost_model.py": ("tests/finn_flows/test_cost.py",),
+    "finn_flows/chip/accelerator.py": ("tests/finn_flows/chip/test_host.py",),
     "finn_flows/nodes/flow.py": ("tests/finn_flows/test_timing.py",),
     "finn_flows/nodes/sparse_weights.py": (
         "tests/finn_flows/nodes/test_symmetric.py",
