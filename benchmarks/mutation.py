@@ -81,6 +81,7 @@ MORE_TESTS: dict[str, tuple[str, ...]] = {
     "finn_flows/nodes/*": (
         "tests/finn_flows/nodes/test_prices.py",
         "tests/finn_flows/nodes/test_limits.py",
+        "tests/finn_flows/nodes/test_stock.py",
     ),
     **{f"finn_flows/lowering/{name}.py": _FILES for name in _PARTS},
     "finn_flows/lowering/graph/regions.py": ("tests/finn_flows/lowering/graph/test_monotone.py", *_FILES),
