@@ -54,15 +54,6 @@ MODULES: dict[str, tuple[str, ...]] = {
 }
 """Core modules: patterns of their Python files. A file belongs to the first module that lists it."""
 
-_FILES = ("tests/finn_flows/lowering/test_refusals.py", "tests/finn_flows/lowering/test_joins.py")
-_PARTS = (
-    "graph/integers",
-    "graph/monotone",
-    "graph/windows",
-    "canonical/signals",
-    "absorbing/ops",
-    "absorbing/scores",
-)
 _STRATEGIES = "tests/hw_search/strategies/test_strategies.py"
 MORE_TESTS: dict[str, tuple[str, ...]] = {
     "finn_flows/integer.py": ("tests/finn_flows/test_network.py",),
@@ -83,20 +74,15 @@ MORE_TESTS: dict[str, tuple[str, ...]] = {
         "tests/finn_flows/nodes/test_limits.py",
         "tests/finn_flows/nodes/test_stock.py",
     ),
-    **{f"finn_flows/lowering/{name}.py": _FILES for name in _PARTS},
-    "finn_flows/lowering/graph/regions.py": ("tests/finn_flows/lowering/graph/test_monotone.py", *_FILES),
-    "finn_flows/lowering/canonical/writer.py": (
-        "tests/finn_flows/lowering/canonical/test_signals.py",
-        *_FILES,
+    "finn_flows/lowering/graph/regions.py": ("tests/finn_flows/lowering/graph/test_monotone.py",),
+    "finn_flows/lowering/canonical/writer.py": ("tests/finn_flows/lowering/canonical/test_signals.py",),
+    "finn_flows/lowering/canonical/tidying.py": ("tests/finn_flows/lowering/canonical/test_signals.py",),
+    "finn_flows/lowering/*": (
+        "tests/finn_flows/lowering/test_refusals.py",
+        "tests/finn_flows/lowering/test_joins.py",
     ),
-    "finn_flows/lowering/canonical/tidying.py": (
-        "tests/finn_flows/lowering/canonical/test_signals.py",
-        *_FILES,
-    ),
-    "finn_flows/lowering/absorbing/absorb.py": ("tests/finn_flows/lowering/test_refusals.py",),
-    "finn_flows/lowering": _FILES,
 }
-"""Tests of a file besides those that mirror its path, of every file in a folder (*), and of those that no tests mirror."""
+"""Tests of a file besides those that mirror its path, and of every file in a folder and below (*)."""
 
 RTL: list[tuple[str, str, str, str]] = [
     ("nodes/zc_label_tree.sv", "high > low", "high >= low", "test_label_select"),
@@ -211,10 +197,9 @@ def tests_of(file: str) -> list[str]:
     """Return the tests of a Python file; those that mirror its path come first."""
     path = Path(file)
     mirrored = Path("tests", path.parent, f"test_{path.stem}.py")
-    if (ROOT / mirrored).exists():
-        more = MORE_TESTS.get(file, ()), MORE_TESTS.get(f"{path.parent}/*", ())
-        return [str(mirrored), *more[0], *more[1]]
-    return list(next((MORE_TESTS[str(key)] for key in (path, *path.parents) if str(key) in MORE_TESTS), ()))
+    keys = [file, *(f"{parent}/*" for parent in path.parents)]
+    more = [test for key in keys for test in MORE_TESTS.get(key, ())]
+    return [str(mirrored), *more] if (ROOT / mirrored).exists() else more
 
 
 def python_faults(module: str, count: int, seed: int) -> list[Fault]:
