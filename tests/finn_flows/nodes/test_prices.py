@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from zerocross.finn_flows import cost_model
 from zerocross.finn_flows.dead_lanes import remaining_price
-from zerocross.finn_flows.nodes import NODES
+from zerocross.finn_flows.nodes import NODES, AddVector, GroupedProduct, Product
 from zerocross.finn_flows.nodes.form import from_values
+from zerocross.finn_flows.nodes.stream import Stream
 
 ELEMENTS = Path(__file__).parents[3] / "docs" / "calibration" / "elements.csv"
 LOOSE = {"comparators": 0.25, "table": 0.15}
@@ -114,3 +116,66 @@ def test_every_implementation_that_was_mapped_is_tested() -> None:
     assert set(groups()) == set(PRICES)
     for key in FEW:
         assert all(abs(price - lut) < max(16, 0.35 * lut) for lut, price in groups()[key])
+
+
+# ---- prices of sizes that were not mapped, by what is built
+
+
+@pytest.mark.parametrize(
+    ("words", "depth"), [(1, 2), (2, 4), (3, 8), (32, 64), (33, 128), (64, 128), (65, 256)]
+)
+@pytest.mark.parametrize("lanes", [1, 3])
+def test_a_vector_for_an_image_is_kept_twice(words: int, depth: int, lanes: int) -> None:
+    """In LUTs at any size: 64 words a bank, and 0.7 LUTs a bit for the choice among banks."""
+    channels = words * lanes
+    node = AddVector(Stream((2, 2, channels), lanes, 4), Stream((channels,), lanes, 3))
+    width, banks = 3 * lanes, -(-depth // 64)
+    sums = 5 - 1  # 15 + 7 has five bits, the carry is free
+    price = node.price()
+    assert price.rams == price.instant == ((width, depth),)
+    assert price.lut == pytest.approx(
+        lanes * sums + 21 + 0.7 * width * (banks - 1) + cost_model.lutram(width, depth)
+    )
+
+
+@pytest.mark.parametrize("weight_bits", [1, 2, 5])
+@pytest.mark.parametrize("input_bits", [1, 4])
+@pytest.mark.parametrize("simd", [1, 4, 8])
+@pytest.mark.parametrize("style", ["block", "distributed"])
+def test_a_grouped_product_has_a_term_for_each_input_bit(
+    weight_bits: int, input_bits: int, simd: int, style: str
+) -> None:
+    """Their sum and an accumulator, once for each weight plane but the first, and the planes' sum."""
+    node = GroupedProduct(9, 8, 4, 2, 2, simd, (), input_bits, weight_bits, style)
+    lanes, read = node.lanes
+    accumulator = len(f"{9 * 8 * (2**input_bits - 1):b}")
+    plane = read * input_bits + cost_model.adders(read, input_bits) + accumulator
+    lut = 16.1 + lanes * weight_bits * plane
+    if weight_bits > 1:
+        lut += lanes * (accumulator + cost_model.adders(weight_bits, accumulator + 1, 1))
+    width, words = weight_bits * lanes * read, 2 * 9 * 8 // read
+    price = node.price()
+    if style == "block":
+        assert (price.lut, price.blocks) == (pytest.approx(lut), ((width, words),))
+    else:
+        assert price.lut == pytest.approx(lut + 0.0754 * width * words)
+        assert (price.roms, price.bram18) == (((width, words),), 0)
+
+
+def test_weights_of_one_word_are_constants() -> None:
+    price = GroupedProduct(1, 1, 4, 4, 4, 1).price()
+    assert (price.implementation, price.bram18, price.roms) == ("constant weights", 0, ())
+
+
+@pytest.mark.parametrize("weight_bits", [2, 3, 8])
+@pytest.mark.parametrize("input_bits", [1, 5])
+def test_weights_of_several_bits_are_as_many_planes_and_their_sum(weight_bits: int, input_bits: int) -> None:
+    """The first plane of all channels is the same: it has no memory, and one channel's counts."""
+    one = Product(64, 16, 4, 8, (), input_bits)
+    many = Product(64, 16, 4, 8, (), input_bits, weight_bits).price()
+    planes = Product(64, 16 * weight_bits, 4 * weight_bits, 8, (), input_bits).price()
+    single, double = (Product(64, 16 * each, each, 8, (), input_bits).price().lut for each in (1, 2))
+    bits = len(f"{64 * (2**input_bits - 1):b}")
+    joined = 4 * (bits + cost_model.adders(weight_bits, bits + 1, 1))
+    assert many.lut == pytest.approx(planes.lut + double - single + joined)
+    assert (many.bram18, many.rams) == (planes.bram18, one.price().rams)
