@@ -133,6 +133,14 @@ def test_what_comes_ahead_of_the_answer_is_skipped(other: bytes, count: int, pau
     assert Accelerator(wire, LINK, retries=0).run(SAMPLE).tolist() == [list(OUTPUT)]
 
 
+@pytest.mark.parametrize("count", [1, 3])
+def test_late_answers_are_no_identification(count: int, pauses: list[float]) -> None:
+    """A host that begins where another one ended hears the answers to that one's samples first."""
+    late = frame(ANSWER, RUN, b"\x01\x02\x03\x04" + OUTPUT)
+    wire = Wire(lambda request: late * count + right(request) if request[1:2] == IDENTIFY else right(request))
+    assert Accelerator(wire, LINK, retries=0).run(SAMPLE).tolist() == [list(OUTPUT)]
+
+
 @pytest.mark.parametrize("late", [0, 1, 7])
 @pytest.mark.parametrize("more", [0, 1])
 def test_a_host_gives_up_where_eight_of_the_longest_answers_came(
