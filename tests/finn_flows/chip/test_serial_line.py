@@ -233,7 +233,15 @@ def test_packing_is_the_streams_bits_in_order(stream):
         (int(value) % (1 << stream.bits)) << (index * stream.bits) for index, value in enumerate(values[0])
     )
     assert packed[0] == number.to_bytes(link.sample_bytes, "little")
-    for wrong in (values[:, :-1], np.hstack([values, values]), values[0], values[None], values[0, 0]):
+    shapes = (
+        values[:, :-1],
+        np.hstack([values, values]),
+        values[0],
+        values[None],
+        values[..., None],
+        values[0, 0],
+    )
+    for wrong in shapes:
         with pytest.raises(LineError, match=r"shape \(N, "):
             link.pack(wrong)
     low, high = stream.range

@@ -174,6 +174,7 @@ def told(space: Space, values: list[tuple[float, ...] | None]) -> Surrogate:
     ("values", "expected"),
     [
         ([2.0, 4.0, 4.0, 3.0, 6.0], [0.0, 1.0, 1.0, 0.5, 1 + np.log(2)]),  # best and median
+        ([0.02, 0.04, 0.04, 0.03, 0.06], [0.0, 1.0, 1.0, 0.5, 1 + np.log(2)]),
         ([8.0, 8.0, 8.0, 8.5, 9.0, 9.5], [0.0, 0.0, 0.0, 0.25, 0.5, 0.75]),  # a quarter of the best is more
         ([-8.0, -8.0, -8.0, -7.5], [0.0, 0.0, 0.0, 0.25]),
         ([0.0, 0.0, 0.0, 0.5, 3.0], [0.0, 0.0, 0.0, 0.5, 1 + np.log(3)]),  # nothing to scale with
