@@ -5,6 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from qonnx.core.datatype import DataType
 
 from tests.finn_flows.nodes.test_node import random_node
 from zerocross.finn_flows.finn_patches import prepare_finn
@@ -45,7 +46,7 @@ def datatype(name: object) -> str:
 
 
 def copies(node: HardwareNode) -> int:
-    """How often FINN's node reads each channel, all of whose bits are here in one lane."""
+    """How often FINN's node reads each channel: once for each bit that it makes of it."""
     return node.bits if isinstance(node, Thermometer) else 1
 
 
@@ -57,8 +58,8 @@ def test_finns_nodes_have_the_same_streams(kind: type[HardwareNode], seed: int) 
     read, written = next(iter(node.inputs.values())), next(iter(node.outputs.values()))
     if kind in (WidthConverter, Fifo):  # of which only a word's bits count
         ((_, op),) = ops
-        bits = datatype(read.stock_datatype).strip("UINTBARY") or 1
-        widths = [stream.lanes * int(bits) for stream in (read, written)]
+        bits = DataType[read.stock_datatype].bitwidth()
+        widths = [stream.lanes * bits for stream in (read, written)]
         if kind is Fifo:
             widths = [8 * math.ceil(width / 8) for width in widths]
         assert [op.get_instream_width(0), op.get_outstream_width(0)] == widths
