@@ -80,7 +80,10 @@ PRICES = {
     ("windowsum", "adders"): 193.0,
     ("wired", "tables"): 14107.06,
 }
-"""LUTs of all elements together, by kind and implementation: a price changes only on purpose."""
+"""LUTs of all elements together, by kind and implementation: a price changes only on purpose.
+
+After a calibration that changed the constants or the elements, these are the sums of the prices in `groups()`.
+"""
 
 FEW = {
     ("crossings", "table in block RAM"),
