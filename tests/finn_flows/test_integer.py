@@ -317,6 +317,30 @@ def test_removed_constants_are_counted_and_taken_off() -> None:
     assert np.array_equal(logits(smaller, inputs), logits(net, inputs))
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("kernel", [1, 2, 3])
+def test_constants_stay_where_a_pool_reads_padding_alone(axis: int, kernel: int) -> None:
+    """A constant 1 is -1 in windows of nothing but padding, two rows or columns of it."""
+    amounts, size = ((2, 0, 0, 0), (kernel, 1)) if axis == 0 else ((0, 2, 0, 0), (1, kernel))
+    net = random_network(
+        chain(
+            *(Input((6, 6, 2), 8), Conv(4), signs(4), Pad(amounts, -1), MaxPool(size, (1, 1))),
+            *(Conv(5, (2, 2)), signs(5), Flatten(), Dense(4), LabelSelect()),
+        ),
+        seed=3,
+        constant=0.0,
+        density=0.5,
+    )
+    name = next(iter(net.tables))
+    rows = np.stack([net.tables[name].row(channel) for channel in range(4)])
+    rows[[0, 2]] = [[1], [0]]
+    net = with_table(net, name, from_bits(net.tables[name].grid, rows))
+    smaller, removed = remove_constants(net)
+    assert removed.get(name, 0) == (2 if kernel > 2 else 0)
+    inputs = random_inputs(net.network, 20, seed=3)
+    assert np.array_equal(logits(smaller, inputs), logits(net, inputs))
+
+
 def test_a_channel_that_falls_still_by_the_removal_goes_too() -> None:
     """With inputs fixed an accumulator reaches less far: the next layer's crossing may lie beyond it."""
     net = chain(

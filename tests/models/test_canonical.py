@@ -276,3 +276,14 @@ def test_a_constant_never_flips(expression: Expression, seed: int) -> None:
         # Rounding may move a value of exactly 0 to either side.
         wrong = (values >= 0) != bit
         assert not (wrong & (np.abs(values) > 1e-6)).any(), str(expression)
+
+
+@pytest.mark.parametrize(
+    "order", ["sub(neg(learned), neg(learned))", "sub(learned, learned)"], ids=["rising", "falling"]
+)
+@pytest.mark.parametrize("sign", ["learned", "neg(learned)"], ids=["above", "below"])
+def test_parameters_count_that_matter_only_in_one_order_and_on_one_side(order: str, sign: str) -> None:
+    """All five parameters begin with the same value, at which nothing can be told apart."""
+    expression = parse(f"mul(x, relu(min(min({order}, {order}), {sign})))")
+    assert len(set(expression.initial_parameters())) == 1
+    assert canonical_key(expression) != canonical_key(parse("zero"))

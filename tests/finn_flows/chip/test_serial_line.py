@@ -27,7 +27,9 @@ from zerocross.finn_flows.chip.serial_line import (
     checksum,
     design_clock,
     frame,
+    line_cells,
     serial_top,
+    simulated_top,
 )
 from zerocross.finn_flows.nodes import MaxPool, Product
 from zerocross.finn_flows.nodes.stream import Stream
@@ -231,10 +233,25 @@ def test_packing_is_the_streams_bits_in_order(stream):
         (int(value) % (1 << stream.bits)) << (index * stream.bits) for index, value in enumerate(values[0])
     )
     assert packed[0] == number.to_bytes(link.sample_bytes, "little")
-    with pytest.raises(LineError, match="shape"):
-        link.pack(values[:, :-1])
-    with pytest.raises(LineError, match="inputs are"):
-        link.pack(values + 1000)
+    shapes = (
+        values[:, :-1],
+        np.hstack([values, values]),
+        values[0],
+        values[None],
+        values[..., None],
+        values[0, 0],
+    )
+    for wrong in shapes:
+        with pytest.raises(LineError, match=r"shape \(N, "):
+            link.pack(wrong)
+    low, high = stream.range
+    for value, fits in ((low, True), (high, True), (low - 1, False), (high + 1, False)):
+        edge = np.where(np.arange(stream.elements) == 1, value, 0)[None]
+        if fits:
+            assert (link.unpack(link.pack(edge)) == edge).all()
+        else:
+            with pytest.raises(LineError, match=f"inputs are {low} to {high}, but the samples have"):
+                link.pack(edge)
 
 
 def test_tops_have_the_clock_that_is_asked_for():
@@ -269,6 +286,37 @@ def test_a_byte_needs_a_rate_that_the_clock_can_give():
         LineError, match="1400000 baud cannot be derived from 12 MHz: use 1333333, the nearest"
     ):
         top(1_400_000)
+
+
+def test_logic_cells_hold_the_words_beside_the_luts() -> None:
+    """Only where a cell's flip-flop has no room beside another's LUT do registers count."""
+    narrow, wide = (SerialLink(Stream((64,), lanes, 4), Stream((8,), lanes // 8, 5), 7) for lanes in (8, 64))
+    assert line_cells(narrow, "ecp5") == line_cells(wide, "ecp5") == line_cells(wide, "7-series") == 450
+    assert line_cells(narrow, "ice40") == 450 + 40 + 8 * 4 + 5
+    assert line_cells(wide, "ice40") == 450 + 40 + 64 * 4 + 8 * 5
+
+
+def test_an_identity_is_ten_bytes() -> None:
+    """Protocol, design, bytes of a sample and of an output, each with its lowest byte first."""
+    link = SerialLink(Stream((70_001,), 1, 8), Stream((301,), 1, 8), 0xF_12345678)
+    assert link.identity == bytes([2, 0x78, 0x56, 0x34, 0x12, 0x71, 0x11, 0x01, 0x2D, 0x01])
+
+
+def test_the_simulations_device_waits_for_twelve_bytes_and_the_host_for_twice_as_long() -> None:
+    """A byte is ten bits."""
+    link = SerialLink(Stream((8,), 8, 1), Stream((1,), 1, 4), 7)
+    for divider in (8, 100):
+        text = simulated_top("line", "design", link, divider, 1.03)
+        assert f".DIVIDER({divider})" in text and f".TIMEOUT({12 * 10 * divider})" in text
+        assert text.count(f"#(.DIVIDER({round(1.03 * divider)}))") == 2
+        assert f"silent < {2 * 12 * 10 * divider})" in text and f"silent == {2 * 12 * 10 * divider};" in text
+
+
+@pytest.mark.parametrize(("mhz", "is_own"), [(25.02, True), (24.98, True), (25.1, False), (24.9, False)])
+def test_a_clock_within_a_thousandth_is_the_boards_own(mhz: float, is_own: bool) -> None:
+    clock, settings = design_clock(get_target("ulx3s-85f"), mhz)
+    assert (settings is None) == is_own
+    assert clock == (25.0 if is_own else pytest.approx(mhz, rel=0.02))
 
 
 @pytest.mark.slow

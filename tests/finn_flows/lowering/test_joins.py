@@ -220,6 +220,15 @@ def test_a_vector_reshaped_ahead_of_its_quantizer() -> None:
     check(finish_image(g.node("Add", picture)))
 
 
+def test_classes_may_be_the_channels_of_one_pixel() -> None:
+    g = image().bipolar().conv(4, 4, kernel=2).norm(4).bipolar().conv(4, 6, kernel=3)
+    lowered = check(g)
+    network = lowered.network.network
+    last = max(place for place, layer in enumerate(network.layers) if isinstance(layer.operation, Conv))
+    assert isinstance(network.layers[last + 1].operation, Flatten)
+    assert network.layers[last + 1].inputs == (network.layers[last].name,)
+
+
 def test_a_pool_of_the_stream_is_built_once() -> None:
     g = image()
     stream(g)

@@ -1,3 +1,4 @@
+import hashlib
 import os
 import random
 import sqlite3
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from zerocross.hw_search.errors import UserError
-from zerocross.hw_search.execution.store import Store
+from zerocross.hw_search.execution.store import LAYOUT, Store
 
 
 def test_what_is_put_is_there_again_and_never_changes(tmp_path: Path) -> None:
@@ -191,3 +192,100 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
         Store(tmp_path / "file" / "run")
+
+
+def test_a_result_is_replaced_only_where_that_is_asked_for(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        store.put("a", {"accuracy": 1})
+        store.put("a", {"accuracy": 2}, replace=True)
+        store.put("b", {"accuracy": 3}, replace=True)
+        store.put("a", {"accuracy": 4}, replace=False)
+        assert [store.get(key) for key in "ab"] == [{"accuracy": 2}, {"accuracy": 3}] and len(store) == 2
+
+
+def test_times_add_up(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        assert store.seconds() == 0
+        for started, seconds in ((10.0, 1.5), (20.0, 0.25), (10.0, 1.5)):
+            store.add_sitting(started, seconds)
+    with Store(tmp_path) as store:
+        assert store.seconds() == 3.25 and store.damaged == 0
+
+
+@pytest.mark.parametrize("layout", [LAYOUT - 1, LAYOUT + 1, 0, -1])
+def test_the_next_layouts_are_refused_and_left_alone(layout: int, tmp_path: Path) -> None:
+    path = small_store(tmp_path)
+    base = sqlite3.connect(path)
+    base.execute(f"PRAGMA user_version = {layout}")
+    base.close()
+    before, made = path.read_bytes(), "an earlier" if layout < LAYOUT else "a later"
+    with pytest.raises(UserError, match=rf"by {made} version .*layout {layout}, this one reads {LAYOUT}\)"):
+        Store(tmp_path)
+    assert path.read_bytes() == before
+
+
+def test_a_file_of_other_tables_is_no_store(tmp_path: Path) -> None:
+    base = sqlite3.connect(tmp_path / "store.sqlite")
+    base.execute("CREATE TABLE evaluations (key TEXT)")
+    base.execute(f"PRAGMA user_version = {LAYOUT}")
+    base.close()
+    with pytest.raises(UserError, match="its tables are not those of a store"):
+        Store(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("says", "message"),
+    [
+        (
+            "database or disk is full",
+            "the disk is full or failing (database or disk is full): free some space",
+        ),
+        ("disk I/O error", "the disk is full or failing (disk I/O error): free some space"),
+        ("attempt to write a readonly database", "cannot be opened for writing (attempt to write a readonly"),
+        (
+            "unable to open database file",
+            "cannot be opened for writing (unable to open database file): check",
+        ),
+        ("malformed \x1b[31m\n\0", "is damaged (malformed ?[31m??): move it away"),
+        ("x" * 101, f"is damaged ({'x' * 100}): move it away"),
+    ],
+)
+def test_what_sqlite_says_is_told_in_one_message(says: str, message: str, tmp_path: Path) -> None:
+    class Failing:
+        """A base that fails."""
+
+        def execute(self, *_: object) -> None:
+            raise sqlite3.OperationalError(says)
+
+        def __enter__(self) -> None:
+            return None
+
+        def __exit__(self, *_: object) -> None:
+            return None
+
+    store = Store(tmp_path)
+    calls = (
+        lambda: store.get("a"),
+        lambda: len(store),
+        lambda: store.put("a", {"accuracy": 1}),
+        lambda: store.add_sitting(0.0, 1.0),
+        store.seconds,
+    )
+    store._base = Failing()  # type: ignore[assignment]
+    for call in calls:
+        with pytest.raises(UserError) as raised:
+            call()
+        assert str(raised.value).startswith(f"{tmp_path / 'store.sqlite'} ")
+        assert message in str(raised.value)
+    store.close()
+
+
+def test_every_row_has_its_digest(tmp_path: Path) -> None:
+    """128 bits of the other columns."""
+    path = small_store(tmp_path)
+    base = sqlite3.connect(path)
+    for table, columns in (("evaluations", "key, result, made"), ("sittings", "started, seconds")):
+        for *content, digest in base.execute(f"SELECT {columns}, digest FROM {table}"):
+            right = hashlib.blake2b(repr(tuple(content)).encode(), digest_size=16).hexdigest()
+            assert digest == right
+    base.close()

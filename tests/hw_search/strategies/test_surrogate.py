@@ -9,9 +9,10 @@ import pytest
 from tests.hw_search.conftest import CONTENT, merged
 from zerocross.hw_search.config import SearchConfig, make_config
 from zerocross.hw_search.space import Genome, Space
+from zerocross.hw_search.strategies import surrogate
 from zerocross.hw_search.strategies.making import make_strategy
 from zerocross.hw_search.strategies.strategy import Score
-from zerocross.hw_search.strategies.surrogate import shape
+from zerocross.hw_search.strategies.surrogate import Surrogate, shape
 from zerocross.models.expressions import parse
 from zerocross.reports.pareto import hypervolume
 
@@ -157,3 +158,89 @@ def test_a_space_of_fewer_functions_than_planned_is_asked_for_whole() -> None:
             strategy.tell(genomes, [Score((distance(small, genome),)) for genome in genomes])
             asked += [small.candidate(genome).id for genome in genomes]
         assert set(asked) >= alive and len(asked) == len(set(asked))
+
+
+def told(space: Space, values: list[tuple[float, ...] | None]) -> Surrogate:
+    """A surrogate that knows these objectives; None is a failed or an infeasible candidate."""
+    config = SearchConfig(strategy="surrogate", population=4, generations=50)
+    objectives = len(next(value for value in values if value))
+    strategy = Surrogate(config, space, objectives, lambda genome: space.candidate(genome).id)
+    genomes = list(space.genomes())[: len(values)]
+    strategy.tell(genomes, [Score(value) if value else Score((), 1.0) for value in values])
+    return strategy
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([2.0, 4.0, 4.0, 3.0, 6.0], [0.0, 1.0, 1.0, 0.5, 1 + np.log(2)]),  # best and median
+        ([0.02, 0.04, 0.04, 0.03, 0.06], [0.0, 1.0, 1.0, 0.5, 1 + np.log(2)]),
+        ([8.0, 8.0, 8.0, 8.5, 9.0, 9.5], [0.0, 0.0, 0.0, 0.25, 0.5, 0.75]),  # a quarter of the best is more
+        ([-8.0, -8.0, -8.0, -7.5], [0.0, 0.0, 0.0, 0.25]),
+        ([0.0, 0.0, 0.0, 0.5, 3.0], [0.0, 0.0, 0.0, 0.5, 1 + np.log(3)]),  # nothing to scale with
+        ([1.0, 2.0, 2.0, 1 + np.exp(2.9), 1 + np.exp(3.1)], [0.0, 1.0, 1.0, 3.9, 4.0]),
+        ([1.0, None, 2.0, 3.0], [0.0, 4.0, 1.0, 1 + np.log(2)]),
+    ],
+)
+def test_the_forest_learns_differences_among_good_candidates(
+    values: list[float | None], expected: list[float], space: Space
+) -> None:
+    """0 is the best known value, 1 the median; above, they grow as their logarithm, up to 4."""
+    of_one = told(space, [None if value is None else (value,) for value in values])
+    assert of_one._targets()[:, 0] == pytest.approx(expected)
+    both = [None if value is None else (value, -3.0) for value in values]
+    of_two = told(space, both)._targets()
+    assert of_two[:, 0] == pytest.approx(expected)
+    assert of_two[:, 1] == pytest.approx([4.0 if value is None else 0.0 for value in values])
+
+
+def test_the_forest_is_fitted_again_where_it_knows_a_twentieth_more(
+    space: Space, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strategy = told(space, [(float(each),) for each in range(100)])
+    fitted, refit = [], strategy._refit
+    monkeypatch.setattr(strategy, "_refit", lambda: fitted.append(len(strategy._scores)) or refit())
+    genomes = list(space.genomes())[100:]
+    for _ in range(12):
+        strategy.ask()
+        strategy.tell(genomes[:1], [Score((50.0,))])
+    assert fitted == [100, 105, 111]
+
+
+def test_half_of_a_large_spaces_pool_is_next_to_the_front(
+    space: Space, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A neighbour differs in one gene at most; the other half is drawn over the whole space."""
+    monkeypatch.setattr(surrogate, "_WHOLE", space.size - 1)
+    monkeypatch.setattr(surrogate, "_DRAWN", 200)
+    strategy = told(space, [(float(each),) for each in range(9, 0, -1)])
+    (best,) = strategy._front.items
+    strategy._renew_pool()
+
+    def is_near(genome: Genome) -> bool:
+        return sum(one != other for one, other in zip(genome, best, strict=True)) <= 1
+
+    pool = strategy._pool
+    assert len(set(pool)) == len(pool) == len(strategy._barred) and not strategy._barred.any()
+    near = [is_near(genome) for genome in pool]
+    apart = near.index(False)
+    assert all(near[:apart]) and sum(near[apart:]) < 20 and 70 < len(pool) - apart <= 100
+    varied = [{genome[gene] for genome in pool[:apart]} for gene in range(len(best))]
+    wide = [{genome[gene] for genome in pool[apart:]} for gene in range(len(best))]
+    for gene, size in enumerate(space.sizes):
+        assert varied[gene] <= set(range(size)) and wide[gene] == set(range(size))
+        assert len(varied[gene]) > 1 or size == 1
+
+
+@pytest.mark.parametrize("whole", [0, 1])
+def test_the_whole_pool_of_a_small_space_is_predicted_and_kept(
+    whole: int, space: Space, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(surrogate, "_WHOLE", space.size - 1 + whole)
+    strategy = told(space, [(float(each),) for each in range(9)])
+    strategy._renew_pool()
+    first = strategy._pool
+    assert (first == list(space.genomes())) == bool(whole)
+    strategy._barred[:3] = True
+    strategy._renew_pool()
+    assert (strategy._pool is first) == bool(whole) and strategy._barred.any() == bool(whole)

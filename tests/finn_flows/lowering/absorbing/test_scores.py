@@ -1,13 +1,15 @@
 """Classes that rounding allows, against every corner of the numbers' rounding."""
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tests.finn_flows.lowering.foreign import Graph
+from tests.finn_flows.lowering.foreign import Graph, lower, samples
 from zerocross.finn_flows.lowering.absorbing.endings import read_ending
 from zerocross.finn_flows.lowering.absorbing.scores import Scores, file_scores
 from zerocross.finn_flows.lowering.canonical.tidying import tidy
@@ -74,3 +76,19 @@ def test_scores_are_products_within_their_rounding(seed: int, scale: float) -> N
     most = 2.0**-24 * (16 * np.abs(bits) @ np.abs(weights) * factor + np.abs(bias))
     assert (scores.rounding <= 1.2 * most).all()
     assert (scores.allow(exact.argmax(axis=1))).all()
+
+
+@pytest.mark.parametrize("off", [0.0, 0.1, 1.0, -1.0])
+def test_levels_that_are_off_by_more_than_rounding_are_not_explained(off: float) -> None:
+    """By a tenth of a step they are the same levels; the next level is another one."""
+    model = Graph((1, 10), 3).bipolar().dense(10, 12).norm(12, 2.0).quant(3, 0.5).dense(12, CLASSES).model()
+    lowered = lower(model)
+    x = samples((1, 10), 50)
+    sources = Structure(lowered.graph).sources
+    ends = {
+        end: replace(integers, zero=integers.zero + off) if end in sources else integers
+        for end, integers in lowered.ends.items()
+    }
+    assert any(end in sources for end in ends)
+    found = replace(lowered, ends=ends).scores(x, led=True)
+    assert found.explained.tolist() == [abs(off) < 1] * 50
