@@ -106,7 +106,7 @@ def to_bits(elements: np.ndarray, bits: int) -> np.ndarray:
     """
     elements = np.asarray(elements, np.int64)
     spread = (elements[..., None] >> np.arange(bits)) & 1
-    return spread.reshape(*elements.shape[:-1], -1).astype(np.uint8)
+    return spread.reshape(*elements.shape[:-1], elements.shape[-1] * bits).astype(np.uint8)
 
 
 def from_bits(rows: np.ndarray, bits: int, signed: bool = False) -> np.ndarray:

@@ -233,6 +233,7 @@ def test_packing_is_the_streams_bits_in_order(stream):
         (int(value) % (1 << stream.bits)) << (index * stream.bits) for index, value in enumerate(values[0])
     )
     assert packed[0] == number.to_bytes(link.sample_bytes, "little")
+    assert link.pack(values[:0]) == [] and link.unpack([]).shape == (0, stream.elements)
     shapes = (
         values[:, :-1],
         np.hstack([values, values]),
