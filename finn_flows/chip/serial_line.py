@@ -86,7 +86,7 @@ class SerialLink:
 
     def unpack(self, answers: list[bytes]) -> np.ndarray:
         """Convert the bytes received for each sample to outputs (N, elements)."""
-        rows = np.frombuffer(b"".join(answers), np.uint8).reshape(-1, self.output_bytes)
+        rows = np.frombuffer(b"".join(answers), np.uint8).reshape(len(answers), self.output_bytes)
         bits = np.unpackbits(rows, axis=1, bitorder="little")[:, : self.sink.elements * self.sink.bits]
         return from_bits(bits, self.sink.bits, self.sink.signed)
 

@@ -111,7 +111,7 @@ def to_bits(elements: np.ndarray, bits: int) -> np.ndarray:
 
 def from_bits(rows: np.ndarray, bits: int, signed: bool = False) -> np.ndarray:
     """Convert rows of bits (..., lanes * bits) back to integers (..., lanes)."""
-    split = np.asarray(rows, np.int64).reshape(*rows.shape[:-1], -1, bits)
+    split = np.asarray(rows, np.int64).reshape(*rows.shape[:-1], rows.shape[-1] // bits, bits)
     weights = 1 << np.arange(bits, dtype=np.int64)
     if signed:
         weights[-1] *= -1
