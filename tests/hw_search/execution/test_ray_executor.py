@@ -85,11 +85,15 @@ def on(cluster: Any, output: Path, **change: Any) -> SearchResult:
 
 
 def left(result: SearchResult) -> Any:
-    """Return all results of a search except names of its folder and of weights, which a plugin changes."""
+    """Return all results of a search except times, and names of its folder and of weights, which a plugin changes."""
     networks = [*result.run.front, *result.run.references]
     weights = [(result.folder / network.weights).read_bytes() for network in networks]
     networks = [replace(network, build="", weights="") for network in networks]
-    return networks, weights, result.run.evaluations, result.run.verdict
+    evaluations = [
+        replace(e, seconds=0.0, trainings=[replace(training, seconds=0.0) for training in e.trainings])
+        for e in result.run.evaluations
+    ]
+    return networks, weights, evaluations, result.run.verdict
 
 
 def executor(folder: Path, **settings: Any) -> RayExecutor:
