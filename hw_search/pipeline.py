@@ -17,7 +17,7 @@ from zerocross.hw_search.config import Config
 from zerocross.hw_search.earlier import keep_other_front, remark, set_aside
 from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.evaluator import Evaluator
-from zerocross.hw_search.execution.code_version import code_version
+from zerocross.hw_search.execution.code_version import code_version, plugin_digests
 from zerocross.hw_search.execution.evaluation import load_data
 from zerocross.hw_search.execution.executor import Executor, LocalExecutor
 from zerocross.hw_search.execution.store import Store
@@ -91,8 +91,11 @@ class SearchResult:
 
         return front(self.run)
 
-    def convergence(self) -> Convergence | None:
-        """Return whether the front still rises, and what would improve it; see `zerocross.reports.convergence`."""
+    def convergence(self) -> Convergence:
+        """Return whether the front still rises, and what would improve it; see `zerocross.reports.convergence`.
+
+        With fewer than eight candidates, the sentences say that this cannot be said yet.
+        """
         return convergence(self.run, self.folder)
 
     def __repr__(self) -> str:
@@ -361,6 +364,7 @@ def _run(
         rungs=evaluator.rungs(),
         controls=found.controls,
         remarks=[*found.remarks, *remarks],
+        plugins=plugin_digests(tuple(config.plugins)),
         retrained=retrained,
     )
 

@@ -229,6 +229,8 @@ class Run:
         controls: Controls beside the plain signs.
         remarks: What was left out of the front or the comparison, and why; where the search stopped before its end; and
             where earlier results are. In sentences.
+        plugins: Digest of the code of each plugin, by its name in the configuration; a change of comments is none. Empty for
+            runs of earlier versions.
         retrained: Networks of the front that were trained again (`zerocross retrain`), with the ids that they have on the
             front. The first seed is the one with the best validation, and its weights are kept.
     """
@@ -252,4 +254,5 @@ class Run:
     rungs: list[RungRecord] = field(default_factory=list)
     controls: list[Control] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    plugins: dict[str, str] = field(default_factory=dict)
     retrained: list[Finalist] = field(default_factory=list)
