@@ -304,6 +304,7 @@ def evolve(evaluator: Evaluator, watcher: Watcher, budget: Budget | None = None)
             )
         if len(scores) < len(genomes):
             break
+        evaluator.exhausted = len(known) >= evaluator.space.size
     if config.search.rungs and config.search.audit:
         with budget.auditing() if budget else nullcontext():
             evaluator.audit()
@@ -364,6 +365,7 @@ def _run(
         rungs=evaluator.rungs(),
         controls=found.controls,
         remarks=[*found.remarks, *remarks],
+        exhausted=evaluator.exhausted,
         plugins=plugin_digests(tuple(config.plugins)),
         retrained=retrained,
     )

@@ -31,8 +31,7 @@ _UNCLEAR = 0.02
 """Rise that may be noise, where the noise is unknown for want of seeds."""
 
 _CLIMB = 0.01
-"""Rise of learning curves, 0..1, from which they still rise: a falling learning rate alone raises those of finished trainings
-by up to a point."""
+"""Rise of learning curves, 0..1, from which they still rise: a falling learning rate alone lifts finished ones by a point."""
 
 _CUT = re.compile(r"To end in time, the final trainings ([^.]*)\.")
 """Remark of a run whose final trainings were cut."""
@@ -226,10 +225,11 @@ def _advice(run: Run, folder: Path | None, found: Convergence) -> Advice:
         return Advice(
             again.text({"data.limit": None}), f"all training data{slower}", f"data.limit is {limit:,} samples"
         )
+    done = "all candidates of the space are evaluated" if run.exhausted else "the front no longer rises"
     return Advice(
         "",
         "Other choices, such as more values in topology or more operations, may improve the front",
-        "its front no longer rises, nor do the learning curves",
+        f"{done}, and the learning curves are flat or unknown",
     )
 
 
@@ -282,11 +282,11 @@ def _longer(run: Run, again: _Command, found: Convergence) -> Advice | None:
     action = f"{'twice' if times == 2 else f'{times} times'} the"
     if by_time or (part and not found.rising and found.rise is not None):
         return Advice(again.text({}, times), f"{action} time", fact)
-    if run.strategy in ("exhaustive", "differentiable") or not generations:
+    if run.exhausted or run.strategy in ("exhaustive", "differentiable") or not generations:
         return None
     if "A callback ended the search" in remarks:
         return Advice(again.text({}), "the rest of the search", f"a callback ended it, and {fact}")
-    if 0 < reached < generations:  # the space has no more candidates
+    if 0 < reached < generations:  # the strategy found nothing more
         return None
     return Advice(
         again.text({"search.generations": times * generations}, times), f"{action} generations", fact

@@ -95,6 +95,8 @@ def test_a_callback_or_an_exhausted_space_ends_a_search(make_run: MakeRun) -> No
     stopped = replace(run, remarks=["A callback ended the search after generation 2."])
     assert advice(stopped).command == "zerocross search runs/digits/config.yaml"
     assert "generations" not in advice(run).command  # 2 of 5 generations: there was nothing left to evaluate
+    whole = replace(run, exhausted=True, evaluations=[replace(e, generation=5) for e in run.evaluations])
+    assert advice(whole).fact.startswith("all candidates of the space are evaluated")
 
 
 def test_a_rise_within_the_noise_of_seeds_is_none(make_run: MakeRun) -> None:
