@@ -31,7 +31,7 @@ _UNCLEAR = 0.02
 """Rise that may be noise, where the noise is unknown for want of seeds."""
 
 _CLIMB = 0.01
-"""Rise of learning curves, 0..1, from which they still rise: a falling learning rate alone lifts finished ones by a point."""
+"""Rise of learning curves, 0..1, from which they still rise: a falling learning rate alone lifts them by a point."""
 
 _CUT = re.compile(r"To end in time, the final trainings ([^.]*)\.")
 """Remark of a run whose final trainings were cut."""
@@ -205,11 +205,11 @@ def _advice(run: Run, folder: Path | None, found: Convergence) -> Advice:
         return advice
     luck, climb = _luck(run, found), _climb(run)
     if luck > max(climb, 0.0):
-        seeds = 2 * _seeds(run)
+        seeds, errors = 2 * _seeds(run), f"{100 * (found.optimism or 0.0):.2f} points"
         return Advice(
             again.text({"search.seeds": seeds}, times=2),
-            f"{count(seeds, 'training')} for each candidate",
-            f"the front's errors were {100 * (found.optimism or 0.0):.2f} points higher with fresh seeds: luck selects",
+            f"{count(seeds, 'training')} for each candidate instead of {_seeds(run)}",
+            f"the front's errors were {errors} higher with fresh seeds, so the search selected lucky trainings",
         )
     epochs = _twice(run.config.get("training", {}).get("epochs"))
     if climb > 0 and epochs is not None:

@@ -25,7 +25,7 @@ __all__ = ["accuracy_spread", "cost_by_layer", "curves", "front", "hypervolume_c
 def hypervolume_curve(run: Run) -> go.Figure:
     """Draw the share of a box that the search dominates, over the evaluations; see `run_progress.progress`.
 
-    The share has no unit. The dashed line is the share that the plain signs dominate. A bar at the end of a line is one
+    The share has no unit. The dashed line is the share that the plain signs dominate. A bar on a line is one
     standard deviation between training seeds to each side.
     """
     traces: list[Any] = []
@@ -44,7 +44,8 @@ def hypervolume_curve(run: Run) -> go.Figure:
         )
         ends = [(drawing.FOUND, numbers[-1], float(found.history[-1]))]
         if found.signs is not None:
-            ends.append((drawing.PLAIN, numbers[0], found.signs))
+            near = numbers[len(numbers) - 1 - len(numbers) // 12]  # beside the other bar
+            ends.append((drawing.PLAIN, near, found.signs))
             traces.append(
                 {
                     "type": "scatter",

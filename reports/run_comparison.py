@@ -107,7 +107,10 @@ class RunComparison:
             text = f"The fronts of {self.names[first]} and {self.names[second]} dominate the same share of the common box."
         owners = Counter(point.shared for points in self.points for point in points if point.joint)
         found = {names: number // len(names) for names, number in owners.items()}
-        shares = ", ".join(f"{number} of {_listed(names)}" for names, number in found.items())
+        shares = ", ".join(
+            f"{number} {'of' if len(names) == 1 else 'shared by'} {_listed(names)}"
+            for names, number in sorted(found.items(), key=lambda item: len(item[0]))
+        )
         text += f" The joint front has {wording.count(sum(found.values()), 'network')}: {shares}."
         text = " ".join([text, *self.cuts])
         if any(path.startswith(_DATA) for path in self.differences):
@@ -163,7 +166,7 @@ class RunComparison:
                     "mode": "markers",
                     "marker": {
                         "color": colour,
-                        "size": 10,
+                        "size": [_size(name, point) for point in points],
                         "symbol": [("circle" if point.joint else "circle-open") for point in points],
                     },
                     "hovertext": [_hover(name, point) for point in points],
@@ -331,6 +334,11 @@ def _stairs(points: Sequence[Point], plane: tuple[str, str]) -> tuple[list[float
     best = table[nondominated(table)]
     best = best[np.argsort(best[:, 0])]
     return best[:, 0].tolist(), best[:, 1].tolist()
+
+
+def _size(run: str, point: Point) -> int:
+    """Return the size of a network's marker: smaller for each further run, so that a shared network shows all colours."""
+    return max(10 - 4 * point.shared.index(run), 3) + 6 * (len(point.shared) > 1)
 
 
 def _hover(run: str, point: Point) -> str:

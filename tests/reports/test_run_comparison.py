@@ -61,7 +61,7 @@ def test_other_seeds_of_one_network_are_no_gain(make_run: MakeRun) -> None:
     two = replace(net, metrics={**net.metrics, "error": 0.39}, validation=[0.62, 0.60])
     fewer = replace(run, references=[], front=[two])
     found = compare_runs({"a": three, "b": fewer})
-    assert "2 networks: 1 of a and b, 1 of a." in found.verdict
+    assert "2 networks: 1 of a, 1 shared by a and b." in found.verdict
     assert found.points[1][0].metrics["error"] == 0.40 and found.points[1][0].joint
     assert "within the noise" in found.verdict or "more than the noise" in found.verdict
     # Other data are another training of the same network.
