@@ -110,11 +110,8 @@ def set_aside(folder: Path, config: Config) -> str | None:
     changed = _changes(former, before, config)
     if before is not None and digest(before) == digest(config):
         # Its front moves when it is known to differ: a retraining that trusts the change keeps the front.
-        return (
-            f"Since {folder} was made, {' and '.join(changed)} changed: networks train again."
-            if changed
-            else None
-        )
+        what = " and ".join(changed)
+        return f"Since {folder} was made, {what} changed: networks train again." if changed else None
     place = _move(folder, former, before)
     unnamed = "fields that this version does not know" if before is None else "the paths of its plugins"
     what = "; ".join(changed[:_MOST_SHOWN]) or unnamed
@@ -146,11 +143,8 @@ def keep_other_front(folder: Path, run: Run) -> str | None:
         return None
     if not former.finished or _results(former) == _results(run):
         return None
-    changed = (
-        []
-        if (before := _configuration(former)) is None
-        else _changes(former, before, make_config(run.config))
-    )
+    before = _configuration(former)
+    changed = _changes(former, before, make_config(run.config))
     place = _move(folder, former, before)
     return (
         f"The front in {folder} differs from the former one of the same configuration "

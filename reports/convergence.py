@@ -266,7 +266,7 @@ def _longer(run: Run, again: _Command, found: Convergence) -> Advice | None:
     search = run.config.get("search", {})
     minutes, generations = search.get("budget_minutes"), search.get("generations")
     remarks = " ".join(run.remarks)
-    by_time = bool(minutes) and ("as search.budget_minutes is" in remarks or not generations)
+    by_time = bool(minutes) and "as search.budget_minutes is" in remarks
     reached = max((e.generation for e in run.evaluations), default=0)
     tried = sum(not e.reference for e in run.evaluations)
     part = networks_cut(run)
@@ -282,10 +282,10 @@ def _longer(run: Run, again: _Command, found: Convergence) -> Advice | None:
     action = f"{'twice' if times == 2 else f'{times} times'} the"
     if by_time or (part and not found.rising and found.rise is not None):
         return Advice(again.text({}, times), f"{action} time", fact)
-    if run.exhausted or run.strategy in ("exhaustive", "differentiable") or not generations:
-        return None
     if "A callback ended the search" in remarks:
         return Advice(again.text({}), "the rest of the search", f"a callback ended it, and {fact}")
+    if run.exhausted or run.strategy in ("exhaustive", "differentiable") or not generations:
+        return None
     if 0 < reached < generations:  # the strategy found nothing more
         return None
     return Advice(

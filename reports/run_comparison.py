@@ -113,6 +113,13 @@ class RunComparison:
         )
         text += f" The joint front has {wording.count(sum(found.values()), 'network')}: {shares}."
         text = " ".join([text, *self.cuts])
+        unrecorded = [
+            name
+            for name, run in zip(self.names, self.runs, strict=True)
+            if any(plugin not in run.plugins for plugin in run.config.get("plugins") or [])
+        ]
+        if unrecorded:
+            text += f" The code of plugins of {_listed(unrecorded)} is not recorded, so whether it differs is unknown."
         if any(path.startswith(_DATA) for path in self.differences):
             text += " The runs have other data, so their errors are not those of one task."
         return text

@@ -42,7 +42,8 @@ class Progress:
         than = "more than" if gap > noise.CLEAR * self.noise[2] else "within"
         return (
             f"The candidates dominate {own} ± {self.noise[0]:.3f} of the box, the plain signs alone {signs} ± "
-            f"{self.noise[1]:.3f}: the difference is {than} the noise between training seeds."
+            f"{self.noise[1]:.3f}: the difference is {than} the noise between training seeds. These are errors of the "
+            "search, which selects lucky trainings; the verdict compares fresh seeds."
         )
 
 

@@ -81,11 +81,12 @@ def test_a_front_that_falls_steadily_still_rises(make_run: MakeRun) -> None:
 
 def test_a_budget_is_doubled_where_it_ended_the_search(make_run: MakeRun) -> None:
     run = searched(make_run, [0.5 - 0.01 * n for n in range(40)], 0.001)
-    timed = configured(run, "search", generations=None, budget_minutes=30.0)
+    ending = "The search ended after 2 generations (40 candidates), as search.budget_minutes is 30."
+    timed = replace(configured(run, "search", generations=None, budget_minutes=30.0), remarks=[ending])
     assert advice(timed).command.endswith("config.yaml --set search.budget_minutes=60")
     both = configured(run, "search", budget_minutes=30.0)
     assert advice(both).command.endswith("--set search.generations=10 --set search.budget_minutes=60")
-    ended = replace(both, remarks=["The search ended after 2 generations, as search.budget_minutes is 30."])
+    ended = replace(both, remarks=[ending])
     assert advice(ended).command.endswith("config.yaml --set search.budget_minutes=60")
 
 
@@ -135,9 +136,9 @@ def test_where_nothing_speaks_for_more_there_is_no_command(make_run: MakeRun) ->
 
 
 def test_too_few_candidates_are_said_to_be_too_few(make_run: MakeRun) -> None:
-    run = configured(
-        searched(make_run, [0.3, 0.2, 0.1, 0.1], 0.01), "search", generations=None, budget_minutes=2.5
-    )
+    ending = "The search ended after 1 generation (4 candidates), as search.budget_minutes is 2.5."
+    run = replace(searched(make_run, [0.3, 0.2, 0.1, 0.1], 0.01), remarks=[ending])
+    run = configured(run, "search", generations=None, budget_minutes=2.5)
     found = convergence(run)
     assert found.rise is None and not found.rising
     assert found.sentences[0] == (

@@ -109,6 +109,7 @@ def test_plugins_differ_by_their_code(make_run: MakeRun) -> None:
     )  # the function is another
     older = compare_runs({"a": one, "b": replace(one, plugins={})})
     assert older.differences == {"plugins.my_ops.py": ["0123456789abcdef", "not recorded"]}
+    assert "The code of plugins of b is not recorded" in older.verdict and "not recorded" not in found.verdict
 
 
 def test_fronts_that_were_cut_are_named(make_run: MakeRun) -> None:
