@@ -174,6 +174,7 @@ class RunComparison:
                     "marker": {
                         "color": colour,
                         "size": [_size(name, point) for point in points],
+                        "opacity": 1,  # plotly's default for markers of several sizes is less
                         "symbol": [("circle" if point.joint else "circle-open") for point in points],
                     },
                     "hovertext": [_hover(name, point) for point in points],
