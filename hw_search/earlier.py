@@ -9,14 +9,16 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from zerocross.digests import DIGESTS
 from zerocross.hw_search.config import Config, make_config
 from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.execution.code_version import plugin_digests
 from zerocross.hw_search.files import write_text
-from zerocross.reports.configurations import PLACES, differing
+from zerocross.reports.configurations import NOT_GIVEN, PLACES, UNRECORDED, differing, with_digests
 from zerocross.reports.records import Run
 from zerocross.reports.storage import (
     EVALUATIONS,
@@ -51,10 +53,40 @@ def digest(config: Config) -> str:
     return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
 
 
-def differences(before: Config, after: Config) -> list[str]:
-    """Return what differs between two configurations: "search.generations 8, now 20"."""
-    rows = differing([deciding(before), deciding(after)])
-    return [f"{path} {one}, now {other}" for path, (one, other) in rows.items()]
+def differences(
+    before: Config,
+    after: Config,
+    plugins: Mapping[str, str] | None = None,
+    now: Mapping[str, str] | None = None,
+) -> list[str]:
+    """Return what differs between two configurations: "search.generations 8, now 20", "the code of my_ops.py".
+
+    Args:
+        before: Former configuration.
+        after: Present configuration.
+        plugins: Digest of the code of each former plugin, by its name; those that are not recorded count as unchanged.
+        now: The same of the present ones.
+    """
+    rows = differing(
+        [with_digests(deciding(before), plugins or {}), with_digests(deciding(after), now or {})]
+    )
+    found = []
+    for path, (one, other) in rows.items():
+        section, _, plugin = path.partition(".")
+        if section != "plugins":
+            found.append(f"{path} {one}, now {other}")
+        elif NOT_GIVEN in (one, other):
+            found.append(f"now {'without' if other == NOT_GIVEN else 'with'} the plugin {plugin}")
+        elif UNRECORDED not in (one, other):
+            found.append(f"the code of {plugin}")
+    return found
+
+
+def _changes(former: Run, before: Config | None, config: Config) -> list[str]:
+    """Return what differs between a run and the present configuration, with the code of its plugins."""
+    if before is None:
+        return []
+    return differences(before, config, former.plugins, plugin_digests(tuple(config.plugins)))
 
 
 def set_aside(folder: Path, config: Config) -> str | None:
@@ -75,11 +107,14 @@ def set_aside(folder: Path, config: Config) -> str | None:
     except UnreadableRun:
         return None
     before = _configuration(former)
+    changed = _changes(former, before, config)
     if before is not None and digest(before) == digest(config):
-        return None
+        # Its front moves when it is known to differ: a retraining that trusts the change keeps the front.
+        what = " and ".join(changed)
+        return f"Since {folder} was made, {what} changed: networks train again." if changed else None
     place = _move(folder, former, before)
-    changed = [] if before is None else differences(before, config)
-    what = "; ".join(changed[:_MOST_SHOWN]) or "fields that this version does not know"
+    unnamed = "fields that this version does not know" if before is None else "the paths of its plugins"
+    what = "; ".join(changed[:_MOST_SHOWN]) or unnamed
     more = f"; and {len(changed) - _MOST_SHOWN} more" if len(changed) > _MOST_SHOWN else ""
     return (
         f"The configuration of {folder} changed: {what}{more}. The former results are kept in {place}: `zerocross report "
@@ -108,10 +143,12 @@ def keep_other_front(folder: Path, run: Run) -> str | None:
         return None
     if not former.finished or _results(former) == _results(run):
         return None
-    place = _move(folder, former, _configuration(former))
+    before = _configuration(former)
+    changed = _changes(former, before, make_config(run.config))
+    place = _move(folder, former, before)
     return (
-        f"The front in {folder} differs from the former one of the same configuration (the data, the code or a library "
-        f"changed). The former one is kept in {place}."
+        f"The front in {folder} differs from the former one of the same configuration "
+        f"({' and '.join(changed) or 'the data, the code or a library'} changed). The former one is kept in {place}."
     )
 
 
@@ -207,10 +244,10 @@ def remark(folder: Path, config: Config) -> list[str]:
     found = []
     for place in earlier_results(folder)[-_MOST_SHOWN:]:
         try:
-            before = _configuration(load_run(place))
+            former = load_run(place)
         except UnreadableRun:
             continue
-        changed = [] if before is None else differences(before, config)
+        changed = _changes(former, _configuration(former), config)
         found.append(f"{place.name} ({'; '.join(changed[:_MOST_SHOWN]) or 'the same configuration'})")
     return (
         [f"Results of earlier configurations are in {folder / EARLIER}: {', '.join(found)}."] if found else []

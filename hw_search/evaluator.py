@@ -90,6 +90,7 @@ class Evaluator:
         self.candidates: dict[str, Candidate] = {}
         self.trained = self.replayed = 0
         self.generation = 0
+        self.exhausted = False  # whether a strategy has requested the whole space
         self._store, self._executor, self._watcher = store, executor, watcher
         self._started, self._clock = time.time(), time.monotonic()
         self._deaths = 0  # trainings in a row

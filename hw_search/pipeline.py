@@ -17,7 +17,7 @@ from zerocross.hw_search.config import Config
 from zerocross.hw_search.earlier import keep_other_front, remark, set_aside
 from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.evaluator import Evaluator
-from zerocross.hw_search.execution.code_version import code_version
+from zerocross.hw_search.execution.code_version import code_version, plugin_digests
 from zerocross.hw_search.execution.evaluation import load_data
 from zerocross.hw_search.execution.executor import Executor, LocalExecutor
 from zerocross.hw_search.execution.store import Store
@@ -91,8 +91,11 @@ class SearchResult:
 
         return front(self.run)
 
-    def convergence(self) -> Convergence | None:
-        """Return whether the front still rises, and what would improve it; see `zerocross.reports.convergence`."""
+    def convergence(self) -> Convergence:
+        """Return whether the front still rises, and what would improve it; see `zerocross.reports.convergence`.
+
+        With fewer than eight candidates, the sentences say that this cannot be said yet.
+        """
         return convergence(self.run, self.folder)
 
     def __repr__(self) -> str:
@@ -301,6 +304,7 @@ def evolve(evaluator: Evaluator, watcher: Watcher, budget: Budget | None = None)
             )
         if len(scores) < len(genomes):
             break
+        evaluator.exhausted = len(known) >= evaluator.space.size
     if config.search.rungs and config.search.audit:
         with budget.auditing() if budget else nullcontext():
             evaluator.audit()
@@ -361,6 +365,8 @@ def _run(
         rungs=evaluator.rungs(),
         controls=found.controls,
         remarks=[*found.remarks, *remarks],
+        exhausted=evaluator.exhausted,
+        plugins=plugin_digests(tuple(config.plugins)),
         retrained=retrained,
     )
 

@@ -38,9 +38,10 @@ class Terminal(Callback):
     Args:
         console: Console to draw on; standard error by default.
         seeds: Trainings per candidate.
+        minutes: Time of the search, `search.budget_minutes`, or None.
     """
 
-    def __init__(self, console: Console | None = None, seeds: int = 1) -> None:
+    def __init__(self, console: Console | None = None, seeds: int = 1, minutes: float | None = None) -> None:
         self.console = console or Console(stderr=True, markup=False, emoji=False)  # names are no markup
         self._draws = self.console.is_terminal and not self.console.is_dumb_terminal
         self._progress = Progress(
@@ -56,7 +57,7 @@ class Terminal(Callback):
         self._loading = self._progress.add_task("loading", total=None)
         self._search: TaskID | None = None
         self._final: TaskID | None = None
-        self._seeds = seeds
+        self._seeds, self._minutes = seeds, minutes
         self._shown = -1.0
         self._unread, self._asked = Unread(), 0
         self._front = Front[Evaluation]()
@@ -85,7 +86,12 @@ class Terminal(Callback):
         self._progress.remove_task(self._loading)
         self._search = self._progress.add_task(_clip(f"searching {run}", _NAME), total=planned)
         self._last = "starting workers"
-        length = "until search.budget_minutes is over" if planned is None else f"about {planned:,} candidates"
+        time_only = "until its time is over"
+        if self._minutes is not None:
+            time_only = (
+                f"for up to {self._minutes:g} minutes, final trainings included (search.budget_minutes)"
+            )
+        length = time_only if planned is None else f"about {planned:,} candidates"
         self._say(f"searching {run}: {length}")
 
     def rung(self, number: int, expression: str, error: float | None) -> None:

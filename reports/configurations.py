@@ -1,10 +1,43 @@
 """How configurations differ, field by field."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+from zerocross.reports.records import Run
 
 PLACES = ("name", "output", "build")
 """Fields that decide where results are and what is built, but not the results of a search."""
+
+
+NOT_GIVEN = "not given"
+UNRECORDED = "not recorded"
+"""Digest of a plugin that a run of an earlier version did not record."""
+
+
+def of_run(run: Run) -> dict[str, Any]:
+    """Return the configuration of a run, with the digests of its plugins in place of their paths."""
+    return with_digests(run.config, run.plugins)
+
+
+def with_digests(config: Mapping[str, Any], plugins: Mapping[str, str]) -> dict[str, Any]:
+    """Return a configuration whose plugins are named by file or module, each with the digest of its code.
+
+    The code decides the results, not its place. A plugin without a known digest has "not recorded".
+
+    Args:
+        config: The configuration.
+        plugins: Digest of each plugin as the configuration names it.
+    """
+    found = {name: value for name, value in config.items() if name != "plugins"}
+    named = config.get("plugins") or []
+    if named:
+        found["plugins"] = {_short(name): plugins.get(name, UNRECORDED) for name in named}
+    return found
+
+
+def _short(plugin: str) -> str:
+    return Path(plugin).name if plugin.endswith(".py") else plugin
 
 
 def fields(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -31,7 +64,7 @@ def differing(configs: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
 def text(value: Any) -> str:
     """Return a value as users write it: {choose: [1, 2]}."""
     if value is None:
-        return "not given"
+        return NOT_GIVEN
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{key}: {text(inner)}" for key, inner in value.items()) + "}"
     if isinstance(value, list | tuple):

@@ -15,9 +15,10 @@ from zerocross.reports.figure_curves import curves
 from zerocross.reports.figure_front import front
 from zerocross.reports.figure_learning import learned, learning_curves
 from zerocross.reports.metrics import METRICS, RESOURCES
-from zerocross.reports.pareto import Floats, hypervolume, hypervolume_history, reference_point
+from zerocross.reports.pareto import Floats
 from zerocross.reports.records import NodeRecord, Run
-from zerocross.reports.summary import layer_costs, objective_points
+from zerocross.reports.run_progress import progress
+from zerocross.reports.summary import layer_costs
 
 __all__ = [
     "accuracy_spread",
@@ -31,45 +32,41 @@ __all__ = [
 
 
 def hypervolume_curve(run: Run) -> go.Figure:
-    """Draw the share of a box that the search dominates, over the evaluations.
+    """Draw the share of a box that the search dominates, over the evaluations; see `run_progress.progress`.
 
-    The box extends from the best value of each objective to the reference point (`pareto.reference_point`). The share
-    has no unit. The dashed line is the share that the plain signs dominate.
+    The share has no unit. The dashed line is the share that the plain signs dominate. A bar on a line is one
+    standard deviation between training seeds to each side.
     """
-    points = objective_points(run.evaluations, run.objectives)
-    searched = np.array([not e.reference for e in run.evaluations], dtype=bool)
     traces: list[Any] = []
-    if np.isfinite(points).all(axis=1).any():
-        corner = reference_point(points)
-        ideal = np.nanmin(points[np.isfinite(points).all(axis=1)], axis=0)
-        scaled, ones = (points - ideal) / (corner - ideal), np.ones(points.shape[1])
-        numbers = [e.number for e in run.evaluations]
-        history = hypervolume_history(np.where(searched[:, None], scaled, np.nan), ones)
-        corners = _steps(history)
+    if (found := progress(run)) is not None:
+        corners, numbers = _steps(found.history), found.numbers
         traces.append(
             {
                 "type": "scatter",
                 "name": "search",
                 "x": [numbers[i] for i in corners],
-                "y": history[corners].tolist(),
+                "y": found.history[corners].tolist(),
                 "mode": "lines",
                 "line": {"color": drawing.FOUND, "width": 2, "shape": "hv"},
                 "hovertemplate": "after evaluation %{x}: %{y:.3f}<extra></extra>",
             }
         )
-        if not searched.all():
-            level = hypervolume(scaled[~searched], ones)
+        ends = [(drawing.FOUND, numbers[-1], float(found.history[-1]))]
+        if found.signs is not None:
+            near = numbers[len(numbers) - 1 - len(numbers) // 12]  # beside the other bar
+            ends.append((drawing.PLAIN, near, found.signs))
             traces.append(
                 {
                     "type": "scatter",
                     "name": "plain sign alone",
                     "x": [numbers[0], numbers[-1]],
-                    "y": [level, level],
+                    "y": [found.signs, found.signs],
                     "mode": "lines",
                     "line": {"color": drawing.PLAIN, "width": 2, "dash": "dash"},
                     "hovertemplate": "plain signs alone: %{y:.3f}<extra></extra>",
                 }
             )
+        traces += [_bar(*end, deviation) for end, deviation in zip(ends, found.noise or (), strict=False)]
     figure = drawing.figure(traces, height=320, hovermode="closest")
     figure.update_xaxes(title_text="evaluations", rangemode="tozero")
     figure.update_yaxes(title_text="hypervolume (share)", rangemode="tozero")
@@ -113,6 +110,20 @@ def cost_by_layer(nodes: Sequence[NodeRecord]) -> go.Figure:
         ]
         drawing.menu(figure, "Resource", buttons)
     return figure
+
+
+def _bar(colour: str, x: int, y: float, deviation: float) -> dict[str, Any]:
+    """Return a trace of one standard deviation to each side of a point."""
+    return {
+        "type": "scatter",
+        "x": [x],
+        "y": [y],
+        "mode": "markers",
+        "marker": {"color": colour, "size": 5},
+        "error_y": {"array": [deviation], "color": colour, "thickness": 1.5, "width": 5},
+        "hovertemplate": f"%{{y:.3f}} ± {deviation:.3f} between seeds<extra></extra>",
+        "showlegend": False,
+    }
 
 
 def _steps(history: Floats) -> list[int]:

@@ -16,6 +16,7 @@ from zerocross.reports.convergence import convergence
 from zerocross.reports.metrics import COSTS, METRICS, RESOURCES
 from zerocross.reports.records import Finalist, Run
 from zerocross.reports.run_builds import BuildLink
+from zerocross.reports.run_progress import progress
 
 
 def render(run: Run, builds: Sequence[BuildLink] = (), folder: Path | None = None) -> str:
@@ -55,6 +56,7 @@ def render(run: Run, builds: Sequence[BuildLink] = (), folder: Path | None = Non
             signs={f.id: f for f in run.references},
             retrained=retrained.sentences(run, folder),
             convergence=convergence(run, folder),
+            progress=progress(run),
             commands={f.id: wording.build_command(folder, f.id) if folder else f.build for f in run.front},
             control_names=list(dict.fromkeys(control.name for control in run.controls)),
             controls_of={

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from zerocross.reports import wording
 from zerocross.reports.activation_records import ActivationRecord
 
 
@@ -143,7 +144,7 @@ class NodeRecord:
     implementation: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Finalist:
     """A network of the final front, or a plain-sign reference, trained again with several seeds.
 
@@ -202,8 +203,13 @@ class Finalist:
     training: dict[str, Any]
     binarized: list[dict[str, float]] = field(default_factory=list)
 
+    def __repr__(self) -> str:
+        lut = f", {wording.number(self.metrics['lut'])} LUT" if "lut" in self.metrics else ""
+        tested = wording.accuracy(self.test)
+        return f"<Finalist {self.id}: {wording.activation(self)}, test accuracy {tested}{lut}>"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Run:
     """The part of a run that a report shows.
 
@@ -229,6 +235,9 @@ class Run:
         controls: Controls beside the plain signs.
         remarks: What was left out of the front or the comparison, and why; where the search stopped before its end; and
             where earlier results are. In sentences.
+        exhausted: Whether the search evaluated all candidates of its space.
+        plugins: Digest of the code of each plugin, by its name in the configuration; a change of comments is none. Empty for
+            runs of earlier versions.
         retrained: Networks of the front that were trained again (`zerocross retrain`), with the ids that they have on the
             front. The first seed is the one with the best validation, and its weights are kept.
     """
@@ -252,4 +261,9 @@ class Run:
     rungs: list[RungRecord] = field(default_factory=list)
     controls: list[Control] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    exhausted: bool = False
+    plugins: dict[str, str] = field(default_factory=dict)
     retrained: list[Finalist] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        return f"<Run {self.name}: {len(self.evaluations):,} evaluations, front of {len(self.front):,}>"

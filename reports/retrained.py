@@ -8,7 +8,8 @@ from typing import Any
 
 from zerocross.reports import wording
 from zerocross.reports.configurations import text
-from zerocross.reports.convergence import SEEDS, TRUSTED
+from zerocross.reports.convergence import SEEDS
+from zerocross.reports.noise import TRUSTED
 from zerocross.reports.records import Finalist, Run
 
 _EPOCHS = "epochs"

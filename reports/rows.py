@@ -1,4 +1,8 @@
-"""A run as rows of plain values, as a line of text, and as a small table for a notebook."""
+"""A run as rows of plain values, as a line of text, and as a small table for a notebook.
+
+A column has one meaning in all rows: metrics such as `error` and `lut` are means over the seeds of the search, and
+`final_error`, `final_lut` over those of the final trainings.
+"""
 
 import html
 from statistics import fmean
@@ -14,8 +18,8 @@ Row = dict[str, Any]
 def evaluations(run: Run) -> list[Row]:
     """Return a row for each evaluation of a run.
 
-    Columns: number, generation, id, expression, plain_sign, status, reason, seconds, one for each choice by its path,
-    and one for each metric by its name.
+    Columns: number, generation, id, expression, plain_sign, status, reason, seconds, one for each choice by its path, and
+    one for each metric by its name, such as error (validation error, 0..1) and lut: means over the seeds of the search.
     """
     return [
         {
@@ -37,20 +41,23 @@ def evaluations(run: Run) -> list[Row]:
 def networks(run: Run) -> list[Row]:
     """Return a row for each network of the front.
 
-    Columns: id, expression, plain_sign, seeds, validation and test (means over the seeds, 0..1), test_deviation, one for
-    each choice by its path, one for each metric by its name, fps, weights.
+    Columns: id, expression, plain_sign, one for each choice by its path, and one for each metric by its name, which are
+    those of `evaluations`. Then follow the final trainings: seeds (their number), validation and test (mean accuracies,
+    0..1), test_deviation, each metric again as final_error, final_lut, ... (means over these seeds), fps and weights.
     """
+    searched = {e.id: e.metrics for e in reversed(run.evaluations)}
     return [
         {
             "id": net.id,
             "expression": net.expression,
             "plain_sign": net.reference,
+            **net.choices,
+            **searched.get(net.id, {"error": net.search_error}),
             "seeds": len(net.seeds),
             "validation": fmean(net.validation),
             "test": fmean(net.test),
             "test_deviation": wording.deviation(net.test),
-            **net.choices,
-            **net.metrics,
+            **{f"final_{name}": value for name, value in net.metrics.items()},
             "fps": net.fps,
             "weights": net.weights,
         }

@@ -1,21 +1,25 @@
 """Runs side by side: their fronts on common axes, hypervolumes, and the difference of their configurations."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 
-from zerocross.reports import axes, drawing, pages, wording
-from zerocross.reports.configurations import differing
+from zerocross.reports import axes, drawing, noise, pages, wording
+from zerocross.reports.configurations import differing, of_run
+from zerocross.reports.convergence import cut, networks_cut
 from zerocross.reports.metrics import METRICS
 from zerocross.reports.pareto import Floats, hypervolume, nondominated
 from zerocross.reports.records import Run
 from zerocross.reports.summary import front_evaluations
 
 _DATA = "data."
+_OTHER_TRAINING = (_DATA, "final.epochs", "plugins.")
+"""Fields that decide a training and are not part of a network's id."""
 
 
 class IncomparableRuns(ValueError):
@@ -32,7 +36,10 @@ class Point:
         choices: Its other choices by path.
         metrics: Metrics by name.
         test: Test accuracy of each seed, 0..1; empty before the final trainings.
+        seeds: Number of trainings that its error is the mean of.
         joint: Whether no network of all runs beats or equals it in every common objective.
+        shared: Names of all runs with this network on their fronts. It has the same values in each of them: those of the run
+            with the most seeds.
     """
 
     id: str
@@ -40,7 +47,9 @@ class Point:
     choices: dict[str, Any]
     metrics: dict[str, float]
     test: list[float]
+    seeds: int
     joint: bool = False
+    shared: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,7 +62,10 @@ class RunComparison:
         objectives: Objectives that all runs minimised.
         points: Front of each run.
         volumes: Hypervolume of each front, as a share of the box that all fronts span; see `compare_runs`.
-        differences: Fields in which the configurations differ, with the text of each run's value.
+        noise: Standard deviation of each hypervolume between training seeds; None if unknown.
+        noise_between: Standard deviation of the difference of the two largest hypervolumes; None if unknown.
+        differences: Fields in which the configurations differ, with the text of each run's value; "plugins.NAME" is the
+            digest of a plugin's code.
     """
 
     names: list[str]
@@ -61,27 +73,64 @@ class RunComparison:
     objectives: list[str]
     points: list[list[Point]]
     volumes: list[float]
+    noise: list[float | None]
+    noise_between: float | None
     differences: dict[str, list[str]]
 
     @property
+    def cuts(self) -> list[str]:
+        """What the final trainings of runs had no time for, in sentences."""
+        part = ", so its hypervolume is that of a part of its front"
+        return [
+            f"To end in time, the final trainings of {name} {cut(run)}{part if networks_cut(run) else ''}."
+            for name, run in zip(self.names, self.runs, strict=True)
+            if cut(run)
+        ]
+
+    def volume(self, index: int) -> str:
+        """Return a run's hypervolume and its noise as text: "45.0 ± 5.2%"."""
+        deviation = self.noise[index]
+        spread = "" if deviation is None else f" ± {100 * deviation:.1f}"
+        return f"{100 * self.volumes[index]:.1f}{spread}%"
+
+    @property
     def verdict(self) -> str:
-        """Which front dominates most of the box, and how the joint front is shared, in sentences."""
-        order = sorted(range(len(self.names)), key=lambda index: -self.volumes[index])
-        first, second = order[0], order[1]
-        joint = [sum(point.joint for point in points) for points in self.points]
+        """Which front dominates most of the box, whether noise explains it, and how the joint front is shared."""
+        first, second = sorted(range(len(self.names)), key=lambda index: -self.volumes[index])[:2]
+        gap = self.volumes[first] - self.volumes[second]
+        if gap:
+            text = (
+                f"The front of {self.names[first]} dominates the largest share of the common box: {self.volume(first)}, "
+                f"{self.names[second]} {self.volume(second)}. {self._against_noise(gap)}"
+            )
+        else:
+            text = f"The fronts of {self.names[first]} and {self.names[second]} dominate the same share of the common box."
+        owners = Counter(point.shared for points in self.points for point in points if point.joint)
+        found = {names: number // len(names) for names, number in owners.items()}
         shares = ", ".join(
-            f"{count} of {name}" for name, count in zip(self.names, joint, strict=True) if count
+            f"{number} {'of' if len(names) == 1 else 'shared by'} {_listed(names)}"
+            for names, number in sorted(found.items(), key=lambda item: len(item[0]))
         )
-        text = (
-            f"The front of {self.names[first]} dominates the largest share of the common box: {self.volumes[first]:.1%}, "
-            f"{self.names[second]} {self.volumes[second]:.1%}."
-            if self.volumes[first] > self.volumes[second]
-            else f"The fronts of {self.names[first]} and {self.names[second]} dominate the same share of the common box."
-        )
-        text += f" The joint front has {wording.count(sum(joint), 'network')}: {shares}."
+        text += f" The joint front has {wording.count(sum(found.values()), 'network')}: {shares}."
+        text = " ".join([text, *self.cuts])
+        unrecorded = [
+            name
+            for name, run in zip(self.names, self.runs, strict=True)
+            if any(plugin not in run.plugins for plugin in run.config.get("plugins") or [])
+        ]
+        if unrecorded:
+            text += f" The code of plugins of {_listed(unrecorded)} is not recorded, so whether it differs is unknown."
         if any(path.startswith(_DATA) for path in self.differences):
             text += " The runs have other data, so their errors are not those of one task."
         return text
+
+    def _against_noise(self, gap: float) -> str:
+        """Return whether the noise between seeds explains the gap between the two largest hypervolumes."""
+        if self.noise_between is None:
+            return f"How much of the difference is noise is unknown: that takes {noise.TRUSTED} final seeds of a network."
+        if gap > noise.CLEAR * self.noise_between:
+            return "The difference is more than the noise between training seeds."
+        return "The difference is within the noise between training seeds."
 
     def figure(self) -> go.Figure:
         """Draw the fronts on common axes; with three or more objectives a menu picks the plane."""
@@ -124,7 +173,8 @@ class RunComparison:
                     "mode": "markers",
                     "marker": {
                         "color": colour,
-                        "size": 10,
+                        "size": [_size(name, point) for point in points],
+                        "opacity": 1,  # plotly's default for markers of several sizes is less
                         "symbol": [("circle" if point.joint else "circle-open") for point in points],
                     },
                     "hovertext": [_hover(name, point) for point in points],
@@ -149,7 +199,11 @@ def compare_runs(runs: Mapping[str, Run]) -> RunComparison:
 
     The box of the hypervolume extends, for each objective, from the best value of all fronts to the worst one plus a tenth
     of the range, so shares of one comparison can be compared with each other. Errors are validation errors: means over the
-    final seeds, or those of the search before the final trainings.
+    final seeds, or those of the search before the final trainings. The noise of a hypervolume is that of these errors
+    between training seeds; the luck of a search as a whole is not in it.
+
+    Networks of one id on several fronts are one network, with the values of the run that trained it with the most seeds,
+    unless the data, `final.epochs` or a plugin's code differ.
 
     Args:
         runs: Two or more runs by name.
@@ -166,18 +220,72 @@ def compare_runs(runs: Mapping[str, Run]) -> RunComparison:
     for name, found in zip(names, points, strict=True):
         if not found:
             raise IncomparableRuns(f"{name} has no front yet: run its search again, which resumes it")
+    differences = differing([of_run(run) for run in own])
+    points = _with_shared(names, points, differences)
     tables = [_table(found, objectives) for found in points]
     whole = np.concatenate(tables)
     # Up to the worst value of all fronts: a front that another one dominates would else lie outside the box.
     ideal, worst = whole.min(axis=0), whole.max(axis=0)
     span = np.where(worst > ideal, 1.1 * (worst - ideal), 1.0)
-    ones = np.ones(len(objectives))
-    volumes = [hypervolume((table - ideal) / span, ones) for table in tables]
-    joint = iter(nondominated(whole).tolist())
-    marked = [
-        [Point(p.id, p.name, p.choices, p.metrics, p.test, next(joint)) for p in found] for found in points
+    scaled, ones = [(table - ideal) / span for table in tables], np.ones(len(objectives))
+    volumes = [hypervolume(table, ones) for table in scaled]
+    best = iter(nondominated(whole).tolist())
+    joint = {_identity(point) for found in points for point in found if next(best)}
+    marked = [[replace(point, joint=_identity(point) in joint) for point in found] for found in points]
+    deviations: list[float | None] = [None] * len(own)
+    between: float | None = None
+    if "error" in objectives:
+        deviations, between = _noise(own, marked, scaled, objectives.index("error"), span, volumes)
+    return RunComparison(names, own, objectives, marked, volumes, deviations, between, differences)
+
+
+def _identity(point: Point) -> tuple[str, tuple[str, ...]]:
+    return point.id, point.shared
+
+
+def _with_shared(
+    names: Sequence[str], points: Sequence[Sequence[Point]], differences: Mapping[str, Any]
+) -> list[list[Point]]:
+    """Return the points with the runs that share them. Other seeds of one network are no gain of a run."""
+    alone = any(path.startswith(_OTHER_TRAINING) for path in differences)
+    owners: dict[str, list[str]] = {}
+    most: dict[str, Point] = {}
+    for name, found in zip(names, points, strict=True):
+        for point in found:
+            owners.setdefault(point.id, []).append(name)
+            most[point.id] = max(most.get(point.id, point), point, key=lambda each: each.seeds)
+    if alone:
+        return [
+            [replace(point, shared=(name,)) for point in found]
+            for name, found in zip(names, points, strict=True)
+        ]
+    return [[replace(most[point.id], shared=tuple(owners[point.id])) for point in found] for found in points]
+
+
+def _noise(
+    runs: Sequence[Run],
+    points: Sequence[Sequence[Point]],
+    scaled: Sequence[Floats],
+    axis: int,
+    span: Floats,
+    volumes: Sequence[float],
+) -> tuple[list[float | None], float | None]:
+    """Return the noise of each hypervolume, and that of the difference of the two largest; None if unknown."""
+    networks = [[*run.front, *run.references] for run in runs]
+    pooled = noise.deviation([net for own in networks for net in own])
+    if pooled is None:
+        return [None] * len(runs), None
+    own = [noise.deviation(nets) for nets in networks]
+    spreads = [
+        (pooled if deviation is None else deviation)
+        / float(span[axis])
+        / np.sqrt([point.seeds for point in found])
+        for deviation, found in zip(own, points, strict=True)
     ]
-    return RunComparison(names, own, objectives, marked, volumes, differing([run.config for run in own]))
+    identities = [[repr(_identity(point)) for point in found] for found in points]
+    drawn = noise.volumes_drawn_again(scaled, axis, spreads, identities)
+    first, second = np.argsort(volumes)[::-1][:2]
+    return drawn.std(axis=0).tolist(), float((drawn[:, first] - drawn[:, second]).std())
 
 
 def names_of(folders: Sequence[Path], runs: Sequence[Run]) -> list[str]:
@@ -204,9 +312,18 @@ def render_runs(comparison: RunComparison) -> str:
 def _points(run: Run) -> list[Point]:
     if run.front:
         return [
-            Point(net.id, wording.activation(net), net.choices, net.metrics, net.test) for net in run.front
+            Point(net.id, wording.activation(net), net.choices, net.metrics, net.test, len(net.validation))
+            for net in run.front
         ]
-    return [Point(e.id, wording.activation(e), e.choices, e.metrics, []) for e in front_evaluations(run)]
+    return [
+        Point(e.id, wording.activation(e), e.choices, e.metrics, [], max(len(e.trainings), 1))
+        for e in front_evaluations(run)
+    ]
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return names as a list in a sentence: "a, b and c"."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def _table(points: Sequence[Point], objectives: Sequence[str]) -> Floats:
@@ -227,6 +344,11 @@ def _stairs(points: Sequence[Point], plane: tuple[str, str]) -> tuple[list[float
     return best[:, 0].tolist(), best[:, 1].tolist()
 
 
+def _size(run: str, point: Point) -> int:
+    """Return the size of a network's marker: smaller for each further run, so that a shared network shows all colours."""
+    return max(10 - 4 * point.shared.index(run), 3) + 6 * (len(point.shared) > 1)
+
+
 def _hover(run: str, point: Point) -> str:
     values = ", ".join(
         f"{METRICS[name].label} {METRICS[name].text(value)}"
@@ -237,7 +359,7 @@ def _hover(run: str, point: Point) -> str:
         f"<b>{drawing.wrapped(point.name)}</b>",
         drawing.wrapped(wording.choices(point.choices)),
         drawing.wrapped(values),
-        drawing.escape(f"{run}, {point.id}"),
+        drawing.escape(f"{_listed(point.shared) or run}, {point.id}"),
     ]
     if point.test:
         lines.insert(2, f"test accuracy {drawing.escape(wording.accuracy(point.test))}")

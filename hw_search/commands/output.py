@@ -81,6 +81,7 @@ def print_run(run: Run, folder: Path | None = None) -> None:
 
     from zerocross.reports import retrained, summary
     from zerocross.reports.convergence import convergence
+    from zerocross.reports.run_progress import progress
 
     seeds = max((len(net.seeds) for net in run.front), default=0)
     title = f"{run.name}: front (test accuracy: mean ± deviation over {seeds} seeds; costs: estimates)"
@@ -109,11 +110,17 @@ def print_run(run: Run, folder: Path | None = None) -> None:
         say(sentence(number, rung))
     for text in retrained.sentences(run, folder):
         say(text)
-    if (found := convergence(run, folder)) is not None:
-        say(" ".join(found.sentences))
+    found, gained = convergence(run, folder), progress(run)
+    say(" ".join(found.statement))
+    if gained is not None and gained.sentence:
+        say(gained.sentence)
     say(run.verdict)
     if priced := _weights_in_blocks(run):
         say(priced)
+    if found.advice is not None:
+        say(found.advice.sentence)
+        if found.advice.command:  # in one line, to copy
+            typer.echo(f"    {found.advice.command}")
 
 
 def _weights_in_blocks(run: Run) -> str:
@@ -148,10 +155,10 @@ def print_comparison(found: "RunComparison") -> None:
         table.add_column(column, justify="right", no_wrap=True)
     for name in found.objectives:
         table.add_column(METRICS[name].label.removeprefix("validation "), justify="right")
-    for name, points, volume in zip(found.names, found.points, found.volumes, strict=True):
+    for index, (name, points) in enumerate(zip(found.names, found.points, strict=True)):
         least = (METRICS[key].text(min(p.metrics[key] for p in points)) for key in found.objectives)
         joint = sum(point.joint for point in points)
-        table.add_row(name, f"{100 * volume:.1f} %", str(len(points)), str(joint), *least)
+        table.add_row(name, found.volume(index), str(len(points)), str(joint), *least)
     console = plain_console()
     console.print(table)
     if found.differences:

@@ -139,7 +139,7 @@ def _search(checked: "Config", log: list[str]) -> Path:
 
     with (
         stoppable("Results are saved; run the same command to resume."),
-        Terminal(seeds=checked.search.seeds) as watcher,
+        Terminal(seeds=checked.search.seeds, minutes=checked.search.budget_minutes) as watcher,
     ):
         from zerocross.hw_search.loggers import make_logger
         from zerocross.hw_search.pipeline import search as run_search

@@ -25,15 +25,28 @@ def code_version(plugins: tuple[str, ...] = ()) -> str:
     Raises:
         ImportError: If the package of a plugin is not installed.
     """
-    parts = [torch.__version__, code_digest(*CODE)]
+    parts = [torch.__version__, code_digest(*CODE), *plugin_digests(plugins).values()]
+    return hashlib.blake2b(repr(parts).encode(), digest_size=8).hexdigest()
+
+
+@lru_cache(maxsize=8)
+def plugin_digests(plugins: tuple[str, ...]) -> dict[str, str]:
+    """Return the digest of each plugin's code, by its name in the configuration, without those that have no source.
+
+    Comments and docstrings do not count. The digests are those of the first call in this process, which has imported them.
+
+    Raises:
+        ImportError: If the package of a plugin is not installed.
+    """
+    found = {}
     for plugin in plugins:
         spec = None if plugin.endswith(".py") else importlib.util.find_spec(plugin)
         source = spec.origin if spec is not None else plugin
         if source is None or not Path(source).is_file():
             continue
         if spec is None:
-            parts.append(code_digest(data=[Path(source)]))
+            found[plugin] = code_digest(data=[Path(source)])
             continue
         levels = plugin.count(".") + (Path(source).name == "__init__.py")
-        parts.append(code_digest(plugin, root=Path(source).parents[levels]))
-    return hashlib.blake2b(repr(parts).encode(), digest_size=8).hexdigest()
+        found[plugin] = code_digest(plugin, root=Path(source).parents[levels])
+    return found

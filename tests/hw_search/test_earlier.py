@@ -13,10 +13,12 @@ from zerocross.hw_search.earlier import (
     digest,
     earlier_results,
     keep_other_front,
+    remark,
     set_aside,
 )
+from zerocross.hw_search.execution.code_version import plugin_digests
 from zerocross.hw_search.watcher import Silent
-from zerocross.reports.storage import REPORT, UnreadableRun, load_run
+from zerocross.reports.storage import REPORT, UnreadableRun, contents, load_run
 
 
 def changed(change: dict[str, Any]) -> Config:
@@ -68,6 +70,36 @@ def test_a_changed_configuration_keeps_the_former_front(tmp_path: Path) -> None:
     assert len(earlier_results(first.folder)) == 2
     fourth = search(make_config(merged(base, {"final": {"seeds": 2}})))
     assert fourth.trained == 0 and len(earlier_results(first.folder)) == 2  # the same results are kept once
+
+
+def test_a_changed_plugin_is_named(tiny_run: Path, tmp_path: Path) -> None:
+    import shutil
+    from dataclasses import replace
+
+    plugin, folder = tmp_path / "my_ops.py", tmp_path / "run"
+    plugin.write_text("scale = 2  # a comment\n")
+    now = plugin_digests((str(plugin),))
+    plugin_digests.cache_clear()
+    plugin.write_text("scale = 2\n")
+    assert plugin_digests((str(plugin),)) == now  # comments are no code
+    shutil.copytree(tiny_run, folder)
+    tiny = load_run(folder)
+    config = {**tiny.config, "plugins": [str(plugin)]}
+    former = replace(tiny, config=config, plugins={str(plugin): "another"})
+    for name, content in contents(former).items():
+        (folder / name).write_text(content)
+    checked = make_config(config)
+    note = str(set_aside(folder, checked))
+    assert note == f"Since {folder} was made, the code of my_ops.py changed: networks train again."
+    assert not earlier_results(folder)
+    changed_too = make_config(merged(config, {"final": {"seeds": 3}}))
+    assert "final.seeds" in str(differences(checked, changed_too, former.plugins, now))
+    assert differences(checked, changed_too, former.plugins, now)[-1] == "the code of my_ops.py"
+    assert differences(checked, checked, {}, now) == []  # an earlier version recorded none
+    assert differences(make_config(tiny.config), checked, {}, now) == ["now with the plugin my_ops.py"]
+    other = replace(former, plugins=now, front=[replace(net, test=[0.5]) for net in former.front])
+    assert "(the code of my_ops.py changed)" in str(keep_other_front(folder, other))
+    assert "the code of my_ops.py" in remark(folder, checked)[0]
 
 
 def test_another_front_of_the_same_configuration_is_kept_too(tiny_run: Path, tmp_path: Path) -> None:

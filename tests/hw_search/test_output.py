@@ -48,6 +48,12 @@ def test_a_running_search_shows_names_as_they_are(name: str) -> None:
     assert name in screen.getvalue()
 
 
+def test_a_search_by_time_says_how_long(capsys: pytest.CaptureFixture[str]) -> None:
+    with Terminal(Console(file=io.StringIO(), force_terminal=False), minutes=2.5) as watcher:
+        watcher.begin("letter", None)
+    assert "searching letter: for up to 2.5 minutes, final trainings included" in capsys.readouterr().err
+
+
 def test_a_read_only_place_gets_one_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(self: Path, *arguments: object, **options: object) -> None:
         raise OSError(errno.EROFS, "Read-only file system", str(self))

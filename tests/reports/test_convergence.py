@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from zerocross.reports.convergence import convergence
+from zerocross.reports.convergence import Advice, convergence
 from zerocross.reports.page import render
-from zerocross.reports.records import Evaluation, Run
+from zerocross.reports.records import Evaluation, Run, TrainingCurve
+from zerocross.reports.run_progress import progress
 
 MakeRun = Callable[..., Run]
 
@@ -38,51 +39,149 @@ def searched(make_run: MakeRun, errors: list[float], deviation: float, optimism:
     )
 
 
+def advice(run: Run, folder: Path | None = None) -> Advice:
+    found = convergence(run, folder).advice
+    assert found is not None
+    return found
+
+
+def flat(make_run: MakeRun) -> Run:
+    """Return a run whose front no longer rises."""
+    run = searched(make_run, [0.3 - 0.01 * n for n in range(20)] + [0.4] * 20, 0.001)
+    return replace(
+        run, evaluations=[replace(e, metrics={**e.metrics, "lut": 500.0}) for e in run.evaluations]
+    )
+
+
+def configured(run: Run, section: str, **fields: object) -> Run:
+    return replace(run, config={**run.config, section: {**run.config.get(section, {}), **fields}})
+
+
+def with_curves(run: Run, validation: list[float]) -> Run:
+    """Return a run whose front trained for 8 epochs, with this validation accuracy after each but the last."""
+    curve = TrainingCurve(0, 1.0, 0.9, [0.5] * 8, list(range(1, 8)), validation)
+    ids = {net.id for net in run.front}
+    best = min(run.evaluations, key=lambda e: e.metrics["error"])
+    front = [replace(net, id=best.id) for net in run.front]
+    assert ids and len(front) == 1
+    found = [replace(e, trainings=[curve]) if e is best else e for e in run.evaluations]
+    return replace(run, evaluations=found, front=front)
+
+
 def test_a_front_that_falls_steadily_still_rises(make_run: MakeRun) -> None:
-    found = convergence(searched(make_run, [0.5 - 0.01 * n for n in range(40)], 0.001))
-    assert found is not None and found.rising and found.rise > 0.1
+    run = searched(make_run, [0.5 - 0.01 * n for n in range(40)], 0.001)
+    found = convergence(run)
+    assert found.rising and found.rise is not None and found.rise > 0.1
     assert found.deviation == pytest.approx(0.001)
-    assert found.command == "zerocross search runs/digits/config.yaml --set search.generations=10"
+    assert advice(run).command == "zerocross search runs/digits/config.yaml --set search.generations=10"
     assert "the front still rises" in " ".join(found.sentences)
+    assert found.sentences[-1].endswith(advice(run).command)
+    assert advice(run).command in render(run)
 
 
 def test_a_budget_is_doubled_where_it_ended_the_search(make_run: MakeRun) -> None:
     run = searched(make_run, [0.5 - 0.01 * n for n in range(40)], 0.001)
-    config = {**run.config, "search": {"generations": None, "budget_minutes": 30.0, "seeds": 1}}
-    found = convergence(replace(run, config=config))
-    assert found is not None and found.command.endswith("--set search.budget_minutes=60")
+    ending = "The search ended after 2 generations (40 candidates), as search.budget_minutes is 30."
+    timed = replace(configured(run, "search", generations=None, budget_minutes=30.0), remarks=[ending])
+    assert advice(timed).command.endswith("config.yaml --set search.budget_minutes=60")
+    both = configured(run, "search", budget_minutes=30.0)
+    assert advice(both).command.endswith("--set search.generations=10 --set search.budget_minutes=60")
+    ended = replace(both, remarks=[ending])
+    assert advice(ended).command.endswith("config.yaml --set search.budget_minutes=60")
+
+
+def test_a_callback_or_an_exhausted_space_ends_a_search(make_run: MakeRun) -> None:
+    run = searched(make_run, [0.5 - 0.01 * n for n in range(40)], 0.001)
+    run = replace(run, evaluations=[replace(e, generation=2) for e in run.evaluations])
+    stopped = replace(run, remarks=["A callback ended the search after generation 2."])
+    assert advice(stopped).command == "zerocross search runs/digits/config.yaml"
+    assert "generations" not in advice(run).command  # 2 of 5 generations: there was nothing left to evaluate
+    whole = replace(run, exhausted=True, evaluations=[replace(e, generation=5) for e in run.evaluations])
+    assert advice(whole).fact.startswith("all candidates of the space are evaluated")
 
 
 def test_a_rise_within_the_noise_of_seeds_is_none(make_run: MakeRun) -> None:
     errors = [0.3 - 0.01 * n for n in range(20)] + [0.11 - 0.0001 * n for n in range(20)]
-    found = convergence(searched(make_run, errors, 0.05, optimism=0.04))
-    assert found is not None and found.noise is not None and not found.rising
-    assert found.optimism == pytest.approx(0.04)
-    assert found.command.endswith("--set search.seeds=4") and "points higher" in found.sentences[2]
-
-
-def test_a_flat_front_is_trained_longer(make_run: MakeRun) -> None:
-    run = searched(make_run, [0.3 - 0.01 * n for n in range(20)] + [0.4] * 20, 0.001)
-    run = replace(run, evaluations=[replace(e, metrics={**e.metrics, "lut": 500.0}) for e in run.evaluations])
+    run = searched(make_run, errors, 0.05, optimism=0.04)
     found = convergence(run)
-    assert found is not None and found.rise == 0 and not found.rising
-    assert found.command == "zerocross retrain runs/digits knee --epochs 40"
-    assert found.command in render(run)
+    assert found.noise is not None and not found.rising
+    assert found.optimism == pytest.approx(0.04) and "points higher" in found.sentences[2]
+    assert advice(run).command.endswith("--set search.seeds=4")
+    assert "4.00 points higher with fresh seeds" in advice(run).fact
+    timed = configured(run, "search", generations=None, budget_minutes=2.0)
+    assert advice(timed).command.endswith("--set search.seeds=4 --set search.budget_minutes=4")
 
 
-def test_too_few_candidates_say_nothing(make_run: MakeRun) -> None:
-    assert convergence(searched(make_run, [0.3, 0.2], 0.01)) is None
+def test_learning_curves_that_still_rise_want_more_epochs(make_run: MakeRun) -> None:
+    rising = [0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7]
+    run = with_curves(flat(make_run), rising)
+    # Of eight epochs, 3 to 5 are the middle third and 6 and 7 the last one.
+    assert advice(run).fact.startswith(
+        "the validation accuracy of the front's networks was 12.5 points higher"
+    )
+    assert advice(run).command.endswith("config.yaml --set training.epochs=40")
+    choice = configured(run, "training", epochs={"choose": [10, 20]})
+    assert advice(choice).command.endswith("--set 'training.epochs={choose: [20, 40]}'")
+    limited = configured(with_curves(run, [0.6] * 7), "data", limit=4000)
+    assert advice(limited).command.endswith("--set data.limit=null")
+    assert advice(limited).fact == "data.limit is 4,000 samples"
+
+
+def test_where_nothing_speaks_for_more_there_is_no_command(make_run: MakeRun) -> None:
+    run = flat(make_run)
+    found = convergence(run)
+    assert found.rise == 0 and not found.rising
+    assert advice(run).command == "" and "more operations" in found.sentences[-1]
+    assert advice(run).sentence in render(run).replace("&#39;", "'")
+
+
+def test_too_few_candidates_are_said_to_be_too_few(make_run: MakeRun) -> None:
+    ending = "The search ended after 1 generation (4 candidates), as search.budget_minutes is 2.5."
+    run = replace(searched(make_run, [0.3, 0.2, 0.1, 0.1], 0.01), remarks=[ending])
+    run = configured(run, "search", generations=None, budget_minutes=2.5)
+    found = convergence(run)
+    assert found.rise is None and not found.rising
+    assert found.sentences[0] == (
+        "Whether the front still rises cannot be said yet: 4 candidates have a result, and a statement needs 8."
+    )
+    assert advice(run).command.endswith("--set search.budget_minutes=10")
+    assert found.sentences[0] in render(run)
+    nothing = replace(run, evaluations=[], front=[])
+    assert convergence(nothing).advice is None and len(convergence(nothing).sentences) == 1
+
+
+def test_a_front_that_was_cut_wants_time(make_run: MakeRun) -> None:
+    remark = "To end in time, the final trainings have only 2 of the 5 networks of the front and 2 seeds instead of 3."
+    run = configured(replace(flat(make_run), remarks=[remark]), "search", budget_minutes=30.0)
+    assert advice(run).command.endswith("config.yaml --set search.budget_minutes=60")
+    assert advice(run).fact == "the final trainings had time for only 2 of the 5 networks of the front"
 
 
 def test_two_final_seeds_give_no_spread(make_run: MakeRun) -> None:
-    run = searched(make_run, [0.3 - 0.01 * n for n in range(20)] + [0.4] * 20, 0.001)
-    run = replace(run, evaluations=[replace(e, metrics={**e.metrics, "lut": 500.0}) for e in run.evaluations])
+    run = flat(make_run)
     few = replace(run, front=[replace(net, validation=net.validation[:2]) for net in run.front])
     found = convergence(few, Path("elsewhere/run"))
-    assert found is not None and found.deviation is None and found.noise is None and not found.rising
+    assert found.deviation is None and found.noise is None and not found.rising
     assert "Networks have 2 final seeds, which show no spread worth trusting" in " ".join(found.sentences)
-    assert found.command == "zerocross retrain elsewhere/run knee --seeds 5"
     rising = searched(make_run, [0.5 - 0.01 * n for n in range(40)], 0.001)
     rising = replace(rising, front=[replace(net, validation=net.validation[:1]) for net in rising.front])
-    found = convergence(rising)
-    assert found is not None and found.rising and "--set search.generations=10" in found.command
+    assert convergence(rising).rising and "--set search.generations=10" in advice(rising).command
+
+
+def test_plain_signs_within_the_noise_are_said_to_be(make_run: MakeRun) -> None:
+    run = searched(make_run, [0.3 - 0.01 * n for n in range(20)], 0.001)
+    sign = replace(
+        run.evaluations[0], number=20, id="sign", reference=True, metrics={"error": 0.2, "lut": 990.0}
+    )
+    run = replace(run, evaluations=[*run.evaluations, sign])
+    found = progress(run)
+    assert found is not None and found.signs is not None and found.noise is not None
+    assert "difference is more than the noise" in found.sentence and found.history[-1] > found.signs
+    noisy = replace(run, front=[replace(net, validation=[0.8, 0.9, 1.0]) for net in run.front])
+    within = progress(noisy)
+    assert within is not None and "difference is within the noise" in within.sentence
+    assert within.sentence in render(noisy)
+    unknown = progress(replace(run, front=[replace(net, validation=[0.9]) for net in run.front]))
+    assert unknown is not None and "is unknown" in unknown.sentence
+    alone = progress(replace(run, evaluations=run.evaluations[:-1]))
+    assert alone is not None and alone.sentence == ""

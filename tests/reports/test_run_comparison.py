@@ -18,11 +18,11 @@ from zerocross.reports.storage import contents
 MakeRun = Callable[..., Run]
 
 
-def with_points(run: Run, points: list[tuple[float, float]]) -> Run:
-    """Return a run whose front has these errors and LUTs."""
+def with_points(run: Run, points: list[tuple[float, float]], first: int = 0) -> Run:
+    """Return a run whose front has these errors and LUTs. Its ids count from `first`."""
     net = run.front[0]
     front = [
-        replace(net, id=f"{index:08x}", metrics={**net.metrics, "error": error, "lut": lut})
+        replace(net, id=f"{first + index:08x}", metrics={**net.metrics, "error": error, "lut": lut})
         for index, (error, lut) in enumerate(points)
     ]
     return replace(run, objectives=["error", "lut"], front=front)
@@ -41,7 +41,7 @@ def volume_by_counting(points: list[tuple[float, float]], low: np.ndarray, high:
 def test_hypervolumes_and_the_joint_front(make_run: MakeRun) -> None:
     run = make_run(60)
     one, other = [(0.1, 300.0), (0.05, 900.0)], [(0.2, 200.0), (0.06, 800.0), (0.05, 950.0)]
-    found = compare_runs({"a": with_points(run, one), "b": with_points(run, other)})
+    found = compare_runs({"a": with_points(run, one), "b": with_points(run, other, 16)})
     low, worst = np.array([0.05, 200.0]), np.array([0.2, 950.0])
     high = low + 1.1 * (worst - low)
     for points, volume in zip((one, other), found.volumes, strict=True):
@@ -51,6 +51,80 @@ def test_hypervolumes_and_the_joint_front(make_run: MakeRun) -> None:
         [True, True, False],
     ]
     assert "4 networks: 2 of a, 2 of b" in found.verdict and not found.differences
+
+
+def test_other_seeds_of_one_network_are_no_gain(make_run: MakeRun) -> None:
+    run = with_points(make_run(60), [(0.40, 300.0)])
+    net = run.front[0]
+    small = replace(net, id="other", metrics={**net.metrics, "error": 0.55, "lut": 200.0})
+    three = replace(run, references=[], front=[replace(net, validation=[0.58, 0.60, 0.62]), small])
+    two = replace(net, metrics={**net.metrics, "error": 0.39}, validation=[0.62, 0.60])
+    fewer = replace(run, references=[], front=[two])
+    found = compare_runs({"a": three, "b": fewer})
+    assert "2 networks: 1 of a, 1 shared by a and b." in found.verdict
+    assert found.points[1][0].metrics["error"] == 0.40 and found.points[1][0].joint
+    assert "within the noise" in found.verdict or "more than the noise" in found.verdict
+    # Other data are another training of the same network.
+    changed = replace(fewer, config={**fewer.config, "data": {"set": "digits", "limit": 500}})
+    alone = compare_runs({"a": three, "b": changed})
+    assert alone.points[1][0].metrics["error"] == 0.39 and "1 of b" in alone.verdict
+
+
+def test_hypervolumes_have_their_noise(make_run: MakeRun) -> None:
+    run = replace(make_run(60), references=[])
+    one, other = with_points(run, [(0.10, 300.0)]), with_points(run, [(0.11, 300.0), (0.3, 200.0)], 16)
+
+    def spread(run: Run, deviation: float) -> Run:
+        own = [0.9 - deviation, 0.9, 0.9 + deviation]
+        return replace(run, front=[replace(net, validation=own) for net in run.front])
+
+    quiet = compare_runs({"a": spread(one, 0.0001), "b": spread(other, 0.0001)})
+    assert "more than the noise between training seeds" in quiet.verdict
+    loud = compare_runs({"a": spread(one, 0.1), "b": spread(other, 0.1)})
+    assert "within the noise between training seeds" in loud.verdict
+    # The one network of a dominates (1 - y) of the box, whose height is 1.1 * 0.2; the corner in x is 1 / 11 away.
+    assert loud.noise[0] == pytest.approx(0.1 / 3**0.5 / 0.22 / 11, rel=0.2)
+    unknown = compare_runs(
+        {name: replace(run, front=[replace(net, validation=[0.9, 0.8]) for net in run.front])
+         for name, run in (("a", one), ("b", other))}
+    )  # fmt: skip
+    assert unknown.noise == [None, None] and "noise is unknown" in unknown.verdict
+    assert unknown.volume(0) == f"{100 * unknown.volumes[0]:.1f}%" and "±" in loud.volume(0)
+    assert loud.volume(0) in render_runs(loud)
+
+
+def test_plugins_differ_by_their_code(make_run: MakeRun) -> None:
+    run = make_run(60)
+    config = {**run.config, "plugins": ["/a/my_ops.py"]}
+    one = replace(run, config=config, plugins={"/a/my_ops.py": "0123456789abcdef"})
+    elsewhere = replace(
+        one, config={**config, "plugins": ["/b/my_ops.py"]}, plugins={"/b/my_ops.py": "0123456789abcdef"}
+    )
+    assert not compare_runs({"a": one, "b": elsewhere}).differences
+    edited = replace(one, plugins={"/a/my_ops.py": "fedcba9876543210"})
+    found = compare_runs({"a": one, "b": edited})
+    assert found.differences == {"plugins.my_ops.py": ["0123456789abcdef", "fedcba9876543210"]}
+    assert all(
+        len(point.shared) == 1 for points in found.points for point in points
+    )  # the function is another
+    older = compare_runs({"a": one, "b": replace(one, plugins={})})
+    assert older.differences == {"plugins.my_ops.py": ["0123456789abcdef", "not recorded"]}
+    assert "The code of plugins of b is not recorded" in older.verdict and "not recorded" not in found.verdict
+
+
+def test_fronts_that_were_cut_are_named(make_run: MakeRun) -> None:
+    run = make_run(60)
+    remark = (
+        "The search ended. To end in time, the final trainings have only 1 of the 5 networks of the front."
+    )
+    found = compare_runs({"a": run, "b": replace(run, remarks=[remark])})
+    assert (
+        "To end in time, the final trainings of b have only 1 of the 5 networks of the front, so its hypervolume is that of "
+        "a part of its front."
+    ) in found.verdict
+    seeds = replace(run, remarks=["To end in time, the final trainings have only 2 seeds instead of 3."])
+    (cut,) = compare_runs({"a": run, "b": seeds}).cuts
+    assert cut == "To end in time, the final trainings of b have only 2 seeds instead of 3."
 
 
 def test_only_common_objectives_count(make_run: MakeRun) -> None:
