@@ -149,6 +149,7 @@ class StackedNorm(BatchNorm):
 
 _NORM_STATE = ("weight", "bias", "running_mean", "running_var")
 _STEPS = "num_batches_tracked"
+_STATISTICS = ("running_mean", "running_var", _STEPS)
 
 
 @dataclass(frozen=True)
@@ -403,6 +404,24 @@ def check_stack(stacked: nn.Module, models: Sequence[nn.Module], x: Tensor) -> N
         raise Unstackable(
             "the topology's forward treats the channels of a stack differently from those of a network"
         )
+
+
+@torch.no_grad()
+def infinite_networks(stacked: nn.Module, size: int) -> list[int]:
+    """Return the places of the networks of a stack that have a parameter which is not finite.
+
+    Args:
+        stacked: Stack from `stack`.
+        size: Number of its networks.
+    """
+    owners, parts = [], []
+    for module in stacked.modules():
+        for index in range(size) if hasattr(module, "unstack") else ():
+            own = [value for key, value in module.unstack(index).items() if key not in _STATISTICS]
+            owners += [index] * len(own)
+            parts += own
+    finite = torch.isfinite(torch.stack(torch._foreach_norm(parts))).tolist()
+    return sorted({owner for owner, is_finite in zip(owners, finite, strict=True) if not is_finite})
 
 
 def unstack(stacked: nn.Module, models: Sequence[nn.Module]) -> None:
