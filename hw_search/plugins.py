@@ -27,7 +27,9 @@ def import_plugins(plugins: Iterable[str]) -> None:
         if plugin in _imported:
             continue
         if plugin.endswith(".py") and not Path(plugin).is_file():
-            raise UserError(f"plugins: {plugin} does not exist (paths are relative to the configuration file)")
+            raise UserError(
+                f"plugins: {plugin} does not exist (paths are relative to the configuration file)"
+            )
         try:
             if plugin.endswith(".py"):
                 name = f"zerocross_plugin_{hashlib.blake2b(plugin.encode(), digest_size=4).hexdigest()}"
