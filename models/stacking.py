@@ -416,7 +416,9 @@ def infinite_networks(stacked: nn.Module, size: int) -> list[int]:
     """
     owners, parts = [], []
     for module in stacked.modules():
-        for index in range(size) if hasattr(module, "unstack") else ():
+        if not hasattr(module, "unstack"):
+            continue
+        for index in range(size):
             own = [value for key, value in module.unstack(index).items() if key not in _STATISTICS]
             owners += [index] * len(own)
             parts += own
