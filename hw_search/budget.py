@@ -179,7 +179,11 @@ class Budget:
             return waiting
         taken = max(min(expected.fits(limit - self._spent()), waiting), min(LEAST, waiting))
         least = expected.seconds(LEAST) + expected.final_seconds(1, least_seeds(self._evaluator.config))
-        cut = "" if taken == waiting else f"the search begins with {taken:,} of them, and "
+        cut = (
+            ""
+            if taken == waiting
+            else f"the search begins with {taken:,} of them, plain signs included, and "
+        )
         text = (
             f"The first {count(waiting, 'candidate')} with all final trainings need about {duration(whole)}, more than "
             f"search.budget_minutes {self._minutes:g}: {cut}the final trainings are shortened to the rest of the time."

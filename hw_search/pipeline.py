@@ -44,7 +44,6 @@ from zerocross.reports.convergence import Convergence, convergence
 from zerocross.reports.records import Finalist, Run
 from zerocross.reports.run_builds import builds_of
 from zerocross.reports.storage import FUNCTIONS, REPORT, UnreadableRun, contents, load_retrained, load_run
-from zerocross.reports.summary import tried
 from zerocross.reports.wording import count
 
 if TYPE_CHECKING:
@@ -403,7 +402,8 @@ def _reasons(evaluator: Evaluator) -> str:
         evaluation.reason or "the final training failed" for evaluation in evaluator.evaluations
     )
     return "; ".join(
-        f"{often} of {tried(evaluator.evaluations)}: {reason}" for reason, often in reasons.most_common(2)
+        f"{often} of {count(len(evaluator.evaluations), 'candidate')}, plain signs included: {reason}"
+        for reason, often in reasons.most_common(2)
     )
 
 
