@@ -44,11 +44,10 @@ def build_topology(
     except ModelError:
         raise
     except Exception as error:
-        if own_file(name) is None:
+        if own_file(name) is None or isinstance(error, MemoryError) or "memory" in str(error):
             raise
-        raise FaultyTopology(
-            f"{name!r} cannot be built{with_parameters(topology)}: {error_text(error)}. Correct {place_of(name, error)}"
-        ) from None
+        failed = f"topology {name!r} cannot be built{with_parameters(topology)}"
+        raise FaultyTopology(f"{failed}: {error_text(error)}. Correct {place_of(name, error)}") from None
 
 
 def with_parameters(topology: dict[str, Any]) -> str:

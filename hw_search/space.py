@@ -19,7 +19,7 @@ from zerocross.hw_search.choice import Choose
 from zerocross.hw_search.config import Config
 from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.execution.config import TrainingConfig
-from zerocross.hw_search.networks import build_topology
+from zerocross.hw_search.networks import FaultyTopology, build_topology
 from zerocross.models.canonical import canonical_key, constant_bit
 from zerocross.models.encodings import Encoding
 from zerocross.models.errors import ModelError
@@ -316,6 +316,8 @@ class Space:
         """Return the network of a topology section, for the data. A UserError names a wrong field."""
         try:
             return build_topology(topology, self.input_shape, self.classes, self._samples)
+        except FaultyTopology as fault:
+            raise UserError(str(fault)) from None
         except ModelError as error:
             raise UserError(f"topology: {error}") from None
 

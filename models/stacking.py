@@ -414,14 +414,13 @@ def infinite_networks(stacked: nn.Module, size: int) -> list[int]:
         stacked: Stack from `stack`.
         size: Number of its networks.
     """
-    owners, parts = [], []
-    for module in stacked.modules():
-        if not hasattr(module, "unstack"):
-            continue
-        for index in range(size):
-            own = [value for key, value in module.unstack(index).items() if key not in _STATISTICS]
-            owners += [index] * len(own)
-            parts += own
+    layers: list[Any] = [module for module in stacked.modules() if hasattr(module, "unstack")]
+    owners: list[int] = []
+    parts: list[Tensor] = []
+    for index, layer in itertools.product(range(size), layers):
+        own = [value for key, value in layer.unstack(index).items() if key not in _STATISTICS]
+        owners += [index] * len(own)
+        parts += own
     finite = torch.isfinite(torch.stack(torch._foreach_norm(parts))).tolist()
     return sorted({owner for owner, is_finite in zip(owners, finite, strict=True) if not is_finite})
 

@@ -5,16 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from tests.hw_search.conftest import CONTENT
 from zerocross.hw_search.config import make_config
 from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.execution.evaluation import load_data
-from zerocross.hw_search.first_pass import check_networks
+from zerocross.hw_search.first_pass import check_networks, gradient_notes
 from zerocross.hw_search.forecast import forecast
 from zerocross.hw_search.pipeline import search
 from zerocross.hw_search.plugins import import_plugins
 from zerocross.hw_search.space import Space
+from zerocross.models.operations import OPERATIONS, register_operation
 from zerocross.models.topologies import TOPOLOGIES
 
 NET = """
@@ -64,7 +66,7 @@ def space_of(tmp_path: Path) -> Iterator[Callable[..., Space]]:
     [
         (
             ("BinaryLinear(width, classes)", "BinaryLinear(width + width // 16, classes)"),
-            r"topology: 'own' fails with width=16: classifier \(BinaryLinear\) reads a tensor of shape \(4, 16\): mat1 and "
+            r"topology 'own' fails with width=16: classifier \(BinaryLinear\) reads a tensor of shape \(4, 16\): mat1 and "
             r"mat2 shapes cannot be multiplied \(4x16 and 17x10\)\. Correct this layer, or what it reads, in .*own\.py, "
             "line 16",
         ),
@@ -104,6 +106,27 @@ def test_searches_and_forecasts_end_before_anything_is_written(
         with pytest.raises(UserError, match=r"classifier \(BinaryLinear\) reads a tensor"):
             start(config)
     assert not (tmp_path / "runs").exists()
+
+
+def test_own_operations_without_a_finite_gradient_are_said() -> None:
+    def notes(**activation: Any) -> list[str]:
+        content = {**CONTENT, "topology": {"name": "mlp", "hidden": [8]}, "activation": activation}
+        return gradient_notes(Space(make_config(content), (1, 8, 8), 10))
+
+    register_operation("zigzag", lambda x, s: torch.asin(torch.sin(s * x)), initial=(1.0,))
+    register_operation("smooth", lambda x, s: torch.asin(0.999 * torch.sin(s * x)), initial=(1.0,))
+    try:
+        texts = ["sin(x)", "zigzag(x)", "smooth(x)", "zigzag(0.1 * x)", "log(x)"]
+        (said,) = notes(encoding="list", expressions=texts)
+        assert said == (
+            "activation.expressions[1], zigzag(x): the gradient is not finite at x = 1.571. Trainings that meet such a "
+            "value fail: see docs/bring-your-own.md."
+        )
+        (said,) = notes(encoding="pair", unary=["x", "zigzag", "smooth", "sin"], binary=["add"])
+        assert said.startswith("activation, the operation zigzag: the gradient is not finite at x = 1.571")
+        assert not notes(encoding="pair")
+    finally:
+        del OPERATIONS["zigzag"], OPERATIONS["smooth"]
 
 
 @pytest.mark.parametrize(
