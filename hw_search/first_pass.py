@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from zerocross.finn_flows.network import NetworkError
 from zerocross.hw_search.choice import alternatives
@@ -91,10 +92,11 @@ def check_network(topology: dict[str, Any], data: Data) -> None:
         return
     with torch.random.fork_rng(devices=[]):
         model = build_topology(topology, data.input_shape, data.classes, data.train.x)
-        calls = _Calls(model)
         failed = f"topology {name!r} fails{with_parameters(topology)}"
+        calls = _Calls(model)
         try:
-            logits = model.train()(data.train.x[:_SAMPLES].float())
+            with calls:
+                logits = model.train()(data.train.x[:_SAMPLES].float())
         except Exception as error:
             if _is_refused(model, data.input_shape):
                 return
@@ -134,18 +136,27 @@ def _is_refused(model: nn.Module, input_shape: tuple[int, ...]) -> bool:
 
 
 class _Calls:
-    """Follows the layers of a network as they are called.
+    """Follows the layers of a network as they are called within a `with` block: Brevitas shares some modules among networks.
 
     Attributes:
         current: The innermost layer that has not returned, and the shape of its input; None outside of layers.
     """
 
     def __init__(self, model: nn.Module) -> None:
+        self._model = model
         self._open: list[tuple[str, tuple[int, ...]]] = []
-        for name, module in model.named_modules():
+        self._hooks: list[RemovableHandle] = []
+
+    def __enter__(self) -> None:
+        for name, module in self._model.named_modules():
             if name:
-                module.register_forward_pre_hook(self._entered(f"{name} ({type(module).__name__})"))
-                module.register_forward_hook(self._left)
+                entered = self._entered(f"{name} ({type(module).__name__})")
+                self._hooks.append(module.register_forward_pre_hook(entered))
+                self._hooks.append(module.register_forward_hook(self._left))
+
+    def __exit__(self, *exception: object) -> None:
+        for hook in self._hooks:
+            hook.remove()
 
     @property
     def current(self) -> tuple[str, tuple[int, ...]] | None:

@@ -16,6 +16,7 @@ from zerocross.hw_search.forecast import forecast
 from zerocross.hw_search.pipeline import search
 from zerocross.hw_search.plugins import import_plugins
 from zerocross.hw_search.space import Space
+from zerocross.models.layers import InputQuant
 from zerocross.models.operations import OPERATIONS, register_operation
 from zerocross.models.topologies import TOPOLOGIES
 
@@ -135,6 +136,7 @@ def test_own_operations_without_a_finite_gradient_are_said() -> None:
         (),
         ("BinaryLinear(width, classes)", "nn.Linear(width + 1, classes)"),  # no hardware: the search says so
         ("return Net(classes, width)", "raise ModelError('width is odd')"),
+        ("InputQuant(1)", "InputQuant(8)"),  # Brevitas shares a module among its quantizers
     ],
 )
 def test_what_is_no_fault_passes(space_of: Callable[..., Space], replaced: tuple[Any, ...]) -> None:
@@ -142,3 +144,5 @@ def test_what_is_no_fault_passes(space_of: Callable[..., Space], replaced: tuple
         "import torch\n", "import torch\nfrom zerocross.models.errors import ModelError\n", *replaced
     )
     check_networks(space, load_data(space.config.data))
+    hooks = [module._forward_hooks for module in InputQuant(8).modules()]
+    assert not any(hooks)
