@@ -22,6 +22,7 @@ from zerocross.hw_search.final_training import Scope, final_seconds, least_seeds
 from zerocross.hw_search.pace import ENDING, Durations
 from zerocross.hw_search.trainings import parallel_trainings
 from zerocross.reading import Unreadable, as_record, read_json
+from zerocross.reports.summary import tried
 from zerocross.reports.wording import count, duration
 
 BUDGET = "budget.json"
@@ -178,7 +179,11 @@ class Budget:
             return waiting
         taken = max(min(expected.fits(limit - self._spent()), waiting), min(LEAST, waiting))
         least = expected.seconds(LEAST) + expected.final_seconds(1, least_seeds(self._evaluator.config))
-        cut = "" if taken == waiting else f"the search begins with {taken:,} of them, and "
+        cut = (
+            ""
+            if taken == waiting
+            else f"the search begins with {taken:,} of them, plain signs included, and "
+        )
         text = (
             f"The first {count(waiting, 'candidate')} with all final trainings need about {duration(whole)}, more than "
             f"search.budget_minutes {self._minutes:g}: {cut}the final trainings are shortened to the rest of the time."
@@ -208,10 +213,9 @@ class Budget:
         self._mark = now
 
     def _end(self) -> None:
-        generations = self._evaluator.generation
-        candidates = sum(not evaluation.reference for evaluation in self._evaluator.evaluations)
+        generations = count(self._evaluator.generation, "generation")
         self.ending = (
-            f"The search ended after {count(generations, 'generation')} ({count(candidates, 'candidate')}), as "
+            f"The search ended after {generations} ({tried(self._evaluator.evaluations)}), as "
             f"search.budget_minutes is {self._minutes:g}. The same command repeats exactly this search, and a larger budget "
             "goes on from here."
         )

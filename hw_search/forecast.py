@@ -12,10 +12,11 @@ from zerocross.hw_search.budget import LEAST, SLACK
 from zerocross.hw_search.config import Config, make_config
 from zerocross.hw_search.earlier import differences
 from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.first_pass import gradient_notes
 from zerocross.hw_search.pace import Durations, Pace, Sample, measure, planned_candidates
-from zerocross.hw_search.pipeline import read_data
-from zerocross.hw_search.pricing import Pricer
+from zerocross.hw_search.pipeline import open_space, read_data
 from zerocross.hw_search.space import Space
+from zerocross.hw_search.strategies.warm_start import starts
 from zerocross.hw_search.trainings import parallel_trainings
 from zerocross.reports.storage import UnreadableRun, load_run
 from zerocross.reports.wording import count, duration
@@ -34,7 +35,7 @@ class Forecast:
         candidates: Candidates that the strategy requests, or that fit into `search.budget_minutes` if they are fewer.
         drawn: Number of candidates in the sample of the space.
         dead: Share of them whose activation never changes its sign, 0..1.
-        infeasible: Share of them that cannot meet the constraints, 0..1.
+        infeasible: Share of them that have no hardware within the constraints, 0..1.
         reason: The most frequent reason for that; "" if there is none.
         trainings: Trainings of the search, plain signs included.
         final_trainings: Trainings of the front, its plain signs and their controls.
@@ -79,7 +80,7 @@ class Forecast:
         )
         lines = [
             f"{self.name}: a space of {self.space:,} candidates. Of {self.drawn} drawn ones, {self.dead:.0%} never change "
-            f"their sign, {self.infeasible:.0%} cannot meet the constraints{unfit}, and "
+            f"their sign, {self.infeasible:.0%} have no hardware within the constraints{unfit}, and "
             f"{1 - self.dead - self.infeasible:.0%} would train.",
             f"Search ({self.strategy}): {count(self.candidates, 'candidate')}, about "
             f"{count(self.trainings, 'training')}, about {duration(self.seconds)}.",
@@ -104,9 +105,12 @@ def forecast(config: Config, budgets: Sequence[float] = ()) -> Forecast:
         UserError: If the user made a mistake, or no drawn candidate can train.
     """
     data, _ = read_data(config)
-    space = Space(config, data.input_shape, data.classes, data.train.x)
-    pricer = Pricer(config, space)
-    pricer.check_space()
+    begun: list[str] = []
+
+    def check_start(space: Space) -> None:
+        starts(config.search.start_from, space, begun.append)
+
+    space, pricer = open_space(config, data, check_start)
     sample = Sample(config, space, pricer)
     if not sample.good:
         raise UserError(
@@ -138,7 +142,13 @@ def forecast(config: Config, budgets: Sequence[float] = ()) -> Forecast:
         memory_gb=speed.memory_gb,
         device=speed.device,
         bought={minutes: durations.fits(60 * minutes) for minutes in times},
-        notes=(*_shortened(config, durations, amount), *_on_cluster(config, workers), *_former(config)),
+        notes=(
+            *begun,
+            *gradient_notes(space),
+            *_shortened(config, durations, amount),
+            *_on_cluster(config, workers),
+            *_former(config),
+        ),
     )
 
 

@@ -16,6 +16,7 @@ from torch import nn
 from zerocross.hw_search.config import Config
 from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.files import holding, replacing, write_digests, write_text
+from zerocross.hw_search.first_pass import check_network
 from zerocross.hw_search.networks import build_topology
 from zerocross.hw_search.plugins import import_plugins, plugin_files
 from zerocross.hw_search.space import Candidate, Space
@@ -113,6 +114,7 @@ def train_network(
     import_plugins(config.plugins)
     data = load(**config.data.model_dump())
     candidate = only_candidate(config, data.input_shape, data.classes)
+    check_network(candidate.topology, data)
     settings, device, seed = (
         training_settings(candidate.training),
         pick_device(config.training.device),

@@ -1,18 +1,23 @@
-"""Construction of networks from a configuration's topology section."""
+"""Construction of networks from a configuration's topology section, and the faults of a user's own topology."""
 
 import math
 import os
+import traceback
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from zerocross.models.errors import ModelError
-from zerocross.models.topologies import build
+from zerocross.models.errors import ModelError, shown
+from zerocross.models.topologies import build, own_file
 
 _COPIES = 4  # of each parameter in a training: itself, its gradient, Adam's two moments
 _MOST_TENSORS = 20_000
+
+
+class FaultyTopology(ModelError):
+    """A user's own topology that raises an error of Python or of torch. The message names its file and line."""
 
 
 def build_topology(
@@ -29,10 +34,40 @@ def build_topology(
     Raises:
         zerocross.models.errors.ModelError: If a parameter is wrong, or the network exceeds this machine's memory; the
             message names it.
+        FaultyTopology: If the function of a user's topology raises any other error.
     """
+    name = topology["name"]
     parameters = {key: value for key, value in topology.items() if key != "name"}
-    with _Limited(topology["name"], _memory()):
-        return build(topology["name"], input_shape, classes, parameters, samples)
+    try:
+        with _Limited(name, _memory()):
+            return build(name, input_shape, classes, parameters, samples)
+    except ModelError:
+        raise
+    except Exception as error:
+        if own_file(name) is None or isinstance(error, MemoryError) or "memory" in str(error):
+            raise
+        failed = f"topology {name!r} cannot be built{with_parameters(topology)}"
+        raise FaultyTopology(f"{failed}: {error_text(error)}. Correct {place_of(name, error)}") from None
+
+
+def with_parameters(topology: dict[str, Any]) -> str:
+    """Return the parameters of a topology section for a message: " with width=32, blocks=1"; "" without any."""
+    text = ", ".join(f"{key}={shown(value)}" for key, value in topology.items() if key != "name")
+    return f" with {text}" if text else ""
+
+
+def error_text(error: Exception) -> str:
+    """Return the first line of an error of Python or of torch. Those of torch need no kind."""
+    line = (str(error).strip().splitlines() or [""])[0]
+    kind = "" if type(error) is RuntimeError and line else f"{type(error).__name__}: "
+    return f"{kind}{line}".removesuffix(": ").removesuffix(".")
+
+
+def place_of(name: str, error: Exception) -> str:
+    """Return the file of a user's topology, and the last of its lines that an error passed."""
+    file = own_file(name)
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    return f"{file}, line {lines[-1]}" if lines else str(file)
 
 
 class _Limited(TorchDispatchMode):

@@ -86,7 +86,7 @@ class Sample:
         drawn: The candidates.
         good: Those that a search would train.
         dead: Share whose activation never changes its sign, 0..1.
-        infeasible: Share that cannot meet the constraints, 0..1.
+        infeasible: Share that has no hardware within the constraints, 0..1.
         reason: The most frequent reason for that; "" if there is none.
     """
 

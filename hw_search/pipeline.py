@@ -24,6 +24,7 @@ from zerocross.hw_search.execution.store import Store
 from zerocross.hw_search.files import write_text
 from zerocross.hw_search.final_training import Finals, finals, whole_front
 from zerocross.hw_search.finalists import list_digests
+from zerocross.hw_search.first_pass import check_networks, gradient_notes
 from zerocross.hw_search.notebook import Notebook, in_notebook
 from zerocross.hw_search.pace import Durations, Sample, measure
 from zerocross.hw_search.plugins import import_plugins
@@ -141,7 +142,7 @@ def search(
     found, ending = Finals(), ""
     finished = False
     with closing(watcher):
-        with open_run(config, watcher, executor) as evaluator:
+        with open_run(config, watcher, executor, _check_start) as evaluator:
             try:
                 budget = _budget(evaluator, watcher)
                 ending = evolve(evaluator, watcher, budget)
@@ -162,6 +163,11 @@ def search(
                     _leave(run, folder)
         watcher.end(run, folder)
     return SearchResult(folder, run, evaluator.trained, evaluator.replayed)
+
+
+def _check_start(space: Space) -> None:
+    """Check the folders that a search starts from, before anything is written."""
+    starts(space.config.search.start_from, space, lambda text: None)
 
 
 def _result(evaluator: Evaluator, found: Finals, finished: bool, ending: str, folder: Path) -> Run:
@@ -192,10 +198,9 @@ def open_run(
         UserError: If the user made a mistake.
     """
     data, test_fingerprint = read_data(config)
-    space = Space(config, data.input_shape, data.classes, data.train.x)
-    check(space)
-    pricer = Pricer(config, space)
-    pricer.check_space()
+    space, pricer = open_space(config, data, check)
+    for text in gradient_notes(space):
+        watcher.note(text)
     folder = Path(config.output) / config.name
     with Store(folder) as store:
         if changed := set_aside(folder, config):
@@ -210,6 +215,27 @@ def open_run(
             if executor is None:
                 workers.close()
             evaluator.end_sitting()
+
+
+def open_space(
+    config: Config, data: Data, check: Callable[[Space], None] = lambda space: None
+) -> tuple[Space, Pricer]:
+    """Return the space of a configuration and the prices of its candidates, after all checks that need no training.
+
+    Args:
+        config: The configuration. Its plugins must be imported already.
+        data: Its data.
+        check: See `open_run`.
+
+    Raises:
+        UserError: If the user made a mistake, a network of the user's own topology fails, or no candidate can be built.
+    """
+    space = Space(config, data.input_shape, data.classes, data.train.x)
+    check(space)
+    pricer = Pricer(config, space)
+    check_networks(space, data)
+    pricer.check_space()
+    return space, pricer
 
 
 def _say_losses(store: Store, folder: Path, watcher: Watcher) -> None:
@@ -382,8 +408,8 @@ def _reasons(evaluator: Evaluator) -> str:
         evaluation.reason or "the final training failed" for evaluation in evaluator.evaluations
     )
     return "; ".join(
-        f"{count} of {len(evaluator.evaluations)} candidates: {reason}"
-        for reason, count in reasons.most_common(2)
+        f"{often} of {count(len(evaluator.evaluations), 'candidate')}, plain signs included: {reason}"
+        for reason, often in reasons.most_common(2)
     )
 
 

@@ -5,6 +5,7 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 
 from zerocross.hw_search.errors import UserError
 
@@ -20,11 +21,15 @@ def import_plugins(plugins: Iterable[str]) -> None:
     """Import the user's files and modules, once per process.
 
     Raises:
-        UserError: If a plugin cannot be imported.
+        UserError: If a plugin does not exist or cannot be imported.
     """
     for plugin in plugins:
         if plugin in _imported:
             continue
+        if plugin.endswith(".py") and not Path(plugin).is_file():
+            raise UserError(
+                f"plugins: {plugin} does not exist (paths are relative to the configuration file)"
+            )
         try:
             if plugin.endswith(".py"):
                 name = f"zerocross_plugin_{hashlib.blake2b(plugin.encode(), digest_size=4).hexdigest()}"

@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -183,24 +184,30 @@ class Pricer:
         The check covers the first 256 architectures. A larger space passes even if all of these fail.
 
         Raises:
-            UserError: If every architecture violates a constraint at its lowest cost. The message reports the smallest
-                violation.
+            UserError: If every architecture violates a constraint at its lowest cost, or has no hardware. The message
+                reports the smallest violation; without any, the most frequent reason.
         """
         nearest: tuple[float, str] | None = None
+        refused = Counter[str]()
         pairs = itertools.product(self._space.topologies(), self._space.foldings())
         for topology, folding in itertools.islice(pairs, _MOST_CHECKED):
             candidate = Candidate((), topology, {}, folding, {})
             try:
                 broken = self.violations(self.cost(candidate))
             except Infeasible as error:
-                broken = {str(error): float("inf")}
+                refused[str(error)] += 1
+                continue
             if not broken:
                 return
             worst = max(broken.values())
             if nearest is None or worst < nearest[0]:
                 nearest = (worst, "; ".join(broken))
-        if nearest is not None and next(pairs, None) is None:
+        if next(pairs, None) is not None:
+            return
+        if nearest is not None:
             raise UserError(
                 f"no candidate meets the constraints on {self.part.name}. The smallest violation: {nearest[1]}. Change the "
                 "topology, folding or device.part, or relax the constraints"
             )
+        often = "The most frequent reason: " if len(refused) > 1 else ""
+        raise UserError(f"no candidate can be built. {often}{refused.most_common(1)[0][0]}")

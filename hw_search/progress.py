@@ -23,7 +23,7 @@ from zerocross.reports.metrics import METRICS
 from zerocross.reports.pareto import Front
 from zerocross.reports.records import Evaluation, RungRecord
 from zerocross.reports.rungs import brief
-from zerocross.reports.summary import left_out
+from zerocross.reports.summary import left_out, tried
 from zerocross.reports.wording import activation, short_choices
 
 _SHOWN = 10
@@ -115,15 +115,15 @@ class Terminal(Callback):
         if self._search is not None:
             self._progress.update(self._search, completed=self._asked)
         front = sorted(self._front.items, key=lambda evaluation: evaluation.metrics[objectives[0]])
-        tried = f"{self._asked} candidates" + (f" ({self._lost})" if self._lost else "")
+        asked = tried(evaluations) + (f" ({self._lost})" if self._lost else "")
         if not front:
-            self._say(f"{tried}, none feasible yet")
+            self._say(f"{asked}, none feasible yet")
             return
         self._table = _front_table(front, objectives, (self.console.height - _OTHER_LINES) // 2)
         least = zip(objectives, self._front.points.min(axis=0), strict=True)
         best = ", ".join(f"{METRICS[name].label} {METRICS[name].text(value)}" for name, value in least)
         ranks = f". {self._ranks}" if self._ranks else ""
-        self._say(f"{tried}, front of {len(front)}, best {best}{ranks}")
+        self._say(f"{asked}, front of {len(front)}, best {best}{ranks}")
 
     def ranked(self, rungs: Sequence[RungRecord]) -> None:
         """See `Watcher`."""

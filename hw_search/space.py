@@ -19,7 +19,7 @@ from zerocross.hw_search.choice import Choose
 from zerocross.hw_search.config import Config
 from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.execution.config import TrainingConfig
-from zerocross.hw_search.networks import build_topology
+from zerocross.hw_search.networks import FaultyTopology, build_topology
 from zerocross.models.canonical import canonical_key, constant_bit
 from zerocross.models.encodings import Encoding
 from zerocross.models.errors import ModelError
@@ -202,8 +202,7 @@ class Space:
 
         Args:
             expressions: One expression, or one for each slot.
-            values: Values of choices by path. Of a number that is no alternative here, the nearest alternative is taken; of
-                any other value, and of a missing one, the middle alternative.
+            values: Values of choices by path; see `places`. A choice without a place gets the middle alternative.
 
         Returns:
             The genome; None if the space does not contain the activation.
@@ -215,7 +214,23 @@ class Space:
             if found is None:
                 return None
             own += found
-        return (*own, *(_nearest(choice.values, values.get(choice.name)) for choice in self.choices))
+        places = self.places(values)
+        return (*own, *(places.get(choice.name, len(choice.values) // 2) for choice in self.choices))
+
+    def places(self, values: Mapping[str, Any]) -> dict[str, int]:
+        """Return the place of each value among the alternatives of its choice, by the choice's path.
+
+        Args:
+            values: Values by path. A number that is no alternative here has the place of the nearest one; any other value
+                that is none, and a value without a choice here, have no place.
+        """
+        found = {}
+        for choice in self.choices:
+            if choice.name in values:
+                place = _nearest(choice.values, values[choice.name])
+                if place is not None:
+                    found[choice.name] = place
+        return found
 
     def _listed(self, expression: Expression) -> Genome | None:
         keys = [canonical_key(known) for known in self._expressions]
@@ -301,6 +316,8 @@ class Space:
         """Return the network of a topology section, for the data. A UserError names a wrong field."""
         try:
             return build_topology(topology, self.input_shape, self.classes, self._samples)
+        except FaultyTopology as fault:
+            raise UserError(str(fault)) from None
         except ModelError as error:
             raise UserError(f"topology: {error}") from None
 
@@ -324,14 +341,14 @@ class Space:
         return max(self._slots(topology) for topology in self.topologies())
 
 
-def _nearest(alternatives: list[Any], value: Any) -> int:
-    """Return the place of a value among alternatives, or the place that is nearest to it; see `Space.genome`."""
+def _nearest(alternatives: list[Any], value: Any) -> int | None:
+    """Return the place of a value among alternatives, or of the number nearest to it; see `Space.places`."""
     if value in alternatives:
         return alternatives.index(value)
     numbers = [type(number) in (int, float) for number in (value, *alternatives)]
     if all(numbers):
         return min(range(len(alternatives)), key=lambda place: abs(alternatives[place] - value))
-    return len(alternatives) // 2
+    return None
 
 
 def _choices(value: Any, path: tuple[str | int, ...]) -> Iterator[_Choice]:

@@ -86,12 +86,26 @@ class Data:
 
 @dataclass(frozen=True)
 class _Part:
-    """The training or test samples of a set; x and y as in `Split`, the rest as in `Data`."""
+    """The training or test samples of a set; x and y as in `Split`.
+
+    Attributes:
+        scaling: As in `Data`.
+        numbers: The samples before scaling; None if they are bytes.
+        layout: Note on the place of the channels; "" if it is obvious.
+        labels: Note on the labels; "" if they are obvious.
+    """
 
     x: np.ndarray
     y: np.ndarray
     scaling: ByteScaling | None = None
-    notes: tuple[str, ...] = ()
+    numbers: np.ndarray | None = None
+    layout: str = ""
+    labels: str = ""
+
+    def notes(self, kept: np.ndarray) -> tuple[str, ...]:
+        """Return notes for the user, given which samples are used."""
+        columns = [] if self.numbers is None else scaling_notes(self.scaling, self.numbers[kept])
+        return tuple(filter(None, (self.layout, self.labels, *columns)))
 
 
 def load(
@@ -110,12 +124,12 @@ def load(
         DataError: If the data cannot be read or used.
     """
     part = _source(name, root)(True)
-    x, y = part.x, part.y
+    x, y, kept = part.x, part.y, np.ones(len(part.y), bool)
     classes = int(y.max()) + 1
     rng = np.random.default_rng(split_seed)
     if limit is not None and limit < len(y):
-        keep = _stratified(y, limit / len(y), rng)
-        x, y = x[keep], y[keep]
+        kept = _stratified(y, limit / len(y), rng)
+        x, y = x[kept], y[kept]
     held_out = _stratified(y, validation, rng)
     if not held_out.any() or held_out.all():
         raise DataError(
@@ -132,7 +146,7 @@ def load(
         classes,
         digest.hexdigest(),
         part.scaling,
-        part.notes,
+        part.notes(kept),
     )
 
 
@@ -171,7 +185,7 @@ def check_test(name: str, root: str, data: Data) -> tuple[str, tuple[str, ...]]:
             f"{name}: test samples have shape {tuple(test.x.shape[1:])}, training samples have {data.input_shape}"
         )
     digest = hashlib.blake2b(test.x.tobytes() + test.y.tobytes(), digest_size=12)
-    return digest.hexdigest(), test.notes
+    return digest.hexdigest(), (test.labels,) if test.labels else ()
 
 
 def as_npz(name: str, root: str = "data") -> bytes:
@@ -287,9 +301,7 @@ def _from_arrays(arrays: dict[str, np.ndarray], train: bool) -> _Part:
     if len(known) < 2:
         raise DataError("y_train has only one class: provide at least two")
     scaling = scaling_of(x_train)
-    _, layout = _images("x_train", x_train)
-    notes = [layout, numbering(known), *scaling_notes(scaling, x_train)]
-    x, y = x_train, labels
+    x, y, note = x_train, labels, numbering(known)
     if not train:
         x = arrays["x_test"]
         _check("x_test", x)
@@ -300,10 +312,10 @@ def _from_arrays(arrays: dict[str, np.ndarray], train: bool) -> _Part:
             )
         y = read_labels("test", arrays["y_test"], len(x))
         missing = np.setdiff1d(known, y)
-        notes = [f"no test sample has the label {listed(missing)}"] if len(missing) else []
+        note = f"no test sample has the label {listed(missing)}" if len(missing) else ""
     classes = number("y_train" if train else "y_test", y, known)
-    images, _ = _images("x_train", x if scaling is None else scaling.to_bytes(x))
-    return _Part(images, classes, scaling, tuple(note for note in notes if note))
+    images, layout = _images("x_train", x if scaling is None else scaling.to_bytes(x))
+    return _Part(images, classes, scaling, None if scaling is None else x, layout if train else "", note)
 
 
 def _images(name: str, x: np.ndarray) -> tuple[np.ndarray, str]:

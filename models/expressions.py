@@ -14,8 +14,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from zerocross.models.errors import ModelError
-from zerocross.models.operations import Operation, get_operation
+from zerocross.models.errors import ModelError, nearest
+from zerocross.models.operations import OPERATIONS, OWN, Operation, get_operation
 
 MAX_DEPTH = 64
 """Depth of the deepest accepted tree. Deeper trees have no use and could exceed Python's recursion limit."""
@@ -106,9 +106,10 @@ class _Parser:
         self.position = 0
         self.advance(0)
 
-    def fail(self, message: str, position: int) -> ExpressionError:
+    def fail(self, message: str, position: int, remedy: str = "") -> ExpressionError:
         # The text is on a line of its own, so that the mark is below the error.
-        return ExpressionError(f"{message} at position {position + 1}:\n  {self.text}\n  {' ' * position}^")
+        lines = [f"{message} at position {position + 1}:", f"  {self.text}", f"  {' ' * position}^", remedy]
+        return ExpressionError("\n".join(filter(None, lines)))
 
     def limit(self, depth: int, position: int) -> None:
         """Raise if a depth is greater than `MAX_DEPTH`."""
@@ -172,10 +173,9 @@ class _Parser:
 
     def call(self, name: str, start: int, depth: int) -> Expression:
         """Read the operands of the operation named at `start`."""
-        try:
-            operation = get_operation(name)
-        except ModelError as error:
-            raise self.fail(str(error), start) from None
+        if name not in OPERATIONS:
+            raise self.fail(f"unknown operation {name!r}: {nearest(name, OPERATIONS)}", start, OWN)
+        operation = get_operation(name)
         operands = self.operands(depth)
         if len(operands) != operation.arity:
             raise self.fail(f"{operation.name} takes {_count(operation.arity)}, found {len(operands)}", start)

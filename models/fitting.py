@@ -14,9 +14,11 @@ from torch.optim.lr_scheduler import ChainedScheduler, CosineAnnealingLR, Linear
 from zerocross.models.augmentation import draw, moved
 from zerocross.models.data import Data
 from zerocross.models.errors import ModelError
+from zerocross.models.finite import cause
 from zerocross.models.gradients import Graphed
 from zerocross.models.layers import BatchNorm
 from zerocross.models.self_binarizing import set_sharpness
+from zerocross.models.stacking import infinite_networks
 from zerocross.models.surrogates import Tanh, set_surrogate
 from zerocross.models.training_settings import TrainingSettings
 from zerocross.writing import replacing
@@ -52,6 +54,7 @@ class Fit:
     Attributes:
         epoch: Number of finished epochs.
         epochs: Total number of epochs.
+        lost: For each network of a stack whose parameters are no longer finite, the epoch after which that was found.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class Fit:
     ) -> None:
         self.model, self.settings, self.device = model, settings, device
         self.epoch, self.epochs = 0, settings.epochs
+        self.lost: dict[int, int] = {}
         self._size, self._startup = size, 0.0
         self._half = settings.precision == "bfloat16"
         self._last = self._half and data.train.x.dim() == 4
@@ -150,7 +154,7 @@ class Fit:
         """Train for an epoch and return the mean loss of each network over the samples.
 
         Raises:
-            TrainingFailure: If a parameter of a single network is no longer finite.
+            TrainingFailure: If a parameter is no longer finite; in a stack, one of every network.
         """
         self.model.train()
         total, last = torch.zeros(self._size, device=self.device), max(1, self.epochs * self._steps - 1)
@@ -165,7 +169,18 @@ class Fit:
         self.epoch += 1
         if self._size == 1:
             check_finite(self.model, self.epoch)
+        else:
+            self._find_lost()
         return [loss / self._steps for loss in total.tolist()]
+
+    def _find_lost(self) -> None:
+        """Find the networks of a stack that are lost. The others go on as if nothing had happened."""
+        if _first_infinite(dict(self.model.named_parameters())) is None:
+            return
+        for index in infinite_networks(self.model, self._size):
+            self.lost.setdefault(index, self.epoch)
+        if len(self.lost) == self._size:
+            raise TrainingFailure(f"no network of the stack is finite after epoch {self.epoch}")
 
     def seconds_per_epoch(self, budget: float) -> float:
         """Measure the speed on a copy of the network, which leaves this training as it is.
@@ -368,9 +383,13 @@ def reread_statistics(model: nn.Module, x: Tensor) -> None:
 
 def check_finite(model: nn.Module, epoch: int) -> None:
     """Raise if a parameter is not finite. One check per epoch is enough: Adam never makes such a parameter finite again."""
-    parameters = dict(model.named_parameters())
+    name = _first_infinite(dict(model.named_parameters()))
+    if name is not None:
+        raise TrainingFailure(f"{cause(model)}: {name} is no longer finite after epoch {epoch}")
+
+
+def _first_infinite(parameters: dict[str, Tensor]) -> str | None:
+    """Return the name of the first parameter that is not finite; None if all are."""
     norms = torch.stack(torch._foreach_norm([parameter.detach() for parameter in parameters.values()]))
-    if bool(torch.isfinite(norms).all()):
-        return
-    name = list(parameters)[int(torch.isfinite(norms).int().argmin())]
-    raise TrainingFailure(f"{name} is no longer finite after epoch {epoch}: its gradient was not finite")
+    finite = torch.isfinite(norms)
+    return None if bool(finite.all()) else list(parameters)[int(finite.int().argmin())]

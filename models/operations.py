@@ -51,6 +51,12 @@ class Operation:
 
 OPERATIONS: dict[str, Operation] = {}
 
+OWN = (
+    "(an operation of your own: list its file under `plugins` in the configuration, or give it to `zerocross activations` "
+    "as --plugins FILE)"
+)
+"""The remedy where no built-in operation was meant."""
+
 
 def register_operation(
     name: str,
@@ -104,7 +110,12 @@ def get_operation(name: str) -> Operation:
     """
     if name in OPERATIONS:
         return OPERATIONS[name]
-    raise ModelError(f"unknown operation {name!r}: {nearest(name, OPERATIONS)}")
+    raise ModelError(f"unknown operation {name!r}: {nearest(name, OPERATIONS)} {OWN}")
+
+
+def is_own_operation(name: str) -> bool:
+    """Return whether a user registered the operation."""
+    return name in OPERATIONS and OPERATIONS[name] not in BUILT_IN
 
 
 def _increasing(function: Callable[[float], float]) -> Callable[[Interval], Interval]:

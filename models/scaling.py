@@ -71,11 +71,11 @@ def scaling_of(x: np.ndarray) -> ByteScaling | None:
 
 
 def scaling_notes(scaling: ByteScaling | None, x: np.ndarray) -> list[str]:
-    """Return notes on a table's scaling: constant columns, and columns whose outliers are clipped.
+    """Return notes on a table's scaling: constant columns, and how many outliers are clipped.
 
     Args:
         scaling: Scaling from `scaling_of`.
-        x: The same training samples.
+        x: The training samples that are used, all or some of those that decided the scaling.
     """
     if scaling is None or x.ndim != 2:
         return []
@@ -83,14 +83,15 @@ def scaling_notes(scaling: ByteScaling | None, x: np.ndarray) -> list[str]:
     constant = np.flatnonzero(low == high)
     notes = [f"x_train: {_columns(constant)} the same value in all training samples"] if len(constant) else []
     outliers = scaling.clipped(x.astype(np.float64)).sum(axis=0)
-    some = np.flatnonzero(outliers)
-    shown = [
-        f"{outliers[i]} of {len(x)} in column {i} (outside {low[i]:.4g}..{high[i]:.4g})"
-        for i in some[:_SHOWN]
-    ]
-    if len(some):
-        more = f", and in {len(some) - _SHOWN} more columns" if len(some) > _SHOWN else ""
-        notes.append(f"x_train: outliers are clipped to their column's range: {', '.join(shown)}{more}")
+    if total := int(outliers.sum()):
+        columns, most = np.count_nonzero(outliers), int(outliers.argmax())
+        where, number = f"column {most}", ""
+        if columns > 1:
+            where, number = f"{columns:,} columns, most in column {most}", f"{outliers[most]:,} "
+        notes.append(
+            f"x_train: outliers are clipped to their column's range: {total:,} of {x.size:,} values, in {where} "
+            f"({number}outside {low[most]:.4g}..{high[most]:.4g})"
+        )
     return notes
 
 

@@ -149,6 +149,7 @@ class StackedNorm(BatchNorm):
 
 _NORM_STATE = ("weight", "bias", "running_mean", "running_var")
 _STEPS = "num_batches_tracked"
+_STATISTICS = ("running_mean", "running_var", _STEPS)
 
 
 @dataclass(frozen=True)
@@ -403,6 +404,25 @@ def check_stack(stacked: nn.Module, models: Sequence[nn.Module], x: Tensor) -> N
         raise Unstackable(
             "the topology's forward treats the channels of a stack differently from those of a network"
         )
+
+
+@torch.no_grad()
+def infinite_networks(stacked: nn.Module, size: int) -> list[int]:
+    """Return the places of the networks of a stack that have a parameter which is not finite.
+
+    Args:
+        stacked: Stack from `stack`.
+        size: Number of its networks.
+    """
+    layers: list[Any] = [module for module in stacked.modules() if hasattr(module, "unstack")]
+    owners: list[int] = []
+    parts: list[Tensor] = []
+    for index, layer in itertools.product(range(size), layers):
+        own = [value for key, value in layer.unstack(index).items() if key not in _STATISTICS]
+        owners += [index] * len(own)
+        parts += own
+    finite = torch.isfinite(torch.stack(torch._foreach_norm(parts))).tolist()
+    return sorted({owner for owner, is_finite in zip(owners, finite, strict=True) if not is_finite})
 
 
 def unstack(stacked: nn.Module, models: Sequence[nn.Module]) -> None:

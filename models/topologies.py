@@ -65,6 +65,18 @@ def get_topology(name: str) -> Topology:
     raise ModelError(f"unknown topology {shown(name)}: {nearest(name, TOPOLOGIES)}")
 
 
+def own_file(name: str) -> str | None:
+    """Return the file of a user's topology, or its module if it has no file; None for a topology of this package."""
+    topology = inspect.unwrap(get_topology(name))
+    module = getattr(topology, "__module__", "")
+    if module.startswith(f"{__package__.partition('.')[0]}."):
+        return None
+    try:
+        return inspect.getsourcefile(topology) or module
+    except TypeError:  # an object that is called
+        return module or name
+
+
 def check_parameters(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
     """Check a topology's parameters against its signature.
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,7 +119,7 @@ def train_together(
         seed: Seed of the order of samples and of augmentation.
         device: Device to train on.
         after_epoch: Function called with the epoch (from 1) and its mean loss over the networks whose loss is a number.
-        give_up: As for `train`. The stack ends early only if all of its networks are at chance.
+        give_up: As for `train`. The stack ends early only if all of its networks are at chance, or none is finite any more.
         curves: Follows the stack.
 
     Returns:
@@ -135,19 +136,18 @@ def train_together(
     watch = HopelessWatch(stacked, len(models), data, settings.epochs, settings.batch_size, give_up, device)
     if curves is not None:
         curves.begin(stacked, len(models), data, settings.epochs, device)
-    try:
-        run(Fit(stacked, len(models), data, settings, seed, device), _each(after_epoch, curves, watch))
-    except TrainingFailure:
-        return [TrainingFailure(str(reason)) for reason in watch.reasons]
+    fit = Fit(stacked, len(models), data, settings, seed, device)
+    with suppress(TrainingFailure):  # all networks are at chance, or lost: each has its own reason below
+        run(fit, _each(after_epoch, curves, watch))
     unstack(stacked, models)
     for model in models:
         model.eval()
     found: list[Binarized | TrainingFailure | None] = []
-    for model, reason in zip(models, watch.reasons, strict=True):
+    for index, (model, reason) in enumerate(zip(models, watch.reasons, strict=True)):
         try:
+            check_finite(model, fit.lost.get(index, settings.epochs))
             if reason is not None:
                 raise TrainingFailure(reason)
-            check_finite(model, settings.epochs)
             found.append(_binarized(model, data, settings, device))
         except TrainingFailure as failure:
             found.append(failure)

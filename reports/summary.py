@@ -144,6 +144,13 @@ def losses(evaluations: Sequence[Evaluation]) -> list[Loss]:
     return sorted(grouped, key=lambda loss: (-loss.count, loss.status, loss.reason))
 
 
+def tried(evaluations: Sequence[Evaluation]) -> str:
+    """Return how many candidates were evaluated: "14 candidates and 3 plain signs". Their plain signs count separately."""
+    signs = sum(evaluation.reference for evaluation in evaluations)
+    text = wording.count(len(evaluations) - signs, "candidate")
+    return f"{text} and {wording.count(signs, 'plain sign')}" if signs else text
+
+
 def left_out(evaluations: Sequence[Evaluation], reasons: bool = True) -> str:
     """Return how many evaluations are no result, by status; "" for none.
 

@@ -1,5 +1,6 @@
 """`zerocross doctor`, `activations` and `configuration`."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -58,11 +59,20 @@ def activations(
         int, typer.Option(min=1, max=1_000_000, help="Fan-in K of the binary layer before the activation.")
     ] = 64,
     html: Annotated[Path | None, typer.Option(help="Also write the curve to this HTML page.")] = None,
+    plugins: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Python file with operations of yours, or a configuration (.yaml) that lists such files. Repeatable.",
+        ),
+    ] = None,
 ) -> None:
     """Show an expression: its curve, its crossings at a fan-in, and their cost."""
     from rich.table import Table
 
     console = plain_console()
+    if plugins:
+        _import(plugins)
     if expression is None:
         from zerocross.models.operations import OPERATIONS
         from zerocross.models.presets import PRESETS
@@ -80,6 +90,7 @@ def activations(
         console.print(table)
         return
     from zerocross.hw_search.inspection import inspect, picture
+    from zerocross.models.finite import expression_gap
     from zerocross.models.presets import resolve
 
     found = inspect(resolve(expression), fan_in)
@@ -97,6 +108,11 @@ def activations(
         typer.echo(
             f"Its bit is always {found.constant}, whatever it learns. A search rejects it without training."
         )
+    with suppress(Exception):  # an operation of a user may raise anything without a gradient
+        if (place := expression_gap(found.expression)) is not None:
+            typer.echo(
+                f"Its gradient is not finite at x = {place:.4g}: trainings that meet such a value fail."
+            )
     table = Table(
         "PE", "LUT6", "BRAM18", "built as", title="Cost of 64 such channels (estimate)", title_justify="left"
     )
@@ -110,6 +126,20 @@ def activations(
 
         write_text(html, figure_page(str(found.expression), curves(found.site)))
         typer.echo(f"Curve: {html}")
+
+
+def _import(files: list[Path]) -> None:
+    """Import the user's files and modules, and those that configurations list."""
+    from zerocross.hw_search.config import load_config
+    from zerocross.hw_search.plugins import import_plugins
+
+    for file in files:
+        if file.suffix in (".yaml", ".yml"):
+            import_plugins(load_config(file).plugins)
+        elif file.suffix == ".py" and not file.exists():
+            fail(f"--plugins {file} does not exist")
+        else:
+            import_plugins([str(file.resolve() if file.suffix == ".py" else file)])
 
 
 def configuration() -> None:

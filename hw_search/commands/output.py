@@ -102,8 +102,8 @@ def print_run(run: Run, folder: Path | None = None) -> None:
         say(f"Left out: {lost}.")
     for remark in run.remarks:
         say(remark)
-    for note in run.notes:
-        say(f"Data: {note}.")
+    if run.notes:
+        say(f"Data: {'; '.join(run.notes)}.")
     if controls := summary.controls_in_a_line(run):
         say(controls)
     for number, rung in enumerate(run.rungs, start=1):

@@ -51,6 +51,10 @@ _FREE = (nn.Dropout, nn.Dropout2d, nn.Identity)
 _ADDITIONS = (operator.add, torch.add, "add")
 
 
+class Untraceable(UnsupportedModule):
+    """A forward that torch.fx cannot trace."""
+
+
 class _Tracer(fx.Tracer):
     """Treats layers from this project, torch and Brevitas as leaves."""
 
@@ -113,8 +117,8 @@ def trace(model: nn.Module, input_shape: tuple[int, ...]) -> TracedNetwork:
     """
     try:
         graph = _Tracer().trace(model)
-    except (fx.proxy.TraceError, TypeError) as error:
-        raise UnsupportedModule(f"torch.fx cannot trace the topology's forward: {error}") from None
+    except Exception as error:  # a user's forward may raise anything
+        raise Untraceable(f"torch.fx cannot trace the topology's forward: {error}") from None
     modules = dict(model.named_modules())
     shape = input_shape if len(input_shape) == 1 else (*input_shape[1:], input_shape[0])
     shapes: dict[str, tuple[int, ...]] = {"input": shape}

@@ -6,11 +6,13 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from zerocross.hw_search.cli import _terminate, app, main
 from zerocross.hw_search.commands.output import stoppable
 from zerocross.hw_search.tables.table import Row, Table
+from zerocross.models.operations import OPERATIONS
 from zerocross.reports.metrics import COSTS
 
 RUNNER = CliRunner()
@@ -43,6 +45,28 @@ def test_an_activation_is_drawn_counted_and_priced(tmp_path: Path) -> None:
     # sin(3 a / 10) changes sign where 3 a / 10 is a multiple of pi: 2 * floor(30 / pi) + 1 times, once at 0.
     assert result.exit_code == 0 and "19 crossings on the 101 values" in result.output
     assert "table" in result.output and "plotly" in page.read_text()
+
+
+@pytest.mark.parametrize("by", ["ops.py", "own.yaml"])
+def test_an_operation_of_a_plugin_is_shown(by: str, tmp_path: Path) -> None:
+    (tmp_path / "ops.py").write_text(
+        "import torch\nfrom zerocross.models.operations import register_operation\n"
+        "register_operation('ripple', lambda x, s: torch.sin(s * x), initial=(3.0,), description='sin(s x)')\n"
+    )
+    configuration = {
+        "name": "own",
+        "plugins": ["ops.py"],
+        "topology": {"name": "tfc"},
+        "folding": {"target_cycles": 64},
+    }
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(configuration))
+    option = ["--plugins", str(tmp_path / by)]
+    try:
+        result = RUNNER.invoke(app, ["activations", "ripple(x)", "--fan-in", "100", *option])
+        assert result.exit_code == 0 and "19 crossings on the 101 values" in result.output, result.output
+        assert "ripple" in RUNNER.invoke(app, ["activations", *option]).output
+    finally:
+        OPERATIONS.pop("ripple", None)
 
 
 def test_a_constant_activation_is_called_one() -> None:
@@ -92,6 +116,8 @@ def test_strategies_are_compared_on_a_table(tmp_path: Path) -> None:
     [
         (["activations", "sin(x"], "',' or ')' at position 6"),
         (["activations", "sim(x)"], "did you mean"),
+        (["activations", "mine(x)"], "an operation of your own: list its file under `plugins`"),
+        (["activations", "x", "--plugins", "none.py"], "--plugins none.py does not exist"),
         (["search", "missing.yaml"], "missing.yaml does not exist"),
         (["search", "examples/digits.yaml", "--set", "search"], "use the form field=value"),
         (

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -127,6 +128,35 @@ def test_a_device_too_small_for_any_candidate() -> None:
         match=r"no candidate meets the constraints on ice40up5k. The smallest violation: .* do not fit",
     ):
         small.check_space()
+
+
+@pytest.mark.parametrize(
+    ("topology", "message"),
+    [
+        (
+            {"widths": [5]},
+            "no candidate can be built. topology: widths: 5 neurons cannot vote for 10 classes",
+        ),
+        (
+            {"widths": [20], "inputs": {"choose": [65, 66]}},
+            "no candidate can be built. The most frequent reason: topology: inputs: a neuron cannot read 65 inputs of 64",
+        ),
+    ],
+)
+def test_what_cannot_be_built_breaks_no_constraint(topology: dict[str, Any], message: str) -> None:
+    section = {"name": "hardwired", "input_bits": 1, **topology}
+    config = make_config({**CONTENT, "topology": section, "folding": {"target_cycles": 1}})
+    with pytest.raises(UserError) as caught:
+        Pricer(config, Space(config, (1, 8, 8), 10)).check_space()
+    assert str(caught.value).startswith(message) and "constraint" not in str(caught.value)
+
+
+def test_of_broken_constraints_and_other_reasons_the_constraint_is_named() -> None:
+    section = {"name": "hardwired", "input_bits": 1, "inputs": 6, "widths": {"choose": [[5], [20_000]]}}
+    small = {"device": {"part": "ice40hx1k"}, "folding": {"target_cycles": 1}}
+    config = make_config({**CONTENT, "topology": section, **small})
+    with pytest.raises(UserError, match=r"no candidate meets the constraints on ice40hx1k.* do not fit"):
+        Pricer(config, Space(config, (1, 8, 8), 10)).check_space()
 
 
 def test_a_width_no_folding_divides() -> None:

@@ -208,9 +208,26 @@ def test_outliers_do_not_flatten_a_column(tmp_path: Path) -> None:
     assert len(np.unique(columns[:, 1])) > 90 and set(columns[:, 2]) == {0, 255}
     (note,) = data.notes
     assert re.fullmatch(
-        r"x_train: outliers are clipped to their column's range: 2 of 200 in column 1 \(outside -[\d.]+\.\.[\d.]+\)",
+        r"x_train: outliers are clipped to their column's range: 2 of 600 values, in column 1 \(outside -[\d.]+\.\.[\d.]+\)",
         note,
     )
+
+
+def test_only_the_clipped_values_that_a_limit_leaves_are_counted(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    arrays = good(400, shape=(12,), dtype="float64")
+    arrays["x_train"] = rng.uniform(-1, 1, size=(400, 12))
+    arrays["x_train"][:3, 2:] = 50.0
+    arrays["x_train"][10:12, 7] = -50.0
+    path = saved(tmp_path, arrays)
+    (note,) = load(path).notes
+    assert "32 of 4,800 values, in 10 columns, most in column 7 (5 outside -1" in note
+    data = load(path, limit=200)
+    bytes_ = torch.cat([data.train.x, data.validation.x]).numpy()
+    # Byte 255 is 1.5 here, so only an outlier has it; the low ones are 0.
+    outliers = int((bytes_[:, 2:] == 255).sum() + (bytes_[:, 7] == 0).sum())
+    (note,) = data.notes
+    assert 0 < outliers < 32 and f"{outliers} of 2,400 values" in note
 
 
 LABELS: dict[str, tuple[Any, str]] = {

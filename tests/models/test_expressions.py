@@ -194,7 +194,7 @@ def test_a_leaf_may_have_empty_brackets() -> None:
 def test_errors_show_the_place(text: str, position: int, message: str) -> None:
     with pytest.raises(ExpressionError, match=message) as caught:
         parse(text)
-    first, shown, mark = str(caught.value).split("\n")
+    first, shown, mark, *_ = str(caught.value).split("\n")
     assert first.endswith(f"at position {position}:")
     assert shown == f"  {text}"
     assert mark == " " * (position + 1) + "^"

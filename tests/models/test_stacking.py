@@ -1,6 +1,7 @@
 """A stack against its networks: equal logits, equal gradients, equal training."""
 
 import itertools
+import re
 
 import pytest
 import torch
@@ -13,7 +14,9 @@ from zerocross.models.activation import ActivationFunction
 from zerocross.models.data import load
 from zerocross.models.errors import ModelError
 from zerocross.models.expressions import Expression, parse
+from zerocross.models.fitting import Fit
 from zerocross.models.layers import BinaryLinear, InputQuant, LogitScale, install
+from zerocross.models.operations import OPERATIONS, register_operation
 from zerocross.models.stacking import StackedFunction, Unstackable, check_stack, stack, unstack
 from zerocross.models.topologies import build
 from zerocross.models.training import TrainingFailure, TrainingSettings, accuracy, train, train_together
@@ -111,6 +114,43 @@ def test_one_that_fails_takes_no_other_with_it() -> None:
     found = train_together(models, data, TrainingSettings(1, 64), 0)
     assert [isinstance(result, TrainingFailure) for result in found] == [False, False, True, False]
     assert all(torch.isfinite(p).all() for p in models[3].parameters())
+
+
+def test_lost_networks_are_noticed_and_leave_the_others_alone() -> None:
+    """The others end bit by bit as in a stack without any check; a stack of lost networks ends at once."""
+    data, how = load("digits", limit=300), TrainingSettings(4, 64)
+    register_operation("zigzag", lambda x: torch.asin(torch.sin(x)))
+    epochs: list[int] = []
+    try:
+        texts = ["x", "zigzag(x)", "sin(x)"]
+        seen = [network("mlp", text) for text in texts]
+        found = train_together(seen, data, how, 0, after_epoch=lambda epoch, loss: epochs.append(epoch))
+        unseen = [network("mlp", text) for text in texts]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Fit, "_find_lost", lambda self: None)
+            train_together(unseen, data, how, 0)
+        for one, other in zip(seen, unseen, strict=True):
+            for key, value in one.state_dict().items():
+                assert torch.equal(value.nan_to_num(-7.0), other.state_dict()[key].nan_to_num(-7.0)), key
+        assert [isinstance(each, TrainingFailure) for each in found] == [False, True, False]
+        assert epochs == [1, 2, 3, 4]
+        assert re.fullmatch(
+            r"the gradient of the activation zigzag\(x\) is not finite, such as at x = 1.571: \S+ is no longer finite after "
+            r"epoch [123]",
+            str(found[1]),
+        )
+        epochs.clear()
+        lost = train_together(
+            [network("mlp", "zigzag(x)") for _ in range(3)],
+            data,
+            TrainingSettings(40, 64),
+            0,
+            after_epoch=lambda epoch, loss: epochs.append(epoch),
+        )
+        assert all("is no longer finite after epoch" in str(failure) for failure in lost)
+        assert len(epochs) < 8
+    finally:
+        del OPERATIONS["zigzag"]
 
 
 class Mixing(nn.Module):

@@ -39,6 +39,13 @@ def test_losses_are_grouped_by_reason_numbers_aside():
     assert found[2].reason == "no reason recorded"
 
 
+def test_candidates_and_plain_signs_count_separately():
+    candidate = lost("failed", "loss became NaN")
+    sign = replace(candidate, reference=True)
+    assert summary.tried([candidate, sign, candidate, sign, sign]) == "2 candidates and 3 plain signs"
+    assert summary.tried([candidate]) == "1 candidate" and summary.tried([]) == "0 candidates"
+
+
 def test_front_is_the_final_one_or_else_the_best_so_far(make_run):
     run = make_run(200, front=4)
     assert {e.id for e in summary.front_evaluations(run)} == {f.id for f in run.front}

@@ -11,8 +11,10 @@ import pytest
 
 from tests.hw_search.conftest import merged
 from zerocross.hw_search.choice import Choose
-from zerocross.hw_search.config import load_config, make_config
+from zerocross.hw_search.config import Config, load_config, make_config
 from zerocross.hw_search.errors import UserError
+from zerocross.hw_search.forecast import forecast
+from zerocross.hw_search.pipeline import search
 from zerocross.hw_search.space import Space
 from zerocross.hw_search.strategies.making import make_strategy
 from zerocross.hw_search.strategies.warm_start import starts
@@ -85,7 +87,7 @@ def test_the_first_population_contains_the_other_front(
     space = space_of(content, {"search": {"strategy": strategy}})
     begin = starts([str(tiny_run)], space, said.append)
     front = load_run(tiny_run).front
-    assert f"{len(front)} of {len(front)} network" in said[0]
+    assert f"{len(front)} of {len(front)} network" in said[0] and "folding.target_cycles" in said[0]
     section = space.config.search.model_copy(update={"population": 2 * len(begin)})
     asked = make_strategy(section, space, 2, lambda genome: space.candidate(genome).key, 0.1, begin).ask()
     assert set(begin) <= set(asked)
@@ -102,6 +104,69 @@ def test_what_cannot_start(content: dict[str, Any], tiny_run: Path, tmp_path: Pa
         starts([str(folder)], space_of(content, {}), print)
     with pytest.raises(UserError, match="the strategy random does not start from earlier fronts"):
         space_of(content, {"search": {"strategy": "random", "start_from": ["runs/a"]}})
+
+
+@pytest.mark.parametrize(
+    ("expression", "topology", "said"),
+    [
+        (
+            "sin(x)",
+            {"name": "mlp", "hidden": [16], "input_bits": 1},
+            "The search starts from 1 of 1 network of {}, and takes over their activations, topology.hidden, "
+            "folding.target_cycles.",
+        ),
+        (
+            "x",
+            {"name": "mlp", "hidden": [5, 5], "input_bits": 1},
+            "The search starts from 1 of 1 network of {}, and takes over folding.target_cycles.",
+        ),
+        (
+            "sin(x)",
+            {"name": "skipnet", "hidden": [16]},
+            "The search starts from 1 of 1 network of {}, and takes over their activations. This space lacks the topology "
+            "skipnet, so such networks bring only their activations.",
+        ),
+        (
+            "x",
+            {"name": "skipnet", "hidden": [16]},
+            "The search takes nothing from 1 of 1 network of {} but the plain sign. This space lacks the topology skipnet.",
+        ),
+    ],
+)
+def test_what_a_front_brings_is_said(
+    content: dict[str, Any],
+    tiny_run: Path,
+    tmp_path: Path,
+    expression: str,
+    topology: dict[str, Any],
+    said: str,
+) -> None:
+    folder = shutil.copytree(tiny_run, tmp_path / "run")
+    run = load_run(folder)
+    net = replace(run.front[0], expression=expression, topology=topology, choices={})
+    (folder / "pareto.json").write_text(contents(replace(run, front=[net]))["pareto.json"])
+    notes: list[str] = []
+    space = space_of(content, {})
+    (genome,) = starts([str(folder)], space, notes.append)
+    assert notes == [said.format(folder)]
+    chosen = space.candidate(genome).choices
+    is_taken = topology == {"name": "mlp", "hidden": [16], "input_bits": 1}
+    assert chosen["topology.hidden"] == [16]  # taken over, and the middle alternative
+    assert chosen["folding.target_cycles"] == 256 and (is_taken or "topology.hidden" not in notes[0])
+
+
+def test_a_forecast_checks_the_runs_that_a_search_starts_from(
+    content: dict[str, Any], tiny_run: Path, tmp_path: Path
+) -> None:
+    def config(folder: Path) -> Config:
+        change = {"search": {"start_from": [str(folder)]}, "output": str(tmp_path / "runs")}
+        return make_config(merged(content, change))
+
+    for start in (forecast, search):
+        with pytest.raises(UserError, match=r"search.start_from: .*nope does not exist"):
+            start(config(tmp_path / "nope"))
+    assert not (tmp_path / "runs").exists()
+    assert any(note.startswith("The search starts from") for note in forecast(config(tiny_run)).notes)
 
 
 def test_folders_are_relative_to_the_working_directory(
