@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from zerocross.reading import NamedSection
 from zerocross.reports import wording
 from zerocross.reports.activation_records import ActivationRecord
 
@@ -198,7 +199,7 @@ class Finalist:
     savings: dict[str, int]
     weights: str
     build: str
-    topology: dict[str, Any]
+    topology: NamedSection
     folding: dict[str, Any]
     training: dict[str, Any]
     binarized: list[dict[str, float]] = field(default_factory=list)

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 from zerocross import reading
 from zerocross.reading import (
+    NamedSection,
     Unreadable,
     as_record,
     names_of_arrays,
@@ -160,3 +161,11 @@ def test_whole_numbers_have_64_bits() -> None:
 
 def test_text_is_parsed_as_it_is() -> None:
     assert parse_json('{"a": [1, 2.5, null]}') == {"a": [1, 2.5, None]}
+
+
+@pytest.mark.parametrize("section", [{}, {"name": ["mlp"]}, {"name": None}])
+def test_a_section_has_a_name(section: dict[str, object]) -> None:
+    adapter = TypeAdapter(dict[str, NamedSection])
+    assert as_record(adapter, {"topology": {"name": "mlp"}}) == {"topology": {"name": "mlp"}}
+    with pytest.raises(Unreadable, match="topology: .*name: it must be a text"):
+        as_record(adapter, {"topology": section})

@@ -11,11 +11,11 @@ import zipfile
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Annotated, Any, BinaryIO, TypeVar
 
 import numpy as np
 from numpy.lib import format as npy
-from pydantic import TypeAdapter, ValidationError
+from pydantic import AfterValidator, TypeAdapter, ValidationError
 
 MOST_TEXT = 1 << 28
 """Most bytes of a record's text."""
@@ -81,6 +81,16 @@ def read_gzip(path: Path) -> str:
             return text.decode()
     except (gzip.BadGzipFile, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise Unreadable(reason(error)) from None
+
+
+def _named(section: dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(section.get("name"), str):
+        raise ValueError("name: it must be a text")
+    return section
+
+
+NamedSection = Annotated[dict[str, Any], AfterValidator(_named)]
+"""A section of a configuration that a record holds, such as a topology: its field `name` is a text."""
 
 
 def as_record(adapter: TypeAdapter[Record], content: Any) -> Record:

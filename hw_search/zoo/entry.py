@@ -25,7 +25,7 @@ from zerocross.hw_search.zoo.packing import Packed, PackedTensor, fill, unpack
 from zerocross.models.errors import ModelError
 from zerocross.models.expressions import parse
 from zerocross.models.layers import install
-from zerocross.reading import Unreadable, as_record, parse_json, read_arrays, reason
+from zerocross.reading import NamedSection, Unreadable, as_record, parse_json, read_arrays, reason
 
 LAYOUT = 1  # raise it whenever a field changes its meaning or is lost
 SUFFIX = ".npz"
@@ -133,7 +133,7 @@ class Entry:
     name: str
     config: dict[str, Any]
     expressions: list[str]
-    topology: dict[str, Any]
+    topology: NamedSection
     folding: dict[str, Any]
     input_shape: list[int]
     classes: int
