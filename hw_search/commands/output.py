@@ -56,10 +56,18 @@ class Terminated(SystemExit):
 
 @contextmanager
 def stoppable(remedy: str) -> Iterator[None]:
-    """On Ctrl-C or SIGTERM, print "Stopped." with the remedy and end the program with exit status 130 or 143."""
+    """On Ctrl-C or SIGTERM, print "Stopped." with the remedy and end the program with exit status 130 or 143.
+
+    So does an error in what a stop ends: a module whose import was interrupted, for instance, cannot be imported again.
+    """
     try:
         yield
-    except (KeyboardInterrupt, Terminated) as stop:
+    except BaseException as error:
+        stop: BaseException | None = error
+        while not isinstance(stop, KeyboardInterrupt | Terminated | None):
+            stop = stop.__context__
+        if stop is None:
+            raise
         typer.echo(f"Stopped. {remedy}", err=True)
         sys.exit(stop.code if isinstance(stop, Terminated) else 128 + signal.SIGINT)
 

@@ -14,7 +14,7 @@ from zerocross.models.expressions import X, parse
 from zerocross.reports.configurations import fields
 from zerocross.reports.records import Run
 from zerocross.reports.storage import UnreadableRun, load_run
-from zerocross.reports.summary import front_evaluations
+from zerocross.reports.summary import search_front
 from zerocross.reports.wording import count
 
 
@@ -82,13 +82,13 @@ def _brought(folder: str, inside: Sequence[_Start], networks: int) -> str:
 
 
 def _networks(run: Run, space: Space) -> Iterator[_Start]:
-    if run.front:
-        for net in run.front:
-            sections = {"topology": net.topology, "training": net.training, "folding": net.folding}
-            values = {**fields(sections), **net.choices}
-            yield _start(space, net.expression, values, str(net.topology["name"]))
-    else:
-        for evaluation in front_evaluations(run):
+    for net in run.front:
+        sections = {"topology": net.topology, "training": net.training, "folding": net.folding}
+        values = {**fields(sections), **net.choices}
+        yield _start(space, net.expression, values, str(net.topology["name"]))
+    trained = {net.id for net in run.front}
+    for evaluation in search_front(run):
+        if evaluation.id not in trained:  # the final trainings left it out
             name = evaluation.choices.get("topology.name", run.config.get("topology", {}).get("name"))
             yield _start(space, evaluation.expression, evaluation.choices, str(name))
 

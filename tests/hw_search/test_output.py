@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from zerocross.hw_search.builds.builder import check_path
 from zerocross.hw_search.cli import app
-from zerocross.hw_search.commands.output import plain_console
+from zerocross.hw_search.commands.output import Terminated, plain_console, stoppable
 from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.files import replacing, write_text
 from zerocross.hw_search.progress import Terminal
@@ -96,3 +96,17 @@ def test_a_folder_that_tools_cannot_read_is_refused(name: str, tmp_path: Path) -
 def test_other_folders_are_fine(name: str, tmp_path: Path) -> None:
     check_path(tmp_path / name)
     os.makedirs(tmp_path / name)
+
+
+@pytest.mark.parametrize(("stop", "code"), [(Terminated, 143), (KeyboardInterrupt, 130)])
+def test_an_error_in_what_a_stop_ends_is_no_news(
+    stop: type[BaseException], code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended, stoppable("Run it again."):
+        try:
+            raise stop
+        finally:
+            raise AssertionError("already registered")
+    assert ended.value.code == code and capsys.readouterr().err == "Stopped. Run it again.\n"
+    with pytest.raises(AssertionError), stoppable("Run it again."):
+        raise AssertionError
