@@ -1,7 +1,6 @@
 """Whether a search has converged: does its front still rise, how much of that is noise, and what would improve it."""
 
 import math
-import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from zerocross.reports import noise
 from zerocross.reports.configurations import text
 from zerocross.reports.pareto import Floats, hypervolume_history, nondominated, reference_point
 from zerocross.reports.records import Run, TrainingCurve
-from zerocross.reports.summary import front_evaluations, objective_points
+from zerocross.reports.summary import front_evaluations, objective_points, search_front
 from zerocross.reports.wording import count
 
 _LAST = 0.25
@@ -32,11 +31,6 @@ _UNCLEAR = 0.02
 
 _CLIMB = 0.01
 """Rise of learning curves, 0..1, from which they still rise: a falling learning rate alone lifts them by a point."""
-
-_CUT = re.compile(r"To end in time, the final trainings ([^.]*)\.")
-"""Remark of a run whose final trainings were cut."""
-
-_NETWORKS = re.compile(r"\d+ of the \d+ networks of the front")
 
 
 @dataclass(frozen=True)
@@ -168,15 +162,20 @@ def convergence(run: Run, folder: Path | None = None) -> Convergence:
 
 
 def cut(run: Run) -> str:
-    """Return what the final trainings of a run had no time for, such as "have only 2 seeds instead of 3"; "" if nothing."""
-    found = _CUT.search(" ".join(run.remarks))
-    return found[1] if found else ""
+    """Return how much less final trainings covered than was configured: "2 seeds instead of 3"; "" if they covered all."""
+    wanted, seeds = (
+        run.config.get("final", {}).get("seeds"),
+        max((len(net.seeds) for net in run.front), default=0),
+    )
+    fewer = f"{count(seeds, 'seed')} instead of {wanted}" if wanted and 0 < seeds < wanted else ""
+    return " and ".join(filter(None, (networks_cut(run), fewer)))
 
 
 def networks_cut(run: Run) -> str:
-    """Return how many networks of its front a run trained again, "2 of the 5 networks of the front"; "" if all."""
-    found = _NETWORKS.search(cut(run))
-    return found[0] if found else ""
+    """Return how many networks of its front a run trained again, "2 of the 5 networks of the front"; "" if all it should."""
+    whole, trained = len(search_front(run)), len(run.front)
+    wanted = min(run.config.get("final", {}).get("networks") or whole, whole)
+    return f"{trained} of the {count(whole, 'network')} of the front" if 0 < trained < wanted else ""
 
 
 def _deviation_of_volume(front: Floats, axis: int, spread: float) -> float:
@@ -275,7 +274,7 @@ def _longer(run: Run, again: _Command, found: Convergence) -> Advice | None:
     elif found.rising:
         fact = f"the front still rises ({found.rise:.1%} over the last quarter of the candidates)"
     elif part:
-        fact = f"the final trainings had time for only {part}"
+        fact = f"the final trainings cover only {part}"
     else:
         return None
     times = max(2, math.ceil(2 * _LEAST / max(tried, 1)))

@@ -225,7 +225,9 @@ class _Device(_Strict):
 
 
 class _Final(_Strict):
+    seeds: int | None = None
     epochs: int | None = None
+    networks: int | None = None
 
 
 class _Search(_Strict):

@@ -79,10 +79,10 @@ class RunComparison:
 
     @property
     def cuts(self) -> list[str]:
-        """What the final trainings of runs had no time for, in sentences."""
+        """How much less the final trainings of runs covered than was configured, in sentences."""
         part = ", so its hypervolume is that of a part of its front"
         return [
-            f"To end in time, the final trainings of {name} {cut(run)}{part if networks_cut(run) else ''}."
+            f"The final trainings of {name} cover only {cut(run)}{part if networks_cut(run) else ''}."
             for name, run in zip(self.names, self.runs, strict=True)
             if cut(run)
         ]

@@ -14,6 +14,7 @@ from zerocross.reports.configurations import differing, fields, text
 from zerocross.reports.records import Run
 from zerocross.reports.run_comparison import IncomparableRuns, compare_runs, names_of, render_runs
 from zerocross.reports.storage import contents
+from zerocross.reports.summary import search_front
 
 MakeRun = Callable[..., Run]
 
@@ -114,17 +115,20 @@ def test_plugins_differ_by_their_code(make_run: MakeRun) -> None:
 
 def test_fronts_that_were_cut_are_named(make_run: MakeRun) -> None:
     run = make_run(60)
-    remark = (
-        "The search ended. To end in time, the final trainings have only 1 of the 5 networks of the front."
-    )
-    found = compare_runs({"a": run, "b": replace(run, remarks=[remark])})
-    assert (
-        "To end in time, the final trainings of b have only 1 of the 5 networks of the front, so its hypervolume is that of "
-        "a part of its front."
-    ) in found.verdict
-    seeds = replace(run, remarks=["To end in time, the final trainings have only 2 seeds instead of 3."])
-    (cut,) = compare_runs({"a": run, "b": seeds}).cuts
-    assert cut == "To end in time, the final trainings of b have only 2 seeds instead of 3."
+    whole = {e.id for e in search_front(run)}
+    front = [net for net in run.front if net.id in whole]
+    run = replace(run, front=front, evaluations=[e for e in run.evaluations if e.id in {n.id for n in front}])
+    found = compare_runs({"a": run, "b": replace(run, front=front[:1])})
+    assert found.cuts == [
+        f"The final trainings of b cover only 1 of the {len(front)} networks of the front, so its hypervolume is that of a "
+        "part of its front."
+    ]
+    assert found.cuts[0] in found.verdict
+    asked = replace(run, config={**run.config, "final": {"seeds": len(front[0].seeds) + 1}})
+    (cut,) = compare_runs({"a": run, "b": asked}).cuts
+    assert cut == f"The final trainings of b cover only 5 seeds instead of {len(front[0].seeds) + 1}."
+    limited = replace(run, front=front[:1], config={**run.config, "final": {"networks": 1}})
+    assert not compare_runs({"a": run, "b": limited}).cuts
 
 
 def test_only_common_objectives_count(make_run: MakeRun) -> None:
