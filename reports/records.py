@@ -1,11 +1,8 @@
 """The plain records that a report shows. They do not depend on how a network was trained or its cost estimated."""
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ValidationError
-
-from zerocross.reading import NamedSection
 from zerocross.reports import wording
 from zerocross.reports.activation_records import ActivationRecord
 
@@ -201,7 +198,7 @@ class Finalist:
     savings: dict[str, int]
     weights: str
     build: str
-    topology: NamedSection
+    topology: dict[str, Any]
     folding: dict[str, Any]
     training: dict[str, Any]
     binarized: list[dict[str, float]] = field(default_factory=list)
@@ -210,50 +207,6 @@ class Finalist:
         lut = f", {wording.number(self.metrics['lut'])} LUT" if "lut" in self.metrics else ""
         tested = wording.accuracy(self.test)
         return f"<Finalist {self.id}: {wording.activation(self)}, test accuracy {tested}{lut}>"
-
-
-class _Strict(BaseModel, strict=True, extra="allow"):
-    """A section of a configuration: the fields that are read from a run have their types; others may be anything."""
-
-
-class _Data(_Strict):
-    limit: int | None = None
-
-
-class _Device(_Strict):
-    part: str = ""
-
-
-class _Final(_Strict):
-    seeds: int | None = None
-    epochs: int | None = None
-    networks: int | None = None
-
-
-class _Search(_Strict):
-    seeds: int = 1
-    generations: int | None = None
-    budget_minutes: float | None = None
-
-
-class _Config(_Strict):
-    output: str = ""
-    plugins: list[str] = []
-    topology: dict[str, Any] = {}
-    training: dict[str, Any] = {}
-    data: _Data = _Data()
-    device: _Device = _Device()
-    final: _Final = _Final()
-    search: _Search = _Search()
-
-
-def _config(config: dict[str, Any]) -> dict[str, Any]:
-    try:
-        _Config.model_validate(config)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-    return config
 
 
 @dataclass(frozen=True, repr=False)
@@ -298,7 +251,7 @@ class Run:
     front: list[Finalist]
     references: list[Finalist]
     verdict: str
-    config: Annotated[dict[str, Any], AfterValidator(_config)]
+    config: dict[str, Any]
     input_shape: list[int]
     classes: int
     versions: dict[str, str]

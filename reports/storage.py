@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from zerocross.reading import as_record, parse_json, read_json
+from zerocross.reports import sections
 from zerocross.reports.metrics import COSTS
 from zerocross.reports.records import Evaluation, Finalist, Run
 
@@ -65,6 +66,7 @@ def load_run(folder: Path) -> Run:
     try:
         record = read_json(folder / PARETO)
         _check_layout(record, folder / PARETO)
+        as_record(sections.RUN, record)
         run = as_record(_RUN, record)
         name = EVALUATIONS
         with (folder / EVALUATIONS).open("rb") as file:
@@ -98,7 +100,9 @@ def load_retrained(folder: Path) -> list[Finalist]:
     try:
         record = read_json(path)
         _check_layout(record, path)
-        return as_record(_FINALISTS, record.get("networks") if isinstance(record, dict) else record)
+        networks = record.get("networks") if isinstance(record, dict) else record
+        as_record(sections.NETWORKS, networks)
+        return as_record(_FINALISTS, networks)
     except FileNotFoundError:
         return []
     except (OSError, ValueError) as error:

@@ -8,10 +8,10 @@ from zerocross.reports.storage import UnreadableRun, contents, load_run
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"output": ["runs"]}, "config: .*output: .*string"),
-        ({"search": {"seeds": "2"}}, "config: .*search.seeds: .*integer"),
-        ({"data": 3}, "config: .*data: "),
-        ({"plugins": "a.py"}, "config: .*plugins: .*list"),
+        ({"output": ["runs"]}, r"config\.output: .*string"),
+        ({"search": {"seeds": "2"}}, r"config\.search\.seeds: .*integer"),
+        ({"data": 3}, r"config\.data: "),
+        ({"plugins": "a.py"}, r"config\.plugins: .*list"),
     ],
 )
 def test_a_run_whose_configuration_is_damaged_is_refused(make_run, tmp_path, config, message):
