@@ -88,9 +88,7 @@ class Terminal(Callback):
         self._last = "starting workers"
         time_only = "until its time is over"
         if self._minutes is not None:
-            time_only = (
-                f"for up to {self._minutes:g} minutes, final trainings included (search.budget_minutes)"
-            )
+            time_only = f"for up to {self._minutes:g} min, final trainings included (search.budget_minutes)"
         length = time_only if planned is None else f"about {planned:,} candidates"
         self._say(f"searching {run}: {length}")
 

@@ -14,7 +14,7 @@ from zerocross.reports import noise
 from zerocross.reports.configurations import text
 from zerocross.reports.pareto import Floats, hypervolume_history, nondominated, reference_point
 from zerocross.reports.records import Run, TrainingCurve
-from zerocross.reports.summary import front_evaluations, objective_points, search_front
+from zerocross.reports.summary import front_evaluations, left_out, objective_points, search_front
 from zerocross.reports.wording import count
 
 _LAST = 0.25
@@ -132,10 +132,11 @@ def convergence(run: Run, folder: Path | None = None) -> Convergence:
         run: The run.
         folder: Its folder, for the command; by default where the search left it.
     """
-    tried = [e for e in run.evaluations if not e.reference]
-    points = objective_points(tried, run.objectives)
-    known = np.isfinite(points).all(axis=1)
-    candidates = int(known.sum())
+    # Plain signs are part of the front; only candidates are counted, as they are what a longer search adds.
+    points = objective_points(run.evaluations, run.objectives)
+    known = np.asarray(np.isfinite(points).all(axis=1))
+    tried = np.flatnonzero([not e.reference for e in run.evaluations])
+    candidates = int(known[tried].sum())
     if candidates < _LEAST:
         measured = Convergence(candidates)
         return replace(
@@ -145,7 +146,7 @@ def convergence(run: Run, folder: Path | None = None) -> Convergence:
     scaled, ones = (points - ideal) / np.where(corner > ideal, corner - ideal, 1.0), np.ones(points.shape[1])
     history = hypervolume_history(scaled, ones)
     whole = float(history[-1])
-    before = float(history[int(np.ceil((1 - _LAST) * len(history))) - 1])
+    before = float(history[tried[math.ceil((1 - _LAST) * len(tried)) - 1]])
     seeds = max((len(net.validation) for net in run.front), default=0)
     few = seeds if seeds < noise.TRUSTED else 0
     deviation, moved = None if few else noise.deviation([*run.front, *run.references]), None
@@ -154,8 +155,13 @@ def convergence(run: Run, folder: Path | None = None) -> Convergence:
         front = scaled[nondominated(points)]
         spread = deviation / _seeds(run) ** 0.5 / float(corner[axis] - ideal[axis])
         moved = _deviation_of_volume(front, axis, spread) / whole
-    found = [net.metrics["error"] - net.search_error for net in run.front if "error" in net.metrics]
-    optimism = fmean(found) if found else None
+    # Networks that differ only in their folding share their trainings, and count once.
+    found = {
+        (net.search_error, *net.validation): net.metrics["error"] - net.search_error
+        for net in run.front
+        if "error" in net.metrics
+    }
+    optimism = fmean(found.values()) if found else None
     rise = (whole - before) / whole if whole else 0.0
     measured = Convergence(candidates, rise, deviation, moved, optimism, few)
     return replace(measured, advice=_advice(run, folder, measured))
@@ -192,7 +198,7 @@ def _seeds(run: Run) -> int:
 def _advice(run: Run, folder: Path | None, found: Convergence) -> Advice:
     """Return what would most likely improve the front: the first of these rules whose fact was measured.
 
-    1. An unfinished search: the rest of it.
+    1. An unfinished search: the rest of it. Candidates of which most failed: their mending.
     2. Too few candidates, a front that still rises, or one whose final trainings were cut: more generations or time.
     3. Luck of the trainings, or learning curves that still rise, whichever is worth more points: seeds or epochs.
     4. Limited data: all of them.
@@ -200,6 +206,9 @@ def _advice(run: Run, folder: Path | None, found: Convergence) -> Advice:
     again = _Command(run, folder)
     if not run.finished:
         return Advice(again.text({}), "the rest of the search", "it is not finished")
+    tried = [e for e in run.evaluations if not e.reference]
+    if 2 * sum(e.status == "failed" for e in tried) > len(tried):
+        return Advice("", "Mend this first", f"most candidates failed: {left_out(tried)}")
     if advice := _longer(run, again, found):
         return advice
     luck, climb = _luck(run, found), _climb(run)

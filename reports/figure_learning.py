@@ -23,9 +23,14 @@ def learning_curves(run: Run) -> go.Figure:
     """Draw a line for each training of `learned`: its validation accuracies, the last one at the end of the training."""
     traces: list[dict[str, Any]] = []
     networks = learned(run)
-    for reference, name, colour in ((False, "front", drawing.FOUND), (True, "plain sign", drawing.PLAIN)):
+    for reference, name, colour in (
+        (False, "searched activation", drawing.FOUND),
+        (True, "plain sign", drawing.PLAIN),
+    ):
         own = [(e, curve) for e in networks if e.reference == reference for curve in e.trainings]
-        drawn = [(e, curve.seed, *points) for e, curve in own if (points := _points(curve))[0]]
+        # Networks that differ only in their folding share their trainings.
+        each = {(curve.seed, *curve.loss): (e, curve) for e, curve in reversed(own)}.values()
+        drawn = [(e, curve.seed, *points) for e, curve in each if (points := _points(curve))[0]]
         for place, (network, seed, epochs, accuracies) in enumerate(drawn):
             traces.append(
                 {

@@ -37,7 +37,7 @@ class Point:
         metrics: Metrics by name.
         test: Test accuracy of each seed, 0..1; empty before the final trainings.
         seeds: Number of trainings that its error is the mean of.
-        joint: Whether no network of all runs beats or equals it in every common objective.
+        joint: Whether no network of all runs dominates it in the common objectives.
         shared: Names of all runs with this network on their fronts. It has the same values in each of them: those of the run
             with the most seeds.
     """
@@ -127,7 +127,7 @@ class RunComparison:
     def _against_noise(self, gap: float) -> str:
         """Return whether the noise between seeds explains the gap between the two largest hypervolumes."""
         if self.noise_between is None:
-            return f"How much of the difference is noise is unknown: that takes {noise.TRUSTED} final seeds of a network."
+            return f"How much of the difference is noise is unknown without {noise.TRUSTED} final seeds of a network."
         if gap > noise.CLEAR * self.noise_between:
             return "The difference is more than the noise between training seeds."
         return "The difference is within the noise between training seeds."
@@ -229,7 +229,8 @@ def compare_runs(runs: Mapping[str, Run]) -> RunComparison:
     span = np.where(worst > ideal, 1.1 * (worst - ideal), 1.0)
     scaled, ones = [(table - ideal) / span for table in tables], np.ones(len(objectives))
     volumes = [hypervolume(table, ones) for table in scaled]
-    best = iter(nondominated(whole).tolist())
+    firsts = whole[nondominated(whole)]  # equal networks of several runs are all on the joint front
+    best = iter((whole[:, None] == firsts).all(axis=2).any(axis=1).tolist())
     joint = {_identity(point) for found in points for point in found if next(best)}
     marked = [[replace(point, joint=_identity(point) in joint) for point in found] for found in points]
     deviations: list[float | None] = [None] * len(own)

@@ -33,10 +33,12 @@ class Progress:
         if self.signs is None:
             return ""
         own, signs = f"{self.history[-1]:.3f}", f"{self.signs:.3f}"
+        if not self.history[-1]:
+            return f"The candidates dominate nothing of the box, the plain signs alone {signs}."
         if self.noise is None:
             return (
                 f"The candidates dominate {own} of the box, the plain signs alone {signs}: how much of the difference is "
-                f"noise is unknown, which takes {noise.TRUSTED} final seeds of a network."
+                f"noise is unknown without {noise.TRUSTED} final seeds of a network."
             )
         gap = abs(float(self.history[-1]) - self.signs)
         than = "more than" if gap > noise.CLEAR * self.noise[2] else "within"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from zerocross.hw_search.code_digest import closure, code_digest
-from zerocross.hw_search.execution.code_version import CODE, code_version
+from zerocross.hw_search.execution.code_version import CODE, code_version, plugin_digests
 
 TOY = {
     "toy/__init__.py": '"""A package."""\n',
@@ -162,8 +162,12 @@ def test_plugins_are_part_of_a_trainings_version(tmp_path: Path, monkeypatch: py
     file.write_text("WIDTH = 8\n")
     monkeypatch.syspath_prepend(tmp_path)
 
-    def version(*plugins: str) -> str:
+    def forget() -> None:
         code_version.cache_clear()
+        plugin_digests.cache_clear()
+
+    def version(*plugins: str) -> str:
+        forget()
         return code_version(plugins)
 
     names = (str(file), "zoo_of_mine")
@@ -178,4 +182,4 @@ def test_plugins_are_part_of_a_trainings_version(tmp_path: Path, monkeypatch: py
     assert len({before, changed, version(*names)}) == 3
     file.write_text("this is no Python")
     assert version(*names) not in (before, changed)
-    code_version.cache_clear()
+    forget()

@@ -68,7 +68,7 @@ def test_controls_stand_beside_the_plain_signs(tmp_path: Path, capsys: pytest.Ca
     assert "against its best <" in page and "best control: " in page
     print_run(run)
     printed = capsys.readouterr().out
-    assert printed.count("a shifted start") == 1 and "over the same plain sign without" in printed
+    assert printed.count("a shifted start") == 1 and "above their plain signs" in printed
 
 
 def test_without_controls_nothing_more_is_trained(tmp_path: Path) -> None:

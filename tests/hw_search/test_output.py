@@ -51,7 +51,7 @@ def test_a_running_search_shows_names_as_they_are(name: str) -> None:
 def test_a_search_by_time_says_how_long(capsys: pytest.CaptureFixture[str]) -> None:
     with Terminal(Console(file=io.StringIO(), force_terminal=False), minutes=2.5) as watcher:
         watcher.begin("letter", None)
-    assert "searching letter: for up to 2.5 minutes, final trainings included" in capsys.readouterr().err
+    assert "searching letter: for up to 2.5 min, final trainings included" in capsys.readouterr().err
 
 
 def test_a_read_only_place_gets_one_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -163,6 +163,22 @@ def test_a_front_that_was_cut_wants_time(make_run: MakeRun) -> None:
     assert advice(run).fact == "the final trainings cover only 1 of the 2 networks of the front"
 
 
+def test_a_front_of_plain_signs_does_not_rise(make_run: MakeRun) -> None:
+    run = searched(make_run, [0.5 - 0.01 * n for n in range(20)], 0.001)
+    assert convergence(run).rising
+    sign = replace(run.evaluations[0], id="sign", reference=True, metrics={"error": 0.1, "lut": 100.0})
+    found = convergence(replace(run, evaluations=[sign, *run.evaluations]))
+    assert found.candidates == 20 and found.rise == 0 and not found.rising
+
+
+def test_candidates_that_fail_are_mended_first(make_run: MakeRun) -> None:
+    run = searched(make_run, [0.5 - 0.01 * n for n in range(20)], 0.001)
+    failed = [replace(e, status="failed", reason="no gradient", metrics={}) for e in run.evaluations[:12]]
+    found = advice(replace(run, evaluations=[*failed, *run.evaluations[12:]]))
+    assert found.command == "" and found.fact == "most candidates failed: 12 failed (no gradient)"
+    assert found.sentence.endswith("Mend this first.")
+
+
 def test_two_final_seeds_give_no_spread(make_run: MakeRun) -> None:
     run = flat(make_run)
     few = replace(run, front=[replace(net, validation=net.validation[:2]) for net in run.front])

@@ -131,6 +131,15 @@ def test_fronts_that_were_cut_are_named(make_run: MakeRun) -> None:
     assert not compare_runs({"a": run, "b": limited}).cuts
 
 
+def test_equal_networks_of_several_runs_are_all_on_the_joint_front(make_run: MakeRun) -> None:
+    run = make_run(60)
+    one = replace(run, config={**run.config, "plugins": ["my_ops.py"]}, plugins={"my_ops.py": "0" * 16})
+    edited = replace(one, plugins={"my_ops.py": "f" * 16})
+    found = compare_runs({"a": one, "b": edited})
+    first, second = ([point.joint for point in points] for points in found.points)
+    assert first == second and any(first)
+
+
 def test_only_common_objectives_count(make_run: MakeRun) -> None:
     run = make_run(60)
     found = compare_runs({"a": run, "b": replace(run, objectives=["lut", "error", "ii"])})
