@@ -67,7 +67,7 @@ def test_a_run_is_plain_ascii_in_whole_columns(
 ) -> None:
     text = printed(lambda: print_run(make_run(60, front=3)), is_terminal=bool(environment), **environment)
     assert text.isascii()
-    table = [line for line in text.splitlines() if line.startswith(("|", "+"))]
+    table = [line for line in text.splitlines() if line.startswith(("|", "+--"))]
     assert len(table) > 6 and len({len(line) for line in table}) == 1 and len(table[0]) <= 80
     assert "+-" in text and "validation" not in table[1]
 
