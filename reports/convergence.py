@@ -277,7 +277,7 @@ def _longer(run: Run, again: _Command, found: Convergence) -> Advice | None:
     by_time = bool(minutes) and "as search.budget_minutes is" in remarks
     reached = max((e.generation for e in run.evaluations), default=0)
     tried = sum(not e.reference for e in run.evaluations)
-    part = networks_cut(run)
+    part = networks_cut(run) if minutes else ""
     if found.rise is None:
         fact = f"{count(found.candidates, 'candidate')} with a result {'is' if found.candidates == 1 else 'are'} too few"
     elif found.rising:

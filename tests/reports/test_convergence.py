@@ -161,6 +161,7 @@ def test_a_front_that_was_cut_wants_time(make_run: MakeRun) -> None:
     assert len(search_front(run)) == 2
     assert advice(run).command.endswith("config.yaml --set search.budget_minutes=60")
     assert advice(run).fact == "the final trainings cover only 1 of the 2 networks of the front"
+    assert "time" not in advice(configured(run, "search", budget_minutes=None)).sentence
 
 
 def test_a_front_of_plain_signs_does_not_rise(make_run: MakeRun) -> None:
