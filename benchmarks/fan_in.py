@@ -17,7 +17,6 @@ same command to resume. The printed table has test accuracies. A star marks thos
 """
 
 import argparse
-import csv
 import time
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -27,6 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from kept import append, read
 from peers.table_layer import TableLayer
 from scipy.stats import ttest_ind
 from torch import nn
@@ -120,20 +120,9 @@ def run(data: Data, test: Split, options: argparse.Namespace) -> None:
         train(model, data, settings, seed)
         found = accuracy(model, data.validation), accuracy(model, test)
         row = (Path(options.data).stem, inputs, name, seed, *found, round(time.monotonic() - begun, 1))
-        new = not options.rows.exists()
-        with options.rows.open("a", newline="") as stream:
-            writer = csv.writer(stream, lineterminator="\n")
-            writer.writerows([COLUMNS, row] if new else [row])
+        append(options.rows, COLUMNS, row)
         left = (time.monotonic() - started) / (done + 1) * (len(wanted) - done - 1)
         print(f"K {inputs:2} {name:32} seed {seed}: {found[1]:.2%}; {left / 60:.0f} min left", flush=True)
-
-
-def read(file: Path) -> list[dict[str, str]]:
-    """Return the rows of the CSV file; none if it does not exist."""
-    if not file.exists():
-        return []
-    with file.open(newline="") as stream:
-        return list(csv.DictReader(stream))
 
 
 def by_function(rows: Sequence[dict[str, str]]) -> dict[str, dict[int, list[float]]]:

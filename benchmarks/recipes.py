@@ -11,13 +11,13 @@ correction for all comparisons).
 """
 
 import argparse
-import csv
 import time
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
 import torch
+from kept import append, read
 from scipy.stats import ttest_ind
 
 from zerocross.hw_search.networks import build_topology
@@ -69,9 +69,7 @@ def run(options: argparse.Namespace) -> None:
         train(model, data, settings, seed)
         found = accuracy(model, data.validation)
         row = (*same, recipe, seed, found, round(time.monotonic() - begun, 1))
-        new = not options.rows.exists()
-        with options.rows.open("a", newline="") as stream:
-            csv.writer(stream, lineterminator="\n").writerows([COLUMNS, row] if new else [row])
+        append(options.rows, COLUMNS, row)
         left = (time.monotonic() - started) / (done + 1) * (len(wanted) - done - 1)
         print(f"{options.network}, {recipe}, seed {seed}: {found:.2%}; {left / 60:.0f} min left", flush=True)
 
@@ -79,14 +77,6 @@ def run(options: argparse.Namespace) -> None:
 def place(row: dict[str, str]) -> tuple[str, str, str, str]:
     """Return network, data, samples and epochs of a row."""
     return row["network"], row["data"], row["samples"], row["epochs"]
-
-
-def read(file: Path) -> list[dict[str, str]]:
-    """Return the rows of the CSV file; none if it does not exist."""
-    if not file.exists():
-        return []
-    with file.open(newline="") as stream:
-        return list(csv.DictReader(stream))
 
 
 def print_table(rows: list[dict[str, str]]) -> None:

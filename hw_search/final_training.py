@@ -17,8 +17,8 @@ from zerocross.hw_search.trainings import task, task_key
 from zerocross.hw_search.watcher import Watcher
 from zerocross.reports.activation_records import ActivationRecord
 from zerocross.reports.metrics import resources
-from zerocross.reports.pareto import nondominated
 from zerocross.reports.records import Control, Evaluation, Finalist, NodeRecord
+from zerocross.reports.summary import front_of
 from zerocross.reports.wording import activation, build_command, choices, control_text, count
 
 _SITE = TypeAdapter(ActivationRecord)
@@ -82,12 +82,10 @@ def whole_front(evaluator: Evaluator, references: bool = False) -> list[Evaluati
     They are sorted by the objectives.
     """
     objectives = evaluator.config.objectives
-    pool = [e for e in evaluator.evaluations if e.status == "ok" and (e.reference or not references)]
-    if not pool:
-        return []
-    points = np.array([[e.metrics[name] for name in objectives] for e in pool])
-    chosen = [evaluation for evaluation, best in zip(pool, nondominated(points), strict=True) if best]
-    return sorted(chosen, key=lambda evaluation: [evaluation.metrics[name] for name in objectives])
+    pool = [e for e in evaluator.evaluations if e.reference or not references]
+    return sorted(
+        front_of(pool, objectives), key=lambda evaluation: [evaluation.metrics[name] for name in objectives]
+    )
 
 
 def front(evaluator: Evaluator, references: bool = False) -> list[Evaluation]:

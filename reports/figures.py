@@ -17,7 +17,7 @@ from zerocross.reports.figure_learning import learned, learning_curves
 from zerocross.reports.metrics import METRICS, RESOURCES
 from zerocross.reports.pareto import Floats
 from zerocross.reports.records import NodeRecord, Run
-from zerocross.reports.run_progress import progress
+from zerocross.reports.run_progress import Progress, progress
 from zerocross.reports.summary import layer_costs
 
 __all__ = [
@@ -31,14 +31,18 @@ __all__ = [
 ]
 
 
-def hypervolume_curve(run: Run) -> go.Figure:
+def hypervolume_curve(run: Run, found: Progress | None = None) -> go.Figure:
     """Draw the share of a box that the search dominates, over the evaluations; see `run_progress.progress`.
 
     The share has no unit. The dashed line is the share that the plain signs dominate. A bar on a line is one
     standard deviation between training seeds to each side.
+
+    Args:
+        run: The run.
+        found: Its progress, if it is known already.
     """
     traces: list[Any] = []
-    if (found := progress(run)) is not None:
+    if (found := found or progress(run)) is not None:
         corners, numbers = _steps(found.history), found.numbers
         traces.append(
             {

@@ -112,10 +112,15 @@ def front_evaluations(run: Run) -> list[Evaluation]:
 
 def search_front(run: Run) -> list[Evaluation]:
     """Return the whole front of the search, in order; the final trainings may have left out a part of it."""
-    found = list({e.id: e for e in run.evaluations if e.status == "ok"}.values())
+    return front_of(run.evaluations, run.objectives)
+
+
+def front_of(evaluations: Sequence[Evaluation], objectives: Sequence[str]) -> list[Evaluation]:
+    """Return the nondominated evaluations among those whose status is "ok", each candidate once, in order."""
+    found = list({e.id: e for e in evaluations if e.status == "ok"}.values())
     if not found:
         return []
-    return [found[i] for i in np.flatnonzero(nondominated(objective_points(found, run.objectives)))]
+    return [found[i] for i in np.flatnonzero(nondominated(objective_points(found, objectives)))]
 
 
 def knee(front: Sequence[Finalist], objectives: Sequence[str]) -> Finalist | None:

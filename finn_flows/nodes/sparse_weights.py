@@ -112,47 +112,46 @@ class SparseNode(HardwareNode):
         size = self.channels * self.features
         return {"op_mac_2bx1b": size, "param_weight_2b": size}
 
+    def check_weights(self) -> None:
+        """Raise a `NodeError` for weights that do not fit the node."""
+        if self.weights is None:
+            return
+        if self.weights.shape != (self.channels, self.features):
+            raise NodeError(
+                f"weights have shape {self.weights.shape}, not ({self.channels}, {self.features})"
+            )
+        if not np.isin(self.weights, (-1, 0, 1)).all():
+            raise NodeError("weights must be -1, 0 or +1")
+        reads = np.count_nonzero(self.weights, axis=1)
+        if reads.max() > self.fan_in or (self.exact and reads.min() < self.fan_in):
+            most = f"{'' if self.exact else 'at most '}{self.fan_in}"
+            raise NodeError(
+                f"channels read {reads.min()} to {reads.max()} inputs, but the node has a fan-in of {most}"
+            )
 
-def check_sparse_weights(weights: np.ndarray, channels: int, features: int, fan_in: int, exact: bool) -> None:
-    """Raise a `NodeError` for weights that do not fit a node."""
-    if weights.shape != (channels, features):
-        raise NodeError(f"weights have shape {weights.shape}, not ({channels}, {features})")
-    if not np.isin(weights, (-1, 0, 1)).all():
-        raise NodeError("weights must be -1, 0 or +1")
-    reads = np.count_nonzero(weights, axis=1)
-    if reads.max() > fan_in or (exact and reads.min() < fan_in):
-        most = f"{'' if exact else 'at most '}{fan_in}"
-        raise NodeError(
-            f"channels read {reads.min()} to {reads.max()} inputs, but the node has a fan-in of {most}"
+    def unrolled(self, thresholds: int = 0) -> StockNode:
+        """Return FINN's MVAU of ternary weights, fully unrolled.
+
+        Args:
+            thresholds: Thresholds of a channel; 0 for accumulators as output.
+        """
+        sink = self.outputs["m"]
+        accumulator = integer_type(-self.fan_in, self.fan_in)
+        output = sink.datatype if thresholds == 1 else f"UINT{thresholds.bit_length()}"
+        attributes = (
+            ("PE", self.channels),
+            ("SIMD", self.features),
+            ("MW", self.features),
+            ("MH", self.channels),
+            ("inputDataType", "BIPOLAR"),
+            ("weightDataType", "TERNARY"),
+            ("outputDataType", output if thresholds else accumulator),
+            ("accDataType", accumulator),
+            ("binaryXnorMode", 0),
+            ("noActivation", int(not thresholds)),
+            ("numInputVectors", (1,)),
         )
-
-
-def sparse_stock(features: int, channels: int, fan_in: int, sink: Stream, thresholds: int = 0) -> StockNode:
-    """Return FINN's MVAU of ternary weights, fully unrolled.
-
-    Args:
-        features: Number of inputs.
-        channels: Number of outputs.
-        fan_in: Most inputs that a channel reads.
-        sink: Stream that the node writes.
-        thresholds: Thresholds of a channel; 0 for accumulators as output.
-    """
-    accumulator = integer_type(-fan_in, fan_in)
-    output = sink.datatype if thresholds == 1 else f"UINT{thresholds.bit_length()}"
-    attributes = (
-        ("PE", channels),
-        ("SIMD", features),
-        ("MW", features),
-        ("MH", channels),
-        ("inputDataType", "BIPOLAR"),
-        ("weightDataType", "TERNARY"),
-        ("outputDataType", output if thresholds else accumulator),
-        ("accDataType", accumulator),
-        ("binaryXnorMode", 0),
-        ("noActivation", int(not thresholds)),
-        ("numInputVectors", (1,)),
-    )
-    return StockNode("MVAU_hls", attributes, sink, "weights")
+        return StockNode("MVAU_hls", attributes, sink, "weights")
 
 
 def module_around(

@@ -15,9 +15,7 @@ from zerocross.finn_flows.nodes.node import Instance, NodeError, StockNode, give
 from zerocross.finn_flows.nodes.sparse_weights import (
     SparseNode,
     SparseWeights,
-    check_sparse_weights,
     module_around,
-    sparse_stock,
 )
 from zerocross.finn_flows.nodes.stream import Stream
 from zerocross.finn_flows.nodes.symmetric import (
@@ -70,8 +68,7 @@ class Wired(SparseNode):
             raise NodeError(
                 f"{len(self.crossings)} numbers of crossings do not fit {self.channels} channels of one bit"
             )
-        if self.weights is not None:
-            check_sparse_weights(self.weights, self.channels, self.features, self.fan_in, self.exact)
+        self.check_weights()
         if self.table is not None and len(self.table.grid) != self.points:
             raise NodeError(f"the table has {len(self.table.grid)} points, but the node has {self.points}")
         if self.table is not None and tuple(self.table.counts().tolist()) != self.crossings:
@@ -122,7 +119,7 @@ class Wired(SparseNode):
     def stock(self) -> tuple[StockNode, ...]:
         """FINN's MVAU of ternary weights, fully unrolled, with as many thresholds as the busiest channel has crossings."""
         steps = max(1, *self.crossings)
-        return (sparse_stock(self.features, self.channels, self.fan_in, self.outputs["m"], steps),)
+        return (self.unrolled(steps),)
 
     def reference(self, *samples: np.ndarray) -> tuple[np.ndarray, ...]:
         """Compute bits (N, channels) from bits (N, features)."""

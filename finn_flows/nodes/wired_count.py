@@ -13,9 +13,7 @@ from zerocross.finn_flows.nodes.node import Instance, StockNode
 from zerocross.finn_flows.nodes.sparse_weights import (
     SparseNode,
     SparseWeights,
-    check_sparse_weights,
     module_around,
-    sparse_stock,
 )
 from zerocross.finn_flows.nodes.stream import Stream
 
@@ -68,8 +66,7 @@ class WiredCount(SparseNode):
     weights: np.ndarray | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        if self.weights is not None:
-            check_sparse_weights(self.weights, self.channels, self.features, self.fan_in, self.exact)
+        self.check_weights()
 
     @classmethod
     def of(cls, weights: np.ndarray) -> Self:
@@ -106,7 +103,7 @@ class WiredCount(SparseNode):
 
     def stock(self) -> tuple[StockNode, ...]:
         """FINN's MVAU of ternary weights, fully unrolled."""
-        return (sparse_stock(self.features, self.channels, self.fan_in, self.outputs["m"]),)
+        return (self.unrolled(),)
 
     def reference(self, *samples: np.ndarray) -> tuple[np.ndarray, ...]:
         """Compute points (N, channels) from bits (N, features)."""

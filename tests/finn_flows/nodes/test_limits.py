@@ -37,7 +37,6 @@ from zerocross.finn_flows.nodes.crossing_site import IMPLEMENTATIONS, implementa
 from zerocross.finn_flows.nodes.node import NodeError, check_exact, check_folding, check_window
 from zerocross.finn_flows.nodes.product import check_bits, check_weights
 from zerocross.finn_flows.nodes.select import possible_lanes
-from zerocross.finn_flows.nodes.sparse_weights import check_sparse_weights
 from zerocross.finn_flows.nodes.stream import Stream
 
 IMAGE = Stream((3, 4, 6), 2, 4)
@@ -61,7 +60,7 @@ def sparse(fan_in: int, exact: bool, reads: tuple[int, ...] = (2, 3), value: int
     weights = np.zeros((len(reads), 5), np.int8)
     for row, count in zip(weights, reads, strict=True):
         row[:count] = value
-    check_sparse_weights(weights, 2, 5, fan_in, exact)
+    WiredCount(5, 2, fan_in, exact, weights)
 
 
 POSSIBLE: list[Callable[[], object]] = [
