@@ -14,9 +14,12 @@ A tensor between layers holds one of three kinds of elements:
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any
 
 from zerocross.finn_flows.errors import FlowError
+
+MOST_INDEXED = 6
+"""Most inputs of a channel that is any function of them: those of one lookup table."""
 
 
 @dataclass(frozen=True)
@@ -51,18 +54,35 @@ class Sparse:
 
     Its hardware is wired: it computes all channels at once, and each input is a wire.
 
+    An *indexed* layer has the weights 1, 2, 4, ..., one for each input, with signs. Every combination of a channel's inputs
+    has a sum of its own, so the activation behind it is any function of them: a table that the sum indexes.
+
     Attributes:
         channels: Number of outputs.
         fan_in: Number of inputs that a channel reads.
         exact: Whether every channel reads exactly `fan_in` inputs; else it reads at most as many.
+        indexed: Whether weights are powers of two instead of -1, 0 and +1.
     """
 
     channels: int
     fan_in: int
     exact: bool = True
+    indexed: bool = False
 
-    weight_bits: ClassVar[int] = 2
-    """Weights are -1, 0 and +1."""
+    @property
+    def weight_bits(self) -> int:
+        """Bits of the weights, as for `Dense`."""
+        return max(2, self.fan_in) if self.indexed else 2
+
+    @property
+    def reach(self) -> int:
+        """The largest sum."""
+        return sparse_reach(self.fan_in, self.indexed)
+
+    @property
+    def grid(self) -> "Grid":
+        """The sums that its channels can have."""
+        return Grid(-self.reach, self.reach, 2 if self.exact else 1)
 
 
 @dataclass(frozen=True)
@@ -489,6 +509,11 @@ def level_grid(bits: int) -> Grid:
     return Grid(-1, 1, 2) if bits == 1 else Grid(0, 2**bits - 1)
 
 
+def sparse_reach(inputs: int, indexed: bool) -> int:
+    """Return the largest sum of a channel of a sparse layer that reads so many inputs."""
+    return (1 << inputs) - 1 if indexed else inputs
+
+
 def _sparse_grid(name: str, sparse: Sparse, features: int, inputs: Grid) -> Grid:
     if inputs != level_grid(1):
         raise NetworkError(f"{name}: a sparse layer must read bits, but it reads levels")
@@ -496,7 +521,9 @@ def _sparse_grid(name: str, sparse: Sparse, features: int, inputs: Grid) -> Grid
         raise NetworkError(
             f"{name}: a channel cannot read {sparse.fan_in} inputs of {features}: choose 1 to {features}"
         )
-    return Grid(-sparse.fan_in, sparse.fan_in, 2 if sparse.exact else 1)
+    if sparse.indexed and sparse.fan_in > MOST_INDEXED:
+        raise NetworkError(f"{name}: a table reads at most {MOST_INDEXED} inputs, not {sparse.fan_in}")
+    return sparse.grid
 
 
 def product_grid(fan_in: int, inputs: Grid, weight_bits: int = 1) -> Grid:

@@ -358,13 +358,23 @@ class _Planner:
         registered = every > 0 and row >= every
         features = math.prod(self.shapes[source])
         node = nodes.Wired(
-            features, sparse.channels, sparse.fan_in, sparse.exact, activation.crossings, registered
+            features,
+            sparse.channels,
+            sparse.fan_in,
+            sparse.exact,
+            activation.crossings,
+            registered,
+            indexed=sparse.indexed,
         )
         made = self._written(x, self._place(layer.name, node, source), 2)
         return replace(made, unregistered=0 if registered else row)
 
     def _count(self, name: str, sparse: Sparse, source: str) -> _Tensor:
         x, features = self.tensors[source], math.prod(self.shapes[source])
+        if sparse.indexed:
+            raise UnsupportedLayer(
+                f"{name}: a layer of tables needs one activation of one bit behind it, which is no logit"
+            )
         node = nodes.WiredCount(features, sparse.channels, sparse.fan_in, sparse.exact)
         return replace(self._written(x, self._place(name, node, source), node.points), product=node)
 

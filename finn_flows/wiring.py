@@ -7,6 +7,8 @@ An input of a sparse layer is a wire, so a channel can be left out by itself. Th
 - Two channels are equal if they read the same inputs and have the same bits for each number of agreeing inputs. If all signs
   are opposite, the reversed row counts, and if all bits are, readers change their signs. Readers of either read the first
   one, where their weights stay -1, 0 and +1.
+- In an indexed layer, whose channels are any function of their inputs, equal inputs become one, and inputs that change
+  nothing are left out.
 - What nothing reads becomes constant, which costs nothing: a neuron without inputs, or a threshold out of range.
 """
 
@@ -17,7 +19,15 @@ import numpy as np
 
 from zerocross.finn_flows.crossings import CrossingTable, from_bits
 from zerocross.finn_flows.integer import IntegerNetwork
-from zerocross.finn_flows.network import Activation, Flatten, Grid, Layer, Operation, Sparse, Thermometer
+from zerocross.finn_flows.network import (
+    Activation,
+    Flatten,
+    Layer,
+    Operation,
+    Sparse,
+    Thermometer,
+    sparse_reach,
+)
 
 
 @dataclass(frozen=True)
@@ -69,7 +79,7 @@ class _Wiring:
 
     Attributes:
         weights: Weights of each sparse layer, (channels, features).
-        rows: Rows of the activations of each sparse layer, by activation: for each channel an array (planes, inputs of the
+        rows: Rows of the activations of each sparse layer, by activation: for each channel an array (planes, reach of the
             channel + 1).
         thresholds: Thresholds of each thermometer of a vector.
     """
@@ -105,10 +115,10 @@ class _Wiring:
 
     def _first_rows(self, layer: Layer, reader: Layer) -> list[np.ndarray]:
         table, bits = self._net.tables[reader.name], self._bits(reader)
-        rows = []
+        indexed, rows = self._is_indexed(layer.name), []
         for channel, weights in enumerate(self.weights[layer.name]):
-            count = int(np.count_nonzero(weights))
-            points = (2 * np.arange(count + 1) - count - table.grid.low) // table.grid.step
+            reach = sparse_reach(int(np.count_nonzero(weights)), indexed)
+            points = (2 * np.arange(reach + 1) - reach - table.grid.low) // table.grid.step
             rows.append(np.stack([table.row(channel * bits + plane)[points] for plane in range(bits)]))
         return rows
 
@@ -116,6 +126,11 @@ class _Wiring:
     def _bits(layer: Layer) -> int:
         assert isinstance(layer.operation, Activation)
         return layer.operation.bits
+
+    def _is_indexed(self, name: str) -> bool:
+        operation = self._layers[name].operation
+        assert isinstance(operation, Sparse)
+        return operation.indexed
 
     def _source(self, name: str) -> str:
         """Return the layer that writes a sparse layer's inputs."""
@@ -148,12 +163,44 @@ class _Wiring:
         equal, constant = self._equal.get(source, {}), self._constant.get(source, {})
         movable = name in self._readers
         for channel, weights in enumerate(self.weights[name]):
+            if self._is_indexed(name):
+                if movable:
+                    self._reindex(name, channel, weights, equal, constant)
+                continue
             self._merge(name, channel, weights, equal, movable)
             for place in np.flatnonzero(weights).tolist() if movable else ():
                 if place in constant:
                     agrees = weights[place] * (2 * constant[place] - 1) > 0
                     self._move(name, channel, int(agrees), int(not agrees))
                     weights[place] = 0
+
+    def _reindex(
+        self,
+        name: str,
+        channel: int,
+        weights: np.ndarray,
+        equal: dict[int, tuple[int, int]],
+        constant: dict[int, int],
+    ) -> None:
+        """Leave out the inputs of a table that are constant, equal others or change nothing. The others get signs of +1."""
+        places = sorted(np.flatnonzero(weights).tolist(), key=lambda place: abs(weights[place]))
+        first = {place: equal.get(place, (place, 1)) for place in places if place not in constant}
+        kept = sorted({place for place, _ in first.values()})
+        for reader in self._readers[name]:
+            self.rows[reader][channel] = self.rows[reader][channel][
+                :, _old_indices(weights, places, kept, first, constant)
+            ]
+        for place in tuple(kept):
+            if len(kept) > 1 and not any(
+                _matters(self.rows[reader][channel], kept.index(place)) for reader in self._readers[name]
+            ):
+                for reader in self._readers[name]:
+                    row = self.rows[reader][channel]
+                    self.rows[reader][channel] = _halves(row, kept.index(place))[0]
+                kept.remove(place)
+        self._inputs += len(places) - len(kept)
+        weights[:] = 0
+        weights[kept] = 1 << np.arange(len(kept))
 
     def _merge(
         self, name: str, channel: int, weights: np.ndarray, equal: dict[int, tuple[int, int]], movable: bool
@@ -189,6 +236,9 @@ class _Wiring:
             if (row == row[0]).all():
                 constant[channel] = int(row[0])
             places = np.flatnonzero(weights)
+            if self._is_indexed(name):
+                keys.append(((places.tobytes(), (row ^ row[0]).tobytes()), 1 - 2 * int(row[0])))
+                continue
             turned = len(places) > 0 and weights[places[0]] < 0
             signs, bits = (-weights[places], row[::-1]) if turned else (weights[places], row)
             inverted = int(bits[0])
@@ -252,7 +302,8 @@ class _Wiring:
             own = self.weights[layer.name]
             counts = np.count_nonzero(own, axis=1)
             fan_in = max(1, int(counts.max()))
-            sparse = Sparse(len(own), fan_in, bool((counts == fan_in).all()))
+            exact = bool((counts == fan_in).all())
+            sparse = Sparse(len(own), fan_in, exact, self._is_indexed(layer.name))
             operations[layer.name] = sparse
             for reader in self._readers.get(layer.name, []):
                 tables[reader] = _table(sparse, self.rows[reader])
@@ -298,12 +349,53 @@ def _firsts(keys: list[tuple[Hashable, int]], constant: dict[int, int]) -> dict[
 
 
 def _table(sparse: Sparse, rows: list[np.ndarray]) -> CrossingTable:
-    """Return the table of rows (planes, inputs of a channel + 1), one for each channel."""
-    grid = Grid(-sparse.fan_in, sparse.fan_in, 2 if sparse.exact else 1)
+    """Return the table of rows (planes, reach of a channel + 1), one for each channel."""
+    grid = sparse.grid
     sums = grid.low + grid.step * np.arange(len(grid))
     spread = []
     for row in rows:
-        count = row.shape[1] - 1
+        reach = row.shape[1] - 1
         # Between two sums that occur, a row repeats the lower one's bit; beyond them, the last one.
-        spread.append(row[:, np.clip((sums + count) // 2, 0, count)])
+        spread.append(row[:, np.clip((sums + reach) // 2, 0, reach)])
     return from_bits(grid, np.concatenate(spread))
+
+
+def _old_indices(
+    weights: np.ndarray,
+    places: list[int],
+    kept: list[int],
+    first: dict[int, tuple[int, int]],
+    constant: dict[int, int],
+) -> np.ndarray:
+    """Return the index into a table's old row for each index into its new one.
+
+    Args:
+        weights: The channel's old weights.
+        places: Its old inputs, that of weight 1 first.
+        kept: Its new inputs, likewise; all of their weights are above 0.
+        first: The new input that stands for an old one, and the sign between the two.
+        constant: The bits of the old inputs that are constant.
+    """
+    new = np.arange(1 << len(kept))
+    old = np.zeros_like(new)
+    for power, place in enumerate(places):
+        if place in constant:
+            bit, sign = np.full_like(new, constant[place]), 1
+        else:
+            at, sign = first[place]
+            bit = new >> kept.index(at) & 1
+        agrees = bit if sign * weights[place] > 0 else 1 - bit
+        old |= agrees << power
+    return old
+
+
+def _halves(row: np.ndarray, power: int) -> np.ndarray:
+    """Return a table's rows (2, planes, half as long) where an input is 0, and where it is 1."""
+    planes, size = row.shape
+    split = row.reshape(planes, size >> power + 1, 2, 1 << power)
+    return np.moveaxis(split, 2, 0).reshape(2, planes, size // 2)
+
+
+def _matters(row: np.ndarray, power: int) -> bool:
+    zero, one = _halves(row, power)
+    return bool((zero != one).any())

@@ -32,6 +32,7 @@ from zerocross.models.residual import (
 )
 from zerocross.models.residual import stream_scale as automatic_scale
 from zerocross.models.sparse import Connections, GroupSum, SparseLinear
+from zerocross.models.table_neurons import TableLinear, TableSlot
 from zerocross.models.thermometer import Thermometer, set_thresholds
 
 Topology = Callable[..., nn.Module]
@@ -228,6 +229,10 @@ register_topology("sfc")(_preset(256))
 register_topology("lfc")(_preset(1024))
 
 
+Neurons = Literal["sums", "tables"]
+"""Kinds of neurons of a hard-wired layer."""
+
+
 @register_topology("hardwired")
 def hardwired(
     input_shape: tuple[int, ...],
@@ -235,6 +240,7 @@ def hardwired(
     widths: list[int],
     inputs: int | list[int] = 6,
     input_bits: InputBits = _BITS,
+    neurons: Neurons | list[Neurons] = "sums",
     connections: Connections = "learned",
     norm: bool = True,
     head: Literal["groups", "sparse"] = "groups",
@@ -250,7 +256,9 @@ def hardwired(
         input_bits: Encoding of the input: 1 (one bit at 128), {planes: z}: its z highest bits (2..8), or
             {thermometer: z, thresholds: uniform, step: 1}: z bits (1..16) of each feature, at `uniform` thresholds, at
             `quantiles` of its training values, or at `learned` ones, which are multiples of `step` (1, 2, 4, ... 128).
-        connections: "learned", or "random": drawn before the training, which then learns signs and activations.
+        neurons: Kind of the neurons, for each layer or for all. "sums": an activation of the number of agreeing inputs.
+            "tables": any function of up to 6 inputs, learned as a table, without an activation.
+        connections: "learned", or "random": drawn before the training, which then learns signs, activations and tables.
         norm: Whether a batch norm precedes each activation.
         head: "groups": the neurons of the last layer vote for one class each. "sparse": every class adds `head_inputs` of
             them, with learned signs.
@@ -262,20 +270,23 @@ def hardwired(
     if input_bits == 8:
         raise ModelError("hardwired reads bits: set input_bits to 1, a thermometer or bit planes, not 8")
     counts = [inputs] * len(widths) if isinstance(inputs, int) else inputs
-    if len(counts) != len(widths):
-        raise ModelError(
-            f"inputs has {len(counts)} entries for {len(widths)} layers: give a number, or a list of "
-            f"{len(widths)}"
-        )
+    kinds = [neurons] * len(widths) if isinstance(neurons, str) else neurons
+    for field, entries, one in (("inputs", counts, "a number"), ("neurons", kinds, "a kind")):
+        if len(entries) != len(widths):
+            raise ModelError(
+                f"{field} has {len(entries)} entries for {len(widths)} layers: give {one}, or a list of {len(widths)}"
+            )
     fan_in = math.prod(input_shape)
     net = nn.Sequential()
     net.add_module("input", InputQuant(quantizer_bits(input_bits)))
     net.add_module("flatten", nn.Flatten())
     net.add_module(*encoder(input_bits, fan_in))
     fan_in = input_channels(input_bits, fan_in)
-    for index, (width, count) in enumerate(zip(widths, counts, strict=True), start=1):
-        net.add_module(f"sparse{index}", _sparse("inputs", fan_in, width, count, connections))
-        net.add_module(f"sparse{index}_sign", ActivationSlot(width, norm=norm))
+    for index, (width, count, kind) in enumerate(zip(widths, counts, kinds, strict=True), start=1):
+        layer = _sparse("inputs", fan_in, width, count, connections, kind)
+        slot = TableSlot(layer) if isinstance(layer, TableLinear) else ActivationSlot(width, norm=norm)
+        net.add_module(f"sparse{index}", layer)
+        net.add_module(f"sparse{index}_sign", slot)
         fan_in = width
     votes = math.ceil(fan_in / classes) if head_inputs is None else head_inputs
     if head == "sparse":
@@ -288,9 +299,17 @@ def hardwired(
     return net
 
 
-def _sparse(field: str, fan_in: int, channels: int, inputs: int, connections: Connections) -> SparseLinear:
+def _sparse(
+    field: str,
+    fan_in: int,
+    channels: int,
+    inputs: int,
+    connections: Connections,
+    kind: Neurons = "sums",
+) -> SparseLinear | TableLinear:
+    layer = SparseLinear if kind == "sums" else TableLinear
     try:
-        return SparseLinear(fan_in, channels, inputs, connections)
+        return layer(fan_in, channels, inputs, connections)
     except ModelError as error:
         raise ModelError(f"{field}: {error}") from None
 

@@ -17,7 +17,7 @@ Row = tuple[int, ...]
 TABLE = 6
 """Inputs of a lookup table of 7-series parts; 4 in other families."""
 
-_COST = (1.0, 2.4, 5.0)
+WIDER = (1.0, 2.4, 5.0)
 """Tables that make up one table of 0, 1 or 2 more inputs. Multiplexers join 2 or 4; Yosys often needs more."""
 
 
@@ -97,7 +97,7 @@ def tree(row: Row, table: int = TABLE) -> Group | None:
             for wires, (cost, deep, parts) in list(best[total - size].items()):
                 found = cost + group.tables, max(deep, depth), (*parts, group)
                 known = best[total].get(wires + bits)
-                if wires + bits < table + len(_COST) and (known is None or found[:2] < known[:2]):
+                if wires + bits < table + len(WIDER) and (known is None or found[:2] < known[:2]):
                     best[total][wires + bits] = found
 
     add(SINGLE, 0)
@@ -105,7 +105,7 @@ def tree(row: Row, table: int = TABLE) -> Group | None:
         codes = _codes(row, size)
         bits = max(codes).bit_length()
         options = [
-            (cost + bits * _COST[max(0, wires - table)], depth + 1, parts)
+            (cost + bits * WIDER[max(0, wires - table)], depth + 1, parts)
             for wires, (cost, depth, parts) in best[size].items()
         ]
         if options:

@@ -20,6 +20,7 @@ from zerocross.finn_flows.nodes.sparse_weights import (
 from zerocross.finn_flows.nodes.stream import Stream
 from zerocross.finn_flows.nodes.symmetric import (
     TABLE,
+    WIDER,
     Group,
     Row,
     counted_tables,
@@ -33,6 +34,8 @@ from zerocross.finn_flows.nodes.symmetric import (
 class Wired(SparseNode):
     """Channels that read a few bits each and write one bit: a function of how many of their inputs agree with their signs.
 
+    In an indexed layer it is any function of the inputs.
+
     All channels are computed at once, from one word with all inputs. A channel of up to six inputs is one lookup table,
     whatever its crossings; `symmetric.tree` divides more inputs. The generated SystemVerilog has a line for each table.
 
@@ -44,9 +47,9 @@ class Wired(SparseNode):
         crossings: Number of crossings of each channel. A channel without any is constant.
         registered: Whether registers follow; otherwise outputs depend on inputs of the same cycle.
         table_inputs: Inputs of a lookup table of the part.
-        weights: -1, 0 or +1, shape (channels, features); None in a plan.
-        table: Crossings of all channels on the points 0, 1, ... of a grid: numbers of agreeing inputs u if `exact`, else
-            2 u + fan_in - inputs of the channel. None in a plan.
+        indexed: Whether weights are powers of two instead of -1, 0 and +1.
+        weights: Shape (channels, features); None in a plan.
+        table: Crossings of all channels on the points 0, 1, ... of `SparseWeights`. None in a plan.
     """
 
     word: ClassVar[str] = "wired"
@@ -60,6 +63,7 @@ class Wired(SparseNode):
     crossings: tuple[int, ...]
     registered: bool = True
     table_inputs: int = TABLE
+    indexed: bool = False
     weights: np.ndarray | None = field(default=None, compare=False, repr=False)
     table: CrossingTable | None = field(default=None, compare=False, repr=False)
 
@@ -79,7 +83,7 @@ class Wired(SparseNode):
         """Return the node of given numbers: weights (channels, features) and the table of its channels."""
         sparse, crossings = SparseWeights.of(weights), tuple(int(count) for count in table.counts())
         shape = weights.shape[1], len(weights), sparse.fan_in, sparse.exact, crossings
-        return cls(*shape, registered, weights=weights, table=table)
+        return cls(*shape, registered, indexed=sparse.indexed, weights=weights, table=table)
 
     def with_numbers(self, weights: np.ndarray, table: CrossingTable) -> Self:
         """Return the node with weights (channels, features) and a table."""
@@ -102,7 +106,7 @@ class Wired(SparseNode):
         return given(self.table, "crossings")
 
     def row(self, channel: int) -> Row:
-        """Return a channel's bit for 0, 1, ... agreeing inputs."""
+        """Return a channel's bit for the sums 0, 1, ... of its agreeing inputs (`SparseWeights`)."""
         return tuple(self.numbers.row(channel)[self.sparse.points(channel)].tolist())
 
     def price(self) -> Price:
@@ -110,14 +114,18 @@ class Wired(SparseNode):
         k = cost_model.CONSTANTS
         factor = k.wired_table if self.fan_in > TABLE else 1.0
         six, four = (
-            factor * sum(expected_tables(self.fan_in, count, table) for count in self.crossings)
-            for table in (TABLE, 4)
+            factor * sum(self._expected(count, table) for count in self.crossings) for table in (TABLE, 4)
         )
         lut = k.wired_base * self.registered + six
         return Price(lut, implementation="tables", tables=six, small_tables=four)
 
+    def _expected(self, crossings: int, table: int) -> float:
+        if self.indexed:
+            return WIDER[max(0, self.fan_in - table)] if crossings else 0.0
+        return expected_tables(self.fan_in, crossings, table)
+
     def stock(self) -> tuple[StockNode, ...]:
-        """FINN's MVAU of ternary weights, fully unrolled, with as many thresholds as the busiest channel has crossings."""
+        """FINN's MVAU of such weights, fully unrolled, with as many thresholds as the busiest channel has crossings."""
         steps = max(1, *self.crossings)
         return (self.unrolled(steps),)
 
@@ -148,9 +156,14 @@ class Wired(SparseNode):
         for channel in range(self.channels):
             lines += self._channel(channel)
         stage = f".WIDTH({self.channels}), .REGISTERED({int(self.registered)})"
+        chosen_by = (
+            "the binary number that they form, the first one lowest"
+            if self.indexed
+            else "the number of ones among them"
+        )
         about = (
             f"{self.channels} channels of {self.features} inputs. Each channel reads a few inputs x[i], or their inverses "
-            "~x[i]; its bit y[c] is the digit of its row for the number of ones among them: 0, 1, 2, ..."
+            f"~x[i]; its bit y[c] is the digit of its row for {chosen_by}: 0, 1, 2, ..."
         )
         return module_around(self, folder, "zc_wired", about, lines, f"zc_stage #({stage})", "y")
 
@@ -162,6 +175,10 @@ class Wired(SparseNode):
         lines = [f"  // Channel {channel}: {', '.join(names) or 'no inputs'}; row {digits}"]
         if len(set(row)) == 1:
             return [*lines, f"  assign y[{channel}] = 1'b{row[0]};"]
+        if self.indexed:
+            truth = sum(bit << place for place, bit in enumerate(row))
+            index = ", ".join(reversed(names))
+            return [*lines, f"  assign y[{channel}] = 1'({len(row)}'h{truth:x} >> {{{index}}});"]
         # Any or all inputs: the multiplexer of a table would become a reset of the register.
         if len(set(row[1:])) == 1:
             return [*lines, f"  assign y[{channel}] = {'~' * row[0]}|{{{', '.join(names)}}};"]

@@ -83,7 +83,7 @@ class WiredCount(SparseNode):
     def outputs(self) -> dict[str, Stream]:
         """One count for each channel, in one word."""
         bits = (self.points - 1).bit_length()
-        reach = -self.fan_in, self.fan_in
+        reach = -self.reach, self.reach
         return {"m": Stream((self.channels,), self.channels, bits, finn_range=reach)}
 
     @property

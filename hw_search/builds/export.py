@@ -32,6 +32,7 @@ from zerocross.finn_flows.network import (
 from zerocross.hw_search.extraction.layers import trace
 from zerocross.hw_search.extraction.scales import UnsupportedModule
 from zerocross.models.sparse import SparseLinear
+from zerocross.models.table_neurons import TableLinear
 
 _OPSET = 13  # ONNX opset of the exported graph
 _DOMAIN, _MARK = "zerocross", "Mark"
@@ -64,7 +65,7 @@ def export(model: nn.Module, input_shape: tuple[int, ...], path: Path) -> None:
         UnsupportedModule: If the network has no hardware, or torch's exporter creates no separate node for a layer.
     """
     for module in model.modules():
-        if isinstance(module, SparseLinear):
+        if isinstance(module, SparseLinear | TableLinear):
             module.harden()
     traced = trace(model.eval().cpu(), input_shape)
     for node, name in traced.layers.items():

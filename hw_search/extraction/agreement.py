@@ -11,11 +11,10 @@ from zerocross.hw_search.extraction.integers import hardware_input
 from zerocross.hw_search.extraction.scales import scales
 from zerocross.models.data import Split
 from zerocross.models.layers import (
-    ActivationSlot,
-    StreamSlot,
     slots,
     stream_slots,
 )
+from zerocross.models.table_neurons import table_slots
 
 _TIES = 20
 
@@ -43,7 +42,7 @@ def agreement(
     """
     found = scales(integer.network, dict(model.named_modules()))
     producers = integer.network.producers()
-    sites: dict[str, ActivationSlot | StreamSlot] = {**slots(model), **stream_slots(model)}
+    sites: dict[str, nn.Module] = {**slots(model), **stream_slots(model), **table_slots(model)}
     seen: dict[str, tuple[Tensor, Tensor]] = {}
     hooks = [
         slot.register_forward_hook(

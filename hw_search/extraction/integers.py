@@ -28,6 +28,7 @@ from zerocross.models.layers import (
     ActivationSlot,
     StreamSlot,
 )
+from zerocross.models.table_neurons import TableSlot
 
 
 def to_integer(model: nn.Module, network: Network) -> IntegerNetwork:
@@ -94,7 +95,7 @@ def _evaluations(model: nn.Module, network: Network) -> dict[str, _Evaluate]:
     result = {}
     for name, producer in network.producers().items():
         slot = modules[name]
-        assert isinstance(slot, ActivationSlot | StreamSlot)
+        assert isinstance(slot, ActivationSlot | StreamSlot | TableSlot)
         result[name] = evaluation(
             found[producer], slot.levels if isinstance(slot, StreamSlot) else slot.response
         )

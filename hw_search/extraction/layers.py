@@ -43,6 +43,7 @@ from zerocross.models.layers import (
     StreamSlot,
 )
 from zerocross.models.sparse import GroupSum, SparseLinear
+from zerocross.models.table_neurons import TableLinear, TableSlot
 from zerocross.models.thermometer import ThermometerEncoder
 
 _FREE = (nn.Dropout, nn.Dropout2d, nn.Identity)
@@ -65,6 +66,7 @@ class _Tracer(fx.Tracer):
                 "brevitas.nn",
                 "zerocross.models.layers",
                 "zerocross.models.sparse",
+                "zerocross.models.table_neurons",
                 "zerocross.models.thermometer",
                 "zerocross.models.bit_planes",
             )
@@ -271,7 +273,7 @@ def _check_input(network: Network) -> None:
 
 
 def _operation(node: fx.Node, module: nn.Module | None, shape: tuple[int, ...]) -> Operation:
-    if isinstance(module, ActivationSlot):
+    if isinstance(module, ActivationSlot | TableSlot):
         return Activation((1,) * module.channels)
     if isinstance(module, StreamSlot):
         # Bit j of a number that rises through all levels flips at every multiple of 2**j.
@@ -280,6 +282,8 @@ def _operation(node: fx.Node, module: nn.Module | None, shape: tuple[int, ...]) 
     if isinstance(module, SparseLinear):
         uneven = isinstance(module, GroupSum) and module.in_features % module.out_features > 0
         return Sparse(module.out_features, module.few.inputs, not uneven)
+    if isinstance(module, TableLinear):
+        return Sparse(module.out_features, module.inputs, indexed=module.inputs > 1)
     if isinstance(module, qnn.QuantLinear):
         return Dense(module.out_features, _check_product(node.name, module))
     if isinstance(module, qnn.QuantConv2d):

@@ -80,6 +80,11 @@ NETWORKS = {
     ),
     "signs": (wired_network(5, classes=3, votes=(9, 4)), Folding()),
     "biased": (wired_network(6, classes=3, votes=(9, 4), biased=True), Folding()),
+    "tables": (
+        wired_network(10, reads=((6,), (5, 2, 6)), classes=5, indexed=(1, 2), density=0.5),
+        Folding(),
+    ),
+    "one_table": (wired_network(11, widths=(20, 9), reads=((4,), (3,)), classes=3, indexed=(2,)), Folding()),
     "many": (wired_network(7, widths=(40,), reads=((1,),), classes=20), Folding()),
     "levels": (several_bits(), Folding(target_cycles=30)),
     "voted": (one_class(), Folding()),
@@ -88,7 +93,7 @@ NETWORKS = {
 
 def design_of(name: str) -> Design:
     net, folding = NETWORKS[name]
-    styles = Styles(table_inputs=4 if name in ("uneven", "bits") else 6)
+    styles = Styles(table_inputs=4 if name in ("uneven", "bits", "one_table") else 6)
     return assemble(plan(net.network, folding), net, styles)
 
 

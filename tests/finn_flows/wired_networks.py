@@ -7,7 +7,6 @@ from zerocross.finn_flows.integer import IntegerNetwork
 from zerocross.finn_flows.network import (
     Activation,
     Bias,
-    Grid,
     Input,
     LabelSelect,
     Layer,
@@ -26,17 +25,25 @@ def sparse_weights(rng: np.random.Generator, channels: int, features: int, reads
     return made
 
 
+def index_weights(rng: np.random.Generator, weights: np.ndarray) -> np.ndarray:
+    """The same inputs and signs with the weights 1, 2, 4, ... in any order."""
+    made = weights.copy()
+    for row in made:
+        places = np.flatnonzero(row)
+        row[places] *= 1 << rng.permutation(len(places)).astype(np.int8)
+    return made
+
+
 def sparse_of(weights: np.ndarray) -> Sparse:
-    reads = np.count_nonzero(weights, axis=1)
-    return Sparse(len(weights), max(1, int(reads.max())), bool((reads == max(1, reads.max())).all()))
+    reads, indexed = np.count_nonzero(weights, axis=1), bool(np.abs(weights).max() > 1)
+    return Sparse(len(weights), max(1, int(reads.max())), bool((reads == max(1, reads.max())).all()), indexed)
 
 
 def random_table(
     rng: np.random.Generator, sparse: Sparse, bits: int = 1, density: float = 0.4
 ) -> CrossingTable:
-    grid = Grid(-sparse.fan_in, sparse.fan_in, 2 if sparse.exact else 1)
-    flips = (rng.random((sparse.channels * bits, len(grid))) < density).astype(np.uint8)
-    return from_bits(grid, np.bitwise_xor.accumulate(flips, axis=1))
+    flips = (rng.random((sparse.channels * bits, len(sparse.grid))) < density).astype(np.uint8)
+    return from_bits(sparse.grid, np.bitwise_xor.accumulate(flips, axis=1))
 
 
 def wired_network(
@@ -49,10 +56,12 @@ def wired_network(
     votes: tuple[int, ...] | None = None,
     density: float = 0.4,
     biased: bool = False,
+    indexed: tuple[int, ...] = (),
 ) -> IntegerNetwork:
     """A network of levels of 8 bits and a thermometer of `bits`, or of bits if that is 0.
 
     `reads`: inputs of the channels of each layer, in turn. `votes`: those of the classes, with signs; None for equal groups.
+    `indexed`: layers of tables, from 1.
     """
     rng = np.random.default_rng(seed)
     layers, weights, tables, biases = list[Layer](), dict[str, np.ndarray](), dict[str, CrossingTable](), {}
@@ -69,6 +78,7 @@ def wired_network(
         )
     for index, (channels, counts) in enumerate(zip(widths, reads, strict=True), start=1):
         own = sparse_weights(rng, channels, width, list(counts))
+        own = index_weights(rng, own) if index in indexed else own
         append(f"sparse{index}", sparse_of(own))
         tables[f"sign{index}"] = random_table(rng, sparse_of(own), density=density)
         append(f"sign{index}", Activation(tuple(int(count) for count in tables[f"sign{index}"].counts())))

@@ -628,7 +628,7 @@ def _accumulators(output: str, product: ScaledProduct, levels: Integers) -> Inte
     flat = product.weights.reshape(product.channels, -1).astype(np.int64)
     sparse = as_sparse(product) if levels.grid == level_grid(1) else None
     if sparse is not None:
-        grid = Grid(-sparse.fan_in, sparse.fan_in, 2 if sparse.exact else 1)
+        grid = sparse.grid
     elif levels.grid.low < 0:
         grid = product_grid(flat.shape[1], levels.grid, product.bits)
     else:

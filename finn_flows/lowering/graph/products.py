@@ -10,7 +10,8 @@ from qonnx.core.modelwrapper import ModelWrapper
 from zerocross.finn_flows.lowering.errors import LoweringError
 from zerocross.finn_flows.lowering.graph.levels import snapped
 from zerocross.finn_flows.lowering.graph.naming import is_wired
-from zerocross.finn_flows.network import Sparse
+from zerocross.finn_flows.network import MOST_INDEXED, Sparse
+from zerocross.finn_flows.nodes.sparse_weights import has_powers
 
 PRODUCTS = frozenset({"Conv", "MatMul", "Gemm"})
 
@@ -135,23 +136,28 @@ def _integers(node: NodeProto, weights: np.ndarray, one_scale: bool) -> tuple[np
 
 
 def as_sparse(product: ScaledProduct) -> Sparse | None:
-    """Return the sparse layer of a dense layer whose weights are -1, 0 and +1; None if the layer is not sparse.
+    """Return the sparse layer of a dense layer of bits; None if the layer is not sparse.
 
-    A layer is sparse if one of these holds:
+    Its weights are -1, 0 and +1, and one of these holds:
 
     - Its node's metadata says so, as in this project's own exports.
     - At most a quarter of the weights of each channel are not 0. Other ternary networks have fewer zeros.
     - No two channels read the same input, as in sums of groups.
+
+    If its node's metadata says so, its weights can also be 1, 2, 4, ... in each channel, with signs: an indexed layer.
     """
     weights = product.weights
-    if weights.ndim != 2 or np.abs(weights).max() != 1:
+    if weights.ndim != 2:
         return None
     reads = np.count_nonzero(weights, axis=1)
+    indexed = bool(np.abs(weights).max() > 1)
+    if indexed and not (is_wired(product.node) and reads.max() <= MOST_INDEXED and has_powers(weights)):
+        return None
     few = 4 * int(reads.max()) <= weights.shape[1]
     apart = len(weights) > 1 and int(np.count_nonzero(weights, axis=0).max()) == 1
     if not (few or apart or is_wired(product.node)):
         return None
-    return Sparse(len(weights), int(reads.max()), bool((reads == reads[0]).all()))
+    return Sparse(len(weights), int(reads.max()), bool((reads == reads[0]).all()), indexed)
 
 
 def has_integers(weights: np.ndarray) -> bool:
