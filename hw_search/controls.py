@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from zerocross.hw_search.space import Candidate
 from zerocross.models.expressions import parse
+from zerocross.models.topologies import has_slots
 
 SHIFTED = parse("sub(x, 0.65)")
 """A plain sign whose thresholds start elsewhere: batch norm's learnable shift can undo it."""
@@ -17,13 +18,16 @@ SHIFTED = parse("sub(x, 0.65)")
 def controls(sign: Candidate, names: Sequence[str]) -> dict[str, Candidate]:
     """Return the controls of a plain sign by name.
 
-    A surrogate gradient is no control where the sign has it already, or where training uses none.
+    A surrogate gradient is no control where the sign has it already, or where training uses none. A network of tables has no
+    controls, because it has no activations.
 
     Args:
         sign: The plain sign.
         names: Controls of `final.controls`.
     """
-    found = {}
+    found = dict[str, Candidate]()
+    if not has_slots(sign.topology["name"], sign.topology):
+        return found
     for name in names:
         if name == "shifted":
             found[name] = sign.with_expressions((SHIFTED,))

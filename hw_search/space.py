@@ -26,7 +26,7 @@ from zerocross.models.errors import ModelError
 from zerocross.models.expressions import Expression, X
 from zerocross.models.layers import slots
 from zerocross.models.presets import resolve
-from zerocross.models.topologies import check_parameters
+from zerocross.models.topologies import check_parameters, has_slots
 
 Genome = tuple[int, ...]
 
@@ -184,6 +184,8 @@ class Space:
         sections = {name: _resolve(self._fixed[name], (name,), chosen) for name in _SECTIONS}
         if self.copies > 1:
             expressions = expressions[: self._slots(sections["topology"])]
+        if not has_slots(sections["topology"]["name"], sections["topology"]):
+            expressions = (X,)  # nothing to choose
         names = {".".join(str(part) for part in path): value for path, value in chosen.items()}
         return Candidate(expressions, sections["topology"], sections["training"], sections["folding"], names)
 

@@ -10,7 +10,7 @@ annotations. `input_shape` is (features,) or (channels, height, width); inputs a
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
@@ -297,6 +297,12 @@ def hardwired(
         raise ModelError(f"widths: {fan_in} neurons cannot vote for {classes} classes: use {classes} or more")
     net.add_module("scale", LogitScale(1))
     return net
+
+
+def has_slots(name: str, parameters: Mapping[str, Any]) -> bool:
+    """Return whether a network has slots for activations. Only a hard-wired one of tables alone has none."""
+    neurons = parameters.get("neurons", "sums") if name == "hardwired" else "sums"
+    return "sums" in ([neurons] if isinstance(neurons, str) else neurons)
 
 
 def _sparse(

@@ -243,7 +243,8 @@ class WiredNeuron:
         elements: Numbers of the elements that it reads, from 0; one that it reads twice stands there twice.
         conditions: What it asks of each element, such as "≥ 128" or "bit 6"; "" if the element is a bit.
         signs: "+" or "-" for each input: whether a bit of 1, or of 0, counts.
-        row: Its answer, "0" or "1", if none of its inputs count, if one does, ..., if all do.
+        row: Its answer, "0" or "1", if none of its inputs count, if one does, ..., if all do. In a layer of tables: its
+            answer to each binary number that its inputs form, the first one lowest; an input is 1 if it counts.
     """
 
     number: int
@@ -262,12 +263,14 @@ class WiredLayer:
         source: Name of the layer that it reads, or "input".
         shape: Shape of what it reads: (features,) or (height, width, channels).
         neurons: Neurons that are built.
+        of_tables: Whether a neuron is any function of its inputs.
     """
 
     name: str
     source: str
     shape: list[int]
     neurons: list[WiredNeuron]
+    of_tables: bool = False
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,30 @@ def looked_at(layer: WiredLayer) -> go.Figure | None:
     return figure
 
 
+def answers(layer: WiredLayer, neuron: WiredNeuron) -> str:
+    """Return a neuron's answers: as blocks, or as the hexadecimal number of a table, whose bit i is its answer to i."""
+    if not layer.of_tables:
+        return blocks(neuron.row)
+    return f"{int(neuron.row[::-1], 2):0{-(-len(neuron.row) // 4)}x}"
+
+
+def sizes_of(layer: WiredLayer) -> go.Figure:
+    """Draw how many neurons of a layer of tables depend on how many inputs."""
+    sizes = Counter(len(neuron.elements) for neuron in layer.neurons)
+    places = list(range(1, max(sizes) + 1))
+    bars = {
+        "type": "bar",
+        "x": places,
+        "y": [sizes[place] for place in places],
+        "marker": {"color": drawing.FOUND},
+        "hovertemplate": "%{y} neurons of %{x} inputs<extra></extra>",
+    }
+    figure = drawing.figure([bars], height=220)
+    figure.update_xaxes(title_text="inputs", dtick=1)
+    figure.update_yaxes(title_text="neurons", rangemode="tozero")
+    return figure
+
+
 def rows_of(layer: WiredLayer) -> go.Figure:
     """Draw the most frequent rows of a wired layer: as which function of its inputs how many neurons are built.
 

@@ -2,10 +2,9 @@
 
 import math
 
-import numpy as np
-
 from zerocross.finn_flows.integer import IntegerNetwork
 from zerocross.finn_flows.network import Activation, BitPlanes, Flatten, Layer, Sparse, Thermometer
+from zerocross.finn_flows.nodes.sparse_weights import SparseWeights
 from zerocross.reports.build_records import WiredLayer, WiredNeuron
 
 
@@ -38,23 +37,24 @@ def _wired(net: IntegerNetwork, layer: Layer, activation: str, image: tuple[int,
     bits = weights.shape[1] // math.prod(shape)
     if image and read == "input":
         shape = image
+    assert isinstance(layer.operation, Sparse)
+    sparse = SparseWeights(weights, layer.operation.fan_in, layer.operation.exact, layer.operation.indexed)
     neurons = []
-    for channel, row in enumerate(weights):
-        places = np.flatnonzero(row).tolist()
-        if not places:
+    for channel in range(len(weights)):
+        reads = sparse.reads(channel)
+        if not reads:
             continue
-        sums = 2 * np.arange(len(places) + 1) - len(places)
-        answers = table.row(channel)[(sums - table.grid.low) // table.grid.step]
+        answers = table.row(channel)[sparse.points(channel)]
         neurons.append(
             WiredNeuron(
                 number=channel,
-                elements=[place // bits for place in places],
-                conditions=[asked[place % len(asked)] for place in places],
-                signs="".join("+" if row[place] > 0 else "-" for place in places),
+                elements=[place // bits for place, _ in reads],
+                conditions=[asked[place % len(asked)] for place, _ in reads],
+                signs="".join("+" if sign > 0 else "-" for _, sign in reads),
                 row="".join(str(bit) for bit in answers.tolist()),
             )
         )
-    return WiredLayer(layer.name, read, list(shape), neurons)
+    return WiredLayer(layer.name, read, list(shape), neurons, sparse.indexed)
 
 
 def _inputs(net: IntegerNetwork, source: str) -> tuple[str, tuple[int, ...], list[str]]:

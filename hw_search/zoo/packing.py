@@ -1,4 +1,4 @@
-"""The parameters of a network in few bytes: signs of binary and sparse weights as bits, all other numbers as float32."""
+"""The parameters of a network in few bytes: signs of weights and tables as bits, all other numbers as float32."""
 
 import math
 from collections.abc import Iterator
@@ -13,7 +13,9 @@ from torch import Tensor, nn
 from zerocross.hw_search.errors import UserError
 from zerocross.models.layers import BinaryConv2d, BinaryLinear
 from zerocross.models.sparse import SparseLinear
+from zerocross.models.table_neurons import TableLinear
 
+_Kind = Literal["bit", "sparse", "choice", "number"]
 _UNREAD = "num_batches_tracked"  # batch norms count their batches, but do not read the count
 
 
@@ -23,12 +25,13 @@ class PackedTensor:
 
     Attributes:
         name: Name in the network's `state_dict`.
-        kind: "bit" for the signs of binary weights; "sparse" for weights of -1, 0 and +1; "number".
+        kind: "bit" for the signs of binary weights and tables; "sparse" for weights of -1, 0 and +1; "choice" for the
+            largest of each row; "number".
         shape: Shape.
     """
 
     name: str
-    kind: Literal["bit", "sparse", "number"]
+    kind: _Kind
     shape: tuple[int, ...]
 
     @property
@@ -45,7 +48,7 @@ class Packed:
         tensors: All tensors, in order.
         bits: Bits of all weights one after the other, 8 in a byte, uint8. A binary weight has one, 1 for a weight >= 0. The
             weights of a sparse layer have two rows of bits: 1 for weights above 0, then 1 for weights below 0.
-        numbers: All other numbers one after the other, float32.
+        numbers: All other numbers one after the other, float32. A choice has the place of the largest of each row.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(arbitrary_types_allowed=True)
@@ -70,25 +73,30 @@ def pack(model: nn.Module) -> Packed:
     Raises:
         UserError: If a number does not fit in float32.
     """
-    binary = {f"{name}.weight" for name in binary_products(model)}
-    sparse = {
-        f"{name}.weight": module for name, module in model.named_modules() if isinstance(module, SparseLinear)
-    }
+    kinds: dict[str, _Kind] = {f"{name}.weight": "bit" for name in binary_products(model)}
+    layers: dict[str, SparseLinear | TableLinear] = {}
+    for name, module in model.named_modules():
+        if isinstance(module, SparseLinear):
+            kinds[f"{name}.weight"], layers[f"{name}.weight"] = "sparse", module
+        elif isinstance(module, TableLinear):
+            kinds[f"{name}.table"], kinds[f"{name}.latent"] = "bit", "choice"
+            layers[f"{name}.latent"] = module
     tensors, signs, numbers = [], [np.empty(0, bool)], [np.empty(0, np.float32)]
     for name, tensor in model.state_dict().items():
         if name.endswith(_UNREAD):
             continue
-        kind: Literal["bit", "sparse", "number"] = (
-            "bit" if name in binary else "sparse" if name in sparse else "number"
-        )
+        kind, layer = kinds.get(name, "number"), layers.get(name)
         tensors.append(PackedTensor(name, kind, tuple(tensor.shape)))
         flat = tensor.detach().cpu().flatten()
-        if name in binary:
+        if kind == "bit":
             signs.append((flat >= 0).numpy())
             continue
-        if name in sparse:
-            weights = sparse[name].few(tensor.detach())[0].cpu().flatten()
+        if isinstance(layer, SparseLinear):
+            weights = layer.few(tensor.detach())[0].cpu().flatten()
             signs += [(weights > 0).numpy(), (weights < 0).numpy()]
+            continue
+        if isinstance(layer, TableLinear):
+            numbers.append(layer.chosen().cpu().flatten().float().numpy())
             continue
         single = flat.to(torch.float32)
         if not torch.equal(single.to(flat.dtype), flat):
@@ -100,7 +108,10 @@ def pack(model: nn.Module) -> Packed:
 
 
 def unpack(packed: Packed) -> dict[str, Tensor]:
-    """Return the tensors of a network by name. Binary weights are -1 and +1, those of sparse layers -1, 0 and +1."""
+    """Return the tensors of a network by name.
+
+    Binary weights are -1 and +1, those of sparse layers -1, 0 and +1. The chosen one of a row is 1, the others are 0.
+    """
     return dict(_unpacked(packed))
 
 
@@ -113,6 +124,11 @@ def _unpacked(packed: Packed) -> Iterator[tuple[str, Tensor]]:
         elif tensor.kind == "sparse":
             above, below = signs[bits : bits + 2 * tensor.size].reshape(2, -1)
             values, bits = np.float32(0.5) * (above - below), bits + 2 * tensor.size
+        elif tensor.kind == "choice":
+            rows = tensor.size // tensor.shape[-1]
+            chosen, numbers = packed.numbers[numbers : numbers + rows].astype(int), numbers + rows
+            values = np.zeros((rows, tensor.shape[-1]), np.float32)
+            values[np.arange(rows), chosen] = 1.0
         else:
             values, numbers = packed.numbers[numbers : numbers + tensor.size], numbers + tensor.size
         yield tensor.name, torch.from_numpy(values.reshape(tensor.shape).copy())

@@ -6,7 +6,7 @@ from tests.reports.builds import make_build
 from tests.reports.test_build_page import Page
 from zerocross.reports.build_page import render_build
 from zerocross.reports.build_records import WiredLayer, WiredNeuron
-from zerocross.reports.build_wiring import blocks, looked_at, reads, rows_of
+from zerocross.reports.build_wiring import answers, blocks, looked_at, reads, rows_of, sizes_of
 
 IMAGE = WiredLayer(
     "sparse1",
@@ -42,6 +42,16 @@ def test_rows_that_differ_in_signs_alone_are_one():
     assert list(bars.x) == [2, 1]
     assert list(rows_of(IMAGE).layout.yaxis.ticktext) == [blocks("0110"), blocks("01")]
     assert list(bars.customdata) == ["3 inputs, 2 crossings", "1 input, 1 crossing"]
+
+
+def test_a_table_is_a_number_whose_bits_are_its_answers():
+    layer = replace(SECOND, neurons=[WiredNeuron(1, [0, 3, 2], [""] * 3, "+++", "00010011")], of_tables=True)
+    assert answers(layer, layer.neurons[0]) == "c8"
+    assert answers(SECOND, SECOND.neurons[0]) == blocks("001")
+    bars = sizes_of(replace(layer, neurons=[*layer.neurons, WiredNeuron(2, [1], [""], "+", "01")])).data[0]
+    assert (list(bars.x), list(bars.y)) == ([1, 2, 3], [1, 0, 1])
+    text = Page(render_build(replace(make_build(), wired=[layer]))).text
+    assert "c8" in text and "any function of its inputs" in text and "Most frequent" not in text
 
 
 def test_the_page_lists_the_neurons():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.finn_flows.nodes.bench import STALLS, cells_of, check_random, random_samples
+from tests.finn_flows.wired_networks import index_weights
 from zerocross.finn_flows.crossings import CrossingTable
 from zerocross.finn_flows.crossings import from_bits as table_from_bits
 from zerocross.finn_flows.network import Grid
@@ -28,12 +29,18 @@ def table(rng: np.random.Generator, channels: int, points: int, density: float =
 
 
 def wired(
-    channels: int, features: int, reads: list[int], registered: bool = True, density: float = 0.4
+    channels: int,
+    features: int,
+    reads: list[int],
+    registered: bool = True,
+    density: float = 0.4,
+    indexed: bool = False,
 ) -> Wired:
     rng = np.random.default_rng([channels, features, *reads])
-    most, exact = max(reads), len(set(reads[:channels])) == 1
-    made = table(rng, channels, most + 1 if exact else 2 * most + 1, density)
-    return Wired.of(weights(rng, channels, features, reads), made, registered)
+    exact, own = len(set(reads[:channels])) == 1, weights(rng, channels, features, reads)
+    reach = 2 ** max(reads) - 1 if indexed else max(reads)
+    made = table(rng, channels, reach + 1 if exact else 2 * reach + 1, density)
+    return Wired.of(index_weights(rng, own) if indexed else own, made, registered)
 
 
 NODES = {
@@ -46,6 +53,9 @@ NODES = {
         f"four{count}": replace(wired(9, 40, [count], density=0.2), table_inputs=4)
         for count in (4, 6, 8, 11, 16)
     },
+    **{f"table{count}": wired(9, 40, [count], count % 2 == 0, 0.5, indexed=True) for count in (2, 3, 5, 6)},
+    "four_table": replace(wired(9, 40, [6], density=0.5, indexed=True), table_inputs=4),
+    "uneven_tables": wired(12, 30, [0, 3, 6, 1, 5], density=0.5, indexed=True),
     "uneven": wired(12, 30, [0, 3, 12, 6, 1, 9]),
     "wide": wired(3, 70, [41, 64]),
     "constant": wired(4, 8, [3], density=0.0),
@@ -66,7 +76,8 @@ def test_the_reference_looks_sums_up(name):
     for sample, bits in zip(samples, made, strict=True):
         for channel in range(node.channels):
             total = sum(int(w) * (2 * int(x) - 1) for w, x in zip(node.weights[channel], sample, strict=True))
-            point = (total + node.fan_in) // 2 if node.exact else total + node.fan_in
+            reach = 2**node.fan_in - 1 if node.indexed else node.fan_in
+            point = (total + reach) // 2 if node.exact else total + reach
             assert bits[channel] == node.table.row(channel)[point]
 
 
@@ -85,6 +96,21 @@ def test_a_reader_of_the_file_sees_what_a_channel_reads(tmp_path):
     assert "// Channel 0: x[2], ~x[7], x[8]; row 0110" in text
 
 
+def test_the_file_gives_a_table_with_its_first_input_lowest(tmp_path):
+    made = np.zeros((1, 9), np.int8)
+    made[0, [2, 7, 8]] = 4, -1, 2
+    bits = np.array([[0, 1, 0, 0, 1, 1, 0, 1]])
+    text = Wired.of(made, table_from_bits(Grid(0, 7), bits)).generate(tmp_path).sources[0].read_text()
+    assert "// Channel 0: ~x[7], x[8], x[2]; row 01001101" in text
+    assert "1'(8'hb2 >> {x[2], x[8], ~x[7]})" in text
+
+
+def test_a_table_costs_as_many_lookup_tables_as_its_inputs_need():
+    for count, six, four in ((4, 1, 1.0), (5, 1, 2.4), (6, 1, 5.0)):
+        node = wired(7, 40, [count], density=0.5, indexed=True)
+        assert (node.price().tables, node.price().small_tables) == (7 * six, 7 * four)
+
+
 def test_constant_channels_are_free():
     rng = np.random.default_rng(0)
     made = weights(rng, 10, 30, [6])
@@ -100,6 +126,7 @@ def test_constant_channels_are_free():
         ({"crossings": (1, 1)}, "2 numbers of crossings do not fit 5 channels"),
         ({"weights": np.zeros((5, 11))}, r"weights have shape \(5, 11\), not \(5, 12\)"),
         ({"weights": np.full((5, 12), 2)}, "weights must be -1, 0 or \\+1"),
+        ({"indexed": True}, "the weights of a channel must be 1, 2, 4"),
         ({"weights": np.ones((5, 12))}, "channels read 12 to 12 inputs, but the node has a fan-in of 4"),
         ({"fan_in": 5}, "channels read 4 to 4 inputs|table has 5 points, but the node has 6"),
         ({"crossings": (9,) * 5}, "numbers of crossings differ"),
@@ -129,8 +156,8 @@ def test_random_ones_agree_with_numpy_and_keep_their_intervals(tmp_path, runtime
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("reads", [6, 12])
-def test_synthesis_needs_what_the_price_says(reads, tmp_path):
-    node = wired(60, 100, [reads], density=0.3)
+@pytest.mark.parametrize(("reads", "indexed"), [(6, False), (12, False), (6, True)])
+def test_synthesis_needs_what_the_price_says(reads, indexed, tmp_path):
+    node = wired(60, 100, [reads], density=0.5 if indexed else 0.3, indexed=indexed)
     cells, price = cells_of(node, tmp_path), node.price()
     assert abs(cells.lut - price.lut) <= 0.15 * cells.lut + 4

@@ -41,6 +41,16 @@ CHAINS: dict[str, tuple[str, dict[str, Any], tuple[int, ...]]] = {
     "ternary cnv": ("cnv", {"blocks": [[6]], "dense": [8], "padding": 1, "weight_bits": 2}, IMAGE),
     "hardwired": ("hardwired", {"widths": [40, 30], "inputs": [6, 3]}, (1, 5, 5)),
     "hardwired, uneven": ("hardwired", {"widths": [32], "connections": "random", "norm": False}, (1, 5, 5)),
+    "hardwired, tables": (
+        "hardwired",
+        {"widths": [40, 30], "inputs": [6, 3], "neurons": "tables"},
+        (1, 5, 5),
+    ),
+    "hardwired, tables and sums": (
+        "hardwired",
+        {"widths": [20, 30], "inputs": 4, "neurons": ["tables", "sums"]},
+        (12,),
+    ),
     "hardwired, sparse head": ("hardwired", {"widths": [32], "head": "sparse"}, (12,)),
     "padded cnv": (
         "cnv",

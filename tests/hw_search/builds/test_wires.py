@@ -28,6 +28,10 @@ NETWORKS = {
     "bits": wired_network(1, bits=0),
     "several fan-ins": wired_network(2, widths=(21, 19), reads=((6, 1, 3), (9, 12)), density=0.2),
     "planes": planes(),
+    "tables": wired_network(6, reads=((6,), (5, 2, 6)), indexed=(1, 2)),
+    "simplified tables": simplified(
+        wired_network(7, features=4, widths=(40, 9), reads=((4,), (3,)), indexed=(1, 2))
+    )[0],
     "simplified": simplified(wired_network(3, widths=(40, 9), reads=((2,), (3,))))[0],
 }
 
@@ -37,7 +41,8 @@ def answers(layer: WiredLayer, element: np.ndarray) -> dict[int, np.ndarray]:
     found = {}
     for neuron in layer.neurons:
         counted = np.zeros(len(element), int)
-        for place, condition, sign in zip(neuron.elements, neuron.conditions, neuron.signs, strict=True):
+        inputs = zip(neuron.elements, neuron.conditions, neuron.signs, strict=True)
+        for power, (place, condition, sign) in enumerate(inputs):
             value = element[:, place]
             match condition.split():
                 case ["\u2265", threshold]:
@@ -46,7 +51,7 @@ def answers(layer: WiredLayer, element: np.ndarray) -> dict[int, np.ndarray]:
                     bit = value >> int(number) & 1 == 1
                 case _:
                     bit = value > 0
-            counted += bit == (sign == "+")
+            counted += (bit == (sign == "+")) * (1 << power if layer.of_tables else 1)
         found[neuron.number] = np.array([int(bit) for bit in neuron.row])[counted]
     return found
 

@@ -102,6 +102,11 @@ TOPOLOGIES = {
     "mlp of images": ("mlp", {"hidden": [16]}, (2, 4, 4)),
     "tfc": ("tfc", {}, (1, 5, 5)),
     "hardwired": ("hardwired", {"widths": [20, 15], "inputs": [6, 3]}, (1, 5, 5)),
+    "hardwired, tables": (
+        "hardwired",
+        {"widths": [20, 15], "inputs": [6, 3], "neurons": "tables"},
+        (1, 5, 5),
+    ),
     "cnv": ("cnv", {"blocks": [[6, 8], [10]], "dense": [12]}, (3, 10, 12)),
     "padded cnv": (
         "cnv",

@@ -28,6 +28,7 @@ TOPOLOGIES: list[dict[str, Any]] = [
     {"name": "mlp", "hidden": [5], "input_bits": 1},
     {"name": "cnv", "blocks": [[3, 5]], "dense": [7]},
     {"name": "hardwired", "widths": [23, 19], "inputs": [6, 3]},
+    {"name": "hardwired", "widths": [23, 19], "inputs": [6, 3], "neurons": "tables"},
     {"name": "resnete", "widths": [4, 8], "blocks": [1, 1]},
     {
         "name": "resnete",
