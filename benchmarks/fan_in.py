@@ -8,8 +8,7 @@ Trains the topology `hardwired` with:
 - a sine;
 - the ten functions with the best sum of ranks in docs/tables/;
 - the free row, `row`;
-- for K up to 8, a neuron that is any function of its inputs: a table of 2**K entries, trained by finite differences, as in
-  DWN (Bacellar et al., 2024, arXiv:2410.11112).
+- for K up to 6, a neuron that is any function of its inputs (`neurons: tables`).
 
 Up to K = 6 all of them are the same hardware, one 6-input lookup table. Every training is a row of the CSV file; run the
 same command to resume. The printed table has test accuracies. A star marks those above the plain sign of the same K
@@ -27,7 +26,6 @@ from typing import Any
 import numpy as np
 import torch
 from kept import append, read
-from peers.table_layer import TableLayer
 from scipy.stats import ttest_ind
 from torch import nn
 
@@ -36,6 +34,7 @@ from zerocross.models.accuracy import accuracy
 from zerocross.models.data import Data, Split, load, load_test
 from zerocross.models.expressions import parse
 from zerocross.models.layers import install
+from zerocross.models.table_neurons import MOST_INPUTS
 from zerocross.models.topologies import build
 from zerocross.models.training import train
 from zerocross.models.training_settings import TrainingSettings
@@ -43,7 +42,7 @@ from zerocross.models.training_settings import TrainingSettings
 ROOT = Path(__file__).parents[1]
 FAN_INS = (4, 6, 8, 12, 16)
 LEVEL = 0.05
-TABLE, MOST_TABLE = "any function", 8
+TABLE = "any function"
 BITS = {"thermometer": 8}
 COLUMNS = ("data", "inputs", "function", "seed", "validation", "test", "seconds")
 
@@ -61,6 +60,7 @@ def functions() -> dict[str, tuple[str, dict[str, Any], dict[str, Any]]]:
         "sine without batch norm": ("sin(shift(scale(x)))", {"norm": False}, {}),
         **best,
         "row": ("row(x)", {"norm": False}, {}),
+        TABLE: ("x", {"neurons": "tables"}, {}),
     }
 
 
@@ -79,10 +79,7 @@ def best_functions(count: int) -> list[str]:
 
 def network(data: Data, neurons: int, inputs: int, name: str) -> nn.Module:
     """Return an untrained network."""
-    if name == TABLE:
-        expression, parameters = "x", dict[str, Any]()
-    else:
-        expression, parameters, _ = functions()[name]
+    expression, parameters, _ = functions()[name]
     model = build(
         "hardwired",
         data.input_shape,
@@ -91,10 +88,6 @@ def network(data: Data, neurons: int, inputs: int, name: str) -> nn.Module:
         data.train.x,
     )
     install(model, [parse(expression)])
-    if name == TABLE:
-        features = model.get_submodule("sparse1").in_features
-        model.sparse1 = TableLayer(features, neurons, inputs)
-        model.sparse1_sign = nn.Identity()
     return model
 
 
@@ -102,8 +95,9 @@ def jobs(seeds: int) -> Iterator[tuple[int, int, str]]:
     """Yield seed, inputs and function of every training; all functions of a seed come before the next seed."""
     for seed in range(seeds):
         for inputs in FAN_INS:
-            for name in (*functions(), *([TABLE] if inputs <= MOST_TABLE else [])):
-                yield seed, inputs, name
+            for name in functions():
+                if name != TABLE or inputs <= MOST_INPUTS:
+                    yield seed, inputs, name
 
 
 def run(data: Data, test: Split, options: argparse.Namespace) -> None:
@@ -115,8 +109,7 @@ def run(data: Data, test: Split, options: argparse.Namespace) -> None:
         begun = time.monotonic()
         torch.manual_seed(seed)
         model = network(data, options.neurons, inputs, name)
-        change = {} if name == TABLE else functions()[name][2]
-        settings = TrainingSettings(options.epochs, 128, options.rate, **change)
+        settings = TrainingSettings(options.epochs, 128, options.rate, **functions()[name][2])
         train(model, data, settings, seed)
         found = accuracy(model, data.validation), accuracy(model, test)
         row = (Path(options.data).stem, inputs, name, seed, *found, round(time.monotonic() - begun, 1))

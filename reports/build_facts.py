@@ -298,8 +298,8 @@ def remarks(build: Build) -> list[str]:
     pixels = [f"Pixels of image files: {build.pixels}."] if build.pixels else []
     finn = (
         [
-            "FINN has no node for wired layers. Its estimate is for a completely unrolled matrix product with weights of 2 "
-            "bits, so it says nothing about them."
+            "FINN has no node for wired layers. Its estimate is for a completely unrolled matrix product, so it says "
+            "nothing about them."
         ]
         if build.wired
         else []

@@ -1,7 +1,7 @@
-"""Hard-wired networks side by side: ours, weightless tables, logic gates, a quantized MLP and boosted trees.
+"""Hard-wired networks side by side: our sums and tables, weightless tables, logic gates, a quantized MLP, boosted trees.
 
     pip install -r benchmarks/peers/requirements.txt && pip install --no-deps torchlogix==0.2.2
-    python benchmarks/peers/compare.py --data mnist.npz letter.npz [--peers ours trees] [--seeds 3]
+    python benchmarks/peers/compare.py --data mnist.npz letter.npz [--peers sums tables trees] [--seeds 3]
     python benchmarks/peers/compare.py --table-only [--figure FILE.png]
 
 All peers read the same bytes and the same split: 90 % of the training samples train, the others are left out, and the whole
@@ -31,7 +31,8 @@ from task import Task
 from zerocross.models.data import DataError, load, load_test
 
 PEERS = {
-    "ours": "hardwired",
+    "sums": "sums",
+    "tables": "tables",
     "weightless": "weightless",
     "gates": "gates",
     "mlp": "quantized",
@@ -39,7 +40,8 @@ PEERS = {
 }
 """Peers and the modules that run them."""
 
-AUGMENTED = ("ours", "weightless", "gates")
+OURS = ("sums", "tables")
+AUGMENTED = (*OURS, "weightless", "gates")
 VALIDATION = 0.1
 COLUMNS = (
     *(
@@ -59,7 +61,8 @@ COLUMNS = (
     *("samples", "seconds", "error"),
 )
 COLOURS = {
-    "ours": "#1f6f8b",
+    "sums": "#1f6f8b",
+    "tables": "#58a4b0",
     "weightless": "#8f3985",
     "gates": "#b5651d",
     "mlp": "#4d7c0f",
@@ -283,7 +286,7 @@ def main() -> None:
     parser.add_argument("--peers", nargs="+", default=list(PEERS), choices=list(PEERS))
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--epochs", type=int, help="instead of each peer's own")
-    parser.add_argument("--augment", default="none", help="of images, for ours, tables and gates")
+    parser.add_argument("--augment", default="none", help="of images, for sums, tables, weightless and gates")
     parser.add_argument("--budget", type=int, help="most LUT6")
     parser.add_argument("--samples", type=int, default=200, help="test samples to simulate")
     parser.add_argument("--rows", type=Path, default=Path("benchmarks/peers/results.csv"))

@@ -14,7 +14,7 @@ from torch import nn
 from zerocross.finn_flows.nodes import LabelSelect, Thermometer, WiredCount
 from zerocross.finn_flows.nodes.stream import Stream
 from zerocross.models.sparse import GroupSum
-from zerocross.models.topologies import build
+from zerocross.models.topologies import Neurons, build
 
 INPUTS = 6
 
@@ -37,13 +37,14 @@ def input_bits(bits: float) -> dict[str, Any]:
     return {"thermometer": int(bits), "thresholds": "uniform"}
 
 
-def network(task: Task, neurons: int, bits: float) -> nn.Module:
+def network(task: Task, neurons: int, bits: float, kind: Neurons = "sums") -> nn.Module:
     """Return the product's hard-wired network of one layer, untrained. Peers replace its layer `sparse1`."""
     torch.manual_seed(task.seed)
     parameters = {
         "widths": [neurons],
         "inputs": INPUTS,
         "input_bits": input_bits(bits),
+        "neurons": kind,
         "norm": False,
     }
     data = task.data

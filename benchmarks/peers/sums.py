@@ -1,4 +1,4 @@
-"""Ours: the topology `hardwired` with a sine ahead of the sign, lowered and built by the product."""
+"""Ours, sums: the topology `hardwired` with a sine ahead of the sign, lowered and built by the product."""
 
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from zerocross.hw_search.builds.export import export
 from zerocross.hw_search.builds.forms import classes, stream_elements, torch_logits
 from zerocross.models.expressions import parse
 from zerocross.models.layers import install
+from zerocross.models.topologies import Neurons
 from zerocross.models.training import train
 from zerocross.models.training_settings import TrainingSettings
 
@@ -35,9 +36,14 @@ def sizes(images: bool) -> tuple[tuple[float, ...], ...]:
 
 def run(task: Task, folder: Path) -> Trained:
     """Train a network and build it."""
+    return trained_and_built(task, folder, "sums")
+
+
+def trained_and_built(task: Task, folder: Path, kind: Neurons) -> Trained:
+    """Train a network of neurons of a kind and build it."""
     neurons, bits = task.size
     data, test = task.data, task.test
-    model = network(task, int(neurons), bits)
+    model = network(task, int(neurons), bits, kind)
     install(model, [parse(ACTIVATION)])
     train(model, data, TrainingSettings(task.epochs, augment=task.augment), task.seed)
     found = classes(torch_logits(model, test.x))
