@@ -32,9 +32,9 @@ class Tables:
     entries: np.ndarray
 
 
-def input_bits(bits: float) -> dict[str, Any]:
-    """Return the encoding of a feature by so many bits, at uniform thresholds."""
-    return {"thermometer": int(bits), "thresholds": "uniform"}
+def input_bits(task: Task, bits: float) -> dict[str, Any]:
+    """Return the encoding of a feature by so many bits: at uniform thresholds for pixels, else at quantiles."""
+    return {"thermometer": int(bits), "thresholds": "uniform" if task.is_images else "quantiles"}
 
 
 def network(task: Task, neurons: int, bits: float, kind: Neurons = "sums") -> nn.Module:
@@ -43,7 +43,7 @@ def network(task: Task, neurons: int, bits: float, kind: Neurons = "sums") -> nn
     parameters = {
         "widths": [neurons],
         "inputs": INPUTS,
-        "input_bits": input_bits(bits),
+        "input_bits": input_bits(task, bits),
         "neurons": kind,
         "norm": False,
     }
