@@ -35,9 +35,8 @@ class _Index(torch.autograd.Function):
         ctx, x: Tensor, latent: Tensor, chosen: Tensor, table: Tensor
     ) -> Tensor:
         ctx.save_for_backward(x, chosen, table)
-        powers = torch.tensor([1.0 * (1 << place) for place in range(chosen.shape[1])], device=x.device)
         columns = x.T.contiguous()
-        weights = powers.expand(chosen.shape).contiguous()
+        weights = _powers(chosen).to(x.dtype).expand(chosen.shape).contiguous()
         return nn.functional.embedding_bag(chosen, columns, per_sample_weights=weights, mode="sum").T
 
     @staticmethod
@@ -45,8 +44,7 @@ class _Index(torch.autograd.Function):
         x, chosen, table = ctx.saved_tensors
         channels, inputs = chosen.shape
         bits = x.T[chosen]  # (channels, inputs, N)
-        powers = 1 << torch.arange(inputs, device=x.device)
-        index = ((bits > 0).long() * powers[:, None]).sum(dim=1)
+        index = ((bits > 0).long() * _powers(chosen)[:, None]).sum(dim=1)
         start = torch.arange(channels, device=x.device)[:, None] << inputs
         entries = table.detach().flatten()
         slopes = torch.empty_like(bits)
@@ -60,6 +58,11 @@ class _Index(torch.autograd.Function):
         if ctx.needs_input_grad[1]:
             of_latent = (slopes.flatten(0, 1) @ x).view(channels, inputs, -1)
         return of_x, of_latent, None, None
+
+
+def _powers(chosen: Tensor) -> Tensor:
+    """Return 1, 2, 4, ... for the inputs of a channel, (channels, K)."""
+    return 1 << torch.arange(chosen.shape[1], device=chosen.device)
 
 
 class _LookUp(torch.autograd.Function):
@@ -131,17 +134,19 @@ class TableLinear(nn.Module):
     def chosen(self) -> Tensor:
         """Return the inputs of each channel, (channels, K), all different in a channel."""
         found = self.latent.argmax(dim=-1)
-        ordered = found.sort(dim=1).values
-        for channel in (ordered[:, 1:] == ordered[:, :-1]).any(dim=1).nonzero().flatten().tolist():
-            for place in range(1, self.inputs):
-                free = self.latent[channel, place].index_fill(0, found[channel, :place], -torch.inf)
-                found[channel, place] = free.argmax()
+        channels = torch.arange(self.out_features, device=found.device)
+        if not found.is_cuda:  # a CUDA graph cannot capture a shape that depends on values
+            ordered = found.sort(dim=1).values
+            channels = channels[(ordered[:, 1:] == ordered[:, :-1]).any(dim=1)]
+        for place in range(1, self.inputs):
+            free = self.latent[channels, place].scatter(1, found[channels, :place], -torch.inf)
+            found[channels, place] = free.argmax(dim=1)
         return found
 
     def quant_weight(self) -> IndexWeights:
         """Return the weights of the product: 1, 2, 4, ... and 0."""
         chosen = self.chosen()
-        powers = (1 << torch.arange(self.inputs, device=chosen.device)).float().expand(chosen.shape)
+        powers = _powers(chosen).float().expand(chosen.shape)
         value = powers.new_zeros(self.out_features, self.in_features).scatter_(1, chosen, powers)
         return IndexWeights(value, torch.tensor(1.0), torch.tensor(max(2.0, float(self.inputs))))
 
