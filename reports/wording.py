@@ -21,6 +21,10 @@ class Network(Protocol):
     def reference(self) -> bool:
         """Whether it is a plain sign."""
 
+    @property
+    def choices(self) -> Mapping[str, Any]:
+        """Its other genes by path."""
+
 
 def number(value: float | None) -> str:
     """Return a number with thousands separators, and one decimal if it is a fraction below 10."""
@@ -91,7 +95,9 @@ def _plain(value: Any) -> str:
 
 
 def activation(network: Network) -> str:
-    """Return the activation of a network as users read it: its expression, or "plain sign"."""
+    """Return the activation of a network as users read it: its expression, or "plain sign", or "tables" in its place."""
+    if network.choices.get("topology.neurons") == "tables":
+        return "tables"
     return "plain sign" if network.reference else network.expression
 
 

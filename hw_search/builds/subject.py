@@ -37,6 +37,7 @@ from zerocross.hw_search.zoo.entry import Entry
 from zerocross.hw_search.zoo.training_folder import RECORD
 from zerocross.models.data import AT_HAND, Split, load_test
 from zerocross.models.scaling import ByteScaling
+from zerocross.models.topologies import has_slots
 from zerocross.reports.records import Finalist, Run
 
 _DRAWN = 200  # most samples that are drawn for a file without data
@@ -150,6 +151,11 @@ def labelled(subject: Subject, most: int, classes: int) -> Images:
     return replace(images, y=torch.from_numpy(y[: len(images.y)]), notes=notes)
 
 
+def _activations(topology: dict[str, Any], text: str, trained: list[str]) -> tuple[str, list[str]]:
+    """Return the activations of a network as text, and as it was trained; "tables" if it has none."""
+    return (text, trained) if has_slots(topology["name"], topology) else ("tables", ["tables"])
+
+
 @dataclass(frozen=True)
 class RunSubject:
     """A network of a run's front.
@@ -179,8 +185,7 @@ class RunSubject:
         return Origin(
             net.id,
             str(self.folder.resolve()),
-            net.expression,
-            net.trained,
+            *_activations(net.topology, net.expression, net.trained),
             net.choices,
             f"{name}: {text}",
             estimate=Estimate(self.record.config["device"]["part"], net.metrics, list(dict.fromkeys(blocks))),
@@ -407,8 +412,7 @@ class EntrySubject:
         return Origin(
             entry.name,
             f"{PREFIX}{entry.name}",
-            " | ".join(entry.expressions),
-            entry.expressions,
+            *_activations(entry.topology, " | ".join(entry.expressions), entry.expressions),
             topology=f"{name}: {text}",
             data="" if self.data is None else str(self.data.resolve()),
             scaling=self._scaling,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from zerocross.finn_flows.families import get_family
 from zerocross.hw_search.zoo.entry import Entry, Measured
+from zerocross.models.topologies import has_slots
 from zerocross.reports.wording import expressions
 
 _FITTED = "7-series"  # the family that estimates and one of the counts of every build are for
@@ -106,6 +107,8 @@ def accuracy(entry: Entry) -> str:
 
 def activation(entry: Entry) -> str:
     """Return an entry's activations as text."""
+    if not has_slots(entry.topology["name"], entry.topology):
+        return "tables"
     distinct = list(dict.fromkeys(entry.expressions))
     return expressions(" | ".join(distinct)).replace(" | ", "; ")
 

@@ -44,6 +44,12 @@ def test_a_surrogate_that_changes_nothing_is_no_control(training: dict[str, str]
     assert [*controls(sign(**training), ALL)] == left
 
 
+def test_a_network_without_activations_has_no_controls() -> None:
+    wired = {"name": "hardwired", "widths": [20], "input_bits": 1}
+    assert controls(replace(sign(), topology={**wired, "neurons": "tables"}), ALL) == {}
+    assert [*controls(replace(sign(), topology=wired), ALL)] == [*ALL]
+
+
 def test_controls_stand_beside_the_plain_signs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     executor, config = Instant(), configured(tmp_path, search={"generations": 1, "rungs": []})
     result = search(config, executor=executor)

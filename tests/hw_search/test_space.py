@@ -49,6 +49,16 @@ def test_one_activation_a_layer() -> None:
     assert same.network_key == same.with_expressions((parse("add(sin(x), sin(x))"),)).network_key
 
 
+def test_a_network_of_tables_has_no_activation_to_choose() -> None:
+    wired = {"name": "hardwired", "widths": [20, 12], "input_bits": 1}
+    tables = {**CONTENT, "topology": {**wired, "neurons": "tables"}, "folding": {"target_cycles": 1}}
+    own = Space(make_config(tables), (1, 8, 8), 10)
+    sine, cosine = (own.candidate((gene, gene, 0)) for gene in (1, 2))
+    assert sine.text == "x" and sine.key == cosine.key
+    mixed = {**tables, "topology": {**wired, "neurons": ["tables", "sums"]}}
+    assert Space(make_config(mixed), (1, 8, 8), 10).candidate((1, 1, 0)).text == "add(sin(x), sin(x))"
+
+
 def test_seeds_start_from_known_activations() -> None:
     seeds = [space().candidate(genome) for genome in space().seeds()]
     assert any(candidate.is_reference for candidate in seeds)

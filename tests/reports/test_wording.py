@@ -1,4 +1,5 @@
 import math
+from dataclasses import dataclass
 
 import pytest
 
@@ -50,3 +51,15 @@ def test_choices_are_written_as_in_a_configuration() -> None:
         "topology.hidden = [64, 32], topology.input_bits = thermometer: 3, thresholds: uniform"
     )
     assert wording.choices({}) == "no other choices"
+
+
+def test_a_network_of_tables_has_no_activation():
+    @dataclass
+    class Named:
+        expression: str
+        reference: bool
+        choices: dict
+
+    assert wording.activation(Named("x", True, {"topology.neurons": "tables"})) == "tables"
+    assert wording.activation(Named("x", True, {"topology.neurons": "sums"})) == "plain sign"
+    assert wording.activation(Named("sin(x)", False, {})) == "sin(x)"
