@@ -593,7 +593,7 @@ def _evenly(cases: Sequence[_Sized], count: int, least: float, most: float) -> l
 
 _BYTES = {"thermometer": 3, "thresholds": "uniform"}
 # Widths, inputs of a neuron, encoding of the input, further parameters of the topology, activation.
-_WIRED_NETWORKS: list[tuple[list[int], int, Any, dict[str, Any], str]] = [
+_WIRED_NETWORKS: list[tuple[list[int], int | list[int], Any, dict[str, Any], str]] = [
     ([50], 6, 1, {}, "x"),
     ([100], 6, {"planes": 2}, {}, "sin(2*x)"),
     ([100], 4, _BYTES, {}, "sin(x)"),
@@ -609,6 +609,10 @@ _WIRED_NETWORKS: list[tuple[list[int], int, Any, dict[str, Any], str]] = [
     ([120, 90, 60], 6, _BYTES, {}, "cos(x)"),
     ([600], 6, {"planes": 2}, {"connections": "random"}, "row(x)"),
     ([800], 6, 1, {}, "sin(2*x)"),
+    ([120], 6, _BYTES, {"neurons": "tables"}, "x"),
+    ([300], 6, 1, {"neurons": "tables"}, "x"),
+    ([200], 4, {"planes": 2}, {"neurons": "tables"}, "x"),
+    ([200, 80], [6, 5], 1, {"neurons": ["tables", "sums"]}, "sin(x)"),
 ]
 
 
