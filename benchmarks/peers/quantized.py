@@ -66,18 +66,18 @@ def run(task: Task, folder: Path) -> Trained:
     rtl = RTLModel(logic, folder / "alkaid", "peer_mlp", latency_cutoff=CUTOFF)
     rtl.write()
     sources = tuple(sorted((folder / "alkaid" / "src").rglob("*.v")))
-    block = _block(logic.out_kifs, x.shape[1], int(rtl.latency) + 1, folder)
+    block = _block(logic.inp_kifs, logic.out_kifs, int(rtl.latency) + 1, folder)
     instance = Instance(block.instance.module, {}, (*sources, *block.instance.sources))
     blocks = [Block(instance, block.source, block.sink), node_block(LabelSelect(block.sink), folder)]
     return Trained(found, test.astype(np.int64), chain(blocks, folder))
 
 
-def _block(formats: np.ndarray, features: int, latency: int, folder: Path) -> Block:
+def _block(read: np.ndarray, formats: np.ndarray, latency: int, folder: Path) -> Block:
     """Return the block around alkaid's module, whose outputs it brings to one format.
 
     Args:
-        formats: Sign bits, integer bits and fractional bits of each output, (3, classes).
-        features: Number of inputs.
+        read: Sign bits, integer bits and fractional bits of each input, (3, features). Those without bits are not read.
+        formats: The same of each output, (3, classes).
         latency: Registers of alkaid's module.
         folder: Folder of the circuit.
     """
@@ -87,7 +87,8 @@ def _block(formats: np.ndarray, features: int, latency: int, folder: Path) -> Bl
     width = 1 + int(integers.max()) + most
     lines = [
         f"  wire [{widths.sum() - 1}:0] outputs;",
-        "  peer_mlp mlp (.clk, .model_inp(x), .model_out(outputs));",
+        f"  wire [{read.astype(int).sum() - 1}:0] inputs = {{{', '.join(reversed(_inputs(read)))}}};",
+        "  peer_mlp mlp (.clk, .model_inp(inputs), .model_out(outputs));",
     ]
     parts, place = list[str](), 0
     for index, (bits, sign, fraction) in enumerate(zip(widths.tolist(), signs, fractions, strict=True)):
@@ -101,6 +102,14 @@ def _block(formats: np.ndarray, features: int, latency: int, folder: Path) -> Bl
         parts.insert(0, f"score{index}")
         place += bits
     lines.append(f"  assign y = {{{', '.join(parts)}}};")
+    features = read.shape[1]
     source = Stream((features,), features, 8)
     sink = Stream((len(widths),), len(widths), width, signed=True)
     return logic_block("peer_network", lines, source, sink, latency, folder)
+
+
+def _inputs(read: np.ndarray) -> list[str]:
+    """Return the bits of each byte, a fraction of 256, that alkaid reads."""
+    signs, integers, fractions = read.astype(int)
+    assert not signs.any() and not integers.any(), "bytes are fractions"
+    return [f"x[{8 * index + 8 - bits}+:{bits}]" for index, bits in enumerate(fractions.tolist()) if bits]

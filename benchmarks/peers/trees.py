@@ -177,6 +177,7 @@ def run(task: Task, folder: Path) -> Trained:
         max_depth=depth,
         max_leaf_nodes=None,
         learning_rate=0.3,
+        l2_regularization=1.0,  # XGBoost's default: else a few huge leaves leave no digits to the others
         early_stopping=False,
         random_state=task.seed,
     )
