@@ -160,6 +160,9 @@ class TableLinear(nn.Module):
         """Add the chosen inputs."""
         if self._product is not None:
             return nn.functional.linear(x, self._product)
+        if self.training:
+            with torch.no_grad():
+                self.table.clamp_(-1.0, 1.0)  # an entry far from 0 would never change its sign
         out: Tensor = _Index.apply(x.float(), self.latent, self.chosen(), self.table)
         return out
 
@@ -167,7 +170,7 @@ class TableLinear(nn.Module):
 class TableSlot(nn.Module):
     """The signs of tables' entries. Shapes: (N, channels), kept; indices from `TableLinear` to -1 and +1.
 
-    The gradient passes to entries within -1..1.
+    The gradient passes unchanged to the entries.
 
     Args:
         layer: Layer of the indices, which also owns the tables.
@@ -203,8 +206,7 @@ class TableSlot(nn.Module):
         if self.sign.act_quant.export_mode:
             return self.sign(self._lines(x))
         value: Any = _LookUp.apply(x, self.table)
-        passed = torch.clamp(value, -1.0, 1.0)
-        signs: Tensor = passed + (torch.where(value >= 0, 1.0, -1.0) - passed).detach()
+        signs: Tensor = value + (torch.where(value >= 0, 1.0, -1.0) - value).detach()
         return signs
 
     def _lines(self, x: Tensor) -> Tensor:

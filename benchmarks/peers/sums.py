@@ -1,10 +1,12 @@
 """Ours, sums: the topology `hardwired` with a sine ahead of the sign, lowered and built by the product."""
 
+import copy
 from pathlib import Path
 
 import numpy as np
 from circuit import Circuit, Trained
 from task import Task
+from torch import nn
 from voting import network
 
 from zerocross.finn_flows.assembly import assemble
@@ -39,13 +41,25 @@ def run(task: Task, folder: Path) -> Trained:
     return trained_and_built(task, folder, "sums")
 
 
+def trained(task: Task, kind: Neurons) -> nn.Module:
+    """Return a trained network of neurons of a kind; the last one is kept for another circuit of it."""
+    key = (id(task.data), task.size, task.seed, task.epochs, task.augment, kind)
+    if key not in _last:
+        neurons, bits = task.size
+        model = network(task, int(neurons), bits, kind)
+        install(model, [parse(ACTIVATION)])
+        train(model, task.data, TrainingSettings(task.epochs, augment=task.augment), task.seed)
+        _last.clear()
+        _last[key] = model
+    return copy.deepcopy(_last[key])
+
+
+_last: dict[tuple[object, ...], nn.Module] = {}
+
+
 def trained_and_built(task: Task, folder: Path, kind: Neurons) -> Trained:
     """Train a network of neurons of a kind and build it."""
-    neurons, bits = task.size
-    data, test = task.data, task.test
-    model = network(task, int(neurons), bits, kind)
-    install(model, [parse(ACTIVATION)])
-    train(model, data, TrainingSettings(task.epochs, augment=task.augment), task.seed)
+    data, test, model = task.data, task.test, trained(task, kind)
     found = classes(torch_logits(model, test.x))
 
     export(model, data.input_shape, folder / "model.onnx")
