@@ -509,6 +509,11 @@ def level_grid(bits: int) -> Grid:
     return Grid(-1, 1, 2) if bits == 1 else Grid(0, 2**bits - 1)
 
 
+def is_indexed(layer: Input | Layer) -> bool:
+    """Return whether a layer is a layer of tables."""
+    return isinstance(layer, Layer) and isinstance(layer.operation, Sparse) and layer.operation.indexed
+
+
 def sparse_reach(inputs: int, indexed: bool) -> int:
     """Return the largest sum of a channel of a sparse layer that reads so many inputs."""
     return (1 << inputs) - 1 if indexed else inputs

@@ -373,7 +373,7 @@ class _Planner:
         x, features = self.tensors[source], math.prod(self.shapes[source])
         if sparse.indexed:
             raise UnsupportedLayer(
-                f"{name}: a layer of tables needs one activation of one bit behind it, which is no logit"
+                f"{name}: a layer of tables needs one activation of one bit behind it, and cannot be the last layer"
             )
         node = nodes.WiredCount(features, sparse.channels, sparse.fan_in, sparse.exact)
         return replace(self._written(x, self._place(name, node, source), node.points), product=node)

@@ -9,7 +9,6 @@ from dataclasses import replace
 
 from zerocross.hw_search.space import Candidate
 from zerocross.models.expressions import parse
-from zerocross.models.topologies import has_slots
 
 SHIFTED = parse("sub(x, 0.65)")
 """A plain sign whose thresholds start elsewhere: batch norm's learnable shift can undo it."""
@@ -26,7 +25,7 @@ def controls(sign: Candidate, names: Sequence[str]) -> dict[str, Candidate]:
         names: Controls of `final.controls`.
     """
     found = dict[str, Candidate]()
-    if not has_slots(sign.topology["name"], sign.topology):
+    if not sign.has_activations:
         return found
     for name in names:
         if name == "shifted":

@@ -11,6 +11,7 @@ import numpy as np
 
 from zerocross.digests import digest_of
 from zerocross.finn_flows.cost import Cost
+from zerocross.finn_flows.network import is_indexed
 from zerocross.hw_search.config import Config
 from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.execution.executor import Executor
@@ -115,7 +116,7 @@ class Evaluator:
             begins: Whether a generation begins with them.
         """
         self.generation += begins
-        signs = [plain_sign(candidate) for candidate in candidates]
+        signs = [plain_sign(candidate) for candidate in candidates if candidate.has_activations]
         fresh: dict[str, Trial] = {}
         for candidate in [*signs, *candidates]:
             if candidate.key not in self._scores and candidate.key not in fresh:
@@ -382,13 +383,18 @@ class Evaluator:
         return found
 
     def crossings(self, trial: Trial) -> list[int]:
-        """Return the crossings of every channel of every sign, for all seeds. Levels of a residual stream do not count."""
+        """Return the crossings of every channel of every sign, for all seeds.
+
+        Levels of a residual stream do not count, nor tables, whose crossings depend on the order of their inputs.
+        """
         network = self.pricer.network(trial.candidate.topology)
+        producers, layers = network.producers(), network.inputs()
+        tables = {name for name, producer in producers.items() if is_indexed(layers[producer])}
         return [
             count
             for result in trial.results
             for name, channels in result["crossings"].items()
-            if network.is_binary(name)
+            if network.is_binary(name) and name not in tables
             for count in channels
         ]
 

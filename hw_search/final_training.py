@@ -120,7 +120,8 @@ def _members(evaluator: Evaluator, scope: Scope) -> tuple[list[Evaluation], list
         best = _selected(best, scope.networks)
     else:
         others = front(evaluator, references=True)
-    signs = {plain_sign(evaluator.candidates[e.id]).id for e in best} | {e.id for e in others}
+    own = (evaluator.candidates[evaluation.id] for evaluation in best)
+    signs = {plain_sign(each).id for each in own if each.has_activations} | {e.id for e in others}
     return best, [evaluation for evaluation in evaluator.evaluations if evaluation.id in signs]
 
 
@@ -209,7 +210,7 @@ def finals(evaluator: Evaluator, watcher: Watcher, folder: Path, scope: Scope | 
 
 
 def _named(evaluation: Evaluation) -> str:
-    name = f"the {activation(evaluation)}" if evaluation.reference else evaluation.expression
+    name = f"the {activation(evaluation)}" if evaluation.reference else activation(evaluation)
     return f"{name} ({choices(evaluation.choices)})" if evaluation.choices else name
 
 

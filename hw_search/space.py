@@ -72,9 +72,16 @@ class Candidate:
         return " | ".join(str(expression) for expression in self.expressions)
 
     @property
+    def has_activations(self) -> bool:
+        """Whether its network has slots for activations; one of tables has none."""
+        return has_slots(self.topology["name"], self.topology)
+
+    @property
     def is_reference(self) -> bool:
-        """Whether every activation is the plain sign's x."""
-        return all(canonical_key(expression) == canonical_key(X) for expression in self.expressions)
+        """Whether it is a plain sign: its network has activations, and all of them are x."""
+        return self.has_activations and all(
+            canonical_key(expression) == canonical_key(X) for expression in self.expressions
+        )
 
     @cached_property
     def network_key(self) -> str:
@@ -209,6 +216,11 @@ class Space:
         Returns:
             The genome; None if the space does not contain the activation.
         """
+        places = self.places(values)
+        chosen = tuple(places.get(choice.name, len(choice.values) // 2) for choice in self.choices)
+        first = (0,) * (len(self.sizes) - len(chosen))
+        if not self.candidate((*first, *chosen)).has_activations:
+            return (*first, *chosen)
         own: list[int] = []
         for copy in range(self.copies):
             expression = expressions[min(copy, len(expressions) - 1)]
@@ -216,8 +228,7 @@ class Space:
             if found is None:
                 return None
             own += found
-        places = self.places(values)
-        return (*own, *(places.get(choice.name, len(choice.values) // 2) for choice in self.choices))
+        return (*own, *chosen)
 
     def places(self, values: Mapping[str, Any]) -> dict[str, int]:
         """Return the place of each value among the alternatives of its choice, by the choice's path.

@@ -9,7 +9,7 @@ from scipy.stats import t, ttest_ind
 
 from zerocross.reports.pareto import nondominated
 from zerocross.reports.records import Control, Evaluation, Finalist
-from zerocross.reports.wording import control_text, count
+from zerocross.reports.wording import control_text, count, is_of_tables
 
 SIGNIFICANCE = 0.05
 """Largest p-value of Welch's t-test (one-sided) at which a difference is called significant."""
@@ -57,9 +57,9 @@ def verdict(
         whole: The search's whole front.
     """
     trained = {finalist.id for finalist in front}
-    searched = [evaluation.id for evaluation in whole if not evaluation.reference]
+    searched = [e.id for e in whole if not (e.reference or is_of_tables(e))]
     missing = sum(name not in trained for name in searched)
-    if missing and all(finalist.reference for finalist in front):
+    if missing and all(finalist.reference or is_of_tables(finalist) for finalist in front):
         networks = count(missing, "network")
         return (
             f"No verdict on activations: the search's front has {networks} with a searched activation, but none was trained "
@@ -82,11 +82,14 @@ def _compared(
     - no other plain sign dominates the plain sign;
     - the network is no worse in any other objective: a slow network does not beat a fast one.
 
-    A network must also be more accurate than all controls of the plain sign. The largest p-value of these comparisons
-    counts, which needs no correction. The pairs are alternatives, so Bonferroni's correction is for their number. The
-    verdict names the pair with the smallest p-value, or reports that there is no such pair.
+    Networks of tables take no part: they have no activation. A network must also be more accurate than all controls of the
+    plain sign. The largest p-value of these comparisons counts, which needs no correction. The pairs are alternatives, so
+    Bonferroni's correction is for their number. The verdict names the pair with the smallest p-value, or reports that there
+    is no such pair.
     """
-    searched = [finalist for finalist in front if not finalist.reference]
+    searched = [finalist for finalist in front if not (finalist.reference or is_of_tables(finalist))]
+    if not searched and front and all(is_of_tables(finalist) for finalist in front):
+        return "The networks of the front are tables, which have no activation to compare with a plain sign."
     if not searched:
         return "No searched activation is on the front, so the plain sign is not beaten."
     if not references:

@@ -341,8 +341,9 @@ def _wait(device: torch.device) -> None:
 
 
 def _weights(model: nn.Module) -> list[Tensor]:
-    """Return the weights of products: the parameters named `weight` of more than one dimension."""
-    return [p for name, p in model.named_parameters() if name.endswith("weight") and p.dim() > 1]
+    """Return the weights of products, and the choices and entries of tables."""
+    names = ("weight", "latent", "table")
+    return [p for name, p in model.named_parameters() if name.endswith(names) and p.dim() > 1]
 
 
 def _optimizer(model: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:

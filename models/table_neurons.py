@@ -5,11 +5,12 @@ A channel is one 6-input lookup table in hardware, as in a sparse layer (`zerocr
 - `TableLinear` chooses K inputs for each channel and adds them with the weights 1, 2, 4, ...: the sum is the table's index.
 - `TableSlot` looks the index up, and takes the sign of the entry.
 
-Tables are trained as in DWN (Bacellar et al., 2024, arXiv:2410.11112): the gradient of an input is the difference of the two
-entries that it chooses between, and the gradient of a choice passes to all inputs that it could be.
+Tables are trained by finite differences, in the manner of DWN (Bacellar et al., 2024, arXiv:2410.11112). The gradient of an
+input is the difference of the two entries that it chooses between; DWN weighs all entries, by their distance. The gradient
+of a choice passes to all inputs that it could be. Entries stay within -1..1.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import brevitas.nn as qnn
 import torch
@@ -102,7 +103,8 @@ class TableLinear(nn.Module):
 
     Shapes: (N, fan_in) to (N, channels), odd integers of -(2**K - 1) to 2**K - 1.
 
-    Each of the K inputs of a channel has a latent weight for every possible connection, and the largest one connects it.
+    Each of the K inputs of a channel has a latent weight for every possible connection. The largest of those that are still
+    free connects it, in turn.
 
     Args:
         fan_in: Number of features.
@@ -125,10 +127,10 @@ class TableLinear(nn.Module):
         self.in_features, self.out_features, self.inputs = fan_in, channels, inputs
         self.latent = nn.Parameter(torch.rand(channels, inputs, fan_in))
         self.table = nn.Parameter(torch.empty(channels, 1 << inputs).uniform_(-1, 1))
-        self.is_fixed = connections == "random"
-        if self.is_fixed:
+        if connections == "random":
             self.latent.requires_grad_(False)
-        self._product: Tensor | None = None
+        self._product: Tensor | None
+        self.register_buffer("_product", None, persistent=False)
 
     @torch.no_grad()
     def chosen(self) -> Tensor:
@@ -149,6 +151,12 @@ class TableLinear(nn.Module):
         powers = _powers(chosen).float().expand(chosen.shape)
         value = powers.new_zeros(self.out_features, self.in_features).scatter_(1, chosen, powers)
         return IndexWeights(value, torch.tensor(1.0), torch.tensor(max(2.0, float(self.inputs))))
+
+    def train(self, mode: bool = True) -> Self:
+        """See `nn.Module`. A training takes `harden` back."""
+        if mode:
+            self._product = None
+        return super().train(mode)
 
     def harden(self) -> None:
         """Multiply by the whole weights from now on, as an export needs, and make all entries -1 or +1."""

@@ -85,7 +85,7 @@ def answers(layer: WiredLayer, neuron: WiredNeuron) -> str:
 def sizes_of(layer: WiredLayer) -> go.Figure:
     """Draw how many neurons of a layer of tables depend on how many inputs."""
     sizes = Counter(len(neuron.elements) for neuron in layer.neurons)
-    places = list(range(1, max(sizes) + 1))
+    places = list(range(1, max(sizes, default=1) + 1))
     bars = {
         "type": "bar",
         "x": places,

@@ -21,10 +21,6 @@ class Network(Protocol):
     def reference(self) -> bool:
         """Whether it is a plain sign."""
 
-    @property
-    def choices(self) -> Mapping[str, Any]:
-        """Its other genes by path."""
-
 
 def number(value: float | None) -> str:
     """Return a number with thousands separators, and one decimal if it is a fraction below 10."""
@@ -96,9 +92,17 @@ def _plain(value: Any) -> str:
 
 def activation(network: Network) -> str:
     """Return the activation of a network as users read it: its expression, or "plain sign", or "tables" in its place."""
-    if network.choices.get("topology.neurons") == "tables":
+    if is_of_tables(network):
         return "tables"
     return "plain sign" if network.reference else network.expression
+
+
+def is_of_tables(network: Network) -> bool:
+    """Return whether a network has no activation, because its neurons are tables.
+
+    Its expression is recorded as x, but it is no plain sign.
+    """
+    return network.expression == "x" and not network.reference
 
 
 def expressions(text: str) -> str:

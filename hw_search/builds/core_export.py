@@ -115,7 +115,7 @@ def _is_free(name: str) -> bool:
 
 
 def _facts(record: Build, facts: HostFacts) -> CoreFacts:
-    activation = {"": "", "x": ", with plain signs"}.get(
+    activation = {"": "", "x": ", with plain signs", "tables": ", of tables"}.get(
         record.expression, f", with the activation `{record.expression}`"
     )
     about = (

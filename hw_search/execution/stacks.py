@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from zerocross.finn_flows.network import Conv, Dense, Flatten, Network, Sparse
+from zerocross.finn_flows.network import Conv, Dense, Flatten, Network, Sparse, is_indexed
 from zerocross.hw_search.execution.tasks import TrainingTask, to_json
 
 _CACHE = 2**17
@@ -39,6 +39,8 @@ def stack_size(network: Network, batch_size: int, device: str, tasks: int) -> in
         device: Device of the training, "cpu" or "cuda".
         tasks: Total number of tasks.
     """
+    if any(is_indexed(layer) for layer in network.layers):
+        return 1  # layers of tables have no stack
     # All networks share one flattened input.
     shapes = network.shapes()
     widest = max(

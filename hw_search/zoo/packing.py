@@ -15,7 +15,7 @@ from zerocross.models.layers import BinaryConv2d, BinaryLinear
 from zerocross.models.sparse import SparseLinear
 from zerocross.models.table_neurons import TableLinear
 
-_Kind = Literal["bit", "sparse", "choice", "number"]
+Kind = Literal["bit", "sparse", "choice", "number"]
 _UNREAD = "num_batches_tracked"  # batch norms count their batches, but do not read the count
 
 
@@ -31,7 +31,7 @@ class PackedTensor:
     """
 
     name: str
-    kind: _Kind
+    kind: Kind
     shape: tuple[int, ...]
 
     @property
@@ -58,13 +58,18 @@ class Packed:
     numbers: np.ndarray
 
 
-def binary_products(model: nn.Module) -> dict[str, BinaryLinear | BinaryConv2d]:
-    """Return the layers of a network that use only the signs of their weights, by name."""
-    return {
-        name: module
-        for name, module in model.named_modules()
-        if isinstance(module, BinaryLinear | BinaryConv2d)
-    }
+def kinds_of(model: nn.Module) -> dict[str, Kind]:
+    """Return the kinds of a network's tensors that are not packed as numbers, by their names in the `state_dict`."""
+    found: dict[str, Kind] = {}
+    for name, module in model.named_modules():
+        match module:
+            case BinaryLinear() | BinaryConv2d():
+                found[f"{name}.weight"] = "bit"
+            case SparseLinear():
+                found[f"{name}.weight"] = "sparse"
+            case TableLinear():
+                found |= {f"{name}.table": "bit", f"{name}.latent": "choice"}
+    return found
 
 
 def pack(model: nn.Module) -> Packed:
@@ -73,29 +78,22 @@ def pack(model: nn.Module) -> Packed:
     Raises:
         UserError: If a number does not fit in float32.
     """
-    kinds: dict[str, _Kind] = {f"{name}.weight": "bit" for name in binary_products(model)}
-    layers: dict[str, SparseLinear | TableLinear] = {}
-    for name, module in model.named_modules():
-        if isinstance(module, SparseLinear):
-            kinds[f"{name}.weight"], layers[f"{name}.weight"] = "sparse", module
-        elif isinstance(module, TableLinear):
-            kinds[f"{name}.table"], kinds[f"{name}.latent"] = "bit", "choice"
-            layers[f"{name}.latent"] = module
+    kinds, layers = kinds_of(model), dict(model.named_modules())
     tensors, signs, numbers = [], [np.empty(0, bool)], [np.empty(0, np.float32)]
     for name, tensor in model.state_dict().items():
         if name.endswith(_UNREAD):
             continue
-        kind, layer = kinds.get(name, "number"), layers.get(name)
+        kind, layer = kinds.get(name, "number"), layers.get(name.rpartition(".")[0])
         tensors.append(PackedTensor(name, kind, tuple(tensor.shape)))
         flat = tensor.detach().cpu().flatten()
         if kind == "bit":
             signs.append((flat >= 0).numpy())
             continue
-        if isinstance(layer, SparseLinear):
+        if kind == "sparse" and isinstance(layer, SparseLinear):
             weights = layer.few(tensor.detach())[0].cpu().flatten()
             signs += [(weights > 0).numpy(), (weights < 0).numpy()]
             continue
-        if isinstance(layer, TableLinear):
+        if kind == "choice" and isinstance(layer, TableLinear):
             numbers.append(layer.chosen().cpu().flatten().float().numpy())
             continue
         single = flat.to(torch.float32)
@@ -127,6 +125,8 @@ def _unpacked(packed: Packed) -> Iterator[tuple[str, Tensor]]:
         elif tensor.kind == "choice":
             rows = tensor.size // tensor.shape[-1]
             chosen, numbers = packed.numbers[numbers : numbers + rows].astype(int), numbers + rows
+            if rows and not 0 <= chosen.min() <= chosen.max() < tensor.shape[-1]:
+                raise ValueError(f"{tensor.name} chooses what it does not have")
             values = np.zeros((rows, tensor.shape[-1]), np.float32)
             values[np.arange(rows), chosen] = 1.0
         else:

@@ -9,11 +9,12 @@ from torch import Tensor, nn
 from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.zoo import is_zoo
 from zerocross.hw_search.zoo.collection import find
-from zerocross.hw_search.zoo.packing import binary_products
+from zerocross.hw_search.zoo.packing import kinds_of
 from zerocross.hw_search.zoo.training_folder import WEIGHTS, read_training
 from zerocross.models.layers import slots
 
 _FIELD = "training.start_from"
+_MARGIN = 0.05  # of a chosen input of a table over all others: some steps of training
 
 
 def start_digest(source: str) -> str:
@@ -40,8 +41,9 @@ def begin_from(model: nn.Module, source: str) -> None:
     Each layer takes the parameters of the layer of its name. An activation that is another expression keeps its own
     parameters. The classifier keeps its own weights if it has another shape.
 
-    An entry of the zoo holds only the signs of binary weights. They get the mean magnitude that the new network's weights
-    have, because a weight of -1 or +1 lies outside the window of the surrogate gradient, and would never change.
+    An entry of the zoo holds only the signs of binary weights and tables. They get the mean magnitude of the new network's,
+    because a weight of -1 or +1 lies outside the window of the surrogate gradient, and would never change. The inputs of
+    tables are chosen by a small margin.
 
     Args:
         model: New network with its activations, on the CPU.
@@ -51,7 +53,7 @@ def begin_from(model: nn.Module, source: str) -> None:
         UserError: If there are no such weights, or they do not fit the network.
     """
     old = find(source).module() if is_zoo(source) else read_training(Path(source)).module()
-    signs = {f"{name}.weight" for name in binary_products(old)} if is_zoo(source) else set()
+    kinds = kinds_of(old) if is_zoo(source) else {}
     kept = {name: slot.function.expression for name, slot in slots(old).items()}
     other = tuple(
         f"{name}.function."
@@ -73,9 +75,24 @@ def begin_from(model: nn.Module, source: str) -> None:
                 f"{_FIELD}: {source} does not fit: {name}, of shape {tuple(tensor.shape)} here, {theirs}. Use the same "
                 "topology and input, or omit the field"
             )
-        value = state[name]
-        found[name] = value * tensor.abs().mean() if name in signs else value
+        found[name] = _learnable(kinds.get(name), state[name], tensor)
     if not found:
         raise UserError(f"{_FIELD}: {source} has no layer of this network")
     with torch.no_grad():
         model.load_state_dict(found, strict=False)
+
+
+def _learnable(kind: str | None, value: Tensor, new: Tensor) -> Tensor:
+    """Return an entry's tensor as a training can change it.
+
+    Args:
+        kind: See `zerocross.hw_search.zoo.packing.PackedTensor`; None for weights that are kept as they were trained.
+        value: The entry's tensor.
+        new: That of the new network.
+    """
+    if kind == "bit":
+        return value * new.abs().mean()
+    if kind == "choice":
+        chosen = value.argmax(dim=-1, keepdim=True)
+        return new.scatter(-1, chosen, new.max(dim=-1, keepdim=True).values + _MARGIN)
+    return value

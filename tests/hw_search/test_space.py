@@ -55,6 +55,8 @@ def test_a_network_of_tables_has_no_activation_to_choose() -> None:
     own = Space(make_config(tables), (1, 8, 8), 10)
     sine, cosine = (own.candidate((gene, gene, 0)) for gene in (1, 2))
     assert sine.text == "x" and sine.key == cosine.key
+    assert not sine.is_reference and not sine.has_activations
+    assert own.genome([X], {}) == (0, 0, 0)  # a warm start finds it, whatever its activation
     mixed = {**tables, "topology": {**wired, "neurons": ["tables", "sums"]}}
     assert Space(make_config(mixed), (1, 8, 8), 10).candidate((1, 1, 0)).text == "add(sin(x), sin(x))"
 
@@ -72,7 +74,7 @@ def test_dead_candidates_are_recognised() -> None:
 
 
 def test_the_plain_sign_is_the_reference() -> None:
-    plain = Candidate((X,), {}, {}, {}, {})
+    plain = Candidate((X,), {"name": "mlp"}, {}, {}, {})
     assert plain.is_reference and plain.with_expressions((parse("max(x, x)"),)).is_reference
     assert not plain.with_expressions((parse("shift(x)"),)).is_reference
 

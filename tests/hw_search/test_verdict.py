@@ -142,3 +142,13 @@ def test_what_would_have_been_significant_is_said() -> None:
     points = 100 * least_difference(better, worse, 0.05)
     text = verdict([replace(BASE, test=better)], [SIGN], ["error", "lut"])
     assert text.endswith(f"With this spread, {points:.1f} points would be.")
+
+
+def test_tables_take_no_part() -> None:
+    table = replace(
+        SIGN, id="t", reference=False, test=[0.99, 0.98, 0.99], metrics={"error": 0.01, "lut": 100, "ii": 64}
+    )
+    objectives = ["error", "lut"]
+    assert verdict([BASE, table], [SIGN], objectives) == verdict([BASE], [SIGN], objectives)
+    assert "have no activation" in verdict([table], [], objectives)
+    assert verdict([SIGN, table], [SIGN], objectives).startswith("No searched activation is on the front")

@@ -73,12 +73,23 @@ def test_gradients_are_differences_of_entries():
     assert np.allclose(layer.table.grad, of_table, atol=1e-5)
 
 
-def test_entries_beyond_one_learn_nothing():
+def test_every_entry_can_change_its_sign_soon():
     layer, slot = a_layer(3, 2, 2)
     with torch.no_grad():
         layer.table.fill_(1.5)
     slot(layer(torch.ones(1, 3))).sum().backward()
-    assert not layer.table.grad.any()
+    assert (layer.table == 1).all() and layer.table.grad.sum() == 2
+
+
+def test_a_training_takes_the_hardening_back():
+    layer, _ = a_layer(5, 3, 2)
+    layer.eval().harden()
+    with torch.no_grad():
+        layer.latent.copy_(torch.rand_like(layer.latent))
+    x = torch.randint(0, 2, (6, 5)).float() * 2 - 1
+    layer.train()(x).sum().backward()
+    assert layer.latent.grad is not None
+    assert torch.equal(layer.eval()(x), x @ layer.quant_weight().value.T)
 
 
 def test_fixed_connections_do_not_learn():

@@ -50,6 +50,7 @@ def test_a_table_is_a_number_whose_bits_are_its_answers():
     assert answers(SECOND, SECOND.neurons[0]) == blocks("001")
     bars = sizes_of(replace(layer, neurons=[*layer.neurons, WiredNeuron(2, [1], [""], "+", "01")])).data[0]
     assert (list(bars.x), list(bars.y)) == ([1, 2, 3], [1, 0, 1])
+    assert list(sizes_of(replace(layer, neurons=[])).data[0].y) == [0]
     text = Page(render_build(replace(make_build(), wired=[layer]))).text
     assert "c8" in text and "any function of its inputs" in text and "Most frequent" not in text
 

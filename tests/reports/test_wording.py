@@ -58,8 +58,7 @@ def test_a_network_of_tables_has_no_activation():
     class Named:
         expression: str
         reference: bool
-        choices: dict
 
-    assert wording.activation(Named("x", True, {"topology.neurons": "tables"})) == "tables"
-    assert wording.activation(Named("x", True, {"topology.neurons": "sums"})) == "plain sign"
-    assert wording.activation(Named("sin(x)", False, {})) == "sin(x)"
+    assert wording.activation(Named("x", False)) == "tables"
+    assert wording.activation(Named("x", True)) == "plain sign"
+    assert wording.activation(Named("sin(x)", False)) == "sin(x)"

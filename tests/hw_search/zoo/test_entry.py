@@ -17,9 +17,9 @@ from zerocross.hw_search.zoo import entry as entry_module
 from zerocross.hw_search.zoo.collection import find
 from zerocross.hw_search.zoo.entry import Entry, Measured, Training, load_entry, save_entry
 from zerocross.hw_search.zoo.listing import COLUMNS, details, markdown, row
-from zerocross.hw_search.zoo.packing import binary_products, pack, unpack
+from zerocross.hw_search.zoo.packing import pack, unpack
 from zerocross.models.expressions import parse
-from zerocross.models.layers import BatchNorm, install
+from zerocross.models.layers import BatchNorm, BinaryConv2d, BinaryLinear, install
 
 IMAGE = (1, 8, 8)
 CELL = [["conv3"]]
@@ -59,6 +59,12 @@ def trained(topology: dict[str, Any], expression: str, seed: int = 0) -> nn.Modu
     return model.eval()
 
 
+def binary_layers(model: nn.Module) -> dict[str, BinaryLinear | BinaryConv2d]:
+    """Return the layers of a network that use only the signs of their weights."""
+    named = model.named_modules()
+    return {name: module for name, module in named if isinstance(module, BinaryLinear | BinaryConv2d)}
+
+
 def an_entry(model: nn.Module, topology: dict[str, Any], expression: str = "x", **change: Any) -> Entry:
     fields: dict[str, Any] = {
         "name": "mine",
@@ -92,7 +98,7 @@ def test_a_restored_network_has_the_logits_of_the_trained_one(
     x = torch.randint(0, 256, (16, *IMAGE)).float()
     with torch.no_grad():
         assert torch.equal(restored(x), model(x))
-    for layer in binary_products(restored).values():
+    for layer in binary_layers(restored).values():
         assert set(layer.weight.unique().tolist()) <= {-1.0, 1.0}
 
 
@@ -112,7 +118,7 @@ def test_a_file_keeps_every_field_and_holds_no_pickles(tmp_path: Path) -> None:
     )
     assert found.identity == made.identity
     with np.load(tmp_path / "mine.npz", allow_pickle=False) as file:
-        weights = sum(layer.weight.numel() for layer in binary_products(model).values())
+        weights = sum(layer.weight.numel() for layer in binary_layers(model).values())
         assert file["bits"].nbytes == -(-weights // 8)
         assert file["numbers"].dtype == np.float32
     save_entry(found, tmp_path / "again.npz")

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from tests.hw_search.test_network_training import config
-from tests.hw_search.zoo.test_entry import IMAGE, an_entry, trained
+from tests.hw_search.zoo.test_entry import IMAGE, an_entry, binary_layers, trained
 from zerocross.hw_search.config import make_config
 from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.network_training import train_network
@@ -16,7 +16,6 @@ from zerocross.hw_search.networks import build_topology
 from zerocross.hw_search.space import Space
 from zerocross.hw_search.trainings import task, task_key
 from zerocross.hw_search.zoo.entry import save_entry
-from zerocross.hw_search.zoo.packing import binary_products
 from zerocross.hw_search.zoo.start import begin_from
 from zerocross.models.expressions import parse
 from zerocross.models.layers import install
@@ -38,12 +37,26 @@ def source(tmp_path: Path) -> str:
 
 def test_signs_get_the_magnitude_of_new_weights(source: str) -> None:
     model, old = new("scale(x)"), trained(SHAPE, "scale(x)")
-    sizes = {name: layer.weight.abs().mean() for name, layer in binary_products(model).items()}
+    sizes = {name: layer.weight.abs().mean() for name, layer in binary_layers(model).items()}
     begin_from(model, source)
-    for name, layer in binary_products(model).items():
+    for name, layer in binary_layers(model).items():
         assert torch.allclose(layer.weight.abs(), sizes[name]) and sizes[name] < 1
     x = torch.randint(0, 256, (8, *IMAGE)).float()
     assert torch.equal(model.eval()(x), old(x))
+
+
+def test_tables_can_go_on_learning(tmp_path: Path) -> None:
+    shape = {"name": "hardwired", "widths": [23, 19], "inputs": [6, 3], "input_bits": 1, "neurons": "tables"}
+    old = trained(shape, "x")
+    save_entry(an_entry(old, shape), tmp_path / "mine.npz")
+    model = build_topology(shape, IMAGE, 3)
+    begin_from(model, f"zoo:{tmp_path / 'mine.npz'}")
+    x = torch.randint(0, 256, (8, *IMAGE)).float()
+    assert torch.equal(model.eval()(x).argmax(dim=1), old(x).argmax(dim=1))
+    for layer in (model.sparse1, model.sparse2):
+        assert 0 < layer.table.abs().max() < 1
+        best, second = layer.latent.topk(2, dim=-1).values.unbind(-1)
+        assert (best > second).all() and best.max() < 1.1
 
 
 def test_another_activation_keeps_its_own_parameters(source: str) -> None:
