@@ -32,7 +32,7 @@ EPOCHS = 30
 def sizes(images: bool) -> tuple[tuple[float, ...], ...]:
     """Return the sizes to train, the smallest first."""
     if images:
-        return (100, 1), (300, 1), (600, 1), (1000, 1), (1000, 3), (2000, 3)
+        return (100, 1), (300, 1), (300, 3), (600, 1), (600, 3), (1000, 1), (1000, 3), (2000, 3)
     return (50, 7), (100, 7), (200, 7), (400, 7), (800, 7), (1600, 15)
 
 
