@@ -202,7 +202,9 @@ def test_a_shortened_scope_says_all_that_it_leaves_out(small: Config) -> None:
         )
 
     def candidate(number: int) -> Any:
-        return SimpleNamespace(with_expressions=lambda expressions: SimpleNamespace(id=str(number)))
+        return SimpleNamespace(
+            has_activations=True, with_expressions=lambda expressions: SimpleNamespace(id=str(number))
+        )
 
     config = small.model_copy(update={"objectives": ["error", "lut"]})
     # A small plain sign and a searched network with the same choices dominate another plain sign.

@@ -44,7 +44,7 @@ PRICES = {
     ("concat", "multiplexers"): 88.0,
     ("converter", "barrel shifter"): 2825.05,
     ("converter", "shift register"): 4555.51,
-    ("count", "popcounts"): 6693.52,
+    ("count", "popcounts"): 7171.04,
     ("crossings", "comparators"): 16912.87,
     ("crossings", "search"): 21658.6,
     ("crossings", "table"): 9623.62,
@@ -58,7 +58,7 @@ PRICES = {
     ("grouped", "weights in LUTs"): 1182.7,
     ("grouped", "weights in block RAM"): 21.1,
     ("label", "running maximum"): 1441.94,
-    ("label", "tree"): 2289.08,
+    ("label", "tree"): 2629.14,
     ("padding", "counters"): 1065.0,
     ("planes", "wires"): 0.0,
     ("pool", "OR"): 1343.49,
@@ -70,7 +70,7 @@ PRICES = {
     ("select", "counter"): 39.0,
     ("sum", "adders"): 155.0,
     ("sumpool", "adders, line buffer"): 601.8,
-    ("thermometer", "constants"): 616.0,
+    ("thermometer", "constants"): 738.0,
     ("vectorsum", "adders, vector"): 403.2,
     ("windowpool", "OR"): 44.72,
     ("windowpool", "maximum"): 117.22,
@@ -78,7 +78,7 @@ PRICES = {
     ("windows", "whole window"): 22.7,
     ("windows", "whole window, rows in LUT memory"): 205.5,
     ("windowsum", "adders"): 193.0,
-    ("wired", "tables"): 14107.06,
+    ("wired", "tables"): 14983.06,
 }
 """LUTs of all elements together, by kind and implementation: a price changes only on purpose.
 
