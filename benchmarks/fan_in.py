@@ -11,7 +11,7 @@ Trains the topology `hardwired` with:
 - for K up to 6, a neuron that is any function of its inputs (`neurons: tables`).
 
 Up to K = 6 all of them are the same hardware, one 6-input lookup table. Every training is a row of the CSV file; run the
-same command to resume. The printed table has test accuracies. A star marks those above the plain sign of the same K
+same command to resume. The printed table has test accuracies. A star marks those above --against, of the same K
 (Welch's test, one-sided, Bonferroni's correction for all comparisons).
 """
 
@@ -43,6 +43,7 @@ ROOT = Path(__file__).parents[1]
 FAN_INS = (4, 6, 8, 12, 16)
 LEVEL = 0.05
 TABLE = "any function"
+PLAIN = "plain sign"
 BITS = {"thermometer": 8}
 COLUMNS = ("data", "inputs", "function", "seed", "validation", "test", "seconds")
 
@@ -126,25 +127,25 @@ def by_function(rows: Sequence[dict[str, str]]) -> dict[str, dict[int, list[floa
     return found
 
 
-def print_table(found: dict[str, dict[int, list[float]]]) -> None:
-    """Print the accuracies as Markdown; a star marks those above the plain sign."""
-    comparisons = sum(len(cells) for name, cells in found.items() if name != "plain sign")
+def print_table(found: dict[str, dict[int, list[float]]], against: str) -> None:
+    """Print the accuracies as Markdown; a star marks those above the function `against` of the same K."""
+    comparisons = sum(len(cells) for name, cells in found.items() if name != against)
     print("| function | " + " | ".join(f"K = {inputs}" for inputs in FAN_INS) + " |")
     print("| --- |" + " --- |" * len(FAN_INS))
     for name, cells in found.items():
         texts = []
         for inputs in FAN_INS:
-            values, plain = cells.get(inputs, []), found["plain sign"].get(inputs, [])
+            values, plain = cells.get(inputs, []), found[against].get(inputs, [])
             if len(values) < 2 or len(plain) < 2:
                 texts.append("")
                 continue
             chance = ttest_ind(values, plain, equal_var=False, alternative="greater").pvalue
-            star = " *" if name != "plain sign" and chance * comparisons < LEVEL else ""
+            star = " *" if name != against and chance * comparisons < LEVEL else ""
             texts.append(f"{100 * fmean(values):.1f} ± {100 * stdev(values):.1f}{star}")
         shown = f"`{name}`" if "(" in name else name
         print(f"| {shown} | " + " | ".join(texts) + " |")
     print(
-        f"\n* above the plain sign of the same K, Welch's test, one-sided, {comparisons} comparisons (Bonferroni)"
+        f"\n* above the {against} of the same K, Welch's test, one-sided, {comparisons} comparisons (Bonferroni)"
     )
 
 
@@ -190,6 +191,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=5e-3, help="learning rate")
     parser.add_argument("--rows", type=Path, default=Path("runs/fan_in.csv"))
     parser.add_argument("--figure", type=Path)
+    parser.add_argument("--against", default=PLAIN, choices=list(functions()), help="what stars compare with")
     parser.add_argument("--table-only", action="store_true", help="train nothing")
     options = parser.parse_args()
     if not options.table_only:
@@ -197,7 +199,7 @@ def main() -> None:
         options.rows.parent.mkdir(parents=True, exist_ok=True)
         run(load(options.data), load_test(options.data), options)
     found = by_function(read(options.rows))
-    print_table(found)
+    print_table(found, options.against)
     if options.figure:
         draw(found, options.figure)
 

@@ -72,7 +72,7 @@ class Sparse:
     @property
     def weight_bits(self) -> int:
         """Bits of the weights, as for `Dense`."""
-        return max(2, self.fan_in) if self.indexed else 2
+        return sparse_weight_bits(self.fan_in, self.indexed)
 
     @property
     def reach(self) -> int:
@@ -517,6 +517,11 @@ def is_indexed(layer: Input | Layer) -> bool:
 def sparse_reach(inputs: int, indexed: bool) -> int:
     """Return the largest sum of a channel of a sparse layer that reads so many inputs."""
     return (1 << inputs) - 1 if indexed else inputs
+
+
+def sparse_weight_bits(fan_in: int, indexed: bool) -> int:
+    """Return the bits of a sparse layer's weights, as for `Dense`."""
+    return max(2, fan_in) if indexed else 2
 
 
 def _sparse_grid(name: str, sparse: Sparse, features: int, inputs: Grid) -> Grid:

@@ -26,8 +26,8 @@ from zerocross.finn_flows.network import (
     Operation,
     Sparse,
     Thermometer,
-    sparse_reach,
 )
+from zerocross.finn_flows.nodes.sparse_weights import SparseWeights
 
 
 @dataclass(frozen=True)
@@ -115,10 +115,12 @@ class _Wiring:
 
     def _first_rows(self, layer: Layer, reader: Layer) -> list[np.ndarray]:
         table, bits = self._net.tables[reader.name], self._bits(reader)
-        indexed, rows = self._is_indexed(layer.name), []
-        for channel, weights in enumerate(self.weights[layer.name]):
-            reach = sparse_reach(int(np.count_nonzero(weights)), indexed)
-            points = (2 * np.arange(reach + 1) - reach - table.grid.low) // table.grid.step
+        operation, rows = layer.operation, []
+        assert isinstance(operation, Sparse)
+        weights = self.weights[layer.name]
+        sparse = SparseWeights(weights, operation.fan_in, operation.exact, operation.indexed)
+        for channel in range(len(weights)):
+            points = sparse.points(channel)
             rows.append(np.stack([table.row(channel * bits + plane)[points] for plane in range(bits)]))
         return rows
 
@@ -186,10 +188,9 @@ class _Wiring:
         places = sorted(np.flatnonzero(weights).tolist(), key=lambda place: abs(weights[place]))
         first = {place: equal.get(place, (place, 1)) for place in places if place not in constant}
         kept = sorted({place for place, _ in first.values()})
+        old = _old_indices(weights, places, kept, first, constant)
         for reader in self._readers[name]:
-            self.rows[reader][channel] = self.rows[reader][channel][
-                :, _old_indices(weights, places, kept, first, constant)
-            ]
+            self.rows[reader][channel] = self.rows[reader][channel][:, old]
         for place in tuple(kept):
             if len(kept) > 1 and not any(
                 _matters(self.rows[reader][channel], kept.index(place)) for reader in self._readers[name]

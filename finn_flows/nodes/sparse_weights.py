@@ -11,7 +11,7 @@ import numpy as np
 
 from zerocross.finn_flows.accumulators import integer_type
 from zerocross.finn_flows.finn_patches import write_source
-from zerocross.finn_flows.network import sparse_reach
+from zerocross.finn_flows.network import sparse_reach, sparse_weight_bits
 from zerocross.finn_flows.nodes.node import HardwareNode, Instance, NodeError, StockNode, given
 from zerocross.finn_flows.nodes.stream import Stream
 
@@ -129,7 +129,7 @@ class SparseNode(HardwareNode):
     def operation_counts(self) -> dict[str, int]:
         """See `HardwareNode`."""
         size = self.channels * self.features
-        bits = max(2, self.fan_in) if self.indexed else 2
+        bits = sparse_weight_bits(self.fan_in, self.indexed)
         return {f"op_mac_{bits}bx1b": size, f"param_weight_{bits}b": size}
 
     def check_weights(self) -> None:
