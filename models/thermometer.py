@@ -127,7 +127,7 @@ def set_thresholds(model: nn.Module, samples: Tensor) -> None:
         if isinstance(module, ThermometerEncoder) and module.kind != "uniform":
             features = samples.flatten(1).T
             rows = features if len(features) == module.channels else samples.transpose(0, 1).flatten(1)
-            module.set(quantile_thresholds(rows, module.bits))
+            module.set(quantile_thresholds(rows, module.bits, module.step))
 
 
 def _rounded(thresholds: Tensor, step: int) -> Tensor:
@@ -140,7 +140,7 @@ def uniform_thresholds(bits: int) -> Tensor:
     return torch.round(torch.arange(1, bits + 1) * 256 / (bits + 1))
 
 
-def quantile_thresholds(rows: Tensor, bits: int) -> Tensor:
+def quantile_thresholds(rows: Tensor, bits: int, step: int = 1) -> Tensor:
     """Return thresholds that divide the values of each row into bits + 1 classes of about equal size.
 
     Where more values than one class holds are the row's least one, such as black pixels, they are a class of their own, and
@@ -150,6 +150,8 @@ def quantile_thresholds(rows: Tensor, bits: int) -> Tensor:
     Args:
         rows: Bytes, (rows, values).
         bits: Thresholds of a row.
+        step: Preferred divisor of the thresholds: where no value of the row lies between a threshold and the multiple below
+            it, the multiple divides the values alike, and replaces it.
 
     Returns:
         Integers 1..255, rising in each row, (rows, bits), float32.
@@ -168,4 +170,7 @@ def quantile_thresholds(rows: Tensor, bits: int) -> Tensor:
     found = (upto[:, None, :] <= places[:, :, None]).sum(axis=2)
     constant = (black == count)[:, None]
     found = np.where(constant, least[:, None] + 1, found)
-    return torch.from_numpy(found.clip(1, 255)).float()
+    found = found.clip(1, 255)
+    below = found // step * step
+    alike = np.take_along_axis(upto, found - 1, 1) == np.take_along_axis(upto, np.maximum(below, 1) - 1, 1)
+    return torch.from_numpy(np.where(alike & (below > 0), below, found)).float()

@@ -53,6 +53,26 @@ def test_thresholds_of_any_values_rise_and_lie_in_bytes(values, bits):
         assert (np.array(values)[:, None] < found).all()
 
 
+@given(st.lists(st.integers(0, 255), min_size=1, max_size=60), st.integers(1, 6), st.sampled_from([2, 4, 16]))
+def test_a_step_keeps_the_classes_of_values_where_it_can(values, bits, step):
+    row = np.array(values)
+    free, found = (
+        quantile_thresholds(torch.tensor([values], dtype=torch.uint8), bits, each)[0].int().numpy()
+        for each in (1, step)
+    )
+    assert ((row[:, None] >= free) == (row[:, None] >= found)).all()
+    for before, after in zip(free, found, strict=True):
+        alike = [t for t in range(step, before + 1, step) if ((row >= t) == (row >= before)).all()]
+        assert after == max(alike, default=before)
+
+
+def test_a_step_keeps_the_thresholds_of_values_that_are_far_apart():
+    values = torch.arange(0, 256, 17, dtype=torch.uint8)[None]
+    made = ThermometerEncoder(1, Thermometer(15, step=4))
+    made.set(quantile_thresholds(values, 15, 4))
+    assert len(set(made.integers()[0].tolist())) == 15
+
+
 def test_quantiles_divide_different_values_evenly():
     values = torch.from_numpy(np.random.default_rng(1).permutation(200).astype(np.uint8))[None]
     assert quantile_thresholds(values, 3).tolist() == [[50, 100, 150]]
