@@ -150,8 +150,8 @@ def quantile_thresholds(rows: Tensor, bits: int, step: int = 1) -> Tensor:
     Args:
         rows: Bytes, (rows, values).
         bits: Thresholds of a row.
-        step: Divisor that the thresholds should have. A threshold becomes the multiple below it where no value of the row lies
-            between them, so that both divide the values alike; others stay.
+        step: Divisor that the thresholds should have. A threshold becomes the multiple below it where no value of the row
+            lies between them, so that both divide the values alike; others stay.
 
     Returns:
         Integers 1..255, rising in each row, (rows, bits), float32.
