@@ -40,8 +40,8 @@ PEERS = {
 }
 """Peers and the modules that run them."""
 
-OURS = ("sums", "tables")
-AUGMENTED = (*OURS, "weightless", "gates")
+VOTING = ("sums", "tables", "weightless", "gates")
+"""Peers that share their training."""
 VALIDATION = 0.1
 COLUMNS = (
     *(
@@ -51,6 +51,7 @@ COLUMNS = (
         "seed",
         "epochs",
         "augment",
+        "smoothing",
         "accuracy",
         "lut",
         "ff",
@@ -89,6 +90,7 @@ class Job:
         seed: Seed.
         epochs: Epochs of the training.
         augment: Augmentation.
+        smoothing: Label smoothing.
     """
 
     file: str
@@ -98,6 +100,7 @@ class Job:
     seed: int
     epochs: int
     augment: str
+    smoothing: float
 
     @property
     def key(self) -> Row:
@@ -109,6 +112,7 @@ class Job:
             "seed": str(self.seed),
             "epochs": str(self.epochs),
             "augment": self.augment,
+            "smoothing": f"{self.smoothing:g}",
         }
 
     def is_done(self, rows: Sequence[Row]) -> bool:
@@ -142,8 +146,10 @@ def jobs(
                 for peer, own in sizes.items():
                     if place < len(own):
                         epochs = modules[peer].EPOCHS and (options.epochs or modules[peer].EPOCHS)
-                        augment = options.augment if images and peer in AUGMENTED else "none"
-                        yield Job(file, peer, own, place, seed, epochs, augment)
+                        voting = peer in VOTING
+                        augment = options.augment if images and voting else "none"
+                        smoothing = options.smoothing if voting else 0.0
+                        yield Job(file, peer, own, place, seed, epochs, augment, smoothing)
 
 
 def run(options: argparse.Namespace, cache: Path) -> None:
@@ -157,7 +163,7 @@ def run(options: argparse.Namespace, cache: Path) -> None:
             continue
         data, test = sets[job.file]
         row: dict[str, object] = {**job.key, "samples": min(options.samples, len(test))}
-        task = Task(data, test, job.sizes[job.place], job.seed, job.epochs, job.augment)
+        task = Task(data, test, job.sizes[job.place], job.seed, job.epochs, job.augment, job.smoothing)
         with tempfile.TemporaryDirectory() as folder:
             row |= outcome(modules[job.peer], task, Path(folder), options.samples, cache)
         add(options.rows, row)
@@ -199,7 +205,9 @@ def add(file: Path, row: dict[str, object]) -> None:
 
 
 Key = tuple[str, ...]
-"""What rows of a group share: data, peer, size, epochs and augmentation."""
+"""What rows of a group share, by `GROUP`."""
+
+GROUP = ("data", "peer", "size", "epochs", "augment", "smoothing")
 
 
 def grouped(rows: Sequence[Row]) -> dict[Key, list[Row]]:
@@ -207,7 +215,7 @@ def grouped(rows: Sequence[Row]) -> dict[Key, list[Row]]:
     found: dict[Key, list[Row]] = {}
     for row in rows:
         if row["lut"]:
-            key = tuple(row[column] for column in ("data", "peer", "size", "epochs", "augment"))
+            key = tuple(row[column] for column in GROUP)
             found.setdefault(key, []).append(row)
     return found
 
@@ -236,13 +244,17 @@ def print_table(rows: Sequence[Row]) -> None:
     print("| data | peer | size | epochs | seeds | test accuracy % | LUT6 | FF | cycles | LUT levels |")
     print("|" + " --- |" * 10)
     for key in sorted(groups, key=lambda key: (key[0], list(PEERS).index(key[1]), points[key][0])):
-        data, peer, size, epochs, augment = key
+        data, peer, size, epochs, augment, smoothing = key
         found = groups[key]
         values = [100 * float(row["accuracy"]) for row in found]
         spread = f" ± {stdev(values):.1f}" if len(values) > 1 else ""
-        trained = epochs if augment == "none" else f"{epochs}, {augment}"
+        recipe = [
+            *([epochs] if int(epochs) else []),
+            *([augment] if augment != "none" else []),
+            *([f"smoothing {smoothing}"] if float(smoothing) else []),
+        ]
         cells = [
-            *(data, peer, size, trained if int(epochs) else "", str(len(values))),
+            *(data, peer, size, ", ".join(recipe), str(len(values))),
             f"{fmean(values):.1f}{spread}{' *' if is_on_front(key, points) else ''}",
             *(f"{fmean(int(row[column]) for row in found):,.0f}" for column in ("lut", "ff", "latency")),
             f"{max(int(row['levels']) for row in found)}",
@@ -287,6 +299,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--epochs", type=int, help="instead of each peer's own")
     parser.add_argument("--augment", default="none", help="of images, for sums, tables, weightless and gates")
+    parser.add_argument(
+        "--smoothing", type=float, default=0.0, help="of labels, for sums, tables, weightless and gates"
+    )
     parser.add_argument("--budget", type=int, help="most LUT6")
     parser.add_argument("--samples", type=int, default=200, help="test samples to simulate")
     parser.add_argument("--rows", type=Path, default=Path("benchmarks/peers/results.csv"))

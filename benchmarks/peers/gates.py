@@ -6,6 +6,7 @@ other peers; synthesis packs them into 6-input tables.
 
 import math
 import sys
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
@@ -18,7 +19,6 @@ from voting import Tables, network, voting_circuit
 
 from zerocross.hw_search.builds.forms import classes, torch_logits
 from zerocross.models.training import train
-from zerocross.models.training_settings import TrainingSettings
 
 if sys.version_info < (3, 12):
     without = ModuleType("torchlogix.circuit")
@@ -58,8 +58,7 @@ def run(task: Task, folder: Path) -> Trained:
     gates = [LogicDense(before, after) for before, after in pairwise(widths)]
     model.sparse1, model.sparse1_sign = nn.Sequential(Zeros(), *gates), nn.Identity()
     model.classifier, model.scale = GroupSum(count, TAU * math.sqrt(width / count)), nn.Identity()
-    settings = TrainingSettings(task.epochs, learning_rate=0.01, augment=task.augment)
-    train(model, task.data, settings, task.seed)
+    train(model, task.data, replace(task.settings, learning_rate=0.01), task.seed)
     with torch.no_grad():
         # A gate's entries are ordered by its first input, then by its second.
         layers = [

@@ -22,18 +22,17 @@ from zerocross.models.expressions import parse
 from zerocross.models.layers import install
 from zerocross.models.topologies import Neurons
 from zerocross.models.training import train
-from zerocross.models.training_settings import TrainingSettings
 
 ACTIVATION = "sin(shift(scale(x)))"
-UNITS = "neurons x bits of a feature"
+UNITS = "neurons x bits of a feature x step of the thresholds"
 EPOCHS = 30
 
 
 def sizes(images: bool) -> tuple[tuple[float, ...], ...]:
     """Return the sizes to train, the smallest first."""
     if images:
-        return (100, 1), (300, 1), (300, 3), (600, 1), (600, 3), (1000, 1), (1000, 3), (2000, 3)
-    return (50, 7), (100, 7), (200, 7), (400, 7), (800, 7), (1600, 15)
+        return (100, 1), (200, 1), (300, 1), (300, 3), (600, 1), (600, 3), (1000, 1), (1000, 3), (2000, 3)
+    return (50, 7, 4), (100, 7, 4), (200, 15, 4), (400, 15, 4), (800, 15, 4), (1600, 15, 4)
 
 
 def run(task: Task, folder: Path) -> Trained:
@@ -43,12 +42,12 @@ def run(task: Task, folder: Path) -> Trained:
 
 def trained(task: Task, kind: Neurons) -> nn.Module:
     """Return a trained network of neurons of a kind; the last one is kept for another circuit of it."""
-    key = (id(task.data), task.size, task.seed, task.epochs, task.augment, kind)
+    key = (id(task.data), task.size, task.seed, task.settings, kind)
     if key not in _last:
-        neurons, bits = task.size
-        model = network(task, int(neurons), bits, kind)
+        neurons, bits, *step = (int(each) for each in task.size)
+        model = network(task, neurons, bits, kind, *step)
         install(model, [parse(ACTIVATION)])
-        train(model, task.data, TrainingSettings(task.epochs, augment=task.augment), task.seed)
+        train(model, task.data, task.settings, task.seed)
         _last.clear()
         _last[key] = model
     return copy.deepcopy(_last[key])

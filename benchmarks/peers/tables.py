@@ -3,12 +3,10 @@
 from pathlib import Path
 
 from circuit import Trained
-from sums import EPOCHS, sizes, trained_and_built
+from sums import EPOCHS, UNITS, sizes, trained_and_built
 from task import Task
 
 __all__ = ["EPOCHS", "UNITS", "run", "sizes"]
-
-UNITS = "neurons x bits of a feature"
 
 
 def run(task: Task, folder: Path) -> Trained:

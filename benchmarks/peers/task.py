@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from zerocross.models.data import Data, Split
+from zerocross.models.training_settings import TrainingSettings
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,8 @@ class Task:
         size: Size of the peer, in its own units.
         seed: Seed.
         epochs: Passes over the training data. Trees have rounds instead, as part of their size.
-        augment: Augmentation of the peers that train by gradients, as in `zerocross.models.training_settings`.
+        augment: Augmentation, as in `zerocross.models.training_settings`; "none" for peers that have none.
+        smoothing: Label smoothing, 0..1; 0 for peers that have none.
     """
 
     data: Data
@@ -24,6 +26,12 @@ class Task:
     seed: int
     epochs: int
     augment: str = "none"
+    smoothing: float = 0.0
+
+    @property
+    def settings(self) -> TrainingSettings:
+        """Settings of a training by gradients."""
+        return TrainingSettings(self.epochs, augment=self.augment, label_smoothing=self.smoothing)
 
     @property
     def is_images(self) -> bool:

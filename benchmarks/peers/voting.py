@@ -32,18 +32,19 @@ class Tables:
     entries: np.ndarray
 
 
-def input_bits(task: Task, bits: float) -> dict[str, Any]:
+def input_bits(task: Task, bits: float, step: int = 1) -> dict[str, Any]:
     """Return the encoding of a feature by so many bits: at uniform thresholds for pixels, else at quantiles."""
-    return {"thermometer": int(bits), "thresholds": "uniform" if task.is_images else "quantiles"}
+    thresholds = "uniform" if task.is_images else "quantiles"
+    return {"thermometer": int(bits), "thresholds": thresholds, "step": step}
 
 
-def network(task: Task, neurons: int, bits: float, kind: Neurons = "sums") -> nn.Module:
+def network(task: Task, neurons: int, bits: float, kind: Neurons = "sums", step: int = 1) -> nn.Module:
     """Return the product's hard-wired network of one layer, untrained. Peers replace its layer `sparse1`."""
     torch.manual_seed(task.seed)
     parameters = {
         "widths": [neurons],
         "inputs": INPUTS,
-        "input_bits": input_bits(task, bits),
+        "input_bits": input_bits(task, bits, step),
         "neurons": kind,
         "norm": False,
     }

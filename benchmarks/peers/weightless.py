@@ -6,7 +6,7 @@ It is the network of our tables. Its circuit is written by a few lines of its ow
 from pathlib import Path
 
 from circuit import Trained
-from sums import sizes, trained
+from sums import EPOCHS, UNITS, sizes, trained
 from task import Task
 from voting import Tables, voting_circuit
 
@@ -14,9 +14,6 @@ from zerocross.hw_search.builds.forms import classes, torch_logits
 from zerocross.models.table_neurons import TableLinear
 
 __all__ = ["EPOCHS", "UNITS", "run", "sizes"]
-
-UNITS = "tables x bits of a feature"
-EPOCHS = 30
 
 
 def run(task: Task, folder: Path) -> Trained:
