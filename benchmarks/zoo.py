@@ -56,6 +56,7 @@ ENTRIES = [
     Made("lfc-mnist", minutes=60),
     Made("lfc-mnist", "scale_gauss", minutes=60),
     Made("wired-mnist"),
+    Made("tables-mnist"),
     Made("mlp64-fashion"),
     Made("mlp64-fashion", "scale_gauss"),
     Made("mlp256-fashion"),
