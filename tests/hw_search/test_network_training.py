@@ -46,6 +46,14 @@ def test_the_record_and_the_weights_agree(tmp_path: Path) -> None:
     assert not (folder / "checkpoint.pt").exists()
 
 
+def test_a_network_of_tables_needs_no_activation(tmp_path: Path) -> None:
+    topology = {"name": "hardwired", "widths": [40], "inputs": 4, "neurons": "tables", "input_bits": 1}
+    settings = {**config(tmp_path).model_dump(mode="json"), "topology": topology}
+    del settings["activation"]
+    _, record = network_training.train_network(make_config(settings))
+    assert record.validation is not None and len(record.log) == 3
+
+
 def test_an_interrupted_training_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fitting, "_SAVE_SECONDS", 0.0)
     straight, _ = network_training.train_network(config(tmp_path, "straight", average=0.5))
