@@ -40,8 +40,9 @@ PEERS = {
 }
 """Peers and the modules that run them."""
 
-VOTING = ("sums", "tables", "weightless", "gates")
-"""Peers that share their training."""
+AUGMENTED = ("sums", "tables", "weightless", "gates")
+SMOOTHED = ("sums", "tables", "weightless")
+"""Peers that take augmentation, and label smoothing; gates train much worse with the latter."""
 VALIDATION = 0.1
 COLUMNS = (
     *(
@@ -146,9 +147,8 @@ def jobs(
                 for peer, own in sizes.items():
                     if place < len(own):
                         epochs = modules[peer].EPOCHS and (options.epochs or modules[peer].EPOCHS)
-                        voting = peer in VOTING
-                        augment = options.augment if images and voting else "none"
-                        smoothing = options.smoothing if voting else 0.0
+                        augment = options.augment if images and peer in AUGMENTED else "none"
+                        smoothing = options.smoothing if peer in SMOOTHED else 0.0
                         yield Job(file, peer, own, place, seed, epochs, augment, smoothing)
 
 
@@ -300,7 +300,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, help="instead of each peer's own")
     parser.add_argument("--augment", default="none", help="of images, for sums, tables, weightless and gates")
     parser.add_argument(
-        "--smoothing", type=float, default=0.0, help="of labels, for sums, tables, weightless and gates"
+        "--smoothing", type=float, default=0.0, help="of labels, for sums, tables, weightless"
     )
     parser.add_argument("--budget", type=int, help="most LUT6")
     parser.add_argument("--samples", type=int, default=200, help="test samples to simulate")

@@ -17,7 +17,7 @@ class Task:
         seed: Seed.
         epochs: Passes over the training data. Trees have rounds instead, as part of their size.
         augment: Augmentation, as in `zerocross.models.training_settings`; "none" for peers that have none.
-        smoothing: Label smoothing, 0..1; 0 for peers that have none.
+        smoothing: Label smoothing, 0..1; 0 for peers without it.
     """
 
     data: Data
