@@ -20,7 +20,6 @@ from zerocross.finn_flows.nodes.sparse_weights import (
 from zerocross.finn_flows.nodes.stream import Stream
 from zerocross.finn_flows.nodes.symmetric import (
     TABLE,
-    WIDER,
     Group,
     Row,
     counted_tables,
@@ -28,6 +27,9 @@ from zerocross.finn_flows.nodes.symmetric import (
     tree,
     whole_count,
 )
+
+SPLIT = (1.0, 3.0, 7.0)
+"""Lookup tables for any function of 0, 1 or 2 inputs more than they have: two or four, and one or three that choose."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ class Wired(SparseNode):
 
     def _expected(self, crossings: int, table: int) -> float:
         if self.indexed:
-            return WIDER[max(0, self.fan_in - table)] if crossings else 0.0
+            return SPLIT[max(0, self.fan_in - table)] if crossings else 0.0
         return expected_tables(self.fan_in, crossings, table)
 
     def stock(self) -> tuple[StockNode, ...]:
@@ -176,9 +178,8 @@ class Wired(SparseNode):
         if len(set(row)) == 1:
             return [*lines, f"  assign y[{channel}] = 1'b{row[0]};"]
         if self.indexed:
-            truth = sum(bit << place for place, bit in enumerate(row))
-            index = ", ".join(reversed(names))
-            return [*lines, f"  assign y[{channel}] = 1'({len(row)}'h{truth:x} >> {{{index}}});"]
+            value = _any_function(row, names, self.table_inputs, f"c{channel}_", lines)
+            return [*lines, f"  assign y[{channel}] = {value};"]
         # Any or all inputs: the multiplexer of a table would become a reset of the register.
         if len(set(row[1:])) == 1:
             return [*lines, f"  assign y[{channel}] = {'~' * row[0]}|{{{', '.join(names)}}};"]
@@ -193,6 +194,38 @@ class Wired(SparseNode):
         else:
             value = writer.looked_up(row, self.table_inputs)
         return [*lines, f"  assign y[{channel}] = {value};"]
+
+
+def _any_function(row: Row, names: list[str], table: int, prefix: str, lines: list[str]) -> str:
+    """Return a function of inputs as an expression; append what it needs to `lines`.
+
+    More inputs than a lookup table has: a table for each value of the last inputs, and tables that choose among these. Left
+    to itself, Yosys needs 4.4 tables of four inputs for a function of five, and 10 for one of six, instead of 3 and 7.
+
+    Args:
+        row: Its digit for the binary number of the inputs.
+        names: The inputs, the lowest first; at most two more than a table has.
+        table: Inputs of a table.
+        prefix: Beginning of the names of wires.
+        lines: Lines to append to.
+    """
+    low, high = names[:table], names[table:]
+    size = 1 << len(low)
+    found = []
+    for part in range(1 << len(high)):
+        truth = sum(bit << place for place, bit in enumerate(row[part * size : (part + 1) * size]))
+        found.append(f"1'({size}'h{truth:x} >> {{{', '.join(reversed(low))}}})")
+    if not high:
+        return found[0]
+
+    def kept(name: str, value: str) -> str:
+        lines.append(f"  (* keep *) wire {prefix}{name} = {value};")
+        return f"{prefix}{name}"
+
+    for level, chooser in enumerate(high):
+        parts = [kept(f"t{level}_{part}", value) for part, value in enumerate(found)]
+        found = [f"{chooser} ? {one} : {zero}" for zero, one in zip(parts[::2], parts[1::2], strict=True)]
+    return found[0]
 
 
 class _Writer:
