@@ -1,9 +1,9 @@
 """Sparse layers made smaller: channels that nothing reads, that are constant, or that equal others. Every logit stays.
 
-An input of a sparse layer is a wire, so a channel can be left out by itself. Three things save hardware:
+An input of a sparse layer is a wire, so a channel can be left out by itself. Four things save hardware:
 
-- A constant channel leaves the inputs of its readers, whose rows of bits move by one. The sums of classes keep it, because
-  they have no row.
+- A constant channel leaves the inputs of its readers, whose rows of bits move by one. The sums of classes keep
+  their constant inputs, because they have no row.
 - Two channels are equal if they read the same inputs and have the same bits for each number of agreeing inputs. If all signs
   are opposite, the reversed row counts, and if all bits are, readers change their signs. Readers of either read the first
   one, where their weights stay -1, 0 and +1.
@@ -39,7 +39,7 @@ class Savings:
         unread: Neurons that nothing reads.
         constant: Neurons that always have the same bit.
         shared: Neurons that equal another one, whose readers read the other one.
-        inputs: Inputs of the remaining neurons that were constant or cancelled each other.
+        inputs: Inputs of the remaining neurons that change none of their bits: constant, cancelled, equal or ignored.
     """
 
     bits: int = 0
@@ -56,7 +56,7 @@ class Savings:
             (self.unread, "neuron", "that nothing reads"),
             (self.constant, "constant neuron", ""),
             (self.shared, "neuron", "with an equal one"),
-            (self.inputs, "input", "of neurons that cannot matter"),
+            (self.inputs, "input", "without effect on its neuron"),
         )
         words = [
             f"{count:,} {what}{'s' * (count != 1)} {why}".rstrip() for count, what, why in parts if count

@@ -3,7 +3,7 @@
 import inspect
 import re
 from collections.abc import Iterator
-from dataclasses import is_dataclass
+from dataclasses import asdict, is_dataclass
 from typing import Annotated, Any, get_args, get_origin
 
 from annotated_types import Le
@@ -137,6 +137,8 @@ def _yaml(value: Any) -> str:
         return "null"
     if isinstance(value, bool):
         return str(value).lower()
+    if is_dataclass(value) and not isinstance(value, type):
+        return "{" + ", ".join(f"{key}: {_yaml(own)}" for key, own in asdict(value).items()) + "}"
     return "[" + ", ".join(map(str, value)) + "]" if isinstance(value, list) else str(value)
 
 
@@ -157,7 +159,7 @@ def _type(annotation: Any) -> str:
     if origin is dict or is_dataclass(annotation):
         return "mapping"
     if arguments:
-        return " or ".join(_type(argument) for argument in arguments)
+        return " or ".join(dict.fromkeys(map(_type, arguments)))
     return {"str": "text", "int": "integer", "float": "number", "bool": "true or false"}.get(
         annotation.__name__, annotation.__name__
     )

@@ -77,9 +77,7 @@ def only_candidate(config: Config, input_shape: tuple[int, ...], classes: int) -
         UserError: If the configuration leaves a choice.
     """
     space = Space(config, input_shape, classes)
-    only = None if space.choices else space.candidate((0,) * len(space.sizes))
-    names_one = config.activation.encoding == "list" and space.size == 1
-    if only is None or (only.has_activations and not names_one):
+    if space.encoding or space.size != 1:
         open_choices = [choice.name for choice in space.choices]
         reason = (
             f"the configuration leaves {', '.join(open_choices)} open"
@@ -90,7 +88,7 @@ def only_candidate(config: Config, input_shape: tuple[int, ...], classes: int) -
             f"training needs a single network, but {reason}: give one value each, and activation.encoding list with one "
             "expression, such as --set activation.encoding=list --set 'activation.expressions=[x]'"
         )
-    return only
+    return space.candidate((0,) * len(space.sizes))
 
 
 def train_network(

@@ -242,9 +242,12 @@ class Durations:
             if choice.path[0] != "folding":  # candidates that differ in their folding share a training
                 combinations *= len(choice.values)
         self._combinations = combinations
+        self._has_signs = space.has_activations
 
     def _signs(self, candidates: float) -> float:
         """Return the expected number of plain signs beside so many candidates."""
+        if not self._has_signs:
+            return 0.0
         every = self._combinations
         return every * (1 - (1 - 1 / every) ** candidates) if every > 1 else 1.0
 

@@ -159,8 +159,9 @@ class Space:
         ]
         self._check_topologies()
         self._check_start()
-        self._expressions = self._named_expressions()
-        self.encoding = self._encoding()
+        self.has_activations = any(has_slots(each["name"], each) for each in self.topologies())
+        self._expressions = self._named_expressions() if self.has_activations else [X]
+        self.encoding = self._encoding() if self.has_activations else None
         self.copies = self._most_slots() if config.activation.per_layer else 1
 
     @property

@@ -122,8 +122,9 @@ class TableLinear(nn.Module):
     def __init__(self, fan_in: int, channels: int, inputs: int, connections: Connections = "learned") -> None:
         super().__init__()
         if not 1 <= inputs <= min(fan_in, MOST_INPUTS):
-            most = min(fan_in, MOST_INPUTS)
-            raise ModelError(f"a table cannot read {inputs} inputs of {fan_in}: choose 1 to {most}")
+            raise ModelError(
+                f"a table cannot read {inputs} inputs of {fan_in}: it has 1 to {MOST_INPUTS}, all different"
+            )
         self.in_features, self.out_features, self.inputs = fan_in, channels, inputs
         self.latent = nn.Parameter(torch.rand(channels, inputs, fan_in))
         self.table = nn.Parameter(torch.empty(channels, 1 << inputs).uniform_(-1, 1))

@@ -255,7 +255,7 @@ def hardwired(
         inputs: Inputs of a neuron, for each layer or for all. Up to 6 inputs, a neuron is one 6-input lookup table.
         input_bits: Encoding of the input: 1 (one bit at 128), {planes: z}: its z highest bits (2..8), or
             {thermometer: z, thresholds: uniform, step: 1}: z bits (1..16) of each feature, at `uniform` thresholds, at
-            `quantiles` of its training values, or at `learned` ones, which are multiples of `step` (1, 2, 4, ... 128).
+            `quantiles` of its training values, or at `learned` ones. All are multiples of `step` (1, 2, 4, ... 128).
         neurons: Kind of the neurons, for each layer or for all. "sums": an activation of the number of agreeing inputs.
             "tables": any function of up to 6 inputs, learned as a table, without an activation.
         connections: "learned", or "random": drawn before the training, which then learns signs, activations and tables.
@@ -283,7 +283,8 @@ def hardwired(
     net.add_module(*encoder(input_bits, fan_in))
     fan_in = input_channels(input_bits, fan_in)
     for index, (width, count, kind) in enumerate(zip(widths, counts, kinds, strict=True), start=1):
-        layer = _sparse("inputs", fan_in, width, count, connections, kind)
+        field = "inputs" if len(widths) == 1 else f"inputs of layer {index}"
+        layer = _sparse(field, fan_in, width, count, connections, kind)
         slot = TableSlot(layer) if isinstance(layer, TableLinear) else ActivationSlot(width, norm=norm)
         net.add_module(f"sparse{index}", layer)
         net.add_module(f"sparse{index}_sign", slot)

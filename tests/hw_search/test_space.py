@@ -53,10 +53,14 @@ def test_a_network_of_tables_has_no_activation_to_choose() -> None:
     wired = {"name": "hardwired", "widths": [20, 12], "input_bits": 1}
     tables = {**CONTENT, "topology": {**wired, "neurons": "tables"}, "folding": {"target_cycles": 1}}
     own = Space(make_config(tables), (1, 8, 8), 10)
-    sine, cosine = (own.candidate((gene, gene, 0)) for gene in (1, 2))
-    assert sine.text == "x" and sine.key == cosine.key
-    assert not sine.is_reference and not sine.has_activations
-    assert own.genome([X], {}) == (0, 0, 0)  # a warm start finds it, whatever its activation
+    only = own.candidate((0,))
+    assert own.size == 1 and not own.has_activations
+    assert not only.is_reference and not only.has_activations
+    assert own.genome([parse("sin(x)")], {}) == (0,)  # a warm start finds it, whatever its activation
+    either = {**tables, "topology": {**wired, "neurons": {"choose": ["sums", "tables"]}}}
+    both = Space(make_config(either), (1, 8, 8), 10)
+    sine, cosine = (both.candidate((gene, gene, 0, 1)) for gene in (1, 2))
+    assert sine.text == "x" and sine.key == cosine.key and both.has_activations
     mixed = {**tables, "topology": {**wired, "neurons": ["tables", "sums"]}}
     assert Space(make_config(mixed), (1, 8, 8), 10).candidate((1, 1, 0)).text == "add(sin(x), sin(x))"
 

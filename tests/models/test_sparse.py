@@ -103,7 +103,7 @@ def test_a_stack_gives_the_logits_of_its_networks(parameters):
     [
         ({"widths": []}, "at least one layer"),
         ({"widths": [8], "inputs": 49}, "inputs: a neuron cannot read 49 inputs of 48"),
-        ({"widths": [8, 9], "inputs": [6, 9]}, "cannot read 9 inputs of 8"),
+        ({"widths": [8, 9], "inputs": [6, 9]}, "inputs of layer 2: a neuron cannot read 9 inputs of 8"),
         ({"widths": [8], "inputs": 0}, "cannot read 0 inputs"),
         ({"widths": [8, 8], "inputs": [3]}, "1 entries for 2 layers: give a number, or a list of 2"),
         ({"widths": [2]}, "widths: 2 neurons cannot vote for 3 classes"),
