@@ -1,4 +1,4 @@
-"""Hard-wired networks side by side: our sums and tables, weightless tables, logic gates, a quantized MLP, boosted trees.
+"""Hard-wired networks side by side: our sums and tables, logic gates, a quantized MLP, boosted trees.
 
     pip install -r benchmarks/peers/requirements.txt && pip install --no-deps torchlogix==0.2.2
     python benchmarks/peers/compare.py --data mnist.npz letter.npz [--peers sums tables trees] [--seeds 3]
@@ -33,15 +33,14 @@ from zerocross.models.data import DataError, load, load_test
 PEERS = {
     "sums": "sums",
     "tables": "tables",
-    "weightless": "weightless",
     "gates": "gates",
     "mlp": "quantized",
     "trees": "trees",
 }
 """Peers and the modules that run them."""
 
-AUGMENTED = ("sums", "tables", "weightless", "gates")
-SMOOTHED = ("sums", "tables", "weightless")
+AUGMENTED = ("sums", "tables", "gates")
+SMOOTHED = ("sums", "tables")
 """Peers that take augmentation, and label smoothing; gates train much worse with the latter."""
 VALIDATION = 0.1
 COLUMNS = (
@@ -65,7 +64,6 @@ COLUMNS = (
 COLOURS = {
     "sums": "#1f6f8b",
     "tables": "#58a4b0",
-    "weightless": "#8f3985",
     "gates": "#b5651d",
     "mlp": "#4d7c0f",
     "trees": "#555555",
@@ -298,10 +296,8 @@ def main() -> None:
     parser.add_argument("--peers", nargs="+", default=list(PEERS), choices=list(PEERS))
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--epochs", type=int, help="instead of each peer's own")
-    parser.add_argument("--augment", default="none", help="of images, for sums, tables, weightless and gates")
-    parser.add_argument(
-        "--smoothing", type=float, default=0.0, help="of labels, for sums, tables, weightless"
-    )
+    parser.add_argument("--augment", default="none", help="of images, for sums, tables and gates")
+    parser.add_argument("--smoothing", type=float, default=0.0, help="of labels, for sums and tables")
     parser.add_argument("--budget", type=int, help="most LUT6")
     parser.add_argument("--samples", type=int, default=200, help="test samples to simulate")
     parser.add_argument("--rows", type=Path, default=Path("benchmarks/peers/results.csv"))

@@ -27,7 +27,6 @@ if sys.version_info < (3, 12):
 
 from torchlogix.layers import GroupSum, LogicDense
 
-UNITS = "gates of a layer x layers x bits of a feature"
 EPOCHS = 30
 TAU = 0.4
 """Temperature of the logits, in square roots of a class's number of gates; the examples of the library have 0.35 to 0.4."""

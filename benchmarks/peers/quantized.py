@@ -24,7 +24,6 @@ from zerocross.finn_flows.nodes import LabelSelect
 from zerocross.finn_flows.nodes.node import Instance
 from zerocross.finn_flows.nodes.stream import Stream
 
-UNITS = "neurons of both hidden layers x weight of EBOPs in the loss"
 EPOCHS = 60
 BATCH = 256
 CUTOFF = 3.0

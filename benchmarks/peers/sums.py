@@ -1,12 +1,10 @@
 """Ours, sums: the topology `hardwired` with a sine ahead of the sign, lowered and built by the product."""
 
-import copy
 from pathlib import Path
 
 import numpy as np
 from circuit import Circuit, Trained
 from task import Task
-from torch import nn
 from voting import network
 
 from zerocross.finn_flows.assembly import assemble
@@ -24,7 +22,6 @@ from zerocross.models.topologies import Neurons
 from zerocross.models.training import train
 
 ACTIVATION = "sin(shift(scale(x)))"
-UNITS = "neurons x bits of a feature x step of the thresholds"
 EPOCHS = 30
 
 
@@ -40,25 +37,13 @@ def run(task: Task, folder: Path) -> Trained:
     return trained_and_built(task, folder, "sums")
 
 
-def trained(task: Task, kind: Neurons) -> nn.Module:
-    """Return a trained network of neurons of a kind; the last one is kept for another circuit of it."""
-    key = (id(task.data), task.size, task.seed, task.settings, kind)
-    if key not in _last:
-        neurons, bits, *step = (int(each) for each in task.size)
-        model = network(task, neurons, bits, kind, *step)
-        install(model, [parse(ACTIVATION)])
-        train(model, task.data, task.settings, task.seed)
-        _last.clear()
-        _last[key] = model
-    return copy.deepcopy(_last[key])
-
-
-_last: dict[tuple[object, ...], nn.Module] = {}
-
-
 def trained_and_built(task: Task, folder: Path, kind: Neurons) -> Trained:
     """Train a network of neurons of a kind and build it."""
-    data, test, model = task.data, task.test, trained(task, kind)
+    data, test = task.data, task.test
+    neurons, bits, *step = (int(each) for each in task.size)
+    model = network(task, neurons, bits, kind, *step)
+    install(model, [parse(ACTIVATION)])
+    train(model, data, task.settings, task.seed)
     found = classes(torch_logits(model, test.x))
 
     export(model, data.input_shape, folder / "model.onnx")

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from circuit import Trained
-from sums import EPOCHS, UNITS, sizes, trained_and_built
+from sums import EPOCHS, sizes, trained_and_built
 from task import Task
 
-__all__ = ["EPOCHS", "UNITS", "run", "sizes"]
+__all__ = ["EPOCHS", "run", "sizes"]
 
 
 def run(task: Task, folder: Path) -> Trained:

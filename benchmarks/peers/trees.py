@@ -18,7 +18,6 @@ from task import Task
 from zerocross.finn_flows.nodes import LabelSelect, Thermometer
 from zerocross.finn_flows.nodes.stream import Stream
 
-UNITS = "rounds x depth x bits of a leaf"
 EPOCHS = 0
 IMAGE_SHIFT = 4
 """Lowest bits of a pixel that trees do not see."""
