@@ -34,6 +34,7 @@ _LATE = 1.03
 
 _SAVE_SECONDS = 30.0
 _STATISTICS_BATCH = 1000
+_STATISTICS_SAMPLES = 10_000
 
 
 class TrainingFailure(Exception):
@@ -229,15 +230,16 @@ class Fit:
         self._cosine.T_max = epochs * self._steps
 
     def finish(self) -> None:
-        """Put averaged weights in place, and read the statistics of batch norms again, in float32, on plain samples."""
+        """Put averaged weights in place, and read the statistics of batch norms again, in float32, on plain samples.
+
+        Running statistics follow the last batches only. In a residual network that can cost 15 points of accuracy.
+        """
         with torch.no_grad():
             for name, value in self._average.items():
                 self.model.get_parameter(name).copy_(value)
         if self._last:
             self.model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-        if self._average or self._half:
-            reread_statistics(self.model, self._x)
-        self.model.eval()
+        reread_statistics(self.model, self._x)
 
     def state(self) -> dict[str, Any]:
         """Return the whole state of the training, for `restore`."""
@@ -362,7 +364,9 @@ def _optimizer(model: nn.Module, settings: TrainingSettings) -> torch.optim.Opti
 
 @torch.no_grad()
 def reread_statistics(model: nn.Module, x: Tensor) -> None:
-    """Set the running statistics of a network's batch norms to the means over the batches of one pass, in float32.
+    """Set the running statistics of a network's batch norms to the means over large batches, in float32.
+
+    Up to 10,000 samples, evenly spaced, are read.
 
     Args:
         model: Network; all other layers are in eval mode meanwhile, and afterwards.
@@ -371,10 +375,13 @@ def reread_statistics(model: nn.Module, x: Tensor) -> None:
     model.eval()
     norms = [module for module in model.modules() if isinstance(module, BatchNorm)]
     momenta = [norm.momentum for norm in norms]
+    if not norms:
+        return
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # cumulative mean
         norm.train()
+    x = x[:: math.ceil(len(x) / _STATISTICS_SAMPLES)]
     for batch in x.tensor_split(max(1, math.ceil(len(x) / _STATISTICS_BATCH))):
         model(batch.float())
     for norm, momentum in zip(norms, momenta, strict=True):

@@ -397,7 +397,8 @@ class EntrySubject:
     Attributes:
         entry: The network.
         data: File of the test set, see `zerocross.hw_search.builds.samples.read_test_set`. None uses the test set of the
-            training if that comes with the package (digits, breast_cancer), and otherwise draws random samples that exercise the network.
+            training if that comes with the package (digits, breast_cancer), and otherwise draws random samples that
+            exercise the network.
     """
 
     entry: Entry

@@ -34,7 +34,9 @@ def row(entry: Entry) -> list[str]:
     estimate = entry.estimate.zerocross if entry.estimate else {}
     routed = next((build for build in entry.builds if build.family == "ecp5"), None)
     build = routed or next(iter(entry.builds), None)
-    counted = build.counted.get(_FITTED, {}) if build else {}
+    # A design for another part has other tables: its count for this family is only a comparison.
+    fitted = next((build for build in entry.builds if build.family == _FITTED), build)
+    counted = fitted.counted.get(_FITTED, {}) if fitted else {}
     return [
         entry.name,
         activation(entry),
