@@ -47,10 +47,6 @@ _LATER = (
 _MOST_TOPOLOGIES = 4096
 _MOST_CHECKED = 512
 
-_TRAININGS = 2
-"""Edition of the trainings, part of every key: results of others are not taken from a store. 2 reads the statistics of batch
-norms again at the end of every training."""
-
 
 @dataclass(frozen=True)
 class Candidate:
@@ -112,7 +108,7 @@ class Candidate:
             for name, value in self.training.items()
             if name not in _LATER or value != TrainingConfig.model_fields[name].default
         }
-        return [keys[:1] if len(set(keys)) == 1 else keys, self.topology, training, _TRAININGS]
+        return [keys[:1] if len(set(keys)) == 1 else keys, self.topology, training]
 
     def with_expressions(self, expressions: tuple[Expression, ...]) -> "Candidate":
         """Return the same candidate with other activations."""
