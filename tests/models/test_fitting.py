@@ -166,9 +166,13 @@ def test_averages(digits: Data) -> None:
     torch.testing.assert_close(model.get_parameter(name).detach(), expected)
 
 
-def test_statistics_read_again(digits: Data) -> None:
+@pytest.mark.parametrize("trained", [False, True])
+def test_statistics_read_again(trained: bool, digits: Data) -> None:
     model = network(dropout=0.5)
-    reread_statistics(model, digits.train.x)
+    if trained:  # reads them at its end
+        run(Fit(model, 1, digits, TrainingSettings(1, 64), 0, CPU))
+    else:
+        reread_statistics(model, digits.train.x)
     norm = next(module for module in model.modules() if isinstance(module, BatchNorm))
     values: list[Tensor] = []
     handle = norm.register_forward_pre_hook(lambda _, inputs: values.append(inputs[0]))
