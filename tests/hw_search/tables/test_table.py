@@ -39,8 +39,8 @@ def configuration(output: Path, **change: Any) -> Config:
     own = {
         "name": "table",
         "output": str(output),
-        "data": {"limit": 200},
-        "topology": {"hidden": [8]},
+        "data": {"limit": 1200},
+        "topology": {"hidden": [16]},
         "folding": {"target_cycles": 64},
         "training": {"epochs": 1},
         "search": {"seeds": 2},
