@@ -241,15 +241,12 @@ class Durations:
         for choice in space.choices:
             if choice.path[0] != "folding":  # candidates that differ in their folding share a training
                 combinations *= len(choice.values)
-        self._combinations = combinations
-        self._has_signs = space.has_activations
+        self._combinations = combinations if space.has_activations else 0  # of networks with a plain sign
 
     def _signs(self, candidates: float) -> float:
         """Return the expected number of plain signs beside so many candidates."""
-        if not self._has_signs:
-            return 0.0
         every = self._combinations
-        return every * (1 - (1 - 1 / every) ** candidates) if every > 1 else 1.0
+        return every * (1 - (1 - 1 / every) ** candidates) if every > 1 else float(every)
 
     def _parts(self, candidates: int) -> Iterator[tuple[float, float]]:
         """Yield numbers of trainings, each with their length as a share of a whole one."""

@@ -8,7 +8,7 @@ import hashlib
 import itertools
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -26,7 +26,7 @@ from zerocross.models.errors import ModelError
 from zerocross.models.expressions import Expression, X
 from zerocross.models.layers import slots
 from zerocross.models.presets import resolve
-from zerocross.models.topologies import check_parameters, has_slots
+from zerocross.models.topologies import SLOT_FIELDS, check_parameters, has_slots
 
 Genome = tuple[int, ...]
 
@@ -159,7 +159,7 @@ class Space:
         ]
         self._check_topologies()
         self._check_start()
-        self.has_activations = any(has_slots(each["name"], each) for each in self.topologies())
+        self.has_activations = any(has_slots(each["name"], each) for each in self.topologies(SLOT_FIELDS))
         self._expressions = self._named_expressions() if self.has_activations else [X]
         self.encoding = self._encoding() if self.has_activations else None
         self.copies = self._most_slots() if config.activation.per_layer else 1
@@ -287,10 +287,18 @@ class Space:
         except ModelError as error:
             raise UserError(f"activation: {error}") from None
 
-    def topologies(self) -> Iterator[dict[str, Any]]:
-        """Yield every topology section that the choices allow."""
+    def topologies(self, fields: Collection[str] | None = None) -> Iterator[dict[str, Any]]:
+        """Yield every topology section that the choices allow.
+
+        Args:
+            fields: Fields whose choices are open; those of others have their first value. None opens all.
+        """
         chosen = [choice for choice in self.choices if choice.path[0] == "topology"]
-        for values in itertools.product(*(choice.values for choice in chosen)):
+        opened = [
+            choice.values if fields is None or choice.path[1] in fields else choice.values[:1]
+            for choice in chosen
+        ]
+        for values in itertools.product(*opened):
             paths = {choice.path: value for choice, value in zip(chosen, values, strict=True)}
             yield _resolve(self._fixed["topology"], ("topology",), paths)
 

@@ -123,7 +123,7 @@ class TableLinear(nn.Module):
         super().__init__()
         if not 1 <= inputs <= min(fan_in, MOST_INPUTS):
             raise ModelError(
-                f"a table cannot read {inputs} inputs of {fan_in}: it has 1 to {MOST_INPUTS}, all different"
+                f"a table cannot read {inputs} inputs of {fan_in}: it reads 1 to {MOST_INPUTS} different ones"
             )
         self.in_features, self.out_features, self.inputs = fan_in, channels, inputs
         self.latent = nn.Parameter(torch.rand(channels, inputs, fan_in))

@@ -300,6 +300,10 @@ def hardwired(
     return net
 
 
+SLOT_FIELDS = ("name", "neurons")
+"""Fields of a topology that `has_slots` reads."""
+
+
 def has_slots(name: str, parameters: Mapping[str, Any]) -> bool:
     """Return whether a network has slots for activations. Only a hard-wired one of tables alone has none."""
     neurons = parameters.get("neurons", "sums") if name == "hardwired" else "sums"

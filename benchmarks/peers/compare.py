@@ -39,9 +39,8 @@ PEERS = {
 }
 """Peers and the modules that run them."""
 
-AUGMENTED = ("sums", "tables", "gates")
-SMOOTHED = ("sums", "tables")
-"""Peers that take augmentation, and label smoothing; gates train much worse with the latter."""
+VOTING = ("sums", "tables", "gates")
+"""Peers that our trainer trains, with augmentation and label smoothing."""
 VALIDATION = 0.1
 COLUMNS = (
     *(
@@ -145,8 +144,8 @@ def jobs(
                 for peer, own in sizes.items():
                     if place < len(own):
                         epochs = modules[peer].EPOCHS and (options.epochs or modules[peer].EPOCHS)
-                        augment = options.augment if images and peer in AUGMENTED else "none"
-                        smoothing = options.smoothing if peer in SMOOTHED else 0.0
+                        augment = options.augment if images and peer in VOTING else "none"
+                        smoothing = options.smoothing if peer in VOTING else 0.0
                         yield Job(file, peer, own, place, seed, epochs, augment, smoothing)
 
 
@@ -297,7 +296,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--epochs", type=int, help="instead of each peer's own")
     parser.add_argument("--augment", default="none", help="of images, for sums, tables and gates")
-    parser.add_argument("--smoothing", type=float, default=0.0, help="of labels, for sums and tables")
+    parser.add_argument("--smoothing", type=float, default=0.0, help="of labels, for sums, tables and gates")
     parser.add_argument("--budget", type=int, help="most LUT6")
     parser.add_argument("--samples", type=int, default=200, help="test samples to simulate")
     parser.add_argument("--rows", type=Path, default=Path("benchmarks/peers/results.csv"))

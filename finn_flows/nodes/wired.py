@@ -178,7 +178,7 @@ class Wired(SparseNode):
         if len(set(row)) == 1:
             return [*lines, f"  assign y[{channel}] = 1'b{row[0]};"]
         if self.indexed:
-            value = _any_function(row, names, self.table_inputs, f"c{channel}_", lines)
+            value = _Writer(f"c{channel}_", [], lines, keep=True).indexed(row, names, self.table_inputs)
             return [*lines, f"  assign y[{channel}] = {value};"]
         # Any or all inputs: the multiplexer of a table would become a reset of the register.
         if len(set(row[1:])) == 1:
@@ -194,38 +194,6 @@ class Wired(SparseNode):
         else:
             value = writer.looked_up(row, self.table_inputs)
         return [*lines, f"  assign y[{channel}] = {value};"]
-
-
-def _any_function(row: Row, names: list[str], table: int, prefix: str, lines: list[str]) -> str:
-    """Return a function of inputs as an expression; append what it needs to `lines`.
-
-    More inputs than a lookup table has: a table for each value of the last inputs, and tables that choose among these. Left
-    to itself, Yosys needs 4.4 tables of four inputs for a function of five, and 10 for one of six, instead of 3 and 7.
-
-    Args:
-        row: Its digit for the binary number of the inputs.
-        names: The inputs, the lowest first; at most two more than a table has.
-        table: Inputs of a table.
-        prefix: Beginning of the names of wires.
-        lines: Lines to append to.
-    """
-    low, high = names[:table], names[table:]
-    size = 1 << len(low)
-    found = []
-    for part in range(1 << len(high)):
-        truth = sum(bit << place for place, bit in enumerate(row[part * size : (part + 1) * size]))
-        found.append(f"1'({size}'h{truth:x} >> {{{', '.join(reversed(low))}}})")
-    if not high:
-        return found[0]
-
-    def kept(name: str, value: str) -> str:
-        lines.append(f"  (* keep *) wire {prefix}{name} = {value};")
-        return f"{prefix}{name}"
-
-    for level, chooser in enumerate(high):
-        parts = [kept(f"t{level}_{part}", value) for part, value in enumerate(found)]
-        found = [f"{chooser} ? {one} : {zero}" for zero, one in zip(parts[::2], parts[1::2], strict=True)]
-    return found[0]
 
 
 class _Writer:
@@ -277,6 +245,28 @@ class _Writer:
         self._lines.append(f"  wire [{bits - 1}:0] {name} = {widened};")
         digits = sum(bit << place for place, bit in enumerate(row))
         return f"1'({len(row)}'h{digits:x} >> {name})"
+
+    def indexed(self, row: Row, names: list[str], table: int) -> str:
+        """Return the digit of a row for the binary number of inputs.
+
+        If a table has too few inputs, there is one for each value of the last inputs, and tables choose among these. Left to
+        itself, Yosys needs 4.4 tables of four inputs for a function of five, and 10 for one of six, instead of 3 and 7.
+
+        Args:
+            row: The row.
+            names: The inputs, the lowest first; at most two more than a table has.
+            table: Inputs of a table.
+        """
+        low, high = names[:table], names[table:]
+        size, index = 1 << len(low), ", ".join(reversed(low))
+        found = []
+        for start in range(0, len(row), size):
+            truth = sum(bit << place for place, bit in enumerate(row[start : start + size]))
+            found.append(f"1'({size}'h{truth:x} >> {{{index}}})")
+        for chooser in high:
+            parts = [self._named(value) for value in found]
+            found = [f"{chooser} ? {one} : {zero}" for zero, one in zip(parts[::2], parts[1::2], strict=True)]
+        return found[0]
 
     def _input(self) -> list[str]:
         place, _ = self._reads.pop(0)

@@ -113,7 +113,7 @@ def test_a_network_of_tables_has_no_slots_for_activations():
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"inputs": 7}, "inputs: a table cannot read 7 inputs of 48: it has 1 to 6"),
+        ({"inputs": 7}, "inputs: a table cannot read 7 inputs of 48: it reads 1 to 6"),
         ({"inputs": 0}, "inputs: a table cannot read 0 inputs"),
         ({"neurons": ["tables", "sums"]}, "neurons has 2 entries for 1 layers: give a kind, or a list of 1"),
         ({"neurons": "trees"}, "neurons"),
