@@ -16,11 +16,11 @@ from zerocross.hw_search.code_digest import code_digest
 
 CONFIG: dict[str, Any] = {
     "name": "tiny",
-    "data": {"name": "digits", "limit": 200},
+    "data": {"name": "digits"},
     "activation": {"encoding": "pair", "unary": ["x", "sin"], "binary": ["add"]},
     "topology": {"name": "mlp", "hidden": {"choose": [[8], [12]]}, "input_bits": 1},
     "folding": {"target_cycles": 256},
-    "training": {"epochs": 1, "batch_size": 64},
+    "training": {"epochs": 2, "batch_size": 32},
     "search": {"population": 4, "generations": 2, "workers": 1},
     "final": {"seeds": 1, "controls": []},
 }
@@ -138,8 +138,8 @@ def processes(folder: Path) -> list[int]:
 
 
 def reference(folder: Path) -> Place:
-    """Return a place with a finished search and build, made once for all attacks of the same code."""
-    place = Place(folder / f"reference-{code_digest(*_CODE)[:8]}", folder / "cache")
+    """Return a place with a finished search and build, made once for all attacks of the same code and configuration."""
+    place = Place(folder / f"reference-{code_digest(*_CODE, data=[Path(__file__)])[:8]}", folder / "cache")
     done = place.folder / "done.json"
     if not done.exists():
         for command in (SEARCH, build(RUN, route=True)):
