@@ -61,6 +61,8 @@ ENTRIES = [
     Made("mlp64-fashion", "scale_gauss"),
     Made("mlp256-fashion"),
     Made("mlp256-fashion", "scale_gauss"),
+    Made("mlp512-fashion"),
+    Made("thermo-fashion"),
     Made("cnv-fashion", seeds=1),
     Made("cnv-fashion", "scale_gauss", seeds=1),
     Made("cnv-cifar10", seeds=1),

@@ -29,6 +29,7 @@ from zerocross.models.quantizers import (
     FixedPoint,
     activation_quantizer,
     sign,
+    weight_grid,
     weight_quantizer,
 )
 from zerocross.models.surrogates import Surrogate, Window
@@ -90,7 +91,7 @@ class IntegerLinear(qnn.QuantLinear):
 
     def __init__(self, fan_in: int, channels: int, weight_bits: int = 8) -> None:
         super().__init__(fan_in, channels, bias=False, weight_quant=weight_quantizer(weight_bits))
-        self.grid = _integer_weights(self.weight, weight_bits)
+        self.weight_bits, self.grid = weight_bits, _integer_weights(self.weight, weight_bits)
 
     def forward(self, x: Tensor) -> Tensor:
         """Multiply."""
@@ -206,7 +207,7 @@ class IntegerConv2d(PaddedConv2d):
 
     def __init__(self, in_channels: int, channels: int, weight_bits: int = 8, **settings: Any) -> None:
         super().__init__(in_channels, channels, **settings, weight_quant=weight_quantizer(weight_bits))
-        self.grid = _integer_weights(self.weight, weight_bits)
+        self.weight_bits, self.grid = weight_bits, _integer_weights(self.weight, weight_bits)
 
     def quantized(self) -> Tensor:
         """Return the weights on their grid."""
@@ -249,7 +250,7 @@ def bit(x: Tensor, surrogate: Surrogate, sharpness: float | None) -> Tensor:
 def _integer_weights(weight: Tensor, bits: int) -> FixedPoint:
     """Return the weights' quantizer. Initialize them over the whole integer range first."""
     nn.init.uniform_(weight, -1.0, 1.0)
-    return FixedPoint(bits, 2.0 ** (1 - bits), signed=True, narrow_range=True)
+    return weight_grid(bits)
 
 
 class _Slot(nn.Module):

@@ -162,7 +162,16 @@ def weight_quantizer(bits: int) -> type:
         ModelError: For other bits.
     """
     _check(bits, "weight_bits")
-    return _FixedPointWeight.let(bit_width=bits, step=2.0 ** (1 - bits))
+    return _FixedPointWeight.let(bit_width=bits, step=_weight_step(bits))
+
+
+def weight_grid(bits: int) -> FixedPoint:
+    """Return the values of weights of 2..8 bits, as `weight_quantizer` has them."""
+    return FixedPoint(bits, _weight_step(bits), signed=True, narrow_range=True)
+
+
+def _weight_step(bits: int) -> float:
+    return 2.0 ** (1 - bits)
 
 
 def _check(bits: int, name: str) -> None:

@@ -243,7 +243,8 @@ def load_entry(path: Path, remedy: str = "add the network again") -> Entry:
         )
     try:
         tensors = tuple(
-            PackedTensor(each["name"], each["kind"], tuple(each["shape"])) for each in content.pop("tensors")
+            PackedTensor(each["name"], each["kind"], tuple(each["shape"]), each.get("width", 1))
+            for each in content.pop("tensors")
         )
         weights = Packed(tensors, bits, numbers)
         if digest.tobytes().decode() != _digest(text.tobytes(), weights):

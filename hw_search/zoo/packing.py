@@ -1,8 +1,8 @@
-"""The parameters of a network in few bytes: signs of weights and tables as bits, all other numbers as float32."""
+"""The parameters of a network in few bytes: weights and tables as bits, all other numbers as float32."""
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -11,11 +11,12 @@ from pydantic import ConfigDict
 from torch import Tensor, nn
 
 from zerocross.hw_search.errors import UserError
-from zerocross.models.layers import BinaryConv2d, BinaryLinear
+from zerocross.models.layers import BinaryConv2d, BinaryLinear, IntegerConv2d, IntegerLinear
+from zerocross.models.quantizers import weight_grid
 from zerocross.models.sparse import SparseLinear
 from zerocross.models.table_neurons import TableLinear
 
-Kind = Literal["bit", "sparse", "choice", "number"]
+Kind = Literal["bit", "integer", "sparse", "choice", "number"]
 _UNREAD = "num_batches_tracked"  # batch norms count their batches, but do not read the count
 
 
@@ -25,14 +26,16 @@ class PackedTensor:
 
     Attributes:
         name: Name in the network's `state_dict`.
-        kind: "bit" for the signs of binary weights and tables; "sparse" for weights of -1, 0 and +1; "choice" for the
-            largest of each row; "number".
+        kind: "bit" for the signs of binary weights and tables; "integer" for weights of several bits; "sparse" for the -1, 0
+            and +1 of a sparse layer; "choice" for the largest of each row; "number".
         shape: Shape.
+        width: Bits of an "integer", 2..8; 1 otherwise.
     """
 
     name: str
     kind: Kind
     shape: tuple[int, ...]
+    width: int = field(default=1, repr=False)  # entries of older versions have digests without it
 
     @property
     def size(self) -> int:
@@ -46,7 +49,8 @@ class Packed:
 
     Attributes:
         tensors: All tensors, in order.
-        bits: Bits of all weights one after the other, 8 in a byte, uint8. A binary weight has one, 1 for a weight >= 0. The
+        bits: Bits of all weights one after the other, 8 in a byte, uint8. A binary weight has one, 1 for a weight >= 0.
+            Weights of several bits have a row for each bit, the lowest first, of the integer minus the smallest one. The
             weights of a sparse layer have two rows of bits: 1 for weights above 0, then 1 for weights below 0.
         numbers: All other numbers one after the other, float32. A choice has the place of the largest of each row.
     """
@@ -65,6 +69,8 @@ def kinds_of(model: nn.Module) -> dict[str, Kind]:
         match module:
             case BinaryLinear() | BinaryConv2d():
                 found[f"{name}.weight"] = "bit"
+            case IntegerLinear() | IntegerConv2d():
+                found[f"{name}.weight"] = "integer"
             case SparseLinear():
                 found[f"{name}.weight"] = "sparse"
             case TableLinear():
@@ -84,8 +90,13 @@ def pack(model: nn.Module) -> Packed:
         if name.endswith(_UNREAD):
             continue
         kind, layer = kinds.get(name, "number"), layers.get(name.rpartition(".")[0])
-        tensors.append(PackedTensor(name, kind, tuple(tensor.shape)))
         flat = tensor.detach().cpu().flatten()
+        if kind == "integer" and isinstance(layer, IntegerLinear | IntegerConv2d):
+            tensors.append(PackedTensor(name, kind, tuple(tensor.shape), layer.weight_bits))
+            integers = (layer.grid.integers(flat).int() - layer.grid.low).numpy()
+            signs += [(integers >> bit & 1).astype(bool) for bit in range(layer.weight_bits)]
+            continue
+        tensors.append(PackedTensor(name, kind, tuple(tensor.shape)))
         if kind == "bit":
             signs.append((flat >= 0).numpy())
             continue
@@ -108,7 +119,8 @@ def pack(model: nn.Module) -> Packed:
 def unpack(packed: Packed) -> dict[str, Tensor]:
     """Return the tensors of a network by name.
 
-    Binary weights are -1 and +1, those of sparse layers -1, 0 and +1. The chosen one of a row is 1, the others are 0.
+    Binary weights are -1 and +1, those of several bits are multiples of their scale, and those of sparse layers are -0.5, 0
+    and +0.5. The chosen one of a row is 1, the others are 0.
     """
     return dict(_unpacked(packed))
 
@@ -119,6 +131,12 @@ def _unpacked(packed: Packed) -> Iterator[tuple[str, Tensor]]:
     for tensor in packed.tensors:
         if tensor.kind == "bit":
             values, bits = signs[bits : bits + tensor.size], bits + tensor.size
+        elif tensor.kind == "integer":
+            rows, bits = bits, bits + tensor.width * tensor.size
+            planes = signs[rows:bits].reshape(tensor.width, -1) > 0
+            grid = weight_grid(tensor.width)
+            integers = 2 ** np.arange(tensor.width) @ planes + grid.low
+            values = integers.astype(np.float32) * np.float32(grid.step)
         elif tensor.kind == "sparse":
             above, below = signs[bits : bits + 2 * tensor.size].reshape(2, -1)
             values, bits = np.float32(0.5) * (above - below), bits + 2 * tensor.size

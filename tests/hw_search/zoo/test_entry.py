@@ -26,6 +26,8 @@ CELL = [["conv3"]]
 TOPOLOGIES: list[dict[str, Any]] = [
     {"name": "mlp", "hidden": [9, 7]},
     {"name": "mlp", "hidden": [5], "input_bits": 1},
+    {"name": "mlp", "hidden": [5, 6], "weight_bits": 2},
+    {"name": "cnv", "blocks": [[3]], "dense": [7], "weight_bits": 5},
     {"name": "cnv", "blocks": [[3, 5]], "dense": [7]},
     {"name": "hardwired", "widths": [23, 19], "inputs": [6, 3]},
     {"name": "hardwired", "widths": [23, 19], "inputs": [6, 3], "neurons": "tables"},
