@@ -51,10 +51,9 @@ COLUMNS = ("data", "inputs", "function", "seed", "validation", "test", "seconds"
 @cache
 def functions() -> dict[str, tuple[str, dict[str, Any], dict[str, Any]]]:
     """Return what is compared: expression, parameters of the topology and settings of the training, by name."""
-    plain = ("x", {}, {})
     best = {name: (name, {}, {}) for name in best_functions(10)}
     return {
-        "plain sign": plain,
+        "plain sign": ("x", {}, {}),
         "plain sign, polynomial": ("x", {}, {"surrogate": "polynomial"}),
         "plain sign without batch norm": ("shift(scale(x))", {"norm": False}, {}),
         "sin(x)": ("sin(x)", {}, {}),
@@ -110,7 +109,8 @@ def run(data: Data, test: Split, options: argparse.Namespace) -> None:
         begun = time.monotonic()
         torch.manual_seed(seed)
         model = network(data, options.neurons, inputs, name)
-        settings = TrainingSettings(options.epochs, 128, options.rate, **functions()[name][2])
+        changes = {"surrogate": "window", **functions()[name][2]}
+        settings = TrainingSettings(options.epochs, 128, options.rate, **changes)
         train(model, data, settings, seed)
         found = accuracy(model, data.validation), accuracy(model, test)
         row = (Path(options.data).stem, inputs, name, seed, *found, round(time.monotonic() - begun, 1))

@@ -35,9 +35,9 @@ NETWORKS: dict[str, dict[str, Any]] = {
 DEFAULT = "default"
 RECIPES: dict[str, dict[str, Any]] = {
     DEFAULT: {},
-    "surrogate: polynomial": {"surrogate": "polynomial"},
+    "surrogate: window": {"surrogate": "window"},
     "surrogate: tanh": {"surrogate": "tanh"},
-    "surrogate_width: 1": {"surrogate_width": 1.0},
+    "surrogate_width: 1.3": {"surrogate_width": 1.3},
     "learning_rate: 0.002": {"learning_rate": 2e-3},
     "learning_rate: 0.02": {"learning_rate": 2e-2},
     "warmup: 0.1": {"warmup": 0.1},

@@ -18,7 +18,6 @@ from torch import Tensor
 from zerocross.hw_search.choice import Choose
 from zerocross.hw_search.config import Config
 from zerocross.hw_search.errors import UserError
-from zerocross.hw_search.execution.config import TrainingConfig
 from zerocross.hw_search.networks import FaultyTopology, build_topology
 from zerocross.models.canonical import canonical_key, constant_bit
 from zerocross.models.encodings import Encoding
@@ -31,19 +30,20 @@ from zerocross.models.topologies import SLOT_FIELDS, check_parameters, has_slots
 Genome = tuple[int, ...]
 
 _SECTIONS = ("topology", "training", "folding")
-_LATER = (
-    "surrogate",
-    "surrogate_width",
-    "surrogate_sharpness",
-    "warmup",
-    "label_smoothing",
-    "weight_decay",
-    "clip_weights",
-    "average",
-    "precision",
-    "start_from",
-)
-"""Fields of `training` that are no part of a candidate's key at their defaults, so that older runs keep their ids."""
+_LATER = {
+    "surrogate": "window",
+    "surrogate_width": None,
+    "surrogate_sharpness": 4.0,
+    "warmup": 0.0,
+    "label_smoothing": 0.0,
+    "weight_decay": 0.0,
+    "clip_weights": False,
+    "average": 0.0,
+    "precision": "float32",
+    "start_from": None,
+}
+"""Fields of `training` that the first versions did not have, and the values of these. Such values are no part of a
+candidate's key, so that older runs keep their ids."""
 _MOST_TOPOLOGIES = 4096
 _MOST_CHECKED = 512
 
@@ -106,7 +106,7 @@ class Candidate:
         training = {
             name: value
             for name, value in self.training.items()
-            if name not in _LATER or value != TrainingConfig.model_fields[name].default
+            if name not in _LATER or value != _LATER[name]
         }
         return [keys[:1] if len(set(keys)) == 1 else keys, self.topology, training]
 

@@ -25,7 +25,7 @@ class TrainingSettings:
         nu_end: Last nu of self_binarizing.
         nu_shape: Growth of nu, "geometric" or "linear".
         surrogate: Surrogate gradient of activations' signs; see `zerocross.models.surrogates`.
-        surrogate_width: Width of the surrogate "window" or "polynomial"; None is 1.3 or 1.
+        surrogate_width: Width of the surrogate "polynomial" or "window"; None is 1 or 1.3.
         surrogate_sharpness: Last nu of the surrogate "tanh"; the first is 1.
         warmup: Share of the steps in which the learning rate rises linearly, 0..1.
         label_smoothing: Share of each label that is spread over all classes, 0..1.
@@ -45,7 +45,7 @@ class TrainingSettings:
     nu_start: float = 1.0
     nu_end: float = 1000.0
     nu_shape: Literal["geometric", "linear"] = "geometric"
-    surrogate: Literal["window", "polynomial", "tanh"] = "window"
+    surrogate: Literal["window", "polynomial", "tanh"] = "polynomial"
     surrogate_width: float | None = None
     surrogate_sharpness: float = 4.0
     warmup: float = 0.0

@@ -31,7 +31,9 @@ class Task:
     @property
     def settings(self) -> TrainingSettings:
         """Settings of a training by gradients."""
-        return TrainingSettings(self.epochs, augment=self.augment, label_smoothing=self.smoothing)
+        return TrainingSettings(
+            self.epochs, augment=self.augment, surrogate="window", label_smoothing=self.smoothing
+        )
 
     @property
     def is_images(self) -> bool:

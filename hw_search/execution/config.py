@@ -43,13 +43,13 @@ class TrainingConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False
         "geometric", description="Growth of nu: `geometric` (by the same factor in every step) or `linear`."
     )
     surrogate: Choice[Literal["window", "polynomial", "tanh"]] = Field(
-        "window",
-        description="Surrogate gradient of activations' signs (straight_through). `window`: the gradient passes where |x| < "
-        "surrogate_width. `polynomial`: Bi-Real-Net's, times 2 - 2|x| where |x| < 1. `tanh`: that of tanh(nu x), where nu "
-        "grows from 1 to surrogate_sharpness.",
+        "polynomial",
+        description="Surrogate gradient of activations' signs (straight_through). `polynomial`: Bi-Real-Net's, times "
+        "2 - 2|x| where |x| < 1. `window`: the gradient passes where |x| < surrogate_width; it was the default of earlier "
+        "versions. `tanh`: that of tanh(nu x), where nu grows from 1 to surrogate_sharpness.",
     )
     surrogate_width: Choice[Positive] | None = Field(
-        None, description="Width of the surrogate: null is 1.3 for `window`, and 1 for `polynomial`."
+        None, description="Width of the surrogate: null is 1 for `polynomial`, and 1.3 for `window`."
     )
     surrogate_sharpness: Choice[Sharpness] = Field(
         4.0, description="Last nu of the surrogate `tanh`, at least 1."
@@ -115,8 +115,8 @@ class FinalConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
     controls: list[ControlName] = Field(
         default_factory=lambda: list(get_args(ControlName)),
         description="Controls beside each plain sign: `shifted` trains sub(x, 0.65); `polynomial` and `tanh` train the "
-        "plain sign with that surrogate gradient. A network must beat them too. Each costs as many trainings as "
-        "the plain signs beside the front. []: none.",
+        "plain sign with that surrogate gradient, if it has another. A network must beat them too. Each costs as many "
+        "trainings as the plain signs beside the front. []: none.",
     )
 
     @field_validator("controls")

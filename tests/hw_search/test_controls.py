@@ -15,10 +15,11 @@ from zerocross.reports.page import render
 from zerocross.reports.storage import load_run
 
 ALL = ("shifted", "polynomial", "tanh")
+WINDOW = {"surrogate": "window"}
 
 
 def sign(**training: object) -> Candidate:
-    config = configured(Path("runs"), training=training)
+    config = configured(Path("runs"), training={**WINDOW, **training})
     return plain_sign(Space(config, (1, 8, 8), 10).candidate((1, 1, 0)))
 
 
@@ -51,7 +52,8 @@ def test_a_network_without_activations_has_no_controls() -> None:
 
 
 def test_controls_stand_beside_the_plain_signs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    executor, config = Instant(), configured(tmp_path, search={"generations": 1, "rungs": []})
+    executor = Instant()
+    config = configured(tmp_path, search={"generations": 1, "rungs": []}, training=WINDOW)
     result = search(config, executor=executor)
     run = result.run
     assert {(c.sign, c.name) for c in run.controls} == {(s.id, name) for s in run.references for name in ALL}

@@ -95,10 +95,10 @@ def test_a_choice_is_refused(change: dict[str, object], message: str, tmp_path: 
         network_training.train_network(make_config(content))
 
 
-def test_a_candidate_keeps_its_id_while_new_settings_have_their_defaults(tmp_path: Path) -> None:
+def test_a_candidate_keeps_its_id_while_new_settings_say_what_was_done_before(tmp_path: Path) -> None:
     plain, other = (
         Space(config(tmp_path, **training), (1, 8, 8), 10).candidate((0,))
-        for training in ({}, {"surrogate": "polynomial"})
+        for training in ({"surrogate": "window"}, {"surrogate": "polynomial"})
     )
     assert {**plain.training, **{"warmup": 0.0}} == plain.training
     assert plain.id != other.id

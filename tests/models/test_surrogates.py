@@ -50,9 +50,10 @@ def test_the_gradient_is_that_of_its_function(name: str) -> None:
 @pytest.mark.parametrize(
     "settings, expected",
     [
-        (TrainingSettings(1), Window(1.3)),
-        (TrainingSettings(1, surrogate_width=0.7), Window(0.7)),
-        (TrainingSettings(1, surrogate="polynomial"), Polynomial(1.0)),
+        (TrainingSettings(1), Polynomial(1.0)),
+        (TrainingSettings(1, surrogate="window"), Window(1.3)),
+        (TrainingSettings(1, surrogate="window", surrogate_width=0.7), Window(0.7)),
+        (TrainingSettings(1, surrogate_width=0.7), Polynomial(0.7)),
     ],
 )
 def test_settings(settings: TrainingSettings, expected: Surrogate) -> None:
