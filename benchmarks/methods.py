@@ -1,7 +1,7 @@
 """Compares the methods of the papers: accuracy with its spread, and hardware costs.
 
-    python benchmarks/methods.py [methods | transferred | bands] [--data FILE.npz] [--seeds N] [--rows NAME ...]
-        [--output FOLDER]
+    python benchmarks/methods.py [methods | transferred | bands | dense | residual] [--data FILE.npz] [--seeds N]
+        [--rows NAME ...] [--output FOLDER]
 
 Every row of a section of methods.yaml is a separate search (most have one candidate), saved in FOLDER (runs/methods); run
 the same command to resume. Its network is trained with fresh seeds and then tested once. Prints a Markdown table.
@@ -117,7 +117,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("section", nargs="?", default="methods", choices=["methods", "transferred", "bands"])
+    parser.add_argument(
+        "section",
+        nargs="?",
+        default="methods",
+        choices=["methods", "transferred", "bands", "dense", "residual"],
+    )
     parser.add_argument("--data", help="name or .npz file of a data set, instead of the download")
     parser.add_argument(
         "--seeds", type=int, help="fresh seeds per network, instead of the number in methods.yaml"
