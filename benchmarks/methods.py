@@ -132,6 +132,8 @@ def main() -> None:
     options = parser.parse_args()
     content = yaml.safe_load(ROWS.read_text(encoding="utf-8"))[options.section]
     base, found = content["base"], list[Row]()
+    if unknown := set(options.rows or ()) - set(content["rows"]):
+        parser.error(f"--rows: {', '.join(sorted(unknown))}: the section has {', '.join(content['rows'])}")
     if options.seeds:
         base["final"]["seeds"] = options.seeds
     if options.data:

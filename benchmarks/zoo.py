@@ -1,6 +1,6 @@
 """Trains the networks of the zoo, and adds them.
 
-    python benchmarks/zoo.py --data DATA [--entries tfc-mnist cnv-fashion-parabola] [--minutes 60] [--seeds 3]
+    python benchmarks/zoo.py --data DATA [--entries tfc-mnist cnv-fashion-scale-gauss] [--minutes 60] [--seeds 3]
         [--folder hw_search/zoo/entries] [--target ulx3s-85f]
 
 DATA holds mnist.npz, fashion_mnist.npz and cifar10.npz; without --data, torchvision downloads the sets. Each network is

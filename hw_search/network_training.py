@@ -29,6 +29,8 @@ from zerocross.models.training import TrainingFailure, accuracy, pick_device, tr
 from zerocross.reading import read_json
 
 _LOOKS = 40
+_DECIDING = ("expressions", "topology", "settings", "seed", "data", "minutes", "start")
+"""Fields of a record that decide about the weights."""
 
 
 @dataclass
@@ -136,6 +138,7 @@ def train_network(
     start = config.training.start_from
     key = _key(record, start)
     with holding(folder, "give the training another --name"):
+        _check_former(folder, record)
         write_text(folder / CONFIG, yaml.safe_dump(config.model_dump(), sort_keys=False))
         torch.manual_seed(seed)
         model = build_topology(candidate.topology, data.input_shape, data.classes, data.train.x)
@@ -177,6 +180,24 @@ def train_network(
         _leave(folder, model, record, config)
         checkpoint.unlink(missing_ok=True)
     return folder, record
+
+
+def _check_former(folder: Path, record: Trained) -> None:
+    """Check that the folder holds no finished training of something else, which this one would overwrite."""
+    if not (folder / WEIGHTS).exists():
+        return
+    try:
+        former, present = read_json(folder / RECORD), json.loads(_text(record))
+        if present["minutes"] is not None:  # the clock decided about epochs
+            present["settings"]["epochs"] = former["settings"]["epochs"]
+        changed = [name for name in _DECIDING if former[name] != present[name]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    if changed:
+        raise UserError(
+            f"{folder} holds a finished training of another network or with other settings ({', '.join(changed)}): give "
+            "this one another --name, or delete the folder"
+        )
 
 
 def _leave(folder: Path, model: nn.Module, record: Trained, config: Config) -> None:

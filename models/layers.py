@@ -71,6 +71,7 @@ class BinaryLinear(qnn.QuantLinear):
 
     def __init__(self, fan_in: int, channels: int) -> None:
         super().__init__(fan_in, channels, bias=False, weight_quant=BinaryWeight)
+        self.weight_bits = 1
         self.sharpness: float | None = None
 
     def forward(self, x: Tensor) -> Tensor:
@@ -188,6 +189,7 @@ class BinaryConv2d(PaddedConv2d):
             groups,
             weight_quant=BinaryWeight,
         )
+        self.weight_bits = 1
         self.sharpness: float | None = None
 
     def quantized(self) -> Tensor:

@@ -44,9 +44,9 @@ class TrainingConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False
     )
     surrogate: Choice[Literal["window", "polynomial", "tanh"]] = Field(
         "polynomial",
-        description="Surrogate gradient of activations' signs (straight_through). `polynomial`: Bi-Real-Net's, times "
-        "2 - 2|x| where |x| < 1. `window`: the gradient passes where |x| < surrogate_width; it was the default of earlier "
-        "versions. `tanh`: that of tanh(nu x), where nu grows from 1 to surrogate_sharpness.",
+        description="Surrogate gradient of activations' signs (straight_through). `polynomial`: Bi-Real-Net's, a "
+        "triangle that is 0 from abs(x) = surrogate_width on. `window`: the gradient passes where abs(x) < surrogate_width; "
+        "it was the default of earlier versions. `tanh`: that of tanh(nu x), where nu grows from 1 to surrogate_sharpness.",
     )
     surrogate_width: Choice[Positive] | None = Field(
         None, description="Width of the surrogate: null is 1 for `polynomial`, and 1.3 for `window`."
@@ -116,8 +116,8 @@ class FinalConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
     controls: list[ControlName] = Field(
         default_factory=lambda: list(get_args(ControlName)),
         description="Controls beside each plain sign: `shifted` trains sub(x, 0.65); `polynomial` and `tanh` train the "
-        "plain sign with that surrogate gradient, if it has another. A network must beat them too. Each costs as many "
-        "trainings as the plain signs beside the front. []: none.",
+        "plain sign with that surrogate gradient, unless the search already trains with it. A network must beat them too. "
+        "Each costs as many trainings as the plain signs beside the front. []: none.",
     )
 
     @field_validator("controls")

@@ -41,9 +41,9 @@ def begin_from(model: nn.Module, source: str) -> None:
     Each layer takes the parameters of the layer of its name. An activation that is another expression keeps its own
     parameters. The classifier keeps its own weights if it has another shape.
 
-    An entry of the zoo holds only the signs of binary weights and tables. They get the mean magnitude of the new network's,
-    because a weight of -1 or +1 lies outside the window of the surrogate gradient, and would never change. The inputs of
-    tables are chosen by a small margin.
+    An entry of the zoo holds weights as the hardware has them. The signs of binary weights and tables get the mean
+    magnitude of the new network's, because a weight of -1 or +1 lies outside the window of its surrogate gradient, and would
+    never change. The inputs of tables are chosen by a small margin.
 
     Args:
         model: New network with its activations, on the CPU.
@@ -60,6 +60,7 @@ def begin_from(model: nn.Module, source: str) -> None:
         for name, slot in slots(model).items()
         if str(kept.get(name)) != str(slot.function.expression)
     )
+    _check_kinds(model, old, source)
     state, found = old.state_dict(), dict[str, Tensor]()
     products = [name for name, tensor in model.named_parameters() if tensor.dim() > 1]
     for name, tensor in model.state_dict().items():
@@ -80,6 +81,20 @@ def begin_from(model: nn.Module, source: str) -> None:
         raise UserError(f"{_FIELD}: {source} has no layer of this network")
     with torch.no_grad():
         model.load_state_dict(found, strict=False)
+
+
+def _check_kinds(model: nn.Module, old: nn.Module, source: str) -> None:
+    """Check that weights and inputs have the same bits in both networks, which shapes do not show."""
+    before = dict(old.named_modules())
+    for name, module in model.named_modules():
+        there = before.get(name)
+        for what in ("weight_bits", "bits"):
+            bits, theirs = getattr(module, what, None), getattr(there, what, None)
+            if there is not None and bits != theirs:
+                raise UserError(
+                    f"{_FIELD}: {source} does not fit: {name} has {what} {bits} here, and {theirs} there. Use the same "
+                    "topology and input, or omit the field"
+                )
 
 
 def _learnable(kind: str | None, value: Tensor, new: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
@@ -52,6 +53,18 @@ def test_a_network_of_tables_needs_no_activation(tmp_path: Path) -> None:
     del settings["activation"]
     _, record = network_training.train_network(make_config(settings))
     assert record.validation is not None and len(record.log) == 3
+
+
+def test_a_finished_training_is_not_overwritten_by_another(tmp_path: Path) -> None:
+    folder, _ = network_training.train_network(config(tmp_path, epochs=1))
+    before = (folder / "network.safetensors").read_bytes()
+    with pytest.raises(
+        UserError, match=r"one holds a finished training .*\(settings\): give this one another --name"
+    ):
+        network_training.train_network(config(tmp_path, epochs=2))
+    assert yaml.safe_load((folder / "config.yaml").read_text())["training"]["epochs"] == 1
+    network_training.train_network(config(tmp_path, epochs=1))
+    assert (folder / "network.safetensors").read_bytes() == before
 
 
 def test_an_interrupted_training_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,6 +89,21 @@ def test_weights_that_do_not_fit_are_named(source: str) -> None:
         begin_from(new("x"), "/nowhere")
 
 
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"weight_bits": 2}, "has weight_bits 2 here, and 1 there"),
+        ({"input_bits": 1}, "has bits 1 here, and 8 there"),
+    ],
+)
+def test_bits_that_shapes_do_not_show_must_be_equal(
+    change: dict[str, int], message: str, source: str
+) -> None:
+    model = build_topology({**SHAPE, **change}, IMAGE, 3)
+    with pytest.raises(UserError, match=message):
+        begin_from(model, source)
+
+
 def test_a_training_goes_on_from_an_earlier_one(tmp_path: Path) -> None:
     folder, first = train_network(config(tmp_path, "first", epochs=6))
     _, fresh = train_network(config(tmp_path, "fresh", epochs=1))
