@@ -89,7 +89,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--seeds", type=int, default=3, help="seeds of the whole training")
     parser.add_argument("--short-seeds", type=int, default=3, help="seeds of the short trainings")
-    parser.add_argument("--surrogate", choices=("window", "polynomial", "tanh"), default="window")
+    parser.add_argument("--surrogate", choices=("window", "polynomial", "tanh"), default="polynomial")
     parser.add_argument("--fidelities", nargs="+", default=FIDELITIES, help="such as 0.1x0.25 0.5")
     parser.add_argument("--activations", nargs="+", default=list(ACTIVATIONS), help="presets or expressions")
     given = parser.parse_args()
