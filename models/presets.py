@@ -21,7 +21,7 @@ PRESETS: dict[str, tuple[str, str]] = {
     ),
     "scale_gauss": (
         "sub(scale(x), gauss(x))",
-        "found in two tables of the pair space: more accurate than the plain sign in both, at equal cost (docs/tables.md)",
+        "found in two tables of the pair space: above the plain sign after short trainings, at equal cost (docs/tables.md)",
     ),
     "laplace_shift": ("add(laplace(x), shift(x))", "found in the same tables, with the same result"),
     "band": (
