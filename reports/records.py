@@ -29,6 +29,10 @@ class TrainingCurve:
     validation: list[float] = field(default_factory=list)
     stacked: int = 1
 
+    def __post_init__(self) -> None:
+        if len(self.looks) != len(self.validation):
+            raise ValueError(f"{len(self.looks)} looks, but {len(self.validation)} validation accuracies")
+
 
 @dataclass(frozen=True)
 class Evaluation:
