@@ -1,7 +1,7 @@
 """Compares the methods of the papers: accuracy with its spread, and hardware costs.
 
     python benchmarks/methods.py [methods | transferred | bands | dense | residual] [--data FILE.npz] [--seeds N]
-        [--rows NAME ...] [--output FOLDER]
+        [--rows NAME ...] [--against NAME] [--output FOLDER]
 
 Every row of a section of methods.yaml is a separate search (most have one candidate), saved in FOLDER (runs/methods); run
 the same command to resume. Its network is trained with fresh seeds and then tested once. Prints a Markdown table.
@@ -86,8 +86,8 @@ def run(name: str, settings: dict[str, Any], output: Path) -> Row:
         )
 
 
-def table(rows: list[Row]) -> str:
-    """Return the rows as Markdown; a star marks those that differ significantly from the first.
+def table(rows: list[Row], against: str | None = None) -> str:
+    """Return the rows as Markdown; a star marks those that differ significantly from the one named, or from the first.
 
     Welch's t-test, two-sided, on the test accuracies of the seeds, with Bonferroni's correction for the rows.
     """
@@ -95,11 +95,11 @@ def table(rows: list[Row]) -> str:
         "| method | activation | test accuracy | LUT, FINN | LUT | BRAM18 | II | latency |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
-    plain = rows[0]
+    baseline = next((row for row in rows if row.name == against), rows[0])
     for row in rows:
         mark = ""
-        if row is not plain:
-            chance = ttest_ind(row.test, plain.test, equal_var=False).pvalue
+        if row is not baseline:
+            chance = ttest_ind(row.test, baseline.test, equal_var=False).pvalue
             mark = " *" if chance < LEVEL / (len(rows) - 1) else ""
         spread = stdev(row.test) if len(row.test) > 1 else float("nan")
         numbers = [row.finn_lut, *(row.metrics[key] for key in ("lut", "bram", "ii", "latency"))]
@@ -107,7 +107,7 @@ def table(rows: list[Row]) -> str:
         lines.append("| " + " | ".join([*cells, *(f"{number:,.0f}" for number in numbers)]) + " |")
     lines.append("")
     lines.append(
-        f"{len(plain.test)} seeds; ± one standard deviation; * differs significantly from the {rows[0].name}."
+        f"{len(baseline.test)} seeds; ± one standard deviation; * differs significantly from the {baseline.name}."
     )
     return "\n".join(lines)
 
@@ -128,12 +128,13 @@ def main() -> None:
         "--seeds", type=int, help="fresh seeds per network, instead of the number in methods.yaml"
     )
     parser.add_argument("--rows", nargs="+", help="run only these rows and the first one, the plain sign")
+    parser.add_argument("--against", help="mark what differs from this row, instead of the first")
     parser.add_argument("--output", type=Path, default=Path("runs/methods"))
     options = parser.parse_args()
     content = yaml.safe_load(ROWS.read_text(encoding="utf-8"))[options.section]
     base, found = content["base"], list[Row]()
-    if unknown := set(options.rows or ()) - set(content["rows"]):
-        parser.error(f"--rows: {', '.join(sorted(unknown))}: the section has {', '.join(content['rows'])}")
+    if unknown := {*(options.rows or ()), *filter(None, [options.against])} - set(content["rows"]):
+        parser.error(f"no row {', '.join(sorted(unknown))}: the section has {', '.join(content['rows'])}")
     if options.seeds:
         base["final"]["seeds"] = options.seeds
     if options.data:
@@ -148,7 +149,7 @@ def main() -> None:
                 continue
             settings["activation"]["expressions"] = [known[0].expression]
         found.append(run(name, settings, options.output / options.section))
-        print(table(found), flush=True)
+        print(table(found, options.against), flush=True)
 
 
 if __name__ == "__main__":

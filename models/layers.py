@@ -66,12 +66,14 @@ class BinaryLinear(qnn.QuantLinear):
     """A fully connected layer with binary weights and no bias. Shapes: (N, fan_in) to (N, channels).
 
     Attributes:
+        weight_bits: 1.
         sharpness: nu of `zerocross.models.self_binarizing`, which replaces weights w by tanh(nu w); None for signs.
     """
 
+    weight_bits = 1
+
     def __init__(self, fan_in: int, channels: int) -> None:
         super().__init__(fan_in, channels, bias=False, weight_quant=BinaryWeight)
-        self.weight_bits = 1
         self.sharpness: float | None = None
 
     def forward(self, x: Tensor) -> Tensor:
@@ -164,8 +166,11 @@ class BinaryConv2d(PaddedConv2d):
     """A convolution with binary weights; arguments as for `PaddedConv2d`.
 
     Attributes:
+        weight_bits: 1.
         sharpness: nu of `zerocross.models.self_binarizing`, which replaces weights w by tanh(nu w); None for signs.
     """
+
+    weight_bits = 1
 
     def __init__(
         self,
@@ -189,7 +194,6 @@ class BinaryConv2d(PaddedConv2d):
             groups,
             weight_quant=BinaryWeight,
         )
-        self.weight_bits = 1
         self.sharpness: float | None = None
 
     def quantized(self) -> Tensor:

@@ -90,13 +90,14 @@ def pack(model: nn.Module) -> Packed:
         if name.endswith(_UNREAD):
             continue
         kind, layer = kinds.get(name, "number"), layers.get(name.rpartition(".")[0])
+        several = layer if kind == "integer" and isinstance(layer, IntegerLinear | IntegerConv2d) else None
+        width = several.weight_bits if several else 1
+        tensors.append(PackedTensor(name, kind, tuple(tensor.shape), width))
         flat = tensor.detach().cpu().flatten()
-        if kind == "integer" and isinstance(layer, IntegerLinear | IntegerConv2d):
-            tensors.append(PackedTensor(name, kind, tuple(tensor.shape), layer.weight_bits))
-            integers = (layer.grid.integers(flat).int() - layer.grid.low).numpy()
-            signs += [(integers >> bit & 1).astype(bool) for bit in range(layer.weight_bits)]
+        if several:
+            integers = (several.grid.integers(flat).int() - several.grid.low).numpy()
+            signs += [(integers >> bit & 1).astype(bool) for bit in range(width)]
             continue
-        tensors.append(PackedTensor(name, kind, tuple(tensor.shape)))
         if kind == "bit":
             signs.append((flat >= 0).numpy())
             continue

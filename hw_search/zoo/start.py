@@ -60,7 +60,7 @@ def begin_from(model: nn.Module, source: str) -> None:
         for name, slot in slots(model).items()
         if str(kept.get(name)) != str(slot.function.expression)
     )
-    _check_kinds(model, old, source)
+    _check_bits(model, old, source)
     state, found = old.state_dict(), dict[str, Tensor]()
     products = [name for name, tensor in model.named_parameters() if tensor.dim() > 1]
     for name, tensor in model.state_dict().items():
@@ -83,7 +83,7 @@ def begin_from(model: nn.Module, source: str) -> None:
         model.load_state_dict(found, strict=False)
 
 
-def _check_kinds(model: nn.Module, old: nn.Module, source: str) -> None:
+def _check_bits(model: nn.Module, old: nn.Module, source: str) -> None:
     """Check that weights and inputs have the same bits in both networks, which shapes do not show."""
     before = dict(old.named_modules())
     for name, module in model.named_modules():
