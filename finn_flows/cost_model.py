@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from zerocross.finn_flows.families import get_family
+from zerocross.finn_flows.families.memory import multiplexer
 from zerocross.finn_flows.families.series7 import lut_ram
 
 Memory = tuple[int, int]
@@ -150,7 +151,7 @@ class Price:
         dsp: DSPs.
         implementation: Implementation of the node.
         kind: "product", "unrolled", "crossings", "count" or "other": selects the factor for conversion to 4-input LUTs.
-        blocks: Memories in block RAM, counted in `bram18`.
+        blocks: Memories in block RAM, counted in `bram18`; the multiplexers between their banks are counted in `lut`.
         rams: Memories in LUTs, counted in `lut`.
         roms: Read-only memories in LUTs, counted in `lut`.
         tables: LUTs of wired channels, counted in `lut`.
@@ -195,17 +196,25 @@ def in_block_ram(lut: float, memory: Memory, implementation: str, kind: str = "o
     """Price a node of `lut` LUTs and one memory in block RAM; a memory of one word needs no block RAM."""
     if memory[1] <= 1:
         return Price(lut, implementation=implementation, kind=kind)
+    lut += bank_luts(*memory)
     return Price(lut, block_rams(*memory), implementation=implementation, kind=kind, blocks=(memory,))
 
 
 @lru_cache(maxsize=65536)
 def block_rams(width: int, depth: int, family: str = "7-series") -> int:
-    """Return the number of a family's block RAMs that a memory uses, with the best shape of block RAM.
+    """Return the number of a family's block RAMs that a memory uses.
 
     A RAMB18 (also DP16KD and BSRAM) holds 16384x1, 8192x2, 4096x4, 2048x9, 1024x18 or 512x36 bits. An iCE40 EBR holds
     2048x2, 1024x4, 512x8 or 256x16 bits.
     """
-    return get_family(family).block_ram.count(width, depth)
+    return get_family(family).block_ram.layout(width, depth).block_rams
+
+
+@lru_cache(maxsize=65536)
+def bank_luts(width: int, depth: int, family: str = "7-series") -> int:
+    """Return the LUTs that select a word among the banks of a memory in block RAM."""
+    part = get_family(family)
+    return width * multiplexer(part.block_ram.layout(width, depth).banks, part.lut_inputs)
 
 
 def lutram(width: int, depth: int) -> int:
@@ -259,6 +268,7 @@ def on_family(price: Price, family: str, lut4: Mapping[str, float] | None = None
     - Memory on ECP5 and Gowin: six LUTs per 16 words of 4 bits, and multiplexers between them.
     - Memory on iCE40: block RAM of 4 kbit (18 kbit in other families), because its LUTs cannot be memory. The
       memories that become flip-flops are in `logic_cells`.
+    - Multiplexers between the banks of block RAMs: those of the family's own layout.
 
     Args:
         price: Price in 6-input LUTs.
@@ -273,6 +283,7 @@ def on_family(price: Price, family: str, lut4: Mapping[str, float] | None = None
         return round(price.lut), price.bram18
     logic = price.lut - sum(lutram(*memory) for memory in price.rams)
     logic -= sum(weights_in_luts(*memory) for memory in price.roms) + price.tables
+    logic -= sum(bank_luts(*memory) for memory in price.blocks)
     factors = lut4 or part.lut4
     lut = logic * factors.get(price.kind, factors["other"]) + price.small_tables
     lut += sum(weights_in_luts(*memory, lut_inputs=part.lut_inputs) for memory in price.roms)
@@ -281,6 +292,7 @@ def on_family(price: Price, family: str, lut4: Mapping[str, float] | None = None
         blocks += tuple(memory for memory in price.rams if not _in_flip_flops(memory, price, family))
     else:
         lut += sum(part.lut_ram(*memory) for memory in price.rams)
+    lut += sum(bank_luts(*memory, family) for memory in blocks)
     return round(lut), sum(block_rams(*memory, family) for memory in blocks)
 
 

@@ -6,7 +6,7 @@ from functools import partial
 from zerocross.finn_flows.families import ecp5_block_ram
 from zerocross.finn_flows.families.cell import Cell
 from zerocross.finn_flows.families.family import Family, SynthesisFlow
-from zerocross.finn_flows.families.memory import SHAPES_18, BlockRam, ram16x4
+from zerocross.finn_flows.families.memory import SHAPES_18, BlockRam, RamCell, ram16x4
 from zerocross.finn_flows.families.part import Device, Part
 from zerocross.finn_flows.families.pll import Limits, Pll, PllPrimitive, within
 from zerocross.finn_flows.families.router import Pin, Router, Tool
@@ -107,7 +107,7 @@ ECP5 = Family(
     name=_NAME,
     label="ECP5",
     lut_inputs=4,
-    block_ram=BlockRam("DP16KD (18 kbit)", 18, SHAPES_18),
+    block_ram=BlockRam("DP16KD (18 kbit)", 18, (RamCell(SHAPES_18, 128),)),
     lut_ram=ram16x4,
     lut4={"product": 1.52, "unrolled": 1.43, "crossings": 1.9, "count": 2.23, "other": 1.35},
     # Without wide multiplexers (-nowidelut) products use 8% fewer LUT4 on ECP5 and Gowin (64x64, SIMD 32, PE 16: 1616

@@ -6,7 +6,7 @@ from functools import partial
 from zerocross.finn_flows.families import gowin_block_ram
 from zerocross.finn_flows.families.cell import Cell
 from zerocross.finn_flows.families.family import Family, SynthesisFlow
-from zerocross.finn_flows.families.memory import SHAPES_18, BlockRam, ram16x4
+from zerocross.finn_flows.families.memory import SHAPES_18, BlockRam, RamCell, ram16x4
 from zerocross.finn_flows.families.part import Device, Part
 from zerocross.finn_flows.families.pll import Limits, Pll, PllPrimitive, within
 from zerocross.finn_flows.families.router import Pin, Router, Tool
@@ -112,7 +112,7 @@ GOWIN = Family(
     name=_NAME,
     label="Gowin",
     lut_inputs=4,
-    block_ram=BlockRam("BSRAM (18 kbit)", 18, SHAPES_18),
+    block_ram=BlockRam("BSRAM (18 kbit)", 18, (RamCell(SHAPES_18, 128),)),
     lut_ram=ram16x4,
     lut4={"product": 1.39, "unrolled": 1.75, "crossings": 2.0, "count": 2.35, "other": 1.43},
     # Without wide multiplexers, like ECP5. Without carries (-noalu), products use 7% more LUTs.

@@ -5,7 +5,7 @@ from functools import partial
 
 from zerocross.finn_flows.families.cell import Cell
 from zerocross.finn_flows.families.family import Family, LogicCells, SynthesisFlow
-from zerocross.finn_flows.families.memory import BlockRam
+from zerocross.finn_flows.families.memory import BlockRam, RamCell
 from zerocross.finn_flows.families.part import Device, Part
 from zerocross.finn_flows.families.pll import Limits, Pll, PllPrimitive, within
 from zerocross.finn_flows.families.router import Pin, Router, Tool
@@ -101,15 +101,15 @@ ICE40 = Family(
     name=_NAME,
     label="iCE40",
     lut_inputs=4,
-    block_ram=BlockRam("EBR (4 kbit)", 4, ((16, 256), (8, 512), (4, 1024), (2, 2048))),
+    block_ram=BlockRam("EBR (4 kbit)", 4, (RamCell(((16, 256), (8, 512), (4, 1024), (2, 2048)), 64),)),
     lut_ram=None,
     lut4={"product": 1.77, "unrolled": 1.75, "crossings": 2.14, "count": 2.06, "other": 1.68},
     logic_cells={
-        "product": LogicCells(1.28, 1.27, 27.9),
+        "product": LogicCells(1.08, 2.12, 29.3),
         "unrolled": LogicCells(0.641, 2.54, 0.0),
         "crossings": LogicCells(0.863, 0.0, 11.9),
         "count": LogicCells(1.46, 0.0, 0.0),
-        "other": LogicCells(0.936, 0.429, 0.121),
+        "other": LogicCells(0.933, 0.43, 0.0684),
     },
     synthesis=SynthesisFlow(
         "synth_ice40 -device {device}",

@@ -6,7 +6,7 @@ from functools import partial
 from zerocross.finn_flows.families import series7_block_ram
 from zerocross.finn_flows.families.cell import Cell
 from zerocross.finn_flows.families.family import Family, SynthesisFlow
-from zerocross.finn_flows.families.memory import SHAPES_18, BlockRam
+from zerocross.finn_flows.families.memory import SHAPES_18, SHAPES_36, BlockRam, RamCell
 from zerocross.finn_flows.families.part import Part
 
 
@@ -21,7 +21,7 @@ SERIES7 = Family(
     name="7-series",
     label="7-series",
     lut_inputs=6,
-    block_ram=BlockRam("BRAM18", 18, SHAPES_18),
+    block_ram=BlockRam("BRAM18", 18, (RamCell(SHAPES_18, 129), RamCell(SHAPES_36, 257, block_rams=2))),
     lut_ram=lut_ram,
     synthesis=SynthesisFlow("synth_xilinx -family xc7 -flatten -noiopad -noclkbuf", link_until="prepare"),
     # Each LUT1..LUT6 and each inverter counts as a LUT. Two small LUTs that the placer may put into one count as two. LUT

@@ -381,10 +381,13 @@ def table_bound(channels: int, points: int) -> float:
 def _tables_in_block_ram(lanes: Sequence[tuple[int, ...]], bits: int) -> Price:
     """Price tables in block RAM, one bit wide, with all channels of a lane in one table.
 
-    Two lanes share a RAM through its two ports. Entries are padded to 2**bits per channel. The output handshake uses one
-    LUT per lane; this number is derived, not fitted.
+    Two lanes share a RAM through its two ports. Entries are padded to 2**bits per channel, and channels to a power of two.
+    Large tables are several cells of 16,384 bits. The output handshake uses one LUT per lane; this number is derived, not
+    fitted.
     """
-    memories = ((1, 2 * len(lanes[0]) << bits),) * math.ceil(sum(any(lane) for lane in lanes) / 2)
+    depth = 2 << (len(lanes[0]) - 1).bit_length() + bits
+    pairs = math.ceil(sum(any(lane) for lane in lanes) / 2)
+    memories = ((1, min(depth, 16_384)),) * (pairs * math.ceil(depth / 16_384))
     blocks = sum(cost_model.block_rams(*memory) for memory in memories)
     return Price(
         float(len(lanes)), blocks, implementation=TABLE_IN_BLOCK_RAM, kind="crossings", blocks=memories

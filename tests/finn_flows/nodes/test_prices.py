@@ -66,7 +66,7 @@ PRICES = {
     ("pool", "maximum"): 746.82,
     ("product", "constant weights"): 4434.54,
     ("product", "weights in LUTs"): 6541.3,
-    ("product", "weights in block RAM"): 137018.81,
+    ("product", "weights in block RAM"): 137833.81,
     ("select", "counter"): 39.0,
     ("sum", "adders"): 155.0,
     ("sumpool", "adders, line buffer"): 601.8,

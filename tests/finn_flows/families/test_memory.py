@@ -1,0 +1,60 @@
+"""Layouts of block RAMs and their multiplexers, against memories that Yosys mapped."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zerocross.finn_flows import cost_model
+from zerocross.finn_flows.families import get_family
+
+MAPPED = [
+    ("7-series", 192, 2009, 0, 22),
+    ("7-series", 72, 1024, 0, 4),
+    ("7-series", 9, 4096, 0, 2),
+    ("7-series", 36, 1536, 36, 3),
+    ("7-series", 72, 1500, 72, 6),
+    ("7-series", 36, 3000, 36, 6),
+    ("7-series", 9, 8192, 9, 4),
+    ("7-series", 36, 2560, 72, 5),
+    ("7-series", 9, 12288, 9, 6),
+    ("7-series", 9, 16384, 9, 8),
+    ("7-series", 9, 24576, 18, 12),
+    ("7-series", 9, 32768, 27, 16),
+    ("ecp5", 9, 4096, 9, 2),
+    ("ecp5", 36, 1536, 72, 3),
+    ("ecp5", 9, 8192, 27, 4),
+    ("ecp5", 36, 2560, 108, 5),
+    ("ecp5", 9, 12288, 36, 6),
+    ("ecp5", 36, 3584, 180, 7),
+    ("ecp5", 9, 16384, 54, 8),
+    ("gowin", 9, 8192, 27, 4),
+    ("gowin", 36, 2560, 108, 5),
+    ("gowin", 36, 3584, 180, 7),
+    ("ice40", 2, 4096, 2, 2),
+    ("ice40", 4, 3072, 8, 3),
+    ("ice40", 2, 8192, 6, 4),
+    ("ice40", 4, 5120, 12, 5),
+    ("ice40", 4, 7168, 20, 7),
+    ("ice40", 2, 16384, 12, 8),
+]
+"""Family, width and depth of a read-only memory with two registers, and the LUTs and block RAMs that it was mapped to."""
+
+
+@pytest.mark.parametrize(("family", "width", "depth", "lut", "blocks"), MAPPED)
+def test_a_memory_is_laid_out_as_yosys_does(
+    family: str, width: int, depth: int, lut: int, blocks: int
+) -> None:
+    assert cost_model.block_rams(width, depth, family) == blocks
+    assert cost_model.bank_luts(width, depth, family) == lut
+
+
+@given(st.sampled_from(["7-series", "ecp5", "gowin", "ice40"]), st.integers(1, 300), st.integers(1, 50_000))
+def test_a_layout_holds_the_memory_and_only_banks_need_multiplexers(
+    family: str, width: int, depth: int
+) -> None:
+    ram = get_family(family).block_ram
+    found = ram.layout(width, depth)
+    assert found.block_rams >= math.ceil(width * depth / (1024 * ram.kbit))
+    assert (found.banks == 1) == (cost_model.bank_luts(width, depth, family) == 0)
