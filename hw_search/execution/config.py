@@ -93,6 +93,28 @@ class TrainingConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False
                 raise ValueError(f"nu must grow from nu_start to nu_end, not from {start:g} to {end:g}")
         return self
 
+    @model_validator(mode="after")
+    def _settings_have_an_effect(self) -> "TrainingConfig":
+        for name, (setting, users) in _APPLIES_TO.items():
+            if getattr(self, name) == type(self).model_fields[name].default:
+                continue
+            if not users & set(alternatives(getattr(self, setting))):
+                raise ValueError(
+                    f"{name} has no effect: it belongs to {setting}: {' or '.join(sorted(users))}. Remove it, or change "
+                    f"{setting}"
+                )
+        return self
+
+
+_APPLIES_TO = {
+    "nu_start": ("method", {"self_binarizing"}),
+    "nu_end": ("method", {"self_binarizing"}),
+    "nu_shape": ("method", {"self_binarizing"}),
+    "surrogate_width": ("surrogate", {"polynomial", "window"}),
+    "surrogate_sharpness": ("surrogate", {"tanh"}),
+}
+"""Settings that only some methods or surrogates use."""
+
 
 ControlName = Literal["shifted", "polynomial", "tanh"]
 """Ways to train a plain sign beside a front; see `zerocross.hw_search.controls`."""

@@ -102,6 +102,18 @@ from zerocross.reports.metrics import OBJECTIVES
             "nu must grow from nu_start to nu_end, not from 9",
         ),
         (
+            {"training": {"surrogate": "tanh", "surrogate_width": 1.3}},
+            "surrogate_width has no effect: it belongs to surrogate: polynomial or window. Remove it",
+        ),
+        (
+            {"training": {"surrogate": {"choose": ["window", "polynomial"]}, "surrogate_sharpness": 2}},
+            "surrogate_sharpness has no effect: it belongs to surrogate: tanh",
+        ),
+        (
+            {"training": {"nu_end": 100}},
+            "nu_end has no effect: it belongs to method: self_binarizing",
+        ),
+        (
             {"training": {"epochs": {"choose": []}}},
             "training.epochs: choose needs a list with at least one value",
         ),
