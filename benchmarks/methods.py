@@ -1,6 +1,6 @@
 """Compares the methods of the papers: accuracy with its spread, and hardware costs.
 
-    python benchmarks/methods.py [methods | transferred | bands | dense | residual] [--data FILE.npz] [--seeds N]
+    python benchmarks/methods.py [methods | transferred | bands | dense | convolutional | residual] [--data FILE.npz] [--seeds N]
         [--rows NAME ...] [--against NAME] [--output FOLDER]
 
 Every row of a section of methods.yaml is a separate search (most have one candidate), saved in FOLDER (runs/methods); run
@@ -121,7 +121,7 @@ def main() -> None:
         "section",
         nargs="?",
         default="methods",
-        choices=["methods", "transferred", "bands", "dense", "residual"],
+        choices=["methods", "transferred", "bands", "dense", "convolutional", "residual"],
     )
     parser.add_argument("--data", help="name or .npz file of a data set, instead of the download")
     parser.add_argument(
