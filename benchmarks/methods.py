@@ -1,7 +1,7 @@
 """Compares the methods of the papers: accuracy with its spread, and hardware costs.
 
-    python benchmarks/methods.py [methods | transferred | bands | dense | convolutional | residual] [--data FILE.npz] [--seeds N]
-        [--rows NAME ...] [--against NAME] [--output FOLDER]
+    python benchmarks/methods.py [methods | transferred | bands | dense | convolutional | residual] [--data FILE.npz]
+        [--seeds N] [--rows NAME ...] [--against NAME] [--output FOLDER]
 
 Every row of a section of methods.yaml is a separate search (most have one candidate), saved in FOLDER (runs/methods); run
 the same command to resume. Its network is trained with fresh seeds and then tested once. Prints a Markdown table.
