@@ -9,12 +9,13 @@ data in docs/calibration/. All LUT figures are for 6-input LUTs; `on_family` con
 A *lane* is the hardware of one PE. It computes `channels / PE` channels in turn: channel c is on lane c mod PE.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from zerocross.finn_flows.families import get_family
-from zerocross.finn_flows.families.memory import multiplexer
+from zerocross.finn_flows.families.memory import multiplexer, ram16x4_cost
 from zerocross.finn_flows.families.series7 import lut_ram
 
 Memory = tuple[int, int]
@@ -157,6 +158,9 @@ class Price:
         tables: LUTs of wired channels, counted in `lut`.
         small_tables: What these are in LUTs of four inputs.
         instant: Those of `rams` that answer in the cycle of the address, as no block RAM does.
+        free: Those of `rams` that become block RAM where Yosys finds it cheaper.
+        thresholds: LUTs of deep ROMs of thresholds, counted in `lut`.
+        small_thresholds: What these are in LUTs of four inputs.
     """
 
     lut: float
@@ -170,6 +174,9 @@ class Price:
     tables: float = 0.0
     small_tables: float = 0.0
     instant: tuple[Memory, ...] = ()
+    free: tuple[Memory, ...] = ()
+    thresholds: float = 0.0
+    small_thresholds: float = 0.0
 
 
 def total(prices: Iterable[Price]) -> Price:
@@ -188,6 +195,9 @@ def total(prices: Iterable[Price]) -> Price:
             result.tables + price.tables,
             result.small_tables + price.small_tables,
             result.instant + price.instant,
+            result.free + price.free,
+            result.thresholds + price.thresholds,
+            result.small_thresholds + price.small_thresholds,
         )
     return result
 
@@ -226,7 +236,8 @@ def small_memory(lut: float, width: int, depth: int, implementation: str) -> Pri
     """Price a node of `lut` LUTs and a memory that is in LUTs or, if it is large, in block RAM."""
     if lutram(width, depth) > CONSTANTS.lutram_most:
         return in_block_ram(lut, (width, depth), f"{implementation} in block RAM")
-    return in_lut_memory(lut, (width, depth), f"{implementation} in LUT memory")
+    price = in_lut_memory(lut, (width, depth), f"{implementation} in LUT memory")
+    return replace(price, free=price.rams)
 
 
 def in_lut_memory(lut: float, memory: Memory, implementation: str, instant: bool = False) -> Price:
@@ -265,10 +276,12 @@ def on_family(price: Price, family: str, lut4: Mapping[str, float] | None = None
     - 4-input LUTs: logic is multiplied with the factors of the family's `lut4`, which were fitted to elements that
       were mapped to both kinds of LUT. A carry cell counts as the LUTs that it occupies. Wired channels are divided into
       tables of four inputs instead.
-    - Memory on ECP5 and Gowin: six LUTs per 16 words of 4 bits, and multiplexers between them.
+    - Memory on ECP5 and Gowin: six LUTs per 16 words of 4 bits, and multiplexers between them. If Yosys is free to choose,
+      larger ones are in block RAM.
     - Memory on iCE40: block RAM of 4 kbit (18 kbit in other families), because its LUTs cannot be memory. The
       memories that become flip-flops are in `logic_cells`.
     - Multiplexers between the banks of block RAMs: those of the family's own layout.
+    - ROMs of more than 16 thresholds, which fill 4-input LUTs: their own LUTs.
 
     Args:
         price: Price in 6-input LUTs.
@@ -283,17 +296,23 @@ def on_family(price: Price, family: str, lut4: Mapping[str, float] | None = None
         return round(price.lut), price.bram18
     logic = price.lut - sum(lutram(*memory) for memory in price.rams)
     logic -= sum(weights_in_luts(*memory) for memory in price.roms) + price.tables
-    logic -= sum(bank_luts(*memory) for memory in price.blocks)
+    logic -= sum(bank_luts(*memory) for memory in price.blocks) + price.thresholds
     factors = lut4 or part.lut4
-    lut = logic * factors.get(price.kind, factors["other"]) + price.small_tables
+    lut = logic * factors.get(price.kind, factors["other"]) + price.small_tables + price.small_thresholds
     lut += sum(weights_in_luts(*memory, lut_inputs=part.lut_inputs) for memory in price.roms)
-    blocks = price.blocks
     if part.lut_ram is None:
-        blocks += tuple(memory for memory in price.rams if not _in_flip_flops(memory, price, family))
+        moved = [memory for memory in price.rams if not _in_flip_flops(memory, price, family)]
     else:
-        lut += sum(part.lut_ram(*memory) for memory in price.rams)
+        moved = [memory for memory in price.free if _block_ram_is_cheaper(*memory, family)]
+        lut += sum(part.lut_ram(*memory) for memory in (Counter(price.rams) - Counter(moved)).elements())
+    blocks = (*price.blocks, *moved)
     lut += sum(bank_luts(*memory, family) for memory in blocks)
     return round(lut), sum(block_rams(*memory, family) for memory in blocks)
+
+
+def _block_ram_is_cheaper(width: int, depth: int, family: str) -> bool:
+    """Return whether Yosys makes block RAM of a memory that it may put in LUTs of four inputs."""
+    return ram16x4_cost(width, depth) > get_family(family).block_ram.layout(width, depth).cost
 
 
 _LEAST_FILL = 0.02  # share of a block RAM's bits below which Yosys makes flip-flops of a memory, if LUTs cannot be memories

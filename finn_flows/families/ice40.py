@@ -107,7 +107,7 @@ ICE40 = Family(
     logic_cells={
         "product": LogicCells(1.08, 2.12, 29.3),
         "unrolled": LogicCells(0.641, 2.54, 0.0),
-        "crossings": LogicCells(0.863, 0.0, 11.9),
+        "crossings": LogicCells(0.879, 0.0, 3.48),
         "count": LogicCells(1.46, 0.0, 0.0),
         "other": LogicCells(0.933, 0.43, 0.0684),
     },

@@ -28,10 +28,12 @@ class Layout(NamedTuple):
     """A memory in block RAM.
 
     Attributes:
+        cost: Its cost in LUTs, by which Yosys chooses.
         block_rams: Number of block RAMs.
         banks: Number of memories that the words are distributed to. A multiplexer selects one bank's word.
     """
 
+    cost: float
     block_rams: int
     banks: int
 
@@ -67,8 +69,8 @@ def _layout(ram: BlockRam, width: int, depth: int) -> Layout:
             banks = math.ceil(depth / words)
             count = math.ceil(width * banks / bits)
             cost = cell.cost * count + 0.5 * width * (banks - 1)
-            found.append((cost, Layout(cell.block_rams * count, banks)))
-    return min(found, key=lambda each: (each[0], each[1].banks))[1]
+            found.append(Layout(cost, cell.block_rams * count, banks))
+    return min(found, key=lambda each: (each.cost, each.banks))
 
 
 def multiplexer(ways: int, lut_inputs: int) -> int:
@@ -84,3 +86,13 @@ def ram16x4(width: int, depth: int) -> int:
     """Return the LUTs of a RAM of 4-input LUTs: six per 16 words of 4 bits, and multiplexers between banks."""
     banks = math.ceil(depth / 16)
     return 6 * math.ceil(width / 4) * banks + width * (banks - 1)
+
+
+def ram16x4_cost(width: int, depth: int) -> float:
+    """Return the cost by which Yosys compares a RAM of 4-input LUTs with block RAMs.
+
+    Four for each 16 words of 4 bits, half for each bit that the banks' words and write enables are selected by, and two
+    for each bit of the register behind it.
+    """
+    banks = math.ceil(depth / 16)
+    return 4 * math.ceil(width * banks / 4) + 0.5 * (width * (banks - 1) + banks) + 2 * width

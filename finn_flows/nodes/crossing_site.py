@@ -313,35 +313,51 @@ def site_price(counts: Sequence[int], lanes: int, points: int, implementation: s
     rows, bits = [tuple(counts[lane::lanes]) for lane in range(lanes)], (points - 1).bit_length()
     if implementation == TABLE_IN_BLOCK_RAM:
         return _tables_in_block_ram(rows, bits)
+    base, kind = cost_model.CONSTANTS.site_base, "crossings"
     if implementation == TABLE:
         lut = sum(table(lane, bits, points) for lane in rows)
-    elif implementation == SEARCH:
-        lut = sum(binary_search(lane, bits) for lane in rows)
-    else:
-        lut = sum(comparators(lane, bits) for lane in rows)
-    return Price(cost_model.CONSTANTS.site_base + lut, implementation=implementation, kind="crossings")
+        return Price(base + lut, implementation=implementation, kind=kind)
+    roms = [
+        each for lane in rows for each in (searched if implementation == SEARCH else compared)(lane, bits)
+    ]
+    lut = sum(comparators(*each) for each in roms)
+    deep = [(width, words) for width, words in roms if words > _SMALL_ROM]
+    return Price(
+        base + lut,
+        implementation=implementation,
+        kind=kind,
+        thresholds=sum(width * rom(words) for width, words in deep),
+        small_thresholds=sum(width * _SMALL_ROM_WORD * words for width, words in deep),
+    )
 
 
-@lru_cache(maxsize=65536)
-def comparators(lane: tuple[int, ...], bits: int) -> float:
-    """Return the LUTs of a comparator for each crossing and of the parity of their results.
+_SMALL_ROM = 16  # words of a ROM that 4-input LUTs hold as well as 6-input ones
+_SMALL_ROM_WORD = (
+    0.085  # 4-input LUTs per bit and word of a deeper ROM: sites of 32 to 256 words on ECP5, iCE40 and Gowin
+)
 
-    A lane has k comparators, k being the number of crossings of its busiest channel. Each comparator compares `bits`
-    bits with a threshold that the channel selects: LUT = bits * k**compare_power * (compare + rom(channels)).
+
+def compared(lane: tuple[int, ...], bits: int) -> list[tuple[float, int]]:
+    """Return the bits that a bank of comparators compares, and the words of the ROM that each of them has.
+
+    A lane has k comparators, k being the number of crossings of its busiest channel. Each of them compares `bits` bits
+    with a threshold that the channel selects. Their common logic makes them count as k**compare_power.
     """
-    k = cost_model.CONSTANTS
-    return bits * max(lane) ** k.compare_power * (k.compare + rom(len(lane)))
+    return [(bits * max(lane) ** cost_model.CONSTANTS.compare_power, len(lane))]
 
 
-@lru_cache(maxsize=65536)
-def binary_search(lane: tuple[int, ...], bits: int) -> float:
-    """Return the LUTs of a pipelined binary search for the number of crossings reached; its last bit is the output.
+def searched(lane: tuple[int, ...], bits: int) -> list[tuple[float, int]]:
+    """Return the compared bits and the words for each stage of a pipelined binary search.
 
-    The search has ceil(log2(k + 1)) stages for k crossings in the lane's busiest channel. Stage j compares `bits` bits
-    with one of channels * 2**j thresholds: LUT = bits * sum over j of (compare + rom(channels * 2**j)).
+    The search finds the number of crossings reached, whose last bit is the output. It has ceil(log2(k + 1)) stages for k
+    crossings in the lane's busiest channel. Stage j compares `bits` bits with one of channels * 2**j thresholds.
     """
-    stages = range(max(lane).bit_length())
-    return bits * sum(cost_model.CONSTANTS.compare + rom(len(lane) << stage) for stage in stages)
+    return [(float(bits), len(lane) << stage) for stage in range(max(lane).bit_length())]
+
+
+def comparators(width: float, words: int) -> float:
+    """Return the LUTs that compare `width` bits with one of `words` thresholds: width * (compare + rom(words))."""
+    return width * (cost_model.CONSTANTS.compare + rom(words))
 
 
 def rom(words: int) -> float:

@@ -3,8 +3,6 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from zerocross.finn_flows import cost_model
 from zerocross.finn_flows.chip.synthesis import synthesise
@@ -39,15 +37,6 @@ def test_a_family_is_whole(family):
     assert "{" not in family.synthesis.flow(family.parts[0].name)
     if family.router is not None:
         assert {"lut", "bram", "pin"} <= set(family.router.resources.values())
-
-
-@ALL
-@given(width=st.integers(1, 200), depth=st.integers(1, 40_000))
-def test_block_rams_hold_what_they_are_counted_for(family, width, depth):
-    count = family.block_ram.count(width, depth)
-    assert count * family.block_ram.kbit * 1024 >= width * depth
-    assert all(bits * words <= family.block_ram.kbit * 1024 for bits, words in family.block_ram.shapes)
-    assert family.block_ram.count(width, 2 * depth) >= count
 
 
 def test_memories_of_luts():

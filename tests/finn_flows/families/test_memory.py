@@ -1,13 +1,12 @@
 """Layouts of block RAMs and their multiplexers, against memories that Yosys mapped."""
 
-import math
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from zerocross.finn_flows import cost_model
-from zerocross.finn_flows.families import get_family
+from zerocross.finn_flows.families import FAMILIES, get_family
+from zerocross.finn_flows.families.family import Family
 
 MAPPED = [
     ("7-series", 192, 2009, 0, 22),
@@ -50,11 +49,28 @@ def test_a_memory_is_laid_out_as_yosys_does(
     assert cost_model.bank_luts(width, depth, family) == lut
 
 
-@given(st.sampled_from(["7-series", "ecp5", "gowin", "ice40"]), st.integers(1, 300), st.integers(1, 50_000))
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=lambda family: family.name)
+@given(width=st.integers(1, 300), depth=st.integers(1, 50_000))
 def test_a_layout_holds_the_memory_and_only_banks_need_multiplexers(
-    family: str, width: int, depth: int
+    family: Family, width: int, depth: int
 ) -> None:
-    ram = get_family(family).block_ram
+    ram = family.block_ram
+    for cell in ram.cells:
+        assert all(bits * words <= cell.block_rams * ram.kbit * 1024 for bits, words in cell.shapes)
     found = ram.layout(width, depth)
-    assert found.block_rams >= math.ceil(width * depth / (1024 * ram.kbit))
-    assert (found.banks == 1) == (cost_model.bank_luts(width, depth, family) == 0)
+    assert found.block_rams * ram.kbit * 1024 >= width * depth
+    assert (found.banks == 1) == (cost_model.bank_luts(width, depth, family.name) == 0)
+
+
+@pytest.mark.parametrize(
+    ("width", "depth", "blocks"), [(8, 64, 0), (4, 256, 0), (16, 128, 1), (4, 512, 1), (1, 1024, 1)]
+)
+def test_an_ecp5_keeps_small_lines_in_luts_and_large_ones_in_block_ram(
+    width: int, depth: int, blocks: int
+) -> None:
+    """The lines of the convolutions of `zoo:cnv-fashion`, as they were mapped."""
+    price = cost_model.small_memory(10.0, width, depth, "rows")
+    lut, found = cost_model.on_family(price, "ecp5")
+    assert price.bram18 == 0 and found == blocks
+    held = get_family("ecp5").lut_ram
+    assert held is not None and lut == round(1.35 * 10) + (0 if blocks else held(width, depth))

@@ -12,6 +12,7 @@ import pytest
 from zerocross.finn_flows import cost_model
 from zerocross.finn_flows.dead_lanes import remaining_price
 from zerocross.finn_flows.nodes import NODES, AddVector, GroupedProduct, Product
+from zerocross.finn_flows.nodes.crossing_site import COMPARATORS, site_price
 from zerocross.finn_flows.nodes.form import from_values
 from zerocross.finn_flows.nodes.stream import Stream
 
@@ -182,3 +183,22 @@ def test_weights_of_several_bits_are_as_many_planes_and_their_sum(weight_bits: i
     joined = 4 * (bits + cost_model.adders(weight_bits, bits + 1, 1))
     assert many.lut == pytest.approx(planes.lut + double - single + joined)
     assert (many.bram18, many.rams) == (planes.bram18, one.price().rams)
+
+
+@pytest.mark.parametrize(
+    ("channels", "lanes", "bits", "mapped"),
+    [
+        (256, 4, 12, 343),
+        (256, 4, 9, 255),
+        (512, 8, 18, 1052),
+        (512, 8, 10, 544),
+        (128, 2, 10, 142),
+        (16, 1, 9, 22),
+    ],
+)
+def test_many_thresholds_on_a_lane_fill_luts_of_four_inputs(
+    channels: int, lanes: int, bits: int, mapped: int
+) -> None:
+    """The plain signs of the zoo's networks on an ECP5, as they were mapped."""
+    price = site_price((1,) * channels, lanes, 1 << bits, COMPARATORS)
+    assert cost_model.on_family(price, "ecp5")[0] == pytest.approx(mapped, rel=0.12, abs=8)
