@@ -67,6 +67,7 @@ ENTRIES = [
     Made("cnv-fashion", seeds=1),
     Made("cnv-fashion", "scale_gauss", seeds=1),
     Made("cnv-wide-fashion", seeds=1),
+    Made("cnv-large-fashion", seeds=1),
     Made("resnete-fashion"),
     Made("resnete-fashion", "parabola"),
     Made("cnv-cifar10", seeds=1),
