@@ -317,10 +317,9 @@ def site_price(counts: Sequence[int], lanes: int, points: int, implementation: s
     if implementation == TABLE:
         lut = sum(table(lane, bits, points) for lane in rows)
         return Price(base + lut, implementation=implementation, kind=kind)
-    roms = [
-        each for lane in rows for each in (searched if implementation == SEARCH else compared)(lane, bits)
-    ]
-    lut = sum(comparators(*each) for each in roms)
+    parts = searched if implementation == SEARCH else compared
+    roms = [each for lane in rows for each in parts(lane, bits)]
+    lut = sum(comparators(width, words) for width, words in roms)
     deep = [(width, words) for width, words in roms if words > _SMALL_ROM]
     return Price(
         base + lut,
@@ -332,9 +331,7 @@ def site_price(counts: Sequence[int], lanes: int, points: int, implementation: s
 
 
 _SMALL_ROM = 16  # words of a ROM that 4-input LUTs hold as well as 6-input ones
-_SMALL_ROM_WORD = (
-    0.085  # 4-input LUTs per bit and word of a deeper ROM: sites of 32 to 256 words on ECP5, iCE40 and Gowin
-)
+_SMALL_ROM_WORD = 0.085  # 4-input LUTs per bit and word of a deeper ROM; fitted to sites of 32 to 256 words
 
 
 def compared(lane: tuple[int, ...], bits: int) -> list[tuple[float, int]]:
