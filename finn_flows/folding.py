@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from zerocross.finn_flows.errors import FlowError
 from zerocross.finn_flows.nodes import GroupedProduct, Product
-from zerocross.finn_flows.nodes.crossing_site import comparators, compared
+from zerocross.finn_flows.nodes.crossing_site import comparators
 from zerocross.finn_flows.nodes.node import divisors
 from zerocross.finn_flows.nodes.width_converter import converter_interval
 
@@ -167,8 +167,7 @@ def _cheapest(
             continue
         price = folded.price()
         # One threshold per channel represents the activation, so that lanes have a cost beyond the product's.
-        ((bits, words),) = compared((1,) * (product.channels // pe), (product.points - 1).bit_length())
-        lane = comparators(bits, words)
+        lane = comparators((product.points - 1).bit_length(), product.channels // pe)
         rank = (round(price.lut + pe * lane, 6), price.bram18, pe)
         if best is None or rank < best[0]:
             best = rank, folded

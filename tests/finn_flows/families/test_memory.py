@@ -59,6 +59,7 @@ def test_a_layout_holds_the_memory_and_only_banks_need_multiplexers(
         assert all(bits * words <= cell.block_rams * ram.kbit * 1024 for bits, words in cell.shapes)
     found = ram.layout(width, depth)
     assert found.block_rams * ram.kbit * 1024 >= width * depth
+    assert ram.layout(width, 2 * depth).block_rams >= found.block_rams
     assert (found.banks == 1) == (cost_model.bank_luts(width, depth, family.name) == 0)
 
 
