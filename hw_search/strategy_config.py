@@ -66,7 +66,8 @@ class StrategyConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False
         le=10_000_000,
         description="Minutes of the whole search, final trainings included, over all its resumptions. The last generation, "
         "and if necessary the final trainings, are cut to what fits; four candidates are always evaluated. The run records "
-        "what was cut, and the same command repeats exactly this. Beside generations, the smaller of the two counts. null: "
+        "what was cut, and the same command repeats exactly this. A larger budget goes on from there; the final trainings "
+        "of the smaller one do not count for it. Beside generations, the smaller of the two counts. null: "
         "no limit.",
     )
     children: int | None = Field(
