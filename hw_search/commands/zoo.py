@@ -54,7 +54,7 @@ def listed(
         console, table = plain_console(), Table(box=None, pad_edge=False, collapse_padding=True)
         narrow = console.width < _WIDE
         for index, column in enumerate(COLUMNS):
-            heading = column.removeprefix("ECP5 ") if narrow else column
+            heading = column.removeprefix("ECP5 ").removeprefix("max ") if narrow else column
             justify: Literal["left", "right"] = "left" if index < 2 else "right"
             table.add_column(heading, justify=justify, no_wrap=index != 1, overflow="fold")
         for entry in entries:

@@ -7,7 +7,7 @@ from zerocross.hw_search.zoo.entry import Entry, Measured
 from zerocross.models.topologies import has_slots
 from zerocross.reports.wording import expressions
 
-_FITTED = "7-series"  # the family that estimates and one of the counts of every build are for
+_FITTED = "7-series"  # the family of the estimates
 
 COLUMNS = (
     "name",
@@ -18,13 +18,14 @@ COLUMNS = (
     "II",
     "latency",
     "ECP5 LUT4",
-    "ECP5 MHz",
+    "ECP5 max MHz",
 )
 """Columns of the list."""
 
 LEGEND = (
-    "test %: on the whole test set, mean ± deviation over the seeds. ~: an estimate; without ~: LUT6 and BRAM18 counted by "
-    "Yosys for 7-series, II and latency in cycles of the simulated RTL, LUT4 and clock of the ECP5 from nextpnr."
+    "test %: on the whole test set, mean ± deviation over the seeds. ~: an estimate; without ~: LUT6 and BRAM18 of the "
+    "design for a 7-series part, counted by Yosys, and its II and latency in cycles of the simulated RTL. ECP5: LUT4 and "
+    "highest clock of the design for an ECP5, from nextpnr."
 )
 """Meaning of the columns."""
 
@@ -33,10 +34,10 @@ def row(entry: Entry) -> list[str]:
     """Return an entry's values for `COLUMNS`."""
     estimate = entry.estimate.zerocross if entry.estimate else {}
     routed = next((build for build in entry.builds if build.family == "ecp5"), None)
-    build = routed or next(iter(entry.builds), None)
-    # A design for another part has other tables: its count for this family is only a comparison.
-    fitted = next((build for build in entry.builds if build.family == _FITTED), build)
+    # A design for another family has other memories: its count of LUT6 is not what the estimate is for.
+    fitted = next((build for build in entry.builds if build.family == _FITTED), None)
     counted = fitted.counted.get(_FITTED, {}) if fitted else {}
+    build = fitted or next(iter(entry.builds), None)
     return [
         entry.name,
         activation(entry),

@@ -1,6 +1,7 @@
 """Entries of the zoo: what is stored is the trained network."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -188,12 +189,17 @@ def test_the_list_marks_estimates() -> None:
         "b", "ecp5", 25.0, {"7-series": {"lut": 999, "bram": 2}}, {"lut": 8}, 99.5, 64, 70, "d", 5, 0, 0, {}
     )
     alone = dict(zip(COLUMNS, row(an_entry(model, TOPOLOGIES[0], estimate=estimate)), strict=True))
-    assert (alone["LUT6"], alone["BRAM18"], alone["II"], alone["ECP5 MHz"]) == ("~1,234", "~0", "~64", "")
+    assert (alone["LUT6"], alone["BRAM18"], alone["II"], alone["ECP5 max MHz"]) == ("~1,234", "~0", "~64", "")
     assert alone["test %"] == "85.00 ± 7.07" and alone["activation"] == "plain sign"
     built = an_entry(model, TOPOLOGIES[0], estimate=estimate, builds=[build])
     found = dict(zip(COLUMNS, row(built), strict=True))
-    assert (found["LUT6"], found["BRAM18"], found["II"]) == ("999 (~1,234)", "2 (~0)", "64")
-    assert (found["ECP5 LUT4"], found["ECP5 MHz"]) == ("8", "99.5")
+    assert (found["LUT6"], found["BRAM18"], found["II"]) == ("~1,234", "~0", "64")
+    assert (found["ECP5 LUT4"], found["ECP5 max MHz"]) == ("8", "99.5")
+    fitted = replace(build, target="a", family="7-series", ii=65, routed=None, fmax_mhz=None)
+    both = an_entry(model, TOPOLOGIES[0], estimate=estimate, builds=[build, fitted])
+    found = dict(zip(COLUMNS, row(both), strict=True))
+    assert (found["LUT6"], found["BRAM18"], found["II"]) == ("999 (~1,234)", "2 (~0)", "65 (~64)")
+    assert (found["ECP5 LUT4"], found["ECP5 max MHz"]) == ("8", "99.5")
     assert markdown([built]).splitlines()[2].startswith("| `mine` | plain sign | 85.00 ± 7.07 |")
     text = dict(details(built))
     assert text["command"] == "zerocross train zoo:mine" and text["estimate (FINN)"].startswith("9 LUT")
