@@ -79,7 +79,7 @@ class Forecast:
             for minutes, n in self.bought.items()
         )
         lines = [
-            f"{self.name}: a space of {self.space:,} candidates. Of {self.drawn} drawn ones, {self.dead:.0%} never change "
+            f"{self.name}: a space of {self.space:,} candidates. In a sample of {self.drawn}, {self.dead:.0%} never change "
             f"their sign, {self.infeasible:.0%} have no hardware within the constraints{unfit}, and "
             f"{1 - self.dead - self.infeasible:.0%} would train.",
             f"Search ({self.strategy}): {count(self.candidates, 'candidate')}, about "
