@@ -70,7 +70,9 @@ def accuracies(
         install(model, [resolve(name)])
         models.append(model)
     if network == "mlp":
-        train_together(models, data, settings, seed)
+        outcomes = train_together(models, data, settings, seed)
+        if lost := [name for name, each in zip(names, outcomes, strict=True) if isinstance(each, Exception)]:
+            raise SystemExit(f"{', '.join(lost)} cannot be trained: name others with --activations")
     else:
         for model in models:
             train(model, data, settings, seed)

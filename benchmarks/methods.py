@@ -72,6 +72,8 @@ def run(name: str, settings: dict[str, Any], output: Path) -> Row:
         tasks = {task_key(candidate, work, fingerprint): work for work in works}
         results = {key: result for key, result, _ in evaluator.results(tasks)}
         ordered = [results[key] for key in tasks]
+        if reasons := [result["reason"] for result in ordered if result["status"] != "ok"]:
+            raise SystemExit(f"{name}: a training failed: {reasons[0]}")
         costs = [
             evaluator.pricer.cost(candidate, result["crossings"], result.get("thresholds"))
             for result in ordered
@@ -140,7 +142,7 @@ def main() -> None:
     if options.data:
         base["data"]["name"] = options.data
     for name, change in content["rows"].items():
-        if options.rows and found and name not in options.rows:
+        if options.rows and found and name not in (*options.rows, options.against):
             continue
         settings = merged(base, {key: value for key, value in change.items() if key != "searched"})
         if change.get("searched"):

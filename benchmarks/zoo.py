@@ -14,13 +14,11 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-from zerocross.hw_search.adding import entry_file, make_entry, measure
+from zerocross.hw_search.adding import add, entry_file, measure
 from zerocross.hw_search.builds.options import BuildOptions
 from zerocross.hw_search.config import Config, load_config
-from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.network_training import Trained, train_network
 from zerocross.hw_search.zoo.entry import Entry, load_entry, save_entry
-from zerocross.hw_search.zoo.training_folder import read_training
 
 CONFIGURATIONS = Path(__file__).parents[1] / "examples" / "zoo"
 
@@ -94,13 +92,7 @@ def configuration(made: Made, seed: int, data: Path | None, runs: Path) -> Confi
 
 
 def trained(config: Config, minutes: float | None) -> Path:
-    """Train a network, or resume its training, and return its folder."""
-    folder = Path(config.output) / config.name
-    try:
-        read_training(folder, trust=True)
-        return folder
-    except UserError:  # not trained yet, or not finished
-        pass
+    """Train a network, or resume its training, and return its folder. A finished training is kept."""
 
     def report(record: Trained, epoch: int, loss: float) -> None:
         found = record.log[-1]["validation"]
@@ -142,8 +134,8 @@ def main() -> None:
         if made.name not in options.entries:
             continue
         print(made.name, flush=True)
-        file = entry_file(made.name, options.folder, replaces=True)
         if options.build_only:
+            file = entry_file(made.name, options.folder, replaces=True)
             entry = load_entry(file)
         else:
             minutes = options.minutes or made.minutes
@@ -151,10 +143,7 @@ def main() -> None:
                 trained(configuration(made, seed, options.data, options.runs), minutes)
                 for seed in range(options.seeds or made.seeds)
             ]
-            entry = make_entry(folders, made.name)
-            if file.exists() and (known := load_entry(file)).identity == entry.identity:
-                entry = known if len(known.trainings) == len(folders) else entry
-            save_entry(entry, file)
+            file, entry = add(folders, made.name, options.folder, replaces=True)
         for target in options.target:
             if target in [build.target for build in entry.builds]:
                 continue

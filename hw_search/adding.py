@@ -1,7 +1,9 @@
 """Adds trained networks to the zoo: from the folders of trainings to an entry, and from a build to its figures."""
 
+import re
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -14,17 +16,17 @@ from zerocross.hw_search.builds.builder import build
 from zerocross.hw_search.builds.options import BuildOptions
 from zerocross.hw_search.builds.stages import BuildWatcher
 from zerocross.hw_search.builds.subject import EntrySubject
-from zerocross.hw_search.config import Config, make_config
+from zerocross.hw_search.config import NAME, Config, make_config
 from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.execution.evaluation import priced_numbers
 from zerocross.hw_search.extraction.integers import to_integer
 from zerocross.hw_search.extraction.layers import describe
-from zerocross.hw_search.network_training import only_candidate
+from zerocross.hw_search.network_training import DECIDING, only_candidate
 from zerocross.hw_search.plugins import import_plugins
 from zerocross.hw_search.pricing import Infeasible, Pricer
 from zerocross.hw_search.space import Candidate, Space
 from zerocross.hw_search.zoo.collection import PACKAGED, user_folder
-from zerocross.hw_search.zoo.entry import SUFFIX, Entry, Estimate, Measured, Training, save_entry
+from zerocross.hw_search.zoo.entry import SUFFIX, Entry, Estimate, Measured, Training, load_entry, save_entry
 from zerocross.hw_search.zoo.packing import pack
 from zerocross.hw_search.zoo.training_folder import CONFIG, TrainingFolder, read_training
 from zerocross.models.data import NAMES, Split, load, load_test
@@ -32,7 +34,9 @@ from zerocross.models.training import accuracy
 from zerocross.reports.build_records import Build
 
 _PACKAGES = ("zerocross", "torch", "brevitas", "numpy")
-_ALIKE = ("expressions", "topology", "input_shape", "classes", "data")
+_ALIKE = (*(name for name in DECIDING if name != "seed"), "input_shape", "classes")
+"""Fields of a record that are equal in all trainings of an entry."""
+
 _BATCH = 1000
 _OFF = 0.005
 """Largest difference between the recorded accuracy and that of the weights on this machine. A GPU rounds differently."""
@@ -103,8 +107,10 @@ def entry_file(name: str, folder: Path | None = None, replaces: bool = False) ->
     Raises:
         UserError: If the name is taken or is no name.
     """
-    if not name or not all(letter.isalnum() or letter in "-_." for letter in name) or name.endswith(SUFFIX):
-        raise UserError(f"--name {name}: use letters, digits, '-', '_' and '.', and no suffix {SUFFIX}")
+    if not re.fullmatch(NAME, name) or name.endswith(SUFFIX):
+        raise UserError(
+            f"--name {name}: use letters, digits, '-', '_' and '.', a letter or digit first, and no suffix {SUFFIX}"
+        )
     folder = folder or user_folder()
     file = folder / f"{name}{SUFFIX}"
     if file.exists() and not replaces:
@@ -145,20 +151,26 @@ def add(
 ) -> tuple[Path, Entry]:
     """Add a trained network to the user's entries. Arguments as for `make_entry` and `entry_file`.
 
+    An entry with the same weights that is replaced leaves the figures of its builds.
+
     Returns:
         The file, and the entry.
     """
     file = entry_file(name, folder, replaces)
     entry = make_entry(folders, name, trust)
+    with suppress(UserError):  # none, or a damaged one
+        known = load_entry(file)
+        if known.identity == entry.identity:
+            entry = replace(entry, builds=known.builds)
     save_entry(entry, file)
     return file, entry
 
 
 def _check_alike(found: list[TrainingFolder]) -> None:
-    first = found[0]
-    for other in found[1:]:
+    first, *others = found
+    for other in others:
         for name in _ALIKE:
-            if other.record[name] != first.record[name]:
+            if _alike(other.record, name) != _alike(first.record, name):
                 raise UserError(
                     f"{other.folder} and {first.folder} are not the same network with other seeds: {name} differs. Add them "
                     "under two names"
@@ -166,6 +178,12 @@ def _check_alike(found: list[TrainingFolder]) -> None:
     seeds = [each.record["seed"] for each in found]
     if len(set(seeds)) < len(seeds):
         raise UserError(f"two trainings have the same seed: give folders with different seeds, not {seeds}")
+
+
+def _alike(record: dict[str, Any], name: str) -> Any:
+    if name == "settings" and record["minutes"] is not None:  # the clock decided about epochs
+        return {**record["settings"], "epochs": None}
+    return record.get(name)  # earlier versions had no starting weights
 
 
 def _check_equal(trained: nn.Module, restored: nn.Module, test: Split) -> None:

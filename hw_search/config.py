@@ -70,12 +70,14 @@ class BuildConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
     )
 
 
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+"""Pattern of the name of a run, or of an entry of the zoo."""
+
+
 class Config(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False):
     """One search."""
 
-    name: str = Field(
-        description="Name of the run, and of its folder in `output`.", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
-    )
+    name: str = Field(description="Name of the run, and of its folder in `output`.", pattern=NAME)
     output: str = Field("runs", description="Folder of all runs, relative to the working directory.")
     plugins: list[str] = Field(
         default_factory=list,
@@ -179,7 +181,7 @@ def load_config(path: str | Path, overrides: dict[str, Any] | None = None) -> Co
                 raise UserError(f"{key}: {parent!r} in {path} is not a section")
         section[last] = value
     config = make_config(content, str(path))
-    return _with_paths(config, path.parent)
+    return _with_paths(config, Path() if is_zoo(path) else path.parent)
 
 
 def _of_the_zoo(name: Path) -> dict[str, Any]:

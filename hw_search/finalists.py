@@ -4,8 +4,6 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import nn
 
 from zerocross.hw_search.errors import UserError
@@ -15,6 +13,7 @@ from zerocross.hw_search.networks import build_topology
 from zerocross.hw_search.plugins import import_plugins, plugin_files
 from zerocross.hw_search.trainings import training_settings
 from zerocross.hw_search.trust import check_run
+from zerocross.hw_search.weights import load_weights
 from zerocross.models.data_config import DataConfig
 from zerocross.models.errors import nearest
 from zerocross.models.expressions import parse
@@ -158,14 +157,7 @@ def with_weights(run: Run, finalist: Finalist, weights: Path) -> nn.Module:
     import_plugins(run.config["plugins"])
     model = build_topology(finalist.topology, tuple(run.input_shape), run.classes)
     install(model, [parse(text) for text in finalist.trained])
-    try:
-        model.load_state_dict(load_file(weights))
-    except (OSError, SafetensorError, RuntimeError) as error:
-        # The file is missing or damaged, or belongs to another network.
-        reason = " ".join(str(error).split())
-        raise UserError(
-            f"{weights} cannot be read ({reason}): delete the file if it exists and run the search again, which recreates it"
-        ) from None
+    load_weights(model, weights, "delete the file if it exists and run the search again, which recreates it")
     return model.eval()
 
 

@@ -10,11 +10,12 @@ from pathlib import Path
 
 from zerocross.hw_search.budget import LEAST, SLACK
 from zerocross.hw_search.config import Config, make_config
+from zerocross.hw_search.data_set import read_data
 from zerocross.hw_search.earlier import differences
 from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.first_pass import gradient_notes
 from zerocross.hw_search.pace import Durations, Pace, Sample, measure, planned_candidates
-from zerocross.hw_search.pipeline import open_space, read_data
+from zerocross.hw_search.pipeline import open_space
 from zerocross.hw_search.space import Space
 from zerocross.hw_search.strategies.warm_start import starts
 from zerocross.hw_search.trainings import parallel_trainings

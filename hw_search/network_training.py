@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
@@ -10,26 +11,30 @@ from typing import Any
 
 import torch
 import yaml
-from safetensors.torch import save_file
-from torch import nn
+from pydantic import TypeAdapter
 
 from zerocross.hw_search.config import Config
+from zerocross.hw_search.data_set import read_data
 from zerocross.hw_search.errors import UserError
-from zerocross.hw_search.files import holding, replacing, write_digests, write_text
+from zerocross.hw_search.execution.code_version import code_version
+from zerocross.hw_search.files import holding, write_digests, write_text
 from zerocross.hw_search.first_pass import check_network
 from zerocross.hw_search.networks import build_topology
-from zerocross.hw_search.plugins import import_plugins, plugin_files
+from zerocross.hw_search.plugins import plugin_files
 from zerocross.hw_search.space import Candidate, Space
 from zerocross.hw_search.trainings import training_settings
+from zerocross.hw_search.weights import save_weights
 from zerocross.hw_search.zoo.start import begin_from, start_digest
-from zerocross.hw_search.zoo.training_folder import CHECKPOINT, CONFIG, RECORD, WEIGHTS
-from zerocross.models.data import load, load_test
+from zerocross.hw_search.zoo.training_folder import CHECKPOINT, CONFIG, RECORD, WEIGHTS, read_training
+from zerocross.models.checkpoint import Checkpoint
+from zerocross.models.data import load_test
+from zerocross.models.fitting import machine_failure
 from zerocross.models.layers import install
 from zerocross.models.training import TrainingFailure, accuracy, pick_device, train
-from zerocross.reading import read_json
+from zerocross.reading import Unreadable, as_record, read_json
 
 _LOOKS = 40
-_DECIDING = ("expressions", "topology", "settings", "seed", "data", "minutes", "start")
+DECIDING = ("expressions", "topology", "settings", "seed", "data", "minutes", "start")
 """Fields of a record that decide about the weights."""
 
 
@@ -98,7 +103,7 @@ def train_network(
     minutes: float | None = None,
     report: Callable[[Trained, int, float], None] | None = None,
 ) -> tuple[Path, Trained]:
-    """Train the network of a configuration, or resume its training.
+    """Train the network of a configuration, or resume its training. A finished training is returned as it is.
 
     Args:
         config: A configuration without choices. `search.seed` is the seed.
@@ -111,18 +116,15 @@ def train_network(
     Raises:
         UserError: If the user made a mistake, or the training fails.
     """
+    if minutes is not None and not (math.isfinite(minutes) and minutes > 0):
+        raise UserError(f"minutes: give a positive number, not {minutes}")
     started = time.monotonic()
     folder = Path(config.output) / config.name
-    import_plugins(config.plugins)
-    data = load(**config.data.model_dump())
+    data, _ = read_data(config)
     candidate = only_candidate(config, data.input_shape, data.classes)
     check_network(candidate.topology, data)
-    settings, device, seed = (
-        training_settings(candidate.training),
-        pick_device(config.training.device),
-        config.search.seed,
-    )
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    settings, start = training_settings(candidate.training), config.training.start_from
+    device, seed = pick_device(config.training.device), config.search.seed
     record = Trained(
         [str(expression) for expression in candidate.expressions],
         candidate.topology,
@@ -131,99 +133,88 @@ def train_network(
         list(data.input_shape),
         data.classes,
         data.fingerprint,
-        name,
+        torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         {"torch": torch.__version__},
         minutes,
+        start=None if start is None else start_digest(start),
     )
-    start = config.training.start_from
-    key = _key(record, start)
     with holding(folder, "give the training another --name"):
-        _check_former(folder, record)
+        if (former := _former(folder, record)) is not None:
+            return folder, former
         write_text(folder / CONFIG, yaml.safe_dump(config.model_dump(), sort_keys=False))
         torch.manual_seed(seed)
         model = build_topology(candidate.topology, data.input_shape, data.classes, data.train.x)
         install(model, candidate.expressions)
         if start is not None:
             begin_from(model, start)
-        checkpoint = folder / CHECKPOINT
-        if checkpoint.exists():
-            record.log = _logged(folder / RECORD)
-        before = max((float(entry["seconds"] or 0) for entry in record.log), default=0.0)
+        checkpoint = Checkpoint(folder / CHECKPOINT, _key(record, config))
 
         def after_epoch(epoch: int, loss: float) -> None:
-            seconds = round(before + time.monotonic() - started, 2)
-            # An earlier sitting may have logged epochs after its last checkpoint.
-            record.log = [entry for entry in record.log if int(entry["epoch"] or 0) < epoch]
-            looked = [entry for entry in record.log if entry["validation"] is not None]
-            found = None
+            log, seconds = checkpoint.log, checkpoint.seconds
+            looks = sum(entry["validation"] is not None for entry in log)
             share = seconds / (60 * minutes) if minutes is not None else epoch / settings.epochs
-            if share >= len(looked) / _LOOKS:
-                found = accuracy(model, data.validation, device)
-                write_text(folder / RECORD, _text(record))
-            record.log.append(
-                {"epoch": epoch, "loss": round(loss, 5), "seconds": seconds, "validation": found}
+            found = accuracy(model, data.validation, device) if share >= looks / _LOOKS else None
+            log.append(
+                {"epoch": epoch, "loss": round(loss, 5), "seconds": round(seconds, 2), "validation": found}
             )
-            record.seconds = seconds
+            record.log, record.seconds = log, seconds
             if report is not None:
                 report(record, epoch, loss)
 
         left = None if minutes is None else 60 * minutes - (time.monotonic() - started)
         try:
-            train(model, data, settings, seed, device, after_epoch, left, checkpoint, key)
+            train(model, data, settings, seed, device, after_epoch, left, checkpoint)
         except TrainingFailure as failure:
             raise UserError(f"the training failed: {failure}") from None
-        epochs = int(record.log[-1]["epoch"] or 0) if record.log else settings.epochs
-        record.settings = asdict(replace(settings, epochs=epochs))
+        except (MemoryError, RuntimeError) as error:
+            if (reason := machine_failure(error)) is None:
+                raise
+            raise UserError(f"the training failed: {reason}") from None
+        record.log = checkpoint.log
+        record.settings = asdict(replace(settings, epochs=int(record.log[-1]["epoch"] or 0)))
+        record.seconds = round(checkpoint.seconds, 2)
         record.validation = accuracy(model, data.validation, device)
         record.test = accuracy(model, load_test(config.data.name, config.data.root), device)
-        record.seconds = round(before + time.monotonic() - started, 2)
-        _leave(folder, model, record, config)
-        checkpoint.unlink(missing_ok=True)
+        save_weights(model, folder / WEIGHTS)
+        write_text(folder / RECORD, _text(record))
+        write_digests(folder, [CONFIG, RECORD, WEIGHTS, *plugin_files(config.plugins)])
+        checkpoint.file.unlink(missing_ok=True)
     return folder, record
 
 
-def _check_former(folder: Path, record: Trained) -> None:
-    """Check that the folder holds no finished training of something else, which this one would overwrite."""
-    if not (folder / WEIGHTS).exists():
-        return
+def _former(folder: Path, record: Trained) -> Trained | None:
+    """Return the finished training that the folder holds, if it is this one; None if there is none, or it is damaged.
+
+    Raises:
+        UserError: If it is another one, which this one would overwrite.
+    """
+    if not (folder / WEIGHTS).exists() or (folder / CHECKPOINT).exists():
+        return None
     try:
         former, present = read_json(folder / RECORD), json.loads(_text(record))
         if present["minutes"] is not None:  # the clock decided about epochs
             present["settings"]["epochs"] = former["settings"]["epochs"]
-        changed = [name for name in _DECIDING if former[name] != present[name]]
-    except (OSError, ValueError, KeyError, TypeError):
-        return
+        changed = [name for name in DECIDING if former[name] != present[name]]
+        found = as_record(TypeAdapter(Trained), former)
+    except (OSError, ValueError, KeyError, TypeError, Unreadable):
+        return None
     if changed:
         raise UserError(
             f"{folder} holds a finished training of another network or with other settings ({', '.join(changed)}): give "
             "this one another --name, or delete the folder"
         )
+    try:
+        read_training(folder).module()
+    except UserError:
+        return None
+    return found
 
 
-def _leave(folder: Path, model: nn.Module, record: Trained, config: Config) -> None:
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    with replacing(folder / WEIGHTS) as temporary:
-        save_file(state, temporary)
-    write_text(folder / RECORD, _text(record))
-    write_digests(folder, [CONFIG, RECORD, WEIGHTS, *plugin_files(config.plugins)])
-
-
-def _key(record: Trained, start: str | None) -> str:
-    """Return the identity of a training for its checkpoint, and record the starting weights."""
-    record.start = None if start is None else start_digest(start)
-    identity = asdict(record)
-    if start is None:
-        del identity["start"]  # as before the field existed
+def _key(record: Trained, config: Config) -> str:
+    """Return the identity of a training for its checkpoint."""
+    identity = (asdict(record), code_version(tuple(config.plugins)))
     return hashlib.blake2b(repr(identity).encode(), digest_size=12).hexdigest()
 
 
 def _text(record: Trained) -> str:
     return json.dumps(asdict(record), indent=1) + "\n"
-
-
-def _logged(path: Path) -> list[dict[str, float | int | None]]:
-    """Return the log of an interrupted training; none if its record is missing or damaged."""
-    try:
-        return list(read_json(path)["log"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return []

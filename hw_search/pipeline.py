@@ -4,7 +4,7 @@ import platform
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,11 +14,11 @@ import yaml
 from zerocross.hw_search.budget import Budget
 from zerocross.hw_search.choice import alternatives
 from zerocross.hw_search.config import Config
+from zerocross.hw_search.data_set import read_data
 from zerocross.hw_search.earlier import keep_other_front, remark, set_aside
 from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.evaluator import Evaluator
 from zerocross.hw_search.execution.code_version import code_version, plugin_digests
-from zerocross.hw_search.execution.evaluation import load_data
 from zerocross.hw_search.execution.executor import Executor, LocalExecutor
 from zerocross.hw_search.execution.store import Store
 from zerocross.hw_search.files import write_text
@@ -27,7 +27,6 @@ from zerocross.hw_search.finalists import list_digests
 from zerocross.hw_search.first_pass import check_networks, gradient_notes
 from zerocross.hw_search.notebook import Notebook, in_notebook
 from zerocross.hw_search.pace import Durations, Sample, measure
-from zerocross.hw_search.plugins import import_plugins
 from zerocross.hw_search.pricing import Pricer
 from zerocross.hw_search.space import Candidate, Genome, Space
 from zerocross.hw_search.strategies.differentiable import Differentiable
@@ -37,8 +36,7 @@ from zerocross.hw_search.strategies.warm_start import starts
 from zerocross.hw_search.trainings import worker_count
 from zerocross.hw_search.verdict import verdict
 from zerocross.hw_search.watcher import Callback, StopSearch, Watcher, together
-from zerocross.models.data import Data, check_test
-from zerocross.models.errors import ModelError
+from zerocross.models.data import Data
 from zerocross.reports import rows
 from zerocross.reports.convergence import Convergence, convergence
 from zerocross.reports.records import Finalist, Run
@@ -247,21 +245,6 @@ def _say_losses(store: Store, folder: Path, watcher: Watcher) -> None:
         watcher.note(
             f"{folder} holds finished results, but its {store.path.name} is gone or empty: all networks train again."
         )
-
-
-def read_data(config: Config) -> tuple[Data, str]:
-    """Import the plugins, and return the data of a configuration and the digest of its test set.
-
-    Raises:
-        UserError: If the data cannot be read.
-    """
-    import_plugins(config.plugins)
-    try:
-        data = load_data(config.data)
-        fingerprint, notes = check_test(config.data.name, config.data.root, data)
-        return replace(data, notes=(*data.notes, *notes)), fingerprint
-    except ModelError as error:
-        raise UserError(f"data: {error}") from None
 
 
 def _executor(config: Config, log: Path) -> Executor:

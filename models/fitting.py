@@ -4,7 +4,6 @@ import copy
 import math
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,8 +11,9 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import ChainedScheduler, CosineAnnealingLR, LinearLR, LRScheduler
 
 from zerocross.models.augmentation import draw, moved
+from zerocross.models.checkpoint import Checkpoint
 from zerocross.models.data import Data
-from zerocross.models.errors import ModelError
+from zerocross.models.errors import first_line
 from zerocross.models.finite import cause
 from zerocross.models.gradients import Graphed
 from zerocross.models.layers import BatchNorm
@@ -21,7 +21,6 @@ from zerocross.models.self_binarizing import set_sharpness
 from zerocross.models.stacking import infinite_networks
 from zerocross.models.surrogates import Tanh, set_surrogate
 from zerocross.models.training_settings import TrainingSettings
-from zerocross.writing import replacing
 
 _TRIAL = 0.02
 """Share of a time budget in which the speed is measured."""
@@ -74,14 +73,15 @@ class Fit:
         self._half = settings.precision == "bfloat16"
         self._last = self._half and data.train.x.dim() == 4
         model.to(device).train()
-        if self._half and device.type == "cuda":
-            torch.backends.cudnn.benchmark = True  # shapes are fixed, so the choice of kernels pays
+        if device.type == "cuda":
+            repeat_results()
         if self._last:
             model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._generator = torch.Generator().manual_seed(seed)
         # Images stay bytes until their batch is drawn, which needs a quarter of the memory.
         self._x, self._y = data.train.x.to(device), data.train.y.to(device)
-        self._steps = max(1, math.ceil(len(self._y) / settings.batch_size))
+        # A batch of a single sample would break batch norm.
+        self._steps = max(1, min(math.ceil(len(self._y) / settings.batch_size), len(self._y) // 2))
         self._optimizer = _optimizer(model, settings)
         self._schedule()
         self._sharpening = settings.schedule()
@@ -131,7 +131,6 @@ class Fit:
     def _batches(self) -> tuple[Tensor, ...]:
         """Draw an epoch: what `_compute` takes, batch by batch, with one transfer to the device."""
         order = torch.randperm(len(self._y), generator=self._generator)
-        # Batches have nearly equal sizes: a last batch with a single sample would break batch norm.
         parts = order.tensor_split(self._steps)
         shape, kind = tuple(self._x.shape[1:]), self.settings.augment
         moves = [draw(kind, shape, len(part), self._generator) for part in parts]
@@ -237,6 +236,8 @@ class Fit:
         with torch.no_grad():
             for name, value in self._average.items():
                 self.model.get_parameter(name).copy_(value)
+        if self._sharpening is not None:  # a training that was restored after its last epoch has none yet
+            set_sharpness(self.model, self._sharpening.nu(1.0))
         if self._last:
             self.model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
         reread_statistics(self.model, self._x)
@@ -273,8 +274,7 @@ def run(
     fit: Fit,
     after_epoch: Callable[[int, list[float]], None] | None = None,
     seconds: float | None = None,
-    checkpoint: Path | None = None,
-    key: str = "",
+    checkpoint: Checkpoint | None = None,
 ) -> None:
     """Train to the end.
 
@@ -283,22 +283,26 @@ def run(
         after_epoch: Function called with the epoch (from 1) and its mean loss for each network.
         seconds: Time for the training. It replaces the number of epochs: the speed is measured first, and epochs are dropped
             later only if the device becomes slower. None trains for the epochs of the settings.
-        checkpoint: File for the state of the training, written after an epoch every 30 seconds. If it exists, the training
-            continues from it, and ends with the weights that it would have had without an interruption.
-        key: Identity of the training; a checkpoint of another one is refused.
+        checkpoint: Where the state of the training is saved, after an epoch every 30 seconds. If its file exists, the
+            training continues from it. Without `seconds`, it ends with the weights that it would have had without an
+            interruption.
 
     Raises:
         TrainingFailure: See `Fit.run_epoch`.
         ModelError: If the checkpoint cannot be used.
     """
-    started, spent = time.monotonic(), 0.0
-    if checkpoint is not None and checkpoint.exists():
-        spent = _load(fit, checkpoint, key)
+    started = saved = time.monotonic()
+    state = checkpoint.load(fit.device) if checkpoint is not None else None
+    spent = checkpoint.seconds if checkpoint is not None else 0.0
+    if state is not None:
+        fit.restore(state)
     elif seconds is not None:
         fit.fit_to(seconds)
-    begun, first, saved = time.monotonic(), fit.epoch, time.monotonic()
+    begun, first = time.monotonic(), fit.epoch
     while fit.epoch < fit.epochs:
         losses = fit.run_epoch()
+        if checkpoint is not None:
+            checkpoint.seconds = spent + time.monotonic() - started
         if after_epoch is not None:
             after_epoch(fit.epoch, losses)
         now = time.monotonic()
@@ -308,33 +312,24 @@ def run(
             if fit.epoch < fit.epochs and each * (fit.epochs - fit.epoch) > left + (_LATE - 1) * seconds:
                 fit.shorten(fit.epoch + max(1, int(left / each)))
         if checkpoint is not None and now - saved > _SAVE_SECONDS:
-            _save(fit, checkpoint, key, spent + now - started)
-            saved = time.monotonic()
+            checkpoint.save(fit.state())
+            saved = now
     fit.finish()
 
 
-def _save(fit: Fit, checkpoint: Path, key: str, seconds: float) -> None:
-    try:
-        checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(checkpoint) as temporary:
-            torch.save({"key": key, "seconds": seconds, **fit.state()}, temporary)
-    except (OSError, RuntimeError) as error:
-        raise ModelError(
-            f"{checkpoint} cannot be written ({error}): check that the disk is not full"
-        ) from None
+def machine_failure(error: Exception) -> str | None:
+    """Return why the machine, not the network, ended a training: its memory or its GPU; None for any other error."""
+    if isinstance(error, torch.AcceleratorError):
+        return f"its GPU failed: {first_line(error)}"
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "memory" in str(error)):
+        return f"out of memory: {first_line(error)}"
+    return None
 
 
-def _load(fit: Fit, checkpoint: Path, key: str) -> float:
-    try:
-        state = torch.load(checkpoint, map_location=fit.device, weights_only=True)
-    except Exception:  # a damaged file raises many kinds of errors in zipfile and pickle
-        raise ModelError(f"{checkpoint} is not a readable checkpoint: delete it to start again") from None
-    if state.get("key") != key:
-        raise ModelError(
-            f"{checkpoint} belongs to another training (other configuration, seed or data): delete it to start again"
-        )
-    fit.restore(state)
-    return float(state["seconds"])
+def repeat_results() -> None:
+    """Make a GPU compute equal results in every run: with deterministic kernels, and float32 in full precision."""
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.allow_tf32 = False
 
 
 def _wait(device: torch.device) -> None:

@@ -4,12 +4,12 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import nn
 
 from zerocross.models.accuracy import accuracy
+from zerocross.models.checkpoint import Checkpoint
 from zerocross.models.curves import Curves
 from zerocross.models.data import Data
 from zerocross.models.errors import ModelError
@@ -56,8 +56,7 @@ def train(
     device: torch.device | None = None,
     after_epoch: Callable[[int, float], None] | None = None,
     seconds: float | None = None,
-    checkpoint: Path | None = None,
-    key: str = "",
+    checkpoint: Checkpoint | None = None,
     give_up: float = 1.0,
     curves: Curves | None = None,
 ) -> Binarized | None:
@@ -71,8 +70,7 @@ def train(
         device: Device to train on; the model is moved there.
         after_epoch: Function called with the epoch (from 1) and its mean loss.
         seconds: Time for the training, which replaces the number of epochs; see `zerocross.models.fitting.run`.
-        checkpoint: File for the state of the training; see `zerocross.models.fitting.run`.
-        key: Identity of the training, for the checkpoint.
+        checkpoint: Where the state of the training is saved; see `zerocross.models.fitting.run`.
         give_up: Share of the epochs after which a network at chance is given up; see `zerocross.models.hopeless`. 1: never.
         curves: Follows the training.
 
@@ -82,6 +80,7 @@ def train(
     Raises:
         TrainingFailure: If a parameter is no longer finite after an epoch, because a gradient was not finite, or if the
             network is given up.
+        ModelError: If the checkpoint cannot be used.
     """
     device = device or torch.device("cpu")
     watch = HopelessWatch(model, 1, data, settings.epochs, settings.batch_size, give_up, device)
@@ -92,7 +91,6 @@ def train(
         _each(after_epoch, curves, watch),
         seconds,
         checkpoint,
-        key,
     )
     return _binarized(model, data, settings, device)
 

@@ -200,9 +200,10 @@ def build_for(
         from zerocross.hw_search.builds.builder import build as run_build
         from zerocross.hw_search.builds.options import BuildOptions
         from zerocross.hw_search.builds.subject import from_source
+        from zerocross.hw_search.zoo import is_zoo
 
         subject = from_source(source, pick, epochs, seed, data, logits, trust)
-        beside = source if source.is_dir() else source.parent
+        beside = Path() if is_zoo(source) else source if source.is_dir() else source.parent
         folder = output or beside / "builds" / f"{subject.origin.name}-{board}"
         result = run_build(subject, BuildOptions(**options), folder, watcher)
         _link(source, folder)

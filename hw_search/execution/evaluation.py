@@ -11,23 +11,20 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import save_file
 
 from zerocross.digests import digest_of
 from zerocross.finn_flows.crossings import CrossingError
 from zerocross.finn_flows.integer import IntegerNetwork, remove_constants, remove_first_bits
 from zerocross.finn_flows.network import Network, Thermometer
 from zerocross.finn_flows.wiring import simplified
-from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.execution.mixtures import choose_operations
 from zerocross.hw_search.execution.tasks import Result, Stack, Task, TrainingTask
 from zerocross.hw_search.extraction.agreement import agreement
 from zerocross.hw_search.extraction.integers import responses, to_integer
 from zerocross.hw_search.extraction.layers import describe
-from zerocross.hw_search.files import replacing
 from zerocross.hw_search.networks import build_topology
 from zerocross.hw_search.plugins import import_plugins
+from zerocross.hw_search.weights import save_weights
 from zerocross.hw_search.zoo.start import begin_from
 from zerocross.models.curves import Curves
 from zerocross.models.data import Data, Split, load, load_test, portion
@@ -185,16 +182,7 @@ def _read(
         result["sites"] = [asdict(site) for site in sites(model, integer)]
         result["savings"] = savings(integer)
     if work.weights:
-        with replacing(Path(work.weights)) as temporary:
-            tensors = {
-                name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()
-            }
-            try:
-                save_file(tensors, temporary)
-            except SafetensorError as error:
-                raise UserError(
-                    f"{work.weights} cannot be written ({error}): check that the disk is not full"
-                ) from None
+        save_weights(model, Path(work.weights))
         result["weights"] = digest_of(Path(work.weights))
     return result
 

@@ -63,8 +63,12 @@ class LocalExecutor:
                 self._selector.unregister(key.fd)
                 line = worker.read()
                 if line:
-                    self._idle.append(worker)
-                    yield index, json.loads(line)
+                    result = json.loads(line)
+                    if result.get("passing"):  # the worker ends now: it must not receive a task
+                        worker.kill(politely=True)
+                    else:
+                        self._idle.append(worker)
+                    yield index, result
                     continue
                 death = worker.death()
                 if attempts[index] < _ATTEMPTS:
@@ -92,7 +96,7 @@ class LocalExecutor:
             worker = self._idle.pop()
             if worker.alive():
                 return worker
-            worker.kill()  # it ended after running out of memory
+            worker.kill()  # it died while idle
         return _Worker(self._log)
 
     def close(self) -> None:

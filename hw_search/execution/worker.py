@@ -32,12 +32,13 @@ def main() -> None:
 
 
 def prepare() -> None:
-    """Set up torch for trainings: one thread; on a GPU, deterministic results in full float32 precision."""
+    """Set up torch for trainings: one thread, and a GPU that repeats its results."""
     import torch
 
+    from zerocross.models.fitting import repeat_results
+
     torch.set_num_threads(1)
-    torch.backends.cudnn.deterministic = True
-    torch.backends.cudnn.allow_tf32 = False
+    repeat_results()
 
 
 def serve(work: "Task") -> "Result":
@@ -50,11 +51,10 @@ def serve(work: "Task") -> "Result":
         The result of `evaluate`; {"status": "error", "reason"} for a mistake of the user; {"status": "failed", "reason"} for
         any other error, with "passing" if a retry may succeed.
     """
-    import torch
-
     from zerocross.hw_search.errors import UserError
     from zerocross.hw_search.execution.evaluation import evaluate
-    from zerocross.models.errors import ModelError
+    from zerocross.models.errors import ModelError, first_line
+    from zerocross.models.fitting import machine_failure
 
     memory_gb = work.trainings[0].memory_gb
     if memory_gb:
@@ -64,20 +64,11 @@ def serve(work: "Task") -> "Result":
         return evaluate(work)
     except (UserError, ModelError) as error:
         return {"status": "error", "reason": str(error)}
-    except (MemoryError, RuntimeError) as error:
-        if isinstance(error, torch.AcceleratorError):
-            return {"status": "failed", "passing": True, "reason": f"its GPU failed: {_first_line(error)}"}
-        if isinstance(error, MemoryError) or "memory" in str(error):
-            return {"status": "failed", "passing": True, "reason": f"out of memory: {_first_line(error)}"}
-        traceback.print_exc()
-        return {"status": "failed", "reason": f"{type(error).__name__}: {_first_line(error)}"}
     except Exception as error:  # a user's topology or operation may raise anything
+        if (reason := machine_failure(error)) is not None:
+            return {"status": "failed", "passing": True, "reason": reason}
         traceback.print_exc()
-        return {"status": "failed", "reason": f"{type(error).__name__}: {_first_line(error)}"}
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+        return {"status": "failed", "reason": f"{type(error).__name__}: {first_line(error)}"}
 
 
 if __name__ == "__main__":

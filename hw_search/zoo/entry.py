@@ -111,8 +111,9 @@ class Entry:
     """A trained network.
 
     Attributes:
-        name: Name.
-        config: Configuration of the training, with all defaults; it repeats the training of the weights.
+        name: Name, which is also that of the file.
+        config: Configuration of the training, with all defaults. It repeats the training of the weights, unless the clock
+            shortened that (`minutes`).
         expressions: Activations: one, or one for each slot.
         topology: Name and parameters.
         folding: Fields of `zerocross.finn_flows.folding.Folding`.
@@ -249,7 +250,8 @@ def load_entry(path: Path, remedy: str = "add the network again") -> Entry:
         weights = Packed(tensors, bits, numbers)
         if digest.tobytes().decode() != _digest(text.tobytes(), weights):
             raise UserError(f"{path} is damaged (its content does not have its digest): {remedy}")
-        return replace(as_record(_ENTRY, {**content, "weights": _NONE}), weights=weights)
+        found = as_record(_ENTRY, {**content, "weights": _NONE})
+        return replace(found, weights=weights, name=path.stem)  # a file that was renamed is another entry
     except (Unreadable, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} is not a readable entry of the zoo ({reason(error)}): {remedy}") from None
 

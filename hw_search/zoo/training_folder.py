@@ -5,14 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import nn
 
 from zerocross.digests import Changed, check_digests
 from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.networks import build_topology
 from zerocross.hw_search.plugins import import_plugins
+from zerocross.hw_search.weights import load_weights
 from zerocross.hw_search.yaml_text import read_yaml
 from zerocross.models.expressions import parse
 from zerocross.models.layers import install
@@ -42,17 +41,12 @@ class TrainingFolder:
             UserError: If the weights cannot be read.
         """
         import_plugins(self.config["plugins"])
-        path = self.folder / WEIGHTS
         with torch.random.fork_rng(devices=[]):
             model = build_topology(
                 self.record["topology"], tuple(self.record["input_shape"]), self.record["classes"]
             )
             install(model, [parse(text) for text in self.record["expressions"]])
-        try:
-            model.load_state_dict(load_file(path))
-        except (OSError, SafetensorError, RuntimeError) as error:
-            reason = " ".join(str(error).split())
-            raise UserError(f"{path} cannot be read ({reason}): train the network again") from None
+        load_weights(model, self.folder / WEIGHTS, "train the network again")
         return model.eval()
 
 
@@ -66,12 +60,18 @@ def read_training(folder: Path, trust: bool = False) -> TrainingFolder:
     Raises:
         UserError: If the folder holds no finished training, or a file of it was changed.
     """
+    if (folder / CHECKPOINT).exists():
+        raise UserError(
+            f"the training in {folder} is not finished: run its `zerocross train` again to resume it"
+        )
     if not (folder / RECORD).is_file():
-        raise UserError(f"{folder} holds no training: name the folder that `zerocross train` wrote")
+        raise UserError(
+            f"{folder} holds no finished training: name the folder that `zerocross train` wrote, or train to the end"
+        )
     try:
         record = read_json(folder / RECORD)
         config = read_yaml((folder / CONFIG).read_text(encoding="utf-8"), str(folder / CONFIG))
-        finished = record["test"] is not None and not (folder / CHECKPOINT).exists()
+        finished = record["test"] is not None  # earlier versions wrote a record in every training
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(
             f"{folder / RECORD} cannot be read ({reason(error)}): train the network again"

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,13 +10,14 @@ import torch
 from typer.testing import CliRunner
 
 from tests.hw_search.test_network_training import config
-from zerocross.hw_search.adding import make_entry
+from zerocross.hw_search.adding import add, make_entry
 from zerocross.hw_search.builds.subject import from_source
 from zerocross.hw_search.cli import app
 from zerocross.hw_search.config import load_config
 from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.network_training import train_network
 from zerocross.hw_search.zoo.collection import find, user_folder
+from zerocross.hw_search.zoo.entry import Measured, save_entry
 from zerocross.models.data import load_test
 from zerocross.models.training import accuracy
 
@@ -95,6 +97,8 @@ def test_what_is_no_network_with_other_seeds_is_refused(trainings: list[Path], t
     with pytest.raises(UserError, match="two trainings have the same seed"):
         make_entry([trainings[0], trainings[0]], "mine")
     other, _ = train_network(config(tmp_path, "other", epochs=1))
+    with pytest.raises(UserError, match="not the same network with other seeds: settings differs"):
+        make_entry([*trainings, other], "mine")
     content = json.loads((other / "training.json").read_text()) | {"expressions": ["x"]}
     (other / "training.json").write_text(json.dumps(content))
     with pytest.raises(UserError, match="not the same network with other seeds: expressions differs"):
@@ -113,10 +117,25 @@ def test_what_is_no_network_with_other_seeds_is_refused(trainings: list[Path], t
         make_entry([copied], "mine")
 
 
+def test_an_entry_that_is_added_again_keeps_the_figures_of_its_builds(
+    added: str, trainings: list[Path]
+) -> None:
+    file, build = (
+        user_folder() / "mine.npz",
+        Measured("icebreaker", "ice40", None, {}, None, None, 64, 80, "digits", 359, 0, 0, {}),
+    )
+    save_entry(replace(find("mine"), builds=[build]), file)
+    assert add(trainings, "mine", replaces=True)[1].builds == find("mine").builds == [build]
+    worse = min(find("mine").trainings, key=lambda each: each.validation).seed
+    assert add([trainings[worse - 3]], "mine", replaces=True)[1].builds == []  # other weights
+
+
 def test_a_name_is_used_once(added: str, trainings: list[Path]) -> None:
     for name, message in (
         ("mine", "--replace it"),
         ("a/b", "use letters"),
+        (".hidden", "a letter or digit first"),
+        ("caf\u00e9", "use letters"),
         ("tfc-digits", "comes with the package"),
     ):
         result = CliRunner().invoke(app, ["zoo", "add", str(trainings[0]), "--name", name])

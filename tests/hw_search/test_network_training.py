@@ -1,8 +1,10 @@
 """`zerocross train`: one network, its record, and its resumption."""
 
 import json
+import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -63,8 +65,43 @@ def test_a_finished_training_is_not_overwritten_by_another(tmp_path: Path) -> No
     ):
         network_training.train_network(config(tmp_path, epochs=2))
     assert yaml.safe_load((folder / "config.yaml").read_text())["training"]["epochs"] == 1
-    network_training.train_network(config(tmp_path, epochs=1))
     assert (folder / "network.safetensors").read_bytes() == before
+
+
+def test_a_finished_training_is_kept_and_a_damaged_one_repaired(tmp_path: Path) -> None:
+    def report(record: object, epoch: int, loss: float) -> None:
+        raise KeyboardInterrupt
+
+    folder, record = network_training.train_network(config(tmp_path))
+    before = (folder / "network.safetensors").read_bytes()
+    assert network_training.train_network(config(tmp_path), report=report) == (folder, record)
+    (folder / "network.safetensors").write_bytes(before[:-1])
+    assert network_training.train_network(config(tmp_path))[1].test == record.test
+    assert (folder / "network.safetensors").read_bytes() == before
+
+
+def test_a_mistake_in_the_test_set_is_found_before_the_training(tmp_path: Path) -> None:
+    x, y = np.zeros((40, 8, 8), np.uint8), np.arange(40) % 2
+    np.savez(tmp_path / "mine.npz", x_train=x, y_train=y, x_test=x[:, 1:], y_test=y)
+    content = config(tmp_path).model_dump() | {"data": {"name": str(tmp_path / "mine.npz")}}
+    with pytest.raises(UserError, match="x_test holds"):
+        network_training.train_network(make_config(content))
+    assert not (tmp_path / "one").exists()
+
+
+@pytest.mark.parametrize("minutes", [math.nan, math.inf, 0.0])
+def test_a_time_is_a_positive_number(minutes: float, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="minutes: give a positive number"):
+        network_training.train_network(config(tmp_path), minutes)
+
+
+def test_a_machine_without_memory_is_no_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(network_training, "train", full)
+    with pytest.raises(UserError, match="the training failed: out of memory: DefaultCPUAllocator"):
+        network_training.train_network(config(tmp_path))
 
 
 def test_an_interrupted_training_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,6 +116,8 @@ def test_an_interrupted_training_resumes(tmp_path: Path, monkeypatch: pytest.Mon
         network_training.train_network(config(tmp_path, average=0.5), report=stop)
     folder, record = network_training.train_network(config(tmp_path, average=0.5))
     assert [entry["epoch"] for entry in record.log] == [1, 2, 3]
+    seconds = [float(entry["seconds"] or 0) for entry in record.log]
+    assert seconds == sorted(seconds) and record.seconds == pytest.approx(seconds[-1], abs=0.01)
     one, other = (load_file(place / "network.safetensors") for place in (folder, straight))
     assert all(torch.equal(value, other[name]) for name, value in one.items())
 

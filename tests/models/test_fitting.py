@@ -1,6 +1,7 @@
 """The recipe of a training: schedule, averages, precision, budgets of time, and resumption."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from zerocross.models import fitting
 from zerocross.models.augmentation import draw, moved
+from zerocross.models.checkpoint import Checkpoint
 from zerocross.models.data import Data, Split, load
 from zerocross.models.errors import ModelError
 from zerocross.models.fitting import Fit, reread_statistics, run
@@ -49,9 +51,10 @@ RECIPES = {
 }
 
 
+@pytest.mark.parametrize("stopped", [3, 5])
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_resumption_gives_the_same_weights(
-    recipe: str, digits: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recipe: str, stopped: int, digits: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fitting, "_SAVE_SECONDS", 0.0)
     settings = TrainingSettings(5, 64, **RECIPES[recipe])
@@ -59,23 +62,42 @@ def test_resumption_gives_the_same_weights(
     run(Fit(straight, 1, digits, settings, 3, CPU))
 
     def stop(epoch: int, _: float) -> None:
-        if epoch == 3:
+        if epoch == stopped:
             raise KeyboardInterrupt
 
     file = tmp_path / "state.pt"
     broken = network(dropout=0.2)
     with pytest.raises(KeyboardInterrupt):
-        run(Fit(broken, 1, digits, settings, 3, CPU), stop, checkpoint=file, key="k")
+        run(Fit(broken, 1, digits, settings, 3, CPU), stop, checkpoint=Checkpoint(file))
     torch.manual_seed(99)
     again, epochs = network(dropout=0.2), list[int]()
     run(
         Fit(again, 1, digits, settings, 3, CPU),
         lambda epoch, _: epochs.append(epoch),
-        checkpoint=file,
-        key="k",
+        checkpoint=Checkpoint(file),
     )
-    assert epochs == [3, 4, 5]  # the third epoch was not saved
+    assert epochs == list(range(stopped, 6))  # the epoch in which it stopped was not saved
     assert equal(again, straight)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_training_that_stopped_behind_its_last_epoch_has_the_same_weights(
+    recipe: str, digits: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fitting, "_SAVE_SECONDS", 0.0)
+    settings, file = TrainingSettings(2, 64, **RECIPES[recipe]), tmp_path / "state.pt"
+    straight, again = network(), network()
+    run(Fit(straight, 1, digits, settings, 3, CPU), checkpoint=Checkpoint(file))
+    run(Fit(again, 1, digits, settings, 3, CPU), checkpoint=Checkpoint(file))  # runs no epoch
+    assert equal(again, straight)
+
+
+def test_no_batch_has_a_single_sample(digits: Data) -> None:
+    odd = replace(digits, train=Split(digits.train.x[:7], digits.train.y[:7]))
+    for size in (1, 2, 3, 7):
+        fit = Fit(network(), 1, odd, TrainingSettings(1, size), 0, CPU)
+        assert all(batch.shape[1] >= 2 for batch in fit._batches())
+        fit.run_epoch()
 
 
 def test_a_checkpoint_of_another_training(
@@ -83,12 +105,12 @@ def test_a_checkpoint_of_another_training(
 ) -> None:
     monkeypatch.setattr(fitting, "_SAVE_SECONDS", 0.0)
     file, settings = tmp_path / "state.pt", TrainingSettings(1)
-    train(network(), digits, settings, 0, checkpoint=file, key="one")
+    train(network(), digits, settings, 0, checkpoint=Checkpoint(file, "one"))
     with pytest.raises(ModelError, match="belongs to another training"):
-        train(network(), digits, settings, 0, checkpoint=file, key="other")
+        train(network(), digits, settings, 0, checkpoint=Checkpoint(file, "other"))
     file.write_bytes(b"damaged")
     with pytest.raises(ModelError, match="is not a readable checkpoint: delete it"):
-        train(network(), digits, settings, 0, checkpoint=file, key="one")
+        train(network(), digits, settings, 0, checkpoint=Checkpoint(file, "one"))
 
 
 def rates(settings: TrainingSettings, digits: Data) -> list[float]:

@@ -32,24 +32,25 @@ def test_every_task_gets_its_own_result(
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Result]:
-    """Results of one worker: a stack that runs out of memory, a network after it, and a plugin with a mistake."""
+    """Results of one worker: a stack that runs out of memory, a network, another that runs out of it, and a mistake."""
     folder = tmp_path_factory.mktemp("worker")
     plugin, broken = folder / "plugin.py", folder / "broken.py"
     plugin.write_text(MISBEHAVING)
     broken.write_text("import nothing_of_that_name")
     greedy, sound = (task(plugin, text, memory_gb=16) for text in ("hoard(x)", "x"))
     with LocalExecutor(1, folder / "workers.log") as executor:
-        return dict(executor.run([Stack((sound, greedy)), sound, task(broken, "x")]))
+        return dict(executor.run([Stack((sound, greedy)), sound, greedy, task(broken, "x")]))
 
 
 def test_running_out_of_memory_fails_the_evaluation_alone(results: dict[int, Result]) -> None:
     assert results[0]["status"] == "failed" and results[0]["reason"].startswith("out of memory")
-    assert results[1]["status"] == "ok"
+    assert results[1]["status"] == "ok"  # not given to the process that ends
+    assert results[2]["reason"].startswith("out of memory")
 
 
 def test_a_users_mistake_stops_with_its_message(results: dict[int, Result]) -> None:
-    assert results[2]["status"] == "error"
-    assert "cannot be imported: ModuleNotFoundError" in results[2]["reason"]
+    assert results[3]["status"] == "error"
+    assert "cannot be imported: ModuleNotFoundError" in results[3]["reason"]
 
 
 BUSY = """

@@ -167,7 +167,7 @@ def test_a_later_layout_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_an_unknown_name_is_answered_with_the_nearest(tmp_path: Path) -> None:
     save_entry(an_entry(trained(TOPOLOGIES[0], "x"), TOPOLOGIES[0]), tmp_path / "my-network.npz")
-    assert find("zoo:my-network", tmp_path).name == "mine"
+    assert find("zoo:my-network", tmp_path).name == "my-network"  # the name of the file
     with pytest.raises(UserError, match="the zoo has no entry 'my-netwrk': did you mean my-network"):
         find("my-netwrk", tmp_path)
 

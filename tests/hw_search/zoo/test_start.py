@@ -85,7 +85,7 @@ def test_weights_that_do_not_fit_are_named(source: str) -> None:
         begin_from(new("x", hidden=(9, 8)), source)
     with pytest.raises(UserError, match="dense3.weight, of shape .* is missing there"):
         begin_from(new("x", hidden=(9, 7, 7)), source)
-    with pytest.raises(UserError, match="holds no training"):
+    with pytest.raises(UserError, match="holds no finished training"):
         begin_from(new("x"), "/nowhere")
 
 
