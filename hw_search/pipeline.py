@@ -18,7 +18,7 @@ from zerocross.hw_search.data_set import read_data
 from zerocross.hw_search.earlier import keep_other_front, remark, set_aside
 from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.evaluator import Evaluator
-from zerocross.hw_search.execution.code_version import code_version, plugin_digests
+from zerocross.hw_search.execution.code_version import plugin_digests
 from zerocross.hw_search.execution.executor import Executor, LocalExecutor
 from zerocross.hw_search.execution.store import Store
 from zerocross.hw_search.files import write_text
@@ -284,8 +284,9 @@ def evolve(evaluator: Evaluator, watcher: Watcher, budget: Budget | None = None)
 
     strategy: Strategy
     if config.search.strategy == "differentiable":
-        fingerprint = evaluator.data.fingerprint + code_version(tuple(config.plugins))
-        strategy = Differentiable(config, evaluator.space, evaluator.pricer, fingerprint, evaluator.results)
+        strategy = Differentiable(
+            config, evaluator.space, evaluator.pricer, evaluator.data.fingerprint, evaluator.results
+        )
     else:
         strategy = make_strategy(
             config.search,

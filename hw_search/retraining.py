@@ -88,7 +88,6 @@ def retrain(
             evaluator.candidates[name] = candidate
             for seed in range(first, first + seeds):
                 work = task(whole, candidate, seed, final=True)
-                work = replace(work, start=candidate.training.get("start_from"))
                 key = task_key(candidate, work, evaluator.data.fingerprint + evaluator.test_fingerprint)
                 tasks[key] = replace(work, weights=str((folder / weights_file(key)).resolve()))
                 wanted.setdefault(name, {})[seed] = key

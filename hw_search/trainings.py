@@ -19,7 +19,6 @@ def task(
     candidate: Candidate,
     seed: int,
     final: bool = False,
-    weights: str | None = None,
     test: bool = False,
     rung: RungConfig | None = None,
 ) -> TrainingTask:
@@ -31,7 +30,6 @@ def task(
         seed: Seed of the initial weights and the order of samples.
         final: Whether this is a final training: with the epochs of the section `final`, the test set, and an examination
             of the activations.
-        weights: File for the trained weights (safetensors), or None.
         test: Whether to evaluate on the test set.
         rung: Rung to train for, or None for the whole training.
     """
@@ -49,11 +47,11 @@ def task(
         seed=seed,
         final=final,
         test=test or final,
-        weights=weights,
+        weights=None,
         memory_gb=config.search.worker_memory_gb,
         share=1.0 if rung is None else rung.data,
         give_up=config.search.give_up,
-        start=config.training.start_from,
+        start=training.get("start_from"),
     )
 
 
@@ -121,6 +119,8 @@ def task_key(candidate: Candidate, work: TrainingTask, fingerprint: str) -> str:
         fingerprint,
         code_version(work.plugins),
     ]
+    if work.mixture is not None:
+        parts.append(repr(work.mixture))
     if work.start is not None:
         parts.append(start_digest(work.start))
     return hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()

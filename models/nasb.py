@@ -12,17 +12,16 @@ project.
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from zerocross.models.augmentation import draw, moved
-from zerocross.models.data import Data
+from zerocross.models.data import Data, Split
 from zerocross.models.errors import ModelError, nearest
-from zerocross.models.fitting import check_finite
+from zerocross.models.fitting import Fit
 from zerocross.models.layers import ActivationSlot, BinaryConv2d, StreamSlot
 from zerocross.models.residual import RESNETE, Backbone, ResidualStream
 from zerocross.models.training_settings import TrainingSettings
@@ -355,7 +354,7 @@ def train_supernet(
     Args:
         supernet: Mixture.
         data: Data; only the training samples are used.
-        settings: Training settings of the network's weights.
+        settings: Training settings of the network's weights, all of which apply.
         search: Training settings of the shares.
         prices: Prices by stage, edge and operation, of the order of 1; see `Supernet.price`.
         seed: Seed of the split and of the order of samples.
@@ -365,38 +364,63 @@ def train_supernet(
     Raises:
         zerocross.models.training.TrainingFailure: If a parameter is no longer finite.
     """
-    device = device or torch.device("cpu")
-    supernet.to(device).train()
-    generator = torch.Generator().manual_seed(seed)
-    x, y = data.train.x.to(device), data.train.y.to(device)
-    own, held = torch.randperm(len(y), generator=generator).to(device).tensor_split(2)
-    shares = list(supernet.logits.parameters())
-    known = {id(parameter) for parameter in shares}
-    weights = [parameter for parameter in supernet.parameters() if id(parameter) not in known]
-    optimizer = torch.optim.Adam(weights, lr=settings.learning_rate)
-    chooser = torch.optim.Adam(shares, lr=search.rate, betas=(0.5, 0.999))
-    steps = max(1, math.ceil(len(own) / settings.batch_size))
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.epochs * steps)
-    for epoch in range(1, settings.epochs + 1):
-        total = torch.zeros((), device=device)
-        order, others = (
-            half[torch.randperm(len(half), generator=generator).to(device)] for half in (own, held)
-        )
-        for batch, other in zip(order.tensor_split(steps), others.tensor_split(steps), strict=True):
-            moves = draw(settings.augment, data.input_shape, len(batch), generator).to(device)
-            loss = nn.functional.cross_entropy(supernet(moved(x[batch].float(), moves)), y[batch])
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-            total += loss.detach()
-            if epoch > search.warmup:
-                aim = nn.functional.cross_entropy(supernet(x[other].float()), y[other])
-                aim = aim + search.price_weight * supernet.price(prices)
-                chooser.zero_grad(set_to_none=True)
-                aim.backward()
-                chooser.step()
-        check_finite(supernet, epoch)
+    order = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(seed))
+    own, held = (Split(data.train.x[half], data.train.y[half]) for half in order.tensor_split(2))
+    fit = _MixtureFit(
+        supernet,
+        replace(data, train=own),
+        held,
+        settings,
+        search,
+        prices,
+        seed,
+        device or torch.device("cpu"),
+    )
+    while fit.epoch < fit.epochs:
+        (loss,) = fit.run_epoch()
         if after_epoch is not None:
-            after_epoch(epoch, float(total) / steps)
-    supernet.eval()
+            after_epoch(fit.epoch, loss)
+    fit.finish()
+
+
+class _MixtureFit(Fit):
+    """A training of a mixture: a step of the shares, on samples of their own, follows every step of the weights."""
+
+    def __init__(
+        self,
+        supernet: Supernet,
+        data: Data,
+        held: Split,
+        settings: TrainingSettings,
+        search: SupernetSettings,
+        prices: Mapping[tuple[int, int, str], float],
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        supernet.logits.requires_grad_(False)  # so that they are none of the weights
+        super().__init__(supernet, 1, data, settings, seed, device)
+        supernet.logits.requires_grad_(True)
+        self._gradients = self._compute  # no captured graph: the shares' own gradients would be part of it
+        self._supernet, self._search, self._prices = supernet, search, prices
+        self._chooser = torch.optim.Adam(supernet.logits.parameters(), lr=search.rate, betas=(0.5, 0.999))
+        self._held = held.x.to(device), held.y.to(device)
+        self._others: Iterator[Tensor] = iter(())
+
+    def run_epoch(self) -> list[float]:
+        """See `Fit.run_epoch`."""
+        order = torch.randperm(len(self._held[1]), generator=self._generator)
+        self._others = iter(order.to(self.device).tensor_split(self._steps))
+        return super().run_epoch()
+
+    def _step(self, batch: Tensor) -> Tensor:
+        loss, other = super()._step(batch), next(self._others)
+        if self.epoch >= self._search.warmup:
+            x, y = (part[other] for part in self._held)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self._half, cache_enabled=False):
+                logits = self._supernet(x.float())
+            aim = nn.functional.cross_entropy(logits.float(), y)
+            aim = aim + self._search.price_weight * self._supernet.price(self._prices)
+            self._chooser.zero_grad(set_to_none=True)
+            aim.backward()
+            self._chooser.step()
+        return loss

@@ -542,8 +542,8 @@ register_topology("bireal")(
         [4, 4, 4, 4],
         """Bi-Real-Net 18 (Liu et al., 2018, arXiv:1808.00278): like `resnete`, but signs read the stream directly.
 
-    No batch norm precedes a sign. Its piecewise polynomial gradient is not used: gradients pass the sign unchanged inside
-    the window, as in all topologies here.""",
+    No batch norm precedes a sign. Its piecewise polynomial gradient is `training.surrogate: polynomial`, the default of all
+    topologies.""",
     )
 )
 register_topology("reactnet_resnet")(

@@ -15,7 +15,7 @@ class TrainingSettings:
 
     Attributes:
         epochs: Passes over the training data.
-        batch_size: Samples per step.
+        batch_size: Samples per step, at most; batches have nearly equal sizes, and at least two samples.
         learning_rate: Initial learning rate.
         augment: "none", "flip" (left-right), "crop_flip" (also shifts by up to an eighth of the side) or "shift" (shifts by
             up to a sixteenth of the side).
@@ -27,18 +27,19 @@ class TrainingSettings:
         surrogate: Surrogate gradient of activations' signs; see `zerocross.models.surrogates`.
         surrogate_width: Width of the surrogate "polynomial" or "window"; None is 1 or 1.3.
         surrogate_sharpness: Last nu of the surrogate "tanh"; the first is 1.
-        warmup: Share of the steps in which the learning rate rises linearly, 0..1.
-        label_smoothing: Share of each label that is spread over all classes, 0..1.
+        warmup: Share of the steps in which the learning rate rises linearly, at least 0 and below 1.
+        label_smoothing: Share of each label that is spread over all classes, at least 0 and below 1.
         weight_decay: Decoupled weight decay of the weights of products (AdamW). Other parameters do not decay.
         clip_weights: Whether to clip the weights of products to -1..1 after every step.
-        average: Horizon of an exponential average of all parameters, in epochs. The average replaces the parameters at the
-            end, and the statistics of batch norms are read again. 0 does not average.
+        average: Horizon of an exponential average of all parameters, in epochs. It starts at the initial parameters, whose
+            weight falls to exp(-epochs / average), so choose it much shorter than the training. The average replaces the
+            parameters at the end. 0 does not average.
         precision: "float32", or "bfloat16" for products and activations in training. The parameters stay in float32, and the
             statistics of batch norms are read again in float32 at the end.
     """
 
     epochs: int
-    batch_size: int = 128
+    batch_size: int = 64
     learning_rate: float = 5e-3
     augment: str = "none"
     method: Literal["straight_through", "self_binarizing"] = "straight_through"

@@ -23,7 +23,10 @@ class TrainingConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False
     """Training of each candidate during the search."""
 
     epochs: Choice[Epochs] = Field(20, description="Passes over the training data.")
-    batch_size: Choice[Size] = Field(64, description="Samples per step.")
+    batch_size: Choice[Size] = Field(
+        64,
+        description="Samples per step, at most. Batches have nearly equal sizes, and at least two samples.",
+    )
     learning_rate: Choice[Positive] = Field(
         5e-3, description="Initial learning rate; decays along a half cosine."
     )
@@ -69,7 +72,8 @@ class TrainingConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False
     )
     average: Choice[NotNegative] = Field(
         0.0,
-        description="Horizon in epochs of an exponential average of all parameters, used at the end. 0: none.",
+        description="Horizon in epochs of an exponential average of all parameters, used at the end. Choose it much shorter "
+        "than the training: the average starts at the initial parameters. 0: none.",
     )
     precision: Literal["float32", "bfloat16"] = Field(
         "float32",

@@ -6,7 +6,6 @@ and priced like any other. The price of an operation is its contribution to the 
 all other edges. The mixture's loss contains the expected price from the table of these prices.
 """
 
-import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -14,11 +13,11 @@ from dataclasses import replace
 from zerocross.hw_search.choice import alternatives
 from zerocross.hw_search.config import Config
 from zerocross.hw_search.errors import UserError
-from zerocross.hw_search.execution.tasks import Mixture, Result, TrainingTask, to_json
+from zerocross.hw_search.execution.tasks import Mixture, Result, TrainingTask
 from zerocross.hw_search.pricing import Infeasible, Pricer
 from zerocross.hw_search.space import Candidate, Genome, Space
 from zerocross.hw_search.strategies.strategy import Score
-from zerocross.hw_search.trainings import task
+from zerocross.hw_search.trainings import task, task_key
 
 Results = Callable[[dict[str, TrainingTask]], Iterator[tuple[str, Result, bool]]]
 """Runs tasks by store key; yields (key, result, whether it came from the store)."""
@@ -35,7 +34,7 @@ class Differentiable:
         config: The configuration. Its topology must be `nasb`, with operations to choose from.
         space: Space of the configuration. Choices other than operations keep their middle value.
         pricer: Estimates the prices of operations.
-        fingerprint: Digest of the data and code that affect the result of a mixture.
+        fingerprint: Digest of the data.
         results: Runs the mixtures' tasks.
 
     Raises:
@@ -71,8 +70,7 @@ class Differentiable:
             for weight in self._config.search.price_weights:
                 for repetition in range(self._config.search.most_generations):
                     work = self._task(candidate, prices, weight, self._config.search.seed + repetition)
-                    text = to_json(work) + self._fingerprint
-                    key = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+                    key = task_key(candidate, work, self._fingerprint)
                     tasks[key], genomes[key] = work, genome
         chosen = {key: result for key, result, _ in self._results(tasks) if result["status"] == "ok"}
         found = [self._with(genomes[key], chosen[key]["operations"]) for key in tasks if key in chosen]

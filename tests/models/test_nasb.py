@@ -23,6 +23,7 @@ from zerocross.models.nasb import (
     used_edges,
 )
 from zerocross.models.residual import ResidualStream
+from zerocross.models.surrogates import Tanh
 from zerocross.models.topologies import build
 from zerocross.models.training import TrainingSettings
 
@@ -155,6 +156,26 @@ def test_a_high_price_is_avoided(small_data: Data) -> None:
 
     assert chosen(100.0) == ["none"]
     assert chosen(-100.0) == ["conv3"]
+
+
+def test_all_settings_of_the_training_apply(small_data: Data) -> None:
+    torch.manual_seed(0)
+    supernet = Supernet(SHAPE, 10, CHOICES[:1], ResidualStream(4, 0.5), [4], [1])
+    settings = TrainingSettings(2, 20, surrogate="tanh", average=0.5, clip_weights=True, learning_rate=0.5)
+    search, names = SupernetSettings(), [name for edge in CHOICES[0] for name in edge]
+    prices = {(0, edge, name): 1.0 for edge in range(len(CHOICES[0])) for name in names}
+    losses = list[float]()
+    train_supernet(
+        supernet, small_data, settings, search, prices, 0, after_epoch=lambda _, loss: losses.append(loss)
+    )
+    assert len(losses) == 2 and not supernet.training
+    found = [module.surrogate for module in supernet.modules() if hasattr(module, "surrogate")]
+    assert found and all(isinstance(each, Tanh) and float(each.nu) == 4.0 for each in found)
+    weights = [p for name, p in supernet.named_parameters() if name.endswith("weight") and p.dim() > 1]
+    assert weights and all(p.abs().max() <= 1 for p in weights)
+    assert all(
+        p.requires_grad and p.abs().sum() > 0 for p in supernet.logits.parameters()
+    )  # the shares moved
 
 
 @pytest.fixture(name="small_data")
