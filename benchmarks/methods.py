@@ -20,7 +20,6 @@ from scipy.stats import ttest_ind
 
 from zerocross.hw_search.config import make_config
 from zerocross.hw_search.pipeline import evolve, open_run
-from zerocross.hw_search.trainings import task, task_key
 from zerocross.hw_search.watcher import Silent
 
 ROWS = Path(__file__).with_name("methods.yaml")
@@ -67,9 +66,8 @@ def run(name: str, settings: dict[str, Any], output: Path) -> Row:
             found = min(good, key=lambda evaluation: evaluation.metrics["error"])
             candidate = evaluator.candidates[found.id]
         first = config.search.seed + config.search.seeds
-        works = [task(config, candidate, first + seed, final=True) for seed in range(config.final.seeds)]
-        fingerprint = evaluator.data.fingerprint + evaluator.test_fingerprint
-        tasks = {task_key(candidate, work, fingerprint): work for work in works}
+        seeds = range(first, first + config.final.seeds)
+        tasks = evaluator.final_tasks(candidate, seeds, config.final.epochs)
         results = {key: result for key, result, _ in evaluator.results(tasks)}
         ordered = [results[key] for key in tasks]
         if reasons := [result["reason"] for result in ordered if result["status"] != "ok"]:

@@ -1,7 +1,7 @@
 """Evaluation of candidates: first the checks that need no training (constant bit, fit), then the store, then training."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
@@ -298,6 +298,20 @@ class Evaluator:
         """Return the records of the rungs so far; see `zerocross.hw_search.ranking.rank_rungs`."""
         shares = [(rung.epochs, rung.data) for rung in self.config.search.rungs]
         return rank_rungs(self.evaluations, shares, intervals)
+
+    def final_tasks(
+        self, candidate: Candidate, seeds: Iterable[int], epochs: int | None = None
+    ) -> dict[str, TrainingTask]:
+        """Return the final trainings of a candidate by store key, in the order of the seeds.
+
+        Args:
+            candidate: The candidate.
+            seeds: Seeds.
+            epochs: Epochs instead of the candidate's.
+        """
+        works = [task(self.config, candidate, seed, final=True, epochs=epochs) for seed in seeds]
+        fingerprint = self.data.fingerprint + self.test_fingerprint
+        return {task_key(candidate, work, fingerprint): work for work in works}
 
     def _train(self, trials: Sequence[Trial]) -> None:
         """Set the results of every trial."""

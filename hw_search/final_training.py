@@ -13,7 +13,6 @@ from zerocross.hw_search.controls import controls
 from zerocross.hw_search.evaluator import Evaluator, plain_sign
 from zerocross.hw_search.execution.tasks import Result, TrainingTask
 from zerocross.hw_search.space import Candidate
-from zerocross.hw_search.trainings import task, task_key
 from zerocross.hw_search.watcher import Watcher
 from zerocross.reports.activation_records import ActivationRecord
 from zerocross.reports.metrics import resources
@@ -168,14 +167,12 @@ def finals(evaluator: Evaluator, watcher: Watcher, folder: Path, scope: Scope | 
     tasks: dict[str, TrainingTask] = {}
     wanted: dict[str, list[str]] = {}
     for name in members:
-        candidate = evaluator.candidates[name]
-        for seed in seeds:
-            work = task(evaluator.config, candidate, seed, final=True)
-            key = task_key(candidate, work, evaluator.data.fingerprint + evaluator.test_fingerprint)
-            if seed == first:
-                work = replace(work, weights=str((folder / weights_file(key)).resolve()))
+        own = evaluator.final_tasks(evaluator.candidates[name], seeds, evaluator.config.final.epochs)
+        key, work = next(iter(own.items()))
+        own[key] = replace(work, weights=str((folder / weights_file(key)).resolve()))
+        for key, work in own.items():
             tasks.setdefault(key, work)
-            wanted.setdefault(name, []).append(key)
+        wanted[name] = list(own)
     matching, extra = _control_tasks(evaluator, references, seeds)
     done: dict[str, Result] = {}
     total = len(tasks.keys() | extra.keys())
@@ -238,14 +235,13 @@ def _control_tasks(
     """Return the controls by plain sign and name, each with the keys of its seeds, and their tasks by key."""
     found: dict[tuple[str, str], tuple[Candidate, list[str]]] = {}
     tasks: dict[str, TrainingTask] = {}
-    fingerprint = evaluator.data.fingerprint + evaluator.test_fingerprint
+    final = evaluator.config.final
     for reference in references:
         sign = evaluator.candidates[reference.id]
-        for name, candidate in controls(sign, evaluator.config.final.controls).items():
-            works = [task(evaluator.config, candidate, seed, final=True) for seed in seeds]
-            keys = [task_key(candidate, work, fingerprint) for work in works]
-            tasks |= dict(zip(keys, works, strict=True))
-            found[reference.id, name] = candidate, keys
+        for name, candidate in controls(sign, final.controls).items():
+            own = evaluator.final_tasks(candidate, seeds, final.epochs)
+            tasks |= own
+            found[reference.id, name] = candidate, list(own)
     return found, tasks
 
 

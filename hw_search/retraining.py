@@ -16,7 +16,6 @@ from zerocross.hw_search.final_training import finalist_of, weights_file
 from zerocross.hw_search.finalists import choose, list_digests
 from zerocross.hw_search.pipeline import open_run
 from zerocross.hw_search.space import Candidate
-from zerocross.hw_search.trainings import task, task_key
 from zerocross.hw_search.trust import check_run
 from zerocross.hw_search.watcher import Silent, Watcher
 from zerocross.models.expressions import parse
@@ -80,17 +79,14 @@ def retrain(
         changed.setdefault("epochs", config.final.epochs)
     candidates = {net.id: _candidate(run, net, changed) for net in networks}
     first = config.search.seed + config.search.seeds + config.final.seeds
-    whole = config.model_copy(update={"final": config.final.model_copy(update={"epochs": None})})
     with open_run(config, watcher, executor) as evaluator:
         tasks: dict[str, TrainingTask] = {}
         wanted: dict[str, dict[int, str]] = {}
         for name, candidate in candidates.items():
             evaluator.candidates[name] = candidate
-            for seed in range(first, first + seeds):
-                work = task(whole, candidate, seed, final=True)
-                key = task_key(candidate, work, evaluator.data.fingerprint + evaluator.test_fingerprint)
+            for key, work in evaluator.final_tasks(candidate, range(first, first + seeds)).items():
                 tasks[key] = replace(work, weights=str((folder / weights_file(key)).resolve()))
-                wanted.setdefault(name, {})[seed] = key
+                wanted.setdefault(name, {})[work.seed] = key
         done: dict[str, Result] = {}
         watcher.finals(0, len(tasks))
         for key, result, _ in evaluator.results(tasks):
@@ -106,8 +102,11 @@ def retrain(
             found.append(best)
         kept = _with(load_retrained(folder), found)
         whole_run = replace(run, retrained=kept)
+        page = render(
+            whole_run, builds_of(folder), folder
+        )  # first: the files and their digests change together
         write_text(folder / RETRAINED, retrained_text(kept))
-        write_text(folder / REPORT, render(whole_run, builds_of(folder), folder))
+        write_text(folder / REPORT, page)
         list_digests(whole_run, folder)
     return found
 

@@ -21,6 +21,7 @@ def task(
     final: bool = False,
     test: bool = False,
     rung: RungConfig | None = None,
+    epochs: int | None = None,
 ) -> TrainingTask:
     """Return the task of training a candidate.
 
@@ -28,14 +29,14 @@ def task(
         config: Configuration of the search.
         candidate: Candidate to train.
         seed: Seed of the initial weights and the order of samples.
-        final: Whether this is a final training: with the epochs of the section `final`, the test set, and an examination
-            of the activations.
+        final: Whether this is a final training: with the test set, and an examination of the activations.
         test: Whether to evaluate on the test set.
         rung: Rung to train for, or None for the whole training.
+        epochs: Epochs instead of the candidate's.
     """
     training = candidate.training
-    if final and config.final.epochs is not None:
-        training = {**training, "epochs": config.final.epochs}
+    if epochs is not None:
+        training = {**training, "epochs": epochs}
     settings = training_settings(training)
     return TrainingTask(
         plugins=tuple(config.plugins),

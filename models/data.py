@@ -117,7 +117,8 @@ def load(
         name: One of NAMES, or the path of an .npz file with x_train, y_train, x_test and y_test.
         validation: Share held out, 0..1, drawn class by class.
         split_seed: Seed that selects the held-out samples.
-        limit: Number of training samples to use (validation included), drawn class by class; None for all.
+        limit: Number of training samples to use (validation included), drawn class by class; None for all. Each class gives
+            its share, rounded, so that some samples more or fewer are possible.
         root: Folder of torchvision's downloads.
 
     Raises:

@@ -238,7 +238,11 @@ def test_another_test_set_is_another_result(tmp_path: Path) -> None:
 
 def test_nothing_that_works_is_said_and_is_no_success(tmp_path: Path) -> None:
     activation = {"encoding": "list", "expressions": ["zero"], "unary": None, "binary": None}
-    change = {"activation": activation, "training": {"learning_rate": 1e30, "epochs": 1}, "output": str(tmp_path)}
+    change = {
+        "activation": activation,
+        "training": {"learning_rate": 1e30, "epochs": 1},
+        "output": str(tmp_path),
+    }
     with pytest.raises(UserError, match="no candidate succeeded"):
         config = make_config(merged(CONTENT, {**change, "search": {"strategy": "exhaustive"}}))
         search(config, executor=InProcess())
