@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 
 from zerocross.finn_flows.assembly import Styles
 from zerocross.finn_flows.chip.memory import choose_ram_styles
+from zerocross.finn_flows.cost import element_costs
 from zerocross.finn_flows.families.part import Part
 from zerocross.finn_flows.integer import IntegerNetwork
-from zerocross.finn_flows.nodes import CrossingSite, Wired
+from zerocross.finn_flows.nodes import GroupedProduct, Product, Wired
 from zerocross.finn_flows.nodes.crossing_site import IMPLEMENTATIONS
 from zerocross.finn_flows.rtl.design import Design
 from zerocross.hw_search.builds.pixels import PixelScaling
@@ -15,6 +16,9 @@ from zerocross.hw_search.errors import UserError
 from zerocross.models.errors import nearest
 
 _STYLES = ("block", "distributed")
+
+_FIFOS = 0.1
+"""Share of the part's block RAM that weights leave for FIFOs, whose depths are not known yet."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +84,12 @@ def choose_styles(options: BuildOptions, net: IntegerNetwork, plan: Design, part
             raise UserError(
                 f"--implementation {layer}={implementation}: choose one of {', '.join(IMPLEMENTATIONS)}"
             )
-    taken = sum(
-        element.node.price().bram18 for element in plan.elements if isinstance(element.node, CrossingSite)
-    )
-    weights = choose_ram_styles(plan.products, part, options.weights, taken_kbit=18 * taken)
+    weighted = {
+        element.name for element in plan.elements if isinstance(element.node, Product | GroupedProduct)
+    }
+    costs = element_costs(plan, part)
+    taken = sum(cost.zerocross.bram_kbit for name, cost in costs.items() if name not in weighted)
+    weights = choose_ram_styles(plan.products, part, options.weights, taken + _FIFOS * part.bram_kbit)
     return Styles(
         {layer: style for layer, style in weights.items() if style != "constants"},
         dict(options.implementations),

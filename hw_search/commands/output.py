@@ -140,8 +140,8 @@ def _weights_in_blocks(run: Run) -> str:
     if not layers:
         return ""
     return (
-        f"Estimates assume block RAM for the weights of {layers}. A build puts weights into LUTs where block RAM does "
-        "not save enough of them, and says so; --weights LAYER=block keeps block RAM."
+        f"Estimates have the weights of {layers} in block RAM. A build does the same, as long as its part has room and "
+        "block RAM saves LUTs; otherwise it says so."
     )
 
 

@@ -19,8 +19,11 @@ def test_a_part_with_room_keeps_deep_memories_in_block_ram_and_shallow_ones_in_l
         "unrolled": product(10, 12, 10, 12),
     }
     styles = {"deep": "block", "shallow": "distributed", "unrolled": "constants"}
-    for part in ("xc7z020", "lfe5u-25f", "gw1nr-9", "ice40up5k"):
+    for part in ("xc7z020", "xc7a100t"):
         assert choose_ram_styles(products, get_part(part)) == styles
+    # Two words of 128 bits are constants and inverters in LUTs of six inputs, but take a LUT4 each.
+    for part in ("lfe5u-25f", "gw1nr-9", "ice40up5k"):
+        assert choose_ram_styles(products, get_part(part)) == {**styles, "shallow": "block"}
 
 
 def test_the_deepest_come_first_while_there_is_block_ram():

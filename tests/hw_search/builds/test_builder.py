@@ -40,7 +40,7 @@ from zerocross.hw_search.errors import UserError
 from zerocross.reports.build_records import Build, Stage
 from zerocross.reports.build_storage import load_build
 
-OPTIONS = BuildOptions("ulx3s-25f", images=30, route=False)
+OPTIONS = BuildOptions("ulx3s-25f", images=30, route=False, weights={"dense1": "distributed"})
 STEPS = ["model", "lowering", "samples", "design", "simulation", "synthesis", "Vivado"]
 
 
