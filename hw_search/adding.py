@@ -127,7 +127,7 @@ def measure(
     watcher: BuildWatcher | None = None,
     data: Path | None = None,
 ) -> Entry:
-    """Build an entry, and return it with the figures of the build.
+    """Build an entry, and return it with the figures of the build, and with estimates by the same version.
 
     Args:
         entry: The entry.
@@ -139,7 +139,20 @@ def measure(
     result = build(EntrySubject(entry, data), options, folder, watcher)
     figures = _measured(result.build, options.target)
     others = [each for each in entry.builds if each.target != options.target]
-    return replace(entry, builds=sorted([*others, figures], key=lambda each: each.target))
+    builds = sorted([*others, figures], key=lambda each: each.target)
+    return replace(entry, builds=builds, estimate=estimated(entry))
+
+
+def estimated(entry: Entry) -> Estimate:
+    """Return the cost estimates of an entry.
+
+    Raises:
+        UserError: If its network cannot be built for the part of its configuration.
+    """
+    shape, config = tuple(entry.input_shape), make_config(entry.config, f"zoo:{entry.name}")
+    return _estimate(
+        config, only_candidate(config, shape, entry.classes), entry.module(), shape, entry.classes
+    )
 
 
 def add(

@@ -10,7 +10,7 @@ import torch
 from typer.testing import CliRunner
 
 from tests.hw_search.test_network_training import config
-from zerocross.hw_search.adding import add, make_entry
+from zerocross.hw_search.adding import add, estimated, make_entry
 from zerocross.hw_search.builds.subject import from_source
 from zerocross.hw_search.cli import app
 from zerocross.hw_search.config import load_config
@@ -53,6 +53,7 @@ def test_an_entry_has_the_best_weights_and_the_figures_of_all_seeds(
     assert sorted(each.test for each in entry.trainings) == sorted(record["test"] for record in records)
     assert accuracy(entry.module(), load_test("digits")) == best["test"]
     assert entry.test_samples == 359 and entry.estimate is not None and entry.estimate.zerocross["ii"] <= 100
+    assert estimated(entry) == entry.estimate
     assert entry.versions["torch"] == torch.__version__.split("+")[0] and len(entry.log) == 3
 
 
