@@ -149,10 +149,9 @@ def estimated(entry: Entry) -> Estimate:
     Raises:
         UserError: If its network cannot be built for the part of its configuration.
     """
-    shape, config = tuple(entry.input_shape), make_config(entry.config, f"zoo:{entry.name}")
-    return _estimate(
-        config, only_candidate(config, shape, entry.classes), entry.module(), shape, entry.classes
-    )
+    model, shape = entry.module(), tuple(entry.input_shape)  # it imports the entry's plugins
+    config = make_config(entry.config, f"zoo:{entry.name}")
+    return _estimate(config, only_candidate(config, shape, entry.classes), model, shape, entry.classes)
 
 
 def add(
