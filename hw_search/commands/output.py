@@ -123,26 +123,10 @@ def print_run(run: Run, folder: Path | None = None) -> None:
     if gained is not None and gained.sentence:
         say(gained.sentence)
     say(run.verdict)
-    if priced := _weights_in_blocks(run):
-        say(priced)
     if found.advice is not None:
         say(found.advice.sentence)
         if found.advice.command:  # in one line, to copy
             typer.echo(f"    {found.advice.command}")
-
-
-def _weights_in_blocks(run: Run) -> str:
-    """Return a sentence on weights that the estimates put in block RAM, because a build may not; "" if there are none."""
-    from zerocross.finn_flows.nodes.product import WEIGHTS_IN_BLOCK_RAM
-
-    nodes = [node for net in run.front for node in net.nodes if node.implementation == WEIGHTS_IN_BLOCK_RAM]
-    layers = ", ".join(dict.fromkeys(node.layer for node in nodes))
-    if not layers:
-        return ""
-    return (
-        f"Estimates have the weights of {layers} in block RAM. A build does the same, as long as its part has room and "
-        "block RAM saves LUTs; otherwise it says so."
-    )
 
 
 def print_build(built: Build) -> None:
