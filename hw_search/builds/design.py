@@ -138,7 +138,7 @@ def _redesign(job: Job, net: IntegerNetwork, folding: Folding) -> Redesign:
         limits = (folding.max_pe, folding.max_simd, folding.registers)
         pace = folding if cycles is None else Folding(cycles, None, None, None, (), *limits)
         planned = plan(net.network, pace, job.clock_mhz)
-        options = replace(job.options, weights={**weights, **job.options.weights})
+        options = replace(job.options, weights={**job.options.weights, **weights})
         return assemble(planned, net, choose_styles(options, net, planned, part))
 
     return make

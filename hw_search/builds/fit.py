@@ -60,7 +60,7 @@ def needs(design: Design, target: Board | Part) -> list[Need]:
 
 Redesign = Callable[[int | None, Part, Mapping[str, str]], Design]
 """Function that designs the network for a number of cycles per image (None: the same), a part, and memories of weights
-("block", "distributed") by layer where the options request none."""
+("block", "distributed") by layer, instead of what the options request."""
 
 
 def check_fit(design: Design, target: Board | Part, redesign: Redesign) -> None:
@@ -122,7 +122,7 @@ def _remedies(
     correction = correction or _Correction()
     remedies = [
         *_slower(design, target, redesign, correction),
-        *_in_block_ram(design, target, redesign, correction),
+        *_in_luts(design, target, redesign, correction),
         *_larger(target, redesign, correction),
         "a smaller network",
     ]
@@ -145,18 +145,21 @@ def _slower(design: Design, target: Board | Part, redesign: Redesign, correction
     return []
 
 
-def _in_block_ram(
-    design: Design, target: Board | Part, redesign: Redesign, correction: _Correction
-) -> list[str]:
-    """Return the options that move weights from LUTs to block RAM, if the design then fits, and what it then needs."""
-    layers = [
-        name for name, node in design.products.items() if node.ram_style == "distributed" and node.folds > 1
-    ]
-    if not layers:
+def _in_luts(design: Design, target: Board | Part, redesign: Redesign, correction: _Correction) -> list[str]:
+    """Return the options that move the shallowest weights from block RAM to LUTs, if the design then fits."""
+    block_ram = get_family(_part(target).family).block_ram.name
+    if correction.worst(design, target).resource != block_ram:
         return []
-    worst = correction.worst(redesign(None, _part(target), dict.fromkeys(layers, "block")), target)
-    options = " ".join(f"--weights {layer}=block" for layer in layers)
-    return [f"{options} ({worst})"] if worst.share <= correction.limit else []
+    products = {name: node for name, node in design.products.items() if node.ram_style == "block"}
+    moved = dict[str, str]()
+    for name in sorted(products, key=lambda name: products[name].folds):
+        moved[name] = "distributed"
+        worst = correction.worst(redesign(None, _part(target), moved), target)
+        if worst.share <= correction.limit:
+            return [f"{' '.join(f'--weights {layer}=distributed' for layer in moved)} ({worst})"]
+        if worst.resource != block_ram:
+            break
+    return []
 
 
 def _larger(target: Board | Part, redesign: Redesign, correction: _Correction) -> list[str]:

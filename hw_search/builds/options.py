@@ -1,11 +1,11 @@
 """Options of a build."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from zerocross.finn_flows.assembly import Styles
 from zerocross.finn_flows.chip.memory import choose_ram_styles
-from zerocross.finn_flows.cost import element_costs
+from zerocross.finn_flows.cost import estimate_plan
 from zerocross.finn_flows.families.part import Part
 from zerocross.finn_flows.integer import IntegerNetwork
 from zerocross.finn_flows.nodes import GroupedProduct, Product, Wired
@@ -18,7 +18,7 @@ from zerocross.models.errors import nearest
 _STYLES = ("block", "distributed")
 
 _FIFOS = 0.1
-"""Share of the part's block RAM that weights leave for FIFOs, whose depths are not known yet."""
+"""Share of the part's block RAM that weights leave for FIFOs that are not expected."""
 
 
 @dataclass(frozen=True)
@@ -84,14 +84,21 @@ def choose_styles(options: BuildOptions, net: IntegerNetwork, plan: Design, part
             raise UserError(
                 f"--implementation {layer}={implementation}: choose one of {', '.join(IMPLEMENTATIONS)}"
             )
-    weighted = {
-        element.name for element in plan.elements if isinstance(element.node, Product | GroupedProduct)
-    }
-    costs = element_costs(plan, part)
-    taken = sum(cost.zerocross.bram_kbit for name, cost in costs.items() if name not in weighted)
-    weights = choose_ram_styles(plan.products, part, options.weights, taken + _FIFOS * part.bram_kbit)
+    taken = _without_weights(plan, part) + _FIFOS * part.bram_kbit
+    weights = choose_ram_styles(plan.products, part, options.weights, taken)
     return Styles(
         {layer: style for layer, style in weights.items() if style != "constants"},
         dict(options.implementations),
         part.lut_inputs,
     )
+
+
+def _without_weights(plan: Design, part: Part) -> float:
+    """Return the block RAM that a plan needs besides its weights, in kbit, with the FIFOs that are expected."""
+    elements = tuple(
+        replace(element, node=replace(element.node, ram_style="distributed"))
+        if isinstance(element.node, Product | GroupedProduct)
+        else element
+        for element in plan.elements
+    )
+    return estimate_plan(replace(plan, elements=elements), part).zerocross.bram_kbit

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 
 from zerocross.finn_flows.families import get_family
+from zerocross.finn_flows.parts import get_part
 from zerocross.hw_search.zoo.entry import Entry, Measured
 from zerocross.models.topologies import has_slots
 from zerocross.reports.wording import expressions
 
-_FITTED = "7-series"  # the family of the estimates
+_FAMILY = "7-series"  # the family of the columns LUT6, BRAM18, II and latency
 
 COLUMNS = (
     "name",
@@ -32,20 +33,20 @@ LEGEND = (
 
 def row(entry: Entry) -> list[str]:
     """Return an entry's values for `COLUMNS`."""
-    estimate = entry.estimate.zerocross if entry.estimate else {}
+    is_of_family = entry.estimate is not None and get_part(entry.estimate.part).family == _FAMILY
+    estimate = entry.estimate.zerocross if entry.estimate and is_of_family else {}
     routed = next((build for build in entry.builds if build.family == "ecp5"), None)
     # A design for another family has other memories: its count of LUT6 is not what the estimate is for.
-    fitted = next((build for build in entry.builds if build.family == _FITTED), None)
-    counted = fitted.counted.get(_FITTED, {}) if fitted else {}
-    build = fitted or next(iter(entry.builds), None)
+    fitted = next((build for build in entry.builds if build.family == _FAMILY), None)
+    counted = fitted.counted.get(_FAMILY, {}) if fitted else {}
     return [
         entry.name,
         activation(entry),
         accuracy(entry),
         _beside(counted.get("lut"), estimate.get("lut")),
         _beside(counted.get("bram"), estimate.get("bram")),
-        _beside(build.ii if build else None, estimate.get("ii")),
-        _beside(build.latency if build else None, estimate.get("latency")),
+        _beside(fitted.ii if fitted else None, estimate.get("ii")),
+        _beside(fitted.latency if fitted else None, estimate.get("latency")),
         number(routed.routed.get("lut")) if routed and routed.routed else "",
         f"{routed.fmax_mhz:.1f}" if routed and routed.fmax_mhz else "",
     ]

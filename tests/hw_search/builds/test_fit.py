@@ -56,5 +56,16 @@ def test_a_design_that_could_not_be_placed_needs_more_than_a_little_room() -> No
     assert amount <= 0.95 * BOARD.part.luts
 
 
+def test_weights_move_to_luts_where_block_ram_is_short() -> None:
+    design = redesign(None, BOARD.part, {})
+    logic, blocks = needs(design, BOARD)
+    text = said(2 * BOARD.part.brams, BOARD.part.brams, "bram")
+    moved = re.search(r"(--weights \S+=distributed)+ \(about ([\d,]+) logic cells\)", text)
+    assert moved is not None, text
+    after = needs(redesign(None, BOARD.part, {"dense0": "distributed"}), BOARD)
+    assert after[0].amount > logic.amount and after[1].amount < blocks.amount
+    assert "distributed" not in said(2 * BOARD.part.luts, BOARD.part.luts)  # logic is short
+
+
 def test_what_no_estimate_covers_keeps_nextpnrs_remedy() -> None:
     assert said(200, 100, "pin") == "the design is too large: build with more --cycles"

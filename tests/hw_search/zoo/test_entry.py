@@ -193,13 +193,15 @@ def test_the_list_marks_estimates() -> None:
     assert alone["test %"] == "85.00 ± 7.07" and alone["activation"] == "plain sign"
     built = an_entry(model, TOPOLOGIES[0], estimate=estimate, builds=[build])
     found = dict(zip(COLUMNS, row(built), strict=True))
-    assert (found["LUT6"], found["BRAM18"], found["II"]) == ("~1,234", "~0", "64")
+    assert (found["LUT6"], found["BRAM18"], found["II"]) == ("~1,234", "~0", "~64")
     assert (found["ECP5 LUT4"], found["ECP5 max MHz"]) == ("8", "99.5")
     fitted = replace(build, target="a", family="7-series", ii=65, routed=None, fmax_mhz=None)
     both = an_entry(model, TOPOLOGIES[0], estimate=estimate, builds=[build, fitted])
     found = dict(zip(COLUMNS, row(both), strict=True))
     assert (found["LUT6"], found["BRAM18"], found["II"]) == ("999 (~1,234)", "2 (~0)", "65 (~64)")
     assert (found["ECP5 LUT4"], found["ECP5 max MHz"]) == ("8", "99.5")
+    small = replace(estimate, part="ice40up5k")
+    assert row(an_entry(model, TOPOLOGIES[0], estimate=small))[3] == ""  # an estimate of LUT4
     assert markdown([built]).splitlines()[2].startswith("| `mine` | plain sign | 85.00 ± 7.07 |")
     text = dict(details(built))
     assert text["command"] == "zerocross train zoo:mine" and text["estimate (FINN)"].startswith("9 LUT")
