@@ -123,6 +123,7 @@ def main() -> None:
     parser.add_argument(
         "--build-only", action="store_true", help="train nothing: build the entries that are in the folder"
     )
+    parser.add_argument("--renew", action="store_true", help="build also for targets that have figures")
     parser.add_argument("--minutes", type=float, help="budget of each training; default: that of the entry")
     parser.add_argument("--seeds", type=int, help="trainings of each entry; default: that of the entry")
     parser.add_argument("--runs", type=Path, default=Path("runs/zoo"), help="folder of the trainings")
@@ -136,6 +137,8 @@ def main() -> None:
         print(made.name, flush=True)
         if options.build_only:
             file = entry_file(made.name, options.folder, replaces=True)
+            if not file.exists():
+                continue
             entry = load_entry(file)
         else:
             minutes = options.minutes or made.minutes
@@ -145,7 +148,7 @@ def main() -> None:
             ]
             file, entry = add(folders, made.name, options.folder, replaces=True)
         for target in options.target:
-            if target in [build.target for build in entry.builds]:
+            if target in [build.target for build in entry.builds] and not options.renew:
                 continue
             place = options.runs / "builds" / f"{made.name}-{target}"
             wanted = BuildOptions(target, images=options.images)

@@ -187,6 +187,12 @@ def _check_alike(found: list[TrainingFolder]) -> None:
                     f"{other.folder} and {first.folder} are not the same network with other seeds: {name} differs. Add them "
                     "under two names"
                 )
+        for section in ("folding", "device"):
+            if other.config[section] != first.config[section]:
+                raise UserError(
+                    f"{other.folder} and {first.folder} have another {section} in their {CONFIG}: run `zerocross train` "
+                    "with one configuration for both, which keeps what they trained"
+                )
     seeds = [each.record["seed"] for each in found]
     if len(set(seeds)) < len(seeds):
         raise UserError(f"two trainings have the same seed: give folders with different seeds, not {seeds}")

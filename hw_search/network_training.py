@@ -13,10 +13,11 @@ import torch
 import yaml
 from pydantic import TypeAdapter
 
+from zerocross.hw_search.code_digest import code_digest
 from zerocross.hw_search.config import Config
 from zerocross.hw_search.data_set import read_data
 from zerocross.hw_search.errors import UserError
-from zerocross.hw_search.execution.code_version import code_version
+from zerocross.hw_search.execution.code_version import plugin_digests
 from zerocross.hw_search.files import holding, write_digests, write_text
 from zerocross.hw_search.first_pass import check_network
 from zerocross.hw_search.networks import build_topology
@@ -28,12 +29,16 @@ from zerocross.hw_search.zoo.start import begin_from, start_digest
 from zerocross.hw_search.zoo.training_folder import CHECKPOINT, CONFIG, RECORD, WEIGHTS, read_training
 from zerocross.models.checkpoint import Checkpoint
 from zerocross.models.data import load_test
-from zerocross.models.fitting import machine_failure
+from zerocross.models.errors import first_line
 from zerocross.models.layers import install
+from zerocross.models.machine import machine_failure
 from zerocross.models.training import TrainingFailure, accuracy, pick_device, train
 from zerocross.reading import Unreadable, as_record, read_json
 
 _LOOKS = 40
+_CODE = ("zerocross.models.training", "zerocross.hw_search.networks", "zerocross.hw_search.zoo.start")
+"""Modules that, with all that they import, decide about the weights. A checkpoint belongs to their present code."""
+
 DECIDING = ("expressions", "topology", "settings", "seed", "data", "minutes", "start")
 """Fields of a record that decide about the weights."""
 
@@ -102,6 +107,7 @@ def train_network(
     config: Config,
     minutes: float | None = None,
     report: Callable[[Trained, int, float], None] | None = None,
+    note: Callable[[str], None] = lambda text: None,
 ) -> tuple[Path, Trained]:
     """Train the network of a configuration, or resume its training. A finished training is returned as it is.
 
@@ -109,6 +115,7 @@ def train_network(
         config: A configuration without choices. `search.seed` is the seed.
         minutes: Time for the training, which replaces `training.epochs`.
         report: Function called after each epoch with the record so far, the epoch and its loss.
+        note: Receives what the user must know before the training begins.
 
     Returns:
         The folder (`output`/`name`), which holds the weights, the configuration and the record; and the record.
@@ -139,9 +146,9 @@ def train_network(
         start=None if start is None else start_digest(start),
     )
     with holding(folder, "give the training another --name"):
-        if (former := _former(folder, record)) is not None:
+        if (former := _former(folder, record, note)) is not None:
+            _leave(folder, former, config)  # with the present device and folding
             return folder, former
-        write_text(folder / CONFIG, yaml.safe_dump(config.model_dump(), sort_keys=False))
         torch.manual_seed(seed)
         model = build_topology(candidate.topology, data.input_shape, data.classes, data.train.x)
         install(model, candidate.expressions)
@@ -164,6 +171,8 @@ def train_network(
         left = None if minutes is None else 60 * minutes - (time.monotonic() - started)
         try:
             train(model, data, settings, seed, device, after_epoch, left, checkpoint)
+            record.validation = accuracy(model, data.validation, device)
+            record.test = accuracy(model, load_test(config.data.name, config.data.root), device)
         except TrainingFailure as failure:
             raise UserError(f"the training failed: {failure}") from None
         except (MemoryError, RuntimeError) as error:
@@ -173,20 +182,24 @@ def train_network(
         record.log = checkpoint.log
         record.settings = asdict(replace(settings, epochs=int(record.log[-1]["epoch"] or 0)))
         record.seconds = round(checkpoint.seconds, 2)
-        record.validation = accuracy(model, data.validation, device)
-        record.test = accuracy(model, load_test(config.data.name, config.data.root), device)
         save_weights(model, folder / WEIGHTS)
-        write_text(folder / RECORD, _text(record))
-        write_digests(folder, [CONFIG, RECORD, WEIGHTS, *plugin_files(config.plugins)])
+        _leave(folder, record, config)
         checkpoint.file.unlink(missing_ok=True)
     return folder, record
 
 
-def _former(folder: Path, record: Trained) -> Trained | None:
+def _leave(folder: Path, record: Trained, config: Config) -> None:
+    """Write the record and the configuration of a finished training, and the list of digests."""
+    write_text(folder / RECORD, _text(record))
+    write_text(folder / CONFIG, yaml.safe_dump(config.model_dump(), sort_keys=False))
+    write_digests(folder, [CONFIG, RECORD, WEIGHTS, *plugin_files(config.plugins)])
+
+
+def _former(folder: Path, record: Trained, note: Callable[[str], None]) -> Trained | None:
     """Return the finished training that the folder holds, if it is this one; None if there is none, or it is damaged.
 
     Raises:
-        UserError: If it is another one, which this one would overwrite.
+        UserError: If it is another one, or a file of it was changed: this training would overwrite it.
     """
     if not (folder / WEIGHTS).exists() or (folder / CHECKPOINT).exists():
         return None
@@ -194,9 +207,11 @@ def _former(folder: Path, record: Trained) -> Trained | None:
         former, present = read_json(folder / RECORD), json.loads(_text(record))
         if present["minutes"] is not None:  # the clock decided about epochs
             present["settings"]["epochs"] = former["settings"]["epochs"]
-        changed = [name for name in DECIDING if former[name] != present[name]]
+        changed = [name for name in DECIDING if former.get(name) != present[name]]
         found = as_record(TypeAdapter(Trained), former)
-    except (OSError, ValueError, KeyError, TypeError, Unreadable):
+        weights = read_training(folder, trust=True)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, Unreadable, UserError) as error:
+        note(f"{folder} holds a damaged training ({first_line(error)}): it starts again.")
         return None
     if changed:
         raise UserError(
@@ -204,15 +219,22 @@ def _former(folder: Path, record: Trained) -> Trained | None:
             "this one another --name, or delete the folder"
         )
     try:
-        read_training(folder).module()
-    except UserError:
+        weights.module()
+    except UserError as error:
+        note(f"{error}. It starts again.")
         return None
+    try:
+        read_training(folder)
+    except UserError as error:
+        raise UserError(f"{error}; delete {folder} to train again") from None
+    note(f"{folder} holds this training, finished. Delete the folder to train again.")
     return found
 
 
 def _key(record: Trained, config: Config) -> str:
     """Return the identity of a training for its checkpoint."""
-    identity = (asdict(record), code_version(tuple(config.plugins)))
+    code = [code_digest(*_CODE), *plugin_digests(tuple(config.plugins)).values()]
+    identity = (asdict(record), code)
     return hashlib.blake2b(repr(identity).encode(), digest_size=12).hexdigest()
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from zerocross.models.errors import ModelError
+from zerocross.models.machine import machine_failure
 from zerocross.writing import replacing
 
 Entry = dict[str, float | int | None]
@@ -40,20 +41,24 @@ class Checkpoint:
             with replacing(self.file) as temporary:
                 torch.save(content, temporary)
         except (OSError, RuntimeError) as error:
+            if machine_failure(error) is not None:
+                raise
             raise ModelError(
                 f"{self.file} cannot be written ({error}): check that the disk is not full"
             ) from None
 
-    def load(self, device: torch.device) -> dict[str, Any] | None:
-        """Read the seconds and the log, and return the state; None without a file.
+    def load(self) -> dict[str, Any] | None:
+        """Read the seconds and the log, and return the state, on the CPU; None without a file.
 
         Raises:
-            ModelError: If the file is damaged, or belongs to another training.
+            ModelError: If the file cannot be read, is damaged, or belongs to another training.
         """
         if not self.file.exists():
             return None
         try:
-            content = torch.load(self.file, map_location=device, weights_only=True)
+            content = torch.load(self.file, map_location="cpu", weights_only=True)
+        except (OSError, MemoryError) as error:
+            raise ModelError(f"{self.file} cannot be read ({error})") from None
         except Exception:  # a damaged file raises many kinds of errors in zipfile and pickle
             raise ModelError(f"{self.file} is not a readable checkpoint: delete it to start again") from None
         if content.get("key") != self.key or "state" not in content:

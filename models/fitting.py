@@ -13,10 +13,10 @@ from torch.optim.lr_scheduler import ChainedScheduler, CosineAnnealingLR, Linear
 from zerocross.models.augmentation import draw, moved
 from zerocross.models.checkpoint import Checkpoint
 from zerocross.models.data import Data
-from zerocross.models.errors import first_line
 from zerocross.models.finite import cause
 from zerocross.models.gradients import Graphed
 from zerocross.models.layers import BatchNorm
+from zerocross.models.machine import repeat_results
 from zerocross.models.self_binarizing import set_sharpness
 from zerocross.models.stacking import infinite_networks
 from zerocross.models.surrogates import Tanh, set_surrogate
@@ -292,7 +292,7 @@ def run(
         ModelError: If the checkpoint cannot be used.
     """
     started = saved = time.monotonic()
-    state = checkpoint.load(fit.device) if checkpoint is not None else None
+    state = checkpoint.load() if checkpoint is not None else None
     spent = checkpoint.seconds if checkpoint is not None else 0.0
     if state is not None:
         fit.restore(state)
@@ -315,21 +315,6 @@ def run(
             checkpoint.save(fit.state())
             saved = now
     fit.finish()
-
-
-def machine_failure(error: Exception) -> str | None:
-    """Return why the machine, not the network, ended a training: its memory or its GPU; None for any other error."""
-    if isinstance(error, torch.AcceleratorError):
-        return f"its GPU failed: {first_line(error)}"
-    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "memory" in str(error)):
-        return f"out of memory: {first_line(error)}"
-    return None
-
-
-def repeat_results() -> None:
-    """Make a GPU compute equal results in every run: with deterministic kernels, and float32 in full precision."""
-    torch.backends.cudnn.deterministic = True
-    torch.backends.cudnn.allow_tf32 = False
 
 
 def _wait(device: torch.device) -> None:

@@ -24,6 +24,7 @@ from zerocross.models.errors import ModelError, nearest
 from zerocross.models.fitting import Fit
 from zerocross.models.layers import ActivationSlot, BinaryConv2d, StreamSlot
 from zerocross.models.residual import RESNETE, Backbone, ResidualStream
+from zerocross.models.self_binarizing import set_sharpness
 from zerocross.models.training_settings import TrainingSettings
 
 _KERNELS = {
@@ -349,12 +350,15 @@ def train_supernet(
 ) -> None:
     """Train a mixture in place: the network's weights on one half of the training data, the shares on the other.
 
+    Only the choice is of use. The weights are therefore not replaced by their averages at the end, and the statistics of
+    batch norms are not read again.
+
     The method is first order, as in the paper: a step of the shares follows every step of the weights.
 
     Args:
         supernet: Mixture.
         data: Data; only the training samples are used.
-        settings: Training settings of the network's weights, all of which apply.
+        settings: Training settings of the network's weights.
         search: Training settings of the shares.
         prices: Prices by stage, edge and operation, of the order of 1; see `Supernet.price`.
         seed: Seed of the split and of the order of samples.
@@ -380,7 +384,8 @@ def train_supernet(
         (loss,) = fit.run_epoch()
         if after_epoch is not None:
             after_epoch(fit.epoch, loss)
-    fit.finish()
+    set_sharpness(supernet, None)  # signs again, if the method replaced them
+    supernet.eval()
 
 
 class _MixtureFit(Fit):

@@ -29,10 +29,7 @@ def train(
     """Train the network of a configuration without choices, and test it. An interrupted training resumes."""
     checked = checked_config(config, output, name, seed, None, None, None, set_)
 
-    epochs_run = list[int]()
-
     def report(record: "Trained", epoch: int, loss: float) -> None:
-        epochs_run.append(epoch)
         found = record.log[-1]["validation"]
         if found is not None:
             typer.echo(
@@ -42,9 +39,7 @@ def train(
     with stoppable("Run the same command to resume from the last checkpoint (every 30 seconds)."):
         from zerocross.hw_search.network_training import WEIGHTS, train_network
 
-        folder, record = train_network(checked, minutes, report)
-    if not epochs_run:
-        typer.echo(f"{folder} holds this training, finished. Delete the folder to train again.")
+        folder, record = train_network(checked, minutes, report, typer.echo)
     epochs, seconds = record.settings["epochs"], record.seconds
     typer.echo(f"{epochs} epochs in {seconds:.0f} s on {record.device}, seed {record.seed}")
     typer.echo(f"validation {100 * (record.validation or 0):.2f} %, test {100 * (record.test or 0):.2f} %")

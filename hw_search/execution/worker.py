@@ -35,7 +35,7 @@ def prepare() -> None:
     """Set up torch for trainings: one thread, and a GPU that repeats its results."""
     import torch
 
-    from zerocross.models.fitting import repeat_results
+    from zerocross.models.machine import repeat_results
 
     torch.set_num_threads(1)
     repeat_results()
@@ -54,7 +54,7 @@ def serve(work: "Task") -> "Result":
     from zerocross.hw_search.errors import UserError
     from zerocross.hw_search.execution.evaluation import evaluate
     from zerocross.models.errors import ModelError, first_line
-    from zerocross.models.fitting import machine_failure
+    from zerocross.models.machine import machine_failure
 
     memory_gb = work.trainings[0].memory_gb
     if memory_gb:

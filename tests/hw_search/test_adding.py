@@ -16,6 +16,7 @@ from zerocross.hw_search.cli import app
 from zerocross.hw_search.config import load_config
 from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.network_training import train_network
+from zerocross.hw_search.space_config import FoldingConfig
 from zerocross.hw_search.zoo.collection import find, user_folder
 from zerocross.hw_search.zoo.entry import Measured, save_entry
 from zerocross.models.data import load_test
@@ -100,6 +101,9 @@ def test_what_is_no_network_with_other_seeds_is_refused(trainings: list[Path], t
     other, _ = train_network(config(tmp_path, "other", epochs=1))
     with pytest.raises(UserError, match="not the same network with other seeds: settings differs"):
         make_entry([*trainings, other], "mine")
+    wide = config(tmp_path, "wide").model_copy(update={"folding": FoldingConfig(target_cycles=200)})
+    with pytest.raises(UserError, match=r"have another folding in their config\.yaml"):
+        make_entry([trainings[0], train_network(wide)[0]], "mine")
     content = json.loads((other / "training.json").read_text()) | {"expressions": ["x"]}
     (other / "training.json").write_text(json.dumps(content))
     with pytest.raises(UserError, match="not the same network with other seeds: expressions differs"):

@@ -16,6 +16,7 @@ from zerocross.hw_search.cli import app
 from zerocross.hw_search.config import Config, make_config
 from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.networks import build_topology
+from zerocross.hw_search.pricing_config import DeviceConfig
 from zerocross.hw_search.space import Space
 from zerocross.models import fitting
 from zerocross.models.data import load_test
@@ -75,9 +76,18 @@ def test_a_finished_training_is_kept_and_a_damaged_one_repaired(tmp_path: Path) 
     folder, record = network_training.train_network(config(tmp_path))
     before = (folder / "network.safetensors").read_bytes()
     assert network_training.train_network(config(tmp_path), report=report) == (folder, record)
+    other = config(tmp_path).model_copy(update={"device": DeviceConfig(part="ice40hx8k")})
+    assert network_training.train_network(other, report=report) == (folder, record)  # it decides no weights
+    assert yaml.safe_load((folder / "config.yaml").read_text())["device"]["part"] == "ice40hx8k"
     (folder / "network.safetensors").write_bytes(before[:-1])
-    assert network_training.train_network(config(tmp_path))[1].test == record.test
+    notes = list[str]()
+    assert network_training.train_network(config(tmp_path), note=notes.append)[1].test == record.test
     assert (folder / "network.safetensors").read_bytes() == before
+    assert "It starts again" in notes[0]
+    written = (folder / "training.json").read_text()
+    (folder / "training.json").write_text(written.replace('"seconds"', ' "seconds"', 1))
+    with pytest.raises(UserError, match=r"training\.json was changed since .*; delete .* to train again"):
+        network_training.train_network(config(tmp_path), report=report)
 
 
 def test_a_mistake_in_the_test_set_is_found_before_the_training(tmp_path: Path) -> None:
