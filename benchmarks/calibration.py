@@ -658,8 +658,8 @@ def main() -> None:
             wanted = re.compile(options.only)
             _estimate(maker, [case for case in networks() if wanted.search(f"{case.name}, {_layers(case)}")])
             return
-        for family, wanted in FAMILY_NODES.items():
-            nodes = {name: node for name, node in single_nodes().items() if re.match(wanted, name)}
+        for family, kinds in FAMILY_NODES.items():
+            nodes = {name: node for name, node in single_nodes().items() if re.match(kinds, name)}
             maker.nodes(nodes, family)
         cases = [] if options.nodes_only else list(networks())
         small = [case for case in cases if estimate(case.net.network, case.folding).finn.lut <= SMALL]

@@ -38,6 +38,7 @@ def export_cnv(file: Path) -> None:
     model, _ = model_with_cfg("CNV_1W1A", pretrained=False)
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
+            assert module.running_mean is not None and module.running_var is not None
             module.running_mean.uniform_(-8, 8)
             module.running_var.uniform_(20, 60)
     export_qonnx(model.eval(), torch.rand(1, 3, 32, 32), str(file), dynamo=False)

@@ -13,6 +13,7 @@ ratio of that time to the cold figure.
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from caches import forget
@@ -91,8 +92,8 @@ def main() -> None:
     ]
     for name, make, target, widths in cases:
         network, request = make(), Folding(target_cycles=target)
-        asked_cold = cold(lambda n=network, r=request: estimate(n, r))
-        warm = statistics.median(milliseconds(lambda n=network, r=request: estimate(n, r)) for _ in range(50))
+        asked_cold = cold(partial(estimate, network, request))
+        warm = statistics.median(milliseconds(partial(estimate, network, request)) for _ in range(50))
         forget(finn=True)
         row = [
             (make(width, crossings), Folding(target_cycles=target * factor))
@@ -100,9 +101,9 @@ def main() -> None:
             for width in widths
             for crossings in (1, 2, 5)
         ]
-        search = statistics.mean(milliseconds(lambda n=n, r=r: estimate(n, r)) for n, r in row)
+        search = statistics.mean(milliseconds(partial(estimate, *each)) for each in row)
         finn = statistics.median(
-            milliseconds(lambda n=network, t=target: by_finns_transformations(n, t)) for _ in range(7)
+            milliseconds(partial(by_finns_transformations, network, target)) for _ in range(7)
         )
         count = len(estimate(network, request).nodes)
         print(

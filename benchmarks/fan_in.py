@@ -51,6 +51,7 @@ COLUMNS = ("data", "inputs", "function", "seed", "validation", "test", "seconds"
 @cache
 def functions() -> dict[str, tuple[str, dict[str, Any], dict[str, Any]]]:
     """Return what is compared: expression, parameters of the topology and settings of the training, by name."""
+    best: dict[str, tuple[str, dict[str, Any], dict[str, Any]]]
     best = {name: (name, {}, {}) for name in best_functions(10)}
     return {
         "plain sign": ("x", {}, {}),
@@ -167,7 +168,9 @@ def draw(found: dict[str, dict[int, list[float]]], file: Path) -> None:
     for name, cells in found.items():
         places = sorted(cells)
         values = [100 * np.mean(cells[inputs]) for inputs in places]
-        spread = [100 * np.std(cells[inputs], ddof=1) if len(cells[inputs]) > 1 else 0 for inputs in places]
+        spread = [
+            100 * float(np.std(cells[inputs], ddof=1)) if len(cells[inputs]) > 1 else 0.0 for inputs in places
+        ]
         if name in shown:
             axes.errorbar(places, values, spread, label=name, color=shown[name], marker="o", capsize=3)
         else:

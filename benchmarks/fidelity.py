@@ -16,6 +16,7 @@ several other seeds. Prints a Markdown table:
 
 import argparse
 from statistics import fmean, stdev
+from typing import Any
 
 import torch
 
@@ -28,7 +29,7 @@ from zerocross.models.layers import install
 from zerocross.models.presets import resolve
 from zerocross.models.training import TrainingSettings, accuracy, train, train_together
 
-NETWORKS = {
+NETWORKS: dict[str, dict[str, Any]] = {
     "mlp": {"name": "mlp", "hidden": [64, 64]},
     "cnv": {"name": "cnv", "blocks": [[16, 16], [32, 32]], "dense": [64]},
     "resnete": {"name": "resnete", "widths": [16, 32], "blocks": [2, 2], "stem_stride": 2, "stream_bits": 6},

@@ -36,8 +36,8 @@ def built(name: str, settings: dict[str, Any], route: bool, output: Path) -> Bui
 def line(name: str, found: Build) -> str:
     """Return a row of the table."""
     assert found.certificate is not None
-    links, timing = found.certificate.links, found.timing
-    rtl = next(link for link in links if link.right == "RTL")
+    checks, timing = found.certificate.checks, found.timing
+    rtl = next(check for check in checks if check.right == "RTL")
     counted = found.synthesis["7-series"]
     finn = sum(node.estimate_finn.get("lut", 0) for node in found.nodes)
     expected = {
@@ -48,7 +48,7 @@ def line(name: str, found: Build) -> str:
     cells = [
         name,
         str(len(found.nodes)),
-        f"{rtl.images:,}, {sum(link.differences for link in links)}",
+        f"{rtl.images:,}, {sum(check.differences for check in checks)}",
         f"{timing.ii_estimate:,} / {timing.ii_measured:,}",
         f"{timing.latency_estimate:,} / {timing.latency_measured:,}",
         f"{finn:,.0f}",

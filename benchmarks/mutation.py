@@ -24,11 +24,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import astuple, dataclass, fields, replace
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from cosmic_ray.ast import ast_nodes, get_ast_from_path
 from cosmic_ray.mutating import use_mutation
@@ -392,17 +393,9 @@ def read(file: Path) -> list[Fault]:
     if not file.exists():
         return []
     with file.open(newline="") as stream:
-        return [
-            Fault(
-                **{
-                    **row,
-                    "line": int(row["line"]),
-                    "occurrence": int(row["occurrence"]),
-                    "seconds": float(row["seconds"]),
-                }
-            )
-            for row in csv.DictReader(stream)
-        ]
+        rows: list[dict[str, Any]] = list(csv.DictReader(stream))
+    numbers: dict[str, Callable[[str], float]] = {"line": int, "occurrence": int, "seconds": float}
+    return [Fault(**row | {name: number(row[name]) for name, number in numbers.items()}) for row in rows]
 
 
 def write(fault: Fault, file: Path) -> None:

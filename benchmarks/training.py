@@ -32,7 +32,7 @@ from zerocross.models.expressions import Expression
 from zerocross.models.layers import install
 from zerocross.models.training import TrainingFailure, TrainingSettings, train, train_together
 
-NETWORKS = {
+NETWORKS: dict[str, dict[str, Any]] = {
     "mlp64": {"name": "mlp", "hidden": [64, 64, 64]},
     "mlp256": {"name": "mlp", "hidden": [256, 256]},
     "cnv": {"name": "cnv", "blocks": [[8, 8], [16]], "dense": [32]},
@@ -48,7 +48,7 @@ def images(folder: Path, count: int) -> DataConfig:
     x, y = random.integers(0, 256, (count, 28, 28), dtype=np.uint8), np.arange(count) % 10
     np.savez(folder / "images.npz", x_train=x, y_train=y, x_test=x[:10], y_test=y[:10])
     name = str(folder / "images.npz")
-    return DataConfig(name=name, validation=1 / 6, root=str(folder))
+    return DataConfig.model_validate({"name": name, "validation": 1 / 6, "root": str(folder)})
 
 
 def activations(count: int) -> list[Expression]:

@@ -385,8 +385,8 @@ class FileSubject:
         levels = input_levels(lowered)
         return levels.samples(draw(lowered.network, _DRAWN, levels.integers))
 
-    def logits(self, folder: Path, samples: Tensor) -> None:
-        """See `Subject`."""
+    def logits(self, folder: Path, samples: Tensor) -> np.ndarray | None:
+        """See `Subject`: a file has no module."""
         return None
 
 
