@@ -30,6 +30,10 @@ def built(name: str, settings: dict[str, Any], route: bool, output: Path) -> Bui
     folder = re.sub(r"\W+", "_", name)
     run = search(make_config({**settings, "name": folder, "output": str(output)}, name))
     subject = from_run(run.folder, "best")
+    if subject.network.reference and settings["activation"]["expressions"] != ["sign"]:
+        raise SystemExit(
+            f"{name}: the plain sign beats the activation, whose network is therefore not on the front"
+        )
     return build(subject, BuildOptions(TARGET, route=route), run.folder / "builds" / TARGET).build
 
 

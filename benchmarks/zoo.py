@@ -1,7 +1,7 @@
 """Trains the networks of the zoo, and adds them.
 
     python benchmarks/zoo.py --data DATA [--entries tfc-mnist mlp64-fashion-laplace-shift] [--minutes 60] [--seeds 3]
-        [--folder hw_search/zoo/entries] [--target ulx3s-85f] [--build-only]
+        [--folder hw_search/zoo/entries] [--target ulx3s-85f] [--build-only] [--renew]
 
 DATA holds mnist.npz, fashion_mnist.npz and cifar10.npz; without --data, torchvision downloads the sets. Each network is
 trained by its configuration in examples/zoo/, as a plain sign and with the activations of `ENTRIES`. A killed run continues
@@ -17,6 +17,7 @@ from pathlib import Path
 from zerocross.hw_search.adding import add, entry_file, measure
 from zerocross.hw_search.builds.options import BuildOptions
 from zerocross.hw_search.config import Config, load_config
+from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.network_training import Trained, train_network
 from zerocross.hw_search.zoo.entry import Entry, load_entry, save_entry
 
@@ -142,11 +143,17 @@ def main() -> None:
             entry = load_entry(file)
         else:
             minutes = options.minutes or made.minutes
-            folders = [
-                trained(configuration(made, seed, options.data, options.runs), minutes)
-                for seed in range(options.seeds or made.seeds)
-            ]
-            file, entry = add(folders, made.name, options.folder, replaces=True)
+            try:
+                folders = [
+                    trained(configuration(made, seed, options.data, options.runs), minutes)
+                    for seed in range(options.seeds or made.seeds)
+                ]
+                file, entry = add(folders, made.name, options.folder, replaces=True)
+            except (
+                UserError
+            ) as error:  # a training with other settings, or by another version: the others go on
+                print(f"  error: {error}", flush=True)
+                continue
         for target in options.target:
             if target in [build.target for build in entry.builds] and not options.renew:
                 continue

@@ -10,7 +10,8 @@ from zerocross.models.errors import ModelError
 from zerocross.models.machine import machine_failure
 from zerocross.writing import replacing
 
-Entry = dict[str, float | int | None]
+LogEntry = dict[str, float | int | None]
+"""What a caller notes of an epoch, by name."""
 
 
 @dataclass
@@ -27,7 +28,7 @@ class Checkpoint:
     file: Path
     key: str = ""
     seconds: float = 0.0
-    log: list[Entry] = field(default_factory=list)
+    log: list[LogEntry] = field(default_factory=list)
 
     def save(self, state: dict[str, Any]) -> None:
         """Write the state of the training after an epoch.

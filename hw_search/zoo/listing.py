@@ -33,8 +33,8 @@ LEGEND = (
 
 def row(entry: Entry) -> list[str]:
     """Return an entry's values for `COLUMNS`."""
-    is_of_family = entry.estimate is not None and get_part(entry.estimate.part).family == _FAMILY
-    estimate = entry.estimate.zerocross if entry.estimate and is_of_family else {}
+    guess = entry.estimate
+    estimate = guess.zerocross if guess and get_part(guess.part).family == _FAMILY else {}
     routed = next((build for build in entry.builds if build.family == "ecp5"), None)
     # A design for another family has other memories: its count of LUT6 is not what the estimate is for.
     fitted = next((build for build in entry.builds if build.family == _FAMILY), None)

@@ -158,10 +158,10 @@ def test_a_high_price_is_avoided(small_data: Data) -> None:
     assert chosen(-100.0) == ["conv3"]
 
 
-def test_all_settings_of_the_training_apply(small_data: Data) -> None:
+def test_a_mixture_trains_by_the_settings(small_data: Data) -> None:
     torch.manual_seed(0)
     supernet = Supernet(SHAPE, 10, CHOICES[:1], ResidualStream(4, 0.5), [4], [1])
-    settings = TrainingSettings(2, 20, surrogate="tanh", average=0.5, clip_weights=True, learning_rate=0.5)
+    settings = TrainingSettings(2, 20, surrogate="tanh", clip_weights=True, learning_rate=0.5)
     search, names = SupernetSettings(), [name for edge in CHOICES[0] for name in edge]
     prices = {(0, edge, name): 1.0 for edge in range(len(CHOICES[0])) for name in names}
     losses = list[float]()
