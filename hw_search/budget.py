@@ -1,10 +1,11 @@
 """The time of a search, `search.budget_minutes`.
 
 The clock decides only how many candidates a search evaluates, and how much its final trainings cover; what they are, the
-seed decides. The file `budget.json` in the run's folder holds the time that each configuration has spent and what was
-decided, so that the same command decides the same again. A larger budget goes on from there.
+seed decides. The file `budget.json` in the run's folder holds the time that each configuration has spent with its data and
+code, and what was decided, so that the same command decides the same again. A larger budget goes on from there.
 """
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -14,9 +15,9 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from zerocross.hw_search.config import Config
 from zerocross.hw_search.earlier import digest
 from zerocross.hw_search.evaluator import Evaluator
+from zerocross.hw_search.execution.code_version import code_version
 from zerocross.hw_search.files import write_text
 from zerocross.hw_search.final_training import Scope, final_seconds, least_seeds, scopes
 from zerocross.hw_search.pace import ENDING, Durations
@@ -55,7 +56,8 @@ class Spent:
         seconds: Time of all searches without final trainings, in seconds, also of interrupted ones.
         ratio: Duration of a final training relative to that of a training in the search.
         after: What `seconds` was after so many candidates ("24"), and after the audit that followed ("24 audited"). A
-            search that repeats generations decides as at first.
+            search that repeats generations decides as at first. If a smaller budget ends between two places of a larger
+            one, its share of the time between them counts.
         ends: What was decided, by budget in minutes.
     """
 
@@ -93,7 +95,7 @@ class Budget:
         self._evaluator, self._minutes, self._expect, self._note = evaluator, minutes, expect, note
         self._path = Path(evaluator.config.output) / evaluator.config.name / BUDGET
         self._all = _read(self._path)
-        self._own = self._all.setdefault(_name(evaluator.config), Spent())
+        self._own = self._all.setdefault(_name(evaluator), Spent())
         self._ended = self._own.ends.setdefault(f"{minutes:g}", Ended())
         self._mark = time.monotonic()
         self._done = self._parts = 0
@@ -119,6 +121,7 @@ class Budget:
     def spending(self, candidates: int) -> Iterator[None]:
         """Count the time of an evaluation of so many candidates, also of one that is interrupted."""
         before, is_whole = self._spent(), False
+        begun = max(before, self._own.after.get(f"{self._done} audited", 0.0))
         try:
             yield
             is_whole = True
@@ -126,20 +129,25 @@ class Budget:
             self._count()
             if is_whole:
                 self._done += candidates
-                self._own.after.setdefault(self._place, self._own.seconds)
-                self._pace = max(self._spent() - before, 0.0) / candidates
+                if is_new := self._place not in self._own.after:
+                    self._own.after[self._place] = self._between(before, candidates)
+                self._pace = max(self._spent() - (begun if is_new else before), 0.0) / candidates
             self._write()
 
     @contextmanager
     def auditing(self) -> Iterator[None]:
         """Count the time of the audit of the rungs, also of one that is interrupted."""
+        self._count()
+        before, begun = self._spent(), self._own.seconds
         try:
             yield
             self._audited = True
         finally:
             self._count()
             if self._audited:
-                self._own.after.setdefault(self._place, self._own.seconds)
+                behind = self._next() is not None
+                spent = before + self._own.seconds - begun if behind else self._own.seconds
+                self._own.after.setdefault(self._place, spent)
             self._write()
 
     def scope(self) -> Scope:
@@ -202,6 +210,19 @@ class Budget:
         begun = self._own.seconds if self._done or not self._own.after else 0.0
         return self._own.after.get(self._place, begun)
 
+    def _next(self) -> int | None:
+        """Return the nearest place ahead that an earlier search has reached, in candidates; None if there is none."""
+        ahead = [int(place) for place in self._own.after if place.isdigit() and int(place) > self._done]
+        return min(ahead, default=None)
+
+    def _between(self, before: float, candidates: int) -> float:
+        """Return the seconds at a new place, so many candidates after one that was reached after `before` seconds."""
+        ahead = self._next()
+        if ahead is None:
+            return self._own.seconds
+        share = candidates / (ahead - self._done + candidates)
+        return before + share * max(self._own.after[str(ahead)] - before, 0.0)
+
     @property
     def _place(self) -> str:
         """Where the search is, as a key of `Spent.after`."""
@@ -224,10 +245,16 @@ class Budget:
         write_text(self._path, json.dumps({name: asdict(spent) for name, spent in self._all.items()}) + "\n")
 
 
-def _name(config: Config) -> str:
-    """Return the name of a configuration whatever its length."""
+def _name(evaluator: Evaluator) -> str:
+    """Return the name of a configuration, whatever its length, with its data and code."""
+    config = evaluator.config
     search = config.search.model_copy(update={"budget_minutes": None, "generations": None})
-    return digest(config.model_copy(update={"search": search}))
+    parts = (
+        digest(config.model_copy(update={"search": search})),
+        evaluator.data.fingerprint,
+        code_version(tuple(config.plugins)),
+    )
+    return hashlib.blake2b(repr(parts).encode(), digest_size=8).hexdigest()
 
 
 def _read(path: Path) -> dict[str, Spent]:

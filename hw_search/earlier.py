@@ -247,8 +247,10 @@ def remark(folder: Path, config: Config) -> list[str]:
             former = load_run(place)
         except UnreadableRun:
             continue
-        changed = _changes(former, _configuration(former), config)
-        found.append(f"{place.name} ({'; '.join(changed[:_MOST_SHOWN]) or 'the same configuration'})")
+        before = _configuration(former)
+        changed = _changes(former, before, config)
+        unnamed = "fields that this version does not know" if before is None else "the same configuration"
+        found.append(f"{place.name} ({'; '.join(changed[:_MOST_SHOWN]) or unnamed})")
     return (
         [f"Results of earlier configurations are in {folder / EARLIER}: {', '.join(found)}."] if found else []
     )

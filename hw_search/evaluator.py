@@ -1,7 +1,7 @@
 """Evaluation of candidates: first the checks that need no training (constant bit, fit), then the store, then training."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
@@ -20,7 +20,7 @@ from zerocross.hw_search.execution.store import Store
 from zerocross.hw_search.execution.tasks import Result, Stack, Task, TrainingTask
 from zerocross.hw_search.pricing import Infeasible, Pricer
 from zerocross.hw_search.ranking import rank_rungs
-from zerocross.hw_search.space import Candidate, Space
+from zerocross.hw_search.space import Candidate, Genome, Space
 from zerocross.hw_search.strategies.halving import Rung
 from zerocross.hw_search.strategies.strategy import Score
 from zerocross.hw_search.strategy_config import RungConfig, rung_epochs
@@ -45,7 +45,7 @@ class Trial:
         reason: Reason for a status other than "ok".
         results: One result per seed.
         metrics: Mean error and costs over the seeds. A stopped candidate has those of its last rung; a failed one has none.
-        violation: Sum of its relative constraint violations; 0 if it meets all constraints.
+        violation: Sum of its relative constraint violations, after its last rung or in the end; 0 if it meets all of them.
         rungs: Validation accuracy after each rung that it reached, 0..1.
         seconds: Duration of its trainings, with those of rungs, in seconds.
     """
@@ -91,7 +91,7 @@ class Evaluator:
         self.candidates: dict[str, Candidate] = {}
         self.trained = self.replayed = 0
         self.generation = 0
-        self.exhausted = False  # whether a strategy has requested the whole space
+        self.exhausted = False  # whether the whole space is evaluated
         self._store, self._executor, self._watcher = store, executor, watcher
         self._started, self._clock = time.time(), time.monotonic()
         self._deaths = 0  # trainings in a row
@@ -99,6 +99,16 @@ class Evaluator:
         self._scores: dict[str, Score] = {}
         self._sign_error: dict[str, float] = {}
         self._rungs = [Rung(config.search.keep) for _ in config.search.rungs]
+
+    def has_all(self, known: Mapping[Genome, Candidate]) -> bool:
+        """Return whether the whole space is evaluated, except candidates that cannot learn.
+
+        Args:
+            known: All genomes that the strategy has considered, with their candidates.
+        """
+        return len(known) >= self.space.size and all(
+            each.key in self._scores or self.space.dead(each) is not None for each in known.values()
+        )
 
     def seconds(self) -> float:
         """Return the total time that searches have run in this folder, in seconds, including this one."""
@@ -243,10 +253,11 @@ class Evaluator:
         for number, (rung, ranks) in enumerate(zip(search.rungs, self._rungs, strict=True), start=1):
             done = self._done_for(on, [search.seed], rung)
             for trial in on:
-                self._measure(trial, done[trial.candidate.key])
+                trial.violation = sum(self._violated(trial, done[trial.candidate.key]).values())
             on = [trial for trial in on if trial.status == "ok"]
             points = [tuple(trial.metrics[name] for name in self.config.objectives) for trial in on]
-            for trial, better in zip(on, ranks.better(points), strict=True):
+            violations = [trial.violation for trial in on]
+            for trial, better in zip(on, ranks.better(points, violations), strict=True):
                 trial.rungs.append(1 - trial.metrics["error"])
                 if not better:
                     trial.status = "stopped"
@@ -297,7 +308,9 @@ class Evaluator:
     def rungs(self, intervals: bool = True) -> list[RungRecord]:
         """Return the records of the rungs so far; see `zerocross.hw_search.ranking.rank_rungs`."""
         shares = [(rung.epochs, rung.data) for rung in self.config.search.rungs]
-        return rank_rungs(self.evaluations, shares, intervals)
+        return rank_rungs(
+            self.evaluations, shares, lambda entry: self.candidates[entry.id].network_key, intervals
+        )
 
     def final_tasks(
         self, candidate: Candidate, seeds: Iterable[int], epochs: int | None = None
@@ -343,6 +356,24 @@ class Evaluator:
                 self._watcher.trained(text, text == str(X), error, cached)
         return {name: [done[key] for key in keys] for name, keys in wanted.items()}
 
+    def _violated(self, trial: Trial, results: Sequence[Result]) -> dict[str, float]:
+        """Set a trial's metrics from results, or its failure; return the violated constraints with their relative amounts.
+
+        The loss of accuracy against the plain sign is not among them.
+        """
+        costs = self._measure(trial, results)
+        if trial.status == "failed":
+            return {}
+        broken = {text: amount for cost in costs for text, amount in self.pricer.violations(cost).items()}
+        accuracy, guessing = 1 - trial.metrics["error"], 1 / self.data.classes
+        if accuracy <= _LEARNED * guessing:
+            broken[f"learned nothing: accuracy {accuracy:.1%}, guessing gives {guessing:.1%}"] = 1.0
+        limit = self.config.constraints.max_crossings
+        most = max(self.crossings(trial.candidate, results), default=0)
+        if limit is not None and most > limit:
+            broken[f"{most} crossings in a channel are above max_crossings {limit}"] = most / limit - 1
+        return broken
+
     def _measure(self, trial: Trial, results: Sequence[Result]) -> list[Cost]:
         """Set a trial's metrics from results, or its failure; return the cost of each result."""
         trial.seconds += sum(result.get("seconds", 0.0) for result in results)
@@ -364,49 +395,31 @@ class Evaluator:
 
     def judge(self, trial: Trial) -> None:
         """Set a trial's metrics and status from its results. The plain sign of an architecture must be judged first."""
-        costs = self._measure(trial, trial.results)
+        broken = self._violated(trial, trial.results)
         if trial.status == "failed":
             return
-        broken = {text: amount for cost in costs for text, amount in self.pricer.violations(cost).items()}
-        broken |= self._broken(trial)
-        if broken:
-            trial.status, trial.reason, trial.violation = (
-                "infeasible",
-                "; ".join(broken),
-                sum(broken.values()),
-            )
-
-    def _broken(self, trial: Trial) -> dict[str, float]:
-        """Return the violations of constraints that only training reveals, with their relative amounts."""
-        limits, error = self.config.constraints, trial.metrics["error"]
+        error, limit = trial.metrics["error"], self.config.constraints.max_accuracy_loss
         architecture = plain_sign(trial.candidate).network_key
-        found = {}
-        guessing = 1 / self.data.classes
-        if 1 - error <= _LEARNED * guessing:
-            found[f"learned nothing: accuracy {1 - error:.1%}, guessing gives {guessing:.1%}"] = 1.0
-        most = max(self.crossings(trial), default=0)
-        if limits.max_crossings is not None and most > limits.max_crossings:
-            found[f"{most} crossings in a channel are above max_crossings {limits.max_crossings}"] = (
-                most / limits.max_crossings - 1
-            )
         if trial.candidate.is_reference:
             self._sign_error[architecture] = error
         loss = error - self._sign_error.get(architecture, error)
-        if limits.max_accuracy_loss is not None and loss > limits.max_accuracy_loss:
-            found[f"accuracy loss {loss:.3f} is above max_accuracy_loss {limits.max_accuracy_loss}"] = loss
-        return found
+        if limit is not None and loss > limit:
+            broken[f"accuracy loss {loss:.3f} is above max_accuracy_loss {limit}"] = loss
+        trial.violation = sum(broken.values())
+        if broken:
+            trial.status, trial.reason = "infeasible", "; ".join(broken)
 
-    def crossings(self, trial: Trial) -> list[int]:
+    def crossings(self, candidate: Candidate, results: Sequence[Result]) -> list[int]:
         """Return the crossings of every channel of every sign, for all seeds.
 
         Levels of a residual stream do not count, nor tables, whose crossings depend on the order of their inputs.
         """
-        network = self.pricer.network(trial.candidate.topology)
+        network = self.pricer.network(candidate.topology)
         producers, layers = network.producers(), network.inputs()
         tables = {name for name, producer in producers.items() if is_indexed(layers[producer])}
         return [
             count
-            for result in trial.results
+            for result in results
             for name, channels in result["crossings"].items()
             if network.is_binary(name) and name not in tables
             for count in channels

@@ -133,12 +133,14 @@ class Finals:
         references: The plain signs beside it.
         controls: The controls of the plain signs.
         remarks: What was left out, and why, in sentences.
+        lost: Ids of the networks of the front that were left out.
     """
 
     front: list[Finalist] = field(default_factory=list)
     references: list[Finalist] = field(default_factory=list)
     controls: list[Control] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
 
 
 def finals(evaluator: Evaluator, watcher: Watcher, folder: Path, scope: Scope | None = None) -> Finals:
@@ -203,7 +205,7 @@ def finals(evaluator: Evaluator, watcher: Watcher, folder: Path, scope: Scope | 
         if sign in signs_kept:
             gone = (sign, name) not in kept_controls
             remarks += _lost(f"{names[sign]} with {control_text(name)}", keys, done, gone)
-    return Finals(kept[0], kept[1], found, remarks)
+    return Finals(kept[0], kept[1], found, remarks, [e.id for e in best if made[e.id] is None])
 
 
 def _named(evaluation: Evaluation) -> str:

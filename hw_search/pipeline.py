@@ -48,6 +48,9 @@ if TYPE_CHECKING:
     import pandas
     import plotly.graph_objects
 
+_IDLE = 500
+"""Generations in a row without a new candidate that end a search."""
+
 _PACKAGES = ("zerocross", "torch", "brevitas", "finn-plus", "qonnx", "pymoo", "numpy")
 
 
@@ -165,7 +168,15 @@ def search(
 
 def _check_start(space: Space) -> None:
     """Check the folders that a search starts from, before anything is written."""
-    starts(space.config.search.start_from, space, lambda text: None)
+    config = space.config
+    own = (Path(config.output) / config.name).resolve()
+    for folder in config.search.start_from:
+        if Path(folder).resolve() == own:
+            raise UserError(
+                f"search.start_from: {folder} is the folder of this search itself, whose results change while it runs: give "
+                "this search another --name"
+            )
+    starts(config.search.start_from, space, lambda text: None)
 
 
 def _result(evaluator: Evaluator, found: Finals, finished: bool, ending: str, folder: Path) -> Run:
@@ -272,8 +283,13 @@ def _budget(evaluator: Evaluator, watcher: Watcher) -> Budget | None:
 def evolve(evaluator: Evaluator, watcher: Watcher, budget: Budget | None = None) -> str:
     """Evaluate the strategy's candidates until it returns no more or the budget ends, and audit the rungs.
 
+    A search also ends when the whole space is evaluated, or when many generations in a row bring no new candidate.
+
     Returns:
-        Why a callback ended the search, in a sentence; "" if it did not.
+        Why the search ended early, in a sentence; "" if the strategy, the budget or the space's size ended it.
+
+    Raises:
+        UserError: If the strategy finds no candidate at all.
     """
     config, known = evaluator.config, dict[Genome, Candidate]()
 
@@ -297,8 +313,9 @@ def evolve(evaluator: Evaluator, watcher: Watcher, budget: Budget | None = None)
             starts(config.search.start_from, evaluator.space, watcher.note),
         )
     watcher.begin(config.name, None if budget else strategy.planned)
-    ending = ""
+    ending, idle = "", 0
     while not ending and (genomes := strategy.ask()):
+        before = len(evaluator.evaluations)
         scores = _evaluated(evaluator, [candidate(genome) for genome in genomes], budget)
         if len(scores) == len(genomes):
             strategy.tell(genomes, scores)
@@ -314,7 +331,16 @@ def evolve(evaluator: Evaluator, watcher: Watcher, budget: Budget | None = None)
             )
         if len(scores) < len(genomes):
             break
-        evaluator.exhausted = len(known) >= evaluator.space.size
+        idle = 0 if len(evaluator.evaluations) > before else idle + 1
+        if evaluator.has_all(known):
+            evaluator.exhausted = True
+            break
+        if idle == _IDLE and not ending:
+            ending = f"The search ended after generation {evaluator.generation}: the last {_IDLE} brought no new candidate."
+    if not evaluator.evaluations:
+        raise UserError(
+            "the search found no candidate: no activation that it drew ever changes its sign. Widen `activation`"
+        )
     if config.search.rungs and config.search.audit:
         with budget.auditing() if budget else nullcontext():
             evaluator.audit()
@@ -359,7 +385,14 @@ def _run(
         front=found.front,
         references=found.references,
         verdict=(
-            verdict(found.front, found.references, config.objectives, found.controls, whole_front(evaluator))
+            verdict(
+                found.front,
+                found.references,
+                config.objectives,
+                found.controls,
+                whole_front(evaluator),
+                found.lost,
+            )
             if found.front
             else _reasons(evaluator)
         )
@@ -388,9 +421,9 @@ def versions() -> dict[str, str]:
 
 def _reasons(evaluator: Evaluator) -> str:
     """Return the two most frequent reasons for failure, with their counts."""
-    reasons = Counter(
-        evaluation.reason or "the final training failed" for evaluation in evaluator.evaluations
-    )
+    front = {evaluation.id for evaluation in whole_front(evaluator)}
+    failed = [entry for entry in evaluator.evaluations if entry.reason or entry.id in front]
+    reasons = Counter(entry.reason or "its final training failed" for entry in failed)
     return "; ".join(
         f"{often} of {count(len(evaluator.evaluations), 'candidate')}, plain signs included: {reason}"
         for reason, often in reasons.most_common(2)

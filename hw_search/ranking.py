@@ -1,6 +1,6 @@
 """How well the rungs of a search rank its candidates: Spearman's correlation with the whole training."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy.stats import rankdata
@@ -35,21 +35,25 @@ def bootstrap_interval(short: Sequence[float], full: Sequence[float]) -> tuple[f
 
 
 def rank_rungs(
-    evaluations: Sequence[Evaluation], rungs: Sequence[tuple[float, float]], intervals: bool = True
+    evaluations: Sequence[Evaluation],
+    rungs: Sequence[tuple[float, float]],
+    training: Callable[[Evaluation], str],
+    intervals: bool = True,
 ) -> list[RungRecord]:
     """Return the record of every rung of a search.
 
-    Candidates that differ only in their folding share their trainings, and count once.
+    Candidates that differ only in their folding, or in the form of their activations, share their trainings, and count once.
 
     Args:
         evaluations: Evaluations so far.
         rungs: Shares of epochs and of samples of each rung, 0..1.
+        training: Function from an evaluation to the identity of its training.
         intervals: Whether to compute the intervals.
     """
     # A variant that was rejected before training says nothing of the training.
     trained = [entry for entry in evaluations if entry.rungs]
-    distinct = {_training(entry): entry for entry in trained if entry.status == "stopped"}
-    distinct |= {_training(entry): entry for entry in trained if entry.status != "stopped"}
+    distinct = {training(entry): entry for entry in trained if entry.status == "stopped"}
+    distinct |= {training(entry): entry for entry in trained if entry.status != "stopped"}
     found = []
     for index, (epochs, data) in enumerate(rungs):
         tried = [entry for entry in distinct.values() if len(entry.rungs) > index]
@@ -69,11 +73,6 @@ def rank_rungs(
             )
         )
     return found
-
-
-def _training(evaluation: Evaluation) -> str:
-    choices = {name: value for name, value in evaluation.choices.items() if not name.startswith("folding")}
-    return repr((evaluation.expression, choices))
 
 
 def _went_on(evaluation: Evaluation, index: int) -> bool:

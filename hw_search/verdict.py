@@ -1,6 +1,7 @@
 """Whether a searched activation beats the plain sign and its controls, with the significance over training seeds."""
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev, variance
@@ -22,7 +23,8 @@ def p_value(better: Sequence[float], worse: Sequence[float]) -> float | None:
     """
     if min(len(better), len(worse)) < 2 or len({*better}) == len({*worse}) == 1:
         return None
-    return float(ttest_ind(better, worse, equal_var=False, alternative="greater").pvalue)
+    with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # one side may be constant
+        return float(ttest_ind(better, worse, equal_var=False, alternative="greater").pvalue)
 
 
 def least_difference(one: Sequence[float], other: Sequence[float], level: float) -> float:
@@ -46,6 +48,7 @@ def verdict(
     objectives: Sequence[str],
     controls: Sequence[Control] = (),
     whole: Sequence[Evaluation] = (),
+    lost: Sequence[str] = (),
 ) -> str:
     """Return what the final trainings show of the searched activations, and how many of them were not trained again.
 
@@ -55,15 +58,21 @@ def verdict(
         objectives: Metrics that the search minimised.
         controls: Controls of the plain signs.
         whole: The search's whole front.
+        lost: Ids of its networks whose final training failed.
     """
     trained = {finalist.id for finalist in front}
     searched = [e.id for e in whole if not (e.reference or is_of_tables(e))]
     missing = sum(name not in trained for name in searched)
     if missing and all(finalist.reference or is_of_tables(finalist) for finalist in front):
-        networks = count(missing, "network")
+        networks, failed = count(missing, "network"), sum(name in lost for name in searched)
+        why = (
+            f": the final training of {failed} failed."
+            if failed
+            else ". A larger search.budget_minutes or final.networks trains more."
+        )
         return (
             f"No verdict on activations: the search's front has {networks} with a searched activation, but none was trained "
-            "again. A larger search.budget_minutes or final.networks trains more."
+            f"again{why}"
         )
     rest = f" {missing} of the front's {len(searched)} searched activations were not trained again."
     return _compared(front, references, objectives, controls) + (rest if missing else "")

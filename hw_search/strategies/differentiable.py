@@ -18,6 +18,7 @@ from zerocross.hw_search.pricing import Infeasible, Pricer
 from zerocross.hw_search.space import Candidate, Genome, Space
 from zerocross.hw_search.strategies.strategy import Score
 from zerocross.hw_search.trainings import task, task_key
+from zerocross.reports.wording import count
 
 Results = Callable[[dict[str, TrainingTask]], Iterator[tuple[str, Result, bool]]]
 """Runs tasks by store key; yields (key, result, whether it came from the store)."""
@@ -72,7 +73,13 @@ class Differentiable:
                     work = self._task(candidate, prices, weight, self._config.search.seed + repetition)
                     key = task_key(candidate, work, self._fingerprint)
                     tasks[key], genomes[key] = work, genome
-        chosen = {key: result for key, result, _ in self._results(tasks) if result["status"] == "ok"}
+        results = {key: result for key, result, _ in self._results(tasks)}
+        chosen = {key: result for key, result in results.items() if result["status"] == "ok"}
+        if tasks and not chosen:
+            reason = results[next(iter(tasks))]["reason"]
+            raise UserError(
+                f"none of {count(len(tasks), 'mixture')} of operations could be trained: {reason}"
+            )
         found = [self._with(genomes[key], chosen[key]["operations"]) for key in tasks if key in chosen]
         return list(dict.fromkeys(found))
 

@@ -60,9 +60,8 @@ class EvolutionNSGA2:
         key: Key,
         starts: Sequence[Genome] = (),
     ) -> None:
-        self.planned = config.population + (config.most_generations - 1) * (
-            config.children or config.population
-        )
+        children = config.children or config.population
+        self.planned = min(config.population + (config.most_generations - 1) * children, space.size)
         rng = np.random.default_rng(config.seed)
         seen: set[str] = set()
         first = []
@@ -132,7 +131,7 @@ class EvolutionGAAF:
     def __init__(self, config: StrategyConfig, space: Space, key: Key, chance: float) -> None:
         self._size, self._children = config.population, config.children or 10
         self._generations = config.most_generations - 1
-        self.planned = self._size + self._generations * self._children
+        self.planned = min(self._size + self._generations * self._children, space.size)
         self._sizes, self._key = space.sizes, key
         self._rng = np.random.default_rng(config.seed)
         self._limit = 1 - 1.1 * (1 - chance)

@@ -26,21 +26,28 @@ class Rung:
         self._keep = keep
         self._seen: deque[tuple[float, ...]] = deque(maxlen=_REMEMBERED)
 
-    def better(self, batch: Sequence[tuple[float, ...]]) -> list[bool]:
+    def better(
+        self, batch: Sequence[tuple[float, ...]], violations: Sequence[float] | None = None
+    ) -> list[bool]:
         """Return which candidates of a batch are among the best of all so far, including this batch.
 
         Args:
             batch: Objectives after the rung, to be minimised, finite.
+            violations: Constraint violation of each candidate, at least 0; by default 0. A smaller one ranks first, whatever
+                the objectives (Deb, 2000).
 
         Returns:
             For each candidate, whether it is selected. The first objective breaks ties of rank.
         """
         if not batch:
             return []
-        before = list(self._seen)
-        points = np.array([*before, *batch], float)
-        ranks = NonDominatedSorting().do(points, return_rank=True)[1]
-        order = np.lexsort((points[:, 0], ranks))
-        best = set(order[: int(np.ceil(self._keep * len(points)))].tolist())
-        self._seen.extend(batch)
+        before, fresh = list(self._seen), zip(violations or [0.0] * len(batch), batch, strict=True)
+        self._seen.extend(new := [(violation, *point) for violation, point in fresh])
+        rows = np.array([*before, *new], float)
+        broken, points = rows[:, 0], rows[:, 1:]
+        ranks, feasible = np.zeros(len(rows), int), broken <= 0
+        if feasible.any():
+            ranks[feasible] = NonDominatedSorting().do(points[feasible], return_rank=True)[1]
+        order = np.lexsort((points[:, 0], ranks, broken))
+        best = set(order[: int(np.ceil(self._keep * len(rows)))].tolist())
         return [len(before) + index in best for index in range(len(batch))]

@@ -33,6 +33,9 @@ _WHOLE = 6000
 _DRAWN = 2000
 """Number of genomes to predict in a larger space, drawn again for each forest. Their features take most of a second."""
 
+_DRAWS = 200
+"""Most draws of the first candidates: in some spaces nearly all activations are dead."""
+
 _MORE = 1.05
 """Growth factor of the evaluations before a new forest is fitted. A factor keeps the time per candidate constant."""
 
@@ -103,7 +106,7 @@ class Surrogate:
             if self._key(genome) not in self._seen:
                 self._seen.add(self._key(genome))
                 found.append(genome)
-        while len(found) < count:
+        for _ in range(_DRAWS):
             drawn = distinct(count - len(found), self._space.sizes, self._key, self._rng, self._seen)
             if not drawn:
                 break

@@ -165,7 +165,7 @@ def _row(evaluator: Evaluator, trial: Trial, genomes: tuple[Genome, ...], looks:
         evaluator.pricer.cost(trial.candidate, result["crossings"], result.get("thresholds"))
         for result in trial.results
     ]
-    counts = evaluator.crossings(trial)
+    counts = evaluator.crossings(trial.candidate, trial.results)
     numbers = {
         "channel_crossings": fmean(counts) if counts else 0.0,
         "most_crossings": float(max(counts, default=0)),

@@ -21,6 +21,9 @@ SECONDS = 5.0
 """Duration of a candidate and of a final training of one seed."""
 
 
+FINGERPRINT = "samples"
+
+
 class Durations:
     """What a search is expected to take."""
 
@@ -53,7 +56,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 def fake(config: Config, audit: float = 0.0) -> Any:
     """Return an evaluator that expects so many seconds of an audit in one worker."""
-    return SimpleNamespace(config=config, evaluations=[], generation=0, audit_seconds=lambda: audit)
+    data = SimpleNamespace(fingerprint=FINGERPRINT)
+    return SimpleNamespace(
+        config=config, data=data, evaluations=[], generation=0, audit_seconds=lambda: audit
+    )
 
 
 def run(
@@ -133,6 +139,31 @@ def test_a_larger_budget_goes_on(config: Config, clock: Clock) -> None:
     longer, _ = run(config, clock, 8, seconds=lambda known: 0 if known < done else SECONDS)
     assert longer[: len(short) - 1] == short[:-1] and sum(longer) > done
     assert set(ended(config)) == {"4", "8"}
+
+
+@pytest.mark.parametrize("minutes", [3, 4, 5, 6, 7])
+def test_a_smaller_budget_after_a_larger_one_ends_as_a_fresh_one(
+    config: Config, clock: Clock, minutes: float
+) -> None:
+    fresh, alone = run(config, clock, minutes)
+    (Path(config.output) / config.name / BUDGET).unlink()
+    run(config, clock, 60)
+    taken, budget = run(config, clock, minutes, seconds=0)
+    assert budget.scope() == alone.scope() == Scope(5) and sum(taken) == pytest.approx(sum(fresh), abs=2)
+
+
+def test_the_pace_does_not_contain_an_earlier_audit(config: Config, clock: Clock) -> None:
+    short, _ = run(config, clock, 4, audit=300)
+    longer, _ = run(config, clock, 7, seconds=lambda known: 0 if known < sum(short) else SECONDS, audit=1)
+    # The shorter search took 270 s with its audit. Less 29 s at the end, 120 s are left for candidates.
+    assert sum(longer) == sum(short) + 120 / SECONDS
+
+
+def test_other_data_begins_anew(config: Config, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, _ = run(config, clock, 10)
+    monkeypatch.setitem(globals(), "FINGERPRINT", "more samples")
+    after, _ = run(config, clock, 10, seconds=3 * SECONDS)
+    assert sum(after) < sum(before) / 2
 
 
 def test_the_audit_of_rungs_is_within_the_time(config: Config, clock: Clock) -> None:

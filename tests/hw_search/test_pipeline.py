@@ -248,6 +248,39 @@ def test_nothing_that_works_is_said_and_is_no_success(tmp_path: Path) -> None:
         search(config, executor=InProcess())
 
 
+def test_a_space_without_a_live_activation_is_said(tmp_path: Path) -> None:
+    activation = {"encoding": "tree", "depth": 3, "unary": ["abs", "square", "sigmoid"], "binary": ["max"]}
+    config = make_config(merged(CONTENT, {"activation": activation, "output": str(tmp_path)}))
+    with pytest.raises(
+        UserError, match="found no candidate: no activation that it drew ever changes its sign"
+    ):
+        search(config, executor=InProcess())
+    assert not (tmp_path / "tiny" / "pareto.json").exists()
+
+
+@pytest.mark.parametrize("strategy", ["nsga2", "gaaf"])
+def test_a_search_ends_when_its_whole_space_is_evaluated(tmp_path: Path, strategy: str) -> None:
+    activation = {"encoding": "list", "expressions": ["x", "sin(x)", "abs(x)"], "unary": None, "binary": None}
+    change = {
+        "activation": activation,
+        "topology": {"hidden": [16]},
+        "training": {"epochs": 4},
+        "search": {"strategy": strategy, "population": 2, "generations": 200},
+        "final": {"seeds": 1},
+        "output": str(tmp_path),
+    }
+    run = search(make_config(merged(CONTENT, change)), executor=InProcess()).run
+    assert run.exhausted and max(entry.generation for entry in run.evaluations) < 100
+    tried = {(entry.expression, str(entry.choices)) for entry in run.evaluations}
+    assert len(tried) == 6 and "abs(x)" in {expression for expression, _ in tried}
+
+
+def test_a_search_does_not_start_from_itself(tmp_path: Path) -> None:
+    change = {"output": str(tmp_path), "search": {"start_from": [str(tmp_path / "tiny")]}}
+    with pytest.raises(UserError, match="is the folder of this search itself"):
+        search(make_config(merged(CONTENT, change)))
+
+
 @pytest.mark.slow
 def test_a_folder_named_models_where_one_happens_to_be(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

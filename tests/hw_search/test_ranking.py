@@ -38,6 +38,10 @@ def evaluation(
     return Evaluation(number, str(number), text, {}, False, status, None, metrics, rungs, **change)  # type: ignore[arg-type]
 
 
+def by_expression(entry: Evaluation) -> str:
+    return entry.expression
+
+
 def test_what_a_rung_is_measured_on() -> None:
     found = [
         evaluation(0, "a", "ok", [0.5, 0.6], 0.9),
@@ -54,7 +58,7 @@ def test_what_a_rung_is_measured_on() -> None:
     )
     # Nor does a variant that was rejected before training hide the training.
     rejected = Evaluation(8, "8", "a", {"folding.target_cycles": 1}, False, "infeasible", "too large")
-    first, second = rank_rungs([*found, twin, rejected], [(0.1, 1), (0.5, 1)])
+    first, second = rank_rungs([*found, twin, rejected], [(0.1, 1), (0.5, 1)], by_expression)
     assert (first.tried, first.promoted, first.compared, first.audited) == (6, 4, 4, 2)
     assert (second.tried, second.promoted, second.compared, second.audited) == (4, 3, 3, 1)
     assert first.correlation == pytest.approx(
@@ -67,7 +71,7 @@ def test_what_a_rung_is_measured_on() -> None:
 def test_a_rung_that_hardly_ranks_has_a_remedy(full: list[float], advised: bool) -> None:
     short = [0.9, 0.8, 0.7, 0.6]
     found = [evaluation(n, str(n), "ok", [short[n]], full[n]) for n in range(4)]
-    (rung,) = rank_rungs(found, [(0.25, 0.5)])
+    (rung,) = rank_rungs(found, [(0.25, 0.5)], by_expression)
     text = sentence(1, rung)
     assert "Rung 1 (25% of the epochs, 50% of the samples) let 4 of 4 candidates go on" in text
     assert ("give the rungs more epochs or samples" in text) == advised

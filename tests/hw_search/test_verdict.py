@@ -121,6 +121,9 @@ def test_nothing_is_judged_that_was_not_trained_again() -> None:
     text = verdict([SIGN], [SIGN], ["error"], whole=whole)
     assert text.startswith("No verdict on activations: the search's front has 1 network with a searched")
     assert "not beaten" in verdict([SIGN], [SIGN], ["error"], whole=whole[1:])
+    assert text.endswith("final.networks trains more.")
+    text = verdict([SIGN], [SIGN], ["error"], whole=whole, lost=["a"])
+    assert text.endswith("none was trained again: the final training of 1 failed.")
 
 
 def test_a_front_that_was_cut_is_said_beside_the_verdict() -> None:

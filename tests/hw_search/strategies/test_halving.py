@@ -81,6 +81,13 @@ def test_what_nothing_dominates_goes_before_what_is_dominated() -> None:
     assert Rung(0.5).better([]) == []
 
 
+def test_what_breaks_a_constraint_goes_last() -> None:
+    rung, points = Rung(0.5), [(0.1, 1.0), (0.5, 5.0), (0.4, 6.0), (0.2, 2.0)]
+    assert rung.better(points, [3.0, 0.0, 0.0, 0.5]) == [False, True, True, False]
+    # Of 6 candidates so far, 3 go on: both that break none, and of the rest the one that breaks least.
+    assert rung.better([(0.9, 9.0), (0.1, 1.0)], [0.4, 0.6]) == [True, False]
+
+
 def test_a_rung_is_the_recipe_made_shorter() -> None:
     whole = TrainingSettings(epochs=40, warmup=0.1, average=4.0, surrogate="tanh")
     short = shortened(whole, RungConfig(epochs=0.25, data=0.5))

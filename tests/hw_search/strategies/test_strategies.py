@@ -143,8 +143,17 @@ def test_nsga2_leaves_failures_and_violations_behind(seed: int) -> None:
 def test_nsga2_ends_where_the_space_is_exhausted() -> None:
     content = merged(CONTENT, {"activation": {"unary": ["x"], "binary": ["add"]}})
     small = Space(make_config(content), (1, 8, 8), 10)
-    asked = [genome for genome, _ in run(make(small, population=4, generations=50))]
+    strategy = make(small, population=4, generations=50)
+    assert strategy.planned == small.size
+    asked = [genome for genome, _ in run(strategy)]
     assert sorted(asked) == sorted(small.genomes())
+
+
+def test_surrogate_ends_where_no_activation_is_alive() -> None:
+    content = merged(CONTENT, {"activation": {"encoding": "tree", "depth": 3}})
+    content["activation"] |= {"unary": ["abs", "square", "sigmoid"], "binary": ["max"]}
+    dead = Space(make_config(content), (1, 8, 8), 10)
+    assert make(dead, strategy="surrogate").ask() == []
 
 
 def test_exhaustive_asks_for_every_candidate_once() -> None:
