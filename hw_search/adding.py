@@ -29,13 +29,21 @@ from zerocross.hw_search.zoo.collection import PACKAGED, user_folder
 from zerocross.hw_search.zoo.entry import SUFFIX, Entry, Estimate, Measured, Training, load_entry, save_entry
 from zerocross.hw_search.zoo.packing import pack
 from zerocross.hw_search.zoo.training_folder import CONFIG, TrainingFolder, read_training
-from zerocross.models.data import NAMES, Split, load, load_test
+from zerocross.models.data import AT_HAND, Data, Split, load, load_test
 from zerocross.models.training import accuracy
 from zerocross.reports.build_records import Build
 
 _PACKAGES = ("zerocross", "torch", "brevitas", "numpy")
 _ALIKE = (*(name for name in DECIDING if name != "seed"), "input_shape", "classes")
 """Fields of a record that are equal in all trainings of an entry."""
+
+_OFFICIAL = {
+    "mnist": ((1, 28, 28), 10, 10_000),
+    "fashion_mnist": ((1, 28, 28), 10, 10_000),
+    "cifar10": ((3, 32, 32), 10, 10_000),
+    "cifar100": ((3, 32, 32), 100, 10_000),
+}
+"""Shape of a sample, classes and test samples of the data sets that need a download."""
 
 _BATCH = 1000
 _OFF = 0.005
@@ -71,16 +79,16 @@ def make_entry(folders: Sequence[Path], name: str, trust: bool = False) -> Entry
             f"{100 * measured:.2f} %: train the network again"
         )
     record["test"] = measured
-    epochs = record["settings"]["epochs"]
+    data_name = _data_name(config, data, test)
     entry = Entry(
         name=name,
-        config=_portable(config, name, record["seed"], epochs),
+        config=_portable(config, name, data_name, record),
         expressions=record["expressions"],
         topology=candidate.topology,
         folding=candidate.folding,
         input_shape=list(data.input_shape),
         classes=data.classes,
-        data=_data_name(config),
+        data=data_name,
         data_digest=data.fingerprint,
         test_samples=len(test),
         scaling=None
@@ -215,17 +223,26 @@ def _check_equal(trained: nn.Module, restored: nn.Module, test: Split) -> None:
                 )
 
 
-def _data_name(config: Config) -> str:
+def _data_name(config: Config, data: Data, test: Split) -> str:
     """Return a name that other machines know: of a data set, or of a file without its folder."""
     path = Path(config.data.name)
-    return path.stem if path.suffix == ".npz" and path.stem in NAMES else path.name
+    return path.stem if path.suffix == ".npz" and _is_official(path.stem, config, data, test) else path.name
 
 
-def _portable(config: Config, name: str, seed: int, epochs: int) -> dict[str, Any]:
+def _is_official(name: str, config: Config, data: Data, test: Split) -> bool:
+    """Return whether a file holds the data set of its name: a user's own file may have that name, too."""
+    if name in AT_HAND:
+        same = load(**{**config.data.model_dump(), "name": name})
+        return same.fingerprint == data.fingerprint and torch.equal(load_test(name).x, test.x)
+    return _OFFICIAL.get(name) == (data.input_shape, data.classes, len(test))
+
+
+def _portable(config: Config, name: str, data_name: str, record: dict[str, Any]) -> dict[str, Any]:
     content = config.model_dump(mode="json")
     content["name"], content["output"] = name, Config.model_fields["output"].default
-    content["data"] |= {"name": _data_name(config), "root": type(config.data).model_fields["root"].default}
-    content["training"]["epochs"], content["search"]["seed"] = epochs, seed
+    content["data"] |= {"name": data_name, "root": type(config.data).model_fields["root"].default}
+    content["training"]["epochs"] = record["settings"]["epochs"]
+    content["search"]["seed"] = record["seed"]
     return content
 
 

@@ -20,7 +20,8 @@ Printed by `zerocross configuration`; do not edit by hand. A configuration is on
 `topology` and `folding` have no default.
 
 Any value of `topology`, and every field whose type includes "or choose", may be written as `{choose: [a, b, c]}`. The search
-then chooses its value. Choices may also stand inside lists, such as `hidden: [64, {choose: [32, 64]}]`.
+then chooses its value. Choices may also stand inside lists, such as `hidden: [64, {choose: [32, 64]}]`, but
+not inside an encoding of the input.
 A range, such as `{range: [0.001, 0.02], log: true}`, is short for a list of 16 values (`steps`) of equal distance, or with
 `log` of equal ratio. Between integers they are integers.
 

@@ -96,7 +96,7 @@ class Pricer:
         Args:
             candidate: The candidate.
             crossings: Number of crossings of each channel by activation, from a training.
-            thresholds: Thresholds of thermometers by layer, if sparse layers do not read all of their bits.
+            thresholds: Thresholds of thermometers by layer, from a training; by default those of an untrained network.
 
         Raises:
             Infeasible: If the candidate's folding is impossible, or a layer has no hardware.

@@ -20,6 +20,7 @@ from zerocross.models.machine import repeat_results
 from zerocross.models.self_binarizing import set_sharpness
 from zerocross.models.stacking import infinite_networks
 from zerocross.models.surrogates import Tanh, set_surrogate
+from zerocross.models.thermometer import ThermometerEncoder
 from zerocross.models.training_settings import TrainingSettings
 
 _TRIAL = 0.02
@@ -323,9 +324,14 @@ def _wait(device: torch.device) -> None:
 
 
 def _weights(model: nn.Module) -> list[Tensor]:
-    """Return the weights of products, and the choices and entries of tables."""
+    """Return the weights of products, and the choices and entries of tables; no thresholds of a thermometer."""
     names = ("weight", "latent", "table")
-    return [p for name, p in model.named_parameters() if name.endswith(names) and p.dim() > 1]
+    thresholds = {id(each.latent) for each in model.modules() if isinstance(each, ThermometerEncoder)}
+    return [
+        p
+        for name, p in model.named_parameters()
+        if name.endswith(names) and p.dim() > 1 and id(p) not in thresholds
+    ]
 
 
 def _optimizer(model: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:

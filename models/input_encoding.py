@@ -27,6 +27,8 @@ def _checked(value: Any) -> Encoding:
         for key in value:
             if key not in known:
                 raise ValueError(f"{_NAMES[kind]} has no {key!r}: {nearest(str(key), known)}")
+        if any(isinstance(each, dict) for each in value.values()):
+            raise ValueError("an encoding takes no choices inside: give a choice among whole encodings")
         try:
             return TypeAdapter(kind).validate_python(value)
         except ValidationError as error:

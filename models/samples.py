@@ -173,9 +173,10 @@ def numbering(known: np.ndarray) -> str:
     return f"the labels {listed(known)} are the classes 0..{len(known) - 1}, in this order"
 
 
-def in_classes(labels: np.ndarray, classes: int) -> tuple[np.ndarray, str]:
+def in_classes(labels: np.ndarray, classes: int, known: np.ndarray | None = None) -> tuple[np.ndarray, str]:
     """Return labels as the classes of a given network, and a note if that was not obvious.
 
+    - If the training samples have as many different labels as classes, they are the classes in order.
     - Numbers 0..classes-1 are classes.
     - If there are as many different labels as classes, they are the classes in order: text by the alphabet.
     - Numbers 1..classes are the classes 0..classes-1.
@@ -183,11 +184,18 @@ def in_classes(labels: np.ndarray, classes: int) -> tuple[np.ndarray, str]:
     Args:
         labels: Labels of the whole set from `read_labels`, shape (N,).
         classes: Number of classes of the network.
+        known: All labels of the training samples, in order; None if they are unknown.
 
     Raises:
         DataError: If the labels do not fit.
     """
     found = np.unique(labels)
+    if known is not None and len(known) == classes and np.isin(found, known).all():
+        missing = np.setdiff1d(known, found)
+        lack = f"no sample has the label {listed(missing)}" if len(missing) else ""
+        return np.searchsorted(known, labels).astype(np.int64), "; ".join(
+            filter(None, (numbering(known), lack))
+        )
     is_number = found.dtype.kind != "U"
     if is_number and found[0] >= 0 and found[-1] < classes:
         missing = np.setdiff1d(np.arange(classes), found)

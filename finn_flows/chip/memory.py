@@ -43,9 +43,8 @@ def choose_ram_styles(
     """
     overrides = overrides or {}
     if unknown := sorted(set(overrides) - set(products)):
-        raise UnknownLayer(
-            f"no weights in {', '.join(unknown)}: layers with weights are {', '.join(products)}"
-        )
+        layers = f"layers with weights are {', '.join(products)}" if products else "no layer has any"
+        raise UnknownLayer(f"--weights {unknown[0]}: no weights in a memory: {layers}")
     left = part.bram_kbit - taken_kbit
     styles = {}
     for name in sorted(products, key=lambda name: (name not in overrides, -products[name].folds)):

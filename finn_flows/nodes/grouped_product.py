@@ -173,8 +173,11 @@ class GroupedProduct(HardwareNode):
 
     @property
     def memory(self) -> Memory:
-        """Width in bits and depth in words of the weight memory."""
-        return self.pe * product.plane_count(self.weight_bits) * self.simd, self.folds
+        """Width in bits and depth in words of the weight memory.
+
+        The first plane of several, which is constant, is not part of it: synthesis keeps it once.
+        """
+        return self.pe * self.weight_bits * self.simd, self.folds
 
     def parameters(self) -> dict[str, tuple[np.ndarray, str]]:
         """See `HardwareNode`."""

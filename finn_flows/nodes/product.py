@@ -161,8 +161,11 @@ class Product(HardwareNode):
 
     @property
     def memory(self) -> Memory:
-        """Width in bits and depth in words of the weight memory."""
-        return self.pe * plane_count(self.weight_bits) * self.simd, self.folds
+        """Width in bits and depth in words of the weight memory.
+
+        The first plane of several, which is constant, is not part of it: synthesis keeps it once.
+        """
+        return self.pe * self.weight_bits * self.simd, self.folds
 
     @property
     def folds(self) -> int:

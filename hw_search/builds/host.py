@@ -198,7 +198,9 @@ def _test_set(
     found = read_test_set(file, shape)
     x, outside = _as_trained(file, found.x, build, facts)
     notes = (*found.notes, *(f"{file.name}: {note}" for note in outside))
-    y, remark = (None, "") if found.y is None else labels_in_classes(found.y, classes, found.labels)
+    y, remark = (
+        (None, "") if found.y is None else labels_in_classes(found.y, classes, found.labels, found.known)
+    )
     if remark:
         notes = (*notes, f"{found.labels}: {remark}")
     return Images(torch.from_numpy(x), None if y is None else torch.from_numpy(y), file.name, notes=notes)

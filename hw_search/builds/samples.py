@@ -41,12 +41,14 @@ class TestSet:
         y: Labels, int64 (N,), or None. Labels that are text are numbered by the alphabet.
         labels: File and array of the labels, for messages; "" if there are none.
         notes: What was not obvious; each begins with the file's name.
+        known: Numbers that label the training samples of the file, in order; None if it has none, or labels are text.
     """
 
     x: np.ndarray
     y: np.ndarray | None
     labels: str
     notes: tuple[str, ...]
+    known: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -213,33 +215,38 @@ def read_test_set(path: Path, shape: tuple[int, ...]) -> TestSet:
         raise UserError(f"{path} is no test set: give an .npz, .npy or .csv file")
     arrays = _arrays(path, shape)
     samples, layout = _fitted(path, arrays, shape)
-    notes, y = [*arrays.notes, *([layout] if layout else [])], arrays.y
+    notes, y, known = [*arrays.notes, *([layout] if layout else [])], arrays.y, None
     if y is not None:
         with _as_user_error(path):
             y = read_labels("test", y, len(samples))
+            train = (
+                None if arrays.y_train is None else read_labels("train", arrays.y_train, len(arrays.y_train))
+            )
             if y.dtype.kind == "U":  # by the alphabet, as in a search
-                train = arrays.y_train
-                every = np.unique(
-                    y if train is None else np.concatenate([y, read_labels("train", train, len(train))])
-                )
+                every = np.unique(y if train is None else np.concatenate([y, train]))
                 y = number(arrays.y_name, y, every)
                 notes.append(numbering(every))
+            elif train is not None and train.dtype.kind != "U":
+                known = np.unique(train)
     labels = "" if y is None else f"{path.name}, {arrays.y_name}"
-    return TestSet(samples, y, labels, tuple(f"{path.name}: {note}" for note in notes))
+    return TestSet(samples, y, labels, tuple(f"{path.name}: {note}" for note in notes), known)
 
 
-def labels_in_classes(labels: np.ndarray, classes: int, name: str) -> tuple[np.ndarray, str]:
+def labels_in_classes(
+    labels: np.ndarray, classes: int, name: str, known: np.ndarray | None = None
+) -> tuple[np.ndarray, str]:
     """Return labels as the classes of a network, and a note if that was not obvious.
 
     Args:
         labels: Labels, int64 (N,).
         classes: Number of classes of the network.
         name: File and array of the labels, for messages.
+        known: See `TestSet.known`.
 
     Raises:
         UserError: If the labels do not fit the classes.
     """
     try:
-        return in_classes(labels, classes)
+        return in_classes(labels, classes, known)
     except DataError as error:
         raise UserError(f"{name}: {error}") from None

@@ -120,6 +120,7 @@ class Images:
         name: Description of the samples.
         labels: File and array of the labels, for messages; "" if it is `name`.
         notes: How a user's arrays were read, where that is not obvious; each names its file.
+        known: See `zerocross.hw_search.builds.samples.TestSet.known`.
     """
 
     x: Tensor
@@ -127,6 +128,7 @@ class Images:
     name: str
     labels: str = ""
     notes: tuple[str, ...] = ()
+    known: np.ndarray | None = None
 
 
 def labelled(subject: Subject, most: int, classes: int) -> Images:
@@ -146,7 +148,7 @@ def labelled(subject: Subject, most: int, classes: int) -> Images:
     whole = subject.images(sys.maxsize).y  # few images may lack classes
     assert whole is not None
     labels = images.labels or images.name
-    y, note = labels_in_classes(whole.numpy(), classes, labels)
+    y, note = labels_in_classes(whole.numpy(), classes, labels, images.known)
     notes = (*images.notes, f"{labels}: {note}") if note else images.notes
     return replace(images, y=torch.from_numpy(y[: len(images.y)]), notes=notes)
 
@@ -369,7 +371,7 @@ class FileSubject:
         found = self._read
         y = None if found.y is None else torch.from_numpy(found.y[:most])
         name = f"{self.data.stem}, test set"
-        return Images(torch.from_numpy(found.x[:most]), y, name, found.labels, found.notes)
+        return Images(torch.from_numpy(found.x[:most]), y, name, found.labels, found.notes, found.known)
 
     @cached_property
     def _read(self) -> TestSet:

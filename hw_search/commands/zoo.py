@@ -74,7 +74,8 @@ def show(
     ] = False,
 ) -> None:
     """Show all that is known of a network."""
-    from zerocross.hw_search.zoo.collection import find
+    from zerocross.hw_search.zoo import PREFIX
+    from zerocross.hw_search.zoo.collection import files, find
     from zerocross.hw_search.zoo.listing import details
 
     entry = find(name, folder)
@@ -84,7 +85,9 @@ def show(
         typer.echo(yaml.safe_dump(entry.config, sort_keys=False), nl=False)
         return
     typer.echo(entry.name)
-    found = details(entry)
+    path = files(folder).get(entry.name)
+    is_own = folder is not None and path is not None and path.parent == folder
+    found = details(entry, str(path) if is_own else name.removeprefix(PREFIX))
     width = max(len(label) for label, _ in found)
     for label, value in found:
         typer.echo(f"{label:{width}}  {value}")

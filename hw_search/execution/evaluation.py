@@ -191,13 +191,11 @@ def priced_numbers(integer: IntegerNetwork) -> tuple[dict[str, list[int]], dict[
     """Return the numbers of a trained network that determine its price, after the simplifications of a build.
 
     Returns:
-        The number of crossings of each channel by activation; and the thresholds of each thermometer by layer, if sparse
-        layers do not read all of its bits.
+        The number of crossings of each channel by activation; and the thresholds of each thermometer by layer, 256 for bits
+        that no layer reads.
     """
     built, _ = simplified(integer)
     crossings = {name: table.counts().tolist() for name, table in built.tables.items()}
-    if built.network == integer.network:
-        return crossings, {}
     thermometers = {
         layer.name: list(layer.operation.thresholds)
         for layer in built.network.layers

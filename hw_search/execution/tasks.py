@@ -108,7 +108,7 @@ class Result(TypedDict, total=False):
         validation: Accuracy at each look, 0..1.
         stacked: Number of networks that trained together.
         crossings: Number of crossings of each channel, by activation layer.
-        thresholds: Thresholds of each thermometer by layer, if sparse layers do not read all of its bits.
+        thresholds: Thresholds of each thermometer by layer, if the network has one.
         binarized: Accuracy "before" and "after" the last step of self-binarizing, else None.
         sites: Activations, in the format of `zerocross.reports.activation_records.ActivationRecord` (final tasks).
         agreement: Comparison of network and crossing tables (final tasks); see `zerocross.reports.records.Finalist`.

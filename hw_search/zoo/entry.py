@@ -165,11 +165,14 @@ class Entry:
         """The user's files and modules that the network needs."""
         return list(self.config.get("plugins", []))
 
-    @property
-    def command(self) -> str:
-        """Command that repeats the training of the weights."""
+    def command(self, name: str) -> str:
+        """Return the command that repeats the training of the weights.
+
+        Args:
+            name: What finds the entry: its name, or the path of its file.
+        """
         file = f" --set data.name={self.data}" if self.data.endswith(".npz") else ""
-        return f"zerocross train zoo:{self.name}{file}"
+        return f"zerocross train zoo:{name}{file}"
 
     @property
     def identity(self) -> str:

@@ -59,8 +59,13 @@ def markdown(entries: Sequence[Entry]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines) + f"\n{LEGEND}\n"
 
 
-def details(entry: Entry) -> list[tuple[str, str]]:
-    """Return all that is known of an entry, as names and values."""
+def details(entry: Entry, name: str) -> list[tuple[str, str]]:
+    """Return all that is known of an entry, as names and values.
+
+    Args:
+        entry: The entry.
+        name: What finds it: its name, or the path of its file.
+    """
     first = entry.trainings[0]
     topology = ", ".join(f"{key} {value}" for key, value in entry.topology.items() if key != "name")
     found = [
@@ -76,12 +81,12 @@ def details(entry: Entry) -> list[tuple[str, str]]:
         found.append((f"seed {training.seed}", f"{accuracies}, {time}{role}"))
     if entry.estimate:
         where = f"on {entry.estimate.part} at {entry.estimate.clock_mhz:g} MHz"
-        for name, figures in (("zerocross", entry.estimate.zerocross), ("FINN", entry.estimate.finn)):
-            found.append((f"estimate ({name})", f"{_figures(figures)}, {where}"))
+        for model, figures in (("zerocross", entry.estimate.zerocross), ("FINN", entry.estimate.finn)):
+            found.append((f"estimate ({model})", f"{_figures(figures)}, {where}"))
     for build in entry.builds:
         found += _of_build(build)
     versions = ", ".join(f"{name} {version}" for name, version in entry.versions.items())
-    return [*found, ("versions", versions), ("digest", entry.identity), ("command", entry.command)]
+    return [*found, ("versions", versions), ("digest", entry.identity), ("command", entry.command(name))]
 
 
 def _of_build(build: Measured) -> list[tuple[str, str]]:

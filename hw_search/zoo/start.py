@@ -11,7 +11,9 @@ from zerocross.hw_search.zoo import is_zoo
 from zerocross.hw_search.zoo.collection import find
 from zerocross.hw_search.zoo.packing import kinds_of
 from zerocross.hw_search.zoo.training_folder import WEIGHTS, read_training
+from zerocross.models.bit_planes import PlaneEncoder
 from zerocross.models.layers import slots
+from zerocross.models.thermometer import ThermometerEncoder
 
 _FIELD = "training.start_from"
 _MARGIN = 0.05  # of a chosen input of a table over all others: some steps of training
@@ -84,17 +86,32 @@ def begin_from(model: nn.Module, source: str) -> None:
 
 
 def _check_bits(model: nn.Module, old: nn.Module, source: str) -> None:
-    """Check that weights and inputs have the same bits in both networks, which shapes do not show."""
+    """Check that weights and inputs have the same bits and encodings in both networks, which shapes do not show."""
+    if (here := _encoding(model)) != (there := _encoding(old)):
+        raise UserError(
+            f"{_FIELD}: {source} does not fit: the input is {here} here, and {there} there. Use the same topology and "
+            "input, or omit the field"
+        )
     before = dict(old.named_modules())
     for name, module in model.named_modules():
-        there = before.get(name)
+        other = before.get(name)
         for what in ("weight_bits", "bits"):
-            bits, theirs = getattr(module, what, None), getattr(there, what, None)
-            if there is not None and bits != theirs:
+            bits, theirs = getattr(module, what, None), getattr(other, what, None)
+            if other is not None and bits != theirs:
                 raise UserError(
                     f"{_FIELD}: {source} does not fit: {name} has {what} {bits} here, and {theirs} there. Use the same "
                     "topology and input, or omit the field"
                 )
+
+
+def _encoding(model: nn.Module) -> str:
+    """Return what decides about the meaning of an input's bits, in words; thresholds themselves are weights."""
+    for module in model.modules():
+        if isinstance(module, ThermometerEncoder):
+            return f"a thermometer of {module.bits} bits ({module.kind}, multiples of {module.step})"
+        if isinstance(module, PlaneEncoder):
+            return f"{module.bits} bit planes"
+    return "bytes or one bit"
 
 
 def _learnable(kind: str | None, value: Tensor, new: Tensor) -> Tensor:

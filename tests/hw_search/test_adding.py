@@ -5,6 +5,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from typer.testing import CliRunner
@@ -56,6 +57,35 @@ def test_an_entry_has_the_best_weights_and_the_figures_of_all_seeds(
     assert entry.test_samples == 359 and entry.estimate is not None and entry.estimate.zerocross["ii"] <= 100
     assert estimated(entry) == entry.estimate
     assert entry.versions["torch"] == torch.__version__.split("+")[0] and len(entry.log) == 3
+
+
+def test_a_file_named_like_a_data_set_is_not_taken_for_it(tmp_path: Path) -> None:
+    x, y = np.random.default_rng(0).integers(0, 256, (90, 3), np.uint8), np.arange(90) % 3
+    np.savez(tmp_path / "digits.npz", x_train=x, y_train=y, x_test=x[:30], y_test=y[:30])
+    own = config(tmp_path, "own")
+    data = own.data.model_copy(update={"name": str(tmp_path / "digits.npz"), "limit": None})
+    folder, _ = train_network(own.model_copy(update={"data": data}))
+    entry = make_entry([folder], "own")
+    assert entry.data == entry.config["data"]["name"] == "digits.npz"
+
+
+def test_a_thermometer_is_priced_with_its_own_thresholds(tmp_path: Path) -> None:
+    own = config(tmp_path, "own")
+    topology = {"name": "mlp", "hidden": [16], "input_bits": {"thermometer": 3}}
+    folder, _ = train_network(own.model_copy(update={"topology": topology}))
+    entry, other = (
+        make_entry([folder], "own"),
+        {**topology, "input_bits": {"thermometer": 3, "thresholds": "uniform"}},
+    )
+    uniform, _ = train_network(own.model_copy(update={"topology": other, "name": "uniform"}))
+    assert entry.estimate is not None and (plain := make_entry([uniform], "uniform").estimate) is not None
+    assert entry.estimate.zerocross["lut"] > plain.zerocross["lut"]  # constants are cheaper
+
+
+def test_the_command_of_an_entry_elsewhere_names_its_file(trainings: list[Path], tmp_path: Path) -> None:
+    add(trainings, "other", tmp_path)
+    shown = CliRunner().invoke(app, ["zoo", "show", "other", "--folder", str(tmp_path)])
+    assert f"zerocross train zoo:{tmp_path / 'other.npz'}" in shown.output.replace("\n", "")
 
 
 def test_the_list_and_the_details_say_so(added: str) -> None:

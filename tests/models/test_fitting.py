@@ -248,6 +248,16 @@ def test_only_products_decay() -> None:
     assert min(decays[0.5]) == 2 and max(decays[0.0]) == 1
 
 
+def test_learned_thresholds_do_not_decay() -> None:
+    x = torch.zeros((64, 1, 8, 8), dtype=torch.uint8)
+    part = Split(x, torch.arange(64) % 10)
+    encoding = {"thermometer": 2, "thresholds": "learned"}
+    model = build("mlp", (1, 8, 8), 10, {"hidden": [8], "input_bits": encoding})
+    fit = Fit(model, 1, Data(part, part, (1, 8, 8), 10, ""), TrainingSettings(1, weight_decay=0.5), 0, CPU)
+    fixed = [p for group in fit._optimizer.param_groups if not group["weight_decay"] for p in group["params"]]
+    assert any(p is model.thermometer.latent for p in fixed)
+
+
 @pytest.mark.parametrize("kind", ["none", "flip", "crop_flip", "shift"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_augmentation_sample_by_sample(kind: str, channels: int) -> None:

@@ -27,6 +27,19 @@ def test_labels_become_the_classes_of_a_network(
     assert found.tolist() == expected and said == note
 
 
+def test_the_labels_of_the_training_samples_come_first() -> None:
+    known, labels = np.array([1, 2, 3]), np.array([2, 1, 2])
+    found, said = in_classes(labels, 3, known)
+    assert found.tolist() == [1, 0, 1]
+    assert said == "the labels 1..3 are the classes 0..2, in this order; no sample has the label 3"
+    assert in_classes(labels, 4, known)[0].tolist() == [
+        2,
+        1,
+        2,
+    ]  # a file of another network's training samples
+    assert in_classes(np.array([0, 1]), 3, known)[0].tolist() == [0, 1]
+
+
 @pytest.mark.parametrize(("labels", "classes"), [([9, 9], 5), ([-1, 0, 1], 2), ([0, 5], 5), (["a"], 3)])
 def test_labels_that_do_not_fit_are_refused(labels: list[Any], classes: int) -> None:
     with pytest.raises(DataError, match=rf"network has {classes} classes: give labels 0\.\.{classes - 1}"):

@@ -26,6 +26,11 @@ def test_a_part_with_room_keeps_deep_memories_in_block_ram_and_shallow_ones_in_l
         assert choose_ram_styles(products, get_part(part)) == {**styles, "shallow": "block"}
 
 
+def test_a_ternary_memory_is_counted_as_it_is_priced():
+    ternary = Product(128, 64, 4, 16, weight_bits=2, ram_style="block", buffer_style="distributed")
+    assert cost_model.block_rams(*ternary.memory, "7-series") == ternary.price().bram18 == 4
+
+
 def test_the_deepest_come_first_while_there_is_block_ram():
     products = {
         "less": product(128, 256, 4, 8),
@@ -44,7 +49,7 @@ def test_a_choice_by_hand_comes_before_all_others():
     products = {"deep": product(256, 256, 8, 16), "shallow": product(16, 16, 8, 16)}
     by_hand = {"deep": "distributed", "shallow": "block"}
     assert choose_ram_styles(products, get_part("pynq-z2"), by_hand) == by_hand
-    with pytest.raises(UnknownLayer, match="no weights in conv9.*deep, shallow"):
+    with pytest.raises(UnknownLayer, match="--weights conv9: no weights in a memory: .*deep, shallow"):
         choose_ram_styles(products, get_part("pynq-z2"), {"conv9": "block"})
 
 

@@ -261,7 +261,7 @@ def test_a_file_that_is_gone_is_made_again(again: Path, tiny_run: Path) -> None:
         ),
         (
             {"weights": {"dense9": "block"}},
-            "no weights in dense9: layers with weights are dense1, classifier",
+            "--weights dense9: no weights in a memory: layers with weights are dense1, classifier",
         ),
         ({"weights": {"dense1": "bram"}}, "--weights dense1=bram: choose block or distributed"),
         ({"cycles": 0}, "greater than 0"),

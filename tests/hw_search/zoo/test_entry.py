@@ -203,5 +203,5 @@ def test_the_list_marks_estimates() -> None:
     small = replace(estimate, part="ice40up5k")
     assert row(an_entry(model, TOPOLOGIES[0], estimate=small))[3] == ""  # an estimate of LUT4
     assert markdown([built]).splitlines()[2].startswith("| `mine` | plain sign | 85.00 ± 7.07 |")
-    text = dict(details(built))
+    text = dict(details(built, built.name))
     assert text["command"] == "zerocross train zoo:mine" and text["estimate (FINN)"].startswith("9 LUT")

@@ -89,6 +89,27 @@ def test_weights_that_do_not_fit_are_named(source: str) -> None:
         begin_from(new("x"), "/nowhere")
 
 
+def test_encodings_that_shapes_do_not_show_must_be_equal(tmp_path: Path) -> None:
+    def encoded(bits: object) -> nn.Module:
+        torch.manual_seed(0)
+        model = build_topology({**SHAPE, "input_bits": bits}, IMAGE, 3)
+        install(model, [parse("x")])
+        return model
+
+    file = tmp_path / "mine.npz"
+    shape = {**SHAPE, "input_bits": {"thermometer": 2}}
+    save_entry(an_entry(encoded({"thermometer": 2}), shape), file)
+    begin_from(encoded({"thermometer": 2}), f"zoo:{file}")
+    for other, message in (
+        ({"planes": 2}, "the input is 2 bit planes here, and a thermometer of 2 bits"),
+        ({"thermometer": 2, "step": 128}, r"multiples of 128\) here, and .* multiples of 1\) there"),
+        ({"thermometer": 2, "thresholds": "uniform"}, "uniform"),
+        (8, "the input is bytes or one bit here"),
+    ):
+        with pytest.raises(UserError, match=message):
+            begin_from(encoded(other), f"zoo:{file}")
+
+
 @pytest.mark.parametrize(
     "change, message",
     [
