@@ -194,14 +194,16 @@ def open_run(
     watcher: Watcher,
     executor: Executor | None = None,
     check: Callable[[Space], None] = lambda space: None,
+    keeps_config: bool = False,
 ) -> Iterator[Evaluator]:
     """Open a run's folder, its store and its workers, to evaluate candidates of a configuration.
 
     Args:
-        config: The configuration. It is written to the folder.
+        config: The configuration. It is written to the folder, unless this keeps its own.
         watcher: Receives a call for every training.
         executor: See `search`.
         check: Function that raises a UserError for an unsuitable space, before anything is written.
+        keeps_config: Whether the folder keeps its configuration, which differs only in the place and the workers.
 
     Raises:
         UserError: If the user made a mistake.
@@ -215,7 +217,8 @@ def open_run(
         if changed := set_aside(folder, config):
             watcher.note(changed)
         _say_losses(store, folder, watcher)
-        write_text(folder / "config.yaml", yaml.safe_dump(config.model_dump(), sort_keys=False))
+        if not keeps_config:
+            write_text(folder / "config.yaml", yaml.safe_dump(config.model_dump(), sort_keys=False))
         workers = executor or _executor(config, folder / "workers.log")
         evaluator = Evaluator(config, space, pricer, data, test_fingerprint, store, workers, watcher)
         try:

@@ -79,7 +79,7 @@ def retrain(
         changed.setdefault("epochs", config.final.epochs)
     candidates = {net.id: _candidate(run, net, changed) for net in networks}
     first = config.search.seed + config.search.seeds + config.final.seeds
-    with open_run(config, watcher, executor) as evaluator:
+    with open_run(config, watcher, executor, keeps_config=True) as evaluator:
         tasks: dict[str, TrainingTask] = {}
         wanted: dict[str, dict[int, str]] = {}
         for name, candidate in candidates.items():

@@ -29,14 +29,20 @@ def verdict(builds: Sequence[Build]) -> str:
         clock = f"{build_facts.usable_clock(fastest):.6g} MHz"
         if fastest.timing.fmax_mhz is None:
             clock += ", which is not known to be possible before place and route"
-        said.append(f"{fastest.name} is the fastest, with {rate:,.0f} images a second at {clock}.")
+        how = " (estimated)" if fastest.timing.ii_measured is None else ""
+        said.append(f"{fastest.name} is the fastest, with {rate:,.0f} images a second{how} at {clock}.")
     for family in dict.fromkeys(build.family for build in sound):
-        sizes = [(size, b.name) for b in sound if b.family == family and (size := _luts(b)) is not None]
+        own = [build for build in sound if build.family == family]
+        # Synthesis and routing count other cells, so only one of them compares.
+        counted = {source: _luts(own, source) for source in ("routing", "synthesis")}
+        source, sizes = max(counted.items(), key=lambda item: len(item[1]))
         if len(sizes) > 1:
             size, least = min(sizes, key=itemgetter(0))
             named = build_facts.build_with_names(builds, family)
-            unit, name = build_facts.unit(named, "lut", family), build_facts.family_names(named, family).name
-            said.append(f"{least} is the smallest on {name}, with {size:,.0f} {unit}.")
+            unit = build_facts.unit(named, "lut", family, source)
+            name = build_facts.family_names(named, family).name
+            rest = "" if len(sizes) == len(own) else f" of {len(sizes)} with such a count"
+            said.append(f"{least} is the smallest on {name}{rest}, with {size:,.0f} {unit} after {source}.")
     return " ".join(said)
 
 
@@ -44,10 +50,11 @@ def _rate(build: Build) -> float | None:
     return build_facts.rate(build, build.timing.ii_measured is not None)
 
 
-def _luts(build: Build) -> float | None:
-    """Return a build's LUTs on its own family, by the last tool that counted them; None if none did."""
-    counted = [c for c in build_facts.columns(build) if c.family == build.family]
-    values = [
-        build_facts.whole(build, c, "lut").value for c in counted if c.source in ("synthesis", "routing")
-    ]
-    return next((value for value in reversed(values) if value is not None), None)
+def _luts(builds: Sequence[Build], source: str) -> list[tuple[float, str]]:
+    """Return the LUTs of builds on their own family after a step, with their names, where they were counted."""
+    found = []
+    for build in builds:
+        counted = [c for c in build_facts.columns(build) if c.family == build.family and c.source == source]
+        values = [build_facts.whole(build, c, "lut").value for c in counted]
+        found += [(value, build.name) for value in values[-1:] if value is not None]
+    return found

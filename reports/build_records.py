@@ -221,6 +221,7 @@ class Timing:
         critical_path: Description of the slowest path.
         estimated_by: Source of all estimated cycles, including those of the nodes.
         timed_after: Step after which the clock was determined. Before routing, the delays of wires are estimates.
+        violated: What is violated at any clock, such as "hold by 0.41 ns".
     """
 
     ii_estimate: int | None = None
@@ -232,6 +233,7 @@ class Timing:
     critical_path: str = ""
     estimated_by: Literal["finn", "zerocross"] = "zerocross"
     timed_after: Literal["synthesis", "placement", "routing"] = "routing"
+    violated: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

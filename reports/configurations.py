@@ -1,5 +1,6 @@
 """How configurations differ, field by field."""
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,11 @@ def differing(configs: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
     paths = dict.fromkeys(path for table in tables for path in table)
     rows = {path: [text(table.get(path)) for table in tables] for path in paths}
     return {path: row for path, row in rows.items() if len(set(row)) > 1}
+
+
+def setting(name: str, value: Any) -> str:
+    """Return the option ` --set NAME=VALUE` of a command, quoted for a shell."""
+    return f" --set {shlex.quote(f'{name}=' + ('null' if value is None else text(value)))}"
 
 
 def text(value: Any) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from zerocross.reports import noise
-from zerocross.reports.configurations import text
+from zerocross.reports.configurations import setting
 from zerocross.reports.pareto import Floats, hypervolume_history, nondominated, reference_point
 from zerocross.reports.records import Run, TrainingCurve
 from zerocross.reports.summary import front_evaluations, left_out, objective_points, search_front
@@ -152,9 +152,11 @@ def convergence(run: Run, folder: Path | None = None) -> Convergence:
     deviation, moved = None if few else noise.deviation([*run.front, *run.references]), None
     if deviation is not None and "error" in run.objectives and whole:
         axis = run.objectives.index("error")
-        front = scaled[nondominated(points)]
+        best = nondominated(points)
+        front = scaled[best]
         spread = deviation / _seeds(run) ** 0.5 / float(corner[axis] - ideal[axis])
-        moved = _deviation_of_volume(front, axis, spread) / whole
+        names = [noise.trainings_of(run.evaluations[place]) for place in np.flatnonzero(best)]
+        moved = _deviation_of_volume(front, axis, spread, names) / whole
     # Networks that differ only in their folding share their trainings, and count once.
     found = {
         (net.search_error, *net.validation): net.metrics["error"] - net.search_error
@@ -184,9 +186,8 @@ def networks_cut(run: Run) -> str:
     return f"{trained} of the {count(whole, 'network')} of the front" if 0 < trained < wanted else ""
 
 
-def _deviation_of_volume(front: Floats, axis: int, spread: float) -> float:
+def _deviation_of_volume(front: Floats, axis: int, spread: float, names: list[str]) -> float:
     """Return the deviation of the hypervolume if the errors of the front are drawn again."""
-    names = [str(place) for place in range(len(front))]
     return float(np.std(noise.volumes_drawn_again([front], axis, [np.full(len(front), spread)], [names])))
 
 
@@ -258,15 +259,14 @@ class _Command:
         folder = self.folder or Path(self.run.config.get("output", "runs")) / self.run.name
         minutes = self.run.config.get("search", {}).get("budget_minutes")
         budget = {"search.budget_minutes": times * minutes} if minutes and times > 1 else {}
-        sets = "".join(
-            f" --set {shlex.quote(f'{name}={_value(value)}')}"
-            for name, value in {**changes, **budget}.items()
+        sets = "".join(setting(name, value) for name, value in {**changes, **budget}.items())
+        own = Path(self.run.config.get("output", "runs")) / self.run.name
+        place = (
+            ""
+            if folder == own
+            else f" --output {shlex.quote(str(folder.parent))} --name {shlex.quote(folder.name)}"
         )
-        return f"zerocross search {shlex.quote(str(folder / 'config.yaml'))}{sets}"
-
-
-def _value(value: Any) -> str:
-    return "null" if value is None else text(value)
+        return f"zerocross search {shlex.quote(str(folder / 'config.yaml'))}{place}{sets}"
 
 
 def _longer(run: Run, again: _Command, found: Convergence) -> Advice | None:

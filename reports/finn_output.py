@@ -181,6 +181,7 @@ def _hardware(folder: Path, left_out: list[str]) -> dict[str, Any]:
             critical_path=summary.critical_path,
             estimated_by="finn",
             timed_after=summary.heading.stage or "routing",
+            violated=summary.violated,
         )
     if path := _find(folder, OUTCOME):
         tool = tool or f"Vivado {_json(path, _Outcome).tool_version}".strip()

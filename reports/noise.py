@@ -7,7 +7,7 @@ from statistics import variance
 import numpy as np
 
 from zerocross.reports.pareto import Floats, hypervolume
-from zerocross.reports.records import Finalist
+from zerocross.reports.records import Evaluation, Finalist
 
 TRUSTED = 3
 """Fewest seeds of a network whose spread says something."""
@@ -21,13 +21,22 @@ _DRAWS = 200
 def deviation(networks: Iterable[Finalist]) -> float | None:
     """Return the standard deviation of validation accuracy between seeds of one network, 0..1.
 
-    It is pooled over all networks with several seeds. None if no network has `TRUSTED` seeds.
+    It is pooled over all networks with several seeds; those that share their trainings count once. None if no network has
+    `TRUSTED` seeds.
     """
-    several = [net.validation for net in networks if len(net.validation) > 1]
+    several = list({(net.search_error, *net.validation): net.validation for net in networks}.values())
+    several = [values for values in several if len(values) > 1]
     if max(map(len, several), default=0) < TRUSTED:
         return None
     squares = sum((len(values) - 1) * variance(values) for values in several)
     return float((squares / sum(len(values) - 1 for values in several)) ** 0.5)
+
+
+def trainings_of(evaluation: Evaluation) -> str:
+    """Return what identifies the trainings of an evaluation: candidates that differ only in folding share them."""
+    if not evaluation.trainings:
+        return evaluation.id
+    return repr([(each.seed, each.accuracy, each.loss) for each in evaluation.trainings])
 
 
 def volumes_drawn_again(
@@ -39,7 +48,7 @@ def volumes_drawn_again(
         fronts: Objectives of each front, shape (n, m), scaled so that the corner of the hypervolume is 1 in each of them.
         axis: Objective that is the error.
         spreads: Standard deviation of each error, shape (n,), in the same scale.
-        names: Name of each point. Points of one name are one network, and move together.
+        names: Name of each point. Points of one name share their trainings, and move together.
 
     Returns:
         The volumes, shape (draws, fronts).

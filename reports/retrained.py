@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import Any
 
 from zerocross.reports import wording
-from zerocross.reports.configurations import text
+from zerocross.reports.configurations import setting
 from zerocross.reports.convergence import SEEDS
 from zerocross.reports.noise import TRUSTED
 from zerocross.reports.records import Finalist, Run
@@ -48,9 +48,7 @@ def _more_seeds(folder: Path, net: Finalist, changed: Mapping[str, Any]) -> str:
     """Return the command that trains a network with more seeds, if its spread says nothing."""
     if len(net.test) >= TRUSTED:
         return ""
-    sets = "".join(
-        f" --set {shlex.quote(f'training.{name}={text(value)}')}" for name, value in changed.items()
-    )
+    sets = "".join(setting(f"training.{name}", value) for name, value in changed.items())
     seeds = wording.count(len(net.test), "seed")
     return (
         f" {seeds} {'shows' if len(net.test) == 1 else 'show'} no spread worth trusting: zerocross retrain "

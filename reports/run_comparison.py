@@ -17,9 +17,9 @@ from zerocross.reports.pareto import Floats, hypervolume, nondominated
 from zerocross.reports.records import Run
 from zerocross.reports.summary import front_evaluations
 
-_DATA = "data."
-_OTHER_TRAINING = (_DATA, "final.epochs", "plugins.")
-"""Fields that decide a training and are not part of a network's id."""
+_DATA, _PART, _COST_MODEL = "data.", "device.part", "cost_model"
+_OTHER_VALUES = (_DATA, "final.epochs", "plugins.", "device.", _COST_MODEL)
+"""Fields that decide a network's accuracy or costs, and are not part of its id."""
 
 
 class IncomparableRuns(ValueError):
@@ -122,6 +122,10 @@ class RunComparison:
             text += f" The code of plugins of {_listed(unrecorded)} is not recorded, so whether it differs is unknown."
         if any(path.startswith(_DATA) for path in self.differences):
             text += " The runs have other data, so their errors are not those of one task."
+        if _PART in self.differences:
+            text += " The runs are for different parts, so their costs are not of one kind."
+        if _COST_MODEL in self.differences:
+            text += " The runs minimised costs of different models; the costs here are zerocross's."
         return text
 
     def _against_noise(self, gap: float) -> str:
@@ -203,7 +207,7 @@ def compare_runs(runs: Mapping[str, Run]) -> RunComparison:
     between training seeds; the luck of a search as a whole is not in it.
 
     Networks of one id on several fronts are one network, with the values of the run that trained it with the most seeds,
-    unless the data, `final.epochs` or a plugin's code differ.
+    unless the data, the device, the cost model, `final.epochs` or a plugin's code differ.
 
     Args:
         runs: Two or more runs by name.
@@ -248,7 +252,7 @@ def _with_shared(
     names: Sequence[str], points: Sequence[Sequence[Point]], differences: Mapping[str, Any]
 ) -> list[list[Point]]:
     """Return the points with the runs that share them. Other seeds of one network are no gain of a run."""
-    alone = any(path.startswith(_OTHER_TRAINING) for path in differences)
+    alone = any(path.startswith(_OTHER_VALUES) for path in differences)
     owners: dict[str, list[str]] = {}
     most: dict[str, Point] = {}
     for name, found in zip(names, points, strict=True):
@@ -283,7 +287,10 @@ def _noise(
         / np.sqrt([point.seeds for point in found])
         for deviation, found in zip(own, points, strict=True)
     ]
-    identities = [[repr(_identity(point)) for point in found] for found in points]
+    # Networks that differ only in their folding share their trainings, and so their error.
+    identities = [
+        [repr((point.name, point.metrics["error"], point.seeds)) for point in found] for found in points
+    ]
     drawn = noise.volumes_drawn_again(scaled, axis, spreads, identities)
     first, second = np.argsort(volumes)[::-1][:2]
     return drawn.std(axis=0).tolist(), float((drawn[:, first] - drawn[:, second]).std())

@@ -78,7 +78,7 @@ def _noise(run: Run, scaled: Floats, searched: np.ndarray, span: Floats) -> tupl
     for mask in (searched, ~searched):
         best = np.flatnonzero(nondominated(np.where(mask[:, None], scaled, np.nan)))
         fronts.append(scaled[best])
-        names.append([run.evaluations[place].id for place in best])
+        names.append([noise.trainings_of(run.evaluations[place]) for place in best])
     drawn = noise.volumes_drawn_again(fronts, axis, [np.full(len(each), spread) for each in fronts], names)
     own, signs = drawn.std(axis=0)
     return float(own), float(signs), float((drawn[:, 0] - drawn[:, 1]).std())

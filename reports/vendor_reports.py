@@ -139,12 +139,14 @@ class TimingSummary:
         period_ns: Period of the clock with that slack in ns; for a path between two clocks, of the second. None if
             unknown.
         critical_path: Description of the worst path, "" if the report has no paths.
+        violated: What else is violated, and by how much: "hold by 0.41 ns". No other clock mends that.
     """
 
     heading: Heading
     slack_ns: float | None
     period_ns: float | None
     critical_path: str
+    violated: tuple[str, ...] = ()
 
     @property
     def fmax_mhz(self) -> float | None:
@@ -257,6 +259,10 @@ def read_hierarchy(path: Path) -> tuple[Heading, list[Instance]]:
     return heading, instances
 
 
+_OTHERS = {"WHS(ns)": "hold", "WPWS(ns)": "pulse width"}
+"""Worst slacks that a slower clock does not mend."""
+
+
 def read_timing(path: Path) -> TimingSummary:
     """Read a report of `report_timing_summary`.
 
@@ -274,7 +280,13 @@ def read_timing(path: Path) -> TimingSummary:
     slack = None if values[0] == "NA" else _number(path, "WNS(ns)", values[0])
     paths = [(float(found[1]), found[2]) for found in _SLACK.finditer(text)]
     worst = min(paths, key=lambda pair: pair[0], default=(0.0, ""))[1]
-    return TimingSummary(_heading(text, path), slack, _period(text, slack), _path_in_words(worst))
+    row = dict(zip(re.split(r"\s{2,}", lines[start or 0].strip()), values, strict=False))
+    violated = tuple(
+        f"{what} by {-number:.2f} ns"
+        for name, what in _OTHERS.items()
+        if (text_of := row.get(name, "NA")) != "NA" and (number := _number(path, name, text_of)) < 0
+    )
+    return TimingSummary(_heading(text, path), slack, _period(text, slack), _path_in_words(worst), violated)
 
 
 def read_text(path: Path) -> str:

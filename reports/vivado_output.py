@@ -175,6 +175,7 @@ def _timing(clock: TimingSummary | None) -> Timing:
         slack_ns=clock.slack_ns,
         critical_path=clock.critical_path,
         timed_after=clock.heading.stage or "synthesis",
+        violated=clock.violated,
     )
 
 

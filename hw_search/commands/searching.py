@@ -16,7 +16,9 @@ CONFIG = Annotated[Path, typer.Argument(help="YAML configuration of the search; 
 OUTPUT = Annotated[str | None, typer.Option(help="Folder that holds all runs. Overrides output in the file.")]
 NAME = Annotated[str | None, typer.Option(help="Name of the run. Overrides name in the file.")]
 SEED = Annotated[int | None, typer.Option(help="Seed of the search. Overrides search.seed.")]
-WORKERS = Annotated[int | None, typer.Option(help="Number of worker processes. Overrides search.workers.")]
+WORKERS = Annotated[
+    int | None, typer.Option(min=1, help="Number of worker processes. Overrides search.workers.")
+]
 EXECUTOR = Annotated[
     str | None,
     typer.Option(
