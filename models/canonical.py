@@ -4,7 +4,8 @@ Expressions that are the same function of x and of their learnable parameters ha
 trains only one of them. `constant_bit` recognises expressions whose sign never changes.
 
 - `canonical_key` evaluates the function in float64 on a fixed grid. Rewriting rules would miss most of the equal functions
-  in the pair space, such as max(x, -x) = |x| or relu(x) + min(x, 0) = x; a grid finds these.
+  in the pair space, such as max(x, -x) = |x| or relu(x) + min(x, 0) = x; a grid finds these. It compares values, not
+  gradients: at exactly 0, min(x, relu(x)) has half the gradient of x. Only a slot without batch norm often reads a 0.
 - `constant_bit` first uses interval arithmetic. If no parameter affects the value, it then evaluates the function in
   float32 on a grid of 4,001 points.
 """
@@ -19,7 +20,7 @@ from torch import Tensor
 
 from zerocross.models.activation import evaluate
 from zerocross.models.expressions import Expression
-from zerocross.models.operations import REALS, Interval
+from zerocross.models.operations import REALS, Interval, forget_by
 
 GRID_LIMIT = 8.0
 """The grid spans -8..8: after batch norm hardly any value is outside."""
@@ -159,3 +160,7 @@ def constant_bit(expression: Expression) -> int | None:
     grid = torch.linspace(-GRID_LIMIT, GRID_LIMIT, 4001, dtype=torch.float64)
     bits = (evaluate(expression, grid.float(), list(initial)) >= 0).broadcast_to(grid.shape)
     return int(bits[0]) if bool((bits == bits[0]).all()) else None
+
+
+forget_by(canonical_key.cache_clear)
+forget_by(constant_bit.cache_clear)

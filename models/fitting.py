@@ -17,6 +17,7 @@ from zerocross.models.finite import cause
 from zerocross.models.gradients import Graphed
 from zerocross.models.layers import BatchNorm
 from zerocross.models.machine import repeat_results
+from zerocross.models.quantizers import FixedPoint
 from zerocross.models.self_binarizing import set_sharpness
 from zerocross.models.stacking import infinite_networks
 from zerocross.models.surrogates import Tanh, set_surrogate
@@ -88,7 +89,7 @@ class Fit:
         self._sharpening = settings.schedule()
         self._surrogate = settings.surrogate_gradient(device)
         set_surrogate(model, self._surrogate)
-        self._weights = _weights(model)
+        self._clips = _clips(model) if settings.clip_weights else {}
         named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
         self._average = {name: p.detach().clone() for name, p in named} if settings.average else {}
         self._averaged: list[Tensor] = [p for _, p in named]
@@ -143,9 +144,9 @@ class Fit:
         loss = self._gradients(batch)
         self._optimizer.step()
         with torch.no_grad():
-            if self.settings.clip_weights:
-                torch._foreach_clamp_min_(self._weights, -1.0)
-                torch._foreach_clamp_max_(self._weights, 1.0)
+            for limit, weights in self._clips.items():
+                torch._foreach_clamp_min_(weights, -limit)
+                torch._foreach_clamp_max_(weights, limit)
             if self._average:
                 decay = math.exp(-1 / (self.settings.average * self._steps))
                 torch._foreach_lerp_(list(self._average.values()), self._averaged, 1 - decay)
@@ -195,7 +196,7 @@ class Fit:
             trial.model = copy.deepcopy(self.model).train()
             trial._optimizer = _optimizer(trial.model, self.settings)
             trial._generator = torch.Generator().manual_seed(0)
-            trial._weights = _weights(trial.model)
+            trial._clips = _clips(trial.model) if self.settings.clip_weights else {}
             trial._average = {name: value.clone() for name, value in self._average.items()}
             trial._averaged = [p for p in trial.model.parameters() if p.requires_grad]
             trial._gradients = trial._compute
@@ -332,6 +333,23 @@ def _weights(model: nn.Module) -> list[Tensor]:
         for name, p in model.named_parameters()
         if name.endswith(names) and p.dim() > 1 and id(p) not in thresholds
     ]
+
+
+def _clips(model: nn.Module) -> dict[float, list[Tensor]]:
+    """Return the weights to clip, by the largest magnitude at which they have a gradient: 1, or less for few bits.
+
+    Weights that choose connections by their order are not among them: it would be lost at the limit.
+    """
+    products, found = {id(each) for each in _weights(model)}, dict[float, list[Tensor]]()
+    for module in model.modules():
+        if getattr(module, "few", None) is not None:
+            continue
+        grid = getattr(module, "grid", None)
+        for name, each in module.named_parameters(recurse=False):
+            if id(each) in products and name != "latent":
+                limit = grid.limit if isinstance(grid, FixedPoint) and name == "weight" else 1.0
+                found.setdefault(limit, []).append(each)
+    return found
 
 
 def _optimizer(model: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:

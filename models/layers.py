@@ -254,9 +254,10 @@ def bit(x: Tensor, surrogate: Surrogate, sharpness: float | None) -> Tensor:
 
 
 def _integer_weights(weight: Tensor, bits: int) -> FixedPoint:
-    """Return the weights' quantizer. Initialize them over the whole integer range first."""
-    nn.init.uniform_(weight, -1.0, 1.0)
-    return weight_grid(bits)
+    """Return the weights' quantizer. Initialize them over the range in which they have a gradient first."""
+    grid = weight_grid(bits)
+    nn.init.uniform_(weight, -grid.limit, grid.limit)
+    return grid
 
 
 class _Slot(nn.Module):

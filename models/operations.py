@@ -98,8 +98,19 @@ def register_operation(
         bounds,
         description,
     )
+    if name in OPERATIONS:
+        for forget in _FORGET:
+            forget()
     OPERATIONS[name] = operation
     return operation
+
+
+def forget_by(forget: Callable[[], None]) -> None:
+    """Have a function called when a user's operation is replaced: what is known by its name is no longer true."""
+    _FORGET.append(forget)
+
+
+_FORGET: list[Callable[[], None]] = []
 
 
 def get_operation(name: str) -> Operation:

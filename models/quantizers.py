@@ -109,6 +109,7 @@ class FixedPoint(nn.Module):
         super().__init__()
         self.low, self.high = integer_range(bit_width, signed, narrow_range)
         self.step = step
+        self.limit = (self.high + 0.5) * step  # largest x with a gradient
         self.scale: Tensor
         self.zero: Tensor
         self.width: Tensor

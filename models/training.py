@@ -13,7 +13,7 @@ from zerocross.models.checkpoint import Checkpoint
 from zerocross.models.curves import Curves
 from zerocross.models.data import Data
 from zerocross.models.errors import ModelError
-from zerocross.models.fitting import Fit, TrainingFailure, check_finite, run
+from zerocross.models.fitting import Fit, TrainingFailure, check_finite, reread_statistics, run
 from zerocross.models.hopeless import HopelessWatch
 from zerocross.models.self_binarizing import set_sharpness
 from zerocross.models.stacking import check_stack, stack, unstack
@@ -176,4 +176,5 @@ def _binarized(
     set_sharpness(model, schedule.nu_end)
     before = accuracy(model, data.validation, device)
     set_sharpness(model, None)
+    reread_statistics(model, data.train.x.to(device))  # those of tanh are others
     return Binarized(before, accuracy(model, data.validation, device))

@@ -30,7 +30,8 @@ class TrainingSettings:
         warmup: Share of the steps in which the learning rate rises linearly, at least 0 and below 1.
         label_smoothing: Share of each label that is spread over all classes, at least 0 and below 1.
         weight_decay: Decoupled weight decay of the weights of products (AdamW). Other parameters do not decay.
-        clip_weights: Whether to clip the weights of products to -1..1 after every step.
+        clip_weights: Whether to clip the weights of products to -1..1 after every step, or to the smaller range in
+            which those of few bits have a gradient. Weights that choose connections are not clipped.
         average: Horizon of an exponential average of all parameters, in epochs. It starts at the initial parameters, whose
             weight falls to exp(-epochs / average), so choose it much shorter than the training. The average replaces the
             parameters at the end. 0 does not average.

@@ -23,27 +23,30 @@ def primitive(family: str) -> PllPrimitive:
     return found
 
 
-def pll(family: str, input_mhz: float, wanted_mhz: float) -> Pll:
+def pll(family: str, input_mhz: float, wanted_mhz: float, die: str = "") -> Pll:
     """Return the PLL settings that are nearest to a requested clock.
 
     Args:
         family: Name of the family.
         input_mhz: Clock of the board in MHz.
         wanted_mhz: Requested clock in MHz.
+        die: Name of the die, where the family's dies differ.
 
     Raises:
         Unreachable: If a clock is out of the PLL's range, if no setting is within 5% of the requested clock, or if there is
             no PLL.
     """
     kind = primitive(family)
-    limits = kind.limits
+    limits = kind.limits_of(die)
     for what, value, (low, high) in (
         ("accepts clocks of", input_mhz, limits.input),
         ("generates clocks of", wanted_mhz, limits.output),
     ):
         if not low <= value <= high:
             raise Unreachable(f"the PLL of {family} parts {what} {low:g} to {high:g} MHz, not {value:g}")
-    candidates = (found for found in kind.settings(input_mhz) if within(found.output_mhz, limits.output))
+    candidates = (
+        found for found in kind.settings(input_mhz, limits) if within(found.output_mhz, limits.output)
+    )
     best = min(
         candidates,
         key=lambda found: (round(abs(found.output_mhz - wanted_mhz), 9), kind.rank(found)),

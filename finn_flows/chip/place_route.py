@@ -135,8 +135,8 @@ class Routed:
 
     @property
     def met(self) -> bool:
-        """Whether every clock reaches its requested frequency."""
-        return all(clock.slack_ns >= 0 for clock in self.clocks)
+        """Whether every clock reaches its requested frequency, and no path is too fast for a flip-flop's hold time."""
+        return all(clock.slack_ns >= 0 for clock in self.clocks) and not self.hold_violations
 
     @property
     def fmax_mhz(self) -> float:
@@ -151,6 +151,11 @@ class Routed:
         limit = ""
         if self.critical and self.critical.nodes:
             limit = f"; the slowest path is in {' -> '.join(self.critical.nodes)}"
+        if self.hold_violations:
+            return (
+                f"violates the hold time of flip-flops {self.hold_violations} times, which no slower clock mends: build "
+                "with another --route-seed"
+            )
         if self.met:
             return f"reaches {tightest.fmax_mhz:.1f} MHz; its clock is {tightest.wanted_mhz:.1f} MHz{limit}"
         return (

@@ -136,7 +136,7 @@ def design_clock(board: Board, clock_mhz: float | None) -> tuple[float, Pll | No
         return wanted, None
     if abs(wanted - board.clock_mhz) < 1e-3 * wanted:
         return board.clock_mhz, None
-    settings = pll(board.family, board.clock_mhz, wanted)
+    settings = pll(board.family, board.clock_mhz, wanted, board.device.die)
     return settings.output_mhz, settings
 
 

@@ -29,16 +29,16 @@ class _Pll(PllPrimitive):
         "endmodule",
     )
 
-    def settings(self, input_mhz: float) -> Iterator[Pll]:
+    def settings(self, input_mhz: float, limits: Limits) -> Iterator[Pll]:
         """Output = input / CLKI * CLKFB, oscillator = output * CLKOP; the output is fed back."""
         for input_divider in range(1, 129):
             detector = input_mhz / input_divider
-            if not within(detector, self.limits.detector):
+            if not within(detector, limits.detector):
                 continue
             for feedback in range(1, 81):
                 for divider in range(1, 129):
                     oscillator = detector * feedback * divider
-                    if within(oscillator, self.limits.oscillator):
+                    if within(oscillator, limits.oscillator):
                         parameters = {
                             "CLKI_DIV": f"{input_divider}",
                             "CLKFB_DIV": f"{feedback}",

@@ -19,6 +19,7 @@ class _Pll(PllPrimitive):
     """rPLL. Limits and search are those of gowin_pll, so the settings are the same."""
 
     limits = Limits((3, 400), (3, 400), (400, 1200), (3.125, 600))
+    gw2a = Limits((3, 500), (3, 500), (500, 1250), (3.90625, 625))
     declaration = (
         '(* blackbox *) module rPLL #(parameter FCLKIN = "100.0", parameter IDIV_SEL = 0, parameter FBDIV_SEL = 0,',
         "    parameter ODIV_SEL = 8",
@@ -29,15 +30,19 @@ class _Pll(PllPrimitive):
         "endmodule",
     )
 
-    def settings(self, input_mhz: float) -> Iterator[Pll]:
+    def limits_of(self, die: str) -> Limits:
+        """A GW2A's oscillator is faster than a GW1N's."""
+        return self.gw2a if die.startswith("GW2A") else self.limits
+
+    def settings(self, input_mhz: float, limits: Limits) -> Iterator[Pll]:
         """Output = input / (IDIV + 1) * (FBDIV + 1), oscillator = output * ODIV."""
         for idiv in range(64):
-            if not within(input_mhz / (idiv + 1), self.limits.detector):
+            if not within(input_mhz / (idiv + 1), limits.detector):
                 continue
             for fbdiv in range(64):
                 output = input_mhz * (fbdiv + 1) / (idiv + 1)
                 for odiv in (2, 4, 8, 16, 32, 48, 64, 80, 96, 112, 128):
-                    if within(output * odiv, self.limits.oscillator):
+                    if within(output * odiv, limits.oscillator):
                         parameters = {
                             "FCLKIN": f'"{input_mhz:g}"',
                             "IDIV_SEL": f"{idiv}",

@@ -29,15 +29,15 @@ class _Pll(PllPrimitive):
         )
     )
 
-    def settings(self, input_mhz: float) -> Iterator[Pll]:
+    def settings(self, input_mhz: float, limits: Limits) -> Iterator[Pll]:
         """Oscillator = input / (DIVR + 1) * (DIVF + 1), output = oscillator / 2**DIVQ."""
         for divr in range(16):
             detector = input_mhz / (divr + 1)
-            if not within(detector, self.limits.detector):
+            if not within(detector, limits.detector):
                 continue
             for divf in range(128):
                 oscillator = detector * (divf + 1)
-                if not within(oscillator, self.limits.oscillator):
+                if not within(oscillator, limits.oscillator):
                     continue
                 for divq in range(1, 7):
                     parameters = {

@@ -55,9 +55,13 @@ class PllPrimitive(ABC):
     limits: Limits
     declaration: tuple[str, ...]
 
+    def limits_of(self, die: str) -> Limits:
+        """Return the frequency ranges of a die; "" for the family's usual ones."""
+        return self.limits
+
     @abstractmethod
-    def settings(self, input_mhz: float) -> Iterator[Pll]:
-        """Yield all settings for an input clock in MHz that keep detector and oscillator within their limits."""
+    def settings(self, input_mhz: float, limits: Limits) -> Iterator[Pll]:
+        """Yield all settings for an input clock in MHz that keep detector and oscillator within limits."""
 
     def rank(self, settings: Pll) -> float:
         """Return the rank of settings. The lowest of equally exact settings is preferred, and the first one among ties."""

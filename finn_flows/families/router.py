@@ -78,6 +78,10 @@ class Router(ABC):
         """The wheel's module."""
         return self.wheel.replace("-", "_")
 
+    def wheels(self, device: Device) -> tuple[str, ...]:
+        """Return the names of all wheels that take part in a bitstream."""
+        return tuple(dict.fromkeys((self.wheel, self.packer(device, "").wheel)))
+
     def nextpnr(self, device: Device, arguments: Sequence[str]) -> Tool:
         """Return nextpnr with the arguments for a device and its files, followed by the given arguments."""
         function = f"run_nextpnr_{self.name.replace('-', '_')}"

@@ -57,7 +57,7 @@ def dataflow_model(design: Design, shape: Shape, depths: Mapping[str, int] | Non
     def value(name: str) -> Any:
         return helper.make_tensor_value_info(name, TensorProto.FLOAT, builder.shapes[name])
 
-    last = design.elements[-1].name
+    last = builder.tensors[design.elements[-1].name, "m"]
     inner = [name for name in builder.shapes if name not in (INPUT, last)]
     graph = helper.make_graph(
         builder.nodes, "zerocross", [value(INPUT)], [value(last)], value_info=[value(name) for name in inner]

@@ -71,6 +71,8 @@ def export_core(
     record = load_build(build)
     if not trust:
         check_build(build)
+    if record.certificate is None:
+        raise UserError(f"{build} has no certificate, because its build was not finished: build it again")
     facts = load_accelerator(build)
     inputs, outputs = load_vectors(build)
     core = Core(_checked_name(name, record), facts.top, facts.link, word_bytes)

@@ -32,7 +32,8 @@ class CsvTable:
 def read_csv(path: Path, numbers: int) -> CsvTable:
     """Read a table whose cells are separated by commas, semicolons, tabs or spaces.
 
-    - The first row may hold headings. A first column with an empty heading numbers the rows and is ignored.
+    - The first row may hold headings, which may be the columns' numbers from 0. A first column with an empty heading numbers the
+      rows and is ignored.
     - A further column holds labels: the one with the heading label, class, target or y, else the last one.
 
     Args:
@@ -49,9 +50,11 @@ def read_csv(path: Path, numbers: int) -> CsvTable:
     separator = next((mark for mark in "\t;, " if mark in first.strip()), ",")
     reader = csv.reader(lines, delimiter=separator, skipinitialspace=True)
     rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(map(str.strip, row))]
-    headings: list[str] = []
-    if rows and (not rows[0][1][0] or not any(_number(cell) is not None for cell in rows[0][1])):
+    headings, notes = list[str](), tuple[str, ...]()
+    if rows and _is_headings(rows[0][1]):
         headings = rows.pop(0)[1]
+        if any(_number(cell) is not None for cell in headings):
+            notes = ("the first row holds headings",)
     if not rows:
         raise UserError(f"{path} holds no samples: give a row of numbers for each sample")
     width = len(headings or rows[0][1])
@@ -68,16 +71,27 @@ def read_csv(path: Path, numbers: int) -> CsvTable:
             raise UserError(
                 f"{path}, line {line}: the row has {len(row)} cells, but the first one has {width}"
             )
-    labels, described, notes = None, "", tuple[str, ...]()
+    labels, described = None, ""
     if len(columns) > numbers:
         named = [column for column in columns if headings and headings[column].lower() in _LABELS]
         place = named[0] if len(named) == 1 else columns[-1]
         columns.remove(place)
         described = f"column {headings[place] if headings else place + 1}"
         labels = _labels([row[place] for _, row in rows])
-        notes = (f"{described} holds the labels",)
+        notes = (*notes, f"{described} holds the labels")
     samples = np.array([[_cell(path, line, row, column) for column in columns] for line, row in rows])
     return CsvTable(samples, labels, described, notes)
+
+
+def _is_headings(row: list[str]) -> bool:
+    """Return whether a file's first row holds headings.
+
+    Headings are text, or have a name of labels among them, or are the columns' numbers from 0, as pandas writes them.
+    """
+    numbers = [cell for cell in row if _number(cell) is not None]
+    if not row[0] or not numbers or any(cell.lower() in _LABELS for cell in row):
+        return True
+    return len(numbers) > 2 and numbers == [str(place) for place in range(len(numbers))]
 
 
 def _cell(path: Path, line: int, row: list[str], column: int) -> float:

@@ -15,6 +15,7 @@ from zerocross.finn_flows.families.part import Part
 from zerocross.finn_flows.folding import Folding, FoldingError
 from zerocross.finn_flows.integer import IntegerNetwork
 from zerocross.finn_flows.network import Conv, Dense, Network
+from zerocross.finn_flows.nodes.stream import Stream
 from zerocross.finn_flows.planner import least_target, plan
 from zerocross.finn_flows.rtl.design import Design, DesignError, Generated, with_fifos, without_label
 from zerocross.finn_flows.rtl.library import NODES
@@ -52,7 +53,8 @@ class BuiltDesign:
         plan: Hardware nodes, without weights and crossings.
         pace: Sentence on the default target; "" if the folding was requested.
         cost: Cost estimate of the plan.
-        bare: Design without FIFOs.
+        bare: Design without FIFOs, which answers the class.
+        answering: Design without FIFOs that answers as the options ask: the class, or the scores.
         complete: Design with FIFOs.
         sizing: FIFO depths.
         generated: Files of the design.
@@ -65,6 +67,7 @@ class BuiltDesign:
     pace: str
     cost: Cost
     bare: Design
+    answering: Design
     complete: Design
     sizing: Sizing
     generated: Generated
@@ -114,7 +117,9 @@ def make_design(job: Job, net: IntegerNetwork, stages: Stages) -> BuiltDesign:
     if job.options.scores:
         scale = logit_scale(complete, complete.output.elements)
     generated = write_rtl(complete, job.folder / RTL)
-    link = SerialLink(complete.input, complete.output, _design_id(job.folder), job.options.baud)
+    link = SerialLink(
+        complete.input, complete.output, _design_id(job.folder, complete.output), job.options.baud
+    )
     save_accelerator(generated, link, job.folder, job.options.pixels, job.subject.origin.scaling, scale)
     digest = code_digest(data=[*generated.sources, *sorted(generated.folder.glob("*.mem"))])
     return BuiltDesign(
@@ -122,6 +127,7 @@ def make_design(job: Job, net: IntegerNetwork, stages: Stages) -> BuiltDesign:
         pace,
         estimate_plan(planned, job.part, job.clock_mhz),
         bare,
+        answering,
         complete,
         sizing,
         generated,
@@ -171,6 +177,7 @@ def _folding(job: Job, network: Network) -> tuple[Folding, str]:
     return Folding(target_cycles=cycles), f"{pace}; --cycles sets another."
 
 
-def _design_id(folder: Path) -> int:
-    """Return a digest of the network. With it, a host detects a board that holds another network."""
-    return int.from_bytes(hashlib.blake2b((folder / NETWORK).read_bytes(), digest_size=4).digest())
+def _design_id(folder: Path, answer: Stream) -> int:
+    """Return a digest of the network and its answer. With it, a host detects a board that holds another design."""
+    content = (folder / NETWORK).read_bytes() + repr((answer.elements, answer.bits, answer.signed)).encode()
+    return int.from_bytes(hashlib.blake2b(content, digest_size=4).digest())

@@ -257,6 +257,7 @@ def _timing(design: BuiltDesign, done: Done) -> Timing:
         fmax_mhz=routed.fmax_mhz if routed else None,
         slack_ns=routed.slack_ns if routed else None,
         critical_path=routed.critical_path if routed else "",
+        violated=(f"hold {routed.hold_violations} times",) if routed and routed.hold_violations else (),
     )
 
 

@@ -221,6 +221,7 @@ class Routing(StepResult):
         slack_ns: Slack of that clock in ns; None without a clock.
         critical_path: Description of the slowest path; "" if there is none.
         by_node: See `zerocross.finn_flows.chip.place_route.Routed`.
+        hold_violations: Number of paths that are too fast for a flip-flop's hold time, at any clock.
     """
 
     bitstream: str
@@ -231,6 +232,7 @@ class Routing(StepResult):
     slack_ns: float | None
     critical_path: str
     by_node: dict[str, dict[str, int]]
+    hold_violations: int = 0
 
     @property
     def note(self) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from zerocross.hw_search.builds.csv_file import read_csv
 from zerocross.hw_search.errors import UserError
@@ -30,6 +30,8 @@ PICTURES = ("PNG", "JPEG", "BMP", "PPM", "TIFF", "GIF", "WEBP")
 """Formats of pictures that are read, by Pillow's names. PPM stands for PBM, PGM and PPM."""
 
 _MOST_PIXELS = 1 << 27
+_ORIENTATION = 0x0112
+"""EXIF tag of a photograph's orientation; 1 is upright."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ class TestSet:
         y: Labels, int64 (N,), or None. Labels that are text are numbered by the alphabet.
         labels: File and array of the labels, for messages; "" if there are none.
         notes: What was not obvious; each begins with the file's name.
-        known: Numbers that label the training samples of the file, in order; None if it has none, or labels are text.
+        known: Labels of the training samples of the file, in order, or all labels if they are text; None if the file has
+            neither.
     """
 
     x: np.ndarray
@@ -156,6 +159,9 @@ def _image(path: Path, shape: tuple[int, ...]) -> tuple[np.ndarray, str]:
     with image:
         _check_picture(path, image)
         notes = []
+        if image.getexif().get(_ORIENTATION, 1) != 1:
+            image = ImageOps.exif_transpose(image)
+            notes.append("turned as its EXIF says")
         if image.mode.startswith("I"):
             notes.append("pixels of 16 bits scaled to 8")
             image = Image.fromarray(np.rint(np.asarray(image).astype(np.float64) / 257).astype(np.uint8))
@@ -224,7 +230,7 @@ def read_test_set(path: Path, shape: tuple[int, ...]) -> TestSet:
             )
             if y.dtype.kind == "U":  # by the alphabet, as in a search
                 every = np.unique(y if train is None else np.concatenate([y, train]))
-                y = number(arrays.y_name, y, every)
+                y, known = number(arrays.y_name, y, every), every
                 notes.append(numbering(every))
             elif train is not None and train.dtype.kind != "U":
                 known = np.unique(train)
@@ -241,11 +247,18 @@ def labels_in_classes(
         labels: Labels, int64 (N,).
         classes: Number of classes of the network.
         name: File and array of the labels, for messages.
-        known: See `TestSet.known`.
+        known: See `TestSet.known`. If they are text, `labels` are their places.
 
     Raises:
         UserError: If the labels do not fit the classes.
     """
+    if known is not None and known.dtype.kind == "U":
+        if len(known) != classes:
+            raise UserError(
+                f"{name}: there are {len(known)} different labels as text, but the network has {classes} classes, so which "
+                f"label is which class is unknown: give numbers 0..{classes - 1}, or an .npz file with all labels in y_train"
+            )
+        return labels, ""
     try:
         return in_classes(labels, classes, known)
     except DataError as error:

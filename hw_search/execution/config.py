@@ -68,7 +68,9 @@ class TrainingConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False
         0.0, description="Decoupled weight decay of the weights of products (AdamW). 0: Adam."
     )
     clip_weights: Choice[bool] = Field(
-        False, description="Whether to clip the weights of products to -1..1 after every step."
+        False,
+        description="Whether to clip the weights of products to -1..1 after every step, or to the smaller range in which "
+        "those of few bits have a gradient. Weights that choose connections are not clipped.",
     )
     average: Choice[NotNegative] = Field(
         0.0,

@@ -19,7 +19,7 @@ from zerocross.hw_search.strategies.strategy import Key, Score, distinct
 from zerocross.hw_search.strategy_config import StrategyConfig
 from zerocross.models.activation import evaluate
 from zerocross.models.expressions import Expression
-from zerocross.models.operations import OPERATIONS
+from zerocross.models.operations import OPERATIONS, forget_by
 from zerocross.models.surrogates import WINDOW
 from zerocross.reports.pareto import Floats, Front
 
@@ -244,3 +244,6 @@ def shape(expression: Expression) -> np.ndarray:
         np.abs(values - values[::-1]).mean(),
     ]
     return np.concatenate([values, signs, numbers])
+
+
+forget_by(shape.cache_clear)

@@ -15,6 +15,7 @@ from zerocross.models.data import Data, Split, load
 from zerocross.models.errors import ModelError
 from zerocross.models.fitting import Fit, reread_statistics, run
 from zerocross.models.layers import BatchNorm
+from zerocross.models.sparse import SparseLinear
 from zerocross.models.topologies import build
 from zerocross.models.training import TrainingSettings, accuracy, train
 
@@ -233,6 +234,22 @@ def test_clipped_weights(digits: Data) -> None:
         float(model.get_parameter(f"{name}.weight").detach().abs().max()) <= 1
         for name in ("dense1", "classifier")
     )
+
+
+@pytest.mark.parametrize("bits, limit", [(1, 1.0), (2, 0.75), (3, 0.875)])
+def test_weights_begin_and_stay_where_they_learn(digits: Data, bits: int, limit: float) -> None:
+    model = build("mlp", digits.input_shape, 10, {"hidden": [16], "weight_bits": bits})
+    weight = model.get_parameter("dense2.weight" if hasattr(model, "dense2") else "classifier.weight")
+    assert bits == 1 or 0.9 * limit < float(weight.detach().abs().max()) <= limit
+    train(model, digits, TrainingSettings(2, 16, learning_rate=0.5, clip_weights=True), 0)
+    assert float(weight.detach().abs().max()) == limit
+
+
+def test_weights_that_choose_connections_are_not_clipped(digits: Data) -> None:
+    model = build("hardwired", digits.input_shape, 10, {"widths": [40], "inputs": 4, "input_bits": 1})
+    train(model, digits, TrainingSettings(2, 16, learning_rate=0.5, clip_weights=True), 0)
+    learned = [module for module in model.modules() if isinstance(module, SparseLinear)]
+    assert any(float(module.weight.detach().abs().max()) > 1 for module in learned)
 
 
 def test_only_products_decay() -> None:

@@ -20,7 +20,7 @@ from tests.models.strategies import (
     reference,
 )
 from zerocross.models.activation import ActivationFunction, evaluate
-from zerocross.models.canonical import bounds, constant_bit
+from zerocross.models.canonical import bounds, canonical_key, constant_bit
 from zerocross.models.encodings import Encoding
 from zerocross.models.errors import ModelError
 from zerocross.models.expressions import Expression, X, parse
@@ -151,6 +151,14 @@ def test_a_users_operation_is_replaced_by_a_later_one() -> None:
     register_operation("mine", torch.sin)
     register_operation("mine", torch.cos)
     assert evaluate(parse("mine(x)"), torch.zeros(1), []).item() == 1.0
+
+
+def test_a_replaced_operation_is_judged_anew() -> None:
+    register_operation("mine", torch.relu)
+    before = canonical_key(parse("mine(x)"))
+    assert constant_bit(parse("mine(x)")) == 1
+    register_operation("mine", torch.sin)
+    assert constant_bit(parse("mine(x)")) is None and canonical_key(parse("mine(x)")) != before
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -15,7 +15,8 @@ from zerocross.hw_search.extraction.layers import describe
 from zerocross.models.data import load
 from zerocross.models.errors import ModelError
 from zerocross.models.expressions import parse
-from zerocross.models.layers import ActivationSlot, BinaryConv2d, BinaryLinear, install, slots
+from zerocross.models.fitting import reread_statistics
+from zerocross.models.layers import ActivationSlot, BatchNorm, BinaryConv2d, BinaryLinear, install, slots
 from zerocross.models.self_binarizing import Schedule, comparison_thresholds, set_sharpness
 from zerocross.models.topologies import build
 from zerocross.models.training import Binarized, TrainingSettings, accuracy, train
@@ -101,6 +102,10 @@ def test_digits_are_learnt(name: str) -> None:
     assert found.after == accuracy(model, data.validation)
     assert found.before > 0.25  # a guess has an accuracy of 0.1
     assert abs(found.before - found.after) < 0.25
+    kept = [norm.running_mean.clone() for norm in model.modules() if isinstance(norm, BatchNorm)]
+    reread_statistics(model, data.train.x)  # those of the signs already
+    again = [norm.running_mean for norm in model.modules() if isinstance(norm, BatchNorm)]
+    assert all(map(torch.equal, kept, again))
     net = to_integer(model, describe(model, data.input_shape))
     compared = agreement(model, net, data.validation)
     assert (compared["differences"], compared["wrong_classes"]) == (0, 0)

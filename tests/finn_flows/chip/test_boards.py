@@ -91,6 +91,17 @@ def test_gowin_clocks_are_those_of_gowin_pll(wanted, settings):
     assert found.output_mhz == 27 * (given[1] + 1) / (given[0] + 1)
 
 
+# gowin_pll -d "GW2AR-18 C8/I7" -i 27 -o ...: the oscillator of a GW2A is faster
+@pytest.mark.parametrize(
+    ("wanted", "settings"),
+    [(20, (3, 2, 32)), (50, (6, 12, 16)), (54, (0, 1, 16)), (60, (8, 19, 16)), (100, (6, 25, 8))],
+)
+def test_gowin_clocks_of_a_gw2a(wanted, settings):
+    found = pll("gowin", 27, wanted, "GW2A-18C")
+    assert tuple(int(found.parameters[name]) for name in ("IDIV_SEL", "FBDIV_SEL", "ODIV_SEL")) == settings
+    assert 500 <= found.vco_mhz <= 1250
+
+
 def test_a_clock_out_of_reach_says_what_is_in_reach():
     with pytest.raises(Unreachable, match="generates clocks of 16 to 275 MHz, not 8"):
         pll("ice40", 12, 8)

@@ -1,5 +1,6 @@
 """Constraint files, what is read back from nextpnr, and, slow, bitstreams."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,8 @@ def test_timing_says_what_to_do():
     ):
         assert words in missed.timing()
     met = routed(Clock("clk", 60.0, 50.0))
+    early = replace(met, hold_violations=3)
+    assert not early.met and "violates the hold time of flip-flops 3 times" in early.timing()
     assert met.met and "reaches 60.0 MHz; its clock is 50.0 MHz" in met.timing()
     assert routed().met and routed().fmax_mhz == 0.0
 

@@ -1,5 +1,7 @@
 """`zerocross export` and `--scores`: builds that answer classes or scores, as cores for other projects."""
 
+import json
+import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -158,6 +160,19 @@ def test_a_build_without_vectors_is_simulated_again(model: Path, tmp_path: Path)
         export_core(folder, "verilog")
     build(FileSubject(model), options, folder)
     assert (folder / "vectors.npz").is_file()
+
+
+def test_a_build_without_a_certificate_is_not_exported(scored: Path, tmp_path: Path) -> None:
+    shutil.copytree(scored, tmp_path / "build")
+    record = json.loads((tmp_path / "build" / "build.json").read_text())
+    (tmp_path / "build" / "build.json").write_text(json.dumps({**record, "certificate": None}))
+    with pytest.raises(UserError, match="has no certificate, because its build was not finished"):
+        export_core(tmp_path / "build", "verilog", trust=True)
+
+
+def test_classes_and_scores_are_different_designs(built: Path, scored: Path) -> None:
+    ids = [json.loads((folder / "accelerator.json").read_text())["design_id"] for folder in (built, scored)]
+    assert ids[0] != ids[1]
 
 
 def test_one_logit_has_no_scores(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from zerocross.hw_search.builds.csv_file import read_csv
-from zerocross.hw_search.builds.samples import read_samples, read_test_set
+from zerocross.hw_search.builds.samples import labels_in_classes, read_samples, read_test_set
 from zerocross.hw_search.errors import UserError
 
 X = np.random.default_rng(0).normal(size=(5, 3))
@@ -52,6 +52,32 @@ def test_a_numbering_of_the_rows_is_no_sample(tmp_path: Path) -> None:
     rows = [[index, *row] for index, row in enumerate(X.tolist())]
     table = read_csv(written(tmp_path / "x.csv", rows, ["", "0", "1", "2"]), 3)  # as pandas writes it
     assert np.array_equal(table.samples, X) and table.labels is None
+
+
+@pytest.mark.parametrize("headings", [["0", "1", "2"]])
+def test_numbers_of_columns_are_headings(headings: list[str], tmp_path: Path) -> None:
+    table = read_csv(
+        written(tmp_path / "x.csv", X.tolist(), headings), 3
+    )  # as pandas writes it without an index
+    assert np.array_equal(table.samples, X) and table.notes == ("the first row holds headings",)
+    rows = [[*row, 1] for row in X.tolist()]
+    table = read_csv(written(tmp_path / "y.csv", rows, [*headings, "label"]), 3)
+    assert (
+        np.array_equal(table.samples, X)
+        and table.labels is not None
+        and table.labels.tolist() == [1] * len(X)
+    )
+
+
+def test_text_labels_must_be_all_of_them(tmp_path: Path) -> None:
+    rows = [[*row, name] for row, name in zip(X.tolist(), "acaca", strict=True)]
+    found = read_test_set(written(tmp_path / "x.csv", rows, ["one", "two", "three", "kind"]), (3,))
+    assert found.y is not None
+    with pytest.raises(
+        UserError, match=r"there are 2 different labels as text, but the network has 3 classes"
+    ):
+        labels_in_classes(found.y, 3, found.labels, found.known)
+    assert labels_in_classes(found.y, 2, found.labels, found.known)[0].tolist() == [0, 1, 0, 1, 0]
 
 
 def test_a_test_set_may_be_a_table(tmp_path: Path) -> None:

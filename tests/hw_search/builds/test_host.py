@@ -159,6 +159,17 @@ def test_images_are_fitted_to_the_network(coloured: Path, tmp_path: Path, boards
     ]
 
 
+def test_a_photograph_is_turned_as_it_was_held(coloured: Path, tmp_path: Path, boards: list[Any]) -> None:
+    image, exif = pixels((4, 4, 3)), Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise
+    Image.fromarray(np.rot90(image).copy()).save(tmp_path / "held.png", exif=exif)
+    Image.fromarray(image).save(tmp_path / "upright.png")
+    found = infer(coloured, [tmp_path / "held.png", tmp_path / "upright.png"], port="any")
+    assert found.notes == ["held.png: turned as its EXIF says"]
+    samples, _ = read_samples(tmp_path / "held.png", (3, 4, 4))
+    assert np.array_equal(samples, read_samples(tmp_path / "upright.png", (3, 4, 4))[0])
+
+
 def test_arrays_may_have_channels_last_or_none(gray: Path, tmp_path: Path, boards: list[Any]) -> None:
     x = pixels((3, 1, 4, 5))
     for name, array in (("first", x), ("last", np.moveaxis(x, 1, 3)), ("none", x[:, 0]), ("one", x[0, 0])):
