@@ -32,8 +32,8 @@ class CsvTable:
 def read_csv(path: Path, numbers: int) -> CsvTable:
     """Read a table whose cells are separated by commas, semicolons, tabs or spaces.
 
-    - The first row may hold headings, which may be the columns' numbers from 0. A first column with an empty heading numbers the
-      rows and is ignored.
+    - The first row may hold headings, which may be the columns' numbers from 0. A first column with an empty heading
+      numbers the rows and is ignored.
     - A further column holds labels: the one with the heading label, class, target or y, else the last one.
 
     Args:
