@@ -444,6 +444,6 @@ def _is_finished(folder: Path) -> bool:
 def _leave(run: Run, folder: Path) -> None:
     from zerocross.reports.page import render  # imported here because plotly is slow to import
 
-    for name, text in {**contents(run), REPORT: render(run, builds_of(folder), folder)}.items():
+    for name, text in {**contents(run), REPORT: render(run, builds_of(folder, run), folder)}.items():
         write_text(folder / name, text)
     list_digests(run, folder)

@@ -103,7 +103,7 @@ def retrain(
         kept = _with(load_retrained(folder), found)
         whole_run = replace(run, retrained=kept)
         page = render(
-            whole_run, builds_of(folder), folder
+            whole_run, builds_of(folder, whole_run), folder
         )  # first: the files and their digests change together
         write_text(folder / RETRAINED, retrained_text(kept))
         write_text(folder / REPORT, page)

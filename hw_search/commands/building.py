@@ -237,7 +237,8 @@ def _link(source: Path, folder: Path) -> None:
     from zerocross.reports.page import render
 
     with suppress(UnreadableRun):
-        write_text(source / REPORT, render(load_run(source), builds_of(source), source))
+        run = load_run(source)
+        write_text(source / REPORT, render(run, builds_of(source, run), source))
 
 
 def infer(

@@ -74,7 +74,7 @@ def report(
         if not trust:
             check_run(folders[0], RECORDS)
         print_run(loaded, folders[0])
-        path, text = output or folders[0] / REPORT, render(loaded, builds_of(folders[0]), folders[0])
+        path, text = output or folders[0] / REPORT, render(loaded, builds_of(folders[0], loaded), folders[0])
     else:
         from zerocross.reports.build_page import render_build, render_comparison
         from zerocross.reports.build_reading import read_build

@@ -117,7 +117,7 @@ def test_words_are_explained_where_they_stand(make_run):
         assert all(page.count(f'id="{target}"') == 1 for target in targets)
 
 
-def test_the_builds_of_a_run(tmp_path):
+def test_the_builds_of_a_run(tmp_path, make_run):
     for name in ("b", "a", "no page", "damaged"):
         folder = tmp_path / "builds" / name
         folder.mkdir(parents=True)
@@ -125,12 +125,27 @@ def test_the_builds_of_a_run(tmp_path):
         if name != "no page":
             (folder / "report.html").write_text("x")
     (tmp_path / "builds" / "damaged" / "build.json").write_text("{")
-    found = builds_of(tmp_path)
+    run = make_run(8, front=1)
+    found = builds_of(tmp_path, run)
     assert [(link.name, link.page) for link in found] == [
         ("a", "builds/a/report.html"),
         ("b", "builds/b/report.html"),
     ]
-    assert found[0].state and builds_of(tmp_path / "none") == []
+    assert found[0].state and builds_of(tmp_path / "none", run) == []
+
+
+def test_a_build_of_an_earlier_configuration_is_marked(tmp_path, make_run):
+    run = make_run(8, front=1)
+    folder, own = tmp_path / "builds" / "a", tmp_path / run.front[0].weights
+    folder.mkdir(parents=True)
+    own.parent.mkdir(exist_ok=True)
+    save_build(make_build(name="a", network=run.front[0].id), folder)
+    (folder / "report.html").write_text("x")
+    for text, is_marked in (("as built", False), ("of another training", True)):
+        own.write_text(text)
+        (folder / "weights.safetensors").write_text("as built")
+        (link,) = builds_of(tmp_path, run)
+        assert link.state.startswith("Of other weights than those of this page") == is_marked
 
 
 def test_every_figure_is_json_without_a_tag(make_run, body):
