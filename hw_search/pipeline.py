@@ -51,6 +51,11 @@ if TYPE_CHECKING:
 _IDLE = 500
 """Generations in a row without a new candidate that end a search."""
 
+_FINNS_COSTS = (
+    "cost_model is finn: the search minimised FINN's estimates, which the figures of the search show. The knee, the verdict "
+    "and the tables of the networks trained again use zerocross's."
+)
+
 _PACKAGES = ("zerocross", "torch", "brevitas", "finn-plus", "qonnx", "pymoo", "numpy")
 
 
@@ -410,7 +415,7 @@ def _run(
         finished=finished,
         rungs=evaluator.rungs(),
         controls=found.controls,
-        remarks=[*found.remarks, *remarks],
+        remarks=[*found.remarks, *remarks, *([_FINNS_COSTS] if config.cost_model == "finn" else [])],
         exhausted=evaluator.exhausted,
         plugins=plugin_digests(tuple(config.plugins)),
         retrained=retrained,
