@@ -314,14 +314,6 @@ class Supernet(nn.Module):
             for edges, shares in zip(self.choices, self.shares(), strict=True)
         ]
 
-    def settle(self) -> None:
-        """Set the largest share of every edge to 1 and the others to 0, so that the mixture is the chosen network."""
-        with torch.no_grad():
-            for logits in self.logits.values():
-                best = int(logits.argmax())
-                logits.fill_(-math.inf)
-                logits[best] = 0.0
-
 
 @dataclass(frozen=True)
 class SupernetSettings:

@@ -17,8 +17,6 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-import torch
 from torch import nn
 
 from zerocross.models.errors import ModelError
@@ -56,26 +54,3 @@ def set_sharpness(model: nn.Module, nu: float | None) -> None:
     for module in model.modules():
         if hasattr(module, "sharpness"):  # activation slots and binary layers, alone or stacked
             module.sharpness = nu  # type: ignore[assignment]
-
-
-@torch.no_grad()
-def comparison_thresholds(norm: nn.modules.batchnorm._BatchNorm) -> tuple[np.ndarray, np.ndarray]:
-    """Return the comparisons that equal a batch norm with a sign after it, one for each channel.
-
-    sign(gamma (a - mu) / sqrt(var + eps) + beta) is +1 if a >= T for gamma > 0, and if a <= T for gamma < 0, with
-    T = mu - beta sqrt(var + eps) / gamma. For gamma = 0 the result is the sign of beta, and T is infinite.
-
-    Args:
-        norm: Batch norm with running statistics and learnt gain and bias.
-
-    Returns:
-        T, float64, shape (channels,), and whether the comparison is a >= T (else a <= T), bool, shape (channels,).
-    """
-    assert norm.running_mean is not None and norm.running_var is not None
-    mean, var, gain, bias = (
-        value.detach().double().cpu().numpy()
-        for value in (norm.running_mean, norm.running_var, norm.weight, norm.bias)
-    )
-    flat = gain == 0
-    shift = bias * np.sqrt(var + norm.eps) / np.where(flat, 1.0, gain)
-    return np.where(flat, np.where(bias >= 0, -np.inf, np.inf), mean - shift), gain >= 0

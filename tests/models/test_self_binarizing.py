@@ -17,7 +17,7 @@ from zerocross.models.errors import ModelError
 from zerocross.models.expressions import parse
 from zerocross.models.fitting import reread_statistics
 from zerocross.models.layers import ActivationSlot, BatchNorm, BinaryConv2d, BinaryLinear, install, slots
-from zerocross.models.self_binarizing import Schedule, comparison_thresholds, set_sharpness
+from zerocross.models.self_binarizing import Schedule, set_sharpness
 from zerocross.models.topologies import build
 from zerocross.models.training import Binarized, TrainingSettings, accuracy, train
 
@@ -115,6 +115,29 @@ def test_straight_through_has_nothing_to_report() -> None:
     data = load("digits", limit=100)
     model = build("mlp", data.input_shape, data.classes, {"hidden": [8]})
     assert train(model, data, TrainingSettings(1), 0) is None
+
+
+@torch.no_grad()
+def comparison_thresholds(norm: nn.modules.batchnorm._BatchNorm) -> tuple[np.ndarray, np.ndarray]:
+    """Return the comparisons that equal a batch norm with a sign after it, one for each channel.
+
+    sign(gamma (a - mu) / sqrt(var + eps) + beta) is +1 if a >= T for gamma > 0, and if a <= T for gamma < 0, with
+    T = mu - beta sqrt(var + eps) / gamma. For gamma = 0 the result is the sign of beta, and T is infinite.
+
+    Args:
+        norm: Batch norm with running statistics and learnt gain and bias.
+
+    Returns:
+        T, float64, shape (channels,), and whether the comparison is a >= T (else a <= T), bool, shape (channels,).
+    """
+    assert norm.running_mean is not None and norm.running_var is not None
+    mean, var, gain, bias = (
+        value.detach().double().cpu().numpy()
+        for value in (norm.running_mean, norm.running_var, norm.weight, norm.bias)
+    )
+    flat = gain == 0
+    shift = bias * np.sqrt(var + norm.eps) / np.where(flat, 1.0, gain)
+    return np.where(flat, np.where(bias >= 0, -np.inf, np.inf), mean - shift), gain >= 0
 
 
 @settings(max_examples=60, deadline=None)
