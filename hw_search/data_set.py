@@ -10,6 +10,18 @@ from zerocross.models.data import Data, check_test
 from zerocross.models.errors import ModelError
 
 
+def check_augment(config: Config, input_shape: tuple[int, ...]) -> None:
+    """Check that what a new search or training is told to move are images.
+
+    Raises:
+        UserError: If they are not.
+    """
+    if config.training.augment != "none" and len(input_shape) != 3:
+        raise UserError(
+            f"training.augment {config.training.augment} moves images, but samples have shape {input_shape}: omit it"
+        )
+
+
 def read_data(config: Config) -> tuple[Data, str]:
     """Import the plugins, and return the data of a configuration and the digest of its test set.
 

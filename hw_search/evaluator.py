@@ -252,8 +252,9 @@ class Evaluator:
         search = self.config.search
         for number, (rung, ranks) in enumerate(zip(search.rungs, self._rungs, strict=True), start=1):
             done = self._done_for(on, [search.seed], rung)
+            broken = {id(trial): self._violated(trial, done[trial.candidate.key]) for trial in on}
             for trial in on:
-                trial.violation = sum(self._violated(trial, done[trial.candidate.key]).values())
+                trial.violation = sum(broken[id(trial)].values())
             on = [trial for trial in on if trial.status == "ok"]
             points = [tuple(trial.metrics[name] for name in self.config.objectives) for trial in on]
             violations = [trial.violation for trial in on]
@@ -264,6 +265,7 @@ class Evaluator:
                     trial.reason = (
                         f"stopped at rung {number} ({rung_epochs(rung, trial.candidate.training['epochs'])} epochs, "
                         f"{rung.data:.0%} of the samples): not among the better {search.keep:.0%} of all candidates so far"
+                        + "".join(f"; {text}" for text in broken[id(trial)])
                     )
             on = [trial for trial in on if trial.status == "ok"]
         return [*signs, *on]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from zerocross.hw_search.budget import LEAST, SLACK
 from zerocross.hw_search.config import Config, make_config
-from zerocross.hw_search.data_set import read_data
+from zerocross.hw_search.data_set import check_augment, read_data
 from zerocross.hw_search.earlier import differences
 from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.first_pass import gradient_notes
@@ -106,6 +106,7 @@ def forecast(config: Config, budgets: Sequence[float] = ()) -> Forecast:
         UserError: If the user made a mistake, or no drawn candidate can train.
     """
     data, _ = read_data(config)
+    check_augment(config, data.input_shape)
     begun: list[str] = []
 
     def check_start(space: Space) -> None:

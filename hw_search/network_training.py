@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 
 from zerocross.hw_search.code_digest import code_digest
 from zerocross.hw_search.config import Config
-from zerocross.hw_search.data_set import read_data
+from zerocross.hw_search.data_set import check_augment, read_data
 from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.execution.code_version import plugin_digests
 from zerocross.hw_search.files import holding, write_digests, write_text
@@ -149,6 +149,7 @@ def train_network(
         if (former := _former(folder, record, note)) is not None:
             _leave(folder, former, config)  # with the present device and folding
             return folder, former
+        check_augment(config, data.input_shape)
         torch.manual_seed(seed)
         model = build_topology(candidate.topology, data.input_shape, data.classes, data.train.x)
         install(model, candidate.expressions)

@@ -14,7 +14,7 @@ import yaml
 from zerocross.hw_search.budget import Budget
 from zerocross.hw_search.choice import alternatives
 from zerocross.hw_search.config import Config
-from zerocross.hw_search.data_set import read_data
+from zerocross.hw_search.data_set import check_augment, read_data
 from zerocross.hw_search.earlier import keep_other_front, remark, set_aside
 from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.evaluator import Evaluator
@@ -172,8 +172,9 @@ def search(
 
 
 def _check_start(space: Space) -> None:
-    """Check the folders that a search starts from, before anything is written."""
+    """Check the augmentation and the folders that a search starts from, before anything is written."""
     config = space.config
+    check_augment(config, space.input_shape)
     own = (Path(config.output) / config.name).resolve()
     for folder in config.search.start_from:
         if Path(folder).resolve() == own:

@@ -159,10 +159,6 @@ class Space:
         ]
         self._check_topologies()
         self._check_start()
-        if config.training.augment != "none" and len(input_shape) != 3:
-            raise UserError(
-                f"training.augment {config.training.augment} moves images, but samples have shape {input_shape}: omit it"
-            )
         self.has_activations = any(has_slots(each["name"], each) for each in self.topologies(SLOT_FIELDS))
         self._expressions = self._named_expressions() if self.has_activations else [X]
         self.encoding = self._encoding() if self.has_activations else None

@@ -342,7 +342,8 @@ def _clips(model: nn.Module) -> dict[float, list[Tensor]]:
     """
     products, found = {id(each) for each in _weights(model)}, dict[float, list[Tensor]]()
     for module in model.modules():
-        if getattr(module, "few", None) is not None:
+        few = getattr(module, "few", None)
+        if few is not None and not few.fixed:
             continue
         grid = getattr(module, "grid", None)
         for name, each in module.named_parameters(recurse=False):

@@ -395,9 +395,14 @@ def _fits(build: Build) -> Verdict:
 
 
 def _in_time(build: Build) -> Verdict:
+    found, violated = _in_setup(build), build.timing.violated
+    if not violated or build.timing.timed_after != "routing":
+        return found
+    return Verdict("bad", f"Violates {'; and '.join(violated)}. {found.text}")
+
+
+def _in_setup(build: Build) -> Verdict:
     timing, asked = build.timing, build.clock_mhz
-    if timing.violated and timing.timed_after == "routing":
-        return Verdict("bad", f"Violates {' and '.join(timing.violated)}, which no slower clock mends")
     if timing.fmax_mhz is None and timing.slack_ns is None:
         reason = "no tool reported it" if build.routed else "not placed and routed"
         return Verdict("unknown", f"Clock not known: {reason}")

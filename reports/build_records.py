@@ -221,7 +221,7 @@ class Timing:
         critical_path: Description of the slowest path.
         estimated_by: Source of all estimated cycles, including those of the nodes.
         timed_after: Step after which the clock was determined. Before routing, the delays of wires are estimates.
-        violated: What is violated at any clock, such as "hold by 0.41 ns".
+        violated: What is violated besides setup, such as "hold by 0.41 ns, which no slower clock mends".
     """
 
     ii_estimate: int | None = None

@@ -242,6 +242,9 @@ def _advice(run: Run, folder: Path | None, found: Convergence) -> Advice:
     )
 
 
+_EARLIER = "earlier"  # as `zerocross.hw_search.earlier` names the folder
+
+
 @dataclass(frozen=True)
 class _Command:
     """The command that repeats a search with changes."""
@@ -256,15 +259,17 @@ class _Command:
             changes: Fields that change.
             times: How many times as long the search then takes: a budget grows with it.
         """
-        folder = self.folder or Path(self.run.config.get("output", "runs")) / self.run.name
+        own = Path(self.run.config.get("output", "runs")) / self.run.name
+        folder = self.folder or own
         minutes = self.run.config.get("search", {}).get("budget_minutes")
         budget = {"search.budget_minutes": times * minutes} if minutes and times > 1 else {}
         sets = "".join(setting(name, value) for name, value in {**changes, **budget}.items())
-        own = Path(self.run.config.get("output", "runs")) / self.run.name
+        whole = folder.resolve()  # of earlier results, the store is in the run's folder
+        is_elsewhere = whole != own.resolve() and whole.parent.name != _EARLIER
         place = (
-            ""
-            if folder == own
-            else f" --output {shlex.quote(str(folder.parent))} --name {shlex.quote(folder.name)}"
+            f" --output {shlex.quote(str(whole.parent))} --name {shlex.quote(whole.name)}"
+            if is_elsewhere
+            else ""
         )
         return f"zerocross search {shlex.quote(str(folder / 'config.yaml'))}{place}{sets}"
 

@@ -139,7 +139,7 @@ class TimingSummary:
         period_ns: Period of the clock with that slack in ns; for a path between two clocks, of the second. None if
             unknown.
         critical_path: Description of the worst path, "" if the report has no paths.
-        violated: What else is violated, and by how much: "hold by 0.41 ns". No other clock mends that.
+        violated: What else is violated, and by how much, with the remedy.
     """
 
     heading: Heading
@@ -259,8 +259,11 @@ def read_hierarchy(path: Path) -> tuple[Heading, list[Instance]]:
     return heading, instances
 
 
-_OTHERS = {"WHS(ns)": "hold", "WPWS(ns)": "pulse width"}
-"""Worst slacks that a slower clock does not mend."""
+_OTHERS = {
+    "WHS(ns)": "hold by {:.2f} ns, which no slower clock mends",
+    "WPWS(ns)": "a pulse width by {:.2f} ns, which needs a slower clock",
+}
+"""Worst slacks besides that of setup."""
 
 
 def read_timing(path: Path) -> TimingSummary:
@@ -282,7 +285,7 @@ def read_timing(path: Path) -> TimingSummary:
     worst = min(paths, key=lambda pair: pair[0], default=(0.0, ""))[1]
     row = dict(zip(re.split(r"\s{2,}", lines[start or 0].strip()), values, strict=False))
     violated = tuple(
-        f"{what} by {-number:.2f} ns"
+        what.format(-number)
         for name, what in _OTHERS.items()
         if (text_of := row.get(name, "NA")) != "NA" and (number := _number(path, name, text_of)) < 0
     )

@@ -152,11 +152,11 @@ class Routed:
         if self.critical and self.critical.nodes:
             limit = f"; the slowest path is in {' -> '.join(self.critical.nodes)}"
         if self.hold_violations:
-            return (
-                f"violates the hold time of flip-flops {self.hold_violations} times, which no slower clock mends: build "
+            limit += (
+                f"; violates the hold time of flip-flops {self.hold_violations} times, which no slower clock mends: build "
                 "with another --route-seed"
             )
-        if self.met:
+        if tightest.slack_ns >= 0:
             return f"reaches {tightest.fmax_mhz:.1f} MHz; its clock is {tightest.wanted_mhz:.1f} MHz{limit}"
         return (
             f"reaches only {tightest.fmax_mhz:.1f} MHz, and its clock is {tightest.wanted_mhz:.1f} MHz "

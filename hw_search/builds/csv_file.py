@@ -86,12 +86,13 @@ def read_csv(path: Path, numbers: int) -> CsvTable:
 def _is_headings(row: list[str]) -> bool:
     """Return whether a file's first row holds headings.
 
-    Headings are text, or have a name of labels among them, or are the columns' numbers from 0, as pandas writes them.
+    Headings are text, or the columns' numbers from 0, as pandas writes them, perhaps beside a name of labels.
     """
     numbers = [cell for cell in row if _number(cell) is not None]
-    if not row[0] or not numbers or any(cell.lower() in _LABELS for cell in row):
+    if not row[0] or not numbers:
         return True
-    return len(numbers) > 2 and numbers == [str(place) for place in range(len(numbers))]
+    is_named = any(cell.lower() in _LABELS for cell in row)
+    return numbers == [str(place) for place in range(len(numbers))] and (is_named or len(numbers) > 2)
 
 
 def _cell(path: Path, line: int, row: list[str], column: int) -> float:

@@ -192,10 +192,12 @@ def _hints(done: Done) -> list[str]:
         return [str(done.misfit)]
     if done.routed is None or done.routed.met:
         return []
-    return [
-        done.routed.timing,
-        "warning: the board may answer wrongly at its clock, which is too fast for the design",
-    ]
+    why = (
+        "at any clock, because paths are too fast"
+        if done.routed.hold_violations
+        else "at its clock, which is too fast for the design"
+    )
+    return [done.routed.timing, f"warning: the board may answer wrongly {why}"]
 
 
 def _load(job: Job, done: Done) -> str:
@@ -257,7 +259,9 @@ def _timing(design: BuiltDesign, done: Done) -> Timing:
         fmax_mhz=routed.fmax_mhz if routed else None,
         slack_ns=routed.slack_ns if routed else None,
         critical_path=routed.critical_path if routed else "",
-        violated=(f"hold {routed.hold_violations} times",) if routed and routed.hold_violations else (),
+        violated=(f"hold {routed.hold_violations} times, which no slower clock mends",)
+        if routed and routed.hold_violations
+        else (),
     )
 
 

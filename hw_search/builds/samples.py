@@ -225,9 +225,7 @@ def read_test_set(path: Path, shape: tuple[int, ...]) -> TestSet:
     if y is not None:
         with _as_user_error(path):
             y = read_labels("test", y, len(samples))
-            train = (
-                None if arrays.y_train is None else read_labels("train", arrays.y_train, len(arrays.y_train))
-            )
+            train = _train_labels(arrays, needed=y.dtype.kind == "U")
             if y.dtype.kind == "U":  # by the alphabet, as in a search
                 every = np.unique(y if train is None else np.concatenate([y, train]))
                 y, known = number(arrays.y_name, y, every), every
@@ -236,6 +234,18 @@ def read_test_set(path: Path, shape: tuple[int, ...]) -> TestSet:
                 known = np.unique(train)
     labels = "" if y is None else f"{path.name}, {arrays.y_name}"
     return TestSet(samples, y, labels, tuple(f"{path.name}: {note}" for note in notes), known)
+
+
+def _train_labels(arrays: _Arrays, needed: bool) -> np.ndarray | None:
+    """Return the labels of a file's training samples; None if it has none, or if they are no labels and are not needed."""
+    if arrays.y_train is None:
+        return None
+    try:
+        return read_labels("train", arrays.y_train, len(np.atleast_1d(arrays.y_train)))
+    except DataError:
+        if needed:
+            raise
+        return None
 
 
 def labels_in_classes(

@@ -33,7 +33,8 @@ class TrainingConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False
     augment: Literal["none", "flip", "crop_flip", "shift"] = Field(
         "none",
         description="Augmentation of images: `none`, left-right flips (`flip`), flips and shifts by up to an eighth of the "
-        "side (`crop_flip`), or shifts by up to a sixteenth alone (`shift`), for digits and letters.",
+        "side (`crop_flip`), or shifts by up to a sixteenth alone (`shift`), for digits and letters. "
+        "Samples must be images.",
     )
     method: Choice[Literal["straight_through", "self_binarizing"]] = Field(
         "straight_through",

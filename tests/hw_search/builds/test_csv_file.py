@@ -69,6 +69,11 @@ def test_numbers_of_columns_are_headings(headings: list[str], tmp_path: Path) ->
     )
 
 
+def test_a_label_is_no_heading(tmp_path: Path) -> None:
+    rows = [[*row, name] for row, name in zip(X.tolist(), "ynnny", strict=True)]
+    assert len(read_csv(written(tmp_path / "x.csv", rows), 3).samples) == len(X)
+
+
 def test_text_labels_must_be_all_of_them(tmp_path: Path) -> None:
     rows = [[*row, name] for row, name in zip(X.tolist(), "acaca", strict=True)]
     found = read_test_set(written(tmp_path / "x.csv", rows, ["one", "two", "three", "kind"]), (3,))
