@@ -3,10 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
 from zerocross.finn_flows import network
-from zerocross.finn_flows.integer import IntegerNetwork
+from zerocross.finn_flows.integer import IntegerNetwork, each_row
 from zerocross.finn_flows.network import Grid
 from zerocross.finn_flows.nodes import Bias, CrossingSite, GroupedProduct, Product, Wired, WiredCount
 from zerocross.finn_flows.nodes.node import HardwareNode
@@ -74,7 +72,7 @@ def _bias(layer: str, node: Bias, net: IntegerNetwork) -> Bias:
     assert isinstance(found.operation, network.Bias)
     source = net.network.inputs()[found.inputs[0]]
     is_sparse = isinstance(source, network.Layer) and isinstance(source.operation, network.Sparse)
-    if factors is not None and (is_sparse or node.shift > found.operation.shift):
+    if node.has_factors and factors is not None and (is_sparse or node.shift > found.operation.shift):
         # The node reads popcounts p of accumulators a = 2 p + low, and doubles them by its shift, or it reads a - low.
         low = net.network.grids()[found.inputs[0]].low
         biases = biases + (factors * low << found.operation.shift)
@@ -91,6 +89,7 @@ def _crossings(
     table, product = net.tables[layer], products.get(net.network.producers()[layer])
     if product is not None and (product.input_bits > 1 or product.weight_bits > 1):
         # The product's accumulators count from 0 in every channel; the crossings absorb the offset.
-        table = table.moved(Grid(0, product.reach), -np.repeat(product.row_offsets, node.bits))
+        offsets = each_row(product.row_offsets, net.network, layer, table.channels)
+        table = table.moved(Grid(0, product.reach), -offsets)
     implementation = styles.implementations.get(layer, node.implementation)
     return replace(node.with_table(table), implementation=implementation)

@@ -199,10 +199,32 @@ def remove_unreached(net: IntegerNetwork) -> IntegerNetwork:
         weights = net.weights[producer].reshape(len(net.weights[producer]), -1).astype(np.int64)
         ends = weights * source.low, weights * source.high
         lows, highs = np.minimum(*ends).sum(axis=1), np.maximum(*ends).sum(axis=1)
-        planes = tables[name].channels // len(weights)
-        tables[name] = tables[name].within(np.repeat(lows, planes), np.repeat(highs, planes))
+        table = tables[name]
+        tables[name] = table.within(
+            *(each_row(ends, net.network, name, table.channels) for ends in (lows, highs))
+        )
     counts = {name: tuple(int(count) for count in table.counts()) for name, table in tables.items()}
     return replace(net, network=net.network.with_crossings(counts), tables=tables)
+
+
+def each_row(values: np.ndarray, network: Network, activation: str, rows: int) -> np.ndarray:
+    """Repeat a number of each channel of a product for the rows of the table behind it.
+
+    Rows are in the order (channel, bit), or (pixel, channel, bit) where a flatten lies between them.
+
+    Args:
+        values: Numbers, (channels,).
+        network: The network.
+        activation: Name of the activation.
+        rows: Rows of its table.
+    """
+    (bits,) = (
+        layer.operation.bits
+        for layer in network.layers
+        if layer.name == activation and isinstance(layer.operation, Activation)
+    )
+    own = np.repeat(values, bits)
+    return np.tile(own, rows // len(own))
 
 
 def remove_first_bits(net: IntegerNetwork) -> tuple[IntegerNetwork, dict[str, int]]:
@@ -309,7 +331,8 @@ def _without_channels(
     tables[name] = table.select(keep)
     fan_in, inputs = kept.shape[1] * kept.shape[2], net.network.grids()[name]
     grid = product_grid(fan_in, inputs, operation.weight_bits)
-    tables[follower] = tables[follower].moved(grid, np.repeat(shift, tables[follower].channels // len(shift)))
+    rows = tables[follower].channels
+    tables[follower] = tables[follower].moved(grid, each_row(shift, net.network, follower, rows))
     layers = (
         _narrowed(layer, len(keep)) if layer.name == producer else layer for layer in net.network.layers
     )

@@ -26,6 +26,7 @@ from zerocross.finn_flows.lowering.canonical.borders import Borders
 from zerocross.finn_flows.lowering.canonical.last_quantizer import drop_last_quantizer
 from zerocross.finn_flows.lowering.canonical.signals import SignalsToImages
 from zerocross.finn_flows.lowering.canonical.writer import Writer, with_attributes
+from zerocross.finn_flows.lowering.errors import LoweringError
 from zerocross.finn_flows.lowering.graph.execution import RESHAPES
 from zerocross.finn_flows.lowering.graph.padding import own_padding
 from zerocross.finn_flows.lowering.graph.products import attributes, has_integers, is_product
@@ -115,9 +116,16 @@ class _Choices(Writer):
 
     def _gathered(self, node: NodeProto, shape: tuple[int, ...]) -> tuple[int, np.ndarray] | None:
         indices = self.known(node.input[1])
-        if indices is None or indices.ndim != 1 or self.known(node.input[0]) is not None:
-            return None
         axis = attributes(node).get("axis", 0) % len(shape)
+        if indices is None or self.known(node.input[0]) is not None:
+            return None
+        if indices.ndim == 0 and axis > 0:
+            raise LoweringError(
+                f"{node.name} (Gather): a single index drops the axis {axis}: keep it, as in x[:, {int(indices)}:"
+                f"{int(indices) + 1}]"
+            )
+        if indices.ndim != 1:
+            return None
         return axis, np.asarray(indices) % shape[axis]
 
     def _split(self, node: NodeProto, shape: tuple[int, ...]) -> None:
@@ -212,7 +220,11 @@ class _Channels(Writer):
             return
         for name in read:
             self._join(name)
-        if node.op_type == "Gather" and attributes(node).get("axis", 0) == 1:
+        if (
+            node.op_type == "Gather"
+            and attributes(node).get("axis", 0) == 1
+            and self.known(node.input[1]) is not None
+        ):
             self._gather(node)
         else:
             self.keep(node)

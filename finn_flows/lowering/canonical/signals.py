@@ -10,6 +10,7 @@ from onnx import NodeProto
 from qonnx.core.modelwrapper import ModelWrapper
 
 from zerocross.finn_flows.lowering.canonical.writer import Writer, with_attributes
+from zerocross.finn_flows.lowering.errors import LoweringError
 from zerocross.finn_flows.lowering.graph.execution import RESHAPES
 from zerocross.finn_flows.lowering.graph.products import attributes
 from zerocross.finn_flows.lowering.graph.regions import BY_CHANNEL, ELEMENTWISE
@@ -147,7 +148,8 @@ class SignalsToImages(Writer):
 
     def _pad(self, node: NodeProto) -> None:
         pads = self.known(node.input[1])
-        assert pads is not None
+        if pads is None:
+            raise LoweringError(f"{node.name} (Pad): its pads are computed: make them constant")
         inputs = [self._image(node.input[0]), *node.input[1:]]
         axes = self.known(node.input[3]) if len(node.input) > 3 else None
         if axes is not None:

@@ -147,7 +147,7 @@ def as_sparse(product: ScaledProduct) -> Sparse | None:
     If its node's metadata says so, its weights can also be 1, 2, 4, ... in each channel, with signs: an indexed layer.
     """
     weights = product.weights
-    if weights.ndim != 2:
+    if weights.ndim != 2 or not weights.any():
         return None
     reads = np.count_nonzero(weights, axis=1)
     indexed = bool(np.abs(weights).max() > 1)

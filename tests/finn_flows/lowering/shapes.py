@@ -250,7 +250,28 @@ def pool_of_the_input(bits: int) -> Shaped:
     return g.end()
 
 
+def flattened(*quantizers: str, pool: bool = False) -> Shaped:
+    """Accumulators of several bits with an activation behind the flatten: the weights of channels reach differently far."""
+    g = Shaped((1, 2, 5, 5), 3).levels(4, 0.25)
+    g.node("Conv", g.weights((4, 2, 3, 3), 0.5, "Quant", 3), kernel_shape=[3, 3])
+    for quantizer in quantizers:
+        match quantizer:
+            case "norm":
+                g.norm(g.features() if g.nodes[-1].op_type == "Flatten" else 4, 3.0)
+            case "flatten":
+                if pool:
+                    g.node("MaxPool", kernel_shape=[2, 2], strides=[1, 1])
+                g.node("Flatten")
+            case bits:
+                g.levels(int(bits))
+    return g.dense(g.features(), 5)  # type: ignore[return-value]
+
+
 SHAPES: dict[str, Callable[[], Shaped]] = {
+    "flattened_accumulators": lambda: flattened("flatten", "norm", "1"),
+    "flattened_levels": lambda: flattened("norm", "3", "flatten", "2"),
+    "flattened_signs": lambda: flattened("norm", "1", "flatten", "1"),
+    "flattened_pool": lambda: flattened("flatten", "norm", "1", pool=True),
     "vgg_of_signals": vgg,
     "depthwise_of_signals": depthwise,
     "signals_mean": lambda: signals("GlobalAveragePool"),

@@ -24,6 +24,11 @@ def dense(g: Graph | None = None) -> Graph:
     return (g or start()).dense(10, 12).norm(12)
 
 
+def single_channel() -> Graph:
+    g = image().conv(2, 4).norm(4).bipolar()
+    return g.node("Gather", g.constant(1, np.int64), axis=1)
+
+
 def finish(g: Graph) -> Graph:
     return g.bipolar().dense(12, 5)
 
@@ -98,6 +103,10 @@ REFUSED: dict[str, tuple[Callable[[], Graph], str]] = {
     "a mean": (
         lambda: finish_image(image().conv(2, 4).norm(4).node("Relu").node("GlobalAveragePool")),
         r"GlobalAveragePool_5 \(GlobalAveragePool\): its operand Relu_4 \(Relu\), from Conv_2, is not quantized",
+    ),
+    "a single channel": (
+        lambda: finish_image(single_channel()),
+        r"Gather_\d+ \(Gather\): a single index drops the axis 1: keep it, as in x\[:, 1:2\]",
     ),
     "a softmax inside": (
         lambda: finish(dense().node("Softmax")),

@@ -24,7 +24,7 @@ from torch import nn
 
 from tests.finn_flows.integer_networks import as_streams, held_against
 from tests.finn_flows.lowering.foreign import Graph, execute, samples
-from tests.finn_flows.lowering.shapes import TAILS
+from tests.finn_flows.lowering.shapes import SHAPES, TAILS
 from zerocross.finn_flows.assembly import assemble
 from zerocross.finn_flows.folding import Folding
 from zerocross.finn_flows.lowering.absorbing import class_scales
@@ -166,6 +166,27 @@ def test_designs_scale_each_class(name: str) -> None:
     x = lowered.quantize(samples(SCALED[name]().shape, 300))
     for folding in (Folding(), Folding(target_cycles=40, max_pe=100, max_simd=100)):
         assert held_against(net, assemble(plan(net.network, folding), net), x) > 4
+
+
+@pytest.mark.parametrize("biases", [(0.0, 0.0, 0.0), (0.0, 0.1, 0.24)])
+def test_nearly_equal_scales_need_no_factors(biases: tuple[float, ...]) -> None:
+    g = front().dense(12, 3)
+    g.node("Mul", g.constant([0.1, 0.1003, 0.0998])).node("Add", g.constant(biases))
+    net, x = (lowered := lower(g.model())).network, samples(g.shape, 300)
+    assert np.array_equal(lowered.scores(x).classes, classes(execute(tidy(g.model()), x).reshape(len(x), -1)))
+    assert held_against(net, assemble(plan(net.network, Folding()), net), lowered.quantize(x)) > 2
+
+
+@pytest.mark.parametrize("name", [name for name in SHAPES if name.startswith("flattened")])
+def test_designs_with_an_activation_behind_a_flatten(name: str) -> None:
+    g = SHAPES[name]()
+    net = (lowered := lower(g.model())).network
+    assert (
+        held_against(
+            net, assemble(plan(net.network, Folding()), net), lowered.quantize(samples(g.shape, 100))
+        )
+        > 2
+    )
 
 
 def test_scales_that_only_rounding_tells_apart_are_one() -> None:
