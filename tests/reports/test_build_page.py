@@ -272,6 +272,31 @@ def test_a_comparison_begins_with_its_verdict():
     assert verdict([whole, wrong]) == "1 of 2 builds has a fault: two."
 
 
+def test_sizes_are_compared_after_one_step():
+    whole, small = make_build(name="whole"), make_build(name="small")
+    small = replace(small, routed={**(small.routed or {}), "lut": 2000})
+    unrouted = replace(
+        make_build(name="unrouted"), routed=None, nodes=[replace(n, routed={}) for n in whole.nodes]
+    )
+    text = verdict([whole, small, unrouted])
+    assert "LUT4 after synthesis." in text and "with such a count" not in text
+    assert "small is the smallest on ECP5, with 2,000 LUT4 after routing." in verdict([whole, small])
+    guessed = replace(whole, timing=replace(whole.timing, ii_measured=None, ii_estimate=1))
+    assert "images a second (estimated)" in verdict([guessed, small])
+
+
+def test_a_violation_of_hold_is_a_fault():
+    build = make_build(name="early")
+    early = replace(
+        build, timing=replace(build.timing, violated=("hold by 0.41 ns, which no slower clock mends",))
+    )
+    assert "early" in verdict([early, build]) and "1 of 2 builds has a fault: early." in verdict(
+        [early, build]
+    )
+    text = Page(body(render_build(early))).text
+    assert "Violates hold by 0.41 ns, which no slower clock mends. Meets 50 MHz" in text
+
+
 def test_what_is_around_the_layers_is_a_row_of_the_table():
     build = make_build()
     nodes = [replace(node, routed={"lut": 10}) for node in build.nodes]

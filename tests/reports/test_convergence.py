@@ -69,6 +69,23 @@ def with_curves(run: Run, validation: list[float]) -> Run:
     return replace(run, evaluations=found, front=front)
 
 
+@pytest.mark.parametrize(
+    ("folder", "place"),
+    [
+        ("runs/digits", ""),
+        ("runs/digits/earlier/1a2b3c4d", ""),
+        ("elsewhere/copy", " --output {here}/elsewhere --name copy"),
+    ],
+)
+def test_the_command_reaches_its_folder(
+    make_run: MakeRun, folder: str, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = searched(make_run, [0.5 - 0.01 * n for n in range(40)], 0.001)
+    wanted = f"zerocross search {folder}/config.yaml{place.format(here=tmp_path)} --set search.generations=10"
+    assert advice(run, Path(folder)).command == wanted
+
+
 def test_a_front_that_falls_steadily_still_rises(make_run: MakeRun) -> None:
     run = searched(make_run, [0.5 - 0.01 * n for n in range(40)], 0.001)
     found = convergence(run)

@@ -71,6 +71,26 @@ def test_other_seeds_of_one_network_are_no_gain(make_run: MakeRun) -> None:
     assert alone.points[1][0].metrics["error"] == 0.39 and "1 of b" in alone.verdict
 
 
+@pytest.mark.parametrize(
+    ("field", "said"),
+    [
+        (
+            {"device": {"part": "lfe5u-25f"}},
+            "The runs are for different parts, so their costs are not of one kind.",
+        ),
+        ({"cost_model": "finn"}, "The runs minimised costs of different models"),
+    ],
+)
+def test_costs_of_other_hardware_are_not_shared(
+    make_run: MakeRun, field: dict[str, object], said: str
+) -> None:
+    one = with_points(make_run(60), [(0.40, 300.0)])
+    other = with_points(replace(one, config={**one.config, **field}), [(0.40, 600.0)])
+    found = compare_runs({"a": one, "b": other})
+    assert [points[0].metrics["lut"] for points in found.points] == [300.0, 600.0]
+    assert said in found.verdict and said not in compare_runs({"a": one, "b": one}).verdict
+
+
 def test_hypervolumes_have_their_noise(make_run: MakeRun) -> None:
     run = replace(make_run(60), references=[])
     one, other = with_points(run, [(0.10, 300.0)]), with_points(run, [(0.11, 300.0), (0.3, 200.0)], 16)

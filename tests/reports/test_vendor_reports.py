@@ -218,6 +218,20 @@ def test_the_period_of_the_worst_path(table, worst, period, write):
     assert read_timing(write(timed(0.2, clocks=clocks, table=table, worst=worst))).period_ns == period
 
 
+def test_what_is_violated_besides_setup(write):
+    heads = "    WNS(ns)      TNS(ns)  TNS Failing Endpoints  WHS(ns)      WPWS(ns)"
+    rows = "    0.333        0.000    0                      {}           {}"
+    for hold, pulse, violated in (
+        ("0.082", "4.5", ()),
+        ("NA", "NA", ()),
+        ("-0.412", "4.5", ("hold by 0.41 ns, which no slower clock mends",)),
+        ("0.082", "-0.155", ("a pulse width by 0.15 ns, which needs a slower clock",)),
+    ):
+        text = timed(0.333).replace("    WNS(ns)      TNS(ns)\n", f"{heads}\n")
+        text = text.replace(" 0.333  0.000\n\n", f"{rows.format(hold, pulse)}\n\n", 1)
+        assert read_timing(write(text)).violated == violated
+
+
 @pytest.mark.parametrize(
     ("part", "family"),
     [

@@ -267,7 +267,18 @@ def flattened(*quantizers: str, pool: bool = False) -> Shaped:
     return g.dense(g.features(), 5)  # type: ignore[return-value]
 
 
+def pruned() -> Shaped:
+    """A branch whose weights are all 0."""
+    g = Shaped((1, 10), 3).levels(1)
+    start = g.tensor
+    g.node("MatMul", g.constant(np.zeros((10, 4)))).node("Add", g.constant(g.rng.normal(size=4)))
+    one = g.levels(1).tensor
+    g.at(start).dense(10, 6).norm(6)
+    return g.concat(one, g.levels(1).tensor).end()
+
+
 SHAPES: dict[str, Callable[[], Shaped]] = {
+    "pruned_branch": pruned,
     "flattened_accumulators": lambda: flattened("flatten", "norm", "1"),
     "flattened_levels": lambda: flattened("norm", "3", "flatten", "2"),
     "flattened_signs": lambda: flattened("norm", "1", "flatten", "1"),
