@@ -149,9 +149,8 @@ def main() -> None:
                     for seed in range(options.seeds or made.seeds)
                 ]
                 file, entry = add(folders, made.name, options.folder, replaces=True)
-            except (
-                UserError
-            ) as error:  # a training with other settings, or by another version: the others go on
+            except UserError as error:
+                # A training with other settings, or by another version: the others go on.
                 print(f"  error: {error}", flush=True)
                 continue
         for target in options.target:

@@ -21,6 +21,7 @@ from zerocross.hw_search.files import write_text
 from zerocross.reports.configurations import NOT_GIVEN, PLACES, UNRECORDED, differing, with_digests
 from zerocross.reports.records import Run
 from zerocross.reports.storage import (
+    EARLIER,
     EVALUATIONS,
     PARETO,
     REPORT,
@@ -29,8 +30,6 @@ from zerocross.reports.storage import (
     UnreadableRun,
     load_run,
 )
-
-EARLIER = "earlier"
 
 _EXECUTION = ("executor", "workers", "worker_memory_gb", "worker_cpus", "worker_gpus", "ray_address")
 """Fields of `search` that decide where networks train, but not their results."""

@@ -220,7 +220,9 @@ def misses_clock(build: Build) -> bool:
 
 def load_words(build: Build) -> str:
     """Return what precedes the command that loads the bitstream."""
-    return f"Load the bitstream{' all the same' if misses_clock(build) else ''} with:"
+    return (
+        f"Load the bitstream{' all the same' if misses_clock(build) or build.timing.violated else ''} with:"
+    )
 
 
 def usable_clock(build: Build) -> float | None:

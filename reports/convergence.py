@@ -14,6 +14,7 @@ from zerocross.reports import noise
 from zerocross.reports.configurations import setting
 from zerocross.reports.pareto import Floats, hypervolume_history, nondominated, reference_point
 from zerocross.reports.records import Run, TrainingCurve
+from zerocross.reports.storage import EARLIER
 from zerocross.reports.summary import front_evaluations, left_out, objective_points, search_front
 from zerocross.reports.wording import count
 
@@ -242,9 +243,6 @@ def _advice(run: Run, folder: Path | None, found: Convergence) -> Advice:
     )
 
 
-_EARLIER = "earlier"  # as `zerocross.hw_search.earlier` names the folder
-
-
 @dataclass(frozen=True)
 class _Command:
     """The command that repeats a search with changes."""
@@ -265,7 +263,7 @@ class _Command:
         budget = {"search.budget_minutes": times * minutes} if minutes and times > 1 else {}
         sets = "".join(setting(name, value) for name, value in {**changes, **budget}.items())
         whole = folder.resolve()  # of earlier results, the store is in the run's folder
-        is_elsewhere = whole != own.resolve() and whole.parent.name != _EARLIER
+        is_elsewhere = whole != own.resolve() and whole.parent.name != EARLIER
         place = (
             f" --output {shlex.quote(str(whole.parent))} --name {shlex.quote(whole.name)}"
             if is_elsewhere

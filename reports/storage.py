@@ -19,6 +19,7 @@ LAYOUT = 3  # raise it whenever a record gains a required field or changes its m
 
 PARETO, EVALUATIONS, TABLE = "pareto.json", "evaluations.jsonl", "pareto.csv"
 REPORT = "report.html"  # a run's or a build's page, in its folder
+EARLIER = "earlier"  # folder of a run's results by other configurations
 RETRAINED = "retrained.json"  # networks of the front that `zerocross retrain` trained again
 FUNCTIONS = "table.csv.gz"  # in the folder of a run that made a table (`zerocross.hw_search.tables.table`)
 RECORDS = PARETO, EVALUATIONS, RETRAINED

@@ -294,6 +294,9 @@ def test_a_violation_of_hold_is_a_fault():
         [early, build]
     )
     text = Page(body(render_build(early))).text
+    assert "all the same" in build_facts.load_words(early) and "all the same" not in build_facts.load_words(
+        build
+    )
     assert "Violates hold by 0.41 ns, which no slower clock mends. Meets 50 MHz" in text
 
 
