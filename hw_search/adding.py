@@ -29,21 +29,13 @@ from zerocross.hw_search.zoo.collection import PACKAGED, user_folder
 from zerocross.hw_search.zoo.entry import SUFFIX, Entry, Estimate, Measured, Training, load_entry, save_entry
 from zerocross.hw_search.zoo.packing import pack
 from zerocross.hw_search.zoo.training_folder import CONFIG, TrainingFolder, read_training
-from zerocross.models.data import AT_HAND, Data, Split, load, load_test
+from zerocross.models.data import AT_HAND, Data, Split, load, load_test, resembles
 from zerocross.models.training import accuracy
 from zerocross.reports.build_records import Build
 
 _PACKAGES = ("zerocross", "torch", "brevitas", "numpy")
 _ALIKE = (*(name for name in DECIDING if name != "seed"), "input_shape", "classes")
 """Fields of a record that are equal in all trainings of an entry."""
-
-_OFFICIAL = {
-    "mnist": ((1, 28, 28), 10, 10_000),
-    "fashion_mnist": ((1, 28, 28), 10, 10_000),
-    "cifar10": ((3, 32, 32), 10, 10_000),
-    "cifar100": ((3, 32, 32), 100, 10_000),
-}
-"""Shape of a sample, classes and test samples of the data sets that need a download."""
 
 _BATCH = 1000
 _OFF = 0.005
@@ -234,7 +226,7 @@ def _is_official(name: str, config: Config, data: Data, test: Split) -> bool:
     if name in AT_HAND:
         same = load(**{**config.data.model_dump(), "name": name})
         return same.fingerprint == data.fingerprint and torch.equal(load_test(name).x, test.x)
-    return _OFFICIAL.get(name) == (data.input_shape, data.classes, len(test))
+    return resembles(name, data, test)
 
 
 def _portable(config: Config, name: str, data_name: str, record: dict[str, Any]) -> dict[str, Any]:

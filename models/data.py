@@ -29,11 +29,22 @@ from zerocross.reading import Unreadable, names_of_arrays, read_arrays
 SPLIT_SEED = 20_190_202
 """Seed of the fixed train/test split of scikit-learn's data, so that all users have the same test set."""
 
+
+@dataclass(frozen=True)
+class _Download:
+    """A data set of torchvision: its class there, the shape of a sample, the number of classes and of test samples."""
+
+    kind: str
+    shape: tuple[int, ...]
+    classes: int = 10
+    tests: int = 10_000
+
+
 _TORCHVISION = {
-    "mnist": "MNIST",
-    "fashion_mnist": "FashionMNIST",
-    "cifar10": "CIFAR10",
-    "cifar100": "CIFAR100",
+    "mnist": _Download("MNIST", (1, 28, 28)),
+    "fashion_mnist": _Download("FashionMNIST", (1, 28, 28)),
+    "cifar10": _Download("CIFAR10", (3, 32, 32)),
+    "cifar100": _Download("CIFAR100", (3, 32, 32), classes=100),
 }
 _SCIKIT_LEARN = {"breast_cancer": "load_breast_cancer"}
 """Tables of numbers that come with scikit-learn: one row a sample, each column with a range of its own."""
@@ -189,6 +200,14 @@ def check_test(name: str, root: str, data: Data) -> tuple[str, tuple[str, ...]]:
     return digest.hexdigest(), (test.labels,) if test.labels else ()
 
 
+def resembles(name: str, data: Data, test: Split) -> bool:
+    """Return whether samples have the form and the number of test samples of the data set `name`, one of torchvision's."""
+    if name not in _TORCHVISION:
+        return False
+    known = _TORCHVISION[name]
+    return (data.input_shape, data.classes, len(test)) == (known.shape, known.classes, known.tests)
+
+
 def as_npz(name: str, root: str = "data") -> bytes:
     """Return a whole set as the content of an .npz file, for a machine without the set.
 
@@ -272,7 +291,7 @@ def _table(name: str) -> dict[str, np.ndarray]:
 def _torchvision(name: str, root: str, train: bool) -> _Part:
     import torchvision
 
-    dataset = getattr(torchvision.datasets, _TORCHVISION[name])
+    dataset = getattr(torchvision.datasets, _TORCHVISION[name].kind)
     try:
         loaded = dataset(root, train=train, download=True)
     except (OSError, RuntimeError) as error:
