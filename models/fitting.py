@@ -4,6 +4,7 @@ import copy
 import math
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -35,7 +36,7 @@ _LATE = 1.03
 
 _SAVE_SECONDS = 30.0
 _STATISTICS_BATCH = 1000
-_STATISTICS_SAMPLES = 10_000
+_STATISTICS_SAMPLES = 5_000
 
 
 class TrainingFailure(Exception):
@@ -233,7 +234,7 @@ class Fit:
     def finish(self) -> None:
         """Put averaged weights in place, and read the statistics of batch norms again, in float32, on plain samples.
 
-        Running statistics follow the last batches only. In a residual network that can cost 16 points of accuracy.
+        Running statistics follow the last batches only; see `reread_statistics`.
         """
         with torch.no_grad():
             for name, value in self._average.items():
@@ -369,29 +370,52 @@ def _optimizer(model: nn.Module, settings: TrainingSettings) -> torch.optim.Opti
 
 @torch.no_grad()
 def reread_statistics(model: nn.Module, x: Tensor) -> None:
-    """Set the running statistics of a network's batch norms to the means over large batches, in float32.
+    """Set the running statistics of a network's batch norms to those of the samples, in float32, norm by norm.
 
-    Up to 10,000 samples, evenly spaced, are read.
+    Each norm is read behind norms that have their final statistics already. If all were read at once, a norm would see bits
+    that depend on the batch at hand, not those of the network as it is used: where a threshold meets a frequent
+    value, a small difference flips most bits of a channel. One residual network lost 17 points of accuracy.
+
+    Up to 5,000 samples, evenly spaced, are read.
 
     Args:
         model: Network; all other layers are in eval mode meanwhile, and afterwards.
         x: Samples, (N, ...).
     """
     model.eval()
-    norms = [module for module in model.modules() if isinstance(module, BatchNorm)]
-    momenta = [norm.momentum for norm in norms]
-    if not norms:
-        return
-    for norm in norms:
+    x = x[:: math.ceil(len(x) / _STATISTICS_SAMPLES)]
+    batches = x.tensor_split(max(1, math.ceil(len(x) / _STATISTICS_BATCH)))
+    for norm in _norms_in_order(model, batches[0]):
+        momentum = norm.momentum
         norm.reset_running_stats()
         norm.momentum = None  # cumulative mean
         norm.train()
-    x = x[:: math.ceil(len(x) / _STATISTICS_SAMPLES)]
-    for batch in x.tensor_split(max(1, math.ceil(len(x) / _STATISTICS_BATCH))):
-        model(batch.float())
-    for norm, momentum in zip(norms, momenta, strict=True):
+        handle = norm.register_forward_hook(_stop)
+        for batch in batches:
+            with suppress(_Reached):
+                model(batch.float())
+        handle.remove()
         norm.momentum = momentum
-    model.eval()
+        norm.eval()
+
+
+class _Reached(Exception):
+    """A forward pass has come as far as it is needed."""
+
+
+def _stop(*_: object) -> None:
+    raise _Reached
+
+
+def _norms_in_order(model: nn.Module, x: Tensor) -> list[BatchNorm]:
+    """Return the batch norms of a network in the order in which samples meet them."""
+    met = list[BatchNorm]()
+    norms = [module for module in model.modules() if isinstance(module, BatchNorm)]
+    handles = [norm.register_forward_pre_hook(lambda module, _: met.append(module)) for norm in norms]
+    model(x.float())
+    for handle in handles:
+        handle.remove()
+    return list(dict.fromkeys(met))
 
 
 def check_finite(model: nn.Module, epoch: int) -> None:

@@ -207,6 +207,31 @@ def test_statistics_read_again(trained: bool, digits: Data) -> None:
     assert norm.momentum == 0.1 and not model.training
 
 
+def test_statistics_are_those_of_the_network_as_it_is_used(
+    digits: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # In small batches, a norm behind a sign sees other bits with the statistics of the batch than with the final ones.
+    monkeypatch.setattr("zerocross.models.fitting._STATISTICS_BATCH", 16)
+    torch.manual_seed(0)
+    model = build("resnete", (1, 8, 8), 10, {"widths": [8, 16], "blocks": [1, 1], "stream_bits": 4})
+    reread_statistics(model, digits.train.x)
+    norms = [module for module in model.modules() if isinstance(module, BatchNorm)]
+    values: dict[nn.Module, Tensor] = {}
+    handles = [
+        norm.register_forward_pre_hook(lambda module, inputs: values.setdefault(module, inputs[0]))
+        for norm in norms
+    ]
+    accuracy(model, digits.train)
+    for handle in handles:
+        handle.remove()
+    assert len(values) == len(norms) > 5
+    for norm in norms:
+        seen = values[norm]
+        means = seen.mean([axis for axis in range(seen.dim()) if axis != 1])
+        assert norm.running_mean is not None
+        torch.testing.assert_close(norm.running_mean, means, rtol=1e-3, atol=1e-3)
+
+
 @pytest.mark.parametrize(
     "topology",
     ["mlp", pytest.param("cnv", marks=pytest.mark.slow), pytest.param("resnete", marks=pytest.mark.slow)],
