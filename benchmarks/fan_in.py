@@ -45,7 +45,8 @@ LEVEL = 0.05
 TABLE = "any function"
 PLAIN = "plain sign"
 BITS = {"thermometer": 8}
-COLUMNS = ("data", "inputs", "function", "seed", "validation", "test", "seconds")
+SETTINGS = ("data", "neurons", "epochs", "rate")
+COLUMNS = (*SETTINGS, "inputs", "function", "seed", "validation", "test", "seconds")
 
 
 @cache
@@ -103,21 +104,32 @@ def jobs(seeds: int) -> Iterator[tuple[int, int, str]]:
 
 def run(data: Data, test: Split, options: argparse.Namespace) -> None:
     """Train what is missing."""
-    known = {(row["inputs"], row["function"], row["seed"]) for row in read(options.rows)}
+    known = {(row["inputs"], row["function"], row["seed"]) for row in rows_of(options)}
     wanted = [job for job in jobs(options.seeds) if (str(job[1]), job[2], str(job[0])) not in known]
     started = time.monotonic()
     for done, (seed, inputs, name) in enumerate(wanted):
         begun = time.monotonic()
         torch.manual_seed(seed)
         model = network(data, options.neurons, inputs, name)
-        changes = {"surrogate": "window", **functions()[name][2]}
+        changes = {"surrogate": "window", "label_smoothing": 0.0, **functions()[name][2]}
         settings = TrainingSettings(options.epochs, 128, options.rate, **changes)
         train(model, data, settings, seed)
         found = accuracy(model, data.validation), accuracy(model, test)
-        row = (Path(options.data).stem, inputs, name, seed, *found, round(time.monotonic() - begun, 1))
+        row = (*settings_of(options), inputs, name, seed, *found, round(time.monotonic() - begun, 1))
         append(options.rows, COLUMNS, row)
         left = (time.monotonic() - started) / (done + 1) * (len(wanted) - done - 1)
         print(f"K {inputs:2} {name:32} seed {seed}: {found[1]:.2%}; {left / 60:.0f} min left", flush=True)
+
+
+def settings_of(options: argparse.Namespace) -> tuple[str, ...]:
+    """Return SETTINGS as the rows have them."""
+    return Path(options.data).stem, *(str(getattr(options, name)) for name in SETTINGS[1:])
+
+
+def rows_of(options: argparse.Namespace) -> list[dict[str, str]]:
+    """Return the rows with the same settings."""
+    same = settings_of(options)
+    return [row for row in read(options.rows) if tuple(row[name] for name in SETTINGS) == same]
 
 
 def by_function(rows: Sequence[dict[str, str]]) -> dict[str, dict[int, list[float]]]:
@@ -201,7 +213,7 @@ def main() -> None:
         torch.set_num_threads(1)
         options.rows.parent.mkdir(parents=True, exist_ok=True)
         run(load(options.data), load_test(options.data), options)
-    found = by_function(read(options.rows))
+    found = by_function(rows_of(options))
     print_table(found, options.against)
     if options.figure:
         draw(found, options.figure)

@@ -93,12 +93,15 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3, help="seeds of the whole training")
     parser.add_argument("--short-seeds", type=int, default=3, help="seeds of the short trainings")
     parser.add_argument("--surrogate", choices=("window", "polynomial", "tanh"), default="polynomial")
+    parser.add_argument("--label-smoothing", type=float, default=0.1)
     parser.add_argument("--fidelities", nargs="+", default=FIDELITIES, help="such as 0.1x0.25 0.5")
     parser.add_argument("--activations", nargs="+", default=list(ACTIVATIONS), help="presets or expressions")
     given = parser.parse_args()
     torch.set_num_threads(1)
     data = load(given.data, given.validation, limit=given.limit)
-    settings = TrainingSettings(given.epochs, given.batch_size, surrogate=given.surrogate)
+    settings = TrainingSettings(
+        given.epochs, given.batch_size, surrogate=given.surrogate, label_smoothing=given.label_smoothing
+    )
     names = given.activations
     count = f"{len(data.train):,} training and {len(data.validation):,} validation samples"
     print(

@@ -24,6 +24,8 @@ from zerocross.hw_search.watcher import Silent
 
 ROWS = Path(__file__).with_name("methods.yaml")
 LEVEL = 0.05  # significance level of all comparisons together
+SEARCHED = "searched activation"
+"""The row whose result the rows with `searched: true` use."""
 
 
 @dataclass(frozen=True)
@@ -139,14 +141,16 @@ def main() -> None:
         base["final"]["seeds"] = options.seeds
     if options.data:
         base["data"]["name"] = options.data
+    if options.rows:
+        # The first row and `against` are what rows are compared with; a row with "searched" needs the search's result.
+        kept = {next(iter(content["rows"])), *options.rows, options.against}
+        if any(content["rows"][name].get("searched") for name in options.rows):
+            kept.add(SEARCHED)
+        content["rows"] = {name: change for name, change in content["rows"].items() if name in kept}
     for name, change in content["rows"].items():
-        if options.rows and found and name not in (*options.rows, options.against):
-            continue
         settings = merged(base, {key: value for key, value in change.items() if key != "searched"})
         if change.get("searched"):
-            known = [row for row in found if row.name == "searched activation"]
-            if not known:
-                continue
+            known = [row for row in found if row.name == SEARCHED]
             settings["activation"]["expressions"] = [known[0].expression]
         found.append(run(name, settings, options.output / options.section))
         print(table(found, options.against), flush=True)

@@ -6,8 +6,9 @@
     python benchmarks/recipes.py --table-only
 
 Trains plain signs, several seeds of each recipe. Every training is a row of the CSV file; run the same command to resume.
-The table has validation accuracies. A star marks a difference to the default recipe (Welch's test, two-sided, Bonferroni's
-correction for all comparisons).
+The reference has `surrogate: polynomial` and no label smoothing. The default of zerocross is `label_smoothing: 0.1`. The
+table has validation accuracies. A star marks a difference to the reference (Welch's test, two-sided, Bonferroni's correction
+for all comparisons).
 """
 
 import argparse
@@ -32,9 +33,10 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "resnete": {"name": "resnete", "widths": [16, 32], "blocks": [2, 2], "stem_stride": 2, "stream_bits": 6},
 }
 
-DEFAULT = "default"
+REFERENCE = "reference"
+SETTINGS: dict[str, Any] = {"batch_size": 64, "surrogate": "polynomial", "label_smoothing": 0.0}
 RECIPES: dict[str, dict[str, Any]] = {
-    DEFAULT: {},
+    REFERENCE: {},
     "surrogate: window": {"surrogate": "window"},
     "surrogate: tanh": {"surrogate": "tanh"},
     "surrogate_width: 1.3": {"surrogate_width": 1.3},
@@ -47,7 +49,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "average: 1": {"average": 1.0},
     "self_binarizing": {"method": "self_binarizing"},
 }
-"""Changes of `training` by name."""
+"""Changes of SETTINGS by name."""
 
 COLUMNS = ("network", "data", "samples", "epochs", "recipe", "seed", "validation", "seconds")
 LEVEL = 0.05
@@ -65,7 +67,7 @@ def run(options: argparse.Namespace) -> None:
         begun = time.monotonic()
         torch.manual_seed(seed)
         model = build_topology(NETWORKS[options.network], data.input_shape, data.classes)
-        settings = TrainingSettings(**{"epochs": options.epochs, "batch_size": 64, **RECIPES[recipe]})
+        settings = TrainingSettings(**{"epochs": options.epochs, **SETTINGS, **RECIPES[recipe]})
         train(model, data, settings, seed)
         found = accuracy(model, data.validation)
         row = (*same, recipe, seed, found, round(time.monotonic() - begun, 1))
@@ -85,7 +87,7 @@ def print_table(rows: list[dict[str, str]]) -> None:
     cells: dict[tuple[str, tuple[str, str, str, str]], list[float]] = {}
     for row in rows:
         cells.setdefault((row["recipe"], place(row)), []).append(100 * float(row["validation"]))
-    comparisons = sum(recipe != DEFAULT and len(values) > 1 for (recipe, _), values in cells.items())
+    comparisons = sum(recipe != REFERENCE and len(values) > 1 for (recipe, _), values in cells.items())
     heads = [
         f"{network}, {data}, {int(samples):,} samples, {epochs} epochs"
         for network, data, samples, epochs in places
@@ -93,22 +95,22 @@ def print_table(rows: list[dict[str, str]]) -> None:
     print(f"| recipe | {' | '.join(heads)} |\n| --- |{' ---: |' * len(heads)}")
     for recipe in dict.fromkeys(row["recipe"] for row in rows):
         texts = [
-            _text(cells.get((recipe, at), []), cells.get((DEFAULT, at), []), comparisons) for at in places
+            _text(cells.get((recipe, at), []), cells.get((REFERENCE, at), []), comparisons) for at in places
         ]
-        print(f"| {recipe if recipe == DEFAULT else f'`{recipe}`'} | {' | '.join(texts)} |")
-    print(
-        f"\n* another accuracy than the default recipe's: Welch's test, {comparisons} comparisons (Bonferroni)"
-    )
+        print(f"| {recipe if recipe == REFERENCE else f'`{recipe}`'} | {' | '.join(texts)} |")
+    print(f"\n* another accuracy than the reference's: Welch's test, {comparisons} comparisons (Bonferroni)")
 
 
-def _text(values: list[float], default: list[float], comparisons: int) -> str:
+def _text(values: list[float], reference: list[float], comparisons: int) -> str:
     if not values:
         return ""
     mean = f"{fmean(values):.2f}"
     if len(values) < 2:
         return mean
     chance = (
-        1.0 if values is default or len(default) < 2 else ttest_ind(values, default, equal_var=False).pvalue
+        1.0
+        if values is reference or len(reference) < 2
+        else ttest_ind(values, reference, equal_var=False).pvalue
     )
     return f"{mean} ± {stdev(values):.2f}{' *' if chance * comparisons < LEVEL else ''}"
 

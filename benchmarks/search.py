@@ -2,21 +2,21 @@
 
     python benchmarks/search.py [--candidates 48] [--workers 2]
 
-Prints evaluations per hour with worker processes, and for the same tasks run one by one in this process. Then prints the
-share of evaluations saved in the pair space, and in an evolution over it.
+Prints evaluations per hour with several worker processes and with one, for the same tasks. Then prints the share of
+evaluations saved in the pair space, and in an evolution over it.
 """
 
 import argparse
 import random
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
 from zerocross.hw_search.config import load_config
-from zerocross.hw_search.execution.evaluation import evaluate, load_data
+from zerocross.hw_search.execution.evaluation import load_data
 from zerocross.hw_search.execution.executor import LocalExecutor
+from zerocross.hw_search.execution.tasks import Task
 from zerocross.hw_search.pipeline import search
 from zerocross.hw_search.space import Candidate, Space
 from zerocross.hw_search.trainings import task
@@ -28,7 +28,7 @@ CONFIG = Path(__file__).parent.parent / "examples" / "digits.yaml"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--candidates", type=int, default=48, help="networks to train with workers, and again in one process"
+        "--candidates", type=int, default=48, help="networks to train with all workers, and again with one"
     )
     parser.add_argument("--workers", type=int, default=2, help="worker processes")
     options = parser.parse_args()
@@ -52,23 +52,22 @@ def candidates(space: Space, count: int) -> list[Candidate]:
 
 def speed(space: Space, count: int, workers: int) -> None:
     tasks = [task(space.config, candidate, 0) for candidate in candidates(space, count)]
-    torch.set_num_threads(1)
-    evaluate(tasks[0])
-    with tempfile.TemporaryDirectory() as folder, LocalExecutor(workers, Path(folder) / "log") as executor:
-        list(executor.run(tasks[:workers]))  # loads imports and data once, before the timing
-        started = time.perf_counter()
-        list(executor.run(tasks))
-        parallel = time.perf_counter() - started
-    started = time.perf_counter()
-    for work in tasks:
-        evaluate(work)
-    serial = time.perf_counter() - started
-    print(f"{count} networks of {CONFIG.name}, {workers} workers against one process, imports excluded")
+    parallel, serial = seconds(tasks, workers), seconds(tasks, 1)
+    print(f"{count} networks of {CONFIG.name}, {workers} workers against one, imports excluded")
     print(
         f"  workers      {3600 * count / parallel:8,.0f} evaluations per hour ({parallel / count:.2f} s each)"
     )
-    print(f"  one process  {3600 * count / serial:8,.0f} evaluations per hour ({serial / count:.2f} s each)")
+    print(f"  one worker   {3600 * count / serial:8,.0f} evaluations per hour ({serial / count:.2f} s each)")
     print(f"  ratio        {serial / parallel:8.2f}")
+
+
+def seconds(tasks: Sequence[Task], workers: int) -> float:
+    """Return the seconds in which workers evaluate the tasks, after they have loaded imports and data."""
+    with tempfile.TemporaryDirectory() as folder, LocalExecutor(workers, Path(folder) / "log") as executor:
+        list(executor.run(tasks[:workers]))
+        started = time.perf_counter()
+        list(executor.run(tasks))
+        return time.perf_counter() - started
 
 
 def saved_in_the_space(space: Space) -> None:
@@ -95,11 +94,13 @@ def saved_in_an_evolution() -> None:
             "output": folder,
             "training.epochs": 1,
             "search.seeds": 1,
+            "search.strategy": "nsga2",
             "search.generations": 12,
             "final": {"seeds": 1, "networks": 1},
         }
-        result = search(load_config(CONFIG, overrides))
-    asked = 24 * 12
+        config = load_config(CONFIG, overrides)
+        result = search(config)
+    asked = config.search.population * config.search.most_generations
     searched = [evaluation for evaluation in result.run.evaluations if not evaluation.reference]
     trained = {(e.expression, str(e.choices.get("topology.hidden"))) for e in searched if e.metrics}
     print(f"evolution: at most {asked} candidates requested, {len(searched)} distinct ones evaluated")

@@ -77,7 +77,8 @@ def real(path: Path, seeds: int) -> None:
                 changed = {f"search.{name}": value for name, value in own.items()}
                 final = {"seeds": 1, "networks": 1}
                 run = search(load_config(path, {**changed, "output": folder, "final": final})).run
-            points[strategy, seed] = objective_points(run.evaluations, run.objectives)
+            found = [each for each in run.evaluations if not each.reference]
+            points[strategy, seed] = objective_points(found, run.objectives)
             signs = [e.metrics["error"] for e in run.evaluations if e.reference and e.status == "ok"]
             plain = min(plain, *signs)
     corner = reference_point(np.concatenate(list(points.values())))

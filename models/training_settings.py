@@ -51,7 +51,7 @@ class TrainingSettings:
     surrogate_width: float | None = None
     surrogate_sharpness: float = 4.0
     warmup: float = 0.0
-    label_smoothing: float = 0.0
+    label_smoothing: float = 0.1
     weight_decay: float = 0.0
     clip_weights: bool = False
     average: float = 0.0

@@ -63,7 +63,9 @@ class TrainingConfig(BaseModel, extra="forbid", frozen=True, allow_inf_nan=False
         description="Share of the steps in which the learning rate rises linearly, at least 0 and below 1.",
     )
     label_smoothing: Choice[Share] = Field(
-        0.0, description="Share of each label that is spread over all classes, at least 0 and below 1."
+        0.1,
+        description="Share of each label that is spread over all classes, at least 0 and below 1. 0: none, as in earlier "
+        "versions.",
     )
     weight_decay: Choice[NotNegative] = Field(
         0.0, description="Decoupled weight decay of the weights of products (AdamW). 0: Adam."
