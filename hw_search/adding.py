@@ -64,7 +64,13 @@ def make_entry(folders: Sequence[Path], name: str, trust: bool = False) -> Entry
     data, test = load(**config.data.model_dump()), load_test(config.data.name, config.data.root)
     candidate = only_candidate(config, data.input_shape, data.classes)
     model = best.module()
-    record, measured = best.record, accuracy(model, test)
+    record = best.record
+    if record["data"] != data.fingerprint:
+        raise UserError(
+            f"{best.folder}: {config.data.name} holds other data than at the training: restore it, or train the "
+            "network again"
+        )
+    measured = accuracy(model, test)
     if abs(measured - record["test"]) > _OFF:
         raise UserError(
             f"{best.folder}: its record says {100 * record['test']:.2f} % on the test set, but the weights have "

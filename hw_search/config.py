@@ -246,17 +246,23 @@ def _messages(error: ValidationError) -> Iterator[str]:
 
 def _with_paths(config: Config, folder: Path) -> Config:
     """Make an .npz data set and plugin files relative to the configuration's own folder absolute."""
-    update: dict[str, Any] = {}
+    update: dict[str, Any] = {"output": str(Path(config.output).expanduser())}
     name = config.data.name
+    if name.startswith("~"):
+        name = str(Path(name).expanduser())
+        update["data"] = config.data.model_copy(update={"name": name})
     if name.endswith(".npz") and not Path(name).is_absolute():
         update["data"] = config.data.model_copy(update={"name": str((folder / name).resolve())})
     start = config.training.start_from
     if start is not None and not is_zoo(start):  # workers may have another working directory
-        update["training"] = config.training.model_copy(update={"start_from": str(Path(start).resolve())})
+        update["training"] = config.training.model_copy(
+            update={"start_from": str(Path(start).expanduser().resolve())}
+        )
     if config.search.start_from:
-        folders = [str(Path(folder).resolve()) for folder in config.search.start_from]
+        folders = [str(Path(folder).expanduser().resolve()) for folder in config.search.start_from]
         update["search"] = config.search.model_copy(update={"start_from": folders})
     update["plugins"] = [
-        str((folder / plugin).resolve()) if plugin.endswith(".py") else plugin for plugin in config.plugins
+        str((folder / Path(plugin).expanduser()).resolve()) if plugin.endswith(".py") else plugin
+        for plugin in config.plugins
     ]
     return config.model_copy(update=update)

@@ -40,7 +40,7 @@ def import_plugins(plugins: Iterable[str]) -> None:
                 spec.loader.exec_module(module)
             else:
                 importlib.import_module(plugin)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a script may end itself
             raise UserError(
                 f"plugins: {plugin} cannot be imported: {type(error).__name__}: {error}"
             ) from None

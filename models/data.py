@@ -129,7 +129,7 @@ def load(
         validation: Share held out, 0..1, drawn class by class.
         split_seed: Seed that selects the held-out samples.
         limit: Number of training samples to use (validation included), drawn class by class; None for all. Each class gives
-            its share, rounded, so that some samples more or fewer are possible.
+            its share, rounded, and at least one, so that some samples more or fewer are possible.
         root: Folder of torchvision's downloads.
 
     Raises:
@@ -140,7 +140,7 @@ def load(
     classes = int(y.max()) + 1
     rng = np.random.default_rng(split_seed)
     if limit is not None and limit < len(y):
-        kept = _stratified(y, limit / len(y), rng)
+        kept = _stratified(y, limit / len(y), rng, least=1)
         x, y = x[kept], y[kept]
     held_out = _stratified(y, validation, rng)
     if not held_out.any() or held_out.all():

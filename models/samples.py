@@ -81,6 +81,8 @@ def fitted(name: str, x: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray
         Samples of shape (N, *shape), and the note; None if they do not fit.
     """
     given, last = x.shape[1:], (*shape[1:], shape[0])
+    if given == shape and len(shape) == 3 and len(set(shape)) == 1 and shape[0] > 1:
+        return channels_first(name, x)  # as a training reads them
     if given == shape:
         both = shape == last and shape[0] > 1 and len(shape) > 1
         text = f"{name} of shape {x.shape} is read as {_ORDERS.get(len(shape))}: transpose it if channels are last"
@@ -160,6 +162,11 @@ def number(name: str, labels: np.ndarray, known: np.ndarray) -> np.ndarray:
     unknown = ~np.isin(labels, known) if is_same_kind else np.ones(len(labels), bool)
     if unknown.any():
         row = int(np.flatnonzero(unknown)[0])
+        if not is_same_kind:
+            kinds = ["text" if each.dtype.kind == "U" else "numbers" for each in (labels, known)]
+            raise DataError(
+                f"{name} holds labels as {kinds[0]}, and y_train as {kinds[1]}: use one of the two"
+            )
         raise DataError(
             f"{name} holds the label {labels[row]} in row {row}, which no training sample has; known are {listed(known)}"
         )

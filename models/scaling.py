@@ -1,8 +1,11 @@
 """The scaling of numbers to bytes. Networks are trained on bytes, so it is part of every network of a search."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
+
+from zerocross.models.samples import DataError
 
 _OUTER = 0.01
 """Share of a column's values at either end that may be outliers."""
@@ -53,11 +56,14 @@ def scaling_of(x: np.ndarray) -> ByteScaling | None:
 
     Args:
         x: Training samples, shape (N, ...).
+
+    Raises:
+        DataError: If a range is too wide or too narrow for float64.
     """
     if x.dtype == np.uint8:
         return None
     if x.ndim != 2:
-        return ByteScaling((float(x.min()),), (float(x.max()),))
+        return _checked(ByteScaling((float(x.min()),), (float(x.max()),)))
     values = x.astype(np.float64)
     low, high = values.min(axis=0), values.max(axis=0)
     # Values that occur, not means of neighbours: a mean with an outlier would be one itself.
@@ -67,7 +73,20 @@ def scaling_of(x: np.ndarray) -> ByteScaling | None:
     is_spread = reach > 0  # else nearly all values are equal, and the others are all there is to see
     low = np.where(is_spread, np.maximum(low, inner_low - reach), low)
     high = np.where(is_spread, np.minimum(high, inner_high + reach), high)
-    return ByteScaling(tuple(low.tolist()), tuple(high.tolist()))
+    return _checked(ByteScaling(tuple(low.tolist()), tuple(high.tolist())))
+
+
+def _checked(scaling: ByteScaling) -> ByteScaling:
+    """Return the scaling if float64 can compute it."""
+    for column, (low, high) in enumerate(zip(scaling.low, scaling.high, strict=True)):
+        width = high - low
+        if width and not (math.isfinite(width) and math.isfinite(255 / width)):
+            where = f"column {column} (counted from 0)" if len(scaling.low) > 1 else "the samples"
+            raise DataError(
+                f"numbers from {low:g} to {high:g} in {where} cannot be scaled to bytes: their range is too wide or "
+                "too narrow for float64; multiply them by a factor"
+            )
+    return scaling
 
 
 def scaling_notes(scaling: ByteScaling | None, x: np.ndarray) -> list[str]:

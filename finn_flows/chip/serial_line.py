@@ -25,6 +25,10 @@ _PATIENCE = 0.1  # seconds of silence after which the device forgets a frame
 _BAUD_ERROR = 0.02  # receivers sample a byte's last bit 9.5 bits after its first edge
 
 
+BAUD = 115_200
+"""Usual bits per second of the line."""
+
+
 class LineError(FlowError):
     """A serial line cannot be built, or samples do not fit it; the message says why."""
 
@@ -43,7 +47,7 @@ class SerialLink:
     source: Stream
     sink: Stream
     design_id: int
-    baud: int = 115_200
+    baud: int = BAUD
 
     @property
     def sample_bytes(self) -> int:
@@ -166,7 +170,7 @@ def serial_top(name: str, design: str, link: SerialLink, board: Board, clock_mhz
         lines += kind.instance(settings, board.clock_at_pll)
     lines += ["  logic rst_n, active;"]
     lines += ["  zc_serial_reset power_on (.clk(design_clk), .locked(locked), .rst_n(rst_n));"]
-    lines += _line_and_design(design, link, _divider(clock, link.baud), round(_PATIENCE * clock * 1e6))
+    lines += _line_and_design(design, link, cycles_per_bit(clock, link.baud), round(_PATIENCE * clock * 1e6))
     if board.led:
         beat = round(clock * 1e6).bit_length()
         lines += [
@@ -249,11 +253,17 @@ def _line_and_design(design: str, link: SerialLink, divider: int, timeout: int) 
     ]
 
 
-def _divider(clock_mhz: float, baud: int) -> int:
+def cycles_per_bit(clock_mhz: float, baud: int) -> int:
+    """Return the cycles of a bit on the line.
+
+    Raises:
+        LineError: If the baud rate cannot be derived from the clock.
+    """
     exact = clock_mhz * 1e6 / baud
     if exact < 8:
         raise LineError(
-            f"{baud} baud is too fast for a clock of {clock_mhz:g} MHz: use at most {clock_mhz * 1e6 / 8:.0f}"
+            f"{baud} baud is too fast for a clock of {clock_mhz:g} MHz: use at most {clock_mhz * 1e6 / 8:.0f} baud, or a "
+            "faster clock"
         )
     if abs(round(exact) / exact - 1) > _BAUD_ERROR:
         raise LineError(

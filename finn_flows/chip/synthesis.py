@@ -29,6 +29,7 @@ from zerocross.finn_flows.families import get_family
 # node: 1828 and 1847 LUT4 on ECP5, 1286 and 1297 LUT6 on 7-series; on ECP5, placed and routed with two seeds, 66.0 to 66.6
 # and 66.8 to 71.0 MHz.
 _LARGE = 300_000  # characters of an elaborated part that ends a batch: some 2,000 LUTs
+_STEPS = 10_000_000  # of generate loops: a layer of many thresholds has more than slang's limit of 131,072
 _PART = "part"  # name of every part of a design while it is mapped
 
 
@@ -123,7 +124,7 @@ def _elaborate(
     work: Path,
 ) -> list[_Part]:
     """Read a design and cut it at its nodes. The last part is the top."""
-    options = ["--ignore-assertions", f"--top {top}"]
+    options = ["--ignore-assertions", f"--max-generate-steps {_STEPS}", f"--top {top}"]
     if nodes:
         options.append("--best-effort-hierarchy")  # modules are named <module>$<top>.<path>
     for name, value in parameters.items():

@@ -22,6 +22,7 @@ from zerocross.finn_flows.lowering.host_part import HostPart, refusal, split
 from zerocross.finn_flows.lowering.host_part import host_part as host_part_of
 from zerocross.finn_flows.lowering.model_file import load_model
 from zerocross.finn_flows.lowering.outputs import keep_output
+from zerocross.finn_flows.lowering.untouched import run_untouched
 from zerocross.finn_flows.lowering.validity import check_file, check_values
 
 
@@ -56,6 +57,7 @@ class Lowered:
 
     Attributes:
         network: Integers that the hardware computes with.
+        file: The file as it is, with the chosen output alone.
         original: Tidied graph, with the author's own nodes.
         model: Absorbed graph, which qonnx can still execute.
         activations: Summary of each activation, in the order of the layers.
@@ -68,6 +70,7 @@ class Lowered:
     """
 
     network: IntegerNetwork
+    file: ModelWrapper
     original: ModelWrapper
     model: ModelWrapper
     activations: tuple[ActivationSummary, ...]
@@ -108,11 +111,24 @@ class Lowered:
         """Return the classes (N,) that the author's own nodes give; None if `graph` has the same nodes or one logit."""
         if self.front is None and _same_nodes(self.original, self.graph):
             return None
-        found = run(self.original, samples.astype(np.float32)).reshape(len(samples), -1)
-        if found.shape[1] == 1:
-            is_class = self.original.graph.node[-1].op_type in ("ArgMax", "TopK")
-            return found[:, 0].astype(np.int64) if is_class else None
-        return found.argmax(axis=1)
+        return self._classes_of(run(self.original, samples.astype(np.float32)).reshape(len(samples), -1))
+
+    def untouched_classes(self, samples: np.ndarray) -> tuple[str, np.ndarray] | None:
+        """Return the classes that another executor finds for the first samples, and its name; see `run_untouched`.
+
+        Returns:
+            None if it cannot run the file, or the file answers no class.
+        """
+        found = run_untouched(self.file, self.original.graph.output[0].name, samples)
+        classes = None if found is None else self._classes_of(found[1].reshape(len(found[1]), -1))
+        return None if found is None or classes is None else (found[0], classes)
+
+    def _classes_of(self, outputs: np.ndarray) -> np.ndarray | None:
+        """Return the classes (N,) of the file's outputs (N, elements); None for numbers with one logit."""
+        if outputs.shape[1] > 1:
+            return outputs.argmax(axis=1)
+        is_class = self.original.graph.node[-1].op_type in ("ArgMax", "TopK")
+        return outputs[:, 0].astype(np.int64) if is_class else None
 
 
 @repeatable_names()
@@ -139,9 +155,9 @@ def lower(source: Path | str | ModelWrapper, host_part: bool = False, output: st
     dropped = {each.name for each in file.graph.output} - {each.name for each in original.graph.output}
     graph = rewritten(original)
     try:
-        lowered = _lowered(original, None, graph)
+        lowered = _lowered(kept, original, None, graph)
     except LoweringError as error:
-        lowered = _behind_front(original, graph, error)
+        lowered = _behind_front(kept, original, graph, error)
         if not host_part:
             layers = ", ".join(str(node) for node in lowered.host.trained)
             raise LoweringError(
@@ -153,7 +169,9 @@ def lower(source: Path | str | ModelWrapper, host_part: bool = False, output: st
     return replace(lowered, host=host, dropped=tuple(sorted(dropped)))
 
 
-def _lowered(original: ModelWrapper, front: ModelWrapper | None, rest: ModelWrapper) -> Lowered:
+def _lowered(
+    file: ModelWrapper, original: ModelWrapper, front: ModelWrapper | None, rest: ModelWrapper
+) -> Lowered:
     graph, absorbing = with_decision(rest), AbsorbActivations()
     model = graph.transform(absorbing, cleanup=False)
     network = remove_unreached(read_network(model))
@@ -161,16 +179,18 @@ def _lowered(original: ModelWrapper, front: ModelWrapper | None, rest: ModelWrap
     network = with_encoders(network)
     activations = tuple(each for each in activations if each.name in network.tables)
     host = host_part_of(original, front, model, input_tensor(model))
-    return Lowered(network, original, model, activations, host, graph, front, absorbing.ends)
+    return Lowered(network, file, original, model, activations, host, graph, front, absorbing.ends)
 
 
-def _behind_front(original: ModelWrapper, graph: ModelWrapper, error: LoweringError) -> Lowered:
+def _behind_front(
+    file: ModelWrapper, original: ModelWrapper, graph: ModelWrapper, error: LoweringError
+) -> Lowered:
     """Lower what is behind the products at the front that have no hardware; raise the given error if that fails too."""
     parts = split(graph)
     if parts is None:
         raise error
     try:
-        return _lowered(original, *parts)
+        return _lowered(file, original, *parts)
     except LoweringError:
         raise error from None
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from zerocross.finn_flows.assembly import Styles
 from zerocross.finn_flows.chip.memory import choose_ram_styles
+from zerocross.finn_flows.chip.serial_line import BAUD
 from zerocross.finn_flows.cost import estimate_plan
 from zerocross.finn_flows.families.part import Part
 from zerocross.finn_flows.integer import IntegerNetwork
@@ -53,7 +54,7 @@ class BuildOptions:
     gate_level: bool = False
     route: bool = True
     route_seed: int = 1
-    baud: int = 115_200
+    baud: int = BAUD
     host_part: bool = False
     anyway: bool = False
     scores: bool = False

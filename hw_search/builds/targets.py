@@ -1,7 +1,7 @@
 """Targets: the board or part to build for, and the clock of the design."""
 
 from zerocross.finn_flows.boards import Board, NoTarget, get_target
-from zerocross.finn_flows.chip.serial_line import design_clock
+from zerocross.finn_flows.chip.serial_line import BAUD, cycles_per_bit, design_clock
 from zerocross.finn_flows.families import PARTS, get_family
 from zerocross.finn_flows.parts import Part, UnknownPart, get_part
 from zerocross.hw_search.errors import UserError
@@ -44,15 +44,18 @@ def clock_of(target: Board | Part, asked: float | None) -> float:
     return asked or _ANY_CLOCK
 
 
-def check_target(name: str, clock_mhz: float | None) -> str:
-    """Check a target and a clock, and return the target's full name.
+def check_target(name: str, clock_mhz: float | None, baud: int = BAUD) -> str:
+    """Check a target, a clock and the rate of the serial line, and return the target's full name.
 
     Raises:
         UserError: If the target is unknown.
-        zerocross.finn_flows.errors.FlowError: If the board's PLL cannot generate the clock.
+        zerocross.finn_flows.errors.FlowError: If the board's PLL cannot generate the clock, or the baud rate cannot be
+            derived from it.
     """
     target = find_target(name)
-    clock_of(target, clock_mhz)
+    clock = clock_of(target, clock_mhz)
+    if isinstance(target, Board):
+        cycles_per_bit(clock, baud)
     return target.name
 
 

@@ -160,6 +160,7 @@ def _search(checked: "Config", log: list[str]) -> Path:
 def _check_builds(checked: "Config") -> None:
     """Find mistakes in the section `build` before the search, not after it."""
     with stoppable("Nothing was started."):
+        from zerocross.finn_flows.errors import FlowError
         from zerocross.hw_search.builds.targets import check_target
         from zerocross.hw_search.errors import UserError
         from zerocross.hw_search.finalists import check_pick
@@ -170,6 +171,8 @@ def _check_builds(checked: "Config") -> None:
                 check_target(target, checked.build.clock_mhz)
             except UserError as error:
                 raise UserError(f"build.targets: {str(error).removeprefix('--target: ')}") from None
+            except FlowError as error:
+                raise UserError(f"build.clock_mhz, for {target}: {error}") from None
 
 
 def assignments(texts: list[str]) -> dict[str, Any]:

@@ -48,21 +48,28 @@ _CURVES = 4
 _CURVE_POINTS = 256
 
 
-@lru_cache(maxsize=2)
 def load_data(section: DataConfig) -> Data:
-    """Return the data of a section `data`, loaded once per process."""
-    return load(**section.model_dump())
+    """Return the data of a section `data`, loaded once per process as long as its file stays the same."""
+    return _load(section, 1.0, _state(section.name))
 
 
 @lru_cache(maxsize=2)
-def _portion(section: DataConfig, share: float) -> Data:
-    data = load_data(section)
-    return data if share == 1 else portion(data, share)
+def _load(section: DataConfig, share: float, state: tuple[int, ...]) -> Data:
+    return load(**section.model_dump()) if share == 1 else portion(_load(section, 1.0, state), share)
 
 
 @lru_cache(maxsize=1)
-def _test_split(name: str, root: str) -> Split:
+def _load_test(name: str, root: str, _state: tuple[int, ...]) -> Split:
     return load_test(name, root)
+
+
+def _state(name: str) -> tuple[int, ...]:
+    """Return what changes with the content of a file; nothing for a built-in data set."""
+    path = Path(name)
+    if not (name.endswith(".npz") and path.exists()):
+        return ()
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def evaluate(work: Task, progress: Progress | None = None) -> Result:
@@ -141,7 +148,7 @@ def _curve(curves: Curves, index: int) -> Result:
 
 def _prepared(work: TrainingTask) -> tuple[Data, torch.device]:
     import_plugins(work.plugins)
-    return _portion(work.data, work.share), pick_device(work.device)
+    return _load(work.data, work.share, _state(work.data.name)), pick_device(work.device)
 
 
 def fresh(work: TrainingTask, data: Data) -> torch.nn.Module:
@@ -169,7 +176,9 @@ def _read(
         "accuracy": accuracy(model, data.validation, device),
     }
     if work.test:
-        result["test"] = accuracy(model, _test_split(work.data.name, work.data.root), device)
+        result["test"] = accuracy(
+            model, _load_test(work.data.name, work.data.root, _state(work.data.name)), device
+        )
     if work.final:
         model.cpu()  # as in a build: functions on a GPU round differently
     integer = to_integer(model, network)

@@ -53,6 +53,16 @@ class LocalExecutor:
 
     def run(self, tasks: Sequence[Task]) -> Iterator[tuple[int, Result]]:
         """See `Executor.run`."""
+        try:
+            yield from self._run(tasks)
+        finally:  # a worker that is still busy has a task that no one waits for
+            for worker, _ in self._busy.values():
+                worker.kill()
+            for descriptor in self._busy:
+                self._selector.unregister(descriptor)
+            self._busy = {}
+
+    def _run(self, tasks: Sequence[Task]) -> Iterator[tuple[int, Result]]:
         waiting = deque(range(len(tasks)))
         attempts = [0] * len(tasks)
         while waiting or self._busy:
@@ -119,7 +129,7 @@ class _Worker:
     def __init__(self, log: Path) -> None:
         # One thread each, also in libraries that read the number of threads at import.
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-        environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+        environment["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
         try:
             with log.open("ab") as output:
                 # A separate process session: Ctrl-C reaches only the search, which then stops its workers.

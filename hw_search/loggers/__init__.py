@@ -5,7 +5,7 @@ from pathlib import Path
 
 from zerocross.hw_search.errors import UserError
 from zerocross.hw_search.watcher import Callback
-from zerocross.models.errors import nearest
+from zerocross.models.errors import first_line, nearest
 
 LOGGERS = {"tensorboard": "TensorBoard", "mlflow": "MLflow"}
 """Loggers by the name of their module and extra."""
@@ -15,7 +15,7 @@ def make_logger(name: str, folder: Path) -> Callback:
     """Return a logger for a run's folder.
 
     Raises:
-        UserError: If there is no such logger, or its package is not installed.
+        UserError: If there is no such logger, its package is not installed, or it cannot write.
     """
     if name not in LOGGERS:
         raise UserError(f"--log {name}: {nearest(name, LOGGERS)}")
@@ -26,4 +26,8 @@ def make_logger(name: str, folder: Path) -> Callback:
             f"--log {name} needs a package that is not installed ({error}): "
             f'pip install -c constraints.txt ".[{name}]" (in the clone)'
         ) from None
+    except (
+        Exception
+    ) as error:  # each tool has errors of its own, for a server or a folder that cannot be used
+        raise UserError(f"--log {name}: {first_line(error)}") from None
     return made

@@ -100,12 +100,32 @@ def read_ending(structure: Structure) -> Ending:
                 f"{node.name} ({node.op_type}) is after the last product, {last.name}, where it is not supported"
             )
     choice = nodes[len(body) :]
-    _check_choice(model, choice)
+    _check_choice(model, choice, shape[1])
+    if shape[1] > 1:
+        _check_movers(model, body, shape[1])
     while body and body[-1].op_type in MOVING:
         body.pop()
     if shape[1] == 1:
         body = _without_movers(body)
     return Ending(model, last, tuple(body), choice)
+
+
+def _check_movers(model: ModelWrapper, body: list[NodeProto], classes: int) -> None:
+    """Refuse nodes that change the order of the logits, or repeat or drop some."""
+    for node in body:
+        if node.op_type not in MOVING - RESHAPES:
+            continue
+        order = np.arange(classes, dtype=np.float32)
+        tensors: Tensors = {
+            **constants(model),
+            node.input[0]: order.reshape(model.get_tensor_shape(node.input[0])),
+        }
+        execute(model, [node], tensors)
+        if not np.array_equal(tensors[node.output[0]].reshape(-1), order):
+            raise LoweringError(
+                f"{node.name} ({node.op_type}) changes the order of the logits, or repeats or drops some: remove it, and "
+                "give the rows of the last weights the order of the classes instead"
+            )
 
 
 def _without_movers(body: list[NodeProto]) -> list[NodeProto]:
@@ -318,16 +338,16 @@ def _keeps_order(lines: np.ndarray, outputs: np.ndarray, directions: np.ndarray)
     return lines is outputs or bool((np.diff(outputs.reshape(-1)[order]) >= 0).all())
 
 
-def _check_choice(model: ModelWrapper, ending: tuple[NodeProto, ...]) -> None:
-    """Refuse nodes after the logits other than a softmax and the choice of the largest."""
+def _check_choice(model: ModelWrapper, ending: tuple[NodeProto, ...], classes: int) -> None:
+    """Refuse nodes after the logits other than a softmax over all classes and the choice of the largest."""
     chosen = False
     for node in ending:
         known = attributes(node)
-        fine = (
-            (node.op_type in ("Softmax", "LogSoftmax") and not chosen and known.get("axis", -1) in (1, -1))
-            or (node.op_type == "ArgMax" and not chosen and known.get("axis", 0) in (1, -1))
-            or (node.op_type == "TopK" and not chosen and known.get("axis", -1) in (1, -1))
-            or (chosen and node.op_type in (*RESHAPES, "Cast", "Identity"))
+        axis = known.get("axis", 0 if node.op_type == "ArgMax" else -1)
+        shape = model.get_tensor_shape(node.input[0])
+        over_all = -len(shape) <= axis < len(shape) and shape[axis] == classes
+        fine = (node.op_type in ("Softmax", "LogSoftmax", "ArgMax", "TopK") and not chosen and over_all) or (
+            chosen and node.op_type in (*RESHAPES, "Cast", "Identity")
         )
         if node.op_type == "ArgMax" and known.get("select_last_index", 0):
             fine = False

@@ -73,6 +73,7 @@ def tidied(model: ModelWrapper) -> ModelWrapper:
     for step in (GiveUniqueParameterTensors(), MovePadAttributeToTensor()):
         model = model.transform(step)
     drop_straight_through(model)
+    _keep_the_sample(model)
     while fold_constants(model):
         model = _inferred(model)
     drop_constant_outputs(model)
@@ -189,12 +190,43 @@ def _writes_a_ceil_mode_out(model: ModelWrapper) -> bool:
 
 
 def _take_one_sample(model: ModelWrapper) -> None:
-    """Set the batch to 1 in the input and in reshapes, and remove all shapes that depend on it."""
+    """Set the batch to 1 in the input and in reshapes of samples, and remove all shapes that depend on it."""
     model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
     _forget_shapes(model)
+    computed = _computed_from(model, model.graph.input[0].name)
     for node in model.graph.node:
         shape = model.get_initializer(node.input[1]) if node.op_type == "Reshape" else None
-        if shape is not None and shape.size and shape[0] > 1:
+        if shape is not None and shape.size and shape[0] > 1 and node.input[0] in computed:
+            own = f"{node.output[0]}_of_one"  # weights may be reshaped by the same constant
             shape = shape.copy()
             shape[0] = 1
-            model.set_initializer(node.input[1], shape)
+            node.input[1] = own
+            model.set_initializer(own, shape)
+
+
+def _keep_the_sample(model: ModelWrapper) -> None:
+    """Replace each node that chooses samples by an Identity: the only sample is left."""
+    for node in model.graph.node:
+        shape = model.get_tensor_shape(node.input[0]) if node.op_type in ("Gather", "Slice") else None
+        if not shape or shape[0] != 1 or model.get_tensor_shape(node.output[0]) != shape:
+            continue
+        if node.op_type == "Gather":
+            on_samples = attributes(node).get("axis", 0) == 0
+        else:
+            axes = model.get_initializer(node.input[3]) if len(node.input) > 3 else None
+            on_samples = axes is not None and list(axes) == [0]
+        if on_samples:
+            node.op_type = "Identity"
+            node.input[:] = [node.input[0]]
+            del node.attribute[:]
+
+
+def _computed_from(model: ModelWrapper, source: str) -> set[str]:
+    """Return the tensors that depend on a tensor, with itself. Nodes may stand in any order."""
+    found, size = {source}, 0
+    while size < len(found):
+        size = len(found)
+        for node in model.graph.node:
+            if not found.isdisjoint(node.input):
+                found.update(node.output)
+    return found

@@ -272,6 +272,14 @@ REFUSED: dict[str, tuple[Callable[[], Graph], str]] = {
         lambda: (g := dense()).node("Clip", g.constant([0.0, 1.0])).bipolar().dense(12, 5),
         r"Clip_4 \(Clip\) cannot be executed: ",
     ),
+    "logits in another order": (
+        lambda: (g := dense()).node("Gather", g.constant([3, 0, 0, 2], np.int64), axis=1),
+        r"Gather_4 \(Gather\) changes the order of the logits, or repeats or drops some: remove it, and give the rows",
+    ),
+    "a class of each half": (
+        lambda: (g := dense()).node("Reshape", g.constant([1, 2, 6], np.int64)).node("ArgMax", axis=-1),
+        r"ArgMax_5 \(ArgMax\) reads the logits: only a Softmax over the classes",
+    ),
 }
 
 
