@@ -17,6 +17,7 @@ from qonnx.transformation.general import (
 from qonnx.transformation.infer_shapes import InferShapes
 
 from zerocross.finn_flows.lowering.canonical.channels_first import write_channels_first
+from zerocross.finn_flows.lowering.canonical.dequantizers import share_dequantizers
 from zerocross.finn_flows.lowering.canonical.integer_operators import write_between_quantizers
 from zerocross.finn_flows.lowering.canonical.rewriting import rewritten
 from zerocross.finn_flows.lowering.canonical.straight_through import drop_straight_through
@@ -43,6 +44,7 @@ def tidied(model: ModelWrapper) -> ModelWrapper:
     - Constants are folded, including weight quantizers. Outputs that are constants are dropped.
     - Images are channels first.
     - Operators on integers are written between quantizers, and x + (q(x) - x) is q(x).
+    - All readers of a quantized tensor read one DequantizeLinear.
     - Every node has a unique name; names that were already unique stay.
     - Pools have pads instead of a `ceil_mode`, except mean pools with smaller windows at the end.
 
@@ -53,6 +55,7 @@ def tidied(model: ModelWrapper) -> ModelWrapper:
     name_nodes(model.graph.node)
     _forget_unknown_sizes(model)
     write_between_quantizers(model)
+    share_dequantizers(model)
     order = _order(model)
     model = model.transform(RemoveStaticGraphInputs())
     names = [each.name for each in model.graph.input]

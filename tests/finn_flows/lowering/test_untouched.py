@@ -74,3 +74,25 @@ def test_many_ties_are_differences(monkeypatch: pytest.MonkeyPatch) -> None:
     assert compare_with_file(lowered, x, scores, np.where(np.arange(100) < 10, other, found)).ties == 10
     check = compare_with_file(lowered, x, scores, np.where(np.arange(100) < 11, other, found))
     assert (check.differences, check.ties) == (11, 0)
+
+
+def test_readers_of_a_quantized_tensor_may_have_dequantizers_of_their_own() -> None:
+    graph = Graph((1, 10), 3).qdq(0.5, 0)
+
+    def dense(features: int, channels: int) -> Graph:
+        return graph.node("MatMul", graph.constant(graph.rng.integers(-1, 2, (features, channels))))
+
+    levels = [graph.constant(0.5), graph.constant(0, np.int8)]
+    dense(10, 6).node("QuantizeLinear", *levels)
+    shared, ends = graph.tensor, []
+    for _ in range(2):
+        graph.tensor = shared
+        graph.node("DequantizeLinear", *levels)
+        dense(6, 5).qdq(0.5, 0)
+        ends.append(graph.tensor)
+    graph.tensor = ends[0]
+    graph.node("Add", ends[1]).qdq(1.0, 0)
+    x = samples((1, 10), 40)
+    lowered, found = answers(dense(5, 4).model(), x)
+    check = compare_with_file(lowered, x, lowered.scores(x), found)
+    assert check.differences == 0 and "20 also by onnxruntime" in check.note

@@ -89,7 +89,8 @@ def test_networks_that_cannot_be_stacked_are_trained_one_by_one(config: Config, 
         "search": {"strategy": "exhaustive", "workers": 1, "stack": 8},
         "topology": {"name": "own"},
         "folding": {"target_cycles": 64},
-        "training": config.training.model_dump() | {"label_smoothing": 0.0},  # so that both learn in this time
+        "training": config.training.model_dump()
+        | {"label_smoothing": 0.0},  # so that both learn in this time
     }
     result = search(Config.model_validate(content), executor=InProcess())
     assert [evaluation.status for evaluation in result.run.evaluations] == ["ok", "ok"]
