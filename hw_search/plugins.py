@@ -9,7 +9,8 @@ from pathlib import Path
 
 from zerocross.hw_search.errors import UserError
 
-_imported: set[str] = set()
+_imported: dict[str, bytes] = {}
+"""The plugins that are imported, and the content of those that are files."""
 
 
 def plugin_files(plugins: Iterable[str]) -> list[str]:
@@ -21,12 +22,18 @@ def import_plugins(plugins: Iterable[str]) -> None:
     """Import the user's files and modules, once per process.
 
     Raises:
-        UserError: If a plugin does not exist or cannot be imported.
+        UserError: If a plugin does not exist, cannot be imported, or has changed since it was.
     """
     for plugin in plugins:
+        path = Path(plugin)
+        content = path.read_bytes() if plugin.endswith(".py") and path.is_file() else b""
         if plugin in _imported:
+            if content != _imported[plugin]:
+                raise UserError(
+                    f"plugins: {plugin} has changed since it was imported: run the command again, or restart Python"
+                )
             continue
-        if plugin.endswith(".py") and not Path(plugin).is_file():
+        if plugin.endswith(".py") and not path.is_file():
             raise UserError(
                 f"plugins: {plugin} does not exist (paths are relative to the configuration file)"
             )
@@ -44,4 +51,4 @@ def import_plugins(plugins: Iterable[str]) -> None:
             raise UserError(
                 f"plugins: {plugin} cannot be imported: {type(error).__name__}: {error}"
             ) from None
-        _imported.add(plugin)
+        _imported[plugin] = content

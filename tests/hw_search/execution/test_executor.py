@@ -53,6 +53,15 @@ def test_a_users_mistake_stops_with_its_message(results: dict[int, Result]) -> N
     assert "cannot be imported: ModuleNotFoundError" in results[3]["reason"]
 
 
+def test_tasks_that_no_one_waits_for_do_not_answer_later(plugin: Path, tmp_path: Path) -> None:
+    with LocalExecutor(2, tmp_path / "workers.log") as executor:
+        left = executor.run([task(plugin, "x"), task(plugin, "sin(x)")])
+        next(left)
+        left.close()  # type: ignore[attr-defined]  # a generator: a search that is interrupted
+        found = list(executor.run([task(plugin, "cos(x)")]))
+    assert [index for index, _ in found] == [0] and found[0][1]["status"] == "ok"
+
+
 BUSY = """
 import sys
 from pathlib import Path
