@@ -44,7 +44,7 @@ def clock_of(target: Board | Part, asked: float | None) -> float:
     return asked or _ANY_CLOCK
 
 
-def check_target(name: str, clock_mhz: float | None, baud: int = BAUD) -> str:
+def check_target(name: str, clock_mhz: float | None, baud: int | None = None) -> str:
     """Check a target, a clock and the rate of the serial line, and return the target's full name.
 
     Raises:
@@ -55,7 +55,7 @@ def check_target(name: str, clock_mhz: float | None, baud: int = BAUD) -> str:
     target = find_target(name)
     clock = clock_of(target, clock_mhz)
     if isinstance(target, Board):
-        cycles_per_bit(clock, baud)
+        cycles_per_bit(clock, baud or BAUD)
     return target.name
 
 
