@@ -4,6 +4,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from zerocross.hw_search.commands.building import build_for
+from zerocross.reports.storage import UnreadableRun
+
 _SCRIPT = """
 import sys
 from zerocross.hw_search import cli
@@ -33,3 +38,8 @@ def test_only_a_run_knows_its_part() -> None:
         done.stderr
         == "error: model.onnx is no run, which knows its part: give --target with a board or part\n"
     )
+
+
+def test_a_search_builds_with_few_options(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableRun, match="nothing does not exist"):  # not the lack of an option
+        build_for(tmp_path / "nothing", pick="knee", target="icebreaker", clock_mhz=None, images=10)
