@@ -112,21 +112,22 @@ def compare_with_file(lowered: Lowered, samples: np.ndarray, scores: Scores, fou
         scores: The file's scores of them.
         found: The integers' classes, (N,).
     """
-    differ = np.flatnonzero(scores.classes != found)
-    ties = 0
+    wrong, note = scores.classes != found, ""
+    differ = np.flatnonzero(wrong)
     if len(differ):
         led = lowered.scores(samples[differ], led=True)
-        ties = int((led.explained & led.allow(found[differ])).sum())
-        if ties > _few(len(found)):
-            ties = 0
+        tied = differ[led.explained & led.allow(found[differ])]
+        if len(tied) <= _few(len(found)):
+            wrong[tied] = False
+    ties = len(differ) - int(wrong.sum())
     untouched = lowered.untouched_classes(samples)
-    if untouched is None:
-        return Check("QONNX", "integers", len(found), "classes", len(differ) - ties, ties=ties)
-    executor, theirs = untouched
-    others = int((theirs != scores.classes[: len(theirs)]).sum())
-    wrong = len(differ) - ties + (others if others > _few(len(theirs)) else 0)
-    note = f"the first {len(theirs)} also by {executor}, on the file as it is"
-    return Check("QONNX", "integers", len(found), "classes", wrong, note, ties=ties)
+    if untouched is not None:
+        executor, theirs = untouched
+        others = theirs != scores.classes[: len(theirs)]
+        if others.sum() > _few(len(theirs)):
+            wrong[: len(theirs)] |= others
+        note = f"the first {len(theirs)} also by {executor}, on the file as it is"
+    return Check("QONNX", "integers", len(found), "classes", int(wrong.sum()), note, ties=ties)
 
 
 def _few(samples: int) -> int:

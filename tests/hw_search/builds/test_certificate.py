@@ -202,7 +202,9 @@ def test_a_class_that_only_rounding_decides_is_a_tie_and_no_difference(
 
     def other(*given: Any, **options: Any) -> Scores:
         found = scores(*given, **options)
-        for row, label in zip(range(3), found.classes, strict=False):
+        first = len(found.values) // 4  # behind those that another executor runs
+        for row in range(first, first + 3):
+            label = found.classes[row]
             found.values[row, (label + 1) % 4] = found.values[row, label] + found.rounding[row, label]
         return found
 
