@@ -193,9 +193,8 @@ def build_for(
     from zerocross.reports.storage import REPORT
 
     options["target"] = options["target"] or _searched_part(source)
-    board = check_target(
-        options["target"], options["clock_mhz"], options.get("baud")
-    )  # before torch is imported
+    # Before torch is imported.
+    board = check_target(options["target"], options["clock_mhz"], options.get("baud"))
 
     with stoppable("Finished steps are saved; run the same command to resume."), BuildTerminal() as watcher:
         watcher.stage("loading", "torch, Brevitas and FINN")

@@ -26,8 +26,6 @@ def make_logger(name: str, folder: Path) -> Callback:
             f"--log {name} needs a package that is not installed ({error}): "
             f'pip install -c constraints.txt ".[{name}]" (in the clone)'
         ) from None
-    except (
-        Exception
-    ) as error:  # each tool has errors of its own, for a server or a folder that cannot be used
+    except Exception as error:  # each tool has its own, for a server or a folder that cannot be used
         raise UserError(f"--log {name}: {first_line(error)}") from None
     return made

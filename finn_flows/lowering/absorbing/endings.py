@@ -344,7 +344,7 @@ def _check_choice(model: ModelWrapper, ending: tuple[NodeProto, ...], classes: i
     for node in ending:
         known = attributes(node)
         axis = known.get("axis", 0 if node.op_type == "ArgMax" else -1)
-        shape = model.get_tensor_shape(node.input[0])
+        shape = model.get_tensor_shape(node.input[0]) or []
         over_all = -len(shape) <= axis < len(shape) and shape[axis] == classes
         fine = (node.op_type in ("Softmax", "LogSoftmax", "ArgMax", "TopK") and not chosen and over_all) or (
             chosen and node.op_type in (*RESHAPES, "Cast", "Identity")
