@@ -63,7 +63,10 @@ def get_topology(name: str) -> Topology:
     """
     if name in TOPOLOGIES:
         return TOPOLOGIES[name]
-    raise ModelError(f"unknown topology {shown(name)}: {nearest(name, TOPOLOGIES)}")
+    raise ModelError(
+        f"unknown topology {shown(name)}: {nearest(name, TOPOLOGIES)} (a topology of your own: list its file under "
+        "`plugins` in the configuration)"
+    )
 
 
 def own_file(name: str) -> str | None:
