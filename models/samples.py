@@ -81,8 +81,6 @@ def fitted(name: str, x: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray
         Samples of shape (N, *shape), and the note; None if they do not fit.
     """
     given, last = x.shape[1:], (*shape[1:], shape[0])
-    if given == shape and len(shape) == 3 and len(set(shape)) == 1 and shape[0] > 1:
-        return channels_first(name, x)  # as a training reads them
     if given == shape:
         both = shape == last and shape[0] > 1 and len(shape) > 1
         text = f"{name} of shape {x.shape} is read as {_ORDERS.get(len(shape))}: transpose it if channels are last"

@@ -301,14 +301,14 @@ def from_source(
                 f"--logits works only with a QONNX file: omit it, because {source} has one output"
             )
         return EntrySubject(find(source), data)
-    if source.suffix.lower() == ".onnx" or source.is_file():
+    if source.suffix.lower() == ".onnx":
         if not source.is_file():
             raise UserError(f"{source} does not exist")
-        if source.suffix.lower() != ".onnx":
-            raise UserError(f"{source} is no run's folder, QONNX file (.onnx) or zoo:NAME")
         if epochs is not None or seed is not None:
             raise UserError(f"{source} cannot be trained: use --epochs and --seed only with a run's folder")
         return FileSubject(source, data, output)
+    if source.is_file():
+        raise UserError(f"{source} is no run's folder, QONNX file (.onnx) or zoo:NAME")
     if output is not None:
         raise UserError(f"--logits works only with a QONNX file: omit it, because {source} is a run")
     if data is not None:

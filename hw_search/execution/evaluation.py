@@ -50,12 +50,18 @@ _CURVE_POINTS = 256
 
 def load_data(section: DataConfig) -> Data:
     """Return the data of a section `data`, loaded once per process as long as its file stays the same."""
-    return _load(section, 1.0, _state(section.name))
+    return _load(section, _state(section.name))
 
 
 @lru_cache(maxsize=2)
-def _load(section: DataConfig, share: float, state: tuple[int, ...]) -> Data:
-    return load(**section.model_dump()) if share == 1 else portion(_load(section, 1.0, state), share)
+def _load(section: DataConfig, _state: tuple[int, ...]) -> Data:
+    return load(**section.model_dump())
+
+
+@lru_cache(maxsize=2)
+def _portion(section: DataConfig, share: float, state: tuple[int, ...]) -> Data:
+    data = _load(section, state)
+    return data if share == 1 else portion(data, share)
 
 
 @lru_cache(maxsize=1)
@@ -148,7 +154,7 @@ def _curve(curves: Curves, index: int) -> Result:
 
 def _prepared(work: TrainingTask) -> tuple[Data, torch.device]:
     import_plugins(work.plugins)
-    return _load(work.data, work.share, _state(work.data.name)), pick_device(work.device)
+    return _portion(work.data, work.share, _state(work.data.name)), pick_device(work.device)
 
 
 def fresh(work: TrainingTask, data: Data) -> torch.nn.Module:

@@ -59,7 +59,7 @@ def test_samples_are_brought_into_the_form_of_an_input() -> None:
     gray = fitted("x", x[:, 0], (1, 4, 5))
     assert gray is not None and np.array_equal(gray[0], x[:, :1])
     both = fitted("x", np.zeros((7, 3, 3, 3)), (3, 3, 3))
-    assert both is not None and "is read as (N, height, width, channels)" in both[1]  # as in training
+    assert both is not None and "is read as (N, channels, height, width)" in both[1]
 
 
 def test_signals_and_rows_of_numbers_are_brought_into_the_form_of_an_input() -> None:

@@ -14,24 +14,22 @@ def answers(model: ModelWrapper, x: np.ndarray) -> tuple[Lowered, np.ndarray]:
     return lowered, integer_classes(lowered.network, integer_logits(lowered.network, lowered.quantize(x)))
 
 
-def of_batch(batch: int, columns: list[int]) -> Graph:
-    """Weights with a scale for each of 4 groups of inputs, which a Reshape of constants makes."""
+def with_reshaped_scales(batch: int) -> Graph:
+    """Weights of 4 classes with a scale each, which a Reshape of constants brings into form."""
     graph = Graph((batch, 8), 5).bipolar()
-    scale = graph.constant(np.repeat([0.1, 1.0, 3.0, 9.0], 8))
-    graph_tensor, graph.tensor = graph.tensor, scale
-    graph.node("Reshape", graph.constant(columns, np.int64))
-    scales, graph.tensor = graph.tensor, graph_tensor
-    raw = graph.constant(np.sign(graph.rng.normal(size=(4, 8))))
-    graph_tensor, graph.tensor = graph.tensor, raw
-    graph.node("Mul", scales).node("Transpose", perm=[1, 0])
-    weights, graph.tensor = graph.tensor, graph_tensor
+    samples_in = graph.tensor
+    graph.tensor = graph.constant(np.repeat([0.1, 1.0, 3.0, 9.0], 8))
+    scales = graph.node("Reshape", graph.constant([4, -1], np.int64)).tensor
+    graph.tensor = graph.constant(np.sign(graph.rng.normal(size=(4, 8))))
+    weights = graph.node("Mul", scales).node("Transpose", perm=[1, 0]).tensor
+    graph.tensor = samples_in
     return graph.node("MatMul", weights)
 
 
 @pytest.mark.parametrize("batch", [1, 4])
 def test_a_batch_leaves_reshapes_of_weights_alone(batch: int) -> None:
     x = samples((1, 8), 20)
-    lowered, found = answers(of_batch(batch, [4, -1]).model(), x)
+    lowered, found = answers(with_reshaped_scales(batch).model(), x)
     untouched = lowered.untouched_classes(x)
     assert untouched is not None
     executor, classes = untouched
